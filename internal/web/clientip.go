@@ -1,0 +1,139 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// maxForwarded is how many entries of X-Forwarded-For are looked at, from the right. No real chain is longer.
+const maxForwarded = 32
+
+// Trust says which peers are proxies of the operator's own, whose word about the client is taken. The zero value trusts nobody: the
+// client is the peer, and every forwarding header is a claim of the client's.
+//
+// Only X-Forwarded-For and X-Forwarded-Proto are ever read, and X-Forwarded-For from the right: each proxy appends the address that it
+// saw, so the entries to the left of the first one that no trusted proxy wrote are whatever the client liked to send.
+type Trust struct {
+	// Proxies are the addresses of trusted proxies.
+	Proxies []netip.Prefix
+	// Hops is the number of proxies in front of Sluice, for chains whose addresses are not known. When it is not 0 Proxies is not used,
+	// and whoever reaches Sluice directly is believed as if it were a proxy: Sluice must then not be reachable around them.
+	Hops int
+}
+
+// ClientIP is the address of the client as far as it can be known. The zero Addr means that even the peer is not known, which does not
+// happen over TCP. IPv4 in IPv6 is unmapped and zones are dropped, so that equal clients compare equal.
+func (t Trust) ClientIP(r *http.Request) netip.Addr {
+	peer := Peer(r)
+	if t.Hops <= 0 && !t.trusted(peer) {
+		return peer
+	}
+	client := peer
+	for i, entry := range forwarded(r) {
+		if t.Hops > 0 && i >= t.Hops || t.Hops <= 0 && !t.trusted(client) {
+			break
+		}
+		addr, ok := parseAddr(entry)
+		if !ok {
+			break
+		}
+		client = addr
+	}
+	return client
+}
+
+// Chain is the way a request came, nearest first: the peer, then what X-Forwarded-For says from right to left, trusted or not. It is for
+// showing to an operator who checks the set-up; nothing is decided by it.
+func (t Trust) Chain(r *http.Request) []string {
+	chain := []string{Peer(r).String()}
+	for _, entry := range forwarded(r) {
+		if addr, ok := parseAddr(entry); ok {
+			chain = append(chain, addr.String())
+			continue
+		}
+		chain = append(chain, "(not an address)")
+	}
+	return chain
+}
+
+// Scheme is "https" or "http" as the browser used it. X-Forwarded-Proto counts only from a trusted peer; of several values the last one,
+// which the nearest proxy wrote.
+func (t Trust) Scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	if t.Hops <= 0 && !t.trusted(Peer(r)) {
+		return "http"
+	}
+	values := r.Header["X-Forwarded-Proto"]
+	if len(values) == 0 {
+		return "http"
+	}
+	last := values[len(values)-1]
+	if i := strings.LastIndexByte(last, ','); i >= 0 {
+		last = last[i+1:]
+	}
+	if strings.EqualFold(strings.TrimSpace(last), "https") {
+		return "https"
+	}
+	return "http"
+}
+
+// Peer is the address at the other end of the connection.
+func Peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		addr, _ := parseAddr(r.RemoteAddr)
+		return addr
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+func (t Trust) trusted(a netip.Addr) bool {
+	for _, p := range t.Proxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwarded lists the entries of all X-Forwarded-For lines from the last to the first, at most maxForwarded. A repeated header is one
+// list (RFC 9110 section 5.3).
+func forwarded(r *http.Request) []string {
+	lines := r.Header["X-Forwarded-For"]
+	if len(lines) == 0 {
+		return nil
+	}
+	var entries []string
+	for i := len(lines) - 1; i >= 0; i-- {
+		rest := lines[i]
+		for len(entries) < maxForwarded {
+			cut := strings.LastIndexByte(rest, ',')
+			entries = append(entries, strings.TrimSpace(rest[cut+1:]))
+			if cut < 0 {
+				break
+			}
+			rest = rest[:cut]
+		}
+	}
+	return entries
+}
+
+// parseAddr reads an address with or without port; some load balancers write "[::1]:4711".
+func parseAddr(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	host, _, err := net.SplitHostPort(s)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	return a.Unmap().WithZone(""), true
+}

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// Event is what one request leaves behind: one line in the log. The front that serves the request fills it in on the way and logs it
+// once, at the end.
+//
+// It never holds a query string, a header, a cookie or a body: these are where secrets travel. Path is bounded, and a front leaves it
+// empty for routes whose path carries a secret; Endpoint names such a route well enough.
+type Event struct {
+	// ID is the request's id: on error pages, in problem documents, in X-Request-Id towards the builder.
+	ID string
+	// Front is which face of Sluice served it: "app", "console" or "api".
+	Front string
+	// Method and Path are what was asked for.
+	Method, Path string
+	// Host is the Host header.
+	Host string
+	// Peer is the client's address by Trust.ClientIP.
+	Peer string
+	// App is the connected app's slug; empty for Sluice's own pages.
+	App string
+	// Endpoint is the route's stable name; empty if the request matched none.
+	Endpoint string
+	// Person is the user's id and Name the username; empty for strangers.
+	Person, Name string
+	// Session is the id of the session; it is no credential.
+	Session string
+	// Flow is the id of the flow that was addressed; may be empty.
+	Flow string
+	// Status is the HTTP status; 499 if the client left before there was one.
+	Status int
+	// Bytes is the size of the answer's body.
+	Bytes int64
+	// Start is when the request's head had been read.
+	Start time.Time
+	// Reason is the kind of problem that a refusal had, or what ended a stream early; empty when all went well.
+	Reason string
+	// Cause is the error behind a failure, for the log only.
+	Cause error
+}
+
+// maxLogged is how much of a client-chosen text goes into a line, in bytes.
+const maxLogged = 256
+
+// NewEvent begins the event of a request.
+func NewEvent(r *http.Request, front string, now time.Time) Event {
+	return Event{ID: NewRequestID(), Front: front, Method: r.Method, Host: r.Host, Start: now}
+}
+
+// NewRequestID makes an id that tells requests apart. It is not secret and nothing may rest on its being unguessable.
+func NewRequestID() string {
+	const hex = "0123456789abcdef"
+	var b [16]byte
+	for i, n := 0, rand.Uint64(); i < len(b); i, n = i+1, n>>4 {
+		b[i] = hex[n&15]
+	}
+	return string(b[:])
+}
+
+// Log writes the line. What failed inside Sluice or the builder is an error, a refusal or a success is information.
+func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
+	level := slog.LevelInfo
+	if e.Status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !l.Enabled(ctx, level) {
+		return
+	}
+	var space [20]slog.Attr
+	attrs := append(space[:0],
+		slog.String("id", e.ID), slog.String("front", e.Front), slog.String("method", cut(e.Method)), slog.Int("status", e.Status),
+		slog.Float64("ms", float64(now.Sub(e.Start).Microseconds())/1000), slog.Int64("bytes", e.Bytes))
+	for _, f := range [...]struct{ key, value string }{
+		{"app", e.App}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
+		{"name", e.Name}, {"session", e.Session}, {"ip", e.Peer}, {"reason", e.Reason},
+	} {
+		if f.value != "" {
+			attrs = append(attrs, slog.String(f.key, cut(f.value)))
+		}
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, slog.String("error", cut(e.Cause.Error())))
+	}
+	l.LogAttrs(ctx, level, "request", attrs...)
+}
+
+func cut(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged] + "…"
+	}
+	return s
+}
