@@ -1,0 +1,76 @@
+package authz
+
+// Action is one thing that can be done to a resource. Its text stands in policies, audit entries and denials, so it never changes meaning.
+type Action string
+
+// Traffic to a builder, from least to most. No action implies another by itself; roles are given each one by policy.
+const (
+	// AppOpen loads the builder's own page shell and static files. It does not let anybody see a flow.
+	AppOpen Action = "app:open"
+	// FlowView reads flows, executions and messages. It does not imply FlowRun.
+	FlowView Action = "flow:view"
+	// FlowRun sends a message to a flow and reads the answer.
+	FlowRun Action = "flow:run"
+	// FlowEdit creates, changes and deletes flows, document stores and the like. It does not imply FlowPublish or BuilderCode.
+	FlowEdit Action = "flow:edit"
+	// FlowPublish opens a flow to people who are not signed in, or changes what strangers may do with it.
+	FlowPublish Action = "flow:publish"
+	// BuilderCode stores or runs code of the caller's on the builder's host (custom tools, functions, MCP servers).
+	BuilderCode Action = "builder:code"
+	// BuilderManage reads and changes what the whole builder shares: credentials, variables, upstream keys, settings.
+	BuilderManage Action = "builder:manage"
+)
+
+// Sluice's own objects.
+const (
+	// UserView lists people and shows their details.
+	UserView Action = "user:view"
+	// UserCreate adds a person.
+	UserCreate Action = "user:create"
+	// UserUpdate changes a person's names, role or superuser flag.
+	UserUpdate Action = "user:update"
+	// UserDisable ends or restores a person's access.
+	UserDisable Action = "user:disable"
+	// UserReset starts a password reset for somebody; it never reveals a password.
+	UserReset Action = "user:reset"
+	// AppView shows connected apps and their health, without any secret.
+	AppView Action = "app:view"
+	// AppManage connects, verifies, changes and removes apps.
+	AppManage Action = "app:manage"
+	// SessionView lists the sessions of a person. The owner may always see their own.
+	SessionView Action = "session:view"
+	// SessionEnd revokes a session. The owner may always end their own.
+	SessionEnd Action = "session:end"
+	// AccountUpdate changes one's own password and profile; nobody else's.
+	AccountUpdate Action = "account:update"
+	// AccountSignIn is recorded for sign-ins; policies do not decide it, the password does.
+	AccountSignIn Action = "account:sign-in"
+	// SetupClaim makes the first admin with the one-time link; only the link's bearer may.
+	SetupClaim Action = "setup:claim"
+	// SystemView shows the admin home page: checklist, health, warnings.
+	SystemView Action = "system:view"
+)
+
+// Actions lists every action, for tests that walk all of them and for the policy schema.
+func Actions() []Action {
+	return []Action{
+		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
+		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
+		AccountUpdate, AccountSignIn, SetupClaim, SystemView,
+	}
+}
+
+// describe says an action in words that fit after "no right to".
+func describe(a Action) string {
+	words := map[Action]string{
+		AppOpen: "open this builder", FlowView: "see flows", FlowRun: "run flows", FlowEdit: "create or change flows", FlowPublish: "publish flows",
+		BuilderCode: "run or store code on the builder", BuilderManage: "manage the builder's credentials and settings",
+		UserView: "see people", UserCreate: "add people", UserUpdate: "change people", UserDisable: "end or restore somebody's access",
+		UserReset: "reset somebody's password", AppView: "see connected apps", AppManage: "manage apps", SessionView: "see these sessions",
+		SessionEnd: "end this session", AccountUpdate: "change this account", SystemView: "see the state of the installation",
+	}
+	if w, ok := words[a]; ok {
+		return w
+	}
+	return "do this (" + string(a) + ")"
+}

@@ -1,0 +1,214 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/maypok86/otter/v2"
+
+	"sluice/internal/audit"
+	"sluice/internal/db"
+	"sluice/internal/problem"
+)
+
+// Gate is the one place where rights are decided and recorded.
+type Gate struct {
+	db       *db.DB
+	now      func() time.Time
+	rules    atomic.Pointer[ruleset]
+	cache    *otter.Cache[question, Decision]
+	recorder *recorder
+}
+
+type ruleset struct {
+	set     *cedar.PolicySet
+	version uint64
+}
+
+// question is everything that a decision depends on. A change of a person's rights changes their generation, a change of policy the version.
+type question struct {
+	kind       Kind
+	id         string
+	generation uint64
+	rules      uint64
+	action     Action
+	resource   Resource
+}
+
+// decisionsKept bounds the memory of the decision cache; one entry is about 300 bytes.
+const decisionsKept = 20_000
+
+// Config of a Gate.
+type Config struct {
+	// DB stores the audit entries.
+	DB *db.DB
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets what could not be recorded.
+	Log *slog.Logger
+}
+
+// NewGate loads the built-in policies and starts the recorder of refusals. Close it before the database.
+func NewGate(c Config) (*Gate, error) {
+	set, err := loadPolicies(builtin)
+	if err != nil {
+		return nil, fmt.Errorf("loading the built-in policies: %w", err)
+	}
+	cache, err := otter.New(&otter.Options[question, Decision]{MaximumSize: decisionsKept})
+	if err != nil {
+		return nil, fmt.Errorf("making the decision cache: %w", err)
+	}
+	g := &Gate{db: c.DB, now: c.Now, cache: cache, recorder: startRecorder(c)}
+	g.rules.Store(&ruleset{set: set, version: 1})
+	return g, nil
+}
+
+// Close writes the refusals that are still waiting.
+func (g *Gate) Close(ctx context.Context) { g.recorder.stop(ctx) }
+
+// Flush writes the refusals that are still waiting; for tests and for pages that show the record.
+func (g *Gate) Flush(ctx context.Context) { g.recorder.flush(ctx) }
+
+// Decide answers from memory. It records nothing: use Check or Do unless only a page's shape depends on the answer.
+func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
+	rules := g.rules.Load()
+	r.Name = ""
+	key := question{kind: p.Kind, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
+	if d, ok := g.cache.GetIfPresent(key); ok {
+		return d
+	}
+	d := evaluate(rules.set, p, a, r)
+	g.cache.Set(key, d)
+	return d
+}
+
+// Check decides whether p may take a on r. It does no I/O; a refusal is recorded shortly after. For reads and for traffic.
+func (g *Gate) Check(_ context.Context, p Principal, a Action, r Resource) error {
+	d := g.Decide(p, a, r)
+	if d.Allowed {
+		return nil
+	}
+	g.recorder.add(g.entry(p, a, r, audit.Denied, d, ""))
+	return g.refusal(p, a, r, d)
+}
+
+// Do decides whether p may take a on r, runs fn in a transaction, and commits the audit entry with it.
+// A refusal is recorded as Denied, an error from fn as Failed after rollback: no change without its entry.
+func (g *Gate) Do(ctx context.Context, p Principal, a Action, r Resource, fn func(*db.Tx) error) error {
+	return g.DoDetail(ctx, p, a, r, "", fn)
+}
+
+// DoDetail is Do with a short safe text for the entry, such as what was changed.
+func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, detail string, fn func(*db.Tx) error) error {
+	d := g.Decide(p, a, r)
+	if !d.Allowed {
+		if err := g.append(ctx, g.entry(p, a, r, audit.Denied, d, detail)); err != nil {
+			return err
+		}
+		return g.refusal(p, a, r, d)
+	}
+	err := g.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, g.entry(p, a, r, audit.Done, d, detail))
+	})
+	if err == nil {
+		return nil
+	}
+	failed := g.entry(p, a, r, audit.Failed, d, failure(err))
+	return errors.Join(err, g.append(context.WithoutCancel(ctx), failed))
+}
+
+// Record writes an entry for something that policy does not decide, such as a sign-in, within the caller's transaction.
+func (g *Gate) Record(ctx context.Context, tx *db.Tx, p Principal, a Action, r Resource, o audit.Outcome, detail string) error {
+	return audit.Append(ctx, tx, g.entry(p, a, r, o, Decision{}, detail))
+}
+
+// RecordLater hands an entry to the bounded recorder: for failed sign-ins, of which there may be many.
+func (g *Gate) RecordLater(p Principal, a Action, r Resource, o audit.Outcome, detail string) {
+	g.recorder.add(g.entry(p, a, r, o, Decision{}, detail))
+}
+
+func (g *Gate) append(ctx context.Context, e audit.Entry) error {
+	return g.db.Tx(ctx, func(tx *db.Tx) error { return audit.Append(ctx, tx, e) })
+}
+
+func (g *Gate) entry(p Principal, a Action, r Resource, o audit.Outcome, d Decision, detail string) audit.Entry {
+	return audit.Entry{
+		At: g.now(), ActorKind: p.Kind.String(), ActorID: p.ID, ActorName: p.Name, IP: p.IP, Action: string(a),
+		ResourceType: r.Type, ResourceID: r.ID, ResourceName: r.Name, Workspace: r.Workspace,
+		Outcome: o, Times: 1, Policies: strings.Join(d.Policies, ","), Detail: detail,
+	}
+}
+
+// failure is the safe text of an error: what its problem says, never its cause.
+func failure(err error) string {
+	var e *problem.Error
+	if errors.As(err, &e) {
+		return e.Detail
+	}
+	return "internal error"
+}
+
+func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
+	if p.Kind == Anonymous {
+		return problem.New(problem.Unauthenticated, "Sign in to do this.")
+	}
+	rule := "no policy permits " + string(a)
+	if len(d.Policies) > 0 {
+		rule = strings.Join(d.Policies, ",")
+	}
+	next := "Only a superuser may do this."
+	if roles := g.RolesAllowing(a, r); len(roles) > 0 {
+		next = "This needs the role " + strings.Join(roles, " or ") + ". Ask an admin of the workspace."
+	}
+	return problem.Newf(problem.Denied, "You have no right to %s here.", describe(a)).WithRule(rule).WithNext(next)
+}
+
+// RolesAllowing lists the built-in roles that would permit an action on a resource, least first, by their display names.
+func (g *Gate) RolesAllowing(a Action, r Resource) []string {
+	if r.Workspace == "" {
+		return nil
+	}
+	var names []string
+	for _, role := range []string{RoleViewer, RoleUser, RoleAdmin} {
+		probe := Principal{Kind: Person, ID: "role:" + role, Memberships: []Membership{{Workspace: r.Workspace, Role: role}}}
+		if g.Decide(probe, a, Resource{Type: r.Type, Workspace: r.Workspace}).Allowed {
+			names = append(names, RoleTitle(role))
+		}
+	}
+	return names
+}
+
+// RoleTitle is the display name of a role.
+func RoleTitle(role string) string {
+	switch role {
+	case RoleAdmin:
+		return "Admin"
+	case RoleUser:
+		return "User"
+	case RoleViewer:
+		return "Viewer"
+	case "":
+		return "No role"
+	}
+	return role
+}
+
+// String is the kind's name in audit entries.
+func (k Kind) String() string {
+	switch k {
+	case Person:
+		return "person"
+	case System:
+		return "system"
+	}
+	return "anonymous"
+}

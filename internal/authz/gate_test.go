@@ -1,0 +1,206 @@
+package authz_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/dbtest"
+	"sluice/internal/problem"
+)
+
+const workspace = "w1"
+
+func newGate(t testing.TB, d *db.DB) *authz.Gate {
+	t.Helper()
+	g, err := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close(context.Background()) })
+	return g
+}
+
+func person(id, role string) authz.Principal {
+	p := authz.Principal{Kind: authz.Person, ID: id, Name: id, Generation: 1}
+	if role != "" {
+		p.Memberships = []authz.Membership{{Workspace: workspace, Role: role}}
+	}
+	return p
+}
+
+func entries(t *testing.T, g *authz.Gate, d *db.DB) []audit.Entry {
+	t.Helper()
+	g.Flush(context.Background())
+	list, err := audit.After(context.Background(), d, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestBuiltInRoles is the decision table of the three roles: what each may and may not do in its own workspace.
+func TestBuiltInRoles(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	allowed := map[string]map[authz.Action]bool{
+		authz.RoleViewer: {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true},
+		authz.RoleUser:   {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.FlowEdit: true},
+		"":               {},
+	}
+	for _, a := range authz.Actions() {
+		for role, may := range allowed {
+			if got := g.Decide(person("p-"+role, role), a, authz.Resource{Type: "Flow", Workspace: workspace}).Allowed; got != may[a] {
+				t.Errorf("%q on %s: %v, want %v", role, a, got, may[a])
+			}
+		}
+		if !g.Decide(person("p-admin", authz.RoleAdmin), a, authz.Resource{Type: "Flow", Workspace: workspace}).Allowed {
+			t.Errorf("an admin may not %s in the own workspace", a)
+		}
+		for _, role := range authz.Roles() {
+			if g.Decide(person("p-"+role, role), a, authz.Resource{Type: "Flow", Workspace: "w2"}).Allowed {
+				t.Errorf("%s of w1 may %s in w2", role, a)
+			}
+			if g.Decide(person("p-"+role, role), a, authz.Resource{Type: "System"}).Allowed {
+				t.Errorf("%s of w1 may %s on the whole installation", role, a)
+			}
+		}
+		super := authz.Principal{Kind: authz.Person, ID: "s", Superuser: true}
+		if !g.Decide(super, a, authz.Resource{Type: "System"}).Allowed {
+			t.Errorf("a superuser may not %s", a)
+		}
+		if g.Decide(authz.Principal{Superuser: true}, a, authz.Resource{Type: "System"}).Allowed {
+			t.Errorf("an anonymous principal may %s", a)
+		}
+	}
+}
+
+func TestOwnersMayEndTheirOwnSessionsOnly(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	for _, a := range []authz.Action{authz.SessionEnd, authz.SessionView, authz.AccountUpdate} {
+		if !g.Decide(person("ann", ""), a, authz.Resource{Type: "Session", Owner: "ann"}).Allowed {
+			t.Errorf("%s of one's own is refused", a)
+		}
+		if g.Decide(person("ann", authz.RoleAdmin), a, authz.Resource{Type: "Session", Owner: "bob"}).Allowed {
+			t.Errorf("%s of somebody else's is permitted", a)
+		}
+	}
+	if g.Decide(person("ann", ""), authz.UserDisable, authz.Resource{Type: "User", Owner: "ann"}).Allowed {
+		t.Error("owning something permits everything on it")
+	}
+}
+
+func TestDoCommitsTheChangeWithItsEntry(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		g, ctx := newGate(t, d), context.Background()
+		res := authz.Resource{Type: "Flow", ID: "f1", Workspace: workspace, Name: "Support"}
+		put := func(tx *db.Tx) error { return tx.PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) }
+
+		if err := g.Do(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, res, put); !problem.Is(err, problem.Denied) {
+			t.Fatalf("viewer: %v, want denied", err)
+		}
+		if _, err := d.Read().GetMeta(ctx, "k"); err == nil {
+			t.Fatal("a refused change was made")
+		}
+		boom := errors.New("disk on fire, password=hunter2")
+		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res, func(tx *db.Tx) error { return errors.Join(put(tx), boom) }); !errors.Is(err, boom) {
+			t.Fatalf("failing change: %v", err)
+		}
+		if _, err := d.Read().GetMeta(ctx, "k"); err == nil {
+			t.Fatal("a failed change was kept")
+		}
+		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res, put); err != nil {
+			t.Fatal(err)
+		}
+		var got []audit.Outcome
+		for _, e := range entries(t, g, d) {
+			got = append(got, e.Outcome)
+			if e.ResourceID != "f1" || e.Workspace != workspace || e.ResourceName != "Support" || e.Detail == boom.Error() {
+				t.Errorf("entry %+v", e)
+			}
+		}
+		if len(got) != 3 || got[0] != audit.Denied || got[1] != audit.Failed || got[2] != audit.Done {
+			t.Errorf("outcomes %v", got)
+		}
+		if _, err := audit.Verify(ctx, d); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCheckRecordsEqualRefusalsOnce(t *testing.T) {
+	d := dbtest.SQLite(t)
+	g, ctx := newGate(t, d), context.Background()
+	for range 50 {
+		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); !problem.Is(err, problem.Denied) {
+			t.Fatal(err)
+		}
+		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowRun, authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := int64(0)
+	for _, e := range entries(t, g, d) {
+		total += e.Times
+		if e.Outcome != audit.Denied || e.ActorName != "vic" {
+			t.Errorf("entry %+v", e)
+		}
+	}
+	if total != 50 {
+		t.Errorf("%d refusals recorded, want 50", total)
+	}
+}
+
+func TestAFloodOfDifferentRefusalsIsBounded(t *testing.T) {
+	d := dbtest.SQLite(t)
+	g, ctx := newGate(t, d), context.Background()
+	stranger := authz.Principal{IP: "192.0.2.1"}
+	for i := range 5000 {
+		_ = g.Check(ctx, stranger, authz.FlowRun, authz.Resource{Type: "Flow", ID: string(rune('a' + i%26)), Workspace: workspace})
+	}
+	if n := len(entries(t, g, d)); n > 10 {
+		t.Errorf("5000 requests of a stranger made %d entries", n)
+	}
+}
+
+func TestARefusalNamesTheRuleAndTheRole(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	err := g.Check(context.Background(), person("vic", authz.RoleViewer), authz.FlowEdit, authz.Resource{Type: "Flow", Workspace: workspace})
+	e := problem.Of(err)
+	if e.Rule != "no policy permits flow:edit" || e.Next != "This needs the role User or Admin. Ask an admin of the workspace." {
+		t.Errorf("rule %q, next %q", e.Rule, e.Next)
+	}
+	if err := g.Check(context.Background(), authz.Principal{}, authz.FlowRun, authz.Resource{Type: "Flow", Workspace: workspace}); !problem.Is(err, problem.Unauthenticated) {
+		t.Errorf("a stranger gets %v, want unauthenticated", err)
+	}
+}
+
+func TestANewGenerationIsDecidedAnew(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	res := authz.Resource{Type: "Flow", Workspace: workspace}
+	p := person("ann", authz.RoleViewer)
+	if g.Decide(p, authz.FlowEdit, res).Allowed {
+		t.Fatal("a viewer may edit")
+	}
+	p.Memberships = []authz.Membership{{Workspace: workspace, Role: authz.RoleUser}}
+	p.Generation++
+	if !g.Decide(p, authz.FlowEdit, res).Allowed {
+		t.Error("a new role does not count")
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	g := newGate(b, dbtest.SQLite(b))
+	p, res := person("ann", authz.RoleUser), authz.Resource{Type: "Flow", Workspace: workspace}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !g.Decide(p, authz.FlowRun, res).Allowed {
+			b.Fatal("denied")
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package authz
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"sort"
+	"strings"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+)
+
+//go:embed policies/*.cedar
+var builtin embed.FS
+
+// Decision is the answer to one question.
+type Decision struct {
+	// Allowed is the answer.
+	Allowed bool
+	// Policies are the ids of the policies that decided: the permits of an allowed request, the forbids of a refused one. Empty means that
+	// no policy permits it.
+	Policies []string
+}
+
+// Reason is one sentence on why the decision was made.
+func (d Decision) Reason() string {
+	switch {
+	case d.Allowed:
+		return "Permitted by " + strings.Join(d.Policies, ", ") + "."
+	case len(d.Policies) > 0:
+		return "Forbidden by " + strings.Join(d.Policies, ", ") + "."
+	default:
+		return "No policy permits it."
+	}
+}
+
+// loadPolicies parses every policy file. Each policy must carry an @id; ids are unique.
+func loadPolicies(files fs.FS) (*cedar.PolicySet, error) {
+	names, err := fs.Glob(files, "policies/*.cedar")
+	if err != nil {
+		return nil, err
+	}
+	set := cedar.NewPolicySet()
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		list, err := cedar.NewPolicyListFromBytes(path.Base(name), text)
+		if err != nil {
+			return nil, fmt.Errorf("policy file %s: %w", name, err)
+		}
+		for _, p := range list {
+			id := cedar.PolicyID(p.Annotations()["id"])
+			if id == "" {
+				return nil, fmt.Errorf("policy file %s: every policy needs an @id", name)
+			}
+			if !set.Add(id, p) {
+				return nil, fmt.Errorf("policy file %s: the id %q is used twice", name, id)
+			}
+		}
+	}
+	return set, nil
+}
+
+// evaluate asks the policies. It costs microseconds; Gate keeps the answers.
+func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision {
+	if p.Kind == Anonymous {
+		return Decision{}
+	}
+	principal, resource := entity("User", p.ID), entity(r.Type, r.ID)
+	entities := types.EntityMap{
+		principal: {UID: principal, Attributes: principalAttributes(p)},
+		resource:  {UID: resource, Attributes: resourceAttributes(r)},
+	}
+	request := cedar.Request{Principal: principal, Action: entity("Action", string(a)), Resource: resource, Context: types.NewRecord(nil)}
+	verdict, diagnostic := cedar.Authorize(set, entities, request)
+	d := Decision{Allowed: verdict == cedar.Allow && len(diagnostic.Errors) == 0}
+	for _, reason := range diagnostic.Reasons {
+		d.Policies = append(d.Policies, string(reason.PolicyID))
+	}
+	for _, e := range diagnostic.Errors {
+		// A policy that cannot be evaluated denies: closed on doubt.
+		d.Policies = append(d.Policies, string(e.PolicyID)+" (error)")
+	}
+	sort.Strings(d.Policies)
+	return d
+}
+
+func entity(kind, id string) types.EntityUID {
+	return types.NewEntityUID(types.EntityType(kind), types.String(id))
+}
+
+func principalAttributes(p Principal) types.Record {
+	memberships := make([]types.Value, len(p.Memberships))
+	for i, m := range p.Memberships {
+		memberships[i] = types.NewRecord(types.RecordMap{"workspace": types.String(m.Workspace), "role": types.String(m.Role)})
+	}
+	return types.NewRecord(types.RecordMap{
+		"superuser":   types.Boolean(p.Superuser),
+		"memberships": types.NewSet(memberships...),
+	})
+}
+
+func resourceAttributes(r Resource) types.Record {
+	attributes := types.RecordMap{}
+	if r.Workspace != "" {
+		attributes["workspace"] = types.String(r.Workspace)
+	}
+	if r.Owner != "" {
+		attributes["owner"] = entity("User", r.Owner)
+	}
+	return types.NewRecord(attributes)
+}

@@ -1,0 +1,18 @@
+// Package db opens Sluice's database and runs transactions on it: SQLite by default, PostgreSQL for several nodes.
+//
+// There is one schema (migrations/) and one set of queries (queries/, compiled by sqlc into q/) for both engines, in the subset that both
+// accept: TEXT ids, BIGINT unix milliseconds, CAST instead of "::", lower() before LIKE. On PostgreSQL everything lies in a schema of its own, so
+// that the builder's database can be shared.
+//
+// SQLite has one writing connection (its transactions begin IMMEDIATE) and a pool of readers; a writer therefore never fails with SQLITE_BUSY half way.
+//
+// # Changes
+//
+// Whoever caches rows in memory learns of changes through the change table. A transaction says tx.Changed(kind, item); subscribers of that kind are called
+// in order of commit:
+//
+//	this process   before Tx returns, so "saved" means "in force"
+//	other ones     within 100 ms: by polling, on PostgreSQL sooner by LISTEN/NOTIFY
+//
+// Order holds because the number of a change is taken under a lock that lasts until commit.
+package db

@@ -1,0 +1,66 @@
+-- name: InsertSession :exec
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7);
+
+-- name: GetSession :one
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE id = $1;
+
+-- name: LiveSessions :many
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE expires_at > $1;
+
+-- name: SessionsOf :many
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200;
+
+-- name: SessionIDsOf :many
+SELECT id FROM session WHERE account_id = $1;
+
+-- name: TouchSession :exec
+UPDATE session SET seen_at = $2 WHERE id = $1 AND seen_at < $2;
+
+-- name: DeleteSession :execrows
+DELETE FROM session WHERE id = $1;
+
+-- name: ExpiredSessions :many
+SELECT id FROM session WHERE expires_at <= sqlc.arg(now) OR seen_at <= sqlc.arg(idle_since) LIMIT 500;
+
+-- name: InsertSessionCookie :exec
+INSERT INTO session_cookie (token_hash, session_id, audience, created_at) VALUES ($1, $2, $3, $4);
+
+-- name: CookiesOfSession :many
+SELECT token_hash, audience FROM session_cookie WHERE session_id = $1 ORDER BY created_at;
+
+-- name: AllCookies :many
+SELECT token_hash, session_id, audience FROM session_cookie;
+
+-- name: DeleteSessionCookies :exec
+DELETE FROM session_cookie WHERE session_id = $1 AND audience = $2;
+
+-- name: InsertTicket :exec
+INSERT INTO ticket (token_hash, purpose, subject, audience, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, 0);
+
+-- name: GetTicket :one
+SELECT token_hash, purpose, subject, audience, created_at, expires_at, used_at FROM ticket WHERE token_hash = $1 AND purpose = $2;
+
+-- name: UseTicket :execrows
+UPDATE ticket SET used_at = sqlc.arg(now) WHERE token_hash = sqlc.arg(token_hash) AND purpose = sqlc.arg(purpose) AND used_at = 0 AND expires_at > sqlc.arg(now);
+
+-- name: DropTickets :exec
+DELETE FROM ticket WHERE purpose = $1 AND subject = $2;
+
+-- name: PruneTickets :execrows
+DELETE FROM ticket WHERE expires_at < $1;
+
+-- name: GetGuess :one
+SELECT subject, failures, last_at FROM guess WHERE subject = $1;
+
+-- name: AddGuess :one
+INSERT INTO guess (subject, failures, last_at) VALUES (sqlc.arg(subject), 1, sqlc.arg(now))
+ON CONFLICT (subject) DO UPDATE SET
+    failures = CASE WHEN guess.last_at < sqlc.arg(forget_before) THEN 1 ELSE guess.failures + 1 END,
+    last_at = excluded.last_at
+RETURNING failures;
+
+-- name: ClearGuess :exec
+DELETE FROM guess WHERE subject = $1;
+
+-- name: PruneGuesses :execrows
+DELETE FROM guess WHERE last_at < $1;

@@ -1,0 +1,61 @@
+-- name: InsertWorkspaceIfAbsent :exec
+INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING;
+
+-- name: InsertAccount :exec
+INSERT INTO account (id, email, email_key, username, username_key, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, 0);
+
+-- name: GetAccount :one
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account WHERE id = $1;
+
+-- name: FindAccount :one
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account
+WHERE email_key = $1 OR username_key = $1
+ORDER BY CASE WHEN email_key = $1 THEN 0 ELSE 1 END LIMIT 1;
+
+-- name: AllAccounts :many
+SELECT id, email, username, name, superuser, active, generation FROM account;
+
+-- name: ListAccounts :many
+SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, COALESCE(m.role, '') AS role
+FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = sqlc.arg(workspace_id)
+WHERE CAST(sqlc.arg(pattern) AS text) = '' OR a.email_key LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!'
+ORDER BY a.username_key LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
+
+-- name: CountAccounts :one
+SELECT COUNT(*) FROM account a
+WHERE CAST(sqlc.arg(pattern) AS text) = '' OR a.email_key LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!';
+
+-- name: CountActiveSuperusers :one
+SELECT COUNT(*) FROM account WHERE superuser = TRUE AND active = TRUE;
+
+-- name: SetAccountSuperuser :exec
+UPDATE account SET superuser = $2, generation = generation + 1, updated_at = $3 WHERE id = $1;
+
+-- name: SetAccountActive :exec
+UPDATE account SET active = $2, generation = generation + 1, updated_at = $3 WHERE id = $1;
+
+-- name: SetAccountPassword :exec
+UPDATE account SET password_hash = $2, updated_at = $3 WHERE id = $1;
+
+-- name: UpgradeAccountPassword :execrows
+UPDATE account SET password_hash = sqlc.arg(new_hash) WHERE id = sqlc.arg(id) AND password_hash = sqlc.arg(old_hash);
+
+-- name: BumpAccount :exec
+UPDATE account SET generation = generation + 1, updated_at = $2 WHERE id = $1;
+
+-- name: TouchSignIn :exec
+UPDATE account SET last_sign_in_at = $2 WHERE id = $1;
+
+-- name: PutMembership :exec
+INSERT INTO membership (workspace_id, account_id, role, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (workspace_id, account_id) DO UPDATE SET role = excluded.role;
+
+-- name: DeleteMembership :exec
+DELETE FROM membership WHERE workspace_id = $1 AND account_id = $2;
+
+-- name: MembershipsOf :many
+SELECT workspace_id, role FROM membership WHERE account_id = $1 ORDER BY workspace_id;
+
+-- name: AllMemberships :many
+SELECT account_id, workspace_id, role FROM membership ORDER BY account_id, workspace_id;

@@ -1,0 +1,72 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"sluice/internal/db/q"
+)
+
+// Tx is a running transaction. It carries the generated queries and remembers what to tell subscribers after commit.
+type Tx struct {
+	*q.Queries
+	tx      *sql.Tx
+	d       *DB
+	ctx     context.Context
+	ordered bool
+	changed bool
+}
+
+// Tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process have been called for its changes when Tx returns.
+func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
+	sqlTx, err := d.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer func() { _ = sqlTx.Rollback() }()
+	tx := &Tx{Queries: q.New(sqlTx), tx: sqlTx, d: d, ctx: ctx}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	if tx.changed {
+		d.feed.catchUp(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
+// orderLock serialises the numbering of changes and audit entries on PostgreSQL, so that a higher number is never visible before a lower one.
+// SQLite has one writer and needs none.
+const orderLock = 0x5157_1ce1
+
+// Ordered takes the numbering lock for the rest of the transaction.
+func (t *Tx) Ordered() error {
+	if t.ordered || !t.d.postgres {
+		return nil
+	}
+	if _, err := t.tx.ExecContext(t.ctx, "SELECT pg_advisory_xact_lock($1)", orderLock); err != nil {
+		return fmt.Errorf("taking the numbering lock: %w", err)
+	}
+	t.ordered = true
+	return nil
+}
+
+// Changed tells every node, after commit, that an item of a kind has changed ("account", "session", …).
+func (t *Tx) Changed(kind, item string) error {
+	if err := t.Ordered(); err != nil {
+		return err
+	}
+	t.changed = true
+	if err := t.AppendChange(t.ctx, q.AppendChangeParams{Kind: kind, Item: item, At: t.d.now().UnixMilli()}); err != nil {
+		return fmt.Errorf("recording a change of %s: %w", kind, err)
+	}
+	if t.d.postgres {
+		if _, err := t.tx.ExecContext(t.ctx, "SELECT pg_notify($1, '')", notifyChannel); err != nil {
+			return fmt.Errorf("announcing a change of %s: %w", kind, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var (
+	serverOnce sync.Once
+	serverPort int
+	errServer  error
+	databases  atomic.Int64
+)
+
+// errNotInstalled means that there is no PostgreSQL server on this machine.
+var errNotInstalled = errors.New("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+
+// Postgres makes an empty database on the test server and returns its connection URL. It skips the test where PostgreSQL is not installed and not required.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	serverOnce.Do(func() { serverPort, errServer = startServer() })
+	if errors.Is(errServer, errNotInstalled) && !required() {
+		t.Skip(errServer)
+	}
+	if errServer != nil {
+		t.Fatalf("starting PostgreSQL: %v", errServer)
+	}
+	ctx := context.Background()
+	admin, err := pgx.Connect(ctx, url("postgres"))
+	if err != nil {
+		t.Fatalf("connecting to the test server: %v", err)
+	}
+	defer admin.Close(ctx)
+	name := fmt.Sprintf("t%d", databases.Add(1))
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("making a test database: %v", err)
+	}
+	return url(name)
+}
+
+func url(database string) string {
+	return fmt.Sprintf("postgres://sluice@127.0.0.1:%d/%s?sslmode=disable", serverPort, database)
+}
+
+// startServer makes a cluster in a temporary folder and starts it on a free loopback port. The kernel ends the server when this process dies.
+func startServer() (int, error) {
+	bin, err := binaries()
+	if err != nil {
+		return 0, err
+	}
+	sweep()
+	dir, err := os.MkdirTemp("", folderPrefix)
+	if err != nil {
+		return 0, err
+	}
+	attr, err := unprivileged(dir)
+	if err != nil {
+		return 0, err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "sluice", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8")
+	initdb.SysProcAttr, initdb.Dir = attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	port, err := freePort()
+	if err != nil {
+		return 0, err
+	}
+	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
+		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+	dying := *attr
+	dying.Pdeathsig = syscall.SIGINT
+	server.SysProcAttr, server.Dir = &dying, dir
+	if err := startPinned(server); err != nil {
+		return 0, err
+	}
+	serverPort = port
+	return port, awaitServer(port)
+}
+
+const folderPrefix = "sluice-postgres-"
+
+// sweep removes what test binaries of the past have left: their servers died with them, their folders did not.
+func sweep() {
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < 20*time.Minute {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, "data", "postmaster.pid")); errors.Is(err, os.ErrNotExist) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
+// startPinned starts a process from a thread that lives as long as this process: the kernel sends Pdeathsig when the starting thread ends.
+func startPinned(c *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		started <- c.Start()
+		select {}
+	}()
+	return <-started
+}
+
+func awaitServer(port int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, fmt.Sprintf("postgres://sluice@127.0.0.1:%d/postgres?sslmode=disable", port))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func binaries() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		found = append(found, path)
+	}
+	if len(found) == 0 {
+		return "", errNotInstalled
+	}
+	sort.Strings(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+// unprivileged makes dir usable by, and a process run as, the postgres user when this process is root, since the server refuses to run as root.
+func unprivileged(dir string) (*syscall.SysProcAttr, error) {
+	if os.Geteuid() != 0 {
+		return &syscall.SysProcAttr{}, nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres: %w", err)
+	}
+	uid, err1 := strconv.Atoi(account.Uid)
+	gid, err2 := strconv.Atoi(account.Gid)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	if err := os.Chown(dir, uid, gid); err != nil {
+		return nil, err
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
