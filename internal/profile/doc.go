@@ -1,0 +1,14 @@
+// Package profile holds what Sluice knows about a kind of builder: which paths it serves, what each of them needs, what Sluice answers in
+// its stead, and how to hold a session with it. There is no database and no decision about people here.
+//
+// A request is judged in three steps. Canonical and Query reduce what stood on the wire to exactly one reading, or refuse it. Profile.Match
+// finds the one Endpoint of the route table for method and path; what is not in the table is denied. The Endpoint names the least
+// authz.Action, where the ids of flows and other objects stand, whether strangers may be let through, and what the upstream gets.
+//
+// The table of Flowise is data (flowise.yaml), built from the routes of flowise@3.1.4 and from what its own pages ask for. Patterns match
+// whole segments and case exactly, a literal beats a placeholder, and Flowise's own trailing-slash spelling is forwarded without the slash,
+// so that what was judged is what is forwarded.
+//
+// A Bridge carries a request into the builder's own session. For Flowise that is one session of a service owner, held in memory and renewed
+// by a single goroutine at a time: Flowise on SQLite breaks when people sign in at once, and here it sees one sign-in a day.
+package profile

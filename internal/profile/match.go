@@ -1,0 +1,86 @@
+package profile
+
+import "strings"
+
+// match walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token beats any text; there is no going back,
+// except to the deepest {name...} that was passed. A node that exists for another method only is no match.
+func (t *table) match(method, path string) (Match, bool) {
+	v, ok := verbOf(method)
+	if !ok || path == "" || path[0] != '/' {
+		return Match{}, false
+	}
+	m := Match{Path: path}
+	judged := path
+	if len(path) > 1 && path[len(path)-1] == '/' {
+		judged = path[:len(path)-1]
+		if t.trimSlash {
+			m.Path = judged
+		}
+	}
+	n, params := &t.root, 0
+	var rest *[verbs]*Endpoint
+	var restMatch Match
+	for left := judged[1:]; left != ""; {
+		if n.rest != nil && params < maxParams {
+			rest, restMatch = n.rest, m
+			restMatch.values[params] = left
+		}
+		seg, after, _ := strings.Cut(left, "/")
+		next, placed := n.step(seg, t.foldCase)
+		if placed && params < maxParams {
+			m.values[params] = seg
+			params++
+		}
+		if n = next; n == nil {
+			break
+		}
+		left = after
+	}
+	if n != nil && n.ends != nil {
+		m.Endpoint = n.ends[v]
+		return m, m.Endpoint != nil
+	}
+	if rest == nil || rest[v] == nil {
+		return Match{}, false
+	}
+	restMatch.Endpoint = rest[v]
+	return restMatch, true
+}
+
+// step finds the node below n for a segment; placed tells that a placeholder took it.
+func (n *node) step(seg string, foldCase bool) (next *node, placed bool) {
+	word := seg
+	if foldCase {
+		word = strings.ToLower(seg)
+	}
+	if next = n.literal[word]; next != nil {
+		return next, false
+	}
+	switch {
+	case n.param[classUUID] != nil && isUUID(seg):
+		return n.param[classUUID], true
+	case n.param[classToken] != nil && seg != "" && token(seg):
+		return n.param[classToken], true
+	case n.param[classAny] != nil && seg != "":
+		return n.param[classAny], true
+	}
+	return nil, false
+}
+
+// isUUID reports whether s is the lower-case text form of RFC 9562 section 4.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if c != '-' {
+				return false
+			}
+		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,216 @@
+package profile
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+)
+
+// The kinds of builder.
+const (
+	// KindFlowise is FlowiseAI's Flowise 3.x.
+	KindFlowise = "flowise"
+	// KindGeneric is any other web app: judged by method and by rules on admin paths.
+	KindGeneric = "generic"
+	// KindDemo is the small builder inside Sluice.
+	KindDemo = "demo"
+)
+
+// Public says whether an endpoint may be open to somebody who is not signed in.
+type Public uint8
+
+const (
+	// PublicNever needs a signed-in principal.
+	PublicNever Public = iota
+	// PublicAlways is open to everybody: health, the builder's static files.
+	PublicAlways
+	// PublicFlow is open to strangers if the flow that the request names is published in Sluice. The builder's own flag does not count.
+	PublicFlow
+)
+
+// Upstream says whose session the builder sees.
+type Upstream uint8
+
+const (
+	// UpstreamSession lends the service owner's session to signed-in people. Strangers never get it, on any endpoint.
+	UpstreamSession Upstream = iota
+	// UpstreamNone never sends a session, whoever asks.
+	UpstreamNone
+)
+
+// In is the part of a request where a value stands.
+type In uint8
+
+const (
+	// InPath is a placeholder of the pattern.
+	InPath In = iota
+	// InQuery is a query parameter.
+	InQuery
+	// InBody is a top-level key of a JSON object, or a form field.
+	InBody
+)
+
+// IDRef is a place where an id stands.
+type IDRef struct {
+	// In is the part of the request.
+	In In
+	// Name is the placeholder, parameter or key.
+	Name string
+}
+
+// BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys at its top level.
+type BodyRule struct {
+	// Keys are compared exactly, after the JSON string was decoded.
+	Keys []string
+	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and are refused for everybody.
+	Action authz.Action
+	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
+	Unset bool
+}
+
+// Endpoint is one row of a route table. Values are immutable after loading.
+type Endpoint struct {
+	// Name is stable ("chatflows.update") and shown in denials and the audit.
+	Name string
+	// Methods are upper case. GET stands for HEAD too.
+	Methods []string
+	// Pattern is "/literal/{one}/{id:uuid}/{rest...}", see table.go.
+	Pattern string
+	// Action is the least permission.
+	Action authz.Action
+	// Public opens the endpoint to strangers.
+	Public Public
+	// Flow is where the flow's id stands. The first place that has a value counts, and all that have one must agree.
+	Flow []IDRef
+	// Objects is where ids of other objects stand.
+	Objects []IDRef
+	// Stream tells that the answer may be a stream; there is no total timeout then.
+	Stream bool
+	// Upgrade permits a WebSocket upgrade.
+	Upgrade bool
+	// Upstream is whose session the builder sees.
+	Upstream Upstream
+	// Answer names what Sluice answers itself, see Profile.Answer; empty: forward.
+	Answer string
+	// Body holds rules on keys of the JSON body.
+	Body []BodyRule
+	// MaxBody is the largest body in bytes; 0 is the server's limit.
+	MaxBody int64
+	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and the profile's CSP is set.
+	Page bool
+	// Blocked is why the endpoint is closed for everybody and what to do instead; empty: open. It is safe to show.
+	Blocked string
+
+	params []string
+}
+
+// maxParams is the most placeholders that a pattern may have.
+const maxParams = 4
+
+// Match is an Endpoint found for a request.
+type Match struct {
+	// Endpoint is the row; never nil in a match.
+	Endpoint *Endpoint
+	// Path is what to forward: canonical, escaped, starting with a slash.
+	Path string
+
+	values [maxParams]string
+}
+
+// Param returns the escaped text of a placeholder, or "".
+func (m *Match) Param(name string) string {
+	for i, n := range m.Endpoint.params {
+		if n == name {
+			return m.values[i]
+		}
+	}
+	return ""
+}
+
+// Answer is a complete response that Sluice gives in the builder's stead.
+type Answer struct {
+	// Status is the HTTP status.
+	Status int
+	// Header holds the content type, Cache-Control and, for some errors, Retry-After.
+	Header http.Header
+	// Body is the whole body.
+	Body []byte
+}
+
+// AnswerContext is what Profile.Answer may need.
+type AnswerContext struct {
+	// Principal is who asks; may be anonymous.
+	Principal authz.Principal
+	// SignInURL is Sluice's sign-in page for this app, absolute.
+	SignInURL string
+	// SignedOutURL is where a browser goes after signing out, absolute.
+	SignedOutURL string
+	// SignOut ends the session of Principal.
+	SignOut func(context.Context) error
+	// Upstream is Bridge.Upstream: the service account as the builder describes it; nil while it is not known.
+	Upstream map[string]any
+	// Query is the request's parsed query.
+	Query url.Values
+	// Now is the time of the request.
+	Now time.Time
+}
+
+// Bridge carries requests into the builder's own session. Implementations: FlowiseBridge, and Passthrough for the rest.
+type Bridge interface {
+	// Attach adds what the endpoint's upstream needs to the headers of a request about to be forwarded, after the client's own copies were
+	// dropped with Profile.CleanRequest. It adds nothing for anonymous principals and for UpstreamNone. While a renewal runs it waits, at
+	// most until ctx ends, and then fails with problem.Unavailable.
+	Attach(ctx context.Context, h http.Header, p authz.Principal, e *Endpoint) error
+	// Rejected is told that the builder answered 401 to the headers that Attach gave. It renews the session once for all callers, and
+	// reports whether sending the request again makes sense (after removing what Attach added with Profile.CleanRequest).
+	Rejected(ctx context.Context, h http.Header) bool
+	// Upstream describes the service account; nil while it is not known. The map must not be changed.
+	Upstream() map[string]any
+	// Close gives the session back. The bridge cannot be used afterwards.
+	Close(ctx context.Context) error
+}
+
+// Options are what an operator may decide about a profile.
+type Options struct {
+	// Open names optional endpoints that are closed unless listed here, such as "queues" and "metrics" of Flowise.
+	Open []string
+	// AdminPaths are patterns of a generic app that need authz.BuilderManage; nil: "/admin" and everything below.
+	AdminPaths []string
+}
+
+// Profile is what a kind of builder is. It is immutable and safe for concurrent use.
+type Profile struct {
+	// Kind is one of the Kind constants.
+	Kind string
+	// Title is the product's name.
+	Title string
+
+	table *table
+	style style
+}
+
+// New makes the profile of a kind. Errors: problem.Invalid with Field "kind" or the option's name.
+func New(kind string, o Options) (*Profile, error) {
+	switch kind {
+	case KindFlowise:
+		return newFlowise(o)
+	case KindGeneric:
+		return newGeneric(o)
+	case KindDemo:
+		return newDemo()
+	}
+	return nil, problem.Newf(problem.Invalid, "%q is not a kind of builder that Sluice knows.", kind).
+		WithField("kind").WithNext("Use flowise, generic or demo.")
+}
+
+// Match finds the endpoint for a method and a path from Canonical. HEAD follows GET. What is not in the table is not found, and denied.
+func (p *Profile) Match(method, canonicalPath string) (Match, bool) {
+	return p.table.match(method, canonicalPath)
+}
+
+// Endpoints lists the rows of the table in file order. The slice and its elements must not be changed.
+func (p *Profile) Endpoints() []*Endpoint { return p.table.rows }

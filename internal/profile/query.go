@@ -1,0 +1,125 @@
+package profile
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"sluice/internal/problem"
+)
+
+// maxPairs is the most parameters that a query may have.
+const maxPairs = 100
+
+// queryRules are what a kind of builder does to a query beyond the standard.
+type queryRules struct {
+	// ids are the parameters that name an object, in lower case: at most one of each, in any case, never as an array.
+	ids map[string]bool
+	// files are the parameters that name a file, in lower case: at most one of each, a plain base name.
+	files map[string]bool
+	// plainKeys refuses parameter names that are more than a word with brackets.
+	plainKeys bool
+}
+
+// Query parses the raw query of a request strictly (application/x-www-form-urlencoded of the WHATWG URL standard, only '&' separates). It
+// refuses with problem.Invalid: more than 8 KiB or 100 pairs, broken escapes, control characters, text that is not UTF-8, and, for the
+// parameters by which this builder finds objects, repetition, array spelling and values that are not plain tokens.
+func (p *Profile) Query(raw string) (url.Values, error) {
+	if len(raw) > MaxTarget {
+		return nil, badQuery("The query is longer than 8 KiB.", "query.length")
+	}
+	values := url.Values{}
+	if raw == "" {
+		return values, nil
+	}
+	if strings.Count(raw, "&") >= maxPairs {
+		return nil, badQuery("The query has more than 100 parameters.", "query.count")
+	}
+	seen := map[string]bool{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, err := p.queryPair(pair)
+		if err != nil {
+			return nil, err
+		}
+		if name := baseKey(key); p.style.query.ids[name] || p.style.query.files[name] {
+			if seen[name] || len(name) != len(key) || p.style.query.ids[name] && !token(value) || p.style.query.files[name] && !baseName(value) {
+				return nil, badQuery("A parameter that names an object or a file must stand once and hold a plain id or name.", "query.id").WithField(name)
+			}
+			seen[name] = true
+		}
+		values[key] = append(values[key], value)
+	}
+	return values, nil
+}
+
+func badQuery(text, rule string) *problem.Error {
+	return problem.New(problem.Invalid, text).WithField("query").WithRule(rule)
+}
+
+// queryPair decodes one key=value and judges its characters.
+func (p *Profile) queryPair(pair string) (key, value string, err error) {
+	for i := range len(pair) {
+		if c := pair[i]; c <= ' ' || c >= 0x7f || c == '#' || c == ';' || c == '\\' || c == '<' || c == '>' || c == '"' {
+			return "", "", badQuery("The query has a character that must be escaped.", "query.character")
+		}
+	}
+	rawKey, rawValue, _ := strings.Cut(pair, "=")
+	key, err1 := url.QueryUnescape(rawKey)
+	value, err2 := url.QueryUnescape(rawValue)
+	if err1 != nil || err2 != nil {
+		return "", "", badQuery("The query has a broken percent escape.", "query.escape")
+	}
+	if !plainText(key) || !plainText(value) {
+		return "", "", badQuery("The query has a control character or is not UTF-8.", "query.character")
+	}
+	if p.style.query.plainKeys && !plainKey(key) {
+		return "", "", badQuery("The query has a parameter name that this builder does not know.", "query.name")
+	}
+	return key, value, nil
+}
+
+// plainText is valid UTF-8 without control characters; line breaks and tabs are text.
+func plainText(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// plainKey accepts names of unreserved characters, with brackets for the nested spelling.
+func plainKey(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; !unreserved(c) && c != '[' && c != ']' {
+			return false
+		}
+	}
+	return true
+}
+
+// baseName reports whether a file name has no folder part on any system and is no device of its own.
+func baseName(name string) bool {
+	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\t\r\n%") && name == strings.TrimSpace(name)
+}
+
+// baseKey is the parameter that a nested spelling such as "chatId[]" or "chatId[0][x]" sets, in lower case.
+func baseKey(key string) string {
+	if i := strings.IndexAny(key, "[."); i > 0 {
+		key = key[:i]
+	}
+	return strings.ToLower(key)
+}
+
+// token is a value that no decoding changes.
+func token(s string) bool {
+	for i := range len(s) {
+		if !unreserved(s[i]) && s[i] != ':' && s[i] != '@' {
+			return false
+		}
+	}
+	return s != "." && s != ".." && len(s) <= 256
+}

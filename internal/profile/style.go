@@ -1,0 +1,188 @@
+package profile
+
+import (
+	"net/http"
+	"strings"
+
+	"sluice/internal/problem"
+)
+
+// style is what differs between kinds of builder besides the route table.
+type style struct {
+	// cookies are the builder's own session cookies: never taken from a client, never given to one.
+	cookies []string
+	// sealed keeps every Set-Cookie of the builder back, known or not.
+	sealed bool
+	// headers are further request headers to drop, folded as fold does.
+	headers map[string]bool
+	// csp is the policy for pages without frame-ancestors; empty: only frame-ancestors.
+	csp string
+	// query are the rules for parameters.
+	query queryRules
+	// errorBody renders an error in the builder's shape.
+	errorBody func(e *problem.Error, requestID string) (contentType string, body any)
+	// entry is where a freshly signed-in browser is sent.
+	entry func(returnPath string) string
+	// answers are the builder's endpoints that Sluice answers.
+	answers map[string]answerFunc
+}
+
+// forwardedHeaders are the request headers by which a client could pretend to be a proxy, another person or another request. They are
+// dropped for every kind of builder; those that Sluice itself sets are set after that. Compared folded. A trailing '*' is a prefix.
+var forwardedHeaders = []string{
+	// Where the request came from and how (RFC 7239 and its forerunners).
+	"forwarded", "x-forwarded-*", "x-real-ip", "x-real-port", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host",
+	"x-originating-ip", "x-original-forwarded-for", "x-original-host", "x-host", "x-http-host-override", "true-client-ip", "cf-connecting-ip*",
+	"cf-ipcountry", "cf-visitor", "cf-ray", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-azure-socketip", "x-envoy-*", "x-appengine-*",
+	"x-proxyuser-ip", "x-proto", "x-scheme", "x-url-scheme", "front-end-https", "via", "client-ip", "wl-proxy-*",
+	// Which request it is.
+	"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", "x-override-url", "x-http-method", "x-http-method-override", "x-method-override",
+	"x-http-path-override", "x-forward-for", "x-forward-proto", "x-request-uri", "x-matched-path", "x-middleware-*", "x-accel-*", "x-sendfile*",
+	// httpoxy (CVE-2016-5385).
+	"proxy", "proxy-host", "proxy-authorization", "proxy-connection",
+	// Who it is: the conventions of identity proxies and of Sluice.
+	"x-sluice-*", "sluice-*", "remote-user", "remote-groups", "remote-name", "remote-email", "x-remote-*", "x-auth-request-*", "x-auth-user*", "x-auth-email", "x-auth-groups", "x-authenticated-*", "x-webauth-*",
+	"x-user", "x-user-*", "x-email", "x-groups", "x-roles", "x-username", "x-authentik-*", "x-authelia-*", "x-pomerium-*", "x-goog-authenticated-*",
+	"x-goog-iap-*", "x-ms-client-principal*", "x-ms-token-*", "x-amzn-oidc-*", "cf-access-*", "tailscale-user-*", "x-vouch-*", "x-ssl-*", "x-client-cert*",
+	"x-client-verify*", "ssl-client-*", "x-tenant-*", "x-workspace-id", "x-organization-id",
+}
+
+var dropExact, dropPrefix = splitHeaders(forwardedHeaders)
+
+func splitHeaders(names []string) (exact map[string]bool, prefixes []string) {
+	exact = map[string]bool{}
+	for _, name := range names {
+		if prefix, ok := strings.CutSuffix(name, "*"); ok {
+			prefixes = append(prefixes, prefix)
+		} else {
+			exact[name] = true
+		}
+	}
+	return exact, prefixes
+}
+
+// fold is a header name as CGI-like servers see it: lower case, with '_' and '.' read as '-'.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '_' || r == '.':
+			return '-'
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// DropsRequestHeader reports whether a client's header of this name never reaches the builder. Spelling does not matter: case, '_' and '.'
+// are folded.
+func (p *Profile) DropsRequestHeader(name string) bool {
+	if plainHeader(name) {
+		return false
+	}
+	folded := fold(name)
+	if dropExact[folded] || p.style.headers[folded] {
+		return true
+	}
+	for _, prefix := range dropPrefix {
+		if strings.HasPrefix(folded, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainHeader names, in canonical spelling, what nearly every request has, so that the hot path does not fold them.
+func plainHeader(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Cookie", "Origin", "Pragma",
+		"Referer", "User-Agent", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile",
+		"Sec-Ch-Ua-Platform", "If-None-Match", "If-Modified-Since", "Priority", "Range", "Upgrade-Insecure-Requests":
+		return true
+	}
+	return false
+}
+
+// CleanRequest removes from the headers of a request what must not reach the builder from a client: its own credentials and session cookies,
+// and every identity, forwarding and rewriting header in every spelling. Sluice's own cookies are the caller's matter.
+func (p *Profile) CleanRequest(h http.Header) {
+	for name := range h {
+		if p.DropsRequestHeader(name) {
+			delete(h, name)
+		}
+	}
+	if cookies := h["Cookie"]; cookies != nil && len(p.style.cookies) > 0 {
+		p.cleanCookies(h, cookies)
+	}
+}
+
+func (p *Profile) cleanCookies(h http.Header, lines []string) {
+	var keep []string
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			part = strings.TrimSpace(part)
+			if name, _, _ := strings.Cut(part, "="); part != "" && !p.OwnsCookie(strings.TrimSpace(name)) {
+				keep = append(keep, part)
+			}
+		}
+	}
+	if len(keep) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = []string{strings.Join(keep, "; ")}
+}
+
+// OwnsCookie reports whether a cookie is one of the builder's own session cookies, with or without a prefix of RFC 6265bis.
+func (p *Profile) OwnsCookie(name string) bool {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
+	for _, own := range p.style.cookies {
+		if strings.EqualFold(own, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// CleanResponse removes from the builder's answer what only Sluice may say: its session cookies, its CORS answers, its framing rules.
+func (p *Profile) CleanResponse(h http.Header) {
+	for _, name := range [...]string{
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
+		"Access-Control-Expose-Headers", "Access-Control-Max-Age", "Access-Control-Allow-Private-Network", "X-Frame-Options", "Strict-Transport-Security",
+		"Public-Key-Pins", "Clear-Site-Data", "Server", "X-Powered-By", "Alt-Svc",
+	} {
+		delete(h, name)
+	}
+	if p.style.csp != "" {
+		delete(h, "Content-Security-Policy")
+		delete(h, "Content-Security-Policy-Report-Only")
+	}
+	if p.style.sealed {
+		delete(h, "Set-Cookie")
+		return
+	}
+	kept := h["Set-Cookie"][:0:0]
+	for _, line := range h["Set-Cookie"] {
+		if name, _, _ := strings.Cut(line, "="); !p.OwnsCookie(strings.TrimSpace(name)) {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Set-Cookie")
+	} else {
+		h["Set-Cookie"] = kept
+	}
+}
+
+// CSP is the Content-Security-Policy for the builder's pages. frameAncestors is the source list of who may frame them, e.g. "'none'" or
+// "'self' https://shop.example".
+func (p *Profile) CSP(frameAncestors string) string {
+	if p.style.csp == "" {
+		return "frame-ancestors " + frameAncestors
+	}
+	return p.style.csp + "; frame-ancestors " + frameAncestors
+}
+
+// Entry is the path on the app's origin where a freshly signed-in browser is sent so that the builder's own pages know the person.
+// returnPath is a path of this origin, already judged by the caller.
+func (p *Profile) Entry(returnPath string) string { return p.style.entry(returnPath) }

@@ -1,0 +1,295 @@
+package profile
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"sluice/internal/authz"
+)
+
+//go:embed flowise.yaml
+var flowiseTable []byte
+
+//go:embed demo.yaml
+var demoTable []byte
+
+// row is an Endpoint as it stands in a table file. A path is made of segments:
+//
+//	literal        exactly this text; unreserved characters only
+//	{name}         one segment, any canonical text
+//	{name:token}   one segment of unreserved characters, ':' and '@': a value that no decoding changes
+//	{name:uuid}    a UUID in lower case (RFC 9562 section 4), as builders store it
+//	{name...}      one or more segments to the end; only last
+type row struct {
+	Name     string       `yaml:"name"`
+	Methods  []string     `yaml:"methods"`
+	Path     string       `yaml:"path"`
+	Action   authz.Action `yaml:"action"`
+	Public   string       `yaml:"public"`
+	Flow     []string     `yaml:"flow"`
+	Objects  []string     `yaml:"objects"`
+	Stream   bool         `yaml:"stream"`
+	Upgrade  bool         `yaml:"upgrade"`
+	Upstream string       `yaml:"upstream"`
+	Answer   string       `yaml:"answer"`
+	Body     []struct {
+		Keys   []string     `yaml:"keys"`
+		Action authz.Action `yaml:"action"`
+		Unset  bool         `yaml:"unset"`
+		// Refused says that no action suffices; it stands instead of one.
+		Refused bool `yaml:"refused"`
+	} `yaml:"body"`
+	MaxBody  int64  `yaml:"max_body"`
+	Page     bool   `yaml:"page"`
+	Blocked  string `yaml:"blocked"`
+	Optional string `yaml:"optional"`
+}
+
+// loadTable reads a table file; open names the optional rows that the operator opened.
+func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
+	var rows []row
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&rows); err != nil {
+		return nil, fmt.Errorf("reading the route table: %w", err)
+	}
+	t := &table{trimSlash: trimSlash}
+	for i, r := range rows {
+		e, err := r.endpoint(open)
+		if err != nil {
+			return nil, fmt.Errorf("route table row %d (%s): %w", i+1, r.Name, err)
+		}
+		if err := t.add(e); err != nil {
+			return nil, fmt.Errorf("route table row %d (%s): %w", i+1, r.Name, err)
+		}
+	}
+	return t, nil
+}
+
+func (r *row) endpoint(open []string) (*Endpoint, error) {
+	e := &Endpoint{
+		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
+		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked),
+	}
+	if r.Optional != "" && slices.Contains(open, r.Optional) {
+		e.Blocked = ""
+	}
+	for _, b := range r.Body {
+		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Unset: b.Unset})
+	}
+	var ok1, ok2 bool
+	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
+	e.Upstream, ok2 = map[string]Upstream{"": UpstreamSession, "session": UpstreamSession, "none": UpstreamNone}[r.Upstream]
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("public %q or upstream %q is not a known word", r.Public, r.Upstream)
+	}
+	var err error
+	if e.Flow, err = idRefs(r.Flow); err != nil {
+		return nil, err
+	}
+	if e.Objects, err = idRefs(r.Objects); err != nil {
+		return nil, err
+	}
+	return e, r.check(e)
+}
+
+// check finds rows that say too little or contradict themselves.
+func (r *row) check(e *Endpoint) error {
+	switch {
+	case e.Name == "" || len(e.Methods) == 0:
+		return fmt.Errorf("name and methods are needed")
+	case r.Optional != "" && r.Blocked == "":
+		return fmt.Errorf("an optional row needs the sentence for when it is closed")
+	case e.Action == "" && r.Blocked == "":
+		return fmt.Errorf("a row that is not blocked needs an action")
+	case e.Action != "" && !slices.Contains(authz.Actions(), e.Action):
+		return fmt.Errorf("action %q does not exist", e.Action)
+	case e.Public == PublicFlow && len(e.Flow) == 0:
+		return fmt.Errorf("public: flow needs the place of the flow's id")
+	}
+	for _, b := range r.Body {
+		if len(b.Keys) == 0 || b.Refused == slices.Contains(authz.Actions(), b.Action) || b.Refused && b.Action != "" {
+			return fmt.Errorf("body rule %v: keys are needed, and either an existing action or refused", b)
+		}
+	}
+	return nil
+}
+
+// idRefs reads "path.flow", "query.chatflowid", "body.chatflowid".
+func idRefs(texts []string) ([]IDRef, error) {
+	var refs []IDRef
+	for _, text := range texts {
+		in, name, ok := strings.Cut(text, ".")
+		place, known := map[string]In{"path": InPath, "query": InQuery, "body": InBody}[in]
+		if !ok || !known || name == "" {
+			return nil, fmt.Errorf("id place %q must be path.NAME, query.NAME or body.NAME", text)
+		}
+		refs = append(refs, IDRef{In: place, Name: name})
+	}
+	return refs, nil
+}
+
+// Needs reports whether the rule applies to a top-level key and its JSON value.
+func (b *BodyRule) Needs(key string, value []byte) bool {
+	if !slices.Contains(b.Keys, key) {
+		return false
+	}
+	if b.Unset {
+		var v any
+		if err := json.Unmarshal(value, &v); err == nil && (v == nil || v == false || v == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// verb indexes the methods that a table may hold.
+type verb int
+
+const (
+	verbGet verb = iota
+	verbPost
+	verbPut
+	verbPatch
+	verbDelete
+	verbs
+)
+
+func verbOf(method string) (verb, bool) {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return verbGet, true
+	case http.MethodPost:
+		return verbPost, true
+	case http.MethodPut:
+		return verbPut, true
+	case http.MethodPatch:
+		return verbPatch, true
+	case http.MethodDelete:
+		return verbDelete, true
+	}
+	return 0, false
+}
+
+// class is what a placeholder accepts.
+type class int
+
+const (
+	classUUID class = iota // tried first
+	classToken
+	classAny
+	classes
+)
+
+// node is one segment of the trie.
+type node struct {
+	literal map[string]*node
+	param   [classes]*node
+	ends    *[verbs]*Endpoint // rows that end here
+	rest    *[verbs]*Endpoint // rows that end in {name...} below here
+}
+
+// table is a compiled route table.
+type table struct {
+	rows      []*Endpoint
+	root      node
+	trimSlash bool // forward "/x/" as "/x"
+	foldCase  bool // compare literals without regard to case
+}
+
+// add compiles a row into the trie.
+func (t *table) add(e *Endpoint) error {
+	if !strings.HasPrefix(e.Pattern, "/") {
+		return fmt.Errorf("path %q must start with a slash", e.Pattern)
+	}
+	n, rest := &t.root, false
+	literal := func(seg string) string { return seg }
+	if t.foldCase {
+		literal = strings.ToLower
+	}
+	for seg := range strings.SplitSeq(strings.TrimPrefix(e.Pattern, "/"), "/") {
+		if rest {
+			return fmt.Errorf("path %q: {name...} must be last", e.Pattern)
+		}
+		if seg == "" {
+			if e.Pattern == "/" {
+				break
+			}
+			return fmt.Errorf("path %q has an empty segment", e.Pattern)
+		}
+		if seg[0] != '{' {
+			if strings.Trim(seg, ".") == "" || strings.ContainsFunc(seg, func(r rune) bool { return r > 0x7e || !unreserved(byte(r)) }) {
+				return fmt.Errorf("path %q: %q is not a plain segment", e.Pattern, seg)
+			}
+			n = n.child(literal(seg))
+			continue
+		}
+		name, kind, isRest, err := placeholder(seg)
+		if err != nil || slices.Contains(e.params, name) || len(e.params) == maxParams {
+			return fmt.Errorf("path %q: %q is not a placeholder, is used twice, or is one too many", e.Pattern, seg)
+		}
+		e.params, rest = append(e.params, name), isRest
+		if !isRest {
+			n = n.childOf(kind)
+		}
+	}
+	t.rows = append(t.rows, e)
+	return n.put(e, rest)
+}
+
+// placeholder reads "{name}", "{name:class}" and "{name...}".
+func placeholder(seg string) (name string, kind class, rest bool, err error) {
+	inner, ok := strings.CutSuffix(seg[1:], "}")
+	inner, rest = strings.CutSuffix(inner, "...")
+	name, word, typed := strings.Cut(inner, ":")
+	kind, known := map[string]class{"uuid": classUUID, "token": classToken, "": classAny}[word]
+	if !ok || name == "" || !known || typed && (rest || word == "") || strings.ContainsAny(name, "{}") {
+		return "", 0, false, fmt.Errorf("%q is not a placeholder", seg)
+	}
+	return name, kind, rest, nil
+}
+
+func (n *node) child(seg string) *node {
+	if n.literal == nil {
+		n.literal = map[string]*node{}
+	}
+	if n.literal[seg] == nil {
+		n.literal[seg] = &node{}
+	}
+	return n.literal[seg]
+}
+
+func (n *node) childOf(kind class) *node {
+	if n.param[kind] == nil {
+		n.param[kind] = &node{}
+	}
+	return n.param[kind]
+}
+
+func (n *node) put(e *Endpoint, rest bool) error {
+	slot := &n.ends
+	if rest {
+		slot = &n.rest
+	}
+	if *slot == nil {
+		*slot = &[verbs]*Endpoint{}
+	}
+	for _, m := range e.Methods {
+		v, ok := verbOf(m)
+		if !ok || m == http.MethodHead {
+			return fmt.Errorf("method %q cannot stand in a table", m)
+		}
+		if other := (*slot)[v]; other != nil {
+			return fmt.Errorf("%s %s is the row %s already", m, e.Pattern, other.Name)
+		}
+		(*slot)[v] = e
+	}
+	return nil
+}
