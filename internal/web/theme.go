@@ -1,0 +1,32 @@
+package web
+
+import "net/http"
+
+// ThemeCookie holds the look that a person chose: "light" or "dark". It is no secret and scripts may set it.
+const ThemeCookie = "sluice_theme"
+
+// ThemeOf is the look that the browser asks for; "" follows its system's setting.
+func ThemeOf(r *http.Request) string {
+	c, err := r.Cookie(ThemeCookie)
+	if err != nil {
+		return ""
+	}
+	return Theme(c.Value)
+}
+
+// Theme returns name if it is a theme, otherwise "".
+func Theme(name string) string {
+	if name == "light" || name == "dark" {
+		return name
+	}
+	return ""
+}
+
+// SetTheme remembers a choice for a year; "" forgets it.
+func SetTheme(w http.ResponseWriter, name string, secure bool) {
+	c := &http.Cookie{Name: ThemeCookie, Value: Theme(name), Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: secure}
+	if c.Value == "" {
+		c.MaxAge = -1
+	}
+	http.SetCookie(w, c)
+}

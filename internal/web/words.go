@@ -1,0 +1,140 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sluice/internal/problem"
+)
+
+// Ago says how long before now t was, in the largest unit that fits; for the future it says "in ...".
+func Ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d < -time.Second:
+		return "in " + Duration(-d)
+	case d < 45*time.Second:
+		return "just now"
+	}
+	return Duration(d) + " ago"
+}
+
+var units = []struct {
+	of   time.Duration
+	name string
+}{
+	{365 * 24 * time.Hour, "year"}, {30 * 24 * time.Hour, "month"}, {24 * time.Hour, "day"},
+	{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"},
+}
+
+// Duration says d in words, rounded up to whole units so that waiting that long is always enough.
+func Duration(d time.Duration) string {
+	for _, u := range units {
+		if d >= u.of || u.of == time.Second {
+			n := int64((d + u.of - 1) / u.of)
+			return Count(int(max(n, 1)), u.name)
+		}
+	}
+	return ""
+}
+
+// Count is a number with its noun, in the plural if there is not exactly one: "1 person" needs no help, "2 apps" does.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func seconds(d time.Duration) string {
+	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
+}
+
+func pressed(on bool) string { return strconv.FormatBool(on) }
+
+func colorScheme(theme string) string {
+	if theme == "" {
+		return "light dark"
+	}
+	return theme
+}
+
+// initials are at most two letters for the round picture of a person.
+func initials(name string) string {
+	words := strings.Fields(name)
+	if len(words) == 0 {
+		return "?"
+	}
+	first, _ := utf8.DecodeRuneInString(words[0])
+	out := string(first)
+	if len(words) > 1 {
+		last, _ := utf8.DecodeRuneInString(words[len(words)-1])
+		out += string(last)
+	}
+	return strings.ToUpper(out)
+}
+
+func fieldID(f Field) string { return "f-" + f.Name }
+
+func fieldType(f Field) string {
+	if f.Type == "" {
+		return "text"
+	}
+	return f.Type
+}
+
+// literal tells inputs whose text must not be corrected by a keyboard or a dictionary.
+func literal(inputType string) bool {
+	return inputType == "email" || inputType == "url" || inputType == "password"
+}
+
+func describedBy(f Field) string {
+	var ids []string
+	if f.Error != "" {
+		ids = append(ids, fieldID(f)+"-error")
+	}
+	if f.Hint != "" {
+		ids = append(ids, fieldID(f)+"-hint")
+	}
+	return strings.Join(ids, " ")
+}
+
+func alertIcon(t Tone) string {
+	switch t {
+	case Good:
+		return "circle-check"
+	case Warning:
+		return "triangle-alert"
+	case Bad:
+		return "circle-alert"
+	}
+	return "info"
+}
+
+func problemIcon(k problem.Kind) string {
+	switch k {
+	case problem.Denied, problem.Unauthenticated:
+		return "lock"
+	case problem.NotFound, problem.Method:
+		return "search-x"
+	case problem.Limited, problem.Unavailable, problem.Timeout:
+		return "hourglass"
+	case problem.Gone:
+		return "link-2-off"
+	case problem.Upstream:
+		return "unplug"
+	}
+	return "circle-alert"
+}
+
+// clip shortens what came from outside before it is shown.
+func clip(s string) string {
+	const most = 100
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s…", string([]rune(s)[:most]))
+}
