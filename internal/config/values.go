@@ -1,0 +1,114 @@
+package config
+
+import (
+	"log/slog"
+	"net/url"
+	"time"
+)
+
+// Toggle is a boolean that may be left to Sluice.
+type Toggle int
+
+// The three states of a Toggle.
+const (
+	Auto Toggle = iota
+	On
+	Off
+)
+
+// Database says where the data is.
+type Database struct {
+	Type     string // sqlite or postgres
+	Folder   string // DATABASE_PATH; made by who opens it
+	Host     string // the rest is for postgres
+	Port     int
+	Name     string
+	User     string
+	Password Secret
+	SSL      bool // encrypted, with the server's certificate checked
+}
+
+// Values is the configuration that the server is wired from.
+type Values struct {
+	Host                  string   // address to listen on
+	Port                  int      // 0: any free port
+	AppURL                *url.URL // public origin of Sluice's own pages; nil: the address listened on
+	SecureCookies         Toggle
+	TrustProxy            TrustProxy
+	MaxBody               int64 // bytes
+	Protect               []Target
+	AppPorts              int // first port of apps without a host name; 0: any free port
+	UpstreamHeaderTimeout time.Duration
+	Database              Database
+	KeyFolder             string        // SECRETKEY_PATH; made by who opens it
+	SessionIdle           time.Duration // at most SessionMax
+	SessionMax            time.Duration
+	PasswordHashRounds    int // bcrypt cost
+	LogLevel              slog.Level
+	LogFormat             string // auto, text or json
+	MetricsAddr           string // host:port, "" is off
+}
+
+// CookiesSecure decides Auto by the scheme of AppURL.
+func (v Values) CookiesSecure() bool {
+	if v.SecureCookies == Auto {
+		return v.AppURL != nil && v.AppURL.Scheme == "https"
+	}
+	return v.SecureCookies == On
+}
+
+// get is the parsed value of a variable, or the zero value if it is not set.
+func get[T any](l *Loaded, name string) T {
+	value, _ := l.items[name].parsed.(T)
+	return value
+}
+
+func (l *Loaded) fill() {
+	l.Values = Values{
+		Host:                  get[string](l, "HOST"),
+		Port:                  get[int](l, "PORT"),
+		AppURL:                get[*url.URL](l, "APP_URL"),
+		SecureCookies:         l.toggle("SECURE_COOKIES"),
+		TrustProxy:            get[TrustProxy](l, "TRUST_PROXY"),
+		MaxBody:               int64(get[int](l, "SLUICE_MAX_BODY_MB")) << 20,
+		Protect:               get[[]Target](l, "SLUICE_PROTECT"),
+		AppPorts:              get[int](l, "SLUICE_APP_PORTS"),
+		UpstreamHeaderTimeout: get[time.Duration](l, "SLUICE_UPSTREAM_HEADER_TIMEOUT_SECONDS"),
+		Database:              l.database(),
+		KeyFolder:             get[string](l, "SECRETKEY_PATH"),
+		SessionIdle:           get[time.Duration](l, "SLUICE_SESSION_IDLE_MINUTES"),
+		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
+		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
+		LogLevel:              logLevels[get[string](l, "LOG_LEVEL")],
+		LogFormat:             get[string](l, "SLUICE_LOG_FORMAT"),
+		MetricsAddr:           get[string](l, "SLUICE_METRICS_ADDR"),
+	}
+}
+
+var logLevels = map[string]slog.Level{
+	"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "http": slog.LevelInfo,
+	"verbose": slog.LevelDebug, "debug": slog.LevelDebug, "silly": slog.LevelDebug,
+}
+
+func (l *Loaded) database() Database {
+	return Database{
+		Type:     get[string](l, "DATABASE_TYPE"),
+		Folder:   get[string](l, "DATABASE_PATH"),
+		Host:     get[string](l, "DATABASE_HOST"),
+		Port:     get[int](l, "DATABASE_PORT"),
+		Name:     get[string](l, "DATABASE_NAME"),
+		User:     get[string](l, "DATABASE_USER"),
+		Password: get[Secret](l, "DATABASE_PASSWORD"),
+		SSL:      get[bool](l, "DATABASE_SSL"),
+	}
+}
+
+func (l *Loaded) toggle(name string) Toggle {
+	switch on, set := l.items[name].parsed.(bool); {
+	case !set:
+		return Auto
+	case on:
+		return On
+	}
+	return Off
+}

@@ -1,0 +1,132 @@
+package config
+
+const (
+	generated      = "generated at first start and kept in SECRETKEY_PATH"
+	sampleAWSKey   = "<your-access-key>"
+	sampleHexKey   = "<output of: openssl rand -hex 32>"
+	minutesPerYear = 525600
+)
+
+var secretVars = []Variable{
+	{
+		Name: "SECRETKEY_PATH", From: Flowise, Group: GroupSecrets, Kind: KindFolder, Example: "/var/lib/sluice/keys", Wired: true,
+		Text:        "Folder of the secret key files, made if missing, readable by Sluice's own user only.",
+		DefaultNote: "the folder DATABASE_PATH",
+		effects:     map[string]string{"*": "Secret keys are kept in {value}.", "": "Secret keys are kept in the folder DATABASE_PATH."},
+	},
+	{
+		Name: "SECRETKEY_STORAGE_TYPE", From: Flowise, Group: GroupSecrets, Kind: KindEnum, Choices: []string{"local", "aws"}, Default: "local", Example: "aws",
+		Text: "Where secrets that are not in the environment are kept: key files or AWS Secrets Manager.",
+	},
+	{Name: "SECRETKEY_AWS_ACCESS_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleAWSKey, DefaultNote: "the AWS default credential chain", Text: "AWS access key id for Secrets Manager."},
+	{Name: "SECRETKEY_AWS_SECRET_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: "<your-secret-key>", DefaultNote: "the AWS default credential chain", Text: "AWS secret access key for Secrets Manager."},
+	{Name: "SECRETKEY_AWS_REGION", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "us-east-1", Example: "eu-central-1", Text: "AWS region of Secrets Manager."},
+	{Name: "SECRETKEY_AWS_NAME", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "FlowiseEncryptionKey", Example: "FlowiseEncryptionKey", Text: "Name of the encryption key's entry in AWS Secrets Manager."},
+	{
+		Name: "LANGFLOW_SECRET_KEY", Aliases: []string{"FLOWISE_SECRETKEY_OVERWRITE"}, From: Langflow, Group: GroupSecrets, Kind: KindString, Secret: true,
+		Example: `<output of: python3 -c "import secrets; print(secrets.token_urlsafe(32))">`, DefaultNote: generated,
+		Text: "Root key under which everything secret in the database is encrypted; several nodes must share it.",
+		Weak: []string{"your_generated_key", "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb"},
+	},
+	{
+		Name: "JWT_AUTH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
+		Text: "Key that signs access tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"},
+	},
+	{
+		Name: "JWT_REFRESH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
+		Text: "Key that signs refresh tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"},
+	},
+	{
+		Name: "EXPRESS_SESSION_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
+		Text: "Key that protects browser sessions.", Weak: []string{"flowise"},
+	},
+	{
+		Name: "TOKEN_HASH_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
+		Text: "Key of the hash under which tokens and API keys are stored.", Weak: []string{"popcorn"},
+	},
+}
+
+var tokenVars = []Variable{
+	{
+		Name: "SLUICE_SESSION_IDLE_MINUTES", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "1440", Example: "60", Wired: true,
+		Text:    "A browser session ends after this time without a request, and never later than SLUICE_SESSION_MAX_MINUTES.",
+		effects: map[string]string{"*": "Who makes no request for {value} has to sign in again."},
+	},
+	{
+		Name: "SLUICE_SESSION_MAX_MINUTES", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "43200", Example: "720", Wired: true,
+		Text:    "A browser session ends this long after sign-in, however busy it is.",
+		effects: map[string]string{"*": "Everybody has to sign in again {value} after signing in."},
+	},
+	{Name: "JWT_ISSUER", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Issuer claim (iss) of the tokens Sluice makes and accepts."},
+	{Name: "JWT_AUDIENCE", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Audience claim (aud) of the tokens Sluice makes and accepts."},
+	{
+		Name: "JWT_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "360", Example: "360",
+		Text:    "Lifetime of an access token.",
+		Differs: "Flowise itself falls back to 60 when it is not set; Sluice keeps the documented 360.",
+	},
+	{
+		Name: "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "43200", Example: "43200",
+		Text:    "Lifetime of a refresh token.",
+		Differs: "Flowise itself falls back to 129600 when it is not set; Sluice keeps the documented 43200.",
+	},
+	{Name: "EXPIRE_AUTH_TOKENS_ON_RESTART", From: Flowise, Group: GroupTokens, Kind: KindBool, Default: "false", Example: "true", Text: "Whether a restart ends every session and token."},
+}
+
+var accountVars = []Variable{
+	{
+		Name: "PASSWORD_SALT_HASH_ROUNDS", From: Flowise, Group: GroupAccounts, Kind: KindInt, Min: 4, Max: 15, Default: "10", Example: "12", Wired: true,
+		Text:    "Cost of the bcrypt password hash; each step doubles the work of one sign-in.",
+		MaxWhy:  "each step doubles the work, and above 15 a single sign-in would keep a processor busy for several seconds",
+		effects: map[string]string{"*": "New passwords are hashed with bcrypt cost {value}; older hashes are upgraded when their owner signs in."},
+	},
+	{
+		Name: "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS", Aliases: []string{"PASSWORD_RESET_TOKEN_EXPIRY_IN_MINUTES"}, From: Flowise, Group: GroupAccounts,
+		Kind: KindDuration, Unit: "minutes", Min: 1, Max: 1440, Default: "15", Example: "15",
+		Text: "How long a link to set a new password works.",
+	},
+	{
+		Name: "INVITE_TOKEN_EXPIRY_IN_HOURS", From: Flowise, Group: GroupAccounts, Kind: KindDuration, Unit: "hours", Min: 1, Max: 8760, Default: "24", Example: "24",
+		Text: "How long an invitation to a workspace can be accepted.",
+	},
+	{
+		Name: "LANGFLOW_AUTO_LOGIN", Aliases: []string{"AUTO_LOGIN"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False",
+		Text:    "Whether visitors are signed in without being asked who they are.",
+		Differs: "The page's default is True; Sluice asks everybody to sign in unless told otherwise.",
+	},
+	{
+		Name: "LANGFLOW_SUPERUSER", From: Langflow, Group: GroupAccounts, Kind: KindString, Default: "langflow", Example: "administrator",
+		Text: "User name of the superuser that is made at the first start; only used together with LANGFLOW_SUPERUSER_PASSWORD.",
+	},
+	{
+		Name: "LANGFLOW_SUPERUSER_PASSWORD", From: Langflow, Group: GroupAccounts, Kind: KindString, Secret: true, Example: "<a long password>",
+		Text:        "Password of the superuser that is made at the first start.",
+		DefaultNote: "none: the first administrator is made through the one-time set-up link",
+		Differs:     "The page's default is langflow; Sluice has no account with a published password.",
+	},
+	{
+		Name: "LANGFLOW_NEW_USER_IS_ACTIVE", Aliases: []string{"NEW_USER_IS_ACTIVE"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False",
+		Text: "Whether a new user may sign in at once, without being activated by an administrator.",
+	},
+}
+
+var mailVars = []Variable{
+	{Name: "SMTP_HOST", From: Flowise, Group: GroupMail, Kind: KindHost, Example: "smtp.example.com", DefaultNote: "none: no mail is sent", Text: "Mail server for password resets, verification and invitations."},
+	{Name: "SMTP_PORT", From: Flowise, Group: GroupMail, Kind: KindPort, Min: 1, Max: 65535, Default: "587", Example: "587", Text: "Port of the mail server."},
+	{Name: "SMTP_USER", From: Flowise, Group: GroupMail, Kind: KindString, Example: "apikey", DefaultNote: "none: the server takes mail without sign-in", Text: "User name at the mail server."},
+	{Name: "SMTP_PASSWORD", From: Flowise, Group: GroupMail, Kind: KindString, Secret: true, Weak: []string{"your-app-password"}, Example: "<app-password>", Text: "Password at the mail server."},
+	{
+		Name: "SMTP_SECURE", From: Flowise, Group: GroupMail, Kind: KindBool, Default: "true", Example: "true",
+		Text:    "Whether mail must travel encrypted: TLS from the first byte on port 465, STARTTLS on any other.",
+		Differs: "In Flowise true means TLS from the first byte on every port, so that its own example with port 587 fails.",
+	},
+	{Name: "SENDER_EMAIL", From: Flowise, Group: GroupMail, Kind: KindEmail, Example: "flows@example.com", Text: "Sender of the mails."},
+	{
+		Name: "ALLOW_UNAUTHORIZED_CERTS", From: Flowise, Group: GroupMail, Kind: KindExactBool, Default: "false", Example: "false",
+		Text:    "Whether the mail server's certificate goes unchecked; for testing only.",
+		Differs: "In Flowise any text, also false, turns the check off; here only the exact word true does.",
+	},
+	{
+		Name: "WORKSPACE_INVITE_TEMPLATE_PATH", From: Flowise, Group: GroupMail, Kind: KindFile, Example: "/etc/sluice/workspace_invite.hbs",
+		DefaultNote: "the built-in mail", Text: "Template of the invitation mail.",
+	},
+}
