@@ -17,3 +17,6 @@ func newDemo() (*Profile, error) {
 		entry:     func(returnPath string) string { return returnPath },
 	}}, nil
 }
+
+// demoName is how the demo builder names itself at /api/health.
+const demoName = "sluice-demo"

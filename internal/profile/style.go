@@ -11,7 +11,7 @@ import (
 type style struct {
 	// cookies are the builder's own session cookies: never taken from a client, never given to one.
 	cookies []string
-	// sealed keeps every Set-Cookie of the builder back, known or not.
+	// sealed keeps every cookie away, in both directions, known or not: the builder's pages need none.
 	sealed bool
 	// headers are further request headers to drop, folded as fold does.
 	headers map[string]bool
@@ -111,7 +111,10 @@ func (p *Profile) CleanRequest(h http.Header) {
 			delete(h, name)
 		}
 	}
-	if cookies := h["Cookie"]; cookies != nil && len(p.style.cookies) > 0 {
+	switch cookies := h["Cookie"]; {
+	case p.style.sealed:
+		delete(h, "Cookie")
+	case len(cookies) > 0 && len(p.style.cookies) > 0:
 		p.cleanCookies(h, cookies)
 	}
 }

@@ -1,0 +1,262 @@
+package profile
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+)
+
+const (
+	// renewTimeout bounds one renewal. A sign-in costs Flowise about half a second when it is busy.
+	renewTimeout = 20 * time.Second
+	// maxBackoff is the longest pause between failed renewals, so that a restarted Flowise is found again within seconds.
+	maxBackoff = 8 * time.Second
+	// signInPause is waited before the second try of a sign-in that failed inside Flowise.
+	signInPause = 500 * time.Millisecond
+	// refusalGrace is how old a session must be before a 401 makes Sluice doubt it: a younger one is not the reason.
+	refusalGrace = 2 * time.Second
+	// refusedBackoff is the pause after Flowise refused the owner's credentials; only a person can mend that.
+	refusedBackoff = 30 * time.Second
+)
+
+// FlowiseConfig is what a FlowiseBridge needs.
+type FlowiseConfig struct {
+	// Base is Flowise's address as Sluice reaches it.
+	Base *url.URL
+	// Client carries the bridge's own calls; its redirect rule and cookie jar are not used.
+	Client *http.Client
+	// Email and Password are the service owner's.
+	Email, Password string
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// FlowiseBridge holds one session of the service owner and lends it to signed-in people's requests. Reading it takes no lock. At most one
+// renewal runs at a time, so Flowise never sees two sign-ins at once: on SQLite that breaks its session store until it is restarted.
+type FlowiseBridge struct {
+	cfg     FlowiseConfig
+	client  *client
+	session atomic.Pointer[flowiseSession]
+	life    context.Context
+	stop    context.CancelFunc
+
+	mu       sync.Mutex
+	flight   chan struct{} // not nil while a renewal runs; closed when it ends
+	failures int
+	retryAt  time.Time
+	lastErr  error
+	closed   bool
+}
+
+// NewFlowiseBridge makes a bridge. It signs in when the first request needs it.
+func NewFlowiseBridge(cfg FlowiseConfig) *FlowiseBridge {
+	life, stop := context.WithCancel(context.Background())
+	return &FlowiseBridge{cfg: cfg, client: newClient(cfg.Base, cfg.Client), life: life, stop: stop}
+}
+
+var _ Bridge = (*FlowiseBridge)(nil)
+
+// internalCall is the value by which Flowise tells its own pages' calls, which carry a session, from those with an API key.
+var internalCall = []string{"internal"}
+
+// Attach implements Bridge.
+func (b *FlowiseBridge) Attach(ctx context.Context, h http.Header, p authz.Principal, e *Endpoint) error {
+	if e.Upstream == UpstreamNone || p.Kind == authz.Anonymous {
+		return nil
+	}
+	s, err := b.current(ctx)
+	if err != nil {
+		return err
+	}
+	h["Cookie"] = s.cookie
+	h["X-Request-From"] = internalCall
+	return nil
+}
+
+// current is a usable session: at once while it is fresh, after a renewal otherwise.
+func (b *FlowiseBridge) current(ctx context.Context) (*flowiseSession, error) {
+	s, now := b.session.Load(), b.cfg.Now()
+	if s != nil && now.Before(s.due) {
+		return s, nil
+	}
+	done, err := b.renew(s, false)
+	if s != nil && now.Before(s.dead) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.wait(ctx, done)
+}
+
+// Connect signs in now if there is no session yet, and tells what is wrong otherwise; for health checks and for the start.
+func (b *FlowiseBridge) Connect(ctx context.Context) error {
+	_, err := b.current(ctx)
+	return err
+}
+
+// wait blocks until a renewal has ended.
+func (b *FlowiseBridge) wait(ctx context.Context, done <-chan struct{}) (*flowiseSession, error) {
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, problem.New(problem.Unavailable, "Sluice is still signing in to Flowise.").WithRetryAfter(time.Second).WithCause(ctx.Err())
+	}
+	if s := b.session.Load(); s != nil {
+		return s, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return nil, b.unavailable()
+}
+
+// unavailable is what people are told while there is no session; the cause is in the chain. The caller holds mu.
+func (b *FlowiseBridge) unavailable() error {
+	pause := max(b.retryAt.Sub(b.cfg.Now()), time.Second)
+	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").WithRetryAfter(pause).WithCause(b.lastErr)
+	if problem.Is(b.lastErr, problem.Unauthenticated) {
+		return p.WithNext("Ask an admin to enter the Flowise owner's password again on Sluice's apps page.")
+	}
+	return p.WithNext("Try again in a few seconds. Sluice connects again by itself as soon as Flowise answers.")
+}
+
+// renew starts a renewal of stale unless one runs, and returns what is closed when it ends. check tells that Flowise refused stale: then it
+// is asked first whether it really forgot the session, so that a route which always answers 401 causes no sign-ins.
+func (b *FlowiseBridge) renew(stale *flowiseSession, check bool) (<-chan struct{}, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+	}
+	if b.flight != nil {
+		return b.flight, nil
+	}
+	done := make(chan struct{})
+	if b.session.Load() != stale {
+		close(done)
+		return done, nil
+	}
+	if b.cfg.Now().Before(b.retryAt) {
+		return nil, b.unavailable()
+	}
+	b.flight = done
+	go b.run(stale, check, done)
+	return done, nil
+}
+
+// run is the renewal; only one runs at a time.
+func (b *FlowiseBridge) run(stale *flowiseSession, check bool, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(b.life, renewTimeout)
+	defer cancel()
+	s, err := b.fetch(ctx, stale, check)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer close(done)
+	b.flight = nil
+	if b.closed {
+		return
+	}
+	if err == nil {
+		b.failures, b.lastErr, b.retryAt = 0, nil, time.Time{}
+		b.session.Store(s)
+		return
+	}
+	pause := min(time.Second<<min(b.failures, 10), maxBackoff)
+	if problem.Is(err, problem.Unauthenticated) {
+		pause = refusedBackoff
+	}
+	b.failures, b.lastErr, b.retryAt = b.failures+1, err, b.cfg.Now().Add(pause)
+	b.session.Store(s)
+}
+
+// fetch finds a good session: the old one if Flowise still knows it, a refreshed one, or a new sign-in. With an error it returns what may
+// still be used: the old session unless it was refused or is over.
+func (b *FlowiseBridge) fetch(ctx context.Context, stale *flowiseSession, check bool) (*flowiseSession, error) {
+	now := b.cfg.Now()
+	if stale != nil && check {
+		if alive, err := flowiseAlive(ctx, b.client, stale); alive || err != nil {
+			return stale, err
+		}
+	}
+	if stale != nil && now.Before(stale.born.Add(flowiseSessionLife)) {
+		if s, ok := flowiseRefresh(ctx, b.client, stale, now); ok {
+			if alive, err := flowiseAlive(ctx, b.client, s); alive && err == nil {
+				return s, nil
+			}
+		}
+	}
+	s, err := b.signIn(ctx, now)
+	if err != nil && stale != nil && !check && now.Before(stale.dead) {
+		return stale, err
+	}
+	return s, err
+}
+
+// signIn signs in and tries a second time if Flowise was busy: on SQLite a sign-in fails when something else writes at the same moment.
+func (b *FlowiseBridge) signIn(ctx context.Context, now time.Time) (*flowiseSession, error) {
+	s, err := flowiseSignIn(ctx, b.client, b.cfg.Email, b.cfg.Password, now)
+	if !problem.Is(err, problem.Unavailable) {
+		return s, err
+	}
+	select {
+	case <-time.After(signInPause):
+		return flowiseSignIn(ctx, b.client, b.cfg.Email, b.cfg.Password, now)
+	case <-ctx.Done():
+		return nil, err
+	}
+}
+
+// Rejected implements Bridge.
+func (b *FlowiseBridge) Rejected(ctx context.Context, h http.Header) bool {
+	sent := h["Cookie"]
+	if len(sent) != 1 {
+		return false
+	}
+	s := b.session.Load()
+	if s == nil || s.cookie[0] != sent[0] {
+		// Somebody renewed it in between, or a renewal runs: current waits for that.
+		_, err := b.current(ctx)
+		return err == nil
+	}
+	if b.cfg.Now().Sub(s.born) < refusalGrace {
+		return false
+	}
+	done, err := b.renew(s, true)
+	if err != nil {
+		return false
+	}
+	next, err := b.wait(ctx, done)
+	return err == nil && next != s
+}
+
+// Upstream implements Bridge.
+func (b *FlowiseBridge) Upstream() map[string]any {
+	if s := b.session.Load(); s != nil {
+		return s.user
+	}
+	return nil
+}
+
+// Close implements Bridge: it stops renewals and signs the owner out.
+func (b *FlowiseBridge) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	flight := b.flight
+	b.mu.Unlock()
+	b.stop()
+	if flight != nil {
+		<-flight
+	}
+	s := b.session.Swap(nil)
+	if s == nil {
+		return nil
+	}
+	_, err := b.client.send(ctx, http.MethodPost, "/api/v1/account/logout", s.cookie[0], struct{}{})
+	return err
+}
