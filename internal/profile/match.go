@@ -16,6 +16,9 @@ func (t *table) match(method, path string) (Match, bool) {
 		if t.trimSlash {
 			m.Path = judged
 		}
+		if judged[len(judged)-1] == '/' {
+			return Match{}, false
+		}
 	}
 	n, params := &t.root, 0
 	var rest *[verbs]*Endpoint

@@ -114,6 +114,10 @@ func baseKey(key string) string {
 	return strings.ToLower(key)
 }
 
+// PlainID reports whether an id that a request names anywhere is one that no builder could take for a path, a pattern or markup: at most 256
+// unreserved characters, ':' and '@', and no dot segment. Ids in bodies (IDRef with InBody) are judged with it by whoever reads the body.
+func PlainID(id string) bool { return token(id) }
+
 // token is a value that no decoding changes.
 func token(s string) bool {
 	for i := range len(s) {

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sluice/internal/authz"
+	"sluice/internal/problem"
 )
 
 //go:embed flowise.yaml
@@ -61,6 +62,11 @@ func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
 		return nil, fmt.Errorf("reading the route table: %w", err)
 	}
 	t := &table{trimSlash: trimSlash}
+	for _, name := range open {
+		if !slices.ContainsFunc(rows, func(r row) bool { return r.Optional == name }) {
+			return nil, problem.Newf(problem.Invalid, "%q is not an optional route of this builder.", name).WithField("open")
+		}
+	}
 	for i, r := range rows {
 		e, err := r.endpoint(open)
 		if err != nil {
