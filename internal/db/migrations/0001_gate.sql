@@ -43,7 +43,7 @@ CREATE TABLE workspace (
 CREATE TABLE account (
     id              TEXT PRIMARY KEY,
     email           TEXT NOT NULL,
-    email_key       TEXT NOT NULL UNIQUE,
+    email_key       TEXT UNIQUE,
     username        TEXT NOT NULL,
     username_key    TEXT NOT NULL UNIQUE,
     name            TEXT NOT NULL,
@@ -96,7 +96,7 @@ CREATE TABLE ticket (
     used_at    BIGINT NOT NULL
 );
 
--- Failed sign-ins, by what is limited ("account:…", "address:…", "pair:…").
+-- Failed sign-ins by what is limited, e.g. "address:192.0.2.1"; account names only as keyed hashes.
 CREATE TABLE guess (
     subject  TEXT PRIMARY KEY,
     failures BIGINT NOT NULL,

@@ -176,6 +176,15 @@ func (q *Queries) ExpiredSessions(ctx context.Context, arg ExpiredSessionsParams
 	return items, nil
 }
 
+const forgiveGuess = `-- name: ForgiveGuess :exec
+UPDATE guess SET failures = failures - 1 WHERE subject = $1 AND failures > 0
+`
+
+func (q *Queries) ForgiveGuess(ctx context.Context, subject string) error {
+	_, err := q.db.ExecContext(ctx, forgiveGuess, subject)
+	return err
+}
+
 const getGuess = `-- name: GetGuess :one
 SELECT subject, failures, last_at FROM guess WHERE subject = $1
 `

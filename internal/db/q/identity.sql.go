@@ -7,6 +7,7 @@ package q
 
 import (
 	"context"
+	"database/sql"
 )
 
 const allAccounts = `-- name: AllAccounts :many
@@ -103,7 +104,7 @@ func (q *Queries) BumpAccount(ctx context.Context, arg BumpAccountParams) error 
 
 const countAccounts = `-- name: CountAccounts :one
 SELECT COUNT(*) FROM account a
-WHERE CAST($1 AS text) = '' OR a.email_key LIKE $1 ESCAPE '!' OR a.username_key LIKE $1 ESCAPE '!' OR lower(a.name) LIKE $1 ESCAPE '!'
+WHERE CAST($1 AS text) = '' OR COALESCE(a.email_key, '') LIKE $1 ESCAPE '!' OR a.username_key LIKE $1 ESCAPE '!' OR lower(a.name) LIKE $1 ESCAPE '!'
 `
 
 func (q *Queries) CountAccounts(ctx context.Context, pattern string) (int64, error) {
@@ -138,10 +139,19 @@ func (q *Queries) DeleteMembership(ctx context.Context, arg DeleteMembershipPara
 	return err
 }
 
+const deleteSessionsOfAccount = `-- name: DeleteSessionsOfAccount :exec
+DELETE FROM session WHERE account_id = $1
+`
+
+func (q *Queries) DeleteSessionsOfAccount(ctx context.Context, accountID string) error {
+	_, err := q.db.ExecContext(ctx, deleteSessionsOfAccount, accountID)
+	return err
+}
+
 const findAccount = `-- name: FindAccount :one
 SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account
-WHERE email_key = $1 OR username_key = $1
-ORDER BY CASE WHEN email_key = $1 THEN 0 ELSE 1 END LIMIT 1
+WHERE email_key = CAST($1 AS text) OR username_key = CAST($1 AS text)
+ORDER BY CASE WHEN email_key = CAST($1 AS text) THEN 0 ELSE 1 END LIMIT 1
 `
 
 type FindAccountRow struct {
@@ -158,8 +168,8 @@ type FindAccountRow struct {
 	LastSignInAt int64
 }
 
-func (q *Queries) FindAccount(ctx context.Context, emailKey string) (FindAccountRow, error) {
-	row := q.db.QueryRowContext(ctx, findAccount, emailKey)
+func (q *Queries) FindAccount(ctx context.Context, loginKey string) (FindAccountRow, error) {
+	row := q.db.QueryRowContext(ctx, findAccount, loginKey)
 	var i FindAccountRow
 	err := row.Scan(
 		&i.ID,
@@ -222,7 +232,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, 0)
 type InsertAccountParams struct {
 	ID           string
 	Email        string
-	EmailKey     string
+	EmailKey     sql.NullString
 	Username     string
 	UsernameKey  string
 	Name         string
@@ -266,7 +276,7 @@ func (q *Queries) InsertWorkspaceIfAbsent(ctx context.Context, arg InsertWorkspa
 const listAccounts = `-- name: ListAccounts :many
 SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = $1
-WHERE CAST($2 AS text) = '' OR a.email_key LIKE $2 ESCAPE '!' OR a.username_key LIKE $2 ESCAPE '!' OR lower(a.name) LIKE $2 ESCAPE '!'
+WHERE CAST($2 AS text) = '' OR COALESCE(a.email_key, '') LIKE $2 ESCAPE '!' OR a.username_key LIKE $2 ESCAPE '!' OR lower(a.name) LIKE $2 ESCAPE '!'
 ORDER BY a.username_key LIMIT $4 OFFSET $3
 `
 
@@ -443,6 +453,33 @@ type TouchSignInParams struct {
 
 func (q *Queries) TouchSignIn(ctx context.Context, arg TouchSignInParams) error {
 	_, err := q.db.ExecContext(ctx, touchSignIn, arg.ID, arg.LastSignInAt)
+	return err
+}
+
+const updateAccountNames = `-- name: UpdateAccountNames :exec
+UPDATE account SET email = $2, email_key = $3, username = $4, username_key = $5, name = $6, generation = generation + 1, updated_at = $7 WHERE id = $1
+`
+
+type UpdateAccountNamesParams struct {
+	ID          string
+	Email       string
+	EmailKey    sql.NullString
+	Username    string
+	UsernameKey string
+	Name        string
+	UpdatedAt   int64
+}
+
+func (q *Queries) UpdateAccountNames(ctx context.Context, arg UpdateAccountNamesParams) error {
+	_, err := q.db.ExecContext(ctx, updateAccountNames,
+		arg.ID,
+		arg.Email,
+		arg.EmailKey,
+		arg.Username,
+		arg.UsernameKey,
+		arg.Name,
+		arg.UpdatedAt,
+	)
 	return err
 }
 

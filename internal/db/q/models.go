@@ -4,10 +4,14 @@
 
 package q
 
+import (
+	"database/sql"
+)
+
 type Account struct {
 	ID           string
 	Email        string
-	EmailKey     string
+	EmailKey     sql.NullString
 	Username     string
 	UsernameKey  string
 	Name         string

@@ -64,3 +64,6 @@ DELETE FROM guess WHERE subject = $1;
 
 -- name: PruneGuesses :execrows
 DELETE FROM guess WHERE last_at < $1;
+
+-- name: ForgiveGuess :exec
+UPDATE guess SET failures = failures - 1 WHERE subject = $1 AND failures > 0;

@@ -10,8 +10,8 @@ SELECT id, email, username, name, password_hash, superuser, active, generation, 
 
 -- name: FindAccount :one
 SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account
-WHERE email_key = $1 OR username_key = $1
-ORDER BY CASE WHEN email_key = $1 THEN 0 ELSE 1 END LIMIT 1;
+WHERE email_key = CAST(sqlc.arg(login_key) AS text) OR username_key = CAST(sqlc.arg(login_key) AS text)
+ORDER BY CASE WHEN email_key = CAST(sqlc.arg(login_key) AS text) THEN 0 ELSE 1 END LIMIT 1;
 
 -- name: AllAccounts :many
 SELECT id, email, username, name, superuser, active, generation FROM account;
@@ -19,12 +19,12 @@ SELECT id, email, username, name, superuser, active, generation FROM account;
 -- name: ListAccounts :many
 SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = sqlc.arg(workspace_id)
-WHERE CAST(sqlc.arg(pattern) AS text) = '' OR a.email_key LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!'
+WHERE CAST(sqlc.arg(pattern) AS text) = '' OR COALESCE(a.email_key, '') LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!'
 ORDER BY a.username_key LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
 
 -- name: CountAccounts :one
 SELECT COUNT(*) FROM account a
-WHERE CAST(sqlc.arg(pattern) AS text) = '' OR a.email_key LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!';
+WHERE CAST(sqlc.arg(pattern) AS text) = '' OR COALESCE(a.email_key, '') LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!';
 
 -- name: CountActiveSuperusers :one
 SELECT COUNT(*) FROM account WHERE superuser = TRUE AND active = TRUE;
@@ -40,6 +40,9 @@ UPDATE account SET password_hash = $2, updated_at = $3 WHERE id = $1;
 
 -- name: UpgradeAccountPassword :execrows
 UPDATE account SET password_hash = sqlc.arg(new_hash) WHERE id = sqlc.arg(id) AND password_hash = sqlc.arg(old_hash);
+
+-- name: UpdateAccountNames :exec
+UPDATE account SET email = $2, email_key = $3, username = $4, username_key = $5, name = $6, generation = generation + 1, updated_at = $7 WHERE id = $1;
 
 -- name: BumpAccount :exec
 UPDATE account SET generation = generation + 1, updated_at = $2 WHERE id = $1;
@@ -59,3 +62,6 @@ SELECT workspace_id, role FROM membership WHERE account_id = $1 ORDER BY workspa
 
 -- name: AllMemberships :many
 SELECT account_id, workspace_id, role FROM membership ORDER BY account_id, workspace_id;
+
+-- name: DeleteSessionsOfAccount :exec
+DELETE FROM session WHERE account_id = $1;

@@ -1,0 +1,148 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// List returns the live sessions of a person, last used first. People may see their own; those of others need SessionView.
+func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]Session, error) {
+	if err := s.cfg.Gate.Check(ctx, actor, authz.SessionView, authz.Resource{Type: "Session", Owner: userID}); err != nil {
+		return nil, err
+	}
+	rows, err := s.cfg.DB.Read().SessionsOf(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	now := s.cfg.Now()
+	out := make([]Session, 0, len(rows))
+	for _, r := range rows {
+		v := fromRow(r)
+		v.Current = v.ID == actor.SessionID
+		if v.ExpiresAt.After(now) && (v.Current || v.SeenAt.Add(s.cfg.MaxIdle).After(now)) {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+func fromRow(r q.Session) Session {
+	return Session{
+		ID: r.ID, UserID: r.AccountID, IP: r.Ip, UserAgent: r.UserAgent, Method: r.Method,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), SeenAt: time.UnixMilli(r.SeenAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC(),
+	}
+}
+
+// Revoke ends a session at once, with its streams. People may end their own; those of others need SessionEnd. An unknown session, or one that
+// belongs to somebody else, is NotFound.
+func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string) error {
+	row, err := s.cfg.DB.Read().GetSession(ctx, sessionID)
+	if err != nil {
+		return db.Found(err, noSession().Detail)
+	}
+	res := authz.Resource{Type: "Session", ID: row.ID, Owner: row.AccountID}
+	if !s.cfg.Gate.Decide(actor, authz.SessionEnd, res).Allowed {
+		// Recorded as a refusal, answered as if it were not there: ids of others' sessions are nobody's business.
+		if err := s.cfg.Gate.Check(ctx, actor, authz.SessionEnd, res); err != nil {
+			return noSession()
+		}
+	}
+	return s.cfg.Gate.Do(ctx, actor, authz.SessionEnd, res, func(tx *db.Tx) error { return s.EndIn(ctx, tx, row.ID) })
+}
+
+// EndIn ends a session within the caller's transaction.
+func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error {
+	if _, err := tx.DeleteSession(ctx, sessionID); err != nil {
+		return fmt.Errorf("ending the session: %w", err)
+	}
+	return tx.Changed(ChangeKind, sessionID)
+}
+
+// RevokeAll ends all sessions of a person but one ("" for none).
+func (s *Sessions) RevokeAll(ctx context.Context, actor Principal, userID, exceptSessionID string) error {
+	res := authz.Resource{Type: "Session", Owner: userID}
+	return s.cfg.Gate.DoDetail(ctx, actor, authz.SessionEnd, res, "all sessions", func(tx *db.Tx) error {
+		return s.EndAllIn(ctx, tx, userID, exceptSessionID)
+	})
+}
+
+// EndAllIn ends all sessions of a person but one, within the caller's transaction.
+func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessionID string) error {
+	ids, err := tx.SessionIDsOf(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	for _, id := range ids {
+		if id == exceptSessionID {
+			continue
+		}
+		if err := s.EndIn(ctx, tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Maintain writes last-seen times and removes sessions and tickets that are over. The server runs it every half minute.
+func (s *Sessions) Maintain(ctx context.Context, now time.Time) error {
+	errs := []error{s.writeSeen(ctx), s.prune(ctx, now)}
+	for _, id := range s.table.ended(now.UnixMilli(), s.cfg.MaxIdle.Milliseconds()) {
+		s.drop(id.String())
+	}
+	s.table.sweep()
+	return errors.Join(errs...)
+}
+
+func (s *Sessions) writeSeen(ctx context.Context) error {
+	s.mu.Lock()
+	seen := s.dirty
+	s.dirty = map[uuid.UUID]int64{}
+	s.mu.Unlock()
+	if len(seen) == 0 {
+		return nil
+	}
+	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		for id, at := range seen {
+			if err := tx.TouchSession(ctx, q.TouchSessionParams{ID: id.String(), SeenAt: at}); err != nil {
+				return fmt.Errorf("noting when a session was used: %w", err)
+			}
+			// Other nodes must not take for idle what is used here.
+			if err := tx.Changed(ChangeKind, id.String()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Sessions) prune(ctx context.Context, now time.Time) error {
+	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		// An hour's grace: another node may be about to write a later last-seen time.
+		ids, err := tx.ExpiredSessions(ctx, q.ExpiredSessionsParams{Now: now.UnixMilli(), IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli()})
+		if err != nil {
+			return fmt.Errorf("finding ended sessions: %w", err)
+		}
+		for _, id := range ids {
+			if err := s.EndIn(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.PruneTickets(ctx, now.Add(-24*time.Hour).UnixMilli()); err != nil {
+			return fmt.Errorf("removing old tickets: %w", err)
+		}
+		return nil
+	})
+}
+
+func noSession() *problem.Error {
+	return problem.New(problem.NotFound, "There is no such session; it may have ended already.")
+}

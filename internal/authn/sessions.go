@@ -1,0 +1,292 @@
+package authn
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+// Principal is who asks; see package authz.
+type Principal = authz.Principal
+
+const (
+	// AudienceMain is the audience of cookies for Sluice's own pages; apps have their id.
+	AudienceMain = "main"
+	// ChangeKind is the kind of changes of sessions; the item is the session's id.
+	ChangeKind = "session"
+	// touchStep is how old a stored last-seen time may be before it is written again.
+	touchStep = time.Minute
+)
+
+// Session is one signed-in browser.
+type Session struct {
+	// ID is a UUID. It is no secret: nobody gets in with it.
+	ID, UserID string
+	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "reset link".
+	IP, UserAgent, Method string
+	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute end) are UTC.
+	CreatedAt, SeenAt, ExpiresAt time.Time
+	// Current marks the session of the person who asks.
+	Current bool
+}
+
+// Meta is what is noted of a sign-in.
+type Meta struct{ IP, UserAgent, Method string }
+
+// Config of Sessions.
+type Config struct {
+	DB     *db.DB
+	Gate   *authz.Gate
+	People *identity.People
+	// TokenKey keys the hashes of stored tokens.
+	TokenKey []byte
+	// MaxAge is a session's absolute limit, MaxIdle how long it may go unused.
+	MaxAge, MaxIdle time.Duration
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets failures of background work.
+	Log *slog.Logger
+}
+
+// Sessions is the capability.
+type Sessions struct {
+	cfg    Config
+	tokens *tokens
+	table  *table
+
+	mu    sync.Mutex
+	ends  map[uuid.UUID]chan struct{} // made when a stream asks for it
+	dirty map[uuid.UUID]int64         // last-seen times to be written
+}
+
+// New loads all live sessions and follows changes. Run its Maintain regularly.
+func New(ctx context.Context, c Config) (*Sessions, error) {
+	s := &Sessions{cfg: c, tokens: newTokens(c.TokenKey), table: newTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]int64{}}
+	c.DB.Subscribe(ChangeKind, func(id string) {
+		if err := s.reload(context.Background(), id); err != nil {
+			c.Log.Error("a session could not be read again and is closed", "session", id, "error", err)
+			s.drop(id)
+		}
+	})
+	c.DB.Subscribe(identity.ChangeKind, s.accountChanged)
+	if err := s.loadAll(ctx); err != nil {
+		return nil, fmt.Errorf("loading sessions: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Sessions) loadAll(ctx context.Context) error {
+	rows, err := s.cfg.DB.Read().LiveSessions(ctx, s.cfg.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	cookies, err := s.cfg.DB.Read().AllCookies(ctx)
+	if err != nil {
+		return err
+	}
+	bySession := make(map[string]map[digest]string, len(rows))
+	for _, c := range cookies {
+		if d, ok := parseDigest(c.TokenHash); ok {
+			if bySession[c.SessionID] == nil {
+				bySession[c.SessionID] = map[digest]string{}
+			}
+			bySession[c.SessionID][d] = c.Audience
+		}
+	}
+	for _, r := range rows {
+		if id, err := uuid.Parse(r.ID); err == nil {
+			s.table.put(id, r.AccountID, r.ExpiresAt, r.SeenAt, bySession[r.ID])
+		}
+	}
+	return nil
+}
+
+func (s *Sessions) reload(ctx context.Context, id string) error {
+	key, err := uuid.Parse(id)
+	if err != nil {
+		return nil
+	}
+	row, err := s.cfg.DB.Read().GetSession(ctx, id)
+	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+		s.drop(id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	list, err := s.cfg.DB.Read().CookiesOfSession(ctx, id)
+	if err != nil {
+		return err
+	}
+	cookies := map[digest]string{}
+	for _, c := range list {
+		if d, ok := parseDigest(c.TokenHash); ok {
+			cookies[d] = c.Audience
+		}
+	}
+	s.table.put(key, row.AccountID, row.ExpiresAt, row.SeenAt, cookies)
+	return nil
+}
+
+// accountChanged ends the sessions of somebody who may no longer come in. Their rows were deleted with the change itself.
+func (s *Sessions) accountChanged(account string) {
+	if _, active := s.cfg.People.Principal(account); active {
+		return
+	}
+	for _, id := range s.table.of(account) {
+		s.drop(id.String())
+	}
+}
+
+func (s *Sessions) drop(id string) {
+	key, err := uuid.Parse(id)
+	if err != nil {
+		return
+	}
+	s.table.remove(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.dirty, key)
+	if end := s.ends[key]; end != nil {
+		close(end)
+		delete(s.ends, key)
+	}
+}
+
+// Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or foreign-audience token, and for people who may not come in.
+func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
+	d, ok := s.tokens.digest(token)
+	if !ok {
+		return Principal{}, false
+	}
+	h, ok := s.table.find(d)
+	now := s.cfg.Now().UnixMilli()
+	if !ok || h.audience != audience || h.expires <= now || h.seen+s.cfg.MaxIdle.Milliseconds() <= now {
+		return Principal{}, false
+	}
+	p, ok = s.cfg.People.Principal(h.account)
+	if !ok {
+		return Principal{}, false
+	}
+	if now-h.seen >= touchStep.Milliseconds() && s.table.touch(h.session, now, touchStep.Milliseconds()) {
+		s.mu.Lock()
+		s.dirty[h.session] = now
+		s.mu.Unlock()
+	}
+	p.SessionID = h.session.String()
+	return p, true
+}
+
+// Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.
+func (s *Sessions) Done(sessionID string) <-chan struct{} {
+	key, err := uuid.Parse(sessionID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if end := s.ends[key]; end != nil {
+		return end
+	}
+	end := make(chan struct{})
+	s.table.mu.RLock()
+	_, live := s.table.index[key]
+	s.table.mu.RUnlock()
+	if err != nil || !live {
+		close(end)
+		return end
+	}
+	s.ends[key] = end
+	return end
+}
+
+// Begin makes a session within the caller's transaction, which decides whether the sign-in counts. The token goes into a cookie and nowhere else.
+func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (token string, out Session, err error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return "", Session{}, fmt.Errorf("making a session: %w", err)
+	}
+	now := s.cfg.Now()
+	out = Session{
+		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
+		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(),
+	}
+	if err := tx.InsertSession(ctx, q.InsertSessionParams{
+		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(),
+	}); err != nil {
+		return "", Session{}, fmt.Errorf("storing the session: %w", err)
+	}
+	token, err = s.addCookie(ctx, tx, out.ID, AudienceMain)
+	return token, out, err
+}
+
+// Start makes a session in a transaction of its own.
+func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token string, out Session, err error) {
+	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		token, out, err = s.Begin(ctx, tx, userID, m)
+		return err
+	})
+	return token, out, err
+}
+
+// IssueFor makes a further cookie of a session, for an app's own origin; it replaces the one that this audience had.
+func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (token string, err error) {
+	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		token, err = s.issueIn(ctx, tx, sessionID, audience)
+		return err
+	})
+	return token, err
+}
+
+func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
+	if _, err := tx.GetSession(ctx, sessionID); err != nil {
+		if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+			return "", problem.New(problem.Unauthenticated, "The session has ended.").WithNext("Sign in again.")
+		}
+		return "", fmt.Errorf("reading the session: %w", err)
+	}
+	if err := tx.DeleteSessionCookies(ctx, q.DeleteSessionCookiesParams{SessionID: sessionID, Audience: audience}); err != nil {
+		return "", fmt.Errorf("replacing the cookie: %w", err)
+	}
+	return s.addCookie(ctx, tx, sessionID, audience)
+}
+
+func (s *Sessions) addCookie(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
+	token, d, err := s.tokens.make()
+	if err != nil {
+		return "", fmt.Errorf("making a token: %w", err)
+	}
+	if err := tx.InsertSessionCookie(ctx, q.InsertSessionCookieParams{
+		TokenHash: d.hex(), SessionID: sessionID, Audience: audience, CreatedAt: s.cfg.Now().UnixMilli(),
+	}); err != nil {
+		return "", fmt.Errorf("storing the cookie: %w", err)
+	}
+	return token, tx.Changed(ChangeKind, sessionID)
+}
+
+func parseDigest(text string) (d digest, ok bool) {
+	n, err := hex.Decode(d[:], []byte(text))
+	return d, err == nil && n == len(d)
+}
+
+// clip cuts text to at most n bytes at a character's border and drops what is not printable text.
+func clip(text string, n int) string {
+	text = strings.ToValidUTF8(text, "")
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

@@ -1,0 +1,171 @@
+package authn
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+)
+
+// table holds all live sessions and cookies. Neither map nor slice holds pointers, so that a million sessions cost the garbage collector next to nothing.
+// Strings are interned: there are few people and fewer audiences.
+type table struct {
+	mu       sync.RWMutex
+	cookies  map[digest]cookieRef
+	index    map[uuid.UUID]int32
+	records  []record
+	free     []int32
+	accounts intern
+	places   intern
+}
+
+type cookieRef struct {
+	record     int32
+	audience   int32
+	generation uint32
+}
+
+type record struct {
+	id         uuid.UUID
+	account    int32
+	generation uint32
+	expires    int64 // unix ms
+	seen       int64 // unix ms, atomic
+}
+
+type intern struct {
+	ids   map[string]int32
+	names []string
+}
+
+func (i *intern) id(name string) int32 {
+	if id, ok := i.ids[name]; ok {
+		return id
+	}
+	if i.ids == nil {
+		i.ids = map[string]int32{}
+	}
+	id := int32(len(i.names))
+	i.ids[name] = id
+	i.names = append(i.names, name)
+	return id
+}
+
+func newTable() *table {
+	return &table{cookies: map[digest]cookieRef{}, index: map[uuid.UUID]int32{}}
+}
+
+// hit is a found cookie.
+type hit struct {
+	session       uuid.UUID
+	account       string
+	audience      string
+	expires, seen int64
+}
+
+func (t *table) find(d digest) (hit, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	ref, ok := t.cookies[d]
+	if !ok {
+		return hit{}, false
+	}
+	r := &t.records[ref.record]
+	if r.generation != ref.generation {
+		return hit{}, false
+	}
+	return hit{
+		session: r.id, account: t.accounts.names[r.account], audience: t.places.names[ref.audience],
+		expires: r.expires, seen: atomic.LoadInt64(&r.seen),
+	}, true
+}
+
+// put adds a session or replaces what is known of it; cookies are all that it has.
+func (t *table) put(id uuid.UUID, account string, expires, seen int64, cookies map[digest]string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.index[id]
+	switch n := len(t.free); {
+	case known:
+		seen = max(seen, t.records[i].seen)
+	case n > 0:
+		i, t.free = t.free[n-1], t.free[:n-1]
+	default:
+		i = int32(len(t.records))
+		t.records = append(t.records, record{})
+	}
+	// A new generation makes every cookie that is not in the new set worthless.
+	t.records[i] = record{id: id, account: t.accounts.id(account), expires: expires, seen: seen, generation: t.records[i].generation + 1}
+	t.index[id] = i
+	for d, audience := range cookies {
+		t.cookies[d] = cookieRef{record: i, audience: t.places.id(audience), generation: t.records[i].generation}
+	}
+}
+
+// remove forgets a session; its cookies find nothing from now on and are swept later.
+func (t *table) remove(id uuid.UUID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, ok := t.index[id]
+	if !ok {
+		return
+	}
+	delete(t.index, id)
+	t.records[i] = record{generation: t.records[i].generation + 1}
+	t.free = append(t.free, i)
+}
+
+// touch notes that a session was used and reports whether that is news worth storing.
+func (t *table) touch(id uuid.UUID, now, step int64) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, ok := t.index[id]
+	if !ok {
+		return false
+	}
+	seen := &t.records[i].seen
+	old := atomic.LoadInt64(seen)
+	return now-old >= step && atomic.CompareAndSwapInt64(seen, old, now)
+}
+
+// of lists the sessions of an account.
+func (t *table) of(account string) []uuid.UUID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	number, ok := t.accounts.ids[account]
+	if !ok {
+		return nil
+	}
+	var ids []uuid.UUID
+	for id, i := range t.index {
+		if t.records[i].account == number {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// ended lists the sessions that are over at a time.
+func (t *table) ended(now, idle int64) []uuid.UUID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var ids []uuid.UUID
+	for id, i := range t.index {
+		r := &t.records[i]
+		if r.expires <= now || atomic.LoadInt64(&r.seen)+idle <= now {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// sweep frees the memory of cookies whose session is gone.
+func (t *table) sweep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for d, ref := range t.cookies {
+		if t.records[ref.record].generation != ref.generation {
+			delete(t.cookies, d)
+		}
+	}
+}

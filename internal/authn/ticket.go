@@ -1,0 +1,116 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// The purposes of tickets.
+const (
+	purposeEnter = "enter"
+	// PurposeSetup is the link that makes the first admin.
+	PurposeSetup = "setup"
+	// PurposeReset is the link with which a person sets a new password.
+	PurposeReset = "reset"
+)
+
+// enterCodeLife is how long a hand-over code to an app's origin is good: the browser follows the redirect at once.
+const enterCodeLife = time.Minute
+
+// Ticket is what a single-use token stands for.
+type Ticket struct{ Subject, Audience string }
+
+// NewTicket makes a single-use token within the caller's transaction. Only its keyed hash is stored.
+func (s *Sessions) NewTicket(ctx context.Context, tx *db.Tx, purpose string, t Ticket, life time.Duration) (token string, expires time.Time, err error) {
+	token, d, err := s.tokens.make()
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("making a link: %w", err)
+	}
+	now := s.cfg.Now()
+	expires = now.Add(life)
+	err = tx.InsertTicket(ctx, q.InsertTicketParams{
+		TokenHash: d.hex(), Purpose: purpose, Subject: t.Subject, Audience: t.Audience, CreatedAt: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
+	})
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("storing a link: %w", err)
+	}
+	return token, expires, nil
+}
+
+// CheckTicket tells what a token stands for without using it. Unknown tokens are NotFound, used and expired ones Gone.
+func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Ticket, error) {
+	d, ok := s.tokens.digest(token)
+	if !ok {
+		return Ticket{}, unknownTicket()
+	}
+	row, err := s.cfg.DB.Read().GetTicket(ctx, q.GetTicketParams{TokenHash: d.hex(), Purpose: purpose})
+	if err != nil {
+		if problem.Is(db.Found(err, "gone"), problem.NotFound) {
+			return Ticket{}, unknownTicket()
+		}
+		return Ticket{}, fmt.Errorf("reading a link: %w", err)
+	}
+	switch {
+	case row.UsedAt > 0:
+		return Ticket{}, problem.New(problem.Gone, "This link has been used. It works only once.").WithRule("single use")
+	case row.ExpiresAt <= s.cfg.Now().UnixMilli():
+		return Ticket{}, problem.New(problem.Gone, "This link has expired.").WithRule("link expiry")
+	}
+	return Ticket{Subject: row.Subject, Audience: row.Audience}, nil
+}
+
+// UseTicket spends a token within the caller's transaction. Of two that try at the same time only one succeeds.
+func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token string) error {
+	d, ok := s.tokens.digest(token)
+	if !ok {
+		return unknownTicket()
+	}
+	n, err := tx.UseTicket(ctx, q.UseTicketParams{Now: s.cfg.Now().UnixMilli(), TokenHash: d.hex(), Purpose: purpose})
+	if err != nil {
+		return fmt.Errorf("using a link: %w", err)
+	}
+	if n == 0 {
+		return problem.New(problem.Gone, "This link has been used, or it has expired.").WithRule("single use")
+	}
+	return nil
+}
+
+func unknownTicket() error {
+	return problem.New(problem.NotFound, "This link is not one that Sluice made, or it has been replaced by a newer one.")
+}
+
+// NewEnterCode makes the code with which the browser of this session gets a cookie on an app's own origin: good for a minute, once.
+func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID string) (code string, err error) {
+	if !p.SignedIn() || p.SessionID == "" {
+		return "", problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		code, _, err = s.NewTicket(ctx, tx, purposeEnter, Ticket{Subject: p.SessionID, Audience: appID}, enterCodeLife)
+		return err
+	})
+	return code, err
+}
+
+// RedeemEnterCode spends a code at the app that it was made for and returns the cookie's token.
+func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID string) (token string, err error) {
+	t, err := s.CheckTicket(ctx, purposeEnter, code)
+	if err != nil {
+		return "", err
+	}
+	if t.Audience != appID {
+		return "", unknownTicket()
+	}
+	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := s.UseTicket(ctx, tx, purposeEnter, code); err != nil {
+			return err
+		}
+		token, err = s.issueIn(ctx, tx, t.Subject, appID)
+		return err
+	})
+	return token, err
+}

@@ -1,0 +1,276 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// DefaultWorkspace is the workspace that every installation has.
+const DefaultWorkspace = "default"
+
+// ChangeKind is the kind under which changes of accounts and memberships are announced (db.Tx.Changed); the item is the account's id.
+const ChangeKind = "account"
+
+// User is an account as people who may see it see it.
+type User struct {
+	// ID is a UUIDv7.
+	ID string
+	// Email may be empty; Username never is. Name is the full name and may be empty.
+	Email, Username, Name string
+	// Superuser may everything; Active people may sign in.
+	Superuser, Active bool
+	// Role is the role in the default workspace; "" means none.
+	Role string
+	// HasPassword is false until a reset link has set the first one.
+	HasPassword bool
+	// CreatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
+	CreatedAt, LastSignInAt time.Time
+}
+
+// NewUser is what is needed to add somebody.
+type NewUser struct {
+	// Email may be empty.
+	Email string
+	// Username is required.
+	Username string
+	// Name is the full name; may be empty.
+	Name string
+	// Password in clear; empty means that a reset link will set it.
+	Password string
+	// Role in the default workspace; empty means viewer.
+	Role string
+	// Superuser and Active are the account's flags.
+	Superuser, Active bool
+}
+
+// Filter narrows a list of people.
+type Filter struct {
+	// Query is a part of a username, name or e-mail address; empty lists all.
+	Query string
+	// Limit is 1 to 200, 0 means 50. Offset skips rows.
+	Limit, Offset int
+}
+
+// Config of People.
+type Config struct {
+	DB     *db.DB
+	Gate   *authz.Gate
+	Hasher *Hasher
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets failures to follow changes.
+	Log *slog.Logger
+}
+
+// People is the capability: accounts, memberships, passwords, and the directory in memory.
+type People struct {
+	Config
+	directory  sync.Map // account id -> entry
+	superusers atomic.Int64
+	reload     sync.Mutex
+}
+
+type entry struct {
+	principal authz.Principal
+	active    bool
+}
+
+// New loads the directory and follows changes. It makes the default workspace if there is none.
+func New(ctx context.Context, c Config) (*People, error) {
+	p := &People{Config: c}
+	err := c.DB.Tx(ctx, func(tx *db.Tx) error {
+		return tx.InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the default workspace: %w", err)
+	}
+	// Subscribing first means that a change during the load is applied after it, never lost.
+	c.DB.Subscribe(ChangeKind, func(id string) {
+		if err := p.refresh(context.Background(), id); err != nil {
+			c.Log.Error("an account could not be read again; it is closed until it can", "account", id, "error", err)
+			p.directory.Delete(id)
+		}
+	})
+	if err := p.loadAll(ctx); err != nil {
+		return nil, fmt.Errorf("loading the directory: %w", err)
+	}
+	return p, nil
+}
+
+func (p *People) loadAll(ctx context.Context) error {
+	p.reload.Lock()
+	defer p.reload.Unlock()
+	accounts, err := p.DB.Read().AllAccounts(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := p.DB.Read().AllMemberships(ctx)
+	if err != nil {
+		return err
+	}
+	held := map[string][]authz.Membership{}
+	for _, m := range rows {
+		held[m.AccountID] = append(held[m.AccountID], authz.Membership{Workspace: m.WorkspaceID, Role: m.Role})
+	}
+	for _, a := range accounts {
+		p.directory.Store(a.ID, entry{active: a.Active, principal: authz.Principal{
+			Kind: authz.Person, ID: a.ID, Name: a.Username, Email: a.Email, DisplayName: a.Name, Superuser: a.Superuser,
+			Memberships: held[a.ID], Generation: uint64(a.Generation),
+		}})
+	}
+	return p.countSuperusers(ctx)
+}
+
+func (p *People) refresh(ctx context.Context, id string) error {
+	p.reload.Lock()
+	defer p.reload.Unlock()
+	a, err := p.DB.Read().GetAccount(ctx, id)
+	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+		p.directory.Delete(id)
+		return p.countSuperusers(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	memberships, err := p.DB.Read().MembershipsOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	e := entry{active: a.Active, principal: authz.Principal{
+		Kind: authz.Person, ID: a.ID, Name: a.Username, Email: a.Email, DisplayName: a.Name, Superuser: a.Superuser, Generation: uint64(a.Generation),
+	}}
+	for _, m := range memberships {
+		e.principal.Memberships = append(e.principal.Memberships, authz.Membership{Workspace: m.WorkspaceID, Role: m.Role})
+	}
+	p.directory.Store(id, e)
+	return p.countSuperusers(ctx)
+}
+
+func (p *People) countSuperusers(ctx context.Context) error {
+	n, err := p.DB.Read().CountActiveSuperusers(ctx)
+	p.superusers.Store(n)
+	return err
+}
+
+// Principal returns an active person from memory.
+func (p *People) Principal(userID string) (authz.Principal, bool) {
+	v, ok := p.directory.Load(userID)
+	if !ok {
+		return authz.Principal{}, false
+	}
+	e := v.(entry)
+	return e.principal, e.active
+}
+
+// HasAdmin reports from memory whether there is an active superuser.
+func (p *People) HasAdmin() bool { return p.superusers.Load() > 0 }
+
+// List returns people by username, and how many there are in all. It needs UserView.
+func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]User, int, error) {
+	if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+		return nil, 0, err
+	}
+	if f.Limit <= 0 || f.Limit > 200 {
+		f.Limit = 50
+	}
+	pattern := likePattern(f.Query)
+	total, err := p.DB.Read().CountAccounts(ctx, pattern)
+	if err != nil {
+		return nil, 0, fmt.Errorf("counting people: %w", err)
+	}
+	rows, err := p.DB.Read().ListAccounts(ctx, q.ListAccountsParams{
+		WorkspaceID: DefaultWorkspace, Pattern: pattern, RowLimit: int32(f.Limit), RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing people: %w", err)
+	}
+	users := make([]User, len(rows))
+	for i, r := range rows {
+		users[i] = User{
+			ID: r.ID, Email: r.Email, Username: r.Username, Name: r.Name, Superuser: r.Superuser, Active: r.Active, Role: r.Role,
+			HasPassword: r.PasswordHash != "", CreatedAt: moment(r.CreatedAt), LastSignInAt: moment(r.LastSignInAt),
+		}
+	}
+	return users, int(total), nil
+}
+
+// likePattern makes a LIKE pattern, escaped with "!", from what somebody typed; "" stays "".
+func likePattern(query string) string {
+	query = key(query)
+	if query == "" || len(query) > 200 {
+		return query
+	}
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
+}
+
+// Get returns one account. It needs UserView, or the account to be the actor's own.
+func (p *People) Get(ctx context.Context, actor authz.Principal, id string) (User, error) {
+	if actor.Kind != authz.Person || actor.ID != id {
+		if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+			return User{}, err
+		}
+	}
+	return p.load(ctx, p.DB.Read(), id)
+}
+
+// Find returns the account with this username or e-mail address. It needs UserView.
+func (p *People) Find(ctx context.Context, actor authz.Principal, emailOrUsername string) (User, error) {
+	if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+		return User{}, err
+	}
+	row, err := p.DB.Read().FindAccount(ctx, key(emailOrUsername))
+	if err != nil {
+		return User{}, db.Found(err, "There is nobody with this username or e-mail address.")
+	}
+	return p.load(ctx, p.DB.Read(), row.ID)
+}
+
+func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User, error) {
+	a, err := queries.GetAccount(ctx, id)
+	if err != nil {
+		return User{}, db.Found(err, "There is no such person.")
+	}
+	u := User{
+		ID: a.ID, Email: a.Email, Username: a.Username, Name: a.Name, Superuser: a.Superuser, Active: a.Active,
+		HasPassword: a.PasswordHash != "", CreatedAt: moment(a.CreatedAt), LastSignInAt: moment(a.LastSignInAt),
+	}
+	memberships, err := queries.MembershipsOf(ctx, id)
+	if err != nil {
+		return User{}, fmt.Errorf("reading roles: %w", err)
+	}
+	for _, m := range memberships {
+		if m.WorkspaceID == DefaultWorkspace {
+			u.Role = m.Role
+		}
+	}
+	return u, nil
+}
+
+// anybody is the resource for questions about people in general.
+func anybody() authz.Resource { return authz.Resource{Type: "User", Workspace: DefaultWorkspace} }
+
+// resource is the account as authz sees it. A superuser belongs to the whole installation, so that no admin of a workspace can act on one.
+func (u User) resource() authz.Resource {
+	r := authz.Resource{Type: "User", ID: u.ID, Name: u.Username, Owner: u.ID, Workspace: DefaultWorkspace}
+	if u.Superuser {
+		r.Workspace = ""
+	}
+	return r
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package identity
+
+// lowerPriority does nothing: priorities of single threads are a Linux matter.
+func lowerPriority() {}

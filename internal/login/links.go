@@ -1,0 +1,139 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sluice/internal/audit"
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+const (
+	// SetupLife is how long a set-up link is good.
+	SetupLife = 30 * time.Minute
+	// firstPasswordLife is how long the link is good with which a new person sets a first password.
+	firstPasswordLife = 24 * time.Hour
+)
+
+// SetupLink makes the one-time link's token for the first admin. It is Conflict once there is one: whoever comes first must not own the place, only whoever reads the server's output.
+func (l *Logins) SetupLink(ctx context.Context) (token string, expires time.Time, err error) {
+	if l.cfg.People.HasAdmin() {
+		return "", time.Time{}, problem.New(problem.Conflict, "Sluice has an admin already.")
+	}
+	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		token, expires, err = l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeSetup, authn.Ticket{}, SetupLife)
+		return err
+	})
+	return token, expires, err
+}
+
+// CheckSetup reports whether a set-up token can still be used: NotFound for an unknown one, Gone for an expired or spent one.
+func (l *Logins) CheckSetup(ctx context.Context, token string) error {
+	_, err := l.cfg.Sessions.CheckTicket(ctx, authn.PurposeSetup, token)
+	if err == nil && l.cfg.People.HasAdmin() {
+		err = problem.New(problem.Gone, "Sluice has an admin already.").WithNext("Sign in, or ask that admin for an account.")
+	}
+	return err
+}
+
+// ClaimSetup spends the token, makes the first superuser and signs them in, all in one transaction.
+func (l *Logins) ClaimSetup(ctx context.Context, token string, n identity.NewUser, m authn.Meta) (Result, error) {
+	if err := l.CheckSetup(ctx, token); err != nil {
+		return Result{}, err
+	}
+	prepared, err := l.cfg.People.PrepareFirst(ctx, n)
+	if err != nil {
+		return Result{}, err
+	}
+	var r Result
+	var made identity.User
+	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		// Two valid links used at the same time must not make two admins.
+		if err := tx.Ordered(); err != nil {
+			return err
+		}
+		if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeSetup, token); err != nil {
+			return err
+		}
+		if made, err = l.cfg.People.CreateFirst(ctx, tx, prepared); err != nil {
+			return err
+		}
+		who := authz.Principal{Kind: authz.Person, ID: made.ID, Name: made.Username, IP: m.IP}
+		res := authz.Resource{Type: "User", ID: made.ID, Name: made.Username}
+		return l.cfg.Gate.Record(ctx, tx, who, authz.SetupClaim, res, audit.Done, "first superuser")
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	m.Method = "setup link"
+	r, err = l.finish(ctx, made.ID, m, func(*db.Tx) error { return nil })
+	return r, err
+}
+
+// ResetLink makes a link with which a person sets a new password. It needs UserReset on the person. Earlier links of the person stop working.
+func (l *Logins) ResetLink(ctx context.Context, actor authz.Principal, userID string) (token string, expires time.Time, err error) {
+	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User", Workspace: identity.DefaultWorkspace}); err != nil {
+		return "", time.Time{}, err
+	}
+	u, err := l.cfg.People.Get(ctx, actor, userID)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	life := l.cfg.ResetLife
+	if !u.HasPassword {
+		life = firstPasswordLife
+	}
+	err = l.cfg.Gate.Do(ctx, actor, authz.UserReset, u.Resource(), func(tx *db.Tx) error {
+		if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: userID}); err != nil {
+			return fmt.Errorf("replacing earlier links: %w", err)
+		}
+		token, expires, err = l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: userID}, life)
+		return err
+	})
+	return token, expires, err
+}
+
+// CheckReset tells whose password a token sets.
+func (l *Logins) CheckReset(ctx context.Context, token string) (identity.User, error) {
+	t, err := l.cfg.Sessions.CheckTicket(ctx, authn.PurposeReset, token)
+	if err != nil {
+		return identity.User{}, err
+	}
+	u, err := l.cfg.People.Get(ctx, authz.SystemPrincipal("reset link"), t.Subject)
+	if err == nil && !u.Active {
+		err = problem.New(problem.Denied, "Your account is not active.").WithNext("Ask an admin to activate it.").WithRule("inactive account")
+	}
+	return u, err
+}
+
+// Reset spends the token, sets the password, ends all sessions of the person and signs them in anew.
+func (l *Logins) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (Result, error) {
+	u, err := l.CheckReset(ctx, token)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := identity.CheckPassword(newPassword, u.Username, u.Email, u.Name); err != nil {
+		return Result{}, err
+	}
+	stored, err := l.cfg.Hasher.Hash(ctx, newPassword)
+	if err != nil {
+		return Result{}, err
+	}
+	m.Method = "reset link"
+	return l.finish(ctx, u.ID, m, func(tx *db.Tx) error {
+		if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeReset, token); err != nil {
+			return err
+		}
+		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: m.IP}
+		if err := l.cfg.Gate.Record(ctx, tx, who, authz.AccountUpdate, u.Resource(), audit.Done, "password set by reset link"); err != nil {
+			return err
+		}
+		return l.setPassword(ctx, tx, u.ID, stored, "")
+	})
+}

@@ -1,0 +1,215 @@
+package login
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"sluice/internal/audit"
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+// Config of Logins.
+type Config struct {
+	DB       *db.DB
+	Gate     *authz.Gate
+	People   *identity.People
+	Hasher   *identity.Hasher
+	Sessions *authn.Sessions
+	// TokenKey keys the hashes of names and device cookies.
+	TokenKey []byte
+	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS).
+	ResetLife time.Duration
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets what could not be written in the background.
+	Log *slog.Logger
+}
+
+// Logins is the capability.
+type Logins struct{ cfg Config }
+
+// New makes Logins.
+func New(c Config) *Logins { return &Logins{cfg: c} }
+
+// Attempt is one try to sign in with a password.
+type Attempt struct {
+	// Identifier is a username or an e-mail address.
+	Identifier string
+	// Password in clear.
+	Password string
+	// IP is the client's address, UserAgent what its browser calls itself, Device the value of its device cookie or "".
+	IP, UserAgent, Device string
+}
+
+// Result of a sign-in.
+type Result struct {
+	// Token is the session cookie's value, Device the device cookie's.
+	Token, Device string
+	// Session is the new session, UserID its person.
+	Session authn.Session
+	UserID  string
+}
+
+// Password signs somebody in. Every wrong attempt gets the same problem.Unauthenticated; too many get Limited, a full hash queue Unavailable, both with RetryAfter.
+func (l *Logins) Password(ctx context.Context, a Attempt) (Result, error) {
+	if len(a.Identifier) > 254 || len(a.Password) > identity.MaxPassword {
+		return Result{}, notRight()
+	}
+	identifier := strings.ToLower(strings.TrimSpace(a.Identifier))
+	credential, found, err := l.cfg.People.Credential(ctx, identifier)
+	if err != nil {
+		return Result{}, err
+	}
+	counters := l.counters(identifier, a.IP, l.knownDevice(a.Device, credential.UserID))
+	if err := l.reserve(ctx, counters); err != nil {
+		return Result{}, err
+	}
+	ok, upgrade, err := l.cfg.Hasher.Verify(ctx, credential.PasswordHash, a.Password)
+	if err != nil {
+		l.unreserve(counters)
+		return Result{}, err
+	}
+	if !ok || !found {
+		l.recordWrong(a, credential, found)
+		return Result{}, notRight()
+	}
+	if !credential.Active {
+		l.recordWrong(a, credential, found)
+		return Result{}, problem.New(problem.Denied, "Your account is not active.").WithNext("Ask an admin to activate it.").WithRule("inactive account")
+	}
+	if upgrade {
+		l.upgrade(ctx, credential, a.Password)
+	}
+	return l.finish(ctx, credential.UserID, authn.Meta{IP: a.IP, UserAgent: a.UserAgent, Method: "password"}, func(tx *db.Tx) error {
+		return l.forgive(ctx, tx, counters, true)
+	})
+}
+
+// notRight is the one answer to every sign-in that fails.
+func notRight() error {
+	return problem.New(problem.Unauthenticated, "That username or password is not right.").WithNext("Try again, or ask an admin for a link that sets a new password.")
+}
+
+func (l *Logins) unreserve(counters []counter) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.forgive(ctx, tx, counters, false) })
+	if err != nil {
+		l.cfg.Log.Warn("an attempt that was not judged stays counted", "error", err)
+	}
+}
+
+func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
+	res := authz.Resource{Type: "User"}
+	if found {
+		res.ID, res.Name, res.Owner = c.UserID, c.Username, c.UserID
+	}
+	l.cfg.Gate.RecordLater(authz.Principal{IP: a.IP}, authz.AccountSignIn, res, audit.Denied, "password")
+}
+
+// upgrade stores a hash with more rounds. It is a by-product: a failure only means that the next sign-in tries again.
+func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password string) {
+	stored, err := l.cfg.Hasher.Hash(ctx, password)
+	if err == nil {
+		err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+			_, err := tx.UpgradeAccountPassword(ctx, q.UpgradeAccountPasswordParams{ID: c.UserID, NewHash: stored, OldHash: c.PasswordHash})
+			return err
+		})
+	}
+	if err != nil {
+		l.cfg.Log.Warn("a password hash could not be upgraded", "account", c.UserID, "error", err)
+	}
+}
+
+// finish makes the session and everything that goes with a sign-in, in one transaction with what the caller adds.
+func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, also func(*db.Tx) error) (Result, error) {
+	device, err := l.newDevice(userID)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Device: device, UserID: userID}
+	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := also(tx); err != nil {
+			return err
+		}
+		if r.Token, r.Session, err = l.cfg.Sessions.Begin(ctx, tx, userID, m); err != nil {
+			return err
+		}
+		now := l.cfg.Now().UnixMilli()
+		if err := tx.TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: now}); err != nil {
+			return fmt.Errorf("noting the sign-in: %w", err)
+		}
+		account, err := tx.GetAccount(ctx, userID)
+		if err != nil {
+			return fmt.Errorf("reading the account: %w", err)
+		}
+		who := authz.Principal{Kind: authz.Person, ID: userID, Name: account.Username, IP: m.IP}
+		return l.cfg.Gate.Record(ctx, tx, who, authz.AccountSignIn, authz.Resource{Type: "User", ID: userID, Name: account.Username}, audit.Done, m.Method)
+	})
+	return r, err
+}
+
+// SignOut ends the session that a request came with, on all origins.
+func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
+	err := l.cfg.Sessions.Revoke(ctx, p, p.SessionID)
+	if problem.Is(err, problem.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// ChangePassword sets one's own password and ends one's other sessions. The old one must be right; guesses at it are limited like sign-ins.
+func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassword, newPassword string) error {
+	if !p.SignedIn() {
+		return problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	c, err := l.cfg.People.CredentialOf(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	if err := identity.CheckPassword(newPassword, p.Name, p.Email, p.DisplayName); err != nil {
+		return err
+	}
+	counters := []counter{{"change:" + l.mac("guess", p.ID), deviceLimit}}
+	if err := l.reserve(ctx, counters); err != nil {
+		return err
+	}
+	ok, _, err := l.cfg.Hasher.Verify(ctx, c.PasswordHash, oldPassword)
+	if err != nil {
+		l.unreserve(counters)
+		return err
+	}
+	if !ok {
+		return problem.New(problem.Invalid, "The present password is not right.").WithField("old_password")
+	}
+	stored, err := l.cfg.Hasher.Hash(ctx, newPassword)
+	if err != nil {
+		return err
+	}
+	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
+	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "password changed", func(tx *db.Tx) error {
+		if err := l.forgive(ctx, tx, counters, true); err != nil {
+			return err
+		}
+		return l.setPassword(ctx, tx, p.ID, stored, p.SessionID)
+	})
+}
+
+// setPassword stores a hash, ends the sessions that the old password may have opened, and spends all reset links.
+func (l *Logins) setPassword(ctx context.Context, tx *db.Tx, userID, stored, keepSession string) error {
+	if err := tx.SetAccountPassword(ctx, q.SetAccountPasswordParams{ID: userID, PasswordHash: stored, UpdatedAt: l.cfg.Now().UnixMilli()}); err != nil {
+		return fmt.Errorf("storing the password: %w", err)
+	}
+	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: userID}); err != nil {
+		return fmt.Errorf("spending reset links: %w", err)
+	}
+	return l.cfg.Sessions.EndAllIn(ctx, tx, userID, keepSession)
+}
