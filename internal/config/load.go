@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// minGuess is the shortest foreign name in an env file that may be a misspelt one of ours; MODEL is not MODE.
+const minGuess = 6
+
 // MaxValueFile is the largest file that NAME_FILE may name, in bytes.
 const MaxValueFile = 64 << 10
 
@@ -178,7 +181,7 @@ func (l *Loaded) unknownName(name string, source Source) {
 		l.faults = append(l.faults, unknownFault(name, source, near))
 	case source.Level == FromEnvFile && near != "" && strings.ToUpper(name) == near:
 		l.warn("%s: %s is ignored, because names are case-sensitive; write %s.", source, name, near)
-	case source.Level == FromEnvFile && near != "":
+	case source.Level == FromEnvFile && near != "" && len(name) >= minGuess:
 		l.warn("%s: %s is not a variable that Sluice or a builder knows; did you mean %s?", source, name, near)
 	}
 }

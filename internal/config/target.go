@@ -94,12 +94,14 @@ func cutPublic(s string) (address, public string) {
 
 // parseOriginURL accepts a scheme, a host and an optional port, with or without a slash at the end, and lower-cases them.
 func parseOriginURL(raw string) (*url.URL, error) {
+	scheme, _, found := strings.Cut(strings.ToLower(raw), "://")
+	if !found || scheme != "http" && scheme != "https" {
+		return nil, errors.New("does not begin with http:// or https://")
+	}
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
 		return nil, errors.New("is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("does not begin with http:// or https://")
 	case u.User != nil:
 		return nil, errors.New("holds a user name or password")
 	case u.Path != "" && u.Path != "/":
