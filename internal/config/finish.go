@@ -168,11 +168,11 @@ func (l *Loaded) noteUnwired() {
 	var names []string
 	for i := range registry {
 		v := &registry[i]
-		if !v.Wired && !v.Theirs && l.items[v.Name].set {
+		if r := l.items[v.Name]; !v.Wired && !v.Theirs && r.set && r.fault == nil {
 			names = append(names, v.Name)
 		}
 	}
 	if len(names) > 0 {
-		l.warn("%s read and checked, but this version of Sluice does not act on it yet.", areList(names))
+		l.warn("%s read and checked, but not acted on by this version of Sluice yet.", areList(names))
 	}
 }

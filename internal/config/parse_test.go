@@ -189,7 +189,7 @@ func TestTogether(t *testing.T) {
 		{"plain http at home", "APP_URL=http://flows.localhost:3000", "", ""},
 		{"https without secure cookies", "APP_URL=https://a.example|SECURE_COOKIES=false", "", "SECURE_COOKIES is false although APP_URL is https: browsers will also send the session over plain http."},
 		{"open to the network", "HOST=0.0.0.0", "", "HOST lets other machines connect, but APP_URL is not set: set it to the address people type."},
-		{"set in vain", "SMTP_HOST=h|SMTP_PORT=25", "", "SMTP_HOST, SMTP_PORT are read and checked, but this version of Sluice does not act on it yet."},
+		{"set in vain", "SMTP_HOST=h|SMTP_PORT=25", "", "SMTP_HOST, SMTP_PORT are read and checked, but not acted on by this version of Sluice yet."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
