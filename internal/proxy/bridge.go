@@ -1,0 +1,79 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// bridged reports whether the request goes into a session that the builder may have forgotten.
+func (x *exchange) bridged() bool {
+	return x.lend.SignedIn() && x.match.Endpoint.Upstream == profile.UpstreamSession && x.app.Profile.Kind == profile.KindFlowise
+}
+
+// RoundTrip is the transport of the exchange: it adds the builder's session, and when the builder has forgotten it (it was restarted, say)
+// renews it and sends the request once more. A 401 means that the builder did nothing, so that any method may be repeated.
+func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := x.attach(req); err != nil {
+		return nil, err
+	}
+	res, err := x.up.transport.RoundTrip(req)
+	if err != nil || res.StatusCode != http.StatusUnauthorized || !x.bridged() {
+		return res, err
+	}
+	return x.renew(req, res)
+}
+
+func (x *exchange) attach(req *http.Request) error {
+	if x.app.Bridge == nil {
+		return nil
+	}
+	return x.app.Bridge.Attach(req.Context(), req.Header, x.lend, x.match.Endpoint)
+}
+
+// renew has the session renewed and repeats the request if it still can.
+func (x *exchange) renew(req *http.Request, res *http.Response) (*http.Response, error) {
+	if !x.app.Bridge.Rejected(req.Context(), req.Header) {
+		return res, nil
+	}
+	discard(res)
+	x.retried = true
+	again := req.Clone(req.Context())
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return x.askToRepeat(req), nil
+		}
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
+	x.rewriteHeader(again.Header)
+	if err := x.attach(again); err != nil {
+		return nil, err
+	}
+	return x.up.transport.RoundTrip(again)
+}
+
+// askToRepeat stands for the answer to a request whose body is gone. Flowise's own pages know this answer: they renew and try again.
+func (x *exchange) askToRepeat(req *http.Request) *http.Response {
+	e := problem.New(problem.Unauthenticated, "Token Expired")
+	body := []byte(`{"message":"Token Expired","retry":true}`)
+	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	e.SetHeaders(h)
+	x.event.Reason = "builder's session renewed"
+	return &http.Response{
+		StatusCode: e.Kind.Status(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: h,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// discard reads the rest of a short answer, so that its connection can be used again.
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
+	_ = res.Body.Close()
+}

@@ -1,0 +1,232 @@
+package proxy_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"sluice/internal/authn"
+)
+
+// row is one line of the attack corpus; testdata/corpus/README.md says how it is to be read.
+type row struct {
+	ID, App, Class, Method, Path, As, Expect, Why, Ref, Pre string
+	Headers                                                 map[string]string
+	Body                                                    json.RawMessage
+}
+
+// notYet lists what guards of later issues enforce, by class or, where a class is mixed, by row, with the reason. Rows that are listed
+// here and pass all the same fail the test, so that the list can only shrink.
+var notYet = map[string]string{
+	"flow-save-code":     "inspection of flow definitions (guards on nodes, code and MCP)",
+	"file-upload-config": "inspection of flow definitions",
+	"mcp-stdio":          "guard on MCP servers",
+	"override-injection": "allow-list of override keys, chat ids issued by Sluice",
+	"file-upload":        "guard on uploads: names and types",
+	"ssrf":               "egress guard",
+	"import":             "inspection of flow definitions in imports",
+	"sql-injection":      "inspection of ids in imports",
+	"secret-leak":        "filtering of secrets in answers",
+	"oauth-leak":         "filtering of secrets in answers",
+	"mass-assignment":    "keys that only the builder may set",
+	"path-traversal":     "file names inside JSON bodies",
+	"fw-222":             "API keys",
+	"fw-039":             "the optional route for the queue dashboard is opened by configuration",
+	"fw-318":             "origins that may embed a published flow",
+}
+
+func corpus(t *testing.T) []row {
+	t.Helper()
+	file, err := os.Open("testdata/corpus/flowise.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var rows []row
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var r row
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatalf("row %d: %v", len(rows)+1, err)
+		}
+		rows = append(rows, r)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func TestCorpus(t *testing.T) {
+	f := startFixture(t)
+	w := newWorld(t, f, options{})
+	passed, excused := 0, map[string]int{}
+	for _, r := range corpus(t) {
+		if r.Class == "smuggling" {
+			continue // TestSmuggling
+		}
+		why := w.judge(f, r)
+		reason := notYet[r.ID]
+		if reason == "" {
+			reason = notYet[r.Class]
+		}
+		switch {
+		case why == "":
+			passed++
+		case reason != "":
+			excused[r.Class]++
+			excused[r.ID]++
+		default:
+			t.Errorf("%s %s (%s, %s): %s\n\t%s", r.ID, r.Class, r.As, r.Expect, why, r.Why)
+		}
+	}
+	t.Logf("%d rows pass", passed)
+	for what, reason := range notYet {
+		if excused[what] == 0 {
+			t.Errorf("every row of %q passes: take it off the list", what)
+		}
+		t.Logf("%d rows of %s wait for: %s", excused[what], what, reason)
+	}
+}
+
+// judge sends a row and says what is wrong, "" if nothing is.
+func (w *world) judge(f *fixture, r row) string {
+	f.take()
+	f.reply(corpusReply(r))
+	got := w.do(r.Method, strings.ReplaceAll(r.Path, "A*32768", strings.Repeat("A", 32768)), w.rowHeader(r), rowBody(r))
+	log := f.take()
+	switch r.Expect {
+	case "deny":
+		if len(log) > 0 {
+			return "it reached the builder: " + log[0].raw
+		}
+		if got.status < 400 && got.status != http.StatusSeeOther || got.status > 499 {
+			return "the answer is not a refusal: " + got.body
+		}
+		if got.header.Get("Access-Control-Allow-Origin") != "" {
+			return "the refusal has CORS headers"
+		}
+	case "allow":
+		return allowed(r, got, log)
+	case "sanitise":
+		if why := allowed(r, got, log); why != "" {
+			return why
+		}
+		return sanitised(r, got, log[0])
+	default:
+		return "the row expects something unknown: " + r.Expect
+	}
+	return ""
+}
+
+// allowed checks that a row went through unchanged.
+func allowed(r row, got answer, log []request) string {
+	if len(log) != 1 || got.status != http.StatusOK {
+		return "it did not go through: " + http.StatusText(got.status) + " " + got.body
+	}
+	path, _, _ := strings.Cut(r.Path, "?")
+	sent, _, _ := strings.Cut(log[0].target(), "?")
+	if log[0].req.Method != r.Method || strings.TrimSuffix(path, "/") != strings.TrimSuffix(sent, "/") {
+		return "the builder got another route: " + log[0].req.Method + " " + log[0].target()
+	}
+	if string(log[0].body) != rowBody(r) {
+		return "the builder got another body: " + string(log[0].body)
+	}
+	return ""
+}
+
+// sanitised checks that what a row plants is gone on both ends.
+func sanitised(r row, got answer, g request) string {
+	if strings.Contains(g.raw, "SLUICE-MARKER") || strings.Contains(got.body, "SLUICE-MARKER") {
+		return "the planted value went through: " + g.raw + got.body
+	}
+	switch r.Class {
+	case "header-trick":
+		for name, planted := range r.Headers {
+			for _, v := range g.req.Header.Values(name) {
+				if v == planted && name != "X-Forwarded-For" {
+					return "the builder got the planted header " + name
+				}
+			}
+		}
+		if v := g.req.Header.Values("X-Forwarded-For"); len(v) != 1 || v[0] != "127.0.0.1" || g.req.Header.Get("X-Forwarded-Proto") != "https" {
+			return "the gateway's own headers are missing: " + g.raw
+		}
+	case "cors":
+		for name := range got.header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				return "the answer has " + name
+			}
+		}
+	case "stored-xss":
+		csp := got.header.Get("Content-Security-Policy")
+		if strings.Contains(csp, "script-src 'self' 'unsafe-inline'") || !strings.Contains(csp, "frame-src 'none'") ||
+			got.header.Get("X-Frame-Options") == "" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			return "the page is not protected: " + csp
+		}
+	}
+	return ""
+}
+
+// rowHeader makes the headers that a row is sent with.
+func (w *world) rowHeader(r row) http.Header {
+	h := http.Header{}
+	for name, v := range r.Headers {
+		v = strings.ReplaceAll(v, "A*65536", strings.Repeat("A", 65536))
+		if strings.Contains(v, "<valid") {
+			token, _ := w.session("viewer")
+			v = strings.NewReplacer("<valid value>", token, "<valid viewer session>", token).Replace(v)
+		}
+		h[name] = []string{v}
+	}
+	if _, ok := h["X-Many"]; ok {
+		h["X-Many"] = make([]string, 1000)
+	}
+	role := map[string]string{"viewer": "viewer", "editor": "user", "admin": "admin", "other-tenant": "none"}[r.As]
+	own := strings.Contains(h.Get("Cookie"), authn.CookieName(true))
+	if role != "" && !own {
+		cookie := w.cookie(role)
+		if c := h.Get("Cookie"); c != "" {
+			cookie += "; " + c
+		}
+		h.Set("Cookie", cookie)
+	}
+	if role != "" && r.Method != "GET" && r.Method != "HEAD" && h.Get("Origin") == "" {
+		h.Set("Origin", appOrigin)
+	}
+	return h
+}
+
+// rowBody is the body that a row is sent with.
+func rowBody(r row) string {
+	if len(r.Body) == 0 || string(r.Body) == "null" {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(r.Body, &text) != nil {
+		return string(r.Body)
+	}
+	if text == "[*10000 nested" {
+		return strings.Repeat("[", 10000)
+	}
+	return text
+}
+
+// corpusReply is the builder's answer to a row.
+func corpusReply(r row) func(request) string {
+	return func(request) string {
+		switch {
+		case r.Class == "cors":
+			return jsonReply(200, `{}`, "Access-Control-Allow-Origin: *", "Access-Control-Allow-Credentials: true")
+		case r.Class == "stored-xss" && r.Method == "GET":
+			return reply(200, "<p>page</p>", "Content-Type: text/html; charset=utf-8", "Content-Security-Policy: frame-ancestors *")
+		case r.Class == "secret-leak" || r.Class == "oauth-leak":
+			return jsonReply(200, `{"flowData":"SLUICE-MARKER","encryptedData":"SLUICE-MARKER","tokenInfo":{"access_token":"SLUICE-MARKER"}}`)
+		}
+		return okJSON
+	}
+}

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// cutter ends an exchange when the session behind it ends.
+type cutter struct {
+	client context.Context // of the client's connection, if the request's own context can be cut
+	fired  atomic.Bool
+	over   chan struct{}
+	once   sync.Once
+}
+
+// watchFromStart puts requests that may wait long for the first byte of their answer, or that leave HTTP, under watch before they are
+// sent. Other streams are found out when their answer begins; see watchAnswer.
+func (x *exchange) watchFromStart() {
+	waits := x.match.Endpoint.Stream && !safe(x.r.Method)
+	if x.who.SessionID == "" || !waits && !x.upgrading() {
+		return
+	}
+	client := x.r.Context()
+	ctx, cancel := context.WithCancel(client)
+	x.watch(client, cancel)
+	x.r = x.r.WithContext(ctx)
+}
+
+// watchAnswer puts an answer that may last under watch: an event stream, or one whose length is not known or large.
+func (x *exchange) watchAnswer(res *http.Response) {
+	const large = 1 << 20
+	if x.cut != nil || x.who.SessionID == "" || res.ContentLength >= 0 && res.ContentLength < large {
+		return
+	}
+	body := res.Body
+	x.watch(nil, func() { _ = body.Close() })
+}
+
+func (x *exchange) watch(client context.Context, stop func()) {
+	c := &cutter{client: client, over: make(chan struct{})}
+	ended := x.p.cfg.Sessions.Done(x.who.SessionID)
+	x.cut = c
+	go func() {
+		select {
+		case <-ended:
+			c.fired.Store(true)
+			stop()
+		case <-c.over:
+			if client != nil {
+				stop()
+			}
+		}
+	}()
+}
+
+// release ends the watch; the exchange is over.
+func (c *cutter) release() {
+	if c != nil {
+		c.once.Do(func() { close(c.over) })
+	}
+}

@@ -1,0 +1,24 @@
+// Package proxy is the data plane: it carries requests of browsers and programs to the builders behind Sluice.
+//
+// A request goes through the same steps in the same order, each in the file of its name:
+//
+//	match         listener or Host header -> app                                       match.go
+//	target        the request target as it stood on the wire -> one path, or refusal   target.go
+//	classify      method and path -> endpoint of the profile's route table             classify.go
+//	authenticate  session cookie -> principal                                          authenticate.go
+//	authorise     endpoint's action, from memory; or the flow is published             authorise.go
+//	guard         rules on the keys of a JSON body, only where the endpoint asks       bodyrules.go
+//	rewrite       the client's credentials and claims out, Sluice's own in             rewrite.go
+//	bridge        the builder's session in, renewed once if the builder refuses it     bridge.go
+//	forward       over a transport of its own for each builder                         forward.go
+//	answer        what the builder says, without what only Sluice may say              answer.go
+//	event         one log line and the metrics                                         event.go
+//
+// Everything before "forward" is judged from memory, without I/O and without a lock that a sign-in can hold. What was judged is what is
+// forwarded: the builder gets the canonical path, the raw query that was parsed, and the very bytes of an inspected body.
+//
+// What is refused is answered in the form that the other side understands: a person's navigation gets a page (or is sent to sign in),
+// a call gets the builder's own error shape. Streams have no total timeout, but end within a second when the session behind them ends.
+//
+// Paths below /.sluice/ are Sluice's own on every app's origin (reserved.go).
+package proxy

@@ -1,0 +1,254 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/app"
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/dbtest"
+	"sluice/internal/identity"
+	"sluice/internal/profile"
+	"sluice/internal/proxy"
+	"sluice/internal/web"
+)
+
+const (
+	mainOrigin = "https://gate.test"
+	appHost    = "sluice.test"
+	appOrigin  = "https://" + appHost
+
+	publicFlow  = "11111111-1111-4111-8111-111111111111"
+	privateFlow = "22222222-2222-4222-8222-222222222222"
+)
+
+// world is a proxy with everything behind it, on real listeners and a real database.
+type world struct {
+	t        testing.TB
+	gate     *authz.Gate
+	people   *identity.People
+	sessions *authn.Sessions
+	apps     *app.Registry
+	app      *app.App
+	proxy    *proxy.Proxy
+	metrics  *prometheus.Registry
+	front    *httptest.Server
+	log      *lines
+	ids      map[string]string // role -> user id
+}
+
+// options of a world; the zero value is Flowise at https://sluice.test behind a trusted TLS proxy on loopback.
+type options struct {
+	kind   string
+	public string // the app's origin; "-" for a port of its own
+	change func(*proxy.Config)
+}
+
+func newWorld(t testing.TB, f upstreamServer, o options) *world {
+	t.Helper()
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	d := dbtest.SQLite(t)
+	w := &world{t: t, log: &lines{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
+	var err error
+	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.gate.Close(ctx) })
+	hasher := identity.NewHasher(4)
+	t.Cleanup(hasher.Close)
+	if w.people, err = identity.New(ctx, identity.Config{DB: d, Gate: w.gate, Hasher: hasher, Now: time.Now, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	w.sessions, err = authn.New(ctx, authn.Config{
+		DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), MaxAge: time.Hour, MaxIdle: time.Hour, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.connect(d, f, o)
+	w.serve(o)
+	return w
+}
+
+func (w *world) serve(o options) {
+	c := proxy.Config{
+		Apps: w.apps, Sessions: w.sessions, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
+		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
+		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: time.Now,
+	}
+	if o.change != nil {
+		o.change(&c)
+	}
+	w.proxy = proxy.New(c)
+	w.t.Cleanup(w.proxy.Close)
+	next := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, "sluice itself") })
+	handler := w.proxy.ServeHost(next)
+	if o.public == "-" {
+		handler = w.proxy.ServeApp(w.app)
+	}
+	w.front = httptest.NewUnstartedServer(handler)
+	w.front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	proxy.Harden(w.front.Config)
+	w.front.Start()
+	w.t.Cleanup(w.front.Close)
+}
+
+// person makes somebody with a role once, and returns their id. "none" has no role, "superuser" all rights.
+func (w *world) person(role string) string {
+	w.t.Helper()
+	if id := w.ids[role]; id != "" {
+		return id
+	}
+	ctx, system := context.Background(), authz.SystemPrincipal("test")
+	n := identity.NewUser{Username: role, Email: role + "@example.test", Name: "The " + role, Active: true, Role: role}
+	if role == "superuser" || role == "none" {
+		n.Role, n.Superuser = authz.RoleViewer, role == "superuser"
+	}
+	u, err := w.people.Create(ctx, system, n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if role == "none" {
+		if err := w.people.SetRole(ctx, system, u.ID, identity.DefaultWorkspace, ""); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.ids[role] = u.ID
+	return u.ID
+}
+
+// session signs somebody in and returns the token for the app's origin, and the session's id.
+func (w *world) session(role string) (token, id string) {
+	w.t.Helper()
+	ctx := context.Background()
+	_, s, err := w.sessions.Start(ctx, w.person(role), authn.Meta{Method: "password"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if token, err = w.sessions.IssueFor(ctx, s.ID, w.app.ID); err != nil {
+		w.t.Fatal(err)
+	}
+	return token, s.ID
+}
+
+// cookie is a Cookie header of a person with a role.
+func (w *world) cookie(role string) string {
+	token, _ := w.session(role)
+	return authn.CookieName(true) + "=" + token
+}
+
+// answer is what came back on a raw connection.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request as it is given: target and headers byte for byte.
+func (w *world) do(method, target string, header http.Header, body string) answer {
+	w.t.Helper()
+	var b strings.Builder
+	b.WriteString(method + " " + target + " HTTP/1.1\r\n")
+	if header.Get("Host") == "" {
+		b.WriteString("Host: " + appHost + "\r\n")
+	}
+	for name, values := range header {
+		for _, v := range values {
+			b.WriteString(name + ": " + v + "\r\n")
+		}
+	}
+	if body != "" {
+		b.WriteString("Content-Length: " + itoa(len(body)) + "\r\n")
+	}
+	b.WriteString("\r\n" + body)
+	return w.raw(b.String(), method)
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + itoa(n%10)
+}
+
+// raw writes bytes to a fresh connection and reads one answer. Status 0 means that there was none.
+func (w *world) raw(text, method string) answer {
+	w.t.Helper()
+	c := w.dial()
+	defer func() { _ = c.Close() }()
+	go func() { _, _ = io.WriteString(c, text) }()
+	res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		return answer{}
+	}
+	body, _ := io.ReadAll(res.Body)
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+func (w *world) dial() net.Conn {
+	w.t.Helper()
+	c, err := net.Dial("tcp", w.front.Listener.Addr().String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c
+}
+
+// with makes headers of "Name: value" lines.
+func with(list ...string) http.Header {
+	h := http.Header{}
+	for _, line := range list {
+		name, value, _ := strings.Cut(line, ": ")
+		h[name] = append(h[name], value)
+	}
+	return h
+}
+
+// lines collects log lines.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{}
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// eventually waits for something that happens after an answer has been sent, such as its log line.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within 10 s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+var (
+	_ = web.Trust{}
+	_ = profile.KindFlowise
+)

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// statusClientGone is what is logged, and never sent, when the client left before there was an answer.
+const statusClientGone = 499
+
+// refuse answers with an error in the form that the other side understands.
+func (x *exchange) refuse(err error) {
+	if errors.Is(err, errClientGone) {
+		x.event.Reason = "client gone"
+		x.w.status = statusClientGone
+		return
+	}
+	e := problem.Of(err)
+	x.event.Reason, x.event.Cause = reason(e), e.Unwrap()
+	if e.Kind == problem.Internal {
+		x.event.Cause = err
+	}
+	if x.r.ContentLength != 0 && x.body == nil {
+		// The rest of a body that nobody wants is not waited for.
+		x.w.Header().Set("Connection", "close")
+	}
+	if web.WantsPage(x.r) && !x.upgrading() {
+		x.refusePage(e)
+		return
+	}
+	if e.Kind == problem.Unauthenticated && e.Next == "" {
+		e = e.WithNext("Sign in at " + x.signInURL())
+	}
+	x.write(x.app.Profile.Error(e, x.event.ID))
+}
+
+func reason(e *problem.Error) string {
+	if e.Rule != "" {
+		return e.Rule
+	}
+	return e.Kind.String()
+}
+
+// refusePage answers a person's navigation.
+func (x *exchange) refusePage(e *problem.Error) {
+	switch e.Kind {
+	case problem.Unauthenticated:
+		x.seeOther(x.signInURL())
+	case problem.Unavailable, problem.Timeout, problem.Upstream:
+		web.WriteBuilderDown(&x.w, x.r, web.BuilderDown{
+			App: x.app.Name, Detail: e.Detail, RetryAfter: e.RetryAfter, Status: e.Kind.Status(),
+		}, x.event.ID)
+	default:
+		web.WriteProblemPage(&x.w, x.r, e, x.event.ID)
+	}
+}
+
+// seeOther sends a browser elsewhere with a GET (RFC 9110 section 15.4.4).
+func (x *exchange) seeOther(location string) {
+	h := x.w.Header()
+	h.Set("Location", location)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	x.w.WriteHeader(http.StatusSeeOther)
+}

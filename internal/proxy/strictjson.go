@@ -1,0 +1,372 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep arrays and objects may nest in an inspected body. The builders' own pages stay below ten.
+const maxDepth = 64
+
+// Errors of scanObject; each text is shown to the caller.
+var (
+	errBOM       = errors.New("it begins with a byte order mark")
+	errUTF8      = errors.New("it is not valid UTF-8")
+	errDepth     = fmt.Errorf("it nests deeper than %d levels", maxDepth)
+	errNotObject = errors.New("it is not a JSON object")
+	errTrailing  = errors.New("something follows the JSON object")
+	errPrototype = errors.New("it has a key that changes JavaScript prototypes")
+)
+
+// scanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different things: UTF-8 without a byte order mark,
+// no key twice in one object, bounded depth, nothing after the end. It looks at every level and calls visit for the keys of the top one,
+// with the key decoded and the value as it stands. visit may keep neither. Keys that poison prototypes in JavaScript are refused.
+func scanObject(data []byte, visit func(key, value []byte)) error {
+	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
+		return errBOM
+	}
+	if !utf8.Valid(data) {
+		return errUTF8
+	}
+	s := scanner{data: data, visit: visit}
+	s.blanks()
+	if s.peek() != '{' {
+		return errNotObject
+	}
+	if err := s.object(1); err != nil {
+		return err
+	}
+	s.blanks()
+	if s.at != len(data) {
+		return errTrailing
+	}
+	return nil
+}
+
+// scanner walks over JSON text without copying it.
+type scanner struct {
+	data  []byte
+	at    int
+	visit func(key, value []byte)
+	keys  [][]byte // of the objects that are open, outermost first
+}
+
+func (s *scanner) peek() byte {
+	if s.at < len(s.data) {
+		return s.data[s.at]
+	}
+	return 0
+}
+
+func (s *scanner) blanks() {
+	for s.at < len(s.data) {
+		switch s.data[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+func (s *scanner) syntax(expected string) error {
+	if s.at >= len(s.data) {
+		return errors.New("it ends too early")
+	}
+	return fmt.Errorf("at byte %d %s is expected", s.at, expected)
+}
+
+func (s *scanner) value(depth int) error {
+	s.blanks()
+	switch c := s.peek(); {
+	case c == '{':
+		return s.object(depth + 1)
+	case c == '[':
+		return s.array(depth + 1)
+	case c == '"':
+		_, err := s.text()
+		return err
+	case c == '-' || isDigit(c):
+		return s.number()
+	case c == 't':
+		return s.word("true")
+	case c == 'f':
+		return s.word("false")
+	case c == 'n':
+		return s.word("null")
+	}
+	return s.syntax("a value")
+}
+
+func (s *scanner) object(depth int) error {
+	if depth > maxDepth {
+		return errDepth
+	}
+	s.at++
+	base := len(s.keys)
+	defer func() { s.keys = s.keys[:base] }()
+	var seen map[string]struct{}
+	s.blanks()
+	if s.peek() == '}' {
+		s.at++
+		return nil
+	}
+	for {
+		if err := s.member(depth, base, &seen); err != nil {
+			return err
+		}
+		s.blanks()
+		switch s.peek() {
+		case ',':
+			s.at++
+		case '}':
+			s.at++
+			return nil
+		default:
+			return s.syntax("a comma or the end of the object")
+		}
+	}
+}
+
+func (s *scanner) member(depth, base int, seen *map[string]struct{}) error {
+	s.blanks()
+	if s.peek() != '"' {
+		return s.syntax("a key")
+	}
+	raw, err := s.text()
+	if err != nil {
+		return err
+	}
+	key := decodeText(raw)
+	if s.twice(key, base, seen) {
+		return fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(clip(string(key))))
+	}
+	s.blanks()
+	if s.peek() != ':' {
+		return s.syntax("a colon")
+	}
+	s.at++
+	s.blanks()
+	if poisons(key, s.peek()) {
+		return errPrototype
+	}
+	from := s.at
+	if err := s.value(depth); err != nil {
+		return err
+	}
+	if depth == 1 {
+		s.visit(key, s.data[from:s.at])
+	}
+	return nil
+}
+
+// manyKeys is when a linear search for a repeated key gives way to a map.
+const manyKeys = 16
+
+// twice reports whether the open object has the key already, and remembers it.
+func (s *scanner) twice(key []byte, base int, seen *map[string]struct{}) bool {
+	if *seen != nil {
+		n := len(*seen)
+		(*seen)[string(key)] = struct{}{}
+		return len(*seen) == n
+	}
+	for _, k := range s.keys[base:] {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	s.keys = append(s.keys, key)
+	if len(s.keys)-base > manyKeys {
+		*seen = make(map[string]struct{}, 4*manyKeys)
+		for _, k := range s.keys[base:] {
+			(*seen)[string(k)] = struct{}{}
+		}
+	}
+	return false
+}
+
+// poisons reports whether a key reaches an object's prototype when the builder merges bodies: "__proto__", or "constructor" with an object.
+func poisons(key []byte, first byte) bool {
+	return string(key) == "__proto__" || string(key) == "constructor" && first == '{'
+}
+
+func (s *scanner) array(depth int) error {
+	if depth > maxDepth {
+		return errDepth
+	}
+	s.at++
+	s.blanks()
+	if s.peek() == ']' {
+		s.at++
+		return nil
+	}
+	for {
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		s.blanks()
+		switch s.peek() {
+		case ',':
+			s.at++
+		case ']':
+			s.at++
+			return nil
+		default:
+			return s.syntax("a comma or the end of the array")
+		}
+	}
+}
+
+// text reads a string and returns what stands between its quotes.
+func (s *scanner) text() ([]byte, error) {
+	s.at++
+	from := s.at
+	for s.at < len(s.data) {
+		switch c := s.data[s.at]; {
+		case c == '"':
+			s.at++
+			return s.data[from : s.at-1], nil
+		case c < 0x20:
+			return nil, s.syntax("an escaped control character")
+		case c == '\\':
+			if err := s.escape(); err != nil {
+				return nil, err
+			}
+		default:
+			s.at++
+		}
+	}
+	return nil, s.syntax("the end of the string")
+}
+
+func (s *scanner) escape() error {
+	s.at++
+	switch s.peek() {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		s.at++
+		return nil
+	case 'u':
+		s.at++
+		for range 4 {
+			if !isHex(s.peek()) {
+				return s.syntax("a hexadecimal digit")
+			}
+			s.at++
+		}
+		return nil
+	}
+	return s.syntax("an escape of JSON")
+}
+
+func (s *scanner) number() error {
+	if s.peek() == '-' {
+		s.at++
+	}
+	if s.peek() == '0' {
+		s.at++
+	} else if !s.digits() {
+		return s.syntax("a digit")
+	}
+	if s.peek() == '.' {
+		s.at++
+		if !s.digits() {
+			return s.syntax("a digit")
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.at++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.at++
+		}
+		if !s.digits() {
+			return s.syntax("a digit")
+		}
+	}
+	return nil
+}
+
+func (s *scanner) digits() bool {
+	from := s.at
+	for isDigit(s.peek()) {
+		s.at++
+	}
+	return s.at > from
+}
+
+func (s *scanner) word(w string) error {
+	if !bytes.HasPrefix(s.data[s.at:], []byte(w)) {
+		return s.syntax(w)
+	}
+	s.at += len(w)
+	return nil
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// decodeText decodes the escapes of a string that text has read. A lone surrogate becomes U+FFFD, as in encoding/json.
+func decodeText(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); {
+		if raw[i] != '\\' {
+			out = append(out, raw[i])
+			i++
+			continue
+		}
+		if raw[i+1] != 'u' {
+			out = append(out, unescape(raw[i+1]))
+			i += 2
+			continue
+		}
+		r := hexRune(raw[i+2:])
+		i += 6
+		if utf16.IsSurrogate(r) {
+			pair := rune(utf8.RuneError)
+			if i+6 <= len(raw) && raw[i] == '\\' && raw[i+1] == 'u' {
+				pair = utf16.DecodeRune(r, hexRune(raw[i+2:]))
+			}
+			if r = pair; pair != utf8.RuneError {
+				i += 6
+			}
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
+func hexRune(b []byte) rune {
+	n, _ := strconv.ParseUint(string(b[:4]), 16, 32)
+	return rune(n)
+}
+
+func unescape(c byte) byte {
+	switch c {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return c
+}
+
+// clip bounds a text that the client chose before it is shown.
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64]
+	}
+	return s
+}

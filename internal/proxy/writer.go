@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// writer is the client's side of an exchange: it remembers what was sent, and gives up on a client that has stopped reading.
+type writer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+	stream bool
+	pause  time.Duration // how long one write may take; 0 leaves it to the kernel
+}
+
+// promptBytes is how much of an answer is written before a deadline is set: less than this fits into the socket's buffers.
+const promptBytes = 64 << 10
+
+// Unwrap is for http.ResponseController: flushing, hijacking and deadlines go to the connection directly.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader keeps informational answers of the builder (103 Early Hints) to itself: their headers have not been judged.
+func (w *writer) WriteHeader(status int) {
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		return
+	}
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts, and lets no write of a long answer last forever.
+func (w *writer) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	if w.pause > 0 && (w.stream || w.bytes > promptBytes) {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.pause))
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// patientBody is a request body whose sender may pause, but not for long.
+type patientBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	pause   time.Duration
+}
+
+// patient wraps the client's body.
+func (x *exchange) patient(body io.ReadCloser) io.ReadCloser {
+	return &patientBody{ReadCloser: body, control: http.NewResponseController(x.w.ResponseWriter), pause: x.p.cfg.BodyTimeout}
+}
+
+// Read waits for the next piece of the body. After the last one net/http clears the deadline itself.
+func (b *patientBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
