@@ -1,0 +1,159 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// maxAnswer bounds what a Client reads of one answer.
+const maxAnswer = 32 << 20
+
+// Client is a program that calls a server: it keeps cookies as a browser would, and follows no redirect.
+type Client struct {
+	Base   string      // origin without a slash
+	Header http.Header // sent with every request
+	t      testing.TB
+	http   *http.Client
+}
+
+// NewClient makes a client with an empty cookie jar.
+func NewClient(t testing.TB, base string) *Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &Client{Base: base, Header: http.Header{}, t: t, http: &http.Client{
+		Jar: jar, Transport: transport, Timeout: time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Answer is what a server said.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// JSON reads the body into v, and fails the test when it is not JSON.
+func (a Answer) JSON(t testing.TB, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(a.Body), v); err != nil {
+		t.Fatalf("answer %d is not the JSON that is expected: %v\n%.300s", a.Status, err, a.Body)
+	}
+}
+
+// IsJSON reports whether the answer says that it is JSON.
+func (a Answer) IsJSON() bool { return strings.Contains(a.Header.Get("Content-Type"), "json") }
+
+// Call sends a request. body is sent as it is when it is a string, as JSON when it is anything else, not at all when it is nil.
+func (c *Client) Call(method, path string, body any) Answer {
+	c.t.Helper()
+	res, err := c.http.Do(c.request(method, path, body))
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, c.Base+path, err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		c.t.Fatalf("%s %s: reading the answer: %v", method, c.Base+path, err)
+	}
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: string(b)}
+}
+
+// Get is Call without a body.
+func (c *Client) Get(path string) Answer {
+	c.t.Helper()
+	return c.Call("GET", path, nil)
+}
+
+// Open sends a request and returns the answer with its body still to be read, for streams.
+func (c *Client) Open(method, path string, body any) *http.Response {
+	c.t.Helper()
+	res, err := c.http.Do(c.request(method, path, body))
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, c.Base+path, err)
+	}
+	c.t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
+func (c *Client) request(method, path string, body any) *http.Request {
+	c.t.Helper()
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	default:
+		j, err := json.Marshal(b)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		r = strings.NewReader(string(j))
+	}
+	q, err := http.NewRequest(method, c.Base+path, r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for name, values := range c.Header {
+		q.Header[name] = values
+	}
+	if r != nil && q.Header.Get("Content-Type") == "" {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	return q
+}
+
+// Raw sends a request target byte by byte, with this client's cookies and headers, over a connection of its own. It is for targets that
+// two parsers could read differently.
+func (c *Client) Raw(method, target string) Answer {
+	c.t.Helper()
+	u, err := url.Parse(c.Base)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	conn, err := net.DialTimeout("tcp", u.Host, 10*time.Second)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	var b strings.Builder
+	b.WriteString(method + " " + target + " HTTP/1.1\r\nHost: " + u.Host + "\r\nConnection: close\r\n")
+	var cookies []string
+	for _, cookie := range c.http.Jar.Cookies(u) {
+		cookies = append(cookies, cookie.Name+"="+cookie.Value)
+	}
+	if len(cookies) > 0 {
+		b.WriteString("Cookie: " + strings.Join(cookies, "; ") + "\r\n")
+	}
+	_ = c.Header.Write(&b)
+	b.WriteString("\r\n")
+	if _, err := io.WriteString(conn, b.String()); err != nil {
+		c.t.Fatalf("sending %q: %v", target, err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatalf("%s %q: %v", method, target, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		c.t.Fatalf("%s %q: reading the answer: %v", method, target, err)
+	}
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: string(body)}
+}

@@ -1,0 +1,129 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// findJS finds the first element that matches a CSS selector, whose text, label or value contains a text, and that a person could use: it is
+// enabled and visible and nothing else covers it. It gives its middle, after scrolling when that was out of sight.
+const findJS = `((css, text) => {
+	const says = e => [e.innerText, e.value, e.title, e.ariaLabel, e.name, e.placeholder].some(s => s && String(s).includes(text));
+	const middle = e => {
+		const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
+		if (r.width === 0 || r.height === 0 || getComputedStyle(e).visibility === 'hidden') return null;
+		const top = document.elementFromPoint(x, y);
+		return top && (e.contains(top) || top.contains(e) || top.closest('label')?.control === e) ? {x, y} : null;
+	};
+	for (const e of document.querySelectorAll(css)) {
+		if (text && !says(e) || e.disabled) continue;
+		let at = middle(e);
+		if (!at) {
+			e.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: 'instant'});
+			at = middle(e);
+		}
+		if (at) return at;
+	}
+	return null;
+})`
+
+type point struct{ X, Y float64 }
+
+// find waits for the element of findJS and gives its middle.
+func (p *Person) find(css, text string) point {
+	p.t.Helper()
+	a, _ := json.Marshal(css)
+	b, _ := json.Marshal(text)
+	expression := fmt.Sprintf("%s(%s, %s)", findJS, a, b)
+	var at point
+	p.until(fmt.Sprintf("%s with %q to use", css, text), func() bool {
+		found, err := eval[*point](p, expression)
+		if err != nil || found == nil {
+			return false
+		}
+		at = *found
+		return true
+	})
+	return at
+}
+
+// until waits until cond holds, asking again and again, also across page changes.
+func (p *Person) until(what string, cond func() bool) {
+	p.t.Helper()
+	for end := time.Now().Add(stepLimit); !cond(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("%s found no %s within %s", p.Name, what, stepLimit)
+		}
+	}
+}
+
+// Click clicks the first element that matches a CSS selector and says text ("" for any).
+func (p *Person) Click(css, text string) {
+	p.t.Helper()
+	at := p.find(css, text)
+	p.do(fmt.Sprintf("clicking %s %q", css, text), chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// DoubleClick is Click twice.
+func (p *Person) DoubleClick(css, text string) {
+	p.t.Helper()
+	at := p.find(css, text)
+	p.do(fmt.Sprintf("double-clicking %s %q", css, text), chromedp.MouseClickXY(at.X, at.Y), chromedp.MouseClickXY(at.X, at.Y, chromedp.ClickCount(2)))
+}
+
+// Fill replaces what stands in a field.
+func (p *Person) Fill(css, value string) {
+	p.t.Helper()
+	p.Click(css, "")
+	if _, err := eval[bool](p, "(e => { if (e && e.select) e.select(); return true })(document.activeElement)"); err != nil {
+		p.t.Fatalf("%s: selecting the text of %s: %v", p.Name, css, err)
+	}
+	p.Insert(value)
+}
+
+// See waits until the page shows a text.
+func (p *Person) See(text string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("text %q", text), func() bool { return strings.Contains(p.Text(), text) })
+}
+
+// SeeElement waits until the page has a visible element.
+func (p *Person) SeeElement(css string) {
+	p.t.Helper()
+	p.find(css, "")
+}
+
+// At waits until the person is at an address that begins like this.
+func (p *Person) At(prefix string) {
+	p.t.Helper()
+	p.until("way to "+prefix, func() bool { return strings.HasPrefix(p.URL(), prefix) })
+}
+
+// Await waits until the pages have made a request and have an answer to it or know that there is none. The last such request is given.
+func (p *Person) Await(method, part string) Request {
+	p.t.Helper()
+	var last Request
+	p.until(fmt.Sprintf("answer to %s …%s", method, part), func() bool {
+		asked := p.Asked(method, part)
+		if len(asked) == 0 {
+			return false
+		}
+		last = asked[len(asked)-1]
+		return last.Status != 0 || last.Failed != ""
+	})
+	return last
+}
+
+// Drag drags from the middle of one element to the middle of another, moved by dx and dy pixels.
+func (p *Person) Drag(from, fromText, to, toText string, dx, dy float64) {
+	p.t.Helper()
+	b := p.find(to, toText)
+	a := p.find(from, fromText) // last, as bringing it into view must hold
+	p.do(fmt.Sprintf("dragging %s %q to %s %q", from, fromText, to, toText), chromedp.DragAndDropXY(a.X, a.Y, b.X+dx, b.Y+dy))
+}

@@ -1,0 +1,136 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stopGrace is how long a child may take to end by itself after SIGTERM.
+const stopGrace = 20 * time.Second
+
+// process is a child that dies with the test, and with the test binary whatever ends that.
+type process struct {
+	name string
+	log  string // path of the file with all it has printed
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// startProcess starts cmd with its output in a file. The end of the test stops it; after a failure the end of its output is shown.
+func startProcess(t testing.TB, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{name: name, log: out.Name(), cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error, 1)
+	go func() {
+		// The kernel sends Pdeathsig when the thread that forked ends, so that thread has to live as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(p.done)
+		defer out.Close()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ended is in cmd.ProcessState
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatalf("starting %s: %v", name, err)
+	}
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			t.Logf("the end of the output of %s:\n%s", name, p.tail(40))
+		}
+	})
+	return p
+}
+
+// running reports whether the child has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// stop asks the child to end, and waits until it has.
+func (p *process) stop(t testing.TB) {
+	t.Helper()
+	if !p.running() {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(stopGrace):
+		t.Errorf("%s did not end within %s of SIGTERM", p.name, stopGrace)
+		p.kill()
+	}
+}
+
+// kill ends the child at once, as a power cut would.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// output is everything the child has printed so far.
+func (p *process) output() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return fmt.Sprintf("(no output: %v)", err)
+	}
+	return string(b)
+}
+
+// tail is the last lines of the output.
+func (p *process) tail(lines int) string {
+	all := bytes.Split(bytes.TrimSpace([]byte(p.output())), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// until asks cond again and again until it holds, and fails the test when the child ends before or the time is up.
+func (p *process) until(t testing.TB, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); ; {
+		if cond() {
+			return
+		}
+		if !p.running() {
+			t.Fatalf("%s ended before %s:\n%s", p.name, what, p.tail(40))
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: no %s within %s:\n%s", p.name, what, limit, p.tail(40))
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// freePort is a loopback port that nobody listens on right now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
