@@ -29,6 +29,17 @@ func (p *Profile) Error(e *problem.Error, requestID string) Answer {
 	return a
 }
 
+// ErrorFor is Error for a request with the given headers, as the client sent them. It differs where the builder's own pages would lose a
+// person's work: a denied call of Flowise's pages is answered 423 with the whole sentence instead of 403, on which they leave the canvas.
+func (p *Profile) ErrorFor(h http.Header, e *problem.Error, requestID string) Answer {
+	if e.Kind != problem.Denied || p.style.pageCall == nil || !p.style.pageCall(h) {
+		return p.Error(e, requestID)
+	}
+	a := p.style.pageDenied(e, requestID)
+	e.SetHeaders(a.Header)
+	return a
+}
+
 // jsonAnswer renders a value that Sluice made itself; marshalling such values cannot fail.
 func jsonAnswer(status int, body any) Answer {
 	data, err := json.Marshal(body)

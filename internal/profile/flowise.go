@@ -10,9 +10,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// flowiseCSP keeps what Flowise's page would load from other hosts out (fonts, a marketing script, a star counter) and everything inline
-// except its one shim, which defines "global" for its own bundle and is allowed by hash. Styles are written by script at run time.
-const flowiseCSP = "default-src 'self'; script-src 'self' 'sha256-JIiWZd0+/E8gnC+xHrWGxk1G96GaFw8XJKyFzOdcDvI='; style-src 'self' 'unsafe-inline'; " +
+// flowiseCSP keeps what Flowise's page would load from other hosts out (fonts, a marketing script, a star counter, template pictures) and
+// every inline script; its own bundle needs neither. Styles are written by script at run time.
+const flowiseCSP = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; worker-src 'self' blob:; " +
 	"manifest-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'"
 
@@ -40,7 +40,7 @@ func newFlowise(o Options) (*Profile, error) {
 		cookies: []string{"token", "refreshToken", "connect.sid"},
 		sealed:  true,
 		headers: map[string]bool{"authorization": true, "x-api-key": true, "x-request-from": true, "x-refresh-token": true, "flowise-tool": true},
-		csp:     flowiseCSP, query: flowiseQuery, errorBody: flowiseError,
+		csp:     flowiseCSP, query: flowiseQuery, errorBody: flowiseError, pageCall: flowisePageCall, pageDenied: flowisePageError,
 		entry: func(string) string { return flowiseEntry },
 		answers: map[string]answerFunc{
 			"resolve": flowiseResolve, "user": flowiseUser, "refresh": flowiseUser, "logout": flowiseLogout, "account": flowiseAccount,
@@ -70,6 +70,10 @@ type flowiseBody struct {
 }
 
 func flowiseError(e *problem.Error, requestID string) (string, any) {
+	return "application/json; charset=utf-8", flowiseErrorBody(e, requestID)
+}
+
+func flowiseErrorBody(e *problem.Error, requestID string) flowiseBody {
 	b := flowiseBody{StatusCode: e.Kind.Status(), Message: e.Detail, Next: e.Next, Field: e.Field, Rule: e.Rule, RequestID: requestID}
 	switch {
 	case e.Kind == problem.Unauthenticated:
@@ -80,7 +84,19 @@ func flowiseError(e *problem.Error, requestID string) (string, any) {
 	if e.Kind != problem.Unauthenticated && e.Next != "" {
 		b.Message += " " + e.Next
 	}
-	return "application/json; charset=utf-8", b
+	return b
+}
+
+// flowisePageStatus is what Flowise's own pages get in place of 403. On a 403 they leave for a page that says only "Forbidden", and what was
+// being edited is lost; with any other status they stay and show the message. 423 Locked (RFC 4918 section 11.3) comes nearest.
+const flowisePageStatus = http.StatusLocked
+
+func flowisePageCall(h http.Header) bool { return h.Get("X-Request-From") == internalCall[0] }
+
+func flowisePageError(e *problem.Error, requestID string) Answer {
+	b := flowiseErrorBody(e, requestID)
+	b.StatusCode = flowisePageStatus
+	return jsonAnswer(flowisePageStatus, b)
 }
 
 // flowiseResolve answers "where do I sign in?".
@@ -135,8 +151,10 @@ func flowiseAccount(_ context.Context, c AnswerContext) (Answer, error) {
 	if id := c.Query.Get("id"); id != "" && id != c.Principal.ID {
 		return Answer{}, problem.New(problem.NotFound, "There is no such person here.").WithNext("People are managed in Sluice.")
 	}
+	now := c.Now.UTC().Format("2006-01-02T15:04:05.000Z")
 	return jsonAnswer(http.StatusOK, map[string]any{
 		"id": c.Principal.ID, "name": personName(c.Principal), "email": c.Principal.Email, "status": "active", "isSSO": true,
+		"createdDate": now, "updatedDate": now,
 	}), nil
 }
 

@@ -61,11 +61,12 @@ func newFlowiseSession(r *reply, old *flowiseSession, now time.Time) (*flowiseSe
 // schedule sets due and dead from the token's expiry and the age of the sign-in.
 func (s *flowiseSession) schedule(now time.Time) {
 	expires, ok := jwtExpiry(s.token)
-	if life := expires.Sub(now); !ok || life < 10*time.Second {
+	life := min(expires.Sub(now), 2*flowiseSessionLife)
+	if !ok || life < 10*time.Second {
 		// The clocks disagree, or tokens are made to expire at once. Flowise's 401 will tell, see Rejected.
-		expires = now.Add(flowiseTokenLife)
+		life = flowiseTokenLife
 	}
-	s.due, s.dead = now.Add(expires.Sub(now)*4/5), expires.Add(-2*time.Second)
+	s.due, s.dead = now.Add(life*4/5), now.Add(life-2*time.Second)
 	end := s.born.Add(flowiseSessionLife)
 	if s.due.After(end) {
 		s.due = end

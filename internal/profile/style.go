@@ -21,6 +21,10 @@ type style struct {
 	query queryRules
 	// errorBody renders an error in the builder's shape.
 	errorBody func(e *problem.Error, requestID string) (contentType string, body any)
+	// pageCall recognises calls of the builder's own pages by their headers; nil: they cannot be told.
+	pageCall func(h http.Header) bool
+	// pageDenied answers such a call when it is denied.
+	pageDenied func(e *problem.Error, requestID string) Answer
 	// entry is where a freshly signed-in browser is sent.
 	entry func(returnPath string) string
 	// answers are the builder's endpoints that Sluice answers.
