@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"time"
 
@@ -84,25 +85,35 @@ func unknownTicket() error {
 	return problem.New(problem.NotFound, "This link is not one that Sluice made, or it has been replaced by a newer one.")
 }
 
-// NewEnterCode makes the code with which the browser of this session gets a cookie on an app's own origin: good for a minute, once.
-func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID string) (code string, err error) {
+// NewEnterCode makes the code with which the browser of this session gets a cookie on an app's own origin: good for a minute, once. State is what that origin gave its
+// browser before; the code works only together with it, so that nobody can be signed in as somebody else by a link (RFC 6749 section 10.12).
+func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state string) (code string, err error) {
 	if !p.SignedIn() || p.SessionID == "" {
 		return "", problem.New(problem.Unauthenticated, "Sign in first.")
 	}
+	if !wellFormed(state) {
+		return "", problem.New(problem.Invalid, "The way back to the app was not complete.").WithNext("Open the app from Sluice again.").WithRule("enter state")
+	}
 	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		code, _, err = s.NewTicket(ctx, tx, purposeEnter, Ticket{Subject: p.SessionID, Audience: appID}, enterCodeLife)
+		code, _, err = s.NewTicket(ctx, tx, purposeEnter, Ticket{Subject: p.SessionID, Audience: appID + " " + state}, enterCodeLife)
 		return err
 	})
 	return code, err
 }
 
-// RedeemEnterCode spends a code at the app that it was made for and returns the cookie's token.
-func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID string) (token string, err error) {
+// NewEnterState makes the value that an app's origin gives a browser before it sends it to Sluice's own origin.
+func (s *Sessions) NewEnterState() (string, error) {
+	state, _, err := s.tokens.make()
+	return state, err
+}
+
+// RedeemEnterCode spends a code at the app, and in the browser, that it was made for and returns the cookie's token.
+func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID, state string) (token string, err error) {
 	t, err := s.CheckTicket(ctx, purposeEnter, code)
 	if err != nil {
 		return "", err
 	}
-	if t.Audience != appID {
+	if subtle.ConstantTimeCompare([]byte(t.Audience), []byte(appID+" "+state)) != 1 {
 		return "", unknownTicket()
 	}
 	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {

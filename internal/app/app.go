@@ -1,0 +1,135 @@
+package app
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// App is one connected builder as of a moment. It is immutable.
+type App struct {
+	// ID is a UUIDv7; Slug a short name for URLs; Name what people read.
+	ID, Slug, Name string
+	// WorkspaceID is where the app and its flows lie.
+	WorkspaceID string
+	// Profile is what Sluice knows about this kind of builder; Version is the builder's own.
+	Profile *profile.Profile
+	Version string
+	// Upstream is the address that Sluice forwards to.
+	Upstream *url.URL
+	// PublicURL is the origin that people use, e.g. "https://flows.example.com"; "" means a port of its own.
+	PublicURL string
+	// Port is the own listener's port; 0 for an app with a host name.
+	Port int
+	// Bridge carries people into the builder's session; nil until the app is connected.
+	Bridge profile.Bridge
+	// Pending means that nothing is known yet of what runs there; such an app is closed.
+	Pending bool
+	// NeedsOwner means that the builder has accounts and Sluice has none of them yet.
+	NeedsOwner bool
+	// OwnerEmail is the bridged account's address; may be empty.
+	OwnerEmail string
+	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is when the app was added.
+	VerifiedAt, CreatedAt time.Time
+
+	published map[string]struct{}
+}
+
+// Published reports whether a flow is open to strangers.
+func (a *App) Published(flowID string) bool {
+	_, ok := a.published[flowID]
+	return ok
+}
+
+// Origin is the absolute origin that a browser should use which reached Sluice under requestHost: the public address, or the same name with the app's port.
+func (a *App) Origin(requestHost string) string {
+	if a.PublicURL != "" {
+		return a.PublicURL
+	}
+	name := requestHost
+	if h, _, err := net.SplitHostPort(requestHost); err == nil {
+		name = h
+	}
+	if name = strings.Trim(name, "[]"); name == "" {
+		name = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(name, strconv.Itoa(a.Port))
+}
+
+// Resource is the app as the gate sees it.
+func (a *App) Resource() authz.Resource {
+	return authz.Resource{Type: "App", ID: a.ID, Workspace: a.WorkspaceID, Name: a.Name}
+}
+
+// Spec is what is said of a new app.
+type Spec struct {
+	// URL is the builder's address, or "demo" for the built-in one.
+	URL string
+	// Kind is "flowise", "generic" or "" to find out.
+	Kind string
+	// PublicURL is the origin for people; "" means the next free port.
+	PublicURL string
+	// Name is what people read; "" means the product's name.
+	Name string
+}
+
+// DemoURL stands for the built-in demo builder, as Spec.URL and in the database.
+const DemoURL = "demo"
+
+// clean checks a Spec and brings it to its canonical form.
+func (s *Spec) clean() error {
+	s.Name = strings.Join(strings.Fields(s.Name), " ")
+	if len(s.Name) > 80 {
+		return problem.New(problem.Invalid, "A name has at most 80 characters.").WithField("name")
+	}
+	s.URL, s.PublicURL = strings.TrimSpace(s.URL), strings.TrimSpace(s.PublicURL)
+	if s.URL == DemoURL || s.Kind == profile.KindDemo {
+		s.URL, s.Kind = DemoURL, profile.KindDemo
+	} else if origin, err := cleanOrigin(s.URL); err != nil {
+		return err.WithField("url")
+	} else {
+		s.URL = origin
+	}
+	if s.PublicURL != "" {
+		origin, err := cleanOrigin(s.PublicURL)
+		if err != nil {
+			return err.WithField("public_url")
+		}
+		s.PublicURL = origin
+	}
+	return nil
+}
+
+// cleanOrigin accepts scheme, host and port; the builders' pages cannot live under a sub-path.
+func cleanOrigin(text string) (string, *problem.Error) {
+	refuse := func(why string) (string, *problem.Error) {
+		return "", problem.New(problem.Invalid, why).WithNext("Expected is an address such as http://127.0.0.1:3001.")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || len(text) > 300:
+		return refuse("The address cannot be read.")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return refuse("The address must begin with http:// or https://.")
+	case u.Hostname() == "":
+		return refuse("The address names no host.")
+	case u.User != nil:
+		return refuse("The address must not hold a user name or password.")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return refuse("The address must have no path or query: builders live at the root of a host.")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return refuse("The port must be a number from 1 to 65535.")
+		}
+	}
+	host := strings.ToLower(u.Host)
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	return u.Scheme + "://" + host, nil
+}

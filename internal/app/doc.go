@@ -1,0 +1,16 @@
+// Package app keeps the connected apps: which builder runs where, under which address people reach it, by whose account Sluice bridges to it, and which of
+// its flows are open to strangers.
+//
+// # Life of an app
+//
+//	pending     added while nothing answered at its address; closed until the probe has seen what runs there
+//	found       kind and version are known; a Flowise still needs its owner account
+//	connected   the owner's credentials are tested and sealed (Connect), people can work
+//
+// Readers get immutable App snapshots from memory (ByHost, ByID, All); the registry follows the "app" changes of package db and builds new ones.
+//
+// # The owner account
+//
+// Where a Flowise has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
+// cannot lose it; Remove hands it over.
+package app

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// Health is how an app answered when it was last looked at.
+type Health struct {
+	// OK means that the builder answered and the bridge, if it needs one, works.
+	OK bool
+	// Text is one sentence for people; Next what to do about trouble.
+	Text, Next string
+	// Version is what the builder says of itself.
+	Version string
+	// OwnerState is one of profile's Owner constants.
+	OwnerState string
+	// CheckedAt is when; zero for never.
+	CheckedAt time.Time
+}
+
+// Health returns what was last seen of an app, from memory.
+func (r *Registry) Health(id string) Health {
+	if v, ok := r.health.Load(id); ok {
+		return v.(Health)
+	}
+	return Health{Text: "Not looked at yet."}
+}
+
+// Check looks at an app now. It needs AppView.
+func (r *Registry) Check(ctx context.Context, actor authz.Principal, id string) (Health, error) {
+	a, err := r.find(ctx, actor, authz.AppView, id)
+	if err != nil {
+		return Health{}, err
+	}
+	return r.look(ctx, a), nil
+}
+
+// CheckAll looks at every app; the server runs it regularly. Pending apps become known here.
+func (r *Registry) CheckAll(ctx context.Context, onlyPending bool) {
+	for _, a := range r.All() {
+		if !onlyPending || a.Pending {
+			r.look(ctx, a)
+		}
+	}
+}
+
+func (r *Registry) look(ctx context.Context, a *App) Health {
+	found, err := profile.Probe(ctx, r.Client, a.Upstream)
+	h := Health{CheckedAt: r.Now().UTC(), Version: found.Version, OwnerState: found.OwnerState}
+	switch {
+	case err != nil:
+		p := problem.Of(err)
+		h.Text, h.Next = p.Detail, p.Next
+	case found.Kind != a.Profile.Kind && !a.Pending && a.Profile.Kind != profile.KindGeneric:
+		h.Text = "Something else answers at this address than before: " + found.Title + "."
+		h.Next = "If that is intended, remove the app and add it again."
+	case found.OwnerState == profile.OwnerNone:
+		h.Text, h.Next = a.Name+" has no owner yet.", "Let Sluice register a service owner."
+	case a.NeedsOwner:
+		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's e-mail address and password."
+	default:
+		h.OK, h.Text = true, "Answers."
+		h = bridgeHealth(ctx, a, h)
+	}
+	r.health.Store(a.ID, h)
+	if err == nil {
+		r.noteIdentity(ctx, a, found)
+	}
+	return h
+}
+
+// bridgeHealth makes sure that the bridge has a session.
+func bridgeHealth(ctx context.Context, a *App, h Health) Health {
+	b, ok := a.Bridge.(*profile.FlowiseBridge)
+	if !ok {
+		return h
+	}
+	if err := b.Connect(ctx); err != nil {
+		p := problem.Of(err)
+		h.OK, h.Text, h.Next = false, p.Detail, p.Next
+	}
+	return h
+}
+
+// noteIdentity stores what a pending app turned out to be, and a builder's new version.
+func (r *Registry) noteIdentity(ctx context.Context, a *App, found profile.Found) {
+	if !a.Pending && (found.Version == a.Version || found.Kind != a.Profile.Kind) {
+		return
+	}
+	err := r.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {
+		return tx.UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: r.Now().UnixMilli()})
+	})
+	if err != nil {
+		r.Log.Warn("what runs at an app's address could not be stored", "app", a.Name, "error", err)
+	}
+}

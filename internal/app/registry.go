@@ -1,0 +1,276 @@
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/profile"
+	"sluice/internal/secret"
+)
+
+// ChangeKind is the kind of changes of apps; the item is the app's id.
+const ChangeKind = "app"
+
+// Config of a Registry.
+type Config struct {
+	DB      *db.DB
+	Gate    *authz.Gate
+	Keyring *secret.Keyring
+	// Client carries Sluice's own calls to builders. It must not follow proxies of the environment.
+	Client *http.Client
+	// Demo starts the built-in builder, if it does not run yet, and returns its address.
+	Demo func() (*url.URL, error)
+	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try.
+	ListenHost string
+	FirstPort  int
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets what happens in the background.
+	Log *slog.Logger
+}
+
+// Registry is the capability.
+type Registry struct {
+	Config
+	current atomic.Pointer[snapshot]
+
+	mu      sync.Mutex // one rebuild at a time
+	bridges map[string]bridgeEntry
+	changed func()
+
+	health sync.Map // app id -> Health
+	owners sync.Map // app id -> *sync.Mutex: one connection attempt at a time
+}
+
+type snapshot struct {
+	list   []*App
+	byID   map[string]*App
+	byHost map[string]*App
+}
+
+type bridgeEntry struct {
+	basis  string // what it was made from; another basis needs another bridge
+	bridge profile.Bridge
+}
+
+// owner is what is sealed of the service account.
+type owner struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	// Made tells that Sluice registered the account itself.
+	Made bool `json:"made"`
+	// Pending tells that the account was stored before it was registered or tested.
+	Pending bool `json:"pending"`
+}
+
+// New loads the apps and follows changes.
+func New(ctx context.Context, c Config) (*Registry, error) {
+	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
+	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
+	c.DB.Subscribe(ChangeKind, func(string) {
+		if err := r.rebuild(context.Background()); err != nil {
+			c.Log.Error("the apps could not be read again; the former state stays in force", "error", err)
+		}
+	})
+	if err := r.rebuild(ctx); err != nil {
+		return nil, fmt.Errorf("loading the apps: %w", err)
+	}
+	return r, nil
+}
+
+// OnChange calls fn after the apps have changed, now and later; the server opens and closes listeners there.
+func (r *Registry) OnChange(fn func()) {
+	r.mu.Lock()
+	r.changed = fn
+	r.mu.Unlock()
+	fn()
+}
+
+// ByHost finds the app with this host name (a Host header, with its port if that is not the scheme's own).
+func (r *Registry) ByHost(host string) (*App, bool) {
+	a, ok := r.current.Load().byHost[host]
+	if !ok {
+		a, ok = r.current.Load().byHost[strings.ToLower(host)]
+	}
+	return a, ok
+}
+
+// ByID finds an app.
+func (r *Registry) ByID(id string) (*App, bool) {
+	a, ok := r.current.Load().byID[id]
+	return a, ok
+}
+
+// All lists the apps by name. The slice must not be changed.
+func (r *Registry) All() []*App { return r.current.Load().list }
+
+// Visible lists the apps that a principal may open.
+func (r *Registry) Visible(p authz.Principal) []*App {
+	var out []*App
+	for _, a := range r.All() {
+		if r.Gate.Decide(p, authz.AppOpen, a.Resource()).Allowed {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Close gives all upstream sessions back.
+func (r *Registry) Close(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, entry := range r.bridges {
+		if err := entry.bridge.Close(ctx); err != nil {
+			r.Log.Info("a builder did not take its session back", "app", id, "error", err)
+		}
+	}
+}
+
+func (r *Registry) rebuild(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rows, err := r.DB.Read().AllApps(ctx)
+	if err != nil {
+		return err
+	}
+	next := &snapshot{byID: map[string]*App{}, byHost: map[string]*App{}}
+	for _, row := range rows {
+		a, err := r.build(ctx, row)
+		if err != nil {
+			return fmt.Errorf("app %s: %w", row.Name, err)
+		}
+		next.list = append(next.list, a)
+		next.byID[a.ID] = a
+		if _, host, ok := strings.Cut(a.PublicURL, "://"); ok {
+			next.byHost[host] = a
+		}
+	}
+	sort.SliceStable(next.list, func(i, j int) bool { return next.list[i].Name < next.list[j].Name })
+	for id := range r.bridges {
+		if next.byID[id] == nil {
+			r.setBridge(id, bridgeEntry{})
+		}
+	}
+	r.current.Store(next)
+	go r.changed()
+	return nil
+}
+
+func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
+	kind := row.Kind
+	a := &App{
+		ID: row.ID, Slug: row.Slug, Name: row.Name, WorkspaceID: row.WorkspaceID, Version: row.Version, PublicURL: row.PublicUrl, Port: int(row.Port),
+		Pending: kind == "", VerifiedAt: moment(row.VerifiedAt), CreatedAt: moment(row.CreatedAt), published: map[string]struct{}{},
+	}
+	if a.Pending {
+		kind = profile.KindGeneric
+	}
+	var err error
+	if a.Profile, err = profile.New(kind, profile.Options{}); err != nil {
+		return nil, err
+	}
+	if a.Upstream, err = r.upstream(row.UpstreamUrl); err != nil {
+		return nil, err
+	}
+	flows, err := r.DB.Read().PublishedFlows(ctx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range flows {
+		a.published[f.FlowID] = struct{}{}
+	}
+	return a, r.bridge(a, row)
+}
+
+func (r *Registry) upstream(text string) (*url.URL, error) {
+	if text == DemoURL {
+		return r.Demo()
+	}
+	return url.Parse(text)
+}
+
+// bridge gives the app its bridge: the one that it had, as long as it was made from the same account and address.
+func (r *Registry) bridge(a *App, row q.App) error {
+	if a.Pending {
+		return nil
+	}
+	if a.Profile.Kind != profile.KindFlowise {
+		a.Bridge = profile.Passthrough{}
+		return nil
+	}
+	o, err := r.openOwner(row)
+	if err != nil {
+		return err
+	}
+	if a.NeedsOwner = o.Email == "" || o.Pending; a.NeedsOwner {
+		r.setBridge(a.ID, bridgeEntry{})
+		return nil
+	}
+	a.OwnerEmail = o.Email
+	basis := row.OwnerSealed + "\n" + row.UpstreamUrl
+	if r.bridges[a.ID].basis != basis {
+		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: profile.NewFlowiseBridge(profile.FlowiseConfig{
+			Base: a.Upstream, Client: r.Client, Email: o.Email, Password: o.Password, Now: r.Now,
+		})})
+	}
+	a.Bridge = r.bridges[a.ID].bridge
+	return nil
+}
+
+// setBridge replaces a bridge; the former gives its session back in the background. The caller holds mu.
+func (r *Registry) setBridge(id string, next bridgeEntry) {
+	if old := r.bridges[id].bridge; old != nil {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			// A builder that is gone cannot take its session back; it ends by itself within a day.
+			_ = old.Close(ctx)
+		}()
+	}
+	if next.bridge == nil {
+		delete(r.bridges, id)
+		return
+	}
+	r.bridges[id] = next
+}
+
+func (r *Registry) openOwner(row q.App) (owner, error) {
+	var o owner
+	if row.OwnerSealed == "" {
+		return o, nil
+	}
+	sealed, err := decode(row.OwnerSealed)
+	if err != nil {
+		return o, fmt.Errorf("reading the owner account: %w", err)
+	}
+	plain, err := r.Keyring.Open(sealed, "app", row.ID)
+	if err != nil {
+		return o, err
+	}
+	return o, json.Unmarshal(plain, &o)
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// encode and decode are the text form of a sealed value.
+func encode(sealed []byte) string { return base64.StdEncoding.EncodeToString(sealed) }
+
+func decode(text string) ([]byte, error) { return base64.StdEncoding.DecodeString(text) }
