@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"sluice/internal/authz"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -10,6 +12,10 @@ import (
 // publication are two ways in; only the first one lends the session.
 func (x *exchange) authorise() error {
 	e := x.match.Endpoint
+	if x.app.Pending {
+		return problem.Newf(problem.Unavailable, "Nothing has answered yet at the address of %s.", x.app.Name).WithRule("app pending").
+			WithRetryAfter(5 * time.Second).WithNext("Start the builder; Sluice looks again by itself.")
+	}
 	if e == nil {
 		return x.unlisted()
 	}

@@ -29,7 +29,11 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (x *exchange) attach(req *http.Request) error {
 	if x.app.Bridge == nil {
-		return nil
+		if !x.bridged() {
+			return nil
+		}
+		return problem.Newf(problem.Unavailable, "Sluice has no account of %s yet.", x.app.Name).WithRule("no owner account").
+			WithNext("An admin can give it one on Sluice's apps page.")
 	}
 	return x.app.Bridge.Attach(req.Context(), req.Header, x.lend, x.match.Endpoint)
 }

@@ -1,38 +1,58 @@
 package proxy_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
 	"sluice/internal/app"
+	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/profile"
+	"sluice/internal/secret"
 )
 
 // upstreamServer is anything that listens as a builder.
 type upstreamServer interface{ url() *url.URL }
 
-// connect makes the app.
-func (w *world) connect(_ *db.DB, f upstreamServer, o options) {
-	kind := o.kind
-	if kind == "" {
-		kind = profile.KindFlowise
-	}
-	p, err := profile.New(kind, profile.Options{})
+// connect adds the builder as an app, gives Sluice its owner account and publishes a flow.
+func (w *world) connect(d *db.DB, f upstreamServer, o options) {
+	w.t.Helper()
+	ctx, system := context.Background(), authz.SystemPrincipal("test")
+	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: w.t.TempDir()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &app.App{ID: "app-1", Slug: "flowise", Name: "Flowise", WorkspaceID: "default", Profile: p, Upstream: f.url(), PublicURL: appOrigin, Bridge: profile.Passthrough{}, Pub: map[string]bool{publicFlow: true}}
-	if o.public != "" {
-		a.PublicURL = o.public
+	w.apps, err = app.New(ctx, app.Config{
+		DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	if o.public == "-" {
-		a.PublicURL = ""
+	w.t.Cleanup(func() { w.apps.Close(ctx) })
+	spec := app.Spec{URL: f.url().String(), Kind: o.kind, PublicURL: o.public, Name: "Flowise"}
+	if o.kind == "" {
+		spec.Kind = profile.KindFlowise
 	}
-	if kind == profile.KindFlowise {
-		a.Bridge = profile.NewFlowiseBridge(profile.FlowiseConfig{Base: f.url(), Client: &http.Client{}, Email: "owner@example.test", Password: "x", Now: time.Now})
+	switch o.public {
+	case "":
+		spec.PublicURL = appOrigin
+	case "-":
+		spec.PublicURL = ""
 	}
-	w.apps = &app.Registry{Apps: []*app.App{a}}
-	w.app = a
+	a, err := w.apps.Add(ctx, system, spec)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, bridged := f.(*fixture); bridged && spec.Kind == profile.KindFlowise {
+		if err := w.apps.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if err := w.apps.Publish(ctx, system, a.ID, publicFlow); err != nil {
+		w.t.Fatal(err)
+	}
+	w.app, _ = w.apps.ByID(a.ID)
 }

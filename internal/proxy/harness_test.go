@@ -20,9 +20,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 	"sluice/internal/proxy"
-	"sluice/internal/web"
 )
 
 const (
@@ -248,7 +246,21 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-var (
-	_ = web.Trust{}
-	_ = profile.KindFlowise
-)
+// gauge is the sum of a metric over its labels.
+func gauge(t testing.TB, w *world, name string) float64 {
+	t.Helper()
+	families, err := w.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return sum
+}

@@ -97,6 +97,7 @@ func Harden(s *http.Server) {
 	s.MaxHeaderBytes = 32<<10 - 4096 // net/http adds 4 KiB
 	s.ReadHeaderTimeout = 10 * time.Second
 	s.IdleTimeout = 2 * time.Minute
+	s.DisableGeneralOptionsHandler = true // "OPTIONS *" is refused like every target that is no path
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 }
