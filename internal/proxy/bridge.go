@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"time"
 
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -39,11 +40,11 @@ func (x *exchange) attach(req *http.Request) error {
 }
 
 // renew has the session renewed and repeats the request if it still can.
-func (x *exchange) renew(req *http.Request, res *http.Response) (*http.Response, error) {
+func (x *exchange) renew(req *http.Request, refused *http.Response) (*http.Response, error) {
+	discard(refused)
 	if !x.app.Bridge.Rejected(req.Context(), req.Header) {
-		return res, nil
+		return nil, x.noSession()
 	}
-	discard(res)
 	x.retried = true
 	again := req.Clone(req.Context())
 	if req.Body != nil && req.Body != http.NoBody {
@@ -60,7 +61,19 @@ func (x *exchange) renew(req *http.Request, res *http.Response) (*http.Response,
 	if err := x.attach(again); err != nil {
 		return nil, err
 	}
-	return x.up.transport.RoundTrip(again)
+	res, err := x.up.transport.RoundTrip(again)
+	if err == nil && res.StatusCode == http.StatusUnauthorized {
+		discard(res)
+		return nil, x.noSession()
+	}
+	return res, err
+}
+
+// noSession stands for a 401 of the builder that cannot be mended now. It must not reach the browser: the builder's pages would take it
+// for the end of the person's own session, and send them in circles.
+func (x *exchange) noSession() error {
+	return problem.Newf(problem.Unavailable, "%s does not accept Sluice's session at the moment.", x.app.Name).WithRule("builder's session").
+		WithRetryAfter(2 * time.Second).WithNext("Try again in a few seconds; if it stays, ask an admin to look at Sluice's apps page.")
 }
 
 // askToRepeat stands for the answer to a request whose body is gone. Flowise's own pages know this answer: they renew and try again.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
@@ -26,7 +25,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		w.t.Fatal(err)
 	}
 	w.apps, err = app.New(ctx, app.Config{
-		DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

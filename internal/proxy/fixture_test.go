@@ -217,3 +217,9 @@ func reply(status int, body string, header ...string) string {
 	}
 	return head + "\r\n" + body
 }
+
+func (f *fixture) signInCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.signIns
+}

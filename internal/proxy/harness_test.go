@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type world struct {
 	metrics  *prometheus.Registry
 	front    *httptest.Server
 	log      *lines
+	clock    *clock
 	ids      map[string]string // role -> user id
 }
 
@@ -58,19 +60,19 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
-	w := &world{t: t, log: &lines{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
+	w := &world{t: t, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
 	var err error
-	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log}); err != nil {
+	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.gate.Close(ctx) })
 	hasher := identity.NewHasher(4)
 	t.Cleanup(hasher.Close)
-	if w.people, err = identity.New(ctx, identity.Config{DB: d, Gate: w.gate, Hasher: hasher, Now: time.Now, Log: log}); err != nil {
+	if w.people, err = identity.New(ctx, identity.Config{DB: d, Gate: w.gate, Hasher: hasher, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	w.sessions, err = authn.New(ctx, authn.Config{
-		DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), MaxAge: time.Hour, MaxIdle: time.Hour, Now: time.Now, Log: log,
+		DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), MaxAge: time.Hour, MaxIdle: time.Hour, Now: w.clock.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +86,7 @@ func (w *world) serve(o options) {
 	c := proxy.Config{
 		Apps: w.apps, Sessions: w.sessions, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
 		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
-		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: time.Now,
+		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.clock.now,
 	}
 	if o.change != nil {
 		o.change(&c)
@@ -264,3 +266,10 @@ func gauge(t testing.TB, w *world, name string) float64 {
 	}
 	return sum
 }
+
+// clock is the time of day plus what a test adds.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }

@@ -38,8 +38,8 @@ func TestStrangersAreSentToSignIn(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	page := w.do("GET", "/canvas/"+privateFlow+"?x=1", with("Accept: text/html", "Sec-Fetch-Mode: navigate"), "")
-	want := mainOrigin + "/login?app=" + w.app.ID + "&return=%2Fcanvas%2F" + privateFlow + "%3Fx%3D1"
-	if page.status != http.StatusSeeOther || page.header.Get("Location") != want {
+	want := mainOrigin + "/login?app=" + w.app.ID + "&return=%2Fcanvas%2F" + privateFlow + "%3Fx%3D1&state="
+	if page.status != http.StatusSeeOther || !strings.HasPrefix(page.header.Get("Location"), want) {
 		t.Errorf("a navigation gets %d to %q, want %q", page.status, page.header.Get("Location"), want)
 	}
 	call := w.do("GET", "/api/v1/chatflows", with("Accept: application/json"), "")
@@ -47,7 +47,7 @@ func TestStrangersAreSentToSignIn(t *testing.T) {
 	if err := json.Unmarshal([]byte(call.body), &body); err != nil || call.status != http.StatusUnauthorized {
 		t.Fatalf("a call gets %d %q", call.status, call.body)
 	}
-	if body.Message != "Invalid or Missing token" || !strings.Contains(body.Next, mainOrigin+"/login?app=") {
+	if body.Message != "Invalid or Missing token" || !strings.Contains(body.Next, appOrigin+"/.sluice/enter") {
 		t.Errorf("the error is not in the builder's shape, or does not say where to sign in: %q", call.body)
 	}
 	if n := len(f.take()); n != 0 {

@@ -37,6 +37,9 @@ func (x *exchange) refuse(err error) {
 	x.write(x.app.Profile.Error(e, x.event.ID))
 }
 
+// badCookieRule is what package authn calls a session cookie that stands twice or is not well formed.
+const badCookieRule = "session cookie"
+
 func reason(e *problem.Error) string {
 	if e.Rule != "" {
 		return e.Rule
@@ -48,7 +51,13 @@ func reason(e *problem.Error) string {
 func (x *exchange) refusePage(e *problem.Error) {
 	switch e.Kind {
 	case problem.Unauthenticated:
-		x.seeOther(x.signInURL())
+		if e.Rule == badCookieRule {
+			// Signing in again would not help as long as the browser sends this cookie: no circle, but a page that says so.
+			x.p.cfg.Sessions.ClearCookie(&x.w, x.secureCookies())
+			web.WriteProblemPage(&x.w, x.r, e, x.event.ID)
+			return
+		}
+		x.sendToSignIn(x.wayBack())
 	case problem.Unavailable, problem.Timeout, problem.Upstream:
 		web.WriteBuilderDown(&x.w, x.r, web.BuilderDown{
 			App: x.app.Name, Detail: e.Detail, RetryAfter: e.RetryAfter, Status: e.Kind.Status(),
@@ -56,6 +65,17 @@ func (x *exchange) refusePage(e *problem.Error) {
 	default:
 		web.WriteProblemPage(&x.w, x.r, e, x.event.ID)
 	}
+}
+
+// wayBack is the path to which a browser returns after signing in.
+func (x *exchange) wayBack() string {
+	if x.r.Method != http.MethodGet || x.path == "" {
+		return "/"
+	}
+	if x.rawQuery != "" {
+		return web.ReturnTo(x.path + "?" + x.rawQuery)
+	}
+	return web.ReturnTo(x.path)
 }
 
 // seeOther sends a browser elsewhere with a GET (RFC 9110 section 15.4.4).

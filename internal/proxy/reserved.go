@@ -50,29 +50,6 @@ func (x *exchange) reserved(path, rawQuery string) error {
 	return problem.New(problem.NotFound, "There is no such page here.").WithRule("reserved path")
 }
 
-// enter gives the browser the cookie of this origin in exchange for the single-use code that Sluice's own origin has made, and goes on to
-// the builder. On the host name of Sluice's own pages the browser has its cookie already, and needs no code.
-func (x *exchange) enter(code, back string) error {
-	if code == "" {
-		if err := x.authenticate(); err != nil {
-			return err
-		}
-		if !x.who.SignedIn() {
-			x.path = back
-			return needSignIn()
-		}
-		x.seeOther(x.app.Profile.Entry(back))
-		return nil
-	}
-	token, err := x.p.cfg.Sessions.RedeemEnterCode(x.r.Context(), code, x.app.ID)
-	if err != nil {
-		return err
-	}
-	x.p.cfg.Sessions.SetCookie(&x.w, token, x.secureCookies())
-	x.seeOther(x.app.Profile.Entry(back))
-	return nil
-}
-
 // signOut ends the session on all origins.
 func (x *exchange) signOut() error {
 	if err := x.authenticate(); err != nil {

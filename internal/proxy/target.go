@@ -7,7 +7,6 @@ import (
 
 	"sluice/internal/problem"
 	"sluice/internal/profile"
-	"sluice/internal/web"
 )
 
 // queryOf is a query that is parsed at most once.
@@ -86,14 +85,8 @@ func (x *exchange) scheme() string {
 	return x.p.cfg.Trust.Scheme(x.r)
 }
 
-// signInURL is Sluice's sign-in page for this app, coming back to where the browser is now if it is navigating.
+// signInURL is where a browser that did not navigate here can go to sign in: the entrance of the app's own origin, which finds out
+// whether there is a session and makes the round trip to Sluice's own pages otherwise.
 func (x *exchange) signInURL() string {
-	back := "/"
-	if x.r.Method == http.MethodGet && x.path != "" && web.WantsPage(x.r) {
-		back = x.path
-		if x.rawQuery != "" {
-			back += "?" + x.rawQuery
-		}
-	}
-	return x.p.cfg.MainOrigin(x.r.Host) + "/login?app=" + url.QueryEscape(x.app.ID) + "&return=" + url.QueryEscape(web.ReturnTo(back))
+	return x.appOrigin() + reservedPrefix + "enter?return=%2F"
 }
