@@ -39,7 +39,7 @@ func newFlowise(o Options) (*Profile, error) {
 	return &Profile{Kind: KindFlowise, Title: "Flowise", table: t, style: style{
 		cookies: []string{"token", "refreshToken", "connect.sid"},
 		sealed:  true,
-		headers: map[string]bool{"authorization": true, "x-api-key": true, "x-request-from": true, "x-refresh-token": true, "flowise-tool": true},
+		headers: dropped("authorization", "x-api-key", "x-request-from", "x-refresh-token", "flowise-tool"),
 		csp:     flowiseCSP, query: flowiseQuery, errorBody: flowiseError, pageCall: flowisePageCall, pageDenied: flowisePageError,
 		entry: func(string) string { return flowiseEntry },
 		answers: map[string]answerFunc{

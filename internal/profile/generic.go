@@ -32,7 +32,7 @@ func newGeneric(o Options) (*Profile, error) {
 		}
 	}
 	return &Profile{Kind: KindGeneric, Title: "Web app", table: t, style: style{
-		headers: map[string]bool{}, errorBody: rfc9457, entry: func(returnPath string) string { return returnPath },
+		headers: dropped(), errorBody: rfc9457, entry: func(returnPath string) string { return returnPath },
 	}}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"sluice/internal/authz"
 )
@@ -13,7 +12,7 @@ import (
 const (
 	// HeaderUser is the user's id in Sluice.
 	HeaderUser = "X-Sluice-User"
-	// HeaderName is the person's name, percent-encoded where it is not plain ASCII (RFC 3986 section 2.1).
+	// HeaderName is the person's name, percent-encoded as a path segment (RFC 3986 section 2.1).
 	HeaderName = "X-Sluice-Name"
 	// HeaderEmail is the address.
 	HeaderEmail = "X-Sluice-Email"
@@ -31,7 +30,7 @@ func (Passthrough) Attach(_ context.Context, h http.Header, p authz.Principal, e
 		return nil
 	}
 	h[HeaderUser] = []string{p.ID}
-	h[HeaderName] = []string{strings.ReplaceAll(url.PathEscape(personName(p)), "%20", " ")}
+	h[HeaderName] = []string{url.PathEscape(personName(p))}
 	h[HeaderEmail] = []string{p.Email}
 	h[HeaderRole] = []string{highestRole(p)}
 	return nil

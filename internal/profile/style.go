@@ -13,7 +13,7 @@ type style struct {
 	cookies []string
 	// sealed keeps every cookie away, in both directions, known or not: the builder's pages need none.
 	sealed bool
-	// headers are further request headers to drop, folded as fold does.
+	// headers are further request headers to drop, each as fold has it and in Go's canonical spelling, see dropped.
 	headers map[string]bool
 	// csp is the policy for pages without frame-ancestors; empty: only frame-ancestors.
 	csp string
@@ -65,6 +65,15 @@ func splitHeaders(names []string) (exact map[string]bool, prefixes []string) {
 	return exact, prefixes
 }
 
+// dropped makes style.headers. The canonical spelling saves folding the headers that nearly every request has.
+func dropped(names ...string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range names {
+		set[fold(name)], set[http.CanonicalHeaderKey(name)] = true, true
+	}
+	return set
+}
+
 // fold is a header name as CGI-like servers see it: lower case, with '_' and '.' read as '-'.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -83,6 +92,9 @@ func fold(name string) string {
 func (p *Profile) DropsRequestHeader(name string) bool {
 	if plainHeader(name) {
 		return false
+	}
+	if p.style.headers[name] {
+		return true
 	}
 	folded := fold(name)
 	if dropExact[folded] || p.style.headers[folded] {
