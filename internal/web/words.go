@@ -15,11 +15,11 @@ func Ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
 	case d < -time.Second:
-		return "in " + Duration(-d)
-	case d < 45*time.Second:
+		return "in " + inUnits(-d, 0)
+	case d < time.Minute:
 		return "just now"
 	}
-	return Duration(d) + " ago"
+	return inUnits(d, 0) + " ago"
 }
 
 var units = []struct {
@@ -31,17 +31,19 @@ var units = []struct {
 }
 
 // Duration says d in words, rounded up to whole units so that waiting that long is always enough.
-func Duration(d time.Duration) string {
+func Duration(d time.Duration) string { return inUnits(d, 1) }
+
+// inUnits counts d in the largest unit that fits; up is 1 to round up and 0 to round down.
+func inUnits(d, up time.Duration) string {
 	for _, u := range units {
-		if d >= u.of || u.of == time.Second {
-			n := int64((d + u.of - 1) / u.of)
-			return Count(int(max(n, 1)), u.name)
+		if d >= u.of {
+			return Count(int((d+up*(u.of-1))/u.of), u.name)
 		}
 	}
-	return ""
+	return "1 second"
 }
 
-// Count is a number with its noun, in the plural if there is not exactly one: "1 person" needs no help, "2 apps" does.
+// Count is a number with its noun, in the plural if there is not exactly one: "1 app", "2 apps".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

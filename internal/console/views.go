@@ -1,0 +1,347 @@
+package console
+
+import (
+	"cmp"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/web"
+)
+
+// wrong holds what is wrong with a form, by field.
+type wrong map[string]string
+
+// setupView is the form for the first admin.
+type setupView struct {
+	Email, Username, Name string
+	Problem               string
+	Wrong                 wrong
+}
+
+// setupClosedView says why there is no such form.
+type setupClosedView struct {
+	Title, Detail string
+	HasAdmin      bool
+}
+
+// setupAppsView is the second step of the set-up.
+type setupAppsView struct {
+	Apps          []appView
+	URL           string
+	Problem, Next string
+	Wrong         wrong
+	// Ready is the id of an app that can be verified; empty if there is none yet.
+	Ready string
+}
+
+func (v setupAppsView) skipWord() string {
+	if v.Ready != "" {
+		return "Go to the start page"
+	}
+	return "Do this later"
+}
+
+// loginView is the sign-in form.
+type loginView struct {
+	App, AppName, Return string
+	Identifier           string
+	Problem              string
+	Wait                 time.Duration
+	NoAdmin              bool
+}
+
+// resetView is the form for a new password behind a one-time link.
+type resetView struct {
+	Username string
+	Wrong    wrong
+}
+
+// healthView is how an app is, in words.
+type healthView struct {
+	Tone      web.Tone
+	Word      string
+	Detail    string
+	CheckedAt time.Time
+}
+
+// bridge says how people get into the builder's own session.
+type bridge uint8
+
+const (
+	bridgeHeaders    bridge = iota // the builder has no accounts that Sluice knows of
+	bridgeNeedsOwner               // nobody owns the builder yet
+	bridgeNeedsLogin               // the owner's credentials are missing or wrong
+	bridgeReady                    // Sluice holds a session
+	bridgeBroken                   // Sluice has credentials, but no session at the moment
+)
+
+// appView is a connected app.
+type appView struct {
+	ID, Name, Title, Version, Upstream string
+	// Origin is the address that this browser uses.
+	Origin string
+	Health healthView
+	Bridge bridge
+	// Manage tells that the viewer may change it.
+	Manage bool
+}
+
+// What names the product and its version.
+func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Version) }
+
+// check is one line of a checklist.
+type check struct {
+	Title, Detail string
+	Done          bool
+	// Failed is worse than not done.
+	Failed       bool
+	Href, Action string
+}
+
+func checkTone(c check) string {
+	switch {
+	case c.Done:
+		return "tone-good"
+	case c.Failed:
+		return "tone-bad"
+	}
+	return "tone-plain"
+}
+
+func checkIcon(c check) string {
+	switch {
+	case c.Done:
+		return "circle-check"
+	case c.Failed:
+		return "circle-alert"
+	}
+	return "circle-dashed"
+}
+
+// homeView is the start page.
+type homeView struct {
+	Name   string
+	Admin  bool
+	Apps   []appView
+	Checks []check
+}
+
+// Open counts the checks that are left.
+func (v homeView) Open() int {
+	n := 0
+	for _, c := range v.Checks {
+		if !c.Done {
+			n++
+		}
+	}
+	return n
+}
+
+func (v homeView) progress() string {
+	return strconv.Itoa(len(v.Checks)-v.Open()) + " of " + strconv.Itoa(len(v.Checks)) + " done"
+}
+
+func (v homeView) greeting() string { return "Hello, " + v.Name }
+
+func (v homeView) summary() string {
+	if len(v.Apps) == 0 {
+		return ""
+	}
+	return "You are signed in to " + web.Count(len(v.Apps), "app") + " behind Sluice."
+}
+
+// appsView is the list of apps.
+type appsView struct{ Apps []appView }
+
+// appForm is what was typed about an app.
+type appForm struct {
+	URL, Name, PublicURL, OwnerEmail string
+	Wrong                            wrong
+}
+
+// foundView is what a probe saw.
+type foundView struct{ Kind, Title, Version, OwnerState, Evidence, Note string }
+
+// newAppView is the form for a new app, before and after looking.
+type newAppView struct {
+	Form          appForm
+	Found         *foundView
+	Problem, Next string
+}
+
+// NeedsLogin tells that the builder has an owner whose credentials are needed.
+func (v newAppView) NeedsLogin() bool { return v.Found != nil && v.Found.OwnerState == "present" }
+
+// NeedsOwner tells that nobody owns the builder yet.
+func (v newAppView) NeedsOwner() bool { return v.Found != nil && v.Found.OwnerState == "none" }
+
+func (v newAppView) command() string {
+	return "sluice serve --protect " + cmp.Or(v.Form.URL, "http://127.0.0.1:3001")
+}
+
+func foundTone(v newAppView) web.Tone {
+	if v.Found.Note != "" {
+		return web.Warning
+	}
+	return web.Good
+}
+
+// appPageView is one app.
+type appPageView struct {
+	App           appView
+	Published     []string
+	Flow          string
+	Now           time.Time
+	Problem, Next string
+	Wrong         wrong
+}
+
+func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }
+
+// verifyView is what the Verify page shows of the present request.
+type verifyView struct {
+	App            appView
+	Setup          bool
+	Checks         []check
+	Person, Rights string
+	IP             string
+	Chain          []string
+	ProxyHint      string
+}
+
+func (v verifyView) chainText() string { return strings.Join(v.Chain, " ← ") }
+
+func (v verifyView) here() string {
+	if v.Setup {
+		return "/admin/apps/" + v.App.ID + "/verify?setup=1"
+	}
+	return "/admin/apps/" + v.App.ID + "/verify"
+}
+
+// personView is a person.
+type personView struct {
+	ID, Email, Username, Name      string
+	Role                           string
+	Superuser, Active, HasPassword bool
+	CreatedAt, LastSignInAt        time.Time
+}
+
+// Title is what to call the person.
+func (u personView) Title() string { return cmp.Or(u.Name, u.Username) }
+
+// Sub tells people of the same name apart.
+func (u personView) Sub() string {
+	switch {
+	case u.Email != "" && u.Name != "":
+		return u.Username + " · " + u.Email
+	case u.Email != "":
+		return u.Email
+	case u.Name != "":
+		return u.Username
+	}
+	return ""
+}
+
+// peopleView is one page of the list.
+type peopleView struct {
+	People  []personView
+	Query   string
+	Total   int
+	Number  int // of the page, from 1
+	PerPage int
+	Now     time.Time
+}
+
+func (v peopleView) pages() int { return max(1, (v.Total+v.PerPage-1)/v.PerPage) }
+
+func (v peopleView) pageURL(n int) string {
+	q := url.Values{"page": {strconv.Itoa(n)}}
+	if v.Query != "" {
+		q.Set("q", v.Query)
+	}
+	return "/admin/people?" + q.Encode()
+}
+
+func (v peopleView) rangeText() string {
+	if v.pages() == 1 {
+		if v.Total == 1 {
+			return "1 person"
+		}
+		return strconv.Itoa(v.Total) + " people"
+	}
+	first := (v.Number-1)*v.PerPage + 1
+	return strconv.Itoa(first) + "–" + strconv.Itoa(first+len(v.People)-1) + " of " + strconv.Itoa(v.Total) + " people"
+}
+
+// newPersonView is the form for a new person.
+type newPersonView struct {
+	Email, Username, Name, Role string
+	Problem                     string
+	Wrong                       wrong
+}
+
+// personPageView is one person.
+type personPageView struct {
+	User personView
+	Now  time.Time
+	// Link is a one-time link that has just been made.
+	Link          string
+	LinkExpires   time.Time
+	MaySuperuser  bool
+	Problem, Next string
+}
+
+func (v personPageView) action(name string) string {
+	return "/admin/people/" + v.User.ID + "/" + name
+}
+
+func (v personPageView) passwordText() string {
+	if v.User.HasPassword {
+		return "A one-time link lets them choose a new one. You never see it."
+	}
+	return "They have none yet and cannot sign in. Make a one-time link and send it to them."
+}
+
+// sessionView is one place where a person is signed in.
+type sessionView struct {
+	ID, Device, IP    string
+	SeenAt, CreatedAt time.Time
+	Current           bool
+}
+
+// accountView is a person's own page.
+type accountView struct {
+	User     personView
+	Sessions []sessionView
+	Now      time.Time
+	Problem  string
+	Wait     time.Duration
+	Wrong    wrong
+}
+
+// roleOptions are the roles with what they mean.
+func roleOptions() []web.Option {
+	return []web.Option{
+		{Value: authz.RoleViewer, Label: "Viewer", Hint: "Sees flows and runs them."},
+		{Value: authz.RoleUser, Label: "User", Hint: "Also creates and changes flows."},
+		{Value: authz.RoleAdmin, Label: "Admin", Hint: "Also manages credentials, apps and people, publishes flows, and writes code that runs on the builder."},
+	}
+}
+
+// navigation is what the frame offers; admins see more.
+func navigation(admin bool, active string) []web.NavItem {
+	items := []web.NavItem{{Href: "/", Label: "Home", Icon: "house"}}
+	if admin {
+		items = append(items,
+			web.NavItem{Href: "/admin/apps", Label: "Apps", Icon: "blocks"},
+			web.NavItem{Href: "/admin/people", Label: "People", Icon: "users"})
+	}
+	items = append(items, web.NavItem{Href: "/account", Label: "Account", Icon: "user-round"})
+	for i := range items {
+		items[i].Active = items[i].Href == active
+	}
+	return items
+}
