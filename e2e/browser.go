@@ -187,6 +187,22 @@ func (p *Person) Text() string {
 	return s
 }
 
+// Cookies are the names of the cookies that the page at hand would send, those that scripts cannot read among them.
+func (p *Person) Cookies() []string {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
+	defer cancel()
+	res, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		p.t.Fatalf("reading the cookies of %s: %v", p.Name, err)
+	}
+	var names []string
+	for _, c := range res.Cookies {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // Shot saves a screenshot under a name that says test, person and moment.
 func (p *Person) Shot(moment string) {
 	p.t.Helper()

@@ -80,6 +80,23 @@ func (c *Client) Get(path string) Answer {
 	return c.Call("GET", path, nil)
 }
 
+// PostForm sends a form, as a page of the same origin would.
+func (c *Client) PostForm(path string, form url.Values) Answer {
+	c.t.Helper()
+	form2 := *c
+	form2.Header = c.Header.Clone()
+	form2.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	form2.Header.Set("Origin", c.Base)
+	return form2.Call("POST", path, form.Encode())
+}
+
+// As is the same client for another test or part of one.
+func (c *Client) As(t testing.TB) *Client {
+	other := *c
+	other.t = t
+	return &other
+}
+
 // Open sends a request and returns the answer with its body still to be read, for streams.
 func (c *Client) Open(method, path string, body any) *http.Response {
 	c.t.Helper()

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -19,6 +20,11 @@ func TestMain(m *testing.M) {
 	if chromeStarted.Load() {
 		if browser, err := chrome(); err == nil {
 			_ = chromedp.Cancel(browser) // closes the browser and removes its profiles
+		}
+	}
+	if sluiceBuilt.Load() {
+		if binary, err := buildSluice(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(binary))
 		}
 	}
 	os.Exit(code)
