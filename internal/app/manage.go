@@ -168,6 +168,9 @@ func (r *Registry) freeSlug(name string) string {
 
 // freePort finds a port that no app has and nothing listens on.
 func (r *Registry) freePort() (int, error) {
+	if r.FirstPort == 0 {
+		return anyPort(r.ListenHost)
+	}
 	taken := map[int]bool{}
 	for _, a := range r.All() {
 		taken[a.Port] = true
@@ -186,6 +189,14 @@ func (r *Registry) freePort() (int, error) {
 	}
 	return 0, problem.Newf(problem.Conflict, "No free port from %d to %d for this app.", r.FirstPort, r.FirstPort+portsTried-1).
 		WithNext("Give the app a host name of its own, or set SLUICE_APP_PORTS to another first port.")
+}
+
+func anyPort(host string) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return 0, fmt.Errorf("finding a free port: %w", err)
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 // reread returns the app as it is after a change.

@@ -33,7 +33,7 @@ type Config struct {
 	Client *http.Client
 	// Demo starts the built-in builder, if it does not run yet, and returns its address.
 	Demo func() (*url.URL, error)
-	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try.
+	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try, 0 for any free one.
 	ListenHost string
 	FirstPort  int
 	// Now is the clock.

@@ -90,6 +90,9 @@ func TestOwnersMayEndTheirOwnSessionsOnly(t *testing.T) {
 			t.Errorf("%s of somebody else's is permitted", a)
 		}
 	}
+	if !g.Decide(person("ann", ""), authz.AccountUpdate, authz.Resource{Type: "User", ID: "ann", Owner: "ann"}).Allowed {
+		t.Error("people may not change their own account")
+	}
 	if g.Decide(person("ann", ""), authz.UserDisable, authz.Resource{Type: "User", Owner: "ann"}).Allowed {
 		t.Error("owning something permits everything on it")
 	}

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"sort"
 	"strings"
@@ -71,10 +72,13 @@ func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision 
 		return Decision{}
 	}
 	principal, resource := entity("User", p.ID), entity(r.Type, r.ID)
-	entities := types.EntityMap{
-		principal: {UID: principal, Attributes: principalAttributes(p)},
-		resource:  {UID: resource, Attributes: resourceAttributes(r)},
+	entities := types.EntityMap{resource: {UID: resource, Attributes: types.NewRecord(resourceAttributes(r))}}
+	attributes := principalAttributes(p)
+	if principal == resource {
+		// Somebody acts on their own account: one entity with the attributes of both.
+		maps.Copy(attributes, resourceAttributes(r))
 	}
+	entities[principal] = types.Entity{UID: principal, Attributes: types.NewRecord(attributes)}
 	request := cedar.Request{Principal: principal, Action: entity("Action", string(a)), Resource: resource, Context: types.NewRecord(nil)}
 	verdict, diagnostic := cedar.Authorize(set, entities, request)
 	d := Decision{Allowed: verdict == cedar.Allow && len(diagnostic.Errors) == 0}
@@ -93,18 +97,18 @@ func entity(kind, id string) types.EntityUID {
 	return types.NewEntityUID(types.EntityType(kind), types.String(id))
 }
 
-func principalAttributes(p Principal) types.Record {
+func principalAttributes(p Principal) types.RecordMap {
 	memberships := make([]types.Value, len(p.Memberships))
 	for i, m := range p.Memberships {
 		memberships[i] = types.NewRecord(types.RecordMap{"workspace": types.String(m.Workspace), "role": types.String(m.Role)})
 	}
-	return types.NewRecord(types.RecordMap{
+	return types.RecordMap{
 		"superuser":   types.Boolean(p.Superuser),
 		"memberships": types.NewSet(memberships...),
-	})
+	}
 }
 
-func resourceAttributes(r Resource) types.Record {
+func resourceAttributes(r Resource) types.RecordMap {
 	attributes := types.RecordMap{}
 	if r.Workspace != "" {
 		attributes["workspace"] = types.String(r.Workspace)
@@ -112,5 +116,5 @@ func resourceAttributes(r Resource) types.Record {
 	if r.Owner != "" {
 		attributes["owner"] = entity("User", r.Owner)
 	}
-	return types.NewRecord(attributes)
+	return attributes
 }
