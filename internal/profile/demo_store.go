@@ -76,7 +76,7 @@ func openDemoStore(file string, now time.Time) (*demoStore, error) {
 func demoExample(now time.Time) demoFlow {
 	return demoFlow{
 		ID: uuid.NewString(), Name: "Echo", Updated: now.UTC(),
-		Reply: "Hello {person}. You asked: {question}\nThat are {words} words, answered at {time}.",
+		Reply: "Hello {person}. You asked: {question}\n({words} words, answered at {time})",
 	}
 }
 

@@ -44,7 +44,7 @@ func newFlowise(o Options) (*Profile, error) {
 		entry: func(string) string { return flowiseEntry },
 		answers: map[string]answerFunc{
 			"resolve": flowiseResolve, "user": flowiseUser, "refresh": flowiseUser, "logout": flowiseLogout, "account": flowiseAccount,
-			"loginmethods": func(context.Context, AnswerContext) (Answer, error) {
+			"absent": flowiseAbsent, "loginmethods": func(context.Context, AnswerContext) (Answer, error) {
 				return jsonAnswer(http.StatusOK, struct{}{}), nil
 			},
 		},
@@ -156,6 +156,11 @@ func flowiseAccount(_ context.Context, c AnswerContext) (Answer, error) {
 		"id": c.Principal.ID, "name": personName(c.Principal), "email": c.Principal.Email, "status": "active", "isSSO": true,
 		"createdDate": now, "updatedDate": now,
 	}), nil
+}
+
+// flowiseAbsent answers for files that the pages ask for and that exist nowhere.
+func flowiseAbsent(context.Context, AnswerContext) (Answer, error) {
+	return jsonAnswer(http.StatusNotFound, flowiseBody{StatusCode: http.StatusNotFound, Message: "There is no such file."}), nil
 }
 
 func flowiseLogout(ctx context.Context, c AnswerContext) (Answer, error) {
