@@ -25,6 +25,11 @@ func (x *exchange) authorise() error {
 	if err := x.checkUpgrade(); err != nil {
 		return err
 	}
+	if len(e.Flow) > 0 && !refersToBody(e) {
+		if _, err := x.flowID(); err != nil {
+			return err
+		}
+	}
 	open, err := x.open()
 	if err != nil {
 		return err

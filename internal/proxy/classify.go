@@ -53,7 +53,7 @@ func (x *exchange) idAt(ref profile.IDRef) (string, error) {
 		}
 		return id, nil
 	case profile.InQuery:
-		return x.query.values.Get(ref.Name), nil
+		return x.query.Get(ref.Name), nil
 	default:
 		if err := x.inspect(); err != nil {
 			return "", err

@@ -3,16 +3,15 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"sync"
 	"sync/atomic"
 )
 
 // cutter ends an exchange when the session behind it ends.
 type cutter struct {
-	client context.Context // of the client's connection, if the request's own context can be cut
+	client context.Context    // of the client's connection, if the request's own context can be cut
+	cancel context.CancelFunc // of the request's own context
 	fired  atomic.Bool
 	over   chan struct{}
-	once   sync.Once
 }
 
 // watchFromStart puts requests that may wait long for the first byte of their answer, or that leave HTTP, under watch before they are
@@ -24,7 +23,8 @@ func (x *exchange) watchFromStart() {
 	}
 	client := x.r.Context()
 	ctx, cancel := context.WithCancel(client)
-	x.watch(client, cancel)
+	x.watch(cancel)
+	x.cut.client, x.cut.cancel = client, cancel
 	x.r = x.r.WithContext(ctx)
 }
 
@@ -35,11 +35,11 @@ func (x *exchange) watchAnswer(res *http.Response) {
 		return
 	}
 	body := res.Body
-	x.watch(nil, func() { _ = body.Close() })
+	x.watch(func() { _ = body.Close() })
 }
 
-func (x *exchange) watch(client context.Context, stop func()) {
-	c := &cutter{client: client, over: make(chan struct{})}
+func (x *exchange) watch(stop func()) {
+	c := &cutter{over: make(chan struct{})}
 	ended := x.p.cfg.Sessions.Done(x.who.SessionID)
 	x.cut = c
 	go func() {
@@ -48,16 +48,17 @@ func (x *exchange) watch(client context.Context, stop func()) {
 			c.fired.Store(true)
 			stop()
 		case <-c.over:
-			if client != nil {
-				stop()
-			}
 		}
 	}()
 }
 
 // release ends the watch; the exchange is over.
 func (c *cutter) release() {
-	if c != nil {
-		c.once.Do(func() { close(c.over) })
+	if c == nil {
+		return
+	}
+	close(c.over)
+	if c.cancel != nil {
+		c.cancel()
 	}
 }

@@ -221,7 +221,6 @@ func with(list ...string) http.Header {
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
-	more chan struct{}
 }
 
 func (l *lines) Write(b []byte) (int, error) {
@@ -273,3 +272,21 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+var systemPrincipal = authz.SystemPrincipal("test")
+
+// mainToken signs somebody in on Sluice's own origin.
+func (w *world) mainToken(role string) string {
+	w.t.Helper()
+	token, _, err := w.sessions.Start(context.Background(), w.person(role), authn.Meta{Method: "password"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return token
+}
+
+// cookieOn is the app's cookie under another name.
+func (w *world) cookieOn(role, name string) string {
+	token, _ := w.session(role)
+	return name + "=" + token
+}

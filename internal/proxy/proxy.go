@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -111,7 +112,7 @@ type exchange struct {
 	r   *http.Request
 
 	path, rawQuery string        // canonical, and as on the wire
-	query          queryOf       // parsed when a step asks for it
+	query          url.Values    // nil if there is none
 	match          profile.Match // what the path was classified as
 	who            authz.Principal
 	lend           authz.Principal // who the builder's session is lent to: who, or nobody

@@ -23,7 +23,7 @@ func (x *exchange) refuse(err error) {
 	if e.Kind == problem.Internal {
 		x.event.Cause = err
 	}
-	if x.r.ContentLength != 0 && x.body == nil {
+	if x.r.ContentLength != 0 && (x.body == nil || x.body.data == nil) {
 		// The rest of a body that nobody wants is not waited for.
 		x.w.Header().Set("Connection", "close")
 	}

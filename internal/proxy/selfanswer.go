@@ -14,7 +14,7 @@ func (x *exchange) answerItself() {
 	c := profile.AnswerContext{
 		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: x.p.cfg.MainOrigin(x.r.Host) + "/login",
 		SignOut: func(ctx context.Context) error { return x.p.cfg.SignOut(ctx, x.who) },
-		Query:   x.query.values, Now: x.p.cfg.Now(),
+		Query:   x.query, Now: x.p.cfg.Now(),
 	}
 	if x.app.Bridge != nil {
 		c.Upstream = x.app.Bridge.Upstream()

@@ -2,18 +2,11 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
-
-// queryOf is a query that is parsed at most once.
-type queryOf struct {
-	parsed bool
-	values url.Values
-}
 
 // readTarget judges method and request target as they stood on the wire. net/http has parsed the target into a URL already; that reading
 // is not used, because the builder will make one of its own.
@@ -34,7 +27,7 @@ func (x *exchange) readTarget() error {
 	x.path, x.rawQuery = canonical, query
 	x.event.Path = canonical
 	if query != "" {
-		if x.query.values, err = x.app.Profile.Query(query); err != nil {
+		if x.query, err = x.app.Profile.Query(query); err != nil {
 			return err
 		}
 	}

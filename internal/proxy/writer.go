@@ -57,12 +57,9 @@ func (x *exchange) patient(body io.ReadCloser) io.ReadCloser {
 	return &patientBody{ReadCloser: body, control: http.NewResponseController(x.w.ResponseWriter), pause: x.p.cfg.BodyTimeout}
 }
 
-// Read waits for the next piece of the body. After the last one net/http clears the deadline itself.
+// Read waits for the next piece of the body. After the last one net/http clears the deadline itself; after a failure it stays, so that
+// net/http does not wait for the rest either.
 func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
+	return b.ReadCloser.Read(p)
 }
