@@ -11,4 +11,6 @@
 //
 // A Bridge carries a request into the builder's own session. For Flowise that is one session of a service owner, held in memory and renewed
 // by a single goroutine at a time: Flowise on SQLite breaks when people sign in at once, and here it sees one sign-in a day.
+//
+// NewDemo serves a small builder of Sluice's own, so that everything can be tried without another product.
 package profile
