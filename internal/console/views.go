@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/authz"
 	"sluice/internal/web"
 )
 
@@ -30,9 +29,8 @@ type setupClosedView struct {
 // setupAppsView is the second step of the set-up.
 type setupAppsView struct {
 	Apps          []appView
-	URL           string
+	Form          appForm
 	Problem, Next string
-	Wrong         wrong
 	// Ready is the id of an app that can be verified; empty if there is none yet.
 	Ready string
 }
@@ -46,17 +44,17 @@ func (v setupAppsView) skipWord() string {
 
 // loginView is the sign-in form.
 type loginView struct {
-	App, AppName, Return string
-	Identifier           string
-	Problem              string
-	Wait                 time.Duration
-	NoAdmin              bool
+	App, AppName, Return, State string
+	Identifier                  string
+	Problem, Next               string
+	Wait                        time.Duration
+	NoAdmin                     bool
 }
 
 // resetView is the form for a new password behind a one-time link.
 type resetView struct {
-	Username string
-	Wrong    wrong
+	Username, Problem string
+	Wrong             wrong
 }
 
 // healthView is how an app is, in words.
@@ -96,9 +94,9 @@ func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Vers
 type check struct {
 	Title, Detail string
 	Done          bool
-	// Failed is worse than not done.
-	Failed       bool
-	Href, Action string
+	// Failed is worse than not done; Optional is not needed to be done with the list.
+	Failed, Optional bool
+	Href, Action     string
 }
 
 func checkTone(c check) string {
@@ -129,11 +127,11 @@ type homeView struct {
 	Checks []check
 }
 
-// Open counts the checks that are left.
+// Open counts the checks that have to be done still.
 func (v homeView) Open() int {
 	n := 0
 	for _, c := range v.Checks {
-		if !c.Done {
+		if !c.Done && !c.Optional {
 			n++
 		}
 	}
@@ -141,7 +139,13 @@ func (v homeView) Open() int {
 }
 
 func (v homeView) progress() string {
-	return strconv.Itoa(len(v.Checks)-v.Open()) + " of " + strconv.Itoa(len(v.Checks)) + " done"
+	done := 0
+	for _, c := range v.Checks {
+		if c.Done {
+			done++
+		}
+	}
+	return strconv.Itoa(done) + " of " + strconv.Itoa(len(v.Checks)) + " done"
 }
 
 func (v homeView) greeting() string { return "Hello, " + v.Name }
@@ -201,10 +205,17 @@ type appPageView struct {
 
 func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }
 
+// removedAppView shows once the account that Sluice had made in a builder.
+type removedAppView struct {
+	App             appView
+	Email, Password string
+}
+
 // verifyView is what the Verify page shows of the present request.
 type verifyView struct {
 	App            appView
 	Setup          bool
+	Verified       bool
 	Checks         []check
 	Person, Rights string
 	IP             string
@@ -320,15 +331,6 @@ type accountView struct {
 	Problem  string
 	Wait     time.Duration
 	Wrong    wrong
-}
-
-// roleOptions are the roles with what they mean.
-func roleOptions() []web.Option {
-	return []web.Option{
-		{Value: authz.RoleViewer, Label: "Viewer", Hint: "Sees flows and runs them."},
-		{Value: authz.RoleUser, Label: "User", Hint: "Also creates and changes flows."},
-		{Value: authz.RoleAdmin, Label: "Admin", Hint: "Also manages credentials, apps and people, publishes flows, and writes code that runs on the builder."},
-	}
 }
 
 // navigation is what the frame offers; admins see more.

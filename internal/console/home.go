@@ -1,0 +1,105 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/web"
+)
+
+func showHome(x *visit) error {
+	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name), Admin: x.may(authz.SystemView)}
+	apps := x.c.cfg.Apps.Visible(x.who)
+	for _, a := range apps {
+		v.Apps = append(v.Apps, x.appOf(a))
+	}
+	if v.Admin {
+		var err error
+		if v.Checks, err = x.checklist(apps); err != nil {
+			return err
+		}
+	}
+	return x.render(http.StatusOK, homePage(x.frame("Home", "/"), v))
+}
+
+// checklist is what a new installation needs until a team can work with it.
+func (x *visit) checklist(apps []*app.App) ([]check, error) {
+	_, people, err := x.c.cfg.People.List(x.r.Context(), x.who, identity.Filter{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	connect, verify := appChecks(apps)
+	second := check{
+		Title: "Add a second person", Detail: "Give each person an account and a role of their own.", Done: people > 1,
+		Href: "/admin/people/new", Action: "Add a person",
+	}
+	if second.Done {
+		second.Detail = web.Count(people, "account")
+	}
+	return []check{
+		{Title: "Make the first admin", Detail: "Signed in as " + x.who.Name + ".", Done: true},
+		connect, verify, second, x.addressCheck(),
+	}, nil
+}
+
+func appChecks(apps []*app.App) (connect, verify check) {
+	connect = check{Title: "Connect an app", Detail: "Tell Sluice where your builder runs.", Href: "/admin/apps/new", Action: "Connect"}
+	verify = check{Title: "Verify that it works", Detail: "See who you are to the builder, and whether streams get through."}
+	for _, a := range apps {
+		switch {
+		case a.Pending:
+			connect.Detail, connect.Href, connect.Action = a.Name+" has not answered yet.", "/admin/apps/"+a.ID, "Look"
+		case a.NeedsOwner:
+			connect.Detail, connect.Href, connect.Action = a.Name+" still needs its owner account.", "/admin/apps/"+a.ID, "Finish"
+		default:
+			connect.Done, connect.Detail = true, a.Name+" at "+a.Upstream.String()
+			if verify.Href == "" || !a.VerifiedAt.IsZero() {
+				verify.Href, verify.Action = "/admin/apps/"+a.ID+"/verify", "Verify"
+				verify.Done = verify.Done || !a.VerifiedAt.IsZero()
+			}
+		}
+		if connect.Done && verify.Done {
+			break
+		}
+	}
+	return connect, verify
+}
+
+// addressCheck looks at the address by which people reach Sluice. On a laptop there is nothing to mend.
+func (x *visit) addressCheck() check {
+	origin := x.c.cfg.MainOrigin(x.r.Host)
+	c := check{Title: "Serve it on https", Detail: "People reach Sluice at " + origin + "."}
+	switch {
+	case strings.HasPrefix(origin, "https://"):
+		c.Done = true
+	case loopback(origin):
+		c.Optional = true
+		c.Detail = "Only this machine uses " + origin + ", which needs no https. For a team, put Sluice behind https and set APP_URL to that address."
+	default:
+		c.Failed = true
+		c.Detail = "Passwords and flows cross the network in clear at " + origin + ". Put Sluice behind https and set APP_URL to that address."
+	}
+	return c
+}
+
+// loopback reports whether an origin can only be reached from this machine.
+func loopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	name := u.Hostname()
+	addr, err := netip.ParseAddr(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
+}

@@ -1,0 +1,206 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// deviceCookie tells a browser that has signed in before from a stranger's, so that guesses from elsewhere do not slow it down.
+const deviceCookie = "sluice_device"
+
+// deviceAge is how long a browser is remembered, in seconds.
+const deviceAge = 180 * 24 * 3600
+
+// destination is where somebody wants to go after signing in: an app and a path there, or a page of Sluice's own.
+type destination struct{ app, back, state string }
+
+// destinationOf reads a destination from a query or a form. The path is checked; the app is looked up when it is used.
+func destinationOf(v url.Values) destination {
+	d := destination{app: v.Get("app"), back: web.ReturnTo(v.Get("return")), state: v.Get("state")}
+	if len(d.app) > 64 {
+		d.app = ""
+	}
+	if len(d.state) > 100 {
+		d.state = ""
+	}
+	if d.app == "" && loops(d.back) {
+		d.back = "/"
+	}
+	return d
+}
+
+// loops reports whether a page would lead back to signing in, or out.
+func loops(path string) bool {
+	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset"} {
+		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '?' || rest[0] == '/' && p != "/setup") {
+			return true
+		}
+	}
+	return false
+}
+
+func (d destination) wanted(c *Console) (*app.App, bool) {
+	if d.app == "" {
+		return nil, false
+	}
+	return c.cfg.Apps.ByID(d.app)
+}
+
+// showLogin shows the form. Whoever is signed in goes on.
+func showLogin(x *visit) error {
+	d := destinationOf(x.r.URL.Query())
+	if x.who.SignedIn() {
+		return x.goOn(d)
+	}
+	return x.loginForm(http.StatusOK, d, loginView{})
+}
+
+func (x *visit) loginForm(status int, d destination, v loginView) error {
+	v.App, v.Return, v.State = d.app, d.back, d.state
+	v.NoAdmin = !x.c.cfg.People.HasAdmin()
+	if a, ok := d.wanted(x.c); ok {
+		v.AppName = a.Name
+		// The answer to the form leads to the app's origin, and browsers hold form-action against redirects too.
+		x.policy.FormAction = []string{a.Origin(x.r.Host)}
+	}
+	return x.render(status, loginPage(x.frame("Sign in", ""), v))
+}
+
+// signIn takes the form. A wrong one comes back with the name typed and one text for every reason.
+func signIn(x *visit) error {
+	d := destinationOf(x.r.PostForm)
+	attempt := login.Attempt{
+		Identifier: x.value("identifier"), Password: x.field("password"), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Device: x.cookie(deviceCookie),
+	}
+	result, err := x.c.cfg.Logins.Password(x.r.Context(), attempt)
+	if err == nil {
+		x.signedIn(result)
+		return x.goOn(d)
+	}
+	e := problem.Of(err)
+	switch e.Kind {
+	case problem.Unauthenticated, problem.Denied, problem.Limited, problem.Unavailable:
+	default:
+		return err
+	}
+	x.event.Reason = e.Kind.String()
+	e.SetHeaders(x.w.Header())
+	identifier := attempt.Identifier
+	if len(identifier) > 254 {
+		identifier = ""
+	}
+	return x.loginForm(e.Kind.Status(), d, loginView{Identifier: identifier, Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+}
+
+// signedIn gives the browser its session. The old one, if there was one, stays where it is: it may be somebody else's.
+func (x *visit) signedIn(result login.Result) {
+	x.c.cfg.Sessions.SetCookie(x.w, result.Token, x.secure())
+	x.setCookie(deviceCookie, result.Device, "/login", deviceAge)
+	if who, ok := x.c.cfg.People.Principal(result.UserID); ok {
+		x.who = who
+		x.who.SessionID, x.who.IP = result.Session.ID, x.event.Peer
+		x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, result.Session.ID
+	}
+}
+
+// goOn sends somebody who is signed in to where they wanted.
+func (x *visit) goOn(d destination) error {
+	a, ok := d.wanted(x.c)
+	switch {
+	case d.app != "" && !ok:
+		return problem.New(problem.NotFound, "The app that you came from is not there any more.").WithNext("Open Sluice's start page to see your apps.")
+	case !ok:
+		x.redirect(d.back)
+		return nil
+	}
+	origin := a.Origin(x.r.Host)
+	if strings.HasPrefix(origin, "http://") && x.secure() {
+		// The browser keeps a Secure cookie from the app's http address, and would be sent to and fro for ever.
+		return problem.Newf(problem.Conflict, "%s has no address on https, and Sluice itself is used on https.", a.Name).
+			WithNext("An admin can give the app a public address that begins with https://.").WithRule("app address")
+	}
+	to := origin + "/.sluice/enter?return=" + url.QueryEscape(d.back)
+	if d.state != "" {
+		if err := x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.AppOpen, a.Resource()); err != nil {
+			return err
+		}
+		code, err := x.c.cfg.Sessions.NewEnterCode(x.r.Context(), x.who, a.ID, d.state)
+		if err != nil {
+			return err
+		}
+		to += "&code=" + url.QueryEscape(code)
+	}
+	x.redirect(to)
+	return nil
+}
+
+// enter leads from Sluice's own pages into an app: by its own entrance, which comes back for a code if that origin needs a cookie.
+func enter(x *visit) error {
+	d := destinationOf(x.r.URL.Query())
+	d.state = ""
+	a, ok := d.wanted(x.c)
+	if !ok {
+		return problem.New(problem.NotFound, "There is no such app. It may have been removed.").WithNext("Open the start page to see your apps.")
+	}
+	if err := x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.AppOpen, a.Resource()); err != nil {
+		return err
+	}
+	return x.goOn(d)
+}
+
+// showLogout asks, because a link or a picture on another page must not sign anybody out; it is also the page after signing out.
+func showLogout(x *visit) error {
+	name := ""
+	if x.who.SignedIn() {
+		name = x.who.Name
+	}
+	page := x.frame("Sign out", "")
+	return x.render(http.StatusOK, logoutPage(page, name))
+}
+
+// signOut ends the session on every origin.
+func signOut(x *visit) error {
+	if x.who.SignedIn() {
+		if err := x.c.cfg.Logins.SignOut(x.r.Context(), x.who); err != nil {
+			return err
+		}
+	}
+	x.c.cfg.Sessions.ClearCookie(x.w, x.secure())
+	x.redirect("/logout")
+	return nil
+}
+
+// setTheme remembers the look without a script.
+func setTheme(x *visit) error {
+	web.SetTheme(x.w, x.field("theme"), x.secure())
+	x.redirect(web.ReturnTo(x.field("return")))
+	return nil
+}
+
+func favicon(x *visit) error {
+	x.redirect(web.AssetURL("logo.svg"))
+	return nil
+}
+
+// robots keeps search engines out of all of it.
+func robots(x *visit) error {
+	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := x.w.Write([]byte("User-agent: *\nDisallow: /\n"))
+	return err
+}
+
+// cookie is the value of a cookie of the console's own; "" for none.
+func (x *visit) cookie(name string) string {
+	c, err := x.r.Cookie(name)
+	if err != nil || len(c.Value) > 500 {
+		return ""
+	}
+	return c.Value
+}

@@ -1,0 +1,86 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"sluice/internal/app"
+	"sluice/internal/web"
+)
+
+// showVerify shows what can be seen from here: of the present request, of the builder, and of the ways around Sluice. What can only be
+// seen at the app's own address is asked there by verify.js.
+func showVerify(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	health, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID)
+	if err != nil {
+		return err
+	}
+	exposure, err := x.c.cfg.Apps.Exposure(x.r.Context(), x.who, a.ID)
+	if err != nil {
+		return err
+	}
+	if now, ok := x.c.cfg.Apps.ByID(a.ID); ok {
+		a = now
+	}
+	v := verifyView{
+		App: x.appOf(a), Setup: x.r.URL.Query().Get("setup") != "", Verified: !a.VerifiedAt.IsZero(), Checks: appVerdicts(x.appOf(a), health, exposure),
+		Person: x.who.Name, Rights: rightsText(x.who), IP: x.event.Peer, Chain: x.c.cfg.Trust.Chain(x.r), ProxyHint: x.proxyHint(),
+	}
+	if x.who.DisplayName != "" {
+		v.Person = x.who.DisplayName + " (" + x.who.Name + ")"
+	}
+	x.policy.Connect = []string{v.App.Origin}
+	page := x.frame("Verify "+a.Name, "/admin/apps")
+	page.Scripts = []string{"verify.js"}
+	return x.render(http.StatusOK, verifyPage(page, v))
+}
+
+func appVerdicts(a appView, h app.Health, e app.Exposure) []check {
+	answers := check{Title: "The builder answers", Detail: a.What() + " at " + a.Upstream, Done: h.OK || h.OwnerState != ""}
+	if !answers.Done {
+		answers.Failed, answers.Detail = true, strings.TrimSpace(h.Text+" "+h.Next)
+	}
+	signedIn := check{Title: "Sluice is signed in to the builder", Detail: "It holds one session and lends it to the people you let in.", Done: a.Bridge == bridgeReady}
+	switch a.Bridge {
+	case bridgeHeaders:
+		signedIn = check{Title: "The builder learns who people are", Detail: "By headers; it has no accounts that Sluice knows of.", Done: true}
+	case bridgeNeedsOwner, bridgeNeedsLogin:
+		signedIn.Failed, signedIn.Detail, signedIn.Href, signedIn.Action = true, "Its owner account is missing.", "/admin/apps/"+a.ID, "Connect"
+	case bridgeBroken:
+		signedIn.Failed, signedIn.Detail = true, strings.TrimSpace(h.Text+" "+h.Next)
+	}
+	around := check{Title: "No way around Sluice", Detail: strings.TrimSpace(e.Text + " " + e.Next), Done: e.State == "closed", Failed: e.State == "open"}
+	if e.State == "unknown" {
+		around.Title = "Is there a way around Sluice?"
+	}
+	return []check{answers, signedIn, around}
+}
+
+// proxyHint notices a proxy in front that is not configured: then every person has the proxy's address, and guesses are limited for all at once.
+func (x *visit) proxyHint() string {
+	if x.r.Header.Get("X-Forwarded-For") == "" || x.event.Peer != web.Peer(x.r).String() {
+		return ""
+	}
+	return "Your request carries X-Forwarded-For, but " + x.event.Peer + " is not configured as a proxy, so Sluice takes that address for yours. " +
+		"If it is yours, set NUMBER_OF_PROXIES to the number of proxies in front of Sluice."
+}
+
+// markVerified notes that an admin has seen the checks succeed.
+func markVerified(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	if err := x.c.cfg.Apps.MarkVerified(x.r.Context(), x.who, a.ID); err != nil {
+		return err
+	}
+	if !web.WantsPage(x.r) {
+		x.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return x.done("/admin/apps/"+a.ID, "verified")
+}
