@@ -33,22 +33,30 @@ const findJS = `((css, text) => {
 	return null;
 })`
 
+// atRest is how many times in a row, 50 ms apart, an element must be seen at the same place.
+const atRest = 4
+
 type point struct{ X, Y float64 }
 
-// find waits for the element of findJS and gives its middle.
+// find waits for the element of findJS to come to rest (pages slide and unfold things) and gives its middle.
 func (p *Person) find(css, text string) point {
 	p.t.Helper()
 	a, _ := json.Marshal(css)
 	b, _ := json.Marshal(text)
 	expression := fmt.Sprintf("%s(%s, %s)", findJS, a, b)
 	var at point
+	still := 0
 	p.until(fmt.Sprintf("%s with %q to use", css, text), func() bool {
 		found, err := eval[*point](p, expression)
-		if err != nil || found == nil {
-			return false
+		switch {
+		case err != nil || found == nil:
+			still = 0
+		case still > 0 && *found == at:
+			still++
+		default:
+			at, still = *found, 1
 		}
-		at = *found
-		return true
+		return still == atRest
 	})
 	return at
 }
