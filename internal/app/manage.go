@@ -387,24 +387,42 @@ func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowI
 	if err != nil {
 		return err
 	}
-	if flowID = strings.TrimSpace(flowID); len(flowID) > 100 || !profile.PlainID(flowID) {
+	if flowID = strings.TrimSpace(flowID); flowID == "" || len(flowID) > 100 || !profile.PlainID(flowID) {
 		return problem.New(problem.Invalid, "This is not a flow's id; expected is the id that stands at the end of the flow's address in the builder.").WithField("flow_id")
+	}
+	if err := setPublic(ctx, a, flowID, true); err != nil {
+		return err
 	}
 	return r.change(ctx, actor, authz.FlowPublish, a, "published flow "+flowID, func(tx *db.Tx) error {
 		return tx.PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: r.Now().UnixMilli(), CreatedBy: actor.ID})
 	})
 }
 
-// Unpublish closes a flow to strangers.
+// setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
+func setPublic(ctx context.Context, a *App, flowID string, public bool) error {
+	if b, ok := a.Bridge.(*profile.FlowiseBridge); ok {
+		return b.SetPublic(ctx, flowID, public)
+	}
+	return nil
+}
+
+// Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.
 func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flowID string) error {
 	a, err := r.find(ctx, actor, authz.FlowPublish, id)
 	if err != nil {
 		return err
 	}
-	return r.change(ctx, actor, authz.FlowPublish, a, "closed flow "+flowID, func(tx *db.Tx) error {
+	err = r.change(ctx, actor, authz.FlowPublish, a, "closed flow "+flowID, func(tx *db.Tx) error {
 		_, err := tx.UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	if err := setPublic(ctx, a, flowID, false); err != nil {
+		r.Log.Info("the builder's own mark of a public flow stays set", "app", a.Name, "flow", flowID, "error", err)
+	}
+	return nil
 }
 
 // PublishedFlows lists the ids of an app's flows that are open to strangers, oldest first.

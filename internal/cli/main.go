@@ -23,6 +23,8 @@ const description = "Sluice is the gate in front of self-hosted AI flow builders
 type grammar struct {
 	Globals
 
+	Serve   serveCommand   `cmd:"" help:"Run Sluice."`
+	User    userCommand    `cmd:"" help:"Add, list, promote and disable people."`
 	Config  configCommand  `cmd:"" help:"Show, explain and check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"sluice/internal/config"
+	"sluice/internal/server"
+)
+
+// serveCommand runs Sluice until it is told to stop.
+type serveCommand struct {
+	ListenFlags
+}
+
+// Run starts the server, prints where it is, and waits for SIGINT or SIGTERM.
+func (c *serveCommand) Run(rt *Runtime) error {
+	loaded, err := rt.Load(c.Variables())
+	if err != nil {
+		return err
+	}
+	log := newLogger(loaded.Values, rt.Stderr)
+	for _, w := range loaded.Warnings {
+		log.Warn(fmt.Sprint(w))
+	}
+	// One more than the cores: the hashing thread of low priority then never holds the only place that traffic could run in.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := server.Start(ctx, loaded.Values, log)
+	if err != nil {
+		return err
+	}
+	err = announce(ctx, rt.Stdout, s)
+	if err == nil {
+		<-ctx.Done()
+		// A second signal ends the process at once.
+		stop()
+		log.Info("stopping")
+	}
+	s.Stop(context.Background())
+	return err
+}
+
+// announce prints what somebody at the terminal needs to go on.
+func announce(ctx context.Context, out io.Writer, s *server.Server) error {
+	data := s.Values.Database.Folder + " (SQLite)"
+	if s.DB.Engine() == "postgres" {
+		data = fmt.Sprintf("PostgreSQL %s:%d/%s", s.Values.Database.Host, s.Values.Database.Port, s.Values.Database.Name)
+	}
+	fmt.Fprintf(out, "Sluice %s\n\n  %-12s %s\n  %-12s %s\n", Version(), "Address", s.MainOrigin(""), "Data", data)
+	for _, a := range s.Apps.All() {
+		title := a.Profile.Title
+		switch {
+		case a.Pending:
+			title = "not answering yet"
+		case a.Version != "":
+			title += " " + a.Version
+		}
+		fmt.Fprintf(out, "  %-12s %s  ->  %s  (%s)\n", "App", a.Origin(""), a.Upstream, title)
+	}
+	for _, a := range s.Unreachable() {
+		fmt.Fprintf(out, "  %-12s %s: port %d is taken by something else; stop that, or give the app a host name of its own\n", "Warning", a.Name, a.Port)
+	}
+	link, expires, err := s.SetupLink(ctx)
+	if err != nil {
+		return err
+	}
+	if link == "" {
+		fmt.Fprintln(out)
+		return nil
+	}
+	fmt.Fprintf(out, "  %-12s %s\n\nOpen the set-up link to make the first admin. It works once, until %s; a restart prints a new one.\n\n", "Set-up link", link, expires.Local().Format(time.TimeOnly))
+	return nil
+}
+
+// newLogger writes text to a terminal and JSON to everything else, unless SLUICE_LOG_FORMAT says which.
+func newLogger(v config.Values, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: v.LogLevel}
+	if v.LogFormat == "text" || v.LogFormat != "json" && isTerminal(out) {
+		return slog.New(slog.NewTextHandler(out, options))
+	}
+	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

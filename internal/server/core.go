@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/config"
+	"sluice/internal/db"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+)
+
+// Core is what the server and the command line share.
+type Core struct {
+	// Values are the checked configuration.
+	Values config.Values
+	// Log gets everything that is not an answer.
+	Log *slog.Logger
+
+	DB       *db.DB
+	Keyring  *secret.Keyring
+	Gate     *authz.Gate
+	Hasher   *identity.Hasher
+	People   *identity.People
+	Sessions *authn.Sessions
+	Logins   *login.Logins
+}
+
+// resetLife is how long a reset link is good: the page's default of PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS.
+const resetLife = 15 * time.Minute
+
+// OpenCore opens the database and makes the services. The caller closes it.
+func OpenCore(ctx context.Context, v config.Values, log *slog.Logger) (*Core, error) {
+	c := &Core{Values: v, Log: log}
+	if err := c.open(ctx); err != nil {
+		c.Close(ctx)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Core) open(ctx context.Context) (err error) {
+	if c.DB, err = db.Open(ctx, databaseConfig(c.Values.Database)); err != nil {
+		return explain(err, "DATABASE_PATH", c.Values.Database.Folder)
+	}
+	if c.Keyring, err = secret.Open(ctx, secret.Config{DB: c.DB, Folder: c.Values.KeyFolder}); err != nil {
+		return explain(err, "SECRETKEY_PATH", c.Values.KeyFolder)
+	}
+	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, Now: time.Now, Log: c.Log}); err != nil {
+		return err
+	}
+	c.Hasher = identity.NewHasher(c.Values.PasswordHashRounds)
+	if c.People, err = identity.New(ctx, identity.Config{DB: c.DB, Gate: c.Gate, Hasher: c.Hasher, Now: time.Now, Log: c.Log}); err != nil {
+		return err
+	}
+	if c.Sessions, err = authn.New(ctx, authn.Config{
+		DB: c.DB, Gate: c.Gate, People: c.People, TokenKey: c.Keyring.TokenKey(),
+		MaxAge: c.Values.SessionMax, MaxIdle: c.Values.SessionIdle, Now: time.Now, Log: c.Log,
+	}); err != nil {
+		return err
+	}
+	c.Logins = login.New(login.Config{
+		DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
+		ResetLife: resetLife, Now: time.Now, Log: c.Log,
+	})
+	return nil
+}
+
+// Close ends the background work and closes the database.
+func (c *Core) Close(ctx context.Context) {
+	if c.Gate != nil {
+		c.Gate.Close(ctx)
+	}
+	if c.Hasher != nil {
+		c.Hasher.Close()
+	}
+	if c.DB != nil {
+		if err := c.DB.Close(); err != nil {
+			c.Log.Error("closing the database", "error", err)
+		}
+	}
+}
+
+func databaseConfig(d config.Database) db.Config {
+	if d.Type != "postgres" {
+		return db.Config{Folder: d.Folder, Now: time.Now}
+	}
+	mode := "disable"
+	if d.SSL {
+		mode = "verify-full"
+	}
+	dsn := url.URL{
+		Scheme: "postgres", User: url.UserPassword(d.User, d.Password.Reveal()), Host: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)), Path: "/" + d.Name,
+		RawQuery: url.Values{"sslmode": {mode}, "connect_timeout": {"10"}}.Encode(),
+	}
+	return db.Config{Postgres: dsn.String(), Now: time.Now}
+}
+
+// explain turns what the operating system says about a folder into a sentence that names the variable.
+func explain(err error, variable, value string) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %q cannot be written by this user; expected is a folder that Sluice may create files in: %w", variable, value, err)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, errNotFolder):
+		return fmt.Errorf("%s: %q is not a folder; expected is a folder: %w", variable, value, err)
+	case problem.Of(err).Kind != problem.Internal:
+		p := problem.Of(err)
+		return fmt.Errorf("%s %s", p.Detail, p.Next)
+	}
+	return fmt.Errorf("opening the data (%s): %w", variable, err)
+}

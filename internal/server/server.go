@@ -1,0 +1,235 @@
+package server
+
+import (
+	"context"
+
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/config"
+	"sluice/internal/console"
+	"sluice/internal/problem"
+	"sluice/internal/proxy"
+	"sluice/internal/web"
+)
+
+const mainListener = "main"
+
+// Server is a running Sluice.
+type Server struct {
+	*Core
+	// Apps are the connected builders.
+	Apps *app.Registry
+
+	proxy     *proxy.Proxy
+	listeners *listeners
+	demo      *demo
+	runner    runner
+	metrics   *metricsListener
+	stopJobs  context.CancelFunc
+	port      int
+}
+
+// Start opens everything, listens, and connects the apps that the configuration names. When it returns, Sluice answers. The caller stops it with Stop.
+func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, error) {
+	core, err := OpenCore(ctx, v, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Core: core, demo: newDemo(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
+	s.listeners = &listeners{host: v.Host, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
+	if err := s.start(ctx); err != nil {
+		s.Stop(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) (err error) {
+	registry := prometheus.NewRegistry()
+	client := upstreamClient()
+	s.Apps, err = app.New(ctx, app.Config{
+		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
+		Now: time.Now, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
+	s.proxy = proxy.New(proxy.Config{
+		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, MainOrigin: s.MainOrigin, Hosts: s.hosts(), Trust: trust,
+		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
+	})
+	pages := console.New(console.Config{
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(),
+		Trust: trust, Now: time.Now, Log: s.Log,
+	})
+	// The port is known before the first app is added, so that no app takes it.
+	if s.port, err = s.listeners.open(mainListener, s.Values.Port, s.proxy.ServeHost(s.ownPages(pages))); err != nil {
+		return err
+	}
+	if s.metrics, err = listenMetrics(s.Values.MetricsAddr, registry, s.Log); err != nil {
+		return err
+	}
+	if err := s.protect(ctx); err != nil {
+		return err
+	}
+	s.Apps.OnChange(func() { s.listeners.reconcile(s.Apps.All(), s.proxy.ServeApp) })
+	jobs, stop := context.WithCancel(context.Background())
+	s.stopJobs = stop
+	s.runner.start(jobs, s.jobs())
+	s.runner.done.Go(func() { s.Apps.CheckAll(jobs, false) })
+	return nil
+}
+
+// protect connects what --protect names.
+func (s *Server) protect(ctx context.Context) error {
+	for _, target := range s.Values.Protect {
+		spec := app.Spec{Kind: target.Kind, URL: target.URL, PublicURL: target.Public}
+		if target.URL == "" {
+			spec.URL = app.DemoURL
+		}
+		if _, err := s.Apps.Ensure(ctx, authz.SystemPrincipal("serve"), spec); err != nil {
+			p := problem.Of(err)
+			if p.Kind == problem.Internal {
+				return fmt.Errorf("connecting %s: %w", target, err)
+			}
+			return fmt.Errorf("--protect %s: %s %s", target, p.Detail, p.Next)
+		}
+	}
+	return nil
+}
+
+// ownPages adds what is not a page of the console.
+func (s *Server) ownPages(pages http.Handler) http.Handler {
+	mux := chi.NewRouter()
+	mux.Get("/healthz", s.healthz)
+	mux.Handle("/*", pages)
+	return mux
+}
+
+// healthz answers 200 while the database does, for load balancers. It tells nothing else to strangers.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := s.DB.Ping(ctx); err != nil {
+		s.Log.Error("the database does not answer", "error", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("database\n"))
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// MainOrigin is the origin of Sluice's own pages for a browser that used this Host header: APP_URL, or the same name with the main port.
+func (s *Server) MainOrigin(requestHost string) string {
+	if u := s.Values.AppURL; u != nil {
+		return u.Scheme + "://" + u.Host
+	}
+	name := requestHost
+	if h, _, err := net.SplitHostPort(requestHost); err == nil {
+		name = h
+	}
+	if name = strings.Trim(name, "[]"); name == "" {
+		name = s.listenName()
+	}
+	return "http://" + net.JoinHostPort(name, strconv.Itoa(s.port))
+}
+
+// BaseURL is the origin of Sluice's own pages as far as the configuration tells, for links that the command line prints.
+func BaseURL(v config.Values) string {
+	s := Server{Core: &Core{Values: v}, port: v.Port}
+	return s.MainOrigin("")
+}
+
+// listenName is a name under which this machine can reach the listener.
+func (s *Server) listenName() string {
+	switch s.Values.Host {
+	case "0.0.0.0", "::", "":
+		return "127.0.0.1"
+	}
+	return s.Values.Host
+}
+
+// hosts are the names that are Sluice's own besides addresses and localhost.
+func (s *Server) hosts() []string {
+	names := []string{s.Values.Host}
+	if s.Values.AppURL != nil {
+		names = append(names, s.Values.AppURL.Hostname())
+	}
+	return names
+}
+
+func (s *Server) secureCookies() *bool {
+	if s.Values.SecureCookies == config.Auto && s.Values.AppURL == nil {
+		return nil
+	}
+	secure := s.Values.CookiesSecure()
+	return &secure
+}
+
+// SetupLink is the address that makes the first admin; "" once there is one.
+func (s *Server) SetupLink(ctx context.Context) (link string, expires time.Time, err error) {
+	if s.People.HasAdmin() {
+		return "", time.Time{}, nil
+	}
+	token, expires, err := s.Logins.SetupLink(ctx)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return s.MainOrigin("") + "/setup?token=" + url.QueryEscape(token), expires, nil
+}
+
+// Unreachable lists the apps whose port could not be opened.
+func (s *Server) Unreachable() []*app.App {
+	var out []*app.App
+	for _, a := range s.Apps.All() {
+		if a.PublicURL == "" && !s.listeners.listens(a.ID) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Stop lets running requests end for a few seconds, cuts the streams that are left, gives upstream sessions back, and closes the database.
+func (s *Server) Stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*shutdownGrace)
+	defer cancel()
+	s.stopJobs()
+	grace, end := context.WithTimeout(ctx, shutdownGrace)
+	s.listeners.close(grace)
+	end()
+	s.runner.done.Wait()
+	if s.Apps != nil {
+		s.Apps.Close(ctx)
+	}
+	s.demo.stop()
+	s.metrics.stop()
+	s.Core.Close(ctx)
+}
+
+// upstreamClient carries Sluice's own calls to builders: never through a proxy of the environment, never to another host by redirect.
+func upstreamClient() *http.Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	return &http.Client{
+		Timeout:       15 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy: nil, DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 15 * time.Second,
+			MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+		},
+	}
+}
