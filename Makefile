@@ -13,7 +13,7 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Start Sluice in front of its built-in demo builder
-	go run . serve --protect demo
+	env -u SLUICE_CACHE go run . serve --protect demo
 
 test: check ## Run all checks and tests, storage on SQLite and on a real PostgreSQL
 	e2e/install-deps.sh postgresql
