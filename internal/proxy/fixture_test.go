@@ -156,6 +156,9 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 	if c, err := g.req.Cookie("token"); err == nil {
 		known = c.Value == f.token
 	}
+	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && g.req.Method == http.MethodPut {
+		return jsonReply(200, `{"id":"`+id+`","isPublic":true}`), true
+	}
 	switch g.req.URL.Path {
 	case "/":
 		return "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>", true
