@@ -31,7 +31,7 @@ func (x *exchange) credential() (authz.Principal, error) {
 
 // secureCookies reports whether the session cookie of this origin carries Secure and the __Host- prefix.
 func (x *exchange) secureCookies() bool {
-	if s := x.p.cfg.SecureCookies; s != nil {
+	if s := x.p.cfg.SecureCookies; s != nil && x.audience() == authn.AudienceMain {
 		return *s
 	}
 	return x.scheme() == "https"

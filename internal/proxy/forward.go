@@ -29,16 +29,16 @@ func (p *Proxy) upstreamOf(a *app.App) *upstream {
 			return up
 		}
 	}
-	up := &upstream{address: a.Upstream.Host, transport: newTransport(p.cfg.HeaderTimeout), counters: p.metrics.of(a.Slug)}
+	up := &upstream{address: a.Upstream.Host, transport: NewTransport(p.cfg.HeaderTimeout), counters: p.metrics.of(a.Slug)}
 	if old, ok := p.upstreams.Swap(a.ID, up); ok {
 		old.(*upstream).transport.CloseIdleConnections()
 	}
 	return up
 }
 
-// newTransport makes the transport to one builder. As many connections stay idle as there is concurrency: the two per host of
+// NewTransport makes the transport to one builder. As many connections stay idle as there is concurrency: the two per host of
 // http.DefaultTransport cost more than half of the throughput. HTTP/1.1 only, no proxy, and bodies stay as they are encoded.
-func newTransport(headerTimeout time.Duration) *http.Transport {
+func NewTransport(headerTimeout time.Duration) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{

@@ -33,7 +33,8 @@ type Config struct {
 	MainOrigin func(requestHost string) string
 	// Hosts are the names, without port, by which Sluice is reached besides IP addresses, localhost and the apps' public addresses.
 	Hosts []string
-	// SecureCookies overrides whether session cookies carry Secure; nil goes by the scheme that the browser used.
+	// SecureCookies overrides whether cookies on Sluice's own host name carry Secure; nil goes by the scheme that the browser used, as
+	// cookies on other host names always do.
 	SecureCookies *bool
 	// Trust says which proxies in front of Sluice are believed.
 	Trust web.Trust

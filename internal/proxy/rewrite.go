@@ -49,12 +49,9 @@ func (x *exchange) rewriteHeader(h http.Header) {
 	}
 	delete(h, "Expect")
 	delete(h, "Http2-Settings")
-	origin := x.appOrigin()
-	h["X-Forwarded-For"] = []string{x.event.Peer}
-	h["X-Forwarded-Proto"] = []string{x.scheme()}
-	h["X-Forwarded-Host"] = []string{x.r.Host}
-	h["X-Request-Id"] = []string{x.event.ID}
-	if o := h["Origin"]; len(o) == 1 && strings.EqualFold(o[0], origin) {
+	v := [...]string{x.event.Peer, x.scheme(), x.r.Host, x.event.ID}
+	h["X-Forwarded-For"], h["X-Forwarded-Proto"], h["X-Forwarded-Host"], h["X-Request-Id"] = v[0:1:1], v[1:2:2], v[2:3:3], v[3:4:4]
+	if o := h["Origin"]; len(o) == 1 && strings.EqualFold(o[0], x.appOrigin()) {
 		// The builder sees its own Host, so that its own idea of "same origin" must see its own Origin.
 		h["Origin"] = []string{x.app.Upstream.Scheme + "://" + x.app.Upstream.Host}
 	}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// throughput compares requests per second, p99 and processor time.
+func throughput(s *stage, set settings, t *table) error {
+	d := time.Duration(set.seconds) * time.Second
+	var rates, cpus []float64
+	var plain, signed []result
+	for round := -1; round < set.rounds; round++ { // the first one only warms up
+		order := []*system{&s.bare, &s.sluice}
+		if round%2 == 0 {
+			slices.Reverse(order)
+		}
+		got := map[*system]result{}
+		for _, sys := range order {
+			r, err := closedLoop(sys, "/api/items", set.conns, d)
+			if err != nil {
+				return fmt.Errorf("load: %w\n%s", err, sys.process.out)
+			}
+			got[sys] = r
+		}
+		if round < 0 {
+			continue
+		}
+		b, g := got[&s.bare], got[&s.sluice]
+		fmt.Printf("  round %d: bare %6.0f/s  sluice %6.0f/s  ratio %.2f   p99 %v / %v   CPU %.1f / %.1f µs\n", round+1, b.rate(), g.rate(), g.rate()/b.rate(),
+			b.quantile(.99).Round(10*time.Microsecond), g.quantile(.99).Round(10*time.Microsecond), b.cpuEach(), g.cpuEach())
+		rates, cpus = append(rates, g.rate()/b.rate()), append(cpus, g.cpuEach()/b.cpuEach())
+		plain, signed = append(plain, b), append(signed, g)
+	}
+	p99 := func(rs []result) float64 {
+		return median(each(rs, func(r result) float64 { return ms(r.quantile(.99)) }))
+	}
+	rate := func(rs []result) float64 { return median(each(rs, func(r result) float64 { return r.rate() })) }
+	t.note("requests/s, bare proxy", "%.0f", rate(plain))
+	t.note("requests/s, Sluice, signed in", "%.0f", rate(signed))
+	t.atLeast("requests/s, Sluice : bare", median(rates), 0.90, "%.2f")
+	t.note("p99 ms, bare : Sluice", "%.2f : %.2f", p99(plain), p99(signed))
+	t.note("CPU of a request, Sluice : bare", "%.2f (%.1f µs)", median(cpus), median(each(signed, func(r result) float64 { return r.cpuEach() })))
+	return nil
+}
+
+// cpuEach is the system's processor time for one request, in microseconds.
+func (r result) cpuEach() float64 { return float64(r.cpu.Microseconds()) / float64(max(r.requests, 1)) }
+
+// streams compares the time to the first event.
+func streams(s *stage, t *table) error {
+	const perRound, rounds = 40, 5
+	var added []float64
+	for range rounds {
+		var median50 [2]float64
+		for i, sys := range []*system{&s.bare, &s.sluice} {
+			c, err := connect(sys, "/stream")
+			if err != nil {
+				return err
+			}
+			var times []float64
+			for range perRound {
+				d, err := c.firstEvent()
+				if err != nil {
+					return fmt.Errorf("stream: %w", err)
+				}
+				times = append(times, ms(d)*1000)
+			}
+			c.close()
+			median50[i] = median(times)
+		}
+		fmt.Printf("  bare %.0f µs  sluice %.0f µs\n", median50[0], median50[1])
+		added = append(added, median50[1]-median50[0])
+	}
+	t.atMost("first event of a stream, added to bare, µs", median(added), 1000, "%.0f")
+	return nil
+}
+
+// startup measures the time from exec to the first answer, and the memory of an idle process.
+func startup(s *stage, t *table) error {
+	folder := filepath.Join(s.folder, "start")
+	var warm []float64
+	var cold, rss float64
+	for i := range 6 {
+		d, memory, err := startOnce(s, folder, i == 0)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			cold, rss = ms(d), memory
+			continue
+		}
+		warm = append(warm, ms(d))
+	}
+	t.note("first start, with a new database, ms", "%.0f", cold)
+	t.atMost("start to the first 200, ms", median(warm), 300, "%.0f")
+	t.atMost("memory when idle (RSS), MB", rss, 60, "%.0f")
+	memory, err := residentMB(s.sluice.process.pid())
+	if err != nil {
+		return err
+	}
+	t.note("memory after the load above (RSS), MB", "%.0f", memory)
+	return nil
+}
+
+// startOnce starts Sluice on its own, waits for the first 200, optionally lets it idle for its memory, and stops it.
+func startOnce(s *stage, folder string, idle bool) (took time.Duration, rss float64, err error) {
+	env := append(s.environment(folder), "PORT=4038", "SLUICE_APP_PORTS=4039")
+	start := time.Now()
+	p, _, err := s.child(systemCore, env, s.binary, "serve")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.stop()
+	page := &system{host: "127.0.0.1:4038"}
+	for {
+		if c, err := connect(page, "/login"); err == nil {
+			err := c.get()
+			c.close()
+			if err == nil {
+				took = time.Since(start)
+				break
+			}
+		}
+		if time.Since(start) > 10*time.Second {
+			return 0, 0, fmt.Errorf("sluice did not start within 10 s\n%s", p.out)
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
+	if idle {
+		time.Sleep(2 * time.Second)
+		rss, err = residentMB(p.pid())
+	}
+	return took, rss, err
+}
+
+// clockTick is USER_HZ: the unit of the times in /proc, 1/100 s on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// cpuTime is user and system time of a process (proc(5), fields 14 and 15 of stat).
+func cpuTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	var sum time.Duration
+	for _, f := range fields[11:13] {
+		n, _ := strconv.ParseInt(f, 10, 64)
+		sum += time.Duration(n) * clockTick
+	}
+	return sum
+}
+
+func residentMB(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+func each(rs []result, f func(result) float64) []float64 {
+	out := make([]float64, len(rs))
+	for i, r := range rs {
+		out[i] = f(r)
+	}
+	return out
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	if len(v) == 0 {
+		return 0
+	}
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}

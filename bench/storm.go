@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	stormClients = 16
+	stormRate    = 2000
+	calmFor      = 5 * time.Second
+	stormFor     = 8 * time.Second
+)
+
+// storm measures the p99 of signed-in traffic while others try passwords without end, against the p99 in the calm before.
+func storm(s *stage, t *table) error {
+	if _, err := openLoop(&s.sluice, "/api/items", stormRate, time.Second); err != nil { // warms up
+		return err
+	}
+	var ratios []float64
+	var last tally
+	for range 2 {
+		calm, err := openLoop(&s.sluice, "/api/items", stormRate, calmFor)
+		if err != nil {
+			return fmt.Errorf("calm: %w", err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		done := last.start(ctx, s.login)
+		time.Sleep(500 * time.Millisecond)
+		wild, err := openLoop(&s.sluice, "/api/items", stormRate, stormFor)
+		stop()
+		<-done
+		if err != nil {
+			return fmt.Errorf("storm: %w", err)
+		}
+		fmt.Printf("  p99 calm %v, storm %v; p50 %v, %v; sign-ins %s\n", calm.quantile(.99).Round(10*time.Microsecond),
+			wild.quantile(.99).Round(10*time.Microsecond), calm.quantile(.5).Round(time.Microsecond), wild.quantile(.5).Round(time.Microsecond), &last)
+		ratios = append(ratios, ms(wild.quantile(.99))/ms(calm.quantile(.99)))
+	}
+	t.atMost("p99 in a storm of sign-ins : calm", median(ratios), 5, "%.1f")
+	t.note("sign-ins refused after hashing : put off", "%d : %d", last.hashed.Load(), last.putOff.Load())
+	if last.hashed.Load() == 0 {
+		return errors.New("no sign-in of the storm was decided, so that it proves nothing")
+	}
+	return nil
+}
+
+// tally counts the answers of a storm.
+type tally struct{ hashed, putOff, other atomic.Int64 }
+
+func (t *tally) String() string {
+	return fmt.Sprintf("%d decided, %d put off, %d other", t.hashed.Load(), t.putOff.Load(), t.other.Load())
+}
+
+// start lets the clients loose until ctx ends; the channel is closed when all have stopped.
+func (t *tally) start(ctx context.Context, host string) <-chan struct{} {
+	t.hashed.Store(0)
+	t.putOff.Store(0)
+	t.other.Store(0)
+	var all sync.WaitGroup
+	for range stormClients {
+		all.Go(func() {
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			for ctx.Err() == nil {
+				t.try(ctx, transport, host)
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	return done
+}
+
+// try sends one wrong password, each for another account from another address, so that limits on guessing do not spare the server.
+func (t *tally) try(ctx context.Context, transport *http.Transport, host string) {
+	form := url.Values{"identifier": {fmt.Sprintf("user%d", rand.Uint32())}, "password": {"wrong password of the storm"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+"/login", strings.NewReader(form.Encode()))
+	if err != nil {
+		return
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	n := rand.Uint32()
+	req.Header.Set("X-Forwarded-For", net.IPv4(byte(n>>24|1), byte(n>>16), byte(n>>8), byte(n)).String())
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		if ctx.Err() == nil {
+			t.other.Add(1)
+		}
+		return
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusUnauthorized:
+		t.hashed.Add(1)
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		t.putOff.Add(1)
+	default:
+		t.other.Add(1)
+	}
+}
