@@ -110,7 +110,11 @@ func (x *visit) renderFound(status int, v newAppView, before error) error {
 		err = before
 	}
 	if err != nil {
-		m, ok := formMistake(err, "url", "name", "public_url", "owner_email")
+		fields := []string{"name", "public_url", "owner_email"}
+		if v.Found == nil {
+			fields = []string{"url"}
+		}
+		m, ok := formMistake(err, fields...)
 		if !ok {
 			return err
 		}

@@ -60,8 +60,8 @@ func New(c Config) http.Handler {
 		}
 	}
 	mux.Handle(web.AssetPrefix+"*", http.HandlerFunc(web.ServeAsset))
-	mux.NotFound(console.serve(route{pattern: "none", run: noSuchPage}))
-	mux.MethodNotAllowed(console.serve(route{pattern: "none", run: noSuchMethod}))
+	mux.NotFound(console.serve(route{pattern: "none", run: noSuchPage, needs: open}))
+	mux.MethodNotAllowed(console.serve(route{pattern: "none", run: noSuchMethod, needs: open}))
 	return mux
 }
 

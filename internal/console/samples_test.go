@@ -107,7 +107,7 @@ func appSamples() map[string]templ.Component {
 	checks := []check{
 		{Title: "The builder answers", Detail: "Flowise 3.1.4 in 12 ms.", Done: true},
 		{Title: "Sluice is signed in to the builder", Detail: "The session is held and renewed by Sluice.", Done: true},
-		{Title: "The builder also answers around Sluice", Detail: "http://10.0.0.7:3001 answers anybody who reaches it. Bind it to 127.0.0.1 or close the port.", Failed: true},
+		{Title: "No way around Sluice", Detail: "http://10.0.0.7:3001 answers anybody who reaches it. Bind it to 127.0.0.1 or close the port.", Failed: true},
 	}
 	return map[string]templ.Component{
 		"apps":          appsPage(frame, appsView{Apps: sampleApps()}),
@@ -119,6 +119,7 @@ func appSamples() map[string]templ.Component {
 		"app":           appPage(frame, appPageView{App: sampleApp(), Published: []string{"0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"}, Now: sampleNow}),
 		"app-broken":    appPage(frame, appPageView{App: broken, Now: sampleNow, Problem: "Flowise did not accept these credentials."}),
 		"app-remove":    removeAppPage(frame, appPageView{App: sampleApp(), Now: sampleNow}),
+		"app-removed":   removedAppPage(frame, removedAppView{App: sampleApp(), Email: "service@sluice.internal", Password: "sample-not-a-password"}),
 		"verify": verifyPage(frame, verifyView{App: sampleApp(), Setup: true, Checks: checks, Person: "Ann Archer (ann)", Rights: "Superuser, Admin",
 			IP: "127.0.0.1", Chain: []string{"127.0.0.1"}}),
 	}
@@ -138,7 +139,7 @@ func peopleSamples() map[string]templ.Component {
 		"person-link":   personPage(frame, personPageView{User: cid, Now: sampleNow, Link: "http://127.0.0.1:3000/reset?token=0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3a4b", LinkExpires: sampleNow.Add(24 * time.Hour)}),
 		"person-off":    personPage(frame, personPageView{User: off, Now: sampleNow, Problem: "ann is the last active superuser.", Next: "Make somebody else a superuser first."}),
 		"account":       accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Sessions: sampleSessions()}),
-		"account-wrong": accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Sessions: sampleSessions()[:1], Wrong: wrong{"old": "This is not your present password."}}),
+		"account-wrong": accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Sessions: sampleSessions()[:1], Wrong: wrong{"old_password": "This is not your present password."}}),
 	}
 }
 

@@ -1,0 +1,326 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/web"
+)
+
+func TestAddingPeople(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	b := s.signedIn("root")
+	has(t, b.get("/admin/people/new").want(t, 200, "").body, "input[type=radio][value=viewer][checked]")
+
+	link := b.post("/admin/people", "username", "cid", "role", "user").want(t, 200, "")
+	says(t, link.body, "One-time link for cid", "works once")
+	has(t, link.body, "input[id=one-time-link]")
+
+	taken := b.post("/admin/people", "username", "cid", "role", "user").want(t, 409, "")
+	has(t, taken.body, "input[name=username][value=cid][aria-invalid=true]")
+	weak := b.post("/admin/people", "username", "dora", "role", "viewer", "password", "password").want(t, 400, "")
+	has(t, weak.body, "input[name=password][aria-invalid=true]", "input[name=username][value=dora]", "input[type=radio][value=viewer][checked]")
+
+	list := b.get("/admin/people").want(t, 200, "")
+	says(t, list.body, "cid", "No password yet", "2 people")
+	says(t, b.get("/admin/people?q=cid").body, "1 person")
+	says(t, b.get("/admin/people?q=%3Cscript%3E").body, "Nobody matches")
+	if strings.Contains(b.get("/admin/people?q=%3Cscript%3Ealert").body, "<script>alert") {
+		t.Error("a search comes back as markup")
+	}
+	if got := b.get("/admin/people?page=9"); got.status != 303 || got.location != "/admin/people?page=1" {
+		t.Errorf("a page beyond the end leads to %d %q", got.status, got.location)
+	}
+}
+
+func TestChangingAPerson(t *testing.T) {
+	s := newSite(t)
+	root := s.add("root", "superuser")
+	cid := s.add("cid", "viewer")
+	b, theirs := s.signedIn("root"), s.signedIn("cid")
+	page := "/admin/people/" + cid.ID
+
+	theirs.get("/admin/people").want(t, 403, "")
+	b.post(page+"/role", "role", "admin").want(t, 303, page)
+	theirs.get("/admin/people").want(t, 200, "")
+	hasNot(t, theirs.get(page).body, "form[action="+page+"/superuser]")
+	b.post(page+"/role", "role", "emperor").want(t, 400, "")
+
+	b.post(page+"/superuser", "on", "true").want(t, 303, page)
+	says(t, b.get(page).body, "Made a superuser.")
+	b.post(page+"/superuser", "on", "false").want(t, 303, page)
+	alone := b.post("/admin/people/"+root.ID+"/superuser", "on", "false").want(t, 409, "")
+	says(t, alone.body, "last active superuser", "Make somebody else a superuser first")
+
+	b.post(page+"/active", "on", "false").want(t, 303, page)
+	theirs.get("/").want(t, 303, "/login")
+	says(t, b.get(page).body, "Disabled")
+	refused := s.browser().post("/login", "identifier", "cid", "password", goodPassword)
+	if refused.status != 403 && refused.status != 401 {
+		t.Errorf("a disabled person gets %d", refused.status)
+	}
+	b.post(page+"/active", "on", "true").want(t, 303, page)
+	s.signedIn("cid")
+	b.get("/admin/people/nobody").want(t, 404, "")
+}
+
+func TestConnectingAnAppWithAnOwner(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	f := newFlowise(t, "owner@example.com", "Owner-password-1")
+	b := s.signedIn("root")
+	says(t, b.get("/admin/apps").want(t, 200, "").body, "No app is connected")
+
+	has(t, b.post("/admin/apps/find", "url", "ftp://somewhere").want(t, 400, "").body, "input[name=url][aria-invalid=true][value=ftp://somewhere]")
+	found := b.post("/admin/apps/find", "url", f.url).want(t, 200, "")
+	has(t, found.body, "input[name=owner_email]", "input[name=public_url]", "input[name=url][type=hidden][value="+f.url+"]")
+	says(t, found.body, "Flowise")
+
+	wrong := b.post("/admin/apps", "url", f.url, "name", "Flows", "owner_email", "owner@example.com", "owner_password", "nope")
+	if wrong.status != http.StatusUnprocessableEntity {
+		t.Fatalf("wrong credentials give %d", wrong.status)
+	}
+	a := s.apps.All()[0]
+	has(t, wrong.body, "form[action=/admin/apps/"+a.ID+"/connect]", "[role=alert]")
+	b.post("/admin/apps/"+a.ID+"/connect", "how", "login", "owner_email", "owner@example.com", "owner_password", "Owner-password-1").want(t, 303, "/admin/apps/"+a.ID)
+	page := b.get("/admin/apps/"+a.ID).want(t, 200, "")
+	says(t, page.body, "Flows", "Answering", "Bridged", "Sluice is signed in to the builder.")
+	for _, secret := range []string{"Owner-password-1"} {
+		if strings.Contains(page.body, secret) {
+			t.Error("the owner's password stands in the page")
+		}
+	}
+	has(t, b.post("/admin/apps/find", "url", "http://127.0.0.1:1").body, "input[name=url][value=http://127.0.0.1:1]")
+	says(t, b.post("/admin/apps", "url", f.url, "name", "Again").body, "connected already")
+}
+
+func TestPublicFlows(t *testing.T) {
+	s, flow := newSite(t), "0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"
+	s.add("root", "superuser")
+	f := newFlowise(t, "", "")
+	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	fatal(t, err)
+	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
+	says(t, b.get(page).body, "No flow is public")
+	has(t, b.post(page+"/flows", "flow_id", "not/an id").want(t, 400, "").body, "input[name=flow_id][aria-invalid=true]")
+	b.post(page+"/flows", "flow_id", flow).want(t, 303, page)
+	says(t, b.get(page).body, flow, "The flow is open to everybody.")
+	if now, _ := s.apps.ByID(a.ID); !now.Published(flow) {
+		t.Error("the flow is not published")
+	}
+	b.post(page+"/flows/"+flow+"/unpublish").want(t, 303, page)
+	if now, _ := s.apps.ByID(a.ID); now.Published(flow) {
+		t.Error("the flow is still published")
+	}
+}
+
+func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	f := newFlowise(t, "", "")
+	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	fatal(t, err)
+	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
+	b.post(page+"/connect", "how", "register").want(t, 303, page)
+	says(t, b.get(page+"/remove").want(t, 200, "").body, "People lose access")
+	if len(s.apps.All()) != 1 {
+		t.Fatal("looking at the question removed the app")
+	}
+	gone := b.post(page+"/remove").want(t, 200, "")
+	has(t, gone.body, "input[id=owner-password][value="+f.password+"]")
+	b.get(page).want(t, 404, "")
+	says(t, b.get("/admin/apps").body, "No app is connected")
+}
+
+func TestABuilderThatIsDown(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: "http://127.0.0.1:1"})
+	fatal(t, err)
+	b := s.signedIn("root")
+	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Waiting")
+	says(t, b.get("/admin/apps/"+a.ID+"/verify").want(t, 200, "").body, "The builder answers")
+	says(t, b.get("/setup/apps").want(t, 200, "").body, "Not reachable right now")
+	says(t, b.get("/").want(t, 200, "").body, "has not answered yet")
+}
+
+func TestAccount(t *testing.T) {
+	s := newSite(t)
+	s.add("ann", "viewer")
+	b, other := s.signedIn("ann"), s.signedIn("ann")
+	page := b.get("/account").want(t, 200, "")
+	says(t, page.body, "The ann", "Viewer", "This one")
+
+	wrong := b.post("/account/password", "old_password", "not it", "password", "a completely different phrase").want(t, 400, "")
+	has(t, wrong.body, "input[name=old_password][aria-invalid=true]")
+	weak := b.post("/account/password", "old_password", goodPassword, "password", "short").want(t, 400, "")
+	has(t, weak.body, "input[name=password][aria-invalid=true]")
+
+	ends := selectAll(page.body, "form[method=post]")
+	for _, f := range ends {
+		if action := f.attrs["action"]; strings.HasSuffix(action, "/end") {
+			b.post(action).want(t, 303, "/account")
+		}
+	}
+	other.get("/").want(t, 303, "/login")
+	other = s.signedIn("ann")
+	b.post("/account/sessions/end-others").want(t, 303, "/account")
+	other.get("/").want(t, 303, "/login")
+	other = s.signedIn("ann")
+	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account")
+	says(t, b.get("/account").want(t, 200, "").body, "Your password is changed")
+	other.get("/").want(t, 303, "/login")
+}
+
+func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
+	s := newSite(t)
+	ann := s.add("ann", "viewer")
+	s.add("eve", "viewer")
+	victim, eve := s.signedIn("ann"), s.signedIn("eve")
+	list, err := s.sessions.List(context.Background(), authz.SystemPrincipal("test"), ann.ID)
+	fatal(t, err)
+	eve.post("/account/sessions/" + list[0].ID + "/end")
+	victim.get("/account").want(t, 200, "")
+}
+
+// TestTheMapIsClosed walks every route as a stranger and as a viewer: what is not open leads to sign-in, what is for admins is refused.
+func TestTheMapIsClosed(t *testing.T) {
+	s := newSite(t)
+	s.add("cid", "viewer")
+	viewer := s.signedIn("cid")
+	for _, rt := range (&Console{}).routes() {
+		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f").Replace(rt.pattern)
+		if rt.needs == open {
+			continue
+		}
+		stranger := s.browser().do(rt.method, path, nil)
+		if rt.method == http.MethodGet && stranger.status != 303 || rt.method == http.MethodPost && stranger.status != 401 {
+			t.Errorf("%s %s: a stranger gets %d", rt.method, path, stranger.status)
+		}
+		if rt.needs == person {
+			continue
+		}
+		if got := viewer.do(rt.method, path, nil); got.status != 403 {
+			t.Errorf("%s %s: a viewer gets %d", rt.method, path, got.status)
+		} else if !strings.Contains(got.body, "role") {
+			t.Errorf("%s %s: the refusal does not say which role has the right", rt.method, path)
+		}
+	}
+}
+
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	s := newSite(t)
+	s.add("ann", "viewer")
+	b := s.signedIn("ann")
+	for _, path := range []string{"/", "/login", "/setup", "/account", "/nothing", "/admin/people"} {
+		h := b.get(path).header
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY", "Cache-Control": "no-store"} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if csp := h.Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") && csp != "" || csp == "" {
+			t.Errorf("%s: the policy is %q", path, csp)
+		}
+	}
+}
+
+func TestRequestsFromOtherSites(t *testing.T) {
+	s := newSite(t)
+	s.add("ann", "viewer")
+	for name, header := range map[string]http.Header{
+		"another site": {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}}, "another port": {"Sec-Fetch-Site": {"same-site"}},
+		"no fetch metadata": {"Origin": {"https://evil.example"}}, "sandbox": {"Origin": {"null"}},
+	} {
+		b := s.signedIn("ann")
+		for key, values := range header {
+			b.header[key] = values
+		}
+		if got := b.post("/logout"); got.status != 403 {
+			t.Errorf("%s: %d, want 403", name, got.status)
+		}
+		b.header = http.Header{"Accept": {"text/html"}}
+		b.get("/account").want(t, 200, "")
+	}
+}
+
+func TestOddRequests(t *testing.T) {
+	s := newSite(t)
+	s.add("ann", "viewer")
+	b := s.signedIn("ann")
+	says(t, b.get("/nothing/here").want(t, 404, "").body, "There is no page at this address", "Request")
+	b.do(http.MethodDelete, "/account", nil).want(t, 405, "")
+	if got := b.do(http.MethodHead, "/account", nil); got.status != 200 || got.body != "" {
+		t.Errorf("HEAD gives %d with %d bytes", got.status, len(got.body))
+	}
+	if got := b.post("/login", "identifier", strings.Repeat("a", 70<<10)); got.status != 413 {
+		t.Errorf("a form of 70 KiB gives %d", got.status)
+	}
+	program := s.browser()
+	program.header = http.Header{"Accept": {"*/*"}}
+	if got := program.get("/admin/people"); got.status != 401 || !strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
+		t.Errorf("a program gets %d %s", got.status, got.header.Get("Content-Type"))
+	}
+	program.header.Set("HX-Request", "true")
+	if got := program.get("/admin/people?q=x"); got.header.Get("HX-Redirect") != "/login?return=%2Fadmin%2Fpeople%3Fq%3Dx" {
+		t.Errorf("htmx is sent to %q", got.header.Get("HX-Redirect"))
+	}
+}
+
+func TestThemeWithoutAScript(t *testing.T) {
+	b := newSite(t).browser()
+	hasNot(t, b.get("/login").body, "html[class=dark]")
+	b.post("/theme", "theme", "dark", "return", "//evil.example").want(t, 303, "/")
+	has(t, b.get("/login").body, "html[class=dark]", "meta[name=color-scheme][content=dark]")
+	b.post("/theme", "theme", "", "return", "/login").want(t, 303, "/login")
+	hasNot(t, b.get("/login").body, "html[class=dark]")
+}
+
+func TestNoSecretReachesTheLog(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	u := s.add("bob", "user")
+	b := s.signedIn("root")
+	page := b.post("/admin/people/"+u.ID+"/reset-link").want(t, 200, "")
+	link := selectAll(page.body, "input[id=one-time-link]")[0].attrs["value"]
+	token := link[strings.Index(link, "token=")+len("token="):]
+	visitor := s.browser()
+	visitor.get("/reset?token="+token).want(t, 303, "/reset")
+	visitor.post("/reset", "password", "a completely different phrase").want(t, 303, "/")
+	log := s.log.String()
+	for _, secret := range []string{token, goodPassword, "a completely different phrase"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%q stands in the log", secret)
+		}
+	}
+	if !strings.Contains(log, "POST /reset") {
+		t.Errorf("the log has no line of the request:\n%s", log)
+	}
+}
+
+func TestAssetsAreServedHereToo(t *testing.T) {
+	b := newSite(t).browser()
+	if got := b.get(web.AssetURL("sluice.css")); got.status != 200 || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
+		t.Errorf("the style sheet: %d %v", got.status, got.header)
+	}
+	b.get("/favicon.ico").want(t, 303, web.AssetURL("logo.svg"))
+}
+
+func TestDeviceName(t *testing.T) {
+	for agent, want := range map[string]string{
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36":                                 "Chrome on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Edg/156.0":             "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604": "Safari on iPhone",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0":                                                  "Firefox on Mac",
+		"curl/8.5.0": "curl", "": "An unknown device", "<script>": "An unknown device",
+	} {
+		if got := deviceName(agent); got != want {
+			t.Errorf("deviceName(%q) = %q, want %q", agent, got, want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package console
+
+import (
+	"html"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// element is one start tag of a page.
+type element struct {
+	name  string
+	attrs map[string]string
+}
+
+var (
+	tagPattern  = regexp.MustCompile(`<([a-zA-Z][a-zA-Z0-9]*)((?:\s+[^\s=>]+(?:="[^"]*"|='[^']*')?)*)\s*/?>`)
+	attrPattern = regexp.MustCompile(`([^\s=>]+)(?:="([^"]*)"|='([^']*)')?`)
+)
+
+// parse lists the start tags of a page. Templates quote every attribute, which makes this enough.
+func parse(page string) []element {
+	var out []element
+	for _, m := range tagPattern.FindAllStringSubmatch(page, -1) {
+		e := element{name: strings.ToLower(m[1]), attrs: map[string]string{}}
+		for _, a := range attrPattern.FindAllStringSubmatch(m[2], -1) {
+			e.attrs[strings.ToLower(a[1])] = html.UnescapeString(a[2] + a[3])
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// selectAll finds elements by a small part of CSS: a tag name and [attr] or [attr=value], e.g. `input[name=email][required]`.
+func selectAll(page, selector string) []element {
+	name, rest, _ := strings.Cut(selector, "[")
+	var conditions []string
+	if rest != "" {
+		conditions = strings.Split(strings.TrimSuffix(rest, "]"), "][")
+	}
+	var out []element
+	for _, e := range parse(page) {
+		if (name == "" || e.name == name) && e.matches(conditions) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (e element) matches(conditions []string) bool {
+	for _, c := range conditions {
+		key, want, valued := strings.Cut(c, "=")
+		got, ok := e.attrs[key]
+		if !ok || valued && got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// has fails unless each selector finds something.
+func has(t *testing.T, page string, selectors ...string) {
+	t.Helper()
+	for _, s := range selectors {
+		if len(selectAll(page, s)) == 0 {
+			t.Errorf("the page has no %s", s)
+		}
+	}
+}
+
+// hasNot fails if a selector finds something.
+func hasNot(t *testing.T, page string, selectors ...string) {
+	t.Helper()
+	for _, s := range selectors {
+		if len(selectAll(page, s)) > 0 {
+			t.Errorf("the page has %s", s)
+		}
+	}
+}
+
+// says fails unless the page holds each text.
+func says(t *testing.T, page string, texts ...string) {
+	t.Helper()
+	plain := html.UnescapeString(page)
+	for _, text := range texts {
+		if !strings.Contains(plain, text) {
+			t.Errorf("the page does not say %q", text)
+		}
+	}
+}

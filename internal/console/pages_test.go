@@ -1,0 +1,176 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/a-h/templ"
+)
+
+func rendered(t *testing.T, page templ.Component) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := page.Render(context.Background(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestEveryPage holds what is true of all pages: nothing inline, one heading, labelled inputs, no reference that leads nowhere.
+func TestEveryPage(t *testing.T) {
+	css, err := os.ReadFile("../web/assets/dist/sluice.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := knownClasses(string(css))
+	for name, component := range samples() {
+		t.Run(name, func(t *testing.T) {
+			page := rendered(t, component)
+			has(t, page, "html[lang=en]", "main[id=main]", "a[href=#main]", "meta[name=viewport]")
+			if n := len(selectAll(page, "h1")); n != 1 {
+				t.Errorf("%d headings of the first level, want 1", n)
+			}
+			checkNothingInline(t, page)
+			checkReferences(t, page)
+			checkControls(t, page)
+			checkClasses(t, page, classes)
+		})
+	}
+}
+
+func checkNothingInline(t *testing.T, page string) {
+	t.Helper()
+	for _, e := range parse(page) {
+		if e.name == "style" || e.name == "script" && e.attrs["src"] == "" {
+			t.Errorf("an inline <%s>", e.name)
+		}
+		for key, value := range e.attrs {
+			if key == "style" || strings.HasPrefix(key, "on") || strings.HasPrefix(strings.ToLower(value), "javascript:") {
+				t.Errorf("<%s %s=%q> needs an exception from the policy", e.name, key, value)
+			}
+		}
+		if src := e.attrs["src"]; src != "" && !strings.HasPrefix(src, "/.sluice/assets/") {
+			t.Errorf("%q is loaded from elsewhere", src)
+		}
+	}
+}
+
+func checkReferences(t *testing.T, page string) {
+	t.Helper()
+	ids := map[string]bool{}
+	for _, e := range selectAll(page, "[id]") {
+		if ids[e.attrs["id"]] {
+			t.Errorf("two elements have the id %q", e.attrs["id"])
+		}
+		ids[e.attrs["id"]] = true
+	}
+	for _, e := range parse(page) {
+		for _, key := range []string{"for", "aria-describedby", "aria-labelledby", "data-copy", "data-reveal"} {
+			for id := range strings.FieldsSeq(e.attrs[key]) {
+				if !ids[id] {
+					t.Errorf("<%s %s=%q>: there is no such element", e.name, key, id)
+				}
+			}
+		}
+	}
+	if strings.Contains(page, `focusable="false"></svg>`) {
+		t.Error("an icon is empty: its name is not in icons.txt")
+	}
+}
+
+func checkControls(t *testing.T, page string) {
+	t.Helper()
+	labelled := map[string]bool{}
+	for _, l := range selectAll(page, "label[for]") {
+		labelled[l.attrs["for"]] = true
+	}
+	for _, e := range selectAll(page, "input") {
+		kind := e.attrs["type"]
+		named := labelled[e.attrs["id"]] || e.attrs["aria-label"] != "" || e.attrs["aria-hidden"] == "true"
+		if kind != "hidden" && kind != "radio" && !named {
+			t.Errorf("the input %q has no label", e.attrs["name"])
+		}
+		if kind == "password" && e.attrs["value"] != "" {
+			t.Errorf("the password field %q is filled in", e.attrs["name"])
+		}
+	}
+	for _, f := range selectAll(page, "form") {
+		if !strings.HasPrefix(f.attrs["action"], "/") {
+			t.Errorf("a form leads to %q", f.attrs["action"])
+		}
+	}
+}
+
+// checkClasses finds class names that the style sheet does not know: a slip in a template, or a style sheet that was not built again.
+func checkClasses(t *testing.T, page string, known map[string]bool) {
+	t.Helper()
+	for _, e := range selectAll(page, "[class]") {
+		for class := range strings.FieldsSeq(e.attrs["class"]) {
+			if !known[class] {
+				t.Errorf("<%s class=%q>: the style sheet has no .%s", e.name, e.attrs["class"], class)
+			}
+		}
+	}
+}
+
+var classPattern = regexp.MustCompile(`\.([a-zA-Z][a-zA-Z0-9_-]*)`)
+
+func knownClasses(css string) map[string]bool {
+	known := map[string]bool{}
+	for _, m := range classPattern.FindAllStringSubmatch(css, -1) {
+		known[m[1]] = true
+	}
+	return known
+}
+
+func TestPagesSay(t *testing.T) {
+	all := samples()
+	tests := map[string]struct{ has, says []string }{
+		"setup": {
+			has:  []string{"form[method=post][action=/setup]", "input[name=email][type=email][required]", "input[name=username][required]", "input[name=password][autocomplete=new-password]", "button[data-reveal=f-password]"},
+			says: []string{"Make the first admin", "At least 15 characters", "sluice user create"},
+		},
+		"setup-wrong":        {has: []string{"input[name=password][aria-invalid=true]", "input[name=email][value=ann@example.com]"}, says: []string{"too short"}},
+		"setup-closed":       {says: []string{"no longer valid", "prints a fresh link", "--superuser"}},
+		"setup-done":         {has: []string{"a[href=/login]"}},
+		"setup-apps-owner":   {has: []string{"input[name=how][value=register]", "input[name=return][value=/setup/apps]"}, says: []string{"Register the service owner"}},
+		"setup-apps-login":   {has: []string{"input[name=owner_email]", "input[name=owner_password][type=password]"}, says: []string{"did not accept"}},
+		"setup-apps-none":    {has: []string{"input[name=url][type=url]"}},
+		"setup-apps-ready":   {says: []string{"Continue to Verify"}},
+		"login":              {has: []string{"input[name=identifier][autocomplete=username][autofocus]", "input[name=password][autocomplete=current-password]"}},
+		"login-app":          {has: []string{"input[name=identifier][value=ann]", "input[name=app][value=x]", "input[name=return][value=/canvas/1]", "[role=alert]"}, says: []string{"to continue to"}},
+		"login-wait":         {says: []string{"Try again in 2 minutes"}},
+		"login-no-admin":     {says: []string{"one-time link that Sluice printed"}},
+		"signed-out":         {has: []string{"a[href=/login]"}},
+		"home-admin":         {has: []string{"a[href=/admin/people]"}, says: []string{"Open Flowise", "2 of 5 done", "Hello, Ann"}},
+		"home-admin-nothing": {has: []string{"a[href=/admin/apps/new]"}},
+		"home-viewer-none":   {says: []string{"Nothing to open yet"}},
+		"apps-none":          {says: []string{"No app is connected", "sluice serve --protect"}},
+		"app-found":          {has: []string{"input[name=owner_email]", "input[name=public_url]", "input[name=url][type=hidden]"}},
+		"app-generic":        {says: []string{"does not look like a builder"}},
+		"app":                {says: []string{"0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c", "Open to everybody"}},
+		"app-removed":        {has: []string{"input[id=owner-password][readonly]"}},
+		"verify":             {has: []string{"[data-stream-check]", "[data-whoami]"}, says: []string{"No way around Sluice", "127.0.0.1"}},
+		"people":             {has: []string{"a[rel=next]", "a[rel=prev]", "input[type=search][hx-get=/admin/people]"}, says: []string{"51–54 of 214 people", "No password yet"}},
+		"people-none":        {says: []string{"“<zz>”"}},
+		"person-link":        {has: []string{"input[id=one-time-link][readonly]", "button[data-copy=one-time-link]"}, says: []string{"works once, and ends in 1 day"}},
+		"person-off":         {says: []string{"Enable bob", "last active superuser"}},
+		"account":            {has: []string{"input[name=old_password][autocomplete=current-password]"}, says: []string{"This one", "Safari on iPhone"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			page := rendered(t, all[name])
+			has(t, page, test.has...)
+			says(t, page, test.says...)
+		})
+	}
+}
+
+func TestPeopleOfAViewersHomeSeeNoAdminPages(t *testing.T) {
+	page := rendered(t, samples()["home-viewer-none"])
+	hasNot(t, page, "a[href=/admin/apps/new]")
+}
