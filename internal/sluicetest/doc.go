@@ -1,0 +1,3 @@
+// Package sluicetest starts a whole Sluice for tests: real listeners on free loopback ports, a database in a temporary folder, and clients that keep cookies as a browser does.
+// It is imported by tests only.
+package sluicetest
