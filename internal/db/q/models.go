@@ -9,19 +9,21 @@ import (
 )
 
 type Account struct {
-	ID           string
-	Email        string
-	EmailKey     sql.NullString
-	Username     string
-	UsernameKey  string
-	Name         string
-	PasswordHash string
-	Superuser    bool
-	Active       bool
-	Generation   int64
-	CreatedAt    int64
-	UpdatedAt    int64
-	LastSignInAt int64
+	ID              string
+	Email           string
+	EmailKey        sql.NullString
+	Username        string
+	UsernameKey     string
+	Name            string
+	PasswordHash    string
+	Superuser       bool
+	Active          bool
+	Generation      int64
+	CreatedAt       int64
+	UpdatedAt       int64
+	LastSignInAt    int64
+	EmailVerifiedAt int64
+	Waiting         bool
 }
 
 type App struct {
@@ -38,6 +40,11 @@ type App struct {
 	VerifiedAt  int64
 	CreatedAt   int64
 	UpdatedAt   int64
+}
+
+type AppWorkspace struct {
+	AppID       string
+	WorkspaceID string
 }
 
 type Audit struct {
@@ -73,6 +80,36 @@ type Guess struct {
 	LastAt   int64
 }
 
+type Invitation struct {
+	ID          string
+	WorkspaceID string
+	Email       string
+	EmailKey    string
+	Role        string
+	InvitedBy   string
+	CreatedAt   int64
+	ExpiresAt   int64
+	AcceptedAt  int64
+}
+
+type Mail struct {
+	ID            string
+	Kind          string
+	Recipient     string
+	RecipientName string
+	Subject       string
+	BodySealed    string
+	State         string
+	Attempts      int64
+	Trouble       string
+	LastError     string
+	Lease         string
+	CreatedAt     int64
+	DueAt         int64
+	GiveUpAt      int64
+	FinishedAt    int64
+}
+
 type Membership struct {
 	WorkspaceID string
 	AccountID   string
@@ -85,6 +122,17 @@ type Meta struct {
 	Value string
 }
 
+type Object struct {
+	AppID       string
+	ObjectID    string
+	Kind        string
+	WorkspaceID string
+	OwnerID     string
+	Name        string
+	CreatedAt   int64
+	UpdatedAt   int64
+}
+
 type PublishedFlow struct {
 	AppID     string
 	FlowID    string
@@ -92,15 +140,26 @@ type PublishedFlow struct {
 	CreatedBy string
 }
 
+type Role struct {
+	ID          string
+	Name        string
+	NameKey     string
+	Description string
+	Permissions string
+	CreatedAt   int64
+	UpdatedAt   int64
+}
+
 type Session struct {
-	ID        string
-	AccountID string
-	Method    string
-	Ip        string
-	UserAgent string
-	CreatedAt int64
-	SeenAt    int64
-	ExpiresAt int64
+	ID          string
+	AccountID   string
+	Method      string
+	Ip          string
+	UserAgent   string
+	CreatedAt   int64
+	SeenAt      int64
+	ExpiresAt   int64
+	WorkspaceID string
 }
 
 type SessionCookie struct {
