@@ -92,6 +92,22 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessio
 	return nil
 }
 
+// SwitchWorkspace lets a session work in another workspace, on all origins at once. The person must belong to it, or be a superuser; another one is not found.
+func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID string) error {
+	if !p.SignedIn() || p.SessionID == "" {
+		return problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	if !p.Superuser && p.Role(workspaceID) == "" {
+		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
+	}
+	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{ID: p.SessionID, WorkspaceID: workspaceID}); err != nil {
+			return fmt.Errorf("switching the workspace: %w", err)
+		}
+		return tx.Changed(ChangeKind, p.SessionID)
+	})
+}
+
 // Maintain writes last-seen times and removes sessions and tickets that are over. The server runs it every half minute.
 func (s *Sessions) Maintain(ctx context.Context, now time.Time) error {
 	errs := []error{s.writeSeen(ctx), s.prune(ctx, now)}

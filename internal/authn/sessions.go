@@ -108,7 +108,7 @@ func (s *Sessions) loadAll(ctx context.Context) error {
 	}
 	for _, r := range rows {
 		if id, err := uuid.Parse(r.ID); err == nil {
-			s.table.put(id, r.AccountID, r.ExpiresAt, r.SeenAt, bySession[r.ID])
+			s.table.put(id, r.AccountID, r.WorkspaceID, r.ExpiresAt, r.SeenAt, bySession[r.ID])
 		}
 	}
 	return nil
@@ -137,7 +137,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 			cookies[d] = c.Audience
 		}
 	}
-	s.table.put(key, row.AccountID, row.ExpiresAt, row.SeenAt, cookies)
+	s.table.put(key, row.AccountID, row.WorkspaceID, row.ExpiresAt, row.SeenAt, cookies)
 	return nil
 }
 
@@ -187,7 +187,22 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 		s.mu.Unlock()
 	}
 	p.SessionID = h.session.String()
+	p.Workspace = workspaceOf(p, h.workspace)
 	return p, true
+}
+
+// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else their first.
+func workspaceOf(p Principal, chosen string) string {
+	if chosen != "" && (p.Superuser || p.Role(chosen) != "") {
+		return chosen
+	}
+	if len(p.Memberships) > 0 {
+		return p.Memberships[0].Workspace
+	}
+	if p.Superuser {
+		return identity.DefaultWorkspace
+	}
+	return ""
 }
 
 // Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.

@@ -8,7 +8,7 @@ import (
 )
 
 // table holds all live sessions and cookies. Neither map nor slice holds pointers, so that a million sessions cost the garbage collector next to nothing.
-// Strings are interned: there are few people and fewer audiences.
+// Strings are interned: there are few people, and fewer audiences and workspaces.
 type table struct {
 	mu       sync.RWMutex
 	cookies  map[digest]cookieRef
@@ -28,6 +28,7 @@ type cookieRef struct {
 type record struct {
 	id         uuid.UUID
 	account    int32
+	workspace  int32
 	generation uint32
 	expires    int64 // unix ms
 	seen       int64 // unix ms, atomic
@@ -60,6 +61,7 @@ type hit struct {
 	session       uuid.UUID
 	account       string
 	audience      string
+	workspace     string
 	expires, seen int64
 }
 
@@ -76,12 +78,13 @@ func (t *table) find(d digest) (hit, bool) {
 	}
 	return hit{
 		session: r.id, account: t.accounts.names[r.account], audience: t.places.names[ref.audience],
-		expires: r.expires, seen: atomic.LoadInt64(&r.seen),
+		workspace: t.places.names[r.workspace],
+		expires:   r.expires, seen: atomic.LoadInt64(&r.seen),
 	}, true
 }
 
 // put adds a session or replaces what is known of it; cookies are all that it has.
-func (t *table) put(id uuid.UUID, account string, expires, seen int64, cookies map[digest]string) {
+func (t *table) put(id uuid.UUID, account, workspace string, expires, seen int64, cookies map[digest]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i, known := t.index[id]
@@ -95,7 +98,7 @@ func (t *table) put(id uuid.UUID, account string, expires, seen int64, cookies m
 		t.records = append(t.records, record{})
 	}
 	// A new generation makes every cookie that is not in the new set worthless.
-	t.records[i] = record{id: id, account: t.accounts.id(account), expires: expires, seen: seen, generation: t.records[i].generation + 1}
+	t.records[i] = record{id: id, account: t.accounts.id(account), workspace: t.places.id(workspace), expires: expires, seen: seen, generation: t.records[i].generation + 1}
 	t.index[id] = i
 	for d, audience := range cookies {
 		t.cookies[d] = cookieRef{record: i, audience: t.places.id(audience), generation: t.records[i].generation}

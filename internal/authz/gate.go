@@ -88,6 +88,26 @@ func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	return d
 }
 
+// SetRoles puts the custom roles in force, in place of the former ones. Every decision is made anew from then on.
+func (g *Gate) SetRoles(roles []CustomRole) error {
+	set, err := loadPolicies(builtin)
+	if err != nil {
+		return fmt.Errorf("loading the built-in policies: %w", err)
+	}
+	for _, r := range roles {
+		policy, err := r.compile()
+		if err != nil {
+			return err
+		}
+		if policy != nil {
+			set.Add(cedar.PolicyID("role:"+r.ID), policy)
+		}
+	}
+	old := g.rules.Load()
+	g.rules.Store(&ruleset{set: set, version: old.version + 1})
+	return nil
+}
+
 // Check decides whether p may take a on r. It does no I/O; a refusal is recorded shortly after. For reads and for traffic.
 func (g *Gate) Check(_ context.Context, p Principal, a Action, r Resource) error {
 	d := g.Decide(p, a, r)
@@ -169,7 +189,7 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 	if roles := g.RolesAllowing(a, r); len(roles) > 0 {
 		next = "This needs the role " + strings.Join(roles, " or ") + ". Ask an admin of the workspace."
 	}
-	return problem.Newf(problem.Denied, "You have no right to %s here.", describe(a)).WithRule(rule).WithNext(next)
+	return problem.Newf(problem.Denied, "You have no right to %s here.", describe(ClassOf(a))).WithRule(rule).WithNext(next)
 }
 
 // RolesAllowing lists the built-in roles that would permit an action on a resource, least first, by their display names.

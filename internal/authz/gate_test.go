@@ -207,3 +207,49 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+func TestCustomRoles(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	p := authz.Principal{Kind: authz.Person, ID: "ann", Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}}}
+	res := authz.Resource{Type: "Flow", Workspace: workspace}
+	if g.Decide(p, "chatflows:view", res).Allowed {
+		t.Fatal("an unknown role permits something")
+	}
+	err := g.SetRoles([]authz.CustomRole{
+		{ID: "r-1", Permissions: []string{"chatflows:view", "chatflows:update", `x"]); permit(principal,action,resource);`}}, {ID: "r-2"},
+		{ID: `evil"}) || true }; permit(principal, action, resource); //`, Permissions: []string{"chatflows:view"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for action, want := range map[authz.Action]bool{
+		"chatflows:view": true, "chatflows:update": true, "chatflows:delete": false, "agentflows:view": false, authz.FlowView: false, authz.FlowEdit: false, authz.BuilderManage: false,
+	} {
+		if got := g.Decide(p, action, res).Allowed; got != want {
+			t.Errorf("%s: %v, want %v", action, got, want)
+		}
+		if g.Decide(p, action, authz.Resource{Type: "Flow", Workspace: "w2"}).Allowed {
+			t.Errorf("%s is permitted in another workspace", action)
+		}
+	}
+	if err := g.SetRoles(nil); err != nil || g.Decide(p, "chatflows:view", res).Allowed {
+		t.Errorf("a removed role still permits (%v)", err)
+	}
+}
+
+func TestBuiltInRolesPermitThePermissionsOfTheirActions(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	seen := map[authz.Action]bool{}
+	for _, perm := range authz.Permissions() {
+		if seen[perm.Name] || perm.Title == "" {
+			t.Errorf("%s stands twice or has no title", perm.Name)
+		}
+		seen[perm.Name] = true
+		for _, role := range authz.Roles() {
+			res := authz.Resource{Type: "Flow", Workspace: workspace}
+			if a, b := g.Decide(person("p-"+role, role), perm.Name, res).Allowed, g.Decide(person("p-"+role, role), perm.Class, res).Allowed; a != b {
+				t.Errorf("%s: %s is %v and its action %s is %v", role, perm.Name, a, perm.Class, b)
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go"
@@ -66,6 +67,34 @@ func loadPolicies(files fs.FS) (*cedar.PolicySet, error) {
 	return set, nil
 }
 
+// CustomRole is a role that people have made from permissions.
+type CustomRole struct {
+	// ID stands in memberships.
+	ID string
+	// Permissions are names that IsPermission knows; others are ignored.
+	Permissions []string
+}
+
+// compile makes the policy of a custom role.
+func (r CustomRole) compile() (*cedar.Policy, error) {
+	var actions []string
+	for _, name := range r.Permissions {
+		if IsPermission(name) {
+			actions = append(actions, "Action::"+strconv.Quote(name))
+		}
+	}
+	if len(actions) == 0 {
+		return nil, nil
+	}
+	text := "permit (principal, action in [" + strings.Join(actions, ", ") + "], resource)\nwhen { resource has workspace && " +
+		"principal.memberships.contains({\"workspace\": resource.workspace, \"role\": " + strconv.Quote(r.ID) + "}) };"
+	var p cedar.Policy
+	if err := p.UnmarshalCedar([]byte(text)); err != nil {
+		return nil, fmt.Errorf("role %s: %w", r.ID, err)
+	}
+	return &p, nil
+}
+
 // evaluate asks the policies. It costs microseconds; Gate keeps the answers.
 func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision {
 	if p.Kind == Anonymous {
@@ -79,7 +108,11 @@ func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision 
 		maps.Copy(attributes, resourceAttributes(r))
 	}
 	entities[principal] = types.Entity{UID: principal, Attributes: types.NewRecord(attributes)}
-	request := cedar.Request{Principal: principal, Action: entity("Action", string(a)), Resource: resource, Context: types.NewRecord(nil)}
+	action := entity("Action", string(a))
+	if class := ClassOf(a); class != a {
+		entities[action] = types.Entity{UID: action, Parents: types.NewEntityUIDSet(entity("Action", string(class)))}
+	}
+	request := cedar.Request{Principal: principal, Action: action, Resource: resource, Context: types.NewRecord(nil)}
 	verdict, diagnostic := cedar.Authorize(set, entities, request)
 	d := Decision{Allowed: verdict == cedar.Allow && len(diagnostic.Errors) == 0}
 	for _, reason := range diagnostic.Reasons {

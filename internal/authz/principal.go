@@ -44,6 +44,8 @@ type Principal struct {
 	Superuser bool
 	// Memberships are the roles held.
 	Memberships []Membership
+	// Workspace is the one that the person works in at the moment: what they create goes there, and lists show it.
+	Workspace string
 	// SessionID is the session that the request came with; empty for others.
 	SessionID string
 	// IP is the client address as Sluice sees it; may be empty.

@@ -197,7 +197,7 @@ func (q *Queries) GetGuess(ctx context.Context, subject string) (Guess, error) {
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE id = $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
@@ -212,6 +212,7 @@ func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
 		&i.CreatedAt,
 		&i.SeenAt,
 		&i.ExpiresAt,
+		&i.WorkspaceID,
 	)
 	return i, err
 }
@@ -314,7 +315,7 @@ func (q *Queries) InsertTicket(ctx context.Context, arg InsertTicketParams) erro
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE expires_at > $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE expires_at > $1
 `
 
 func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session, error) {
@@ -335,6 +336,7 @@ func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session,
 			&i.CreatedAt,
 			&i.SeenAt,
 			&i.ExpiresAt,
+			&i.WorkspaceID,
 		); err != nil {
 			return nil, err
 		}
@@ -401,7 +403,7 @@ func (q *Queries) SessionIDsOf(ctx context.Context, accountID string) ([]string,
 }
 
 const sessionsOf = `-- name: SessionsOf :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
 `
 
 func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, error) {
@@ -422,6 +424,7 @@ func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, 
 			&i.CreatedAt,
 			&i.SeenAt,
 			&i.ExpiresAt,
+			&i.WorkspaceID,
 		); err != nil {
 			return nil, err
 		}
@@ -434,6 +437,23 @@ func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const setSessionWorkspace = `-- name: SetSessionWorkspace :execrows
+UPDATE session SET workspace_id = $2 WHERE id = $1
+`
+
+type SetSessionWorkspaceParams struct {
+	ID          string
+	WorkspaceID string
+}
+
+func (q *Queries) SetSessionWorkspace(ctx context.Context, arg SetSessionWorkspaceParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setSessionWorkspace, arg.ID, arg.WorkspaceID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const touchSession = `-- name: TouchSession :exec
