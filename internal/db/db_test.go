@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -116,7 +117,7 @@ func TestUniqueViolationIsRecognised(t *testing.T) {
 		ctx := context.Background()
 		insert := func(id string) error {
 			return d.Tx(ctx, func(tx *db.Tx) error {
-				return tx.InsertAccount(ctx, q.InsertAccountParams{ID: id, Email: "A@x", EmailKey: "a@x", Username: id, UsernameKey: id})
+				return tx.InsertAccount(ctx, q.InsertAccountParams{ID: id, Email: "A@x", EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
 			})
 		}
 		if err := insert("1"); err != nil {

@@ -1,0 +1,23 @@
+-- name: ClaimObject :execrows
+INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+ON CONFLICT (app_id, object_id) DO NOTHING;
+
+-- name: GetObject :one
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 AND object_id = $2;
+
+-- name: AllObjects :many
+SELECT app_id, object_id, kind, workspace_id FROM object;
+
+-- name: NoteObject :exec
+UPDATE object SET name = $3, updated_at = $4 WHERE app_id = $1 AND object_id = $2;
+
+-- name: MoveObject :execrows
+UPDATE object SET workspace_id = $3, owner_id = $4, updated_at = $5 WHERE app_id = $1 AND object_id = $2;
+
+-- name: ForgetObject :execrows
+DELETE FROM object WHERE app_id = $1 AND object_id = $2;
+
+-- name: ObjectsOfWorkspace :many
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
+WHERE workspace_id = sqlc.arg(workspace_id) AND kind = sqlc.arg(kind) AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!')
+ORDER BY updated_at DESC, object_id LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
