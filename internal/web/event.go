@@ -73,14 +73,14 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 	if !l.Enabled(ctx, level) {
 		return
 	}
+	if h, ok := l.Handler().(*LogHandler); ok && h.event(e, level, now) {
+		return
+	}
 	var space [20]slog.Attr
 	attrs := append(space[:0],
 		slog.String("id", e.ID), slog.String("front", e.Front), slog.String("method", cut(e.Method)), slog.Int("status", e.Status),
-		slog.Float64("ms", float64(now.Sub(e.Start).Microseconds())/1000), slog.Int64("bytes", e.Bytes))
-	for _, f := range [...]struct{ key, value string }{
-		{"app", e.App}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
-		{"name", e.Name}, {"session", e.Session}, {"ip", e.Peer}, {"reason", e.Reason},
-	} {
+		slog.Float64("ms", e.ms(now)), slog.Int64("bytes", e.Bytes))
+	for _, f := range e.texts() {
 		if f.value != "" {
 			attrs = append(attrs, slog.String(f.key, cut(f.value)))
 		}
@@ -88,8 +88,24 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 	if e.Cause != nil {
 		attrs = append(attrs, slog.String("error", cut(e.Cause.Error())))
 	}
-	l.LogAttrs(ctx, level, "request", attrs...)
+	l.LogAttrs(ctx, level, message, attrs...)
 }
+
+// message is what all lines of requests say; their fields say the rest.
+const message = "request"
+
+// text is a field of the line that is left out when it is empty.
+type text struct{ key, value string }
+
+func (e *Event) texts() [10]text {
+	return [...]text{
+		{"app", e.App}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
+		{"name", e.Name}, {"session", e.Session}, {"ip", e.Peer}, {"reason", e.Reason},
+	}
+}
+
+// ms is the time that the request took, in milliseconds with three digits.
+func (e *Event) ms(now time.Time) float64 { return float64(now.Sub(e.Start).Microseconds()) / 1000 }
 
 func cut(s string) string {
 	if len(s) > maxLogged {
