@@ -173,7 +173,7 @@ func TestAccount(t *testing.T) {
 	other.get("/").want(t, 303, "/login")
 	other = s.signedIn("ann")
 	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account")
-	says(t, b.get("/account").want(t, 200, "").body, "Your password is changed")
+	says(t, b.get("/account").want(t, 200, "").body, "Your password is set")
 	other.get("/").want(t, 303, "/login")
 }
 

@@ -175,6 +175,9 @@ func TestAnAppWithItsOwnPortNeedsNoCode(t *testing.T) {
 	b := s.signedIn("ann")
 	b.get("/enter?app="+a.ID+"&return=/x").want(t, 303, a.Origin("127.0.0.1")+"/.sluice/enter?return=%2Fx")
 	b.get("/login?app="+a.ID).want(t, 303, a.Origin("127.0.0.1")+"/.sluice/enter?return=%2F")
+	state, err := s.sessions.NewEnterState()
+	fatal(t, err)
+	b.get("/login?app="+a.ID+"&state="+state).want(t, 303, a.Origin("127.0.0.1")+"/.sluice/enter?return=%2F")
 }
 
 func TestResetLink(t *testing.T) {

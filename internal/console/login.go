@@ -110,7 +110,8 @@ func (x *visit) signedIn(result login.Result) {
 	}
 }
 
-// goOn sends somebody who is signed in to where they wanted.
+// goOn sends somebody who is signed in to where they wanted. An app with a port instead of a public address is sent to on this very host
+// name, where the browser has its cookie already; the state of a browser that came from another name of this machine is of no use there.
 func (x *visit) goOn(d destination) error {
 	a, ok := d.wanted(x.c)
 	switch {
@@ -127,7 +128,7 @@ func (x *visit) goOn(d destination) error {
 			WithNext("An admin can give the app a public address that begins with https://.").WithRule("app address")
 	}
 	to := origin + "/.sluice/enter?return=" + url.QueryEscape(d.back)
-	if d.state != "" {
+	if d.state != "" && a.PublicURL != "" {
 		if err := x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.AppOpen, a.Resource()); err != nil {
 			return err
 		}

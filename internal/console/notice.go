@@ -7,7 +7,7 @@ const noticeCookie = "sluice_notice"
 
 // notices are the words, by name.
 var notices = map[string]string{
-	"password":     "Your password is changed. Your other sessions have ended.",
+	"password":     "Your password is set. Your other sessions have ended.",
 	"session":      "The session has ended.",
 	"sessions":     "All your other sessions have ended.",
 	"role":         "The role is saved. It counts from the next request.",

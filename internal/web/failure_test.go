@@ -125,7 +125,7 @@ func TestWords(t *testing.T) {
 	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	for ago, want := range map[time.Duration]string{
 		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 119 * time.Second: "1 minute ago", 50 * time.Hour: "2 days ago",
-		400 * 24 * time.Hour: "1 year ago", -24 * time.Hour: "in 1 day", -90 * time.Second: "in 1 minute",
+		400 * 24 * time.Hour: "1 year ago", -24*time.Hour + time.Second: "in 1 day", -80 * time.Second: "in 1 minute",
 	} {
 		if got := Ago(now.Add(-ago), now); got != want {
 			t.Errorf("Ago(%v) = %q, want %q", ago, got, want)

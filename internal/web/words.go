@@ -10,12 +10,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// Ago says how long before now t was, in the largest unit that fits; for the future it says "in ...".
+// Ago says how long before now t was, in the largest unit that fits; for the future it says "in ...", where half a minute less than a
+// unit still counts as the unit: what ends "in 1 day" was made a moment ago.
 func Ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
 	case d < -time.Second:
-		return "in " + inUnits(-d, 0)
+		return "in " + inUnits(-d+30*time.Second, 0)
 	case d < time.Minute:
 		return "just now"
 	}
