@@ -88,7 +88,7 @@ func (p *Person) LogOutOfFlowise(origin string) {
 	p.t.Helper()
 	p.Open(origin + "/")
 	p.SeeFlowise()
-	p.Click("header .MuiAvatar-root", "")
+	p.Click("header .MuiAvatar-root:has(svg[class*=settings])", "")
 	p.Click("[role=button], li", "Logout")
 }
 

@@ -123,6 +123,7 @@ func (w *team) signOut(t *testing.T) {
 		w.admin.Open(w.app + "/")
 		if strings.HasPrefix(w.admin.URL(), w.s.URL) {
 			w.admin.signIn(adminAccount)
+			w.admin.SeeFlowise()
 		}
 		w.admin.LogOutOfFlowise(w.app)
 		w.admin.At(w.s.URL)

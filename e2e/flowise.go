@@ -19,7 +19,8 @@ const flowiseVersion = "3.1.4"
 
 // Flowise is a real Flowise on a loopback port with a home folder, database and secrets of its own.
 type Flowise struct {
-	URL  string // origin without a slash
+	URL  string     // origin without a slash
+	life testing.TB // the test at whose end it is stopped
 	home string
 	port int
 	p    *process
@@ -36,7 +37,7 @@ var installFlowise = sync.OnceValues(func() (string, error) {
 func StartFlowise(t testing.TB) *Flowise {
 	t.Helper()
 	port := freePort(t)
-	f := &Flowise{URL: fmt.Sprintf("http://127.0.0.1:%d", port), home: t.TempDir(), port: port}
+	f := &Flowise{URL: fmt.Sprintf("http://127.0.0.1:%d", port), life: t, home: t.TempDir(), port: port}
 	f.Start(t)
 	return f
 }
@@ -59,7 +60,7 @@ func (f *Flowise) Start(t testing.TB) {
 		"DATABASE_PATH=" + data, "SECRETKEY_PATH=" + data, "BLOB_STORAGE_PATH=" + filepath.Join(data, "blobs"), "LOG_PATH=" + filepath.Join(f.home, "logs"),
 		"DISABLE_FLOWISE_TELEMETRY=true",
 	}
-	f.p = startProcess(t, fmt.Sprintf("flowise-%d", f.port), cmd)
+	f.p = startProcess(f.life, fmt.Sprintf("flowise-%d", f.port), cmd)
 	f.p.until(t, 3*time.Minute, "answer to /api/v1/ping", f.Healthy)
 }
 

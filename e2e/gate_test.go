@@ -185,9 +185,10 @@ func (w *team) view(t *testing.T) {
 	p.Chat(w.flow, "may I", "echo: may I")
 	before := w.adminAPI.Get("/api/v1/chatflows/" + w.flow).Body
 	p.OpenFlow(w.app, w.flow)
-	if r := p.SaveFlow(w.flow); r.Status != http.StatusLocked && r.Status != http.StatusForbidden {
-		t.Errorf("a viewer's save got %d", r.Status)
+	if r := p.SaveFlow(w.flow); r.Status != http.StatusLocked {
+		t.Errorf("a viewer's save got %d, want %d, on which the page stays", r.Status, http.StatusLocked)
 	}
+	p.See("needs the role")
 	p.At(w.app + "/v2/agentcanvas/") // the page stays, so that nothing typed is lost
 	p.Shot("denied")
 	if after := w.adminAPI.Get("/api/v1/chatflows/" + w.flow).Body; after != before {

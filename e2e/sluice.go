@@ -19,8 +19,9 @@ import (
 
 // Sluice is a running Sluice with data and secrets of its own.
 type Sluice struct {
-	URL  string // origin of its own pages, without a slash
-	Home string // folder of its data
+	URL  string     // origin of its own pages, without a slash
+	Home string     // folder of its data
+	life testing.TB // the test at whose end it is stopped
 	port int
 	args []string
 	p    *process
@@ -49,7 +50,7 @@ var buildSluice = sync.OnceValues(func() (string, error) {
 func StartSluice(t testing.TB, args ...string) *Sluice {
 	t.Helper()
 	port := freePort(t)
-	s := &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Home: t.TempDir(), port: port, args: args}
+	s := &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), life: t, Home: t.TempDir(), port: port, args: args}
 	s.Start(t)
 	return s
 }
@@ -57,7 +58,7 @@ func StartSluice(t testing.TB, args ...string) *Sluice {
 // Start runs it again on the same port and data, after Stop or Kill.
 func (s *Sluice) Start(t testing.TB) {
 	t.Helper()
-	s.p = startProcess(t, fmt.Sprintf("sluice-%d", s.port), s.command(t, append([]string{"serve"}, s.args...)...))
+	s.p = startProcess(s.life, fmt.Sprintf("sluice-%d", s.port), s.command(t, append([]string{"serve"}, s.args...)...))
 	s.p.until(t, 30*time.Second, "answer to /healthz", func() bool {
 		client := http.Client{Timeout: 2 * time.Second}
 		res, err := client.Get(s.URL + "/healthz")
