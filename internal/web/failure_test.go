@@ -74,7 +74,7 @@ func TestBuilderDownTriesAgainByItself(t *testing.T) {
 	if w.Code != 503 || w.Header().Get("Retry-After") != "5" {
 		t.Errorf("answer %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
-	says(t, w, `http-equiv="refresh" content="5"`, "Flowise does not answer", "You are still signed in", "refused the connection")
+	says(t, w, `http-equiv="refresh" content="5"`, "Flowise does not answer", "Nobody has to sign in again", "refused the connection")
 	if body := page("POST", down).Body.String(); strings.Contains(body, "http-equiv=\"refresh\"") || !strings.Contains(body, "was not delivered") {
 		t.Error("a POST would be repeated by itself")
 	}
