@@ -165,7 +165,7 @@ func (x *exchange) hideTrace(res *http.Response) error {
 	}
 	_ = res.Body.Close()
 	e := problem.Newf(problem.Internal, "%s failed while it worked on this. The details are in its own log.", x.app.Name).WithRule("builder failed")
-	a := x.app.Profile.Error(e, x.event.ID)
+	a := x.app.Profile.ErrorFor(x.r.Header, e, x.event.ID)
 	x.event.Reason = "builder failed"
 	for _, name := range [...]string{"Content-Encoding", "Etag", "Last-Modified", "Transfer-Encoding"} {
 		delete(res.Header, name)

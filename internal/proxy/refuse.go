@@ -34,7 +34,7 @@ func (x *exchange) refuse(err error) {
 	if e.Kind == problem.Unauthenticated && e.Next == "" {
 		e = e.WithNext("Sign in at " + x.signInURL())
 	}
-	x.write(x.app.Profile.Error(e, x.event.ID))
+	x.write(x.app.Profile.ErrorFor(x.r.Header, e, x.event.ID))
 }
 
 // badCookieRule is what package authn calls a session cookie that stands twice or is not well formed.
