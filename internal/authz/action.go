@@ -47,6 +47,22 @@ const (
 	AccountSignIn Action = "account:sign-in"
 	// SetupClaim makes the first admin with the one-time link; only the link's bearer may.
 	SetupClaim Action = "setup:claim"
+	// UserDelete removes an account for good.
+	UserDelete Action = "user:delete"
+	// WorkspaceView shows a workspace and its members.
+	WorkspaceView Action = "workspace:view"
+	// WorkspaceCreate adds a workspace.
+	WorkspaceCreate Action = "workspace:create"
+	// WorkspaceManage renames or removes a workspace and says which apps it uses.
+	WorkspaceManage Action = "workspace:manage"
+	// MemberManage invites people to a workspace and sets their roles in it. It does not let anybody see or change an account.
+	MemberManage Action = "member:manage"
+	// RoleManage makes and changes custom roles, which hold in every workspace.
+	RoleManage Action = "role:manage"
+	// MailManage sees the outbox, sends a test and retries mails.
+	MailManage Action = "mail:manage"
+	// ObjectAdopt assigns a builder's objects to a workspace.
+	ObjectAdopt Action = "object:adopt"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
@@ -56,7 +72,7 @@ func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
-		AccountUpdate, AccountSignIn, SetupClaim, SystemView,
+		AccountUpdate, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SystemView,
 	}
 }
 
@@ -67,6 +83,8 @@ func describe(a Action) string {
 		BuilderCode: "run or store code on the builder", BuilderManage: "manage the builder's credentials and settings",
 		UserView: "see people", UserCreate: "add people", UserUpdate: "change people", UserDisable: "end or restore somebody's access",
 		UserReset: "reset somebody's password", AppView: "see connected apps", AppManage: "manage apps", SessionView: "see these sessions",
+		UserDelete: "delete people", WorkspaceView: "see this workspace", WorkspaceCreate: "make workspaces", WorkspaceManage: "change this workspace",
+		MemberManage: "manage the members of this workspace", RoleManage: "manage roles", MailManage: "manage mail", ObjectAdopt: "assign objects to workspaces",
 		SessionEnd: "end this session", AccountUpdate: "change this account", SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {

@@ -49,8 +49,8 @@ func entries(t *testing.T, g *authz.Gate, d *db.DB) []audit.Entry {
 func TestBuiltInRoles(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	allowed := map[string]map[authz.Action]bool{
-		authz.RoleViewer: {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true},
-		authz.RoleUser:   {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.FlowEdit: true},
+		authz.RoleViewer: {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.WorkspaceView: true},
+		authz.RoleUser:   {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.FlowEdit: true, authz.WorkspaceView: true},
 		"":               {},
 	}
 	for _, a := range authz.Actions() {

@@ -49,8 +49,8 @@ var grants = []struct {
 	{"Credentials", FlowEdit, "credentials:use=Choose credentials by name in flows"},
 	{"Credentials", BuilderManage, "credentials:view=See credentials|credentials:create=Create credentials|credentials:update=Change credentials|credentials:delete=Delete credentials"},
 	{"API keys of the builder", BuilderManage, "apikeys:view=See API keys|apikeys:create=Create API keys|apikeys:update=Change API keys|apikeys:delete=Delete API keys"},
-	{"Workspace", UserView, "people:view=See the workspace's people"},
-	{"Workspace", UserUpdate, "people:manage=Invite people and set their roles"},
+	{"Workspace", WorkspaceView, "members:view=See the workspace's members"},
+	{"Workspace", MemberManage, "members:manage=Invite people and set their roles"},
 }
 
 // Permissions is the whole list in the order in which it is shown.

@@ -1,10 +1,10 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -16,17 +16,14 @@ import (
 
 // Create adds a person. It needs UserCreate, for a superuser on the whole installation.
 func (p *People) Create(ctx context.Context, actor authz.Principal, n NewUser) (User, error) {
-	row, role, err := p.prepare(ctx, actor, n)
+	row, err := p.prepare(ctx, actor, n)
 	if err != nil {
 		return User{}, err
 	}
-	res := authz.Resource{Type: "User", ID: row.ID, Name: row.Username, Workspace: DefaultWorkspace}
-	if n.Superuser {
-		res.Workspace = ""
-	}
+	res := authz.Resource{Type: "User", ID: row.account.ID, Name: row.account.Username}
 	var made User
-	err = p.Gate.DoDetail(ctx, actor, authz.UserCreate, res, describeNew(n, role), func(tx *db.Tx) error {
-		made, err = p.insert(ctx, tx, row, role)
+	err = p.Gate.DoDetail(ctx, actor, authz.UserCreate, res, describeNew(n, row.role), func(tx *db.Tx) error {
+		made, err = p.Insert(ctx, tx, row)
 		return err
 	})
 	return made, err
@@ -41,14 +38,19 @@ func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) 
 	if n > 0 {
 		return User{}, problem.New(problem.Conflict, "Sluice has an admin already.").WithNext("Sign in, or ask that admin for an account.")
 	}
-	return p.insert(ctx, tx, prepared.row, prepared.role)
+	return p.Insert(ctx, tx, prepared)
 }
 
 // Prepared is a checked new account with its password hashed, ready to be inserted.
 type Prepared struct {
-	row  q.InsertAccountParams
-	role string
+	account         q.InsertAccountParams
+	workspace, role string
+	waiting         bool
+	verified        bool
 }
+
+// ID is the id that the account will have.
+func (p Prepared) ID() string { return p.account.ID }
 
 // PrepareFirst checks the details of the first superuser and hashes the password, before any transaction is open.
 func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) {
@@ -56,63 +58,71 @@ func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) 
 	if n.Password == "" {
 		return Prepared{}, invalid("password", "Choose a password of at least 15 characters.")
 	}
-	row, role, err := p.check(ctx, n)
-	return Prepared{row: row, role: role}, err
+	return p.Prepare(ctx, n)
 }
 
 // prepare refuses early what policy will refuse, so that nobody without the right costs a password hash.
-func (p *People) prepare(ctx context.Context, actor authz.Principal, n NewUser) (q.InsertAccountParams, string, error) {
-	res := anybody()
-	if n.Superuser {
-		res.Workspace = ""
+func (p *People) prepare(ctx context.Context, actor authz.Principal, n NewUser) (Prepared, error) {
+	if err := p.Gate.Check(ctx, actor, authz.UserCreate, anybody()); err != nil {
+		return Prepared{}, err
 	}
-	if err := p.Gate.Check(ctx, actor, authz.UserCreate, res); err != nil {
-		return q.InsertAccountParams{}, "", err
-	}
-	return p.check(ctx, n)
+	return p.Prepare(ctx, n)
 }
 
-func (p *People) check(ctx context.Context, n NewUser) (row q.InsertAccountParams, role string, err error) {
+// Prepare checks the details of a new account and hashes its password. It asks no right: whoever calls Insert with the result has decided that the account may be made.
+func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err error) {
+	row := &out.account
 	if row.Username, err = cleanUsername(n.Username); err != nil {
-		return row, "", err
+		return out, err
 	}
 	if row.Email, err = cleanEmail(n.Email); err != nil {
-		return row, "", err
+		return out, err
 	}
 	if row.Name, err = cleanName(n.Name); err != nil {
-		return row, "", err
+		return out, err
 	}
-	if role = n.Role; role == "" {
-		role = authz.RoleViewer
-	}
-	if err := checkRole(role); err != nil {
-		return row, "", err
+	out.role, out.workspace = cmp.Or(n.Role, authz.RoleViewer), cmp.Or(n.Workspace, DefaultWorkspace)
+	if err := p.checkRole(out.role); err != nil {
+		return out, err
 	}
 	if n.Password != "" {
 		if err := CheckPassword(n.Password, row.Username, row.Email, row.Name); err != nil {
-			return row, "", err
+			return out, err
 		}
 		if row.PasswordHash, err = p.Hasher.Hash(ctx, n.Password); err != nil {
-			return row, "", err
+			return out, err
 		}
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return row, "", fmt.Errorf("making an id: %w", err)
+		return out, fmt.Errorf("making an id: %w", err)
 	}
 	row.ID, row.UsernameKey, row.Superuser, row.Active, row.CreatedAt = id.String(), key(row.Username), n.Superuser, n.Active, p.Now().UnixMilli()
 	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
-	return row, role, nil
+	out.waiting, out.verified = !n.Active, n.EmailVerified
+	return out, nil
 }
 
-func (p *People) insert(ctx context.Context, tx *db.Tx, row q.InsertAccountParams, role string) (User, error) {
+// Insert adds a prepared account with its first membership, within the caller's transaction.
+func (p *People) Insert(ctx context.Context, tx *db.Tx, n Prepared) (User, error) {
+	row := n.account
 	if err := tx.InsertAccount(ctx, row); err != nil {
 		if db.IsUnique(err) {
 			return User{}, problem.New(problem.Conflict, "This username or e-mail address is taken.").WithField("username").WithNext("Choose another one.")
 		}
 		return User{}, fmt.Errorf("adding the account: %w", err)
 	}
-	if err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: DefaultWorkspace, AccountID: row.ID, Role: role, CreatedAt: row.CreatedAt}); err != nil {
+	if n.waiting {
+		if err := tx.SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: row.ID, Waiting: true, UpdatedAt: row.CreatedAt}); err != nil {
+			return User{}, fmt.Errorf("adding the account: %w", err)
+		}
+	}
+	if n.verified {
+		if err := tx.SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: row.ID, EmailVerifiedAt: row.CreatedAt}); err != nil {
+			return User{}, fmt.Errorf("adding the account: %w", err)
+		}
+	}
+	if err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: n.workspace, AccountID: row.ID, Role: n.role, CreatedAt: row.CreatedAt}); err != nil {
 		return User{}, fmt.Errorf("adding the membership: %w", err)
 	}
 	if err := tx.Changed(ChangeKind, row.ID); err != nil {
@@ -126,28 +136,6 @@ func describeNew(n NewUser, role string) string {
 		return "superuser, role " + role
 	}
 	return "role " + role
-}
-
-func checkRole(role string) error {
-	if !slices.Contains(authz.Roles(), role) {
-		return invalid("role", "The role is not known; expected is admin, user or viewer.")
-	}
-	return nil
-}
-
-// SetRole gives a role in a workspace; "" takes the membership away. It needs UserUpdate on the person.
-func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, workspaceID, role string) error {
-	if role != "" {
-		if err := checkRole(role); err != nil {
-			return err
-		}
-	}
-	return p.change(ctx, actor, authz.UserUpdate, userID, "role "+authz.RoleTitle(role), func(tx *db.Tx, u User) error {
-		if role == "" {
-			return tx.DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: u.ID})
-		}
-		return tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: u.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
-	})
 }
 
 // SetSuperuser gives or takes the superuser flag. Only a superuser may; the last active one cannot lose it.
@@ -178,6 +166,11 @@ func (p *People) SetActive(ctx context.Context, actor authz.Principal, userID st
 		if !on {
 			// Sessions are package authn's, but they must not come back to life when the account does: one change, one transaction.
 			if err := tx.DeleteSessionsOfAccount(ctx, u.ID); err != nil {
+				return err
+			}
+		}
+		if on && u.Waiting {
+			if err := tx.SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: u.ID, Waiting: false, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 				return err
 			}
 		}
@@ -224,7 +217,10 @@ func (p *People) change(ctx context.Context, actor authz.Principal, a authz.Acti
 // Credential is what package login needs to verify a password.
 type Credential struct {
 	UserID, Username, PasswordHash string
-	Active                         bool
+	// Email is the account's address; may be empty.
+	Email string
+	// Active people may come in; Waiting ones were never let in.
+	Active, Waiting bool
 }
 
 // Credential finds the account with this username or e-mail address; found is false if there is none. It asks no right: it is for signing in only.
@@ -236,7 +232,7 @@ func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Cred
 	if err != nil {
 		return Credential{}, false, fmt.Errorf("finding the account: %w", err)
 	}
-	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Active: row.Active}, true, nil
+	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Email: row.Email, Active: row.Active, Waiting: row.Waiting}, true, nil
 }
 
 // CredentialOf is Credential by id.
@@ -245,7 +241,7 @@ func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, e
 	if err != nil {
 		return Credential{}, db.Found(err, "There is no such person.")
 	}
-	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Active: row.Active}, nil
+	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Email: row.Email, Active: row.Active, Waiting: row.Waiting}, nil
 }
 
 // Resource is the account as the gate sees it, for packages that act on people.

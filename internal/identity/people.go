@@ -31,6 +31,10 @@ type User struct {
 	Superuser, Active bool
 	// Role is the role in the default workspace; "" means none.
 	Role string
+	// Waiting means that nobody has let this person in yet; such a one is not active.
+	Waiting bool
+	// EmailVerified tells that the address was proven to be the person's.
+	EmailVerified bool
 	// HasPassword is false until a reset link has set the first one.
 	HasPassword bool
 	// CreatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
@@ -51,6 +55,10 @@ type NewUser struct {
 	Role string
 	// Superuser and Active are the account's flags.
 	Superuser, Active bool
+	// EmailVerified is set where the address was proven before the account was made, by an invitation that was mailed.
+	EmailVerified bool
+	// Workspace is the one in which Role is given; "" means the default one.
+	Workspace string
 }
 
 // Filter narrows a list of people.
@@ -78,6 +86,8 @@ type People struct {
 	directory  sync.Map // account id -> entry
 	superusers atomic.Int64
 	reload     sync.Mutex
+	roles      atomic.Pointer[[]Role]
+	workspaces atomic.Pointer[map[string]string] // id -> name
 }
 
 type entry struct {
@@ -104,7 +114,7 @@ func New(ctx context.Context, c Config) (*People, error) {
 	if err := p.loadAll(ctx); err != nil {
 		return nil, fmt.Errorf("loading the directory: %w", err)
 	}
-	return p, nil
+	return p, p.followRolesAndWorkspaces(ctx)
 }
 
 func (p *People) loadAll(ctx context.Context) error {
@@ -199,6 +209,7 @@ func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]U
 		users[i] = User{
 			ID: r.ID, Email: r.Email, Username: r.Username, Name: r.Name, Superuser: r.Superuser, Active: r.Active, Role: r.Role,
 			HasPassword: r.PasswordHash != "", CreatedAt: moment(r.CreatedAt), LastSignInAt: moment(r.LastSignInAt),
+			Waiting: r.Waiting, EmailVerified: r.EmailVerifiedAt > 0,
 		}
 	}
 	return users, int(total), nil
@@ -243,6 +254,7 @@ func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User,
 	u := User{
 		ID: a.ID, Email: a.Email, Username: a.Username, Name: a.Name, Superuser: a.Superuser, Active: a.Active,
 		HasPassword: a.PasswordHash != "", CreatedAt: moment(a.CreatedAt), LastSignInAt: moment(a.LastSignInAt),
+		Waiting: a.Waiting, EmailVerified: a.EmailVerifiedAt > 0,
 	}
 	memberships, err := queries.MembershipsOf(ctx, id)
 	if err != nil {
@@ -256,16 +268,12 @@ func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User,
 	return u, nil
 }
 
-// anybody is the resource for questions about people in general.
-func anybody() authz.Resource { return authz.Resource{Type: "User", Workspace: DefaultWorkspace} }
+// anybody is the resource for questions about people in general. Accounts belong to the whole installation; admins of a workspace manage its memberships.
+func anybody() authz.Resource { return authz.Resource{Type: "User"} }
 
-// resource is the account as authz sees it. A superuser belongs to the whole installation, so that no admin of a workspace can act on one.
+// resource is the account as authz sees it.
 func (u User) resource() authz.Resource {
-	r := authz.Resource{Type: "User", ID: u.ID, Name: u.Username, Owner: u.ID, Workspace: DefaultWorkspace}
-	if u.Superuser {
-		r.Workspace = ""
-	}
-	return r
+	return authz.Resource{Type: "User", ID: u.ID, Name: u.Username, Owner: u.ID}
 }
 
 func moment(ms int64) time.Time {

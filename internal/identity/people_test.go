@@ -161,10 +161,9 @@ func TestRights(t *testing.T) {
 	root := add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleAdmin})
 	admin := principal(t, p, add(t, p, identity.NewUser{Username: "adam", Role: authz.RoleAdmin}).ID)
 	viewer := principal(t, p, add(t, p, identity.NewUser{Username: "vic", Role: authz.RoleViewer}).ID)
-	if _, err := p.Create(ctx, admin, identity.NewUser{Username: "new", Active: true}); err != nil {
-		t.Errorf("an admin may not add people: %v", err)
-	}
 	denied := map[string]error{
+		"admin adds an account":        first(p.Create(ctx, admin, identity.NewUser{Username: "new"})),
+		"admin lists all accounts":     second(p.List(ctx, admin, identity.Filter{})),
 		"viewer lists":                 second(p.List(ctx, viewer, identity.Filter{})),
 		"viewer reads another":         first(p.Get(ctx, viewer, root.ID)),
 		"viewer creates":               first(p.Create(ctx, viewer, identity.NewUser{Username: "x"})),
@@ -173,7 +172,6 @@ func TestRights(t *testing.T) {
 		"admin makes a superuser":      p.SetSuperuser(ctx, admin, viewer.ID, true),
 		"admin adds a superuser":       first(p.Create(ctx, admin, identity.NewUser{Username: "y", Superuser: true})),
 		"admin disables the superuser": p.SetActive(ctx, admin, root.ID, false),
-		"admin demotes the superuser":  p.SetRole(ctx, admin, root.ID, identity.DefaultWorkspace, authz.RoleViewer),
 	}
 	for what, err := range denied {
 		if !problem.Is(err, problem.Denied) {
@@ -191,10 +189,10 @@ func TestRights(t *testing.T) {
 	recorded := 0
 	for _, e := range list {
 		if e.Outcome == audit.Denied {
-			recorded++
+			recorded += int(e.Times)
 		}
 	}
-	if recorded < len(denied)-1 {
+	if recorded < len(denied) {
 		t.Errorf("%d refusals are recorded, of %d", recorded, len(denied))
 	}
 }

@@ -149,23 +149,25 @@ func (q *Queries) DeleteSessionsOfAccount(ctx context.Context, accountID string)
 }
 
 const findAccount = `-- name: FindAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account
 WHERE email_key = CAST($1 AS text) OR username_key = CAST($1 AS text)
 ORDER BY CASE WHEN email_key = CAST($1 AS text) THEN 0 ELSE 1 END LIMIT 1
 `
 
 type FindAccountRow struct {
-	ID           string
-	Email        string
-	Username     string
-	Name         string
-	PasswordHash string
-	Superuser    bool
-	Active       bool
-	Generation   int64
-	CreatedAt    int64
-	UpdatedAt    int64
-	LastSignInAt int64
+	ID              string
+	Email           string
+	Username        string
+	Name            string
+	PasswordHash    string
+	Superuser       bool
+	Active          bool
+	Generation      int64
+	CreatedAt       int64
+	UpdatedAt       int64
+	LastSignInAt    int64
+	Waiting         bool
+	EmailVerifiedAt int64
 }
 
 func (q *Queries) FindAccount(ctx context.Context, loginKey string) (FindAccountRow, error) {
@@ -183,26 +185,30 @@ func (q *Queries) FindAccount(ctx context.Context, loginKey string) (FindAccount
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastSignInAt,
+		&i.Waiting,
+		&i.EmailVerifiedAt,
 	)
 	return i, err
 }
 
 const getAccount = `-- name: GetAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at FROM account WHERE id = $1
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account WHERE id = $1
 `
 
 type GetAccountRow struct {
-	ID           string
-	Email        string
-	Username     string
-	Name         string
-	PasswordHash string
-	Superuser    bool
-	Active       bool
-	Generation   int64
-	CreatedAt    int64
-	UpdatedAt    int64
-	LastSignInAt int64
+	ID              string
+	Email           string
+	Username        string
+	Name            string
+	PasswordHash    string
+	Superuser       bool
+	Active          bool
+	Generation      int64
+	CreatedAt       int64
+	UpdatedAt       int64
+	LastSignInAt    int64
+	Waiting         bool
+	EmailVerifiedAt int64
 }
 
 func (q *Queries) GetAccount(ctx context.Context, id string) (GetAccountRow, error) {
@@ -220,6 +226,8 @@ func (q *Queries) GetAccount(ctx context.Context, id string) (GetAccountRow, err
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastSignInAt,
+		&i.Waiting,
+		&i.EmailVerifiedAt,
 	)
 	return i, err
 }
@@ -274,7 +282,7 @@ func (q *Queries) InsertWorkspaceIfAbsent(ctx context.Context, arg InsertWorkspa
 }
 
 const listAccounts = `-- name: ListAccounts :many
-SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, COALESCE(m.role, '') AS role
+SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = $1
 WHERE CAST($2 AS text) = '' OR COALESCE(a.email_key, '') LIKE $2 ESCAPE '!' OR a.username_key LIKE $2 ESCAPE '!' OR lower(a.name) LIKE $2 ESCAPE '!'
 ORDER BY a.username_key LIMIT $4 OFFSET $3
@@ -288,18 +296,20 @@ type ListAccountsParams struct {
 }
 
 type ListAccountsRow struct {
-	ID           string
-	Email        string
-	Username     string
-	Name         string
-	PasswordHash string
-	Superuser    bool
-	Active       bool
-	Generation   int64
-	CreatedAt    int64
-	UpdatedAt    int64
-	LastSignInAt int64
-	Role         string
+	ID              string
+	Email           string
+	Username        string
+	Name            string
+	PasswordHash    string
+	Superuser       bool
+	Active          bool
+	Generation      int64
+	CreatedAt       int64
+	UpdatedAt       int64
+	LastSignInAt    int64
+	Waiting         bool
+	EmailVerifiedAt int64
+	Role            string
 }
 
 func (q *Queries) ListAccounts(ctx context.Context, arg ListAccountsParams) ([]ListAccountsRow, error) {
@@ -328,6 +338,8 @@ func (q *Queries) ListAccounts(ctx context.Context, arg ListAccountsParams) ([]L
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.LastSignInAt,
+			&i.Waiting,
+			&i.EmailVerifiedAt,
 			&i.Role,
 		); err != nil {
 			return nil, err
