@@ -45,10 +45,9 @@ func TestChangingAPerson(t *testing.T) {
 	b, theirs := s.signedIn("root"), s.signedIn("cid")
 	page := "/admin/people/" + cid.ID
 
-	theirs.get("/admin/people").want(t, 403, "")
+	theirs.get("/admin/apps").want(t, 403, "")
 	b.post(page+"/role", "role", "admin").want(t, 303, page)
-	theirs.get("/admin/people").want(t, 200, "")
-	hasNot(t, theirs.get(page).body, "form[action="+page+"/superuser]")
+	theirs.get("/admin/apps").want(t, 200, "")
 	b.post(page+"/role", "role", "emperor").want(t, 400, "")
 
 	b.post(page+"/superuser", "on", "true").want(t, 303, page)
@@ -144,7 +143,13 @@ func TestABuilderThatIsDown(t *testing.T) {
 	fatal(t, err)
 	b := s.signedIn("root")
 	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Waiting")
-	says(t, b.get("/admin/apps/"+a.ID+"/verify").want(t, 200, "").body, "The builder answers")
+	verify := b.get("/admin/apps/"+a.ID+"/verify").want(t, 200, "")
+	says(t, verify.body, "The builder answers")
+	if strings.Contains(verify.body, "NUMBER_OF_PROXIES") {
+		t.Error("a proxy is suspected without a sign of one")
+	}
+	b.header.Set("X-Forwarded-For", "203.0.113.9")
+	says(t, b.get("/admin/apps/"+a.ID+"/verify").body, "203.0.113.9", "set NUMBER_OF_PROXIES")
 	says(t, b.get("/setup/apps").want(t, 200, "").body, "Not reachable right now")
 	says(t, b.get("/").want(t, 200, "").body, "has not answered yet")
 }

@@ -249,7 +249,7 @@ func (x *visit) frame(title, active string) web.Page {
 	}
 	if x.who.SignedIn() {
 		p.Person = &web.Person{Name: cmp.Or(x.who.DisplayName, x.who.Name), Email: x.who.Email, Role: rightsText(x.who)}
-		p.Nav = navigation(x.may(authz.AppManage), active)
+		p.Nav = navigation(x.may(authz.AppView), x.may(authz.UserView), active)
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/web"
 )
 
 func (s *site) setupToken() string {
@@ -207,5 +209,31 @@ func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 		b.header.Set("Cookie", cookie)
 		b.get("/login").want(t, 200, "")
 		b.get("/").want(t, 303, "/login")
+	}
+}
+
+// TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address; it must not be sent to and fro for ever.
+func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} })
+	s.add("ann", "viewer")
+	f := newFlowise(t, "", "")
+	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	fatal(t, err)
+	b := s.browser()
+	b.client.Jar = nil
+	b.header.Set("X-Forwarded-Proto", "https")
+	got := b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/")
+	var pairs []string
+	for _, line := range got.header["Set-Cookie"] {
+		pair, rest, _ := strings.Cut(line, ";")
+		if !strings.Contains(rest, "Secure") {
+			t.Errorf("a cookie without Secure over https: %s", line)
+		}
+		pairs = append(pairs, pair)
+	}
+	b.header.Set("Cookie", strings.Join(pairs, "; "))
+	says(t, b.get("/login?app="+a.ID).want(t, 409, "").body, "has no address on https", "public address that begins with https://")
+	if b.get("/").want(t, 200, "").header.Get("Strict-Transport-Security") == "" {
+		t.Error("no HSTS over https")
 	}
 }

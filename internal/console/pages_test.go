@@ -170,7 +170,11 @@ func TestPagesSay(t *testing.T) {
 	}
 }
 
-func TestPeopleOfAViewersHomeSeeNoAdminPages(t *testing.T) {
-	page := rendered(t, samples()["home-viewer-none"])
-	hasNot(t, page, "a[href=/admin/apps/new]")
+func TestOnlyAllowedStepsAreOffered(t *testing.T) {
+	hasNot(t, rendered(t, samples()["home-viewer-none"]), "a[href=/admin/apps/new]", "a[href=/admin/apps]", "a[href=/admin/people]")
+	for name, offered := range map[string]bool{"person": true, "person-off": false} {
+		if got := strings.Contains(rendered(t, samples()[name]), "/superuser\""); got != offered {
+			t.Errorf("%s: the superuser form is there: %v, want %v", name, got, offered)
+		}
+	}
 }

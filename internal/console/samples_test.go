@@ -46,7 +46,7 @@ func samplePeople() []personView {
 func sampleFrame(active string) web.Page {
 	return web.Page{
 		Title: "Sample", Path: "/", Person: &web.Person{Name: "Ann Archer", Email: "ann@example.com", Role: "Superuser"},
-		Nav: navigation(true, active),
+		Nav: navigation(true, true, active),
 	}
 }
 
@@ -73,6 +73,7 @@ func samples() map[string]templ.Component {
 
 func doorSamples() map[string]templ.Component {
 	narrow := web.Page{Title: "Sample"}
+	viewer := web.Page{Title: "Sample", Path: "/", Person: &web.Person{Name: "cid", Role: "Viewer"}, Nav: navigation(false, false, "/")}
 	ready, owner, login := sampleApp(), sampleApp(), sampleApp()
 	owner.Bridge, login.Bridge = bridgeNeedsOwner, bridgeNeedsLogin
 	return map[string]templ.Component{
@@ -94,7 +95,7 @@ func doorSamples() map[string]templ.Component {
 		"reset-closed":       resetClosedPage(narrow, "It was used already, or its time is over."),
 		"home-admin":         homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true, Apps: sampleApps(), Checks: sampleChecks()}),
 		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true}),
-		"home-viewer-none":   homePage(sampleFrame("/"), homeView{Name: "Cid"}),
+		"home-viewer-none":   homePage(viewer, homeView{Name: "Cid"}),
 	}
 }
 

@@ -73,7 +73,8 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-func newSite(t *testing.T) *site {
+// newSite starts one; change, if given, has the last word on its Config.
+func newSite(t *testing.T, change ...func(*Config)) *site {
 	t.Helper()
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
@@ -99,10 +100,14 @@ func newSite(t *testing.T) *site {
 	})
 	fatal(t, err)
 	t.Cleanup(func() { s.apps.Close(ctx) })
-	server := httptest.NewServer(New(Config{
+	c := Config{
 		Gate: gate, People: s.people, Sessions: s.sessions, Logins: s.logins, Apps: s.apps, Now: s.clock.now,
 		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
-	}))
+	}
+	for _, fn := range change {
+		fn(&c)
+	}
+	server := httptest.NewServer(New(c))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s

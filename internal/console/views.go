@@ -333,13 +333,14 @@ type accountView struct {
 	Wrong    wrong
 }
 
-// navigation is what the frame offers; admins see more.
-func navigation(admin bool, active string) []web.NavItem {
+// navigation is what the frame offers: home and account to everybody, the rest to those who may use it.
+func navigation(apps, people bool, active string) []web.NavItem {
 	items := []web.NavItem{{Href: "/", Label: "Home", Icon: "house"}}
-	if admin {
-		items = append(items,
-			web.NavItem{Href: "/admin/apps", Label: "Apps", Icon: "blocks"},
-			web.NavItem{Href: "/admin/people", Label: "People", Icon: "users"})
+	if apps {
+		items = append(items, web.NavItem{Href: "/admin/apps", Label: "Apps", Icon: "blocks"})
+	}
+	if people {
+		items = append(items, web.NavItem{Href: "/admin/people", Label: "People", Icon: "users"})
 	}
 	items = append(items, web.NavItem{Href: "/account", Label: "Account", Icon: "user-round"})
 	for i := range items {
