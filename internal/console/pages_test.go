@@ -158,7 +158,7 @@ func TestPagesSay(t *testing.T) {
 		"people":             {has: []string{"a[rel=next]", "a[rel=prev]", "input[type=search][hx-get=/admin/people]"}, says: []string{"51–54 of 214 people", "No password yet"}},
 		"people-none":        {says: []string{"“<zz>”"}},
 		"person-link":        {has: []string{"input[id=one-time-link][readonly]", "button[data-copy=one-time-link]"}, says: []string{"works once, and ends in 1 day"}},
-		"person-off":         {says: []string{"Enable bob", "last active superuser"}},
+		"person-off":         {says: []string{"Enable bob", "last active superuser", "sluice user enable bob"}},
 		"account":            {has: []string{"input[name=old_password][autocomplete=current-password]"}, says: []string{"This one", "Safari on iPhone"}},
 	}
 	for name, test := range tests {

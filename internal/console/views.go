@@ -309,6 +309,13 @@ func (v personPageView) action(name string) string {
 	return "/admin/people/" + v.User.ID + "/" + name
 }
 
+func (v personPageView) superuserCommand() string {
+	if v.User.Superuser {
+		return "sluice user promote " + v.User.Username + " --no-superuser"
+	}
+	return "sluice user promote " + v.User.Username + " --superuser"
+}
+
 func (v personPageView) passwordText() string {
 	if v.User.HasPassword {
 		return "A one-time link lets them choose a new one. You never see it."
