@@ -181,16 +181,11 @@ func (q *Queries) GetMail(ctx context.Context, id string) (GetMailRow, error) {
 }
 
 const hastenMail = `-- name: HastenMail :execrows
-UPDATE mail SET due_at = $1 WHERE state = 'waiting' AND trouble = $2 AND due_at > $1
+UPDATE mail SET due_at = $1 WHERE state = 'waiting' AND trouble NOT IN ('', 'later') AND due_at > $1
 `
 
-type HastenMailParams struct {
-	Now     int64
-	Trouble string
-}
-
-func (q *Queries) HastenMail(ctx context.Context, arg HastenMailParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, hastenMail, arg.Now, arg.Trouble)
+func (q *Queries) HastenMail(ctx context.Context, now int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, hastenMail, now)
 	if err != nil {
 		return 0, err
 	}

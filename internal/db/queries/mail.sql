@@ -26,7 +26,7 @@ UPDATE mail SET state = 'waiting', trouble = sqlc.arg(trouble), last_error = sql
 WHERE id = sqlc.arg(id) AND state = 'sending' AND lease = sqlc.arg(lease);
 
 -- name: HastenMail :execrows
-UPDATE mail SET due_at = sqlc.arg(now) WHERE state = 'waiting' AND trouble = sqlc.arg(trouble) AND due_at > sqlc.arg(now);
+UPDATE mail SET due_at = sqlc.arg(now) WHERE state = 'waiting' AND trouble NOT IN ('', 'later') AND due_at > sqlc.arg(now);
 
 -- name: RetryMail :execrows
 UPDATE mail SET state = 'waiting', due_at = sqlc.arg(now), give_up_at = sqlc.arg(give_up_at), finished_at = 0
