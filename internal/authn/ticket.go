@@ -18,6 +18,12 @@ const (
 	PurposeSetup = "setup"
 	// PurposeReset is the link with which a person sets a new password.
 	PurposeReset = "reset"
+	// PurposeInvite is an invitation to a workspace; the subject is the invitation's id.
+	PurposeInvite = "invite"
+	// PurposeVerify proves an e-mail address; the audience is the address.
+	PurposeVerify = "verify"
+	// PurposeEmailOld and PurposeEmailNew confirm a change of address at its two ends.
+	PurposeEmailOld, PurposeEmailNew = "email-old", "email-new"
 )
 
 // enterCodeLife is how long a hand-over code to an app's origin is good: the browser follows the redirect at once.

@@ -246,3 +246,45 @@ func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, e
 
 // Resource is the account as the gate sees it, for packages that act on people.
 func (u User) Resource() authz.Resource { return u.resource() }
+
+// Names are what can be changed of an account by hand.
+type Names struct{ Username, Email, Name string }
+
+// SetNames changes somebody's username, address and full name. It needs UserUpdate. An address that an admin sets counts as unconfirmed.
+func (p *People) SetNames(ctx context.Context, actor authz.Principal, userID string, n Names) error {
+	return p.setNames(ctx, actor, authz.UserUpdate, userID, n)
+}
+
+// SetOwnName changes one's own full name.
+func (p *People) SetOwnName(ctx context.Context, actor authz.Principal, name string) error {
+	u, err := p.Get(ctx, actor, actor.ID)
+	if err != nil {
+		return err
+	}
+	return p.setNames(ctx, actor, authz.AccountUpdate, actor.ID, Names{Username: u.Username, Email: u.Email, Name: name})
+}
+
+func (p *People) setNames(ctx context.Context, actor authz.Principal, a authz.Action, userID string, n Names) (err error) {
+	if n.Username, err = cleanUsername(n.Username); err != nil {
+		return err
+	}
+	if n.Email, err = cleanEmail(n.Email); err != nil {
+		return err
+	}
+	if n.Name, err = cleanName(n.Name); err != nil {
+		return err
+	}
+	return p.change(ctx, actor, a, userID, "names changed", func(tx *db.Tx, u User) error {
+		err := tx.UpdateAccountNames(ctx, q.UpdateAccountNamesParams{
+			ID: u.ID, Email: n.Email, EmailKey: sql.NullString{String: key(n.Email), Valid: n.Email != ""}, Username: n.Username, UsernameKey: key(n.Username),
+			Name: n.Name, UpdatedAt: p.Now().UnixMilli(),
+		})
+		if db.IsUnique(err) {
+			return problem.New(problem.Conflict, "This username or e-mail address is taken.").WithField("username").WithNext("Choose another one.")
+		}
+		if err != nil || key(n.Email) == key(u.Email) {
+			return err
+		}
+		return tx.SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: 0})
+	})
+}

@@ -61,3 +61,6 @@ func cleanName(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// CleanEmail checks an address and takes surrounding blanks away; empty is accepted. The problem's Field is "email".
+func CleanEmail(s string) (string, error) { return cleanEmail(s) }

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/db/q"
 	"sluice/internal/identity"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
 
@@ -25,8 +26,14 @@ type Config struct {
 	Sessions *authn.Sessions
 	// TokenKey keys the hashes of names and device cookies.
 	TokenKey []byte
-	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS).
-	ResetLife time.Duration
+	// Mail takes the mails; it need not be configured.
+	Mail *mail.Outbox
+	// BaseURL is the origin of Sluice's own pages, for links in mails (APP_URL).
+	BaseURL func() string
+	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS), InviteLife an invitation and a verification (INVITE_TOKEN_EXPIRY_IN_HOURS).
+	ResetLife, InviteLife time.Duration
+	// OpenSignUp lets strangers make accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether these may come in without an admin (NEW_USER_IS_ACTIVE).
+	OpenSignUp, NewUserActive bool
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what could not be written in the background.
@@ -34,10 +41,16 @@ type Config struct {
 }
 
 // Logins is the capability.
-type Logins struct{ cfg Config }
+type Logins struct {
+	cfg   Config
+	later *later
+}
 
-// New makes Logins.
-func New(c Config) *Logins { return &Logins{cfg: c} }
+// New makes Logins. Close it before the database.
+func New(c Config) *Logins { return &Logins{cfg: c, later: startLater()} }
+
+// Close waits for work that was answered before it was done.
+func (l *Logins) Close() { l.later.stop() }
 
 // Attempt is one try to sign in with a password.
 type Attempt struct {
@@ -83,7 +96,7 @@ func (l *Logins) Password(ctx context.Context, a Attempt) (Result, error) {
 	}
 	if !credential.Active {
 		l.recordWrong(a, credential, found)
-		return Result{}, problem.New(problem.Denied, "Your account is not active.").WithNext("Ask an admin to activate it.").WithRule("inactive account")
+		return Result{}, notActive(credential)
 	}
 	if upgrade {
 		l.upgrade(ctx, credential, a.Password)
@@ -91,6 +104,14 @@ func (l *Logins) Password(ctx context.Context, a Attempt) (Result, error) {
 	return l.finish(ctx, credential.UserID, authn.Meta{IP: a.IP, UserAgent: a.UserAgent, Method: "password"}, func(tx *db.Tx) error {
 		return l.forgive(ctx, tx, counters, true)
 	})
+}
+
+// notActive is told only to somebody who knows the password.
+func notActive(c identity.Credential) error {
+	if c.Waiting {
+		return problem.New(problem.Denied, "Your account is waiting for approval.").WithNext("An admin has to activate it; if you were sent a mail to confirm your address, open its link first.").WithRule("inactive account")
+	}
+	return problem.New(problem.Denied, "Your account is not active.").WithNext("Ask an admin to activate it.").WithRule("inactive account")
 }
 
 // notRight is the one answer to every sign-in that fails.
@@ -197,6 +218,9 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
 	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "password changed", func(tx *db.Tx) error {
 		if err := l.forgive(ctx, tx, counters, true); err != nil {
+			return err
+		}
+		if err := l.send(ctx, tx, mail.PasswordChanged{Name: p.DisplayName, At: l.cfg.Now(), IP: p.IP, ResetPage: l.link("/forgot", "")}, c.Email); err != nil {
 			return err
 		}
 		return l.setPassword(ctx, tx, p.ID, stored, p.SessionID)

@@ -456,6 +456,46 @@ func (q *Queries) SetSessionWorkspace(ctx context.Context, arg SetSessionWorkspa
 	return result.RowsAffected()
 }
 
+const ticketsOf = `-- name: TicketsOf :many
+SELECT token_hash, purpose, subject, audience, created_at, expires_at, used_at FROM ticket WHERE purpose = $1 AND subject = $2
+`
+
+type TicketsOfParams struct {
+	Purpose string
+	Subject string
+}
+
+func (q *Queries) TicketsOf(ctx context.Context, arg TicketsOfParams) ([]Ticket, error) {
+	rows, err := q.db.QueryContext(ctx, ticketsOf, arg.Purpose, arg.Subject)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Ticket{}
+	for rows.Next() {
+		var i Ticket
+		if err := rows.Scan(
+			&i.TokenHash,
+			&i.Purpose,
+			&i.Subject,
+			&i.Audience,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.UsedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const touchSession = `-- name: TouchSession :exec
 UPDATE session SET seen_at = $2 WHERE id = $1 AND seen_at < $2
 `

@@ -70,3 +70,6 @@ UPDATE guess SET failures = failures - 1 WHERE subject = $1 AND failures > 0;
 
 -- name: SetSessionWorkspace :execrows
 UPDATE session SET workspace_id = $2 WHERE id = $1;
+
+-- name: TicketsOf :many
+SELECT token_hash, purpose, subject, audience, created_at, expires_at, used_at FROM ticket WHERE purpose = $1 AND subject = $2;
