@@ -17,6 +17,7 @@ func (l *Loaded) finish() {
 	l.finishTrust()
 	l.finishAppPorts()
 	l.finishOrigins()
+	l.finishMail()
 }
 
 // fault reports a variable whose value is good by itself but not together with another.
@@ -146,6 +147,33 @@ func (l *Loaded) warnPlain(app *url.URL) {
 	l.warn("APP_URL is plain http on %s: passwords and sessions can be read on the way.", app.Hostname())
 	if l.Values.SecureCookies == On {
 		l.warn("SECURE_COOKIES is true although APP_URL is plain http: browsers will not keep the session, and sign-in will not work.")
+	}
+}
+
+func (l *Loaded) finishMail() {
+	m := l.Values.Mail
+	switch {
+	case m.Host == "" && l.items["SMTP_HOST"].fault == nil:
+		var unused []string
+		for _, name := range []string{"SMTP_PORT", "SMTP_USER", "SMTP_PASSWORD", "SENDER_EMAIL"} {
+			if l.isSet(name) {
+				unused = append(unused, name)
+			}
+		}
+		if len(unused) > 0 {
+			l.warn("%s not used, because SMTP_HOST is not set: no mail is sent.", areList(unused))
+		}
+		return
+	case m.User == "" && l.isSet("SMTP_PASSWORD"):
+		l.warn("SMTP_PASSWORD is not used, because SMTP_USER is not set.")
+	case m.User != "" && m.Password == "" && l.items["SMTP_PASSWORD"].fault == nil:
+		l.warn("SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will hardly let Sluice in.")
+	}
+	if m.AllowUnauthorizedCerts {
+		l.warn("ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and the password.")
+	}
+	if l.Values.AppURL == nil && l.items["APP_URL"].fault == nil {
+		l.warn("SMTP_HOST is set, but APP_URL is not: links in mails lead to the address Sluice listens on.")
 	}
 }
 

@@ -190,7 +190,12 @@ func TestTogether(t *testing.T) {
 		{"plain http at home", "APP_URL=http://flows.localhost:3000", "", ""},
 		{"https without secure cookies", "APP_URL=https://a.example|SECURE_COOKIES=false", "", "SECURE_COOKIES is false although APP_URL is https: browsers will also send the session over plain http."},
 		{"open to the network", "HOST=0.0.0.0", "", "HOST lets other machines connect, but APP_URL is not set: set it to the address people type."},
-		{"set in vain", "SMTP_HOST=h|SMTP_PORT=25", "", "SMTP_HOST, SMTP_PORT are read and checked, but not acted on by this version of Sluice yet."},
+		{"mail settings without a server", "SMTP_USER=u|SENDER_EMAIL=a@b.example", "", "SMTP_USER, SENDER_EMAIL are not used, because SMTP_HOST is not set: no mail is sent."},
+		{"mail password without a user", "APP_URL=https://a.example|SMTP_HOST=h|SMTP_PASSWORD=p", "", "SMTP_PASSWORD is not used, because SMTP_USER is not set."},
+		{"mail user without a password", "APP_URL=https://a.example|SMTP_HOST=h|SMTP_USER=u", "", "SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will hardly let Sluice in."},
+		{"mail without an address", "SMTP_HOST=h", "", "SMTP_HOST is set, but APP_URL is not: links in mails lead to the address Sluice listens on."},
+		{"unchecked certificates", "APP_URL=https://a.example|SMTP_HOST=h|ALLOW_UNAUTHORIZED_CERTS=true", "", "ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and the password."},
+		{"set in vain", "JWT_ISSUER=h|JWT_AUDIENCE=i", "", "JWT_ISSUER, JWT_AUDIENCE are read and checked, but not acted on by this version of Sluice yet."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

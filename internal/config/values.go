@@ -28,6 +28,24 @@ type Database struct {
 	SSL      bool // encrypted, with the server's certificate checked
 }
 
+// Superuser is made at the first start if there is a password.
+type Superuser struct {
+	Name     string
+	Password Secret
+}
+
+// Mail says how mail is sent.
+type Mail struct {
+	Host                   string // "": no mail is sent
+	Port                   int    // 465: TLS from the first byte
+	User                   string // "": the server takes mail without sign-in
+	Password               Secret
+	Secure                 bool
+	Sender                 string // "" is left to Sluice; else an address with or without a name
+	AllowUnauthorizedCerts bool
+	InviteTemplate         string // path; "": the built-in mail
+}
+
 // Values is the configuration that the server is wired from.
 type Values struct {
 	Host                  string   // address to listen on
@@ -43,7 +61,13 @@ type Values struct {
 	KeyFolder             string        // SECRETKEY_PATH; made by who opens it
 	SessionIdle           time.Duration // at most SessionMax
 	SessionMax            time.Duration
-	PasswordHashRounds    int // bcrypt cost
+	PasswordHashRounds    int           // bcrypt cost
+	ResetLife             time.Duration // of a link that sets a new password
+	InviteLife            time.Duration // of an invitation, and of a link that confirms an address or sets a first password
+	Mail                  Mail
+	Superuser             Superuser
+	NewUserActive         bool // NEW_USER_IS_ACTIVE
+	OpenSignUp            bool
 	LogLevel              slog.Level
 	LogFormat             string // auto, text or json
 	MetricsAddr           string // host:port, "" is off
@@ -79,6 +103,12 @@ func (l *Loaded) fill() {
 		SessionIdle:           get[time.Duration](l, "SLUICE_SESSION_IDLE_MINUTES"),
 		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
+		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},
+		NewUserActive:         get[bool](l, "LANGFLOW_NEW_USER_IS_ACTIVE"),
+		OpenSignUp:            get[bool](l, "SLUICE_OPEN_SIGN_UP"),
+		ResetLife:             get[time.Duration](l, "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS"),
+		InviteLife:            get[time.Duration](l, "INVITE_TOKEN_EXPIRY_IN_HOURS"),
+		Mail:                  l.mail(),
 		LogLevel:              logLevels[get[string](l, "LOG_LEVEL")],
 		LogFormat:             get[string](l, "SLUICE_LOG_FORMAT"),
 		MetricsAddr:           get[string](l, "SLUICE_METRICS_ADDR"),
@@ -100,6 +130,19 @@ func (l *Loaded) database() Database {
 		User:     get[string](l, "DATABASE_USER"),
 		Password: get[Secret](l, "DATABASE_PASSWORD"),
 		SSL:      get[bool](l, "DATABASE_SSL"),
+	}
+}
+
+func (l *Loaded) mail() Mail {
+	return Mail{
+		Host:                   get[string](l, "SMTP_HOST"),
+		Port:                   get[int](l, "SMTP_PORT"),
+		User:                   get[string](l, "SMTP_USER"),
+		Password:               get[Secret](l, "SMTP_PASSWORD"),
+		Secure:                 get[bool](l, "SMTP_SECURE"),
+		Sender:                 get[string](l, "SENDER_EMAIL"),
+		AllowUnauthorizedCerts: get[bool](l, "ALLOW_UNAUTHORIZED_CERTS"),
+		InviteTemplate:         get[string](l, "WORKSPACE_INVITE_TEMPLATE_PATH"),
 	}
 }
 

@@ -22,7 +22,8 @@ func defaultValues() config.Values {
 		Host: "127.0.0.1", Port: 3000, MaxBody: 50 << 20, AppPorts: 3001, UpstreamHeaderTimeout: 2 * time.Minute,
 		Database:  config.Database{Type: "sqlite", Folder: filepath.Join("/home/ada", ".sluice"), Port: 5432},
 		KeyFolder: filepath.Join("/home/ada", ".sluice"), SessionIdle: 24 * time.Hour, SessionMax: 30 * 24 * time.Hour,
-		PasswordHashRounds: 10, LogLevel: slog.LevelInfo, LogFormat: "auto",
+		PasswordHashRounds: 10, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, Mail: config.Mail{Port: 587, Secure: true},
+		Superuser: config.Superuser{Name: "langflow"}, LogLevel: slog.LevelInfo, LogFormat: "auto",
 	}
 }
 
@@ -66,6 +67,16 @@ SECRETKEY_PATH=keys/
 SLUICE_SESSION_IDLE_MINUTES=5
 SLUICE_SESSION_MAX_MINUTES=60
 PASSWORD_SALT_HASH_ROUNDS=4
+PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS=5
+INVITE_TOKEN_EXPIRY_IN_HOURS=48
+SMTP_HOST=smtp.example.com
+SMTP_PORT=465
+SMTP_USER=apikey
+SMTP_PASSWORD=mail pass
+SMTP_SECURE=no
+SENDER_EMAIL=Flows <flows@example.com>
+ALLOW_UNAUTHORIZED_CERTS=true
+WORKSPACE_INVITE_TEMPLATE_PATH=~/invite.hbs
 LOG_LEVEL=SILLY
 SLUICE_LOG_FORMAT=json
 SLUICE_METRICS_ADDR=localhost:9090`), "\n")})
@@ -82,7 +93,12 @@ SLUICE_METRICS_ADDR=localhost:9090`), "\n")})
 		AppPorts: 9000, UpstreamHeaderTimeout: time.Second,
 		Database: config.Database{Type: "postgres", Folder: filepath.Join("/home/ada", "data"), Host: "db.example.com", Port: 5433, Name: "gate",
 			User: "ada", Password: "p@ss word#1", SSL: true},
-		KeyFolder: "keys", SessionIdle: 5 * time.Minute, SessionMax: time.Hour, PasswordHashRounds: 4, LogLevel: slog.LevelDebug,
+		KeyFolder: "keys", SessionIdle: 5 * time.Minute, SessionMax: time.Hour, PasswordHashRounds: 4,
+		ResetLife: 5 * time.Minute, InviteLife: 48 * time.Hour, Mail: config.Mail{
+			Host: "smtp.example.com", Port: 465, User: "apikey", Password: "mail pass", Sender: "Flows <flows@example.com>", AllowUnauthorizedCerts: true,
+			InviteTemplate: filepath.Join("/home/ada", "invite.hbs"),
+		},
+		Superuser: config.Superuser{Name: "langflow"}, LogLevel: slog.LevelDebug,
 		LogFormat: "json", MetricsAddr: "localhost:9090",
 	}
 	if diff := cmp.Diff(want, l.Values, cmp.Comparer(samePrefix)); diff != "" {
@@ -163,6 +179,7 @@ func TestProductionExample(t *testing.T) {
 	want.SecureCookies = config.On
 	want.TrustProxy = config.TrustProxy{Hops: 1}
 	want.PasswordHashRounds = 12
+	want.Mail.Host, want.Mail.User = "smtp.sendgrid.net", "apikey"
 	want.Database = config.Database{Type: "postgres", Folder: want.Database.Folder, Host: "flowise-db.xxxxx.rds.amazonaws.com", Port: 5432, Name: "flowise",
 		User: "flowise", SSL: true}
 	if diff := cmp.Diff(want, l.Values, cmp.Comparer(samePrefix)); diff != "" {

@@ -81,12 +81,14 @@ var accountVars = []Variable{
 	},
 	{
 		Name: "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS", Aliases: []string{"PASSWORD_RESET_TOKEN_EXPIRY_IN_MINUTES"}, From: Flowise, Group: GroupAccounts,
-		Kind: KindDuration, Unit: "minutes", Min: 1, Max: 1440, Default: "15", Example: "15",
-		Text: "How long a link to set a new password works.",
+		Kind: KindDuration, Unit: "minutes", Min: 1, Max: 1440, Default: "15", Example: "15", Wired: true,
+		Text:    "How long a link to set a new password works.",
+		effects: map[string]string{"*": "A link to set a new password works for {value}."},
 	},
 	{
-		Name: "INVITE_TOKEN_EXPIRY_IN_HOURS", From: Flowise, Group: GroupAccounts, Kind: KindDuration, Unit: "hours", Min: 1, Max: 8760, Default: "24", Example: "24",
-		Text: "How long an invitation to a workspace can be accepted.",
+		Name: "INVITE_TOKEN_EXPIRY_IN_HOURS", From: Flowise, Group: GroupAccounts, Kind: KindDuration, Unit: "hours", Min: 1, Max: 8760, Default: "24", Example: "24", Wired: true,
+		Text:    "How long an invitation to a workspace can be accepted, and a link that confirms an e-mail address or sets a first password works.",
+		effects: map[string]string{"*": "Invitations, and links that confirm an address or set a first password, work for {value}."},
 	},
 	{
 		Name: "LANGFLOW_AUTO_LOGIN", Aliases: []string{"AUTO_LOGIN"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False",
@@ -94,39 +96,76 @@ var accountVars = []Variable{
 		Differs: "The page's default is True; Sluice asks everybody to sign in unless told otherwise.",
 	},
 	{
-		Name: "LANGFLOW_SUPERUSER", From: Langflow, Group: GroupAccounts, Kind: KindString, Default: "langflow", Example: "administrator",
-		Text: "User name of the superuser that is made at the first start; only used together with LANGFLOW_SUPERUSER_PASSWORD.",
+		Name: "LANGFLOW_SUPERUSER", From: Langflow, Group: GroupAccounts, Kind: KindString, Default: "langflow", Example: "administrator", Wired: true,
+		Text:    "User name of the superuser that is made at the first start; only used together with LANGFLOW_SUPERUSER_PASSWORD.",
+		effects: map[string]string{"*": "If LANGFLOW_SUPERUSER_PASSWORD is set and there is no superuser yet, {value} becomes one."},
 	},
 	{
-		Name: "LANGFLOW_SUPERUSER_PASSWORD", From: Langflow, Group: GroupAccounts, Kind: KindString, Secret: true, Example: "<a long password>",
-		Text:        "Password of the superuser that is made at the first start.",
+		Name: "LANGFLOW_SUPERUSER_PASSWORD", From: Langflow, Group: GroupAccounts, Kind: KindString, Secret: true, Example: "<a long password>", Wired: true,
+		Text:        "Password of the superuser that is made at the first start. An existing superuser keeps theirs.",
+		effects:     map[string]string{"*": "The first start makes the superuser LANGFLOW_SUPERUSER with this password.", "": "The first administrator is made through the one-time set-up link."},
 		DefaultNote: "none: the first administrator is made through the one-time set-up link",
 		Differs:     "The page's default is langflow; Sluice has no account with a published password.",
 	},
 	{
-		Name: "LANGFLOW_NEW_USER_IS_ACTIVE", Aliases: []string{"NEW_USER_IS_ACTIVE"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False",
-		Text: "Whether a new user may sign in at once, without being activated by an administrator.",
+		Name: "LANGFLOW_NEW_USER_IS_ACTIVE", Aliases: []string{"NEW_USER_IS_ACTIVE"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False", Wired: true,
+		Text:    "Whether a new user may sign in at once, without being activated by an administrator.",
+		effects: map[string]string{"true": "Who signs up may come in at once.", "false": "Who signs up waits until an administrator activates the account."},
+	},
+	{
+		Name: "SLUICE_OPEN_SIGN_UP", From: Sluice, Group: GroupAccounts, Kind: KindBool, Default: "false", Example: "true", Wired: true,
+		Text:    "Whether strangers may make an account on the sign-up page.",
+		effects: map[string]string{"true": "Anybody who reaches Sluice can sign up.", "false": "Accounts are made by administrators and by invitation."},
 	},
 }
 
 var mailVars = []Variable{
-	{Name: "SMTP_HOST", From: Flowise, Group: GroupMail, Kind: KindHost, Example: "smtp.example.com", DefaultNote: "none: no mail is sent", Text: "Mail server for password resets, verification and invitations."},
-	{Name: "SMTP_PORT", From: Flowise, Group: GroupMail, Kind: KindPort, Min: 1, Max: 65535, Default: "587", Example: "587", Text: "Port of the mail server."},
-	{Name: "SMTP_USER", From: Flowise, Group: GroupMail, Kind: KindString, Example: "apikey", DefaultNote: "none: the server takes mail without sign-in", Text: "User name at the mail server."},
-	{Name: "SMTP_PASSWORD", From: Flowise, Group: GroupMail, Kind: KindString, Secret: true, Weak: []string{"your-app-password"}, Example: "<app-password>", Text: "Password at the mail server."},
 	{
-		Name: "SMTP_SECURE", From: Flowise, Group: GroupMail, Kind: KindBool, Default: "true", Example: "true",
+		Name: "SMTP_HOST", From: Flowise, Group: GroupMail, Kind: KindHost, Example: "smtp.example.com", DefaultNote: "none: no mail is sent", Wired: true,
+		Text:    "Mail server for password resets, verification and invitations.",
+		effects: map[string]string{"*": "Mail is handed to {value}.", "": "No mail is sent; links are shown to the admin to pass on."},
+	},
+	{
+		Name: "SMTP_PORT", From: Flowise, Group: GroupMail, Kind: KindPort, Min: 1, Max: 65535, Default: "587", Example: "587", Wired: true,
+		Text:    "Port of the mail server.",
+		effects: map[string]string{"*": "The mail server is expected on port {value}.", "465": "The mail server is expected on port 465, with TLS from the first byte."},
+	},
+	{
+		Name: "SMTP_USER", From: Flowise, Group: GroupMail, Kind: KindString, Example: "apikey", DefaultNote: "none: the server takes mail without sign-in", Wired: true,
+		Text:    "User name at the mail server.",
+		Differs: "In Flowise no mail is sent without it; here it may be empty for a relay that asks for none.",
+		effects: map[string]string{"*": "Sluice signs in to the mail server as {value}.", "": "Sluice does not sign in to the mail server."},
+	},
+	{
+		Name: "SMTP_PASSWORD", From: Flowise, Group: GroupMail, Kind: KindString, Secret: true, Weak: []string{"your-app-password"}, Example: "<app-password>", Wired: true,
+		Text:    "Password at the mail server; it is sent over encrypted connections only, or to this machine.",
+		effects: map[string]string{"*": "Used to sign in to the mail server.", "": "Not needed when SMTP_USER is empty."},
+	},
+	{
+		Name: "SMTP_SECURE", From: Flowise, Group: GroupMail, Kind: KindBool, Default: "true", Example: "true", Wired: true,
 		Text:    "Whether mail must travel encrypted: TLS from the first byte on port 465, STARTTLS on any other.",
 		Differs: "In Flowise true means TLS from the first byte on every port, so that its own example with port 587 fails.",
+		effects: map[string]string{
+			"true":  "Mail is handed over encrypted, to a server whose certificate is trusted, or not at all.",
+			"false": "Mail is handed over encrypted when the server offers it, and in clear otherwise.",
+		},
 	},
-	{Name: "SENDER_EMAIL", From: Flowise, Group: GroupMail, Kind: KindEmail, Example: "flows@example.com", Text: "Sender of the mails."},
 	{
-		Name: "ALLOW_UNAUTHORIZED_CERTS", From: Flowise, Group: GroupMail, Kind: KindExactBool, Default: "false", Example: "false",
+		Name: "SENDER_EMAIL", From: Flowise, Group: GroupMail, Kind: KindEmail, Example: "flows@example.com", DefaultNote: "Sluice <no-reply@host of APP_URL>", Wired: true,
+		Text:    "Sender of the mails, with or without a name.",
+		effects: map[string]string{"*": "Mails come from {value}.", "": "Mails come from no-reply at the host of APP_URL."},
+	},
+	{
+		Name: "ALLOW_UNAUTHORIZED_CERTS", From: Flowise, Group: GroupMail, Kind: KindExactBool, Default: "false", Example: "false", Wired: true,
 		Text:    "Whether the mail server's certificate goes unchecked; for testing only.",
 		Differs: "In Flowise any text, also false, turns the check off; here only the exact word true does.",
+		effects: map[string]string{"true": "The mail server's certificate is not checked: whoever is in between can read mails and the password.", "false": "The mail server's certificate must be trusted."},
 	},
 	{
-		Name: "WORKSPACE_INVITE_TEMPLATE_PATH", From: Flowise, Group: GroupMail, Kind: KindFile, Example: "/etc/sluice/workspace_invite.hbs",
-		DefaultNote: "the built-in mail", Text: "Template of the invitation mail.",
+		Name: "WORKSPACE_INVITE_TEMPLATE_PATH", From: Flowise, Group: GroupMail, Kind: KindFile, Example: "/etc/sluice/workspace_invite.hbs", Wired: true,
+		DefaultNote: "the built-in mail",
+		Text:        "Handlebars file with the HTML of the invitation, checked at start: {{workspaceName}} and {{registerLink}}, and {{dashboardLink}} for people who have an account already.",
+		Differs:     "Flowise warns about a file that it cannot read and uses its own; here the start stops. Without {{dashboardLink}} people who have an account get the built-in mail.",
+		effects:     map[string]string{"*": "Invitations are written with {value}.", "": "Invitations are written in Sluice's own words."},
 	},
 }
