@@ -40,6 +40,9 @@ type Core struct {
 // resetLife is how long a reset link is good: the page's default of PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS.
 const resetLife = 15 * time.Minute
 
+// inviteLife is how long an invitation is good: the page's default of INVITE_TOKEN_EXPIRY_IN_HOURS.
+const inviteLife = 24 * time.Hour
+
 // OpenCore opens the database and makes the services. The caller closes it.
 func OpenCore(ctx context.Context, v config.Values, log *slog.Logger) (*Core, error) {
 	c := &Core{Values: v, Log: log}
@@ -72,13 +75,17 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}
 	c.Logins = login.New(login.Config{
 		DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
-		ResetLife: resetLife, Now: time.Now, Log: c.Log,
+		BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: resetLife, InviteLife: inviteLife,
+		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, Now: time.Now, Log: c.Log,
 	})
 	return nil
 }
 
 // Close ends the background work and closes the database.
 func (c *Core) Close(ctx context.Context) {
+	if c.Logins != nil {
+		c.Logins.Close()
+	}
 	if c.Gate != nil {
 		c.Gate.Close(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -57,6 +58,9 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 }
 
 func (s *Server) start(ctx context.Context) (err error) {
+	if err := s.superuser(ctx); err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
@@ -91,6 +95,32 @@ func (s *Server) start(ctx context.Context) (err error) {
 	s.runner.start(jobs, s.jobs())
 	s.runner.done.Go(func() { s.Apps.CheckAll(jobs, false) })
 	return nil
+}
+
+// superuser makes the one that the configuration names.
+func (s *Server) superuser(ctx context.Context) error {
+	made, weak, err := s.Logins.EnsureSuperuser(ctx, s.Values.Superuser.Name, s.Values.Superuser.Password.Reveal(), isLoopback(s.Values.Host))
+	if err != nil {
+		if p := problem.Of(err); p.Kind != problem.Internal {
+			return fmt.Errorf("%s %s", p.Detail, p.Next)
+		}
+		return err
+	}
+	if made {
+		s.Log.Info("the superuser was made", "username", s.Values.Superuser.Name)
+	}
+	if made && weak {
+		s.Log.Warn("LANGFLOW_SUPERUSER_PASSWORD is easy to guess or shorter than 15 characters; change it on the account page")
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
 }
 
 // protect connects what --protect names.

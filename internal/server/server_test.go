@@ -148,3 +148,46 @@ func TestMainOrigin(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSuperuserOfTheConfiguration(t *testing.T) {
+	v := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=securepassword")
+	s := sluicetest.StartWith(t, v)
+	sign := func(s *sluicetest.Sluice, password string) int {
+		return s.Browser().Post("/login", url.Values{"identifier": {"administrator"}, "password": {password}}).Status
+	}
+	if got := sign(s, "securepassword"); got != http.StatusSeeOther {
+		t.Fatalf("sign-in: %d", got)
+	}
+	if strings.Contains(s.Log.String(), "securepassword") {
+		t.Error("the password is logged")
+	}
+	if link, _, err := s.SetupLink(context.Background()); link != "" || err != nil {
+		t.Errorf("a set-up link beside the superuser: %q, %v", link, err)
+	}
+	s.Stop()
+	again := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=another long password")
+	again.Database, again.KeyFolder = v.Database, v.KeyFolder
+	if got := sign(sluicetest.StartWith(t, again), "another long password"); got == http.StatusSeeOther {
+		t.Error("the variable changed the password of an existing superuser")
+	}
+}
+
+func TestThePublishedDefaultPassword(t *testing.T) {
+	lines := []string{"LANGFLOW_SUPERUSER_PASSWORD=langflow"}
+	s := sluicetest.Start(t, lines...)
+	if !s.People.HasAdmin() {
+		t.Error("on the loopback address it is refused")
+	}
+	if _, err := server.Start(context.Background(), sluicetest.Values(t, append(lines, "HOST=0.0.0.0")...), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "published default") {
+		t.Errorf("on all addresses: %v", err)
+	}
+	taken := sluicetest.Values(t)
+	first := sluicetest.StartWith(t, taken)
+	first.Add("langflow", authz.RoleViewer, false)
+	first.Stop()
+	with := sluicetest.Values(t, lines...)
+	with.Database, with.KeyFolder = taken.Database, taken.KeyFolder
+	if _, err := server.Start(context.Background(), with, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "sluice user promote langflow") {
+		t.Errorf("a name that is taken: %v", err)
+	}
+}
