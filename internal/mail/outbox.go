@@ -69,7 +69,7 @@ func New(c Config) (*Outbox, error) {
 	o := &Outbox{cfg: c, wake: make(chan struct{}, 1), sender: &mail.Address{Name: "Sluice", Address: "no-reply@" + hostLiteral(c.Host)}}
 	if c.Sender != "" {
 		parsed, err := mail.ParseAddress(c.Sender)
-		if err != nil {
+		if err != nil || (Address{Email: parsed.Address}).check() != nil {
 			return nil, problem.New(problem.Invalid, "This is not an e-mail address.").WithNext("Expected is ann@example.com or Name <ann@example.com>.").WithField("SENDER_EMAIL")
 		}
 		o.sender = Address{Name: parsed.Name, Email: parsed.Address}.standard()
@@ -77,6 +77,8 @@ func New(c Config) (*Outbox, error) {
 	// A process that was restarted does not know whether mails wait because of the server; the first success finds out.
 	o.delayed.Store(true)
 	c.DB.Subscribe(ChangeKind, func(string) { o.wakeUp() })
+	// What waited when the process ended goes on at once.
+	o.wakeUp()
 	return o, nil
 }
 

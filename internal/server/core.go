@@ -17,6 +17,7 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
 )
@@ -30,18 +31,13 @@ type Core struct {
 
 	DB       *db.DB
 	Keyring  *secret.Keyring
+	Mail     *mail.Outbox
 	Gate     *authz.Gate
 	Hasher   *identity.Hasher
 	People   *identity.People
 	Sessions *authn.Sessions
 	Logins   *login.Logins
 }
-
-// resetLife is how long a reset link is good: the page's default of PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS.
-const resetLife = 15 * time.Minute
-
-// inviteLife is how long an invitation is good: the page's default of INVITE_TOKEN_EXPIRY_IN_HOURS.
-const inviteLife = 24 * time.Hour
 
 // OpenCore opens the database and makes the services. The caller closes it.
 func OpenCore(ctx context.Context, v config.Values, log *slog.Logger) (*Core, error) {
@@ -60,6 +56,9 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if c.Keyring, err = secret.Open(ctx, secret.Config{DB: c.DB, Folder: c.Values.KeyFolder}); err != nil {
 		return explain(err, "SECRETKEY_PATH", c.Values.KeyFolder)
 	}
+	if err = c.openMail(); err != nil {
+		return err
+	}
 	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, Now: time.Now, Log: c.Log}); err != nil {
 		return err
 	}
@@ -75,7 +74,7 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}
 	c.Logins = login.New(login.Config{
 		DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
-		BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: resetLife, InviteLife: inviteLife,
+		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
 		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, Now: time.Now, Log: c.Log,
 	})
 	return nil

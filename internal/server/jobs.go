@@ -12,15 +12,18 @@ type job struct {
 	name  string
 	every time.Duration
 	run   func(ctx context.Context, now time.Time) error
+	wake  <-chan struct{} // runs it before it is due; may be nil
+	limit time.Duration   // how long a run may take; 0 means every, and half a minute at least
 }
 
 // jobs are the server's, with how often each is due.
 func (s *Server) jobs() []job {
 	return []job{
-		{"sessions", 30 * time.Second, s.Sessions.Maintain},
-		{"guesses", 10 * time.Minute, s.Logins.PruneGuesses},
-		{"apps", 30 * time.Second, func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, false); return nil }},
-		{"pending apps", 3 * time.Second, func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, true); return nil }},
+		{name: "sessions", every: 30 * time.Second, run: s.Sessions.Maintain},
+		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
+		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
+		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, false); return nil }},
+		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, true); return nil }},
 	}
 }
 
@@ -41,6 +44,8 @@ func (r *runner) start(ctx context.Context, list []job) {
 					return
 				case now := <-tick.C:
 					r.once(ctx, j, now)
+				case <-j.wake:
+					r.once(ctx, j, time.Now())
 				}
 			}
 		})
@@ -48,7 +53,7 @@ func (r *runner) start(ctx context.Context, list []job) {
 }
 
 func (r *runner) once(ctx context.Context, j job, now time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, max(j.every, 30*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, max(j.every, j.limit, 30*time.Second))
 	defer cancel()
 	if err := j.run(ctx, now); err != nil && ctx.Err() == nil {
 		r.log.Error("a job failed; it will be tried again", "job", j.name, "error", err)
