@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
 
@@ -51,6 +53,64 @@ type house struct {
 	people   *identity.People
 	sessions *authn.Sessions
 	logins   *login.Logins
+	config   login.Config
+	post     postbox
+}
+
+// postbox sees every mail on its way into the outbox, which seals it.
+type postbox struct {
+	mu    sync.Mutex
+	mails []string
+}
+
+func (p *postbox) seal(data []byte, _ string) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mails = append(p.mails, string(data))
+	return []byte("sealed"), nil
+}
+
+func (p *postbox) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.mails)
+}
+
+var tokenInLink = regexp.MustCompile(`/(reset|verify|email|invite)\?token=([\w-]{43})`)
+
+// token is the one of the n-th last mail.
+func (p *postbox) token(t testing.TB, n int) string {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.mails) < n {
+		t.Fatalf("%d mails, want at least %d", len(p.mails), n)
+	}
+	m := tokenInLink.FindStringSubmatch(p.mails[len(p.mails)-n])
+	if m == nil {
+		t.Fatalf("no link in %s", p.mails[len(p.mails)-n])
+	}
+	return m[2]
+}
+
+// withMail makes Logins anew with a mail server and other settings.
+func (h *house) withMail(t testing.TB, change func(*login.Config)) *house {
+	t.Helper()
+	box, err := mail.New(mail.Config{DB: h.db, SMTP: mail.SMTP{Host: "127.0.0.1", Port: 1}, Host: "127.0.0.1", Seal: h.post.seal, Open: h.post.seal, Now: h.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.config.Mail = box
+	return h.with(t, change)
+}
+
+// with makes Logins anew with other settings.
+func (h *house) with(t testing.TB, change func(*login.Config)) *house {
+	t.Helper()
+	change(&h.config)
+	h.logins = login.New(h.config)
+	t.Cleanup(h.logins.Close)
+	return h
 }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
@@ -67,10 +127,12 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	if err := errors.Join(err[:]...); err != nil {
 		t.Fatal(err)
 	}
-	h.logins = login.New(login.Config{
-		DB: d, Gate: h.gate, People: h.people, Hasher: hasher, Sessions: h.sessions, TokenKey: key, ResetLife: 15 * time.Minute, Now: h.Now, Log: log,
-	})
-	t.Cleanup(func() { h.gate.Close(ctx); hasher.Close() })
+	h.config = login.Config{
+		DB: d, Gate: h.gate, People: h.people, Hasher: hasher, Sessions: h.sessions, TokenKey: key, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour,
+		BaseURL: func() string { return "https://sluice.example" }, Now: h.Now, Log: log,
+	}
+	h.logins = login.New(h.config)
+	t.Cleanup(func() { h.logins.Close(); h.gate.Close(ctx); hasher.Close() })
 	return h
 }
 
