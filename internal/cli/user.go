@@ -223,7 +223,9 @@ func (w who) on(rt *Runtime, fn func(ctx context.Context, c *server.Core, u iden
 type userResetLink struct{ who }
 
 func (c *userResetLink) Run(rt *Runtime) error {
-	return c.on(rt, func(ctx context.Context, core *server.Core, u identity.User) error { return printReset(ctx, rt, core, u) })
+	return c.on(rt, func(ctx context.Context, core *server.Core, u identity.User) error {
+		return printReset(ctx, rt, core, u)
+	})
 }
 
 func printReset(ctx context.Context, rt *Runtime, core *server.Core, u identity.User) error {
