@@ -9,6 +9,44 @@ import (
 	"context"
 )
 
+const adoptedAt = `-- name: AdoptedAt :one
+SELECT adopted_at FROM adoption WHERE app_id = $1
+`
+
+func (q *Queries) AdoptedAt(ctx context.Context, appID string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, adoptedAt, appID)
+	var adopted_at int64
+	err := row.Scan(&adopted_at)
+	return adopted_at, err
+}
+
+const allAppWorkspaces = `-- name: AllAppWorkspaces :many
+SELECT app_id, workspace_id FROM app_workspace ORDER BY app_id, workspace_id
+`
+
+func (q *Queries) AllAppWorkspaces(ctx context.Context) ([]AppWorkspace, error) {
+	rows, err := q.db.QueryContext(ctx, allAppWorkspaces)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AppWorkspace{}
+	for rows.Next() {
+		var i AppWorkspace
+		if err := rows.Scan(&i.AppID, &i.WorkspaceID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const allObjects = `-- name: AllObjects :many
 SELECT app_id, object_id, kind, workspace_id FROM object
 `
@@ -79,6 +117,75 @@ func (q *Queries) ClaimObject(ctx context.Context, arg ClaimObjectParams) (int64
 	return result.RowsAffected()
 }
 
+const countFlowsOfWorkspace = `-- name: CountFlowsOfWorkspace :one
+SELECT COUNT(*) FROM object
+WHERE workspace_id = $1 AND kind IN ('chatflow', 'agentflow')
+    AND (CAST($2 AS text) = '' OR lower(name) LIKE $2 ESCAPE '!')
+`
+
+type CountFlowsOfWorkspaceParams struct {
+	WorkspaceID string
+	Pattern     string
+}
+
+func (q *Queries) CountFlowsOfWorkspace(ctx context.Context, arg CountFlowsOfWorkspaceParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countFlowsOfWorkspace, arg.WorkspaceID, arg.Pattern)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const flowsOfWorkspace = `-- name: FlowsOfWorkspace :many
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
+WHERE workspace_id = $1 AND kind IN ('chatflow', 'agentflow')
+    AND (CAST($2 AS text) = '' OR lower(name) LIKE $2 ESCAPE '!')
+ORDER BY updated_at DESC, object_id LIMIT $4 OFFSET $3
+`
+
+type FlowsOfWorkspaceParams struct {
+	WorkspaceID string
+	Pattern     string
+	RowOffset   int32
+	RowLimit    int32
+}
+
+func (q *Queries) FlowsOfWorkspace(ctx context.Context, arg FlowsOfWorkspaceParams) ([]Object, error) {
+	rows, err := q.db.QueryContext(ctx, flowsOfWorkspace,
+		arg.WorkspaceID,
+		arg.Pattern,
+		arg.RowOffset,
+		arg.RowLimit,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Object{}
+	for rows.Next() {
+		var i Object
+		if err := rows.Scan(
+			&i.AppID,
+			&i.ObjectID,
+			&i.Kind,
+			&i.WorkspaceID,
+			&i.OwnerID,
+			&i.Name,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const forgetObject = `-- name: ForgetObject :execrows
 DELETE FROM object WHERE app_id = $1 AND object_id = $2
 `
@@ -119,6 +226,20 @@ func (q *Queries) GetObject(ctx context.Context, arg GetObjectParams) (Object, e
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const markAdopted = `-- name: MarkAdopted :exec
+INSERT INTO adoption (app_id, adopted_at) VALUES ($1, $2) ON CONFLICT (app_id) DO NOTHING
+`
+
+type MarkAdoptedParams struct {
+	AppID     string
+	AdoptedAt int64
+}
+
+func (q *Queries) MarkAdopted(ctx context.Context, arg MarkAdoptedParams) error {
+	_, err := q.db.ExecContext(ctx, markAdopted, arg.AppID, arg.AdoptedAt)
+	return err
 }
 
 const moveObject = `-- name: MoveObject :execrows
@@ -168,28 +289,12 @@ func (q *Queries) NoteObject(ctx context.Context, arg NoteObjectParams) error {
 	return err
 }
 
-const objectsOfWorkspace = `-- name: ObjectsOfWorkspace :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
-WHERE workspace_id = $1 AND kind = $2 AND (CAST($3 AS text) = '' OR lower(name) LIKE $3 ESCAPE '!')
-ORDER BY updated_at DESC, object_id LIMIT $5 OFFSET $4
+const objectsOfApp = `-- name: ObjectsOfApp :many
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 ORDER BY object_id
 `
 
-type ObjectsOfWorkspaceParams struct {
-	WorkspaceID string
-	Kind        string
-	Pattern     string
-	RowOffset   int32
-	RowLimit    int32
-}
-
-func (q *Queries) ObjectsOfWorkspace(ctx context.Context, arg ObjectsOfWorkspaceParams) ([]Object, error) {
-	rows, err := q.db.QueryContext(ctx, objectsOfWorkspace,
-		arg.WorkspaceID,
-		arg.Kind,
-		arg.Pattern,
-		arg.RowOffset,
-		arg.RowLimit,
-	)
+func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, error) {
+	rows, err := q.db.QueryContext(ctx, objectsOfApp, appID)
 	if err != nil {
 		return nil, err
 	}

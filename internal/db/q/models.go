@@ -26,6 +26,11 @@ type Account struct {
 	Waiting         bool
 }
 
+type Adoption struct {
+	AppID     string
+	AdoptedAt int64
+}
+
 type App struct {
 	ID          string
 	WorkspaceID string

@@ -17,7 +17,25 @@ UPDATE object SET workspace_id = $3, owner_id = $4, updated_at = $5 WHERE app_id
 -- name: ForgetObject :execrows
 DELETE FROM object WHERE app_id = $1 AND object_id = $2;
 
--- name: ObjectsOfWorkspace :many
+-- name: ObjectsOfApp :many
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 ORDER BY object_id;
+
+-- name: FlowsOfWorkspace :many
 SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
-WHERE workspace_id = sqlc.arg(workspace_id) AND kind = sqlc.arg(kind) AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!')
+WHERE workspace_id = sqlc.arg(workspace_id) AND kind IN ('chatflow', 'agentflow')
+    AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!')
 ORDER BY updated_at DESC, object_id LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
+
+-- name: CountFlowsOfWorkspace :one
+SELECT COUNT(*) FROM object
+WHERE workspace_id = sqlc.arg(workspace_id) AND kind IN ('chatflow', 'agentflow')
+    AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!');
+
+-- name: MarkAdopted :exec
+INSERT INTO adoption (app_id, adopted_at) VALUES ($1, $2) ON CONFLICT (app_id) DO NOTHING;
+
+-- name: AdoptedAt :one
+SELECT adopted_at FROM adoption WHERE app_id = $1;
+
+-- name: AllAppWorkspaces :many
+SELECT app_id, workspace_id FROM app_workspace ORDER BY app_id, workspace_id;

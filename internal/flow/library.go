@@ -1,0 +1,233 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/maypok86/otter/v2"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// Kind is a sort of object. Its text is stored, so it never changes meaning.
+type Kind string
+
+// The kinds of object that have an owner.
+const (
+	// Chatflow is a flow; Agentflow one whose type is AGENTFLOW or MULTIAGENT; Assistantflow is the flow behind a custom assistant.
+	Chatflow      Kind = "chatflow"
+	Agentflow     Kind = "agentflow"
+	Assistantflow Kind = "assistantflow"
+	Credential    Kind = "credential"
+	Tool          Kind = "tool"
+	Variable      Kind = "variable"
+	DocumentStore Kind = "documentstore"
+	Assistant     Kind = "assistant"
+	APIKey        Kind = "apikey"
+	Template      Kind = "template"
+	MCPServer     Kind = "mcpserver"
+	Dataset       Kind = "dataset"
+	Evaluator     Kind = "evaluator"
+	Evaluation    Kind = "evaluation"
+)
+
+// ChangeKind is the kind under which changes of objects are announced (db.Tx.Changed); the item is app id, slash, object id.
+const ChangeKind = "object"
+
+// Config of a Library.
+type Config struct {
+	DB   *db.DB
+	Gate *authz.Gate
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets failures to follow changes.
+	Log *slog.Logger
+}
+
+// Library is the capability.
+type Library struct {
+	cfg     Config
+	apps    sync.Map // app id -> *Objects
+	derived *otter.Cache[inner, string]
+}
+
+// inner names something that lies inside an object.
+type inner struct{ app, id string }
+
+// derivedKept bounds how many parents are remembered; one costs about 200 bytes.
+const derivedKept = 100_000
+
+// New loads the map and follows changes.
+func New(ctx context.Context, c Config) (*Library, error) {
+	derived, err := otter.New(&otter.Options[inner, string]{MaximumSize: derivedKept})
+	if err != nil {
+		return nil, fmt.Errorf("making the table of parents: %w", err)
+	}
+	l := &Library{cfg: c, derived: derived}
+	// Subscribing first means that a change during the load is applied after it, never lost.
+	c.DB.Subscribe(ChangeKind, func(item string) {
+		appID, id, _ := strings.Cut(item, "/")
+		if err := l.refresh(context.Background(), appID, id); err != nil {
+			c.Log.Error("an object could not be read again; it is closed until it can", "app", appID, "object", id, "error", err)
+			l.Of(appID).remove(id)
+		}
+	})
+	rows, err := c.DB.Read().AllObjects(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the ownership map: %w", err)
+	}
+	for _, r := range rows {
+		l.Of(r.AppID).put(r.ObjectID, r.WorkspaceID, Kind(r.Kind))
+	}
+	return l, nil
+}
+
+func (l *Library) refresh(ctx context.Context, appID, id string) error {
+	row, err := l.cfg.DB.Read().GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
+	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+		l.Of(appID).remove(id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.Of(appID).put(id, row.WorkspaceID, Kind(row.Kind))
+	return nil
+}
+
+// Of is the map of an app. It stays the same for the app's life, so that it can be kept.
+func (l *Library) Of(appID string) *Objects {
+	if v, ok := l.apps.Load(appID); ok {
+		return v.(*Objects)
+	}
+	v, _ := l.apps.LoadOrStore(appID, newObjects())
+	return v.(*Objects)
+}
+
+// Owner is Of(appID).Owner(id).
+func (l *Library) Owner(appID, id string) (workspace string, kind Kind, ok bool) {
+	return l.Of(appID).Owner(id)
+}
+
+// Learn remembers that something lies inside an object, such as an execution in its flow. What is forgotten, after a restart or when there is too much, is learned again.
+func (l *Library) Learn(appID, id, parent string) { l.derived.Set(inner{appID, id}, parent) }
+
+// Parent is the object that something lies in, as far as it is remembered.
+func (l *Library) Parent(appID, id string) (parent string, ok bool) {
+	return l.derived.GetIfPresent(inner{appID, id})
+}
+
+// Object is an object of a builder.
+type Object struct {
+	// App and ID name it; ID is the builder's own.
+	App, ID string
+	Kind    Kind
+	// Workspace is where it belongs, Owner the person who made or adopted it; Owner may be empty.
+	Workspace, Owner string
+	// Name is what people call it; may be empty, and is cut to 200 characters.
+	Name                 string
+	CreatedAt, UpdatedAt time.Time
+}
+
+// nameKept is how many characters of a name are stored.
+const nameKept = 200
+
+// cleanName makes a builder's text fit to be stored and shown.
+func cleanName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > nameKept {
+		s = string([]rune(s)[:nameKept])
+	}
+	return s
+}
+
+// maxID is the longest id that is recorded, in bytes.
+const maxID = 256
+
+// Claim records that objects were created or adopted, all or none: Workspace and Owner of each say whose they are. Objects that belong to their workspace already stay
+// as they are. It asks no right: whoever let the creation through did. Errors: problem.Conflict if one belongs to another workspace.
+func (l *Library) Claim(ctx context.Context, objects ...Object) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.claim(ctx, tx, objects) })
+}
+
+func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error {
+	for _, o := range objects {
+		if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
+			return problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
+		}
+		made, err := tx.ClaimObject(ctx, q.ClaimObjectParams{
+			AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, Name: cleanName(o.Name), CreatedAt: l.cfg.Now().UnixMilli(),
+		})
+		if err != nil {
+			return fmt.Errorf("recording an object: %w", err)
+		}
+		if made == 0 {
+			row, err := tx.GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
+			if err != nil {
+				return fmt.Errorf("reading an object: %w", err)
+			}
+			if row.WorkspaceID != o.Workspace {
+				return problem.New(problem.Conflict, "This object belongs to another workspace.").WithRule("object owned")
+			}
+			continue
+		}
+		if err := tx.Changed(ChangeKind, o.App+"/"+o.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Note records that an object was changed, and its name; an empty one keeps the former.
+func (l *Library) Note(ctx context.Context, appID, id, name string) error {
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if name = cleanName(name); name == "" {
+			row, err := tx.GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
+			if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("reading an object: %w", err)
+			}
+			name = row.Name
+		}
+		return tx.NoteObject(ctx, q.NoteObjectParams{AppID: appID, ObjectID: id, Name: name, UpdatedAt: l.cfg.Now().UnixMilli()})
+	})
+}
+
+// Forget removes objects from the map because the builder has deleted them.
+func (l *Library) Forget(ctx context.Context, appID string, ids ...string) error {
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, id := range ids {
+			n, err := tx.ForgetObject(ctx, q.ForgetObjectParams{AppID: appID, ObjectID: id})
+			if err != nil {
+				return fmt.Errorf("forgetting an object: %w", err)
+			}
+			if n == 0 {
+				continue
+			}
+			if err := tx.Changed(ChangeKind, appID+"/"+id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
