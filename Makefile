@@ -6,18 +6,18 @@ SHELL := /usr/bin/env bash
 .PHONY: help run test e2e check bench golden tools
 
 # Whatever is installed or built beside the sources is kept here, outside the checkout.
-export SLUICE_CACHE ?= $(HOME)/.cache/sluice
-BIN := $(SLUICE_CACHE)/bin
+export SLUICEDEV_CACHE ?= $(HOME)/.cache/sluice
+BIN := $(SLUICEDEV_CACHE)/bin
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Start Sluice in front of its built-in demo builder
-	env -u SLUICE_CACHE go run . serve --protect demo
+	go run . serve --protect demo
 
 test: check ## Run all checks and tests, storage on SQLite and on a real PostgreSQL
 	e2e/install-deps.sh postgresql
-	SLUICE_TEST_POSTGRES=require go test ./...
+	SLUICEDEV_POSTGRES=require go test ./...
 
 e2e: ## Drive a real Flowise in a real Chromium (installs both when missing)
 	e2e/install-deps.sh chromium fonts-dejavu-core

@@ -2,14 +2,14 @@
 # Installs the real Flowise that the end-to-end tests drive, outside the checkout, and prints its folder.
 #
 #   e2e/install-flowise.sh            installs when it is missing, else does nothing
-#   SLUICE_CACHE=/some/folder ...     where to keep it (default ~/.cache/sluice; about 3 GB)
+#   SLUICEDEV_CACHE=/some/folder ...     where to keep it (default ~/.cache/sluice; about 3 GB)
 #
 # npm runs with --ignore-scripts: one optional dependency (faiss-node) has an install script that fetches from outside the registry and fails
 # where that is not allowed. The one native module that Flowise needs, sqlite3, is compiled here instead.
 set -euo pipefail
 
 version=3.1.4
-cache="${SLUICE_CACHE:-$HOME/.cache/sluice}"
+cache="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}"
 dir="$cache/flowise-$version"
 partial="$dir.partial"
 

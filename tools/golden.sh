@@ -8,7 +8,7 @@
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-bin="${SLUICE_CACHE:-$HOME/.cache/sluice}/bin"
+bin="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}/bin"
 
 generate() {
 	cd "$1"

@@ -38,4 +38,4 @@ func Open(t testing.TB, c db.Config) *db.DB {
 }
 
 // required reports whether a missing PostgreSQL is a failure.
-func required() bool { return os.Getenv("SLUICE_TEST_POSTGRES") == "require" }
+func required() bool { return os.Getenv("SLUICEDEV_POSTGRES") == "require" }

@@ -3,7 +3,7 @@
 # Versions are pinned in package.json and package-lock.json; everything npm fetches stays outside the checkout.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-work="${SLUICE_CACHE:-$HOME/.cache/sluice}/web"
+work="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}/web"
 mkdir -p "$work"
 
 # "install", not "ci": the lock names only the native packages of the platform it was made on. What it names is checked against its hash.
