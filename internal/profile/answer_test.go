@@ -127,7 +127,7 @@ func TestErrorsInTheBuildersShape(t *testing.T) {
 			"next": "Ask an admin.", "rule": "viewer", "requestId": "r1",
 		}},
 		{KindFlowise, denied, internal, 423, map[string]any{
-			"statusCode": 423.0, "success": false, "message": "You may view flows here, but not change them. Ask an admin.", "error": "Forbidden",
+			"statusCode": 423.0, "success": false, "message": "You may view flows here, but not change them.", "error": "Forbidden",
 			"next": "Ask an admin.", "rule": "viewer", "requestId": "r1",
 		}},
 		{KindFlowise, problem.New(problem.NotFound, "No such flow."), internal, 404, map[string]any{

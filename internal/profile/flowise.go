@@ -95,7 +95,8 @@ func flowisePageCall(h http.Header) bool { return h.Get("X-Request-From") == int
 
 func flowisePageError(e *problem.Error, requestID string) Answer {
 	b := flowiseErrorBody(e, requestID)
-	b.StatusCode = flowisePageStatus
+	// The page shows the message on one line after words of its own, and cuts what is too long at its beginning.
+	b.StatusCode, b.Message = flowisePageStatus, e.Detail
 	return jsonAnswer(flowisePageStatus, b)
 }
 
