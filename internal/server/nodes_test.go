@@ -1,0 +1,58 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/dbtest"
+	"sluice/internal/sluicetest"
+)
+
+// onPostgres are the variables of a Sluice on a database of the test server.
+func onPostgres(t *testing.T) []string {
+	t.Helper()
+	u, err := url.Parse(dbtest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"DATABASE_TYPE=postgres", "DATABASE_HOST=" + u.Hostname(), "DATABASE_PORT=" + u.Port(), "DATABASE_NAME=" + u.Path[1:], "DATABASE_USER=" + u.User.Username(),
+	}
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what + ": never")
+		}
+	}
+}
+
+func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
+	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
+	one := sluicetest.Start(t, lines...)
+	two := sluicetest.Start(t, lines...)
+	ann := one.Add("ann", authz.RoleUser, false)
+	b := one.SignedIn("ann")
+	// Both nodes have one host name here, and cookies do not know ports.
+	there := b.At(two.MainOrigin(""))
+	until(t, "the session on the other node", func() bool { return there.Get("/account").Status == http.StatusOK })
+	if err := two.People.SetActive(context.Background(), sluicetest.Operator(), ann.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := there.Get("/account").Status; got != http.StatusSeeOther {
+		t.Errorf("on the node that disabled her: %d", got)
+	}
+	until(t, "the end of the session on the first node", func() bool { return b.Get("/account").Status == http.StatusSeeOther })
+}
+
+func TestANodeWithAnotherRootKeyDoesNotStart(t *testing.T) {
+	lines := onPostgres(t)
+	sluicetest.Start(t, append(lines, "SECRETKEY_PATH="+t.TempDir())...)
+	mustNotStart(t, "does not open the secrets in this database", append(lines, "SECRETKEY_PATH="+t.TempDir())...)
+}
