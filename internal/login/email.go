@@ -28,7 +28,7 @@ func (l *Logins) ChangeEmail(ctx context.Context, p authz.Principal, password, n
 	if err != nil {
 		return err
 	}
-	c, err := l.confirmPassword(ctx, p, password)
+	c, err := l.confirmPassword(ctx, p, password, "password")
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,8 @@ func (l *Logins) ChangeEmail(ctx context.Context, p authz.Principal, password, n
 	})
 }
 
-// confirmPassword asks for somebody's own password again; guesses are limited like sign-ins.
-func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, password string) (identity.Credential, error) {
+// confirmPassword asks for somebody's own password again; guesses are limited like sign-ins. Field is the input to name.
+func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, password, field string) (identity.Credential, error) {
 	if !p.SignedIn() {
 		return identity.Credential{}, problem.New(problem.Unauthenticated, "Sign in first.")
 	}
@@ -96,7 +96,7 @@ func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, passwor
 		return c, err
 	}
 	if !ok {
-		return c, problem.New(problem.Invalid, "The password is not right.").WithField("password")
+		return c, problem.New(problem.Invalid, "The present password is not right.").WithField(field)
 	}
 	return c, nil
 }

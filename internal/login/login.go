@@ -189,27 +189,12 @@ func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
 
 // ChangePassword sets one's own password and ends one's other sessions. The old one must be right; guesses at it are limited like sign-ins.
 func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassword, newPassword string) error {
-	if !p.SignedIn() {
-		return problem.New(problem.Unauthenticated, "Sign in first.")
-	}
-	c, err := l.cfg.People.CredentialOf(ctx, p.ID)
+	c, err := l.confirmPassword(ctx, p, oldPassword, "old_password")
 	if err != nil {
 		return err
 	}
 	if err := identity.CheckPassword(newPassword, p.Name, p.Email, p.DisplayName); err != nil {
 		return err
-	}
-	counters := []counter{{"change:" + l.mac("guess", p.ID), deviceLimit}}
-	if err := l.reserve(ctx, counters); err != nil {
-		return err
-	}
-	ok, _, err := l.cfg.Hasher.Verify(ctx, c.PasswordHash, oldPassword)
-	if err != nil {
-		l.unreserve(counters)
-		return err
-	}
-	if !ok {
-		return problem.New(problem.Invalid, "The present password is not right.").WithField("old_password")
 	}
 	stored, err := l.cfg.Hasher.Hash(ctx, newPassword)
 	if err != nil {
@@ -217,9 +202,6 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 	}
 	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
 	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "password changed", func(tx *db.Tx) error {
-		if err := l.forgive(ctx, tx, counters, true); err != nil {
-			return err
-		}
 		if err := l.send(ctx, tx, mail.PasswordChanged{Name: p.DisplayName, At: l.cfg.Now(), IP: p.IP, ResetPage: l.link("/forgot", "")}, c.Email); err != nil {
 			return err
 		}
