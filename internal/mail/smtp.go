@@ -28,6 +28,8 @@ type SMTP struct {
 	Host string
 	// Port 465 is TLS from the first byte.
 	Port int
+	// ImplicitTLS says that another port is so too.
+	ImplicitTLS bool
 	// User and Password sign in; an empty User means a relay that takes mail without.
 	User, Password string
 	// Secure demands encryption with a certificate that is trusted. Without it STARTTLS is used when the server offers it.
@@ -51,6 +53,8 @@ const (
 
 func (s SMTP) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
+func (s SMTP) implicit() bool { return s.ImplicitTLS || s.Port == implicitTLSPort }
+
 func (s SMTP) timeout() time.Duration {
 	if s.Timeout > 0 {
 		return s.Timeout
@@ -61,7 +65,7 @@ func (s SMTP) timeout() time.Duration {
 // tlsConfig checks the certificate whenever encryption is demanded or a password depends on it. Encryption that nobody demanded is opportunistic
 // (RFC 7435 section 3): without a check it still keeps listeners out, and the alternative would be none.
 func (s SMTP) tlsConfig(loopback bool) *tls.Config {
-	check := s.Secure || s.Port == implicitTLSPort || s.User != "" && !loopback
+	check := s.Secure || s.implicit() || s.User != "" && !loopback
 	return &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12, RootCAs: s.Roots, InsecureSkipVerify: s.AllowUnauthorizedCerts || !check}
 }
 
@@ -127,8 +131,9 @@ func (s SMTP) send(ctx context.Context, hello string, e envelope) ([]Line, error
 	}
 	fault := &sendError{step: d.step, trouble: judge(d.step, err), text: s.clean(err.Error())}
 	if answer, ok := errors.AsType[*textproto.Error](err); ok {
-		d.say("server", answer.Error())
-		fault.text = s.clean(answer.Error())
+		said := fmt.Sprintf("%d %s", answer.Code, answer.Msg)
+		d.say("server", said)
+		fault.text = s.clean(said)
 	}
 	d.say("", fmt.Sprintf("Failed at %q: %s", d.step, fault.text))
 	return d.lines, fault
@@ -191,7 +196,7 @@ func (d *dialogue) close() {
 // encryptFirst begins TLS before anything is said, on the port that is for that.
 func (d *dialogue) encryptFirst(ctx context.Context) error {
 	d.answers = &answers{Conn: d.raw, left: maxAnswers}
-	if d.Port != implicitTLSPort {
+	if !d.implicit() {
 		return nil
 	}
 	secured := tls.Client(d.raw, d.tlsConfig(d.loopback()))

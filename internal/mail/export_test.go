@@ -1,0 +1,17 @@
+package mail
+
+import "net"
+
+// RenderInvite renders an invitation with an operator's template.
+func RenderInvite(t *Template, workspace, link string) (string, bool) {
+	return t.html(WorkspaceInvite{WorkspaceName: workspace, RegisterLink: link})
+}
+
+// SignInOver signs in over a connection that is not encrypted and not to this machine.
+func SignInOver(c net.Conn) error {
+	d := &dialogue{SMTP: SMTP{User: "u", Password: "p"}, raw: c}
+	return d.signIn(nil)
+}
+
+// ErrUnprotected is what SignInOver must return.
+var ErrUnprotected = errUnprotected
