@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sluice/internal/api"
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/config"
@@ -79,8 +80,15 @@ func (s *Server) start(ctx context.Context) (err error) {
 		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(),
 		Trust: trust, Now: time.Now, Log: s.Log,
 	})
+	calls, err := api.New(api.Config{
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin,
+		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
 	// The port is known before the first app is added, so that no app takes it.
-	if s.port, err = s.listeners.open(mainListener, s.Values.Port, s.proxy.ServeHost(s.ownPages(pages))); err != nil {
+	if s.port, err = s.listeners.open(mainListener, s.Values.Port, s.proxy.ServeHost(s.ownPages(pages, calls))); err != nil {
 		return err
 	}
 	if s.metrics, err = listenMetrics(s.Values.MetricsAddr, registry, s.Log); err != nil {
@@ -142,9 +150,10 @@ func (s *Server) protect(ctx context.Context) error {
 }
 
 // ownPages adds what is not a page of the console.
-func (s *Server) ownPages(pages http.Handler) http.Handler {
+func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
 	mux := chi.NewRouter()
 	mux.Get("/healthz", s.healthz)
+	mux.Handle(api.Prefix+"/*", calls)
 	mux.Handle("/*", pages)
 	return mux
 }

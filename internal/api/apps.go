@@ -1,0 +1,202 @@
+package api
+
+import (
+	"time"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// builder is a connected app. What only admins may see is left out for others.
+type builder struct {
+	ID     string          `json:"id"`
+	Slug   string          `json:"slug" example:"flowise"`
+	Name   string          `json:"name" example:"Flowise"`
+	Kind   string          `json:"kind" doc:"flowise, generic or demo; empty until something has answered." example:"flowise"`
+	Origin string          `json:"origin" doc:"Where people open it." example:"http://127.0.0.1:3001"`
+	Admin  *builderDetails `json:"admin,omitempty" doc:"For those who may see the app's settings."`
+}
+
+// builderDetails is for admins.
+type builderDetails struct {
+	Version    string     `json:"version" example:"3.1.4"`
+	Upstream   string     `json:"upstream" doc:"Where Sluice finds the builder." example:"http://127.0.0.1:3000"`
+	PublicURL  string     `json:"public_url" doc:"The origin for people; empty means a port of its own."`
+	Port       int        `json:"port" doc:"0 for an app with a host name." example:"3001"`
+	Workspace  string     `json:"workspace" doc:"The id of the workspace that it lies in." example:"default"`
+	Pending    bool       `json:"pending" doc:"Whether nothing has answered there yet."`
+	NeedsOwner bool       `json:"needs_owner" doc:"Whether Sluice needs the builder's owner account."`
+	OwnerEmail string     `json:"owner_email"`
+	Health     health     `json:"health"`
+	VerifiedAt *time.Time `json:"verified_at,omitempty" doc:"Left out for never."`
+	CreatedAt  time.Time  `json:"created_at"`
+}
+
+// health is how an app answered when it was last looked at.
+type health struct {
+	OK         bool       `json:"ok"`
+	Text       string     `json:"text" doc:"One sentence." example:"It answers."`
+	Next       string     `json:"next,omitempty" doc:"What to do about trouble."`
+	Version    string     `json:"version,omitempty" doc:"What the builder says of itself." example:"3.1.4"`
+	OwnerState string     `json:"owner_state,omitempty" doc:"none, present or n/a." example:"present"`
+	CheckedAt  *time.Time `json:"checked_at,omitempty" doc:"Left out for never."`
+}
+
+func healthOf(h app.Health) health {
+	return health{h.OK, h.Text, h.Next, h.Version, h.OwnerState, moment(h.CheckedAt)}
+}
+
+// builderOf shapes an app for whoever asks.
+func (x *visit) builderOf(a *app.App) builder {
+	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Origin: a.Origin(x.r.Host)}
+	if a.Profile != nil {
+		out.Kind = a.Profile.Kind
+	}
+	if x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed {
+		out.Admin = &builderDetails{
+			Version: a.Version, PublicURL: a.PublicURL, Port: a.Port, Workspace: a.WorkspaceID, Pending: a.Pending, NeedsOwner: a.NeedsOwner,
+			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), CreatedAt: a.CreatedAt.UTC(),
+		}
+		if a.Upstream != nil {
+			out.Admin.Upstream = a.Upstream.String()
+		}
+	}
+	return out
+}
+
+func listApps(x *visit, in *Paging) (list[builder], error) {
+	return pageOf(x.cfg.Apps.Visible(x.who), *in, x.builderOf), nil
+}
+
+// appSpec is what is said of a new app.
+type appSpec struct {
+	URL       string `json:"url" minLength:"1" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one." example:"http://127.0.0.1:3000"`
+	Kind      string `json:"kind,omitempty" enum:"flowise,generic,demo" doc:"Found out if left out." example:"flowise"`
+	PublicURL string `json:"public_url,omitempty" maxLength:"300" doc:"The origin for people; the next free port if left out." example:"https://flows.example.com"`
+	Name      string `json:"name,omitempty" maxLength:"80" doc:"What people read; the product's name if left out." example:"Flowise"`
+}
+
+func (s appSpec) spec() app.Spec {
+	return app.Spec{URL: s.URL, Kind: s.Kind, PublicURL: s.PublicURL, Name: s.Name}
+}
+
+type appSpecInput struct{ Body appSpec }
+
+// found is what runs at an address.
+type found struct {
+	Kind       string `json:"kind" example:"flowise"`
+	Title      string `json:"title" example:"Flowise"`
+	Version    string `json:"version" example:"3.1.4"`
+	OwnerState string `json:"owner_state" doc:"Whether it has an owner account: none, present or n/a." example:"present"`
+	Evidence   string `json:"evidence" doc:"What was seen."`
+	Note       string `json:"note,omitempty" doc:"A warning."`
+}
+
+func foundOf(f profile.Found) found {
+	return found{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note}
+}
+
+func lookAtApp(x *visit, in *appSpecInput) (found, error) {
+	f, err := x.cfg.Apps.Look(x, x.who, in.Body.spec())
+	return foundOf(f), err
+}
+
+func addApp(x *visit, in *appSpecInput) (builder, error) {
+	a, err := x.cfg.Apps.Add(x, x.who, in.Body.spec())
+	if err != nil {
+		return builder{}, err
+	}
+	return x.builderOf(a), nil
+}
+
+// getApp reads from memory, so it asks for the right itself; for others every id is refused, known or not.
+func getApp(x *visit, in *AppPath) (builder, error) {
+	a, known := x.cfg.Apps.ByID(in.App)
+	res := authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
+	if known {
+		res = a.Resource()
+	}
+	if err := x.cfg.Gate.Check(x, x.who, authz.AppView, res); err != nil {
+		return builder{}, err
+	}
+	if !known {
+		return builder{}, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
+	}
+	return x.builderOf(a), nil
+}
+
+type ownerInput struct {
+	AppPath
+	Body struct {
+		Email    string `json:"email,omitempty" maxLength:"254" doc:"The owner's e-mail address. Without both, Sluice registers a service owner, where the builder has none." example:"owner@example.com"`
+		Password string `json:"password,omitempty" maxLength:"200" doc:"The owner's password. It is tested, sealed, and never shown." example:"the builder's password"`
+	}
+}
+
+func connectApp(x *visit, in *ownerInput) error {
+	return x.cfg.Apps.Connect(x, x.who, in.App, app.Owner{Email: in.Body.Email, Password: in.Body.Password})
+}
+
+func checkApp(x *visit, in *AppPath) (health, error) {
+	h, err := x.cfg.Apps.Check(x, x.who, in.App)
+	return healthOf(h), err
+}
+
+// exposure says whether the builder can be reached around Sluice.
+type exposure struct {
+	State string `json:"state" doc:"closed, open or unknown." example:"closed"`
+	Text  string `json:"text"`
+	Next  string `json:"next,omitempty"`
+}
+
+func getExposure(x *visit, in *AppPath) (exposure, error) {
+	e, err := x.cfg.Apps.Exposure(x, x.who, in.App)
+	return exposure{e.State, e.Text, e.Next}, err
+}
+
+func markVerified(x *visit, in *AppPath) error { return x.cfg.Apps.MarkVerified(x, x.who, in.App) }
+
+// removed is what is left of an app.
+type removed struct {
+	Owner *owner `json:"owner,omitempty" doc:"The builder's owner account, if Sluice had registered it itself. Shown once: nobody else knows it."`
+}
+
+// owner is a builder's owner account.
+type owner struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+func removeApp(x *visit, in *AppPath) (removed, error) {
+	o, err := x.cfg.Apps.Remove(x, x.who, in.App)
+	if err != nil || o.Email == "" {
+		return removed{}, err
+	}
+	return removed{Owner: &owner{o.Email, o.Password}}, nil
+}
+
+type publishedInput struct {
+	AppPath
+	Paging
+}
+
+func listPublishedFlows(x *visit, in *publishedInput) (list[string], error) {
+	rows, err := x.cfg.Apps.PublishedFlows(x, x.who, in.App)
+	return pageOf(rows, in.Paging, func(id string) string { return id }), err
+}
+
+type flowInput struct {
+	AppPath
+	Flow string `path:"flow" pattern:"^[A-Za-z0-9._~:@-]{1,100}$" patternDescription:"an id of 1 to 100 characters as they stand in an address" doc:"The flow's id in the builder: the end of its address there." example:"0c6a6b5e-6c1c-4d3f-9d65-0a2f5c1e7b11"`
+}
+
+func publishFlow(x *visit, in *flowInput) error {
+	return x.cfg.Apps.Publish(x, x.who, in.App, in.Flow)
+}
+
+func unpublishFlow(x *visit, in *flowInput) error {
+	return x.cfg.Apps.Unpublish(x, x.who, in.App, in.Flow)
+}

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/internal/authz"
+)
+
+// place is where a right must be held.
+type place uint8
+
+const (
+	// nowhere: being signed in is enough; everybody sees and changes what is their own.
+	nowhere place = iota
+	// onInstallation: the right must be held on the whole installation, as superusers do. The door asks for it.
+	onInstallation
+	// inWorkspace and inApp: the right must be held in the workspace or app that the path names. The capability asks for it.
+	inWorkspace
+	inApp
+)
+
+// need is what a route asks for.
+type need struct {
+	action authz.Action
+	where  place
+}
+
+func installation(a authz.Action) need { return need{a, onInstallation} }
+func workspace(a authz.Action) need    { return need{a, inWorkspace} }
+func apps(a authz.Action) need         { return need{a, inApp} }
+
+// words say who may, for people.
+func (n need) words() string {
+	switch n.where {
+	case onInstallation:
+		return "superusers (" + string(n.action) + " on the installation)"
+	case inWorkspace:
+		return string(n.action) + " in the workspace"
+	case inApp:
+		return string(n.action) + " on the app"
+	}
+	return "everybody who is signed in"
+}
+
+// route is one row of the map.
+type route struct {
+	method, path string
+	needs        need
+	// id is the operation's stable name, summary its sentence.
+	id, summary string
+	add         func(huma.API, huma.Operation)
+}
+
+// routes is the whole map of the API.
+func routes() []route {
+	const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
+	person := need{}
+	return []route{
+		{get, "/me", person, "getMe", "Who am I, and where do I work", answers(getMe)},
+		{patch, "/me", person, "updateMe", "Change one's own full name", answers(updateMe)},
+		{post, "/me/email", person, "changeEmail", "Begin a change of one's own e-mail address; both ends confirm it by a link", done(changeEmail)},
+		{post, "/me/email/verification", person, "verifyEmail", "Have a link mailed that proves one's own address", done(verifyEmail)},
+		{put, "/me/password", person, "changePassword", "Change one's own password; all other sessions end", done(changePassword)},
+		{put, "/me/workspace", person, "switchWorkspace", "Work in another workspace from now on", done(switchWorkspace)},
+		{get, "/me/sessions", person, "listMySessions", "One's own sessions, last used first", answers(listMySessions)},
+		{del, "/me/sessions/{session}", person, "endMySession", "End one of one's own sessions at once", done(endMySession)},
+		{post, "/me/sessions/end-others", person, "endMyOtherSessions", "End all of one's own sessions but this one", done(endMyOtherSessions)},
+		{get, "/me/rights", person, "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
+
+		{get, "/users", installation(authz.UserView), "listUsers", "People by username, with search", answers(listUsers)},
+		{post, "/users", installation(authz.UserCreate), "createUser", "Add a person, with a password or a one-time link that sets it", created(createUser)},
+		{get, "/users/{user}", installation(authz.UserView), "getUser", "One person", answers(getUser)},
+		{patch, "/users/{user}", installation(authz.UserUpdate), "updateUser", "Change one thing of a person: names, role, superuser or active", answers(updateUser)},
+		{del, "/users/{user}", installation(authz.UserDelete), "deleteUser", "Delete a person for good; what they own goes to an heir", done(deleteUser)},
+		{post, "/users/{user}/reset-link", installation(authz.UserReset), "createResetLink", "A one-time link with which the person sets a new password", created(createResetLink)},
+		{get, "/users/{user}/rights", installation(authz.UserView), "listRights", "What a person may do in a workspace, and by which policies", answers(listRights)},
+		{get, "/users/{user}/sessions", installation(authz.SessionView), "listSessions", "A person's sessions, last used first", answers(listSessions)},
+		{del, "/users/{user}/sessions", installation(authz.SessionEnd), "endSessions", "End all sessions of a person at once", done(endSessions)},
+
+		{get, "/workspaces", person, "listWorkspaces", "The workspaces that one may see", answers(listWorkspaces)},
+		{post, "/workspaces", installation(authz.WorkspaceCreate), "createWorkspace", "Add a workspace; its creator becomes its admin", created(createWorkspace)},
+		{get, "/workspaces/{workspace}", workspace(authz.WorkspaceView), "getWorkspace", "One workspace", answers(getWorkspace)},
+		{patch, "/workspaces/{workspace}", workspace(authz.WorkspaceManage), "renameWorkspace", "Rename a workspace", done(renameWorkspace)},
+		{del, "/workspaces/{workspace}", installation(authz.WorkspaceCreate), "deleteWorkspace", "Delete an empty workspace", done(deleteWorkspace)},
+		{get, "/workspaces/{workspace}/members", workspace(authz.WorkspaceView), "listMembers", "The people of a workspace by username", answers(listMembers)},
+		{put, "/workspaces/{workspace}/members/{user}", workspace(authz.MemberManage), "setMemberRole", "Give somebody a role in a workspace", done(setMemberRole)},
+		{del, "/workspaces/{workspace}/members/{user}", workspace(authz.MemberManage), "removeMember", "Take somebody out of a workspace", done(removeMember)},
+		{get, "/workspaces/{workspace}/invitations", workspace(authz.MemberManage), "listInvitations", "The open invitations, newest first", answers(listInvitations)},
+		{post, "/workspaces/{workspace}/invitations", workspace(authz.MemberManage), "invite", "Invite somebody by e-mail address; who has an account is added at once", created(invite)},
+		{post, "/workspaces/{workspace}/invitations/{invitation}/renew", workspace(authz.MemberManage), "renewInvitation", "A new link for an open invitation, mailed again", answers(renewInvitation)},
+		{del, "/workspaces/{workspace}/invitations/{invitation}", workspace(authz.MemberManage), "revokeInvitation", "Take an open invitation back", done(revokeInvitation)},
+
+		{get, "/roles", person, "listRoles", "The built-in roles and the custom ones", answers(listRoles)},
+		{post, "/roles", installation(authz.RoleManage), "createRole", "Make a role from permissions", created(createRole)},
+		{get, "/roles/{role}", person, "getRole", "One role", answers(getRole)},
+		{put, "/roles/{role}", installation(authz.RoleManage), "updateRole", "Change a custom role; it counts on the next request of everybody who holds it", done(updateRole)},
+		{del, "/roles/{role}", installation(authz.RoleManage), "deleteRole", "Delete a custom role that nobody holds", done(deleteRole)},
+		{get, "/permissions", person, "listPermissions", "The permissions that roles are made from", answers(listPermissions)},
+
+		{get, "/apps", person, "listApps", "The apps that one may open", answers(listApps)},
+		{post, "/apps/look", apps(authz.AppManage), "lookAtApp", "Find out what runs at an address, without adding it", answers(lookAtApp)},
+		{post, "/apps", apps(authz.AppManage), "addApp", "Connect a builder", created(addApp)},
+		{get, "/apps/{app}", apps(authz.AppView), "getApp", "One app with its health", answers(getApp)},
+		{post, "/apps/{app}/owner", apps(authz.AppManage), "connectApp", "Give Sluice the builder's owner account, or have one registered", done(connectApp)},
+		{post, "/apps/{app}/check", apps(authz.AppView), "checkApp", "Look at an app now", answers(checkApp)},
+		{get, "/apps/{app}/exposure", apps(authz.AppView), "getExposure", "Whether the builder can be reached around Sluice", answers(getExposure)},
+		{post, "/apps/{app}/verified", apps(authz.AppManage), "markVerified", "Note that the way through Sluice has been seen to work", done(markVerified)},
+		{del, "/apps/{app}", apps(authz.AppManage), "removeApp", "Disconnect an app", answers(removeApp)},
+		{get, "/apps/{app}/flows", apps(authz.AppView), "listPublishedFlows", "The flows that are open to strangers, oldest first", answers(listPublishedFlows)},
+		{put, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "publishFlow", "Open a flow to people who are not signed in", done(publishFlow)},
+		{del, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "unpublishFlow", "Close a flow to people who are not signed in", done(unpublishFlow)},
+
+		{get, "/mail", installation(authz.MailManage), "getMailStatus", "Whether there is a mail server, and what waits", answers(getMailStatus)},
+		{post, "/mail/test", installation(authz.MailManage), "sendTestMail", "Send a mail at once and see the conversation with the server", answers(sendTestMail)},
+		{get, "/mail/outbox", installation(authz.MailManage), "listMails", "The mails of the last month, newest first", answers(listMails)},
+		{post, "/mail/outbox/{mail}/retry", installation(authz.MailManage), "retryMail", "Send a waiting or failed mail now", done(retryMail)},
+		{post, "/mail/outbox/{mail}/discard", installation(authz.MailManage), "discardMail", "Give up a waiting or failed mail", done(discardMail)},
+		{get, "/mail/previews", installation(authz.MailManage), "listPreviews", "The kinds of mail that there are", answers(listPreviews)},
+		{get, "/mail/previews/{kind}", installation(authz.MailManage), "getPreview", "A mail with made-up content, in the operator's words where there is a template", answers(getPreview)},
+
+		{get, "/audit", installation(authz.SystemView), "listAudit", "The audit record from a position on, oldest first", answers(listAudit)},
+		{get, "/audit/verify", installation(authz.SystemView), "verifyAudit", "Walk the whole chain of the audit record", answers(verifyAudit)},
+	}
+}
+
+// needKey is where an operation keeps what it needs.
+const needKey = "need"
+
+func needOf(op *huma.Operation) need { return op.Metadata[needKey].(need) }
+
+// operation is the route as huma takes it.
+func (rt route) operation() huma.Operation {
+	tag, _, _ := strings.Cut(strings.TrimPrefix(rt.path, "/"), "/")
+	return huma.Operation{
+		OperationID: rt.id, Method: rt.method, Path: rt.path, Summary: rt.summary, Tags: []string{tag}, Description: "Who may: " + rt.needs.words() + ".",
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTime, RejectUnknownQueryParameters: true,
+		Metadata: map[string]any{needKey: rt.needs}, Responses: map[string]*huma.Response{"default": problemResponse()},
+	}
+}
+
+// output is an answer with a body.
+type output[T any] struct{ Body T }
+
+// handle makes a handler an operation of huma's.
+func handle[I, O any](status int, fn func(*visit, *I) (*O, error)) func(huma.API, huma.Operation) {
+	return func(h huma.API, op huma.Operation) {
+		op.DefaultStatus = status
+		huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+			x := ctx.(*visit)
+			out, err := fn(x, in)
+			if err != nil {
+				return nil, &failure{x.mistake(err)}
+			}
+			return out, nil
+		})
+	}
+}
+
+// answers is for handlers whose answer has a body: 200.
+func answers[I, T any](fn func(*visit, *I) (T, error)) func(huma.API, huma.Operation) {
+	return withBody(http.StatusOK, fn)
+}
+
+// created is for handlers that make something: 201.
+func created[I, T any](fn func(*visit, *I) (T, error)) func(huma.API, huma.Operation) {
+	return withBody(http.StatusCreated, fn)
+}
+
+func withBody[I, T any](status int, fn func(*visit, *I) (T, error)) func(huma.API, huma.Operation) {
+	return handle(status, func(x *visit, in *I) (*output[T], error) {
+		body, err := fn(x, in)
+		return &output[T]{Body: body}, err
+	})
+}
+
+// done is for handlers that answer with nothing but success: 204.
+func done[I any](fn func(*visit, *I) error) func(huma.API, huma.Operation) {
+	return handle(http.StatusNoContent, func(x *visit, in *I) (*struct{}, error) { return nil, fn(x, in) })
+}

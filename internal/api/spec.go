@@ -1,0 +1,153 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/internal/authn"
+	"sluice/internal/problem"
+)
+
+// sessionScheme is the name of the session cookie's scheme in the description.
+const sessionScheme = "session"
+
+// humaConfig is huma without what it would add by itself: no page that loads from elsewhere, no links to schemas, no lazily made documents.
+func humaConfig() huma.Config {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Sluice", Version: "1",
+				Description: "What Sluice's own pages and its command line do, for programs. Errors are problem documents (RFC 9457): type, title, status, detail, field, next. " +
+					"Lists take limit (1 to 200) and offset and tell the total. Times are RFC 3339 in UTC.",
+			},
+			Servers:    []*huma.Server{{URL: Prefix}},
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{sessionScheme: cookieScheme()}},
+			Security:   []map[string][]string{{sessionScheme: {}}},
+		},
+		Formats:       map[string]huma.Format{"application/json": format(), "json": format(), problem.ContentType: format()},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{document},
+	}
+}
+
+func cookieScheme() *huma.SecurityScheme {
+	return &huma.SecurityScheme{
+		Type: "apiKey", In: "cookie", Name: authn.CookieName(false),
+		Description: "The cookie of somebody who has signed in; its name is " + authn.CookieName(true) + " on https.",
+	}
+}
+
+// problemResponse describes the answer to every request that fails.
+func problemResponse() *huma.Response {
+	return &huma.Response{
+		Description: "What went wrong: 400 the request, 401 nobody is signed in, 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
+		Content:     map[string]*huma.MediaType{problem.ContentType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}}},
+	}
+}
+
+const problemSchema = "Document"
+
+// describe completes the document and serves it.
+func (a *API) describe() error {
+	schemas := a.spec.Components.Schemas
+	delete(schemas.Map(), "ErrorModel")
+	delete(schemas.Map(), "ErrorDetail")
+	schemas.Schema(reflect.TypeFor[problem.Document](), true, "")
+	for _, op := range a.operations() {
+		a.addExample(op)
+	}
+	asJSON, err := json.Marshal(a.spec)
+	if err != nil {
+		return err
+	}
+	asYAML, err := a.spec.YAML()
+	if err != nil {
+		return err
+	}
+	a.mux.Get(Prefix+"/openapi.json", a.serve(nil, "openapi", text("application/openapi+json", asJSON)))
+	a.mux.Get(Prefix+"/openapi.yaml", a.serve(nil, "openapi", text("application/openapi+yaml", asYAML)))
+	a.mux.Get(Prefix+"/docs", a.serve(nil, "docs", a.showDocs))
+	return nil
+}
+
+func text(contentType string, body []byte) func(*visit) error {
+	return func(x *visit) error {
+		x.w.Header().Set("Content-Type", contentType)
+		x.w.WriteHeader(http.StatusOK)
+		_, _ = x.w.Write(body)
+		return nil
+	}
+}
+
+// operations lists all operations in the order of the map.
+func (a *API) operations() []*huma.Operation {
+	var out []*huma.Operation
+	for _, rt := range routes() {
+		item := a.spec.Paths[rt.path]
+		out = append(out, map[string]*huma.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+		}[rt.method])
+	}
+	return out
+}
+
+// bodySchema is the schema of an operation's body; nil if it takes none.
+func (a *API) bodySchema(op *huma.Operation) *huma.Schema {
+	if op.RequestBody == nil {
+		return nil
+	}
+	return a.resolve(op.RequestBody.Content["application/json"].Schema)
+}
+
+func (a *API) resolve(s *huma.Schema) *huma.Schema {
+	for s.Ref != "" {
+		s = a.spec.Components.Schemas.SchemaFromRef(s.Ref)
+	}
+	return s
+}
+
+// addExample puts a whole example beside the body's schema.
+func (a *API) addExample(op *huma.Operation) {
+	if s := a.bodySchema(op); s != nil {
+		op.RequestBody.Content["application/json"].Example = a.example(s)
+	}
+}
+
+// example is built from the examples of the fields; those without one are left out.
+func (a *API) example(s *huma.Schema) any {
+	s = a.resolve(s)
+	if len(s.Examples) > 0 {
+		return s.Examples[0]
+	}
+	if s.Type != huma.TypeObject {
+		return nil
+	}
+	out := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+		if v := a.example(s.Properties[name]); v != nil {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// examplePath fills a path's parameters with their examples.
+func examplePath(op *huma.Operation) string {
+	path := Prefix + op.Path
+	for _, p := range op.Parameters {
+		if p.In == "path" && p.Schema != nil && len(p.Schema.Examples) > 0 {
+			if v, ok := p.Schema.Examples[0].(string); ok {
+				path = strings.ReplaceAll(path, "{"+p.Name+"}", v)
+			}
+		}
+	}
+	return path
+}

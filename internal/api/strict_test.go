@@ -1,0 +1,82 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/internal/api"
+)
+
+func TestReadJSON(t *testing.T) {
+	for text, fault := range map[string]string{
+		`{"a":1}`: "", `[]`: "", `"x"`: "", ` {"a":{"b":[1,2,{"c":null}]}} `: "", `{"a":1,"b":{"a":2}}`: "", `{"a":"\ud800"}`: "",
+		``: "ends too early", `{`: "ends too early", `{"a"`: "ends too early", `{"a":}`: "broken", `{"a":1,}`: "broken", `nul`: "ends too early", `{a:1}`: "broken",
+		`{"a":1}x`: "follows", `{}{}`: "follows", `{"a":1,"a":1}`: "twice", `{"a":1,"A":1}`: "twice", `{"k":1,"\u212a":1}`: "twice", `{"x":{"a":1,"a":2}}`: "twice",
+		"\xff": "UTF-8", "{\"\xff\":1}": "UTF-8", `{"a":"\u0000"}`: "NUL", `["\u0000"]`: "NUL", strings.Repeat("[", 100): "deeper", "\ufeff{}": "broken",
+		`{` + strings.Repeat(`"`+"x"+`":1,`, 2) + `"y":1}`: "twice",
+	} {
+		var v any
+		err := api.ReadJSON([]byte(text), &v)
+		if fault == "" && err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if fault != "" && (err == nil || !strings.Contains(err.Error(), fault)) {
+			t.Errorf("%q: %v, want %q", text, err, fault)
+		}
+	}
+}
+
+// FuzzBody sends any bytes through the way of a body: the strict reader, the checks of every operation, the words for what is wrong.
+func FuzzBody(f *testing.F) {
+	spec, err := api.Describe()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var schemas []*huma.Schema
+	for _, rt := range api.Routes() {
+		if op := spec.Operation(rt.ID); op.RequestBody != nil {
+			schemas = append(schemas, spec.Body(op))
+			good, err := json.Marshal(spec.Example(op))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(good)
+		}
+	}
+	for _, seed := range []string{``, `null`, `{`, `{"username":5,"USERNAME":"x"}`, `{"permissions":[1,[],{}]}`, `{"password":"s3cret-value"}`, "\xff", `{"a":1e999}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var v any
+		if err := api.ReadJSON(body, &v); err != nil {
+			e := api.Translate(&huma.ErrorModel{Status: http.StatusBadRequest, Errors: []*huma.ErrorDetail{{Location: "body", Message: err.Error(), Value: string(body)}}})
+			if e.Kind.Status() != http.StatusBadRequest || e.Field != "body" || e.Detail == "" {
+				t.Fatalf("%q became %+v", body, e)
+			}
+			return
+		}
+		var again any
+		if err := json.Unmarshal(body, &again); err != nil {
+			t.Fatalf("%q is accepted and no JSON: %v", body, err)
+		}
+		for _, s := range schemas {
+			var res huma.ValidateResult
+			huma.Validate(spec.Registry(), s, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, v, &res)
+			if len(res.Errors) == 0 {
+				continue
+			}
+			model := &huma.ErrorModel{Status: http.StatusUnprocessableEntity}
+			for _, err := range res.Errors {
+				model.Add(err)
+			}
+			e := api.Translate(model)
+			if e.Kind.Status() != http.StatusBadRequest || e.Field == "" || e.Detail == "" || len(e.Detail) > 1000 {
+				t.Fatalf("%q became %+v", body, e)
+			}
+		}
+	})
+}

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"time"
+
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+// Account is a person's account.
+type Account struct {
+	ID            string     `json:"id"`
+	Username      string     `json:"username" example:"ann"`
+	Name          string     `json:"name" example:"Ann Example"`
+	Email         string     `json:"email" example:"ann@example.com"`
+	EmailVerified bool       `json:"email_verified" doc:"Whether the address was proven to be the person's."`
+	Role          string     `json:"role" doc:"The id of the role in the default workspace; empty for none." example:"viewer"`
+	Superuser     bool       `json:"superuser"`
+	Active        bool       `json:"active" doc:"Whether the person may sign in."`
+	Waiting       bool       `json:"waiting" doc:"Whether nobody has let this person in yet."`
+	HasPassword   bool       `json:"has_password"`
+	CreatedAt     time.Time  `json:"created_at"`
+	LastSignInAt  *time.Time `json:"last_sign_in_at,omitempty" doc:"Left out for never."`
+}
+
+func accountOf(u identity.User) Account {
+	return Account{
+		ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Role: u.Role, Superuser: u.Superuser, Active: u.Active,
+		Waiting: u.Waiting, HasPassword: u.HasPassword, CreatedAt: u.CreatedAt.UTC(), LastSignInAt: moment(u.LastSignInAt),
+	}
+}
+
+type usersInput struct {
+	Paging
+	Query string `query:"q" maxLength:"100" doc:"A part of a username, name or e-mail address." example:"ann"`
+}
+
+func listUsers(x *visit, in *usersInput) (list[Account], error) {
+	rows, total, err := x.cfg.People.List(x, x.who, identity.Filter{Query: in.Query, Limit: in.Limit, Offset: in.Offset})
+	return listOf(rows, total, accountOf), err
+}
+
+type newUserInput struct {
+	Body struct {
+		Username  string `json:"username" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
+		Email     string `json:"email,omitempty" maxLength:"254" example:"ann@example.com"`
+		Name      string `json:"name,omitempty" maxLength:"100" example:"Ann Example"`
+		Password  string `json:"password,omitempty" maxLength:"1024" doc:"At least 15 characters. Without one the answer holds a one-time link that sets it."`
+		Role      string `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the workspace; viewer if left out." example:"viewer"`
+		Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace in which the role is given; the default one if left out." example:"default"`
+		Superuser bool   `json:"superuser,omitempty" doc:"Whether the person may do everything." example:"false"`
+		Active    *bool  `json:"active,omitempty" doc:"Whether the person may sign in; yes if left out." example:"true"`
+	}
+}
+
+// newAccount is a new account with, where no password was given, the link that sets it.
+type newAccount struct {
+	Account
+	Link *link `json:"link,omitempty" doc:"Shown once; hand it to the person. If it is missing and no password was given, ask for a reset link."`
+}
+
+// link is a one-time link.
+type link struct {
+	URL       string    `json:"url" doc:"Works once."`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func createUser(x *visit, in *newUserInput) (newAccount, error) {
+	b := in.Body
+	if _, ok := x.cfg.People.WorkspaceName(b.Workspace); b.Workspace != "" && !ok {
+		return newAccount{}, problem.New(problem.Invalid, "There is no such workspace.").WithField("workspace")
+	}
+	u, err := x.cfg.People.Create(x, x.who, identity.NewUser{
+		Username: b.Username, Email: b.Email, Name: b.Name, Password: b.Password, Role: b.Role, Workspace: b.Workspace, Superuser: b.Superuser,
+		Active: b.Active == nil || *b.Active,
+	})
+	if err != nil || b.Password != "" {
+		return newAccount{Account: accountOf(u)}, err
+	}
+	// The account is there. A link that could not be made is no reason to say otherwise.
+	l, err := x.resetLink(u.ID)
+	if err != nil {
+		x.event.Cause = err
+		return newAccount{Account: accountOf(u)}, nil
+	}
+	return newAccount{Account: accountOf(u), Link: &l}, nil
+}
+
+func (x *visit) resetLink(userID string) (link, error) {
+	token, expires, err := x.cfg.Logins.ResetLink(x, x.who, userID)
+	return link{URL: x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token, ExpiresAt: expires.UTC()}, err
+}
+
+func getUser(x *visit, in *UserPath) (Account, error) {
+	u, err := x.cfg.People.Get(x, x.who, in.User)
+	return accountOf(u), err
+}
+
+type updateUserInput struct {
+	UserPath
+	Body userChange
+}
+
+// userChange is one change of a person: names, or one of the rest.
+type userChange struct {
+	Username  *string `json:"username,omitempty" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
+	Email     *string `json:"email,omitempty" maxLength:"254" doc:"Counts as unconfirmed until the person confirms it; empty for none." example:"ann@example.com"`
+	Name      *string `json:"name,omitempty" maxLength:"100" doc:"The full name; empty for none." example:"Ann Example"`
+	Role      *string `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the default workspace; empty takes the membership away."`
+	Superuser *bool   `json:"superuser,omitempty" doc:"Whether the person may do everything."`
+	Active    *bool   `json:"active,omitempty" doc:"Whether the person may sign in. Turning it off ends all sessions and streams at once."`
+}
+
+// updateUser changes one thing at a time, so that a change is one transaction with one entry in the audit record, and never half done.
+func updateUser(x *visit, in *updateUserInput) (Account, error) {
+	var changes []func() error
+	b := in.Body
+	if b.Username != nil || b.Email != nil || b.Name != nil {
+		changes = append(changes, func() error { return x.setNames(in.User, b) })
+	}
+	if b.Role != nil {
+		changes = append(changes, func() error { return x.cfg.People.SetRole(x, x.who, in.User, identity.DefaultWorkspace, *b.Role) })
+	}
+	if b.Superuser != nil {
+		changes = append(changes, func() error { return x.cfg.People.SetSuperuser(x, x.who, in.User, *b.Superuser) })
+	}
+	if b.Active != nil {
+		changes = append(changes, func() error { return x.cfg.People.SetActive(x, x.who, in.User, *b.Active) })
+	}
+	if len(changes) != 1 {
+		return Account{}, problem.New(problem.Invalid, "Change one thing at a time: the names (username, email, name), role, superuser or active.").WithField("body")
+	}
+	if err := changes[0](); err != nil {
+		return Account{}, err
+	}
+	return getUser(x, &in.UserPath)
+}
+
+// setNames changes those names that are given.
+func (x *visit) setNames(userID string, b userChange) error {
+	u, err := x.cfg.People.Get(x, x.who, userID)
+	if err != nil {
+		return err
+	}
+	n := identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}
+	for to, given := range map[*string]*string{&n.Username: b.Username, &n.Email: b.Email, &n.Name: b.Name} {
+		if given != nil {
+			*to = *given
+		}
+	}
+	return x.cfg.People.SetNames(x, x.who, userID, n)
+}
+
+type deleteUserInput struct {
+	UserPath
+	Heir string `query:"heir" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The id of whoever takes over what the person owns."`
+}
+
+func deleteUser(x *visit, in *deleteUserInput) error {
+	return x.cfg.People.Remove(x, x.who, in.User, in.Heir)
+}
+
+func createResetLink(x *visit, in *UserPath) (link, error) { return x.resetLink(in.User) }
+
+type rightsInput struct {
+	UserPath
+	Where
+}
+
+func listRights(x *visit, in *rightsInput) (list[right], error) {
+	return x.rightsOf(in.User, in.Workspace)
+}
+
+type sessionsInput struct {
+	UserPath
+	Paging
+}
+
+// sessions of somebody unknown would be an empty list; that there is nobody has to be said.
+func listSessions(x *visit, in *sessionsInput) (list[session], error) {
+	if _, err := x.cfg.People.Get(x, x.who, in.User); err != nil {
+		return list[session]{}, err
+	}
+	return x.sessionsOf(in.User, in.Paging)
+}
+
+func endSessions(x *visit, in *UserPath) error {
+	if _, err := x.cfg.People.Get(x, x.who, in.User); err != nil {
+		return err
+	}
+	return x.cfg.Sessions.RevokeAll(x, x.who, in.User, "")
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// visit is one request and what is known about it. Huma hands nothing but a context to a handler; so the visit is the request's context, and
+// who asks stays a parameter of every call that a handler makes.
+type visit struct {
+	context.Context
+	*API
+	w     *answer
+	r     *http.Request
+	who   authz.Principal
+	event web.Event
+	// failed is the error that is being answered; its kind decides the status.
+	failed *problem.Error
+}
+
+// answer notes status and size for the log.
+type answer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (a *answer) WriteHeader(status int) {
+	a.status = cmp.Or(a.status, status)
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.status = cmp.Or(a.status, http.StatusOK)
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController set the deadline of the body.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// below lets exchange embed huma's context under a name of its own, because it has a method Context.
+type below = huma.Context
+
+// exchange is huma's view of a visit.
+type exchange struct {
+	below
+	x *visit
+}
+
+func newContext(op *huma.Operation, x *visit) huma.Context { return humachi.NewContext(op, x.r, x.w) }
+
+// Context is the visit itself; see there.
+func (e *exchange) Context() context.Context { return e.x }
+
+// SetStatus begins the answer. For errors that huma found, the problem that they became decides.
+func (e *exchange) SetStatus(status int) {
+	if e.x.failed != nil {
+		status = e.x.failed.Kind.Status()
+	}
+	e.below.SetStatus(status)
+}
+
+// serve runs a handler behind the steps that every request takes. op is nil for what is open to everybody and no operation.
+func (a *API) serve(op *huma.Operation, endpoint string, run func(*visit) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &visit{Context: r.Context(), API: a, w: &answer{ResponseWriter: w}, r: r, event: web.NewEvent(r, "api", a.cfg.Now())}
+		x.event.Endpoint, x.event.Peer = endpoint, a.cfg.Trust.ClientIP(r).String()
+		web.Policy{}.SetHeaders(x.w.Header(), a.cfg.Trust.Scheme(r) == "https")
+		x.w.Header().Set("Cache-Control", "no-store")
+		if err := x.enter(op); err != nil {
+			x.fail(err)
+		} else if err := run(x); err != nil {
+			x.fail(err)
+		}
+		x.event.Status, x.event.Bytes = cmp.Or(x.w.status, http.StatusOK), x.w.bytes
+		x.event.Log(r.Context(), a.cfg.Log, a.cfg.Now())
+	}
+}
+
+// enter asks in this order: does the request come from this site, who asks, may they knock at all, is it well formed.
+func (x *visit) enter(op *huma.Operation) error {
+	if op == nil {
+		return x.authenticateIfPossible()
+	}
+	var guard http.CrossOriginProtection
+	if err := guard.Check(x.r); err != nil {
+		return problem.New(problem.Denied, "This request came from another website and was not carried out.").
+			WithRule("cross-origin request").WithCause(err)
+	}
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	if err := x.allowed(needOf(op)); err != nil {
+		return err
+	}
+	if err := strictQuery(x.r); err != nil {
+		return err
+	}
+	return expectedBody(op, x.r)
+}
+
+// authenticate finds out who asks. This is the one place where a credential becomes a principal: by session cookie; access tokens and API keys join here.
+// A credential that is offered and is not good is never made up for by another one.
+func (x *visit) authenticate() error {
+	if scheme, _, _ := strings.Cut(x.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		// RFC 6750 section 3.1.
+		x.w.Header().Set("WWW-Authenticate", `Bearer realm="Sluice", error="invalid_token"`)
+		return problem.New(problem.Unauthenticated, "This access token is not valid.").WithNext("Send the session cookie of somebody who is signed in.")
+	}
+	who, err := x.cfg.Sessions.Authenticate(x.r, authn.AudienceMain, x.secure())
+	if err != nil {
+		return err
+	}
+	if !who.SignedIn() {
+		return problem.New(problem.Unauthenticated, "Sign in first.").WithRule("sign-in required").WithNext("Send the session cookie of somebody who is signed in.")
+	}
+	who.IP = x.event.Peer
+	x.who = who
+	x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, who.SessionID
+	return nil
+}
+
+// authenticateIfPossible is for what strangers may see too: who asks only changes a page's frame.
+func (x *visit) authenticateIfPossible() error {
+	if who, err := x.cfg.Sessions.Authenticate(x.r, authn.AudienceMain, x.secure()); err == nil {
+		x.who = who
+	}
+	return nil
+}
+
+// allowed is the door of a route. What lies in a workspace or an app is decided, and recorded, by the capability on the very object.
+func (x *visit) allowed(n need) error {
+	if n.where != onInstallation {
+		return nil
+	}
+	return x.cfg.Gate.Check(x, x.who, n.action, authz.Resource{Type: "System"})
+}
+
+// secure reports whether the session cookie carries Secure.
+func (x *visit) secure() bool {
+	if s := x.cfg.SecureCookies; s != nil {
+		return *s
+	}
+	return x.cfg.Trust.Scheme(x.r) == "https"
+}
