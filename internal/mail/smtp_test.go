@@ -383,3 +383,21 @@ func TestNoFallBackToClear(t *testing.T) {
 		t.Errorf("%v, %v", err, got.Lines)
 	}
 }
+
+// What passes for an address can be put between angle brackets, alone on its line.
+func FuzzAddress(f *testing.F) {
+	for _, seed := range []string{"ann@example.com", "\"a b\"@example.com", "a@b>\r\nDATA", "a@[127.0.0.1]", "<a@b>", "a@b,c@d", "a\x00@b", "\"\r\n\"@b", "a@b (x)"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if mail.Check(mail.Address{Email: s}) != nil {
+			return
+		}
+		if strings.ContainsAny(s, "\r\n\x00 \t") || len(s) > 254 || !strings.Contains(s, "@") {
+			t.Errorf("%q was taken for an address", s)
+		}
+		if parsed, err := netmail.ParseAddress("<" + s + ">"); err != nil || parsed.Address != s {
+			t.Errorf("%q reads as %v, %v", s, parsed, err)
+		}
+	})
+}
