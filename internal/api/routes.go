@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,6 +30,7 @@ type need struct {
 	where  place
 }
 
+func person() need                     { return need{where: nowhere} }
 func installation(a authz.Action) need { return need{a, onInstallation} }
 func workspace(a authz.Action) need    { return need{a, inWorkspace} }
 func apps(a authz.Action) need         { return need{a, inApp} }
@@ -55,22 +57,31 @@ type route struct {
 	add         func(huma.API, huma.Operation)
 }
 
+// The methods, short enough that a row stays one line.
+const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
+
 // routes is the whole map of the API.
 func routes() []route {
-	const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
-	person := need{}
-	return []route{
-		{get, "/me", person, "getMe", "Who am I, and where do I work", answers(getMe)},
-		{patch, "/me", person, "updateMe", "Change one's own full name", answers(updateMe)},
-		{post, "/me/email", person, "changeEmail", "Begin a change of one's own e-mail address; both ends confirm it by a link", done(changeEmail)},
-		{post, "/me/email/verification", person, "verifyEmail", "Have a link mailed that proves one's own address", done(verifyEmail)},
-		{put, "/me/password", person, "changePassword", "Change one's own password; all other sessions end", done(changePassword)},
-		{put, "/me/workspace", person, "switchWorkspace", "Work in another workspace from now on", done(switchWorkspace)},
-		{get, "/me/sessions", person, "listMySessions", "One's own sessions, last used first", answers(listMySessions)},
-		{del, "/me/sessions/{session}", person, "endMySession", "End one of one's own sessions at once", done(endMySession)},
-		{post, "/me/sessions/end-others", person, "endMyOtherSessions", "End all of one's own sessions but this one", done(endMyOtherSessions)},
-		{get, "/me/rights", person, "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
+	return slices.Concat(meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), mailRoutes(), auditRoutes())
+}
 
+func meRoutes() []route {
+	return []route{
+		{get, "/me", person(), "getMe", "Who am I, and where do I work", answers(getMe)},
+		{patch, "/me", person(), "updateMe", "Change one's own full name", answers(updateMe)},
+		{post, "/me/email", person(), "changeEmail", "Begin a change of one's own e-mail address; both ends confirm it by a link", done(changeEmail)},
+		{post, "/me/email/verification", person(), "verifyEmail", "Have a link mailed that proves one's own address", done(verifyEmail)},
+		{put, "/me/password", person(), "changePassword", "Change one's own password; all other sessions end", done(changePassword)},
+		{put, "/me/workspace", person(), "switchWorkspace", "Work in another workspace from now on", done(switchWorkspace)},
+		{get, "/me/sessions", person(), "listMySessions", "One's own sessions, last used first", answers(listMySessions)},
+		{del, "/me/sessions/{session}", person(), "endMySession", "End one of one's own sessions at once", done(endMySession)},
+		{post, "/me/sessions/end-others", person(), "endMyOtherSessions", "End all of one's own sessions but this one", done(endMyOtherSessions)},
+		{get, "/me/rights", person(), "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
+	}
+}
+
+func userRoutes() []route {
+	return []route{
 		{get, "/users", installation(authz.UserView), "listUsers", "People by username, with search", answers(listUsers)},
 		{post, "/users", installation(authz.UserCreate), "createUser", "Add a person, with a password or a one-time link that sets it", created(createUser)},
 		{get, "/users/{user}", installation(authz.UserView), "getUser", "One person", answers(getUser)},
@@ -80,8 +91,12 @@ func routes() []route {
 		{get, "/users/{user}/rights", installation(authz.UserView), "listRights", "What a person may do in a workspace, and by which policies", answers(listRights)},
 		{get, "/users/{user}/sessions", installation(authz.SessionView), "listSessions", "A person's sessions, last used first", answers(listSessions)},
 		{del, "/users/{user}/sessions", installation(authz.SessionEnd), "endSessions", "End all sessions of a person at once", done(endSessions)},
+	}
+}
 
-		{get, "/workspaces", person, "listWorkspaces", "The workspaces that one may see", answers(listWorkspaces)},
+func workspaceRoutes() []route {
+	return []route{
+		{get, "/workspaces", person(), "listWorkspaces", "The workspaces that one may see", answers(listWorkspaces)},
 		{post, "/workspaces", installation(authz.WorkspaceCreate), "createWorkspace", "Add a workspace; its creator becomes its admin", created(createWorkspace)},
 		{get, "/workspaces/{workspace}", workspace(authz.WorkspaceView), "getWorkspace", "One workspace", answers(getWorkspace)},
 		{patch, "/workspaces/{workspace}", workspace(authz.WorkspaceManage), "renameWorkspace", "Rename a workspace", done(renameWorkspace)},
@@ -93,15 +108,23 @@ func routes() []route {
 		{post, "/workspaces/{workspace}/invitations", workspace(authz.MemberManage), "invite", "Invite somebody by e-mail address; who has an account is added at once", created(invite)},
 		{post, "/workspaces/{workspace}/invitations/{invitation}/renew", workspace(authz.MemberManage), "renewInvitation", "A new link for an open invitation, mailed again", answers(renewInvitation)},
 		{del, "/workspaces/{workspace}/invitations/{invitation}", workspace(authz.MemberManage), "revokeInvitation", "Take an open invitation back", done(revokeInvitation)},
+	}
+}
 
-		{get, "/roles", person, "listRoles", "The built-in roles and the custom ones", answers(listRoles)},
+func roleRoutes() []route {
+	return []route{
+		{get, "/roles", person(), "listRoles", "The built-in roles and the custom ones", answers(listRoles)},
 		{post, "/roles", installation(authz.RoleManage), "createRole", "Make a role from permissions", created(createRole)},
-		{get, "/roles/{role}", person, "getRole", "One role", answers(getRole)},
+		{get, "/roles/{role}", person(), "getRole", "One role", answers(getRole)},
 		{put, "/roles/{role}", installation(authz.RoleManage), "updateRole", "Change a custom role; it counts on the next request of everybody who holds it", done(updateRole)},
 		{del, "/roles/{role}", installation(authz.RoleManage), "deleteRole", "Delete a custom role that nobody holds", done(deleteRole)},
-		{get, "/permissions", person, "listPermissions", "The permissions that roles are made from", answers(listPermissions)},
+		{get, "/permissions", person(), "listPermissions", "The permissions that roles are made from", answers(listPermissions)},
+	}
+}
 
-		{get, "/apps", person, "listApps", "The apps that one may open", answers(listApps)},
+func appRoutes() []route {
+	return []route{
+		{get, "/apps", person(), "listApps", "The apps that one may open", answers(listApps)},
 		{post, "/apps/look", apps(authz.AppManage), "lookAtApp", "Find out what runs at an address, without adding it", answers(lookAtApp)},
 		{post, "/apps", apps(authz.AppManage), "addApp", "Connect a builder", created(addApp)},
 		{get, "/apps/{app}", apps(authz.AppView), "getApp", "One app with its health", answers(getApp)},
@@ -113,7 +136,11 @@ func routes() []route {
 		{get, "/apps/{app}/flows", apps(authz.AppView), "listPublishedFlows", "The flows that are open to strangers, oldest first", answers(listPublishedFlows)},
 		{put, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "publishFlow", "Open a flow to people who are not signed in", done(publishFlow)},
 		{del, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "unpublishFlow", "Close a flow to people who are not signed in", done(unpublishFlow)},
+	}
+}
 
+func mailRoutes() []route {
+	return []route{
 		{get, "/mail", installation(authz.MailManage), "getMailStatus", "Whether there is a mail server, and what waits", answers(getMailStatus)},
 		{post, "/mail/test", installation(authz.MailManage), "sendTestMail", "Send a mail at once and see the conversation with the server", answers(sendTestMail)},
 		{get, "/mail/outbox", installation(authz.MailManage), "listMails", "The mails of the last month, newest first", answers(listMails)},
@@ -121,7 +148,11 @@ func routes() []route {
 		{post, "/mail/outbox/{mail}/discard", installation(authz.MailManage), "discardMail", "Give up a waiting or failed mail", done(discardMail)},
 		{get, "/mail/previews", installation(authz.MailManage), "listPreviews", "The kinds of mail that there are", answers(listPreviews)},
 		{get, "/mail/previews/{kind}", installation(authz.MailManage), "getPreview", "A mail with made-up content, in the operator's words where there is a template", answers(getPreview)},
+	}
+}
 
+func auditRoutes() []route {
+	return []route{
 		{get, "/audit", installation(authz.SystemView), "listAudit", "The audit record from a position on, oldest first", answers(listAudit)},
 		{get, "/audit/verify", installation(authz.SystemView), "verifyAudit", "Walk the whole chain of the audit record", answers(verifyAudit)},
 	}

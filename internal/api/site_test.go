@@ -15,6 +15,7 @@ import (
 	"sluice/internal/api"
 	"sluice/internal/app"
 	"sluice/internal/audit"
+	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/sluicetest"
@@ -29,10 +30,12 @@ type site struct {
 	ids map[string]string
 }
 
-func newSite(t *testing.T) *site {
+// newSite takes further NAME=VALUE lines of configuration.
+func newSite(t *testing.T, environ ...string) *site {
 	t.Helper()
 	// Nothing listens on port 9 of the loopback address: mails wait in the outbox.
-	s := &site{Sluice: sluicetest.Start(t, "SMTP_HOST=127.0.0.1", "SMTP_PORT=9", "SENDER_EMAIL=sluice@example.com"), t: t}
+	environ = append(environ, "SMTP_HOST=127.0.0.1", "SMTP_PORT=9", "SENDER_EMAIL=sluice@example.com")
+	s := &site{Sluice: sluicetest.Start(t, environ...), t: t}
 	var err error
 	if s.spec, err = api.Describe(); err != nil {
 		t.Fatal(err)
@@ -42,10 +45,22 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
+// onBoth runs a test on SQLite and on PostgreSQL: what one stores, the other may refuse.
+func onBoth(t *testing.T, test func(t *testing.T, environ ...string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t) })
+	t.Run("postgres", func(t *testing.T) {
+		u, err := url.Parse(dbtest.Postgres(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, "DATABASE_TYPE=postgres", "DATABASE_HOST="+u.Hostname(), "DATABASE_PORT="+u.Port(), "DATABASE_NAME="+strings.TrimPrefix(u.Path, "/"), "DATABASE_USER="+u.User.Username())
+	})
+}
+
 // furnished adds one object of every kind that a path can name. None belongs to val.
-func furnished(t *testing.T) *site {
+func furnished(t *testing.T, environ ...string) *site {
 	t.Helper()
-	s := newSite(t)
+	s := newSite(t, environ...)
 	ctx, operator := context.Background(), sluicetest.Operator()
 	must := func(err error) {
 		t.Helper()

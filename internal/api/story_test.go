@@ -11,8 +11,10 @@ import (
 
 const another = "another good battery staple"
 
-func TestPeople(t *testing.T) {
-	s := newSite(t)
+func TestPeople(t *testing.T) { onBoth(t, people) }
+
+func people(t *testing.T, environ ...string) {
+	s := newSite(t, environ...)
 	root := s.as("root")
 
 	made := root.call("createUser", map[string]any{"username": "ann", "email": "ann@example.com", "name": "Ann"}).is(http.StatusCreated)

@@ -53,7 +53,6 @@ func TestEveryRouteAsksForTheRight(t *testing.T) {
 	val := s.as("val")
 	for _, rt := range api.Routes() {
 		op, before := s.spec.Operation(rt.ID), s.denied("val")
-		// Signing in again is cheaper than finding out which routes end sessions.
 		r := val.send(rt.Method, s.path(rt.Path), s.body(op))
 		r.as(s.spec, op)
 		switch rt.Where {
@@ -129,8 +128,10 @@ func (s *site) badBodies(op *huma.Operation) map[string][2]any {
 	return out
 }
 
-func TestBadBodiesAreNamed(t *testing.T) {
-	s := furnished(t)
+func TestBadBodiesAreNamed(t *testing.T) { onBoth(t, badBodiesAreNamed) }
+
+func badBodiesAreNamed(t *testing.T, environ ...string) {
+	s := furnished(t, environ...)
 	root := s.as("root")
 	cases := 0
 	for _, rt := range api.Routes() {
@@ -168,8 +169,10 @@ func TestBadBodiesAreNamed(t *testing.T) {
 	}
 }
 
-func TestBadPathsAndQueries(t *testing.T) {
-	s := furnished(t)
+func TestBadPathsAndQueries(t *testing.T) { onBoth(t, badPathsAndQueries) }
+
+func badPathsAndQueries(t *testing.T, environ ...string) {
+	s := furnished(t, environ...)
 	root := s.as("root")
 	for _, rt := range api.Routes() {
 		op := s.spec.Operation(rt.ID)
