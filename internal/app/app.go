@@ -16,8 +16,9 @@ import (
 type App struct {
 	// ID is a UUIDv7; Slug a short name for URLs; Name what people read.
 	ID, Slug, Name string
-	// WorkspaceID is where the app and its flows lie.
+	// WorkspaceID is the app's first workspace: who manages the app is decided there. Workspaces are those in which it is used.
 	WorkspaceID string
+	Workspaces  []string
 	// Profile is what Sluice knows about this kind of builder; Version is the builder's own.
 	Profile *profile.Profile
 	Version string

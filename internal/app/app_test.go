@@ -22,6 +22,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	objects "sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -262,6 +263,7 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own(t, r, a.ID, "own-flow")
 	for _, role := range []string{authz.RoleViewer, authz.RoleUser} {
 		u, err := r.people.Create(ctx, operator, identity.NewUser{Username: role, Role: role, Active: true})
 		if err != nil {
@@ -275,7 +277,7 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 		_, checkErr := r.Check(ctx, p, a.ID)
 		for what, err := range map[string]error{
 			"add": addErr, "look": lookErr, "remove": removeErr, "remove what is not there": noneErr, "check": checkErr,
-			"connect": r.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publish(ctx, p, a.ID, "f"), "verify": r.MarkVerified(ctx, p, a.ID),
+			"connect": r.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publish(ctx, p, a.ID, "own-flow"), "verify": r.MarkVerified(ctx, p, a.ID),
 		} {
 			if !problem.Is(err, problem.Denied) {
 				t.Errorf("%s may %s: %v", role, what, err)
@@ -298,6 +300,7 @@ func TestPublishing(t *testing.T) {
 			t.Fatal(err)
 		}
 		const flow = "11111111-1111-4111-8111-111111111111"
+		own(t, r, a.ID, flow)
 		for _, bad := range []string{"", "../x", "a b", "<script>", strings.Repeat("a", 101)} {
 			if err := r.Publish(ctx, operator, a.ID, bad); !problem.Is(err, problem.Invalid) {
 				t.Errorf("publishing %.20q: %v", bad, err)
@@ -376,5 +379,14 @@ func TestListenersTable(t *testing.T) {
 	want := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("::1")}
 	if err != nil || !cmp.Equal(got, want, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })) {
 		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+// own gives a flow to the default workspace.
+func own(t *testing.T, r *house, appID, id string) {
+	t.Helper()
+	o := objects.Object{App: appID, ID: id, Kind: objects.Chatflow, Workspace: identity.DefaultWorkspace}
+	if err := r.Flows.Claim(context.Background(), o); err != nil {
+		t.Fatal(err)
 	}
 }

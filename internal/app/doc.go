@@ -9,6 +9,11 @@
 //
 // Readers get immutable App snapshots from memory (ByHost, ByID, All); the registry follows the "app" changes of package db and builds new ones.
 //
+// # Workspaces
+//
+// An app is used in the workspaces that it was offered to (Offer, Withdraw). Which objects of the builder belong to which workspace stands in Flows; what the builder had
+// before it was connected is adopted (Adopt), by itself as long as there is one workspace.
+//
 // # The owner account
 //
 // Where a Flowise has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two

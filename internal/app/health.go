@@ -69,6 +69,11 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 		h.OK, h.Text = true, "Answers."
 		h = bridgeHealth(ctx, a, h)
 	}
+	if h.OK {
+		if err := r.adoptOnce(ctx, a, false); err != nil {
+			r.Log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
+		}
+	}
 	r.health.Store(a.ID, h)
 	if err == nil {
 		r.noteIdentity(ctx, a, found)

@@ -133,6 +133,9 @@ func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, fo
 			}
 			return fmt.Errorf("adding the app: %w", err)
 		}
+		if err := tx.OfferApp(ctx, q.OfferAppParams{AppID: row.ID, WorkspaceID: row.WorkspaceID}); err != nil {
+			return fmt.Errorf("adding the app to its workspace: %w", err)
+		}
 		return tx.Changed(ChangeKind, row.ID)
 	})
 	return r.reread(row.ID, err)
@@ -259,6 +262,19 @@ func (r *Registry) Connect(ctx context.Context, actor authz.Principal, id string
 	mu := lock.(*sync.Mutex)
 	mu.Lock()
 	defer mu.Unlock()
+	if err := r.connect(ctx, actor, a, given); err != nil {
+		return err
+	}
+	if a, ok := r.ByID(id); ok {
+		if err := r.adoptOnce(ctx, a, true); err != nil {
+			// The health check tries again as soon as the builder answers.
+			r.Log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+func (r *Registry) connect(ctx context.Context, actor authz.Principal, a *App, given Owner) error {
 	if given.Email == "" && given.Password == "" {
 		return r.register(ctx, actor, a)
 	}
@@ -379,64 +395,4 @@ func (r *Registry) MarkVerified(ctx context.Context, actor authz.Principal, id s
 	return r.change(ctx, actor, authz.AppManage, a, "verified", func(tx *db.Tx) error {
 		return tx.SetAppVerified(ctx, q.SetAppVerifiedParams{ID: id, VerifiedAt: r.Now().UnixMilli()})
 	})
-}
-
-// Publish opens a flow to people who are not signed in.
-func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowID string) error {
-	a, err := r.find(ctx, actor, authz.FlowPublish, id)
-	if err != nil {
-		return err
-	}
-	if flowID = strings.TrimSpace(flowID); flowID == "" || len(flowID) > 100 || !profile.PlainID(flowID) {
-		return problem.New(problem.Invalid, "This is not a flow's id; expected is the id that stands at the end of the flow's address in the builder.").WithField("flow_id")
-	}
-	if err := setPublic(ctx, a, flowID, true); err != nil {
-		return err
-	}
-	return r.change(ctx, actor, authz.FlowPublish, a, "published flow "+flowID, func(tx *db.Tx) error {
-		return tx.PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: r.Now().UnixMilli(), CreatedBy: actor.ID})
-	})
-}
-
-// setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
-func setPublic(ctx context.Context, a *App, flowID string, public bool) error {
-	if b, ok := a.Bridge.(*profile.FlowiseBridge); ok {
-		return b.SetPublic(ctx, flowID, public)
-	}
-	return nil
-}
-
-// Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.
-func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flowID string) error {
-	a, err := r.find(ctx, actor, authz.FlowPublish, id)
-	if err != nil {
-		return err
-	}
-	err = r.change(ctx, actor, authz.FlowPublish, a, "closed flow "+flowID, func(tx *db.Tx) error {
-		_, err := tx.UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if err := setPublic(ctx, a, flowID, false); err != nil {
-		r.Log.Info("the builder's own mark of a public flow stays set", "app", a.Name, "flow", flowID, "error", err)
-	}
-	return nil
-}
-
-// PublishedFlows lists the ids of an app's flows that are open to strangers, oldest first.
-func (r *Registry) PublishedFlows(ctx context.Context, actor authz.Principal, id string) ([]string, error) {
-	if _, err := r.find(ctx, actor, authz.AppView, id); err != nil {
-		return nil, err
-	}
-	rows, err := r.DB.Read().PublishedFlows(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("listing published flows: %w", err)
-	}
-	ids := make([]string, len(rows))
-	for i, row := range rows {
-		ids[i] = row.FlowID
-	}
-	return ids, nil
 }

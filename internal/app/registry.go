@@ -17,6 +17,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/db/q"
+	"sluice/internal/flow"
 	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
@@ -45,6 +46,9 @@ type Config struct {
 // Registry is the capability.
 type Registry struct {
 	Config
+	// Flows says which workspace the objects of the apps belong to.
+	Flows *flow.Library
+
 	current atomic.Pointer[snapshot]
 
 	mu      sync.Mutex // one rebuild at a time
@@ -53,6 +57,8 @@ type Registry struct {
 
 	health sync.Map // app id -> Health
 	owners sync.Map // app id -> *sync.Mutex: one connection attempt at a time
+
+	adopted sync.Map // ids of the apps whose objects were adopted once
 }
 
 type snapshot struct {
@@ -79,6 +85,10 @@ type owner struct {
 // New loads the apps and follows changes.
 func New(ctx context.Context, c Config) (*Registry, error) {
 	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
+	var err error
+	if r.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
+		return nil, err
+	}
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
 	c.DB.Subscribe(ChangeKind, func(string) {
 		if err := r.rebuild(context.Background()); err != nil {
@@ -117,12 +127,17 @@ func (r *Registry) ByID(id string) (*App, bool) {
 // All lists the apps by name. The slice must not be changed.
 func (r *Registry) All() []*App { return r.current.Load().list }
 
-// Visible lists the apps that a principal may open.
+// Visible lists the apps that a principal may open in the workspace that they work in. Somebody who works in none, such as the command line, sees the apps of all theirs.
 func (r *Registry) Visible(p authz.Principal) []*App {
 	var out []*App
 	for _, a := range r.All() {
-		if r.Gate.Decide(p, authz.AppOpen, a.Resource()).Allowed {
-			out = append(out, a)
+		for _, workspace := range a.Workspaces {
+			res := a.Resource()
+			res.Workspace = workspace
+			if (p.Workspace == "" || p.Workspace == workspace) && r.Gate.Decide(p, authz.AppOpen, res).Allowed {
+				out = append(out, a)
+				break
+			}
 		}
 	}
 	return out
@@ -191,6 +206,9 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	}
 	for _, f := range flows {
 		a.published[f.FlowID] = struct{}{}
+	}
+	if a.Workspaces, err = r.DB.Read().WorkspacesOfApp(ctx, row.ID); err != nil {
+		return nil, err
 	}
 	return a, r.bridge(a, row)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/flow"
 	"sluice/internal/problem"
 )
 
@@ -60,6 +61,8 @@ type IDRef struct {
 	In In
 	// Name is the placeholder, parameter or key.
 	Name string
+	// Kind is what the id is of; empty: of nothing that has an owner, such as a chat or a node of a flow.
+	Kind flow.Kind
 }
 
 // BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys at its top level.
@@ -68,6 +71,8 @@ type BodyRule struct {
 	Keys []string
 	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and are refused for everybody.
 	Action authz.Action
+	// Permissions are the finer names of Action, see Endpoint.Permissions.
+	Permissions []authz.Action
 	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
 	Unset bool
 }
@@ -82,6 +87,9 @@ type Endpoint struct {
 	Pattern string
 	// Action is the least permission.
 	Action authz.Action
+	// Permissions are the finer names that are asked for instead of Action, so that custom roles work; any of them will do. Those of agentflows count only for
+	// agentflows, those of chatflows only for other flows, as far as the flow's type is known. Empty: Action itself is asked for.
+	Permissions []authz.Action
 	// Public opens the endpoint to strangers.
 	Public Public
 	// Flow is where the flow's id stands. The first place that has a value counts, and all that have one must agree.
@@ -102,10 +110,28 @@ type Endpoint struct {
 	MaxBody int64
 	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and the profile's CSP is set.
 	Page bool
+	// Creates is the kind of object that a successful answer tells of; empty: none.
+	Creates flow.Kind
+	// Deletes tells that the objects which the request names are gone after a successful answer, Renames that the answer tells their names.
+	Deletes, Renames bool
+	// List says how the answer lists objects; nil: it does not.
+	List *Listing
+	// Learn says how the answer tells what lies inside an object; nil: it does not.
+	Learn *Lesson
+	// Imports tells that the endpoint makes objects which its answer does not name.
+	Imports bool
+	// Shared tells that the endpoint shows or changes what belongs to all workspaces: only superusers may use it.
+	Shared bool
 	// Blocked is why the endpoint is closed for everybody and what to do instead; empty: open. It is safe to show.
 	Blocked string
 
-	params []string
+	// Loose are the placeholders that name no object; NamesObjects tells that there are places of objects' ids, NamesInBody that some are in the body, and
+	// ReadsAnswer that the answer tells of objects. They follow from the fields above.
+	Loose                                  []string
+	NamesObjects, NamesInBody, ReadsAnswer bool
+
+	params            []string
+	askFlow, askAgent []authz.Action
 }
 
 // maxParams is the most placeholders that a pattern may have.

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sluice/internal/authz"
+	"sluice/internal/flow"
 	"sluice/internal/problem"
 )
 
@@ -29,28 +30,37 @@ var demoTable []byte
 //	{name:uuid}    a UUID in lower case (RFC 9562 section 4), as builders store it
 //	{name...}      one or more segments to the end; only last
 type row struct {
-	Name     string       `yaml:"name"`
-	Methods  []string     `yaml:"methods"`
-	Path     string       `yaml:"path"`
-	Action   authz.Action `yaml:"action"`
-	Public   string       `yaml:"public"`
-	Flow     []string     `yaml:"flow"`
-	Objects  []string     `yaml:"objects"`
-	Stream   bool         `yaml:"stream"`
-	Upgrade  bool         `yaml:"upgrade"`
-	Upstream string       `yaml:"upstream"`
-	Answer   string       `yaml:"answer"`
-	Body     []struct {
-		Keys   []string     `yaml:"keys"`
-		Action authz.Action `yaml:"action"`
-		Unset  bool         `yaml:"unset"`
+	Name       string         `yaml:"name"`
+	Methods    []string       `yaml:"methods"`
+	Path       string         `yaml:"path"`
+	Action     authz.Action   `yaml:"action"`
+	Permission []authz.Action `yaml:"permission"`
+	Public     string         `yaml:"public"`
+	Flow       []string       `yaml:"flow"`
+	Objects    []string       `yaml:"objects"`
+	Stream     bool           `yaml:"stream"`
+	Upgrade    bool           `yaml:"upgrade"`
+	Upstream   string         `yaml:"upstream"`
+	Answer     string         `yaml:"answer"`
+	Body       []struct {
+		Keys       []string       `yaml:"keys"`
+		Action     authz.Action   `yaml:"action"`
+		Permission []authz.Action `yaml:"permission"`
+		Unset      bool           `yaml:"unset"`
 		// Refused says that no action suffices; it stands instead of one.
 		Refused bool `yaml:"refused"`
 	} `yaml:"body"`
-	MaxBody  int64  `yaml:"max_body"`
-	Page     bool   `yaml:"page"`
-	Blocked  string `yaml:"blocked"`
-	Optional string `yaml:"optional"`
+	Creates  flow.Kind `yaml:"creates"`
+	Deletes  bool      `yaml:"deletes"`
+	Renames  bool      `yaml:"renames"`
+	Imports  bool      `yaml:"imports"`
+	Shared   bool      `yaml:"shared"`
+	List     *Listing  `yaml:"list"`
+	Learn    *Lesson   `yaml:"learn"`
+	MaxBody  int64     `yaml:"max_body"`
+	Page     bool      `yaml:"page"`
+	Blocked  string    `yaml:"blocked"`
+	Optional string    `yaml:"optional"`
 }
 
 // loadTable reads a table file; open names the optional rows that the operator opened.
@@ -82,13 +92,14 @@ func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
 func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
-		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked),
+		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Deletes: r.Deletes,
+		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn,
 	}
 	if r.Optional != "" && slices.Contains(open, r.Optional) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
-		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Unset: b.Unset})
+		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset})
 	}
 	var ok1, ok2 bool
 	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
@@ -97,10 +108,10 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 		return nil, fmt.Errorf("public %q or upstream %q is not a known word", r.Public, r.Upstream)
 	}
 	var err error
-	if e.Flow, err = idRefs(r.Flow); err != nil {
+	if e.Flow, err = idRefs(r.Flow, flow.Chatflow); err != nil {
 		return nil, err
 	}
-	if e.Objects, err = idRefs(r.Objects); err != nil {
+	if e.Objects, err = idRefs(r.Objects, ""); err != nil {
 		return nil, err
 	}
 	return e, r.check(e)
@@ -120,6 +131,9 @@ func (r *row) check(e *Endpoint) error {
 	case e.Public == PublicFlow && len(e.Flow) == 0:
 		return fmt.Errorf("public: flow needs the place of the flow's id")
 	}
+	if err := checkObjects(e); err != nil {
+		return err
+	}
 	for _, b := range r.Body {
 		if len(b.Keys) == 0 || b.Refused == slices.Contains(authz.Actions(), b.Action) || b.Refused && b.Action != "" {
 			return fmt.Errorf("body rule %v: keys are needed, and either an existing action or refused", b)
@@ -128,16 +142,23 @@ func (r *row) check(e *Endpoint) error {
 	return nil
 }
 
-// idRefs reads "path.flow", "query.chatflowid", "body.chatflowid".
-func idRefs(texts []string) ([]IDRef, error) {
+// idRefs reads "path.flow", "query.chatflowid", "body.chatflowid", and with a kind "path.tool tool".
+func idRefs(texts []string, kind flow.Kind) ([]IDRef, error) {
 	var refs []IDRef
 	for _, text := range texts {
-		in, name, ok := strings.Cut(text, ".")
+		where, word, kinded := strings.Cut(text, " ")
+		in, name, ok := strings.Cut(where, ".")
 		place, known := map[string]In{"path": InPath, "query": InQuery, "body": InBody}[in]
 		if !ok || !known || name == "" {
-			return nil, fmt.Errorf("id place %q must be path.NAME, query.NAME or body.NAME", text)
+			return nil, fmt.Errorf("id place %q must be path.NAME, query.NAME or body.NAME, and a kind may follow", text)
 		}
-		refs = append(refs, IDRef{In: place, Name: name})
+		ref := IDRef{In: place, Name: name, Kind: kind}
+		if kinded {
+			if ref.Kind = flow.Kind(word); !owned(ref.Kind) && !inside(ref.Kind) {
+				return nil, fmt.Errorf("id place %q: there is no such kind of object", text)
+			}
+		}
+		refs = append(refs, ref)
 	}
 	return refs, nil
 }
@@ -246,6 +267,7 @@ func (t *table) add(e *Endpoint) error {
 			n = n.childOf(kind)
 		}
 	}
+	e.prepare()
 	t.rows = append(t.rows, e)
 	return n.put(e, rest)
 }

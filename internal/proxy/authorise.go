@@ -22,6 +22,7 @@ func (x *exchange) authorise() error {
 	if e.Blocked != "" {
 		return x.closed()
 	}
+	x.at.workspace = x.who.Workspace
 	if err := x.checkUpgrade(); err != nil {
 		return err
 	}
@@ -38,15 +39,68 @@ func (x *exchange) authorise() error {
 		if !open {
 			return needSignIn()
 		}
-		return nil
+		return x.checkInside()
 	}
-	if open && !x.p.cfg.Gate.Decide(x.who, e.Action, x.resource()).Allowed {
-		return nil
-	}
-	if err := x.check(e.Action); err != nil {
-		return err
+	if err := x.permit(open); err != nil {
+		return x.strangers(open, err)
 	}
 	x.lend = x.who
+	return nil
+}
+
+// permit decides about a signed-in person's request: where it happens, whether the app is used there, and whether they have the right.
+func (x *exchange) permit(open bool) error {
+	e := x.match.Endpoint
+	if err := x.locate(); err != nil {
+		return err
+	}
+	if err := x.checkUsed(); err != nil {
+		return err
+	}
+	if e.Shared && !x.who.Superuser && len(x.app.Workspaces) > 1 {
+		return problem.New(problem.Denied, "This concerns all workspaces.").WithRule("shared").WithNext("Ask an admin of the whole installation.")
+	}
+	if x.allowed(x.resource()) {
+		return nil
+	}
+	if open {
+		// They come in as strangers may; that is no refusal to record.
+		return errAsStranger
+	}
+	return x.checkAny(e.Action, e.Asks(x.at.kind))
+}
+
+// errAsStranger means that a person has no right of their own.
+var errAsStranger = problem.New(problem.Denied, "You have no right to use this flow.").WithRule("no right")
+
+// strangers lets a person who has no right through where strangers are let through, without the builder's session.
+func (x *exchange) strangers(open bool, why error) error {
+	if !open || !problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
+		return why
+	}
+	x.at = place{}
+	if workspace, kind, ok := x.up.objects.Owner(x.flow); ok {
+		x.at = place{workspace: workspace, named: true, kind: kind}
+	}
+	return x.checkInside()
+}
+
+// checkInside makes sure that what a stranger names lies in the flow which is open to them.
+func (x *exchange) checkInside() error {
+	for _, ref := range x.match.Endpoint.Objects {
+		if !ref.Inside() {
+			continue
+		}
+		ids, err := x.idsAt(ref)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if parent, err := x.parent(ref, id); err != nil || parent != x.flow {
+				return noSuchObject()
+			}
+		}
+	}
 	return nil
 }
 
@@ -57,9 +111,25 @@ func (x *exchange) open() (bool, error) {
 		return true, nil
 	case profile.PublicFlow:
 		id, err := x.flowID()
-		return err == nil && id != "" && x.app.Published(id), err
+		return err == nil && id != "" && x.published(), err
 	}
 	return false, nil
+}
+
+// published reports whether the request's flow is open to strangers: an admin has published it, it belongs to a workspace, and the app is used there. It
+// says where the request happens.
+func (x *exchange) published() bool {
+	if !x.app.Published(x.flow) {
+		return false
+	}
+	workspace, kind, ok := x.up.objects.Owner(x.flow)
+	if !ok || !x.app.UsedIn(workspace) {
+		return false
+	}
+	if !x.who.SignedIn() {
+		x.at = place{workspace: workspace, named: true, kind: kind}
+	}
+	return true
 }
 
 // check asks the gate about a further action; it records a refusal.
@@ -69,7 +139,10 @@ func (x *exchange) check(a authz.Action) error {
 
 // resource is what rights are asked about: the flow if the request names one, otherwise the app.
 func (x *exchange) resource() authz.Resource {
-	res := authz.Resource{Type: "App", ID: x.app.ID, Workspace: x.app.WorkspaceID, Name: x.app.Name}
+	res := authz.Resource{Type: "App", ID: x.app.ID, Workspace: x.at.workspace, Name: x.app.Name}
+	if x.match.Endpoint == nil {
+		res.Workspace = x.app.WorkspaceID // Sluice's own paths are about the app itself
+	}
 	if x.flow != "" {
 		res.Type, res.ID = "Flow", x.flow
 	}

@@ -35,11 +35,25 @@ func (x *exchange) guard() error {
 		return nil
 	}
 	wanted, err := x.wantsInspection()
-	if err != nil || !wanted {
+	if err != nil {
 		return err
 	}
-	if err := x.inspect(); err != nil {
-		return err
+	if wanted {
+		if err := x.inspect(); err != nil {
+			return err
+		}
+	} else if x.r.ContentLength != 0 && x.app.Profile.Kind != profile.KindGeneric {
+		if err := x.hold(x.maxBody()); err != nil {
+			return err
+		}
+	}
+	if x.app.Profile.Kind != profile.KindGeneric {
+		if err := x.checkForeign(); err != nil {
+			return err
+		}
+	}
+	if !wanted {
+		return nil
 	}
 	for _, f := range x.body.fields {
 		for i := range e.Body {
@@ -50,8 +64,10 @@ func (x *exchange) guard() error {
 			}
 		}
 	}
-	_, err = x.flowID()
-	return err
+	if _, err = x.flowID(); err != nil {
+		return err
+	}
+	return x.checkFlowType()
 }
 
 // wantsInspection reports whether the body is to be judged: because the endpoint has rules on it, because a stranger sends it, or because
@@ -70,8 +86,10 @@ func (x *exchange) wantsInspection() (bool, error) {
 	kind, _, _ := strings.Cut(x.r.Header.Get("Content-Type"), ";")
 	switch kind = strings.ToLower(strings.TrimSpace(kind)); {
 	case kind == "application/json":
-		return !x.lend.SignedIn() || x.r.ContentLength > 0 && x.r.ContentLength <= replayable, nil
-	case kind == "multipart/form-data" || x.lend.SignedIn():
+		return true, nil
+	case kind == "multipart/form-data", x.lend.SignedIn() && x.app.Profile.Kind == profile.KindDemo:
+		return false, nil
+	case x.lend.SignedIn() && kind != "application/x-www-form-urlencoded":
 		return false, nil
 	}
 	return false, problem.New(problem.Invalid, "The body must be application/json or multipart/form-data.").WithRule("body.type").WithField("Content-Type")
@@ -88,7 +106,7 @@ func (x *exchange) allowKey(rule *profile.BodyRule, key string) error {
 	if !x.who.SignedIn() {
 		return needSignIn()
 	}
-	if err := x.check(rule.Action); err != nil {
+	if err := x.checkAny(rule.Action, rule.Asks(x.at.kind)); err != nil {
 		return problem.Of(err).WithField(key)
 	}
 	return nil

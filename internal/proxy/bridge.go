@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"time"
@@ -48,9 +47,6 @@ func (x *exchange) renew(req *http.Request, refused *http.Response) (*http.Respo
 	x.retried = true
 	again := req.Clone(req.Context())
 	if req.Body != nil && req.Body != http.NoBody {
-		if req.GetBody == nil {
-			return x.askToRepeat(req), nil
-		}
 		body, err := req.GetBody()
 		if err != nil {
 			return nil, err
@@ -74,19 +70,6 @@ func (x *exchange) renew(req *http.Request, refused *http.Response) (*http.Respo
 func (x *exchange) noSession() error {
 	return problem.Newf(problem.Unavailable, "%s does not accept Sluice's session at the moment.", x.app.Name).WithRule("builder's session").
 		WithRetryAfter(2 * time.Second).WithNext("Try again in a few seconds; if it stays, ask an admin to look at Sluice's apps page.")
-}
-
-// askToRepeat stands for the answer to a request whose body is gone. Flowise's own pages know this answer: they renew and try again.
-func (x *exchange) askToRepeat(req *http.Request) *http.Response {
-	e := problem.New(problem.Unauthenticated, "Token Expired")
-	body := []byte(`{"message":"Token Expired","retry":true}`)
-	h := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	e.SetHeaders(h)
-	x.event.Reason = "builder's session renewed"
-	return &http.Response{
-		StatusCode: e.Kind.Status(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req, Header: h,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-	}
 }
 
 // discard reads the rest of a short answer, so that its connection can be used again.

@@ -9,6 +9,8 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
 	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
@@ -50,8 +52,28 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 			w.t.Fatal(err)
 		}
 	}
+	w.own(a.ID, identity.DefaultWorkspace, corpusOwned...)
 	if err := w.apps.Publish(ctx, system, a.ID, publicFlow); err != nil {
 		w.t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(a.ID)
+}
+
+// corpusOwned are the flows of these tests, and the objects that the attack corpus names as tenant A's.
+var corpusOwned = []string{
+	publicFlow, privateFlow, "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555",
+	"66666666-6666-4666-8666-666666666666", "77777777-7777-4777-8777-777777777777",
+	"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
+}
+
+// own gives objects to a workspace.
+func (w *world) own(appID, workspace string, ids ...string) {
+	w.t.Helper()
+	objects := make([]flow.Object, len(ids))
+	for i, id := range ids {
+		objects[i] = flow.Object{App: appID, ID: id, Kind: flow.Chatflow, Workspace: workspace}
+	}
+	if err := w.apps.Flows.Claim(context.Background(), objects...); err != nil {
+		w.t.Fatal(err)
+	}
 }

@@ -186,7 +186,7 @@ func (w *world) rowHeader(r row) http.Header {
 	if _, ok := h["X-Many"]; ok {
 		h["X-Many"] = make([]string, 1000)
 	}
-	role := map[string]string{"viewer": "viewer", "editor": "user", "admin": "admin", "other-tenant": "none"}[r.As]
+	role := map[string]string{"viewer": "viewer", "editor": "user", "admin": "admin", "other-tenant": "other"}[r.As]
 	own := strings.Contains(h.Get("Cookie"), authn.CookieName(true))
 	if role != "" && !own {
 		cookie := w.cookie(role)
@@ -226,6 +226,13 @@ func corpusReply(r row) func(request) string {
 			return reply(200, "<p>page</p>", "Content-Type: text/html; charset=utf-8", "Content-Security-Policy: frame-ancestors *")
 		case r.Class == "secret-leak" || r.Class == "oauth-leak":
 			return jsonReply(200, `{"flowData":"SLUICE-MARKER","encryptedData":"SLUICE-MARKER","tokenInfo":{"access_token":"SLUICE-MARKER"}}`)
+		}
+		path, _, _ := strings.Cut(r.Path, "?")
+		switch {
+		case r.Method == "GET" && listed(path):
+			return jsonReply(200, `{"ok":true,"data":[]}`)
+		case strings.HasPrefix(path, "/api/v1/node-load-method/"), path == "/api/v1/files":
+			return jsonReply(200, `[]`)
 		}
 		return okJSON
 	}

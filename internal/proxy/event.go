@@ -60,6 +60,9 @@ func (x *exchange) finish() {
 	if x.body != nil && x.body.free != nil {
 		x.body.free()
 	}
+	for _, free := range x.frees {
+		free()
+	}
 	if broken != nil {
 		x.note(broken)
 	}

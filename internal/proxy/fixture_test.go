@@ -30,12 +30,13 @@ type fixture struct {
 	listener net.Listener
 	wait     sync.WaitGroup
 
-	mu      sync.Mutex
-	log     []request
-	answer  func(g request) string // a whole response; nil for the default
-	token   string                 // the service session that it knows
-	signIns int
-	conns   map[net.Conn]bool
+	mu       sync.Mutex
+	log      []request
+	answer   func(g request) string // a whole response; nil for the default
+	token    string                 // the service session that it knows
+	executed map[string]string      // execution -> flow
+	signIns  int
+	conns    map[net.Conn]bool
 }
 
 const okJSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 11\r\n\r\n{\"ok\":true}"
@@ -142,6 +143,9 @@ func (f *fixture) answerTo(g request) string {
 	if answer != nil {
 		return answer(g)
 	}
+	if g.req.Method == http.MethodGet && listed(g.req.URL.Path) {
+		return jsonReply(200, `{"ok":true,"data":[]}`)
+	}
 	return okJSON
 }
 
@@ -158,6 +162,12 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 	}
 	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && g.req.Method == http.MethodPut {
 		return jsonReply(200, `{"id":"`+id+`","isPublic":true}`), true
+	}
+	if listed(g.req.URL.Path) {
+		return jsonReply(200, `[]`), true
+	}
+	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/executions/"); ok {
+		return jsonReply(200, `{"id":"`+id+`","agentflowId":"`+f.executed[id]+`"}`), true
 	}
 	switch g.req.URL.Path {
 	case "/":
@@ -184,6 +194,15 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 		return jsonReply(401, `{"message":"Refresh Token Expired"}`), true
 	}
 	return "", false
+}
+
+// listed reports whether a path is one of Flowise's lists.
+func listed(path string) bool {
+	switch strings.TrimSuffix(strings.TrimPrefix(path, "/api/v1/"), "/") {
+	case "chatflows", "tools", "credentials", "variables", "assistants", "document-store/store", "apikey", "marketplaces/custom", "custom-mcp-servers", "executions":
+		return true
+	}
+	return strings.HasPrefix(path, "/api/v1/feedback/")
 }
 
 // forget loses all sessions, as Flowise does when it is restarted without a session store.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/internal/app"
+	"sluice/internal/flow"
 	"sluice/internal/problem"
 )
 
@@ -20,6 +21,8 @@ type upstream struct {
 	address   string
 	transport *http.Transport
 	counters  counters
+	objects   *flow.Objects // whose its objects are
+	making    sync.RWMutex  // read by creations, written by imports
 }
 
 // upstreamOf finds or makes the upstream of an app. A changed address gets a new transport.
@@ -29,7 +32,7 @@ func (p *Proxy) upstreamOf(a *app.App) *upstream {
 			return up
 		}
 	}
-	up := &upstream{address: a.Upstream.Host, transport: NewTransport(p.cfg.HeaderTimeout), counters: p.metrics.of(a.Slug)}
+	up := &upstream{address: a.Upstream.Host, transport: NewTransport(p.cfg.HeaderTimeout), counters: p.metrics.of(a.Slug), objects: p.cfg.Apps.Flows.Of(a.ID)}
 	if old, ok := p.upstreams.Swap(a.ID, up); ok {
 		old.(*upstream).transport.CloseIdleConnections()
 	}
@@ -81,32 +84,29 @@ var silent = log.New(io.Discard, "", 0)
 
 // forward sends the request to the builder and its answer to the client.
 func (x *exchange) forward() {
-	if err := x.prepareBody(); err != nil {
+	x.prepareBody()
+	if err := x.beginMaking(); err != nil {
 		x.refuse(err)
 		return
 	}
+	x.takePaging()
 	x.watchFromStart()
 	x.w.pause = x.p.cfg.BodyTimeout
+	if !x.upgrading() {
+		x.relay()
+		return
+	}
 	rp := httputil.ReverseProxy{
 		Rewrite: x.rewrite, Transport: x, BufferPool: &x.p.buffers, ModifyResponse: x.modify, ErrorHandler: x.failed, ErrorLog: silent,
 	}
 	rp.ServeHTTP(&x.w, x.r)
 }
 
-// replayable is the largest body that is held only so that it can be sent again when the builder has forgotten its session.
-const replayable = 64 << 10
-
-// prepareBody bounds the body in size and time. A short one on its way into the builder's session is read first.
-func (x *exchange) prepareBody() error {
-	if x.r.ContentLength == 0 || x.body != nil {
-		return nil
+// prepareBody bounds a body in size and time that nobody has read yet.
+func (x *exchange) prepareBody() {
+	if x.r.ContentLength != 0 && x.body == nil {
+		x.r.Body = x.patient(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, x.maxBody()))
 	}
-	limit := x.maxBody()
-	if n := x.r.ContentLength; n > 0 && n <= min(limit, replayable) && x.bridged() {
-		return x.hold(limit)
-	}
-	x.r.Body = x.patient(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, limit))
-	return nil
 }
 
 // errClientGone means that nobody waits for the answer any more.

@@ -47,6 +47,7 @@ type world struct {
 	log      *lines
 	clock    *clock
 	ids      map[string]string // role -> user id
+	other    string            // the workspace of "other", once there is such a person
 }
 
 // options of a world; the zero value is Flowise at https://sluice.test behind a trusted TLS proxy on loopback.
@@ -113,6 +114,17 @@ func (w *world) person(role string) string {
 	}
 	ctx, system := context.Background(), authz.SystemPrincipal("test")
 	n := identity.NewUser{Username: role, Email: role + "@example.test", Name: "The " + role, Active: true, Role: role}
+	if role == "other" {
+		// Tenant B: an admin of another workspace that uses the same app.
+		ws, err := w.people.CreateWorkspace(ctx, system, "Other tenant")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.apps.Offer(ctx, system, w.app.ID, ws.ID); err != nil {
+			w.t.Fatal(err)
+		}
+		n.Role, n.Workspace, w.other = authz.RoleAdmin, ws.ID, ws.ID
+	}
 	if role == "superuser" || role == "none" {
 		n.Role, n.Superuser = authz.RoleViewer, role == "superuser"
 	}

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"net/http"
+	"sluice/internal/identity"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,6 +87,7 @@ func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
 		"preflight of the app's own": {"OPTIONS", with("Origin: "+appOrigin, "Access-Control-Request-Method: DELETE"), 204},
 		"OPTIONS of nobody":          {"OPTIONS", with(), 403},
 	} {
+		w.own(w.app.ID, identity.DefaultWorkspace, privateFlow) // a former case has deleted it
 		got := w.do(c.method, "/api/v1/chatflows/"+privateFlow, c.header, "")
 		if got.status != c.want {
 			t.Errorf("%s: status %d, want %d: %s", name, got.status, c.want, got.body)

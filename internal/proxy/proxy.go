@@ -118,6 +118,10 @@ type exchange struct {
 	who            authz.Principal
 	lend           authz.Principal // who the builder's session is lent to: who, or nobody
 	flow           string          // the flow's id, if the endpoint has one
+	at             place           // the workspace that it is about
+	page           page            // of a list, if Sluice pages it
+	before         map[string]bool // objects that were there before an import
+	frees          []func()        // what is given back at the end
 	body           *heldBody       // nil unless held in memory
 	origin         string          // of the app, as this browser sees it; see appOrigin
 	cut            *cutter         // nil unless the exchange ends with its session

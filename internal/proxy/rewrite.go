@@ -16,6 +16,9 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	x.target(pr.Out.URL)
 	pr.Out.Host = ""
 	x.rewriteHeader(pr.Out.Header)
+	if x.readsAnswer() {
+		askPlain(pr.Out.Header)
+	}
 	if t := pr.In.Header["Content-Type"]; t != nil {
 		// The body was judged as this type; "Connection: Content-Type" must not make it another one.
 		pr.Out.Header["Content-Type"] = t

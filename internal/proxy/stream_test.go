@@ -184,7 +184,7 @@ func TestABrokenStreamIsBrokenForTheClientToo(t *testing.T) {
 	})
 	c := w.dial()
 	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "GET /api/v1/chatflows HTTP/1.1\r\nHost: sluice.test\r\nCookie: "+w.cookie("viewer")+"\r\n\r\n")
+	_, _ = io.WriteString(c, "GET /api/v1/nodes HTTP/1.1\r\nHost: sluice.test\r\nCookie: "+w.cookie("viewer")+"\r\n\r\n")
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 		if body, err := io.ReadAll(res.Body); err == nil {
 			t.Errorf("half an answer looks like a whole one: %q", body)

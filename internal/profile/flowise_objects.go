@@ -1,0 +1,206 @@
+package profile
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sluice/internal/flow"
+	"sluice/internal/problem"
+)
+
+// FoundObject is an object of a builder, as the builder lists it.
+type FoundObject struct {
+	// ID is the builder's own, Name may be empty.
+	ID, Name string
+	Kind     flow.Kind
+}
+
+// Inventory is a Bridge that can list all objects of its builder and find out what lies in what.
+type Inventory interface {
+	// Inventory lists every object that has an owner, of all kinds.
+	Inventory(ctx context.Context) ([]FoundObject, error)
+	// Parent asks the builder in which object something lies; hint is the object that the request names beside it, or "". Errors: problem.NotFound.
+	Parent(ctx context.Context, kind flow.Kind, id, hint string) (string, error)
+}
+
+var _ Inventory = (*FlowiseBridge)(nil)
+
+// maxInventory bounds what is read of one list, in bytes. Lists of flows hold the flows' definitions.
+const maxInventory = 256 << 20
+
+// flowiseLists are the lists of Flowise that together hold every object.
+var flowiseLists = []struct {
+	path string
+	kind flow.Kind
+}{
+	{"/api/v1/chatflows", flow.Chatflow},
+	{"/api/v1/tools", flow.Tool},
+	{"/api/v1/credentials", flow.Credential},
+	{"/api/v1/variables", flow.Variable},
+	{"/api/v1/assistants", flow.Assistant},
+	{"/api/v1/document-store/store", flow.DocumentStore},
+	{"/api/v1/apikey", flow.APIKey},
+	{"/api/v1/marketplaces/custom", flow.Template},
+	{"/api/v1/custom-mcp-servers", flow.MCPServer},
+}
+
+// flowiseObject is what lists of Flowise say of an object.
+type flowiseObject struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	KeyName string `json:"keyName"`
+	Type    string `json:"type"`
+}
+
+// Inventory implements Inventory.
+func (b *FlowiseBridge) Inventory(ctx context.Context) ([]FoundObject, error) {
+	var all []FoundObject
+	for _, list := range flowiseLists {
+		err := b.readList(ctx, list.path, func(dec *json.Decoder) error {
+			return eachElement(dec, func(o flowiseObject) {
+				if o.ID != "" {
+					all = append(all, FoundObject{ID: o.ID, Name: o.Name + o.KeyName, Kind: FlowKind(list.kind, o.Type)})
+				}
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// FlowKind is the kind of a flow whose type is known; other kinds stay as they are.
+func FlowKind(kind flow.Kind, flowType string) flow.Kind {
+	if kind != flow.Chatflow {
+		return kind
+	}
+	switch flowType {
+	case "AGENTFLOW", "MULTIAGENT":
+		return flow.Agentflow
+	case "ASSISTANT":
+		return flow.Assistantflow
+	}
+	return flow.Chatflow
+}
+
+// eachElement reads a JSON array element by element.
+func eachElement[T any](dec *json.Decoder, visit func(T)) error {
+	t, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	if t != json.Delim('[') {
+		return fmt.Errorf("not a list")
+	}
+	for dec.More() {
+		var v T
+		if err := dec.Decode(&v); err != nil {
+			return err
+		}
+		visit(v)
+	}
+	return nil
+}
+
+// Parent implements Inventory.
+func (b *FlowiseBridge) Parent(ctx context.Context, kind flow.Kind, id, hint string) (string, error) {
+	unknown := problem.New(problem.NotFound, "There is no such object in Flowise.")
+	if !isUUID(id) {
+		return "", unknown
+	}
+	parent := ""
+	var err error
+	switch kind {
+	case Execution:
+		err = b.readList(ctx, "/api/v1/executions/"+id, func(dec *json.Decoder) error {
+			var e struct {
+				AgentflowID string `json:"agentflowId"`
+			}
+			err := dec.Decode(&e)
+			parent = e.AgentflowID
+			return err
+		})
+	case Feedback:
+		if !isUUID(hint) {
+			return "", unknown
+		}
+		err = b.readList(ctx, "/api/v1/feedback/"+hint, func(dec *json.Decoder) error {
+			return eachElement(dec, func(o flowiseObject) {
+				if o.ID == id {
+					parent = hint
+				}
+			})
+		})
+	}
+	if err != nil {
+		return "", err
+	}
+	if parent == "" {
+		return "", unknown
+	}
+	return parent, nil
+}
+
+// readList reads an answer of Flowise with the owner's session, of any size up to maxInventory. A refusal of Flowise is problem.NotFound: it answers 404 and 500 for what
+// is not there.
+func (b *FlowiseBridge) readList(ctx context.Context, path string, read func(*json.Decoder) error) error {
+	s, err := b.current(ctx)
+	if err != nil {
+		return err
+	}
+	res, err := b.client.get(ctx, path, s.cookie[0])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	switch {
+	case res.StatusCode == http.StatusUnauthorized:
+		return problem.New(problem.Unavailable, "Flowise does not accept Sluice's session at the moment.").WithRetryAfter(refusalGrace)
+	case res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json"):
+		return problem.New(problem.NotFound, "There is no such object in Flowise.").WithRule(fmt.Sprintf("flowise status %d", res.StatusCode))
+	}
+	if err := read(json.NewDecoder(io.LimitReader(res.Body, maxInventory))); err != nil {
+		return problem.New(problem.Upstream, "Flowise gave a list that Sluice cannot read.").WithCause(fmt.Errorf("%s: %w", path, err))
+	}
+	return nil
+}
+
+// get asks for a page that may be long; the caller closes its body.
+func (c *client) get(ctx context.Context, path, cookie string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.JoinPath(path).String(), nil)
+	if err != nil {
+		return nil, problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(err)
+	}
+	if cookie != "" {
+		req.Header.Set("Cookie", cookie)
+		req.Header.Set("X-Request-From", "internal")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	return res, nil
+}
+
+// DemoInventory lists the flows of the built-in builder.
+func DemoInventory(ctx context.Context, c *http.Client, base *url.URL) ([]FoundObject, error) {
+	res, err := newClient(base, c).get(ctx, "/api/flows", "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	var all []FoundObject
+	err = eachElement(json.NewDecoder(io.LimitReader(res.Body, maxInventory)), func(o flowiseObject) {
+		all = append(all, FoundObject{ID: o.ID, Name: o.Name, Kind: flow.Chatflow})
+	})
+	if err != nil {
+		return nil, problem.New(problem.Upstream, "The demo builder gave a list that Sluice cannot read.").WithCause(err)
+	}
+	return all, nil
+}

@@ -1,0 +1,224 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"sluice/internal/profile"
+)
+
+// page is what a client asked of a list: the page from 1 and how many on each; zero for all.
+type page struct{ number, size int }
+
+// takePaging takes page and limit out of the query, where the builder would count what the person may not see. The builder gives the whole list, and Sluice the page of it.
+func (x *exchange) takePaging() {
+	list := x.match.Endpoint.List
+	if list == nil || !list.Pages || !x.lend.SignedIn() {
+		return
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(x.rawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || !isPaging(plain) {
+			kept = append(kept, pair)
+		}
+	}
+	x.page = page{positive(x.query.Get("page")), positive(x.query.Get("limit"))}
+	if x.page.number == 0 || x.page.size == 0 {
+		x.page = page{}
+	}
+	if list.Most > 0 {
+		if x.page.size == 0 {
+			x.page = page{1, 12}
+		}
+		kept = append(kept, "page=1", "limit="+strconv.Itoa(list.Most))
+	}
+	x.rawQuery = strings.Trim(strings.Join(kept, "&"), "&")
+}
+
+// isPaging reports whether a parameter, in any spelling that makes it one, is page or limit.
+func isPaging(name string) bool {
+	if i := strings.IndexAny(name, "[."); i >= 0 {
+		name = name[:i]
+	}
+	return name == "page" || name == "limit"
+}
+
+func positive(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > 1<<20 {
+		return 0
+	}
+	return n
+}
+
+// filter takes what belongs to other workspaces, or to nobody, out of a list.
+func (x *exchange) filter(body []byte) ([]byte, error) {
+	list := x.match.Endpoint.List
+	body = bytes.TrimSpace(body)
+	if list.By == profile.ByExport {
+		return x.filterExport(body)
+	}
+	var elements []json.RawMessage
+	var root map[string]json.RawMessage
+	wrapped := len(body) > 0 && body[0] == '{'
+	if wrapped {
+		if json.Unmarshal(body, &root) != nil || root["data"] == nil {
+			return nil, x.unreadable("something else than a list")
+		}
+		body = root["data"]
+	}
+	if err := json.Unmarshal(body, &elements); err != nil {
+		if list.By == profile.ByOptions {
+			return []byte("[]"), nil
+		}
+		return nil, x.unreadable("something else than a list")
+	}
+	kept := x.keep(elements, list.By)
+	total := len(kept)
+	if x.page.size > 0 {
+		from := min((x.page.number-1)*x.page.size, total)
+		kept = kept[from:min(from+x.page.size, total)]
+	}
+	if !wrapped && x.page.size == 0 {
+		return json.Marshal(kept)
+	}
+	if root == nil {
+		root = map[string]json.RawMessage{}
+	}
+	data, err := json.Marshal(kept)
+	if err != nil {
+		return nil, err
+	}
+	root["data"], root["total"] = data, strconv.AppendInt(nil, int64(total), 10)
+	return json.Marshal(root)
+}
+
+// keep lists the elements that belong to the request's workspace.
+func (x *exchange) keep(elements []json.RawMessage, by string) []json.RawMessage {
+	kept := make([]json.RawMessage, 0, len(elements))
+	for _, el := range elements {
+		may := x.mayList
+		switch by {
+		case profile.ByOptions:
+			may = x.mayChoose
+		case profile.ByPath:
+			may = x.mayRead
+		}
+		if may(el, by) {
+			kept = append(kept, el)
+		}
+	}
+	return kept
+}
+
+// mayList reports whether an element is an object of the workspace, or lies in one.
+func (x *exchange) mayList(el json.RawMessage, by string) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(el, &members) != nil {
+		return false
+	}
+	id := textOf(members[by])
+	workspace, _, ok := x.up.objects.Owner(id)
+	if !ok || workspace != x.at.workspace {
+		return false
+	}
+	if by != "id" {
+		if inner := textOf(members["id"]); inner != "" {
+			x.p.cfg.Apps.Flows.Learn(x.app.ID, inner, id)
+		}
+	}
+	return true
+}
+
+// mayChoose reports whether an element of a list for a choice may be shown: it names nothing of another workspace, and what begins with an id is the workspace's own.
+// Most options are no objects at all, but models or regions.
+func (x *exchange) mayChoose(el json.RawMessage, _ string) bool {
+	foreign := false
+	eachUUID(el, func(id [16]byte) bool {
+		workspace, ok := x.up.objects.OwnerOf(id)
+		foreign = ok && workspace != x.at.workspace
+		return !foreign
+	})
+	if foreign {
+		return false
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(el, &members) != nil {
+		return true
+	}
+	for _, key := range [...]string{"name", "id"} {
+		if s := textOf(members[key]); len(s) >= 36 && isUUID(s[:36]) {
+			if workspace, _, ok := x.up.objects.Owner(s[:36]); !ok || workspace != x.at.workspace {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// mayRead reports whether a file lies in an object of the workspace.
+func (x *exchange) mayRead(el json.RawMessage, by string) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(el, &members) != nil {
+		return false
+	}
+	own, foreign := false, false
+	eachUUID([]byte(textOf(members[by])), func(id [16]byte) bool {
+		workspace, ok := x.up.objects.OwnerOf(id)
+		own, foreign = own || ok && workspace == x.at.workspace, foreign || ok && workspace != x.at.workspace
+		return true
+	})
+	return own && !foreign
+}
+
+func isUUID(s string) bool {
+	found := false
+	scanUUIDs([]byte(s), func([16]byte) bool { found = true; return false })
+	return found
+}
+
+// filterExport filters every list of an export. What lies in an object names it; the rest are objects.
+func (x *exchange) filterExport(body []byte) ([]byte, error) {
+	var root map[string]json.RawMessage
+	if json.Unmarshal(body, &root) != nil {
+		return nil, x.unreadable("something else than an export")
+	}
+	for name, value := range root {
+		var elements []map[string]json.RawMessage
+		if bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")) {
+			delete(root, name)
+			continue
+		}
+		if !bytes.HasPrefix(bytes.TrimSpace(value), []byte("[")) {
+			continue
+		}
+		kept := []map[string]json.RawMessage{}
+		if json.Unmarshal(value, &elements) == nil {
+			for _, el := range elements {
+				if x.mayExport(el) {
+					kept = append(kept, el)
+				}
+			}
+		}
+		data, err := json.Marshal(kept)
+		if err != nil {
+			return nil, err
+		}
+		root[name] = data
+	}
+	return json.Marshal(root)
+}
+
+func (x *exchange) mayExport(el map[string]json.RawMessage) bool {
+	for _, key := range [...]string{"chatflowid", "agentflowId", "storeId", "id"} {
+		if id := textOf(el[key]); id != "" {
+			workspace, _, ok := x.up.objects.Owner(id)
+			return ok && workspace == x.at.workspace
+		}
+	}
+	return false
+}

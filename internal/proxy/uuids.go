@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/hex"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxEscaped is how often escapes may be nested in a body: each level of JSON in a string of JSON doubles the backslashes before a quote.
+const maxEscaped = 12
+
+// eachUUID calls visit for every UUID that a builder could read out of data: as it stands, in either case, with or without hyphens, and written in JSON's escapes,
+// on each level of JSON inside strings of JSON. It stops when visit returns false. deep is true if escapes are nested deeper than is looked at.
+func eachUUID(data []byte, visit func(id [16]byte) bool) (deep bool) {
+	for range maxEscaped {
+		if !scanUUIDs(data, visit) {
+			return false
+		}
+		if bytes.IndexByte(data, '\\') < 0 {
+			return false
+		}
+		data = unescapeAll(data)
+	}
+	return true
+}
+
+// scanUUIDs finds UUIDs as they stand.
+func scanUUIDs(data []byte, visit func(id [16]byte) bool) bool {
+	for i := 0; i < len(data); {
+		if !isHex(data[i]) {
+			i++
+			continue
+		}
+		end, digits := i, 0
+		for end < len(data) && (isHex(data[end]) || data[end] == '-') {
+			if data[end] != '-' {
+				digits++
+			}
+			end++
+		}
+		if digits >= 32 && !visitRun(data[i:end], digits, visit) {
+			return false
+		}
+		i = end + 1
+	}
+	return true
+}
+
+// visitRun reads a run of hexadecimal digits and hyphens: all of it as one id, or the ids in their usual form within it.
+func visitRun(run []byte, digits int, visit func(id [16]byte) bool) bool {
+	var plain [32]byte
+	if digits == 32 {
+		n := 0
+		for _, c := range run {
+			if c != '-' {
+				plain[n] = c
+				n++
+			}
+		}
+		return visitDigits(plain, visit)
+	}
+	for i := 0; i+36 <= len(run); i++ {
+		if run[i+8] != '-' || run[i+13] != '-' || run[i+18] != '-' || run[i+23] != '-' {
+			continue
+		}
+		n := 0
+		for _, c := range run[i : i+36] {
+			if c != '-' && n < len(plain) {
+				plain[n] = c
+				n++
+			}
+		}
+		if n == len(plain) && !visitDigits(plain, visit) {
+			return false
+		}
+	}
+	return true
+}
+
+func visitDigits(plain [32]byte, visit func(id [16]byte) bool) bool {
+	var id [16]byte
+	if _, err := hex.Decode(id[:], plain[:]); err != nil {
+		return true
+	}
+	return visit(id)
+}
+
+// unescapeAll takes one level of JSON's escapes away everywhere, inside strings and between them. What is no escape loses its backslash.
+func unescapeAll(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); {
+		if data[i] != '\\' || i+1 == len(data) {
+			if data[i] != '\\' {
+				out = append(out, data[i])
+			}
+			i++
+			continue
+		}
+		if data[i+1] != 'u' || !hexAhead(data[i+2:]) {
+			out = append(out, unescape(data[i+1]))
+			i += 2
+			continue
+		}
+		r := hexRune(data[i+2:])
+		i += 6
+		if utf16.IsSurrogate(r) {
+			r = utf8.RuneError // no part of an id
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
+func hexAhead(b []byte) bool {
+	return len(b) >= 4 && isHex(b[0]) && isHex(b[1]) && isHex(b[2]) && isHex(b[3])
+}
