@@ -29,6 +29,9 @@ func (x *exchange) modify(res *http.Response) error {
 		x.stream()
 		res.Header.Set("X-Accel-Buffering", "no")
 	}
+	if err := x.own(res); err != nil {
+		return err
+	}
 	x.watchAnswer(res)
 	if res.StatusCode >= http.StatusInternalServerError && x.r.Method != http.MethodHead {
 		return x.hideTrace(res)
@@ -55,7 +58,6 @@ func streams(res *http.Response) bool {
 func (x *exchange) secure(res *http.Response) {
 	h := res.Header
 	h["X-Content-Type-Options"] = nosniff
-	h["Referrer-Policy"] = sameOrigin
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	x.protectPage(res)
 	if x.lend.SignedIn() && h["Cache-Control"] == nil {
@@ -75,6 +77,7 @@ func (x *exchange) protectPage(res *http.Response) {
 		return
 	}
 	res.Header["X-Frame-Options"] = frameOptions
+	res.Header["Referrer-Policy"] = sameOrigin
 	if page {
 		res.Header.Add("Content-Security-Policy", x.app.Profile.CSP("'self'"))
 		return
