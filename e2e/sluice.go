@@ -144,12 +144,12 @@ func (s *Sluice) SetRole(t testing.TB, admin *Client, username, role string) {
 
 var enterLink = regexp.MustCompile(`/enter\?app=[^"&]+`)
 
-// EnterPath is the path on Sluice's own origin that leads into the first app, as the home page links it.
+// EnterPath is the path on Sluice's own origin that leads into the first app, as the page of flows links it.
 func (s *Sluice) EnterPath(t testing.TB, c *Client) string {
 	t.Helper()
-	path := enterLink.FindString(c.Get("/").Body)
+	path := enterLink.FindString(c.Get("/flows").Body)
 	if path == "" {
-		t.Fatal("the home page offers no app")
+		t.Fatal("the page of flows offers no app")
 	}
 	return path
 }

@@ -3,11 +3,43 @@ package console
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"sluice/internal/problem"
+	"sluice/internal/web"
 )
+
+// sessionView is one place where a person is signed in.
+type sessionView struct {
+	ID, Device, IP    string
+	SeenAt, CreatedAt time.Time
+	Current           bool
+}
+
+// accountView is a person's own page.
+type accountView struct {
+	User       personView
+	Workspaces []ownWorkspace
+	Sessions   []sessionView
+	Now        time.Time
+	// Mail tells that links can be mailed.
+	Mail bool
+	// NewEmail is what was typed as a new address.
+	NewEmail string
+	// At names the form that Problem and Wrong belong to: "name", "email", "password" or "".
+	At            string
+	Problem, Next string
+	Wait          time.Duration
+	Wrong         wrong
+}
+
+// ownWorkspace is a workspace of the person who looks.
+type ownWorkspace struct {
+	ID, Name, Role string
+	Current        bool
+}
 
 func showAccount(x *visit) error {
 	return x.renderAccount(http.StatusOK, accountView{})
@@ -18,31 +50,87 @@ func (x *visit) renderAccount(status int, v accountView) error {
 	if err != nil {
 		return err
 	}
-	sessions, err := x.c.cfg.Sessions.List(x.r.Context(), x.who, x.who.ID)
-	if err != nil {
+	if v.Sessions, err = x.sessionsOf(x.who.ID); err != nil {
 		return err
 	}
-	v.User, v.Now = personOf(u), x.c.cfg.Now()
-	for _, s := range sessions {
-		v.Sessions = append(v.Sessions, sessionView{
-			ID: s.ID, Device: deviceName(s.UserAgent), IP: s.IP, SeenAt: s.SeenAt, CreatedAt: s.CreatedAt, Current: s.Current,
-		})
+	v.User, v.Now, v.Mail = x.personOf(u), x.c.cfg.Now(), x.c.cfg.Logins.MailConfigured()
+	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+		own := ownWorkspace{ID: w.ID, Name: w.Name, Current: w.ID == x.who.Workspace}
+		if role := x.who.Role(w.ID); role != "" {
+			own.Role = x.c.cfg.People.RoleName(role)
+		}
+		v.Workspaces = append(v.Workspaces, own)
 	}
 	return x.render(status, accountPage(x.frame("Your account", "/account"), v))
 }
 
-func changePassword(x *visit) error {
-	err := x.c.cfg.Logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
-	if err == nil {
-		return x.done("/account", "password")
+func (x *visit) sessionsOf(userID string) ([]sessionView, error) {
+	sessions, err := x.c.cfg.Sessions.List(x.r.Context(), x.who, userID)
+	if err != nil {
+		return nil, err
 	}
-	m, ok := formMistake(err, "old_password", "password")
+	var out []sessionView
+	for _, s := range sessions {
+		out = append(out, sessionView{ID: s.ID, Device: deviceName(s.UserAgent), IP: s.IP, SeenAt: s.SeenAt, CreatedAt: s.CreatedAt, Current: s.Current})
+	}
+	return out, nil
+}
+
+// accountMistake shows at a form of the account page what was wrong with it.
+func (x *visit) accountMistake(v accountView, err error, fields ...string) error {
+	m, ok := formMistake(err, fields...)
 	if !ok {
 		return err
 	}
 	e := problem.Of(err)
 	e.SetHeaders(x.w.Header())
-	return x.renderAccount(m.status, accountView{Problem: strings.TrimSpace(m.Text + " " + m.Next), Wait: e.RetryAfter, Wrong: m.Wrong})
+	v.Problem, v.Next, v.Wait, v.Wrong = m.Text, m.Next, e.RetryAfter, m.Wrong
+	return x.renderAccount(m.status, v)
+}
+
+func changeName(x *visit) error {
+	if err := x.c.cfg.People.SetOwnName(x.r.Context(), x.who, x.value("name")); err != nil {
+		return x.accountMistake(accountView{At: "name"}, err, "name")
+	}
+	return x.done("/account", "name")
+}
+
+// changeEmail sends a link to both ends. The password is asked for again: an unattended screen must not be enough to take the account over.
+func changeEmail(x *visit) error {
+	email := x.value("email")
+	if err := x.c.cfg.Logins.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
+		v := accountView{At: "email", NewEmail: clipped(email, 254)}
+		e := problem.Of(err)
+		if e.Field == "password" {
+			err = e.WithField("email_password")
+		}
+		return x.accountMistake(v, err, "email", "email_password")
+	}
+	return x.done("/account", "email-asked")
+}
+
+func sendVerification(x *visit) error {
+	if err := x.c.cfg.Logins.SendVerification(x.r.Context(), x.who); err != nil {
+		return x.accountMistake(accountView{At: "profile"}, err)
+	}
+	return x.done("/account", "verify-sent")
+}
+
+func changePassword(x *visit) error {
+	err := x.c.cfg.Logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
+	if err != nil {
+		return x.accountMistake(accountView{At: "password"}, err, "old_password", "password")
+	}
+	return x.done("/account", "password")
+}
+
+// switchWorkspace lets the session work in another workspace and comes back to the page.
+func switchWorkspace(x *visit) error {
+	if err := x.c.cfg.Sessions.SwitchWorkspace(x.r.Context(), x.who, x.value("workspace")); err != nil {
+		return err
+	}
+	x.redirect(web.ReturnTo(x.field("return")))
+	return nil
 }
 
 func endSession(x *visit) error {

@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"sluice/internal/app"
+	"sluice/internal/audit"
 	"sluice/internal/authz"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
 	"sluice/internal/web"
 )
 
@@ -33,7 +36,7 @@ func TestAddingPeople(t *testing.T) {
 	if strings.Contains(b.get("/admin/people?q=%3Cscript%3Ealert").body, "<script>alert") {
 		t.Error("a search comes back as markup")
 	}
-	if got := b.get("/admin/people?page=9"); got.status != 303 || got.location != "/admin/people?page=1" {
+	if got := b.get("/admin/people?page=9"); got.status != 303 || got.location != "/admin?page=1" {
 		t.Errorf("a page beyond the end leads to %d %q", got.status, got.location)
 	}
 }
@@ -45,7 +48,7 @@ func TestChangingAPerson(t *testing.T) {
 	b, theirs := s.signedIn("root"), s.signedIn("cid")
 	page := "/admin/people/" + cid.ID
 
-	theirs.get("/admin/apps").want(t, 403, "")
+	theirs.get("/admin/apps").want(t, 303, "/flows")
 	b.post(page+"/role", "role", "admin").want(t, 303, page)
 	theirs.get("/admin/apps").want(t, 200, "")
 	b.post(page+"/role", "role", "emperor").want(t, 400, "")
@@ -56,16 +59,35 @@ func TestChangingAPerson(t *testing.T) {
 	alone := b.post("/admin/people/"+root.ID+"/superuser", "on", "false").want(t, 409, "")
 	says(t, alone.body, "last active superuser", "Make somebody else a superuser first")
 
-	b.post(page+"/active", "on", "false").want(t, 303, page)
-	theirs.get("/").want(t, 303, "/login")
-	says(t, b.get(page).body, "Disabled")
-	refused := s.browser().post("/login", "identifier", "cid", "password", goodPassword)
-	if refused.status != 403 && refused.status != 401 {
-		t.Errorf("a disabled person gets %d", refused.status)
-	}
-	b.post(page+"/active", "on", "true").want(t, 303, page)
-	s.signedIn("cid")
+	b.post(page+"/names", "username", "cid2", "email", "new@example.test", "name", "Cid Two").want(t, 303, page)
+	says(t, b.get(page).body, "Cid Two", "cid2", "new@example.test", "Not confirmed")
+	taken := b.post(page+"/names", "username", "root", "email", "x@example.test").want(t, 409, "")
+	has(t, taken.body, "input[name=username][value=root][aria-invalid=true]", "input[name=email][value=x@example.test]")
 	b.get("/admin/people/nobody").want(t, 404, "")
+}
+
+// TestTheLeaverSwitch: one act ends everything, and its answer says what that was.
+func TestTheLeaverSwitch(t *testing.T) {
+	s := newSite(t)
+	s.add("root", "superuser")
+	cid := s.add("cid", "viewer")
+	b, first, second := s.signedIn("root"), s.signedIn("cid"), s.signedIn("cid")
+	page := "/admin/people/" + cid.ID
+	says(t, b.get(page).body, "Deactivate cid", "End all sessions")
+	link := selectAll(b.post(page+"/reset-link").want(t, 200, "").body, "input[id=one-time-link]")[0].attrs["value"]
+
+	left := b.post(page+"/active", "on", "false").want(t, 200, "")
+	says(t, left.body, "The cid is out", "2 sessions have ended")
+	first.get("/flows").want(t, 303, "/login?return=%2Fflows")
+	second.get("/flows").want(t, 303, "/login?return=%2Fflows")
+	s.browser().get(strings.TrimPrefix(link, s.url)).want(t, 403, "")
+	s.browser().post("/login", "identifier", "cid", "password", goodPassword).want(t, 403, "")
+	s.browser().post("/login", "identifier", "cid", "password", "not it at all").want(t, 401, "")
+
+	b.post(page+"/active", "on", "true").want(t, 303, page)
+	third := s.signedIn("cid")
+	b.post(page+"/sessions/end").want(t, 303, page)
+	third.get("/flows").want(t, 303, "/login?return=%2Fflows")
 }
 
 func TestConnectingAnAppWithAnOwner(t *testing.T) {
@@ -99,21 +121,22 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 }
 
 func TestPublicFlows(t *testing.T) {
-	s, flow := newSite(t), "0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"
+	s, id := newSite(t), "0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"
 	s.add("root", "superuser")
 	f := newFlowise(t, "", "")
 	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
+	fatal(t, s.flows.Claim(context.Background(), flow.Object{App: a.ID, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
 	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
 	says(t, b.get(page).body, "No flow is public")
 	has(t, b.post(page+"/flows", "flow_id", "not/an id").want(t, 400, "").body, "input[name=flow_id][aria-invalid=true]")
-	b.post(page+"/flows", "flow_id", flow).want(t, 303, page)
-	says(t, b.get(page).body, flow, "The flow is open to everybody.")
-	if now, _ := s.apps.ByID(a.ID); !now.Published(flow) {
+	b.post(page+"/flows", "flow_id", id).want(t, 303, page)
+	says(t, b.get(page).body, id, "The flow is open to everybody.")
+	if now, _ := s.apps.ByID(a.ID); !now.Published(id) {
 		t.Error("the flow is not published")
 	}
-	b.post(page+"/flows/"+flow+"/unpublish").want(t, 303, page)
-	if now, _ := s.apps.ByID(a.ID); now.Published(flow) {
+	b.post(page+"/flows/"+id+"/unpublish").want(t, 303, page)
+	if now, _ := s.apps.ByID(a.ID); now.Published(id) {
 		t.Error("the flow is still published")
 	}
 }
@@ -159,7 +182,10 @@ func TestAccount(t *testing.T) {
 	s.add("ann", "viewer")
 	b, other := s.signedIn("ann"), s.signedIn("ann")
 	page := b.get("/account").want(t, 200, "")
-	says(t, page.body, "The ann", "Viewer", "This one")
+	says(t, page.body, "The ann", "Viewer", "This one", "Your workspaces")
+	b.post("/account/name", "name", "Ann Other").want(t, 303, "/account")
+	says(t, b.get("/account").body, "Ann Other", "Your name is saved")
+	has(t, b.post("/account/name", "name", "bad\u202ename").want(t, 400, "").body, "input[name=name][aria-invalid=true]")
 
 	wrong := b.post("/account/password", "old_password", "not it", "password", "a completely different phrase").want(t, 400, "")
 	has(t, wrong.body, "input[name=old_password][aria-invalid=true]")
@@ -172,14 +198,14 @@ func TestAccount(t *testing.T) {
 			b.post(action).want(t, 303, "/account")
 		}
 	}
-	other.get("/").want(t, 303, "/login")
+	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 	other = s.signedIn("ann")
 	b.post("/account/sessions/end-others").want(t, 303, "/account")
-	other.get("/").want(t, 303, "/login")
+	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 	other = s.signedIn("ann")
 	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account")
 	says(t, b.get("/account").want(t, 200, "").body, "Your password is set")
-	other.get("/").want(t, 303, "/login")
+	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 }
 
 func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
@@ -193,13 +219,19 @@ func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
 	victim.get("/account").want(t, 200, "")
 }
 
-// TestTheMapIsClosed walks every route as a stranger and as a viewer: what is not open leads to sign-in, what is for admins is refused.
+// TestTheMapIsClosed walks every route as a stranger, a viewer, an admin of another workspace and a superuser. What is not open leads to
+// sign-in. What needs a right is refused and recorded; a page of the admin's leads to the flows instead.
 func TestTheMapIsClosed(t *testing.T) {
 	s := newSite(t)
+	s.add("root", "superuser")
 	s.add("cid", "viewer")
-	viewer := s.signedIn("cid")
+	delegate := s.add("dora", "viewer")
+	other, err := s.people.CreateWorkspace(context.Background(), authz.SystemPrincipal("test"), "Research")
+	fatal(t, err)
+	fatal(t, s.people.SetRole(context.Background(), authz.SystemPrincipal("test"), delegate.ID, other.ID, authz.RoleAdmin))
+	root, people := s.signedIn("root"), map[string]*browser{"viewer": s.signedIn("cid"), "admin of another workspace": s.signedIn("dora")}
 	for _, rt := range (&Console{}).routes() {
-		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f").Replace(rt.pattern)
+		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f", "{person}", "p", "{invitation}", "i", "{kind}", "test").Replace(rt.pattern)
 		if rt.needs == open {
 			continue
 		}
@@ -207,22 +239,63 @@ func TestTheMapIsClosed(t *testing.T) {
 		if rt.method == http.MethodGet && stranger.status != 303 || rt.method == http.MethodPost && stranger.status != 401 {
 			t.Errorf("%s %s: a stranger gets %d", rt.method, path, stranger.status)
 		}
-		if rt.needs == person {
-			continue
+		if got := root.do(rt.method, path, nil); got.status == 401 || got.status == 403 || got.status >= 500 && got.status != 503 { // 503: there is no mail server
+			t.Errorf("%s %s: a superuser gets %d", rt.method, path, got.status)
 		}
-		if got := viewer.do(rt.method, path, nil); got.status != 403 {
-			t.Errorf("%s %s: a viewer gets %d", rt.method, path, got.status)
-		} else if !strings.Contains(got.body, "role") {
-			t.Errorf("%s %s: the refusal does not say which role has the right", rt.method, path)
+		if rt.pattern == "/account/sessions/end-others" {
+			people = map[string]*browser{"viewer": s.signedIn("cid"), "admin of another workspace": s.signedIn("dora")}
+		}
+		for who, b := range people {
+			if rt.needs != person {
+				s.refused(t, who, b, rt, path)
+			} else if strings.HasPrefix(path, "/workspaces/") {
+				b.do(rt.method, path, strings.NewReader("role=viewer&name=Research&email=a%40example.test")).want(t, 404, "")
+			}
 		}
 	}
+}
+
+// refused fails unless a route is closed to somebody and the refusal is on record.
+func (s *site) refused(t *testing.T, who string, b *browser, rt route, path string) {
+	t.Helper()
+	before := s.denials()
+	got := b.do(rt.method, path, nil)
+	atAdmin := strings.HasPrefix(path, "/admin") && rt.method == http.MethodGet
+	switch {
+	case atAdmin && (got.status != 303 || got.location != "/flows"):
+		t.Errorf("%s %s: a %s gets %d to %q, want the flows", rt.method, path, who, got.status, got.location)
+	case !atAdmin && got.status != 403:
+		t.Errorf("%s %s: a %s gets %d, want 403", rt.method, path, who, got.status)
+	}
+	if s.denials() == before {
+		t.Errorf("%s %s: the refusal of a %s is not on record", rt.method, path, who)
+	}
+	program := *b
+	program.header = http.Header{"Accept": {"application/json"}}
+	if got := program.do(rt.method, path, nil); got.status != 403 || !strings.Contains(got.body, "superuser") && !strings.Contains(got.body, "role") {
+		t.Errorf("%s %s: a program of a %s gets %d %s", rt.method, path, who, got.status, got.body)
+	}
+}
+
+// denials counts the refusals on record, with how often each was met.
+func (s *site) denials() int64 {
+	s.gate.Flush(context.Background())
+	entries, err := audit.After(context.Background(), s.db, 0, 10_000)
+	fatal(s.t, err)
+	n := int64(0)
+	for _, e := range entries {
+		if e.Outcome == audit.Denied {
+			n += int64(e.Times)
+		}
+	}
+	return n
 }
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
-	for _, path := range []string{"/", "/login", "/setup", "/account", "/nothing", "/admin/people"} {
+	for _, path := range []string{"/", "/login", "/setup", "/account", "/nothing", "/admin/people", "/flows", "/workspaces", "/forgot", "/invite"} {
 		h := b.get(path).header
 		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY", "Cache-Control": "no-store"} {
 			if got := h.Get(name); got != want {

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -31,6 +32,8 @@ type Config struct {
 	Sessions *authn.Sessions
 	Logins   *login.Logins
 	Apps     *app.Registry
+	// Mail is the outbox; it need not be configured.
+	Mail *mail.Outbox
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".
 	MainOrigin func(requestHost string) string
 	// SecureCookies overrides whether cookies carry Secure; nil goes by the scheme that the browser used.
@@ -169,7 +172,7 @@ func (x *visit) allowed(n need) error {
 	case n == person:
 		return nil
 	}
-	return x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.Action(n), authz.Resource{Type: "System", Workspace: identity.DefaultWorkspace})
+	return x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.Action(n), n.resource())
 }
 
 func (x *visit) parseForm() error {
@@ -190,6 +193,9 @@ func (x *visit) fail(err error) {
 	x.event.Reason, x.event.Cause = cmp.Or(e.Rule, e.Kind.String()), e.Unwrap()
 	toSignIn := e.Kind == problem.Unauthenticated && x.r.Method == http.MethodGet
 	switch {
+	case e.Kind == problem.Denied && x.r.Method == http.MethodGet && x.atAdmin() && web.WantsPage(x.r):
+		x.setNotice("not-admin")
+		x.redirect("/flows")
 	case toSignIn && x.r.Header.Get("HX-Request") != "":
 		x.w.Header().Set("HX-Redirect", x.signInPath())
 		problem.WriteJSON(x.w, e, x.event.ID)
@@ -200,6 +206,11 @@ func (x *visit) fail(err error) {
 	default:
 		problem.WriteJSON(x.w, e, x.event.ID)
 	}
+}
+
+// atAdmin reports whether the Admin Page or one below it was asked for. Whoever may not see it lands where everybody works.
+func (x *visit) atAdmin() bool {
+	return x.r.URL.Path == "/admin" || strings.HasPrefix(x.r.URL.Path, "/admin/")
 }
 
 func (x *visit) signInPath() string {
@@ -243,20 +254,24 @@ func (x *visit) done(to, notice string) error {
 
 // frame is the frame of a page; active is the navigation's entry that it belongs to.
 func (x *visit) frame(title, active string) web.Page {
-	p := web.Page{Title: title, Theme: web.ThemeOf(x.r), Path: web.ReturnTo(x.r.URL.RequestURI()), Notice: x.takeNotice()}
+	p := web.Page{Title: title, Theme: web.ThemeOf(x.r), Path: web.ReturnTo(x.r.URL.RequestURI())}
+	p.Notice, p.NoticeTone = x.takeNotice()
 	if x.r.Method != http.MethodGet {
-		p.Path = "/"
+		p.Path = cmp.Or(active, "/")
 	}
 	if x.who.SignedIn() {
-		p.Person = &web.Person{Name: cmp.Or(x.who.DisplayName, x.who.Name), Email: x.who.Email, Role: rightsText(x.who)}
-		p.Nav = navigation(x.may(authz.AppView), x.may(authz.UserView), active)
+		p.Person = &web.Person{Name: cmp.Or(x.who.DisplayName, x.who.Name), Email: x.who.Email, Role: x.rightsText(), Menu: personMenu(x.may(authz.UserView))}
+		p.Nav = navigation(x.may(authz.UserView), x.may(authz.AppView), active)
+		for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+			p.Workspaces = append(p.Workspaces, web.Workspace{ID: w.ID, Name: w.Name, Current: w.ID == x.who.Workspace})
+		}
 	}
 	return p
 }
 
-// may reports whether the person has a right in the default workspace; only for a page's shape.
+// may reports whether the person has the right that a route with this need asks for; only for a page's shape.
 func (x *visit) may(a authz.Action) bool {
-	return x.c.cfg.Gate.Decide(x.who, a, authz.Resource{Type: "System", Workspace: identity.DefaultWorkspace}).Allowed
+	return x.c.cfg.Gate.Decide(x.who, a, need(a).resource()).Allowed
 }
 
 // value is a form field without blanks around it; field keeps them, for passwords.
@@ -264,13 +279,15 @@ func (x *visit) value(name string) string { return strings.TrimSpace(x.r.PostFor
 
 func (x *visit) field(name string) string { return x.r.PostForm.Get(name) }
 
-// rightsText says what somebody may, in words.
-func rightsText(p authz.Principal) string {
-	role := authz.RoleTitle(p.Role(identity.DefaultWorkspace))
-	if p.Superuser {
+// rightsText says what the visitor may in the present workspace, in words.
+func (x *visit) rightsText() string {
+	if x.who.Superuser {
 		return "Superuser"
 	}
-	return role
+	if role := x.who.Role(x.who.Workspace); role != "" {
+		return x.c.cfg.People.RoleName(role)
+	}
+	return "No role"
 }
 
 // meta is what is noted of a sign-in.

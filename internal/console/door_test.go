@@ -199,7 +199,7 @@ func TestResetLink(t *testing.T) {
 	b.get("/account").want(t, 200, "")
 	bob.get("/account").want(t, 303, "/login?return=%2Faccount")
 	says(t, s.browser().get(path).want(t, 404, "").body, "no longer valid")
-	says(t, s.browser().get("/reset").want(t, 404, "").body, "Ask an admin")
+	says(t, s.browser().get("/reset").want(t, 404, "").body, "Ask for a new link")
 }
 
 func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
@@ -214,7 +214,9 @@ func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 
 // TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address; it must not be sent to and fro for ever.
 func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
-	s := newSite(t, func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} })
+	s := newSite(t, func(o *options) {
+		o.config = func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} }
+	})
 	s.add("ann", "viewer")
 	f := newFlowise(t, "", "")
 	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
@@ -233,7 +235,7 @@ func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
 	}
 	b.header.Set("Cookie", strings.Join(pairs, "; "))
 	says(t, b.get("/login?app="+a.ID).want(t, 409, "").body, "has no address on https", "public address that begins with https://")
-	if b.get("/").want(t, 200, "").header.Get("Strict-Transport-Security") == "" {
+	if b.get("/account").want(t, 200, "").header.Get("Strict-Transport-Security") == "" {
 		t.Error("no HSTS over https")
 	}
 }

@@ -13,17 +13,20 @@ import (
 	"sluice/internal/web"
 )
 
+// showHome is for superusers, who have things to see to. Everybody else begins with the flows.
 func showHome(x *visit) error {
-	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name), Admin: x.may(authz.SystemView)}
+	if !x.may(authz.SystemView) {
+		x.redirect("/flows")
+		return nil
+	}
+	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name), Admin: true}
 	apps := x.c.cfg.Apps.Visible(x.who)
 	for _, a := range apps {
 		v.Apps = append(v.Apps, x.appOf(a))
 	}
-	if v.Admin {
-		var err error
-		if v.Checks, err = x.checklist(apps); err != nil {
-			return err
-		}
+	var err error
+	if v.Checks, err = x.checklist(apps); err != nil {
+		return err
 	}
 	return x.render(http.StatusOK, homePage(x.frame("Home", "/"), v))
 }

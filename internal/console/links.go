@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
@@ -11,9 +12,12 @@ import (
 // The one-time links bring their token in the query once. It goes into a short-lived cookie for the page alone, and the address is
 // cleaned by a redirect, so that it stays out of histories, screenshots and logs.
 const (
-	setupCookie = "sluice_setup"
-	resetCookie = "sluice_reset"
-	linkAge     = 30 * 60 // seconds
+	setupCookie  = "sluice_setup"
+	resetCookie  = "sluice_reset"
+	verifyCookie = "sluice_verify"
+	emailCookie  = "sluice_email"
+	inviteCookie = "sluice_invite"
+	linkAge      = 30 * 60 // seconds
 )
 
 // keepToken moves the token of a link from the address into a cookie; true means that the answer is written.
@@ -86,32 +90,47 @@ func claimSetup(x *visit) error {
 	return x.render(m.status, setupPage(x.frame("Set up Sluice", ""), v))
 }
 
-// showReset shows the form for a new password to whoever has a person's one-time link.
-func showReset(x *visit) error {
-	token := x.r.URL.Query().Get("token")
-	if token == "" {
-		token = x.cookie(resetCookie)
+// tokenOf is the token that a link's page works with: the address's, or the cookie's after the redirect.
+func (x *visit) tokenOf(cookie string) string {
+	if token := x.r.URL.Query().Get("token"); token != "" {
+		return token
 	}
-	u, err := x.c.cfg.Logins.CheckReset(x.r.Context(), token)
-	if err != nil {
-		return x.resetClosed(err)
-	}
-	if x.keepToken(resetCookie, "/reset") {
-		return nil
-	}
-	return x.render(http.StatusOK, resetPage(x.frame("Choose a password", ""), resetView{Username: u.Username}))
+	return x.cookie(cookie)
 }
 
-func (x *visit) resetClosed(err error) error {
+// closedLink is the page behind a link that does not work: spent, expired, unknown, or for an account that is not active.
+type closedLink struct {
+	Cookie, Path, Title string
+	// Next says how to get on.
+	Next string
+}
+
+// linkClosed shows why a link does not work; err is returned if that is not the reason.
+func (x *visit) linkClosed(c closedLink, err error) error {
 	e := problem.Of(err)
 	switch e.Kind {
 	case problem.NotFound, problem.Gone, problem.Denied:
 	default:
 		return err
 	}
-	x.setCookie(resetCookie, "", "/reset", -1)
+	x.setCookie(c.Cookie, "", c.Path, -1)
 	x.event.Reason = e.Kind.String()
-	return x.render(e.Kind.Status(), resetClosedPage(x.frame("Choose a password", ""), e.Detail))
+	v := linkClosedView{Title: "This link is no longer valid", Detail: e.Detail, Next: strings.TrimSpace(e.Next + " " + c.Next), SignedIn: x.who.SignedIn()}
+	return x.render(e.Kind.Status(), linkClosedPage(x.frame(c.Title, ""), v))
+}
+
+var resetClosed = closedLink{Cookie: resetCookie, Path: "/reset", Title: "Choose a password", Next: "Ask for a new link. Your old password, if you have one, still works."}
+
+// showReset shows the form for a new password to whoever has a person's one-time link.
+func showReset(x *visit) error {
+	u, err := x.c.cfg.Logins.CheckReset(x.r.Context(), x.tokenOf(resetCookie))
+	if err != nil {
+		return x.linkClosed(resetClosed, err)
+	}
+	if x.keepToken(resetCookie, "/reset") {
+		return nil
+	}
+	return x.render(http.StatusOK, resetPage(x.frame("Choose a password", ""), resetView{Username: u.Username}))
 }
 
 // reset sets the password and signs the person in.
@@ -125,11 +144,80 @@ func reset(x *visit) error {
 	}
 	m, ok := formMistake(err, "password")
 	if !ok {
-		return x.resetClosed(err)
+		return x.linkClosed(resetClosed, err)
 	}
 	u, lookup := x.c.cfg.Logins.CheckReset(x.r.Context(), token)
 	if lookup != nil {
-		return x.resetClosed(lookup)
+		return x.linkClosed(resetClosed, lookup)
 	}
 	return x.render(m.status, resetPage(x.frame("Choose a password", ""), resetView{Username: u.Username, Problem: m.Text + " " + m.Next, Wrong: m.Wrong}))
+}
+
+var verifyClosed = closedLink{Cookie: verifyCookie, Path: "/verify", Title: "Confirm your address", Next: "If your address is not confirmed yet, your account page can send a new link."}
+
+// showVerifyEmail shows a button: mail scanners open links, and opening alone must not prove anything.
+func showVerifyEmail(x *visit) error {
+	email, err := x.c.cfg.Logins.CheckVerify(x.r.Context(), x.tokenOf(verifyCookie))
+	if err != nil {
+		return x.linkClosed(verifyClosed, err)
+	}
+	if x.keepToken(verifyCookie, "/verify") {
+		return nil
+	}
+	return x.render(http.StatusOK, verifyEmailPage(x.frame("Confirm your address", ""), email))
+}
+
+func verifyEmail(x *visit) error {
+	u, err := x.c.cfg.Logins.Verify(x.r.Context(), x.cookie(verifyCookie), x.event.Peer)
+	if err != nil {
+		return x.linkClosed(verifyClosed, err)
+	}
+	x.setCookie(verifyCookie, "", "/verify", -1)
+	v := outcomeView{Title: "Your address is confirmed", Text: u.Email + " is yours.", Href: "/login", Action: "Sign in"}
+	if !u.Active {
+		v.Text += " An admin has to activate the account before you can sign in."
+	}
+	if x.who.SignedIn() {
+		v.Href, v.Action = "/account", "Go to your account"
+	}
+	return x.render(http.StatusOK, outcomePage(x.frame("Address confirmed", ""), v))
+}
+
+var emailClosed = closedLink{Cookie: emailCookie, Path: "/email", Title: "Change of address", Next: "You can begin again on your account page."}
+
+// showEmailChange shows what one end of a change of address is asked.
+func showEmailChange(x *visit) error {
+	change, err := x.c.cfg.Logins.CheckEmailChange(x.r.Context(), x.tokenOf(emailCookie))
+	if err != nil {
+		return x.linkClosed(emailClosed, err)
+	}
+	if x.keepToken(emailCookie, "/email") {
+		return nil
+	}
+	return x.render(http.StatusOK, emailChangePage(x.frame("Change of address", ""), change.NewEmail, change.ToOld))
+}
+
+func confirmEmailChange(x *visit) error {
+	done, err := x.c.cfg.Logins.ConfirmEmailChange(x.r.Context(), x.cookie(emailCookie), x.event.Peer)
+	if err != nil {
+		return x.linkClosed(emailClosed, err)
+	}
+	x.setCookie(emailCookie, "", "/email", -1)
+	v := outcomeView{Title: "One half is done", Text: "The address changes as soon as the link in the other mail has been opened too.", Href: "/account", Action: "Go to your account"}
+	if done {
+		v.Title, v.Text = "Your address is changed", "Both ends have confirmed it. Sign in with the new address, or with your username, from now on."
+	}
+	return x.render(http.StatusOK, outcomePage(x.frame("Change of address", ""), v))
+}
+
+func cancelEmailChange(x *visit) error {
+	if err := x.c.cfg.Logins.CancelEmailChange(x.r.Context(), x.cookie(emailCookie)); err != nil {
+		return x.linkClosed(emailClosed, err)
+	}
+	x.setCookie(emailCookie, "", "/email", -1)
+	v := outcomeView{
+		Title: "The change is stopped", Text: "Your address stays as it was. If you had not asked for a change, somebody knows your password: choose a new one now.",
+		Href: "/account", Action: "Go to your account",
+	}
+	return x.render(http.StatusOK, outcomePage(x.frame("Change of address", ""), v))
 }

@@ -38,7 +38,7 @@ func destinationOf(v url.Values) destination {
 
 // loops reports whether a page would lead back to signing in, or out.
 func loops(path string) bool {
-	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset"} {
+	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset", "/signup", "/forgot"} {
 		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '?' || rest[0] == '/' && p != "/setup") {
 			return true
 		}
@@ -64,7 +64,7 @@ func showLogin(x *visit) error {
 
 func (x *visit) loginForm(status int, d destination, v loginView) error {
 	v.App, v.Return, v.State = d.app, d.back, d.state
-	v.NoAdmin = !x.c.cfg.People.HasAdmin()
+	v.NoAdmin, v.SignUp = !x.c.cfg.People.HasAdmin(), x.c.cfg.Logins.SignUpOpen()
 	if a, ok := d.wanted(x.c); ok {
 		v.AppName = a.Name
 		// The answer to the form leads to the app's origin, and browsers hold form-action against redirects too.

@@ -1,6 +1,10 @@
 package console
 
-import "net/http"
+import (
+	"net/http"
+
+	"sluice/internal/web"
+)
 
 // noticeCookie carries the word on what has just been done over the redirect after it. It holds a name from notices, never text.
 const noticeCookie = "sluice_notice"
@@ -10,12 +14,31 @@ var notices = map[string]string{
 	"password":     "Your password is set. Your other sessions have ended.",
 	"session":      "The session has ended.",
 	"sessions":     "All your other sessions have ended.",
+	"name":         "Your name is saved.",
+	"email-asked":  "Two links are on their way, one to each address. The address changes when both have been opened.",
+	"verify-sent":  "A link is on its way to your address.",
+	"email":        "Your e-mail address is changed.",
 	"role":         "The role is saved. It counts from the next request.",
+	"names":        "Saved.",
 	"superuser":    "Made a superuser.",
 	"no-superuser": "No longer a superuser.",
-	"enabled":      "Enabled. They can sign in again.",
-	"disabled":     "Disabled. All their sessions have ended.",
-	"person":       "The person is added and can sign in.",
+	"enabled":      "Active. They can sign in.",
+	"person":       "The new user is added.",
+	"deleted":      "The account is deleted.",
+	"their-end":    "All sessions of this person have ended.",
+	"account":      "Your account is ready. Sign in.",
+	"workspace":    "The workspace is there. Invite the people who work in it.",
+	"renamed":      "The workspace has its new name.",
+	"no-workspace": "The workspace is deleted.",
+	"member":       "The role is saved. It counts from the next request.",
+	"no-member":    "The person does not belong to this workspace any more.",
+	"revoked":      "The invitation is taken back. Its link does not work any more.",
+	"joined":       "Welcome. You belong to this workspace now.",
+	"custom-role":  "The role is saved. It counts from the next request of everybody who has it.",
+	"no-role":      "The role is deleted.",
+	"mail-retry":   "The mail is due now.",
+	"mail-discard": "The mail is discarded; its link never leaves this machine.",
+	"not-admin":    "That page is for superusers. You were brought here instead.",
 	"app":          "The app is connected.",
 	"bridge":       "Sluice is signed in to the builder.",
 	"published":    "The flow is open to everybody.",
@@ -34,13 +57,16 @@ func (x *visit) setNotice(name string) {
 }
 
 // takeNotice returns the notice that the last answer left and forgets it.
-func (x *visit) takeNotice() string {
+func (x *visit) takeNotice() (text string, tone web.Tone) {
 	c, err := x.r.Cookie(noticeCookie)
 	if err != nil {
-		return ""
+		return "", web.Good
 	}
 	x.setCookie(noticeCookie, "", "/", -1)
-	return notices[c.Value]
+	if c.Value == "not-admin" {
+		tone = web.Info
+	}
+	return notices[c.Value], tone
 }
 
 // setCookie sets a small cookie of the console's own for one path; age is in seconds, -1 takes the cookie away.

@@ -1,12 +1,12 @@
 package console
 
 import (
-	"errors"
+	"cmp"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/go-chi/chi/v5"
+	"time"
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
@@ -14,140 +14,232 @@ import (
 	"sluice/internal/web"
 )
 
-// perPage is how many people a page of the list shows.
+// perPage is how many rows a page of a long list shows.
 const perPage = 50
 
-func personOf(u identity.User) personView {
-	return personView{
-		ID: u.ID, Email: u.Email, Username: u.Username, Name: u.Name, Role: u.Role, Superuser: u.Superuser, Active: u.Active,
-		HasPassword: u.HasPassword, CreatedAt: u.CreatedAt, LastSignInAt: u.LastSignInAt,
-	}
+// personView is a person.
+type personView struct {
+	ID, Email, Username, Name string
+	// Role is the name of the role in the default workspace; "" means none.
+	Role                                string
+	Superuser, Active, Waiting          bool
+	HasPassword, EmailVerified, Oneself bool
+	CreatedAt, LastSignInAt             time.Time
 }
 
-func showPeople(x *visit) error {
+func (x *visit) personOf(u identity.User) personView {
+	v := personView{
+		ID: u.ID, Email: u.Email, Username: u.Username, Name: u.Name, Superuser: u.Superuser, Active: u.Active, Waiting: u.Waiting,
+		HasPassword: u.HasPassword, EmailVerified: u.EmailVerified, Oneself: u.ID == x.who.ID, CreatedAt: u.CreatedAt, LastSignInAt: u.LastSignInAt,
+	}
+	if u.Role != "" {
+		v.Role = x.c.cfg.People.RoleName(u.Role)
+	}
+	return v
+}
+
+// Title is what to call the person.
+func (u personView) Title() string { return cmp.Or(u.Name, u.Username) }
+
+// Sub tells people of the same name apart.
+func (u personView) Sub() string {
+	switch {
+	case u.Email != "" && u.Name != "":
+		return u.Username + " · " + u.Email
+	case u.Email != "":
+		return u.Email
+	case u.Name != "":
+		return u.Username
+	}
+	return ""
+}
+
+func (u personView) path(rest string) string { return "/admin/people/" + u.ID + rest }
+
+// listing is where one is in a long list that can be searched.
+type listing struct {
+	Path, Query string
+	// Extra are further parameters of the list, kept in its links.
+	Extra  url.Values
+	Total  int
+	Number int // of the page, from 1
+	Shown  int
+}
+
+// listingOf reads the page and the search from the address.
+func (x *visit) listingOf(path string) (listing, error) {
 	query := x.r.URL.Query()
-	text := strings.TrimSpace(query.Get("q"))
-	if len(text) > 100 {
-		return problem.New(problem.Invalid, "A search has at most 100 characters.").WithField("q")
+	l := listing{Path: path, Query: strings.TrimSpace(query.Get("q"))}
+	if len(l.Query) > 100 {
+		return l, problem.New(problem.Invalid, "A search has at most 100 characters.").WithField("q")
 	}
 	number, err := strconv.Atoi(query.Get("page"))
 	if err != nil || number < 1 || number > 1_000_000 {
 		number = 1
 	}
-	users, total, err := x.c.cfg.People.List(x.r.Context(), x.who, identity.Filter{Query: text, Limit: perPage, Offset: (number - 1) * perPage})
+	l.Number = number
+	return l, nil
+}
+
+func (l listing) offset() int { return (l.Number - 1) * perPage }
+
+func (l listing) pages() int { return max(1, (l.Total+perPage-1)/perPage) }
+
+// beyond reports whether the page asked for lies behind the last one.
+func (l listing) beyond() bool { return l.Shown == 0 && l.Total > 0 }
+
+func (l listing) url(n int) string {
+	if n < 1 || n > l.pages() {
+		return ""
+	}
+	q := url.Values{"page": {strconv.Itoa(n)}}
+	for name, values := range l.Extra {
+		q[name] = values
+	}
+	if l.Query != "" {
+		q.Set("q", l.Query)
+	}
+	return l.Path + "?" + q.Encode()
+}
+
+func (l listing) pageText() string {
+	if l.pages() == 1 {
+		return ""
+	}
+	return "Page " + strconv.Itoa(l.Number) + " of " + strconv.Itoa(l.pages())
+}
+
+// text counts what is shown, in one and several of a noun.
+func (l listing) text(one, many string) string {
+	switch {
+	case l.Total == 1:
+		return "1 " + one
+	case l.pages() == 1:
+		return strconv.Itoa(l.Total) + " " + many
+	}
+	first := l.offset() + 1
+	return strconv.Itoa(first) + "–" + strconv.Itoa(first+l.Shown-1) + " of " + strconv.Itoa(l.Total) + " " + many
+}
+
+// peopleView is one page of the list.
+type peopleView struct {
+	listing
+	People []personView
+	Now    time.Time
+}
+
+// showPeople is the Admin Page.
+func showPeople(x *visit) error {
+	at, err := x.listingOf("/admin")
 	if err != nil {
 		return err
 	}
-	v := peopleView{Query: text, Total: total, Number: number, PerPage: perPage, Now: x.c.cfg.Now()}
-	for _, u := range users {
-		v.People = append(v.People, personOf(u))
+	users, total, err := x.c.cfg.People.List(x.r.Context(), x.who, identity.Filter{Query: at.Query, Limit: perPage, Offset: at.offset()})
+	if err != nil {
+		return err
 	}
-	if len(users) == 0 && total > 0 {
-		x.redirect(v.pageURL(v.pages()))
+	at.Total, at.Shown = total, len(users)
+	if at.beyond() {
+		x.redirect(at.url(at.pages()))
 		return nil
 	}
-	page := x.frame("People", "/admin/people")
+	v := peopleView{listing: at, Now: x.c.cfg.Now()}
+	for _, u := range users {
+		v.People = append(v.People, x.personOf(u))
+	}
+	page := x.frame("Admin Page", "/admin")
 	page.Scripts = []string{"htmx.min.js"}
 	return x.render(http.StatusOK, peoplePage(page, v))
 }
 
+// newPersonView is the form for a new person.
+type newPersonView struct {
+	Email, Username, Name, Role, Workspace string
+	Active, Superuser                      bool
+	Roles, Workspaces                      []web.Option
+	Problem, Next                          string
+	Wrong                                  wrong
+}
+
 func showNewPerson(x *visit) error {
-	return x.render(http.StatusOK, newPersonPage(x.frame("Add a person", "/admin/people"), newPersonView{Role: authz.RoleViewer}))
+	return x.renderNewPerson(http.StatusOK, newPersonView{Role: authz.RoleViewer, Active: true, Workspace: identity.DefaultWorkspace})
+}
+
+func (x *visit) renderNewPerson(status int, v newPersonView) error {
+	v.Roles, v.Workspaces = x.roleOptions(), x.workspaceOptions()
+	return x.render(status, newPersonPage(x.frame("New User", "/admin"), v))
 }
 
 // addPerson adds somebody; without a password the answer shows the one-time link with which they choose one.
 func addPerson(x *visit) error {
-	v := newPersonView{Email: x.value("email"), Username: x.value("username"), Name: x.value("name"), Role: x.value("role")}
-	password := x.field("password")
-	u, err := x.c.cfg.People.Create(x.r.Context(), x.who, identity.NewUser{
-		Email: v.Email, Username: v.Username, Name: v.Name, Password: password, Role: v.Role, Active: true,
-	})
+	v := newPersonView{
+		Email: x.value("email"), Username: x.value("username"), Name: x.value("name"), Role: x.value("role"), Workspace: x.value("workspace"),
+		Superuser: x.value("superuser") == "true", Active: x.ticked("active", true),
+	}
+	u, err := x.create(v)
 	if err != nil {
-		m, ok := formMistake(err, "email", "username", "name", "password")
+		m, ok := formMistake(err, "email", "username", "name", "password", "password_confirm", "role", "workspace")
 		if !ok {
 			return err
 		}
-		v.Problem, v.Wrong = strings.TrimSpace(m.Text+" "+m.Next), m.Wrong
-		return x.render(m.status, newPersonPage(x.frame("Add a person", "/admin/people"), v))
+		v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
+		return x.renderNewPerson(m.status, v)
 	}
-	if password == "" {
+	if x.field("password") == "" && v.Active {
 		return x.showLink(u.ID)
 	}
-	return x.done("/admin/people/"+u.ID, "person")
+	return x.done(x.whereListed(u.Username), "person")
 }
 
-func showPerson(x *visit) error {
-	v, err := x.person(chi.URLParam(x.r, "id"))
-	if err != nil {
-		return err
+func (x *visit) create(v newPersonView) (identity.User, error) {
+	password := x.field("password")
+	if again, asked := x.r.PostForm["password_confirm"]; asked && again[0] != password {
+		return identity.User{}, problem.New(problem.Invalid, "The two passwords differ. Type the same one twice.").WithField("password_confirm")
 	}
-	return x.renderPerson(http.StatusOK, v)
-}
-
-func (x *visit) person(id string) (personPageView, error) {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, id)
-	return personPageView{User: personOf(u), Now: x.c.cfg.Now(), MaySuperuser: x.who.Superuser}, err
-}
-
-func (x *visit) renderPerson(status int, v personPageView) error {
-	return x.render(status, personPage(x.frame(v.User.Title(), "/admin/people"), v))
-}
-
-// changed goes back to a person's page after a change, or shows on it why there was none.
-func (x *visit) changed(id, notice string, err error) error {
-	if err == nil {
-		return x.done("/admin/people/"+id, notice)
+	if _, ok := x.c.cfg.People.WorkspaceName(cmp.Or(v.Workspace, identity.DefaultWorkspace)); !ok {
+		return identity.User{}, problem.New(problem.Invalid, "There is no such workspace any more.").WithField("workspace")
 	}
-	m, ok := formMistake(err)
-	if !ok {
-		return err
-	}
-	v, lookup := x.person(id)
-	if lookup != nil {
-		return errors.Join(err, lookup)
-	}
-	v.Problem, v.Next = m.Text, m.Next
-	return x.renderPerson(m.status, v)
+	return x.c.cfg.People.Create(x.r.Context(), x.who, identity.NewUser{
+		Email: v.Email, Username: v.Username, Name: v.Name, Password: password, Role: v.Role, Workspace: v.Workspace, Active: v.Active, Superuser: v.Superuser,
+	})
 }
 
-func setRole(x *visit) error {
-	id := chi.URLParam(x.r, "id")
-	return x.changed(id, "role", x.c.cfg.People.SetRole(x.r.Context(), x.who, id, identity.DefaultWorkspace, x.value("role")))
-}
-
-func setSuperuser(x *visit) error {
-	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
-	notice := map[bool]string{true: "superuser", false: "no-superuser"}[on]
-	return x.changed(id, notice, x.c.cfg.People.SetSuperuser(x.r.Context(), x.who, id, on))
-}
-
-func setActive(x *visit) error {
-	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
-	notice := map[bool]string{true: "enabled", false: "disabled"}[on]
-	return x.changed(id, notice, x.c.cfg.People.SetActive(x.r.Context(), x.who, id, on))
-}
-
-func makeResetLink(x *visit) error { return x.showLink(chi.URLParam(x.r, "id")) }
-
-// showLink makes a one-time link and shows it in the direct answer, the only place where it ever stands.
-func (x *visit) showLink(id string) error {
-	token, expires, err := x.c.cfg.Logins.ResetLink(x.r.Context(), x.who, id)
-	if err != nil {
-		return err
+// whereListed is the Admin Page as it shows a person: the list, or the search for them when the list has several pages.
+func (x *visit) whereListed(username string) string {
+	_, total, err := x.c.cfg.People.List(x.r.Context(), x.who, identity.Filter{Limit: 1})
+	if err != nil || total <= perPage {
+		return "/admin"
 	}
-	v, err := x.person(id)
-	if err != nil {
-		return err
+	return "/admin?q=" + url.QueryEscape(username)
+}
+
+// ticked reads a checkbox that sends "false" first and "true" when it is ticked; without either it is what it is when nobody asked.
+func (x *visit) ticked(name string, otherwise bool) bool {
+	values := x.r.PostForm[name]
+	if len(values) == 0 {
+		return otherwise
 	}
-	v.Link, v.LinkExpires = x.c.cfg.MainOrigin(x.r.Host)+"/reset?token="+token, expires
-	return x.renderPerson(http.StatusOK, v)
+	return values[len(values)-1] == "true"
 }
 
 // roleOptions are the roles with what they mean.
-func roleOptions() []web.Option {
-	return []web.Option{
-		{Value: authz.RoleViewer, Label: "Viewer", Hint: "Sees flows and runs them."},
-		{Value: authz.RoleUser, Label: "User", Hint: "Also creates and changes flows."},
-		{Value: authz.RoleAdmin, Label: "Admin", Hint: "Also manages credentials, apps and people, publishes flows, and writes code that runs on the builder."},
+func (x *visit) roleOptions() []web.Option {
+	var out []web.Option
+	for _, r := range x.c.cfg.People.Roles() {
+		o := web.Option{Value: r.ID, Label: r.Name, Hint: r.Description}
+		if !r.BuiltIn && o.Hint == "" {
+			o.Hint = "A role of your own with " + web.Count(len(r.Permissions), "permission") + "."
+		}
+		out = append(out, o)
 	}
+	return out
+}
+
+// workspaceOptions are the workspaces that the visitor may work in.
+func (x *visit) workspaceOptions() []web.Option {
+	var out []web.Option
+	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+		out = append(out, web.Option{Value: w.ID, Label: w.Name})
+	}
+	return out
 }

@@ -30,23 +30,23 @@ func sampleApps() []appView {
 
 func samplePerson() personView {
 	return personView{
-		ID: "0195a000-0000-7000-8000-0000000000a1", Email: "ann@example.com", Username: "ann", Name: "Ann Archer", Role: "admin", Superuser: true, Active: true,
+		ID: "0195a000-0000-7000-8000-0000000000a1", Email: "ann@example.com", Username: "ann", Name: "Ann Archer", Role: "Admin", EmailVerified: true, Oneself: true, Superuser: true, Active: true,
 		HasPassword: true, CreatedAt: sampleNow.Add(-40 * 24 * time.Hour), LastSignInAt: sampleNow.Add(-3 * time.Minute),
 	}
 }
 
 func samplePeople() []personView {
 	ann := samplePerson()
-	bob := personView{ID: "b", Email: "bob.with.a.very.long.address@subsidiary.example.com", Username: "bob", Role: "user", Active: true, HasPassword: true, CreatedAt: sampleNow, LastSignInAt: sampleNow.Add(-50 * time.Hour)}
-	cid := personView{ID: "c", Username: "cid", Name: "Cid Campeador", Role: "viewer", Active: true, CreatedAt: sampleNow}
-	dora := personView{ID: "d", Username: "dora", Email: "dora@example.com", HasPassword: true, CreatedAt: sampleNow}
+	bob := personView{ID: "b", Email: "bob.with.a.very.long.address@subsidiary.example.com", Username: "bob", Role: "User", Active: true, HasPassword: true, CreatedAt: sampleNow, LastSignInAt: sampleNow.Add(-50 * time.Hour)}
+	cid := personView{ID: "c", Username: "cid", Name: "Cid Campeador", Role: "Viewer", Active: true, CreatedAt: sampleNow}
+	dora := personView{ID: "d", Username: "dora", Email: "dora@example.com", Waiting: true, HasPassword: true, CreatedAt: sampleNow}
 	return []personView{ann, bob, cid, dora}
 }
 
 func sampleFrame(active string) web.Page {
 	return web.Page{
-		Title: "Sample", Path: "/", Person: &web.Person{Name: "Ann Archer", Email: "ann@example.com", Role: "Superuser"},
-		Nav: navigation(true, true, active),
+		Title: "Sample", Path: "/", Person: &web.Person{Name: "Ann Archer", Email: "ann@example.com", Role: "Superuser", Menu: personMenu(true)},
+		Nav: navigation(true, true, active), Workspaces: []web.Workspace{{ID: "default", Name: "Default workspace", Current: true}, {ID: "r", Name: "Research"}},
 	}
 }
 
@@ -63,7 +63,7 @@ func sampleChecks() []check {
 // samples renders every page in the states that matter, for the page tests and for the preview.
 func samples() map[string]templ.Component {
 	all := map[string]templ.Component{}
-	for _, group := range []map[string]templ.Component{doorSamples(), appSamples(), peopleSamples()} {
+	for _, group := range []map[string]templ.Component{doorSamples(), appSamples(), peopleSamples(), joiningSamples(), workspaceSamples(), mailSamples()} {
 		for name, page := range group {
 			all[name] = page
 		}
@@ -73,7 +73,7 @@ func samples() map[string]templ.Component {
 
 func doorSamples() map[string]templ.Component {
 	narrow := web.Page{Title: "Sample"}
-	viewer := web.Page{Title: "Sample", Path: "/", Person: &web.Person{Name: "cid", Role: "Viewer"}, Nav: navigation(false, false, "/")}
+	viewer := web.Page{Title: "Sample", Path: "/", Person: &web.Person{Name: "cid", Role: "Viewer", Menu: personMenu(false)}, Nav: navigation(false, false, "/flows")}
 	ready, owner, login := sampleApp(), sampleApp(), sampleApp()
 	owner.Bridge, login.Bridge = bridgeNeedsOwner, bridgeNeedsLogin
 	return map[string]templ.Component{
@@ -85,17 +85,18 @@ func doorSamples() map[string]templ.Component {
 		"setup-apps-owner":   setupAppsPage(narrow, setupAppsView{Apps: []appView{owner}}),
 		"setup-apps-login":   setupAppsPage(narrow, setupAppsView{Apps: []appView{login}, Problem: "Flowise did not accept these credentials."}),
 		"setup-apps-none":    setupAppsPage(narrow, setupAppsView{}),
-		"login":              loginPage(narrow, loginView{}),
+		"login":              loginPage(narrow, loginView{SignUp: true}),
 		"login-app":          loginPage(narrow, loginView{App: "x", AppName: "Flowise", Return: "/canvas/1", Identifier: "ann", Problem: "That sign-in was not right. Check the name and the password."}),
 		"login-wait":         loginPage(narrow, loginView{Identifier: "ann", Problem: "Too many attempts.", Wait: 90 * time.Second}),
 		"login-no-admin":     loginPage(narrow, loginView{NoAdmin: true}),
 		"logout":             logoutPage(narrow, "Ann Archer"),
 		"signed-out":         logoutPage(narrow, ""),
 		"reset":              resetPage(narrow, resetView{Username: "ann"}),
-		"reset-closed":       resetClosedPage(narrow, "It was used already, or its time is over."),
+		"reset-closed":       linkClosedPage(narrow, linkClosedView{Title: "This link is no longer valid", Detail: "It was used already, or its time is over.", Next: resetClosed.Next}),
 		"home-admin":         homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true, Apps: sampleApps(), Checks: sampleChecks()}),
 		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true}),
-		"home-viewer-none":   homePage(viewer, homeView{Name: "Cid"}),
+		"flows-no-workspace": flowsPage(viewer, flowsView{Now: sampleNow}),
+		"flows-viewer-none":  flowsPage(viewer, flowsView{Workspace: "default", Workspaces: sampleWorkspaceOptions()[:1], Apps: []appView{sampleApp()}, Now: sampleNow}),
 	}
 }
 
@@ -123,24 +124,6 @@ func appSamples() map[string]templ.Component {
 		"app-removed":   removedAppPage(frame, removedAppView{App: sampleApp(), Email: "service@sluice.internal", Password: "sample-not-a-password"}),
 		"verify": verifyPage(frame, verifyView{App: sampleApp(), Setup: true, Checks: checks, Person: "Ann Archer (ann)", Rights: "Superuser, Admin",
 			IP: "127.0.0.1", Chain: []string{"127.0.0.1"}}),
-	}
-}
-
-func peopleSamples() map[string]templ.Component {
-	frame := sampleFrame("/admin/people")
-	ann, cid := samplePerson(), samplePeople()[2]
-	off := samplePeople()[1]
-	off.Active = false
-	return map[string]templ.Component{
-		"people":        peoplePage(frame, peopleView{People: samplePeople(), Total: 214, Number: 2, PerPage: 50, Now: sampleNow}),
-		"people-alone":  peoplePage(frame, peopleView{People: []personView{ann}, Total: 1, Number: 1, PerPage: 50, Now: sampleNow}),
-		"people-none":   peoplePage(frame, peopleView{Query: "<zz>", Number: 1, PerPage: 50, Now: sampleNow}),
-		"person-new":    newPersonPage(frame, newPersonView{Role: "viewer", Wrong: wrong{"username": "This username is taken."}, Username: "ann"}),
-		"person":        personPage(frame, personPageView{User: ann, Now: sampleNow, MaySuperuser: true}),
-		"person-link":   personPage(frame, personPageView{User: cid, Now: sampleNow, Link: "http://127.0.0.1:3000/reset?token=0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3a4b", LinkExpires: sampleNow.Add(24 * time.Hour)}),
-		"person-off":    personPage(frame, personPageView{User: off, Now: sampleNow, Problem: "ann is the last active superuser.", Next: "Make somebody else a superuser first."}),
-		"account":       accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Sessions: sampleSessions()}),
-		"account-wrong": accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Sessions: sampleSessions()[:1], Wrong: wrong{"old_password": "This is not your present password."}}),
 	}
 }
 

@@ -18,9 +18,12 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/mail"
 	"sluice/internal/secret"
 )
 
@@ -34,6 +37,10 @@ type site struct {
 	sessions *authn.Sessions
 	logins   *login.Logins
 	apps     *app.Registry
+	flows    *flow.Library
+	gate     *authz.Gate
+	db       *db.DB
+	mail     *mail.Outbox
 	log      *safeBuffer
 	clock    *clock
 }
@@ -73,17 +80,25 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// newSite starts one; change, if given, has the last word on its Config.
-func newSite(t *testing.T, change ...func(*Config)) *site {
+// options are what a test may want otherwise.
+type options struct {
+	smtp                      mail.SMTP
+	openSignUp, newUserActive bool
+	config                    func(*Config)
+}
+
+// newSite starts one.
+func newSite(t *testing.T, change ...func(*options)) *site {
 	t.Helper()
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
-	s := &site{t: t, clock: &clock{}, log: &safeBuffer{}}
+	s := &site{t: t, clock: &clock{}, log: &safeBuffer{}, db: d}
 	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
 	fatal(t, err)
 	gate, err := authz.NewGate(authz.Config{DB: d, Now: s.clock.now, Log: quiet})
 	fatal(t, err)
 	t.Cleanup(func() { gate.Close(ctx) })
+	s.gate = gate
 	hasher := identity.NewHasher(4)
 	t.Cleanup(hasher.Close)
 	s.people, err = identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: s.clock.now, Log: quiet})
@@ -92,20 +107,33 @@ func newSite(t *testing.T, change ...func(*Config)) *site {
 		DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: s.clock.now, Log: quiet,
 	})
 	fatal(t, err)
-	s.logins = login.New(login.Config{
-		DB: d, Gate: gate, People: s.people, Hasher: hasher, Sessions: s.sessions, TokenKey: keys.TokenKey(), ResetLife: 15 * time.Minute, Now: s.clock.now, Log: quiet,
+	o := options{}
+	for _, fn := range change {
+		fn(&o)
+	}
+	s.mail, err = mail.New(mail.Config{
+		DB: d, SMTP: o.smtp, Host: "sluice.example.test", Now: s.clock.now, Log: quiet,
+		Seal: func(b []byte, row string) ([]byte, error) { return keys.Seal(b, "mail", row) },
+		Open: func(b []byte, row string) ([]byte, error) { return keys.Open(b, "mail", row) },
 	})
+	fatal(t, err)
+	s.logins = login.New(login.Config{
+		DB: d, Gate: gate, People: s.people, Hasher: hasher, Sessions: s.sessions, TokenKey: keys.TokenKey(), Mail: s.mail, BaseURL: func() string { return s.url },
+		ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, OpenSignUp: o.openSignUp, NewUserActive: o.newUserActive, Now: s.clock.now, Log: quiet,
+	})
+	t.Cleanup(s.logins.Close)
 	s.apps, err = app.New(ctx, app.Config{
 		DB: d, Gate: gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
 	})
 	fatal(t, err)
 	t.Cleanup(func() { s.apps.Close(ctx) })
+	s.flows = s.apps.Flows
 	c := Config{
-		Gate: gate, People: s.people, Sessions: s.sessions, Logins: s.logins, Apps: s.apps, Now: s.clock.now,
+		Gate: gate, People: s.people, Sessions: s.sessions, Logins: s.logins, Apps: s.apps, Mail: s.mail, Now: s.clock.now,
 		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
-	for _, fn := range change {
-		fn(&c)
+	if o.config != nil {
+		o.config(&c)
 	}
 	server := httptest.NewServer(New(c))
 	t.Cleanup(server.Close)

@@ -28,7 +28,7 @@ func showVerify(x *visit) error {
 	}
 	v := verifyView{
 		App: x.appOf(a), Setup: x.r.URL.Query().Get("setup") != "", Verified: !a.VerifiedAt.IsZero(), Checks: appVerdicts(x.appOf(a), health, exposure),
-		Person: x.who.Name, Rights: rightsText(x.who), IP: x.event.Peer, Chain: x.c.cfg.Trust.Chain(x.r), ProxyHint: x.proxyHint(),
+		Person: x.who.Name, Rights: x.rightsText(), IP: x.event.Peer, Chain: x.c.cfg.Trust.Chain(x.r), ProxyHint: x.proxyHint(),
 	}
 	if x.who.DisplayName != "" {
 		v.Person = x.who.DisplayName + " (" + x.who.Name + ")"

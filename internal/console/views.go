@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +48,8 @@ type loginView struct {
 	Problem, Next               string
 	Wait                        time.Duration
 	NoAdmin                     bool
+	// SignUp tells that strangers may make accounts.
+	SignUp bool
 }
 
 // resetView is the form for a new password behind a one-time link.
@@ -232,126 +233,32 @@ func (v verifyView) here() string {
 	return "/admin/apps/" + v.App.ID + "/verify"
 }
 
-// personView is a person.
-type personView struct {
-	ID, Email, Username, Name      string
-	Role                           string
-	Superuser, Active, HasPassword bool
-	CreatedAt, LastSignInAt        time.Time
-}
-
-// Title is what to call the person.
-func (u personView) Title() string { return cmp.Or(u.Name, u.Username) }
-
-// Sub tells people of the same name apart.
-func (u personView) Sub() string {
-	switch {
-	case u.Email != "" && u.Name != "":
-		return u.Username + " · " + u.Email
-	case u.Email != "":
-		return u.Email
-	case u.Name != "":
-		return u.Username
+// navigation is what the frame offers: flows and workspaces to everybody, the rest to those who may use it.
+func navigation(admin, apps bool, active string) []web.NavItem {
+	var items []web.NavItem
+	if admin {
+		items = append(items, web.NavItem{Href: "/", Label: "Home", Icon: "house"})
 	}
-	return ""
-}
-
-// peopleView is one page of the list.
-type peopleView struct {
-	People  []personView
-	Query   string
-	Total   int
-	Number  int // of the page, from 1
-	PerPage int
-	Now     time.Time
-}
-
-func (v peopleView) pages() int { return max(1, (v.Total+v.PerPage-1)/v.PerPage) }
-
-func (v peopleView) pageURL(n int) string {
-	q := url.Values{"page": {strconv.Itoa(n)}}
-	if v.Query != "" {
-		q.Set("q", v.Query)
-	}
-	return "/admin/people?" + q.Encode()
-}
-
-func (v peopleView) rangeText() string {
-	if v.pages() == 1 {
-		if v.Total == 1 {
-			return "1 person"
-		}
-		return strconv.Itoa(v.Total) + " people"
-	}
-	first := (v.Number-1)*v.PerPage + 1
-	return strconv.Itoa(first) + "–" + strconv.Itoa(first+len(v.People)-1) + " of " + strconv.Itoa(v.Total) + " people"
-}
-
-// newPersonView is the form for a new person.
-type newPersonView struct {
-	Email, Username, Name, Role string
-	Problem                     string
-	Wrong                       wrong
-}
-
-// personPageView is one person.
-type personPageView struct {
-	User personView
-	Now  time.Time
-	// Link is a one-time link that has just been made.
-	Link          string
-	LinkExpires   time.Time
-	MaySuperuser  bool
-	Problem, Next string
-}
-
-func (v personPageView) action(name string) string {
-	return "/admin/people/" + v.User.ID + "/" + name
-}
-
-func (v personPageView) superuserCommand() string {
-	if v.User.Superuser {
-		return "sluice user promote " + v.User.Username + " --no-superuser"
-	}
-	return "sluice user promote " + v.User.Username + " --superuser"
-}
-
-func (v personPageView) passwordText() string {
-	if v.User.HasPassword {
-		return "A one-time link lets them choose a new one. You never see it."
-	}
-	return "They have none yet and cannot sign in. Make a one-time link and send it to them."
-}
-
-// sessionView is one place where a person is signed in.
-type sessionView struct {
-	ID, Device, IP    string
-	SeenAt, CreatedAt time.Time
-	Current           bool
-}
-
-// accountView is a person's own page.
-type accountView struct {
-	User     personView
-	Sessions []sessionView
-	Now      time.Time
-	Problem  string
-	Wait     time.Duration
-	Wrong    wrong
-}
-
-// navigation is what the frame offers: home and account to everybody, the rest to those who may use it.
-func navigation(apps, people bool, active string) []web.NavItem {
-	items := []web.NavItem{{Href: "/", Label: "Home", Icon: "house"}}
+	items = append(items, web.NavItem{Href: "/flows", Label: "Flows", Icon: "workflow"})
 	if apps {
 		items = append(items, web.NavItem{Href: "/admin/apps", Label: "Apps", Icon: "blocks"})
 	}
-	if people {
-		items = append(items, web.NavItem{Href: "/admin/people", Label: "People", Icon: "users"})
+	items = append(items, web.NavItem{Href: "/workspaces", Label: "Workspaces", Icon: "layers"})
+	if admin {
+		items = append(items, web.NavItem{Href: "/admin", Label: "People", Icon: "users"}, web.NavItem{Href: "/admin/roles", Label: "Roles", Icon: "id-card"},
+			web.NavItem{Href: "/admin/mail", Label: "Mail", Icon: "mail"})
 	}
-	items = append(items, web.NavItem{Href: "/account", Label: "Account", Icon: "user-round"})
 	for i := range items {
 		items[i].Active = items[i].Href == active
+	}
+	return items
+}
+
+// personMenu is what the person's own menu offers, besides signing out.
+func personMenu(admin bool) []web.NavItem {
+	items := []web.NavItem{{Href: "/account", Label: "Your account", Icon: "user-round"}}
+	if admin {
+		items = append(items, web.NavItem{Href: "/admin", Label: "Admin Page", Icon: "users"})
 	}
 	return items
 }

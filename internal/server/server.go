@@ -77,8 +77,8 @@ func (s *Server) start(ctx context.Context) (err error) {
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(),
-		Trust: trust, Now: time.Now, Log: s.Log,
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin,
+		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	calls, err := api.New(api.Config{
 		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin,

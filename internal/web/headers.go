@@ -11,12 +11,22 @@ type Policy struct {
 	FormAction []string
 	// Connect lists further origins that the page's scripts may call.
 	Connect []string
+	// Frames lets the page show pages of its own origin in frames; Framed lets such a page be shown.
+	Frames, Framed bool
 }
 
-// String is the Content-Security-Policy: own scripts, styles and pictures, nothing inline, no frames.
+// String is the Content-Security-Policy: own scripts, styles and pictures, nothing inline, no frames. A page to be framed holds foreign
+// text, such as an operator's mail: inline styles and nothing else.
 func (p Policy) String() string {
+	if p.Framed {
+		return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+	}
+	frames := ""
+	if p.Frames {
+		frames = "; frame-src 'self'"
+	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src " + sources(p.Connect) +
-		"; form-action " + sources(p.FormAction) + "; frame-ancestors 'none'; base-uri 'none'"
+		"; form-action " + sources(p.FormAction) + frames + "; frame-ancestors 'none'; base-uri 'none'"
 }
 
 func sources(more []string) string {
@@ -29,6 +39,9 @@ func (p Policy) SetHeaders(h http.Header, https bool) {
 	h.Set("Content-Security-Policy", p.String())
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
+	if p.Framed {
+		h.Set("X-Frame-Options", "SAMEORIGIN")
+	}
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

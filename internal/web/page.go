@@ -14,8 +14,11 @@ type Page struct {
 	Nav []NavItem
 	// Path is the address of the page itself; a change of the theme returns to it.
 	Path string
-	// Notice is a short word on what has just been done; may be empty.
-	Notice string
+	// Notice is a short word on what has just been done; may be empty. NoticeTone is Good unless it is set.
+	Notice     string
+	NoticeTone Tone
+	// Workspaces are those that the person may work in; the frame offers to switch when there are two or more.
+	Workspaces []Workspace
 	// Refresh reloads the page after this long; 0 never.
 	Refresh time.Duration
 	// Scripts are further scripts of the page, names of assets.
@@ -23,7 +26,18 @@ type Page struct {
 }
 
 // Person is who is signed in, as the frame shows it.
-type Person struct{ Name, Email, Role string }
+type Person struct {
+	Name, Email, Role string
+	// Menu are the entries of the person's menu, above signing out.
+	Menu []NavItem
+}
+
+// Workspace is an entry of the switcher.
+type Workspace struct {
+	ID, Name string
+	// Current is the one that the person works in.
+	Current bool
+}
 
 // NavItem is one entry of the main navigation.
 type NavItem struct {

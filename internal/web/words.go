@@ -117,6 +117,22 @@ func alertIcon(t Tone) string {
 	return "info"
 }
 
+func noticeTone(t Tone) Tone {
+	if t == "" {
+		return Good
+	}
+	return t
+}
+
+func currentWorkspace(list []Workspace) string {
+	for _, w := range list {
+		if w.Current {
+			return w.Name
+		}
+	}
+	return "None chosen"
+}
+
 func problemIcon(k problem.Kind) string {
 	switch k {
 	case problem.Denied, problem.Unauthenticated:

@@ -285,7 +285,7 @@ const listAccounts = `-- name: ListAccounts :many
 SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = $1
 WHERE CAST($2 AS text) = '' OR COALESCE(a.email_key, '') LIKE $2 ESCAPE '!' OR a.username_key LIKE $2 ESCAPE '!' OR lower(a.name) LIKE $2 ESCAPE '!'
-ORDER BY a.username_key LIMIT $4 OFFSET $3
+ORDER BY a.waiting DESC, a.username_key LIMIT $4 OFFSET $3
 `
 
 type ListAccountsParams struct {

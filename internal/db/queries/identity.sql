@@ -20,7 +20,7 @@ SELECT id, email, username, name, superuser, active, generation FROM account;
 SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = sqlc.arg(workspace_id)
 WHERE CAST(sqlc.arg(pattern) AS text) = '' OR COALESCE(a.email_key, '') LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!'
-ORDER BY a.username_key LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
+ORDER BY a.waiting DESC, a.username_key LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
 
 -- name: CountAccounts :one
 SELECT COUNT(*) FROM account a

@@ -52,6 +52,36 @@
 	})
 	for (const button of document.querySelectorAll('[data-reveal], [data-copy]')) button.hidden = false
 
+	// A menu closes when one goes elsewhere; Escape leads back to its button.
+	const menus = () => document.querySelectorAll('details[data-menu][open]')
+	document.addEventListener('click', (event) => {
+		for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false
+	})
+	document.addEventListener('focusin', (event) => {
+		for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false
+	})
+	document.addEventListener('keydown', (event) => {
+		if (event.key !== 'Escape') return
+		for (const menu of menus()) {
+			menu.open = false
+			if (menu.contains(document.activeElement)) menu.querySelector('summary').focus()
+		}
+	})
+
+	// All permissions of a group at once.
+	for (const button of document.querySelectorAll('[data-all]')) {
+		const boxes = [...button.closest('fieldset').querySelectorAll('input[type="checkbox"]')]
+		const name = () => { button.textContent = boxes.every(b => b.checked) ? 'None of these' : 'All of these' }
+		button.hidden = false
+		name()
+		button.addEventListener('click', () => {
+			const on = !boxes.every(b => b.checked)
+			for (const b of boxes) b.checked = on
+			name()
+		})
+		for (const b of boxes) b.addEventListener('change', name)
+	}
+
 	// A form is sent once, however often its button is pressed.
 	document.addEventListener('submit', (event) => {
 		if (event.defaultPrevented) return

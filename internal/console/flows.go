@@ -1,0 +1,144 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/flow"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+	"sluice/internal/web"
+)
+
+// flowView is a flow of one of the apps.
+type flowView struct {
+	Name, Kind, App string
+	// Owner is what people call the owner; "" if nobody is known.
+	Owner string
+	// Open leads into the builder, to the flow where its kind has a page of its own.
+	Open      string
+	UpdatedAt time.Time
+}
+
+// flowsView is the page that people land on.
+type flowsView struct {
+	listing
+	Apps       []appView
+	Flows      []flowView
+	Workspace  string
+	Workspaces []web.Option
+	// MayEdit tells that the visitor can make flows here.
+	MayEdit bool
+	// Admin tells that the visitor can connect apps.
+	Admin bool
+	Now   time.Time
+}
+
+func (v flowsView) workspaceURL(id string) string { return "/flows?workspace=" + url.QueryEscape(id) }
+
+// workspaceName is the name of the workspace that is shown.
+func (v flowsView) workspaceName() string {
+	for _, o := range v.Workspaces {
+		if o.Value == v.Workspace {
+			return o.Label
+		}
+	}
+	return ""
+}
+
+func showFlows(x *visit) error {
+	at, err := x.listingOf("/flows")
+	if err != nil {
+		return err
+	}
+	v := flowsView{listing: at, Workspace: x.who.Workspace, Workspaces: x.workspaceOptions(), Admin: x.may(authz.AppManage), Now: x.c.cfg.Now()}
+	if asked := x.r.URL.Query().Get("workspace"); asked != "" {
+		v.Workspace, v.Extra = asked, url.Values{"workspace": {asked}}
+	}
+	if v.workspaceName() == "" && v.Workspace != x.who.Workspace {
+		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.").WithNext("Open your flows without a workspace in the address.")
+	}
+	for _, a := range x.c.cfg.Apps.Visible(x.who) {
+		v.Apps = append(v.Apps, x.appOf(a))
+	}
+	if v.workspaceName() != "" {
+		if err := x.listFlows(&v); err != nil {
+			return err
+		}
+	}
+	if v.beyond() {
+		x.redirect(v.url(v.pages()))
+		return nil
+	}
+	page := x.frame("Flows", "/flows")
+	page.Scripts = []string{"htmx.min.js"}
+	return x.render(http.StatusOK, flowsPage(page, v))
+}
+
+func (x *visit) listFlows(v *flowsView) error {
+	where := authz.Resource{Type: "Workspace", ID: v.Workspace, Workspace: v.Workspace}
+	v.MayEdit = x.c.cfg.Gate.Decide(x.who, authz.FlowEdit, where).Allowed
+	if !x.c.cfg.Gate.Decide(x.who, authz.FlowView, where).Allowed {
+		return nil
+	}
+	flows, total, err := x.c.cfg.Apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: v.Workspace, Query: v.Query, Limit: perPage, Offset: v.offset()})
+	v.Total, v.Shown = total, len(flows)
+	for _, o := range flows {
+		if a, ok := x.c.cfg.Apps.ByID(o.App); ok {
+			v.Flows = append(v.Flows, x.flowOf(a, o))
+		}
+	}
+	return err
+}
+
+func (x *visit) flowOf(a *app.App, o flow.Object) flowView {
+	v := flowView{Name: o.Name, Kind: kindWord(o.Kind), App: a.Name, UpdatedAt: o.UpdatedAt, Open: "/enter?app=" + url.QueryEscape(a.ID)}
+	if v.Name == "" {
+		v.Name = "Without a name"
+	}
+	if who, ok := x.c.cfg.People.Principal(o.Owner); ok {
+		v.Owner = who.Name
+	}
+	if path := canvas(a, o); path != "" {
+		v.Open += "&return=" + url.QueryEscape(path)
+	}
+	return v
+}
+
+// canvas is the page of a flow in its builder; "" if it has none that can be named.
+func canvas(a *app.App, o flow.Object) string {
+	switch a.Profile.Kind {
+	case profile.KindDemo:
+		return "/flows/" + url.PathEscape(o.ID)
+	case profile.KindFlowise:
+	default:
+		return ""
+	}
+	switch o.Kind {
+	case flow.Chatflow:
+		return "/canvas/" + url.PathEscape(o.ID)
+	case flow.Agentflow:
+		return "/v2/agentcanvas/" + url.PathEscape(o.ID)
+	}
+	return "/assistants"
+}
+
+func kindWord(k flow.Kind) string {
+	switch k {
+	case flow.Agentflow:
+		return "Agentflow"
+	case flow.Assistantflow:
+		return "Assistant"
+	}
+	return "Chatflow"
+}
+
+func flowsSub(v flowsView) string {
+	if name := v.workspaceName(); name != "" {
+		return "What is made in " + name + ", the last changed first."
+	}
+	return ""
+}

@@ -1,0 +1,324 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// membershipView is a role that somebody has in a workspace.
+type membershipView struct{ WorkspaceID, Workspace, Role string }
+
+// personPageView is one person.
+type personPageView struct {
+	User personView
+	Now  time.Time
+	// Form is what was typed about the person; the same as User until somebody changes it.
+	Form        identity.Names
+	Memberships []membershipView
+	Sessions    []sessionView
+	// Roles are all roles; Joinable the workspaces that the person does not belong to.
+	Roles, Joinable []web.Option
+	// Link is a one-time link that has just been made.
+	Link        string
+	LinkExpires time.Time
+	// Left tells that the person has just been deactivated, Ended how many sessions that ended.
+	Left          bool
+	Ended         int
+	Problem, Next string
+	Wrong         wrong
+}
+
+func (v personPageView) action(name string) string { return v.User.path("/" + name) }
+
+func (v personPageView) superuserCommand() string {
+	if v.User.Superuser {
+		return "sluice user promote " + v.User.Username + " --no-superuser"
+	}
+	return "sluice user promote " + v.User.Username + " --superuser"
+}
+
+func (v personPageView) passwordText() string {
+	if v.User.HasPassword {
+		return "A one-time link lets them choose a new one. You never see it."
+	}
+	return "They have none yet and cannot sign in. Make a one-time link and send it to them."
+}
+
+func (v personPageView) endedText() string {
+	switch v.Ended {
+	case 0:
+		return "Nobody was signed in with this account."
+	case 1:
+		return "1 session has ended, with every stream that ran in it."
+	}
+	return web.Count(v.Ended, "session") + " have ended, with every stream that ran in them."
+}
+
+func showPerson(x *visit) error {
+	v, err := x.person(chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	return x.renderPerson(http.StatusOK, v)
+}
+
+func (x *visit) person(id string) (personPageView, error) {
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, id)
+	if err != nil {
+		return personPageView{}, err
+	}
+	sessions, err := x.sessionsOf(id)
+	v := personPageView{
+		User: x.personOf(u), Now: x.c.cfg.Now(), Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
+	}
+	// The directory keeps the memberships of inactive people too.
+	who, _ := x.c.cfg.People.Principal(id)
+	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+		if role := who.Role(w.ID); role != "" {
+			v.Memberships = append(v.Memberships, membershipView{w.ID, w.Name, role})
+		} else {
+			v.Joinable = append(v.Joinable, web.Option{Value: w.ID, Label: w.Name})
+		}
+	}
+	return v, err
+}
+
+func (x *visit) renderPerson(status int, v personPageView) error {
+	return x.render(status, personPage(x.frame(v.User.Title(), "/admin"), v))
+}
+
+// changed goes back to a person's page after a change, or shows on it why there was none.
+func (x *visit) changed(id, notice string, err error) error {
+	if err == nil {
+		return x.done("/admin/people/"+id, notice)
+	}
+	return x.personMistake(id, err, func(*personPageView) {})
+}
+
+// personMistake shows on a person's page what was wrong; fill puts back what was typed.
+func (x *visit) personMistake(id string, err error, fill func(*personPageView), fields ...string) error {
+	m, ok := formMistake(err, fields...)
+	if !ok {
+		return err
+	}
+	v, lookup := x.person(id)
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
+	fill(&v)
+	return x.renderPerson(m.status, v)
+}
+
+func setNames(x *visit) error {
+	id, n := chi.URLParam(x.r, "id"), identity.Names{Username: x.value("username"), Email: x.value("email"), Name: x.value("name")}
+	if err := x.c.cfg.People.SetNames(x.r.Context(), x.who, id, n); err != nil {
+		return x.personMistake(id, err, func(v *personPageView) { v.Form = n }, "username", "email", "name")
+	}
+	return x.done("/admin/people/"+id, "names")
+}
+
+// setRole gives a role in a workspace; an empty role takes the membership away.
+func setRole(x *visit) error {
+	id, workspace := chi.URLParam(x.r, "id"), x.value("workspace")
+	if workspace == "" {
+		workspace = identity.DefaultWorkspace
+	}
+	return x.changed(id, "role", x.c.cfg.People.SetRole(x.r.Context(), x.who, id, workspace, x.value("role")))
+}
+
+func setSuperuser(x *visit) error {
+	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
+	notice := map[bool]string{true: "superuser", false: "no-superuser"}[on]
+	return x.changed(id, notice, x.c.cfg.People.SetSuperuser(x.r.Context(), x.who, id, on))
+}
+
+// setActive lets somebody in, or is the leaver switch: one act that ends everything, and the answer says what that was.
+func setActive(x *visit) error {
+	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
+	if on {
+		err := x.c.cfg.People.SetActive(x.r.Context(), x.who, id, true)
+		if err == nil && x.value("return") == "/admin" {
+			return x.done("/admin", "enabled")
+		}
+		return x.changed(id, "enabled", err)
+	}
+	before, err := x.sessionsOf(id)
+	if err != nil {
+		return err
+	}
+	if err := x.c.cfg.People.SetActive(x.r.Context(), x.who, id, false); err != nil {
+		return x.changed(id, "", err)
+	}
+	v, err := x.person(id)
+	if err != nil {
+		return err
+	}
+	v.Left, v.Ended = true, len(before)
+	return x.renderPerson(http.StatusOK, v)
+}
+
+func endAllSessions(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	return x.changed(id, "their-end", x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
+}
+
+func makeResetLink(x *visit) error { return x.showLink(chi.URLParam(x.r, "id")) }
+
+// showLink makes a one-time link and shows it in the direct answer, the only place where it ever stands.
+func (x *visit) showLink(id string) error {
+	token, expires, err := x.c.cfg.Logins.ResetLink(x.r.Context(), x.who, id)
+	if err != nil {
+		return err
+	}
+	v, err := x.person(id)
+	if err != nil {
+		return err
+	}
+	v.Link, v.LinkExpires = x.c.cfg.MainOrigin(x.r.Host)+"/reset?token="+token, expires
+	return x.renderPerson(http.StatusOK, v)
+}
+
+// removePersonView asks before an account is deleted for good.
+type removePersonView struct {
+	User          personView
+	Heir          string
+	Problem, Next string
+	Wrong         wrong
+}
+
+func showRemovePerson(x *visit) error {
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	return x.render(http.StatusOK, removePersonPage(x.frame("Delete "+u.Username, "/admin"), removePersonView{User: x.personOf(u)}))
+}
+
+// removePerson deletes an account; what the person owns goes to the heir.
+func removePerson(x *visit) error {
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	v := removePersonView{User: x.personOf(u), Heir: x.value("heir")}
+	if err = x.remove(u, v.Heir); err == nil {
+		return x.done("/admin", "deleted")
+	}
+	m, ok := formMistake(err, "heir")
+	if !ok {
+		return err
+	}
+	v.Problem, v.Next, v.Wrong, v.Heir = m.Text, m.Next, m.Wrong, clipped(v.Heir, 254)
+	return x.render(m.status, removePersonPage(x.frame("Delete "+u.Username, "/admin"), v))
+}
+
+func (x *visit) remove(u identity.User, heir string) error {
+	if u.ID == x.who.ID {
+		return problem.New(problem.Conflict, "This is your own account.").WithNext("Another superuser can delete it.")
+	}
+	heirID := ""
+	if heir != "" {
+		h, err := x.c.cfg.People.Find(x.r.Context(), x.who, heir)
+		if problem.Is(err, problem.NotFound) {
+			return problem.New(problem.Invalid, "There is nobody with this username or e-mail address.").WithField("heir")
+		}
+		if err != nil {
+			return err
+		}
+		heirID = h.ID
+	}
+	return x.c.cfg.People.Remove(x.r.Context(), x.who, u.ID, heirID)
+}
+
+// rightView is one line of "what can this person do?".
+type rightView struct {
+	Title, Name string
+	Allowed     bool
+	// Why names what decided, in words.
+	Why string
+}
+
+// rightGroup is a group of lines.
+type rightGroup struct {
+	Name   string
+	Rights []rightView
+}
+
+// rightsView answers "what can this person do?" for one workspace.
+type rightsView struct {
+	User       personView
+	Workspace  string
+	Workspaces []web.Option
+	Role       string
+	Groups     []rightGroup
+	Allowed    int
+	Total      int
+}
+
+func showRights(x *visit) error {
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	workspace := x.r.URL.Query().Get("workspace")
+	if workspace == "" {
+		workspace = identity.DefaultWorkspace
+	}
+	if _, ok := x.c.cfg.People.WorkspaceName(workspace); !ok {
+		return problem.New(problem.NotFound, "There is no such workspace.")
+	}
+	rights, err := x.c.cfg.People.WhatCan(x.r.Context(), x.who, u.ID, workspace)
+	if err != nil {
+		return err
+	}
+	who, _ := x.c.cfg.People.Principal(u.ID)
+	v := rightsView{User: x.personOf(u), Workspace: workspace, Workspaces: x.workspaceOptions(), Groups: x.rightGroups(rights, u.Active), Total: len(rights)}
+	if role := who.Role(workspace); role != "" {
+		v.Role = x.c.cfg.People.RoleName(role)
+	}
+	for _, r := range rights {
+		if r.Allowed {
+			v.Allowed++
+		}
+	}
+	return x.render(http.StatusOK, rightsPage(x.frame("What can "+u.Username+" do?", "/admin"), v))
+}
+
+func (x *visit) rightGroups(rights []identity.Right, active bool) []rightGroup {
+	var groups []rightGroup
+	for _, r := range rights {
+		if len(groups) == 0 || groups[len(groups)-1].Name != r.Group {
+			groups = append(groups, rightGroup{Name: r.Group})
+		}
+		last := &groups[len(groups)-1]
+		last.Rights = append(last.Rights, rightView{Title: r.Title, Name: string(r.Name), Allowed: r.Allowed, Why: x.whyText(r, active)})
+	}
+	return groups
+}
+
+// whyText names the policies that decided; a custom role's policy is named by the role.
+func (x *visit) whyText(r identity.Right, active bool) string {
+	if len(r.Policies) == 0 {
+		if !active {
+			return "inactive account"
+		}
+		return "no policy permits it"
+	}
+	names := make([]string, len(r.Policies))
+	for i, id := range r.Policies {
+		names[i] = id
+		if role, ok := x.c.cfg.People.Role(strings.TrimPrefix(id, "role:")); ok && !role.BuiltIn {
+			names[i] = "role " + role.Name
+		}
+	}
+	return strings.Join(names, ", ")
+}

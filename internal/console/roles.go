@@ -1,0 +1,192 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+// roleView is a role in the list.
+type roleView struct {
+	ID, Name, Description string
+	BuiltIn               bool
+	Count                 int
+}
+
+// rolesView is the page of roles: the list, and what each permits side by side.
+type rolesView struct {
+	Roles  []roleView
+	Groups []matrixGroup
+}
+
+// matrixGroup is a group of permissions with the answer of each role.
+type matrixGroup struct {
+	Name string
+	Rows []matrixRow
+}
+
+// matrixRow is a permission and whether each role, in the order of the list, has it.
+type matrixRow struct {
+	Title, Name string
+	Has         []bool
+}
+
+// permits answers for every permission whether a role has it, by asking the policies: no list beside them could stay true.
+func (x *visit) permits(r identity.Role) map[authz.Action]bool {
+	probe := authz.Principal{Kind: authz.Person, ID: "role:" + r.ID, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}}}
+	has := map[authz.Action]bool{}
+	for _, p := range authz.Permissions() {
+		has[p.Name] = x.c.cfg.Gate.Decide(probe, p.Name, authz.Resource{Type: "Workspace", Workspace: identity.DefaultWorkspace}).Allowed
+	}
+	return has
+}
+
+func showRoles(x *visit) error {
+	var v rolesView
+	var columns []map[authz.Action]bool
+	for _, r := range x.c.cfg.People.Roles() {
+		has := x.permits(r)
+		view := roleView{ID: r.ID, Name: r.Name, Description: r.Description, BuiltIn: r.BuiltIn}
+		for _, yes := range has {
+			if yes {
+				view.Count++
+			}
+		}
+		v.Roles, columns = append(v.Roles, view), append(columns, has)
+	}
+	for _, p := range authz.Permissions() {
+		if len(v.Groups) == 0 || v.Groups[len(v.Groups)-1].Name != p.Group {
+			v.Groups = append(v.Groups, matrixGroup{Name: p.Group})
+		}
+		row := matrixRow{Title: p.Title, Name: string(p.Name)}
+		for _, has := range columns {
+			row.Has = append(row.Has, has[p.Name])
+		}
+		last := &v.Groups[len(v.Groups)-1]
+		last.Rows = append(last.Rows, row)
+	}
+	return x.render(http.StatusOK, rolesPage(x.frame("Roles", "/admin/roles"), v))
+}
+
+// permissionView is a checkbox of the editor.
+type permissionView struct {
+	Title, Name string
+	Has         bool
+}
+
+// ID is the element's id: names hold colons, which selectors do not like.
+func (p permissionView) ID() string { return "p-" + strings.ReplaceAll(p.Name, ":", "-") }
+
+// permissionGroup is a row of the editor.
+type permissionGroup struct {
+	Name        string
+	Permissions []permissionView
+}
+
+// rolePageView is one role, to look at or to change.
+type rolePageView struct {
+	// ID is empty for a new role.
+	ID, Name, Description string
+	BuiltIn               bool
+	Groups                []permissionGroup
+	Problem, Next         string
+	Wrong                 wrong
+}
+
+func (v rolePageView) action() string {
+	if v.ID == "" {
+		return "/admin/roles"
+	}
+	return "/admin/roles/" + v.ID
+}
+
+func groupsOf(has func(authz.Action) bool) []permissionGroup {
+	var groups []permissionGroup
+	for _, p := range authz.Permissions() {
+		if len(groups) == 0 || groups[len(groups)-1].Name != p.Group {
+			groups = append(groups, permissionGroup{Name: p.Group})
+		}
+		last := &groups[len(groups)-1]
+		last.Permissions = append(last.Permissions, permissionView{Title: p.Title, Name: string(p.Name), Has: has(p.Name)})
+	}
+	return groups
+}
+
+// showNewRole begins with the permissions of another role, if one is named, because most roles are another with a few changes.
+func showNewRole(x *visit) error {
+	v := rolePageView{}
+	has := map[authz.Action]bool{}
+	if from, ok := x.c.cfg.People.Role(x.r.URL.Query().Get("from")); ok {
+		has = x.permits(from)
+	}
+	v.Groups = groupsOf(func(a authz.Action) bool { return has[a] })
+	return x.render(http.StatusOK, rolePage(x.frame("New role", "/admin/roles"), v))
+}
+
+func showRole(x *visit) error {
+	r, ok := x.c.cfg.People.Role(chi.URLParam(x.r, "id"))
+	if !ok {
+		return problem.New(problem.NotFound, "There is no such role.").WithNext("Open the list of roles.")
+	}
+	has := x.permits(r)
+	v := rolePageView{ID: r.ID, Name: r.Name, Description: r.Description, BuiltIn: r.BuiltIn, Groups: groupsOf(func(a authz.Action) bool { return has[a] })}
+	return x.render(http.StatusOK, rolePage(x.frame(r.Name, "/admin/roles"), v))
+}
+
+func (x *visit) roleForm(id string) identity.Role {
+	return identity.Role{ID: id, Name: x.value("name"), Description: x.value("description"), Permissions: x.r.PostForm["permission"]}
+}
+
+func addRole(x *visit) error {
+	r := x.roleForm("")
+	if _, err := x.c.cfg.People.CreateRole(x.r.Context(), x.who, r); err != nil {
+		return x.roleMistake(r, err)
+	}
+	return x.done("/admin/roles", "custom-role")
+}
+
+func changeRole(x *visit) error {
+	r := x.roleForm(chi.URLParam(x.r, "id"))
+	if err := x.c.cfg.People.UpdateRole(x.r.Context(), x.who, r); err != nil {
+		return x.roleMistake(r, err)
+	}
+	return x.done("/admin/roles", "custom-role")
+}
+
+func deleteRole(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	err := x.c.cfg.People.DeleteRole(x.r.Context(), x.who, id)
+	if err == nil {
+		return x.done("/admin/roles", "no-role")
+	}
+	r, ok := x.c.cfg.People.Role(id)
+	if !ok {
+		return err
+	}
+	return x.roleMistake(r, err)
+}
+
+// roleMistake shows the editor again as it was sent.
+func (x *visit) roleMistake(r identity.Role, err error) error {
+	m, ok := formMistake(err, "name", "description", "permissions")
+	if !ok {
+		return err
+	}
+	chosen := map[authz.Action]bool{}
+	for _, name := range r.Permissions {
+		chosen[authz.Action(name)] = true
+	}
+	v := rolePageView{
+		ID: r.ID, Name: clipped(r.Name, 200), Description: clipped(r.Description, 1000), Groups: groupsOf(func(a authz.Action) bool { return chosen[a] }),
+		Problem: m.Text, Next: m.Next, Wrong: m.Wrong,
+	}
+	if text := m.Wrong["permissions"]; text != "" {
+		v.Problem = text
+	}
+	return x.render(m.status, rolePage(x.frame("Role", "/admin/roles"), v))
+}

@@ -1,0 +1,273 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/web"
+)
+
+// workspaceView is a workspace in the list.
+type workspaceView struct {
+	ID, Name string
+	Members  int
+	// Role is the visitor's own; "" means none.
+	Role    string
+	Current bool
+}
+
+func (w workspaceView) path(rest string) string { return "/workspaces/" + w.ID + rest }
+
+// workspacesView is the list.
+type workspacesView struct {
+	Workspaces []workspaceView
+	MayCreate  bool
+}
+
+func (x *visit) workspaceOf(w identity.Workspace) workspaceView {
+	v := workspaceView{ID: w.ID, Name: w.Name, Members: w.Members, Current: w.ID == x.who.Workspace}
+	if role := x.who.Role(w.ID); role != "" {
+		v.Role = x.c.cfg.People.RoleName(role)
+	}
+	return v
+}
+
+func showWorkspaces(x *visit) error {
+	list, err := x.c.cfg.People.Workspaces(x.r.Context(), x.who)
+	if err != nil {
+		return err
+	}
+	v := workspacesView{MayCreate: x.may(authz.WorkspaceCreate)}
+	for _, w := range list {
+		v.Workspaces = append(v.Workspaces, x.workspaceOf(w))
+	}
+	return x.render(http.StatusOK, workspacesPage(x.frame("Workspaces", "/workspaces"), v))
+}
+
+// newWorkspaceView is the form for a new workspace.
+type newWorkspaceView struct {
+	Name          string
+	Problem, Next string
+	Wrong         wrong
+}
+
+func showNewWorkspace(x *visit) error {
+	return x.render(http.StatusOK, newWorkspacePage(x.frame("New workspace", "/workspaces"), newWorkspaceView{}))
+}
+
+func addWorkspace(x *visit) error {
+	w, err := x.c.cfg.People.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
+	if err == nil {
+		return x.done("/workspaces/"+w.ID, "workspace")
+	}
+	m, ok := formMistake(err, "name")
+	if !ok {
+		return err
+	}
+	v := newWorkspaceView{Name: clipped(x.value("name"), 200), Problem: m.Text, Next: m.Next, Wrong: m.Wrong}
+	return x.render(m.status, newWorkspacePage(x.frame("New workspace", "/workspaces"), v))
+}
+
+// memberView is a person in a workspace.
+type memberView struct {
+	ID, Username, Name, Email, Role, RoleName string
+	Superuser, Active, Oneself                bool
+	LastSignInAt                              time.Time
+}
+
+// Title is what to call the person.
+func (m memberView) Title() string { return personView{Name: m.Name, Username: m.Username}.Title() }
+
+// Sub tells people of the same name apart.
+func (m memberView) Sub() string {
+	return personView{Name: m.Name, Username: m.Username, Email: m.Email}.Sub()
+}
+
+// invitationView is an open invitation.
+type invitationView struct {
+	ID, Email, Role string
+	ExpiresAt       time.Time
+	Expired         bool
+}
+
+// invitedView is the outcome of an invitation, shown once.
+type invitedView struct {
+	Email, Role   string
+	Added, Mailed bool
+	Link          string
+	ExpiresAt     time.Time
+}
+
+// workspacePageView is one workspace.
+type workspacePageView struct {
+	Workspace   workspaceView
+	Members     []memberView
+	Invitations []invitationView
+	Apps        []appView
+	Roles       []web.Option
+	Now         time.Time
+	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets them open people's pages.
+	Manage, Rename, Delete, Accounts bool
+	// Mail tells that invitations are mailed.
+	Mail bool
+	// Invited is the outcome of an invitation that has just been made.
+	Invited *invitedView
+	// Email and Role are what was typed into the invitation's form, Name into the name's.
+	Email, Role, Name string
+	Problem, Next     string
+	Wrong             wrong
+}
+
+func (v workspacePageView) path(rest string) string { return v.Workspace.path(rest) }
+
+func showWorkspace(x *visit) error {
+	v, err := x.workspace(chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	return x.renderWorkspace(http.StatusOK, v)
+}
+
+func (x *visit) renderWorkspace(status int, v workspacePageView) error {
+	return x.render(status, workspacePage(x.frame(v.Workspace.Name, "/workspaces"), v))
+}
+
+// workspace gathers what the page of a workspace shows to this visitor.
+func (x *visit) workspace(id string) (workspacePageView, error) {
+	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, id)
+	if err != nil {
+		return workspacePageView{}, err
+	}
+	res := authz.Resource{Type: "Workspace", ID: w.ID, Workspace: w.ID, Name: w.Name}
+	v := workspacePageView{
+		Workspace: x.workspaceOf(w), Now: x.c.cfg.Now(), Roles: x.roleOptions(), Role: authz.RoleViewer, Name: w.Name, Mail: x.c.cfg.Logins.MailConfigured(),
+		Manage: x.c.cfg.Gate.Decide(x.who, authz.MemberManage, res).Allowed, Rename: x.c.cfg.Gate.Decide(x.who, authz.WorkspaceManage, res).Allowed,
+		Delete: w.ID != identity.DefaultWorkspace && x.may(authz.WorkspaceCreate), Accounts: x.may(authz.UserView),
+	}
+	members, err := x.c.cfg.People.Members(x.r.Context(), x.who, id)
+	if err != nil {
+		return v, err
+	}
+	for _, m := range members {
+		v.Members = append(v.Members, memberView{
+			ID: m.UserID, Username: m.Username, Name: m.Name, Email: m.Email, Role: m.Role, RoleName: x.c.cfg.People.RoleName(m.Role), Superuser: m.Superuser,
+			Active: m.Active, Oneself: m.UserID == x.who.ID, LastSignInAt: m.LastSignInAt,
+		})
+	}
+	v.Workspace.Members = len(members)
+	for _, a := range x.c.cfg.Apps.All() {
+		if v.Accounts && a.UsedIn(id) {
+			v.Apps = append(v.Apps, x.appOf(a))
+		}
+	}
+	return v, x.addInvitations(&v)
+}
+
+func (x *visit) addInvitations(v *workspacePageView) error {
+	if !v.Manage {
+		return nil
+	}
+	open, err := x.c.cfg.Logins.Invitations(x.r.Context(), x.who, v.Workspace.ID)
+	for _, i := range open {
+		v.Invitations = append(v.Invitations, invitationView{
+			ID: i.ID, Email: i.Email, Role: x.c.cfg.People.RoleName(i.Role), ExpiresAt: i.ExpiresAt, Expired: !i.ExpiresAt.After(v.Now),
+		})
+	}
+	return err
+}
+
+// workspaceMistake shows on a workspace's page what was wrong; fill puts back what was typed.
+func (x *visit) workspaceMistake(id string, err error, fill func(*workspacePageView), fields ...string) error {
+	m, ok := formMistake(err, fields...)
+	if !ok {
+		return err
+	}
+	v, lookup := x.workspace(id)
+	if lookup != nil {
+		return errors.Join(err, lookup)
+	}
+	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
+	fill(&v)
+	return x.renderWorkspace(m.status, v)
+}
+
+func renameWorkspace(x *visit) error {
+	id, name := chi.URLParam(x.r, "id"), x.value("name")
+	if err := x.c.cfg.People.RenameWorkspace(x.r.Context(), x.who, id, name); err != nil {
+		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Name = clipped(name, 200) }, "name")
+	}
+	return x.done("/workspaces/"+id, "renamed")
+}
+
+func deleteWorkspace(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	if err := x.c.cfg.People.DeleteWorkspace(x.r.Context(), x.who, id); err != nil {
+		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	}
+	return x.done("/workspaces", "no-workspace")
+}
+
+func setMemberRole(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	role := x.value("role")
+	if role == "" {
+		role = "none chosen" // an empty role would take the membership away
+	}
+	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, chi.URLParam(x.r, "person"), id, role); err != nil {
+		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	}
+	return x.done("/workspaces/"+id, "member")
+}
+
+func removeMember(x *visit) error {
+	id, person := chi.URLParam(x.r, "id"), chi.URLParam(x.r, "person")
+	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, person, id, ""); err != nil {
+		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	}
+	if person == x.who.ID && !x.who.Superuser {
+		return x.done("/workspaces", "no-member")
+	}
+	return x.done("/workspaces/"+id, "no-member")
+}
+
+// invite brings somebody into a workspace; the answer shows the link, and nothing else ever does.
+func invite(x *visit) error {
+	id, email, role := chi.URLParam(x.r, "id"), x.value("email"), x.value("role")
+	out, err := x.c.cfg.Logins.Invite(x.r.Context(), x.who, id, email, role)
+	if err != nil {
+		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Email, v.Role = clipped(email, 254), role }, "email", "role")
+	}
+	return x.showInvited(id, out)
+}
+
+func renewInvitation(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	out, err := x.c.cfg.Logins.RenewInvitation(x.r.Context(), x.who, id, chi.URLParam(x.r, "invitation"))
+	if err != nil {
+		return err
+	}
+	return x.showInvited(id, out)
+}
+
+func (x *visit) showInvited(id string, out login.Invited) error {
+	v, err := x.workspace(id)
+	if err != nil {
+		return err
+	}
+	v.Invited = &invitedView{Email: out.Email, Role: x.c.cfg.People.RoleName(out.Role), Added: out.Added, Mailed: out.Mailed, Link: out.Link, ExpiresAt: out.ExpiresAt}
+	return x.renderWorkspace(http.StatusOK, v)
+}
+
+func revokeInvitation(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	if err := x.c.cfg.Logins.RevokeInvitation(x.r.Context(), x.who, id, chi.URLParam(x.r, "invitation")); err != nil {
+		return err
+	}
+	return x.done("/workspaces/"+id, "revoked")
+}
