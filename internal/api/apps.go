@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"sluice/internal/app"
@@ -67,8 +68,19 @@ func (x *visit) builderOf(a *app.App) builder {
 	return out
 }
 
-func listApps(x *visit, in *Paging) (list[builder], error) {
-	return pageOf(x.cfg.Apps.Visible(x.who), *in, x.builderOf), nil
+type appsInput struct {
+	Paging
+	All bool `query:"all" doc:"Instead, all apps whose settings one may see, in whichever workspace they are used." example:"true"`
+}
+
+func listApps(x *visit, in *appsInput) (list[builder], error) {
+	rows := x.cfg.Apps.Visible(x.who)
+	if in.All {
+		rows = slices.DeleteFunc(slices.Clone(x.cfg.Apps.All()), func(a *app.App) bool {
+			return !x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed
+		})
+	}
+	return pageOf(rows, in.Paging, x.builderOf), nil
 }
 
 // appSpec is what is said of a new app.

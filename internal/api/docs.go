@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,8 +21,8 @@ type docView struct {
 
 // docGroup is one tag's operations.
 type docGroup struct {
-	Name       string
-	Operations []docOperation
+	Name, Title string
+	Operations  []docOperation
 }
 
 // docOperation is one operation for people.
@@ -35,7 +36,12 @@ type docInput struct{ Name, Where, Form, Text string }
 
 // showDocs shows what the description holds. It tells nothing about this installation, and strangers may see it.
 func (a *API) showDocs(x *visit) error {
-	page := web.Page{Title: "API", Theme: web.ThemeOf(x.r), Path: Prefix + "/docs"}
+	page := web.Page{Title: "API", Theme: web.ThemeOf(x.r), Path: Prefix + "/docs", Nav: []web.NavItem{
+		{Href: "/", Label: "Start page", Icon: "house"}, {Href: Prefix + "/docs", Label: "API", Icon: "file-text", Active: true},
+	}}
+	if x.who.SignedIn() {
+		page.Person = &web.Person{Name: cmp.Or(x.who.DisplayName, x.who.Name), Email: x.who.Email}
+	}
 	return web.Render(x.w, x.r, http.StatusOK, docsPage(page, a.docs(x.cfg.MainOrigin(x.r.Host))))
 }
 
@@ -44,7 +50,7 @@ func (a *API) docs(origin string) docView {
 	for _, op := range a.operations() {
 		tag := op.Tags[0]
 		if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != tag {
-			v.Groups = append(v.Groups, docGroup{Name: tag})
+			v.Groups = append(v.Groups, docGroup{Name: tag, Title: strings.ToUpper(tag[:1]) + tag[1:]})
 		}
 		group := &v.Groups[len(v.Groups)-1]
 		group.Operations = append(group.Operations, docOperation{

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/internal/authz"
+	"sluice/internal/problem"
 )
 
 // Route is a row of the map as tests see it.
@@ -84,3 +87,9 @@ var (
 
 // Registry has the schemas of the description.
 func (d Described) Registry() huma.Registry { return d.api.spec.Components.Schemas }
+
+// Mistake is what a capability's error becomes for somebody who is signed in.
+func Mistake(err error) *problem.Error {
+	x := &visit{who: authz.Principal{Kind: authz.Person}}
+	return x.mistake(err)
+}

@@ -16,6 +16,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/audit"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/sluicetest"
@@ -76,6 +77,7 @@ func furnished(t *testing.T, environ ...string) *site {
 	must(err)
 	a, err := s.Apps.Add(ctx, operator, app.Spec{URL: app.DemoURL})
 	must(err)
+	must(s.Apps.Flows.Claim(ctx, flow.Object{App: a.ID, ID: "1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
 	must(s.Apps.Publish(ctx, operator, a.ID, "1"))
 	i, err := s.Logins.Invite(ctx, operator, w.ID, "guest@example.com", "viewer")
 	must(err)

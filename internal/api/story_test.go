@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"sluice/internal/flow"
 	"strings"
 	"testing"
 
@@ -261,6 +263,14 @@ func TestApps(t *testing.T) {
 	if len(seen) != 1 || seen[0].(map[string]any)["admin"] != nil || seen[0].(map[string]any)["origin"] == "" {
 		t.Errorf("a viewer sees %v", seen)
 	}
+	if n := len(val.list("listApps", "?all", "true")); n != 0 {
+		t.Errorf("a viewer sees the settings of %d apps", n)
+	}
+	elsewhere := root.call("createWorkspace", map[string]any{"name": "Elsewhere"}).is(http.StatusCreated).text("id")
+	root.call("switchWorkspace", map[string]any{"workspace": elsewhere}).is(http.StatusNoContent)
+	if here, all := len(root.list("listApps")), len(root.list("listApps", "?all", "true")); here != 0 || all != 1 {
+		t.Errorf("in a workspace without apps root sees %d, in all %d", here, all)
+	}
 	val.call("getApp", nil, "app", id).is(http.StatusForbidden)
 	root.call("checkApp", nil, "app", id).is(http.StatusOK)
 	if got := root.call("getExposure", nil, "app", id).is(http.StatusOK).text("state"); got != "closed" {
@@ -270,6 +280,10 @@ func TestApps(t *testing.T) {
 	root.call("markVerified", nil, "app", id).is(http.StatusNoContent)
 	if root.call("getApp", nil, "app", id).is(http.StatusOK).text("admin.verified_at") == "" {
 		t.Error("not marked")
+	}
+	root.call("publishFlow", nil, "app", id, "flow", "flow-1").is(http.StatusNotFound)
+	if err := s.Apps.Flows.Claim(context.Background(), flow.Object{App: id, ID: "flow-1", Kind: flow.Chatflow, Workspace: "default"}); err != nil {
+		t.Fatal(err)
 	}
 	root.call("publishFlow", nil, "app", id, "flow", "flow-1").is(http.StatusNoContent)
 	if got := root.list("listPublishedFlows", "app", id); len(got) != 1 || got[0] != "flow-1" {

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/internal/api"
+	"sluice/internal/problem"
 )
 
 func TestReadJSON(t *testing.T) {
@@ -27,6 +29,20 @@ func TestReadJSON(t *testing.T) {
 		if fault != "" && (err == nil || !strings.Contains(err.Error(), fault)) {
 			t.Errorf("%q: %v, want %q", text, err, fault)
 		}
+	}
+}
+
+// TestWrongCredentialsInABody: a program that is told 401 signs in again, which would help nothing when the builder's password is wrong.
+func TestWrongCredentialsInABody(t *testing.T) {
+	refused := problem.New(problem.Unauthenticated, "The builder refused this password.").WithField("password")
+	if e := api.Mistake(fmt.Errorf("signing in: %w", refused)); e.Kind != problem.Invalid || e.Detail != refused.Detail || e.Field != "password" {
+		t.Errorf("became %+v", e)
+	}
+	if refused.Kind != problem.Unauthenticated {
+		t.Error("the error itself was changed")
+	}
+	if e := api.Mistake(problem.New(problem.Denied, "No.")); e.Kind != problem.Denied {
+		t.Errorf("became %+v", e)
 	}
 }
 

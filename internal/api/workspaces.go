@@ -8,13 +8,15 @@ import (
 
 // team is a workspace.
 type team struct {
-	ID        string    `json:"id" example:"default"`
-	Name      string    `json:"name" example:"Default workspace"`
-	Members   *int      `json:"members,omitempty" doc:"How many people belong to it; told in lists only." example:"3"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        string     `json:"id" example:"default"`
+	Name      string     `json:"name" example:"Default workspace"`
+	Members   *int       `json:"members,omitempty" doc:"How many people belong to it; told in lists only." example:"3"`
+	CreatedAt *time.Time `json:"created_at,omitempty" doc:"Left out where only the name is told."`
 }
 
-func teamOf(w identity.Workspace) team { return team{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt} }
+func teamOf(w identity.Workspace) team {
+	return team{ID: w.ID, Name: w.Name, CreatedAt: moment(w.CreatedAt)}
+}
 
 func countedTeamOf(w identity.Workspace) team {
 	out := teamOf(w)
