@@ -109,6 +109,9 @@ func wrong(d *huma.ErrorDetail) (field, text string) {
 	if reason, ok := strings.CutPrefix(d.Message, notJSON); ok {
 		return field, "The body is not usable JSON: " + reason + "."
 	}
+	if strings.HasPrefix(d.Message, "expected number ") {
+		return field, fmt.Sprintf("The value of %q is not right: expected is a %s.", field, expected(d.Message))
+	}
 	return field, fmt.Sprintf("The value of %q is not right: expected is %s, given was %s.", field, expected(d.Message), given(d.Value))
 }
 
@@ -123,10 +126,15 @@ func expected(message string) string {
 	case "array":
 		return "a list"
 	}
+	if rest, ok := strings.CutPrefix(text, "length "); ok {
+		text = "a text " + rest + " characters"
+	}
+	if rest, ok := strings.CutPrefix(text, "array length "); ok {
+		text = "a list " + rest + " entries"
+	}
 	text = strings.TrimPrefix(text, "string to be ")
 	text = strings.TrimPrefix(text, "value to be ")
-	text = strings.NewReplacer("array length", "a number of entries", "length", "a length", "string to match pattern", "a text that matches", "<=", "of at most", ">=", "of at least").Replace(text)
-	return text
+	return strings.NewReplacer("string to match pattern", "a text that matches", "<=", "of at most", ">=", "of at least").Replace(text)
 }
 
 // given names the kind of a value, never the value.
@@ -139,7 +147,7 @@ func given(v any) string {
 	case float64, int, int64:
 		return "a number"
 	case string:
-		return fmt.Sprintf("a text of %d characters", len([]rune(v)))
+		return fmt.Sprintf("a text of length %d", len([]rune(v)))
 	case []any:
 		return fmt.Sprintf("a list of %d", len(v))
 	case map[string]any:

@@ -96,3 +96,34 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// TestWords holds what people read about a mistake; values are never repeated.
+func TestWords(t *testing.T) {
+	for message, want := range map[string]string{
+		"expected string":                                       `The value of "f" is not right: expected is a text, given was a text of length 6.`,
+		"expected integer":                                      `The value of "f" is not right: expected is an integer, given was a text of length 6.`,
+		"invalid integer":                                       `The value of "f" is not right: expected is an integer, given was a text of length 6.`,
+		"expected array":                                        `The value of "f" is not right: expected is a list, given was a text of length 6.`,
+		"expected number <= 200":                                `The value of "f" is not right: expected is a number of at most 200.`,
+		"expected length >= 2":                                  `The value of "f" is not right: expected is a text of at least 2 characters, given was a text of length 6.`,
+		"expected array length <= 9":                            `The value of "f" is not right: expected is a list of at most 9 entries, given was a text of length 6.`,
+		"expected value to be one of \"a, b\"":                  `The value of "f" is not right: expected is one of "a, b", given was a text of length 6.`,
+		"expected string to be an id":                           `The value of "f" is not right: expected is an id, given was a text of length 6.`,
+		"unexpected property":                                   `There is no field "f" here.`,
+		"expected required property x to be present":            `"x" is missing.`,
+		"json: cannot unmarshal number 1e30 into Go value of x": `A value does not fit its field; see /api/v1/docs for the form of each.`,
+	} {
+		e := api.Translate(&huma.ErrorModel{Status: http.StatusUnprocessableEntity, Errors: []*huma.ErrorDetail{{Location: "body.f", Message: message, Value: "s3cret"}}})
+		if e.Detail != want || e.Kind != problem.Invalid {
+			t.Errorf("%q became %q, want %q", message, e.Detail, want)
+		}
+	}
+	for status, want := range map[int]int{408: 400, 413: 413, 415: 400, 422: 400, 400: 400, 500: 500} {
+		if e := api.Translate(&huma.ErrorModel{Status: status, Detail: "something"}); e.Kind.Status() != want || e.Detail == "something" {
+			t.Errorf("%d became %+v", status, e)
+		}
+	}
+	if e := api.Translate(&huma.ErrorModel{Status: 500, Detail: "cannot read request body"}); e.Kind != problem.Invalid {
+		t.Errorf("a body that broke off became %+v", e)
+	}
+}

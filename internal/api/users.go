@@ -88,7 +88,7 @@ func createUser(x *visit, in *newUserInput) (newAccount, error) {
 
 func (x *visit) resetLink(userID string) (link, error) {
 	token, expires, err := x.cfg.Logins.ResetLink(x, x.who, userID)
-	return link{URL: x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token, ExpiresAt: expires.UTC()}, err
+	return link{URL: x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token, ExpiresAt: expires.UTC().Truncate(time.Millisecond)}, err
 }
 
 func getUser(x *visit, in *UserPath) (Account, error) {
