@@ -231,7 +231,7 @@ func TestTheMapIsClosed(t *testing.T) {
 	fatal(t, s.people.SetRole(context.Background(), authz.SystemPrincipal("test"), delegate.ID, other.ID, authz.RoleAdmin))
 	root, people := s.signedIn("root"), map[string]*browser{"viewer": s.signedIn("cid"), "admin of another workspace": s.signedIn("dora")}
 	for _, rt := range (&Console{}).routes() {
-		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f", "{person}", "p", "{invitation}", "i", "{kind}", "test").Replace(rt.pattern)
+		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f", "{person}", "p", "{invitation}", "i", "{kind}", "test", "{workspace}", "w").Replace(rt.pattern)
 		if rt.needs == open {
 			continue
 		}

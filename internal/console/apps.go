@@ -187,7 +187,15 @@ func (x *visit) appPage(id string) (appPageView, error) {
 		a = now
 	}
 	flows, err := x.c.cfg.Apps.PublishedFlows(x.r.Context(), x.who, id)
-	return appPageView{App: x.appOf(a), Published: flows, Now: x.c.cfg.Now()}, err
+	v := appPageView{App: x.appOf(a), Published: flows, MayOffer: x.may(authz.WorkspaceManage), Now: x.c.cfg.Now()}
+	for _, o := range x.workspaceOptions() {
+		if a.UsedIn(o.Value) {
+			v.UsedIn = append(v.UsedIn, o)
+		} else {
+			v.Offerable = append(v.Offerable, o)
+		}
+	}
+	return v, err
 }
 
 // checkApp looks at an app now.

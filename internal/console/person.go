@@ -38,6 +38,9 @@ type personPageView struct {
 
 func (v personPageView) action(name string) string { return v.User.path("/" + name) }
 
+// api is the person's address in the API.
+func (v personPageView) api(rest string) string { return "/api/v1/users/" + v.User.ID + rest }
+
 func (v personPageView) superuserCommand() string {
 	if v.User.Superuser {
 		return "sluice user promote " + v.User.Username + " --no-superuser"

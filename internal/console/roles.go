@@ -105,6 +105,14 @@ func (v rolePageView) action() string {
 	return "/admin/roles/" + v.ID
 }
 
+func (v rolePageView) call() string {
+	body := ` {"name": "Prompt author", "permissions": ["app:open", "chatflows:view"]}`
+	if v.ID == "" {
+		return "POST /api/v1/roles" + body
+	}
+	return "PUT /api/v1/roles/" + v.ID + body
+}
+
 func groupsOf(has func(authz.Action) bool) []permissionGroup {
 	var groups []permissionGroup
 	for _, p := range authz.Permissions() {

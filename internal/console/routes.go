@@ -22,7 +22,7 @@ const (
 // resource is what a need's action is asked on: apps lie in the default workspace, all else belongs to the whole installation.
 func (n need) resource() authz.Resource {
 	switch authz.Action(n) {
-	case authz.AppView, authz.AppManage, authz.FlowPublish:
+	case authz.AppView, authz.AppManage, authz.FlowPublish, authz.ObjectAdopt:
 		return authz.Resource{Type: "System", Workspace: identity.DefaultWorkspace}
 	}
 	return authz.Resource{Type: "System"}
@@ -103,6 +103,10 @@ func appRoutes() []route {
 		{post, "/admin/apps/{id}/verify", markVerified, manage},
 		{post, "/admin/apps/{id}/flows", publishFlow, publish},
 		{post, "/admin/apps/{id}/flows/{flow}/unpublish", unpublishFlow, publish},
+		{post, "/admin/apps/{id}/workspaces", offerApp, need(authz.WorkspaceManage)},
+		{post, "/admin/apps/{id}/workspaces/{workspace}/withdraw", withdrawApp, need(authz.WorkspaceManage)},
+		{get, "/admin/apps/{id}/unowned", showUnowned, need(authz.ObjectAdopt)},
+		{post, "/admin/apps/{id}/unowned", adopt, need(authz.ObjectAdopt)},
 		{get, "/admin/apps/{id}/remove", showRemoveApp, manage},
 		{post, "/admin/apps/{id}/remove", removeApp, manage},
 	}

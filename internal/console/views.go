@@ -196,12 +196,15 @@ func foundTone(v newAppView) web.Tone {
 
 // appPageView is one app.
 type appPageView struct {
-	App           appView
-	Published     []string
-	Flow          string
-	Now           time.Time
-	Problem, Next string
-	Wrong         wrong
+	App       appView
+	Published []string
+	Flow      string
+	// UsedIn are the workspaces that use the app, Offerable the others; MayOffer lets the viewer change that.
+	UsedIn, Offerable []web.Option
+	MayOffer          bool
+	Now               time.Time
+	Problem, Next     string
+	Wrong             wrong
 }
 
 func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }

@@ -68,6 +68,10 @@
 		}
 	})
 
+	// On narrow screens the navigation is a row; the present page's entry is brought into it.
+	const here = document.querySelector('.nav [aria-current]')
+	if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2
+
 	// All permissions of a group at once.
 	for (const button of document.querySelectorAll('[data-all]')) {
 		const boxes = [...button.closest('fieldset').querySelectorAll('input[type="checkbox"]')]
