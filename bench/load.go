@@ -80,6 +80,7 @@ type result struct {
 	seconds  float64
 	times    []time.Duration // sorted
 	cpu      time.Duration   // of the system under test
+	foreign  float64         // share of its core that went to others
 }
 
 func (r *result) rate() float64 { return float64(r.requests) / r.seconds }
@@ -103,7 +104,7 @@ func closedLoop(s *system, path string, conns int, d time.Duration) (result, err
 		defer c.close()
 		clients[i] = c
 	}
-	before := cpuTime(s.process.pid())
+	before, busy := cpuTime(s.process.pid()), coreBusy(systemCore)
 	start := time.Now()
 	end := start.Add(d)
 	var all sync.WaitGroup
@@ -124,6 +125,7 @@ func closedLoop(s *system, path string, conns int, d time.Duration) (result, err
 	}
 	all.Wait()
 	r := result{seconds: time.Since(start).Seconds(), cpu: cpuTime(s.process.pid()) - before, times: slices.Concat(times...)}
+	r.foreign = max(0, (coreBusy(systemCore)-busy-r.cpu).Seconds()/r.seconds)
 	slices.Sort(r.times)
 	r.requests = len(r.times)
 	return r, errors.Join(errs...)
@@ -156,9 +158,11 @@ func openLoop(s *system, path string, rate int, d time.Duration) (result, error)
 			}
 		})
 	}
+	before, busy := cpuTime(s.process.pid()), coreBusy(systemCore)
 	pace(due, rate, d)
 	all.Wait()
 	r := result{seconds: d.Seconds(), times: slices.Concat(times...)}
+	r.foreign = max(0, (coreBusy(systemCore)-busy-cpuTime(s.process.pid())+before).Seconds()/r.seconds)
 	slices.Sort(r.times)
 	r.requests = len(r.times)
 	return r, errors.Join(errs...)

@@ -18,41 +18,58 @@ import (
 const (
 	stormClients = 16
 	stormRate    = 2000
-	calmFor      = 5 * time.Second
-	stormFor     = 8 * time.Second
+	calmFor      = 4 * time.Second
+	stormFor     = 6 * time.Second
 )
 
-// storm measures the p99 of signed-in traffic while others try passwords without end, against the p99 in the calm before.
+// storm measures the p99 of signed-in traffic while others try passwords without end, against the p99 in the calm just before.
 func storm(s *stage, t *table) error {
 	if _, err := openLoop(&s.sluice, "/api/items", stormRate, time.Second); err != nil { // warms up
 		return err
 	}
-	var ratios []float64
+	var ratios, disturbed []float64
 	var last tally
-	for range 2 {
-		calm, err := openLoop(&s.sluice, "/api/items", stormRate, calmFor)
+	for try := 0; try < 5 && len(ratios) < 3; try++ {
+		calm, wild, err := last.pair(s)
 		if err != nil {
-			return fmt.Errorf("calm: %w", err)
+			return err
 		}
-		ctx, stop := context.WithCancel(context.Background())
-		done := last.start(ctx, s.login)
-		time.Sleep(500 * time.Millisecond)
-		wild, err := openLoop(&s.sluice, "/api/items", stormRate, stormFor)
-		stop()
-		<-done
-		if err != nil {
-			return fmt.Errorf("storm: %w", err)
+		if last.hashed.Load() == 0 {
+			return errors.New("no sign-in of the storm was decided, so that it proves nothing")
 		}
-		fmt.Printf("  p99 calm %v, storm %v; p50 %v, %v; sign-ins %s\n", calm.quantile(.99).Round(10*time.Microsecond),
-			wild.quantile(.99).Round(10*time.Microsecond), calm.quantile(.5).Round(time.Microsecond), wild.quantile(.5).Round(time.Microsecond), &last)
-		ratios = append(ratios, ms(wild.quantile(.99))/ms(calm.quantile(.99)))
+		ratio, remark := ms(wild.quantile(.99))/ms(calm.quantile(.99)), ""
+		if calm.foreign > quiet || wild.foreign > quiet {
+			disturbed, remark = append(disturbed, ratio), ", disturbed"
+		} else {
+			ratios = append(ratios, ratio)
+		}
+		fmt.Printf("  p99 calm %v, storm %v; p50 %v, %v; sign-ins %s%s\n", calm.quantile(.99).Round(10*time.Microsecond),
+			wild.quantile(.99).Round(10*time.Microsecond), calm.quantile(.5).Round(time.Microsecond), wild.quantile(.5).Round(time.Microsecond), &last, remark)
+	}
+	t.note("storms without : with others on the core", "%d : %d", len(ratios), len(disturbed))
+	if len(ratios) == 0 {
+		ratios = disturbed
 	}
 	t.atMost("p99 in a storm of sign-ins : calm", median(ratios), 5, "%.1f")
 	t.note("sign-ins refused after hashing : put off", "%d : %d", last.hashed.Load(), last.putOff.Load())
-	if last.hashed.Load() == 0 {
-		return errors.New("no sign-in of the storm was decided, so that it proves nothing")
-	}
 	return nil
+}
+
+// pair measures a calm and a storm, one right after the other.
+func (t *tally) pair(s *stage) (calm, wild result, err error) {
+	if calm, err = openLoop(&s.sluice, "/api/items", stormRate, calmFor); err != nil {
+		return calm, wild, fmt.Errorf("calm: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	done := t.start(ctx, s.login)
+	time.Sleep(500 * time.Millisecond)
+	if wild, err = openLoop(&s.sluice, "/api/items", stormRate, stormFor); err != nil {
+		err = fmt.Errorf("storm: %w", err)
+	}
+	stop()
+	<-done
+	return calm, wild, err
 }
 
 // tally counts the answers of a storm.
