@@ -34,7 +34,10 @@ func (r *Registry) Offer(ctx context.Context, actor authz.Principal, id, workspa
 // Withdraw ends the use of the app in a workspace. What belongs to the workspace stays, and is there again when the app is offered again.
 func (r *Registry) Withdraw(ctx context.Context, actor authz.Principal, id, workspaceID string) error {
 	return r.changeUse(ctx, actor, id, "withdrawn from workspace "+workspaceID, func(tx *db.Tx) error {
-		_, err := tx.WithdrawApp(ctx, q.WithdrawAppParams{AppID: id, WorkspaceID: workspaceID})
+		n, err := tx.WithdrawApp(ctx, q.WithdrawAppParams{AppID: id, WorkspaceID: workspaceID})
+		if err == nil && n == 0 {
+			return problem.New(problem.NotFound, "The app is not used in this workspace.")
+		}
 		return err
 	})
 }

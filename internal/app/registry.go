@@ -30,6 +30,8 @@ type Config struct {
 	DB      *db.DB
 	Gate    *authz.Gate
 	Keyring *secret.Keyring
+	// Flows says which workspace the objects of the apps belong to; nil makes one.
+	Flows *flow.Library
 	// Client carries Sluice's own calls to builders. It must not follow proxies of the environment.
 	Client *http.Client
 	// Demo starts the built-in builder, if it does not run yet, and returns its address.
@@ -46,9 +48,6 @@ type Config struct {
 // Registry is the capability.
 type Registry struct {
 	Config
-	// Flows says which workspace the objects of the apps belong to.
-	Flows *flow.Library
-
 	current atomic.Pointer[snapshot]
 
 	mu      sync.Mutex // one rebuild at a time
@@ -85,9 +84,11 @@ type owner struct {
 // New loads the apps and follows changes.
 func New(ctx context.Context, c Config) (*Registry, error) {
 	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
-	var err error
-	if r.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
-		return nil, err
+	if r.Flows == nil {
+		var err error
+		if r.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
+			return nil, err
+		}
 	}
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
 	c.DB.Subscribe(ChangeKind, func(string) {

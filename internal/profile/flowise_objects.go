@@ -35,19 +35,26 @@ const maxInventory = 256 << 20
 
 // flowiseLists are the lists of Flowise that together hold every object.
 var flowiseLists = []struct {
-	path string
-	kind flow.Kind
+	path  string
+	kind  flow.Kind
+	pages bool // there is no whole list, only pages of at most flowisePage
 }{
-	{"/api/v1/chatflows", flow.Chatflow},
-	{"/api/v1/tools", flow.Tool},
-	{"/api/v1/credentials", flow.Credential},
-	{"/api/v1/variables", flow.Variable},
-	{"/api/v1/assistants", flow.Assistant},
-	{"/api/v1/document-store/store", flow.DocumentStore},
-	{"/api/v1/apikey", flow.APIKey},
-	{"/api/v1/marketplaces/custom", flow.Template},
-	{"/api/v1/custom-mcp-servers", flow.MCPServer},
+	{"/api/v1/chatflows", flow.Chatflow, false},
+	{"/api/v1/tools", flow.Tool, false},
+	{"/api/v1/credentials", flow.Credential, false},
+	{"/api/v1/variables", flow.Variable, false},
+	{"/api/v1/assistants", flow.Assistant, false},
+	{"/api/v1/document-store/store", flow.DocumentStore, false},
+	{"/api/v1/apikey", flow.APIKey, false},
+	{"/api/v1/marketplaces/custom", flow.Template, false},
+	{"/api/v1/custom-mcp-servers", flow.MCPServer, true},
 }
+
+// flowisePage is the most that Flowise puts on a page, and maxPages how many pages are read.
+const (
+	flowisePage = 100
+	maxPages    = 1000
+)
 
 // flowiseObject is what lists of Flowise say of an object.
 type flowiseObject struct {
@@ -55,24 +62,53 @@ type flowiseObject struct {
 	Name    string `json:"name"`
 	KeyName string `json:"keyName"`
 	Type    string `json:"type"`
+	Details string `json:"details"`
 }
 
 // Inventory implements Inventory.
 func (b *FlowiseBridge) Inventory(ctx context.Context) ([]FoundObject, error) {
 	var all []FoundObject
 	for _, list := range flowiseLists {
-		err := b.readList(ctx, list.path, func(dec *json.Decoder) error {
-			return eachElement(dec, func(o flowiseObject) {
-				if o.ID != "" {
-					all = append(all, FoundObject{ID: o.ID, Name: o.Name + o.KeyName, Kind: FlowKind(list.kind, o.Type)})
+		add := func(o flowiseObject) {
+			if o.ID != "" {
+				all = append(all, FoundObject{ID: o.ID, Name: o.title(), Kind: FlowKind(list.kind, o.Type)})
+			}
+		}
+		read := func(dec *json.Decoder) error { return eachElement(dec, add) }
+		if list.pages {
+			read = func(dec *json.Decoder) error {
+				var page struct{ Data []flowiseObject }
+				err := dec.Decode(&page)
+				for _, o := range page.Data {
+					add(o)
 				}
-			})
-		})
-		if err != nil {
-			return nil, err
+				return err
+			}
+		}
+		for page, last := 1, -1; page <= maxPages && len(all) != last; page++ {
+			last = len(all)
+			path := list.path
+			if list.pages {
+				path = fmt.Sprintf("%s?page=%d&limit=%d", path, page, flowisePage)
+			}
+			if err := b.readList(ctx, path, read); err != nil {
+				return nil, err
+			}
+			if !list.pages || len(all)-last < flowisePage {
+				break
+			}
 		}
 	}
 	return all, nil
+}
+
+// title is what people call an object. The name of an assistant stands in a text of JSON.
+func (o *flowiseObject) title() string {
+	if o.Name+o.KeyName != "" || o.Details == "" {
+		return o.Name + o.KeyName
+	}
+	name, _ := decodeObject([]byte(o.Details))["name"].(string)
+	return name
 }
 
 // FlowKind is the kind of a flow whose type is known; other kinds stay as they are.
@@ -173,7 +209,10 @@ func (b *FlowiseBridge) readList(ctx context.Context, path string, read func(*js
 
 // get asks for a page that may be long; the caller closes its body.
 func (c *client) get(ctx context.Context, path, cookie string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.JoinPath(path).String(), nil)
+	path, query, _ := strings.Cut(path, "?")
+	u := c.base.JoinPath(path)
+	u.RawQuery = query
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(err)
 	}

@@ -58,7 +58,7 @@ type Listing struct {
 	By string `yaml:"by"`
 	// Pages tells that the builder understands page and limit. Sluice pages itself then, after filtering.
 	Pages bool `yaml:"pages"`
-	// Most is how many elements the builder is asked for if it gives no whole list; 0: it does.
+	// Most is how many elements the builder puts on a page at most, if it gives no whole list; 0: it does.
 	Most int `yaml:"most"`
 }
 

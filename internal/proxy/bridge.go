@@ -20,6 +20,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := x.attach(req); err != nil {
 		return nil, err
 	}
+	if x.everyPage != "" {
+		x.sent = req
+	}
 	res, err := x.up.transport.RoundTrip(req)
 	if err != nil || res.StatusCode != http.StatusUnauthorized || !x.bridged() {
 		return res, err

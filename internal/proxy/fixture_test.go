@@ -163,6 +163,9 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && g.req.Method == http.MethodPut {
 		return jsonReply(200, `{"id":"`+id+`","isPublic":true}`), true
 	}
+	if strings.HasSuffix(g.req.URL.Path, "/custom-mcp-servers") {
+		return jsonReply(200, `{"data":[],"total":0}`), true
+	}
 	if listed(g.req.URL.Path) {
 		return jsonReply(200, `[]`), true
 	}

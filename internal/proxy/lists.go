@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,8 +17,8 @@ type page struct{ number, size int }
 // takePaging takes page and limit out of the query, where the builder would count what the person may not see. The builder gives the whole list, and Sluice the page of it.
 func (x *exchange) takePaging() {
 	list := x.match.Endpoint.List
-	if list == nil || !list.Pages || !x.lend.SignedIn() {
-		return
+	if list == nil || !list.Pages || !x.lend.SignedIn() || x.flow != "" {
+		return // a flow that is the person's: the builder can count
 	}
 	var kept []string
 	for pair := range strings.SplitSeq(x.rawQuery, "&") {
@@ -34,9 +35,13 @@ func (x *exchange) takePaging() {
 		if x.page.size == 0 {
 			x.page = page{1, 12}
 		}
-		kept = append(kept, "page=1", "limit="+strconv.Itoa(list.Most))
+		kept = append(kept, "limit="+strconv.Itoa(list.Most), "page=")
 	}
 	x.rawQuery = strings.Trim(strings.Join(kept, "&"), "&")
+	if list.Most > 0 {
+		x.everyPage = x.rawQuery
+		x.rawQuery += "1"
+	}
 }
 
 // isPaging reports whether a parameter, in any spelling that makes it one, is page or limit.
@@ -59,6 +64,7 @@ func positive(s string) int {
 func (x *exchange) filter(body []byte) ([]byte, error) {
 	list := x.match.Endpoint.List
 	body = bytes.TrimSpace(body)
+	whole := body
 	if list.By == profile.ByExport {
 		return x.filterExport(body)
 	}
@@ -71,14 +77,23 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 		}
 		body = root["data"]
 	}
-	if err := json.Unmarshal(body, &elements); err != nil {
+	err := json.Unmarshal(body, &elements)
+	if err != nil {
 		if list.By == profile.ByOptions {
 			return []byte("[]"), nil
 		}
 		return nil, x.unreadable("something else than a list")
 	}
 	kept := x.keep(elements, list.By)
+	if x.everyPage != "" {
+		if kept, err = x.gather(kept, len(elements)); err != nil {
+			return nil, err
+		}
+	}
 	total := len(kept)
+	if wrapped && x.page.size == 0 && total == len(elements) {
+		return whole, nil
+	}
 	if x.page.size > 0 {
 		from := min((x.page.number-1)*x.page.size, total)
 		kept = kept[from:min(from+x.page.size, total)]
@@ -95,6 +110,46 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 	}
 	root["data"], root["total"] = data, strconv.AppendInt(nil, int64(total), 10)
 	return json.Marshal(root)
+}
+
+// maxPages is how many pages of a builder are read for one list. What is older is not shown.
+const maxPages = 100
+
+// gather adds what belongs to the workspace of all further pages, of a builder that gives no whole list. got is how many elements the first page had.
+func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, error) {
+	size := 0
+	for number := 2; number <= maxPages && got >= x.match.Endpoint.List.Most; number++ {
+		next := x.sent.Clone(x.sent.Context())
+		next.URL.RawQuery = x.everyPage + strconv.Itoa(number)
+		res, err := x.RoundTrip(next)
+		if err != nil {
+			return nil, err
+		}
+		if res.StatusCode != http.StatusOK {
+			discard(res)
+			return nil, x.unreadable("no further page of a list")
+		}
+		body, err := x.readAnswer(res)
+		if err != nil {
+			return nil, err
+		}
+		var page struct{ Data []json.RawMessage }
+		if json.Unmarshal(body, &page) != nil {
+			return nil, x.unreadable("something else than a list")
+		}
+		own := x.keep(page.Data, x.match.Endpoint.List.By)
+		for _, el := range own {
+			size += len(el)
+		}
+		if size > maxRead {
+			return nil, x.tooLong()
+		}
+		kept, got = append(kept, own...), len(page.Data)
+		last := len(x.frees) - 1
+		x.frees[last]()
+		x.frees = x.frees[:last]
+	}
+	return kept, nil
 }
 
 // keep lists the elements that belong to the request's workspace.

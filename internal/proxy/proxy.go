@@ -120,6 +120,8 @@ type exchange struct {
 	flow           string          // the flow's id, if the endpoint has one
 	at             place           // the workspace that it is about
 	page           page            // of a list, if Sluice pages it
+	everyPage      string          // the query for the pages of a builder that gives no whole list, up to the number
+	sent           *http.Request   // what was sent to the builder, while that may be asked for further pages
 	before         map[string]bool // objects that were there before an import
 	frees          []func()        // what is given back at the end
 	body           *heldBody       // nil unless held in memory
