@@ -18,6 +18,7 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/db/q"
 	"sluice/internal/flow"
+	"sluice/internal/problem"
 	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
@@ -142,6 +143,17 @@ func (r *Registry) Visible(p authz.Principal) []*App {
 		}
 	}
 	return out
+}
+
+// CheckOpen asks for the right to open an app in the workspace that somebody works in. Errors: problem.NotFound if the app is not used there.
+func (r *Registry) CheckOpen(ctx context.Context, p authz.Principal, a *App) error {
+	if !a.UsedIn(p.Workspace) {
+		return problem.Newf(problem.NotFound, "%s is not used in the workspace that you work in.", a.Name).
+			WithNext("Switch to another workspace, or ask an admin to add the app to this one.")
+	}
+	res := a.Resource()
+	res.Workspace = p.Workspace
+	return r.Gate.Check(ctx, p, authz.AppOpen, res)
 }
 
 // Close gives all upstream sessions back.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"sluice/internal/app"
-	"sluice/internal/authz"
+	"sluice/internal/authn"
 	"sluice/internal/login"
 	"sluice/internal/problem"
 	"sluice/internal/web"
@@ -103,9 +103,9 @@ func signIn(x *visit) error {
 func (x *visit) signedIn(result login.Result) {
 	x.c.cfg.Sessions.SetCookie(x.w, result.Token, x.secure())
 	x.setCookie(deviceCookie, result.Device, "/login", deviceAge)
-	if who, ok := x.c.cfg.People.Principal(result.UserID); ok {
+	if who, ok := x.c.cfg.Sessions.Lookup(result.Token, authn.AudienceMain); ok {
 		x.who = who
-		x.who.SessionID, x.who.IP = result.Session.ID, x.event.Peer
+		x.who.IP = x.event.Peer
 		x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, result.Session.ID
 	}
 }
@@ -129,7 +129,7 @@ func (x *visit) goOn(d destination) error {
 	}
 	to := origin + "/.sluice/enter?return=" + url.QueryEscape(d.back)
 	if d.state != "" && a.PublicURL != "" {
-		if err := x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.AppOpen, a.Resource()); err != nil {
+		if err := x.c.cfg.Apps.CheckOpen(x.r.Context(), x.who, a); err != nil {
 			return err
 		}
 		code, err := x.c.cfg.Sessions.NewEnterCode(x.r.Context(), x.who, a.ID, d.state)
@@ -150,7 +150,7 @@ func enter(x *visit) error {
 	if !ok {
 		return problem.New(problem.NotFound, "There is no such app. It may have been removed.").WithNext("Open the start page to see your apps.")
 	}
-	if err := x.c.cfg.Gate.Check(x.r.Context(), x.who, authz.AppOpen, a.Resource()); err != nil {
+	if err := x.c.cfg.Apps.CheckOpen(x.r.Context(), x.who, a); err != nil {
 		return err
 	}
 	return x.goOn(d)
