@@ -19,7 +19,9 @@ type flowView struct {
 	// Owner is what people call the owner; "" if nobody is known.
 	Owner string
 	// Open leads into the builder, to the flow where its kind has a page of its own.
-	Open      string
+	Open string
+	// Switch is the workspace that one has to work in first; "" if one does.
+	Switch    string
 	UpdatedAt time.Time
 }
 
@@ -101,6 +103,9 @@ func (x *visit) flowOf(a *app.App, o flow.Object) flowView {
 	}
 	if who, ok := x.c.cfg.People.Principal(o.Owner); ok {
 		v.Owner = who.Name
+	}
+	if o.Workspace != x.who.Workspace {
+		v.Switch = o.Workspace
 	}
 	if path := canvas(a, o); path != "" {
 		v.Open += "&return=" + url.QueryEscape(path)

@@ -195,7 +195,7 @@ func TestPagesSay(t *testing.T) {
 		"mail-said":       {says: []string{"535 5.7.8", "It failed at: sign in", "EHLO"}},
 		"mail":            {has: []string{"form[action=/admin/mail/1/retry]", "form[action=/admin/mail/3/discard]"}, says: []string{"550 no such user"}},
 		"mail-preview":    {has: []string{"iframe[sandbox][src=/admin/mail/previews/password-reset/html]"}},
-		"flows":           {has: []string{"a[href=/enter?app=a&return=%2Fv2%2Fagentcanvas%2F1]", "input[type=search]"}, says: []string{"Answers about invoices", "2 flows"}},
+		"flows":           {has: []string{"a[href=/enter?app=a&return=%2Fv2%2Fagentcanvas%2F1]", "input[type=search]", "input[name=return][value=/enter?app=b]"}, says: []string{"Answers about invoices", "2 flows", "Switch and open"}},
 		"flows-first":     {says: []string{"No flow in this workspace yet", "Open Flowise"}},
 		"flows-no-app":    {has: []string{"a[href=/admin/apps/new]"}},
 		"flows-search":    {says: []string{"“<zz>”"}},

@@ -162,7 +162,7 @@ func mailSamples() map[string]templ.Component {
 		listing: listing{Path: "/flows", Total: 2, Number: 1, Shown: 2}, Apps: sampleApps()[:2], Workspace: "default", Workspaces: sampleWorkspaceOptions(), MayEdit: true, Admin: true, Now: sampleNow,
 		Flows: []flowView{
 			{Name: "Answers about invoices", Kind: "Agentflow", App: "Flowise", Owner: "ann", Open: "/enter?app=a&return=%2Fv2%2Fagentcanvas%2F1", UpdatedAt: sampleNow.Add(-4 * time.Minute)},
-			{Name: "A flow with a name that goes on and on until nobody reads it", Kind: "Chatflow", App: "Research flows", Open: "/enter?app=b", UpdatedAt: sampleNow.Add(-40 * 24 * time.Hour)},
+			{Name: "A flow with a name that goes on and on until nobody reads it", Kind: "Chatflow", App: "Research flows", Open: "/enter?app=b", Switch: "r", UpdatedAt: sampleNow.Add(-40 * 24 * time.Hour)},
 		},
 	}
 	first, noApp, search := flows, flows, flows
