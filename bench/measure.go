@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// quiet is how much of the measured core others may use before a round is thrown away and repeated. Whoever competes for it takes more
+// quiet is how much of the measured core others may use before a round's rates are thrown away and it is repeated. Whoever competes for it takes more
 // from a process with one running thread than from one with two, so that a disturbed ratio says nothing.
 const quiet = 0.10
 
 // comparison is what the rounds gave.
 type comparison struct {
-	rates, cpus []float64 // ratios of one round each
+	rates, cpus []float64 // ratios of one round each; rates of undisturbed ones only
 	bare, own   []result
 	disturbed   int
 }
@@ -29,18 +29,19 @@ func throughput(s *stage, set settings, t *table) error {
 			return err
 		}
 	}
-	if len(c.rates) == 0 {
-		t.miss("requests/s, Sluice : bare", "no undisturbed round", "at least 0.90")
-		return nil
-	}
 	p99 := func(rs []result) float64 {
 		return median(each(rs, func(r result) float64 { return ms(r.quantile(.99)) }))
 	}
 	rate := func(rs []result) float64 { return median(each(rs, func(r result) float64 { return r.rate() })) }
-	t.note("undisturbed rounds : thrown away", "%d : %d", len(c.rates), c.disturbed)
+	t.note("rounds undisturbed : disturbed by others", "%d : %d", len(c.rates), c.disturbed)
 	t.note("requests/s, bare proxy", "%.0f", rate(c.bare))
 	t.note("requests/s, Sluice, signed in", "%.0f", rate(c.own))
-	t.atLeast("requests/s, Sluice : bare", median(c.rates), 0.90, "%.2f")
+	if 2*len(c.rates) >= set.rounds {
+		t.atLeast("requests/s, Sluice : bare", median(c.rates), 0.90, "%.2f")
+	} else {
+		// Processor time hardly depends on who else is there.
+		t.atLeast("requests per second of processor time, Sluice : bare", 1/median(c.cpus), 0.90, "%.2f")
+	}
 	t.note("p99 ms, bare : Sluice", "%.2f : %.2f", p99(c.bare), p99(c.own))
 	t.note("CPU of a request, Sluice : bare", "%.2f (%.1f µs)", median(c.cpus), median(each(c.own, func(r result) float64 { return r.cpuEach() })))
 	return nil
@@ -66,17 +67,18 @@ func (c *comparison) round(s *stage, set settings, round int) error {
 	b, g := got[&s.bare], got[&s.sluice]
 	remark := ""
 	if b.foreign > quiet || g.foreign > quiet {
-		remark = "  disturbed, thrown away"
+		remark = "  disturbed"
 	}
 	fmt.Printf("  round %d: bare %6.0f/s  sluice %6.0f/s  ratio %.2f  p99 %v / %v  CPU %.1f / %.1f µs  others %.0f / %.0f %%%s\n", round+1, b.rate(), g.rate(),
 		g.rate()/b.rate(), b.quantile(.99).Round(10*time.Microsecond), g.quantile(.99).Round(10*time.Microsecond), b.cpuEach(), g.cpuEach(),
 		100*b.foreign, 100*g.foreign, remark)
+	c.cpus = append(c.cpus, g.cpuEach()/b.cpuEach())
+	c.bare, c.own = append(c.bare, b), append(c.own, g)
 	if remark != "" {
 		c.disturbed++
 		return nil
 	}
-	c.rates, c.cpus = append(c.rates, g.rate()/b.rate()), append(c.cpus, g.cpuEach()/b.cpuEach())
-	c.bare, c.own = append(c.bare, b), append(c.own, g)
+	c.rates = append(c.rates, g.rate()/b.rate())
 	return nil
 }
 

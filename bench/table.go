@@ -30,11 +30,6 @@ func (t *table) atMost(name string, v, mark float64, format string) {
 	t.lines = append(t.lines, line{name, fmt.Sprintf(format, v), "at most " + fmt.Sprintf(format, mark), v > mark})
 }
 
-// miss adds a figure that could not be had.
-func (t *table) miss(name, value, mark string) {
-	t.lines = append(t.lines, line{name, value, mark, true})
-}
-
 // print writes the table and returns how many marks were missed.
 func (t *table) print(out io.Writer) (missed int) {
 	_, _ = fmt.Fprintln(out)

@@ -92,6 +92,10 @@ func (x *exchange) forward() {
 	x.takePaging()
 	x.watchFromStart()
 	x.w.pause = x.p.cfg.BodyTimeout
+	if !x.upgrading() {
+		x.relay()
+		return
+	}
 	rp := httputil.ReverseProxy{
 		Rewrite: x.rewrite, Transport: x, BufferPool: &x.p.buffers, ModifyResponse: x.modify, ErrorHandler: x.failed, ErrorLog: silent,
 	}
