@@ -210,7 +210,7 @@ func (w *houses) lists(t *testing.T) {
 				}
 			}
 			switch node {
-			case "customTool", "agentAsTool", "executeFlowAgentflow", "customMcpServerTool":
+			case "customTool", "agentAsTool", "executeFlowAgentflow":
 				shows(node, a)
 			}
 		}

@@ -225,7 +225,7 @@ func (x *exchange) checkForeign() error {
 	foreign := false
 	visit := func(id [16]byte) bool {
 		workspace, ok := x.up.objects.OwnerOf(id)
-		foreign = ok && workspace != x.at.workspace
+		foreign = foreign || ok && workspace != x.at.workspace
 		return !foreign
 	}
 	for _, name := range x.match.Endpoint.Loose {
