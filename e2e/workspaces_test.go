@@ -117,7 +117,7 @@ func (w *houses) tenant(t *testing.T, name, workspace string) *tenant {
 	}, &user)
 	p.main = w.s.SignIn(t, p.account)
 	p.api = w.s.Enter(t, p.main)
-	p.person = NewPerson(t, name)
+	p.person = NewPerson(w.f.life, name) // lives longer than this step
 	return p
 }
 
