@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"sluice/internal/config"
 	"sluice/internal/server"
+	"sluice/internal/web"
 )
 
 // serveCommand runs Sluice until it is told to stop.
@@ -26,12 +28,12 @@ func (c *serveCommand) Run(rt *Runtime) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(loaded.Values, rt.Stderr)
+	log, lines := newLogger(loaded.Values, rt.Stderr)
+	defer lines.Close()
 	for _, w := range loaded.Warnings {
 		log.Warn(fmt.Sprint(w))
 	}
-	// One more than the cores: the hashing thread of low priority then never holds the only place that traffic could run in.
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	tune()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s, err := server.Start(ctx, loaded.Values, log)
@@ -81,13 +83,20 @@ func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 	return nil
 }
 
-// newLogger writes text to a terminal and JSON to everything else, unless SLUICE_LOG_FORMAT says which.
-func newLogger(v config.Values, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: v.LogLevel}
-	if v.LogFormat == "text" || v.LogFormat != "json" && isTerminal(out) {
-		return slog.New(slog.NewTextHandler(out, options))
+// newLogger writes text to a terminal and JSON to everything else, unless SLUICE_LOG_FORMAT says which. Lines of requests are batched: close the handler at the end.
+func newLogger(v config.Values, out io.Writer) (*slog.Logger, *web.LogHandler) {
+	json := v.LogFormat == "json" || v.LogFormat != "text" && !isTerminal(out)
+	handler := web.NewLogHandler(out, json, v.LogLevel)
+	return slog.New(handler), handler
+}
+
+// tune sets what a proxy needs of the runtime. One processor more than the cores: the hashing thread of low priority then never holds the only place that traffic could run in.
+// A larger young heap costs some 50 MB under load and saves a tenth of a request's time (bench).
+func tune() {
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
 	}
-	return slog.New(slog.NewJSONHandler(out, options))
 }
 
 func isTerminal(out io.Writer) bool {

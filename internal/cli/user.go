@@ -40,7 +40,9 @@ func withCore(rt *Runtime, fn func(ctx context.Context, c *server.Core) error) e
 	ctx := context.Background()
 	values := loaded.Values
 	values.LogLevel = max(values.LogLevel, slog.LevelWarn)
-	core, err := server.OpenCore(ctx, values, newLogger(values, rt.Stderr))
+	log, lines := newLogger(values, rt.Stderr)
+	defer lines.Close()
+	core, err := server.OpenCore(ctx, values, log)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, MainOrigin: s.MainOrigin, Hosts: s.hosts(), Trust: trust,
+		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
@@ -252,6 +252,9 @@ func (s *Server) Stop(ctx context.Context) {
 	s.listeners.close(grace)
 	end()
 	s.runner.done.Wait()
+	if s.proxy != nil {
+		s.proxy.Close()
+	}
 	if s.Apps != nil {
 		s.Apps.Close(ctx)
 	}
