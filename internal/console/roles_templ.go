@@ -153,7 +153,7 @@ func rolesPage(p web.Page, v rolesView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</ul></section><section class=\"contents\" aria-labelledby=\"compare\"><h2 id=\"compare\">What each role permits</h2><div class=\"table-box\" tabindex=\"0\" role=\"region\" aria-labelledby=\"compare\"><table class=\"table matrix keep-table\"><thead><tr><th scope=\"col\">Permission</th>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "</ul></section><div class=\"contents\"><h2 id=\"compare\">What each role permits</h2><div class=\"table-box\" tabindex=\"0\" role=\"region\" aria-labelledby=\"compare\"><table class=\"table matrix keep-table\"><thead><tr><th scope=\"col\">Permission</th>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -266,7 +266,7 @@ func rolesPage(p web.Page, v rolesView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</table></div></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, "</table></div></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
