@@ -31,18 +31,18 @@ func newObjects() *Objects {
 // Owner is the workspace that an object belongs to, and its kind. It does no I/O.
 func (o *Objects) Owner(id string) (workspace string, kind Kind, ok bool) {
 	key, isUUID := parse(id)
-	o.mu.RLock()
-	defer o.mu.RUnlock()
 	var r ref
+	o.mu.RLock()
 	if isUUID {
 		r, ok = o.known[key]
 	} else {
 		r, ok = o.others[id]
 	}
-	if !ok {
-		return "", "", false
+	if ok {
+		workspace, kind = o.names[r.workspace], o.words[r.kind]
 	}
-	return o.names[r.workspace], o.words[r.kind], true
+	o.mu.RUnlock()
+	return workspace, kind, ok
 }
 
 // OwnerOf is Owner for an id in its binary form.

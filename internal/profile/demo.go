@@ -96,7 +96,6 @@ type demoPage struct {
 	Title   string
 	Person  string // "" = a stranger
 	Edit    bool   // the person may change flows
-	Flows   []demoFlow
 	Flow    demoFlow
 	Problem string
 	Answer  string
@@ -137,9 +136,7 @@ func (d *demo) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (d *demo) listPage(w http.ResponseWriter, r *http.Request) {
-	p := d.page(r, "Flows")
-	p.Flows = d.store.list()
-	d.show(w, http.StatusOK, "list.html", p)
+	d.show(w, http.StatusOK, "list.html", d.page(r, "Flows"))
 }
 
 func (d *demo) newPage(w http.ResponseWriter, r *http.Request) {

@@ -132,12 +132,7 @@ func flowiseUser(_ context.Context, c AnswerContext) (Answer, error) {
 
 // managesBuilder tells Flowise's pages whether to show an administrator's view. It grants nothing: every call is decided by itself.
 func managesBuilder(p authz.Principal) bool {
-	for _, m := range p.Memberships {
-		if m.Role == authz.RoleAdmin {
-			return true
-		}
-	}
-	return p.Superuser
+	return p.Superuser || roleOf(p) == authz.RoleAdmin
 }
 
 func personName(p authz.Principal) string {

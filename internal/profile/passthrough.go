@@ -16,7 +16,7 @@ const (
 	HeaderName = "X-Sluice-Name"
 	// HeaderEmail is the address.
 	HeaderEmail = "X-Sluice-Email"
-	// HeaderRole is the highest role held in any workspace; "admin" for a superuser.
+	// HeaderRole is the role held in the workspace that the person works in, a built-in one or a custom role's id; "admin" for a superuser.
 	HeaderRole = "X-Sluice-Role"
 )
 
@@ -32,13 +32,17 @@ func (Passthrough) Attach(_ context.Context, h http.Header, p authz.Principal, e
 	h[HeaderUser] = []string{p.ID}
 	h[HeaderName] = []string{url.PathEscape(personName(p))}
 	h[HeaderEmail] = []string{p.Email}
-	h[HeaderRole] = []string{highestRole(p)}
+	h[HeaderRole] = []string{roleOf(p)}
 	return nil
 }
 
-func highestRole(p authz.Principal) string {
+// roleOf is the role in the workspace that somebody works in; the highest of all if they work in none.
+func roleOf(p authz.Principal) string {
 	if p.Superuser {
 		return authz.RoleAdmin
+	}
+	if p.Workspace != "" {
+		return p.Role(p.Workspace)
 	}
 	for _, role := range authz.Roles() {
 		for _, m := range p.Memberships {

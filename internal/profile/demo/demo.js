@@ -39,3 +39,32 @@ async function ask(url, question, onWord) {
 	}
 	if (!ended) throw new Error("The answer was cut off.");
 }
+
+// Shows the flows that one may see. They are asked for by call, because whoever stands in front of this builder can leave out of an answer what belongs to others.
+for (const list of document.querySelectorAll("[data-flows]")) showFlows(list);
+
+async function showFlows(list) {
+	const empty = document.querySelector("[data-empty]");
+	try {
+		const response = await fetch("/api/flows", { headers: { Accept: "application/json" } });
+		if (!response.ok) throw new Error("The flows could not be read (status " + response.status + ").");
+		for (const flow of await response.json()) list.append(card(flow));
+	} catch (error) {
+		empty.textContent = error.message;
+	}
+	empty.hidden = list.children.length > 0;
+	list.removeAttribute("aria-busy");
+}
+
+function card(flow) {
+	const item = document.createElement("li"), link = document.createElement("a"), meta = document.createElement("span"), time = document.createElement("time");
+	item.className = "card";
+	link.href = "/flows/" + encodeURIComponent(flow.id);
+	link.textContent = flow.name;
+	meta.className = "meta";
+	time.dateTime = flow.updated;
+	time.textContent = new Date(flow.updated).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+	meta.append("Changed ", time, flow.by ? " by " + flow.by : "");
+	item.append(link, meta);
+	return item;
+}
