@@ -36,7 +36,9 @@ type flowsView struct {
 	MayEdit bool
 	// Admin tells that the visitor can connect apps.
 	Admin bool
-	Now   time.Time
+	// Elsewhere tells that there are apps, though none is used in this workspace.
+	Elsewhere bool
+	Now       time.Time
 }
 
 func (v flowsView) workspaceURL(id string) string { return "/flows?workspace=" + url.QueryEscape(id) }
@@ -66,6 +68,7 @@ func showFlows(x *visit) error {
 	for _, a := range x.c.cfg.Apps.Visible(x.who) {
 		v.Apps = append(v.Apps, x.appOf(a))
 	}
+	v.Elsewhere = v.Admin && len(v.Apps) == 0 && len(x.c.cfg.Apps.All()) > 0
 	if v.workspaceName() != "" {
 		if err := x.listFlows(&v); err != nil {
 			return err

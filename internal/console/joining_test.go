@@ -197,6 +197,32 @@ func TestTokensOfOtherPages(t *testing.T) {
 	}
 }
 
+// TestMailedFirstPassword: an account without a password gets its link by mail, and the admin does not see it.
+func TestMailedFirstPassword(t *testing.T) {
+	box := newMailbox(t)
+	s := newSite(t, withMail(box))
+	s.add("root", "superuser")
+	b := s.signedIn("root")
+	shown := b.post("/admin/people", "username", "new", "email", "new@example.test").want(t, 200, "").body
+	old := selectAll(shown, "input[id=one-time-link]")[0].attrs["value"]
+	mailed := actionOf(shown, "/reset-mail")
+	page := strings.TrimSuffix(mailed, "/reset-mail")
+	b.post(mailed).want(t, 303, page)
+	says(t, b.get(page).body, "on its way to them by mail")
+	path := s.link(box, "new@example.test")
+	s.browser().get(strings.TrimPrefix(old, s.url)).want(t, 404, "")
+	guest := s.browser()
+	guest.get(path).want(t, 303, "/reset")
+	guest.post("/reset", "password", "a completely different phrase").want(t, 303, "/")
+	guest.get("/flows").want(t, 200, "")
+
+	b.post("/admin/people", "username", "plain").want(t, 200, "")
+	plain, err := s.people.Find(context.Background(), authz.SystemPrincipal("test"), "plain")
+	fatal(t, err)
+	hasNot(t, b.get("/admin/people/"+plain.ID).body, "form[action=/admin/people/"+plain.ID+"/reset-mail]")
+	says(t, b.post("/admin/people/"+plain.ID+"/reset-mail").want(t, 409, "").body, "has no e-mail address")
+}
+
 func TestForgottenPassword(t *testing.T) {
 	says(t, newSite(t).browser().get("/forgot").want(t, 200, "").body, "Ask an admin")
 	box := newMailbox(t)

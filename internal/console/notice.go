@@ -24,6 +24,7 @@ var notices = map[string]string{
 	"no-superuser": "No longer a superuser.",
 	"enabled":      "Active. They can sign in.",
 	"person":       "The new user is added.",
+	"link-mailed":  "A one-time link is on its way to them by mail. Earlier links do not work any more.",
 	"deleted":      "The account is deleted.",
 	"their-end":    "All sessions of this person have ended.",
 	"account":      "Your account is ready. Sign in.",

@@ -198,6 +198,8 @@ func TestPagesSay(t *testing.T) {
 		"flows":           {has: []string{"a[href=/enter?app=a&return=%2Fv2%2Fagentcanvas%2F1]", "input[type=search]", "input[name=return][value=/enter?app=b]"}, says: []string{"Answers about invoices", "2 flows", "Switch and open"}},
 		"flows-first":     {says: []string{"No flow in this workspace yet", "Open Flowise"}},
 		"flows-no-app":    {has: []string{"a[href=/admin/apps/new]"}},
+		"workspace-new":   {has: []string{"input[type=checkbox][name=app][value=b][checked]", "input[name=name][aria-invalid=true]"}},
+		"flows-elsewhere": {has: []string{"a[href=/admin/apps]"}, says: []string{"none is offered"}},
 		"flows-search":    {says: []string{"“<zz>”"}},
 		"account":         {has: []string{"input[name=old_password][autocomplete=current-password]"}, says: []string{"This one", "Safari on iPhone"}},
 	}

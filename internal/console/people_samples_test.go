@@ -110,7 +110,7 @@ func workspaceSamples() map[string]templ.Component {
 	return map[string]templ.Component{
 		"workspaces":        workspacesPage(frame, workspacesView{Workspaces: list, MayCreate: true}),
 		"workspaces-none":   workspacesPage(frame, workspacesView{}),
-		"workspace-new":     newWorkspacePage(frame, newWorkspaceView{Name: "x", Wrong: wrong{"name": "A workspace's name has 2 to 60 printable characters."}}),
+		"workspace-new":     newWorkspacePage(frame, newWorkspaceView{Name: "x", Apps: []web.Option{{Value: "a", Label: "Flowise", Hint: "Flowise 3.1.4"}, {Value: "b", Label: "Research flows", Hint: "Flowise 3.1.4"}}, Offered: []string{"b"}, Wrong: wrong{"name": "A workspace's name has 2 to 60 printable characters."}}),
 		"workspace":         workspacePage(frame, page),
 		"workspace-invited": workspacePage(frame, invited),
 		"workspace-added":   workspacePage(frame, added),
@@ -166,12 +166,14 @@ func mailSamples() map[string]templ.Component {
 		},
 	}
 	first, noApp, search := flows, flows, flows
+	elsewhere := flowsView{Elsewhere: true, Admin: true, Workspace: "r", Workspaces: sampleWorkspaceOptions(), Now: sampleNow}
 	first.Flows, first.listing, noApp.Flows, noApp.Apps, noApp.listing = nil, listing{Path: "/flows", Number: 1}, nil, nil, listing{Path: "/flows", Number: 1}
 	search.Flows, search.listing = nil, listing{Path: "/flows", Query: "<zz>", Number: 1}
 	return map[string]templ.Component{
 		"mail": mailPage(frame, v), "mail-said": mailPage(frame, said), "mail-none": mailPage(frame, none), "mail-wrong": mailPage(frame, wrongTo),
 		"mail-preview": mailPreviewPage(frame, mailPreviewView{Kind: "password-reset", Subject: "Choose a new password", Text: text, Previews: mail.Previews()}),
 		"flows":        flowsPage(sampleFrame("/flows"), flows), "flows-first": flowsPage(sampleFrame("/flows"), first), "flows-no-app": flowsPage(sampleFrame("/flows"), noApp),
-		"flows-search": flowsPage(sampleFrame("/flows"), search),
+		"flows-elsewhere": flowsPage(sampleFrame("/flows"), elsewhere),
+		"flows-search":    flowsPage(sampleFrame("/flows"), search),
 	}
 }

@@ -29,6 +29,8 @@ type personPageView struct {
 	// Link is a one-time link that has just been made.
 	Link        string
 	LinkExpires time.Time
+	// Mailable tells that a link can go to them by mail.
+	Mailable bool
 	// Left tells that the person has just been deactivated, Ended how many sessions that ended.
 	Left          bool
 	Ended         int
@@ -82,6 +84,7 @@ func (x *visit) person(id string) (personPageView, error) {
 	v := personPageView{
 		User: x.personOf(u), Now: x.c.cfg.Now(), Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
 	}
+	v.Mailable = u.Email != "" && u.Active && x.c.cfg.Logins.MailConfigured()
 	// The directory keeps the memberships of inactive people too.
 	who, _ := x.c.cfg.People.Principal(id)
 	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
@@ -172,6 +175,12 @@ func setActive(x *visit) error {
 func endAllSessions(x *visit) error {
 	id := chi.URLParam(x.r, "id")
 	return x.changed(id, "their-end", x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
+}
+
+// mailResetLink sends the link to the person; whoever asks for it never sees it.
+func mailResetLink(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	return x.changed(id, "link-mailed", x.c.cfg.Logins.MailResetLink(x.r.Context(), x.who, id))
 }
 
 func makeResetLink(x *visit) error { return x.showLink(chi.URLParam(x.r, "id")) }

@@ -126,6 +126,7 @@ func peopleRoutes() []route {
 		{post, "/admin/people/{id}/superuser", setSuperuser, update},
 		{post, "/admin/people/{id}/active", setActive, need(authz.UserDisable)},
 		{post, "/admin/people/{id}/reset-link", makeResetLink, need(authz.UserReset)},
+		{post, "/admin/people/{id}/reset-mail", mailResetLink, need(authz.UserReset)},
 		{post, "/admin/people/{id}/sessions/end", endAllSessions, need(authz.SessionEnd)},
 		{get, "/admin/people/{id}/rights", showRights, see},
 		{get, "/admin/people/{id}/remove", showRemovePerson, need(authz.UserDelete)},

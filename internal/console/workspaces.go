@@ -3,6 +3,8 @@ package console
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -52,25 +54,49 @@ func showWorkspaces(x *visit) error {
 
 // newWorkspaceView is the form for a new workspace.
 type newWorkspaceView struct {
-	Name          string
+	Name string
+	// Apps can be offered to it; Offered are those that are ticked.
+	Apps          []web.Option
+	Offered       []string
 	Problem, Next string
 	Wrong         wrong
 }
 
+func (v newWorkspaceView) offers(id string) bool { return slices.Contains(v.Offered, id) }
+
+// showNewWorkspace offers all apps to begin with: a workspace without one is of no use.
 func showNewWorkspace(x *visit) error {
-	return x.render(http.StatusOK, newWorkspacePage(x.frame("New workspace", "/workspaces"), newWorkspaceView{}))
+	v := newWorkspaceView{Apps: x.appOptions()}
+	for _, o := range v.Apps {
+		v.Offered = append(v.Offered, o.Value)
+	}
+	return x.render(http.StatusOK, newWorkspacePage(x.frame("New workspace", "/workspaces"), v))
+}
+
+func (x *visit) appOptions() []web.Option {
+	var out []web.Option
+	for _, a := range x.c.cfg.Apps.All() {
+		out = append(out, web.Option{Value: a.ID, Label: a.Name, Hint: strings.TrimSpace(a.Profile.Title + " " + a.Version)})
+	}
+	return out
 }
 
 func addWorkspace(x *visit) error {
+	offered := x.r.PostForm["app"]
 	w, err := x.c.cfg.People.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
 	if err == nil {
+		for _, id := range offered {
+			if err := x.c.cfg.Apps.Offer(x.r.Context(), x.who, id, w.ID); err != nil {
+				return err
+			}
+		}
 		return x.done("/workspaces/"+w.ID, "workspace")
 	}
 	m, ok := formMistake(err, "name")
 	if !ok {
 		return err
 	}
-	v := newWorkspaceView{Name: clipped(x.value("name"), 200), Problem: m.Text, Next: m.Next, Wrong: m.Wrong}
+	v := newWorkspaceView{Name: clipped(x.value("name"), 200), Apps: x.appOptions(), Offered: offered, Problem: m.Text, Next: m.Next, Wrong: m.Wrong}
 	return x.render(m.status, newWorkspacePage(x.frame("New workspace", "/workspaces"), v))
 }
 

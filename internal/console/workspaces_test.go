@@ -214,6 +214,7 @@ func TestAnAppInWorkspaces(t *testing.T) {
 	b := s.signedIn("root")
 	made := b.post("/workspaces", "name", "Research")
 	workspace := strings.TrimPrefix(made.location, "/workspaces/")
+	says(t, b.get("/workspaces/new").body, "New workspace")
 	added := b.post("/admin/apps", "url", demo.URL, "name", "Demo")
 	if added.status != 303 {
 		t.Fatalf("adding the demo: %d %s", added.status, main(added.body))
@@ -221,6 +222,9 @@ func TestAnAppInWorkspaces(t *testing.T) {
 	page := added.location
 	has(t, b.get(page).want(t, 200, "").body, "form[action="+page+"/workspaces/default/withdraw]", "select[name=workspace]", "a[href="+page+"/unowned]")
 	b.post(page+"/workspaces", "workspace", workspace).want(t, 303, page)
+	has(t, b.get("/workspaces/new").body, "input[type=checkbox][name=app][checked]")
+	support := b.post("/workspaces", "name", "Support", "app", strings.TrimPrefix(page, "/admin/apps/")).location
+	says(t, b.get(support).body, "Demo")
 	says(t, b.get("/workspaces/"+workspace).body, "Demo")
 	b.post(page+"/workspaces", "workspace", "nowhere").want(t, 404, "")
 
@@ -237,5 +241,6 @@ func TestAnAppInWorkspaces(t *testing.T) {
 
 	b.post(page+"/workspaces/"+workspace+"/withdraw").want(t, 303, page)
 	b.post(page+"/workspaces/default/withdraw").want(t, 303, page)
+	b.post(page+"/workspaces/"+strings.TrimPrefix(support, "/workspaces/")+"/withdraw").want(t, 303, page)
 	says(t, b.get(page).want(t, 200, "").body, "No workspace uses it")
 }

@@ -11,6 +11,7 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/db/q"
 	"sluice/internal/identity"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
 
@@ -85,18 +86,50 @@ func (l *Logins) ResetLink(ctx context.Context, actor authz.Principal, userID st
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	err = l.cfg.Gate.Do(ctx, actor, authz.UserReset, u.Resource(), func(tx *db.Tx) error {
+		token, expires, err = l.newResetIn(ctx, tx, u)
+		return err
+	})
+	return token, expires, err
+}
+
+// MailResetLink is ResetLink for who has an address: the link goes to them by mail, and the actor never sees it. Errors: problem.Unavailable without a mail server, problem.Conflict without an address.
+func (l *Logins) MailResetLink(ctx context.Context, actor authz.Principal, userID string) error {
+	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
+		return err
+	}
+	u, err := l.cfg.People.Get(ctx, actor, userID)
+	switch {
+	case err != nil:
+		return err
+	case !l.MailConfigured():
+		return problem.New(problem.Unavailable, "This Sluice sends no mail.").WithNext("Make a one-time link and send it yourself.")
+	case u.Email == "":
+		return problem.Newf(problem.Conflict, "%s has no e-mail address.", u.Username).WithNext("Make a one-time link and send it yourself.")
+	}
+	return l.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "link mailed", func(tx *db.Tx) error {
+		token, expires, err := l.newResetIn(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		link := l.link("/reset", token)
+		if u.HasPassword {
+			return l.send(ctx, tx, mail.PasswordReset{Name: u.Name, Link: link, Expires: expires}, u.Email)
+		}
+		return l.send(ctx, tx, mail.AccountCreated{Name: u.Name, Username: u.Username, Link: link, Expires: expires}, u.Email)
+	})
+}
+
+// newResetIn makes a reset token; earlier ones of the person stop working.
+func (l *Logins) newResetIn(ctx context.Context, tx *db.Tx, u identity.User) (token string, expires time.Time, err error) {
+	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: u.ID}); err != nil {
+		return "", time.Time{}, fmt.Errorf("replacing earlier links: %w", err)
+	}
 	life := l.cfg.ResetLife
 	if !u.HasPassword {
 		life = firstPasswordLife
 	}
-	err = l.cfg.Gate.Do(ctx, actor, authz.UserReset, u.Resource(), func(tx *db.Tx) error {
-		if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: userID}); err != nil {
-			return fmt.Errorf("replacing earlier links: %w", err)
-		}
-		token, expires, err = l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: userID}, life)
-		return err
-	})
-	return token, expires, err
+	return l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: u.ID}, life)
 }
 
 // CheckReset tells whose password a token sets.
