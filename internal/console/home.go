@@ -19,11 +19,12 @@ func showHome(x *visit) error {
 		x.redirect("/flows")
 		return nil
 	}
-	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name), Admin: true}
-	apps := x.c.cfg.Apps.Visible(x.who)
-	for _, a := range apps {
+	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name)}
+	for _, a := range x.c.cfg.Apps.Visible(x.who) {
 		v.Apps = append(v.Apps, x.appOf(a))
 	}
+	apps := x.c.cfg.Apps.All()
+	v.Elsewhere = len(v.Apps) == 0 && len(apps) > 0
 	var err error
 	if v.Checks, err = x.checklist(apps); err != nil {
 		return err

@@ -93,8 +93,8 @@ func doorSamples() map[string]templ.Component {
 		"signed-out":         logoutPage(narrow, ""),
 		"reset":              resetPage(narrow, resetView{Username: "ann"}),
 		"reset-closed":       linkClosedPage(narrow, linkClosedView{Title: "This link is no longer valid", Detail: "It was used already, or its time is over.", Next: resetClosed.Next}),
-		"home-admin":         homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true, Apps: sampleApps(), Checks: sampleChecks()}),
-		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann", Admin: true}),
+		"home-admin":         homePage(sampleFrame("/"), homeView{Name: "Ann", Apps: sampleApps(), Checks: sampleChecks()}),
+		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann"}),
 		"flows-no-workspace": flowsPage(viewer, flowsView{Now: sampleNow}),
 		"flows-viewer-none":  flowsPage(viewer, flowsView{Workspace: "default", Workspaces: sampleWorkspaceOptions()[:1], Apps: []appView{sampleApp()}, Now: sampleNow}),
 	}

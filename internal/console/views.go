@@ -123,9 +123,10 @@ func checkIcon(c check) string {
 // homeView is the start page.
 type homeView struct {
 	Name   string
-	Admin  bool
 	Apps   []appView
 	Checks []check
+	// Elsewhere tells that there are apps, though none is used in the workspace that one works in.
+	Elsewhere bool
 }
 
 // Open counts the checks that have to be done still.
