@@ -188,7 +188,7 @@ func (w *team) view(t *testing.T) {
 	if r := p.SaveFlow(w.flow); r.Status != http.StatusLocked {
 		t.Errorf("a viewer's save got %d, want %d, on which the page stays", r.Status, http.StatusLocked)
 	}
-	p.See("needs the role")
+	p.See("You have no right to create or change flows")
 	p.At(w.app + "/v2/agentcanvas/") // the page stays, so that nothing typed is lost
 	p.Shot("denied")
 	if after := w.adminAPI.Get("/api/v1/chatflows/" + w.flow).Body; after != before {

@@ -320,6 +320,13 @@ func withoutRequestID(body string) string {
 func (w *houses) bodies(t *testing.T) {
 	for _, pair := range [][2]*tenant{{w.a, w.b}, {w.b, w.a}} {
 		p, other := pair[0], pair[1]
+		variable := strings.ReplaceAll(other.secret(), "-", "_")
+		if a := p.api.Call("PUT", "/api/v1/chatflows/"+p.made["flow"], map[string]any{"flowData": `{"nodes":[{"data":{"inputs":{"x":"{{$vars.` + variable + `}}"}}}]}`}); a.Status != http.StatusNotFound {
+			t.Errorf("%s: a flow with the other's variable: %d %.200s", p.account.Username, a.Status, a.Body)
+		}
+		if a := p.api.Call("POST", "/api/v1/variables", map[string]any{"name": variable, "value": "x", "type": "static"}); a.Status != http.StatusConflict {
+			t.Errorf("%s: a variable with the name of the other's: %d %.200s", p.account.Username, a.Status, a.Body)
+		}
 		for kind, id := range other.made {
 			if kind == "execution" {
 				continue

@@ -51,6 +51,15 @@ func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]
 	return list, int(total), nil
 }
 
+// NamesOfOthers lists the names of an app's objects of a kind that belong to other workspaces than this one. For Sluice itself: nobody may be shown them.
+func (l *Library) NamesOfOthers(ctx context.Context, appID string, kind Kind, workspaceID string) ([]string, error) {
+	names, err := l.cfg.DB.Read().NamesOfOthers(ctx, q.NamesOfOthersParams{AppID: appID, Kind: string(kind), WorkspaceID: workspaceID})
+	if err != nil {
+		return nil, fmt.Errorf("listing names: %w", err)
+	}
+	return names, nil
+}
+
 // OfApp lists all objects of an app. It needs ObjectAdopt.
 func (l *Library) OfApp(ctx context.Context, actor authz.Principal, appID string) ([]Object, error) {
 	if err := l.cfg.Gate.Check(ctx, actor, authz.ObjectAdopt, authz.Resource{Type: "App", ID: appID}); err != nil {

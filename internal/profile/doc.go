@@ -3,7 +3,8 @@
 //
 // A request is judged in three steps. Canonical and Query reduce what stood on the wire to exactly one reading, or refuse it. Profile.Match
 // finds the one Endpoint of the route table for method and path; what is not in the table is denied. The Endpoint names the least
-// authz.Action, where the ids of flows and other objects stand, whether strangers may be let through, and what the upstream gets.
+// authz.Action, where the ids of flows and other objects stand, whether strangers may be let through, and what the upstream gets. It also says what the
+// answer tells of objects (Creates, Deletes, List, Learn), from which whoever forwards it keeps the ownership map of package flow.
 //
 // The table of Flowise is data (flowise.yaml), built from the routes of flowise@3.1.4 and from what its own pages ask for. Patterns match
 // whole segments and case exactly, a literal beats a placeholder, and Flowise's own trailing-slash spelling is forwarded without the slash,

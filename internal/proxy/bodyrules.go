@@ -51,6 +51,9 @@ func (x *exchange) guard() error {
 		if err := x.checkForeign(); err != nil {
 			return err
 		}
+		if err := x.checkVariables(); err != nil {
+			return err
+		}
 	}
 	if !wanted {
 		return nil

@@ -7,10 +7,12 @@
 //	classify      method and path -> endpoint of the profile's route table             classify.go
 //	authenticate  session cookie -> principal                                          authenticate.go
 //	authorise     endpoint's action, from memory; or the flow is published             authorise.go
-//	guard         rules on the keys of a JSON body, only where the endpoint asks       bodyrules.go
+//	locate        ids of objects -> the workspace that all of them belong to           objects.go
+//	guard         rules on a body's keys, no id of another workspace in it             bodyrules.go
 //	rewrite       the client's credentials and claims out, Sluice's own in             rewrite.go
 //	bridge        the builder's session in, renewed once if the builder refuses it     bridge.go
 //	forward       over a transport of its own for each builder                         forward.go
+//	own           what an answer tells of objects: recorded, or taken out of a list    owned.go, lists.go
 //	answer        what the builder says, without what only Sluice may say              answer.go
 //	event         one log line and the metrics                                         event.go
 //

@@ -268,6 +268,39 @@ func (q *Queries) MoveObject(ctx context.Context, arg MoveObjectParams) (int64, 
 	return result.RowsAffected()
 }
 
+const namesOfOthers = `-- name: NamesOfOthers :many
+SELECT DISTINCT name FROM object WHERE app_id = $1 AND kind = $2 AND workspace_id <> $3 AND name <> '' ORDER BY name
+`
+
+type NamesOfOthersParams struct {
+	AppID       string
+	Kind        string
+	WorkspaceID string
+}
+
+func (q *Queries) NamesOfOthers(ctx context.Context, arg NamesOfOthersParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, namesOfOthers, arg.AppID, arg.Kind, arg.WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const noteObject = `-- name: NoteObject :exec
 UPDATE object SET name = $3, updated_at = $4 WHERE app_id = $1 AND object_id = $2
 `

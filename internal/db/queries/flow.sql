@@ -39,3 +39,6 @@ SELECT adopted_at FROM adoption WHERE app_id = $1;
 
 -- name: AllAppWorkspaces :many
 SELECT app_id, workspace_id FROM app_workspace ORDER BY app_id, workspace_id;
+
+-- name: NamesOfOthers :many
+SELECT DISTINCT name FROM object WHERE app_id = $1 AND kind = $2 AND workspace_id <> $3 AND name <> '' ORDER BY name;
