@@ -59,6 +59,8 @@ func TestForgottenPassword(t *testing.T) {
 			}
 		}
 		until(t, "the mail", func() bool { return h.post.count() == 1 })
+		// The mail is seen when it is written; its link works when that is committed.
+		until(t, "the link", func() bool { _, err := h.logins.CheckReset(ctx, h.post.token(t, 1)); return err == nil })
 		if _, err := h.logins.Reset(ctx, h.post.token(t, 1), newPassword, authn.Meta{}); err != nil {
 			t.Fatal(err)
 		}
