@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,13 @@ const (
 var operator = authz.SystemPrincipal("cli")
 
 // library opens a library on a database with one app and the workspaces a and b.
+// steps is a clock of which no two readings are the same, so that "last changed" has one answer.
+func steps() func() time.Time {
+	var n atomic.Int64
+	start := time.Now()
+	return func() time.Time { return start.Add(time.Duration(n.Add(1)) * time.Millisecond) }
+}
+
 func library(t testing.TB, d *db.DB) *flow.Library {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
@@ -49,7 +57,7 @@ func library(t testing.TB, d *db.DB) *flow.Library {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := flow.New(ctx, flow.Config{DB: d, Gate: gate, Now: time.Now, Log: log})
+	l, err := flow.New(ctx, flow.Config{DB: d, Gate: gate, Now: steps(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
