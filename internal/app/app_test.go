@@ -41,7 +41,7 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	gate, err1 := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
 	ring, err2 := secret.Open(ctx, secret.Config{DB: d, Folder: keys})
-	hasher := identity.NewHasher(bcrypt.MinCost)
+	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	people, err3 := identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
 	demo := httptest.NewServer(http.NotFoundHandler())
 	r, err4 := app.New(ctx, app.Config{

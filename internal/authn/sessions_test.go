@@ -46,7 +46,7 @@ const maxAge, maxIdle = 30 * 24 * time.Hour, 24 * time.Hour
 func start(t testing.TB, d *db.DB) *node {
 	t.Helper()
 	n, log, ctx := &node{db: d}, slog.New(slog.DiscardHandler), context.Background()
-	hasher := identity.NewHasher(bcrypt.MinCost)
+	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	var errs [3]error
 	n.gate, errs[0] = authz.NewGate(authz.Config{DB: d, Now: n.Now, Log: log})
 	n.people, errs[1] = identity.New(ctx, identity.Config{DB: d, Gate: n.gate, Hasher: hasher, Now: n.Now, Log: log})

@@ -99,7 +99,7 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	fatal(t, err)
 	t.Cleanup(func() { gate.Close(ctx) })
 	s.gate = gate
-	hasher := identity.NewHasher(4)
+	hasher := identity.NewHasher(4, nil)
 	t.Cleanup(hasher.Close)
 	s.people, err = identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: s.clock.now, Log: quiet})
 	fatal(t, err)

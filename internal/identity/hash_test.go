@@ -11,7 +11,7 @@ import (
 )
 
 func TestPasswordsOfEveryLengthCountInFull(t *testing.T) {
-	h := NewHasher(bcrypt.MinCost)
+	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
 	ctx := context.Background()
 	for _, length := range []int{1, 15, 71, 72, 73, 100, 1024} {
@@ -60,7 +60,7 @@ func TestHashesWithFewerRoundsAreToBeUpgraded(t *testing.T) {
 }
 
 func TestAFullQueueAnswersUnavailable(t *testing.T) {
-	h := NewHasher(bcrypt.MinCost)
+	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
 	hold, held := make(chan struct{}), make(chan struct{})
 	go func() { _ = h.do(context.Background(), func() { close(held); <-hold }) }()
@@ -76,7 +76,7 @@ func TestAFullQueueAnswersUnavailable(t *testing.T) {
 }
 
 func TestAClosedHasherAnswers(t *testing.T) {
-	h := NewHasher(bcrypt.MinCost)
+	h := NewHasher(bcrypt.MinCost, nil)
 	h.Close()
 	if _, err := h.Hash(context.Background(), "x"); !problem.Is(err, problem.Unavailable) {
 		t.Errorf("closed: %v, want unavailable", err)
@@ -124,5 +124,22 @@ func BenchmarkBcrypt10(b *testing.B) {
 		if _, err := hashPassword("correct horse battery staple", 10); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestBusyIsToldWhenWorkBeginsAndWhenItRests(t *testing.T) {
+	told := make(chan bool, 10)
+	h := NewHasher(bcrypt.MinCost, func(on bool) { told <- on })
+	defer h.Close()
+	for range 3 {
+		if _, err := h.Hash(context.Background(), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if on := <-told; !on {
+		t.Error("work began and busy(false) was called")
+	}
+	if on := <-told; on {
+		t.Error("busy(true) was called twice without a rest between")
 	}
 }

@@ -12,6 +12,7 @@ import (
 // Hasher does all password hashing on one operating-system thread of low priority. Work waits in a bounded queue; when that is full the caller is told to come again.
 type Hasher struct {
 	rounds int
+	busy   func(bool)
 	jobs   chan *job
 	quit   chan struct{}
 	once   sync.Once
@@ -27,9 +28,16 @@ type job struct {
 // hashQueue is how many hashes may wait: about two seconds of work at ten rounds.
 const hashQueue = 40
 
-// NewHasher starts the thread. Rounds is bcrypt's cost (PASSWORD_SALT_HASH_ROUNDS), 4 to 31; each one more doubles the time. Close it at the end.
-func NewHasher(rounds int) *Hasher {
-	h := &Hasher{rounds: rounds, jobs: make(chan *job, hashQueue), quit: make(chan struct{}), done: make(chan struct{})}
+// restAfter is how long there must be no work before busy(false) is called, so that single sign-ins do not make it flap.
+const restAfter = time.Second
+
+// NewHasher starts the thread. Rounds is bcrypt's cost (PASSWORD_SALT_HASH_ROUNDS), 4 to 31; each one more doubles the time. Busy, which may be nil, is called from the thread before work
+// begins and after it has rested. Close it at the end.
+func NewHasher(rounds int, busy func(bool)) *Hasher {
+	if busy == nil {
+		busy = func(bool) {}
+	}
+	h := &Hasher{rounds: rounds, busy: busy, jobs: make(chan *job, hashQueue), quit: make(chan struct{}), done: make(chan struct{})}
 	go h.run()
 	return h
 }
@@ -39,15 +47,26 @@ func (h *Hasher) run() {
 	// The thread keeps its low priority for ever, so it must never go back to the pool: without UnlockOSThread it ends with this goroutine.
 	runtime.LockOSThread()
 	lowerPriority()
+	rest := time.NewTimer(restAfter)
+	rest.Stop()
+	working := false
 	for {
 		select {
 		case <-h.quit:
 			return
+		case <-rest.C:
+			working = false
+			h.busy(false)
 		case j := <-h.jobs:
+			if !working {
+				working = true
+				h.busy(true)
+			}
 			if j.ctx.Err() == nil {
 				j.work()
 			}
 			close(j.done)
+			rest.Reset(restAfter)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func newPeople(t testing.TB, d *db.DB) *identity.People {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hasher := identity.NewHasher(bcrypt.MinCost)
+	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	p, err := identity.New(context.Background(), identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)

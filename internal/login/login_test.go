@@ -117,7 +117,7 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	t.Helper()
 	h := &house{clock: &clock{now: time.Now()}, db: d}
 	log, key, ctx := slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef"), context.Background()
-	hasher := identity.NewHasher(rounds)
+	hasher := identity.NewHasher(rounds, nil)
 	var err [3]error
 	h.gate, err[0] = authz.NewGate(authz.Config{DB: d, Now: h.Now, Log: log})
 	h.people, err[1] = identity.New(ctx, identity.Config{DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log})

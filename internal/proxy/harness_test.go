@@ -67,7 +67,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.gate.Close(ctx) })
-	hasher := identity.NewHasher(4)
+	hasher := identity.NewHasher(4, nil)
 	t.Cleanup(hasher.Close)
 	if w.people, err = identity.New(ctx, identity.Config{DB: d, Gate: w.gate, Hasher: hasher, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
