@@ -39,6 +39,8 @@ func (c *serveCommand) Run(rt *Runtime) error {
 	if err != nil {
 		return err
 	}
+	// Policies, templates and migrations leave garbage that a quiet server would keep for hours.
+	go debug.FreeOSMemory()
 	err = announce(ctx, rt.Stdout, s)
 	if err == nil {
 		<-ctx.Done()
