@@ -1,0 +1,15 @@
+//go:build !linux
+
+package dbtest
+
+import "testing"
+
+// Postgres needs Linux, where the kernel ends the server together with the test binary.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	if required() {
+		t.Fatal("the PostgreSQL half of the storage tests runs on Linux only")
+	}
+	t.Skip("the PostgreSQL half of the storage tests runs on Linux only")
+	return ""
+}
