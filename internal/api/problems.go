@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/internal/problem"
+	"sluice/internal/web"
 )
 
 // failure carries a handler's error through huma to the transformer, which makes the document.
@@ -24,6 +25,10 @@ func (f *failure) GetStatus() int { return f.problem.Kind.Status() }
 
 // fail answers with an error that came up before or beside huma.
 func (x *visit) fail(err error) {
+	if web.ClientGone(x.r, err) {
+		x.event.Reason, x.w.status = "client gone", web.StatusClientGone
+		return
+	}
 	e := x.mistake(err)
 	x.note(e)
 	problem.WriteJSON(x.w, e, x.event.ID)

@@ -189,6 +189,10 @@ func (x *visit) parseForm() error {
 
 // fail answers with an error in the form that the other side reads.
 func (x *visit) fail(err error) {
+	if web.ClientGone(x.r, err) {
+		x.event.Reason, x.w.status = "client gone", web.StatusClientGone
+		return
+	}
 	e := problem.Of(err)
 	x.event.Reason, x.event.Cause = cmp.Or(e.Rule, e.Kind.String()), e.Unwrap()
 	toSignIn := e.Kind == problem.Unauthenticated && x.r.Method == http.MethodGet

@@ -33,6 +33,7 @@ const goodPassword = "seven unlikely herons dance"
 type site struct {
 	t        *testing.T
 	url      string
+	handler  http.Handler
 	people   *identity.People
 	sessions *authn.Sessions
 	logins   *login.Logins
@@ -135,7 +136,8 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	if o.config != nil {
 		o.config(&c)
 	}
-	server := httptest.NewServer(New(c))
+	s.handler = New(c)
+	server := httptest.NewServer(s.handler)
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s

@@ -8,14 +8,11 @@ import (
 	"sluice/internal/web"
 )
 
-// statusClientGone is what is logged, and never sent, when the client left before there was an answer.
-const statusClientGone = 499
-
 // refuse answers with an error in the form that the other side understands.
 func (x *exchange) refuse(err error) {
 	if errors.Is(err, errClientGone) {
 		x.event.Reason = "client gone"
-		x.w.status = statusClientGone
+		x.w.status = web.StatusClientGone
 		return
 	}
 	e := problem.Of(err)

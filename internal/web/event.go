@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -89,6 +90,14 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 		attrs = append(attrs, slog.String("error", cut(e.Cause.Error())))
 	}
 	l.LogAttrs(ctx, level, message, attrs...)
+}
+
+// StatusClientGone is what is logged, and never sent, when the client left before there was an answer.
+const StatusClientGone = 499
+
+// ClientGone reports whether an error only means that the client of a request has left.
+func ClientGone(r *http.Request, err error) bool {
+	return r.Context().Err() != nil && errors.Is(err, context.Canceled)
 }
 
 // message is what all lines of requests say; their fields say the rest.
