@@ -187,13 +187,13 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 		s.mu.Unlock()
 	}
 	p.SessionID = h.session.String()
-	p.Workspace = workspaceOf(p, h.workspace)
+	p.Workspace = s.workspaceOf(p, h.workspace)
 	return p, true
 }
 
 // workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else their first.
-func workspaceOf(p Principal, chosen string) string {
-	if chosen != "" && (p.Superuser || p.Role(chosen) != "") {
+func (s *Sessions) workspaceOf(p Principal, chosen string) string {
+	if chosen != "" && s.mayWorkIn(p, chosen) {
 		return chosen
 	}
 	if len(p.Memberships) > 0 {
@@ -203,6 +203,15 @@ func workspaceOf(p Principal, chosen string) string {
 		return identity.DefaultWorkspace
 	}
 	return ""
+}
+
+// mayWorkIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
+func (s *Sessions) mayWorkIn(p Principal, workspaceID string) bool {
+	if p.Role(workspaceID) != "" {
+		return true
+	}
+	_, exists := s.cfg.People.WorkspaceName(workspaceID)
+	return p.Superuser && exists
 }
 
 // Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.

@@ -421,3 +421,28 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+func TestASuperuserWorksOnlyInWorkspacesThatExist(t *testing.T) {
+	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
+	u, err := n.people.Create(ctx, cli, identity.NewUser{Username: "root", Superuser: true, Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _ := n.signIn(t, u.ID)
+	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), "no-such-workspace"); !problem.Is(err, problem.NotFound) {
+		t.Errorf("a workspace that does not exist: %v, want not found", err)
+	}
+	team, err := n.people.CreateWorkspace(ctx, cli, "Team")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), team.ID); err != nil || principalOf(n, token).Workspace != team.ID {
+		t.Fatalf("works in %q, %v", principalOf(n, token).Workspace, err)
+	}
+	if err := n.people.DeleteWorkspace(ctx, cli, team.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := principalOf(n, token).Workspace; got != identity.DefaultWorkspace {
+		t.Errorf("after the workspace is gone: works in %q", got)
+	}
+}
