@@ -191,16 +191,17 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 	return p, true
 }
 
-// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else their first.
+// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else the default one, else their first: a further
+// membership must not move anybody.
 func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	if chosen != "" && s.mayWorkIn(p, chosen) {
 		return chosen
 	}
+	if s.mayWorkIn(p, identity.DefaultWorkspace) {
+		return identity.DefaultWorkspace
+	}
 	if len(p.Memberships) > 0 {
 		return p.Memberships[0].Workspace
-	}
-	if p.Superuser {
-		return identity.DefaultWorkspace
 	}
 	return ""
 }

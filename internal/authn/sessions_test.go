@@ -436,6 +436,9 @@ func TestASuperuserWorksOnlyInWorkspacesThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := n.people.SetRole(ctx, cli, u.ID, team.ID, authz.RoleAdmin); err != nil || principalOf(n, token).Workspace != identity.DefaultWorkspace {
+		t.Errorf("a further membership moved somebody to %q (%v)", principalOf(n, token).Workspace, err)
+	}
 	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), team.ID); err != nil || principalOf(n, token).Workspace != team.ID {
 		t.Fatalf("works in %q, %v", principalOf(n, token).Workspace, err)
 	}

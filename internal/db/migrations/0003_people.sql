@@ -1,6 +1,6 @@
 -- +goose Up
 
--- The workspace that a session works in; '' stands for the first membership.
+-- The workspace that a session works in; '' stands for the default one, else the first membership.
 ALTER TABLE session ADD COLUMN workspace_id TEXT NOT NULL DEFAULT '';
 -- When the address was proven to be the person's; 0 for never. waiting is TRUE until an admin has let a new person in for the first time.
 ALTER TABLE account ADD COLUMN email_verified_at BIGINT NOT NULL DEFAULT 0;
