@@ -10,7 +10,7 @@ import (
 )
 
 const allApps = `-- name: AllApps :many
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at FROM app ORDER BY created_at, id
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app ORDER BY created_at, id
 `
 
 func (q *Queries) AllApps(ctx context.Context) ([]App, error) {
@@ -36,6 +36,8 @@ func (q *Queries) AllApps(ctx context.Context) ([]App, error) {
 			&i.VerifiedAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.Mode,
+			&i.SeenAt,
 		); err != nil {
 			return nil, err
 		}
@@ -63,7 +65,7 @@ func (q *Queries) DeleteApp(ctx context.Context, id string) (int64, error) {
 }
 
 const getApp = `-- name: GetApp :one
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at FROM app WHERE id = $1
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app WHERE id = $1
 `
 
 func (q *Queries) GetApp(ctx context.Context, id string) (App, error) {
@@ -83,6 +85,8 @@ func (q *Queries) GetApp(ctx context.Context, id string) (App, error) {
 		&i.VerifiedAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.Mode,
+		&i.SeenAt,
 	)
 	return i, err
 }

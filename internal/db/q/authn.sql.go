@@ -197,7 +197,7 @@ func (q *Queries) GetGuess(ctx context.Context, subject string) (Guess, error) {
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE id = $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
@@ -213,6 +213,8 @@ func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
 		&i.SeenAt,
 		&i.ExpiresAt,
 		&i.WorkspaceID,
+		&i.ProvenAt,
+		&i.Strong,
 	)
 	return i, err
 }
@@ -315,7 +317,7 @@ func (q *Queries) InsertTicket(ctx context.Context, arg InsertTicketParams) erro
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE expires_at > $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE expires_at > $1
 `
 
 func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session, error) {
@@ -337,6 +339,8 @@ func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session,
 			&i.SeenAt,
 			&i.ExpiresAt,
 			&i.WorkspaceID,
+			&i.ProvenAt,
+			&i.Strong,
 		); err != nil {
 			return nil, err
 		}
@@ -403,7 +407,7 @@ func (q *Queries) SessionIDsOf(ctx context.Context, accountID string) ([]string,
 }
 
 const sessionsOf = `-- name: SessionsOf :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
 `
 
 func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, error) {
@@ -425,6 +429,8 @@ func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, 
 			&i.SeenAt,
 			&i.ExpiresAt,
 			&i.WorkspaceID,
+			&i.ProvenAt,
+			&i.Strong,
 		); err != nil {
 			return nil, err
 		}

@@ -45,6 +45,8 @@ type App struct {
 	VerifiedAt  int64
 	CreatedAt   int64
 	UpdatedAt   int64
+	Mode        string
+	SeenAt      int64
 }
 
 type AppWorkspace struct {
@@ -97,6 +99,15 @@ type Invitation struct {
 	AcceptedAt  int64
 }
 
+type LinkedIdentity struct {
+	ProviderID string
+	Subject    string
+	AccountID  string
+	Label      string
+	CreatedAt  int64
+	UsedAt     int64
+}
+
 type Mail struct {
 	ID            string
 	Kind          string
@@ -138,11 +149,65 @@ type Object struct {
 	UpdatedAt   int64
 }
 
+type Passkey struct {
+	ID         string
+	AccountID  string
+	Rp         string
+	Name       string
+	Credential string
+	CreatedAt  int64
+	UsedAt     int64
+}
+
+type Pending struct {
+	TokenHash  string
+	Purpose    string
+	Subject    string
+	DataSealed string
+	CreatedAt  int64
+	ExpiresAt  int64
+}
+
+type Provider struct {
+	ID           string
+	Slug         string
+	Kind         string
+	Name         string
+	Issuer       string
+	ClientID     string
+	SecretSealed string
+	Settings     string
+	Enabled      bool
+	CreatedAt    int64
+	UpdatedAt    int64
+}
+
+type ProviderRole struct {
+	ProviderID  string
+	AccountID   string
+	WorkspaceID string
+}
+
+type ProviderSession struct {
+	SessionID     string
+	ProviderID    string
+	Subject       string
+	Sid           string
+	IDTokenSealed string
+}
+
 type PublishedFlow struct {
 	AppID     string
 	FlowID    string
 	CreatedAt int64
 	CreatedBy string
+}
+
+type RecoveryCode struct {
+	AccountID string
+	CodeHash  string
+	CreatedAt int64
+	UsedAt    int64
 }
 
 type Role struct {
@@ -165,6 +230,8 @@ type Session struct {
 	SeenAt      int64
 	ExpiresAt   int64
 	WorkspaceID string
+	ProvenAt    int64
+	Strong      bool
 }
 
 type SessionCookie struct {
@@ -172,6 +239,14 @@ type SessionCookie struct {
 	SessionID string
 	Audience  string
 	CreatedAt int64
+}
+
+type SigningKey struct {
+	Kid       string
+	Algorithm string
+	KeySealed string
+	CreatedAt int64
+	RetiredAt int64
 }
 
 type Ticket struct {
@@ -184,8 +259,17 @@ type Ticket struct {
 	UsedAt    int64
 }
 
+type Totp struct {
+	AccountID    string
+	SecretSealed string
+	LastStep     int64
+	CreatedAt    int64
+	UsedAt       int64
+}
+
 type Workspace struct {
-	ID        string
-	Name      string
-	CreatedAt int64
+	ID           string
+	Name         string
+	CreatedAt    int64
+	SecondFactor string
 }

@@ -305,9 +305,15 @@ const getWorkspace = `-- name: GetWorkspace :one
 SELECT id, name, created_at FROM workspace WHERE id = $1
 `
 
-func (q *Queries) GetWorkspace(ctx context.Context, id string) (Workspace, error) {
+type GetWorkspaceRow struct {
+	ID        string
+	Name      string
+	CreatedAt int64
+}
+
+func (q *Queries) GetWorkspace(ctx context.Context, id string) (GetWorkspaceRow, error) {
 	row := q.db.QueryRowContext(ctx, getWorkspace, id)
-	var i Workspace
+	var i GetWorkspaceRow
 	err := row.Scan(&i.ID, &i.Name, &i.CreatedAt)
 	return i, err
 }

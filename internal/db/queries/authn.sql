@@ -2,13 +2,13 @@
 INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7);
 
 -- name: GetSession :one
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE id = $1;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1;
 
 -- name: LiveSessions :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE expires_at > $1;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE expires_at > $1;
 
 -- name: SessionsOf :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200;
 
 -- name: SessionIDsOf :many
 SELECT id FROM session WHERE account_id = $1;
