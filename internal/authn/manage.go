@@ -39,6 +39,7 @@ func fromRow(r q.Session) Session {
 	return Session{
 		ID: r.ID, UserID: r.AccountID, IP: r.Ip, UserAgent: r.UserAgent, Method: r.Method,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), SeenAt: time.UnixMilli(r.SeenAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC(),
+		Strong: r.Strong, ProvenAt: time.UnixMilli(r.ProvenAt).UTC(),
 	}
 }
 
@@ -152,6 +153,9 @@ func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 				return err
 			}
 		}
+		if _, err := tx.PrunePending(ctx, now.UnixMilli()); err != nil {
+			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
+		}
 		if _, err := tx.PruneTickets(ctx, now.Add(-24*time.Hour).UnixMilli()); err != nil {
 			return fmt.Errorf("removing old tickets: %w", err)
 		}
@@ -161,4 +165,33 @@ func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 
 func noSession() *problem.Error {
 	return problem.New(problem.NotFound, "There is no such session; it may have ended already.")
+}
+
+// Prove notes, within the caller's transaction, that the person of a session has just proven to be who they are; strong adds that it was by a second factor.
+func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, strong bool) error {
+	n, err := tx.ProveSession(ctx, q.ProveSessionParams{ID: sessionID, Now: s.cfg.Now().UnixMilli(), Strong: strong})
+	if err != nil {
+		return fmt.Errorf("noting the proof of identity: %w", err)
+	}
+	if n == 0 {
+		return noSession()
+	}
+	return tx.Changed(ChangeKind, sessionID)
+}
+
+// Weaken takes the strength of a second factor from all sessions of a person, within the caller's transaction: the factor is gone.
+func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
+	if err := tx.WeakenSessions(ctx, userID); err != nil {
+		return fmt.Errorf("noting that the factor is gone: %w", err)
+	}
+	ids, err := tx.SessionIDsOf(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	for _, id := range ids {
+		if err := tx.Changed(ChangeKind, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

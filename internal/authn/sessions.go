@@ -39,12 +39,19 @@ type Session struct {
 	IP, UserAgent, Method string
 	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute end) are UTC.
 	CreatedAt, SeenAt, ExpiresAt time.Time
+	// Strong tells that more than one factor was proven; ProvenAt is when the person last proved to be who they are, in UTC.
+	Strong   bool
+	ProvenAt time.Time
 	// Current marks the session of the person who asks.
 	Current bool
 }
 
 // Meta is what is noted of a sign-in.
-type Meta struct{ IP, UserAgent, Method string }
+type Meta struct {
+	IP, UserAgent, Method string
+	// Strong tells that more than one factor was proven.
+	Strong bool
+}
 
 // Config of Sessions.
 type Config struct {
@@ -108,7 +115,7 @@ func (s *Sessions) loadAll(ctx context.Context) error {
 	}
 	for _, r := range rows {
 		if id, err := uuid.Parse(r.ID); err == nil {
-			s.table.put(id, r.AccountID, r.WorkspaceID, r.ExpiresAt, r.SeenAt, bySession[r.ID])
+			s.table.put(stateOf(id, r), bySession[r.ID])
 		}
 	}
 	return nil
@@ -137,7 +144,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 			cookies[d] = c.Audience
 		}
 	}
-	s.table.put(key, row.AccountID, row.WorkspaceID, row.ExpiresAt, row.SeenAt, cookies)
+	s.table.put(stateOf(key, row), cookies)
 	return nil
 }
 
@@ -186,7 +193,7 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 		s.dirty[h.session] = now
 		s.mu.Unlock()
 	}
-	p.SessionID = h.session.String()
+	p.SessionID, p.Strong, p.ProvenAt = h.session.String(), h.strong, time.UnixMilli(h.proven)
 	p.Workspace = s.workspaceOf(p, h.workspace)
 	return p, true
 }
@@ -244,10 +251,10 @@ func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 	now := s.cfg.Now()
 	out = Session{
 		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
-		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(),
+		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: now.UTC(),
 	}
 	if err := tx.InsertSession(ctx, q.InsertSessionParams{
-		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(),
+		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
 	}); err != nil {
 		return "", Session{}, fmt.Errorf("storing the session: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+
+	"sluice/internal/db/q"
 )
 
 // table holds all live sessions and cookies. Neither map nor slice holds pointers, so that a million sessions cost the garbage collector next to nothing.
@@ -32,6 +34,8 @@ type record struct {
 	generation uint32
 	expires    int64 // unix ms
 	seen       int64 // unix ms, atomic
+	proven     int64 // unix ms
+	strong     bool
 }
 
 type intern struct {
@@ -63,6 +67,20 @@ type hit struct {
 	audience      string
 	workspace     string
 	expires, seen int64
+	proven        int64
+	strong        bool
+}
+
+// state is what is known of a session besides its cookies; times are unix milliseconds.
+type state struct {
+	id                    uuid.UUID
+	account, workspace    string
+	expires, seen, proven int64
+	strong                bool
+}
+
+func stateOf(id uuid.UUID, r q.Session) state {
+	return state{id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong}
 }
 
 func (t *table) find(d digest) (hit, bool) {
@@ -79,18 +97,18 @@ func (t *table) find(d digest) (hit, bool) {
 	return hit{
 		session: r.id, account: t.accounts.names[r.account], audience: t.places.names[ref.audience],
 		workspace: t.places.names[r.workspace],
-		expires:   r.expires, seen: atomic.LoadInt64(&r.seen),
+		expires:   r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong,
 	}, true
 }
 
 // put adds a session or replaces what is known of it; cookies are all that it has.
-func (t *table) put(id uuid.UUID, account, workspace string, expires, seen int64, cookies map[digest]string) {
+func (t *table) put(s state, cookies map[digest]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i, known := t.index[id]
+	i, known := t.index[s.id]
 	switch n := len(t.free); {
 	case known:
-		seen = max(seen, t.records[i].seen)
+		s.seen = max(s.seen, t.records[i].seen)
 	case n > 0:
 		i, t.free = t.free[n-1], t.free[:n-1]
 	default:
@@ -98,8 +116,11 @@ func (t *table) put(id uuid.UUID, account, workspace string, expires, seen int64
 		t.records = append(t.records, record{})
 	}
 	// A new generation makes every cookie that is not in the new set worthless.
-	t.records[i] = record{id: id, account: t.accounts.id(account), workspace: t.places.id(workspace), expires: expires, seen: seen, generation: t.records[i].generation + 1}
-	t.index[id] = i
+	t.records[i] = record{
+		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong,
+		generation: t.records[i].generation + 1,
+	}
+	t.index[s.id] = i
 	for d, audience := range cookies {
 		t.cookies[d] = cookieRef{record: i, audience: t.places.id(audience), generation: t.records[i].generation}
 	}

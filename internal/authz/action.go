@@ -43,6 +43,8 @@ const (
 	SessionEnd Action = "session:end"
 	// AccountUpdate changes one's own password and profile; nobody else's.
 	AccountUpdate Action = "account:update"
+	// AccountFactors adds and removes one's own second factors and linked identities; nobody else's.
+	AccountFactors Action = "account:factors"
 	// AccountSignIn is recorded for sign-ins; policies do not decide it, the password does.
 	AccountSignIn Action = "account:sign-in"
 	// SetupClaim makes the first admin with the one-time link; only the link's bearer may.
@@ -63,6 +65,10 @@ const (
 	MailManage Action = "mail:manage"
 	// ObjectAdopt assigns a builder's objects to a workspace.
 	ObjectAdopt Action = "object:adopt"
+	// SignInManage changes how people sign in: identity providers and who may use a password.
+	SignInManage Action = "sign-in:manage"
+	// SecretManage shows where Sluice's own secrets come from and rotates them. It never reveals one.
+	SecretManage Action = "secret:manage"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
@@ -72,7 +78,7 @@ func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
-		AccountUpdate, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SystemView,
+		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, SystemView,
 	}
 }
 
@@ -85,7 +91,8 @@ func describe(a Action) string {
 		UserReset: "reset somebody's password", AppView: "see connected apps", AppManage: "manage apps", SessionView: "see these sessions",
 		UserDelete: "delete people", WorkspaceView: "see this workspace", WorkspaceCreate: "make workspaces", WorkspaceManage: "change this workspace",
 		MemberManage: "manage the members of this workspace", RoleManage: "manage roles", MailManage: "manage mail", ObjectAdopt: "assign objects to workspaces",
-		SessionEnd: "end this session", AccountUpdate: "change this account", SystemView: "see the state of the installation",
+		SessionEnd: "end this session", AccountUpdate: "change this account", AccountFactors: "change how this account signs in",
+		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets", SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {
 		return w

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,8 @@ type Gate struct {
 	db       *db.DB
 	now      func() time.Time
 	rules    atomic.Pointer[ruleset]
+	changing sync.Mutex
+	stepUp   time.Duration
 	cache    *otter.Cache[question, Decision]
 	recorder *recorder
 }
@@ -29,11 +33,13 @@ type Gate struct {
 type ruleset struct {
 	set     *cedar.PolicySet
 	version uint64
+	strict  map[string]bool // workspaces that require a second factor
 }
 
 // question is everything that a decision depends on. A change of a person's rights changes their generation, a change of policy the version.
 type question struct {
 	kind       Kind
+	strong     bool
 	id         string
 	generation uint64
 	rules      uint64
@@ -48,6 +54,8 @@ const decisionsKept = 20_000
 type Config struct {
 	// DB stores the audit entries.
 	DB *db.DB
+	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session (SLUICE_STEP_UP_MINUTES).
+	StepUp time.Duration
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what could not be recorded.
@@ -64,7 +72,7 @@ func NewGate(c Config) (*Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the decision cache: %w", err)
 	}
-	g := &Gate{db: c.DB, now: c.Now, cache: cache, recorder: startRecorder(c)}
+	g := &Gate{db: c.DB, now: c.Now, stepUp: c.StepUp, cache: cache, recorder: startRecorder(c)}
 	g.rules.Store(&ruleset{set: set, version: 1})
 	return g, nil
 }
@@ -79,16 +87,16 @@ func (g *Gate) Flush(ctx context.Context) { g.recorder.flush(ctx) }
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	rules := g.rules.Load()
 	r.Name = ""
-	key := question{kind: p.Kind, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
+	key := question{kind: p.Kind, strong: p.Strong, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
 	if d, ok := g.cache.GetIfPresent(key); ok {
 		return d
 	}
-	d := evaluate(rules.set, p, a, r)
+	d := evaluate(rules, p, a, r)
 	g.cache.Set(key, d)
 	return d
 }
 
-// SetRoles puts the custom roles in force, in place of the former ones. Every decision is made anew from then on.
+// SetRoles puts the custom roles in force, in place of the former ones.
 func (g *Gate) SetRoles(roles []CustomRole) error {
 	set, err := loadPolicies(builtin)
 	if err != nil {
@@ -103,9 +111,23 @@ func (g *Gate) SetRoles(roles []CustomRole) error {
 			set.Add(cedar.PolicyID("role:"+r.ID), policy)
 		}
 	}
-	old := g.rules.Load()
-	g.rules.Store(&ruleset{set: set, version: old.version + 1})
+	g.change(func(r *ruleset) { r.set = set })
 	return nil
+}
+
+// SetStrict says which workspaces require a second factor, in place of the former ones.
+func (g *Gate) SetStrict(workspaces map[string]bool) {
+	g.change(func(r *ruleset) { r.strict = workspaces })
+}
+
+// change puts new rules in force. Every decision is made anew from then on.
+func (g *Gate) change(fn func(*ruleset)) {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	next := *g.rules.Load()
+	fn(&next)
+	next.version++
+	g.rules.Store(&next)
 }
 
 // Check decides whether p may take a on r. It does no I/O; a refusal is recorded shortly after. For reads and for traffic.
@@ -132,6 +154,11 @@ func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, 
 			return err
 		}
 		return g.refusal(p, a, r, d)
+	}
+	if dangerous[a] {
+		if err := g.Fresh(p); err != nil {
+			return err
+		}
 	}
 	err := g.db.Tx(ctx, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil {
@@ -185,6 +212,10 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 	if len(d.Policies) > 0 {
 		rule = strings.Join(d.Policies, ",")
 	}
+	if slices.Contains(d.Policies, secondFactor) {
+		return problem.New(problem.Denied, "This workspace is open only to sessions with a second factor.").WithRule(rule).
+			WithNext("Set up a second factor on your account page; if you have one, sign out and sign in with it.")
+	}
 	next := "Only a superuser may do this."
 	if roles := g.RolesAllowing(a, r); len(roles) > 0 {
 		next = "This needs the role " + strings.Join(roles, " or ") + ". Ask an admin of the workspace."
@@ -199,7 +230,7 @@ func (g *Gate) RolesAllowing(a Action, r Resource) []string {
 	}
 	var names []string
 	for _, role := range []string{RoleViewer, RoleUser, RoleAdmin} {
-		probe := Principal{Kind: Person, ID: "role:" + role, Memberships: []Membership{{Workspace: r.Workspace, Role: role}}}
+		probe := Principal{Kind: Person, Strong: true, ID: "role:" + role, Memberships: []Membership{{Workspace: r.Workspace, Role: role}}}
 		if g.Decide(probe, a, Resource{Type: r.Type, Workspace: r.Workspace}).Allowed {
 			names = append(names, RoleTitle(role))
 		}

@@ -96,16 +96,16 @@ func (r CustomRole) compile() (*cedar.Policy, error) {
 }
 
 // evaluate asks the policies. It costs microseconds; Gate keeps the answers.
-func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision {
+func evaluate(rules *ruleset, p Principal, a Action, r Resource) Decision {
 	if p.Kind == Anonymous {
 		return Decision{}
 	}
 	principal, resource := entity("User", p.ID), entity(r.Type, r.ID)
-	entities := types.EntityMap{resource: {UID: resource, Attributes: types.NewRecord(resourceAttributes(r))}}
+	entities := types.EntityMap{resource: {UID: resource, Attributes: types.NewRecord(rules.resourceAttributes(r))}}
 	attributes := principalAttributes(p)
 	if principal == resource {
 		// Somebody acts on their own account: one entity with the attributes of both.
-		maps.Copy(attributes, resourceAttributes(r))
+		maps.Copy(attributes, rules.resourceAttributes(r))
 	}
 	entities[principal] = types.Entity{UID: principal, Attributes: types.NewRecord(attributes)}
 	action := entity("Action", string(a))
@@ -113,7 +113,7 @@ func evaluate(set *cedar.PolicySet, p Principal, a Action, r Resource) Decision 
 		entities[action] = types.Entity{UID: action, Parents: types.NewEntityUIDSet(entity("Action", string(class)))}
 	}
 	request := cedar.Request{Principal: principal, Action: action, Resource: resource, Context: types.NewRecord(nil)}
-	verdict, diagnostic := cedar.Authorize(set, entities, request)
+	verdict, diagnostic := cedar.Authorize(rules.set, entities, request)
 	d := Decision{Allowed: verdict == cedar.Allow && len(diagnostic.Errors) == 0}
 	for _, reason := range diagnostic.Reasons {
 		d.Policies = append(d.Policies, string(reason.PolicyID))
@@ -137,14 +137,18 @@ func principalAttributes(p Principal) types.RecordMap {
 	}
 	return types.RecordMap{
 		"superuser":   types.Boolean(p.Superuser),
+		"strong":      types.Boolean(p.Strong),
 		"memberships": types.NewSet(memberships...),
 	}
 }
 
-func resourceAttributes(r Resource) types.RecordMap {
+func (rules *ruleset) resourceAttributes(r Resource) types.RecordMap {
 	attributes := types.RecordMap{}
 	if r.Workspace != "" {
 		attributes["workspace"] = types.String(r.Workspace)
+	}
+	if rules.strict[r.Workspace] {
+		attributes["strict"] = types.Boolean(true)
 	}
 	if r.Owner != "" {
 		attributes["owner"] = entity("User", r.Owner)

@@ -1,5 +1,7 @@
 package authz
 
+import "time"
+
 // Kind of principal.
 type Kind uint8
 
@@ -50,13 +52,17 @@ type Principal struct {
 	SessionID string
 	// IP is the client address as Sluice sees it; may be empty.
 	IP string
+	// Strong tells that more than one factor was proven in this session.
+	Strong bool
+	// ProvenAt is when the person last proved, in this session, to be who they are.
+	ProvenAt time.Time
 	// Generation grows when the user's rights change, so that cached decisions die.
 	Generation uint64
 }
 
 // SystemPrincipal is Sluice acting for itself, or its command line.
 func SystemPrincipal(name string) Principal {
-	return Principal{Kind: System, ID: name, Name: name, Superuser: true}
+	return Principal{Kind: System, ID: name, Name: name, Superuser: true, Strong: true}
 }
 
 // SignedIn reports whether the principal is a known person.

@@ -38,6 +38,8 @@ const (
 	Unavailable
 	// Timeout means that the builder did not answer in time: 504.
 	Timeout
+	// StepUp means that the person has to prove once more to be who they are: 401 (RFC 9470 section 3).
+	StepUp
 )
 
 var kinds = [...]struct {
@@ -58,6 +60,7 @@ var kinds = [...]struct {
 	Upstream:        {http.StatusBadGateway, "upstream", "The builder gave no usable answer"},
 	Unavailable:     {http.StatusServiceUnavailable, "unavailable", "Not available at the moment"},
 	Timeout:         {http.StatusGatewayTimeout, "timeout", "The builder did not answer in time"},
+	StepUp:          {http.StatusUnauthorized, "step-up", "Confirm that it is you"},
 }
 
 // Status is the HTTP status that this kind is sent as.

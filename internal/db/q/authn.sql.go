@@ -104,6 +104,23 @@ func (q *Queries) CookiesOfSession(ctx context.Context, sessionID string) ([]Coo
 	return items, nil
 }
 
+const deletePending = `-- name: DeletePending :execrows
+DELETE FROM pending WHERE token_hash = $1 AND purpose = $2
+`
+
+type DeletePendingParams struct {
+	TokenHash string
+	Purpose   string
+}
+
+func (q *Queries) DeletePending(ctx context.Context, arg DeletePendingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deletePending, arg.TokenHash, arg.Purpose)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const deleteSession = `-- name: DeleteSession :execrows
 DELETE FROM session WHERE id = $1
 `
@@ -127,6 +144,20 @@ type DeleteSessionCookiesParams struct {
 
 func (q *Queries) DeleteSessionCookies(ctx context.Context, arg DeleteSessionCookiesParams) error {
 	_, err := q.db.ExecContext(ctx, deleteSessionCookies, arg.SessionID, arg.Audience)
+	return err
+}
+
+const dropPending = `-- name: DropPending :exec
+DELETE FROM pending WHERE purpose = $1 AND subject = $2
+`
+
+type DropPendingParams struct {
+	Purpose string
+	Subject string
+}
+
+func (q *Queries) DropPending(ctx context.Context, arg DropPendingParams) error {
+	_, err := q.db.ExecContext(ctx, dropPending, arg.Purpose, arg.Subject)
 	return err
 }
 
@@ -196,6 +227,29 @@ func (q *Queries) GetGuess(ctx context.Context, subject string) (Guess, error) {
 	return i, err
 }
 
+const getPending = `-- name: GetPending :one
+SELECT token_hash, purpose, subject, data_sealed, created_at, expires_at FROM pending WHERE token_hash = $1 AND purpose = $2
+`
+
+type GetPendingParams struct {
+	TokenHash string
+	Purpose   string
+}
+
+func (q *Queries) GetPending(ctx context.Context, arg GetPendingParams) (Pending, error) {
+	row := q.db.QueryRowContext(ctx, getPending, arg.TokenHash, arg.Purpose)
+	var i Pending
+	err := row.Scan(
+		&i.TokenHash,
+		&i.Purpose,
+		&i.Subject,
+		&i.DataSealed,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+	)
+	return i, err
+}
+
 const getSession = `-- name: GetSession :one
 SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1
 `
@@ -243,8 +297,33 @@ func (q *Queries) GetTicket(ctx context.Context, arg GetTicketParams) (Ticket, e
 	return i, err
 }
 
+const insertPending = `-- name: InsertPending :exec
+INSERT INTO pending (token_hash, purpose, subject, data_sealed, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+`
+
+type InsertPendingParams struct {
+	TokenHash  string
+	Purpose    string
+	Subject    string
+	DataSealed string
+	CreatedAt  int64
+	ExpiresAt  int64
+}
+
+func (q *Queries) InsertPending(ctx context.Context, arg InsertPendingParams) error {
+	_, err := q.db.ExecContext(ctx, insertPending,
+		arg.TokenHash,
+		arg.Purpose,
+		arg.Subject,
+		arg.DataSealed,
+		arg.CreatedAt,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
 const insertSession = `-- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8)
 `
 
 type InsertSessionParams struct {
@@ -255,6 +334,7 @@ type InsertSessionParams struct {
 	UserAgent string
 	CreatedAt int64
 	ExpiresAt int64
+	Strong    bool
 }
 
 func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) error {
@@ -266,6 +346,7 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) er
 		arg.UserAgent,
 		arg.CreatedAt,
 		arg.ExpiresAt,
+		arg.Strong,
 	)
 	return err
 }
@@ -355,12 +436,42 @@ func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session,
 	return items, nil
 }
 
+const proveSession = `-- name: ProveSession :execrows
+UPDATE session SET proven_at = $1, strong = (strong OR CAST($2 AS boolean)) WHERE id = $3
+`
+
+type ProveSessionParams struct {
+	Now    int64
+	Strong bool
+	ID     string
+}
+
+func (q *Queries) ProveSession(ctx context.Context, arg ProveSessionParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, proveSession, arg.Now, arg.Strong, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const pruneGuesses = `-- name: PruneGuesses :execrows
 DELETE FROM guess WHERE last_at < $1
 `
 
 func (q *Queries) PruneGuesses(ctx context.Context, lastAt int64) (int64, error) {
 	result, err := q.db.ExecContext(ctx, pruneGuesses, lastAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const prunePending = `-- name: PrunePending :execrows
+DELETE FROM pending WHERE expires_at < $1
+`
+
+func (q *Queries) PrunePending(ctx context.Context, expiresAt int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, prunePending, expiresAt)
 	if err != nil {
 		return 0, err
 	}
@@ -443,6 +554,30 @@ func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const setPending = `-- name: SetPending :execrows
+UPDATE pending SET subject = $3, data_sealed = $4 WHERE token_hash = $1 AND purpose = $2
+`
+
+type SetPendingParams struct {
+	TokenHash  string
+	Purpose    string
+	Subject    string
+	DataSealed string
+}
+
+func (q *Queries) SetPending(ctx context.Context, arg SetPendingParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setPending,
+		arg.TokenHash,
+		arg.Purpose,
+		arg.Subject,
+		arg.DataSealed,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const setSessionWorkspace = `-- name: SetSessionWorkspace :execrows
@@ -532,4 +667,13 @@ func (q *Queries) UseTicket(ctx context.Context, arg UseTicketParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const weakenSessions = `-- name: WeakenSessions :exec
+UPDATE session SET strong = FALSE WHERE account_id = $1
+`
+
+func (q *Queries) WeakenSessions(ctx context.Context, accountID string) error {
+	_, err := q.db.ExecContext(ctx, weakenSessions, accountID)
+	return err
 }

@@ -1,5 +1,5 @@
 -- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7);
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8);
 
 -- name: GetSession :one
 SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1;
@@ -73,3 +73,27 @@ UPDATE session SET workspace_id = $2 WHERE id = $1;
 
 -- name: TicketsOf :many
 SELECT token_hash, purpose, subject, audience, created_at, expires_at, used_at FROM ticket WHERE purpose = $1 AND subject = $2;
+
+-- name: ProveSession :execrows
+UPDATE session SET proven_at = sqlc.arg(now), strong = (strong OR CAST(sqlc.arg(strong) AS boolean)) WHERE id = sqlc.arg(id);
+
+-- name: WeakenSessions :exec
+UPDATE session SET strong = FALSE WHERE account_id = $1;
+
+-- name: InsertPending :exec
+INSERT INTO pending (token_hash, purpose, subject, data_sealed, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: GetPending :one
+SELECT token_hash, purpose, subject, data_sealed, created_at, expires_at FROM pending WHERE token_hash = $1 AND purpose = $2;
+
+-- name: SetPending :execrows
+UPDATE pending SET subject = $3, data_sealed = $4 WHERE token_hash = $1 AND purpose = $2;
+
+-- name: DeletePending :execrows
+DELETE FROM pending WHERE token_hash = $1 AND purpose = $2;
+
+-- name: DropPending :exec
+DELETE FROM pending WHERE purpose = $1 AND subject = $2;
+
+-- name: PrunePending :execrows
+DELETE FROM pending WHERE expires_at < $1;

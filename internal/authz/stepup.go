@@ -1,0 +1,30 @@
+package authz
+
+import "sluice/internal/problem"
+
+// secondFactor is the policy that closes strict workspaces to weak sessions.
+const secondFactor = "second-factor"
+
+// dangerous are the actions that an unattended screen or a stolen cookie must not be enough for.
+var dangerous = map[Action]bool{
+	UserCreate: true, UserUpdate: true, UserDelete: true, UserReset: true, UserDisable: true, RoleManage: true,
+	WorkspaceManage: true, AccountFactors: true, SignInManage: true, SecretManage: true,
+}
+
+// Dangerous reports whether an action asks for a fresh proof of identity.
+func Dangerous(a Action) bool { return dangerous[a] }
+
+// Fresh asks for a fresh proof of identity in a browser's session. Programs and the command line have proven theirs with the call itself. Do calls it for what is
+// dangerous; whoever hands out a secret in a read calls it too.
+func (g *Gate) Fresh(p Principal) error {
+	if g.stepUp == 0 || p.Kind != Person || p.SessionID == "" || g.now().Sub(p.ProvenAt) < g.stepUp {
+		return nil
+	}
+	return StepUp()
+}
+
+// StepUp is the problem that asks for a fresh proof of identity (RFC 9470).
+func StepUp() *problem.Error {
+	return problem.New(problem.StepUp, "Confirm that it is you to go on.").WithRule("step-up").
+		WithNext("Prove your identity again; the proof is good for a while.")
+}
