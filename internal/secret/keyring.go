@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -10,6 +11,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -23,8 +26,13 @@ import (
 
 // Keyring seals and opens stored secrets. It is safe for concurrent use.
 type Keyring struct {
+	db       *db.DB
+	now      func() time.Time
+	log      *slog.Logger
+	overlap  time.Duration
 	vault    tink.AEAD
 	tokenKey []byte
+	signer   *Signer
 }
 
 const (
@@ -38,6 +46,11 @@ type Config struct {
 	DB *db.DB
 	// Folder holds the root key file; it is made if missing (SECRETKEY_PATH).
 	Folder string
+	// SignerOverlap is how long a replaced key of identity assertions stays in the published set; 0 means 24 hours.
+	SignerOverlap time.Duration
+	// Now is the clock; nil means time.Now. Log gets what goes wrong in the background; nil means the default logger.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Open reads the root key and unwraps the keyset; on the first start it makes both. Nodes that start together on one database agree on one keyset.
@@ -63,10 +76,17 @@ func Open(ctx context.Context, c Config) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using the keyset: %w", err)
 	}
-	k := &Keyring{vault: vault}
+	k := &Keyring{db: c.DB, vault: vault, now: c.Now, log: c.Log, overlap: cmp.Or(c.SignerOverlap, defaultOverlap)}
+	if k.now == nil {
+		k.now = time.Now
+	}
+	if k.log == nil {
+		k.log = slog.Default()
+	}
 	if err := k.openTokenKey(ctx, c.DB); err != nil {
 		return nil, fmt.Errorf("reading the token key: %w", err)
 	}
+	k.signer = newSigner(k)
 	return k, nil
 }
 
@@ -140,6 +160,21 @@ func (k *Keyring) Open(ciphertext []byte, table, row string) ([]byte, error) {
 		return nil, fmt.Errorf("opening a secret of %s: %w", table, err)
 	}
 	return plaintext, nil
+}
+
+// sealText is Seal for a text column.
+func (k *Keyring) sealText(plaintext []byte, table, row string) (string, error) {
+	sealed, err := k.Seal(plaintext, table, row)
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+// openText is Open for a text column.
+func (k *Keyring) openText(text, table, row string) ([]byte, error) {
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("opening a secret of %s: %w", table, err)
+	}
+	return k.Open(sealed, table, row)
 }
 
 // TokenKey is the key under which tokens are hashed before they are stored.

@@ -54,13 +54,13 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if c.DB, err = db.Open(ctx, databaseConfig(c.Values.Database)); err != nil {
 		return explain(err, "DATABASE_PATH", c.Values.Database.Folder)
 	}
-	if c.Keyring, err = secret.Open(ctx, secret.Config{DB: c.DB, Folder: c.Values.KeyFolder}); err != nil {
+	if c.Keyring, err = secret.Open(ctx, secret.Config{DB: c.DB, Folder: c.Values.KeyFolder, Now: time.Now, Log: c.Log}); err != nil {
 		return explain(err, "SECRETKEY_PATH", c.Values.KeyFolder)
 	}
 	if err = c.openMail(); err != nil {
 		return err
 	}
-	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, Now: time.Now, Log: c.Log}); err != nil {
+	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, StepUp: c.Values.StepUp, Now: time.Now, Log: c.Log}); err != nil {
 		return err
 	}
 	c.Hasher = identity.NewHasher(c.Values.PasswordHashRounds, extraProcessor(runtime.GOMAXPROCS(0)))

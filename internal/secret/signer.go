@@ -1,0 +1,269 @@
+package secret
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+)
+
+const (
+	// SigningKeyKind is the kind of changes of the keys that sign identity assertions; the item is the new key's id.
+	SigningKeyKind = "signing-key"
+
+	signingAlgorithm = jose.RS256
+	signingBits      = 2048
+	signingTable     = "signing_key"
+	// defaultOverlap is longer than any assertion lives and than verifiers keep a key set.
+	defaultOverlap = 24 * time.Hour
+	signerPatience = 10 * time.Second
+)
+
+// Signer signs identity assertions, with which Sluice tells builders and reverse proxies who somebody is. It is safe for concurrent use, and all nodes on one database use the same key.
+type Signer struct {
+	k      *Keyring
+	making sync.Mutex // held by who makes the first key
+	mu     sync.Mutex // held while the table is read
+	keys   atomic.Pointer[signingKeys]
+}
+
+// signingKeys is what the table signing_key holds: the signer of the current key, and every public key with the time of its retirement (zero for the current one).
+type signingKeys struct {
+	signer jose.Signer
+	public []publicKey
+}
+
+type publicKey struct {
+	jwk     jose.JSONWebKey
+	retired time.Time
+}
+
+func newSigner(k *Keyring) *Signer {
+	s := &Signer{k: k}
+	k.db.Subscribe(SigningKeyKind, func(string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
+		defer cancel()
+		if err := s.load(ctx); err != nil {
+			// The next use reads them again.
+			s.keys.Store(nil)
+			k.log.Error("the keys of identity assertions could not be read again", "error", err)
+		}
+	})
+	return s
+}
+
+// Signer returns the signer of identity assertions.
+func (k *Keyring) Signer() *Signer { return k.signer }
+
+// Sign returns claims as a compact JWS (RFC 7515 section 7.1) with typ "JWT" and the key's id, signed by RS256, which is what Langflow expects of external tokens. It takes about a
+// millisecond of one processor: callers keep what they can use again. The first signature of an installation makes the key.
+func (s *Signer) Sign(claims any) (string, error) {
+	keys, err := s.ready()
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("encoding the claims of an identity assertion: %w", err)
+	}
+	signed, err := keys.signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("signing an identity assertion: %w", err)
+	}
+	return signed.CompactSerialize()
+}
+
+// JWKS returns the public keys as a JSON Web Key Set (RFC 7517 section 5): the current one first, then those retired less than the overlap ago. While the database cannot be read it is a set of none.
+func (s *Signer) JWKS() []byte {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	keys, err := s.ready()
+	if err != nil {
+		s.k.log.Error("the public keys of identity assertions could not be read", "error", err)
+	} else {
+		since := s.k.now().Add(-s.k.overlap)
+		for _, p := range keys.public {
+			if p.retired.IsZero() || p.retired.After(since) {
+				set.Keys = append(set.Keys, p.jwk)
+			}
+		}
+	}
+	text, err := json.Marshal(set)
+	if err != nil {
+		s.k.log.Error("the public keys of identity assertions could not be encoded", "error", err)
+		return []byte(`{"keys":[]}`)
+	}
+	return text
+}
+
+// ready returns the keys from memory, or reads them, or makes the first one.
+func (s *Signer) ready() (*signingKeys, error) {
+	if keys := s.keys.Load(); keys != nil {
+		return keys, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
+	defer cancel()
+	if err := s.readOrMake(ctx); err != nil {
+		return nil, err
+	}
+	if keys := s.keys.Load(); keys != nil {
+		return keys, nil
+	}
+	return nil, fmt.Errorf("reading the key of identity assertions: there is none")
+}
+
+func (s *Signer) readOrMake(ctx context.Context) error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	s.mu.Lock()
+	err := s.load(ctx)
+	s.mu.Unlock()
+	if err != nil || s.keys.Load() != nil {
+		return err
+	}
+	return s.k.replaceSigningKey(ctx, false)
+}
+
+// load reads the table; without a current key it leaves none in memory. The caller holds mu.
+func (s *Signer) load(ctx context.Context) error {
+	rows, err := s.k.db.Read().SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys of identity assertions: %w", err)
+	}
+	keys := &signingKeys{}
+	for _, row := range rows {
+		if err := s.add(keys, row); err != nil {
+			return err
+		}
+	}
+	if keys.signer != nil {
+		s.keys.Store(keys)
+	}
+	return nil
+}
+
+func (s *Signer) add(keys *signingKeys, row q.SigningKey) error {
+	der, err := s.k.openText(row.KeySealed, signingTable, row.Kid)
+	if err != nil {
+		return err
+	}
+	entry := publicKey{jwk: jose.JSONWebKey{KeyID: row.Kid, Algorithm: row.Algorithm, Use: "sig"}}
+	if row.RetiredAt > 0 {
+		entry.retired = time.UnixMilli(row.RetiredAt)
+		entry.jwk.Key, err = x509.ParsePKIXPublicKey(der)
+		keys.public = append(keys.public, entry)
+		return err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return fmt.Errorf("reading the key of identity assertions: %w", err)
+	}
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return fmt.Errorf("reading the key of identity assertions: %T is not an RSA key", key)
+	}
+	entry.jwk.Key = &private.PublicKey
+	keys.public = append([]publicKey{entry}, keys.public...)
+	keys.signer, err = jose.NewSigner(
+		jose.SigningKey{Algorithm: signingAlgorithm, Key: jose.JSONWebKey{Key: private, KeyID: row.Kid}}, (&jose.SignerOptions{}).WithType("JWT"))
+	return err
+}
+
+// RotateSigner replaces the key of identity assertions on all nodes. The former one signs no more and its private half is destroyed; its public half stays in the set for the overlap.
+func (k *Keyring) RotateSigner(ctx context.Context) error { return k.replaceSigningKey(ctx, true) }
+
+// replaceSigningKey makes a key and retires the current one. Without retire a key that is there stays, so that of two nodes that need the first key one makes it for both.
+func (k *Keyring) replaceSigningKey(ctx context.Context, retire bool) error {
+	kid, sealed, err := k.newSigningKey()
+	if err != nil {
+		return fmt.Errorf("making a key for identity assertions: %w", err)
+	}
+	err = k.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := tx.Ordered(); err != nil {
+			return err
+		}
+		rows, err := tx.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			switch {
+			case row.RetiredAt > 0:
+			case !retire:
+				return tx.Changed(SigningKeyKind, row.Kid)
+			default:
+				if err := k.retireSigningKey(ctx, tx, row); err != nil {
+					return err
+				}
+			}
+		}
+		now := k.now()
+		if err := tx.PruneSigningKeys(ctx, now.Add(-k.overlap).UnixMilli()); err != nil {
+			return err
+		}
+		if err := tx.InsertSigningKey(ctx, q.InsertSigningKeyParams{Kid: kid, Algorithm: string(signingAlgorithm), KeySealed: sealed, CreatedAt: now.UnixMilli()}); err != nil {
+			return err
+		}
+		return tx.Changed(SigningKeyKind, kid)
+	})
+	if err != nil {
+		return fmt.Errorf("storing a key for identity assertions: %w", err)
+	}
+	return nil
+}
+
+// newSigningKey makes a key whose id is its thumbprint (RFC 7638).
+func (k *Keyring) newSigningKey() (kid, sealed string, err error) {
+	key, err := rsa.GenerateKey(rand.Reader, signingBits)
+	if err != nil {
+		return "", "", err
+	}
+	print, err := (&jose.JSONWebKey{Key: &key.PublicKey}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", "", err
+	}
+	kid = base64.RawURLEncoding.EncodeToString(print)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", err
+	}
+	sealed, err = k.sealText(der, signingTable, kid)
+	return kid, sealed, err
+}
+
+// retireSigningKey keeps the public half only.
+func (k *Keyring) retireSigningKey(ctx context.Context, tx *db.Tx, row q.SigningKey) error {
+	der, err := k.openText(row.KeySealed, signingTable, row.Kid)
+	if err != nil {
+		return err
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return err
+	}
+	private, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return fmt.Errorf("%T is not an RSA key", key)
+	}
+	if der, err = x509.MarshalPKIXPublicKey(&private.PublicKey); err != nil {
+		return err
+	}
+	sealed, err := k.sealText(der, signingTable, row.Kid)
+	if err != nil {
+		return err
+	}
+	return tx.RetireSigningKey(ctx, q.RetireSigningKeyParams{Kid: row.Kid, KeySealed: sealed, RetiredAt: k.now().UnixMilli()})
+}
