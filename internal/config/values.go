@@ -61,6 +61,7 @@ type Values struct {
 	KeyFolder             string        // SECRETKEY_PATH; made by who opens it
 	SessionIdle           time.Duration // at most SessionMax
 	SessionMax            time.Duration
+	StepUp                time.Duration // 0: a sign-in is proof enough for the whole session
 	PasswordHashRounds    int           // bcrypt cost
 	ResetLife             time.Duration // of a link that sets a new password
 	InviteLife            time.Duration // of an invitation, and of a link that confirms an address or sets a first password
@@ -102,6 +103,7 @@ func (l *Loaded) fill() {
 		KeyFolder:             get[string](l, "SECRETKEY_PATH"),
 		SessionIdle:           get[time.Duration](l, "SLUICE_SESSION_IDLE_MINUTES"),
 		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
+		StepUp:                get[time.Duration](l, "SLUICE_STEP_UP_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
 		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},
 		NewUserActive:         get[bool](l, "LANGFLOW_NEW_USER_IS_ACTIVE"),

@@ -57,6 +57,11 @@ var tokenVars = []Variable{
 		Text:    "A browser session ends this long after sign-in, however busy it is.",
 		effects: map[string]string{"*": "Everybody has to sign in again {value} after signing in."},
 	},
+	{
+		Name: "SLUICE_STEP_UP_MINUTES", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 0, Max: minutesPerYear, Default: "15", Example: "5", Wired: true,
+		Text:    "How long a proof of identity is good for what is dangerous, such as making a superuser; after it Sluice asks again. 0 never asks again in a session.",
+		effects: map[string]string{"*": "Whoever last proved to be themselves more than {value} ago is asked again before a dangerous act.", "0": "A sign-in is proof enough for the whole session."},
+	},
 	{Name: "JWT_ISSUER", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Issuer claim (iss) of the tokens Sluice makes and accepts."},
 	{Name: "JWT_AUDIENCE", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Audience claim (aud) of the tokens Sluice makes and accepts."},
 	{

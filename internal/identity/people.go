@@ -87,7 +87,7 @@ type People struct {
 	superusers atomic.Int64
 	reload     sync.Mutex
 	roles      atomic.Pointer[[]Role]
-	workspaces atomic.Pointer[map[string]string] // id -> name
+	workspaces atomic.Pointer[map[string]workplace] // by id
 }
 
 type entry struct {

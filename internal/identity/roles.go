@@ -241,6 +241,8 @@ func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, wor
 		return nil, err
 	}
 	who, active := p.Principal(u.ID)
+	// What a second factor would open is asked of the session, not of the person.
+	who.Strong = true
 	rights := make([]Right, 0, 64)
 	for _, permission := range authz.Permissions() {
 		r := Right{Permission: permission}

@@ -19,6 +19,8 @@ import (
 // Workspace is a group of people with the flows that they share.
 type Workspace struct {
 	ID, Name string
+	// SecondFactor is FactorOff, FactorEncouraged or FactorRequired.
+	SecondFactor string
 	// Members counts memberships.
 	Members   int
 	CreatedAt time.Time
@@ -40,26 +42,33 @@ func (p *People) loadWorkspaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := make(map[string]string, len(rows))
+	known, strict := make(map[string]workplace, len(rows)), map[string]bool{}
 	for _, r := range rows {
-		names[r.ID] = r.Name
+		known[r.ID] = workplace{r.Name, r.SecondFactor}
+		if r.SecondFactor == FactorRequired {
+			strict[r.ID] = true
+		}
 	}
-	p.workspaces.Store(&names)
+	p.workspaces.Store(&known)
+	p.Gate.SetStrict(strict)
 	return nil
 }
 
+// workplace is what is known of a workspace in memory.
+type workplace struct{ name, secondFactor string }
+
 // WorkspaceName is a workspace's name from memory; ok is false if there is none with this id.
 func (p *People) WorkspaceName(id string) (name string, ok bool) {
-	name, ok = (*p.workspaces.Load())[id]
-	return name, ok
+	w, ok := (*p.workspaces.Load())[id]
+	return w.name, ok
 }
 
 // WorkspacesOf lists the workspaces that somebody may work in, by name: their own, for superusers all.
 func (p *People) WorkspacesOf(who authz.Principal) []Workspace {
 	var out []Workspace
-	for id, name := range *p.workspaces.Load() {
+	for id, w := range *p.workspaces.Load() {
 		if who.Superuser || who.Role(id) != "" {
-			out = append(out, Workspace{ID: id, Name: name})
+			out = append(out, Workspace{ID: id, Name: w.name, SecondFactor: w.secondFactor})
 		}
 	}
 	slices.SortFunc(out, func(a, b Workspace) int { return strings.Compare(key(a.Name)+a.ID, key(b.Name)+b.ID) })
@@ -75,7 +84,7 @@ func (p *People) Workspaces(ctx context.Context, actor authz.Principal) ([]Works
 	out := []Workspace{}
 	for _, r := range rows {
 		if p.Gate.Decide(actor, authz.WorkspaceView, workspaceResource(r.ID, r.Name)).Allowed {
-			out = append(out, Workspace{ID: r.ID, Name: r.Name, Members: int(r.Members), CreatedAt: moment(r.CreatedAt)})
+			out = append(out, Workspace{ID: r.ID, Name: r.Name, SecondFactor: r.SecondFactor, Members: int(r.Members), CreatedAt: moment(r.CreatedAt)})
 		}
 	}
 	return out, nil
@@ -90,7 +99,7 @@ func (p *People) Workspace(ctx context.Context, actor authz.Principal, id string
 	if err := p.seeWorkspace(ctx, actor, id); err != nil {
 		return Workspace{}, err
 	}
-	return Workspace{ID: row.ID, Name: row.Name, CreatedAt: moment(row.CreatedAt)}, nil
+	return Workspace{ID: row.ID, Name: row.Name, SecondFactor: row.SecondFactor, CreatedAt: moment(row.CreatedAt)}, nil
 }
 
 // seeWorkspace answers NotFound, and records the refusal, for workspaces that are not the actor's.

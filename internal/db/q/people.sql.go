@@ -71,16 +71,17 @@ func (q *Queries) AllRoles(ctx context.Context) ([]AllRolesRow, error) {
 }
 
 const allWorkspaces = `-- name: AllWorkspaces :many
-SELECT w.id, w.name, w.created_at, COUNT(m.account_id) AS members
+SELECT w.id, w.name, w.created_at, w.second_factor, COUNT(m.account_id) AS members
 FROM workspace w LEFT JOIN membership m ON m.workspace_id = w.id
-GROUP BY w.id, w.name, w.created_at ORDER BY lower(w.name), w.id
+GROUP BY w.id, w.name, w.created_at, w.second_factor ORDER BY lower(w.name), w.id
 `
 
 type AllWorkspacesRow struct {
-	ID        string
-	Name      string
-	CreatedAt int64
-	Members   int64
+	ID           string
+	Name         string
+	CreatedAt    int64
+	SecondFactor string
+	Members      int64
 }
 
 func (q *Queries) AllWorkspaces(ctx context.Context) ([]AllWorkspacesRow, error) {
@@ -96,6 +97,7 @@ func (q *Queries) AllWorkspaces(ctx context.Context) ([]AllWorkspacesRow, error)
 			&i.ID,
 			&i.Name,
 			&i.CreatedAt,
+			&i.SecondFactor,
 			&i.Members,
 		); err != nil {
 			return nil, err
@@ -302,19 +304,18 @@ func (q *Queries) GetRole(ctx context.Context, id string) (GetRoleRow, error) {
 }
 
 const getWorkspace = `-- name: GetWorkspace :one
-SELECT id, name, created_at FROM workspace WHERE id = $1
+SELECT id, name, created_at, second_factor FROM workspace WHERE id = $1
 `
 
-type GetWorkspaceRow struct {
-	ID        string
-	Name      string
-	CreatedAt int64
-}
-
-func (q *Queries) GetWorkspace(ctx context.Context, id string) (GetWorkspaceRow, error) {
+func (q *Queries) GetWorkspace(ctx context.Context, id string) (Workspace, error) {
 	row := q.db.QueryRowContext(ctx, getWorkspace, id)
-	var i GetWorkspaceRow
-	err := row.Scan(&i.ID, &i.Name, &i.CreatedAt)
+	var i Workspace
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.CreatedAt,
+		&i.SecondFactor,
+	)
 	return i, err
 }
 
@@ -577,6 +578,23 @@ type SetEmailVerifiedParams struct {
 func (q *Queries) SetEmailVerified(ctx context.Context, arg SetEmailVerifiedParams) error {
 	_, err := q.db.ExecContext(ctx, setEmailVerified, arg.ID, arg.EmailVerifiedAt)
 	return err
+}
+
+const setSecondFactor = `-- name: SetSecondFactor :execrows
+UPDATE workspace SET second_factor = $2 WHERE id = $1
+`
+
+type SetSecondFactorParams struct {
+	ID           string
+	SecondFactor string
+}
+
+func (q *Queries) SetSecondFactor(ctx context.Context, arg SetSecondFactorParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, setSecondFactor, arg.ID, arg.SecondFactor)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const updateRole = `-- name: UpdateRole :execrows

@@ -1,13 +1,16 @@
 -- name: GetWorkspace :one
-SELECT id, name, created_at FROM workspace WHERE id = $1;
+SELECT id, name, created_at, second_factor FROM workspace WHERE id = $1;
 
 -- name: AllWorkspaces :many
-SELECT w.id, w.name, w.created_at, COUNT(m.account_id) AS members
+SELECT w.id, w.name, w.created_at, w.second_factor, COUNT(m.account_id) AS members
 FROM workspace w LEFT JOIN membership m ON m.workspace_id = w.id
-GROUP BY w.id, w.name, w.created_at ORDER BY lower(w.name), w.id;
+GROUP BY w.id, w.name, w.created_at, w.second_factor ORDER BY lower(w.name), w.id;
 
 -- name: InsertWorkspace :exec
 INSERT INTO workspace (id, name, created_at) VALUES ($1, $2, $3);
+
+-- name: SetSecondFactor :execrows
+UPDATE workspace SET second_factor = $2 WHERE id = $1;
 
 -- name: RenameWorkspace :execrows
 UPDATE workspace SET name = $2 WHERE id = $1;
