@@ -151,15 +151,18 @@ func acceptInvite(x *visit) error {
 		return x.linkClosed(inviteClosed, err)
 	}
 	v.Username, v.Name = x.value("username"), x.value("name")
-	switch {
-	case x.who.SignedIn():
-		err = x.c.cfg.Logins.AcceptInviteAs(x.r.Context(), x.who, x.cookie(inviteCookie))
-	default:
-		err = x.joinAnew(identity.NewUser{Username: v.Username, Name: v.Name, Password: x.field("password")})
+	token, progress := x.cookie(inviteCookie), login.Progress{Step: login.StepFinish}
+	if x.who.SignedIn() {
+		err = x.c.cfg.Logins.AcceptInviteAs(x.r.Context(), x.who, token)
+	} else {
+		progress, err = x.c.cfg.Logins.AcceptInvite(x.r.Context(), token, identity.NewUser{Username: v.Username, Name: v.Name, Password: x.field("password")}, x.meta())
 	}
 	if err == nil {
 		x.setCookie(inviteCookie, "", "/invite", -1)
-		return x.done("/flows", "joined")
+		if x.who.SignedIn() {
+			return x.done("/flows", "joined")
+		}
+		return x.advanceTo(progress, "/flows", "joined")
 	}
 	m, ok := formMistake(err, "username", "name", "password")
 	if !ok {
@@ -167,12 +170,4 @@ func acceptInvite(x *visit) error {
 	}
 	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
 	return x.render(m.status, invitePage(x.frame("Invitation", ""), v))
-}
-
-func (x *visit) joinAnew(n identity.NewUser) error {
-	result, err := x.c.cfg.Logins.AcceptInvite(x.r.Context(), x.cookie(inviteCookie), n, x.meta())
-	if err == nil {
-		x.signedIn(result)
-	}
-	return err
 }

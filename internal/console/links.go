@@ -73,11 +73,10 @@ func claimSetup(x *visit) error {
 	token := x.cookie(setupCookie)
 	v := setupView{Email: x.value("email"), Username: x.value("username"), Name: x.value("name")}
 	n := identity.NewUser{Email: v.Email, Username: v.Username, Name: v.Name, Password: x.field("password"), Superuser: true, Active: true}
-	result, err := x.c.cfg.Logins.ClaimSetup(x.r.Context(), token, n, x.meta())
+	progress, err := x.c.cfg.Logins.ClaimSetup(x.r.Context(), token, n, x.meta())
 	if err == nil {
 		x.setCookie(setupCookie, "", "/setup", -1)
-		x.signedIn(result)
-		return x.done("/setup/apps", "welcome")
+		return x.advanceTo(progress, "/setup/apps", "welcome")
 	}
 	if k := problem.Of(err).Kind; k == problem.NotFound || k == problem.Gone || x.c.cfg.People.HasAdmin() {
 		return x.setupClosed(token, err)
@@ -136,11 +135,10 @@ func showReset(x *visit) error {
 // reset sets the password and signs the person in.
 func reset(x *visit) error {
 	token := x.cookie(resetCookie)
-	result, err := x.c.cfg.Logins.Reset(x.r.Context(), token, x.field("password"), x.meta())
+	progress, err := x.c.cfg.Logins.Reset(x.r.Context(), token, x.field("password"), x.meta())
 	if err == nil {
 		x.setCookie(resetCookie, "", "/reset", -1)
-		x.signedIn(result)
-		return x.done("/", "password")
+		return x.advanceTo(progress, "/", "password")
 	}
 	m, ok := formMistake(err, "password")
 	if !ok {

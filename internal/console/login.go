@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"sluice/internal/app"
 	"sluice/internal/authn"
@@ -59,6 +60,7 @@ func showLogin(x *visit) error {
 	if x.who.SignedIn() {
 		return x.goOn(d)
 	}
+	x.forgetAttempt()
 	return x.loginForm(http.StatusOK, d, loginView{})
 }
 
@@ -78,11 +80,11 @@ func signIn(x *visit) error {
 	d := destinationOf(x.r.PostForm)
 	attempt := login.Attempt{
 		Identifier: x.value("identifier"), Password: x.field("password"), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Device: x.cookie(deviceCookie),
+		Destination: login.Destination{App: d.app, Return: d.back, State: d.state},
 	}
-	result, err := x.c.cfg.Logins.Password(x.r.Context(), attempt)
+	progress, err := x.c.cfg.Logins.Password(x.r.Context(), attempt)
 	if err == nil {
-		x.signedIn(result)
-		return x.goOn(d)
+		return x.advance(progress)
 	}
 	e := problem.Of(err)
 	switch e.Kind {
@@ -97,6 +99,59 @@ func signIn(x *visit) error {
 		identifier = ""
 	}
 	return x.loginForm(e.Kind.Status(), d, loginView{Identifier: identifier, Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+}
+
+// attemptCookie binds an attempt to sign in to one browser between its steps.
+const attemptCookie = "sluice_attempt"
+
+// stepPages are the pages of the steps that an attempt can stand at.
+var stepPages = map[login.Step]string{
+	login.StepIdentify: "/login", login.StepVerify: "/login/verify", login.StepFactor: "/login/factor", login.StepEnrol: "/login/enrol",
+	login.StepInvitation: "/login/invitation",
+}
+
+// advance leads the browser to what the dispatcher said: the next step, or the end, where it shows whether the browser kept its cookie.
+func (x *visit) advance(p login.Progress) error {
+	if p.Step != login.StepFinish {
+		x.setCookie(attemptCookie, p.Token, "/login", int(login.AttemptLife/time.Second))
+		x.redirect(stepPages[p.Step])
+		return nil
+	}
+	x.forgetAttempt()
+	x.signedIn(*p.Result)
+	to := url.Values{"return": {p.Destination.Return}}
+	if p.Destination.App != "" {
+		to.Set("app", p.Destination.App)
+	}
+	if p.Destination.State != "" {
+		to.Set("state", p.Destination.State)
+	}
+	x.redirect("/login/done?" + to.Encode())
+	return nil
+}
+
+// advanceTo is advance for those who came with a link: they end on a page with a word on what was done.
+func (x *visit) advanceTo(p login.Progress, to, notice string) error {
+	x.setNotice(notice)
+	if p.Step == login.StepFinish {
+		p.Destination.Return = to
+	}
+	return x.advance(p)
+}
+
+func (x *visit) forgetAttempt() {
+	if x.cookie(attemptCookie) != "" {
+		x.setCookie(attemptCookie, "", "/login", -1)
+	}
+}
+
+// loginDone is where every sign-in ends: a browser that brings its session goes on.
+func loginDone(x *visit) error {
+	d := destinationOf(x.r.URL.Query())
+	if x.who.SignedIn() {
+		return x.goOn(d)
+	}
+	return x.loginForm(http.StatusOK, d, loginView{Problem: "You signed in, but your browser did not send the session's cookie back.", Next: "Allow cookies for this site, then try again."})
 }
 
 // signedIn gives the browser its session. The old one, if there was one, stays where it is: it may be somebody else's.

@@ -51,6 +51,7 @@ func doorRoutes() []route {
 		{post, "/setup/apps", addSetupApp, need(authz.AppManage)},
 		{get, "/login", showLogin, open},
 		{post, "/login", signIn, open},
+		{get, "/login/done", loginDone, open},
 		{get, "/logout", showLogout, open},
 		{post, "/logout", signOut, open},
 		{get, "/signup", showSignUp, open},

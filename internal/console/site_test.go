@@ -118,10 +118,11 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 		Open: func(b []byte, row string) ([]byte, error) { return keys.Open(b, "mail", row) },
 	})
 	fatal(t, err)
-	s.logins = login.New(login.Config{
-		DB: d, Gate: gate, People: s.people, Hasher: hasher, Sessions: s.sessions, TokenKey: keys.TokenKey(), Mail: s.mail, BaseURL: func() string { return s.url },
+	s.logins, err = login.New(ctx, login.Config{
+		Keyring: keys, DB: d, Gate: gate, People: s.people, Hasher: hasher, Sessions: s.sessions, TokenKey: keys.TokenKey(), Mail: s.mail, BaseURL: func() string { return s.url },
 		ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, OpenSignUp: o.openSignUp, NewUserActive: o.newUserActive, Now: s.clock.now, Log: quiet,
 	})
+	fatal(t, err)
 	t.Cleanup(s.logins.Close)
 	s.apps, err = app.New(ctx, app.Config{
 		DB: d, Gate: gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,

@@ -229,8 +229,8 @@ type Credential struct {
 	UserID, Username, PasswordHash string
 	// Email is the account's address; may be empty.
 	Email string
-	// Active people may come in; Waiting ones were never let in.
-	Active, Waiting bool
+	// Active people may come in; Waiting ones were never let in. EmailVerified tells that the address was proven, Superuser may everything.
+	Active, Waiting, EmailVerified, Superuser bool
 }
 
 // Credential finds the account with this username or e-mail address; found is false if there is none. It asks no right: it is for signing in only.
@@ -242,7 +242,7 @@ func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Cred
 	if err != nil {
 		return Credential{}, false, fmt.Errorf("finding the account: %w", err)
 	}
-	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Email: row.Email, Active: row.Active, Waiting: row.Waiting}, true, nil
+	return credentialOf(row), true, nil
 }
 
 // CredentialOf is Credential by id.
@@ -251,7 +251,14 @@ func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, e
 	if err != nil {
 		return Credential{}, db.Found(err, "There is no such person.")
 	}
-	return Credential{UserID: row.ID, Username: row.Username, PasswordHash: row.PasswordHash, Email: row.Email, Active: row.Active, Waiting: row.Waiting}, nil
+	return credentialOf(q.FindAccountRow(row)), nil
+}
+
+func credentialOf(r q.FindAccountRow) Credential {
+	return Credential{
+		UserID: r.ID, Username: r.Username, PasswordHash: r.PasswordHash, Email: r.Email, Active: r.Active, Waiting: r.Waiting,
+		EmailVerified: r.EmailVerifiedAt > 0, Superuser: r.Superuser,
+	}
 }
 
 // Resource is the account as the gate sees it, for packages that act on people.

@@ -226,28 +226,27 @@ func (l *Logins) CheckInvite(ctx context.Context, token string) (InviteView, err
 }
 
 // AcceptInvite spends the link, makes an account with the invited address, and signs its owner in.
-func (l *Logins) AcceptInvite(ctx context.Context, token string, n identity.NewUser, m authn.Meta) (Result, error) {
+func (l *Logins) AcceptInvite(ctx context.Context, token string, n identity.NewUser, m authn.Meta) (Progress, error) {
 	v, err := l.CheckInvite(ctx, token)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	if v.HasAccount {
-		return Result{}, problem.New(problem.Conflict, "There is an account with this address.").WithNext("Sign in, then open the invitation again.")
+		return Progress{}, problem.New(problem.Conflict, "There is an account with this address.").WithNext("Sign in, then open the invitation again.")
 	}
 	if n.Password == "" {
-		return Result{}, problem.New(problem.Invalid, "Choose a password of at least 15 characters.").WithField("password")
+		return Progress{}, problem.New(problem.Invalid, "Choose a password of at least 15 characters.").WithField("password")
 	}
 	n.Email, n.Role, n.Workspace, n.Active, n.Superuser, n.EmailVerified = v.Email, v.Role, v.WorkspaceID, true, false, false
 	prepared, err := l.cfg.People.Prepare(ctx, n)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	err = l.insert(ctx, prepared, m, func(tx *db.Tx, _ identity.User) error { return l.spendInvite(ctx, tx, token, v) })
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
-	m.Method = "invitation"
-	return l.finish(ctx, prepared.ID(), m, func(*db.Tx) error { return nil })
+	return l.identified(ctx, byLink(m, prepared.ID(), "invitation"), nothingMore)
 }
 
 // AcceptInviteAs spends the link for somebody who is signed in with the invited address.

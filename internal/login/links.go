@@ -44,15 +44,14 @@ func (l *Logins) CheckSetup(ctx context.Context, token string) error {
 }
 
 // ClaimSetup spends the token, makes the first superuser and signs them in, all in one transaction.
-func (l *Logins) ClaimSetup(ctx context.Context, token string, n identity.NewUser, m authn.Meta) (Result, error) {
+func (l *Logins) ClaimSetup(ctx context.Context, token string, n identity.NewUser, m authn.Meta) (Progress, error) {
 	if err := l.CheckSetup(ctx, token); err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	prepared, err := l.cfg.People.PrepareFirst(ctx, n)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
-	var r Result
 	var made identity.User
 	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		// Two valid links used at the same time must not make two admins.
@@ -70,11 +69,14 @@ func (l *Logins) ClaimSetup(ctx context.Context, token string, n identity.NewUse
 		return l.cfg.Gate.Record(ctx, tx, who, authz.SetupClaim, res, audit.Done, "first superuser")
 	})
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
-	m.Method = "setup link"
-	r, err = l.finish(ctx, made.ID, m, func(*db.Tx) error { return nil })
-	return r, err
+	return l.identified(ctx, byLink(m, made.ID, "setup link"), nothingMore)
+}
+
+// byLink is the attempt of somebody who came with a one-time link.
+func byLink(m authn.Meta, account, method string) attempt {
+	return attempt{Account: account, Method: method, Factors: []string{factorLink}, IP: m.IP, UserAgent: clipped(m.UserAgent, 300)}
 }
 
 // ResetLink makes a link with which a person sets a new password. It needs UserReset on the person. Earlier links of the person stop working.
@@ -145,21 +147,20 @@ func (l *Logins) CheckReset(ctx context.Context, token string) (identity.User, e
 	return u, err
 }
 
-// Reset spends the token, sets the password, ends all sessions of the person and signs them in anew.
-func (l *Logins) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (Result, error) {
+// Reset spends the token, sets the password and ends all sessions of the person. They are signed in anew; who has a second factor is asked for it, so that mail alone does not open the account.
+func (l *Logins) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (Progress, error) {
 	u, err := l.CheckReset(ctx, token)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	if err := identity.CheckPassword(newPassword, u.Username, u.Email, u.Name); err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	stored, err := l.cfg.Hasher.Hash(ctx, newPassword)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
-	m.Method = "reset link"
-	return l.finish(ctx, u.ID, m, func(tx *db.Tx) error {
+	return l.identified(ctx, byLink(m, u.ID, "reset link"), func(tx *db.Tx) error {
 		if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeReset, token); err != nil {
 			return err
 		}

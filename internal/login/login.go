@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
 // Config of Logins.
@@ -24,6 +26,8 @@ type Config struct {
 	People   *identity.People
 	Hasher   *identity.Hasher
 	Sessions *authn.Sessions
+	// Keyring seals what waits for a browser, and the secrets of second factors and providers.
+	Keyring *secret.Keyring
 	// TokenKey keys the hashes of names and device cookies.
 	TokenKey []byte
 	// Mail takes the mails; it need not be configured.
@@ -42,17 +46,26 @@ type Config struct {
 
 // Logins is the capability.
 type Logins struct {
-	cfg   Config
-	later *later
+	cfg    Config
+	later  *later
+	policy policy
 }
 
-// New makes Logins. Close it before the database.
-func New(c Config) *Logins { return &Logins{cfg: c, later: startLater()} }
+// New makes Logins and follows changes of how people sign in. Close it before the database.
+func New(ctx context.Context, c Config) (*Logins, error) {
+	l := &Logins{cfg: c, later: startLater()}
+	c.DB.Subscribe(ChangeKind, func(string) {
+		if err := l.loadPolicy(context.Background()); err != nil {
+			c.Log.Error("how people sign in could not be read again; what was known stays in force", "error", err)
+		}
+	})
+	return l, l.loadPolicy(ctx)
+}
 
 // Close waits for work that was answered before it was done.
 func (l *Logins) Close() { l.later.stop() }
 
-// Attempt is one try to sign in with a password.
+// Attempt is one try to sign in; Identifier and Password are for passwords only.
 type Attempt struct {
 	// Identifier is a username or an e-mail address.
 	Identifier string
@@ -60,6 +73,13 @@ type Attempt struct {
 	Password string
 	// IP is the client's address, UserAgent what its browser calls itself, Device the value of its device cookie or "".
 	IP, UserAgent, Device string
+	// Destination is where the browser goes when it has signed in.
+	Destination Destination
+}
+
+// begun is the attempt whose first factor has just been proven.
+func (a Attempt) begun(account, method string, factors ...string) attempt {
+	return attempt{Account: account, Method: method, Factors: factors, IP: a.IP, UserAgent: clipped(a.UserAgent, 300), Device: a.Device, Destination: a.Destination}
 }
 
 // Result of a sign-in.
@@ -71,47 +91,39 @@ type Result struct {
 	UserID  string
 }
 
-// Password signs somebody in. Every wrong attempt gets the same problem.Unauthenticated; too many get Limited, a full hash queue Unavailable, both with RetryAfter.
-func (l *Logins) Password(ctx context.Context, a Attempt) (Result, error) {
+// Password proves a first factor. Every wrong attempt gets the same problem.Unauthenticated; too many get Limited, a full hash queue Unavailable, both with RetryAfter.
+func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 	if len(a.Identifier) > 254 || len(a.Password) > identity.MaxPassword {
-		return Result{}, notRight()
+		return Progress{}, notRight()
 	}
 	identifier := strings.ToLower(strings.TrimSpace(a.Identifier))
 	credential, found, err := l.cfg.People.Credential(ctx, identifier)
 	if err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	counters := l.counters(identifier, a.IP, l.knownDevice(a.Device, credential.UserID))
 	if err := l.reserve(ctx, counters); err != nil {
-		return Result{}, err
+		return Progress{}, err
 	}
 	ok, upgrade, err := l.cfg.Hasher.Verify(ctx, credential.PasswordHash, a.Password)
 	if err != nil {
 		l.unreserve(counters)
-		return Result{}, err
+		return Progress{}, err
 	}
 	if !ok || !found {
 		l.recordWrong(a, credential, found)
-		return Result{}, notRight()
+		return Progress{}, notRight()
 	}
-	if !credential.Active {
+	if err := l.mayUsePassword(credential); err != nil {
 		l.recordWrong(a, credential, found)
-		return Result{}, notActive(credential)
+		return Progress{}, err
 	}
 	if upgrade {
 		l.upgrade(ctx, credential, a.Password)
 	}
-	return l.finish(ctx, credential.UserID, authn.Meta{IP: a.IP, UserAgent: a.UserAgent, Method: "password"}, func(tx *db.Tx) error {
+	return l.identified(ctx, a.begun(credential.UserID, factorPassword, factorPassword), func(tx *db.Tx) error {
 		return l.forgive(ctx, tx, counters, true)
 	})
-}
-
-// notActive is told only to somebody who knows the password.
-func notActive(c identity.Credential) error {
-	if c.Waiting {
-		return problem.New(problem.Denied, "Your account is waiting for approval.").WithNext("An admin has to activate it; if you were sent a mail to confirm your address, open its link first.").WithRule("inactive account")
-	}
-	return problem.New(problem.Denied, "Your account is not active.").WithNext("Ask an admin to activate it.").WithRule("inactive account")
 }
 
 // notRight is the one answer to every sign-in that fails.
@@ -151,7 +163,7 @@ func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password st
 }
 
 // finish makes the session and everything that goes with a sign-in, in one transaction with what the caller adds.
-func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, also func(*db.Tx) error) (Result, error) {
+func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, provider *providerSession, also func(*db.Tx) error) (Result, error) {
 	device, err := l.newDevice(userID)
 	if err != nil {
 		return Result{}, err
@@ -162,6 +174,9 @@ func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, also f
 			return err
 		}
 		if r.Token, r.Session, err = l.cfg.Sessions.Begin(ctx, tx, userID, m); err != nil {
+			return err
+		}
+		if err := l.keepProvider(ctx, tx, r.Session.ID, provider); err != nil {
 			return err
 		}
 		now := l.cfg.Now().UnixMilli()
@@ -176,6 +191,23 @@ func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, also f
 		return l.cfg.Gate.Record(ctx, tx, who, authz.AccountSignIn, authz.Resource{Type: "User", ID: userID, Name: account.Username}, audit.Done, m.Method)
 	})
 	return r, err
+}
+
+// keepProvider notes which session of an identity provider a session came from.
+func (l *Logins) keepProvider(ctx context.Context, tx *db.Tx, sessionID string, p *providerSession) error {
+	if p == nil {
+		return nil
+	}
+	sealed, err := l.cfg.Keyring.Seal([]byte(p.IDToken), "provider_session", sessionID)
+	if err == nil {
+		err = tx.InsertProviderSession(ctx, q.InsertProviderSessionParams{
+			SessionID: sessionID, ProviderID: p.ProviderID, Subject: p.Subject, Sid: p.SID, IDTokenSealed: base64.StdEncoding.EncodeToString(sealed),
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("noting the provider's session: %w", err)
+	}
+	return nil
 }
 
 // SignOut ends the session that a request came with, on all origins.

@@ -21,6 +21,7 @@ import (
 	"sluice/internal/login"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
 const password = "correct horse battery staple"
@@ -108,7 +109,10 @@ func (h *house) withMail(t testing.TB, change func(*login.Config)) *house {
 func (h *house) with(t testing.TB, change func(*login.Config)) *house {
 	t.Helper()
 	change(&h.config)
-	h.logins = login.New(h.config)
+	var err error
+	if h.logins, err = login.New(context.Background(), h.config); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(h.logins.Close)
 	return h
 }
@@ -118,20 +122,24 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	h := &house{clock: &clock{now: time.Now()}, db: d}
 	log, key, ctx := slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef"), context.Background()
 	hasher := identity.NewHasher(rounds, nil)
-	var err [3]error
-	h.gate, err[0] = authz.NewGate(authz.Config{DB: d, Now: h.Now, Log: log})
-	h.people, err[1] = identity.New(ctx, identity.Config{DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log})
-	h.sessions, err[2] = authn.New(ctx, authn.Config{
+	var errs [4]error
+	h.gate, errs[0] = authz.NewGate(authz.Config{DB: d, Now: h.Now, Log: log})
+	h.people, errs[1] = identity.New(ctx, identity.Config{DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log})
+	h.sessions, errs[2] = authn.New(ctx, authn.Config{
 		DB: d, Gate: h.gate, People: h.people, TokenKey: key, MaxAge: 30 * 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: h.Now, Log: log,
 	})
-	if err := errors.Join(err[:]...); err != nil {
+	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
+	errs[3] = err
+	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
 	h.config = login.Config{
-		DB: d, Gate: h.gate, People: h.people, Hasher: hasher, Sessions: h.sessions, TokenKey: key, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour,
+		Keyring: keys, DB: d, Gate: h.gate, People: h.people, Hasher: hasher, Sessions: h.sessions, TokenKey: key, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour,
 		BaseURL: func() string { return "https://sluice.example" }, Now: h.Now, Log: log,
 	}
-	h.logins = login.New(h.config)
+	if h.logins, err = login.New(ctx, h.config); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { h.logins.Close(); h.gate.Close(ctx); hasher.Close() })
 	return h
 }
@@ -146,7 +154,15 @@ func (h *house) add(t testing.TB, username string) identity.User {
 }
 
 func (h *house) try(who, pass, ip, device string) (login.Result, error) {
-	return h.logins.Password(context.Background(), login.Attempt{Identifier: who, Password: pass, IP: ip, UserAgent: "test", Device: device})
+	return session(h.logins.Password(context.Background(), login.Attempt{Identifier: who, Password: pass, IP: ip, UserAgent: "test", Device: device}))
+}
+
+// session is the outcome of a sign-in that the dispatcher finished.
+func session(p login.Progress, err error) (login.Result, error) {
+	if err != nil || p.Result == nil {
+		return login.Result{}, err
+	}
+	return *p.Result, nil
 }
 
 func TestPasswordSignIn(t *testing.T) {
@@ -377,7 +393,7 @@ func TestResetLink(t *testing.T) {
 	if _, err := h.logins.Reset(ctx, token, "short", authn.Meta{}); !problem.Is(err, problem.Invalid) {
 		t.Errorf("a weak password: %v", err)
 	}
-	r, err := h.logins.Reset(ctx, token, next, authn.Meta{})
+	r, err := session(h.logins.Reset(ctx, token, next, authn.Meta{}))
 	if err != nil {
 		t.Fatal(err)
 	}

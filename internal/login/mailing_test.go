@@ -262,7 +262,7 @@ func TestInvitations(t *testing.T) {
 		if err != nil || v.WorkspaceName != "Team" || v.RoleName != "User" || v.HasAccount {
 			t.Errorf("%+v, %v", v, err)
 		}
-		r, err := h.logins.AcceptInvite(ctx, token, identity.NewUser{Username: "eve", Email: "other@example.com", Password: password, Superuser: true, Role: authz.RoleAdmin}, authn.Meta{})
+		r, err := session(h.logins.AcceptInvite(ctx, token, identity.NewUser{Username: "eve", Email: "other@example.com", Password: password, Superuser: true, Role: authz.RoleAdmin}, authn.Meta{}))
 		if err != nil {
 			t.Fatal(err)
 		}

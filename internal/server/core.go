@@ -73,12 +73,12 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	c.Logins = login.New(login.Config{
-		DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
+	c.Logins, err = login.New(ctx, login.Config{
+		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
 		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
 		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, Now: time.Now, Log: c.Log,
 	})
-	return nil
+	return err
 }
 
 // Close ends the background work and closes the database.
