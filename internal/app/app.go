@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"strconv"
@@ -22,7 +23,9 @@ type App struct {
 	// Profile is what Sluice knows about this kind of builder; Version is the builder's own.
 	Profile *profile.Profile
 	Version string
-	// Upstream is the address that Sluice forwards to.
+	// Mode is ModeProxy or ModeForwardAuth.
+	Mode string
+	// Upstream is the address that Sluice forwards to. That of a forward-auth app is opaque, without a host.
 	Upstream *url.URL
 	// PublicURL is the origin that people use, e.g. "https://flows.example.com"; "" means a port of its own.
 	PublicURL string
@@ -38,6 +41,8 @@ type App struct {
 	OwnerEmail string
 	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is when the app was added.
 	VerifiedAt, CreatedAt time.Time
+	// SeenAt is when a reverse proxy last asked about a forward-auth app, as far as it is stored; zero for never. Registry.LastAsked knows it better.
+	SeenAt time.Time
 
 	published map[string]struct{}
 }
@@ -70,8 +75,10 @@ func (a *App) Resource() authz.Resource {
 
 // Spec is what is said of a new app.
 type Spec struct {
-	// URL is the builder's address, or "demo" for the built-in one.
+	// URL is the builder's address, or "demo" for the built-in one. A forward-auth app has none.
 	URL string
+	// Mode is ModeProxy, ModeForwardAuth, or "" for ModeProxy.
+	Mode string
 	// Kind is "flowise", "generic" or "" to find out.
 	Kind string
 	// PublicURL is the origin for people; "" means the next free port.
@@ -89,14 +96,7 @@ func (s *Spec) clean() error {
 	if len(s.Name) > 80 {
 		return problem.New(problem.Invalid, "A name has at most 80 characters.").WithField("name")
 	}
-	s.URL, s.PublicURL = strings.TrimSpace(s.URL), strings.TrimSpace(s.PublicURL)
-	if s.URL == DemoURL || s.Kind == profile.KindDemo {
-		s.URL, s.Kind = DemoURL, profile.KindDemo
-	} else if origin, err := cleanOrigin(s.URL); err != nil {
-		return err.WithField("url")
-	} else {
-		s.URL = origin
-	}
+	s.URL, s.PublicURL, s.Mode = strings.TrimSpace(s.URL), strings.TrimSpace(s.PublicURL), cmp.Or(s.Mode, ModeProxy)
 	if s.PublicURL != "" {
 		origin, err := cleanOrigin(s.PublicURL)
 		if err != nil {
@@ -104,6 +104,25 @@ func (s *Spec) clean() error {
 		}
 		s.PublicURL = origin
 	}
+	switch s.Mode {
+	case ModeForwardAuth:
+		return s.cleanForwardAuth()
+	case ModeProxy:
+		return s.cleanUpstream()
+	}
+	return problem.Newf(problem.Invalid, "%q is no way to stand behind Sluice.", s.Mode).WithField("mode").WithNext("Use proxy or forward-auth.")
+}
+
+func (s *Spec) cleanUpstream() error {
+	if s.URL == DemoURL || s.Kind == profile.KindDemo {
+		s.URL, s.Kind = DemoURL, profile.KindDemo
+		return nil
+	}
+	origin, err := cleanOrigin(s.URL)
+	if err != nil {
+		return err.WithField("url")
+	}
+	s.URL = origin
 	return nil
 }
 

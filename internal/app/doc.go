@@ -9,6 +9,11 @@
 //
 // Readers get immutable App snapshots from memory (ByHost, ByID, All); the registry follows the "app" changes of package db and builds new ones.
 //
+// # Forward-auth
+//
+// An app of ModeForwardAuth is forwarded to by a reverse proxy of the operator's own, which asks Sluice about each request. Sluice knows its public address and nothing of where it
+// runs: there is no probe, no bridge, no object and no list. It is well as soon as the first sub-request has come (Asked, LastAsked).
+//
 // # Workspaces
 //
 // An app is used in the workspaces that it was offered to (Offer, Withdraw). Which objects of the builder belong to which workspace stands in Flows; what the builder had

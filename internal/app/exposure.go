@@ -32,6 +32,10 @@ func (r *Registry) Exposure(ctx context.Context, actor authz.Principal, id strin
 	if a.Profile.Kind == profile.KindDemo {
 		return Exposure{State: "closed", Text: "The demo builder listens inside Sluice, on the loopback address only."}, nil
 	}
+	if a.ForwardAuth() {
+		return Exposure{State: "unknown", Text: "Sluice does not know where this app runs; only the reverse proxy does.",
+			Next: "Let only the reverse proxy reach it: HOST=127.0.0.1, a private container network, or a firewall rule for its port."}, nil
+	}
 	port, err := strconv.Atoi(portOf(a))
 	if err != nil || !isLoopback(a.Upstream.Hostname()) {
 		return Exposure{State: "unknown", Text: "The builder runs on another address than this host's loopback; Sluice cannot see who else reaches it.",

@@ -27,6 +27,9 @@ type Health struct {
 
 // Health returns what was last seen of an app, from memory.
 func (r *Registry) Health(id string) Health {
+	if a, ok := r.ByID(id); ok && a.ForwardAuth() {
+		return r.forwardAuthHealth(a)
+	}
 	if v, ok := r.health.Load(id); ok {
 		return v.(Health)
 	}
@@ -52,6 +55,9 @@ func (r *Registry) CheckAll(ctx context.Context, onlyPending bool) {
 }
 
 func (r *Registry) look(ctx context.Context, a *App) Health {
+	if a.ForwardAuth() {
+		return r.forwardAuthHealth(a)
+	}
 	found, err := profile.Probe(ctx, r.Client, a.Upstream)
 	h := Health{CheckedAt: r.Now().UTC(), Version: found.Version, OwnerState: found.OwnerState}
 	switch {

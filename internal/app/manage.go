@@ -38,6 +38,9 @@ func (r *Registry) Look(ctx context.Context, actor authz.Principal, s Spec) (pro
 	if err := s.clean(); err != nil {
 		return profile.Found{}, err
 	}
+	if s.Mode == ModeForwardAuth {
+		return profile.Found{}, problem.New(problem.Invalid, "Only the reverse proxy knows where this app runs; there is nothing to look at.").WithField("mode")
+	}
 	return r.probe(ctx, s.URL)
 }
 
@@ -49,13 +52,16 @@ func (r *Registry) probe(ctx context.Context, address string) (profile.Found, er
 	return profile.Probe(ctx, r.Client, base)
 }
 
-// Add connects an app. It needs AppManage, and that something answers at the address.
+// Add connects an app. It needs AppManage, and that something answers at the address, unless a reverse proxy will forward to it.
 func (r *Registry) Add(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	if err := r.Gate.Check(ctx, actor, authz.AppManage, somewhere()); err != nil {
 		return nil, err
 	}
 	if err := s.clean(); err != nil {
 		return nil, err
+	}
+	if s.Mode == ModeForwardAuth {
+		return r.addForwardAuth(ctx, actor, s)
 	}
 	found, err := r.probe(ctx, s.URL)
 	if err != nil {
@@ -96,6 +102,9 @@ func (r *Registry) readdress(ctx context.Context, actor authz.Principal, a *App,
 	if s.PublicURL == "" || s.PublicURL == a.PublicURL {
 		return a, nil
 	}
+	if err := r.checkAddress(s.PublicURL); err != nil {
+		return nil, err
+	}
 	err := r.change(ctx, actor, authz.AppManage, a, "public address "+s.PublicURL, func(tx *db.Tx) error {
 		return tx.UpdateAppAddress(ctx, q.UpdateAppAddressParams{ID: a.ID, PublicUrl: s.PublicURL, UpdatedAt: r.Now().UnixMilli()})
 	})
@@ -109,7 +118,10 @@ func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, fo
 	}
 	row := q.InsertAppParams{
 		ID: id.String(), WorkspaceID: identity.DefaultWorkspace, Name: s.Name, Kind: found.Kind, Version: found.Version, UpstreamUrl: s.URL,
-		PublicUrl: s.PublicURL, CreatedAt: r.Now().UnixMilli(),
+		PublicUrl: s.PublicURL, CreatedAt: r.Now().UnixMilli(), Mode: s.Mode,
+	}
+	if err := r.checkAddress(s.PublicURL); err != nil {
+		return nil, err
 	}
 	if s.Kind != "" && found.Kind != "" {
 		row.Kind = s.Kind

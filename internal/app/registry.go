@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -59,6 +60,7 @@ type Registry struct {
 	owners sync.Map // app id -> *sync.Mutex: one connection attempt at a time
 
 	adopted sync.Map // ids of the apps whose objects were adopted once
+	asked   sync.Map // app id -> *askedAt
 }
 
 type snapshot struct {
@@ -201,7 +203,8 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	kind := row.Kind
 	a := &App{
 		ID: row.ID, Slug: row.Slug, Name: row.Name, WorkspaceID: row.WorkspaceID, Version: row.Version, PublicURL: row.PublicUrl, Port: int(row.Port),
-		Pending: kind == "", VerifiedAt: moment(row.VerifiedAt), CreatedAt: moment(row.CreatedAt), published: map[string]struct{}{},
+		Pending: kind == "", VerifiedAt: moment(row.VerifiedAt), CreatedAt: moment(row.CreatedAt),
+		Mode: cmp.Or(row.Mode, ModeProxy), SeenAt: moment(row.SeenAt), published: map[string]struct{}{},
 	}
 	if a.Pending {
 		kind = profile.KindGeneric

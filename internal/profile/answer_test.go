@@ -168,7 +168,7 @@ func TestPassthroughTellsWhoAsks(t *testing.T) {
 	if err := (Passthrough{}).Attach(t.Context(), h, p, endpoint); err != nil {
 		t.Fatal(err)
 	}
-	want := http.Header{HeaderUser: {"p1"}, HeaderName: {"Zo%C3%AB%0D%0AX-Evil:%201"}, HeaderEmail: {"ann@example.test"}, HeaderRole: {"user"}}
+	want := http.Header{HeaderUser: {person.Name}, HeaderID: {"p1"}, HeaderName: {"Zo%C3%AB%0D%0AX-Evil:%201"}, HeaderEmail: {"ann@example.test"}, HeaderRole: {"user"}}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}

@@ -132,7 +132,7 @@ func flowiseUser(_ context.Context, c AnswerContext) (Answer, error) {
 
 // managesBuilder tells Flowise's pages whether to show an administrator's view. It grants nothing: every call is decided by itself.
 func managesBuilder(p authz.Principal) bool {
-	return p.Superuser || roleOf(p) == authz.RoleAdmin
+	return p.Superuser || RoleOf(p) == authz.RoleAdmin
 }
 
 func personName(p authz.Principal) string {

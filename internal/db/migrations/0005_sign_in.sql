@@ -102,7 +102,8 @@ CREATE TABLE signing_key (
     retired_at  BIGINT NOT NULL
 );
 
--- 'proxy': requests pass through Sluice. 'forward-auth': a reverse proxy asks Sluice about each request. seen_at is when it first asked.
+-- 'proxy': requests pass through Sluice. 'forward-auth': a reverse proxy asks Sluice about each request; upstream_url is 'forward-auth:' and the public address then.
+-- seen_at is when it last asked, to some minutes.
 ALTER TABLE app ADD COLUMN mode TEXT NOT NULL DEFAULT 'proxy';
 ALTER TABLE app ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0;
 

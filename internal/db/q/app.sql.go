@@ -92,8 +92,8 @@ func (q *Queries) GetApp(ctx context.Context, id string) (App, error) {
 }
 
 const insertApp = `-- name: InsertApp :exec
-INSERT INTO app (id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $10)
+INSERT INTO app (id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $10, $11)
 `
 
 type InsertAppParams struct {
@@ -107,6 +107,7 @@ type InsertAppParams struct {
 	PublicUrl   string
 	Port        int64
 	CreatedAt   int64
+	Mode        string
 }
 
 func (q *Queries) InsertApp(ctx context.Context, arg InsertAppParams) error {
@@ -121,6 +122,7 @@ func (q *Queries) InsertApp(ctx context.Context, arg InsertAppParams) error {
 		arg.PublicUrl,
 		arg.Port,
 		arg.CreatedAt,
+		arg.Mode,
 	)
 	return err
 }
@@ -190,6 +192,20 @@ type SetAppOwnerParams struct {
 
 func (q *Queries) SetAppOwner(ctx context.Context, arg SetAppOwnerParams) error {
 	_, err := q.db.ExecContext(ctx, setAppOwner, arg.ID, arg.OwnerSealed, arg.UpdatedAt)
+	return err
+}
+
+const setAppSeen = `-- name: SetAppSeen :exec
+UPDATE app SET seen_at = $2 WHERE id = $1 AND seen_at < $2
+`
+
+type SetAppSeenParams struct {
+	ID     string
+	SeenAt int64
+}
+
+func (q *Queries) SetAppSeen(ctx context.Context, arg SetAppSeenParams) error {
+	_, err := q.db.ExecContext(ctx, setAppSeen, arg.ID, arg.SeenAt)
 	return err
 }
 

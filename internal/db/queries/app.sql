@@ -1,6 +1,6 @@
 -- name: InsertApp :exec
-INSERT INTO app (id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $10);
+INSERT INTO app (id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $10, $11);
 
 -- name: AllApps :many
 SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app ORDER BY created_at, id;
@@ -19,6 +19,9 @@ UPDATE app SET owner_sealed = $2, updated_at = $3 WHERE id = $1;
 
 -- name: SetAppVerified :exec
 UPDATE app SET verified_at = $2 WHERE id = $1;
+
+-- name: SetAppSeen :exec
+UPDATE app SET seen_at = $2 WHERE id = $1 AND seen_at < $2;
 
 -- name: DeleteApp :execrows
 DELETE FROM app WHERE id = $1;

@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// The ways in which an app stands behind Sluice.
+const (
+	// ModeProxy means that requests pass through Sluice.
+	ModeProxy = "proxy"
+	// ModeForwardAuth means that a reverse proxy of the operator's own asks Sluice about each request and forwards it itself.
+	ModeForwardAuth = "forward-auth"
+)
+
+// forwardAuthPrefix and the public address are the upstream_url of a forward-auth app: unique, and no address to dial.
+const forwardAuthPrefix = ModeForwardAuth + ":"
+
+// askedStep is how old the stored time of the last sub-request may be before it is written again.
+const askedStep = 5 * time.Minute
+
+// ForwardAuth reports whether a reverse proxy asks Sluice about this app. Nothing is ever forwarded to such an app, and its Upstream names no host.
+func (a *App) ForwardAuth() bool { return a.Mode == ModeForwardAuth }
+
+// cleanForwardAuth checks what is said of a forward-auth app. Its public address stands in the configuration of another program, so that its host is a plain name or address.
+func (s *Spec) cleanForwardAuth() error {
+	if s.PublicURL == "" {
+		return problem.New(problem.Invalid, "An app behind a reverse proxy needs its public address.").WithField("public_url").
+			WithNext("Enter the address that people use, such as https://flows.example.com.")
+	}
+	if _, host, _ := strings.Cut(s.PublicURL, "://"); !PlainHost(host) {
+		return problem.New(problem.Invalid, "The public address may hold letters, digits, dots and dashes, and a port.").WithField("public_url")
+	}
+	if s.Kind != "" && s.Kind != profile.KindGeneric {
+		return problem.New(problem.Invalid, "An app behind a reverse proxy is of the kind generic: Sluice sees neither its answers nor what is sent to it.").WithField("kind").
+			WithNext("Leave the kind out, or connect the app as a proxy.")
+	}
+	s.URL, s.Kind = forwardAuthPrefix+s.PublicURL, profile.KindGeneric
+	return nil
+}
+
+// PlainHost reports whether a host, with or without port, is made of letters, digits, dots, dashes and an IPv6 address's brackets and colons: such a text means the same in every configuration language.
+func PlainHost(host string) bool {
+	for i := range len(host) {
+		switch c := host[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == ':', c == '[', c == ']':
+		default:
+			return false
+		}
+	}
+	return host != "" && host[0] != '-'
+}
+
+// addForwardAuth connects an app that nobody has to look at: what runs there is the reverse proxy's matter.
+func (r *Registry) addForwardAuth(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
+	found := profile.Found{Kind: profile.KindGeneric}
+	if u, err := url.Parse(s.PublicURL); err == nil {
+		found.Title = u.Host
+	}
+	return r.insert(ctx, actor, s, found)
+}
+
+// checkAddress makes sure that no other app has a public address already: requests are told apart by it.
+func (r *Registry) checkAddress(publicURL string) error {
+	_, host, ok := strings.Cut(publicURL, "://")
+	if a, taken := r.ByHost(host); ok && taken {
+		return problem.Newf(problem.Conflict, "%s has this public address already.", a.Name).WithField("public_url")
+	}
+	return nil
+}
+
+// Asked notes that a reverse proxy has asked about a forward-auth app. The first time is announced to all nodes at once, later ones are stored every few minutes; it does no I/O itself.
+func (r *Registry) Asked(a *App, now time.Time) {
+	v, ok := r.asked.Load(a.ID)
+	if !ok {
+		v, _ = r.asked.LoadOrStore(a.ID, &askedAt{})
+	}
+	at, ms := v.(*askedAt), now.UnixMilli()
+	if ms-at.last.Load() > time.Second.Milliseconds() {
+		at.last.Store(ms)
+	}
+	stored := at.stored.Load()
+	if ms-stored < askedStep.Milliseconds() || !at.stored.CompareAndSwap(stored, ms) {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := r.storeAsked(ctx, a, ms); err != nil {
+			at.stored.CompareAndSwap(ms, stored)
+			r.Log.Warn("that a reverse proxy asks about an app could not be stored", "app", a.Name, "error", err)
+		}
+	}()
+}
+
+// askedAt is when a forward-auth app was last asked about, and up to when that is stored, in unix ms.
+type askedAt struct{ last, stored atomic.Int64 }
+
+func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
+	return r.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := tx.SetAppSeen(ctx, q.SetAppSeenParams{ID: a.ID, SeenAt: ms}); err != nil {
+			return err
+		}
+		if a.SeenAt.IsZero() {
+			return tx.Changed(ChangeKind, a.ID)
+		}
+		return nil
+	})
+}
+
+// LastAsked is when a reverse proxy last asked about an app, as far as this node knows; zero for never.
+func (r *Registry) LastAsked(a *App) time.Time {
+	last := a.SeenAt
+	if v, ok := r.asked.Load(a.ID); ok {
+		if at := moment(v.(*askedAt).last.Load()); at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// forwardAuthHealth is how a forward-auth app is: Sluice knows of it only what the reverse proxy asks.
+func (r *Registry) forwardAuthHealth(a *App) Health {
+	h := Health{CheckedAt: r.Now().UTC(), OwnerState: profile.OwnerNotApplicable}
+	if r.LastAsked(a).IsZero() {
+		h.Text, h.Next = "No reverse proxy has asked about it yet.", "Put the snippet into its configuration, reload it, and open "+a.PublicURL+"."
+		return h
+	}
+	h.OK, h.Text = true, "A reverse proxy asks Sluice about each request."
+	return h
+}
