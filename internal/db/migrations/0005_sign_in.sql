@@ -102,6 +102,18 @@ CREATE TABLE signing_key (
     retired_at  BIGINT NOT NULL
 );
 
+-- Keys made of Sluice's own secrets: of each name the one in use (retired_at is 0) and former ones that still verify. source says where the value came from. The rows of the root key and
+-- of the vault's own keys only say since when; their key_sealed is empty.
+CREATE TABLE secret_key (
+    name        TEXT NOT NULL,
+    kid         TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    key_sealed  TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    retired_at  BIGINT NOT NULL,
+    PRIMARY KEY (name, kid)
+);
+
 -- 'proxy': requests pass through Sluice. 'forward-auth': a reverse proxy asks Sluice about each request; upstream_url is 'forward-auth:' and the public address then.
 -- seen_at is when it last asked, to some minutes.
 ALTER TABLE app ADD COLUMN mode TEXT NOT NULL DEFAULT 'proxy';
@@ -110,6 +122,7 @@ ALTER TABLE app ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0;
 -- +goose Down
 ALTER TABLE app DROP COLUMN seen_at;
 ALTER TABLE app DROP COLUMN mode;
+DROP TABLE secret_key;
 DROP TABLE signing_key;
 DROP TABLE provider_role;
 DROP TABLE provider_session;

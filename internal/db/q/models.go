@@ -31,6 +31,34 @@ type Adoption struct {
 	AdoptedAt int64
 }
 
+type ApiKey struct {
+	ID          string
+	AccountID   string
+	WorkspaceID string
+	Name        string
+	Prefix      string
+	KeyHash     string
+	FormerHash  string
+	FormerUntil int64
+	Scope       string
+	Networks    string
+	PerMinute   int64
+	PerDay      int64
+	CreatedBy   string
+	CreatedAt   int64
+	UpdatedAt   int64
+	ExpiresAt   int64
+	LastUsedAt  int64
+	LastUsedIp  string
+}
+
+type ApiKeyUsage struct {
+	KeyID       string
+	Span        string
+	WindowStart int64
+	Reserved    int64
+}
+
 type App struct {
 	ID          string
 	WorkspaceID string
@@ -79,6 +107,30 @@ type Change struct {
 	Kind string
 	Item string
 	At   int64
+}
+
+type Credential struct {
+	ID          string
+	WorkspaceID string
+	Name        string
+	NameKey     string
+	Kind        string
+	Fields      string
+	DataSealed  string
+	Roles       string
+	CreatedBy   string
+	CreatedAt   int64
+	UpdatedAt   int64
+	RotatedAt   int64
+}
+
+type CredentialUse struct {
+	CredentialID string
+	AppID        string
+	ObjectID     string
+	CreatedBy    string
+	CreatedAt    int64
+	Current      bool
 }
 
 type Guess struct {
@@ -210,6 +262,15 @@ type RecoveryCode struct {
 	UsedAt    int64
 }
 
+type RefreshFamily struct {
+	SessionID  string
+	Generation int64
+	TokenHash  string
+	FormerHash string
+	RotatedAt  int64
+	ExpiresAt  int64
+}
+
 type Role struct {
 	ID          string
 	Name        string
@@ -218,6 +279,15 @@ type Role struct {
 	Permissions string
 	CreatedAt   int64
 	UpdatedAt   int64
+}
+
+type SecretKey struct {
+	Name      string
+	Kid       string
+	Source    string
+	KeySealed string
+	CreatedAt int64
+	RetiredAt int64
 }
 
 type Session struct {

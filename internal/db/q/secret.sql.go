@@ -9,6 +9,29 @@ import (
 	"context"
 )
 
+const deleteMeta = `-- name: DeleteMeta :exec
+DELETE FROM meta WHERE name = $1
+`
+
+func (q *Queries) DeleteMeta(ctx context.Context, name string) error {
+	_, err := q.db.ExecContext(ctx, deleteMeta, name)
+	return err
+}
+
+const deleteSecretKey = `-- name: DeleteSecretKey :exec
+DELETE FROM secret_key WHERE name = $1 AND kid = $2
+`
+
+type DeleteSecretKeyParams struct {
+	Name string
+	Kid  string
+}
+
+func (q *Queries) DeleteSecretKey(ctx context.Context, arg DeleteSecretKeyParams) error {
+	_, err := q.db.ExecContext(ctx, deleteSecretKey, arg.Name, arg.Kid)
+	return err
+}
+
 const insertSigningKey = `-- name: InsertSigningKey :exec
 INSERT INTO signing_key (kid, algorithm, key_sealed, created_at, retired_at) VALUES ($1, $2, $3, $4, 0)
 `
@@ -39,6 +62,45 @@ func (q *Queries) PruneSigningKeys(ctx context.Context, retiredAt int64) error {
 	return err
 }
 
+const putSecretKey = `-- name: PutSecretKey :exec
+INSERT INTO secret_key (name, kid, source, key_sealed, created_at, retired_at) VALUES ($1, $2, $3, $4, $5, 0)
+ON CONFLICT (name, kid) DO UPDATE SET source = excluded.source, retired_at = 0
+`
+
+type PutSecretKeyParams struct {
+	Name      string
+	Kid       string
+	Source    string
+	KeySealed string
+	CreatedAt int64
+}
+
+func (q *Queries) PutSecretKey(ctx context.Context, arg PutSecretKeyParams) error {
+	_, err := q.db.ExecContext(ctx, putSecretKey,
+		arg.Name,
+		arg.Kid,
+		arg.Source,
+		arg.KeySealed,
+		arg.CreatedAt,
+	)
+	return err
+}
+
+const retireSecretKeys = `-- name: RetireSecretKeys :exec
+UPDATE secret_key SET retired_at = $3 WHERE name = $1 AND kid <> $2 AND retired_at = 0
+`
+
+type RetireSecretKeysParams struct {
+	Name      string
+	Kid       string
+	RetiredAt int64
+}
+
+func (q *Queries) RetireSecretKeys(ctx context.Context, arg RetireSecretKeysParams) error {
+	_, err := q.db.ExecContext(ctx, retireSecretKeys, arg.Name, arg.Kid, arg.RetiredAt)
+	return err
+}
+
 const retireSigningKey = `-- name: RetireSigningKey :exec
 UPDATE signing_key SET key_sealed = $2, retired_at = $3 WHERE kid = $1 AND retired_at = 0
 `
@@ -52,6 +114,40 @@ type RetireSigningKeyParams struct {
 func (q *Queries) RetireSigningKey(ctx context.Context, arg RetireSigningKeyParams) error {
 	_, err := q.db.ExecContext(ctx, retireSigningKey, arg.Kid, arg.KeySealed, arg.RetiredAt)
 	return err
+}
+
+const secretKeys = `-- name: SecretKeys :many
+SELECT name, kid, source, key_sealed, created_at, retired_at FROM secret_key ORDER BY name, retired_at, kid
+`
+
+func (q *Queries) SecretKeys(ctx context.Context) ([]SecretKey, error) {
+	rows, err := q.db.QueryContext(ctx, secretKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SecretKey{}
+	for rows.Next() {
+		var i SecretKey
+		if err := rows.Scan(
+			&i.Name,
+			&i.Kid,
+			&i.Source,
+			&i.KeySealed,
+			&i.CreatedAt,
+			&i.RetiredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const signingKeys = `-- name: SigningKeys :many
