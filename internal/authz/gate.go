@@ -40,6 +40,7 @@ type ruleset struct {
 type question struct {
 	kind       Kind
 	strong     bool
+	scope      *Scope
 	id         string
 	generation uint64
 	rules      uint64
@@ -87,7 +88,7 @@ func (g *Gate) Flush(ctx context.Context) { g.recorder.flush(ctx) }
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	rules := g.rules.Load()
 	r.Name = ""
-	key := question{kind: p.Kind, strong: p.Strong, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
+	key := question{kind: p.Kind, strong: p.Strong, scope: p.Scope, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
 	if d, ok := g.cache.GetIfPresent(key); ok {
 		return d
 	}
@@ -215,6 +216,10 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 	if slices.Contains(d.Policies, secondFactor) {
 		return problem.New(problem.Denied, "This workspace is open only to sessions with a second factor.").WithRule(rule).
 			WithNext("Set up a second factor on your account page; if you have one, sign out and sign in with it.")
+	}
+	if slices.Contains(d.Policies, keyScope) {
+		return problem.Newf(problem.Denied, "This API key may not %s here.", describe(ClassOf(a))).WithRule(rule).
+			WithNext("Use a key whose scope has it; its owner sees the scope on the keys page.")
 	}
 	next := "Only a superuser may do this."
 	if roles := g.RolesAllowing(a, r); len(roles) > 0 {

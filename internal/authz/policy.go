@@ -100,6 +100,9 @@ func evaluate(rules *ruleset, p Principal, a Action, r Resource) Decision {
 	if p.Kind == Anonymous {
 		return Decision{}
 	}
+	if !p.Scope.permits(a, r) {
+		return Decision{Policies: []string{keyScope}}
+	}
 	principal, resource := entity("User", p.ID), entity(r.Type, r.ID)
 	entities := types.EntityMap{resource: {UID: resource, Attributes: types.NewRecord(rules.resourceAttributes(r))}}
 	attributes := principalAttributes(p)

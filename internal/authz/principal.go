@@ -48,6 +48,9 @@ type Principal struct {
 	Memberships []Membership
 	// Workspace is the one that the person works in at the moment: what they create goes there, and lists show it.
 	Workspace string
+	// KeyID is the API key that the request came with; empty for others. Scope bounds what it may do; nil bounds nothing.
+	KeyID string
+	Scope *Scope
 	// SessionID is the session that the request came with; empty for others.
 	SessionID string
 	// IP is the client address as Sluice sees it; may be empty.
@@ -86,6 +89,8 @@ type Resource struct {
 	ID string
 	// Workspace is where the object lies; empty for what belongs to the whole installation.
 	Workspace string
+	// App is the id of the app that the object is of, if it is of one.
+	App string
 	// Owner is the user the object belongs to, if it belongs to one.
 	Owner string
 	// Name is what people call it; only for the audit entry.

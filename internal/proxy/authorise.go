@@ -139,7 +139,7 @@ func (x *exchange) check(a authz.Action) error {
 
 // resource is what rights are asked about: the flow if the request names one, otherwise the app.
 func (x *exchange) resource() authz.Resource {
-	res := authz.Resource{Type: "App", ID: x.app.ID, Workspace: x.at.workspace, Name: x.app.Name}
+	res := authz.Resource{Type: "App", ID: x.app.ID, App: x.app.ID, Workspace: x.at.workspace, Name: x.app.Name}
 	if x.match.Endpoint == nil {
 		res.Workspace = x.app.WorkspaceID // Sluice's own paths are about the app itself
 	}

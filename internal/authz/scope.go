@@ -1,0 +1,37 @@
+package authz
+
+import "slices"
+
+// keyScope stands in decisions that a scope has refused.
+const keyScope = "key-scope"
+
+// Scope bounds what somebody may do with one API key, whatever rights they have: an upper bound that policies cannot lift. Values are immutable.
+type Scope struct {
+	// Workspace is the one that the key works in; what lies in others is out of its reach.
+	Workspace string
+	// Actions are what the key may do, by class or by fine permission; empty means all that the owner may do in the workspace. What belongs to the whole installation must be named.
+	Actions []Action
+	// Apps and Flows list ids; empty means all. With Flows the key opens the app's shell and those flows, and nothing else.
+	Apps, Flows []string
+}
+
+// permits reports whether a question lies within the scope.
+func (s *Scope) permits(a Action, r Resource) bool {
+	if s == nil {
+		return true
+	}
+	named := slices.Contains(s.Actions, a) || slices.Contains(s.Actions, ClassOf(a))
+	switch {
+	case len(s.Actions) > 0 && !named:
+		return false
+	case r.Workspace == "" && r.Owner == "" && !named:
+		return false
+	case r.Workspace != "" && r.Workspace != s.Workspace:
+		return false
+	case len(s.Apps) > 0 && !slices.Contains(s.Apps, r.App):
+		return false
+	case len(s.Flows) > 0 && a != AppOpen && (r.Type != "Flow" || !slices.Contains(s.Flows, r.ID)):
+		return false
+	}
+	return true
+}
