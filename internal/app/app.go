@@ -70,7 +70,7 @@ func (a *App) Origin(requestHost string) string {
 
 // Resource is the app as the gate sees it.
 func (a *App) Resource() authz.Resource {
-	return authz.Resource{Type: "App", ID: a.ID, Workspace: a.WorkspaceID, Name: a.Name}
+	return authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: a.WorkspaceID, Name: a.Name}
 }
 
 // Spec is what is said of a new app.
