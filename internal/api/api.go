@@ -39,6 +39,8 @@ type Config struct {
 	Apps     *app.Registry
 	// Mail is the outbox; there need not be a mail server.
 	Mail *mail.Outbox
+	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session.
+	StepUp time.Duration
 	// MainOrigin is the origin of Sluice's own pages for a client that asked for this Host, for links.
 	MainOrigin func(requestHost string) string
 	// SecureCookies overrides whether the session cookie carries Secure; nil goes by the scheme that the browser used.

@@ -90,6 +90,6 @@ func (d Described) Registry() huma.Registry { return d.api.spec.Components.Schem
 
 // Mistake is what a capability's error becomes for somebody who is signed in.
 func Mistake(err error) *problem.Error {
-	x := &visit{who: authz.Principal{Kind: authz.Person}}
+	x := &visit{API: &API{}, who: authz.Principal{Kind: authz.Person}}
 	return x.mistake(err)
 }

@@ -14,6 +14,9 @@ import (
 	"sluice/internal/web"
 )
 
+// stepUpNext is what to do about a proof of identity that is too old.
+const stepUpNext = "POST " + Prefix + "/me/confirmation with your password, or a code if you have a second factor; then send this again."
+
 // failure carries a handler's error through huma to the transformer, which makes the document.
 type failure struct{ problem *problem.Error }
 
@@ -34,13 +37,17 @@ func (x *visit) fail(err error) {
 	problem.WriteJSON(x.w, e, x.event.ID)
 }
 
-// mistake finds the problem in an error. Whoever is signed in is never told to sign in by a capability: it was a credential in the request that was wrong.
+// mistake finds the problem in an error. Whoever is signed in is never told to sign in by a capability: it was a credential in the request that was wrong. Who has to prove
+// their identity again learns how.
 func (x *visit) mistake(err error) *problem.Error {
 	e := problem.Of(err)
-	if e.Kind == problem.Unauthenticated && x.who.SignedIn() {
+	switch {
+	case e.Kind == problem.Unauthenticated && x.who.SignedIn():
 		wrong := *e
 		wrong.Kind = problem.Invalid
 		return &wrong
+	case e.Kind == problem.StepUp:
+		return e.WithMaxAge(x.cfg.StepUp).WithNext(stepUpNext)
 	}
 	return e
 }

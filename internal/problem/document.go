@@ -2,6 +2,7 @@ package problem
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -39,12 +40,25 @@ func (e *Error) Document(requestID string) Document {
 	}
 }
 
-// SetHeaders sets the headers that go with an error whatever the form of its body: Retry-After in whole seconds (RFC 9110 section 10.2.3).
+// SetHeaders sets the headers that go with an error whatever the form of its body: Retry-After in whole seconds (RFC 9110 section 10.2.3), and the challenge that asks
+// for a fresh proof of identity (RFC 9470 section 3).
 func (e *Error) SetHeaders(h http.Header) {
+	if e.Kind == StepUp {
+		h.Set("WWW-Authenticate", e.challenge())
+	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(float64(e.RetryAfter)/float64(time.Second))), 10))
 	}
 	h.Set("Cache-Control", "no-store")
+}
+
+// challenge is without the detail, which may hold what a quoted string cannot (RFC 6750 section 3).
+func (e *Error) challenge() string {
+	text := `Bearer error="insufficient_user_authentication", error_description="More recent authentication is required"`
+	if e.MaxAge > 0 {
+		text += fmt.Sprintf(`, max_age="%.0f"`, e.MaxAge.Seconds())
+	}
+	return text
 }
 
 // WriteJSON answers a request with the error's document.

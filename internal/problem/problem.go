@@ -86,6 +86,8 @@ type Error struct {
 	Rule string
 	// RetryAfter is how long to wait before another try; 0 if that makes no sense.
 	RetryAfter time.Duration
+	// MaxAge is how old a proof of identity may be; only with StepUp, 0 leaves it open.
+	MaxAge time.Duration
 
 	cause error
 }
@@ -127,6 +129,9 @@ func (e *Error) WithRule(rule string) *Error { c := *e; c.Rule = rule; return &c
 
 // WithRetryAfter says when another try makes sense.
 func (e *Error) WithRetryAfter(d time.Duration) *Error { c := *e; c.RetryAfter = d; return &c }
+
+// WithMaxAge says how old a proof of identity may be.
+func (e *Error) WithMaxAge(d time.Duration) *Error { c := *e; c.MaxAge = d; return &c }
 
 // WithCause keeps what happened for the log; it is never shown.
 func (e *Error) WithCause(err error) *Error { c := *e; c.cause = err; return &c }

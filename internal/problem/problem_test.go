@@ -61,9 +61,26 @@ func TestWriteJSON(t *testing.T) {
 }
 
 func TestEveryKindHasATitleAndStatus(t *testing.T) {
-	for k := problem.Internal; k <= problem.Timeout; k++ {
+	for k := problem.Internal; k <= problem.StepUp; k++ {
 		if k.Status() < 400 || k.Title() == "" || k.String() == "" {
 			t.Errorf("kind %d: status %d, title %q, name %q", k, k.Status(), k.Title(), k.String())
 		}
+	}
+}
+
+// TestStepUpChallenge holds the form of RFC 9470 section 3.
+func TestStepUpChallenge(t *testing.T) {
+	const open = `Bearer error="insufficient_user_authentication", error_description="More recent authentication is required"`
+	for age, want := range map[time.Duration]string{0: open, 15 * time.Minute: open + `, max_age="900"`} {
+		w := httptest.NewRecorder()
+		problem.WriteJSON(w, problem.New(problem.StepUp, `Say "so".`).WithMaxAge(age), "")
+		if got := w.Header().Get("WWW-Authenticate"); w.Code != 401 || got != want {
+			t.Errorf("%v: %d %q, want %q", age, w.Code, got, want)
+		}
+	}
+	w := httptest.NewRecorder()
+	problem.WriteJSON(w, problem.New(problem.Unauthenticated, "Sign in."), "")
+	if got := w.Header().Get("WWW-Authenticate"); got != "" {
+		t.Errorf("a challenge for another kind: %q", got)
 	}
 }

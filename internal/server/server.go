@@ -81,7 +81,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	calls, err := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin,
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
