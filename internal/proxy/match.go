@@ -45,6 +45,10 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 			p.unknownHost(w, r)
 			return
 		}
+		if p.asksAbout(r) {
+			p.serveForwardAuth(w, r)
+			return
+		}
 		if a, ok := p.cfg.Apps.ByHost(r.Host); ok {
 			p.serve(a, w, r)
 			return

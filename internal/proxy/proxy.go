@@ -29,6 +29,8 @@ type Config struct {
 	Gate *authz.Gate
 	// SignOut ends the session of a principal, on all origins.
 	SignOut func(ctx context.Context, p authz.Principal) error
+	// Sign signs claims as a compact JWS, for apps behind a reverse proxy; nil: they get no assertions.
+	Sign func(claims any) (string, error)
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".
 	MainOrigin func(requestHost string) string
 	// Hosts are the names, without port, by which Sluice is reached besides IP addresses, localhost and the apps' public addresses.
@@ -64,6 +66,7 @@ type Proxy struct {
 	upstreams sync.Map // app id -> *upstream
 	held      atomic.Int64
 	metrics   metrics
+	sayings   *sayings
 }
 
 // New makes a Proxy and registers its metrics.
@@ -76,7 +79,7 @@ func New(c Config) *Proxy {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics)}
+	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings()}
 }
 
 func orDefault[T int64 | time.Duration](v *T, d T) {
@@ -128,6 +131,7 @@ type exchange struct {
 	origin         string          // of the app, as this browser sees it; see appOrigin
 	cut            *cutter         // nil unless the exchange ends with its session
 	retried        bool            // the builder refused the session once
+	asker          string          // of a sub-request: which answers the reverse proxy understands
 
 	event web.Event
 }
@@ -142,6 +146,10 @@ func (p *Proxy) serve(a *app.App, w http.ResponseWriter, r *http.Request) {
 	defer x.finish()
 	if strings.HasPrefix(r.RequestURI, reservedPrefix) {
 		x.serveReserved()
+		return
+	}
+	if a.ForwardAuth() {
+		x.refuse(x.notForwarded())
 		return
 	}
 	if err := x.judge(); err != nil {

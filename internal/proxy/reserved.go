@@ -155,6 +155,9 @@ func (x *exchange) verifyWhoami() {
 
 // builderHeaders runs the rewriting of a request on the headers of this one.
 func (x *exchange) builderHeaders() map[string][]string {
+	if x.app.ForwardAuth() {
+		return x.saidHeaders()
+	}
 	h := x.r.Header.Clone()
 	x.rewriteHeader(h)
 	h.Set("Host", x.app.Upstream.Host)

@@ -73,7 +73,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
+		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
@@ -153,6 +153,7 @@ func (s *Server) protect(ctx context.Context) error {
 func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
 	mux := chi.NewRouter()
 	mux.Get("/healthz", s.healthz)
+	mux.Get(jwksPath, s.jwks)
 	mux.Handle(api.Prefix+"/*", calls)
 	mux.Handle("/*", pages)
 	return mux

@@ -13,7 +13,7 @@ const maxForwarded = 32
 // Trust says which peers are proxies of the operator's own, whose word about the client is taken. The zero value trusts nobody: the
 // client is the peer, and every forwarding header is a claim of the client's.
 //
-// Only X-Forwarded-For and X-Forwarded-Proto are ever read, and X-Forwarded-For from the right: each proxy appends the address that it
+// Of a client's address and scheme only X-Forwarded-For and X-Forwarded-Proto ever tell, and X-Forwarded-For from the right: each proxy appends the address that it
 // saw, so the entries to the left of the first one that no trusted proxy wrote are whatever the client liked to send.
 type Trust struct {
 	// Proxies are the addresses of trusted proxies.
@@ -80,6 +80,9 @@ func (t Trust) Scheme(r *http.Request) string {
 	}
 	return "http"
 }
+
+// TrustsPeer reports whether whoever is at the other end of the connection is believed about the request that it passes on.
+func (t Trust) TrustsPeer(r *http.Request) bool { return t.Hops > 0 || t.trusted(Peer(r)) }
 
 // Peer is the address at the other end of the connection.
 func Peer(r *http.Request) netip.Addr {

@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"sluice/internal/app"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// ForwardAuthPath is where a reverse proxy of the operator's own asks about a request that it will forward itself. The path takes any method and reads no body.
+const ForwardAuthPath = "/forward-auth"
+
+// What the query "proxy" of ForwardAuthPath says of the asker.
+const (
+	// askerNginx is nginx's auth_request, which knows 2xx, 401 and 403, and throws the rest of an answer away.
+	askerNginx = "nginx"
+	// askerNginxAnswer is nginx once more, for the answer that the browser gets in place of the app's.
+	askerNginxAnswer = "nginx-answer"
+)
+
+// asksAbout reports whether a request on the main listener is a sub-request of a reverse proxy. The path belongs to Sluice on every host but those of apps that Sluice itself forwards to.
+func (p *Proxy) asksAbout(r *http.Request) bool {
+	if path, _, _ := strings.Cut(r.RequestURI, "?"); path != ForwardAuthPath {
+		return false
+	}
+	a, ok := p.cfg.Apps.ByHost(r.Host)
+	return !ok || a.ForwardAuth()
+}
+
+// serveForwardAuth answers a sub-request: 200 with identity headers if the request that it tells of may go on, otherwise what the browser is to get.
+func (p *Proxy) serveForwardAuth(w http.ResponseWriter, r *http.Request) {
+	a, asked, err := p.subject(r)
+	if err != nil {
+		p.refuseAsker(w, r, err)
+		return
+	}
+	p.cfg.Apps.Asked(a, p.cfg.Now())
+	x := &exchange{p: p, app: a, r: asked, asker: asker(r), event: web.NewEvent(asked, "forward-auth", p.cfg.Now())}
+	x.w.ResponseWriter = w
+	x.event.App = a.Slug
+	x.event.Peer = p.cfg.Trust.ClientIP(r).String()
+	x.up = p.upstreamOf(a)
+	defer x.finish()
+	if err := x.judgeForwarded(); err != nil {
+		x.refuseForwarded(err)
+		return
+	}
+	x.allowForwarded()
+}
+
+// asker is the query "proxy" of a sub-request.
+func asker(r *http.Request) string {
+	_, query, _ := strings.Cut(r.RequestURI, "?")
+	switch query {
+	case "proxy=" + askerNginx:
+		return askerNginx
+	case "proxy=" + askerNginxAnswer:
+		return askerNginxAnswer
+	}
+	return ""
+}
+
+// subject finds out which app and which request a sub-request is about. Only a trusted peer's word is taken.
+func (p *Proxy) subject(r *http.Request) (*app.App, *http.Request, error) {
+	if err := p.checkAsker(r); err != nil {
+		return nil, nil, err
+	}
+	f, err := forwardedOf(r.Header)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, ok := p.cfg.Apps.ByHost(f.host)
+	switch {
+	case !ok:
+		return nil, nil, problem.Newf(problem.Denied, "No app in Sluice has the address %q.", f.host).WithRule("forward-auth host").
+			WithNext("Add it in Sluice's console as an app behind a reverse proxy, or correct X-Forwarded-Host in the reverse proxy's configuration.")
+	case !a.ForwardAuth():
+		return nil, nil, problem.Newf(problem.Denied, "Sluice itself forwards to %s.", a.Name).WithRule("forward-auth mode").
+			WithNext("Let the reverse proxy pass its requests to Sluice, or add the app in Sluice's console once more, as one behind a reverse proxy.")
+	}
+	return a, f.request(r), nil
+}
+
+// checkAsker makes sure that the peer is a proxy of the operator's, and that nobody reaches this endpoint by the address that browsers use for Sluice.
+func (p *Proxy) checkAsker(r *http.Request) error {
+	if !p.cfg.Trust.TrustsPeer(r) {
+		return problem.Newf(problem.Denied, "%s asks Sluice to judge a request, and Sluice does not know this address as a reverse proxy of yours.", web.Peer(r)).WithRule("forward-auth peer").
+			WithNext("If it is yours, set TRUST_PROXY to its address (or to loopback), or TRUST_PROXY=true with NUMBER_OF_PROXIES, and restart Sluice.")
+	}
+	main := originHostname(p.cfg.MainOrigin(""))
+	if _, err := netip.ParseAddr(main); err == nil || main == "localhost" || hostname(r.Host) != main {
+		return nil
+	}
+	return problem.Newf(problem.Denied, "%s is the address of Sluice for browsers; a reverse proxy asks at another one.", r.Host).WithRule("forward-auth address").
+		WithNext("Use the address at which the reverse proxy reaches Sluice directly, such as http://127.0.0.1:3000" + ForwardAuthPath + ".")
+}
+
+// refuseAsker answers a sub-request that is about no app.
+func (p *Proxy) refuseAsker(w http.ResponseWriter, r *http.Request, err error) {
+	e := problem.Of(err)
+	event := web.NewEvent(r, "forward-auth", p.cfg.Now())
+	event.Peer, event.Status, event.Reason = p.cfg.Trust.ClientIP(r).String(), e.Kind.Status(), reason(e)
+	if web.WantsPage(r) {
+		web.WriteProblemPage(w, r, e, event.ID)
+	} else {
+		problem.WriteJSON(w, e, event.ID)
+	}
+	event.Log(r.Context(), p.cfg.Log, p.cfg.Now())
+}
+
+// judgeForwarded takes the steps of judge that need neither a body nor an answer.
+func (x *exchange) judgeForwarded() error {
+	if err := x.readTarget(); err != nil {
+		return err
+	}
+	if strings.HasPrefix(x.r.RequestURI, reservedPrefix) {
+		return problem.New(problem.Denied, "Paths below "+reservedPrefix+" are Sluice's own.").WithRule("reserved path").
+			WithNext("Let the reverse proxy pass them to Sluice, as the configuration does that the app's page in Sluice shows.")
+	}
+	if x.audienceIsMain() {
+		return problem.Newf(problem.Denied, "%s is on the same host name as Sluice's own pages: browsers would send it Sluice's own cookie.", x.app.Name).WithRule("forward-auth same host").
+			WithNext("Set APP_URL to Sluice's own address, on another host name than " + x.app.PublicURL + ".")
+	}
+	if err := x.checkPreflight(); err != nil {
+		return err
+	}
+	x.classify()
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	return x.authorise()
+}
+
+// checkPreflight lets no page of another origin find out what it might call, and treats other OPTIONS requests as reading.
+func (x *exchange) checkPreflight() error {
+	if x.r.Method != http.MethodOptions {
+		return nil
+	}
+	if origin := x.r.Header["Origin"]; len(origin) > 0 && (len(origin) > 1 || !strings.EqualFold(origin[0], x.appOrigin())) {
+		return problem.New(problem.Denied, "Pages of other origins may not call this app.").WithRule("cors").WithField("Origin")
+	}
+	x.r.Method = http.MethodGet
+	return nil
+}
+
+// refuseForwarded gives the answer that the browser is to get. A reverse proxy passes it on if it is no success.
+func (x *exchange) refuseForwarded(err error) {
+	e := problem.Of(err)
+	if x.asker == askerNginx {
+		x.event.Reason, x.event.Cause = reason(e), e.Unwrap()
+		status := http.StatusForbidden
+		if e.Kind.Status() == http.StatusUnauthorized {
+			status = http.StatusUnauthorized
+		}
+		x.w.Header()["Cache-Control"] = noStore
+		x.w.WriteHeader(status)
+		return
+	}
+	if e.Kind == problem.Unauthenticated && web.WantsPage(x.r) && !x.upgrading() {
+		x.event.Reason = reason(e)
+		// The entrance has what signing in needs: cookies can be set and taken away there, whatever the reverse proxy does with the headers of this answer.
+		x.seeOther(x.appOrigin() + reservedPrefix + "enter?return=" + url.QueryEscape(x.wayBack()))
+		return
+	}
+	x.refuse(err)
+}
+
+// allowForwarded says who asks, for the reverse proxy to pass on.
+func (x *exchange) allowForwarded() {
+	if x.asker == askerNginxAnswer {
+		x.refuse(problem.New(problem.Unavailable, "Sluice has changed its mind about this request meanwhile.").WithRule("forward-auth changed").WithNext("Try again."))
+		return
+	}
+	said, err := x.p.say(x)
+	if err != nil {
+		x.refuseForwarded(err)
+		return
+	}
+	h := x.w.Header()
+	said.set(h)
+	h["Cache-Control"] = noStore
+	h["Content-Length"] = zeroLength
+	x.w.WriteHeader(http.StatusOK)
+}
+
+var (
+	noStore    = []string{"no-store"}
+	zeroLength = []string{"0"}
+)
+
+// notForwarded is what a forward-auth app answers where Sluice itself is reached under its address: nothing is forwarded from here.
+func (x *exchange) notForwarded() error {
+	return problem.Newf(problem.NotFound, "A reverse proxy forwards to %s, not Sluice; this request has reached Sluice instead.", x.app.Name).WithRule("forward-auth app").
+		WithNext("Let " + x.app.PublicURL + " lead to the reverse proxy, and only the paths below " + reservedPrefix + " from there to Sluice.")
+}
