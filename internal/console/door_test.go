@@ -224,7 +224,7 @@ func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
 	b := s.browser()
 	b.client.Jar = nil
 	b.header.Set("X-Forwarded-Proto", "https")
-	got := b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/")
+	got := b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/done?return=%2F")
 	var pairs []string
 	for _, line := range got.header["Set-Cookie"] {
 		pair, rest, _ := strings.Cut(line, ";")

@@ -143,7 +143,7 @@ func TestSignUpByMail(t *testing.T) {
 	}
 	scanner := s.browser()
 	scanner.get(path).want(t, 303, "/verify")
-	b.post("/login", "identifier", "eve", "password", password).want(t, 403, "")
+	b.post("/login", "identifier", "eve", "password", password).want(t, 303, "/login/verify")
 
 	b.get(path).want(t, 303, "/verify")
 	says(t, b.get("/verify").want(t, 200, "").body, "eve@example.test")

@@ -208,6 +208,7 @@ func (b *browser) post(path string, pairs ...string) reply {
 	return b.do(http.MethodPost, path, strings.NewReader(form.Encode()))
 }
 
+// do sends a request. A sign-in is followed over the page that every sign-in ends at, to where it leads.
 func (b *browser) do(method, path string, body io.Reader) reply {
 	b.s.t.Helper()
 	r, err := http.NewRequest(method, b.s.url+path, body)
@@ -223,7 +224,11 @@ func (b *browser) do(method, path string, body io.Reader) reply {
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	fatal(b.s.t, err)
-	return reply{res.StatusCode, res.Header.Get("Location"), string(text), res.Header}
+	got := reply{res.StatusCode, res.Header.Get("Location"), string(text), res.Header}
+	if method == http.MethodPost && b.client.Jar != nil && strings.HasPrefix(got.location, "/login/done") {
+		return b.get(got.location)
+	}
+	return got
 }
 
 // want fails unless the reply has this status and, for redirects, leads there.
