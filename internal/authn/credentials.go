@@ -1,0 +1,195 @@
+package authn
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"sluice/internal/problem"
+)
+
+// CredentialKind says by what somebody was recognised.
+type CredentialKind uint8
+
+const (
+	// NoCredential is a stranger's request.
+	NoCredential CredentialKind = iota
+	// SessionCookie is a browser's session. Browsers send it by themselves, so requests of other sites have to be told apart.
+	SessionCookie
+	// AccessToken is a token of a program that has signed in.
+	AccessToken
+	// APIKey is a key of Sluice's.
+	APIKey
+)
+
+// Credential is what a request has shown and who that is.
+type Credential struct {
+	// Principal is the zero value for strangers.
+	Principal Principal
+	// Kind is NoCredential for strangers.
+	Kind CredentialKind
+	// KeyPrefix is the beginning of the API key, to recognise it by; empty for others.
+	KeyPrefix string
+}
+
+// Place is where a request came in, as far as it decides about credentials.
+type Place struct {
+	// Audience is what a session cookie must have been issued for: AudienceMain or an app's id.
+	Audience string
+	// Secure says that the origin is https, where only the __Host- cookie counts.
+	Secure bool
+	// From is the address of the client; keys may be bound to networks.
+	From netip.Addr
+	// OwnSignIn says that the app may have credentials of its own: what stands in a header and is not of Sluice's making is left to it.
+	OwnSignIn bool
+}
+
+// ErrForeign means that a bearer token was not made by Sluice, as opposed to one of Sluice's that is no longer good.
+var ErrForeign = errors.New("not a token of Sluice's")
+
+// Credentials is the one place where a request becomes a principal.
+type Credentials struct {
+	// Sessions knows cookies.
+	Sessions *Sessions
+	// Access tells whose an access token is: ErrForeign for what Sluice never made, problem.Unauthenticated for what is not good. Nil: there are none.
+	Access func(token string) (Principal, error)
+}
+
+// Authenticate finds out who asks: by "Authorization: Bearer" (an API key or an access token, RFC 6750), by "X-Api-Key" (an API key), else by the session cookie. A
+// request without any is a stranger's and no error. A credential that is offered and is not good is problem.Unauthenticated, or problem.Denied where it is good but not
+// here, and is never made up for by another one. What stands in the URL is never read: it ends up in logs.
+func (c *Credentials) Authenticate(r *http.Request, at Place) (Credential, error) {
+	offered, err := offeredToken(r.Header, at.OwnSignIn)
+	switch {
+	case err != nil:
+		return Credential{}, err
+	case offered.value != "":
+		found, err := c.token(offered, at)
+		if !at.OwnSignIn || !errors.Is(err, ErrForeign) {
+			return found, unless(err, ErrForeign)
+		}
+	}
+	if r.Header["Cookie"] == nil {
+		return Credential{}, nil
+	}
+	p, err := c.Sessions.Authenticate(r, at.Audience, at.Secure)
+	if err != nil || !p.SignedIn() {
+		return Credential{}, err
+	}
+	return Credential{Principal: p, Kind: SessionCookie}, nil
+}
+
+// unless turns the sentinel into the problem that a client gets.
+func unless(err, foreign error) error {
+	if errors.Is(err, foreign) {
+		return badToken()
+	}
+	return err
+}
+
+// token finds out whose an offered token is.
+func (c *Credentials) token(o offer, _ Place) (Credential, error) {
+	if o.key {
+		return Credential{}, badToken()
+	}
+	if c.Access == nil {
+		return Credential{}, ErrForeign
+	}
+	p, err := c.Access(o.value)
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Principal: p, Kind: AccessToken}, nil
+}
+
+// offer is a token that stands in a header.
+type offer struct {
+	value string
+	key   bool // it stands where only API keys stand, or looks like one
+}
+
+// keyStart begins every API key.
+const keyStart = "sluice_"
+
+// maxToken is the longest token that is looked at, in bytes.
+const maxToken = 4096
+
+// offeredToken reads the headers that carry tokens. Foreign tokens are passed over where the app has a sign-in of its own. Two headers of one name, or two tokens that
+// differ, are refused: somebody else might believe the other one.
+func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
+	bearer, err := bearerToken(h["Authorization"])
+	if err != nil {
+		if ownSignIn && !mentionsKey(h["Authorization"]) {
+			bearer = ""
+		} else {
+			return offer{}, err
+		}
+	}
+	lines := h["X-Api-Key"]
+	apiKey := ""
+	if len(lines) > 0 {
+		apiKey = strings.Trim(lines[0], " \t")
+	}
+	if ownSignIn && !mentionsKey(lines) {
+		apiKey, lines = "", nil
+	}
+	switch {
+	case len(lines) > 1, len(lines) == 1 && apiKey == "", len(apiKey) > maxToken:
+		return offer{}, badToken()
+	case bearer != "" && apiKey != "" && bearer != apiKey:
+		return offer{}, problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule("credential").
+			WithNext("Send either Authorization or X-Api-Key.")
+	case bearer != "":
+		return offer{value: bearer, key: strings.HasPrefix(bearer, keyStart)}, nil
+	}
+	return offer{value: apiKey, key: true}, nil
+}
+
+// mentionsKey reports whether one of the values has what begins an API key of Sluice's in it.
+func mentionsKey(lines []string) bool {
+	for _, line := range lines {
+		if strings.Contains(line, keyStart) {
+			return true
+		}
+	}
+	return false
+}
+
+// bearerToken reads an Authorization header: "" if there is none, or one of another scheme, which is no business of Sluice's.
+func bearerToken(lines []string) (string, error) {
+	if len(lines) == 0 {
+		return "", nil
+	}
+	scheme, rest, spaced := strings.Cut(strings.Trim(lines[0], " \t"), " ")
+	ours := strings.EqualFold(scheme, "Bearer")
+	switch {
+	case len(lines) > 1 || !ours && mentionsKey(lines):
+		return "", problem.New(problem.Unauthenticated, "The Authorization header must be sent once and read: Bearer, a space, and the key or token.").WithRule("credential")
+	case !ours:
+		return "", nil
+	}
+	token := strings.TrimLeft(rest, " ")
+	if !spaced || len(token) > maxToken || !isToken68(token) {
+		return "", badToken()
+	}
+	return token, nil
+}
+
+// isToken68 is RFC 9110 section 11.2.
+func isToken68(s string) bool {
+	body := strings.TrimRight(s, "=")
+	for i := range len(body) {
+		c := body[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+			return false
+		}
+	}
+	return body != ""
+}
+
+// badToken is the one answer to every key or token that is not known, however it is malformed.
+func badToken() error {
+	return problem.New(problem.Unauthenticated, "This API key or access token is not valid.").WithRule("credential").
+		WithNext("Check that it was copied in full; if it was, make a new one in Sluice.")
+}
