@@ -62,7 +62,7 @@ const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodP
 
 // routes is the whole map of the API.
 func routes() []route {
-	return slices.Concat(meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), mailRoutes(), auditRoutes())
+	return slices.Concat(meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
 }
 
 func meRoutes() []route {
@@ -99,7 +99,7 @@ func workspaceRoutes() []route {
 		{get, "/workspaces", person(), "listWorkspaces", "The workspaces that one may see", answers(listWorkspaces)},
 		{post, "/workspaces", installation(authz.WorkspaceCreate), "createWorkspace", "Add a workspace; its creator becomes its admin", created(createWorkspace)},
 		{get, "/workspaces/{workspace}", workspace(authz.WorkspaceView), "getWorkspace", "One workspace", answers(getWorkspace)},
-		{patch, "/workspaces/{workspace}", workspace(authz.WorkspaceManage), "renameWorkspace", "Rename a workspace", done(renameWorkspace)},
+		{patch, "/workspaces/{workspace}", workspace(authz.WorkspaceManage), "updateWorkspace", "Change one thing of a workspace: its name or what it asks of second factors", done(updateWorkspace)},
 		{del, "/workspaces/{workspace}", installation(authz.WorkspaceCreate), "deleteWorkspace", "Delete an empty workspace", done(deleteWorkspace)},
 		{get, "/workspaces/{workspace}/members", workspace(authz.WorkspaceView), "listMembers", "The people of a workspace by username", answers(listMembers)},
 		{put, "/workspaces/{workspace}/members/{user}", workspace(authz.MemberManage), "setMemberRole", "Give somebody a role in a workspace", done(setMemberRole)},
@@ -141,6 +141,13 @@ func appRoutes() []route {
 		{get, "/apps/{app}/flows", apps(authz.AppView), "listPublishedFlows", "The flows that are open to strangers, oldest first", answers(listPublishedFlows)},
 		{put, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "publishFlow", "Open a flow to people who are not signed in", done(publishFlow)},
 		{del, "/apps/{app}/flows/{flow}", apps(authz.FlowPublish), "unpublishFlow", "Close a flow to people who are not signed in", done(unpublishFlow)},
+	}
+}
+
+func signInRoutes() []route {
+	return []route{
+		{get, "/sign-in", installation(authz.SignInManage), "getSignIn", "How people sign in", answers(getSignIn)},
+		{put, "/sign-in", installation(authz.SignInManage), "setSignIn", "Say who may sign in with a password; superusers always may", done(setSignIn)},
 	}
 }
 

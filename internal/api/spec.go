@@ -48,7 +48,7 @@ func cookieScheme() *huma.SecurityScheme {
 // problemResponse describes the answer to every request that fails.
 func problemResponse() *huma.Response {
 	return &huma.Response{
-		Description: "What went wrong: 400 the request, 401 nobody is signed in, 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
+		Description: "What went wrong: 400 the request, 401 nobody is signed in, or has to confirm who they are (RFC 9470), 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
 		Content:     map[string]*huma.MediaType{problem.ContentType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}}},
 	}
 }

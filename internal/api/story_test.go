@@ -153,8 +153,8 @@ func TestWorkspaces(t *testing.T) {
 
 	// A workspace's admin manages its members and nothing else; for others it is not there.
 	admin := s.as("lead")
-	admin.call("renameWorkspace", map[string]any{"name": "Applied Research"}, "workspace", id).is(http.StatusNoContent)
-	admin.call("renameWorkspace", map[string]any{"name": "Mine"}, "workspace", "default").is(http.StatusForbidden)
+	admin.call("updateWorkspace", map[string]any{"name": "Applied Research"}, "workspace", id).is(http.StatusNoContent)
+	admin.call("updateWorkspace", map[string]any{"name": "Mine"}, "workspace", "default").is(http.StatusForbidden)
 	if got := admin.call("getWorkspace", nil, "workspace", id).is(http.StatusOK).text("name"); got != "Applied Research" {
 		t.Errorf("name %q", got)
 	}

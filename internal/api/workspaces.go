@@ -4,18 +4,20 @@ import (
 	"time"
 
 	"sluice/internal/identity"
+	"sluice/internal/problem"
 )
 
 // team is a workspace.
 type team struct {
-	ID        string     `json:"id" example:"default"`
-	Name      string     `json:"name" example:"Default workspace"`
-	Members   *int       `json:"members,omitempty" doc:"How many people belong to it; told in lists only." example:"3"`
-	CreatedAt *time.Time `json:"created_at,omitempty" doc:"Left out where only the name is told."`
+	ID           string     `json:"id" example:"default"`
+	Name         string     `json:"name" example:"Default workspace"`
+	SecondFactor string     `json:"second_factor,omitempty" doc:"What it asks of sessions: off, encouraged or required. Left out where only the name is told." example:"off"`
+	Members      *int       `json:"members,omitempty" doc:"How many people belong to it; told in lists only." example:"3"`
+	CreatedAt    *time.Time `json:"created_at,omitempty" doc:"Left out where only the name is told."`
 }
 
 func teamOf(w identity.Workspace) team {
-	return team{ID: w.ID, Name: w.Name, CreatedAt: moment(w.CreatedAt)}
+	return team{ID: w.ID, Name: w.Name, SecondFactor: w.SecondFactor, CreatedAt: moment(w.CreatedAt)}
 }
 
 func countedTeamOf(w identity.Workspace) team {
@@ -46,13 +48,25 @@ func getWorkspace(x *visit, in *WorkspacePath) (team, error) {
 	return teamOf(w), err
 }
 
-type renameWorkspaceInput struct {
+type updateWorkspaceInput struct {
 	WorkspacePath
-	Body workspaceName
+	Body workspaceChange
 }
 
-func renameWorkspace(x *visit, in *renameWorkspaceInput) error {
-	return x.cfg.People.RenameWorkspace(x, x.who, in.Workspace, in.Body.Name)
+// workspaceChange is one change of a workspace.
+type workspaceChange struct {
+	Name         *string `json:"name,omitempty" minLength:"2" maxLength:"60" doc:"2 to 60 printable characters." example:"Research"`
+	SecondFactor *string `json:"second_factor,omitempty" enum:"off,encouraged,required" doc:"required closes the workspace to sessions without a second factor, encouraged offers one at each sign-in."`
+}
+
+func updateWorkspace(x *visit, in *updateWorkspaceInput) error {
+	switch b := in.Body; {
+	case b.Name != nil && b.SecondFactor == nil:
+		return x.cfg.People.RenameWorkspace(x, x.who, in.Workspace, *b.Name)
+	case b.Name == nil && b.SecondFactor != nil:
+		return x.cfg.People.SetSecondFactor(x, x.who, in.Workspace, *b.SecondFactor)
+	}
+	return problem.New(problem.Invalid, "Change one thing at a time: name or second_factor.").WithField("body")
 }
 
 func deleteWorkspace(x *visit, in *WorkspacePath) error {
