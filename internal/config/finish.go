@@ -69,8 +69,26 @@ func areList(names []string) string {
 
 func (l *Loaded) finishKeys() {
 	if r := l.items["SECRETKEY_PATH"]; r.parsed == nil && r.fault == nil {
-		l.Values.KeyFolder = l.Values.Database.Folder
+		l.Values.Secrets.Folder = l.Values.Database.Folder
 		r.shown = l.Values.Database.Folder
+	}
+	one, other := "SECRETKEY_AWS_ACCESS_KEY", "SECRETKEY_AWS_SECRET_KEY"
+	if !l.isSet(one) {
+		one, other = other, one
+	}
+	switch {
+	case !l.Values.Secrets.AWS:
+		var unused []string
+		for _, name := range []string{"SECRETKEY_AWS_ACCESS_KEY", "SECRETKEY_AWS_SECRET_KEY", "SECRETKEY_AWS_REGION", "SECRETKEY_AWS_NAME", "SECRETKEY_AWS_AUTH_PREFIX"} {
+			if l.isSet(name) {
+				unused = append(unused, name)
+			}
+		}
+		if len(unused) > 0 && l.items["SECRETKEY_STORAGE_TYPE"].fault == nil {
+			l.warn("%s not used, because SECRETKEY_STORAGE_TYPE is local.", areList(unused))
+		}
+	case l.isSet(one) && !l.isSet(other):
+		l.fault(other, "is not set, but "+one+" is", "both of them, or neither for the AWS SDK's own credentials")
 	}
 }
 

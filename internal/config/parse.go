@@ -21,7 +21,7 @@ type parser struct {
 
 func (p parser) parse(v *Variable, raw string) (any, error) {
 	if v.Secret {
-		return parseSecret(v, raw)
+		return parseSecret(raw)
 	}
 	if strings.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 		return nil, errors.New("holds a line break or another control character")
@@ -71,22 +71,14 @@ func parseNetwork(v *Variable, raw string) (any, error) {
 	case KindTargets:
 		return parseTargets(raw)
 	}
-	return checkLength(v, raw)
+	return raw, nil
 }
 
-func parseSecret(v *Variable, raw string) (any, error) {
+func parseSecret(raw string) (any, error) {
 	if strings.ContainsRune(raw, 0) {
 		return nil, errors.New("holds a NUL character")
 	}
-	s, err := checkLength(v, raw)
-	return Secret(s), err
-}
-
-func checkLength(v *Variable, raw string) (string, error) {
-	if v.MinLen > 0 && len(raw) < v.MinLen {
-		return "", errors.New("is too short to be safe")
-	}
-	return raw, nil
+	return Secret(raw), nil
 }
 
 func parseBool(raw string) (bool, error) {

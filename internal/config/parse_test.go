@@ -83,7 +83,7 @@ var parsing = []struct{ name, raw, want, fault string }{
 	{"HTTP_DENY_LIST", "10.0.0.0/8 *.internal ::1", "10.0.0.0/8, *.internal, ::1", ""},
 	{"HTTP_DENY_LIST", "10.0.0.0/99", "", `holds "10.0.0.0/99", which is not a host name, an IP address or a CIDR range`},
 	{"LOG_SANITIZE_BODY_FIELDS", "a, b ,,c", "a, b, c", ""},
-	{"TOKEN_HASH_SECRET", strings.Repeat("x", 32), "set (32 characters)", ""}, {"TOKEN_HASH_SECRET", strings.Repeat("x", 31), "set (31 characters)", "is too short to be safe"},
+	{"TOKEN_HASH_SECRET", strings.Repeat("x", 32), "set (32 characters)", ""}, {"TOKEN_HASH_SECRET", "x\x00", "set (2 characters)", "holds a NUL character"},
 
 	{"SLUICE_PROTECT", "demo", "demo", ""}, {"SLUICE_PROTECT", "demo@http://demo.localhost:3000", "demo@http://demo.localhost:3000", ""},
 	{"SLUICE_PROTECT", "http://127.0.0.1:3001@https://F.example/", "http://127.0.0.1:3001@https://f.example", ""},

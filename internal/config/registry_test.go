@@ -107,7 +107,7 @@ func TestDefaultsAndExamplesAreAccepted(t *testing.T) {
 		example := config.Inspect(config.Input{Environ: append(home, v.Name+"="+strings.Trim(v.Example, "<>"), "NUMBER_OF_PROXIES=1")})
 		item, err = example.Explain(v.Name)
 		if err != nil || item.Fault != "" || !item.Set || item.Effect == "" || strings.Contains(item.Effect, "{") {
-			if v.Name != "DATABASE_TYPE" && v.MinLen == 0 {
+			if v.Name != "DATABASE_TYPE" {
 				t.Errorf("%s=%s: %q, effect %q, %v", v.Name, v.Example, item.Fault, item.Effect, err)
 			}
 		}

@@ -37,7 +37,6 @@ REDIS_URL address of Flowise's queue
 REDIS_USERNAME user name at Flowise's queue
 S3_ENDPOINT_URL address of an S3 server other than Amazon's
 S3_FORCE_PATH_STYLE whether the bucket is part of the path
-SECRETKEY_AWS_AUTH_PREFIX prefix of Flowise's secrets in AWS
 VITE_API_BASE_URL address of the API, when Flowise's pages are built
 WHITELIST_URLS paths that need no sign-in, in old versions
 `

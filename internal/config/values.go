@@ -34,6 +34,26 @@ type Superuser struct {
 	Password Secret
 }
 
+// Given is a secret that the operator has given.
+type Given struct {
+	Value Secret
+	Name  string // the name it was given under: the variable's own, an alias, or either with _FILE
+	Where string // "environment", ".env:12" or "command line"
+}
+
+// Secrets says where Sluice's own secrets are.
+type Secrets struct {
+	Folder       string           // SECRETKEY_PATH; made by who opens it
+	Given        map[string]Given // by variable; only those that are set
+	Former       Secret           // the root key before it was changed
+	AWS          bool             // the rest is for AWS Secrets Manager
+	AWSAccessKey Secret           // "": the SDK's own chain
+	AWSSecretKey Secret
+	AWSRegion    string
+	AWSName      string
+	AWSPrefix    string
+}
+
 // Mail says how mail is sent.
 type Mail struct {
 	Host                   string // "": no mail is sent
@@ -58,9 +78,11 @@ type Values struct {
 	AppPorts              int // first port of apps without a host name; 0: any free port
 	UpstreamHeaderTimeout time.Duration
 	Database              Database
-	KeyFolder             string        // SECRETKEY_PATH; made by who opens it
+	Secrets               Secrets
 	SessionIdle           time.Duration // at most SessionMax
 	SessionMax            time.Duration
+	AccessLife            time.Duration // of an access token of the API
+	RefreshLife           time.Duration // of a refresh token
 	StepUp                time.Duration // 0: a sign-in is proof enough for the whole session
 	PasswordHashRounds    int           // bcrypt cost
 	ResetLife             time.Duration // of a link that sets a new password
@@ -100,9 +122,11 @@ func (l *Loaded) fill() {
 		AppPorts:              get[int](l, "SLUICE_APP_PORTS"),
 		UpstreamHeaderTimeout: get[time.Duration](l, "SLUICE_UPSTREAM_HEADER_TIMEOUT_SECONDS"),
 		Database:              l.database(),
-		KeyFolder:             get[string](l, "SECRETKEY_PATH"),
+		Secrets:               l.secrets(),
 		SessionIdle:           get[time.Duration](l, "SLUICE_SESSION_IDLE_MINUTES"),
 		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
+		AccessLife:            get[time.Duration](l, "JWT_TOKEN_EXPIRY_IN_MINUTES"),
+		RefreshLife:           get[time.Duration](l, "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES"),
 		StepUp:                get[time.Duration](l, "SLUICE_STEP_UP_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
 		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},
@@ -133,6 +157,27 @@ func (l *Loaded) database() Database {
 		Password: get[Secret](l, "DATABASE_PASSWORD"),
 		SSL:      get[bool](l, "DATABASE_SSL"),
 	}
+}
+
+func (l *Loaded) secrets() Secrets {
+	s := Secrets{
+		Folder:       get[string](l, "SECRETKEY_PATH"),
+		Given:        map[string]Given{},
+		Former:       get[Secret](l, "SLUICE_FORMER_SECRET_KEY"),
+		AWS:          get[string](l, "SECRETKEY_STORAGE_TYPE") == "aws",
+		AWSAccessKey: get[Secret](l, "SECRETKEY_AWS_ACCESS_KEY"),
+		AWSSecretKey: get[Secret](l, "SECRETKEY_AWS_SECRET_KEY"),
+		AWSRegion:    get[string](l, "SECRETKEY_AWS_REGION"),
+		AWSName:      get[string](l, "SECRETKEY_AWS_NAME"),
+		AWSPrefix:    get[string](l, "SECRETKEY_AWS_AUTH_PREFIX"),
+	}
+	for _, name := range []string{"LANGFLOW_SECRET_KEY", "JWT_AUTH_TOKEN_SECRET", "JWT_REFRESH_TOKEN_SECRET", "EXPRESS_SESSION_SECRET", "TOKEN_HASH_SECRET"} {
+		if value := get[Secret](l, name); value != "" {
+			source := l.items[name].source
+			s.Given[name] = Given{Value: value, Name: source.Name, Where: source.String()}
+		}
+	}
+	return s
 }
 
 func (l *Loaded) mail() Mail {

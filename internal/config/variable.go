@@ -71,7 +71,6 @@ type Variable struct {
 	Min     int      `json:"min,omitempty"`  // smallest number, in Unit
 	Max     int      `json:"max,omitempty"`  // largest number, in Unit
 	MaxWhy  string   `json:"-"`              // why nothing above Max is accepted
-	MinLen  int      `json:"min_length,omitempty"`
 
 	Choices []string          `json:"choices,omitempty"` // KindEnum: the accepted words, in lower case
 	Refused map[string]string `json:"-"`                 // KindEnum: words that other products know, with the reason for the no
@@ -137,10 +136,6 @@ func (v *Variable) Expects() string {
 		return "a port number from 1 to 65535"
 	case KindEnum:
 		return "one of " + strings.Join(v.Choices, ", ")
-	case KindString:
-		if v.MinLen > 0 {
-			return fmt.Sprintf("at least %d characters", v.MinLen)
-		}
 	}
 	return expectations[v.Kind]
 }

@@ -1,49 +1,90 @@
 package config
 
 const (
-	generated      = "generated at first start and kept in SECRETKEY_PATH"
+	rootMade       = "32 random bytes, made at the first start and kept in SECRETKEY_PATH, or in AWS Secrets Manager if that is chosen"
+	keyMade        = "32 random bytes, made at the first start and kept encrypted in the database"
 	sampleAWSKey   = "<your-access-key>"
-	sampleHexKey   = "<output of: openssl rand -hex 32>"
+	sampleSecret   = "<output of: sluice secret generate>"
+	onlyAWS        = "Only used when SECRETKEY_STORAGE_TYPE is aws."
 	minutesPerYear = 525600
 )
 
 var secretVars = []Variable{
 	{
 		Name: "SECRETKEY_PATH", From: Flowise, Group: GroupSecrets, Kind: KindFolder, Example: "/var/lib/sluice/keys", Wired: true,
-		Text:        "Folder of the secret key files, made if missing, readable by Sluice's own user only.",
+		Text: "Folder of the secret key files, made if missing, readable by Sluice's own user only: sluice_root.key, and, if somebody puts them there, jwt_auth_token_secret.key, jwt_refresh_token_secret.key, " +
+			"express_session_secret.key and token_hash_secret.key.",
 		DefaultNote: "the folder DATABASE_PATH",
+		Differs:     "Flowise's own encryption.key is not read: every flow's code can, and Sluice's secrets must not hang on it.",
 		effects:     map[string]string{"*": "Secret keys are kept in {value}.", "": "Secret keys are kept in the folder DATABASE_PATH."},
 	},
 	{
-		Name: "SECRETKEY_STORAGE_TYPE", From: Flowise, Group: GroupSecrets, Kind: KindEnum, Choices: []string{"local", "aws"}, Default: "local", Example: "aws",
-		Text: "Where secrets that are not in the environment are kept: key files or AWS Secrets Manager.",
-	},
-	{Name: "SECRETKEY_AWS_ACCESS_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleAWSKey, DefaultNote: "the AWS default credential chain", Text: "AWS access key id for Secrets Manager."},
-	{Name: "SECRETKEY_AWS_SECRET_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: "<your-secret-key>", DefaultNote: "the AWS default credential chain", Text: "AWS secret access key for Secrets Manager."},
-	{Name: "SECRETKEY_AWS_REGION", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "us-east-1", Example: "eu-central-1", Text: "AWS region of Secrets Manager."},
-	{Name: "SECRETKEY_AWS_NAME", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "FlowiseEncryptionKey", Example: "FlowiseEncryptionKey", Text: "Name of the encryption key's entry in AWS Secrets Manager."},
-	{
-		Name: "LANGFLOW_SECRET_KEY", Aliases: []string{"FLOWISE_SECRETKEY_OVERWRITE"}, From: Langflow, Group: GroupSecrets, Kind: KindString, Secret: true,
-		Example: `<output of: python3 -c "import secrets; print(secrets.token_urlsafe(32))">`, DefaultNote: generated,
-		Text: "Root key under which everything secret in the database is encrypted; several nodes must share it.",
-		Weak: []string{"your_generated_key", "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb"},
+		Name: "SECRETKEY_STORAGE_TYPE", From: Flowise, Group: GroupSecrets, Kind: KindEnum, Choices: []string{"local", "aws"}, Default: "local", Example: "aws", Wired: true,
+		Text: "Where secrets that are not in the environment are looked for before the key files: nowhere, or in AWS Secrets Manager.",
+		effects: map[string]string{
+			"local": "Secrets come from the environment, else from files in SECRETKEY_PATH, else Sluice makes them.",
+			"aws":   "Secrets come from the environment, else from AWS Secrets Manager, else from files in SECRETKEY_PATH, else Sluice makes them. While AWS cannot be read, Sluice does not start.",
+		},
 	},
 	{
-		Name: "JWT_AUTH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
-		Text: "Key that signs access tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"},
+		Name: "SECRETKEY_AWS_ACCESS_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleAWSKey, DefaultNote: "the AWS default credential chain", Wired: true,
+		Text:    "AWS access key id for Secrets Manager; together with SECRETKEY_AWS_SECRET_KEY.",
+		effects: map[string]string{"*": onlyAWS, "": "The AWS SDK looks for credentials: environment, profile, container, instance."},
 	},
 	{
-		Name: "JWT_REFRESH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
-		Text: "Key that signs refresh tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"},
+		Name: "SECRETKEY_AWS_SECRET_KEY", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: "<your-secret-key>", DefaultNote: "the AWS default credential chain", Wired: true,
+		Text:    "AWS secret access key for Secrets Manager; together with SECRETKEY_AWS_ACCESS_KEY.",
+		effects: map[string]string{"*": onlyAWS, "": "The AWS SDK looks for credentials: environment, profile, container, instance."},
 	},
 	{
-		Name: "EXPRESS_SESSION_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
-		Text: "Key that protects browser sessions.", Weak: []string{"flowise"},
+		Name: "SECRETKEY_AWS_REGION", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "us-east-1", Example: "eu-central-1", Wired: true,
+		Text: "AWS region of Secrets Manager.", effects: map[string]string{"*": onlyAWS},
 	},
 	{
-		Name: "TOKEN_HASH_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, MinLen: 32, Example: sampleHexKey, DefaultNote: generated,
-		Text: "Key of the hash under which tokens and API keys are stored.", Weak: []string{"popcorn"},
+		Name: "SECRETKEY_AWS_NAME", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "FlowiseEncryptionKey", Example: "FlowiseEncryptionKey", Wired: true,
+		Text:    "Name of the encryption key's entry in AWS Secrets Manager, made if missing. It holds the key itself, or a JSON object whose fields are named like the variables; the other four secrets may be fields of it too.",
+		effects: map[string]string{"*": onlyAWS},
 	},
+	{
+		Name: "SECRETKEY_AWS_AUTH_PREFIX", From: Flowise, Group: GroupSecrets, Kind: KindString, Default: "Flowise", Example: "Flowise", Wired: true,
+		Text:    "Beginning of the names of the other secrets' entries in AWS Secrets Manager: FlowiseJWTAuthTokenSecret, FlowiseJWTRefreshTokenSecret, FlowiseExpressSessionSecret, FlowiseTokenHashSecret.",
+		Differs: "An entry that is missing is made by Flowise; Sluice makes such a key in its database instead.",
+		effects: map[string]string{"*": onlyAWS},
+	},
+	{
+		Name: "LANGFLOW_SECRET_KEY", Aliases: []string{"FLOWISE_SECRETKEY_OVERWRITE"}, From: Langflow, Group: GroupSecrets, Kind: KindString, Secret: true, Wired: true,
+		Example: sampleSecret, DefaultNote: rootMade,
+		Text:    "Root key that opens everything secret in the database; several nodes must share it. An installation that made one of its own changes over to it by itself.",
+		Weak:    []string{"your_generated_key"},
+		Differs: "A published, short or guessable value counts as not set and is reported at start; it is still known as Langflow's own key.",
+		effects: map[string]string{"*": "Opens the secrets in the database, unless it is weak.", "": "The root key is a file in SECRETKEY_PATH, or an entry in AWS Secrets Manager."},
+	},
+	{
+		Name: "SLUICE_FORMER_SECRET_KEY", From: Sluice, Group: GroupSecrets, Kind: KindString, Secret: true, Example: "<the former LANGFLOW_SECRET_KEY>", DefaultNote: "none", Wired: true,
+		Text:    "The former root key, to change LANGFLOW_SECRET_KEY: a start with both changes over to the new one. It can be taken away afterwards.",
+		effects: map[string]string{"*": "If the root key does not open the secrets and this one does, they are changed over.", "": "Only the present root key opens the secrets."},
+	},
+	{
+		Name: "JWT_AUTH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleSecret, DefaultNote: keyMade, Wired: true,
+		Text: "Secret of the key that signs access tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"}, effects: keyEffects,
+	},
+	{
+		Name: "JWT_REFRESH_TOKEN_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleSecret, DefaultNote: keyMade, Wired: true,
+		Text: "Secret of the key that signs refresh tokens.", Weak: []string{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD"}, effects: keyEffects,
+	},
+	{
+		Name: "EXPRESS_SESSION_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleSecret, DefaultNote: keyMade, Wired: true,
+		Text: "Secret of the key under which browsers' session cookies are hashed before they are stored.", Weak: []string{"flowise"}, effects: keyEffects,
+	},
+	{
+		Name: "TOKEN_HASH_SECRET", From: Flowise, Group: GroupSecrets, Kind: KindString, Secret: true, Example: sampleSecret, DefaultNote: keyMade, Wired: true,
+		Text: "Secret of the key under which links, codes and API keys are hashed before they are stored.", Weak: []string{"popcorn"}, effects: keyEffects,
+	},
+}
+
+var keyEffects = map[string]string{
+	"*": "Used unless it is weak. When it changes, what was made with the former value stays valid until it ends by itself.",
+	"":  "Sluice looks in AWS Secrets Manager if that is chosen, then in SECRETKEY_PATH, and else makes the key itself.",
 }
 
 var tokenVars = []Variable{

@@ -1,51 +1,58 @@
 package secret
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
-	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
-
 	"sluice/internal/db"
-	"sluice/internal/db/q"
-	"sluice/internal/problem"
 )
 
-// Keyring seals and opens stored secrets. It is safe for concurrent use.
+// ChangeKind is the kind of changes of keys; the item is the secret's name.
+const ChangeKind = "secret"
+
+// Keyring seals and opens stored secrets and holds the keys of tokens. It is safe for concurrent use, and follows what other nodes and the command line change.
 type Keyring struct {
-	db       *db.DB
-	now      func() time.Time
-	log      *slog.Logger
-	overlap  time.Duration
-	vault    tink.AEAD
+	db      *db.DB
+	now     func() time.Time
+	log     *slog.Logger
+	overlap time.Duration
+	lives   map[Name]time.Duration
+	folder  files
+
+	root     found // the root key in use
+	former   bool  // it is a former one
 	tokenKey []byte
 	signer   *Signer
+	langflow string
+	weak     []Weak
+	warnings []string
+
+	vault  atomic.Pointer[vault]
+	keys   atomic.Pointer[keySet]
+	reload sync.Mutex
 }
 
-const (
-	keysetName = "vault.keyset"
-	tokenName  = "token.key"
-)
-
-// Config says where the root key and the wrapped keyset are.
+// Config says where the secrets are.
 type Config struct {
-	// DB holds the wrapped keyset.
+	// DB holds the wrapped keyset and the keys that Sluice makes.
 	DB *db.DB
-	// Folder holds the root key file; it is made if missing (SECRETKEY_PATH).
+	// Folder holds the key files; it is made if missing (SECRETKEY_PATH).
 	Folder string
+	// Given are the values of the variables.
+	Given map[Name]Given
+	// FormerRoot is the root key before it was changed; "" if it was not (SLUICE_FORMER_SECRET_KEY).
+	FormerRoot string
+	// AWS is nil unless secrets are kept in AWS Secrets Manager (SECRETKEY_STORAGE_TYPE).
+	AWS *AWS
+	// Lives says of a secret how long what is made with its keys can live: a former key verifies for so long. 0 means 30 days.
+	Lives map[Name]time.Duration
 	// SignerOverlap is how long a replaced key of identity assertions stays in the published set; 0 means 24 hours.
 	SignerOverlap time.Duration
 	// Now is the clock; nil means time.Now. Log gets what goes wrong in the background; nil means the default logger.
@@ -53,113 +60,69 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Open reads the root key and unwraps the keyset; on the first start it makes both. Nodes that start together on one database agree on one keyset.
+// Open finds the secrets, opens the vault and makes what is missing. Nodes on one database agree on all keys; a node whose root key does not open the vault is a Conflict. A source that was asked for and
+// cannot be read is an error too: no key is made in its place.
 func Open(ctx context.Context, c Config) (*Keyring, error) {
-	root, path, err := loadRoot(c.Folder)
-	if err != nil {
-		return nil, err
-	}
-	wrap, err := wrapping(root)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := stored(ctx, c.DB, keysetName, func() ([]byte, error) { return newKeyset(wrap) })
-	if err != nil {
-		return nil, fmt.Errorf("reading the keyset: %w", err)
-	}
-	handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(stored)), wrap, []byte(keysetName))
-	if err != nil {
-		return nil, problem.Newf(problem.Conflict, "The root key in %s does not open the secrets in this database.", path).
-			WithNext("Put back the root key that this database was made with, or start with an empty database.").WithCause(err)
-	}
-	vault, err := aead.New(handle)
-	if err != nil {
-		return nil, fmt.Errorf("using the keyset: %w", err)
-	}
-	k := &Keyring{db: c.DB, vault: vault, now: c.Now, log: c.Log, overlap: cmp.Or(c.SignerOverlap, defaultOverlap)}
+	k := &Keyring{db: c.DB, now: c.Now, log: c.Log, overlap: cmp.Or(c.SignerOverlap, defaultOverlap), lives: c.Lives, folder: files{c.Folder}}
 	if k.now == nil {
 		k.now = time.Now
 	}
 	if k.log == nil {
 		k.log = slog.Default()
 	}
-	if err := k.openTokenKey(ctx, c.DB); err != nil {
-		return nil, fmt.Errorf("reading the token key: %w", err)
+	place := newPlaces(c)
+	if err := k.openVault(ctx, place); err != nil {
+		return nil, err
 	}
+	if err := k.openKeys(ctx, place); err != nil {
+		return nil, err
+	}
+	k.judge(c.Given[Root])
 	k.signer = newSigner(k)
+	c.DB.Subscribe(ChangeKind, k.changed)
 	return k, nil
 }
 
-// wrapping derives the key that wraps the keyset, so that the root key itself encrypts nothing.
-func wrapping(root []byte) (tink.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, root, nil, "sluice keyset wrapping v1", 32)
-	if err != nil {
-		return nil, err
+// changed reads everything again. What cannot be read stays as it is in memory.
+func (k *Keyring) changed(string) {
+	ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
+	defer cancel()
+	if err := k.readVault(ctx); err != nil {
+		k.log.Error("the vault's keys could not be read again", "error", err)
 	}
-	return subtle.NewAESGCM(key)
+	if err := k.readKeys(ctx); err != nil {
+		k.log.Error("the keys of tokens could not be read again", "error", err)
+	}
 }
 
-func newKeyset(wrap tink.AEAD) ([]byte, error) {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&out), wrap, []byte(keysetName)); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
-
-func (k *Keyring) openTokenKey(ctx context.Context, d *db.DB) error {
-	sealed, err := stored(ctx, d, tokenName, func() ([]byte, error) {
-		key := make([]byte, 32)
-		if _, err := rand.Read(key); err != nil {
-			return nil, err
-		}
-		return k.Seal(key, "meta", tokenName)
-	})
-	if err != nil {
-		return err
-	}
-	k.tokenKey, err = k.Open(sealed, "meta", tokenName)
-	return err
-}
-
-// stored reads a value of the meta table; a missing one is made, and where two nodes make it together the first to commit wins for both.
-func stored(ctx context.Context, d *db.DB, name string, make func() ([]byte, error)) ([]byte, error) {
-	text, err := d.Read().GetMeta(ctx, name)
-	if errors.Is(err, sql.ErrNoRows) {
-		var fresh []byte
-		if fresh, err = make(); err != nil {
-			return nil, err
-		}
-		err = d.Tx(ctx, func(tx *db.Tx) error {
-			if err := tx.PutMetaIfAbsent(ctx, q.PutMetaIfAbsentParams{Name: name, Value: base64.StdEncoding.EncodeToString(fresh)}); err != nil {
-				return err
-			}
-			text, err = tx.GetMeta(ctx, name)
-			return err
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return base64.StdEncoding.DecodeString(text)
-}
-
-// Seal encrypts a value for one row of one table.
+// Seal encrypts a value for one row of a table that stands in the list of sealed columns.
 func (k *Keyring) Seal(plaintext []byte, table, row string) ([]byte, error) {
-	return k.vault.Encrypt(plaintext, place(table, row))
+	if !sealable(table) {
+		return nil, fmt.Errorf("sealing a secret of %s: the table is not in the list of sealed columns", table)
+	}
+	return k.vault.Load().aead.Encrypt(plaintext, place(table, row))
 }
 
 // Open decrypts a value of one row. A ciphertext of another row or table does not open.
 func (k *Keyring) Open(ciphertext []byte, table, row string) ([]byte, error) {
-	plaintext, err := k.vault.Decrypt(ciphertext, place(table, row))
+	plaintext, err := k.vault.Load().aead.Decrypt(ciphertext, place(table, row))
+	if err != nil && k.learn(ciphertext) {
+		plaintext, err = k.vault.Load().aead.Decrypt(ciphertext, place(table, row))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a secret of %s: %w", table, err)
 	}
 	return plaintext, nil
+}
+
+// learn reads the vault's keys again if a value was sealed with a key that is not known: another process may have made it a moment ago.
+func (k *Keyring) learn(ciphertext []byte) bool {
+	if len(ciphertext) < 5 || k.vault.Load().has(binary.BigEndian.Uint32(ciphertext[1:5])) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
+	defer cancel()
+	return k.readVault(ctx) == nil
 }
 
 // sealText is Seal for a text column.
@@ -176,9 +139,6 @@ func (k *Keyring) openText(text, table, row string) ([]byte, error) {
 	}
 	return k.Open(sealed, table, row)
 }
-
-// TokenKey is the key under which tokens are hashed before they are stored.
-func (k *Keyring) TokenKey() []byte { return bytes.Clone(k.tokenKey) }
 
 // place is the associated data of a row; the NUL cannot stand in a table's name.
 func place(table, row string) []byte { return []byte("sluice\x00" + table + "\x00" + row) }

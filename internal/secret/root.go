@@ -1,62 +1,297 @@
 package secret
 
 import (
+	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"sluice/internal/db"
+	"sluice/internal/db/q"
 	"sluice/internal/problem"
 )
 
 // RootFile is the root key's file name inside SECRETKEY_PATH.
 const RootFile = "sluice_root.key"
 
-// loadRoot reads the root key, or makes one. The file appears complete or not at all.
-func loadRoot(folder string) (key []byte, path string, err error) {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, "", fmt.Errorf("making the folder for secret keys (SECRETKEY_PATH): %w", err)
-	}
-	path = filepath.Join(folder, RootFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeRoot(folder, path); err != nil {
-			return nil, path, fmt.Errorf("making the root key: %w", err)
-		}
-		text, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return nil, path, fmt.Errorf("reading the root key: %w", err)
-	}
-	key, err = base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != 32 {
-		return nil, path, problem.Newf(problem.Invalid, "The root key file %s is damaged: expected are 32 bytes in base64 (44 characters).", path).
-			WithNext("Restore the file from a backup. Without it the secrets in the database cannot be opened.")
-	}
-	return key, path, nil
+// nextRoot is the name of the file that holds a new root key while the keyset is being wrapped with it.
+const nextRoot Name = "SLUICE_ROOT_NEXT"
+
+// errOvertaken means that another process changed the keyset meanwhile; reading it again helps.
+var errOvertaken = errors.New("another process has changed the vault's keys")
+
+// places are the sources in their order: variables, AWS if asked for, files.
+type places struct {
+	all    []Source
+	aws    *awsSource // nil if not asked for
+	files  files
+	former string
 }
 
-// makeRoot writes a random key to a temporary file and links it into place; if another process was faster, its key stands.
-func makeRoot(folder, path string) error {
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return err
+func newPlaces(c Config) *places {
+	p := &places{files: files{c.Folder}, former: strings.TrimSpace(c.FormerRoot)}
+	p.all = []Source{environment(c.Given)}
+	if c.AWS != nil {
+		p.aws = newAWSSource(*c.AWS)
+		p.all = append(p.all, p.aws)
 	}
-	temp, err := os.CreateTemp(folder, RootFile+".*")
+	p.all = append(p.all, p.files)
+	return p
+}
+
+// keeper is where a root key is kept that Sluice makes.
+func (p *places) keeper() keeper {
+	if p.aws != nil {
+		return p.aws
+	}
+	return p.files
+}
+
+// makeRoot makes a root key and keeps it.
+func (p *places) makeRoot(ctx context.Context) (found, error) {
+	text, err := randomText()
+	if err != nil {
+		return found{}, err
+	}
+	kept, where, err := p.keeper().Keep(ctx, Root, text)
+	if err != nil {
+		return found{}, err
+	}
+	if why := Weakness(kept); why != "" {
+		return found{}, weakRoot(Weak{Where: where, Why: why})
+	}
+	return found{text: kept, where: where}, nil
+}
+
+func randomText() (string, error) {
+	key := make([]byte, 32)
+	_, err := rand.Read(key)
+	return base64.StdEncoding.EncodeToString(key), err
+}
+
+func weakRoot(w Weak) error {
+	return problem.Newf(problem.Invalid, "The root key (%s) is damaged or was never good: it %s.", w.Where, w.Why).
+		WithNext("Restore it from a backup: without it the secrets in the database cannot be opened. If there are none yet, put the output of `sluice secret generate` in its place.")
+}
+
+// openVault finds the root key and opens the keyset with it. The first start makes both.
+func (k *Keyring) openVault(ctx context.Context, p *places) error {
+	chosen, weak, err := resolve(ctx, p.all, Root)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name())
-	_, err = temp.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+	k.weak = append(k.weak, weak...)
+	for _, w := range weak {
+		if strings.HasPrefix(w.Where, "file ") {
+			return weakRoot(w)
+		}
+	}
+	err = k.openKeyset(ctx, p, chosen, weak)
+	for try := 0; errors.Is(err, errOvertaken) && try < 3; try++ {
+		err = k.openKeyset(ctx, p, chosen, weak)
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	return k.noteRoot(ctx)
+}
+
+func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak []Weak) error {
+	stored, err := meta(ctx, k.db.Read(), keysetName)
+	if err != nil {
+		return fmt.Errorf("reading the keyset: %w", err)
+	}
+	if stored == "" {
+		if chosen.where == "" {
+			if chosen, err = p.makeRoot(ctx); err != nil {
+				return err
+			}
+		}
+		if stored, err = k.makeKeyset(ctx, chosen.text); err != nil {
+			return fmt.Errorf("making the keyset: %w", err)
+		}
+	}
+	handle, err := k.unlock(ctx, p, chosen, stored, weak)
+	if err != nil {
 		return err
+	}
+	v, err := newVault(handle)
+	if err == nil {
+		k.vault.Store(v)
+	}
+	return err
+}
+
+func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, err error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return "", err
+	}
+	text, err := wrapKeyset(handle, root)
+	if err != nil {
+		return "", err
+	}
+	err = k.db.Tx(ctx, func(tx *db.Tx) error {
+		if err := tx.PutMetaIfAbsent(ctx, q.PutMetaIfAbsentParams{Name: keysetName, Value: text}); err != nil {
+			return err
+		}
+		stored, err = meta(ctx, tx.Queries, keysetName)
+		return err
+	})
+	return stored, err
+}
+
+// unlock opens the stored keyset with the chosen root key; or with one that was used before, and then wraps it with the chosen one; or, where another node has done that already, opens what is kept for
+// the former root key.
+func (k *Keyring) unlock(ctx context.Context, p *places, chosen found, stored string, weak []Weak) (*keyset.Handle, error) {
+	k.root = chosen
+	if chosen.where != "" {
+		if handle, err := unwrapKeyset(stored, chosen.text); err == nil {
+			return handle, nil
+		}
+	}
+	for _, old := range p.olderRoots(ctx, chosen, weak) {
+		if handle, err := unwrapKeyset(stored, old.text); err == nil {
+			return handle, k.adoptRoot(ctx, p, chosen, old, stored, handle)
+		}
+	}
+	if chosen.where != "" {
+		former, err := meta(ctx, k.db.Read(), formerName)
+		if err != nil {
+			return nil, err
+		}
+		if handle, err := unwrapKeyset(former, chosen.text); err == nil {
+			k.former = true
+			return handle, nil
+		}
+	}
+	return nil, lockedOut(p, chosen)
+}
+
+// olderRoots are other root keys that this node can find.
+func (p *places) olderRoots(ctx context.Context, chosen found, weak []Weak) (old []found) {
+	add := func(text, where string) {
+		if text != "" && text != chosen.text {
+			old = append(old, found{text: text, where: where})
+		}
+	}
+	if text, where, err := p.files.Get(ctx, nextRoot); err == nil {
+		add(text, where)
+	}
+	add(p.former, "SLUICE_FORMER_SECRET_KEY")
+	for _, w := range weak {
+		add(w.text, w.Where)
+	}
+	if p.aws != nil {
+		add(p.aws.previous(ctx), "the previous value in "+p.aws.place(p.aws.Name))
+	}
+	for _, s := range p.all {
+		// A source that cannot be read has no root key to offer.
+		if text, where, err := s.Get(ctx, Root); err == nil {
+			add(text, where)
+		}
+	}
+	return old
+}
+
+// adoptRoot wraps the keyset with the chosen root key, which is made if there is none. What the old one opens is kept, so that nodes that have only that go on; the next new key of the vault ends it.
+func (k *Keyring) adoptRoot(ctx context.Context, p *places, chosen, old found, stored string, handle *keyset.Handle) (err error) {
+	if strings.HasSuffix(old.where, nextRoot.fileName()) {
+		// A rotation was killed when the keyset was wrapped already.
+		k.root = found{text: old.text, where: "file " + Root.pathOf(p.files.folder)}
+		return p.files.finishNext(old.text)
+	}
+	if chosen.where == "" {
+		if chosen, err = p.makeRoot(ctx); err != nil {
+			return err
+		}
+		k.root = chosen
+	}
+	err = k.db.Tx(ctx, func(tx *db.Tx) error { return rewrap(ctx, tx, handle, stored, chosen.text) })
+	if err != nil {
+		return fmt.Errorf("wrapping the keyset with the new root key: %w", err)
+	}
+	k.log.Info("the secrets in the database are now protected by another root key", "from", old.where, "to", chosen.where)
+	return nil
+}
+
+// rewrap stores the keyset for a new root key and keeps what the old one opens.
+func rewrap(ctx context.Context, tx *db.Tx, handle *keyset.Handle, stored, root string) error {
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	if err := storeKeyset(ctx, tx, handle, stored, root); err != nil {
+		return err
+	}
+	if err := tx.PutMeta(ctx, q.PutMetaParams{Name: formerName, Value: stored}); err != nil {
+		return err
+	}
+	return tx.Changed(ChangeKind, string(Root))
+}
+
+func lockedOut(p *places, chosen found) error {
+	const next = "Give Sluice the root key that this database was made with: the file " + RootFile + ", or LANGFLOW_SECRET_KEY (the file's content will do). Where the key was changed, give the former one in " +
+		"SLUICE_FORMER_SECRET_KEY. Or start with an empty database."
+	if chosen.where == "" {
+		where := "SECRETKEY_PATH (" + p.files.folder + ")"
+		if p.aws != nil {
+			where = p.aws.place(p.aws.Name) + ", like " + where + ","
+		}
+		return problem.Newf(problem.Conflict, "LANGFLOW_SECRET_KEY is not set, %s holds no root key, and a new one does not open the secrets in this database.", where).WithNext(next)
+	}
+	return problem.Newf(problem.Conflict, "The root key (LANGFLOW_SECRET_KEY; %s) does not open the secrets in this database.", chosen.where).WithNext(next)
+}
+
+// noteRoot writes down since when the root key is in use, and where it came from.
+func (k *Keyring) noteRoot(ctx context.Context) error {
+	kid, err := fingerprint(k.root.text)
+	if err != nil || k.former {
+		return err
+	}
+	rows, err := k.db.Read().SecretKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys: %w", err)
+	}
+	for _, r := range rows {
+		if r.Name == string(Root) && r.Kid == kid && r.RetiredAt == 0 && r.Source == k.root.where {
+			return nil
+		}
+	}
+	since := k.now()
+	if path, isFile := strings.CutPrefix(k.root.where, "file "); isFile {
+		if info, err := os.Stat(path); err == nil {
+			since = info.ModTime()
+		}
+	}
+	return k.db.Tx(ctx, func(tx *db.Tx) error {
+		return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Root), Kid: kid, Source: k.root.where, CreatedAt: since.UnixMilli()})
+	})
+}
+
+// finishNext puts a new root key into its place.
+func (f files) finishNext(text string) error {
+	if err := f.replace(Root, text); err != nil {
+		return fmt.Errorf("putting the new root key into its place: %w", err)
+	}
+	if err := os.Remove(nextRoot.pathOf(f.folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("putting the new root key into its place: %w", err)
 	}
 	return nil
+}
+
+// meta reads an entry of the table meta; a missing one is "".
+func meta(ctx context.Context, queries *q.Queries, name string) (string, error) {
+	text, err := queries.GetMeta(ctx, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return text, err
 }

@@ -54,8 +54,8 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if c.DB, err = db.Open(ctx, databaseConfig(c.Values.Database)); err != nil {
 		return explain(err, "DATABASE_PATH", c.Values.Database.Folder)
 	}
-	if c.Keyring, err = secret.Open(ctx, secret.Config{DB: c.DB, Folder: c.Values.KeyFolder, Now: time.Now, Log: c.Log}); err != nil {
-		return explain(err, "SECRETKEY_PATH", c.Values.KeyFolder)
+	if c.Keyring, err = secret.Open(ctx, c.secretConfig()); err != nil {
+		return explain(err, "SECRETKEY_PATH", c.Values.Secrets.Folder)
 	}
 	if err = c.openMail(); err != nil {
 		return err
@@ -124,6 +124,28 @@ func databaseConfig(d config.Database) db.Config {
 		RawQuery: url.Values{"sslmode": {mode}, "connect_timeout": {"10"}}.Encode(),
 	}
 	return db.Config{Postgres: dsn.String(), Now: time.Now}
+}
+
+// secretConfig says where Sluice's own secrets are, and how long what is made with them lives.
+func (c *Core) secretConfig() secret.Config {
+	v := c.Values
+	out := secret.Config{
+		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), Now: time.Now, Log: c.Log,
+		Lives: map[secret.Name]time.Duration{
+			secret.AccessToken: v.AccessLife, secret.RefreshToken: v.RefreshLife, secret.Session: v.SessionMax,
+			secret.TokenHash: max(v.ResetLife, v.InviteLife, v.RefreshLife),
+		},
+	}
+	for name, g := range v.Secrets.Given {
+		out.Given[secret.Name(name)] = secret.Given{Text: g.Value.Reveal(), As: g.Name, Where: g.Where}
+	}
+	if v.Secrets.AWS {
+		out.AWS = &secret.AWS{
+			AccessKey: v.Secrets.AWSAccessKey.Reveal(), SecretKey: v.Secrets.AWSSecretKey.Reveal(), Region: v.Secrets.AWSRegion,
+			Name: v.Secrets.AWSName, Prefix: v.Secrets.AWSPrefix,
+		}
+	}
+	return out
 }
 
 // explain turns what the operating system says about a folder into a sentence that names the variable.

@@ -49,6 +49,9 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 	if err != nil {
 		return nil, err
 	}
+	for _, warning := range core.Keyring.Warnings() {
+		log.Warn(warning)
+	}
 	s := &Server{Core: core, demo: newDemo(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
 	s.listeners = &listeners{host: v.Host, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
 	if err := s.start(ctx); err != nil {

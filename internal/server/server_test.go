@@ -171,7 +171,7 @@ func TestTheSuperuserOfTheConfiguration(t *testing.T) {
 	}
 	s.Stop()
 	again := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=another long password")
-	again.Database, again.KeyFolder = v.Database, v.KeyFolder
+	again.Database, again.Secrets = v.Database, v.Secrets
 	if got := sign(sluicetest.StartWith(t, again), "another long password"); got == http.StatusSeeOther {
 		t.Error("the variable changed the password of an existing superuser")
 	}
@@ -189,7 +189,7 @@ func TestThePublishedDefaultPassword(t *testing.T) {
 	first.Add("langflow", authz.RoleViewer, false)
 	first.Stop()
 	with := sluicetest.Values(t, lines...)
-	with.Database, with.KeyFolder = taken.Database, taken.KeyFolder
+	with.Database, with.Secrets = taken.Database, taken.Secrets
 	if _, err := server.Start(context.Background(), with, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "sluice user promote langflow") {
 		t.Errorf("a name that is taken: %v", err)
 	}
