@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode/utf16"
 
 	"sluice/internal/app"
 	"sluice/internal/problem"
@@ -16,9 +19,9 @@ const ForwardAuthPath = "/forward-auth"
 
 // What the query "proxy" of ForwardAuthPath says of the asker.
 const (
-	// askerNginx is nginx's auth_request, which knows 2xx, 401 and 403, and throws the rest of an answer away.
+	// askerNginx is nginx's auth_request, which knows 2xx, 401 and 403, and keeps nothing of an answer but headers.
 	askerNginx = "nginx"
-	// askerNginxAnswer is nginx once more, for the answer that the browser gets in place of the app's.
+	// askerNginxAnswer is nginx once more, for the page that the browser gets in place of the app's.
 	askerNginxAnswer = "nginx-answer"
 )
 
@@ -150,23 +153,55 @@ func (x *exchange) checkPreflight() error {
 // refuseForwarded gives the answer that the browser is to get. A reverse proxy passes it on if it is no success.
 func (x *exchange) refuseForwarded(err error) {
 	e := problem.Of(err)
-	if x.asker == askerNginx {
-		x.event.Reason, x.event.Cause = reason(e), e.Unwrap()
-		status := http.StatusForbidden
-		if e.Kind.Status() == http.StatusUnauthorized {
-			status = http.StatusUnauthorized
-		}
-		x.w.Header()["Cache-Control"] = noStore
-		x.w.WriteHeader(status)
-		return
-	}
+	toSignIn := ""
 	if e.Kind == problem.Unauthenticated && web.WantsPage(x.r) && !x.upgrading() {
-		x.event.Reason = reason(e)
 		// The entrance has what signing in needs: cookies can be set and taken away there, whatever the reverse proxy does with the headers of this answer.
-		x.seeOther(x.appOrigin() + reservedPrefix + "enter?return=" + url.QueryEscape(x.wayBack()))
-		return
+		toSignIn = x.appOrigin() + reservedPrefix + "enter?return=" + url.QueryEscape(x.wayBack())
 	}
-	x.refuse(err)
+	switch {
+	case x.asker == askerNginx:
+		x.tellNginx(e, toSignIn)
+	case toSignIn != "":
+		x.event.Reason = reason(e)
+		x.seeOther(toSignIn)
+	default:
+		x.refuse(err)
+	}
+}
+
+// tellNginx says in status and headers what the configuration makes an answer of.
+func (x *exchange) tellNginx(e *problem.Error, toSignIn string) {
+	x.event.Reason, x.event.Cause = reason(e), e.Unwrap()
+	status := http.StatusForbidden
+	if e.Kind.Status() == http.StatusUnauthorized {
+		status = http.StatusUnauthorized
+	}
+	h := x.w.Header()
+	h["Cache-Control"] = noStore
+	if toSignIn != "" {
+		h.Set("X-Sluice-Location", toSignIn)
+	}
+	if text, err := json.Marshal(e.Document(x.event.ID)); err == nil {
+		h.Set("X-Sluice-Problem", asciiJSON(text))
+	}
+	x.w.WriteHeader(status)
+}
+
+// asciiJSON is JSON that may stand in a header: everything beyond ASCII is escaped (RFC 8259 section 7).
+func asciiJSON(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // allowForwarded says who asks, for the reverse proxy to pass on.

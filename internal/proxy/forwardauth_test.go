@@ -139,8 +139,13 @@ func TestForwardAuthDecides(t *testing.T) {
 			if want == 0 {
 				want = 403
 			}
-			if short := a.askAs("?proxy=nginx", tt.method, tt.uri, lines...); short.status != want || short.body != "" {
-				t.Errorf("nginx is told %d %q, want %d", short.status, short.body, want)
+			short := a.askAs("?proxy=nginx", tt.method, tt.uri, lines...)
+			if short.status != want || short.body != "" || short.header.Get("X-Sluice-Location") != got.header.Get("Location") {
+				t.Errorf("nginx is told %d %q %v, want %d", short.status, short.body, short.header, want)
+			}
+			var document struct{ Detail string }
+			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 200 && (err != nil || !strings.Contains(document.Detail, tt.detail)) {
+				t.Errorf("nginx is told %q, want %q", short.header.Get("X-Sluice-Problem"), tt.detail)
 			}
 			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 200 && (long.status != 503 || long.header.Get(profile.HeaderUser) != "") || tt.status != 200 && long.status != tt.status {
 				t.Errorf("nginx gives the browser %d %v", long.status, long.header)
