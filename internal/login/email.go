@@ -18,7 +18,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// ChangeEmail begins a change of one's own address: both ends get a link, and both must be opened. The password is asked again. The answer does not tell whether the new address
+// ChangeEmail begins a change of one's own address: both ends get a link, and both must be opened. The password is asked again, of those who have one. The answer does not tell whether the new address
 // belongs to somebody else; then only the old end gets its mail and the change never completes.
 func (l *Logins) ChangeEmail(ctx context.Context, p authz.Principal, password, newEmail string) error {
 	if !l.MailConfigured() {
@@ -75,7 +75,7 @@ func (l *Logins) ChangeEmail(ctx context.Context, p authz.Principal, password, n
 	})
 }
 
-// confirmPassword asks for somebody's own password again; guesses are limited like sign-ins. Field is the input to name.
+// confirmPassword asks for somebody's own password again; guesses are limited like sign-ins. Field is the input to name. Who has no password must have proven otherwise, shortly before, to be themselves.
 func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, password, field string) (identity.Credential, error) {
 	if !p.SignedIn() {
 		return identity.Credential{}, problem.New(problem.Unauthenticated, "Sign in first.")
@@ -83,6 +83,9 @@ func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, passwor
 	c, err := l.cfg.People.CredentialOf(ctx, p.ID)
 	if err != nil {
 		return c, err
+	}
+	if c.PasswordHash == "" {
+		return c, l.confirmFresh(p)
 	}
 	counters := []counter{{"change:" + l.mac("guess", p.ID), deviceLimit}}
 	if err := l.reserve(ctx, counters); err != nil {
@@ -99,6 +102,14 @@ func (l *Logins) confirmPassword(ctx context.Context, p authz.Principal, passwor
 		return c, problem.New(problem.Invalid, "The present password is not right.").WithField(field)
 	}
 	return c, nil
+}
+
+// confirmFresh stands in for the password of somebody who has none: a browser's session in which they have just proven to be themselves. A program's key must never become a password.
+func (l *Logins) confirmFresh(p authz.Principal) error {
+	if p.SessionID == "" {
+		return problem.New(problem.Denied, "Without a password this is done in a browser that is signed in.").WithRule("step-up")
+	}
+	return l.cfg.Gate.Fresh(p)
 }
 
 // EmailChange is what a link of a change of address stands for.

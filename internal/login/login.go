@@ -219,7 +219,7 @@ func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
 	return err
 }
 
-// ChangePassword sets one's own password and ends one's other sessions. The old one must be right; guesses at it are limited like sign-ins.
+// ChangePassword sets one's own password and ends one's other sessions. The old one must be right, if there is one; guesses at it are limited like sign-ins.
 func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassword, newPassword string) error {
 	c, err := l.confirmPassword(ctx, p, oldPassword, "old_password")
 	if err != nil {

@@ -119,6 +119,12 @@ func (h *house) with(t testing.TB, change func(*login.Config)) *house {
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
 	t.Helper()
+	return buildIn(t, d, rounds, t.TempDir())
+}
+
+// buildIn is build with a folder for the root key: houses on one database share it, as nodes do.
+func buildIn(t testing.TB, d *db.DB, rounds int, folder string) *house {
+	t.Helper()
 	h := &house{clock: &clock{now: time.Now()}, db: d}
 	log, key, ctx := slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef"), context.Background()
 	hasher := identity.NewHasher(rounds, nil)
@@ -128,7 +134,7 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	h.sessions, errs[2] = authn.New(ctx, authn.Config{
 		DB: d, Gate: h.gate, People: h.people, TokenKey: key, MaxAge: 30 * 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: h.Now, Log: log,
 	})
-	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
+	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: folder})
 	errs[3] = err
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
@@ -302,9 +308,9 @@ func TestParallelGuessesGainNothing(t *testing.T) {
 }
 
 func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
-	d := dbtest.SQLite(t)
-	u := build(t, d, bcrypt.MinCost).add(t, "ann")
-	h := build(t, d, bcrypt.MinCost+2)
+	d, folder := dbtest.SQLite(t), t.TempDir()
+	u := buildIn(t, d, bcrypt.MinCost, folder).add(t, "ann")
+	h := buildIn(t, d, bcrypt.MinCost+2, folder)
 	if _, err := h.try("ann", password, "192.0.2.1", ""); err != nil {
 		t.Fatal(err)
 	}

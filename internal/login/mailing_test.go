@@ -136,8 +136,12 @@ func TestSignUp(t *testing.T) {
 			t.Fatalf("a new address: %v %v; a known one: %v %v; they must not differ", fresh, err1, known, err2)
 		}
 		until(t, "both mails", func() bool { return h.post.count() == 2 })
-		if _, err := h.try("newbie", password, "192.0.2.1", ""); !problem.Is(err, problem.Denied) {
-			t.Errorf("before the address is confirmed: %v", err)
+		waiting, err := h.logins.Password(ctx, login.Attempt{Identifier: "newbie", Password: password, IP: "192.0.2.1"})
+		if err != nil || waiting.Step != login.StepVerify || waiting.Result != nil || waiting.Email != "newbie@example.com" {
+			t.Errorf("before the address is confirmed: %+v, %v; want the step that waits for it, and no session", waiting, err)
+		}
+		if _, err := h.try("newbie", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
+			t.Errorf("a wrong password tells about the account: %v", err)
 		}
 		token := ""
 		for n := 1; n <= 2; n++ {

@@ -79,6 +79,45 @@ type PasswordChanged struct {
 	ResetPage string
 }
 
+// FactorAdded is the notice after a second factor was set up. Its link is no token.
+type FactorAdded struct {
+	Name string
+	// Factor is what was added, as it begins a sentence: "An authenticator app".
+	Factor string
+	At     time.Time
+	// IP is the address that the change came from; may be empty.
+	IP string
+	// AccountPage is where the factors are listed.
+	AccountPage string
+}
+
+// FactorRemoved is the notice after a second factor was removed. Its link is no token.
+type FactorRemoved struct {
+	Name string
+	// Factor is what was removed, as it begins a sentence; All tells that it was every second factor of the account.
+	Factor string
+	All    bool
+	// By is the admin who removed it; "" for the person.
+	By string
+	At time.Time
+	// IP is the address that the change came from; may be empty.
+	IP string
+	// AccountPage is where the factors are listed.
+	AccountPage string
+}
+
+// RecoveryUsed is the notice after a recovery code was used. Its link is no token.
+type RecoveryUsed struct {
+	Name string
+	// Left is how many codes are left.
+	Left int
+	At   time.Time
+	// IP is the address that the code came from; may be empty.
+	IP string
+	// AccountPage is where new codes are made.
+	AccountPage string
+}
+
 // Test is the mail that an admin sends to see whether mail works.
 type Test struct{ At time.Time }
 
@@ -107,6 +146,15 @@ func (AccountCreated) Kind() string { return "account-created" }
 
 // Kind is "password-changed".
 func (PasswordChanged) Kind() string { return "password-changed" }
+
+// Kind is "factor-added".
+func (FactorAdded) Kind() string { return "factor-added" }
+
+// Kind is "factor-removed".
+func (FactorRemoved) Kind() string { return "factor-removed" }
+
+// Kind is "recovery-used".
+func (RecoveryUsed) Kind() string { return "recovery-used" }
 
 // Kind is "test".
 func (Test) Kind() string { return "test" }
@@ -140,6 +188,18 @@ func (m AccountCreated) parts() parts {
 
 func (m PasswordChanged) parts() parts {
 	return parts{subject: "Your password was changed", name: m.Name, link: m.ResetPage, label: "Set another password"}
+}
+
+func (m FactorAdded) parts() parts {
+	return parts{subject: "A second factor was added to your account", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+}
+
+func (m FactorRemoved) parts() parts {
+	return parts{subject: "A second factor was removed from your account", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+}
+
+func (m RecoveryUsed) parts() parts {
+	return parts{subject: "A recovery code of yours was used", name: m.Name, link: m.AccountPage, label: "See your second factors"}
 }
 
 func (m Test) parts() parts { return parts{subject: "Test mail from Sluice"} }

@@ -19,6 +19,9 @@ func samples() []Message {
 		AddedToWorkspace{Name: "Ann Example", WorkspaceName: "Research", AddedBy: "Bob Example", DashboardLink: base + "/flows"},
 		AccountCreated{Name: "Ann Example", Username: "ann", Link: base + "/reset?token=sample", Expires: at.Add(24 * time.Hour)},
 		PasswordChanged{Name: "Ann Example", At: at, IP: "192.0.2.7", ResetPage: base + "/forgot"},
+		FactorAdded{Name: "Ann Example", Factor: "An authenticator app", At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
+		FactorRemoved{Name: "Ann Example", Factor: "An authenticator app", At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
+		RecoveryUsed{Name: "Ann Example", Left: 2, At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
 		Test{At: at},
 	}
 }

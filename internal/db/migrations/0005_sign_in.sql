@@ -40,6 +40,13 @@ CREATE TABLE passkey (
 );
 CREATE INDEX passkey_account ON passkey (account_id);
 
+-- The key that a person's recovery codes are hashed with, made anew with each set.
+CREATE TABLE recovery_key (
+    account_id TEXT PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
+    key_sealed TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
 CREATE TABLE recovery_code (
     account_id TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     code_hash  TEXT NOT NULL,
@@ -71,6 +78,8 @@ CREATE TABLE linked_identity (
     label       TEXT NOT NULL,
     created_at  BIGINT NOT NULL,
     used_at     BIGINT NOT NULL,
+    -- The provider's groups made this person a superuser, so that only this is taken back when the group is lost.
+    superuser   BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (provider_id, subject)
 );
 CREATE INDEX linked_identity_account ON linked_identity (account_id);
@@ -85,11 +94,12 @@ CREATE TABLE provider_session (
 );
 CREATE INDEX provider_session_subject ON provider_session (provider_id, subject);
 
--- Roles that a provider's groups gave, so that only these are taken back when a group is lost.
+-- Roles that a provider's groups gave, so that only these are taken back when a group is lost. A membership that has another role by now was changed by hand.
 CREATE TABLE provider_role (
     provider_id  TEXT NOT NULL REFERENCES provider (id) ON DELETE CASCADE,
     account_id   TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     workspace_id TEXT NOT NULL REFERENCES workspace (id) ON DELETE CASCADE,
+    role         TEXT NOT NULL,
     PRIMARY KEY (provider_id, account_id, workspace_id)
 );
 
@@ -129,6 +139,7 @@ DROP TABLE provider_session;
 DROP TABLE linked_identity;
 DROP TABLE provider;
 DROP TABLE recovery_code;
+DROP TABLE recovery_key;
 DROP TABLE passkey;
 DROP TABLE totp;
 DROP TABLE pending;

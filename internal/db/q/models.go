@@ -158,6 +158,7 @@ type LinkedIdentity struct {
 	Label      string
 	CreatedAt  int64
 	UsedAt     int64
+	Superuser  bool
 }
 
 type Mail struct {
@@ -238,6 +239,7 @@ type ProviderRole struct {
 	ProviderID  string
 	AccountID   string
 	WorkspaceID string
+	Role        string
 }
 
 type ProviderSession struct {
@@ -262,8 +264,15 @@ type RecoveryCode struct {
 	UsedAt    int64
 }
 
+type RecoveryKey struct {
+	AccountID string
+	KeySealed string
+	CreatedAt int64
+}
+
 type RefreshFamily struct {
 	SessionID  string
+	Seed       string
 	Generation int64
 	TokenHash  string
 	FormerHash string
@@ -302,6 +311,7 @@ type Session struct {
 	WorkspaceID string
 	ProvenAt    int64
 	Strong      bool
+	Program     bool
 }
 
 type SessionCookie struct {

@@ -1,0 +1,294 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image/color"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+	"github.com/pquerna/otp/totp"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// What every authenticator app can do (RFC 6238 section 1.2 and the key URI format that they share).
+const (
+	totpDigits = 6
+	totpPeriod = 30
+	// totpSecretBytes is the length that RFC 4226 section 4 recommends.
+	totpSecretBytes = 20
+	// totpSkew is how many steps a code may be early or late (RFC 6238 section 5.2).
+	totpSkew = 1
+	// totpDrift is how many steps away a code is still recognised, to say that the clocks differ; it is not accepted.
+	totpDrift = 20
+)
+
+const (
+	purposeTOTPEnrol = "totp-enrol"
+	// purposeTOTPBurnt are codes of a coming step that somebody was told about; they will not be accepted then.
+	purposeTOTPBurnt = "totp-burnt"
+	// totpEnrolLife leaves time to install an app.
+	totpEnrolLife = 15 * time.Minute
+)
+
+// TOTPOffer is a new secret for an authenticator app, not in force until a code made with it was given to FinishTOTP.
+type TOTPOffer struct {
+	// Token stands for the offer.
+	Token string
+	// Secret is for typing (base32), URL for opening the app on the same device, QR (an SVG image) for scanning.
+	Secret, URL, QR string
+}
+
+// totpHeld is what waits for FinishTOTP.
+type totpHeld struct{ Secret, Bound string }
+
+// BeginTOTP makes a secret for an authenticator app. A person who has one already replaces it.
+func (l *Logins) BeginTOTP(ctx context.Context, e Enrolee) (TOTPOffer, error) {
+	who, bound, err := l.enrolling(ctx, e)
+	if err != nil {
+		return TOTPOffer{}, err
+	}
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: l.issuer(), AccountName: who.Name, SecretSize: totpSecretBytes, Period: totpPeriod, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1, Rand: rand.Reader})
+	if err != nil {
+		return TOTPOffer{}, fmt.Errorf("making a secret for an authenticator app: %w", err)
+	}
+	image, err := qrSVG(key.URL())
+	if err != nil {
+		return TOTPOffer{}, err
+	}
+	offer := TOTPOffer{Secret: key.Secret(), URL: key.URL(), QR: image}
+	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		offer.Token, err = l.hold(ctx, tx, purposeTOTPEnrol, who.ID, totpHeld{Secret: key.Secret(), Bound: bound}, totpEnrolLife)
+		return err
+	})
+	return offer, err
+}
+
+// FinishTOTP puts the offer in force when the code proves that the app has it. A wrong code leaves the offer open.
+func (l *Logins) FinishTOTP(ctx context.Context, e Enrolee, token, code string) (Enrolled, error) {
+	who, bound, err := l.enrolling(ctx, e)
+	if err != nil {
+		return Enrolled{}, err
+	}
+	var offer totpHeld
+	subject, err := l.held(ctx, purposeTOTPEnrol, token, &offer)
+	if err != nil {
+		return Enrolled{}, err
+	}
+	if subject != who.ID || offer.Bound != bound {
+		return Enrolled{}, nothingHeld()
+	}
+	digits, kind, err := parseCode(code)
+	if err != nil || kind != factorTOTP {
+		return Enrolled{}, wrongCode("The code has six digits.").WithNext("Type what the app shows for Sluice at this moment.")
+	}
+	steps, offset, err := matchTOTP(offer.Secret, digits, l.cfg.Now())
+	if err != nil {
+		return Enrolled{}, err
+	}
+	if len(steps) == 0 {
+		return Enrolled{}, totpWrong(offset)
+	}
+	sealed, err := l.cfg.Keyring.Seal([]byte(offer.Secret), "totp", who.ID)
+	if err != nil {
+		return Enrolled{}, fmt.Errorf("sealing the app's secret: %w", err)
+	}
+	return l.enrol(ctx, e, enrolment{factor: factorTOTP, store: func(tx *db.Tx, userID string) error {
+		if err := l.take(ctx, tx, purposeTOTPEnrol, token); err != nil {
+			return err
+		}
+		p := q.PutTOTPParams{AccountID: userID, SecretSealed: base64.StdEncoding.EncodeToString(sealed), LastStep: steps[0], Now: l.cfg.Now().UnixMilli()}
+		if err := tx.PutTOTP(ctx, p); err != nil {
+			return fmt.Errorf("storing the authenticator app: %w", err)
+		}
+		return nil
+	}})
+}
+
+// RemoveTOTP removes one's own authenticator app.
+func (l *Logins) RemoveTOTP(ctx context.Context, p authz.Principal) error {
+	return l.unenrol(ctx, p, factorTOTP, func(tx *db.Tx) (int64, error) { return tx.DeleteTOTP(ctx, p.ID) })
+}
+
+// totpOf reads a person's authenticator app.
+func (l *Logins) totpOf(ctx context.Context, userID string) (row q.Totp, found bool, err error) {
+	row, err = l.cfg.DB.Read().GetTOTP(ctx, userID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	if err != nil {
+		return row, false, fmt.Errorf("reading the authenticator app: %w", err)
+	}
+	return row, true, nil
+}
+
+// judgeTOTP looks whether a code is right at this moment. The returned function uses its step up: of several that bring the same code only one succeeds (RFC 6238 section 5.2).
+func (l *Logins) judgeTOTP(ctx context.Context, p authz.Principal, code string) (func(*db.Tx) error, error) {
+	row, found, err := l.totpOf(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, wrongCode("That code is not right.").WithNext("You have no authenticator app; use a passkey or a recovery code.")
+	}
+	sealed, err := base64.StdEncoding.DecodeString(row.SecretSealed)
+	if err != nil {
+		return nil, fmt.Errorf("reading the app's secret: %w", err)
+	}
+	secret, err := l.cfg.Keyring.Open(sealed, "totp", p.ID)
+	if err != nil {
+		return nil, err
+	}
+	steps, offset, err := matchTOTP(string(secret), code, l.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) == 0 {
+		if err := l.burn(ctx, p.ID, l.cfg.Now(), offset); err != nil {
+			return nil, err
+		}
+		return nil, totpWrong(offset)
+	}
+	for _, step := range steps {
+		if step > row.LastStep {
+			return func(tx *db.Tx) error { return l.spendTOTP(ctx, tx, p.ID, step) }, nil
+		}
+	}
+	return nil, totpUsed()
+}
+
+// spendTOTP moves the last accepted step on, if nobody was faster.
+func (l *Logins) spendTOTP(ctx context.Context, tx *db.Tx, userID string, step int64) error {
+	_, err := tx.GetPending(ctx, q.GetPendingParams{TokenHash: l.burnt(userID, step), Purpose: purposeTOTPBurnt})
+	if err == nil {
+		return totpUsed()
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("looking whether the code can be used: %w", err)
+	}
+	n, err := tx.SpendTOTP(ctx, q.SpendTOTPParams{AccountID: userID, Step: step, Now: l.cfg.Now().UnixMilli()})
+	if err != nil {
+		return fmt.Errorf("using up the code: %w", err)
+	}
+	if n == 0 {
+		return totpUsed()
+	}
+	return nil
+}
+
+// burn makes sure that a code of a coming step, which somebody has just been told is right but early, opens nothing when its time comes: a guess must not gain from the hint.
+func (l *Logins) burn(ctx context.Context, userID string, now time.Time, offset int64) error {
+	if offset <= 0 {
+		return nil
+	}
+	hash := l.burnt(userID, totpStep(now)+offset)
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.DeletePending(ctx, q.DeletePendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt}); err != nil {
+			return fmt.Errorf("noting an early code: %w", err)
+		}
+		p := q.InsertPendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt, Subject: userID, CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(2 * totpDrift * totpPeriod * time.Second).UnixMilli()}
+		if err := tx.InsertPending(ctx, p); err != nil {
+			return fmt.Errorf("noting an early code: %w", err)
+		}
+		return nil
+	})
+}
+
+func (l *Logins) burnt(userID string, step int64) string {
+	return l.mac("totp burnt", fmt.Sprintf("%s\x00%d", userID, step))
+}
+
+func totpUsed() error {
+	return wrongCode("This code was used already.").WithNext("Wait until the app shows the next one.")
+}
+
+// totpWrong says that a code is not right, and by how much the clocks differ where that is the reason.
+func totpWrong(offset int64) error {
+	if offset == 0 {
+		return wrongCode("That code is not right.").WithNext("Type what the app shows for Sluice at this moment.")
+	}
+	behind := "behind"
+	if offset > 0 {
+		behind = "ahead of"
+	}
+	apart := time.Duration(max(offset, -offset)) * totpPeriod * time.Second
+	return wrongCode(fmt.Sprintf("The clocks differ: your app's is about %s %s Sluice's.", apart, behind)).WithNext("Let your device set its time by itself, then type the next code. If it is right, tell your admin to look at the server's clock.")
+}
+
+func totpStep(at time.Time) int64 { return at.Unix() / totpPeriod }
+
+// matchTOTP returns the steps within the skew for which a code is right, latest first; if there is none, how many steps away the nearest is for which it would be (0 for none). It takes the same time for every code.
+func matchTOTP(secret, code string, now time.Time) (steps []int64, offset int64, err error) {
+	at := totpStep(now)
+	for d := int64(totpDrift); d >= -totpDrift; d-- {
+		if at+d < 0 {
+			continue
+		}
+		right, err := hotp.GenerateCode(secret, uint64(at+d))
+		if err != nil {
+			return nil, 0, fmt.Errorf("making a code: %w", err)
+		}
+		if subtle.ConstantTimeCompare([]byte(right), []byte(code)) != 1 {
+			continue
+		}
+		if d >= -totpSkew && d <= totpSkew {
+			steps = append(steps, at+d)
+		} else if offset == 0 || max(d, -d) < max(offset, -offset) {
+			offset = d
+		}
+	}
+	if len(steps) > 0 {
+		offset = 0
+	}
+	return steps, offset, nil
+}
+
+// issuer is what authenticator apps call this place.
+func (l *Logins) issuer() string {
+	u, err := url.Parse(l.link("", ""))
+	if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") {
+		return "Sluice"
+	}
+	return "Sluice " + u.Hostname()
+}
+
+func dark(c color.Color) bool { r, _, _, _ := c.RGBA(); return r == 0 }
+
+// qrSVG draws a QR code (ISO/IEC 18004) as an image that is sharp at any size and needs no style.
+func qrSVG(text string) (string, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", problem.New(problem.Invalid, "The name of the account is too long for a QR code.").WithCause(err)
+	}
+	const quiet = 4
+	size := code.Bounds().Dx()
+	var path strings.Builder
+	for y := range size {
+		for x := 0; x < size; x++ {
+			run := 0
+			for x+run < size && dark(code.At(x+run, y)) {
+				run++
+			}
+			if run > 0 {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run, run)
+				x += run
+			}
+		}
+	}
+	full := size + 2*quiet
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" class="qr" viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img" aria-label="QR code for an authenticator app">`+
+		`<rect width="%d" height="%d" fill="#fff"/><path d="%s" fill="#000"/></svg>`, full, full, full, full, path.String()), nil
+}
