@@ -21,7 +21,6 @@ var sealedColumns = []struct {
 	{"pending", db.SealedColumn{Table: "pending", Column: "data_sealed", Row: "token_hash"}},
 	{"totp", db.SealedColumn{Table: "totp", Column: "secret_sealed", Row: "account_id"}},
 	{"recovery_key", db.SealedColumn{Table: "recovery_key", Column: "key_sealed", Row: "account_id"}},
-	{"recovery_key", db.SealedColumn{Table: "recovery_key", Column: "key_sealed", Row: "account_id"}},
 	{"provider", db.SealedColumn{Table: "provider", Column: "secret_sealed", Row: "id"}},
 	{"provider_session", db.SealedColumn{Table: "provider_session", Column: "id_token_sealed", Row: "session_id"}},
 	{"credential", db.SealedColumn{Table: "credential", Column: "data_sealed", Row: "workspace_id || '/' || id"}},
