@@ -69,6 +69,12 @@ const (
 	SignInManage Action = "sign-in:manage"
 	// SecretManage shows where Sluice's own secrets come from and rotates them. It never reveals one.
 	SecretManage Action = "secret:manage"
+	// KeyOwn makes, sees, changes and revokes one's own API keys in a workspace that one belongs to.
+	KeyOwn Action = "key:own"
+	// KeyManage sees, changes and revokes everybody's API keys of a workspace. It never shows one, and makes none in somebody's name.
+	KeyManage Action = "key:manage"
+	// KeyUse is recorded for keys that are good but not there or not any more; policies do not decide it.
+	KeyUse Action = "key:use"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
@@ -78,7 +84,7 @@ func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
-		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, SystemView,
+		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn, KeyManage, KeyUse, SystemView,
 	}
 }
 
@@ -92,7 +98,8 @@ func describe(a Action) string {
 		UserDelete: "delete people", WorkspaceView: "see this workspace", WorkspaceCreate: "make workspaces", WorkspaceManage: "change this workspace",
 		MemberManage: "manage the members of this workspace", RoleManage: "manage roles", MailManage: "manage mail", ObjectAdopt: "assign objects to workspaces",
 		SessionEnd: "end this session", AccountUpdate: "change this account", AccountFactors: "change how this account signs in",
-		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets", SystemView: "see the state of the installation",
+		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets",
+		KeyOwn: "manage this API key", KeyManage: "manage the API keys of this workspace", KeyUse: "use this API key", SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {
 		return w

@@ -48,8 +48,9 @@ var grants = []struct {
 	{"Variables", FlowEdit, "variables:create=Create variables|variables:update=Change variables|variables:delete=Delete variables"},
 	{"Credentials", FlowEdit, "credentials:use=Choose credentials by name in flows"},
 	{"Credentials", BuilderManage, "credentials:view=See credentials|credentials:create=Create credentials|credentials:update=Change credentials|credentials:delete=Delete credentials"},
-	{"API keys of the builder", BuilderManage, "apikeys:view=See API keys|apikeys:create=Create API keys|apikeys:update=Change API keys|apikeys:delete=Delete API keys"},
+	{"API keys on the builder's own page", BuilderManage, "apikeys:view=See one's own API keys there|apikeys:create=Create API keys there|apikeys:update=Change API keys there|apikeys:delete=Delete API keys there"},
 	{"Workspace", WorkspaceView, "members:view=See the workspace's members"},
+	{"Workspace", KeyManage, "keys:manage=See, limit and revoke everybody's API keys"},
 	{"Workspace", MemberManage, "members:manage=Invite people and set their roles"},
 }
 

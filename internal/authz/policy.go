@@ -134,14 +134,16 @@ func entity(kind, id string) types.EntityUID {
 }
 
 func principalAttributes(p Principal) types.RecordMap {
-	memberships := make([]types.Value, len(p.Memberships))
+	memberships, workspaces := make([]types.Value, len(p.Memberships)), make([]types.Value, len(p.Memberships))
 	for i, m := range p.Memberships {
+		workspaces[i] = types.String(m.Workspace)
 		memberships[i] = types.NewRecord(types.RecordMap{"workspace": types.String(m.Workspace), "role": types.String(m.Role)})
 	}
 	return types.RecordMap{
 		"superuser":   types.Boolean(p.Superuser),
 		"strong":      types.Boolean(p.Strong),
 		"memberships": types.NewSet(memberships...),
+		"workspaces":  types.NewSet(workspaces...),
 	}
 }
 

@@ -9,10 +9,19 @@ const keyScope = "key-scope"
 type Scope struct {
 	// Workspace is the one that the key works in; what lies in others is out of its reach.
 	Workspace string
-	// Actions are what the key may do, by class or by fine permission; empty means all that the owner may do in the workspace. What belongs to the whole installation must be named.
+	// Actions are what the key may do, by class or by fine permission; empty means all that the owner may do in the workspace. What belongs to the whole installation, and what is
+	// dangerous, must be named.
 	Actions []Action
 	// Apps and Flows list ids; empty means all. With Flows the key opens the app's shell and those flows, and nothing else.
 	Apps, Flows []string
+}
+
+// beyondKeys are what no key may do, named or not: whoever finds one must not be able to make it last, or to become its owner.
+var beyondKeys = map[Action]bool{KeyOwn: true, KeyManage: true, AccountUpdate: true, AccountFactors: true}
+
+// Grantable reports whether an action, or a permission, may stand in a key's scope.
+func Grantable(a Action) bool {
+	return !beyondKeys[ClassOf(a)] && (IsPermission(string(a)) || slices.Contains(Actions(), a) && a != AccountSignIn && a != SetupClaim && a != KeyUse)
 }
 
 // permits reports whether a question lies within the scope.
@@ -22,6 +31,8 @@ func (s *Scope) permits(a Action, r Resource) bool {
 	}
 	named := slices.Contains(s.Actions, a) || slices.Contains(s.Actions, ClassOf(a))
 	switch {
+	case beyondKeys[ClassOf(a)], dangerous[a] && !named:
+		return false
 	case len(s.Actions) > 0 && !named:
 		return false
 	case r.Workspace == "" && r.Owner == "" && !named:

@@ -27,6 +27,10 @@ func TestScopePermits(t *testing.T) {
 		"the shell of the app, with flows": {&Scope{Workspace: "w1", Flows: []string{"f1"}}, AppOpen, app, true},
 		"a list, with flows":               {&Scope{Workspace: "w1", Flows: []string{"f1"}}, FlowView, app, false},
 		"a flow's id on another type":      {&Scope{Workspace: "w1", Flows: []string{"a1"}}, FlowView, app, false},
+		"dangerous, unnamed":               {&Scope{Workspace: "w1"}, WorkspaceManage, Resource{Type: "Workspace", ID: "w1", Workspace: "w1"}, false},
+		"dangerous, named":                 {&Scope{Workspace: "w1", Actions: []Action{WorkspaceManage}}, WorkspaceManage, Resource{Type: "Workspace", ID: "w1", Workspace: "w1"}, true},
+		"keys, even if named":              {&Scope{Workspace: "w1", Actions: []Action{KeyOwn}}, KeyOwn, Resource{Type: "ApiKey", Owner: "u1", Workspace: "w1"}, false},
+		"one's own password":               {&Scope{Workspace: "w1"}, AccountUpdate, Resource{Type: "User", ID: "u1", Owner: "u1"}, false},
 	} {
 		if got := c.scope.permits(c.action, c.resource); got != c.want {
 			t.Errorf("%s: permits = %v, want %v", name, got, c.want)
