@@ -281,8 +281,12 @@ func (f files) finishNext(text string) error {
 	if err := f.replace(Root, text); err != nil {
 		return fmt.Errorf("putting the new root key into its place: %w", err)
 	}
-	if err := os.Remove(nextRoot.pathOf(f.folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("putting the new root key into its place: %w", err)
+	return f.remove(nextRoot)
+}
+
+func (f files) remove(n Name) error {
+	if err := os.Remove(n.pathOf(f.folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a key file: %w", err)
 	}
 	return nil
 }

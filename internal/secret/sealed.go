@@ -2,8 +2,6 @@ package secret
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -114,13 +112,4 @@ func (k *Keyring) resealOwnKey(ctx context.Context, present string) error {
 		return err
 	}
 	return k.db.Tx(ctx, func(tx *db.Tx) error { return tx.PutMeta(ctx, q.PutMetaParams{Name: tokenName, Value: sealed}) })
-}
-
-// sealedWith is the id of the vault's key that a stored value was sealed with.
-func sealedWith(text string) (id uint32, ok bool) {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(raw) < 5 || raw[0] != 1 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(raw[1:5]), true
 }

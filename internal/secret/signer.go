@@ -187,61 +187,61 @@ func (k *Keyring) RotateSigner(ctx context.Context) error { return k.replaceSign
 
 // replaceSigningKey makes a key and retires the current one. Without retire a key that is there stays, so that of two nodes that need the first key one makes it for both.
 func (k *Keyring) replaceSigningKey(ctx context.Context, retire bool) error {
-	kid, sealed, err := k.newSigningKey()
+	fresh, err := k.newSigningKey()
 	if err != nil {
 		return fmt.Errorf("making a key for identity assertions: %w", err)
 	}
-	err = k.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := tx.Ordered(); err != nil {
-			return err
-		}
-		rows, err := tx.SigningKeys(ctx)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			switch {
-			case row.RetiredAt > 0:
-			case !retire:
-				return tx.Changed(SigningKeyKind, row.Kid)
-			default:
-				if err := k.retireSigningKey(ctx, tx, row); err != nil {
-					return err
-				}
-			}
-		}
-		now := k.now()
-		if err := tx.PruneSigningKeys(ctx, now.Add(-k.overlap).UnixMilli()); err != nil {
-			return err
-		}
-		if err := tx.InsertSigningKey(ctx, q.InsertSigningKeyParams{Kid: kid, Algorithm: string(signingAlgorithm), KeySealed: sealed, CreatedAt: now.UnixMilli()}); err != nil {
-			return err
-		}
-		return tx.Changed(SigningKeyKind, kid)
-	})
-	if err != nil {
+	if err := k.db.Tx(ctx, func(tx *db.Tx) error { return k.storeSigningKey(ctx, tx, fresh, retire) }); err != nil {
 		return fmt.Errorf("storing a key for identity assertions: %w", err)
 	}
 	return nil
 }
 
+func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.InsertSigningKeyParams, retire bool) error {
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	rows, err := tx.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		switch {
+		case row.RetiredAt > 0:
+		case !retire:
+			return tx.Changed(SigningKeyKind, row.Kid)
+		default:
+			if err := k.retireSigningKey(ctx, tx, row); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tx.PruneSigningKeys(ctx, k.now().Add(-k.overlap).UnixMilli()); err != nil {
+		return err
+	}
+	if err := tx.InsertSigningKey(ctx, fresh); err != nil {
+		return err
+	}
+	return tx.Changed(SigningKeyKind, fresh.Kid)
+}
+
 // newSigningKey makes a key whose id is its thumbprint (RFC 7638).
-func (k *Keyring) newSigningKey() (kid, sealed string, err error) {
+func (k *Keyring) newSigningKey() (row q.InsertSigningKeyParams, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, signingBits)
 	if err != nil {
-		return "", "", err
+		return row, err
 	}
 	print, err := (&jose.JSONWebKey{Key: &key.PublicKey}).Thumbprint(crypto.SHA256)
 	if err != nil {
-		return "", "", err
+		return row, err
 	}
-	kid = base64.RawURLEncoding.EncodeToString(print)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return "", "", err
+		return row, err
 	}
-	sealed, err = k.sealText(der, signingTable, kid)
-	return kid, sealed, err
+	row = q.InsertSigningKeyParams{Kid: base64.RawURLEncoding.EncodeToString(print), Algorithm: string(signingAlgorithm), CreatedAt: k.now().UnixMilli()}
+	row.KeySealed, err = k.sealText(der, signingTable, row.Kid)
+	return row, err
 }
 
 // retireSigningKey keeps the public half only.

@@ -107,7 +107,7 @@ func unwrapKeyset(stored, root string) (*keyset.Handle, error) {
 	return keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(raw)), wrap, []byte(keysetName))
 }
 
-// readVault reads the keyset with the root key in use. Another node may have wrapped it with a newer one; ours is then a former one and opens the other entry.
+// readVault reads the keyset again. If it was wrapped with another root key meanwhile, that is looked for where ours came from; a node that cannot have it goes on with what is kept for the former one.
 func (k *Keyring) readVault(ctx context.Context) error {
 	k.reload.Lock()
 	defer k.reload.Unlock()
@@ -117,12 +117,8 @@ func (k *Keyring) readVault(ctx context.Context) error {
 	}
 	handle, err := unwrapKeyset(current, k.root.text)
 	if err != nil {
-		former, readErr := meta(ctx, k.db.Read(), formerName)
-		if readErr != nil {
-			return readErr
-		}
-		if handle, err = unwrapKeyset(former, k.root.text); err != nil {
-			return fmt.Errorf("the root key was replaced; start this node again with the present one: %w", err)
+		if handle, err = k.followRoot(ctx, current); err != nil {
+			return err
 		}
 	}
 	v, err := newVault(handle)
@@ -130,6 +126,29 @@ func (k *Keyring) readVault(ctx context.Context) error {
 		k.vault.Store(v)
 	}
 	return err
+}
+
+// followRoot opens a keyset that our root key does not open any more. The caller holds reload.
+func (k *Keyring) followRoot(ctx context.Context, current string) (*keyset.Handle, error) {
+	for _, n := range []Name{Root, nextRoot} {
+		text, _, err := k.folder.Get(ctx, n)
+		if err != nil || text == "" {
+			continue
+		}
+		if handle, err := unwrapKeyset(current, text); err == nil {
+			k.root = found{text: text, where: "file " + Root.pathOf(k.folder.folder)}
+			return handle, nil
+		}
+	}
+	former, err := meta(ctx, k.db.Read(), formerName)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := unwrapKeyset(former, k.root.text)
+	if err != nil {
+		return nil, fmt.Errorf("the root key was replaced; start this node again with the present one: %w", err)
+	}
+	return handle, nil
 }
 
 // storeKeyset wraps a keyset with the root key in use and writes it, if nobody has written another one since before was read.

@@ -53,6 +53,22 @@ func (q *Queries) InsertSigningKey(ctx context.Context, arg InsertSigningKeyPara
 	return err
 }
 
+const liveAPIKeysBefore = `-- name: LiveAPIKeysBefore :one
+SELECT COUNT(*) FROM api_key WHERE created_at <= $1 AND (expires_at = 0 OR expires_at > $2)
+`
+
+type LiveAPIKeysBeforeParams struct {
+	CreatedAt int64
+	Now       int64
+}
+
+func (q *Queries) LiveAPIKeysBefore(ctx context.Context, arg LiveAPIKeysBeforeParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, liveAPIKeysBefore, arg.CreatedAt, arg.Now)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const pruneSigningKeys = `-- name: PruneSigningKeys :exec
 DELETE FROM signing_key WHERE retired_at > 0 AND retired_at <= $1
 `

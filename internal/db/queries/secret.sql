@@ -25,3 +25,6 @@ DELETE FROM secret_key WHERE name = $1 AND kid = $2;
 
 -- name: DeleteMeta :exec
 DELETE FROM meta WHERE name = $1;
+
+-- name: LiveAPIKeysBefore :one
+SELECT COUNT(*) FROM api_key WHERE created_at <= sqlc.arg(created_at) AND (expires_at = 0 OR expires_at > sqlc.arg(now));

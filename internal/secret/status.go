@@ -1,0 +1,129 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sluice/internal/authz"
+)
+
+// Status is what may be known of a secret. It never holds one.
+type Status struct {
+	Name Name
+	// Source says where the value in use came from: "environment", "file …", "AWS Secrets Manager, …", or "database" where Sluice made it.
+	Source string
+	// Since is when it came into use; for a key of before this was written down, when Sluice first saw it. Zero if there is none yet.
+	Since time.Time
+	// KeyID tells keys apart.
+	KeyID string
+	// Former are keys that are still accepted.
+	Former []Former
+	// Weak are values that were passed over when this process started.
+	Weak []Weak
+	// Left is how many values are sealed with a former key of the vault: a rotation that is not finished.
+	Left int
+	// Rotates says that Sluice can make a new one by itself.
+	Rotates bool
+}
+
+// Former is a former key.
+type Former struct {
+	KeyID string
+	// Until is when it is removed at the earliest; zero where that depends on other things.
+	Until time.Time
+}
+
+// Status lists all secrets.
+func (r *Rotator) Status(ctx context.Context, actor authz.Principal) ([]Status, error) {
+	if err := r.gate.Check(ctx, actor, authz.SecretManage, authz.Resource{Type: "Secret"}); err != nil {
+		return nil, err
+	}
+	list := make([]Status, 0, len(Names()))
+	for _, n := range Names() {
+		list = append(list, Status{Name: n})
+	}
+	if err := r.k.fillKeys(ctx, list); err != nil {
+		return nil, err
+	}
+	if err := r.k.fillAssertions(ctx, &list[len(list)-1]); err != nil {
+		return nil, err
+	}
+	var err error
+	for i := range list {
+		s := &list[i]
+		for _, w := range r.k.weak {
+			if w.Name == s.Name {
+				s.Weak = append(s.Weak, w)
+			}
+		}
+		if s.Name == Vault {
+			if s.Left, err = r.k.unsealed(ctx); err != nil {
+				return nil, err
+			}
+		}
+		s.Rotates = s.Source == inDatabase || s.Name == Root && s.Source == "file "+Root.pathOf(r.k.folder.folder)
+	}
+	return list, nil
+}
+
+func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
+	rows, err := k.db.Read().SecretKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys: %w", err)
+	}
+	former, err := meta(ctx, k.db.Read(), formerName)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		for i := range list {
+			s := &list[i]
+			switch {
+			case string(s.Name) != row.Name:
+			case row.RetiredAt == 0:
+				s.Source, s.Since, s.KeyID = row.Source, time.UnixMilli(row.CreatedAt).UTC(), row.Kid
+			case s.Name == Vault:
+				s.Former = append(s.Former, Former{KeyID: row.Kid})
+			case s.Name == Root:
+				if former != "" {
+					s.Former = []Former{{KeyID: row.Kid}}
+				}
+			default:
+				s.Former = append(s.Former, Former{KeyID: row.Kid, Until: k.until(row).UTC()})
+			}
+		}
+	}
+	return nil
+}
+
+func (k *Keyring) fillAssertions(ctx context.Context, s *Status) error {
+	rows, err := k.db.Read().SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys of identity assertions: %w", err)
+	}
+	s.Source = inDatabase
+	for _, row := range rows {
+		until := time.UnixMilli(row.RetiredAt).Add(k.overlap).UTC()
+		switch {
+		case row.RetiredAt == 0:
+			s.Since, s.KeyID = time.UnixMilli(row.CreatedAt).UTC(), row.Kid
+		case until.After(k.now()):
+			s.Former = append(s.Former, Former{KeyID: row.Kid, Until: until})
+		}
+	}
+	return nil
+}
+
+// unsealed counts the values that are not sealed with the vault's present key.
+func (k *Keyring) unsealed(ctx context.Context) (total int, err error) {
+	present := prefix(k.vault.Load().primary)
+	for _, s := range sealedColumns {
+		n, err := k.db.CountSealedUnlike(ctx, s.column, present)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
