@@ -118,6 +118,16 @@ type RecoveryUsed struct {
 	AccountPage string
 }
 
+// TokenReplayed is the warning that a program's refresh token was used twice, and that its session was ended. Its link is no token.
+type TokenReplayed struct {
+	Name string
+	At   time.Time
+	// IP is the address that the second use came from, Program what called itself so there; both may be empty.
+	IP, Program string
+	// AccountPage is where the sessions are listed.
+	AccountPage string
+}
+
 // Test is the mail that an admin sends to see whether mail works.
 type Test struct{ At time.Time }
 
@@ -155,6 +165,9 @@ func (FactorRemoved) Kind() string { return "factor-removed" }
 
 // Kind is "recovery-used".
 func (RecoveryUsed) Kind() string { return "recovery-used" }
+
+// Kind is "token-replayed".
+func (TokenReplayed) Kind() string { return "token-replayed" }
 
 // Kind is "test".
 func (Test) Kind() string { return "test" }
@@ -200,6 +213,10 @@ func (m FactorRemoved) parts() parts {
 
 func (m RecoveryUsed) parts() parts {
 	return parts{subject: "A recovery code of yours was used", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+}
+
+func (m TokenReplayed) parts() parts {
+	return parts{subject: "A program's token was used twice", name: m.Name, link: m.AccountPage, label: "See your sessions"}
 }
 
 func (m Test) parts() parts { return parts{subject: "Test mail from Sluice"} }
