@@ -26,6 +26,9 @@ func (x *visit) appOf(a *app.App) appView {
 	if a.Pending {
 		v.Title, v.Version = "Waiting for an answer", ""
 	}
+	if a.ForwardAuth() {
+		v.ForwardAuth, v.Asked, v.Title, v.Upstream = true, x.c.cfg.Apps.LastAsked(a), "Web app behind a reverse proxy", a.PublicURL
+	}
 	return v
 }
 
@@ -33,6 +36,10 @@ func (x *visit) appOf(a *app.App) appView {
 func healthOf(a *app.App, h app.Health) healthView {
 	v := healthView{Detail: strings.TrimSpace(h.Text + " " + h.Next), CheckedAt: h.CheckedAt}
 	switch {
+	case a.ForwardAuth() && !h.OK:
+		v.Tone, v.Word = web.Warning, "Waiting for its reverse proxy"
+	case a.ForwardAuth():
+		v.Tone, v.Word, v.Detail = web.Good, "Asked about", ""
 	case h.OK:
 		v.Tone, v.Word, v.Detail = web.Good, "Answering", ""
 	case h.CheckedAt.IsZero():

@@ -36,6 +36,8 @@ type Config struct {
 	Mail *mail.Outbox
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".
 	MainOrigin func(requestHost string) string
+	// Listens is where a reverse proxy on this machine reaches Sluice: host and port.
+	Listens func() string
 	// SecureCookies overrides whether cookies carry Secure; nil goes by the scheme that the browser used.
 	SecureCookies *bool
 	// Trust says which proxies in front of Sluice are believed.

@@ -57,6 +57,12 @@ func appChecks(apps []*app.App) (connect, verify check) {
 	verify = check{Title: "Verify that it works", Detail: "See who you are to the builder, and whether streams get through."}
 	for _, a := range apps {
 		switch {
+		case a.ForwardAuth():
+			connect.Done, connect.Detail = true, a.Name+" at "+a.PublicURL
+			if verify.Href == "" || !a.SeenAt.IsZero() {
+				verify.Href, verify.Action = "/admin/apps/"+a.ID+"/forward-auth", "Look"
+				verify.Done = verify.Done || !a.SeenAt.IsZero()
+			}
 		case a.Pending:
 			connect.Detail, connect.Href, connect.Action = a.Name+" has not answered yet.", "/admin/apps/"+a.ID, "Look"
 		case a.NeedsOwner:

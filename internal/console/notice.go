@@ -41,6 +41,7 @@ var notices = map[string]string{
 	"mail-discard": "The mail is discarded; its link never leaves this machine.",
 	"not-admin":    "That page is for superusers. You were brought here instead.",
 	"app":          "The app is connected.",
+	"forward-auth": "The app is there. Nobody gets in until your reverse proxy asks.",
 	"bridge":       "Sluice is signed in to the builder.",
 	"published":    "The flow is open to everybody.",
 	"unpublished":  "The flow is closed to strangers.",

@@ -37,7 +37,7 @@ type route struct {
 
 // routes is the whole map of the console.
 func (c *Console) routes() []route {
-	return slices.Concat(doorRoutes(), ownRoutes(), appRoutes(), peopleRoutes(), workspaceRoutes(), systemRoutes())
+	return slices.Concat(doorRoutes(), ownRoutes(), appRoutes(), forwardAuthRoutes(), peopleRoutes(), workspaceRoutes(), systemRoutes())
 }
 
 const get, post = http.MethodGet, http.MethodPost

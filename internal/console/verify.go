@@ -15,6 +15,10 @@ func showVerify(x *visit) error {
 	if err != nil {
 		return err
 	}
+	if a.ForwardAuth() {
+		x.redirect("/admin/apps/" + a.ID + "/forward-auth")
+		return nil
+	}
 	health, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err

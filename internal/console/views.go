@@ -84,6 +84,9 @@ type appView struct {
 	Origin string
 	Health healthView
 	Bridge bridge
+	// ForwardAuth tells that a reverse proxy forwards to it and asks Sluice; Asked is when it last did.
+	ForwardAuth bool
+	Asked       time.Time
 	// Manage tells that the viewer may change it.
 	Manage bool
 }

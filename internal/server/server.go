@@ -80,7 +80,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin,
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	calls, err := api.New(api.Config{
@@ -197,6 +197,9 @@ func BaseURL(v config.Values) string {
 	s := Server{Core: &Core{Values: v}, port: v.Port}
 	return s.MainOrigin("")
 }
+
+// listens is where programs on this machine reach the main listener.
+func (s *Server) listens() string { return net.JoinHostPort(s.listenName(), strconv.Itoa(s.port)) }
 
 // listenName is a name under which this machine can reach the listener.
 func (s *Server) listenName() string {

@@ -1,0 +1,130 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	forwardauth "sluice/deploy/forward-auth"
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+)
+
+// forwardAuthRoutes connect apps to which a reverse proxy of the operator's own forwards.
+func forwardAuthRoutes() []route {
+	const manage = need(authz.AppManage)
+	return []route{
+		{get, "/admin/apps/new/forward-auth", showNewForwardAuth, manage},
+		{post, "/admin/apps/forward-auth", addForwardAuth, manage},
+		{get, "/admin/apps/{id}/forward-auth", showForwardAuth, manage},
+		{post, "/admin/apps/{id}/forward-auth", fillForwardAuth, manage},
+	}
+}
+
+// newForwardAuthView is the form for an app behind a reverse proxy.
+type newForwardAuthView struct {
+	Form          appForm
+	Problem, Next string
+}
+
+// forwardAuthView is what goes into the reverse proxy's configuration, and whether it works.
+type forwardAuthView struct {
+	App appView
+	// Gate and Runs are where the reverse proxy reaches Sluice and the app.
+	Gate, Runs string
+	Wrong      wrong
+	Snippets   []forwardauth.Snippet
+	// Asked is when the reverse proxy last asked; zero for never.
+	Asked, Now time.Time
+	// Untrusted tells that Sluice believes no proxy at all; Shared is Sluice's own address if it is on the app's host name.
+	Untrusted bool
+	Shared    string
+}
+
+func (v forwardAuthView) path() string { return "/admin/apps/" + v.App.ID + "/forward-auth" }
+
+func showNewForwardAuth(x *visit) error {
+	return x.render(http.StatusOK, newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{}))
+}
+
+// addForwardAuth connects the app and leads to the configuration of the reverse proxy.
+func addForwardAuth(x *visit) error {
+	form := x.formOf()
+	a, err := x.c.cfg.Apps.Add(x.r.Context(), x.who, app.Spec{Mode: app.ModeForwardAuth, Name: form.Name, PublicURL: form.PublicURL})
+	if err == nil {
+		return x.done("/admin/apps/"+a.ID+"/forward-auth", "forward-auth")
+	}
+	m, ok := formMistake(err, "name", "public_url")
+	if !ok {
+		return err
+	}
+	form.Wrong = m.Wrong
+	return x.render(m.status, newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{Form: form, Problem: m.Text, Next: m.Next}))
+}
+
+// behindProxy finds the app of the route if a reverse proxy asks about it.
+func (x *visit) behindProxy() (*app.App, error) {
+	a, err := x.one()
+	if err == nil && !a.ForwardAuth() {
+		err = problem.Newf(problem.NotFound, "Sluice itself forwards to %s.", a.Name).WithNext("Open the app's page.")
+	}
+	return a, err
+}
+
+func showForwardAuth(x *visit) error {
+	a, err := x.behindProxy()
+	if err != nil {
+		return err
+	}
+	return x.renderForwardAuth(http.StatusOK, a, forwardAuthView{Gate: x.c.cfg.Listens(), Runs: "127.0.0.1:8080"})
+}
+
+// fillForwardAuth shows the configuration with other addresses. Nothing is kept of them. It takes no link, so that nobody can be sent to a configuration with somebody else's addresses.
+func fillForwardAuth(x *visit) error {
+	a, err := x.behindProxy()
+	if err != nil {
+		return err
+	}
+	v := forwardAuthView{Gate: x.value("gate"), Runs: x.value("runs"), Wrong: wrong{}}
+	for _, field := range []struct {
+		name string
+		to   *string
+	}{{"gate", &v.Gate}, {"runs", &v.Runs}} {
+		host := forwardauth.HostOf(*field.to)
+		if !app.PlainHost(host) {
+			v.Wrong[field.name] = "This is no host with a port; expected is the form 127.0.0.1:8080."
+			continue
+		}
+		*field.to = host
+	}
+	status := http.StatusOK
+	if len(v.Wrong) > 0 {
+		status = http.StatusBadRequest
+	}
+	return x.renderForwardAuth(status, a, v)
+}
+
+func (x *visit) renderForwardAuth(status int, a *app.App, v forwardAuthView) error {
+	v.App, v.Asked, v.Now = x.appOf(a), x.c.cfg.Apps.LastAsked(a), x.c.cfg.Now()
+	v.Untrusted = len(x.c.cfg.Trust.Proxies) == 0 && x.c.cfg.Trust.Hops == 0
+	_, host, _ := strings.Cut(a.PublicURL, "://")
+	if main := x.c.cfg.MainOrigin(host); sameName(main, a.PublicURL) {
+		v.Shared = main
+	}
+	if len(v.Wrong) == 0 {
+		v.Snippets = forwardauth.Fill(forwardauth.Addresses{Public: a.PublicURL, Gate: v.Gate, App: v.Runs})
+	}
+	page := x.frame("Reverse proxy of "+a.Name, "/admin/apps")
+	page.Scripts = []string{"htmx.min.js"}
+	return x.render(status, forwardAuthPage(page, v))
+}
+
+// sameName reports whether two origins have the same host name, whatever their ports.
+func sameName(a, b string) bool {
+	first, err1 := url.Parse(a)
+	second, err2 := url.Parse(b)
+	return cmp.Or(err1, err2) == nil && strings.EqualFold(first.Hostname(), second.Hostname())
+}
