@@ -49,7 +49,10 @@ type Config struct {
 }
 
 // Console serves Sluice's own pages.
-type Console struct{ cfg Config }
+type Console struct {
+	cfg     Config
+	bounces bounces
+}
 
 // New makes the handler of all routes. It panics if two routes are the same, which a test would find.
 func New(c Config) http.Handler {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"sluice/internal/app"
 	"sluice/internal/authn"
@@ -39,7 +38,7 @@ func destinationOf(v url.Values) destination {
 
 // loops reports whether a page would lead back to signing in, or out.
 func loops(path string) bool {
-	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset", "/signup", "/forgot"} {
+	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset", "/signup", "/forgot", "/sso"} {
 		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '?' || rest[0] == '/' && p != "/setup") {
 			return true
 		}
@@ -58,7 +57,7 @@ func (d destination) wanted(c *Console) (*app.App, bool) {
 func showLogin(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
 	if x.who.SignedIn() {
-		return x.goOn(d)
+		return x.onward(d)
 	}
 	x.forgetAttempt()
 	return x.loginForm(http.StatusOK, d, loginView{})
@@ -67,12 +66,19 @@ func showLogin(x *visit) error {
 func (x *visit) loginForm(status int, d destination, v loginView) error {
 	v.App, v.Return, v.State = d.app, d.back, d.state
 	v.NoAdmin, v.SignUp = !x.c.cfg.People.HasAdmin(), x.c.cfg.Logins.SignUpOpen()
-	if a, ok := d.wanted(x.c); ok {
+	if a, ok := x.leadsTo(d); ok {
 		v.AppName = a.Name
-		// The answer to the form leads to the app's origin, and browsers hold form-action against redirects too.
-		x.policy.FormAction = []string{a.Origin(x.r.Host)}
 	}
 	return x.render(status, loginPage(x.frame("Sign in", ""), v))
+}
+
+// leadsTo is the app that somebody wants to go to. The answer to the page's form leads to its origin in the end, and browsers hold form-action against redirects too.
+func (x *visit) leadsTo(d destination) (*app.App, bool) {
+	a, ok := d.wanted(x.c)
+	if ok {
+		x.policy.FormAction = []string{a.Origin(x.r.Host)}
+	}
+	return a, ok
 }
 
 // signIn takes the form. A wrong one comes back with the name typed and one text for every reason.
@@ -80,7 +86,7 @@ func signIn(x *visit) error {
 	d := destinationOf(x.r.PostForm)
 	attempt := login.Attempt{
 		Identifier: x.value("identifier"), Password: x.field("password"), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Device: x.cookie(deviceCookie),
-		Destination: login.Destination{App: d.app, Return: d.back, State: d.state},
+		Destination: d.attempt(),
 	}
 	progress, err := x.c.cfg.Logins.Password(x.r.Context(), attempt)
 	if err == nil {
@@ -101,57 +107,31 @@ func signIn(x *visit) error {
 	return x.loginForm(e.Kind.Status(), d, loginView{Identifier: identifier, Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 }
 
-// attemptCookie binds an attempt to sign in to one browser between its steps.
-const attemptCookie = "sluice_attempt"
-
-// stepPages are the pages of the steps that an attempt can stand at.
-var stepPages = map[login.Step]string{
-	login.StepIdentify: "/login", login.StepVerify: "/login/verify", login.StepFactor: "/login/factor", login.StepEnrol: "/login/enrol",
-	login.StepInvitation: "/login/invitation",
-}
-
-// advance leads the browser to what the dispatcher said: the next step, or the end, where it shows whether the browser kept its cookie.
-func (x *visit) advance(p login.Progress) error {
-	if p.Step != login.StepFinish {
-		x.setCookie(attemptCookie, p.Token, "/login", int(login.AttemptLife/time.Second))
-		x.redirect(stepPages[p.Step])
-		return nil
-	}
-	x.forgetAttempt()
-	x.signedIn(*p.Result)
-	to := url.Values{"return": {p.Destination.Return}}
-	if p.Destination.App != "" {
-		to.Set("app", p.Destination.App)
-	}
-	if p.Destination.State != "" {
-		to.Set("state", p.Destination.State)
-	}
-	x.redirect("/login/done?" + to.Encode())
-	return nil
-}
-
-// advanceTo is advance for those who came with a link: they end on a page with a word on what was done.
-func (x *visit) advanceTo(p login.Progress, to, notice string) error {
-	x.setNotice(notice)
-	if p.Step == login.StepFinish {
-		p.Destination.Return = to
-	}
-	return x.advance(p)
-}
-
-func (x *visit) forgetAttempt() {
-	if x.cookie(attemptCookie) != "" {
-		x.setCookie(attemptCookie, "", "/login", -1)
-	}
-}
-
-// loginDone is where every sign-in ends: a browser that brings its session goes on.
+// loginDone is where every sign-in ends: a browser that brings its session goes on. One that does not would be asked to sign in for ever, so it is told why instead.
 func loginDone(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
 	if x.who.SignedIn() {
+		return x.onward(d)
+	}
+	q := x.request()
+	return x.diagnose("You signed in, but your browser did not bring the session back",
+		"Sluice gave your browser a cookie that says who you are, and the browser came back without it.", "/login"+d.query(), q, lostSession(q))
+}
+
+// onward is goOn for those who come from signing in, where a place that does not know them sends them to again. The third time in a row ends it.
+func (x *visit) onward(d destination) error {
+	if !x.c.bounces.again(x.who.SessionID, d.app, d.back, x.c.cfg.Now()) {
 		return x.goOn(d)
 	}
-	return x.loginForm(http.StatusOK, d, loginView{Problem: "You signed in, but your browser did not send the session's cookie back.", Next: "Allow cookies for this site, then try again."})
+	q, again := x.request(), "/login"+d.query()
+	a, ok := d.wanted(x.c)
+	if !ok {
+		return x.diagnose("You are being sent in circles", "You are signed in here, and yet "+shown(d.back)+" sent you back to sign in, three times in ten seconds.", again, q, []causeView{{
+			"Your session is known to some requests and not to others", "If several Sluices answer for this address, they must share one database and one set of keys, or each browser must always reach the same one.", nil,
+		}})
+	}
+	origin := a.Origin(x.r.Host)
+	return x.diagnose("You are being sent in circles", "You are signed in here, and yet "+a.Name+" at "+origin+" sent you back to sign in, three times in ten seconds.", again, q, x.circling(q, a.Name, origin))
 }
 
 // signedIn gives the browser its session. The old one, if there was one, stays where it is: it may be somebody else's.

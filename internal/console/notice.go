@@ -51,6 +51,7 @@ var notices = map[string]string{
 	"removed":      "The app is removed.",
 	"verified":     "Verified.",
 	"checked":      "Checked just now.",
+	"attempt-over": "That sign-in is over: it was finished, or it took too long. Begin again.",
 	"welcome":      "You are the first admin of this Sluice.",
 }
 
@@ -68,7 +69,7 @@ func (x *visit) takeNotice() (text string, tone web.Tone) {
 		return "", web.Good
 	}
 	x.setCookie(noticeCookie, "", "/", -1)
-	if c.Value == "not-admin" {
+	if c.Value == "not-admin" || c.Value == "attempt-over" {
 		tone = web.Info
 	}
 	return notices[c.Value], tone

@@ -6,6 +6,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
+	"sluice/internal/login"
 )
 
 // need is what a route asks for before its handler runs: open, person, or an authz.Action. What lies in a workspace asks for person: only the
@@ -52,6 +53,10 @@ func doorRoutes() []route {
 		{get, "/login", showLogin, open},
 		{post, "/login", signIn, open},
 		{get, "/login/done", loginDone, open},
+		{get, "/login/verify", atStep(login.StepVerify, showVerifyStep), open},
+		{post, "/login/verify", atStep(login.StepVerify, resendVerification), open},
+		{get, "/login/invitation", atStep(login.StepInvitation, showInvitationStep), open},
+		{post, "/login/invitation", atStep(login.StepInvitation, answerInvitations), open},
 		{get, "/logout", showLogout, open},
 		{post, "/logout", signOut, open},
 		{get, "/signup", showSignUp, open},
