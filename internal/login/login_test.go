@@ -119,17 +119,17 @@ func (h *house) with(t testing.TB, change func(*login.Config)) *house {
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
 	t.Helper()
-	return buildIn(t, d, rounds, t.TempDir())
+	return buildIn(t, d, rounds, t.TempDir(), 0)
 }
 
-// buildIn is build with a folder for the root key: houses on one database share it, as nodes do.
-func buildIn(t testing.TB, d *db.DB, rounds int, folder string) *house {
+// buildIn is build with a folder for the root key, which houses on one database share as nodes do, and with the time that a proof of identity is good for.
+func buildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Duration) *house {
 	t.Helper()
 	h := &house{clock: &clock{now: time.Now()}, db: d}
 	log, key, ctx := slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef"), context.Background()
 	hasher := identity.NewHasher(rounds, nil)
 	var errs [4]error
-	h.gate, errs[0] = authz.NewGate(authz.Config{DB: d, Now: h.Now, Log: log})
+	h.gate, errs[0] = authz.NewGate(authz.Config{DB: d, StepUp: stepUp, Now: h.Now, Log: log})
 	h.people, errs[1] = identity.New(ctx, identity.Config{DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log})
 	h.sessions, errs[2] = authn.New(ctx, authn.Config{
 		DB: d, Gate: h.gate, People: h.people, TokenKey: key, MaxAge: 30 * 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: h.Now, Log: log,
@@ -309,8 +309,8 @@ func TestParallelGuessesGainNothing(t *testing.T) {
 
 func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
 	d, folder := dbtest.SQLite(t), t.TempDir()
-	u := buildIn(t, d, bcrypt.MinCost, folder).add(t, "ann")
-	h := buildIn(t, d, bcrypt.MinCost+2, folder)
+	u := buildIn(t, d, bcrypt.MinCost, folder, 0).add(t, "ann")
+	h := buildIn(t, d, bcrypt.MinCost+2, folder, 0)
 	if _, err := h.try("ann", password, "192.0.2.1", ""); err != nil {
 		t.Fatal(err)
 	}
