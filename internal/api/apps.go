@@ -17,6 +17,7 @@ type builder struct {
 	Slug   string          `json:"slug" example:"flowise"`
 	Name   string          `json:"name" example:"Flowise"`
 	Kind   string          `json:"kind" doc:"flowise, generic or demo; empty until something has answered." example:"flowise"`
+	Mode   string          `json:"mode" doc:"proxy: requests pass through Sluice. forward-auth: a reverse proxy forwards, and asks Sluice about each request." example:"proxy"`
 	Origin string          `json:"origin" doc:"Where people open it." example:"http://127.0.0.1:3001"`
 	Admin  *builderDetails `json:"admin,omitempty" doc:"For those who may see the app's settings."`
 }
@@ -24,7 +25,7 @@ type builder struct {
 // builderDetails is for admins.
 type builderDetails struct {
 	Version    string     `json:"version" example:"3.1.4"`
-	Upstream   string     `json:"upstream" doc:"Where Sluice finds the builder." example:"http://127.0.0.1:3000"`
+	Upstream   string     `json:"upstream" doc:"Where Sluice finds the builder; empty if a reverse proxy forwards to it." example:"http://127.0.0.1:3000"`
 	PublicURL  string     `json:"public_url" doc:"The origin for people; empty means a port of its own."`
 	Port       int        `json:"port" doc:"0 for an app with a host name." example:"3001"`
 	Workspace  string     `json:"workspace" doc:"The id of the workspace that it lies in." example:"default"`
@@ -33,6 +34,7 @@ type builderDetails struct {
 	OwnerEmail string     `json:"owner_email"`
 	Health     health     `json:"health"`
 	VerifiedAt *time.Time `json:"verified_at,omitempty" doc:"Left out for never."`
+	AskedAt    *time.Time `json:"asked_at,omitempty" doc:"When a reverse proxy last asked about a forward-auth app; left out for never."`
 	CreatedAt  time.Time  `json:"created_at"`
 }
 
@@ -52,16 +54,16 @@ func healthOf(h app.Health) health {
 
 // builderOf shapes an app for whoever asks.
 func (x *visit) builderOf(a *app.App) builder {
-	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Origin: a.Origin(x.r.Host)}
+	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Mode: a.Mode, Origin: a.Origin(x.r.Host)}
 	if a.Profile != nil {
 		out.Kind = a.Profile.Kind
 	}
 	if x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed {
 		out.Admin = &builderDetails{
 			Version: a.Version, PublicURL: a.PublicURL, Port: a.Port, Workspace: a.WorkspaceID, Pending: a.Pending, NeedsOwner: a.NeedsOwner,
-			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), CreatedAt: a.CreatedAt.UTC(),
+			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), AskedAt: moment(x.cfg.Apps.LastAsked(a)), CreatedAt: a.CreatedAt.UTC(),
 		}
-		if a.Upstream != nil {
+		if !a.ForwardAuth() {
 			out.Admin.Upstream = a.Upstream.String()
 		}
 	}
@@ -85,14 +87,15 @@ func listApps(x *visit, in *appsInput) (list[builder], error) {
 
 // appSpec is what is said of a new app.
 type appSpec struct {
-	URL       string `json:"url" minLength:"1" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one." example:"http://127.0.0.1:3000"`
+	URL       string `json:"url,omitempty" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one. Left out for forward-auth." example:"http://127.0.0.1:3000"`
+	Mode      string `json:"mode,omitempty" enum:"proxy,forward-auth" doc:"proxy if left out. forward-auth is for an app to which a reverse proxy forwards; it needs public_url." example:"proxy"`
 	Kind      string `json:"kind,omitempty" enum:"flowise,generic,demo" doc:"Found out if left out." example:"flowise"`
 	PublicURL string `json:"public_url,omitempty" maxLength:"300" doc:"The origin for people; the next free port if left out." example:"https://flows.example.com"`
 	Name      string `json:"name,omitempty" maxLength:"80" doc:"What people read; the product's name if left out." example:"Flowise"`
 }
 
 func (s appSpec) spec() app.Spec {
-	return app.Spec{URL: s.URL, Kind: s.Kind, PublicURL: s.PublicURL, Name: s.Name}
+	return app.Spec{URL: s.URL, Mode: s.Mode, Kind: s.Kind, PublicURL: s.PublicURL, Name: s.Name}
 }
 
 type appSpecInput struct{ Body appSpec }

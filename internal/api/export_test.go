@@ -47,6 +47,9 @@ func (d Described) Operation(id string) *huma.Operation {
 // Body is the schema of an operation's body, nil for none.
 func (d Described) Body(op *huma.Operation) *huma.Schema { return d.api.bodySchema(op) }
 
+// Type is the JSON type of a field.
+func (d Described) Type(s *huma.Schema) string { return d.api.resolve(s).Type }
+
 // Example is a good body of an operation.
 func (d Described) Example(op *huma.Operation) map[string]any {
 	text, _ := json.Marshal(d.api.example(d.api.bodySchema(op)))

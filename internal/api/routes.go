@@ -76,6 +76,19 @@ func meRoutes() []route {
 		{get, "/me/sessions", person(), "listMySessions", "One's own sessions, last used first", answers(listMySessions)},
 		{del, "/me/sessions/{session}", person(), "endMySession", "End one of one's own sessions at once", done(endMySession)},
 		{post, "/me/sessions/end-others", person(), "endMyOtherSessions", "End all of one's own sessions but this one", done(endMyOtherSessions)},
+		{get, "/me/factors", person(), "listMyFactors", "One's own second factors", answers(listMyFactors)},
+		{post, "/me/factors/totp", person(), "beginTOTP", "A secret for an authenticator app; not in force until it is confirmed", created(beginTOTP)},
+		{post, "/me/factors/totp/confirm", person(), "confirmTOTP", "Put the authenticator app in force with a code that it shows", answers(confirmTOTP)},
+		{del, "/me/factors/totp", person(), "removeTOTP", "Remove one's own authenticator app", done(removeTOTP)},
+		{post, "/me/factors/passkeys/options", person(), "offerPasskey", "Begin to make a passkey", created(offerPasskey)},
+		{post, "/me/factors/passkeys", person(), "addPasskey", "Store the passkey that the browser has made", created(addPasskey)},
+		{get, "/me/factors/passkeys/{passkey}", person(), "getMyPasskey", "One of one's own passkeys", answers(getMyPasskey)},
+		{patch, "/me/factors/passkeys/{passkey}", person(), "renamePasskey", "Rename one of one's own passkeys", done(renamePasskey)},
+		{del, "/me/factors/passkeys/{passkey}", person(), "removePasskey", "Remove one of one's own passkeys", done(removePasskey)},
+		{post, "/me/factors/recovery-codes", person(), "newRecoveryCodes", "A new set of recovery codes; the former ones stop working", created(newRecoveryCodes)},
+		{get, "/me/confirmation", person(), "listProofs", "How one can prove again that it is oneself", answers(listProofs)},
+		{post, "/me/confirmation/passkey-options", person(), "offerProof", "Begin to prove that with a passkey", created(offerProof)},
+		{post, "/me/confirmation", person(), "confirm", "Prove again that it is oneself; dangerous acts ask for it (RFC 9470)", done(confirm)},
 		{get, "/me/rights", person(), "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
 	}
 }
@@ -89,6 +102,8 @@ func userRoutes() []route {
 		{del, "/users/{user}", installation(authz.UserDelete), "deleteUser", "Delete a person for good; what they own goes to an heir", done(deleteUser)},
 		{post, "/users/{user}/reset-link", installation(authz.UserReset), "createResetLink", "A one-time link with which the person sets a new password", created(createResetLink)},
 		{get, "/users/{user}/rights", installation(authz.UserView), "listRights", "What a person may do in a workspace, and by which policies", answers(listRights)},
+		{get, "/users/{user}/factors", installation(authz.UserView), "listFactors", "A person's second factors", answers(listFactors)},
+		{del, "/users/{user}/factors", installation(authz.UserReset), "removeFactors", "Take all second factors from a person who has lost them", done(removeFactors)},
 		{get, "/users/{user}/sessions", installation(authz.SessionView), "listSessions", "A person's sessions, last used first", answers(listSessions)},
 		{del, "/users/{user}/sessions", installation(authz.SessionEnd), "endSessions", "End all sessions of a person at once", done(endSessions)},
 	}

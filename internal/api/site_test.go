@@ -85,7 +85,7 @@ func furnished(t *testing.T, environ ...string) *site {
 	sessions := root.list("listMySessions")
 	mails := root.list("listMails")
 	s.ids = map[string]string{
-		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test",
+		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw",
 		"session": sessions[0].(map[string]any)["id"].(string), "mail": mails[0].(map[string]any)["id"].(string),
 	}
 	return s

@@ -121,7 +121,7 @@ func (a *API) addExample(op *huma.Operation) {
 	}
 }
 
-// example is built from the examples of the fields; those without one are left out.
+// example is built from the examples of the fields; those without one are left out, and so is an object that would lack what it must have.
 func (a *API) example(s *huma.Schema) any {
 	s = a.resolve(s)
 	if len(s.Examples) > 0 {
@@ -134,6 +134,8 @@ func (a *API) example(s *huma.Schema) any {
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		if v := a.example(s.Properties[name]); v != nil {
 			out[name] = v
+		} else if slices.Contains(s.Required, name) {
+			return nil
 		}
 	}
 	return out

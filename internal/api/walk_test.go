@@ -108,7 +108,7 @@ func (s *site) badBodies(op *huma.Operation) map[string][2]any {
 	}
 	for name, p := range schema.Properties {
 		for label, v := range map[string]any{"boolean": true, "number": 1.5, "text": "x", "list": []any{1}, "object": map[string]any{"a": 1}} {
-			if label != map[string]string{"string": "text", "boolean": "boolean", "array": "list"}[p.Type] {
+			if label != map[string]string{"string": "text", "boolean": "boolean", "array": "list", "object": "object"}[s.spec.Type(p)] {
 				out[name+" as "+label] = [2]any{with(name, v), name}
 			}
 		}

@@ -1,0 +1,182 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"sluice/internal/login"
+	"sluice/internal/problem"
+)
+
+// factors are somebody's second factors.
+type factors struct {
+	TOTP         *totpApp  `json:"totp,omitempty" doc:"The authenticator app; left out for none."`
+	Passkeys     []passkey `json:"passkeys" nullable:"false" doc:"Oldest first."`
+	RecoveryLeft int       `json:"recovery_codes_left" doc:"How many recovery codes were not used yet." example:"10"`
+	HasPassword  bool      `json:"has_password" doc:"False for people who come only by single sign-on or passkey."`
+}
+
+// totpApp is an authenticator app.
+type totpApp struct {
+	CreatedAt time.Time  `json:"created_at"`
+	UsedAt    *time.Time `json:"used_at,omitempty" doc:"When its code was last accepted; left out for never."`
+}
+
+// passkey is one passkey.
+type passkey struct {
+	ID        string     `json:"id" doc:"The credential's id in base64url."`
+	Name      string     `json:"name" doc:"What the person calls it." example:"Laptop"`
+	Host      string     `json:"host" doc:"The host name on which it was made; browsers offer it nowhere else." example:"sluice.example.com"`
+	Synced    bool       `json:"synced" doc:"Whether its provider keeps a copy, so that a lost device does not lose it."`
+	CreatedAt time.Time  `json:"created_at"`
+	UsedAt    *time.Time `json:"used_at,omitempty" doc:"Left out for never."`
+}
+
+func passkeyOf(k login.Passkey) passkey {
+	return passkey{k.ID, k.Name, k.RP, k.Synced, k.CreatedAt.UTC(), moment(k.UsedAt)}
+}
+
+func (x *visit) factorsOf(userID string) (factors, error) {
+	f, err := x.cfg.Logins.Factors(x, x.who, userID)
+	out := factors{Passkeys: []passkey{}, RecoveryLeft: f.RecoveryLeft, HasPassword: f.HasPassword}
+	if !f.TOTPSince.IsZero() {
+		out.TOTP = &totpApp{f.TOTPSince.UTC(), moment(f.TOTPUsed)}
+	}
+	for _, k := range f.Passkeys {
+		out.Passkeys = append(out.Passkeys, passkeyOf(k))
+	}
+	return out, err
+}
+
+func listMyFactors(x *visit, _ *struct{}) (factors, error) { return x.factorsOf(x.who.ID) }
+
+func listFactors(x *visit, in *UserPath) (factors, error) { return x.factorsOf(in.User) }
+
+func removeFactors(x *visit, in *UserPath) error {
+	return x.cfg.Logins.RemoveFactors(x, x.who, in.User)
+}
+
+// enrollee is whoever asks.
+func (x *visit) enrollee() login.Enrolee { return login.Enrolee{Principal: x.who} }
+
+// enrolled is what comes with a new factor.
+type enrolled struct {
+	RecoveryCodes []string `json:"recovery_codes,omitempty" doc:"With the first factor only: each lets you in once without it. Shown once."`
+}
+
+// totpOffer is a secret that is not in force yet.
+type totpOffer struct {
+	Token  string `json:"token" doc:"Stands for the offer; good for a quarter of an hour."`
+	Secret string `json:"secret" doc:"For typing into the app, in base32. Shown once."`
+	URL    string `json:"url" doc:"The same for the app to open (otpauth)." example:"otpauth://totp/Sluice:ann?secret=..."`
+}
+
+func beginTOTP(x *visit, _ *struct{}) (totpOffer, error) {
+	o, err := x.cfg.Logins.BeginTOTP(x, x.enrollee())
+	return totpOffer{o.Token, o.Secret, o.URL}, err
+}
+
+type totpInput struct {
+	Body struct {
+		Token string `json:"token" minLength:"1" maxLength:"100" doc:"The offer's." example:"the offer's token"`
+		Code  string `json:"code" minLength:"6" maxLength:"20" doc:"The six digits that the app shows at this moment." example:"123456"`
+	}
+}
+
+func confirmTOTP(x *visit, in *totpInput) (enrolled, error) {
+	e, err := x.cfg.Logins.FinishTOTP(x, x.enrollee(), in.Body.Token, in.Body.Code)
+	return enrolled{e.Recovery}, err
+}
+
+func removeTOTP(x *visit, _ *struct{}) error { return x.cfg.Logins.RemoveTOTP(x, x.who) }
+
+func newRecoveryCodes(x *visit, _ *struct{}) (enrolled, error) {
+	codes, err := x.cfg.Logins.NewRecoveryCodes(x, x.who)
+	return enrolled{codes}, err
+}
+
+// ceremony is what a browser needs for a passkey.
+type ceremony struct {
+	Token   string         `json:"token" doc:"Stands for the ceremony; good for five minutes and one answer."`
+	Options map[string]any `json:"options" doc:"What navigator.credentials.create or get takes, in the JSON of WebAuthn level 3: its publicKey goes to parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
+}
+
+func ceremonyOf(token string, options []byte) (ceremony, error) {
+	out := ceremony{Token: token}
+	if err := json.Unmarshal(options, &out.Options); err != nil {
+		return out, fmt.Errorf("reading the options of a passkey: %w", err)
+	}
+	return out, nil
+}
+
+// relyingParty is the place that the browser's passkeys are for.
+func (x *visit) relyingParty() (login.RelyingParty, error) {
+	return login.RelyingPartyOf(x.cfg.MainOrigin(x.r.Host))
+}
+
+func offerPasskey(x *visit, _ *struct{}) (ceremony, error) {
+	rp, err := x.relyingParty()
+	if err != nil {
+		return ceremony{}, err
+	}
+	token, options, err := x.cfg.Logins.BeginPasskey(x, x.enrollee(), rp)
+	if err != nil {
+		return ceremony{}, err
+	}
+	return ceremonyOf(token, options)
+}
+
+type newPasskeyInput struct {
+	Body struct {
+		Token    string         `json:"token" minLength:"1" maxLength:"100" doc:"The ceremony's." example:"the ceremony's token"`
+		Name     string         `json:"name,omitempty" maxLength:"60" doc:"What to call it; Passkey if left out." example:"Laptop"`
+		Response map[string]any `json:"response" doc:"What the browser has made, as its toJSON writes it (RegistrationResponseJSON of WebAuthn level 3)." example:"{\"id\":\"...\",\"rawId\":\"...\",\"type\":\"public-key\",\"response\":{\"clientDataJSON\":\"...\",\"attestationObject\":\"...\"}}"`
+	}
+}
+
+func addPasskey(x *visit, in *newPasskeyInput) (enrolled, error) {
+	rp, err := x.relyingParty()
+	if err != nil {
+		return enrolled{}, err
+	}
+	response, err := json.Marshal(in.Body.Response)
+	if err != nil {
+		return enrolled{}, fmt.Errorf("reading the browser's answer: %w", err)
+	}
+	e, err := x.cfg.Logins.FinishPasskey(x, x.enrollee(), rp, in.Body.Token, response, in.Body.Name)
+	return enrolled{e.Recovery}, err
+}
+
+// PasskeyPath names a passkey in a path.
+type PasskeyPath struct {
+	Passkey string `path:"passkey" maxLength:"1400" pattern:"^[A-Za-z0-9_-]+$" patternDescription:"a credential's id in base64url" doc:"A passkey's id." example:"KMnV2Tq3Yx0oVw"`
+}
+
+func getMyPasskey(x *visit, in *PasskeyPath) (passkey, error) {
+	f, err := x.factorsOf(x.who.ID)
+	if err != nil {
+		return passkey{}, err
+	}
+	i := slices.IndexFunc(f.Passkeys, func(k passkey) bool { return k.ID == in.Passkey })
+	if i < 0 {
+		return passkey{}, problem.New(problem.NotFound, "There is no such passkey; it may have been removed already.")
+	}
+	return f.Passkeys[i], nil
+}
+
+type renamePasskeyInput struct {
+	PasskeyPath
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"60" doc:"What to call it." example:"Laptop"`
+	}
+}
+
+func renamePasskey(x *visit, in *renamePasskeyInput) error {
+	return x.cfg.Logins.RenamePasskey(x, x.who, in.Passkey, in.Body.Name)
+}
+
+func removePasskey(x *visit, in *PasskeyPath) error {
+	return x.cfg.Logins.RemovePasskey(x, x.who, in.Passkey)
+}
