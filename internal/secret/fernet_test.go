@@ -1,0 +1,96 @@
+package secret
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"sluice/internal/problem"
+)
+
+// Made by CPython 3.11: random.seed(text), 32 times getrandbits(8).
+func TestPythonRandomBytes(t *testing.T) {
+	for text, want := range map[string]string{
+		"shortkey123":           "qeA9wdDv6i0_4s4YpmYkg7mByqBIVqF5L8On7wINNmo=",
+		"somesecretkey":         "wdkBj4qhOskxkIjeBNmeRmwNlCGxgAMbg_LFVk5dFck=",
+		"a":                     "RYERm5mvpIgs4JcZjmL4tuHPAeZIQ5dNDsX2zfT9Cmo=",
+		"\u00e9t\u00e9":         "lv3kCm2PNYK8oEzl_V4cb1lT6qgBAM2wPqEIbyEDvE0=",
+		strings.Repeat("x", 31): "X3VIOIhxwJf7tdNvF6rO7N7kuUMn719jQSQjxj9DWqk=",
+		"\x00z":                 "9Vx6s8OyRlsu8nmRwWDYr7zpBSAbmtjx2hW8juQpmeQ=",
+	} {
+		got := pythonRandomBytes(text)
+		if key := base64.URLEncoding.EncodeToString(got[:]); key != want {
+			t.Errorf("%q: %s, want %s", text, key, want)
+		}
+	}
+}
+
+// Made by Python's cryptography 48.0 with the three keys that Langflow derives.
+const (
+	longToken   = "gAAAAABlU_EAQAXZQK8A8EsZXQi9plUFfn_rnuKRoNFLtnQshoJ6Mz-GrZ-_huymfb5Sk5x64oqw8M_enhgISdfjSfIGByMY2A=="
+	hashedToken = "gAAAAABlU_EARzAXuSHwyaXa72_w8bVR2zINIJpFbHnqpepRbrkilzTMdmkYHqSZjoYI_4A_7gfh0DsPuQdEFC1c5BdFEi8I5Q=="
+	seededToken = "gAAAAABlU_EAt90x510b-0v-mK3Zb03SZDX_RQQm5-ByVON9PtDyM3TKKsw2QQhkxGptXSGtBXWfqd0XbPCc4aUpicZY3R7uSw=="
+)
+
+func TestLangflowKeysOpen(t *testing.T) {
+	const long = "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ"
+	for name, c := range map[string]struct{ secret, token, want string }{
+		"32 bytes":               {long, longToken, "sk-long"},
+		"32 bytes and an accent": {long + "\u00e9", longToken, "sk-long"},
+		"hashed":                 {"shortkey123", hashedToken, "sk-hashed"},
+		"seeded":                 {"shortkey123", seededToken, "sk-seeded"},
+		"plaintext":              {"shortkey123", "sk-plain", "sk-plain"},
+	} {
+		keys, err := NewLangflowKeys(c.secret)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, err := keys.Open(c.token); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
+	}
+	other, err := NewLangflowKeys("anotherkey")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{hashedToken, "gAAAAA", "gAAAAAB", "gAAAAA====", hashedToken[:60]} {
+		if got, err := other.Open(token); !problem.Is(err, problem.Invalid) || got != "" {
+			t.Errorf("another key opens %q as %q, %v", token, got, err)
+		}
+	}
+}
+
+func TestLangflowKeysThatNoLangflowCanUse(t *testing.T) {
+	for name, secret := range map[string]string{
+		"nothing":                   "",
+		"the page's own sample":     "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb",
+		"openssl rand -hex 16":      strings.Repeat("0f", 16),
+		"openssl rand -hex 32":      strings.Repeat("0f", 32),
+		"32 characters of no bytes": strings.Repeat("!", 32),
+		"one character too many":    strings.Repeat("A", 45),
+	} {
+		_, err := NewLangflowKeys(secret)
+		if p := problem.Of(err); p.Kind != problem.Invalid || p.Field != "LANGFLOW_SECRET_KEY" || p.Next == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if secret != "" && err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: the error shows the key", name)
+		}
+	}
+}
+
+func FuzzLangflowKeys(f *testing.F) {
+	f.Add("shortkey123", hashedToken)
+	f.Add(strings.Repeat("A", 43), "gAAAAAB")
+	f.Add("\xff=-_", "gAAAAA\x00")
+	f.Fuzz(func(t *testing.T, secret, token string) {
+		keys, err := NewLangflowKeys(secret)
+		if err != nil {
+			return
+		}
+		if got, err := keys.Open(token); err != nil && got != "" {
+			t.Errorf("an error and a value: %q", got)
+		}
+	})
+}
