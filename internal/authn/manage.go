@@ -28,7 +28,7 @@ func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]
 	for _, r := range rows {
 		v := fromRow(r)
 		v.Current = v.ID == actor.SessionID
-		if v.ExpiresAt.After(now) && (v.Current || v.SeenAt.Add(s.cfg.MaxIdle).After(now)) {
+		if v.ExpiresAt.After(now) && (v.Current || v.Program || v.SeenAt.Add(s.cfg.MaxIdle).After(now)) {
 			out = append(out, v)
 		}
 	}
@@ -39,7 +39,7 @@ func fromRow(r q.Session) Session {
 	return Session{
 		ID: r.ID, UserID: r.AccountID, IP: r.Ip, UserAgent: r.UserAgent, Method: r.Method,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), SeenAt: time.UnixMilli(r.SeenAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC(),
-		Strong: r.Strong, ProvenAt: time.UnixMilli(r.ProvenAt).UTC(),
+		Strong: r.Strong, ProvenAt: time.UnixMilli(r.ProvenAt).UTC(), Program: r.Program,
 	}
 }
 
@@ -91,6 +91,16 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessio
 		}
 	}
 	return nil
+}
+
+// EndEverything ends every session of everybody, with all access and refresh tokens, on all nodes (EXPIRE_AUTH_TOKENS_ON_RESTART).
+func (s *Sessions) EndEverything(ctx context.Context, actor Principal, why string) error {
+	return s.cfg.Gate.DoDetail(ctx, actor, authz.SessionEnd, authz.Resource{Type: "Session"}, why, func(tx *db.Tx) error {
+		if _, err := tx.DeleteAllSessions(ctx); err != nil {
+			return fmt.Errorf("ending all sessions: %w", err)
+		}
+		return tx.Changed(ChangeKind, everySession)
+	})
 }
 
 // SwitchWorkspace lets a session work in another workspace, on all origins at once. The person must belong to it, or be a superuser; another one is not found.

@@ -27,21 +27,25 @@ const (
 	AudienceMain = "main"
 	// ChangeKind is the kind of changes of sessions; the item is the session's id.
 	ChangeKind = "session"
+	// everySession is the item of a change that concerns all sessions.
+	everySession = "*"
 	// touchStep is how old a stored last-seen time may be before it is written again.
 	touchStep = time.Minute
 )
 
-// Session is one signed-in browser.
+// Session is one signed-in browser, or a program that has signed in for tokens.
 type Session struct {
 	// ID is a UUID. It is no secret: nobody gets in with it.
 	ID, UserID string
-	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "reset link".
+	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "password (API)".
 	IP, UserAgent, Method string
 	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute end) are UTC.
 	CreatedAt, SeenAt, ExpiresAt time.Time
 	// Strong tells that more than one factor was proven; ProvenAt is when the person last proved to be who they are, in UTC.
 	Strong   bool
 	ProvenAt time.Time
+	// Program tells that it is no browser's: it has no cookie, but access and refresh tokens.
+	Program bool
 	// Current marks the session of the person who asks.
 	Current bool
 }
@@ -51,6 +55,10 @@ type Meta struct {
 	IP, UserAgent, Method string
 	// Strong tells that more than one factor was proven.
 	Strong bool
+	// Program tells that a program signs in, for tokens instead of a cookie. Workspace is where it works from the beginning; "" leaves it to Sluice. The caller has made sure that the
+	// person belongs to it.
+	Program   bool
+	Workspace string
 }
 
 // Config of Sessions.
@@ -83,6 +91,10 @@ type Sessions struct {
 func New(ctx context.Context, c Config) (*Sessions, error) {
 	s := &Sessions{cfg: c, tokens: newTokens(c.TokenKey), table: newTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]int64{}}
 	c.DB.Subscribe(ChangeKind, func(id string) {
+		if id == everySession {
+			s.dropGone()
+			return
+		}
 		if err := s.reload(context.Background(), id); err != nil {
 			c.Log.Error("a session could not be read again and is closed", "session", id, "error", err)
 			s.drop(id)
@@ -148,6 +160,23 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 	return nil
 }
 
+// dropGone forgets the sessions that are not stored any more.
+func (s *Sessions) dropGone() {
+	stored := map[string]bool{}
+	rows, err := s.cfg.DB.Read().LiveSessions(context.Background(), s.cfg.Now().UnixMilli())
+	if err != nil {
+		s.cfg.Log.Error("the sessions could not be read again; all are closed", "error", err)
+	}
+	for _, r := range rows {
+		stored[r.ID] = true
+	}
+	for _, id := range s.table.all() {
+		if !stored[id.String()] {
+			s.drop(id.String())
+		}
+	}
+}
+
 // accountChanged ends the sessions of somebody who may no longer come in. Their rows were deleted with the change itself.
 func (s *Sessions) accountChanged(account string) {
 	if _, active := s.cfg.People.Principal(account); active {
@@ -180,8 +209,25 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 		return Principal{}, false
 	}
 	h, ok := s.table.find(d)
+	if !ok || h.audience != audience {
+		return Principal{}, false
+	}
+	return s.principal(h)
+}
+
+// byID finds who a session belongs to, as Lookup does by a cookie.
+func (s *Sessions) byID(id uuid.UUID) (p Principal, ok bool) {
+	h, ok := s.table.session(id)
+	if !ok {
+		return Principal{}, false
+	}
+	return s.principal(h)
+}
+
+// principal is the person of a session that was found, unless it is over or they may not come in.
+func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 	now := s.cfg.Now().UnixMilli()
-	if !ok || h.audience != audience || h.expires <= now || h.seen+s.cfg.MaxIdle.Milliseconds() <= now {
+	if h.over(now, s.cfg.MaxIdle.Milliseconds()) {
 		return Principal{}, false
 	}
 	p, ok = s.cfg.People.Principal(h.account)
@@ -215,11 +261,7 @@ func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 
 // mayWorkIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
 func (s *Sessions) mayWorkIn(p Principal, workspaceID string) bool {
-	if p.Role(workspaceID) != "" {
-		return true
-	}
-	_, exists := s.cfg.People.WorkspaceName(workspaceID)
-	return p.Superuser && exists
+	return worksIn(s.cfg.People, p, workspaceID)
 }
 
 // Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.
@@ -242,24 +284,33 @@ func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	return end
 }
 
-// Begin makes a session within the caller's transaction, which decides whether the sign-in counts. The token goes into a cookie and nowhere else.
+// Begin makes a browser's session within the caller's transaction, which decides whether the sign-in counts. The token goes into a cookie and nowhere else.
 func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (token string, out Session, err error) {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return "", Session{}, fmt.Errorf("making a session: %w", err)
-	}
-	now := s.cfg.Now()
-	out = Session{
-		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
-		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: now.UTC(),
-	}
-	if err := tx.InsertSession(ctx, q.InsertSessionParams{
-		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
-	}); err != nil {
-		return "", Session{}, fmt.Errorf("storing the session: %w", err)
+	if out, err = s.begin(ctx, tx, userID, m); err != nil {
+		return "", Session{}, err
 	}
 	token, err = s.addCookie(ctx, tx, out.ID, AudienceMain)
 	return token, out, err
+}
+
+// begin makes a session that nobody can use yet.
+func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (Session, error) {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return Session{}, fmt.Errorf("making a session: %w", err)
+	}
+	now := s.cfg.Now()
+	out := Session{
+		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
+		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: now.UTC(), Program: m.Program,
+	}
+	if err := tx.InsertSession(ctx, q.InsertSessionParams{
+		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
+		WorkspaceID: m.Workspace, Program: m.Program,
+	}); err != nil {
+		return Session{}, fmt.Errorf("storing the session: %w", err)
+	}
+	return out, nil
 }
 
 // Start makes a session in a transaction of its own.

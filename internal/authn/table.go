@@ -1,6 +1,8 @@
 package authn
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +38,7 @@ type record struct {
 	seen       int64 // unix ms, atomic
 	proven     int64 // unix ms
 	strong     bool
+	program    bool
 }
 
 type intern struct {
@@ -60,7 +63,7 @@ func newTable() *table {
 	return &table{cookies: map[digest]cookieRef{}, index: map[uuid.UUID]int32{}}
 }
 
-// hit is a found cookie.
+// hit is a session that was found, and the audience of the cookie if it was found by one.
 type hit struct {
 	session       uuid.UUID
 	account       string
@@ -69,6 +72,12 @@ type hit struct {
 	expires, seen int64
 	proven        int64
 	strong        bool
+	program       bool
+}
+
+// over reports whether the session has ended at a time. Programs may rest as long as their refresh token lives: only the end counts, which each refresh moves on.
+func (h hit) over(now, idle int64) bool {
+	return h.expires <= now || !h.program && h.seen+idle <= now
 }
 
 // state is what is known of a session besides its cookies; times are unix milliseconds.
@@ -76,11 +85,11 @@ type state struct {
 	id                    uuid.UUID
 	account, workspace    string
 	expires, seen, proven int64
-	strong                bool
+	strong, program       bool
 }
 
 func stateOf(id uuid.UUID, r q.Session) state {
-	return state{id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong}
+	return state{id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong, program: r.Program}
 }
 
 func (t *table) find(d digest) (hit, bool) {
@@ -94,11 +103,28 @@ func (t *table) find(d digest) (hit, bool) {
 	if r.generation != ref.generation {
 		return hit{}, false
 	}
+	h := t.hit(r)
+	h.audience = t.places.names[ref.audience]
+	return h, true
+}
+
+// session finds a session by its id.
+func (t *table) session(id uuid.UUID) (hit, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, ok := t.index[id]
+	if !ok {
+		return hit{}, false
+	}
+	return t.hit(&t.records[i]), true
+}
+
+// hit reads a record; the caller holds the lock.
+func (t *table) hit(r *record) hit {
 	return hit{
-		session: r.id, account: t.accounts.names[r.account], audience: t.places.names[ref.audience],
-		workspace: t.places.names[r.workspace],
-		expires:   r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong,
-	}, true
+		session: r.id, account: t.accounts.names[r.account], workspace: t.places.names[r.workspace],
+		expires: r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong, program: r.program,
+	}
 }
 
 // put adds a session or replaces what is known of it; cookies are all that it has.
@@ -117,7 +143,7 @@ func (t *table) put(s state, cookies map[digest]string) {
 	}
 	// A new generation makes every cookie that is not in the new set worthless.
 	t.records[i] = record{
-		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong,
+		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong, program: s.program,
 		generation: t.records[i].generation + 1,
 	}
 	t.index[s.id] = i
@@ -169,14 +195,20 @@ func (t *table) of(account string) []uuid.UUID {
 	return ids
 }
 
+// all lists all sessions.
+func (t *table) all() []uuid.UUID {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Keys(t.index))
+}
+
 // ended lists the sessions that are over at a time.
 func (t *table) ended(now, idle int64) []uuid.UUID {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var ids []uuid.UUID
 	for id, i := range t.index {
-		r := &t.records[i]
-		if r.expires <= now || atomic.LoadInt64(&r.seen)+idle <= now {
+		if t.hit(&t.records[i]).over(now, idle) {
 			ids = append(ids, id)
 		}
 	}

@@ -51,6 +51,9 @@ func (d *DB) Subscribe(kind string, fn func(item string)) {
 	d.feed.subs[kind] = append(d.feed.subs[kind], fn)
 }
 
+// CatchUp applies what other nodes have committed up to now, without waiting for the next poll: for whoever meets something that may be so new that this node has not heard of it.
+func (d *DB) CatchUp(ctx context.Context) { d.feed.catchUp(ctx) }
+
 // catchUp applies every committed change that has not been applied yet. A database that does not answer is asked again at the next poll.
 func (f *feed) catchUp(ctx context.Context) {
 	f.mu.Lock()

@@ -1,6 +1,7 @@
 -- +goose Up
 
 -- API keys. Only a keyed hash is stored, and the first characters to recognise a key by. scope is JSON: apps, actions, flows. former_hash works until former_until, after a rotation with overlap.
+-- issued_at is when the present secret was made. A revoked key stays a while, so that its holder can be told.
 CREATE TABLE api_key (
     id             TEXT PRIMARY KEY,
     account_id     TEXT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -17,7 +18,9 @@ CREATE TABLE api_key (
     created_by     TEXT NOT NULL,
     created_at     BIGINT NOT NULL,
     updated_at     BIGINT NOT NULL,
+    issued_at      BIGINT NOT NULL,
     expires_at     BIGINT NOT NULL,
+    revoked_at     BIGINT NOT NULL,
     last_used_at   BIGINT NOT NULL,
     last_used_ip   TEXT NOT NULL
 );
@@ -34,16 +37,19 @@ CREATE TABLE api_key_usage (
     PRIMARY KEY (key_id, span, window_start)
 );
 
--- The refresh tokens of one sign-in by a program: a session, and which generation of its refresh token is current.
+-- A program's session has no cookie and no idle limit; expires_at moves on with each refresh.
+ALTER TABLE session ADD COLUMN program BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- The refresh tokens of one sign-in by a program: a session, and which generation of its refresh token is current. All of them are derived from seed and a key that is not here.
 CREATE TABLE refresh_family (
     session_id    TEXT PRIMARY KEY REFERENCES session (id) ON DELETE CASCADE,
+    seed          TEXT NOT NULL,
     generation    BIGINT NOT NULL,
     token_hash    TEXT NOT NULL UNIQUE,
     former_hash   TEXT NOT NULL,
     rotated_at    BIGINT NOT NULL,
     expires_at    BIGINT NOT NULL
 );
-CREATE INDEX refresh_family_former ON refresh_family (former_hash);
 
 -- The credential vault. data_sealed is sealed under the row's id and workspace; it is never shown again.
 CREATE TABLE credential (
@@ -77,5 +83,6 @@ CREATE TABLE credential_use (
 DROP TABLE credential_use;
 DROP TABLE credential;
 DROP TABLE refresh_family;
+ALTER TABLE session DROP COLUMN program;
 DROP TABLE api_key_usage;
 DROP TABLE api_key;

@@ -176,7 +176,7 @@ func (q *Queries) DropTickets(ctx context.Context, arg DropTicketsParams) error 
 }
 
 const expiredSessions = `-- name: ExpiredSessions :many
-SELECT id FROM session WHERE expires_at <= $1 OR seen_at <= $2 LIMIT 500
+SELECT id FROM session WHERE expires_at <= $1 OR (seen_at <= $2 AND NOT program) LIMIT 500
 `
 
 type ExpiredSessionsParams struct {
@@ -251,7 +251,7 @@ func (q *Queries) GetPending(ctx context.Context, arg GetPendingParams) (Pending
 }
 
 const getSession = `-- name: GetSession :one
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE id = $1
 `
 
 func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
@@ -269,6 +269,7 @@ func (q *Queries) GetSession(ctx context.Context, id string) (Session, error) {
 		&i.WorkspaceID,
 		&i.ProvenAt,
 		&i.Strong,
+		&i.Program,
 	)
 	return i, err
 }
@@ -323,18 +324,20 @@ func (q *Queries) InsertPending(ctx context.Context, arg InsertPendingParams) er
 }
 
 const insertSession = `-- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8)
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8, $9, $10)
 `
 
 type InsertSessionParams struct {
-	ID        string
-	AccountID string
-	Method    string
-	Ip        string
-	UserAgent string
-	CreatedAt int64
-	ExpiresAt int64
-	Strong    bool
+	ID          string
+	AccountID   string
+	Method      string
+	Ip          string
+	UserAgent   string
+	CreatedAt   int64
+	ExpiresAt   int64
+	Strong      bool
+	WorkspaceID string
+	Program     bool
 }
 
 func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) error {
@@ -347,6 +350,8 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) er
 		arg.CreatedAt,
 		arg.ExpiresAt,
 		arg.Strong,
+		arg.WorkspaceID,
+		arg.Program,
 	)
 	return err
 }
@@ -398,7 +403,7 @@ func (q *Queries) InsertTicket(ctx context.Context, arg InsertTicketParams) erro
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE expires_at > $1
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE expires_at > $1
 `
 
 func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session, error) {
@@ -422,6 +427,7 @@ func (q *Queries) LiveSessions(ctx context.Context, expiresAt int64) ([]Session,
 			&i.WorkspaceID,
 			&i.ProvenAt,
 			&i.Strong,
+			&i.Program,
 		); err != nil {
 			return nil, err
 		}
@@ -518,7 +524,7 @@ func (q *Queries) SessionIDsOf(ctx context.Context, accountID string) ([]string,
 }
 
 const sessionsOf = `-- name: SessionsOf :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200
 `
 
 func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, error) {
@@ -542,6 +548,7 @@ func (q *Queries) SessionsOf(ctx context.Context, accountID string) ([]Session, 
 			&i.WorkspaceID,
 			&i.ProvenAt,
 			&i.Strong,
+			&i.Program,
 		); err != nil {
 			return nil, err
 		}

@@ -47,7 +47,9 @@ type ApiKey struct {
 	CreatedBy   string
 	CreatedAt   int64
 	UpdatedAt   int64
+	IssuedAt    int64
 	ExpiresAt   int64
+	RevokedAt   int64
 	LastUsedAt  int64
 	LastUsedIp  string
 }

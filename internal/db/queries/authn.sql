@@ -1,14 +1,14 @@
 -- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8);
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8, $9, $10);
 
 -- name: GetSession :one
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE id = $1;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE id = $1;
 
 -- name: LiveSessions :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE expires_at > $1;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE expires_at > $1;
 
 -- name: SessionsOf :many
-SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200;
+SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE account_id = $1 ORDER BY seen_at DESC, id LIMIT 200;
 
 -- name: SessionIDsOf :many
 SELECT id FROM session WHERE account_id = $1;
@@ -20,7 +20,7 @@ UPDATE session SET seen_at = $2 WHERE id = $1 AND seen_at < $2;
 DELETE FROM session WHERE id = $1;
 
 -- name: ExpiredSessions :many
-SELECT id FROM session WHERE expires_at <= sqlc.arg(now) OR seen_at <= sqlc.arg(idle_since) LIMIT 500;
+SELECT id FROM session WHERE expires_at <= sqlc.arg(now) OR (seen_at <= sqlc.arg(idle_since) AND NOT program) LIMIT 500;
 
 -- name: InsertSessionCookie :exec
 INSERT INTO session_cookie (token_hash, session_id, audience, created_at) VALUES ($1, $2, $3, $4);
