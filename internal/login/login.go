@@ -3,8 +3,10 @@ package login
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -38,6 +40,8 @@ type Config struct {
 	ResetLife, InviteLife time.Duration
 	// OpenSignUp lets strangers make accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether these may come in without an admin (NEW_USER_IS_ACTIVE).
 	OpenSignUp, NewUserActive bool
+	// HTTP asks identity providers; see ProviderClient, which nil stands for.
+	HTTP *http.Client
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what could not be written in the background.
@@ -46,20 +50,25 @@ type Config struct {
 
 // Logins is the capability.
 type Logins struct {
-	cfg    Config
-	later  *later
-	policy policy
+	cfg       Config
+	later     *later
+	policy    policy
+	providers providers
 }
 
 // New makes Logins and follows changes of how people sign in. Close it before the database.
 func New(ctx context.Context, c Config) (*Logins, error) {
+	if c.HTTP == nil {
+		c.HTTP = ProviderClient(providerTime, nil)
+	}
 	l := &Logins{cfg: c, later: startLater()}
 	c.DB.Subscribe(ChangeKind, func(string) {
-		if err := l.loadPolicy(context.Background()); err != nil {
+		ctx := context.Background()
+		if err := errors.Join(l.loadPolicy(ctx), l.loadProviders(ctx)); err != nil {
 			c.Log.Error("how people sign in could not be read again; what was known stays in force", "error", err)
 		}
 	})
-	return l, l.loadPolicy(ctx)
+	return l, errors.Join(l.loadPolicy(ctx), l.loadProviders(ctx))
 }
 
 // Close waits for work that was answered before it was done.
