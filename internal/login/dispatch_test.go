@@ -1,0 +1,117 @@
+package login
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"sluice/internal/identity"
+)
+
+// provenFactors are what a first factor, and a second one where it was asked, can have proven.
+var provenFactors = []struct {
+	factors []string
+	strong  bool
+}{
+	{nil, false},
+	{[]string{factorPassword}, false},
+	{[]string{factorLink}, false},
+	{[]string{factorSSO}, false},
+	{[]string{factorSSOStrong}, true},
+	{[]string{factorPasskey}, true},
+	{[]string{factorPassword, factorTOTP}, true},
+	{[]string{factorPassword, factorPasskey}, true},
+	{[]string{factorPassword, factorRecovery}, true},
+	{[]string{factorLink, factorTOTP}, true},
+	{[]string{factorSSO, factorRecovery}, true},
+}
+
+// TestDispatcher walks every combination of what was proven, what the person has, what their workspaces ask for, and what they have declined.
+func TestDispatcher(t *testing.T) {
+	cases, reached := 0, map[Step]int{}
+	for _, proven := range provenFactors {
+		for bits := range 1 << 6 {
+			known, active, has, invited, skippedEnrol, skippedInvitation := bits&1 > 0, bits&2 > 0, bits&4 > 0, bits&8 > 0, bits&16 > 0, bits&32 > 0
+			for _, policy := range []string{identity.FactorOff, identity.FactorEncouraged, identity.FactorRequired} {
+				a, s := attempt{Factors: proven.factors}, standing{factors: has, policy: policy, invited: invited}
+				s.account.Active = active
+				if known {
+					a.Account = "ann"
+				}
+				if skippedEnrol {
+					a.Skipped = append(a.Skipped, StepEnrol)
+				}
+				if skippedInvitation {
+					a.Skipped = append(a.Skipped, StepInvitation)
+				}
+				want := expected(known, active, has, proven.strong, policy, skippedEnrol, invited && !skippedInvitation)
+				got := next(a, s)
+				name := fmt.Sprintf("proven %v, known %v, active %v, factors %v, policy %s, declined %v, invited %v", proven.factors, known, active, has, policy, a.Skipped, invited)
+				if got != want {
+					t.Errorf("%s: %s, want %s", name, got, want)
+				}
+				if got == StepFinish && (!known || !active || has && !proven.strong || policy == identity.FactorRequired && !proven.strong) {
+					t.Errorf("%s: a session", name)
+				}
+				cases++
+				reached[got]++
+			}
+		}
+	}
+	for _, step := range []Step{StepIdentify, StepVerify, StepFactor, StepEnrol, StepInvitation, StepFinish} {
+		if reached[step] == 0 {
+			t.Errorf("none of %d cases leads to %s", cases, step)
+		}
+	}
+}
+
+// expected is the rule in other words than the dispatcher's: who is nobody identifies themselves; who may not come in waits; who is weak proves what they have or sets up what is asked; then invitations.
+func expected(known, active, has, strong bool, policy string, declined, invited bool) Step {
+	if !known {
+		return StepIdentify
+	}
+	if !active {
+		return StepVerify
+	}
+	if !strong {
+		if has {
+			return StepFactor
+		}
+		asked := map[string]bool{identity.FactorRequired: true, identity.FactorEncouraged: !declined}
+		if asked[policy] {
+			return StepEnrol
+		}
+	}
+	if invited {
+		return StepInvitation
+	}
+	return StepFinish
+}
+
+// A session is strong exactly if the attempt was, and its method names every factor once.
+func TestMethods(t *testing.T) {
+	for _, tt := range []struct {
+		method  string
+		factors []string
+		want    string
+	}{
+		{factorPassword, []string{factorPassword}, "password"},
+		{factorPassword, []string{factorPassword, factorTOTP}, "password + totp"},
+		{factorPassword, []string{factorPassword, factorPasskey}, "password + passkey"},
+		{factorPasskey, []string{factorPasskey}, "passkey"},
+		{"reset link", []string{factorLink, factorRecovery}, "reset link + recovery code"},
+	} {
+		a := attempt{Method: tt.method, Factors: tt.factors}
+		if got := a.method(); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.factors, got, tt.want)
+		}
+	}
+	for _, proven := range provenFactors {
+		if got := (attempt{Factors: proven.factors}).strong(); got != proven.strong {
+			t.Errorf("%v: strong %v", proven.factors, got)
+		}
+	}
+	if len(slices.Compact(slices.Sorted(slices.Values([]string{factorPassword, factorLink, factorTOTP, factorPasskey, factorRecovery, factorSSO, factorSSOStrong})))) != 7 {
+		t.Error("two factors have one name")
+	}
+}

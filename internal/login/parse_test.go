@@ -1,0 +1,214 @@
+package login
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+	"github.com/go-webauthn/webauthn/webauthn"
+	"github.com/pquerna/otp/hotp"
+
+	"sluice/internal/authz"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+func TestParseCode(t *testing.T) {
+	for _, tt := range []struct{ text, code, factor string }{
+		{"123456", "123456", factorTOTP},
+		{" 123 456\n", "123456", factorTOTP},
+		{"123-456", "123456", factorTOTP},
+		{"123\u00a0456", "123456", factorTOTP},
+		{"0o1l-2345-6789-abcd", "001123456789abcd", factorRecovery},
+		{"ABCD–EFGH–JKMN–PQRS", "abcdefghjkmnpqrs", factorRecovery},
+		{"abcdefghjkmnpqrs", "abcdefghjkmnpqrs", factorRecovery},
+		{"abcd-efgh-jkmn-pqru", "", ""},
+		{"abcd-efgh-jkmn-pqrſ", "", ""},
+		{"12345", "", ""},
+		{"1234567", "", ""},
+		{"12345a", "", ""},
+		{"+12345", "", ""},
+		{"", "", ""},
+		{"\xff\xfe\xfd\xfc\xfb\xfa", "", ""},
+		{strings.Repeat(" ", 95) + "123456", "", ""},
+	} {
+		code, factor, err := parseCode(tt.text)
+		if code != tt.code || factor != tt.factor || (err == nil) != (tt.code != "") {
+			t.Errorf("%q: %q, %q, %v", tt.text, code, factor, err)
+		}
+	}
+}
+
+func FuzzParseCode(f *testing.F) {
+	for _, seed := range []string{"123456", "123 456", "abcd-efgh-jkmn-pqrs", "OIL0-1234-5678-9abc", "１２３４５６", "K234-5678-9abc-defg", "\x00", "------", "123456-", strings.Repeat("a", 101)} {
+		f.Add(seed)
+	}
+	digits, recovery := regexp.MustCompile(`^[0-9]{6}$`), regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{16}$`)
+	f.Fuzz(func(t *testing.T, text string) {
+		code, factor, err := parseCode(text)
+		switch {
+		case err != nil:
+			if !problem.Is(err, problem.Invalid) || code != "" {
+				t.Errorf("%q: %q, %v", text, code, err)
+			}
+		case factor == factorTOTP && digits.MatchString(code), factor == factorRecovery && recovery.MatchString(code):
+			// What was read reads as itself.
+			if again, same, err := parseCode(code); err != nil || again != code || same != factor {
+				t.Errorf("%q: read as %q, which reads as %q, %v", text, code, again, err)
+			}
+		default:
+			t.Errorf("%q: %q as %q", text, code, factor)
+		}
+	})
+}
+
+// The vectors of RFC 6238 appendix B for SHA-1, in six of their eight digits.
+func TestCodesOfTheStandard(t *testing.T) {
+	const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" // "12345678901234567890"
+	for at, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
+		steps, offset, err := matchTOTP(secret, code, time.Unix(at, 0))
+		if err != nil || len(steps) != 1 || steps[0] != at/30 || offset != 0 {
+			t.Errorf("%d: %v, %d, %v", at, steps, offset, err)
+		}
+	}
+	early, err := hotp.GenerateCode(secret, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps, offset, err := matchTOTP(secret, early, time.Unix(0, 0)); err != nil || len(steps) != 0 || offset != 5 {
+		t.Errorf("at the beginning of time: %v, %d, %v", steps, offset, err)
+	}
+	if _, _, err := matchTOTP("not base32!", "123456", time.Unix(59, 0)); err == nil {
+		t.Error("a secret that is none is accepted")
+	}
+}
+
+// The image must hold exactly the modules of the code, with the quiet zone that scanners need, and nothing that a strict content security policy refuses.
+func TestQRImage(t *testing.T) {
+	const text = "otpauth://totp/Sluice%20sluice.example:ann?issuer=Sluice&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	image, err := qrSVG(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := want.Bounds().Dx()
+	drawn := map[[2]int]bool{}
+	for _, m := range regexp.MustCompile(`M(\d+) (\d+)h(\d+)v1h-(\d+)z`).FindAllStringSubmatch(image, -1) {
+		var n [4]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(m[i+1])
+		}
+		if n[2] != n[3] {
+			t.Errorf("a run that does not close: %s", m[0])
+		}
+		for x := range n[2] {
+			drawn[[2]int{n[0] + x - 4, n[1] - 4}] = true
+		}
+	}
+	for y := range size {
+		for x := range size {
+			if r, _, _, _ := want.At(x, y).RGBA(); (r == 0) != drawn[[2]int{x, y}] {
+				t.Fatalf("module %d, %d differs", x, y)
+			}
+			delete(drawn, [2]int{x, y})
+		}
+	}
+	if len(drawn) != 0 {
+		t.Errorf("%d modules outside of the code", len(drawn))
+	}
+	if !strings.Contains(image, `viewBox="0 0 `+strconv.Itoa(size+8)+" "+strconv.Itoa(size+8)+`"`) || strings.Contains(image, "style") {
+		t.Errorf("%.300s", image)
+	}
+	for d := xml.NewDecoder(strings.NewReader(image)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := qrSVG(strings.Repeat("x", 5000)); !problem.Is(err, problem.Invalid) {
+		t.Errorf("too much text: %v", err)
+	}
+}
+
+// Real answers of browsers, as toJSON writes them, and near misses.
+var (
+	assertionSeeds = []string{
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{"authenticatorData":"SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ","clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiQUFBQSIsIm9yaWdpbiI6Imh0dHBzOi8vc2x1aWNlLmV4YW1wbGUifQ","signature":"MEUCIQ","userHandle":"YW5u"},"clientExtensionResults":{}}`,
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{}}`, `{"type":"public-key"}`, `{}`, `[]`, `null`, `"x"`, ``, `{"id":"AAAA","rawId":"AAAB","type":"public-key"}`,
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{"authenticatorData":"SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2PFAAAAAQ","clientDataJSON":"e30"}}`,
+	}
+	creationSeeds = []string{
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{"attestationObject":"o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YVg","clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIiwiY2hhbGxlbmdlIjoiQUFBQSIsIm9yaWdpbiI6Imh0dHBzOi8vc2x1aWNlLmV4YW1wbGUifQ","transports":["internal"]},"clientExtensionResults":{"credProps":{"rk":true}}}`,
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{"attestationObject":"oA","clientDataJSON":"e30"}}`, `{}`, `[]`, `null`, ``,
+		`{"type":"public-key","id":"AAAA","rawId":"AAAA","response":{"attestationObject":"o2NmbXRmcGFja2VkZ2F0dFN0bXSiY2FsZyZjc2lnQGhhdXRoRGF0YUA","clientDataJSON":"e30"}}`,
+	}
+)
+
+func fuzzCeremony(user string) ceremony {
+	rp := RelyingParty{ID: "sluice.example", Origin: "https://sluice.example"}
+	return ceremony{RP: rp, Session: webauthn.SessionData{Challenge: "c2l4dGVlbiBieXRlcyBhdCBsZWFzdCwgaGVyZQ", RelyingPartyID: rp.ID, UserID: []byte(user), UserVerification: "required"}}
+}
+
+// Whatever a browser sends, it is refused with a problem that may be shown: nobody can guess a signature.
+func FuzzAssertion(f *testing.F) {
+	for _, seed := range assertionSeeds {
+		f.Add([]byte(seed))
+	}
+	who := authz.Principal{Kind: authz.Person, ID: "ann", Name: "ann"}
+	rows := []q.Passkey{{ID: "AAAA", AccountID: "ann", Rp: "sluice.example", Credential: `{"id":"AAAA","publicKey":"pQECAyYgASFYIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIlggAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}`}}
+	f.Fuzz(func(t *testing.T, response []byte) {
+		answer, err := parseAssertion(response)
+		if err != nil {
+			if !problem.Is(err, problem.Invalid) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		owner, err := ownerOf(who, rows, fuzzCeremony("").RP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, user := range []string{"", "ann"} {
+			c := fuzzCeremony(user)
+			w, err := c.RP.verifier()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if user == "" {
+				_, _, err = w.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return owner, nil }, c.Session, answer)
+			} else {
+				_, err = w.ValidateLogin(owner, c.Session, answer)
+			}
+			if err == nil {
+				t.Errorf("accepted: %s", response)
+			}
+		}
+	})
+}
+
+// An enrolment proves nothing but itself, so all that must hold is that garbage is refused with a problem and that what is stored can be read again.
+func FuzzCreation(f *testing.F) {
+	for _, seed := range creationSeeds {
+		f.Add([]byte(seed))
+	}
+	who := authz.Principal{Kind: authz.Person, ID: "ann", Name: "ann"}
+	f.Fuzz(func(t *testing.T, response []byte) {
+		made, err := fuzzCeremony("ann").created(who, response)
+		if err != nil && !problem.Is(err, problem.Invalid) {
+			t.Errorf("%v", err)
+		}
+		if err == nil && (len(made.ID) == 0 || len(made.PublicKey) == 0) {
+			t.Errorf("a passkey without a key: %+v", made)
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package login_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/dbtest"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+)
+
+func TestRecoveryCodesWorkOnceEach(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
+		h.add(t, "ann")
+		p := h.enter(t, "ann")
+		_, done := h.enrolApp(t, p)
+		seen := map[string]bool{}
+		for i, code := range done.Recovery {
+			if len(code) != 19 || strings.Count(code, "-") != 3 || seen[code] || strings.ContainsAny(code, "ilouILOU") {
+				t.Errorf("the code %q", code)
+			}
+			seen[code] = true
+			typed := []string{code, strings.ToUpper(code), strings.ReplaceAll(code, "-", ""), " " + strings.ReplaceAll(code, "-", " ") + "\n", strings.ReplaceAll(strings.ReplaceAll(code, "0", "O"), "1", "l")}[i%5]
+			if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, typed, ""); err != nil {
+				t.Errorf("%q, typed as %q: %v", code, typed, err)
+			}
+			if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, code, ""); problem.Of(err).Field != "code" {
+				t.Errorf("%q again: %v", code, err)
+			}
+			if f, err := h.logins.Factors(ctx, p, p.ID); err != nil || f.RecoveryLeft != login.RecoveryCodes-i-1 {
+				t.Errorf("%d left after %d, %v", f.RecoveryLeft, i+1, err)
+			}
+		}
+		if ways, err := h.logins.FactorWays(ctx, h.atFactor(t, "ann").Token); err != nil || ways.Recovery {
+			t.Errorf("%+v, %v", ways, err)
+		}
+	})
+}
+
+func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
+		h.add(t, "ann")
+		_, done := h.enrolApp(t, h.enter(t, "ann"))
+		const many = 50
+		var attempts [many]string
+		var errs [many]error
+		for i := range attempts {
+			attempts[i] = h.atFactor(t, "ann").Token
+		}
+		var wg sync.WaitGroup
+		for i := range many {
+			wg.Go(func() { _, errs[i] = h.logins.FactorCode(ctx, attempts[i], done.Recovery[0], "") })
+		}
+		wg.Wait()
+		won := 0
+		for _, err := range errs {
+			if err == nil {
+				won++
+			} else if e := problem.Of(err); e.Kind != problem.Limited && e.Field != "code" {
+				t.Errorf("a loser gets %v", err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d of %d uses of one code succeeded, want 1", won, many)
+		}
+	})
+}
+
+func TestNewRecoveryCodes(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
+		h.add(t, "ann")
+		p := h.enter(t, "ann")
+		if _, err := h.logins.NewRecoveryCodes(ctx, p); !problem.Is(err, problem.Conflict) {
+			t.Errorf("without a second factor: %v", err)
+		}
+		_, done := h.enrolApp(t, p)
+		p = h.refreshed(t, p)
+		fresh, err := h.logins.NewRecoveryCodes(ctx, p)
+		if err != nil || len(fresh) != login.RecoveryCodes {
+			t.Fatalf("%v, %v", fresh, err)
+		}
+		if h.post.count() != 2 || !strings.Contains(h.post.mails[1], "A new set of recovery codes was added") {
+			t.Errorf("mails: %q", h.post.mails)
+		}
+		if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, done.Recovery[0], ""); problem.Of(err).Field != "code" {
+			t.Errorf("a code of the former set: %v", err)
+		}
+		if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, fresh[0], ""); err != nil {
+			t.Errorf("a code of the new set: %v", err)
+		}
+		if _, err := h.logins.NewRecoveryCodes(ctx, authz.Principal{Kind: authz.Person, ID: p.ID}); !problem.Is(err, problem.Unauthenticated) {
+			t.Errorf("without a session: %v", err)
+		}
+		if err := h.logins.RemoveTOTP(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := h.logins.Factors(ctx, p, p.ID); err != nil || f.RecoveryLeft != 0 {
+			t.Errorf("recovery codes outlive the last factor: %+v, %v", f, err)
+		}
+	})
+}
+
+// Of somebody's factors nothing stands in the record, and nothing readable in the database.
+func TestFactorsAreNoneOfTheRecordsBusiness(t *testing.T) {
+	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
+	h.add(t, "ann")
+	p := h.enter(t, "ann")
+	a, done := h.enrolApp(t, p)
+	used := a.code(t, 0)
+	if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, used, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, done.Recovery[0], ""); err != nil {
+		t.Fatal(err)
+	}
+	h.step(time.Minute)
+	_, _ = h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, a.wrong(t), "")
+	h.gate.Flush(ctx)
+	list, err := audit.After(ctx, h.db, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	details := ""
+	for _, e := range list {
+		details += string(e.Outcome) + ":" + e.Detail + "\n"
+	}
+	for _, want := range []string{"done:An authenticator app was added", "done:password + totp", "done:recovery code used, 9 left", "done:password + recovery code", "denied:totp"} {
+		if !strings.Contains(details, want) {
+			t.Errorf("the record lacks %q:\n%s", want, details)
+		}
+	}
+	row, err := h.db.Read().GetTOTP(ctx, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range append(done.Recovery, a.secret, used) {
+		if strings.Contains(details, secret) || strings.Contains(row.SecretSealed, secret) {
+			t.Errorf("%q can be read", secret)
+		}
+	}
+}
