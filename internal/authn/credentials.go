@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -13,24 +14,26 @@ import (
 type CredentialKind uint8
 
 const (
-	// NoCredential is a stranger's request.
-	NoCredential CredentialKind = iota
-	// SessionCookie is a browser's session. Browsers send it by themselves, so requests of other sites have to be told apart.
-	SessionCookie
-	// AccessToken is a token of a program that has signed in.
-	AccessToken
-	// APIKey is a key of Sluice's.
-	APIKey
+	// CredentialNone is a stranger's request.
+	CredentialNone CredentialKind = iota
+	// CredentialSession is a browser's session. Browsers send it by themselves, so requests of other sites have to be told apart.
+	CredentialSession
+	// CredentialAccess is a token of a program that has signed in.
+	CredentialAccess
+	// CredentialKey is a key of Sluice's.
+	CredentialKey
 )
 
 // Credential is what a request has shown and who that is.
 type Credential struct {
 	// Principal is the zero value for strangers.
 	Principal Principal
-	// Kind is NoCredential for strangers.
+	// Kind is CredentialNone for strangers.
 	Kind CredentialKind
 	// KeyPrefix is the beginning of the API key, to recognise it by; empty for others.
 	KeyPrefix string
+	// Limits tell where a key stands with its limits, also when they are used up.
+	Limits Limits
 }
 
 // Place is where a request came in, as far as it decides about credentials.
@@ -52,6 +55,8 @@ var ErrForeign = errors.New("not a token of Sluice's")
 type Credentials struct {
 	// Sessions knows cookies.
 	Sessions *Sessions
+	// Keys knows API keys; nil: there are none.
+	Keys *Keys
 	// Access tells whose an access token is: ErrForeign for what Sluice never made, problem.Unauthenticated for what is not good. Nil: there are none.
 	Access func(token string) (Principal, error)
 }
@@ -65,7 +70,7 @@ func (c *Credentials) Authenticate(r *http.Request, at Place) (Credential, error
 	case err != nil:
 		return Credential{}, err
 	case offered.value != "":
-		found, err := c.token(offered, at)
+		found, err := c.token(r.Context(), offered, at)
 		if !at.OwnSignIn || !errors.Is(err, ErrForeign) {
 			return found, unless(err, ErrForeign)
 		}
@@ -77,7 +82,7 @@ func (c *Credentials) Authenticate(r *http.Request, at Place) (Credential, error
 	if err != nil || !p.SignedIn() {
 		return Credential{}, err
 	}
-	return Credential{Principal: p, Kind: SessionCookie}, nil
+	return Credential{Principal: p, Kind: CredentialSession}, nil
 }
 
 // unless turns the sentinel into the problem that a client gets.
@@ -89,9 +94,9 @@ func unless(err, foreign error) error {
 }
 
 // token finds out whose an offered token is.
-func (c *Credentials) token(o offer, _ Place) (Credential, error) {
+func (c *Credentials) token(ctx context.Context, o offer, at Place) (Credential, error) {
 	if o.key {
-		return Credential{}, badToken()
+		return c.key(ctx, o.value, at)
 	}
 	if c.Access == nil {
 		return Credential{}, ErrForeign
@@ -100,7 +105,23 @@ func (c *Credentials) token(o offer, _ Place) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Principal: p, Kind: AccessToken}, nil
+	return Credential{Principal: p, Kind: CredentialAccess}, nil
+}
+
+// key finds out whose an API key is, and counts the request. Only a key with limits whose booked portion is used up makes a request wait for the database.
+func (c *Credentials) key(ctx context.Context, text string, at Place) (Credential, error) {
+	if c.Keys == nil {
+		return Credential{}, badToken()
+	}
+	p, h, err := c.Keys.lookup(text, at.From)
+	if err != nil {
+		return Credential{}, err
+	}
+	found := Credential{Principal: p, Kind: CredentialKey, KeyPrefix: text[:keyPrefix]}
+	if h.perMinute > 0 || h.perDay > 0 {
+		found.Limits, err = c.Keys.budgets.take(ctx, h.id, [len(spans)]int64{int64(h.perMinute), int64(h.perDay)})
+	}
+	return found, err
 }
 
 // offer is a token that stands in a header.
@@ -108,9 +129,6 @@ type offer struct {
 	value string
 	key   bool // it stands where only API keys stand, or looks like one
 }
-
-// keyStart begins every API key.
-const keyStart = "sluice_"
 
 // maxToken is the longest token that is looked at, in bytes.
 const maxToken = 4096

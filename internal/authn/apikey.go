@@ -1,0 +1,84 @@
+package authn
+
+import (
+	"crypto/rand"
+	"hash/crc32"
+	"strings"
+)
+
+// An API key reads "sluice_", 40 random base62 digits (238 bits), and the CRC-32 of all that in 6 base62 digits. The beginning and the checksum let secret scanners tell
+// keys from chance finds without asking anybody, and Sluice tell a slip of the hand from a key that it does not know without a look-up.
+const (
+	keyStart    = "sluice_"
+	keyRandom   = 40
+	keyChecksum = 6
+	keyChars    = len(keyStart) + keyRandom + keyChecksum
+	// keyPrefix is how many characters of a key are kept in clear, to recognise it by: five of them are random, which leaves 208 bits.
+	keyPrefix = 12
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// makeKey returns a new API key.
+func makeKey() (string, error) {
+	text := make([]byte, 0, keyChars)
+	text = append(text, keyStart...)
+	for raw := make([]byte, 64); len(text) < len(keyStart)+keyRandom; {
+		if _, err := rand.Read(raw); err != nil {
+			return "", err
+		}
+		for _, b := range raw {
+			// Of 256 values 248 are spread evenly over 62 digits; the rest would make some digits likelier.
+			if b < 248 && len(text) < len(keyStart)+keyRandom {
+				text = append(text, base62[b%62])
+			}
+		}
+	}
+	sum := checksum(string(text))
+	return string(append(text, sum[:]...)), nil
+}
+
+// checksum is the CRC-32 (IEEE 802.3) of a text in base62, most significant digit first.
+func checksum(text string) (out [keyChecksum]byte) {
+	var buffer [keyChars]byte
+	n := crc32.ChecksumIEEE(buffer[:copy(buffer[:], text)])
+	for i := keyChecksum - 1; i >= 0; i-- {
+		out[i] = base62[n%62]
+		n /= 62
+	}
+	return out
+}
+
+// keyFormed reports whether a text can be an API key: the form and the checksum are right.
+func keyFormed(text string) bool {
+	if len(text) != keyChars || !strings.HasPrefix(text, keyStart) {
+		return false
+	}
+	for i := len(keyStart); i < keyChars; i++ {
+		c := text[i]
+		if !('0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
+			return false
+		}
+	}
+	body := text[:keyChars-keyChecksum]
+	sum := checksum(body)
+	return text[keyChars-keyChecksum:] == string(sum[:])
+}
+
+// keyDigest hashes an API key; ok is false for what cannot be one.
+func (t *tokens) keyDigest(text string) (d digest, ok bool) {
+	if !keyFormed(text) {
+		return digest{}, false
+	}
+	h := t.pool.Get().(*hasher)
+	h.mac.Reset()
+	for rest := text; rest != ""; {
+		n := copy(h.in[:], rest)
+		h.mac.Write(h.in[:n])
+		rest = rest[n:]
+	}
+	h.mac.Sum(h.out[:0])
+	d = h.out
+	t.pool.Put(h)
+	return d, true
+}

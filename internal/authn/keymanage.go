@@ -1,0 +1,404 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// keyType is the type of keys as resources.
+const keyType = "ApiKey"
+
+// MaxKeyOverlap is the longest time for which a key works beside its successor.
+const MaxKeyOverlap = 7 * 24 * time.Hour
+
+// APIKey is what may be seen of a key. Times are UTC, a zero time means never.
+type APIKey struct {
+	// ID is a UUID; it is no secret. Prefix is the beginning of the key, to recognise it by.
+	ID, Name, Prefix string
+	// Owner is whom the key acts for; OwnerName is their username. CreatedBy is who made it.
+	Owner, OwnerName, CreatedBy string
+	// Workspace is the id of the one that the key works in.
+	Workspace, WorkspaceName string
+	Scope                    KeyScope
+	// Networks are those from which the key may be used; none: from everywhere.
+	Networks []netip.Prefix
+	// PerMinute and PerDay are limits on the number of requests; 0 means none. Windows are those of the UTC clock.
+	PerMinute, PerDay int64
+	// UsedToday is how many requests of this UTC day are booked, some of them ahead of use; only Get fills it, and only for keys with a limit per day.
+	UsedToday int64
+	// CreatedAt is when the key was made, IssuedAt when its present secret was, UpdatedAt when it was changed last.
+	CreatedAt, IssuedAt, UpdatedAt time.Time
+	// ExpiresAt is when it ends, RevokedAt when it was revoked. FormerUntil is until when the secret before the last rotation works.
+	ExpiresAt, RevokedAt, FormerUntil time.Time
+	// LastUsedAt is to the minute; LastUsedIP is from where.
+	LastUsedAt time.Time
+	LastUsedIP string
+	// Usable tells that the key can be used now: not revoked, not expired, and its owner has access to the workspace.
+	Usable bool
+}
+
+// NewAPIKey is what a key is made from.
+type NewAPIKey struct {
+	// Owner is a person's id; "" means the actor. Only the command line may name another one, because whoever makes a key sees it.
+	Owner string
+	// Workspace is an id; the owner must belong to it.
+	Workspace string
+	// Name is for people.
+	Name  string
+	Scope KeyScope
+	// Networks are in CIDR form, or single addresses.
+	Networks []string
+	// PerMinute and PerDay limit the number of requests; 0 means no limit.
+	PerMinute, PerDay int64
+	// Expires is when the key ends; the zero time means as late as is permitted, which may be never.
+	Expires time.Time
+}
+
+// APIKeyChange says what to change of a key; nil leaves a thing as it is.
+type APIKeyChange struct {
+	Name              *string
+	Scope             *KeyScope
+	Networks          *[]string
+	PerMinute, PerDay *int64
+	// Expires is a new end; the zero time means as late as is permitted.
+	Expires *time.Time
+}
+
+// Rotation says how a key gets a new secret.
+type Rotation struct {
+	// Overlap is how long the former secret works beside the new one, at most MaxKeyOverlap.
+	Overlap time.Duration
+	// Expires is when the key ends; the zero time means that it is good for as long as it was when it was made, counted from now.
+	Expires time.Time
+}
+
+// KeyFilter says whose keys, and where. Without an owner it is the actor's own keys, or with a workspace everybody's there.
+type KeyFilter struct{ Owner, Workspace string }
+
+// Create makes a key. The secret is returned once and kept nowhere. It needs KeyOwn in the workspace and a fresh proof of identity: a key outlives the session that it was made in.
+func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made APIKey, secret string, err error) {
+	if n.Owner == "" {
+		n.Owner = actor.ID
+	}
+	if actor.Kind != authz.System && n.Owner != actor.ID {
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes it sees it.").WithRule("key owner")
+	}
+	row, err := k.prepare(n)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	row.CreatedBy = actor.ID
+	if secret, err = k.issue(&row); err != nil {
+		return APIKey{}, "", err
+	}
+	action, res := actionOn(actor, row), resourceOf(row)
+	if err := k.fresh(actor, action, res); err != nil {
+		return APIKey{}, "", err
+	}
+	err = k.cfg.Gate.DoDetail(ctx, actor, action, res, "made", func(tx *db.Tx) error {
+		if err := tx.InsertKey(ctx, insertion(row)); err != nil {
+			return fmt.Errorf("storing the key: %w", err)
+		}
+		return k.notTooMany(ctx, tx, row)
+	})
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	return k.view(row), secret, nil
+}
+
+// prepare checks a new key and makes its row, without a secret.
+func (k *Keys) prepare(n NewAPIKey) (row q.ApiKey, err error) {
+	now := k.cfg.Now()
+	id, err := uuid.NewV7()
+	if err != nil {
+		return row, fmt.Errorf("making a key: %w", err)
+	}
+	row = q.ApiKey{
+		ID: id.String(), AccountID: n.Owner, WorkspaceID: n.Workspace, PerMinute: n.PerMinute, PerDay: n.PerDay,
+		CreatedAt: now.UnixMilli(), UpdatedAt: now.UnixMilli(), IssuedAt: now.UnixMilli(),
+	}
+	if p, ok := k.cfg.People.Principal(n.Owner); !ok || !worksIn(k.cfg.People, p, n.Workspace) {
+		return row, problem.New(problem.NotFound, "There is no such workspace, or the key's owner does not belong to it.").WithField("workspace")
+	}
+	change := APIKeyChange{Name: &n.Name, Scope: &n.Scope, Networks: &n.Networks, PerMinute: &n.PerMinute, PerDay: &n.PerDay, Expires: &n.Expires}
+	return row, k.apply(&row, change)
+}
+
+// apply checks a change and makes it in the row.
+func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
+	if c.Name != nil {
+		if row.Name, err = keyName(*c.Name); err != nil {
+			return err
+		}
+	}
+	if c.Scope != nil {
+		scope, err := c.Scope.checked()
+		if err != nil {
+			return err
+		}
+		if row.Scope, err = scope.encode(); err != nil {
+			return err
+		}
+	}
+	if c.Networks != nil {
+		networks, err := parseNetworks(strings.Join(*c.Networks, " "))
+		if err != nil {
+			return err
+		}
+		row.Networks = networksText(networks)
+	}
+	for _, l := range []struct {
+		field string
+		wish  *int64
+		to    *int64
+	}{{"per_minute", c.PerMinute, &row.PerMinute}, {"per_day", c.PerDay, &row.PerDay}} {
+		if l.wish == nil {
+			continue
+		}
+		if *l.wish < 0 || *l.wish > maxKeyLimit {
+			return problem.Newf(problem.Invalid, "A limit must be between 0 (none) and %d requests.", maxKeyLimit).WithField(l.field)
+		}
+		*l.to = *l.wish
+	}
+	if c.Expires != nil {
+		row.ExpiresAt, err = k.chooseEnd(row.IssuedAt, *c.Expires)
+	}
+	return err
+}
+
+// chooseEnd is the end, in unix milliseconds, of a key whose secret was made at a time and that is wished to last until another; 0 means never.
+func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
+	latest := int64(0)
+	if k.cfg.MaxAge > 0 {
+		latest = issued + k.cfg.MaxAge.Milliseconds()
+	}
+	switch end := wish.UnixMilli(); {
+	case wish.IsZero():
+		return latest, nil
+	case end <= k.cfg.Now().UnixMilli():
+		return 0, problem.New(problem.Invalid, "This end lies in the past.").WithField("expires_at")
+	case latest > 0 && end > latest:
+		return 0, problem.Newf(problem.Invalid, "API keys may last at most %d days here; this one until %s at the latest.", k.cfg.MaxAge/(24*time.Hour), day(latest)).
+			WithField("expires_at").WithRule("SLUICE_API_KEY_MAX_DAYS")
+	default:
+		return end, nil
+	}
+}
+
+// issue gives a row a new secret and returns it.
+func (k *Keys) issue(row *q.ApiKey) (secret string, err error) {
+	if secret, err = makeKey(); err != nil {
+		return "", fmt.Errorf("making a key: %w", err)
+	}
+	d, _ := k.tokens.keyDigest(secret)
+	row.KeyHash, row.Prefix = d.hex(), secret[:keyPrefix]
+	return secret, nil
+}
+
+// fresh asks for a fresh proof of identity if the action itself would be permitted.
+func (k *Keys) fresh(actor Principal, a authz.Action, res authz.Resource) error {
+	if !k.cfg.Gate.Decide(actor, a, res).Allowed {
+		return nil // the gate's refusal comes first
+	}
+	return k.cfg.Gate.Fresh(actor)
+}
+
+func (k *Keys) notTooMany(ctx context.Context, tx *db.Tx, row q.ApiKey) error {
+	n, err := tx.CountLiveKeys(ctx, q.CountLiveKeysParams{AccountID: row.AccountID, Now: k.cfg.Now().UnixMilli()})
+	if err != nil {
+		return fmt.Errorf("counting keys: %w", err)
+	}
+	if n > maxKeysPerPerson {
+		return problem.Newf(problem.Conflict, "A person can have at most %d API keys.", maxKeysPerPerson).WithNext("Revoke one that is not used any more.")
+	}
+	return tx.Changed(KeyChangeKind, row.ID)
+}
+
+// List returns keys, newest first. One's own need KeyOwn, others' KeyManage in the workspace.
+func (k *Keys) List(ctx context.Context, actor Principal, f KeyFilter) ([]APIKey, error) {
+	if f.Owner == "" && f.Workspace == "" {
+		f.Owner = actor.ID
+	}
+	action := authz.KeyManage
+	if f.Owner == actor.ID && actor.Kind == authz.Person {
+		action = authz.KeyOwn
+	}
+	if err := k.cfg.Gate.Check(ctx, actor, action, authz.Resource{Type: keyType, Workspace: f.Workspace, Owner: f.Owner}); err != nil {
+		return nil, err
+	}
+	rows, err := k.rows(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	out := make([]APIKey, 0, len(rows))
+	for _, r := range rows {
+		if f.Workspace == "" || r.WorkspaceID == f.Workspace {
+			out = append(out, k.view(r))
+		}
+	}
+	return out, nil
+}
+
+func (k *Keys) rows(ctx context.Context, f KeyFilter) ([]q.ApiKey, error) {
+	if f.Owner != "" {
+		return k.cfg.DB.Read().KeysOf(ctx, f.Owner)
+	}
+	return k.cfg.DB.Read().KeysIn(ctx, f.Workspace)
+}
+
+// Get returns one key. What is not there, and what the actor may not see, is not found.
+func (k *Keys) Get(ctx context.Context, actor Principal, id string) (APIKey, error) {
+	row, _, err := k.find(ctx, actor, id)
+	if err != nil {
+		return APIKey{}, err
+	}
+	out := k.view(row)
+	if row.PerDay > 0 {
+		out.UsedToday, err = k.budgets.used(ctx, row.ID)
+	}
+	return out, err
+}
+
+// find reads a row that the actor may see and change, and by which action.
+func (k *Keys) find(ctx context.Context, actor Principal, id string) (q.ApiKey, authz.Action, error) {
+	row, err := k.cfg.DB.Read().GetKey(ctx, id)
+	if err != nil {
+		return row, "", db.Found(err, noKey().Detail)
+	}
+	action := actionOn(actor, row)
+	if err := k.cfg.Gate.Check(ctx, actor, action, resourceOf(row)); err != nil {
+		if problem.Is(err, problem.Denied) && action == authz.KeyManage {
+			return row, "", noKey() // ids of others' keys are nobody's business
+		}
+		return row, "", err
+	}
+	return row, action, nil
+}
+
+// actionOn is what it takes to deal with a key: it is one's own, or one manages those of the workspace.
+func actionOn(actor Principal, row q.ApiKey) authz.Action {
+	if actor.Kind == authz.Person && actor.ID == row.AccountID {
+		return authz.KeyOwn
+	}
+	return authz.KeyManage
+}
+
+// Update changes a key. What it may do is for its owner to say; who manages the workspace's keys may change the rest.
+func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyChange) (APIKey, error) {
+	row, action, err := k.find(ctx, actor, id)
+	if err != nil {
+		return APIKey{}, err
+	}
+	if row.RevokedAt > 0 {
+		return APIKey{}, revokedAlready()
+	}
+	if c.Scope != nil && action == authz.KeyManage && actor.Kind != authz.System {
+		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it may do.").WithRule("key owner").WithField("scope")
+	}
+	if err := k.apply(&row, c); err != nil {
+		return APIKey{}, err
+	}
+	row.UpdatedAt = k.cfg.Now().UnixMilli()
+	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "changed", func(tx *db.Tx) error {
+		n, err := tx.UpdateKey(ctx, q.UpdateKeyParams{
+			ID: row.ID, Name: row.Name, Scope: row.Scope, Networks: row.Networks, PerMinute: row.PerMinute, PerDay: row.PerDay, ExpiresAt: row.ExpiresAt, UpdatedAt: row.UpdatedAt,
+		})
+		if err != nil {
+			return fmt.Errorf("changing the key: %w", err)
+		}
+		if n == 0 {
+			return revokedAlready()
+		}
+		return k.notTooMany(ctx, tx, row)
+	})
+	if err != nil {
+		return APIKey{}, err
+	}
+	return k.view(row), nil
+}
+
+// Rotate gives a key a new secret, which is returned once. The former one works until the overlap ends. Only the owner and the command line may, because whoever does sees the secret.
+func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotation) (APIKey, string, error) {
+	row, action, err := k.find(ctx, actor, id)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	now := k.cfg.Now()
+	end := k.effectiveEnd(row.IssuedAt, row.ExpiresAt)
+	switch {
+	case action == authz.KeyManage && actor.Kind != authz.System:
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever does sees it.").WithRule("key owner").WithNext("Revoke it instead.")
+	case row.RevokedAt > 0:
+		return APIKey{}, "", revokedAlready()
+	case end > 0 && end <= now.UnixMilli():
+		return APIKey{}, "", problem.New(problem.Conflict, "This key has expired.").WithNext("Make a new one.")
+	case r.Overlap < 0 || r.Overlap > MaxKeyOverlap:
+		return APIKey{}, "", problem.Newf(problem.Invalid, "The overlap must be between 0 and %d days.", MaxKeyOverlap/(24*time.Hour)).WithField("overlap")
+	}
+	if err := k.fresh(actor, action, resourceOf(row)); err != nil {
+		return APIKey{}, "", err
+	}
+	former, life := row.KeyHash, row.ExpiresAt-row.IssuedAt
+	row.FormerUntil = now.Add(r.Overlap).UnixMilli()
+	if end > 0 {
+		row.FormerUntil = min(row.FormerUntil, end)
+	}
+	if r.Expires.IsZero() && row.ExpiresAt > 0 {
+		r.Expires = now.Add(time.Duration(life) * time.Millisecond)
+		if k.cfg.MaxAge > 0 && r.Expires.Sub(now) > k.cfg.MaxAge {
+			r.Expires = time.Time{}
+		}
+	}
+	row.IssuedAt, row.UpdatedAt = now.UnixMilli(), now.UnixMilli()
+	if row.ExpiresAt, err = k.chooseEnd(row.IssuedAt, r.Expires); err != nil {
+		return APIKey{}, "", err
+	}
+	secret, err := k.issue(&row)
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "rotated", func(tx *db.Tx) error { return k.replace(ctx, tx, row, former) })
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	return k.view(row), secret, nil
+}
+
+// replace stores a new secret in place of the one that was read; of two rotations at the same time only one succeeds.
+func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former string) error {
+	n, err := tx.RotateKey(ctx, q.RotateKeyParams{
+		ID: row.ID, KeyHash: row.KeyHash, Prefix: row.Prefix, FormerUntil: row.FormerUntil, Now: row.IssuedAt, ExpiresAt: row.ExpiresAt, OldHash: former,
+	})
+	if err != nil {
+		return fmt.Errorf("rotating the key: %w", err)
+	}
+	if n == 0 {
+		return problem.New(problem.Conflict, "The key was rotated or revoked by somebody else just now.").WithNext("Look at it again.")
+	}
+	return tx.Changed(KeyChangeKind, row.ID)
+}
+
+// Revoke ends a key at once, with the streams that it has opened. It stays visible for a month.
+func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
+	row, action, err := k.find(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	return k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "revoked", func(tx *db.Tx) error {
+		if _, err := tx.RevokeKey(ctx, q.RevokeKeyParams{ID: row.ID, Now: k.cfg.Now().UnixMilli()}); err != nil {
+			return fmt.Errorf("revoking the key: %w", err)
+		}
+		return tx.Changed(KeyChangeKind, row.ID)
+	})
+}

@@ -1,0 +1,349 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+// KeyChangeKind is the kind of changes of API keys; the item is the key's id.
+const KeyChangeKind = "api-key"
+
+// KeyConfig of Keys.
+type KeyConfig struct {
+	DB     *db.DB
+	Gate   *authz.Gate
+	People *identity.People
+	// TokenKey keys the hashes of stored keys.
+	TokenKey []byte
+	// MaxAge is how long a key may be good, from when its secret was made; 0 means without end (SLUICE_API_KEY_MAX_DAYS).
+	MaxAge time.Duration
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets failures of background work.
+	Log *slog.Logger
+}
+
+// Keys is the capability: API keys of people.
+type Keys struct {
+	cfg     KeyConfig
+	tokens  *tokens
+	table   *keyTable
+	budgets *budgets
+
+	mu    sync.Mutex
+	ends  map[uuid.UUID]chan struct{} // made when a stream asks for it
+	dirty map[uuid.UUID]keyUse        // last uses to be written
+}
+
+type keyUse struct {
+	at   int64
+	from netip.Addr
+}
+
+// NewKeys loads all keys and follows changes. Run its Maintain regularly, and Close it before the database.
+func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
+	k := &Keys{cfg: c, tokens: newTokens(c.TokenKey), table: newKeyTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]keyUse{}}
+	k.budgets = newBudgets(c.DB, c.Now)
+	c.DB.Subscribe(KeyChangeKind, func(id string) {
+		if err := k.reload(context.Background(), id); err != nil {
+			c.Log.Error("an API key could not be read again and is closed", "key", id, "error", err)
+			k.drop(id)
+		}
+	})
+	c.DB.Subscribe(identity.ChangeKind, func(string) { k.endDead() })
+	if err := k.loadAll(ctx); err != nil {
+		return nil, fmt.Errorf("loading API keys: %w", err)
+	}
+	return k, nil
+}
+
+func (k *Keys) loadAll(ctx context.Context) error {
+	for after := ""; ; {
+		rows, err := k.cfg.DB.Read().LoadKeys(ctx, after)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		for _, r := range rows {
+			if s, ok := k.stateOf(r); ok {
+				k.table.put(s)
+			}
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+func (k *Keys) reload(ctx context.Context, id string) error {
+	row, err := k.cfg.DB.Read().GetKey(ctx, id)
+	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
+		k.drop(id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, ok := k.stateOf(loaded(row))
+	if !ok {
+		k.drop(id)
+		return nil
+	}
+	narrowed := k.table.put(s)
+	k.budgets.forget(s.id)
+	if narrowed || s.revoked > 0 {
+		k.end(s.id)
+	}
+	return nil
+}
+
+// loaded is the part of a row that the table holds.
+func loaded(r q.ApiKey) q.LoadKeysRow {
+	return q.LoadKeysRow{
+		ID: r.ID, AccountID: r.AccountID, WorkspaceID: r.WorkspaceID, KeyHash: r.KeyHash, FormerHash: r.FormerHash, FormerUntil: r.FormerUntil, Scope: r.Scope,
+		Networks: r.Networks, PerMinute: r.PerMinute, PerDay: r.PerDay, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt, LastUsedAt: r.LastUsedAt,
+	}
+}
+
+// stateOf reads a row. One that cannot be read is no key at all: closed on doubt.
+func (k *Keys) stateOf(r q.LoadKeysRow) (s keyState, ok bool) {
+	id, err := uuid.Parse(r.ID)
+	hash, ok := parseDigest(r.KeyHash)
+	if err != nil || !ok {
+		return keyState{}, false
+	}
+	scope, err := decodeScope(r.Scope)
+	if err != nil {
+		k.cfg.Log.Error("the scope of an API key cannot be read; the key is closed", "key", r.ID, "error", err)
+		return keyState{}, false
+	}
+	networks, err := parseNetworks(r.Networks)
+	if err != nil {
+		k.cfg.Log.Error("the networks of an API key cannot be read; the key is closed", "key", r.ID, "error", err)
+		return keyState{}, false
+	}
+	s = keyState{
+		id: id, account: r.AccountID, workspace: r.WorkspaceID, hash: hash, scopeText: r.WorkspaceID + "\n" + r.Scope, networksText: r.Networks, networks: networks,
+		scope:     &authz.Scope{Workspace: r.WorkspaceID, Actions: scope.Actions, Apps: scope.Apps, Flows: scope.Flows},
+		perMinute: int32(r.PerMinute), perDay: int32(r.PerDay), formerUntil: r.FormerUntil, revoked: r.RevokedAt, lastUsed: r.LastUsedAt,
+		expires: k.effectiveEnd(r.IssuedAt, r.ExpiresAt),
+	}
+	s.former, s.hasFormer = parseDigest(r.FormerHash)
+	return s, true
+}
+
+// effectiveEnd is when a key ends: when it says, but not later than the maximum allows that is set now. 0 means never.
+func (k *Keys) effectiveEnd(issued, expires int64) int64 {
+	if k.cfg.MaxAge <= 0 {
+		return expires
+	}
+	latest := issued + k.cfg.MaxAge.Milliseconds()
+	if expires == 0 {
+		return latest
+	}
+	return min(expires, latest)
+}
+
+func (k *Keys) drop(id string) {
+	if key, err := uuid.Parse(id); err == nil {
+		k.table.remove(key)
+		k.budgets.forget(key)
+		k.end(key)
+	}
+}
+
+// end cuts the streams that a key has opened.
+func (k *Keys) end(id uuid.UUID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if end := k.ends[id]; end != nil {
+		close(end)
+		delete(k.ends, id)
+	}
+}
+
+// endDead cuts the streams of keys whose end or owner's end has come.
+func (k *Keys) endDead() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, end := range k.ends {
+		if !k.alive(id) {
+			close(end)
+			delete(k.ends, id)
+		}
+	}
+}
+
+func (k *Keys) alive(id uuid.UUID) bool {
+	account, workspace, expires, ok := k.table.live(id)
+	if !ok || expires > 0 && expires <= k.cfg.Now().UnixMilli() {
+		return false
+	}
+	p, ok := k.cfg.People.Principal(account)
+	return ok && worksIn(k.cfg.People, p, workspace)
+}
+
+// Done is closed when the key ends: revoked, narrowed, expired, or its owner has no access any more. An unknown key's is closed already.
+func (k *Keys) Done(keyID string) <-chan struct{} {
+	id, err := uuid.Parse(keyID)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if end := k.ends[id]; end != nil {
+		return end
+	}
+	end := make(chan struct{})
+	if err != nil || !k.alive(id) {
+		close(end)
+		return end
+	}
+	k.ends[id] = end
+	return end
+}
+
+// lookup finds who a key belongs to, from memory. Whoever holds a key is told why it is not good; what is not known, and what cannot be a key, say the same.
+func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
+	d, ok := k.tokens.keyDigest(text)
+	if !ok {
+		return Principal{}, keyHit{}, badToken()
+	}
+	h, ok := k.table.find(d)
+	if !ok {
+		return Principal{}, keyHit{}, badToken()
+	}
+	p, ok := k.cfg.People.Principal(h.account)
+	now := k.cfg.Now().UnixMilli()
+	if why := h.unusable(text[:keyPrefix], now, from, ok && worksIn(k.cfg.People, p, h.workspace)); why != nil {
+		res := authz.Resource{Type: keyType, ID: h.id.String(), Workspace: h.workspace, Owner: h.account}
+		k.cfg.Gate.RecordLater(Principal{Kind: authz.Person, ID: h.account, Name: p.Name, IP: from.String()}, authz.KeyUse, res, audit.Denied, why.Rule)
+		return Principal{}, keyHit{}, why
+	}
+	if now-h.lastUsed >= touchStep.Milliseconds() && k.table.touch(h.id, now, touchStep.Milliseconds()) {
+		k.mu.Lock()
+		k.dirty[h.id] = keyUse{now, from}
+		k.mu.Unlock()
+	}
+	p.KeyID, p.Scope, p.Workspace, p.Strong = h.id.String(), h.scope, h.workspace, true
+	return p, h, nil
+}
+
+// unusable says why a key cannot be used; nil if it can.
+func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn bool) *problem.Error {
+	switch {
+	case h.revoked > 0:
+		return deadKey("revoked", "The API key %s… was revoked on %s.", prefix, day(h.revoked))
+	case h.expires > 0 && h.expires <= now:
+		return deadKey("expired", "The API key %s… expired on %s.", prefix, day(h.expires))
+	case h.former && h.formerUntil <= now:
+		return deadKey("rotated", "The API key %s… was replaced by a new one; it was good until %s.", prefix, day(h.formerUntil))
+	case !ownerIn:
+		return deadKey("owner", "The owner of the API key %s… has no access to its workspace any more.", prefix)
+	case len(h.networks) > 0 && !within(h.networks, from):
+		return problem.Newf(problem.Denied, "The API key %s… may not be used from %s.", prefix, from).WithRule("key network").
+			WithNext("Use it from one of its networks; its owner sees them on the keys page.")
+	}
+	return nil
+}
+
+func deadKey(why, format string, args ...any) *problem.Error {
+	return problem.Newf(problem.Unauthenticated, format, args...).WithRule("key " + why).WithNext("Make a new key in Sluice, or ask the key's owner.")
+}
+
+func day(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04 UTC") }
+
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, n := range networks {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// worksIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
+func worksIn(people *identity.People, p Principal, workspaceID string) bool {
+	if p.Role(workspaceID) != "" {
+		return true
+	}
+	_, exists := people.WorkspaceName(workspaceID)
+	return p.Superuser && exists
+}
+
+// Maintain writes last uses, gives back what limits were not used up to, and removes keys that ended a month ago. The server runs it every half minute.
+func (k *Keys) Maintain(ctx context.Context, now time.Time) error {
+	k.endDead()
+	errs := errors.Join(k.writeUses(ctx), k.budgets.settle(ctx, false), k.prune(ctx, now))
+	k.table.sweep()
+	return errs
+}
+
+// Close gives back what this node has booked of limits, and writes last uses.
+func (k *Keys) Close(ctx context.Context) error {
+	return errors.Join(k.writeUses(ctx), k.budgets.settle(ctx, true))
+}
+
+// usesAtOnce is how many last uses are written in one transaction.
+const usesAtOnce = 1000
+
+func (k *Keys) writeUses(ctx context.Context) error {
+	k.mu.Lock()
+	uses := k.dirty
+	k.dirty = map[uuid.UUID]keyUse{}
+	k.mu.Unlock()
+	ids := slices.Collect(maps.Keys(uses))
+	for part := range slices.Chunk(ids, usesAtOnce) {
+		err := k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+			for _, id := range part {
+				at := uses[id].at - uses[id].at%touchStep.Milliseconds()
+				if err := tx.TouchKey(ctx, q.TouchKeyParams{ID: id.String(), UsedAt: at, Ip: uses[id].from.String()}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("noting when an API key was used: %w", err)
+		}
+	}
+	return nil
+}
+
+// keepEnded is how long a key is kept after its end, so that whoever still uses it is told.
+const keepEnded = 30 * 24 * time.Hour
+
+func (k *Keys) prune(ctx context.Context, now time.Time) error {
+	ids, err := k.cfg.DB.Read().OldKeys(ctx, now.Add(-keepEnded).UnixMilli())
+	if err != nil {
+		return fmt.Errorf("finding old API keys: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.DeleteKey(ctx, id); err != nil {
+				return fmt.Errorf("removing an old API key: %w", err)
+			}
+			if err := tx.Changed(KeyChangeKind, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
