@@ -75,7 +75,7 @@ func (configCheck) Run(rt *Runtime) error {
 	if err != nil {
 		return err
 	}
-	for _, warning := range loaded.Warnings {
+	for _, warning := range append(loaded.Warnings, weakSecrets(loaded.Values)...) {
 		if err := printWrapped(rt.Stdout, "warning: "+warning, 9, rt.width()); err != nil {
 			return err
 		}

@@ -20,12 +20,14 @@ import (
 
 // userCommand works on the database directly: whoever has a shell on the host and may read the data is the operator. A running server follows at once.
 type userCommand struct {
-	Create    userCreate    `cmd:"" help:"Add a person."`
-	List      userList      `cmd:"" help:"List people."`
-	ResetLink userResetLink `cmd:"" name:"reset-link" help:"Print a one-time link with which a person sets a new password."`
-	Promote   userPromote   `cmd:"" help:"Give a role, or make a superuser."`
-	Disable   userDisable   `cmd:"" help:"End a person's access at once."`
-	Enable    userEnable    `cmd:"" help:"Let a disabled person in again."`
+	Create        userCreate        `cmd:"" help:"Add a person."`
+	List          userList          `cmd:"" help:"List people."`
+	ResetLink     userResetLink     `cmd:"" name:"reset-link" help:"Print a one-time link with which a person sets a new password."`
+	Promote       userPromote       `cmd:"" help:"Give a role, or make a superuser."`
+	Disable       userDisable       `cmd:"" help:"End a person's access at once."`
+	Enable        userEnable        `cmd:"" help:"Let a disabled person in again."`
+	Factors       userFactors       `cmd:"" help:"List a person's second factors."`
+	RemoveFactors userRemoveFactors `cmd:"" name:"remove-factors" help:"Take all second factors from a person who has lost them."`
 }
 
 // operator is the principal of the command line.

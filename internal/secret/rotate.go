@@ -122,7 +122,7 @@ func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal) error 
 		root := r.k.presentRoot()
 		handle, err := unwrapKeyset(stored, root.text)
 		if err != nil {
-			return problem.Newf(problem.Conflict, "The root key of this node (%s) is a former one.", root.where).WithNext("Give it the present root key first.").WithCause(err)
+			return formerRoot(root, err)
 		}
 		handle, id, err := withNewKey(handle)
 		if err != nil {
@@ -137,6 +137,10 @@ func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal) error 
 		}
 		return r.k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Vault), Kid: vaultKid(id), Source: inDatabase, CreatedAt: r.k.now().UnixMilli()})
 	})
+}
+
+func formerRoot(root found, err error) error {
+	return problem.Newf(problem.Conflict, "The root key of this node (%s) is a former one.", root.where).WithNext("Give it the present root key first.").WithCause(err)
 }
 
 func withNewKey(handle *keyset.Handle) (*keyset.Handle, uint32, error) {
@@ -191,7 +195,7 @@ func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 		}
 		handle, err := unwrapKeyset(stored, root.text)
 		if err != nil {
-			return problem.New(problem.Conflict, "The root key in use is not the present one any more.").WithNext("Try again.").WithCause(err)
+			return formerRoot(root, err)
 		}
 		if err := rewrap(ctx, tx, handle, stored, next); err != nil {
 			return err

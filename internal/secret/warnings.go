@@ -18,11 +18,11 @@ func (k *Keyring) judge(given Given) {
 	}
 	explained := false
 	for _, w := range k.weak {
-		instead := "a key that Sluice has made"
+		instead := "another one"
 		if w.Name == Root {
-			instead = "the root key in use is that of " + strings.TrimPrefix(k.root.where, "the ")
+			instead = "the root key of " + k.root.where
 		}
-		text := fmt.Sprintf("%s (%s) %s, so it counts as not set; %s.", w.Name, w.Where, w.Why, instead)
+		text := fmt.Sprintf("%s (%s) %s, so it counts as not set, and Sluice uses %s.", w.Name, w.Where, w.Why, instead)
 		if w.Name == Root && w.text == k.langflow {
 			text, explained = text+k.langflowTrouble(), true
 		}

@@ -1,0 +1,328 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"sluice/internal/config"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+	"sluice/internal/server"
+)
+
+// secretCommand works on the database directly, as userCommand does; a running server follows at once.
+type secretCommand struct {
+	Generate secretGenerate `cmd:"" help:"Print a random value that is good for any of the secrets."`
+	Status   secretStatus   `cmd:"" help:"Show where each secret comes from, how old it is, and which former keys are still accepted."`
+	Rotate   secretRotate   `cmd:"" help:"Replace keys while Sluice runs. Nobody is signed out."`
+	Forget   secretForget   `cmd:"" help:"Give up former keys now. What was made with them ends: sessions, links, tokens, API keys."`
+}
+
+type secretGenerate struct {
+	Env bool `help:"Print a line NAME=value for each secret that can be given, for an env file."`
+}
+
+// Run prints 32 random bytes in base64url without padding: good for a secret of Sluice, of Flowise, and as Langflow's Fernet key.
+func (c *secretGenerate) Run(rt *Runtime) error {
+	if !c.Env {
+		value, err := randomSecret()
+		if err == nil {
+			_, err = fmt.Fprintln(rt.Stdout, value)
+		}
+		return err
+	}
+	for _, n := range []secret.Name{secret.Root, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash} {
+		value, err := randomSecret()
+		if err == nil {
+			_, err = fmt.Fprintf(rt.Stdout, "%s=%s\n", n, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func randomSecret() (string, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return "", fmt.Errorf("reading random bytes: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
+}
+
+type secretStatus struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (c *secretStatus) Run(rt *Runtime) error {
+	return withCore(rt, func(ctx context.Context, core *server.Core) error {
+		list, err := secret.NewRotator(core.Keyring, core.Gate).Status(ctx, operator())
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return printSecretsJSON(rt.Stdout, list, core.Keyring.Warnings())
+		}
+		if err := printSecrets(rt.Stdout, list, time.Now()); err != nil {
+			return err
+		}
+		for i, warning := range core.Keyring.Warnings() {
+			if i == 0 {
+				fmt.Fprintln(rt.Stdout)
+			}
+			if err := printWrapped(rt.Stdout, "warning: "+warning, 9, rt.width()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func printSecrets(out io.Writer, list []secret.Status, now time.Time) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SECRET\tSOURCE\tAGE\tFORMER KEYS")
+	for _, s := range list {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Name, s.Source, ageOf(s.Since, now), formerOf(s))
+	}
+	return table.Flush()
+}
+
+func ageOf(since, now time.Time) string {
+	switch age := now.Sub(since); {
+	case since.IsZero():
+		return "not made yet"
+	case age < time.Hour:
+		return plural(max(int(age/time.Minute), 0), "minute", "minutes")
+	case age < 48*time.Hour:
+		return plural(int(age/time.Hour), "hour", "hours")
+	default:
+		return plural(int(age/(24*time.Hour)), "day", "days")
+	}
+}
+
+func formerOf(s secret.Status) string {
+	if len(s.Former) == 0 {
+		return "none"
+	}
+	last := s.Former[0].Until
+	for _, f := range s.Former {
+		if f.Until.After(last) {
+			last = f.Until
+		}
+	}
+	text := fmt.Sprintf("%d", len(s.Former))
+	switch {
+	case s.Left > 0:
+		text += fmt.Sprintf(", for %s still; `sluice secret rotate vault` goes on", plural(s.Left, "value", "values"))
+	case s.Name == secret.Root:
+		text += ", until the vault is rotated or it is forgotten"
+	case s.Name == secret.Vault:
+		text += ", for about an hour"
+	default:
+		text += ", until " + last.Local().Format("2006-01-02 15:04")
+	}
+	return text
+}
+
+func printSecretsJSON(out io.Writer, list []secret.Status, warnings []string) error {
+	type former struct {
+		ID    string `json:"id"`
+		Until string `json:"until,omitempty"`
+	}
+	type weak struct {
+		Source string `json:"source"`
+		Why    string `json:"why"`
+	}
+	type row struct {
+		Name    secret.Name `json:"name"`
+		Source  string      `json:"source"`
+		Since   string      `json:"since,omitempty"`
+		KeyID   string      `json:"key_id,omitempty"`
+		Rotates bool        `json:"rotates"`
+		Left    int         `json:"left,omitempty"`
+		Former  []former    `json:"former"`
+		Weak    []weak      `json:"weak"`
+	}
+	rows := make([]row, len(list))
+	for i, s := range list {
+		rows[i] = row{Name: s.Name, Source: s.Source, KeyID: s.KeyID, Rotates: s.Rotates, Left: s.Left, Former: []former{}, Weak: []weak{}}
+		if !s.Since.IsZero() {
+			rows[i].Since = s.Since.Format(time.RFC3339)
+		}
+		for _, f := range s.Former {
+			one := former{ID: f.KeyID}
+			if !f.Until.IsZero() {
+				one.Until = f.Until.Format(time.RFC3339)
+			}
+			rows[i].Former = append(rows[i].Former, one)
+		}
+		for _, w := range s.Weak {
+			rows[i].Weak = append(rows[i].Weak, weak{Source: w.Where, Why: w.Why})
+		}
+	}
+	return printJSON(out, map[string]any{"secrets": rows, "warnings": append([]string{}, warnings...)})
+}
+
+type secretRotate struct {
+	Names []string `arg:"" optional:"" name:"name" help:"Which: the name of a variable, root, vault or assertions. Default: all that Sluice has made itself."`
+}
+
+// Run replaces the keys one after another. Of those that were not asked for by name, the ones that somebody has given are passed over.
+func (c *secretRotate) Run(rt *Runtime) error {
+	names, err := secretNames(c.Names)
+	if err != nil {
+		return err
+	}
+	asked := len(names) > 0
+	if !asked {
+		// The root key comes last, so that what the former one opens, for nodes that are not told yet, holds the new key of the vault too.
+		names = []secret.Name{secret.Vault, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash, secret.Assertions, secret.Root}
+	}
+	return withCore(rt, func(ctx context.Context, core *server.Core) error {
+		rotator := secret.NewRotator(core.Keyring, core.Gate)
+		for _, n := range names {
+			err := rotateOne(ctx, rt, rotator, n)
+			if p := problem.Of(err); err != nil && p.Kind == problem.Conflict && !asked {
+				fmt.Fprintf(rt.Stdout, "%s stays: %s %s\n", n, p.Detail, p.Next)
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func rotateOne(ctx context.Context, rt *Runtime, r *secret.Rotator, n secret.Name) error {
+	if err := r.Rotate(ctx, operator(), n); err != nil {
+		return err
+	}
+	switch n {
+	case secret.Vault:
+		bar := newProgress(rt.Stdout, rt.width(), "values sealed anew")
+		err := r.Reseal(ctx, operator(), bar.show)
+		bar.end()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(rt.Stdout, "vault has a new key, and everything is sealed with it.")
+	case secret.Root:
+		fmt.Fprintln(rt.Stdout, "The root key is a new one. Copy the file to every other node; until then the former one opens the secrets there too. `sluice secret forget root` ends that.")
+	default:
+		fmt.Fprintf(rt.Stdout, "%s has a new key. What was made with the former one stays valid until it ends.\n", n)
+	}
+	return nil
+}
+
+func secretNames(texts []string) ([]secret.Name, error) {
+	var names []secret.Name
+	for _, text := range texts {
+		n, ok := secret.ParseName(text)
+		if !ok {
+			var all []string
+			for _, n := range secret.Names() {
+				all = append(all, string(n))
+			}
+			return nil, &UsageError{Problem: fmt.Sprintf("%q is not a secret of Sluice", text), Hint: "They are: " + strings.Join(all, ", ") + "."}
+		}
+		names = append(names, n)
+	}
+	return names, nil
+}
+
+type secretForget struct {
+	Names []string `arg:"" name:"name" help:"Which: the name of a variable, root or assertions."`
+	Yes   bool     `help:"Do it without asking."`
+}
+
+func (c *secretForget) Run(rt *Runtime) error {
+	names, err := secretNames(c.Names)
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		fmt.Fprintf(rt.Stdout, "What was made with former keys of %s ends now, on all nodes. Type yes to go on: ", strings.Join(c.Names, ", "))
+		if answer, err := readAnswer(rt.Stdin); err != nil || answer != "yes" {
+			return &UsageError{Problem: "nothing was changed", Hint: "--yes answers beforehand."}
+		}
+	}
+	return withCore(rt, func(ctx context.Context, core *server.Core) error {
+		for _, n := range names {
+			if err := secret.NewRotator(core.Keyring, core.Gate).Forget(ctx, operator(), n); err != nil {
+				return err
+			}
+			fmt.Fprintf(rt.Stdout, "Former keys of %s are given up.\n", n)
+		}
+		return nil
+	})
+}
+
+func readAnswer(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, 4096)).ReadString('\n')
+	return strings.TrimSpace(line), err
+}
+
+// progress shows how far something is: a bar on a terminal, else a line at each tenth.
+type progress struct {
+	out      io.Writer
+	what     string
+	width    int
+	terminal bool
+	shown    int // the last tenth, or percent on a terminal; -1 for none
+}
+
+func newProgress(out io.Writer, width int, what string) *progress {
+	file, ok := out.(*os.File)
+	return &progress{out: out, what: what, width: width, terminal: ok && isTerminal(file), shown: -1}
+}
+
+func (p *progress) show(done, total int) {
+	if total == 0 {
+		return
+	}
+	parts := 10
+	if p.terminal {
+		parts = 100
+	}
+	at := done * parts / total
+	if at == p.shown {
+		return
+	}
+	p.shown = at
+	if !p.terminal {
+		fmt.Fprintf(p.out, "%d of %d %s\n", done, total, p.what)
+		return
+	}
+	tail := fmt.Sprintf(" %3d%%  %d of %d %s", p.shown, done, total, p.what)
+	size := max(min(40, p.width-len(tail)-3), 5)
+	full := size * done / total
+	fmt.Fprintf(p.out, "\r[%s%s]%s", strings.Repeat("#", full), strings.Repeat(".", size-full), tail)
+}
+
+// end leaves the bar's line.
+func (p *progress) end() {
+	if p.terminal && p.shown >= 0 {
+		fmt.Fprintln(p.out)
+	}
+}
+
+// weakSecrets are sentences about given secrets that Sluice will not use.
+func weakSecrets(v config.Values) (warnings []string) {
+	for _, n := range secret.Names() {
+		g, ok := v.Secrets.Given[string(n)]
+		if why := secret.Weakness(g.Value.Reveal()); ok && why != "" {
+			warnings = append(warnings, fmt.Sprintf("%s (%s) %s, so it counts as not set.", n, g.Where, why))
+		}
+	}
+	return warnings
+}
