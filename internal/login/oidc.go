@@ -204,6 +204,9 @@ func (l *Logins) exchange(ctx context.Context, p *provider, client oauth2.Config
 	}
 	var told *oauth2.RetrieveError
 	if !errors.As(err, &told) {
+		if at := (*url.Error)(nil); !errors.As(err, &at) {
+			err = formError{err}
+		}
 		return nil, p.unusable(err, client.Endpoint.TokenURL)
 	}
 	switch {
