@@ -37,6 +37,9 @@ type Core struct {
 	Hasher   *identity.Hasher
 	People   *identity.People
 	Sessions *authn.Sessions
+	Keys     *authn.Keys
+	// Credentials is the one place where requests become principals.
+	Credentials *authn.Credentials
 	Logins   *login.Logins
 }
 
@@ -73,10 +76,16 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
+	if c.Keys, err = authn.NewKeys(ctx, authn.KeyConfig{
+		DB: c.DB, Gate: c.Gate, People: c.People, TokenKey: c.Keyring.TokenKey(), MaxAge: c.Values.KeyLife, Now: time.Now, Log: c.Log,
+	}); err != nil {
+		return err
+	}
+	c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
 	c.Logins, err = login.New(ctx, login.Config{
 		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
 		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
-		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, Now: time.Now, Log: c.Log,
+		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, HTTP: login.ProviderClient(10*time.Second, nil), Now: time.Now, Log: c.Log,
 	})
 	return err
 }
@@ -85,6 +94,11 @@ func (c *Core) open(ctx context.Context) (err error) {
 func (c *Core) Close(ctx context.Context) {
 	if c.Logins != nil {
 		c.Logins.Close()
+	}
+	if c.Keys != nil {
+		if err := c.Keys.Close(ctx); err != nil {
+			c.Log.Error("giving back what API keys did not use", "error", err)
+		}
 	}
 	if c.Gate != nil {
 		c.Gate.Close(ctx)
