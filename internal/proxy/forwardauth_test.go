@@ -58,7 +58,9 @@ func newAside(t testing.TB, change func(*proxy.Config)) *aside {
 }
 
 // ask sends a sub-request about a request at the app. Lines are further headers, or a replacement of one that ask writes.
-func (a *aside) ask(method, uri string, lines ...string) answer { return a.askAs("", method, uri, lines...) }
+func (a *aside) ask(method, uri string, lines ...string) answer {
+	return a.askAs("", method, uri, lines...)
+}
 
 func (a *aside) askAs(query, method, uri string, lines ...string) answer {
 	a.t.Helper()
