@@ -66,10 +66,14 @@ func showLogin(x *visit) error {
 func (x *visit) loginForm(status int, d destination, v loginView) error {
 	v.App, v.Return, v.State = d.app, d.back, d.state
 	v.NoAdmin, v.SignUp = !x.c.cfg.People.HasAdmin(), x.c.cfg.Logins.SignUpOpen()
+	v.Providers, v.Passkeys = x.c.cfg.Logins.SignInButtons(), x.passkeys().Here
+	v.Hidden = x.c.cfg.Logins.PasswordPolicy() == login.PasswordSuperusers && v.others() && x.r.URL.Query().Get("with") != "password" && (x.r.Method == http.MethodGet || x.r.URL.Path != "/login")
 	if a, ok := x.leadsTo(d); ok {
 		v.AppName = a.Name
 	}
-	return x.render(status, loginPage(x.frame("Sign in", ""), v))
+	page := x.frame("Sign in", "")
+	page.Scripts = []string{"passkey.js"}
+	return x.render(status, loginPage(page, v))
 }
 
 // leadsTo is the app that somebody wants to go to. The answer to the page's form leads to its origin in the end, and browsers hold form-action against redirects too.
@@ -92,18 +96,25 @@ func signIn(x *visit) error {
 	if err == nil {
 		return x.advance(progress)
 	}
+	identifier := attempt.Identifier
+	if len(identifier) > 254 {
+		identifier = ""
+	}
+	return x.signInMistake(err, d, identifier)
+}
+
+// signInMistake shows the sign-in page again with what was wrong.
+func (x *visit) signInMistake(err error, d destination, identifier string) error {
 	e := problem.Of(err)
 	switch e.Kind {
 	case problem.Unauthenticated, problem.Denied, problem.Limited, problem.Unavailable:
+	case problem.Invalid, problem.NotFound, problem.Gone, problem.Conflict:
+		// A passkey's answer that could not be used, or that came too late.
 	default:
 		return err
 	}
 	x.event.Reason = e.Kind.String()
 	e.SetHeaders(x.w.Header())
-	identifier := attempt.Identifier
-	if len(identifier) > 254 {
-		identifier = ""
-	}
 	return x.loginForm(e.Kind.Status(), d, loginView{Identifier: identifier, Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 }
 

@@ -150,7 +150,7 @@ func doorExpectations() map[string]expectation {
 		"setup-apps-login":   {has: []string{"input[name=owner_email]", "input[name=owner_password][type=password]"}, says: []string{"did not accept"}},
 		"setup-apps-none":    {has: []string{"input[name=url][type=url]"}},
 		"setup-apps-ready":   {says: []string{"Continue to Verify"}},
-		"login":              {has: []string{"input[name=identifier][autocomplete=username][autofocus]", "input[name=password][autocomplete=current-password]"}},
+		"login":              {has: []string{"input[name=identifier][autocomplete=username webauthn][autofocus]", "input[name=password][autocomplete=current-password]"}},
 		"login-app":          {has: []string{"input[name=identifier][value=ann]", "input[name=app][value=x]", "input[name=return][value=/canvas/1]", "[role=alert]"}, says: []string{"to continue to"}},
 		"login-wait":         {says: []string{"Try again in 2 minutes"}},
 		"login-no-admin":     {says: []string{"one-time link that Sluice printed"}},

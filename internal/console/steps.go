@@ -31,15 +31,19 @@ type stepView struct {
 
 // advance leads the browser to what the dispatcher said: the next step, or the end, where it shows whether the browser kept its cookie.
 func (x *visit) advance(p login.Progress) error {
+	x.redirect(x.keep(p))
+	return nil
+}
+
+// keep gives the browser the cookies of where its attempt stands, and returns the page of that.
+func (x *visit) keep(p login.Progress) string {
 	if p.Step != login.StepFinish {
 		x.setCookie(attemptCookie, p.Token, "/login", int(login.AttemptLife/time.Second))
-		x.redirect(stepPages[p.Step])
-		return nil
+		return stepPages[p.Step]
 	}
 	x.forgetAttempt()
 	x.signedIn(*p.Result)
-	x.redirect("/login/done" + destinationAfter(p).query())
-	return nil
+	return "/login/done" + destinationAfter(p).query()
 }
 
 // advanceTo is advance for those who came with a link: they end on a page with a word on what was done.

@@ -31,7 +31,7 @@ func TestSignInWaitsForTheAddress(t *testing.T) {
 	page := b.get("/login/verify").want(t, 200, "")
 	says(t, page.body, "eve@example.test", "Signing in as", "Not you? Start over")
 	has(t, page.body, "form[action=/login/verify]", "a[href=/login?return=%2Faccount]")
-	for _, other := range []string{"/login/invitation"} {
+	for _, other := range []string{"/login/invitation", "/login/factor", "/login/enrol"} {
 		b.get(other).want(t, 303, "/login/verify")
 		b.post(other, "accept", "x").want(t, 303, "/login/verify")
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/login"
 	"sluice/internal/web"
 )
 
@@ -50,7 +51,19 @@ type loginView struct {
 	NoAdmin                     bool
 	// SignUp tells that strangers may make accounts.
 	SignUp bool
+	// Providers are the ways by single sign-on, Passkeys tells that browsers know passkeys at this address.
+	Providers []login.Button
+	Passkeys  bool
+	// Hidden tells that the password's form is not shown: it is only for superusers, and behind a link.
+	Hidden bool
 }
+
+// query is the destination, for links that keep it.
+func (v loginView) query() string {
+	return destination{app: v.App, back: v.Return, state: v.State}.query()
+}
+
+func (v loginView) others() bool { return len(v.Providers) > 0 || v.Passkeys }
 
 // resetView is the form for a new password behind a one-time link.
 type resetView struct {

@@ -90,8 +90,8 @@ func fieldType(f Field) string {
 }
 
 // literal tells inputs whose text must not be corrected by a keyboard or a dictionary.
-func literal(inputType string) bool {
-	return inputType == "email" || inputType == "url" || inputType == "password"
+func literal(f Field) bool {
+	return f.Type == "email" || f.Type == "url" || f.Type == "password" || f.Autocomplete == "one-time-code"
 }
 
 func describedBy(f Field) string {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the pages load: dist/sluice.css, dist/sluice.js, dist/verify.js, dist/diagnosis.js, dist/htmx.min.js, dist/logo.svg and ../icons.go. Needs Node 20 or newer.
+# Builds what the pages load: dist/sluice.css, dist/sluice.js, dist/verify.js, dist/diagnosis.js, dist/passkey.js, dist/htmx.min.js, dist/logo.svg and ../icons.go. Needs Node 20 or newer.
 # Versions are pinned in package.json and package-lock.json; everything npm fetches stays outside the checkout.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -24,5 +24,5 @@ sed "s#@templates#$here/../..#g" "$here/src/sluice.css" >"$work/sluice.css"
 
 mkdir -p "$here/dist"
 cp "$work/out.css" "$here/dist/sluice.css"
-cp "$here/src/sluice.js" "$here/src/verify.js" "$here/src/diagnosis.js" "$here/src/logo.svg" "$here/dist/"
+cp "$here/src/sluice.js" "$here/src/verify.js" "$here/src/diagnosis.js" "$here/src/passkey.js" "$here/src/logo.svg" "$here/dist/"
 cp "$modules/htmx.org/dist/htmx.min.js" "$here/dist/htmx.min.js"

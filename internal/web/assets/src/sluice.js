@@ -50,7 +50,8 @@
 	document.addEventListener('focusin', (event) => {
 		if (event.target.matches('[data-select]')) event.target.select()
 	})
-	for (const button of document.querySelectorAll('[data-reveal], [data-copy]')) button.hidden = false
+	for (const button of document.querySelectorAll('[data-print]')) button.addEventListener('click', () => print())
+	for (const button of document.querySelectorAll('[data-reveal], [data-copy], [data-print]')) button.hidden = false
 
 	// A menu closes when one goes elsewhere; Escape leads back to its button.
 	const menus = () => document.querySelectorAll('details[data-menu][open]')
