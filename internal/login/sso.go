@@ -224,6 +224,9 @@ func (l *Logins) FinishSSO(ctx context.Context, c Callback) (SSOEnd, error) {
 	case !hmac.Equal([]byte(r.Browser), []byte(l.mac("sso browser", c.Browser))):
 		return l.foreign(p, r, c)
 	}
+	if !p.Enabled && r.Purpose != SSOTest {
+		return SSOEnd{}, noProvider()
+	}
 	end := SSOEnd{Purpose: r.Purpose, Provider: p.ID, Destination: r.Destination}
 	if r.Purpose != SSOSignIn && (c.Principal.SessionID == "" || c.Principal.SessionID != r.Session) {
 		return end, problem.New(problem.Unauthenticated, "You are not signed in as the person who began this any more.").WithNext("Sign in and begin again.")

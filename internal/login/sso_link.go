@@ -40,7 +40,7 @@ func (l *Logins) Links(ctx context.Context, actor authz.Principal, userID string
 // linkTo gives an identity to the signed-in person. One that belongs to somebody else stays theirs.
 func (l *Logins) linkTo(ctx context.Context, p *provider, who authz.Principal, a assertion) error {
 	taken := problem.Newf(problem.Conflict, "This identity at %s is linked to another account already.", p.Name).WithNext("Sign in with it, or sign out at " + p.Name + " and choose another identity there.")
-	err := l.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, ownAccount(who), "linked to "+plain(a.Label, 200)+" at "+p.Slug, func(tx *db.Tx) error {
+	return l.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, ownAccount(who), "linked to "+plain(a.Label, 200)+" at "+p.Slug, func(tx *db.Tx) error {
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
@@ -56,17 +56,15 @@ func (l *Logins) linkTo(ctx context.Context, p *provider, who authz.Principal, a
 				return problem.Newf(problem.Conflict, "Your account is linked to another identity at %s.", p.Name).WithNext("Unlink that one first.")
 			}
 		}
-		err = l.insertLink(ctx, tx, p, a, who.ID)
-		if db.IsUnique(err) {
-			return taken
+		if err := l.insertLink(ctx, tx, p, a, who.ID); err != nil {
+			if db.IsUnique(err) {
+				return taken
+			}
+			return err
 		}
-		return err
+		v := verdict{grants: l.grants(p.Provider, a.Groups), super: p.superuserMember(a.Groups)}
+		return l.applyGroups(ctx, tx, p.Provider, person{who.ID, who.Name, who.IP}, v)
 	})
-	if err != nil {
-		return err
-	}
-	v := verdict{grants: l.grants(p.Provider, a.Groups), super: p.superuserMember(a.Groups)}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.applyGroups(ctx, tx, p.Provider, person{who.ID, who.Name, who.IP}, v) })
 }
 
 // Unlink takes an identity from one's own account, and with it the roles that its groups gave: nobody keeps by unlinking what the provider would take back. It is refused where it is the
