@@ -17,6 +17,7 @@ import (
 	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
 // Principal is who asks; see package authz.
@@ -66,8 +67,10 @@ type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
-	// TokenKey keys the hashes of stored tokens.
-	TokenKey []byte
+	// SessionKeys key the hashes under which session cookies are stored, HashKeys those of links and codes (EXPRESS_SESSION_SECRET, TOKEN_HASH_SECRET): new ones are hashed under the first key, all are
+	// looked up under every one. They are asked again at each change of secrets. Where they are nil, TokenKey keys both and never changes.
+	SessionKeys, HashKeys func() []Key
+	TokenKey              []byte
 	// MaxAge is a session's absolute limit, MaxIdle how long it may go unused.
 	MaxAge, MaxIdle time.Duration
 	// Now is the clock.
@@ -78,9 +81,10 @@ type Config struct {
 
 // Sessions is the capability.
 type Sessions struct {
-	cfg    Config
-	tokens *tokens
-	table  *table
+	cfg     Config
+	cookies *hashers
+	links   *hashers
+	table   *table
 
 	mu    sync.Mutex
 	ends  map[uuid.UUID]chan struct{} // made when a stream asks for it
@@ -89,7 +93,7 @@ type Sessions struct {
 
 // New loads all live sessions and follows changes. Run its Maintain regularly.
 func New(ctx context.Context, c Config) (*Sessions, error) {
-	s := &Sessions{cfg: c, tokens: newTokens(c.TokenKey), table: newTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]int64{}}
+	s := &Sessions{cfg: c, cookies: newHashers(c.SessionKeys, c.TokenKey), links: newHashers(c.HashKeys, c.TokenKey), table: newTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]int64{}}
 	c.DB.Subscribe(ChangeKind, func(id string) {
 		if id == everySession {
 			s.dropGone()
@@ -101,6 +105,10 @@ func New(ctx context.Context, c Config) (*Sessions, error) {
 		}
 	})
 	c.DB.Subscribe(identity.ChangeKind, s.accountChanged)
+	c.DB.Subscribe(secret.ChangeKind, func(string) {
+		s.cookies.refresh()
+		s.links.refresh()
+	})
 	if err := s.loadAll(ctx); err != nil {
 		return nil, fmt.Errorf("loading sessions: %w", err)
 	}
@@ -204,15 +212,19 @@ func (s *Sessions) drop(id string) {
 
 // Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or foreign-audience token, and for people who may not come in.
 func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
-	d, ok := s.tokens.digest(token)
-	if !ok {
-		return Principal{}, false
+	for _, under := range s.cookies.all() {
+		d, formed := under.digest(token)
+		if !formed {
+			return Principal{}, false
+		}
+		if h, found := s.table.find(d); found {
+			if h.audience != audience {
+				return Principal{}, false
+			}
+			return s.principal(h)
+		}
 	}
-	h, ok := s.table.find(d)
-	if !ok || h.audience != audience {
-		return Principal{}, false
-	}
-	return s.principal(h)
+	return Principal{}, false
 }
 
 // byID finds who a session belongs to, as Lookup does by a cookie.
@@ -345,7 +357,7 @@ func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience s
 }
 
 func (s *Sessions) addCookie(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
-	token, d, err := s.tokens.make()
+	token, d, err := s.cookies.make()
 	if err != nil {
 		return "", fmt.Errorf("making a token: %w", err)
 	}

@@ -34,7 +34,7 @@ type Ticket struct{ Subject, Audience string }
 
 // NewTicket makes a single-use token within the caller's transaction. Only its keyed hash is stored.
 func (s *Sessions) NewTicket(ctx context.Context, tx *db.Tx, purpose string, t Ticket, life time.Duration) (token string, expires time.Time, err error) {
-	token, d, err := s.tokens.make()
+	token, d, err := s.links.make()
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("making a link: %w", err)
 	}
@@ -51,16 +51,9 @@ func (s *Sessions) NewTicket(ctx context.Context, tx *db.Tx, purpose string, t T
 
 // CheckTicket tells what a token stands for without using it. Unknown tokens are NotFound, used and expired ones Gone.
 func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Ticket, error) {
-	d, ok := s.tokens.digest(token)
-	if !ok {
-		return Ticket{}, unknownTicket()
-	}
-	row, err := s.cfg.DB.Read().GetTicket(ctx, q.GetTicketParams{TokenHash: d.hex(), Purpose: purpose})
+	row, err := s.ticket(ctx, s.cfg.DB.Read(), purpose, token)
 	if err != nil {
-		if problem.Is(db.Found(err, "gone"), problem.NotFound) {
-			return Ticket{}, unknownTicket()
-		}
-		return Ticket{}, fmt.Errorf("reading a link: %w", err)
+		return Ticket{}, err
 	}
 	switch {
 	case row.UsedAt > 0:
@@ -71,20 +64,40 @@ func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Tick
 	return Ticket{Subject: row.Subject, Audience: row.Audience}, nil
 }
 
+// ticket reads the row of a token.
+func (s *Sessions) ticket(ctx context.Context, queries *q.Queries, purpose, token string) (q.Ticket, error) {
+	for _, under := range s.links.all() {
+		d, ok := under.digest(token)
+		if !ok {
+			break
+		}
+		row, err := queries.GetTicket(ctx, q.GetTicketParams{TokenHash: d.hex(), Purpose: purpose})
+		switch {
+		case err == nil:
+			return row, nil
+		case !problem.Is(db.Found(err, "gone"), problem.NotFound):
+			return row, fmt.Errorf("reading a link: %w", err)
+		}
+	}
+	return q.Ticket{}, unknownTicket()
+}
+
 // UseTicket spends a token within the caller's transaction. Of two that try at the same time only one succeeds.
 func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token string) error {
-	d, ok := s.tokens.digest(token)
-	if !ok {
+	if !wellFormed(token) {
 		return unknownTicket()
 	}
-	n, err := tx.UseTicket(ctx, q.UseTicketParams{Now: s.cfg.Now().UnixMilli(), TokenHash: d.hex(), Purpose: purpose})
-	if err != nil {
-		return fmt.Errorf("using a link: %w", err)
+	for _, under := range s.links.all() {
+		d, _ := under.digest(token)
+		n, err := tx.UseTicket(ctx, q.UseTicketParams{Now: s.cfg.Now().UnixMilli(), TokenHash: d.hex(), Purpose: purpose})
+		if err != nil {
+			return fmt.Errorf("using a link: %w", err)
+		}
+		if n > 0 {
+			return nil
+		}
 	}
-	if n == 0 {
-		return problem.New(problem.Gone, "This link has been used, or it has expired.").WithRule("single use")
-	}
-	return nil
+	return problem.New(problem.Gone, "This link has been used, or it has expired.").WithRule("single use")
 }
 
 func unknownTicket() error {
@@ -109,7 +122,7 @@ func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state s
 
 // NewEnterState makes the value that an app's origin gives a browser before it sends it to Sluice's own origin.
 func (s *Sessions) NewEnterState() (string, error) {
-	state, _, err := s.tokens.make()
+	state, _, err := s.links.make()
 	return state, err
 }
 

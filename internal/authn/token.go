@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"sync"
+	"sync/atomic"
 
 	"sluice/internal/problem"
 )
@@ -26,6 +27,37 @@ type tokens struct{ pool sync.Pool }
 func newTokens(key []byte) *tokens {
 	return &tokens{pool: sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, key)} }}}
 }
+
+// hashers hash tokens under the keys that a secret has at the moment: what is made is stored under the first, what is looked up is tried under all. With one key a look-up is one hash.
+type hashers struct {
+	keys func() []Key
+	list atomic.Pointer[[]*tokens]
+}
+
+// newHashers takes the one key that never changes where keys is nil.
+func newHashers(keys func() []Key, fixed []byte) *hashers {
+	if keys == nil {
+		keys = func() []Key { return []Key{{Value: fixed}} }
+	}
+	h := &hashers{keys: keys}
+	h.refresh()
+	return h
+}
+
+// refresh reads the keys again.
+func (h *hashers) refresh() {
+	var list []*tokens
+	for _, k := range h.keys() {
+		list = append(list, newTokens(k.Value))
+	}
+	h.list.Store(&list)
+}
+
+// all are the hashes of the present, the one in use first.
+func (h *hashers) all() []*tokens { return *h.list.Load() }
+
+// make returns a new token and the digest that is stored.
+func (h *hashers) make() (string, digest, error) { return h.all()[0].make() }
 
 // hasher is a reusable HMAC with its buffers, so that checking a cookie allocates nothing.
 type hasher struct {
