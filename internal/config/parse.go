@@ -125,7 +125,7 @@ func parseInt(v *Variable, raw string) (int, error) {
 	return n, nil
 }
 
-var units = map[string]time.Duration{"seconds": time.Second, "minutes": time.Minute, "hours": time.Hour}
+var units = map[string]time.Duration{"seconds": time.Second, "minutes": time.Minute, "hours": time.Hour, "days": 24 * time.Hour}
 
 func parseDuration(v *Variable, raw string) (time.Duration, error) {
 	n, err := parseInt(v, raw)

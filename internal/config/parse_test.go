@@ -195,7 +195,7 @@ func TestTogether(t *testing.T) {
 		{"mail user without a password", "APP_URL=https://a.example|SMTP_HOST=h|SMTP_USER=u", "", "SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will hardly let Sluice in."},
 		{"mail without an address", "SMTP_HOST=h", "", "SMTP_HOST is set, but APP_URL is not: links in mails lead to the address Sluice listens on."},
 		{"unchecked certificates", "APP_URL=https://a.example|SMTP_HOST=h|ALLOW_UNAUTHORIZED_CERTS=true", "", "ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and the password."},
-		{"set in vain", "JWT_ISSUER=h|JWT_AUDIENCE=i", "", "JWT_ISSUER, JWT_AUDIENCE are read and checked, but not acted on by this version of Sluice yet."},
+		{"set in vain", "S3_STORAGE_BUCKET_NAME=h|S3_STORAGE_REGION=i", "", "S3_STORAGE_BUCKET_NAME, S3_STORAGE_REGION are read and checked, but not acted on by this version of Sluice yet."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -83,6 +83,11 @@ type Values struct {
 	SessionMax            time.Duration
 	AccessLife            time.Duration // of an access token of the API
 	RefreshLife           time.Duration // of a refresh token
+	RefreshGrace          time.Duration // in which a used refresh token returns the same successor
+	TokenIssuer           string        // claim iss of access tokens
+	TokenAudience         string        // claim aud
+	EndAtRestart          bool          // EXPIRE_AUTH_TOKENS_ON_RESTART
+	KeyLife               time.Duration // longest life of an API key; 0: without end
 	StepUp                time.Duration // 0: a sign-in is proof enough for the whole session
 	PasswordHashRounds    int           // bcrypt cost
 	ResetLife             time.Duration // of a link that sets a new password
@@ -127,6 +132,11 @@ func (l *Loaded) fill() {
 		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
 		AccessLife:            get[time.Duration](l, "JWT_TOKEN_EXPIRY_IN_MINUTES"),
 		RefreshLife:           get[time.Duration](l, "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES"),
+		RefreshGrace:          get[time.Duration](l, "SLUICE_REFRESH_GRACE_SECONDS"),
+		TokenIssuer:           get[string](l, "JWT_ISSUER"),
+		TokenAudience:         get[string](l, "JWT_AUDIENCE"),
+		EndAtRestart:          get[bool](l, "EXPIRE_AUTH_TOKENS_ON_RESTART"),
+		KeyLife:               get[time.Duration](l, "SLUICE_API_KEY_MAX_DAYS"),
 		StepUp:                get[time.Duration](l, "SLUICE_STEP_UP_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
 		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},

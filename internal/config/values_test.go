@@ -20,11 +20,12 @@ import (
 func defaultValues() config.Values {
 	return config.Values{
 		Host: "127.0.0.1", Port: 3000, MaxBody: 50 << 20, AppPorts: 3001, UpstreamHeaderTimeout: 2 * time.Minute,
-		Database:  config.Database{Type: "sqlite", Folder: filepath.Join("/home/ada", ".sluice"), Port: 5432},
+		Database: config.Database{Type: "sqlite", Folder: filepath.Join("/home/ada", ".sluice"), Port: 5432},
 		Secrets: config.Secrets{
 			Folder: filepath.Join("/home/ada", ".sluice"), Given: map[string]config.Given{}, AWSRegion: "us-east-1", AWSName: "FlowiseEncryptionKey", AWSPrefix: "Flowise",
 		},
-		SessionIdle: 24 * time.Hour, SessionMax: 30 * 24 * time.Hour, AccessLife: 6 * time.Hour, RefreshLife: 30 * 24 * time.Hour, StepUp: 15 * time.Minute,
+		SessionIdle: 24 * time.Hour, SessionMax: 30 * 24 * time.Hour, AccessLife: 6 * time.Hour, RefreshLife: 30 * 24 * time.Hour, KeyLife: 365 * 24 * time.Hour, StepUp: 15 * time.Minute,
+		RefreshGrace: time.Minute, TokenIssuer: "Flowise", TokenAudience: "Flowise",
 		PasswordHashRounds: 10, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, Mail: config.Mail{Port: 587, Secure: true},
 		Superuser: config.Superuser{Name: "langflow"}, LogLevel: slog.LevelInfo, LogFormat: "auto",
 	}
@@ -78,6 +79,11 @@ SECRETKEY_AWS_NAME=sluice
 SECRETKEY_AWS_AUTH_PREFIX=Gate
 JWT_TOKEN_EXPIRY_IN_MINUTES=10
 JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES=20
+SLUICE_REFRESH_GRACE_SECONDS=5
+JWT_ISSUER=gate
+JWT_AUDIENCE=flows
+EXPIRE_AUTH_TOKENS_ON_RESTART=true
+SLUICE_API_KEY_MAX_DAYS=90
 SLUICE_STEP_UP_MINUTES=7
 SLUICE_SESSION_IDLE_MINUTES=5
 SLUICE_SESSION_MAX_MINUTES=60
@@ -115,7 +121,8 @@ SLUICE_METRICS_ADDR=localhost:9090`), "\n")})
 			},
 			Former: "former text", AWS: true, AWSAccessKey: "AKIA", AWSSecretKey: "aws text", AWSRegion: "eu-central-1", AWSName: "sluice", AWSPrefix: "Gate",
 		},
-		AccessLife: 10 * time.Minute, RefreshLife: 20 * time.Minute, StepUp: 7 * time.Minute,
+		AccessLife: 10 * time.Minute, RefreshLife: 20 * time.Minute, KeyLife: 90 * 24 * time.Hour, StepUp: 7 * time.Minute,
+		RefreshGrace: 5 * time.Second, TokenIssuer: "gate", TokenAudience: "flows", EndAtRestart: true,
 		SessionIdle: 5 * time.Minute, SessionMax: time.Hour, PasswordHashRounds: 4,
 		ResetLife: 5 * time.Minute, InviteLife: 48 * time.Hour, Mail: config.Mail{
 			Host: "smtp.example.com", Port: 465, User: "apikey", Password: "mail pass", Sender: "Flows <flows@example.com>", AllowUnauthorizedCerts: true,

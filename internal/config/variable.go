@@ -67,7 +67,7 @@ type Variable struct {
 	From    Builder  `json:"from"`              // whose name it is
 	Group   Group    `json:"group"`
 	Kind    Kind     `json:"kind"`
-	Unit    string   `json:"unit,omitempty"` // minutes, seconds, hours or MB; for numbers and durations
+	Unit    string   `json:"unit,omitempty"` // minutes, seconds, hours, days or MB; for numbers and durations
 	Min     int      `json:"min,omitempty"`  // smallest number, in Unit
 	Max     int      `json:"max,omitempty"`  // largest number, in Unit
 	MaxWhy  string   `json:"-"`              // why nothing above Max is accepted

@@ -95,7 +95,7 @@ var tokenVars = []Variable{
 	},
 	{
 		Name: "SLUICE_SESSION_MAX_MINUTES", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "43200", Example: "720", Wired: true,
-		Text:    "A browser session ends this long after sign-in, however busy it is.",
+		Text:    "A session, of a browser or of a program with tokens, ends this long after sign-in, however busy it is.",
 		effects: map[string]string{"*": "Everybody has to sign in again {value} after signing in."},
 	},
 	{
@@ -103,19 +103,49 @@ var tokenVars = []Variable{
 		Text:    "How long a proof of identity is good for what is dangerous, such as making a superuser; after it Sluice asks again. 0 never asks again in a session.",
 		effects: map[string]string{"*": "Whoever last proved to be themselves more than {value} ago is asked again before a dangerous act.", "0": "A sign-in is proof enough for the whole session."},
 	},
-	{Name: "JWT_ISSUER", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Issuer claim (iss) of the tokens Sluice makes and accepts."},
-	{Name: "JWT_AUDIENCE", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Text: "Audience claim (aud) of the tokens Sluice makes and accepts."},
 	{
-		Name: "JWT_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "360", Example: "360",
-		Text:    "Lifetime of an access token.",
+		Name: "JWT_ISSUER", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Wired: true,
+		Text:    "Issuer claim (iss) of the access tokens that Sluice makes and accepts; tokens from before a change are refused, and programs refresh them.",
+		effects: map[string]string{"*": "Access tokens name {value} as their issuer, and others are refused."},
+	},
+	{
+		Name: "JWT_AUDIENCE", From: Flowise, Group: GroupTokens, Kind: KindString, Default: "Flowise", Example: "Flowise", Wired: true,
+		Text:    "Audience claim (aud) of the access tokens that Sluice makes and accepts; tokens from before a change are refused, and programs refresh them.",
+		effects: map[string]string{"*": "Access tokens are made for {value}, and others are refused."},
+	},
+	{
+		Name: "JWT_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "360", Example: "360", Wired: true,
+		Text:    "Lifetime of an access token. It ends at once when its session does, by logout, revocation or a disabled account.",
 		Differs: "Flowise itself falls back to 60 when it is not set; Sluice keeps the documented 360.",
+		effects: map[string]string{"*": "A program's access token is good for {value}."},
 	},
 	{
-		Name: "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "43200", Example: "43200",
-		Text:    "Lifetime of a refresh token.",
+		Name: "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES", From: Flowise, Group: GroupTokens, Kind: KindDuration, Unit: "minutes", Min: 1, Max: minutesPerYear, Default: "43200", Example: "43200", Wired: true,
+		Text:    "Lifetime of a refresh token from when it was made: each use makes a new one that lives as long again, but none outlives SLUICE_SESSION_MAX_MINUTES from the sign-in.",
 		Differs: "Flowise itself falls back to 129600 when it is not set; Sluice keeps the documented 43200.",
+		effects: map[string]string{"*": "A program that does not refresh its tokens for {value} has to sign in again."},
 	},
-	{Name: "EXPIRE_AUTH_TOKENS_ON_RESTART", From: Flowise, Group: GroupTokens, Kind: KindBool, Default: "false", Example: "true", Text: "Whether a restart ends every session and token."},
+	{
+		Name: "SLUICE_API_KEY_MAX_DAYS", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "days", Min: 0, Max: 3650, Default: "365", Example: "90", Wired: true,
+		Text:    "How long an API key may be good, from when it was made or rotated; keys that wish for more are refused, and older ones end then. 0 permits keys without an end.",
+		effects: map[string]string{"*": "An API key ends {value} after it was made or rotated, if not before.", "0": "API keys may be made without an end."},
+	},
+	{
+		Name: "SLUICE_REFRESH_GRACE_SECONDS", From: Sluice, Group: GroupTokens, Kind: KindDuration, Unit: "seconds", Min: 0, Max: 600, Default: "60", Example: "30", Wired: true,
+		Text: "How long a refresh token that was used returns the same successor once more, for programs whose answer was lost or that refresh in several threads. After it a second use ends the session.",
+		effects: map[string]string{
+			"*": "A refresh token that comes again within {value} gets the same answer; later it counts as stolen.",
+			"0": "A refresh token that comes a second time counts as stolen at once, also when only an answer was lost.",
+		},
+	},
+	{
+		Name: "EXPIRE_AUTH_TOKENS_ON_RESTART", From: Flowise, Group: GroupTokens, Kind: KindBool, Default: "false", Example: "true", Wired: true,
+		Text: "Whether a start ends every session and token from before, of browsers and programs; API keys stay. With several nodes on one database the start of any of them does so for all.",
+		effects: map[string]string{
+			"true":  "Everybody has to sign in again after each start, of whichever node.",
+			"false": "Sessions and tokens outlive a restart.",
+		},
+	},
 }
 
 var accountVars = []Variable{
