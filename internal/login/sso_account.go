@@ -45,8 +45,7 @@ func (l *Logins) judge(ctx context.Context, p *provider, a assertion) (v verdict
 	if v.refusal = p.mayCome(a); v.refusal != nil {
 		return v, nil
 	}
-	email, _, _ := p.email(a)
-	if email != "" {
+	if email := v.newcomer.Email; email != "" {
 		_, taken, err := l.cfg.People.Credential(ctx, email)
 		if err != nil {
 			return v, err
