@@ -271,6 +271,12 @@ func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	return ""
 }
 
+// MayWorkIn reports whether a person may work in a workspace; everybody may in "", which leaves it to Sluice.
+func (s *Sessions) MayWorkIn(userID, workspaceID string) bool {
+	p, _ := s.cfg.People.Principal(userID)
+	return workspaceID == "" || s.mayWorkIn(p, workspaceID)
+}
+
 // mayWorkIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
 func (s *Sessions) mayWorkIn(p Principal, workspaceID string) bool {
 	return worksIn(s.cfg.People, p, workspaceID)

@@ -49,7 +49,13 @@ type attempt struct {
 	Destination           Destination
 	// Provider is what single sign-on wants to keep with the session; nil for other methods.
 	Provider *providerSession
+	// Program tells that tokens are wanted instead of a cookie, and Workspace where they work; "" leaves it to Sluice.
+	Program   bool
+	Workspace string
 }
+
+// apiMethod is the method of a program that signed in with a person's password.
+const apiMethod = "password (API)"
 
 // providerSession is the provider's side of a session.
 type providerSession struct{ ProviderID, Subject, SID, IDToken string }
@@ -139,7 +145,7 @@ func nothingMore(*db.Tx) error { return nil }
 
 // finished makes the session of an attempt, in one transaction with what the last step adds.
 func (l *Logins) finished(ctx context.Context, a attempt, p Progress, also func(*db.Tx) error) (Progress, error) {
-	m := authn.Meta{IP: a.IP, UserAgent: a.UserAgent, Method: a.method(), Strong: a.strong()}
+	m := authn.Meta{IP: a.IP, UserAgent: a.UserAgent, Method: a.method(), Strong: a.strong(), Program: a.Program, Workspace: a.Workspace}
 	result, err := l.finish(ctx, a.Account, m, a.Provider, func(tx *db.Tx) error {
 		if a.token != "" {
 			if err := l.take(ctx, tx, purposeAttempt, a.token); err != nil {

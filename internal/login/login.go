@@ -28,6 +28,8 @@ type Config struct {
 	People   *identity.People
 	Hasher   *identity.Hasher
 	Sessions *authn.Sessions
+	// Tokens makes the tokens of programs that sign in.
+	Tokens *authn.Tokens
 	// Keyring seals what waits for a browser, and the secrets of second factors and providers.
 	Keyring *secret.Keyring
 	// TokenKey keys the hashes of names and device cookies.
@@ -84,15 +86,25 @@ type Attempt struct {
 	IP, UserAgent, Device string
 	// Destination is where the browser goes when it has signed in.
 	Destination Destination
+
+	program   bool
+	workspace string
 }
 
 // begun is the attempt whose first factor has just been proven.
 func (a Attempt) begun(account, method string, factors ...string) attempt {
-	return attempt{Account: account, Method: method, Factors: factors, IP: a.IP, UserAgent: clipped(a.UserAgent, 300), Device: a.Device, Destination: a.Destination}
+	out := attempt{Account: account, Method: method, Factors: factors, IP: a.IP, UserAgent: clipped(a.UserAgent, 300), Device: a.Device, Destination: a.Destination}
+	if a.program {
+		// Nobody is there to answer an offer.
+		out.Program, out.Workspace, out.Skipped, out.Method = true, a.workspace, []Step{StepEnrol, StepInvitation}, apiMethod
+	}
+	return out
 }
 
 // Result of a sign-in.
 type Result struct {
+	// Tokens are what a program gets; zero for browsers.
+	Tokens authn.Pair
 	// Token is the session cookie's value, Device the device cookie's.
 	Token, Device string
 	// Session is the new session, UserID its person.
@@ -126,6 +138,10 @@ func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 	if err := l.mayUsePassword(credential); err != nil {
 		l.recordWrong(a, credential, found)
 		return Progress{}, err
+	}
+	if !l.cfg.Sessions.MayWorkIn(credential.UserID, a.workspace) {
+		l.unreserve(counters)
+		return Progress{}, noWorkspace()
 	}
 	if upgrade {
 		l.upgrade(ctx, credential, a.Password)
@@ -182,7 +198,12 @@ func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, provid
 		if err := also(tx); err != nil {
 			return err
 		}
-		if r.Token, r.Session, err = l.cfg.Sessions.Begin(ctx, tx, userID, m); err != nil {
+		if m.Program {
+			r.Tokens, r.Session, err = l.cfg.Tokens.Begin(ctx, tx, userID, m)
+		} else {
+			r.Token, r.Session, err = l.cfg.Sessions.Begin(ctx, tx, userID, m)
+		}
+		if err != nil {
 			return err
 		}
 		if err := l.keepProvider(ctx, tx, r.Session.ID, provider); err != nil {
