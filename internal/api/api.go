@@ -35,8 +35,11 @@ type Config struct {
 	Gate     *authz.Gate
 	People   *identity.People
 	Sessions *authn.Sessions
-	Logins   *login.Logins
-	Apps     *app.Registry
+	Keys     *authn.Keys
+	// Credentials tells who asks; nil: only session cookies and Keys do.
+	Credentials *authn.Credentials
+	Logins      *login.Logins
+	Apps        *app.Registry
 	// Mail is the outbox; there need not be a mail server.
 	Mail *mail.Outbox
 	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session.
@@ -64,6 +67,9 @@ type API struct {
 func New(c Config) (*API, error) {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Credentials == nil {
+		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
 	}
 	a := &API{cfg: c, mux: chi.NewRouter()}
 	a.mux.NotFound(a.serve(nil, "none", func(x *visit) error { return noSuchPath() }))

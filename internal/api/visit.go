@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -89,15 +88,10 @@ func (a *API) serve(op *huma.Operation, endpoint string, run func(*visit) error)
 	}
 }
 
-// enter asks in this order: does the request come from this site, who asks, may they knock at all, is it well formed.
+// enter asks in this order: who asks, does the request of a browser come from this site, may they knock at all, is it well formed.
 func (x *visit) enter(op *huma.Operation) error {
 	if op == nil {
 		return x.authenticateIfPossible()
-	}
-	var guard http.CrossOriginProtection
-	if err := guard.Check(x.r); err != nil {
-		return problem.New(problem.Denied, "This request came from another website and was not carried out.").
-			WithRule("cross-origin request").WithCause(err)
 	}
 	if err := x.authenticate(); err != nil {
 		return err
@@ -111,24 +105,48 @@ func (x *visit) enter(op *huma.Operation) error {
 	return expectedBody(op, x.r)
 }
 
-// authenticate finds out who asks. This is the one place where a credential becomes a principal: by session cookie; access tokens and API keys join here.
-// A credential that is offered and is not good is never made up for by another one.
+// authenticate finds out who asks: by session cookie, access token or API key.
 func (x *visit) authenticate() error {
-	if scheme, _, _ := strings.Cut(x.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		// RFC 6750 section 3.1.
-		x.w.Header().Set("WWW-Authenticate", `Bearer realm="Sluice", error="invalid_token"`)
-		return problem.New(problem.Unauthenticated, "This access token is not valid.").WithNext("Send the session cookie of somebody who is signed in.")
-	}
-	who, err := x.cfg.Sessions.Authenticate(x.r, authn.AudienceMain, x.secure())
+	shown, err := x.credential()
+	who := shown.Principal
+	x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID, who.KeyID, shown.KeyPrefix
 	if err != nil {
+		if authn.TokenTrouble(err) {
+			x.w.Header().Set("WWW-Authenticate", authn.Challenge(err))
+		}
 		return err
 	}
 	if !who.SignedIn() {
-		return problem.New(problem.Unauthenticated, "Sign in first.").WithRule("sign-in required").WithNext("Send the session cookie of somebody who is signed in.")
+		x.w.Header().Set("WWW-Authenticate", authn.Challenge(nil))
+		return problem.New(problem.Unauthenticated, "Sign in first.").WithRule("sign-in required").
+			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the Authorization header.")
 	}
 	who.IP = x.event.Peer
 	x.who = who
-	x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, who.SessionID
+	if shown.Kind == authn.CredentialSession {
+		return x.checkCrossSite()
+	}
+	return nil
+}
+
+func (x *visit) credential() (authn.Credential, error) {
+	if authn.ContainsKey(x.r.RequestURI) {
+		x.event.Path = "(an API key)"
+		return authn.Credential{}, problem.New(problem.Invalid, "An API key stands in the address of this request, where it is not read and others may see it.").WithRule("key in address").
+			WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in logs.")
+	}
+	shown, err := x.cfg.Credentials.Authenticate(x.r, authn.Place{Audience: authn.AudienceMain, Secure: x.secure(), From: x.cfg.Trust.ClientIP(x.r)})
+	shown.Limits.SetHeaders(x.w.Header())
+	return shown, err
+}
+
+// checkCrossSite refuses a change that a page of another site makes a signed-in browser send. Keys and tokens are sent by nobody but who holds them.
+func (x *visit) checkCrossSite() error {
+	var guard http.CrossOriginProtection
+	if err := guard.Check(x.r); err != nil {
+		return problem.New(problem.Denied, "This request came from another website and was not carried out.").
+			WithRule("cross-origin request").WithCause(err)
+	}
 	return nil
 }
 

@@ -124,6 +124,50 @@ func (c *Credentials) key(ctx context.Context, text string, at Place) (Credentia
 	return found, err
 }
 
+// Strip takes what was recognised as a credential of Sluice's out of headers that are about to be forwarded.
+func (c *Credential) Strip(h http.Header) {
+	if c.Kind == CredentialAccess || mentionsKey(h["Authorization"]) {
+		delete(h, "Authorization")
+	}
+	if mentionsKey(h["X-Api-Key"]) {
+		delete(h, "X-Api-Key")
+	}
+}
+
+// Challenge is the value of WWW-Authenticate that goes with a 401 (RFC 6750 section 3); err is why, nil if nothing was offered.
+func Challenge(err error) string {
+	if TokenTrouble(err) {
+		return `Bearer realm="Sluice", error="invalid_token"`
+	}
+	return `Bearer realm="Sluice"`
+}
+
+// The rules of refusals by which TokenTrouble knows them.
+const (
+	credentialRule = "credential"
+	keyRules       = "key "
+)
+
+// TokenTrouble reports whether a request was refused for the key or token that it offered, whose holder is a program and wants to know why.
+func TokenTrouble(err error) bool {
+	rule := problem.Of(err).Rule
+	return err != nil && (rule == credentialRule || strings.HasPrefix(rule, keyRules))
+}
+
+// ContainsKey reports whether an API key of Sluice's stands somewhere in a text.
+func ContainsKey(text string) bool {
+	for {
+		i := strings.Index(text, keyStart)
+		if i < 0 {
+			return false
+		}
+		if text = text[i:]; len(text) >= keyChars && keyFormed(text[:keyChars]) {
+			return true
+		}
+		text = text[len(keyStart):]
+	}
+}
+
 // offer is a token that stands in a header.
 type offer struct {
 	value string
@@ -156,7 +200,7 @@ func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 	case len(lines) > 1, len(lines) == 1 && apiKey == "", len(apiKey) > maxToken:
 		return offer{}, badToken()
 	case bearer != "" && apiKey != "" && bearer != apiKey:
-		return offer{}, problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule("credential").
+		return offer{}, problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule(credentialRule).
 			WithNext("Send either Authorization or X-Api-Key.")
 	case bearer != "":
 		return offer{value: bearer, key: strings.HasPrefix(bearer, keyStart)}, nil
@@ -183,7 +227,7 @@ func bearerToken(lines []string) (string, error) {
 	ours := strings.EqualFold(scheme, "Bearer")
 	switch {
 	case len(lines) > 1 || !ours && mentionsKey(lines):
-		return "", problem.New(problem.Unauthenticated, "The Authorization header must be sent once and read: Bearer, a space, and the key or token.").WithRule("credential")
+		return "", problem.New(problem.Unauthenticated, "The Authorization header must be sent once and read: Bearer, a space, and the key or token.").WithRule(credentialRule)
 	case !ours:
 		return "", nil
 	}
@@ -208,6 +252,6 @@ func isToken68(s string) bool {
 
 // badToken is the one answer to every key or token that is not known, however it is malformed.
 func badToken() error {
-	return problem.New(problem.Unauthenticated, "This API key or access token is not valid.").WithRule("credential").
+	return problem.New(problem.Unauthenticated, "This API key or access token is not valid.").WithRule(credentialRule).
 		WithNext("Check that it was copied in full; if it was, make a new one in Sluice.")
 }

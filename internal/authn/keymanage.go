@@ -91,7 +91,7 @@ func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made A
 		n.Owner = actor.ID
 	}
 	if actor.Kind != authz.System && n.Owner != actor.ID {
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes it sees it.").WithRule("key owner")
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes it sees it.").WithRule("owner only")
 	}
 	row, err := k.prepare(n)
 	if err != nil {
@@ -201,7 +201,7 @@ func (k *Keys) issue(row *q.ApiKey) (secret string, err error) {
 	if secret, err = makeKey(); err != nil {
 		return "", fmt.Errorf("making a key: %w", err)
 	}
-	d, _ := k.tokens.keyDigest(secret)
+	d, _ := k.hashes.all()[0].keyDigest(secret)
 	row.KeyHash, row.Prefix = d.hex(), secret[:keyPrefix]
 	return secret, nil
 }
@@ -304,7 +304,7 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 		return APIKey{}, revokedAlready()
 	}
 	if c.Scope != nil && action == authz.KeyManage && actor.Kind != authz.System {
-		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it may do.").WithRule("key owner").WithField("scope")
+		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it may do.").WithRule("owner only").WithField("scope")
 	}
 	if err := k.apply(&row, c); err != nil {
 		return APIKey{}, err
@@ -338,7 +338,7 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	end := k.effectiveEnd(row.IssuedAt, row.ExpiresAt)
 	switch {
 	case action == authz.KeyManage && actor.Kind != authz.System:
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever does sees it.").WithRule("key owner").WithNext("Revoke it instead.")
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever does sees it.").WithRule("owner only").WithNext("Revoke it instead.")
 	case row.RevokedAt > 0:
 		return APIKey{}, "", revokedAlready()
 	case end > 0 && end <= now.UnixMilli():

@@ -19,6 +19,7 @@ import (
 	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
 // KeyChangeKind is the kind of changes of API keys; the item is the key's id.
@@ -29,7 +30,8 @@ type KeyConfig struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
-	// TokenKey keys the hashes of stored keys.
+	// HashKeys key the hashes under which keys are stored (TOKEN_HASH_SECRET): new ones under the first, looked up under every one. Where it is nil, TokenKey does, and never changes.
+	HashKeys func() []Key
 	TokenKey []byte
 	// MaxAge is how long a key may be good, from when its secret was made; 0 means without end (SLUICE_API_KEY_MAX_DAYS).
 	MaxAge time.Duration
@@ -42,7 +44,7 @@ type KeyConfig struct {
 // Keys is the capability: API keys of people.
 type Keys struct {
 	cfg     KeyConfig
-	tokens  *tokens
+	hashes  *hashers
 	table   *keyTable
 	budgets *budgets
 
@@ -58,7 +60,7 @@ type keyUse struct {
 
 // NewKeys loads all keys and follows changes. Run its Maintain regularly, and Close it before the database.
 func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
-	k := &Keys{cfg: c, tokens: newTokens(c.TokenKey), table: newKeyTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]keyUse{}}
+	k := &Keys{cfg: c, hashes: newHashers(c.HashKeys, c.TokenKey), table: newKeyTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]keyUse{}}
 	k.budgets = newBudgets(c.DB, c.Now)
 	c.DB.Subscribe(KeyChangeKind, func(id string) {
 		if err := k.reload(context.Background(), id); err != nil {
@@ -67,6 +69,7 @@ func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
 		}
 	})
 	c.DB.Subscribe(identity.ChangeKind, func(string) { k.endDead() })
+	c.DB.Subscribe(secret.ChangeKind, func(string) { k.hashes.refresh() })
 	if err := k.loadAll(ctx); err != nil {
 		return nil, fmt.Errorf("loading API keys: %w", err)
 	}
@@ -216,13 +219,23 @@ func (k *Keys) Done(keyID string) <-chan struct{} {
 	return end
 }
 
+// known looks a key up under every key of hashes, the one in use first.
+func (k *Keys) known(text string) (keyHit, bool) {
+	for _, under := range k.hashes.all() {
+		d, formed := under.keyDigest(text)
+		if !formed {
+			break
+		}
+		if h, ok := k.table.find(d); ok {
+			return h, true
+		}
+	}
+	return keyHit{}, false
+}
+
 // lookup finds who a key belongs to, from memory. Whoever holds a key is told why it is not good; what is not known, and what cannot be a key, say the same.
 func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
-	d, ok := k.tokens.keyDigest(text)
-	if !ok {
-		return Principal{}, keyHit{}, badToken()
-	}
-	h, ok := k.table.find(d)
+	h, ok := k.known(text)
 	if !ok {
 		return Principal{}, keyHit{}, badToken()
 	}
@@ -254,14 +267,14 @@ func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn boo
 	case !ownerIn:
 		return deadKey("owner", "The owner of the API key %s… has no access to its workspace any more.", prefix)
 	case len(h.networks) > 0 && !within(h.networks, from):
-		return problem.Newf(problem.Denied, "The API key %s… may not be used from %s.", prefix, from).WithRule("key network").
+		return problem.Newf(problem.Denied, "The API key %s… may not be used from %s.", prefix, from).WithRule(keyRules + "network").
 			WithNext("Use it from one of its networks; its owner sees them on the keys page.")
 	}
 	return nil
 }
 
 func deadKey(why, format string, args ...any) *problem.Error {
-	return problem.Newf(problem.Unauthenticated, format, args...).WithRule("key " + why).WithNext("Make a new key in Sluice, or ask the key's owner.")
+	return problem.Newf(problem.Unauthenticated, format, args...).WithRule(keyRules + why).WithNext("Make a new key in Sluice, or ask the key's owner.")
 }
 
 func day(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04 UTC") }

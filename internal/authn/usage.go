@@ -127,11 +127,11 @@ func (b *budgets) take(ctx context.Context, id uuid.UUID, most [len(spans)]int64
 		}
 	}
 	// Others were faster a hundred times.
-	return Limits{}, problem.New(problem.Unavailable, "Sluice is busy with this API key.").WithRetryAfter(time.Second).WithRule("key limit")
+	return Limits{}, problem.New(problem.Unavailable, "Sluice is busy with this API key.").WithRetryAfter(time.Second).WithRule(keyRules + "limit")
 }
 
 func usedUp(l Limit, span string) error {
-	return problem.Newf(problem.Limited, "This API key has used its %d requests of this %s.", l.Most, span).WithRule("key limit").
+	return problem.Newf(problem.Limited, "This API key has used its %d requests of this %s.", l.Most, span).WithRule(keyRules + "limit").
 		WithRetryAfter(time.Duration(l.Reset) * time.Second).WithNext("Wait until the " + span + " of the UTC clock is over, or ask the key's owner for a higher limit.")
 }
 

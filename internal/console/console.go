@@ -30,8 +30,11 @@ type Config struct {
 	Gate     *authz.Gate
 	People   *identity.People
 	Sessions *authn.Sessions
-	Logins   *login.Logins
-	Apps     *app.Registry
+	Keys     *authn.Keys
+	// Credentials tells who asks; nil: only session cookies and Keys do.
+	Credentials *authn.Credentials
+	Logins      *login.Logins
+	Apps        *app.Registry
 	// Mail is the outbox; it need not be configured.
 	Mail *mail.Outbox
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".
@@ -56,6 +59,9 @@ type Console struct {
 
 // New makes the handler of all routes. It panics if two routes are the same, which a test would find.
 func New(c Config) http.Handler {
+	if c.Credentials == nil {
+		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -144,15 +150,23 @@ func (x *visit) run(rt route) error {
 		if err := x.parseForm(); err != nil {
 			return err
 		}
+		if shown, err := x.confirm(rt.needs); shown || err != nil {
+			return err
+		}
 	}
 	return rt.run(x)
 }
 
-// authenticate finds out who asks. A cookie that is not in order counts as none where nobody has to be signed in, so that the way to the
+// authenticate finds out who asks, by session cookie, access token or API key. A cookie that is not in order counts as none where nobody has to be signed in, so that the way to the
 // sign-in page is never closed by it; the answer takes such a cookie away.
 func (x *visit) authenticate(n need) error {
-	who, err := x.c.cfg.Sessions.Authenticate(x.r, authn.AudienceMain, x.secure())
+	shown, err := x.c.cfg.Credentials.Authenticate(x.r, authn.Place{Audience: authn.AudienceMain, Secure: x.secure(), From: x.c.cfg.Trust.ClientIP(x.r)})
+	shown.Limits.SetHeaders(x.w.Header())
+	who := shown.Principal
 	if err != nil {
+		if authn.TokenTrouble(err) {
+			return err
+		}
 		x.c.cfg.Sessions.ClearCookie(x.w, x.secure())
 		if n != open {
 			return err
@@ -162,7 +176,7 @@ func (x *visit) authenticate(n need) error {
 	who.IP = x.event.Peer
 	x.who = who
 	if who.SignedIn() {
-		x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, who.SessionID
+		x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID, who.KeyID, shown.KeyPrefix
 	}
 	return nil
 }
@@ -200,6 +214,14 @@ func (x *visit) fail(err error) {
 	}
 	e := problem.Of(err)
 	x.event.Reason, x.event.Cause = cmp.Or(e.Rule, e.Kind.String()), e.Unwrap()
+	if e.Kind == problem.StepUp && x.who.SignedIn() && (web.WantsPage(x.r) || x.r.Header.Get("HX-Request") != "") {
+		shown := x.askToConfirm(e)
+		if shown == nil {
+			return
+		}
+		e = problem.Of(shown)
+		x.event.Cause = e.Unwrap()
+	}
 	toSignIn := e.Kind == problem.Unauthenticated && x.r.Method == http.MethodGet
 	switch {
 	case e.Kind == problem.Denied && x.r.Method == http.MethodGet && x.atAdmin() && web.WantsPage(x.r):

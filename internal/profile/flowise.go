@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/problem"
 )
@@ -76,12 +77,12 @@ func flowiseError(e *problem.Error, requestID string) (string, any) {
 func flowiseErrorBody(e *problem.Error, requestID string) flowiseBody {
 	b := flowiseBody{StatusCode: e.Kind.Status(), Message: e.Detail, Next: e.Next, Field: e.Field, Rule: e.Rule, RequestID: requestID}
 	switch {
-	case e.Kind == problem.Unauthenticated:
+	case e.Kind == problem.Unauthenticated && !authn.TokenTrouble(e):
 		b.Message, b.Detail = flowiseInvalidToken, e.Detail
 	case e.Kind == problem.Denied:
 		b.Error = "Forbidden"
 	}
-	if e.Kind != problem.Unauthenticated && e.Next != "" {
+	if b.Detail == "" && e.Next != "" {
 		b.Message += " " + e.Next
 	}
 	return b

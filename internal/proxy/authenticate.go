@@ -1,32 +1,48 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"sluice/internal/authn"
-	"sluice/internal/authz"
 	"sluice/internal/problem"
+	"sluice/internal/profile"
 )
 
 // authenticate finds out who asks. No credential at all is a stranger; one that is not good is an error, so that nobody believes to be
-// signed in when they are not. Bearer tokens and API keys are further branches here and nowhere else.
+// signed in when they are not.
 func (x *exchange) authenticate() error {
-	who, err := x.credential()
+	if err := x.checkAddress(); err != nil {
+		return err
+	}
+	from, _ := netip.ParseAddr(x.event.Peer)
+	shown, err := x.p.cfg.Credentials.Authenticate(x.r, authn.Place{
+		Audience: x.audience(), Secure: x.secureCookies(), From: from, OwnSignIn: x.app.Profile.Kind == profile.KindGeneric,
+	})
+	shown.Limits.SetHeaders(x.w.Header())
+	who := shown.Principal
+	x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID, who.KeyID, shown.KeyPrefix
 	if err != nil {
 		return err
 	}
 	who.IP = x.event.Peer
-	x.who = who
-	x.event.Person, x.event.Name, x.event.Session = who.ID, who.Name, who.SessionID
-	if who.SignedIn() {
+	x.who, x.shown = who, shown
+	if shown.Kind == authn.CredentialSession {
 		return x.checkCrossSite()
 	}
 	return nil
 }
 
-func (x *exchange) credential() (authz.Principal, error) {
-	if x.r.Header["Cookie"] == nil {
-		return authz.Principal{}, nil
+// checkAddress refuses an API key in the address, where logs and browsers keep it. It would not be read there, and must not reach the builder.
+func (x *exchange) checkAddress() error {
+	if !authn.ContainsKey(x.r.RequestURI) {
+		return nil
 	}
-	return x.p.cfg.Sessions.Authenticate(x.r, x.audience(), x.secureCookies())
+	x.event.Path = "(an API key)"
+	if x.match.Endpoint != nil {
+		x.event.Path = x.match.Endpoint.Pattern
+	}
+	return problem.New(problem.Invalid, "An API key stands in the address of this request, where it is not read and others may see it.").WithRule("key in address").
+		WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in logs.")
 }
 
 // secureCookies reports whether the session cookie of this origin carries Secure and the __Host- prefix.
@@ -58,7 +74,7 @@ func originHostname(origin string) string {
 	return hostname(host)
 }
 
-// checkCrossSite refuses a change that a page of another origin makes a signed-in browser send. Sluice's own cookies are SameSite=Lax;
+// checkCrossSite refuses a change that a page of another origin makes a signed-in browser send. Keys and tokens are sent by nobody but who holds them. Sluice's own cookies are SameSite=Lax;
 // this is the second line, and the only one between apps on one host name, which are one site.
 func (x *exchange) checkCrossSite() error {
 	if err := x.p.crossSite.Check(x.r); err != nil {

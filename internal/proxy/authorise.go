@@ -63,7 +63,7 @@ func (x *exchange) permit(open bool) error {
 	if x.allowed(x.resource()) {
 		return nil
 	}
-	if open {
+	if open && x.who.KeyID == "" {
 		// They come in as strangers may; that is no refusal to record.
 		return errAsStranger
 	}
@@ -73,9 +73,9 @@ func (x *exchange) permit(open bool) error {
 // errAsStranger means that a person has no right of their own.
 var errAsStranger = problem.New(problem.Denied, "You have no right to use this flow.").WithRule("no right")
 
-// strangers lets a person who has no right through where strangers are let through, without the builder's session.
+// strangers lets a person who has no right through where strangers are let through, without the builder's session. A key never does more than it is meant for.
 func (x *exchange) strangers(open bool, why error) error {
-	if !open || !problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
+	if !open || x.who.KeyID != "" && x.match.Endpoint.Public != profile.PublicAlways || !problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
 		return why
 	}
 	x.at = place{}

@@ -22,7 +22,7 @@ func TestOneLineForEachRequestWithoutSecrets(t *testing.T) {
 		{"GET", "/api/v1//x?hunter2", "status=400"},
 	}
 	for _, r := range requests {
-		w.do(r.method, r.path, with("Cookie: __Host-sluice_session="+token, "Authorization: Bearer hunter2", "X-Forwarded-For: 6.6.6.6"), "")
+		w.do(r.method, r.path, with("Cookie: __Host-sluice_session="+token, "Authorization: Basic hunter2", "X-Forwarded-For: 6.6.6.6"), "")
 	}
 	eventually(t, "the lines", func() bool { return strings.Count(w.log.String(), "\n") == len(requests) })
 	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")

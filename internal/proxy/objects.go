@@ -82,8 +82,11 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 	return nil
 }
 
-// belongsTo reports whether the workspace is one of the person's.
+// belongsTo reports whether the workspace is one of the person's, or the one of their key.
 func (x *exchange) belongsTo(workspace string) bool {
+	if s := x.who.Scope; s != nil && s.Workspace != workspace {
+		return false
+	}
 	if x.who.Superuser {
 		return true
 	}

@@ -25,6 +25,10 @@ type Config struct {
 	Apps *app.Registry
 	// Sessions tells who a cookie belongs to.
 	Sessions *authn.Sessions
+	// Keys are the API keys; the builders' own pages for keys show them. Nil: there are none.
+	Keys *authn.Keys
+	// Credentials tells who asks; nil: only session cookies and Keys do.
+	Credentials *authn.Credentials
 	// Gate decides.
 	Gate *authz.Gate
 	// SignOut ends the session of a principal, on all origins.
@@ -79,6 +83,9 @@ func New(c Config) *Proxy {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Credentials == nil {
+		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
+	}
 	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings()}
 }
 
@@ -119,19 +126,20 @@ type exchange struct {
 	query          url.Values    // nil if there is none
 	match          profile.Match // what the path was classified as
 	who            authz.Principal
-	lend           authz.Principal // who the builder's session is lent to: who, or nobody
-	flow           string          // the flow's id, if the endpoint has one
-	at             place           // the workspace that it is about
-	page           page            // of a list, if Sluice pages it
-	everyPage      string          // the query for the pages of a builder that gives no whole list, up to the number
-	sent           *http.Request   // what was sent to the builder, while that may be asked for further pages
-	before         map[string]bool // objects that were there before an import
-	frees          []func()        // what is given back at the end
-	body           *heldBody       // nil unless held in memory
-	origin         string          // of the app, as this browser sees it; see appOrigin
-	cut            *cutter         // nil unless the exchange ends with its session
-	retried        bool            // the builder refused the session once
-	asker          string          // of a sub-request: which answers the reverse proxy understands
+	shown          authn.Credential // what who has shown
+	lend           authz.Principal  // who the builder's session is lent to: who, or nobody
+	flow           string           // the flow's id, if the endpoint has one
+	at             place            // the workspace that it is about
+	page           page             // of a list, if Sluice pages it
+	everyPage      string           // the query for the pages of a builder that gives no whole list, up to the number
+	sent           *http.Request    // what was sent to the builder, while that may be asked for further pages
+	before         map[string]bool  // objects that were there before an import
+	frees          []func()         // what is given back at the end
+	body           *heldBody        // nil unless held in memory
+	origin         string           // of the app, as this browser sees it; see appOrigin
+	cut            *cutter          // nil unless the exchange ends with its session
+	retried        bool             // the builder refused the session once
+	asker          string           // of a sub-request: which answers the reverse proxy understands
 
 	event web.Event
 }

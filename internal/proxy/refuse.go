@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -23,6 +24,9 @@ func (x *exchange) refuse(err error) {
 	if x.r.ContentLength != 0 && (x.body == nil || x.body.data == nil) {
 		// The rest of a body that nobody wants is not waited for.
 		x.w.Header().Set("Connection", "close")
+	}
+	if e.Kind == problem.Unauthenticated {
+		x.w.Header().Set("WWW-Authenticate", authn.Challenge(err))
 	}
 	if web.WantsPage(x.r) && !x.upgrading() {
 		x.refusePage(e)
@@ -51,6 +55,10 @@ func (x *exchange) refusePage(e *problem.Error) {
 		if e.Rule == badCookieRule {
 			// Signing in again would not help as long as the browser sends this cookie: no circle, but a page that says so.
 			x.p.cfg.Sessions.ClearCookie(&x.w, x.secureCookies())
+			web.WriteProblemPage(&x.w, x.r, e, x.event.ID)
+			return
+		}
+		if authn.TokenTrouble(e) {
 			web.WriteProblemPage(&x.w, x.r, e, x.event.ID)
 			return
 		}

@@ -49,6 +49,8 @@ func (x *exchange) rewriteHeader(h http.Header) {
 		// An app that Sluice knows nothing about may have a sign-in of its own; the others get no credential but the bridge's.
 		delete(h, "Authorization")
 		delete(h, "X-Api-Key")
+	} else {
+		x.shown.Strip(h)
 	}
 	delete(h, "Expect")
 	delete(h, "Http2-Settings")

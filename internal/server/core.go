@@ -40,7 +40,7 @@ type Core struct {
 	Keys     *authn.Keys
 	// Credentials is the one place where requests become principals.
 	Credentials *authn.Credentials
-	Logins   *login.Logins
+	Logins      *login.Logins
 }
 
 // OpenCore opens the database and makes the services. The caller closes it.
@@ -71,13 +71,13 @@ func (c *Core) open(ctx context.Context) (err error) {
 		return err
 	}
 	if c.Sessions, err = authn.New(ctx, authn.Config{
-		DB: c.DB, Gate: c.Gate, People: c.People, TokenKey: c.Keyring.TokenKey(),
+		DB: c.DB, Gate: c.Gate, People: c.People, SessionKeys: keysOf(c.Keyring.SessionKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
 		MaxAge: c.Values.SessionMax, MaxIdle: c.Values.SessionIdle, Now: time.Now, Log: c.Log,
 	}); err != nil {
 		return err
 	}
 	if c.Keys, err = authn.NewKeys(ctx, authn.KeyConfig{
-		DB: c.DB, Gate: c.Gate, People: c.People, TokenKey: c.Keyring.TokenKey(), MaxAge: c.Values.KeyLife, Now: time.Now, Log: c.Log,
+		DB: c.DB, Gate: c.Gate, People: c.People, HashKeys: keysOf(c.Keyring.TokenKeys), MaxAge: c.Values.KeyLife, Now: time.Now, Log: c.Log,
 	}); err != nil {
 		return err
 	}
@@ -138,6 +138,18 @@ func databaseConfig(d config.Database) db.Config {
 		RawQuery: url.Values{"sslmode": {mode}, "connect_timeout": {"10"}}.Encode(),
 	}
 	return db.Config{Postgres: dsn.String(), Now: time.Now}
+}
+
+// keysOf hands the keys of a secret to package authn, each time as they are.
+func keysOf(ask func() []secret.Key) func() []authn.Key {
+	return func() []authn.Key {
+		keys := ask()
+		out := make([]authn.Key, len(keys))
+		for i, k := range keys {
+			out[i] = authn.Key{ID: k.ID, Value: k.Value}
+		}
+		return out
+	}
 }
 
 // secretConfig says where Sluice's own secrets are, and how long what is made with them lives.

@@ -20,6 +20,7 @@ type job struct {
 func (s *Server) jobs() []job {
 	return []job{
 		{name: "sessions", every: 30 * time.Second, run: s.Sessions.Maintain},
+		{name: "keys", every: 30 * time.Second, run: s.Keys.Maintain},
 		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
 		{name: "secrets", every: 10 * time.Minute, run: s.Keyring.Maintain},
 		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},

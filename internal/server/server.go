@@ -76,15 +76,15 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps, Sessions: s.Sessions, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
+		Apps: s.Apps, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	calls, err := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {

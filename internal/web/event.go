@@ -33,6 +33,8 @@ type Event struct {
 	Person, Name string
 	// Session is the id of the session; it is no credential.
 	Session string
+	// Key is the id of the API key and KeyPrefix its first characters, to recognise it by; neither is a credential.
+	Key, KeyPrefix string
 	// Flow is the id of the flow that was addressed; may be empty.
 	Flow string
 	// Status is the HTTP status; 499 if the client left before there was one.
@@ -77,7 +79,7 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 	if h, ok := l.Handler().(*LogHandler); ok && h.event(e, level, now) {
 		return
 	}
-	var space [20]slog.Attr
+	var space [22]slog.Attr
 	attrs := append(space[:0],
 		slog.String("id", e.ID), slog.String("front", e.Front), slog.String("method", cut(e.Method)), slog.Int("status", e.Status),
 		slog.Float64("ms", e.ms(now)), slog.Int64("bytes", e.Bytes))
@@ -106,10 +108,10 @@ const message = "request"
 // text is a field of the line that is left out when it is empty.
 type text struct{ key, value string }
 
-func (e *Event) texts() [10]text {
+func (e *Event) texts() [12]text {
 	return [...]text{
 		{"app", e.App}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
-		{"name", e.Name}, {"session", e.Session}, {"ip", e.Peer}, {"reason", e.Reason},
+		{"name", e.Name}, {"session", e.Session}, {"key", e.Key}, {"key_prefix", e.KeyPrefix}, {"ip", e.Peer}, {"reason", e.Reason},
 	}
 }
 
