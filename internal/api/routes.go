@@ -89,6 +89,8 @@ func meRoutes() []route {
 		{get, "/me/confirmation", person(), "listProofs", "How one can prove again that it is oneself", answers(listProofs)},
 		{post, "/me/confirmation/passkey-options", person(), "offerProof", "Begin to prove that with a passkey", created(offerProof)},
 		{post, "/me/confirmation", person(), "confirm", "Prove again that it is oneself; dangerous acts ask for it (RFC 9470)", done(confirm)},
+		{get, "/me/identities", person(), "listMyIdentities", "One's own accounts at identity providers", answers(listMyIdentities)},
+		{del, "/me/identities/{provider}", person(), "unlinkIdentity", "Unlink one's own account at an identity provider", done(unlinkIdentity)},
 		{get, "/me/rights", person(), "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
 	}
 }
@@ -104,6 +106,7 @@ func userRoutes() []route {
 		{get, "/users/{user}/rights", installation(authz.UserView), "listRights", "What a person may do in a workspace, and by which policies", answers(listRights)},
 		{get, "/users/{user}/factors", installation(authz.UserView), "listFactors", "A person's second factors", answers(listFactors)},
 		{del, "/users/{user}/factors", installation(authz.UserReset), "removeFactors", "Take all second factors from a person who has lost them", done(removeFactors)},
+		{get, "/users/{user}/identities", installation(authz.UserView), "listIdentities", "A person's accounts at identity providers", answers(listIdentities)},
 		{get, "/users/{user}/sessions", installation(authz.SessionView), "listSessions", "A person's sessions, last used first", answers(listSessions)},
 		{del, "/users/{user}/sessions", installation(authz.SessionEnd), "endSessions", "End all sessions of a person at once", done(endSessions)},
 	}
@@ -163,6 +166,12 @@ func signInRoutes() []route {
 	return []route{
 		{get, "/sign-in", installation(authz.SignInManage), "getSignIn", "How people sign in", answers(getSignIn)},
 		{put, "/sign-in", installation(authz.SignInManage), "setSignIn", "Say who may sign in with a password; superusers always may", done(setSignIn)},
+		{get, "/providers", installation(authz.SignInManage), "listProviders", "The identity providers by name", answers(listProviders)},
+		{post, "/providers", installation(authz.SignInManage), "addProvider", "Add an identity provider", created(addProvider)},
+		{get, "/providers/{provider}", installation(authz.SignInManage), "getProvider", "One identity provider", answers(getProvider)},
+		{patch, "/providers/{provider}", installation(authz.SignInManage), "updateProvider", "Change an identity provider; what is left out stays", answers(updateProvider)},
+		{del, "/providers/{provider}", installation(authz.SignInManage), "removeProvider", "Remove an identity provider with its links; accounts stay", done(removeProvider)},
+		{post, "/providers/{provider}/check", installation(authz.SignInManage), "checkProvider", "Ask the provider now and say what was found", answers(checkProvider)},
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
+	"sluice/internal/login"
 	"sluice/internal/problem"
 	"sluice/internal/sluicetest"
 )
@@ -58,6 +59,9 @@ func onBoth(t *testing.T, test func(t *testing.T, environ ...string)) {
 	})
 }
 
+// clientSecret is what no answer may hold.
+const clientSecret = "a secret of the provider"
+
 // furnished adds one object of every kind that a path can name. None belongs to val.
 func furnished(t *testing.T, environ ...string) *site {
 	t.Helper()
@@ -81,11 +85,13 @@ func furnished(t *testing.T, environ ...string) *site {
 	must(s.Apps.Publish(ctx, operator, a.ID, "1"))
 	i, err := s.Logins.Invite(ctx, operator, w.ID, "guest@example.com", "viewer")
 	must(err)
+	p, err := s.Logins.SaveProvider(ctx, operator, login.Provider{Slug: "acme", Kind: login.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret})
+	must(err)
 	root := s.as("root")
 	sessions := root.list("listMySessions")
 	mails := root.list("listMails")
 	s.ids = map[string]string{
-		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw",
+		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw", "provider": p.ID,
 		"session": sessions[0].(map[string]any)["id"].(string), "mail": mails[0].(map[string]any)["id"].(string),
 	}
 	return s
