@@ -202,16 +202,14 @@ func (t *Tokens) person(c claims, now time.Time) (Principal, uuid.UUID, error) {
 	return p, session, nil
 }
 
-const accessRule = "access token"
-
 func badAccess() error {
-	return problem.New(problem.Unauthenticated, "This access token is not valid.").WithRule(accessRule).WithNext("Sign in for a new one.")
+	return problem.New(problem.Unauthenticated, "This access token is not valid.").WithRule(credentialRule).WithNext("Sign in for a new one.")
 }
 
 func expiredAccess() error {
-	return problem.New(problem.Unauthenticated, "This access token has expired.").WithRule(accessRule).WithNext("Get a new one with the refresh token.")
+	return problem.New(problem.Unauthenticated, "This access token has expired.").WithRule(credentialRule).WithNext("Get a new one with the refresh token.")
 }
 
 func endedAccess() error {
-	return problem.New(problem.Unauthenticated, "The session of this access token has ended.").WithRule(accessRule).WithNext("Sign in again.")
+	return problem.New(problem.Unauthenticated, "The session of this access token has ended.").WithRule(credentialRule).WithNext("Sign in again.")
 }
