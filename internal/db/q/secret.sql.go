@@ -54,7 +54,7 @@ func (q *Queries) InsertSigningKey(ctx context.Context, arg InsertSigningKeyPara
 }
 
 const liveAPIKeysBefore = `-- name: LiveAPIKeysBefore :one
-SELECT COUNT(*) FROM api_key WHERE created_at <= $1 AND (expires_at = 0 OR expires_at > $2)
+SELECT COUNT(*) FROM api_key WHERE revoked_at = 0 AND created_at <= $1 AND (expires_at = 0 OR expires_at > $2)
 `
 
 type LiveAPIKeysBeforeParams struct {

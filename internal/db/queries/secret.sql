@@ -27,4 +27,4 @@ DELETE FROM secret_key WHERE name = $1 AND kid = $2;
 DELETE FROM meta WHERE name = $1;
 
 -- name: LiveAPIKeysBefore :one
-SELECT COUNT(*) FROM api_key WHERE created_at <= sqlc.arg(created_at) AND (expires_at = 0 OR expires_at > sqlc.arg(now));
+SELECT COUNT(*) FROM api_key WHERE revoked_at = 0 AND created_at <= sqlc.arg(created_at) AND (expires_at = 0 OR expires_at > sqlc.arg(now));
