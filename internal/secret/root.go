@@ -109,12 +109,16 @@ func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak 
 	if err != nil {
 		return fmt.Errorf("reading the keyset: %w", err)
 	}
+	if chosen.where == "" && stored == "" {
+		chosen, err = p.makeRoot(ctx)
+	} else if chosen.where == "" {
+		// Another node that starts at the same time may have made it since this one looked.
+		chosen, _, err = resolve(ctx, p.all, Root)
+	}
+	if err != nil {
+		return err
+	}
 	if stored == "" {
-		if chosen.where == "" {
-			if chosen, err = p.makeRoot(ctx); err != nil {
-				return err
-			}
-		}
 		if stored, err = k.makeKeyset(ctx, chosen.text); err != nil {
 			return fmt.Errorf("making the keyset: %w", err)
 		}

@@ -44,7 +44,7 @@ func (e environment) Get(_ context.Context, n Name) (text, where string, err err
 		return "", "", nil
 	}
 	if where = g.Where; g.As != "" && g.As != string(n) {
-		where += " (" + g.As + ")"
+		where += ", " + g.As
 	}
 	return text, where, nil
 }

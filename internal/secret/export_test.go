@@ -1,0 +1,23 @@
+package secret
+
+import (
+	"context"
+
+	"sluice/internal/db"
+)
+
+// Wrap wraps the keyset of a database with another root key, as a rotation does between its steps.
+func Wrap(d *db.DB, present, next string) error {
+	ctx := context.Background()
+	return d.Tx(ctx, func(tx *db.Tx) error {
+		stored, err := meta(ctx, tx.Queries, keysetName)
+		if err != nil {
+			return err
+		}
+		handle, err := unwrapKeyset(stored, present)
+		if err != nil {
+			return err
+		}
+		return rewrap(ctx, tx, handle, stored, next)
+	})
+}
