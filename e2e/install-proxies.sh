@@ -3,10 +3,12 @@
 #
 #   e2e/install-proxies.sh nginx      Debian's package, unpacked and not installed; an nginx that is installed already is taken as it is
 #   e2e/install-proxies.sh caddy      built from Go's module proxy
+#   e2e/install-proxies.sh traefik    the same (about 15 minutes)
 #   SLUICEDEV_CACHE=/some/folder ...     where to keep it (default ~/.cache/sluice)
 set -euo pipefail
 
 caddy_version=v2.11.9
+traefik_version=v3.6.12
 cache="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}"
 
 fail() {
@@ -44,10 +46,24 @@ caddy() {
 	echo "$binary"
 }
 
+# Traefik's go.mod replaces modules, so that it builds only as the main module; its zip brings its web pages along.
+traefik() {
+	local binary="$cache/bin/traefik-$traefik_version"
+	if [ ! -x "$binary" ]; then
+		echo "install-proxies: building Traefik $traefik_version (about 15 minutes)" >&2
+		local module="github.com/traefik/traefik/v3@$traefik_version" dir
+		(cd /tmp && GOFLAGS=-mod=mod go mod download "$module" >&2)
+		dir="$(go env GOMODCACHE)/github.com/traefik/traefik/v3@$traefik_version"
+		(cd "$dir" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$binary.partial" ./cmd/traefik >&2)
+		mv "$binary.partial" "$binary"
+	fi
+	echo "$binary"
+}
+
 mkdir -p "$cache/bin"
 exec 9>"$cache/proxies.lock"
 flock 9
 case "${1:-}" in
-nginx | caddy) "$1" ;;
-*) fail "which one? nginx or caddy" ;;
+nginx | caddy | traefik) "$1" ;;
+*) fail "which one? nginx, caddy or traefik" ;;
 esac

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ func FuzzForwardedHeaders(f *testing.F) {
 			if strings.EqualFold(folded, own) && http.CanonicalHeaderKey(name) != own {
 				t.Fatalf("%q stands for %s", name, own)
 			}
+		}
+		if strings.HasPrefix(strings.ToLower(folded), "x-sluice-") && !slices.Contains(profile.IdentityHeaders(), http.CanonicalHeaderKey(name)) {
+			t.Fatalf("%q is in Sluice's name", name)
 		}
 	})
 }

@@ -46,7 +46,7 @@ func forwardedOf(h http.Header) (f forwarded, err error) {
 		return f, badForwarded("X-Forwarded-Uri", "%s must be the path and the query of the request, as the browser sent them.")
 	}
 	for name := range h {
-		if identityAlias(name) {
+		if pretends(name) {
 			return f, problem.Newf(problem.Denied, "The request carries %.60q. Only Sluice may say who somebody is.", name).WithField(name).WithRule("identity header")
 		}
 	}
@@ -79,14 +79,18 @@ func hostOnly(s string) bool {
 	return true
 }
 
-// identityAlias reports whether a header is another spelling of one of profile.IdentityHeaders: CGI-like servers read underscores, and some dots, as dashes. The canonical spelling is not meant: that one
-// the reverse proxy replaces. Names are as net/http writes them, so that only the separators can differ from "X-Sluice-".
-func identityAlias(name string) bool {
+// pretends reports whether a header could be taken for one of profile.IdentityHeaders and is none: CGI-like servers read underscores, and some dots, as dashes, and who knows which names later versions have.
+// Those in their canonical spelling are not meant: the reverse proxy replaces them. Names are as net/http writes them.
+func pretends(name string) bool {
 	const prefix = "X-Sluice-"
 	if len(name) < len(prefix) || name[0] != 'X' || !separator(name[1]) || !separator(name[len(prefix)-1]) || !strings.EqualFold(name[2:len(prefix)-1], prefix[2:len(prefix)-1]) {
 		return false
 	}
-	return name[1] != '-' || name[len(prefix)-1] != '-'
+	switch name {
+	case profile.HeaderUser, profile.HeaderID, profile.HeaderName, profile.HeaderEmail, profile.HeaderRole, profile.HeaderAssertion:
+		return false
+	}
+	return true
 }
 
 func separator(c byte) bool { return c == '-' || c == '_' || c == '.' }

@@ -183,7 +183,7 @@ func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
 		{"X-Forwarded-Host: x@aside.test"}, {"X-Forwarded-Host: aside.test/"}, {"X-Forwarded-Host: " + strings.Repeat("a", 300)}, {"X-Forwarded-Host: aside.test:444"},
 		{"X-Forwarded-Uri: (none)"}, {"X-Forwarded-Uri: flows"}, {"X-Forwarded-Uri: https://aside.test/"}, {"X-Forwarded-Uri: /a", "X-Forwarded-Uri: /b"},
 		{"X-Forwarded-Host: " + appHost},
-		{"X_Sluice_User: admin"}, {"X-Sluice_user: admin"}, {"x_sluice-Role: admin"}, {"X.Sluice.Assertion: a.b.c"}, {"X-SLUICE.ID: 1"},
+		{"X_Sluice_User: admin"}, {"X-Sluice_user: admin"}, {"x_sluice-Role: admin"}, {"X.Sluice.Assertion: a.b.c"}, {"X-SLUICE.ID: 1"}, {"X-Sluice-Admin: yes"}, {"X-Sluice-Users: root"}, {"X-Sluice-: 1"},
 	} {
 		if got := a.ask("GET", "/", append(lines, cookie)...); got.status != 403 || got.header.Get(profile.HeaderUser) != "" {
 			t.Errorf("%q: %d %s", lines, got.status, got.body)
