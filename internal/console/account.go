@@ -18,17 +18,15 @@ type sessionView struct {
 	Current           bool
 }
 
-// accountView is a person's own page.
+// accountView is a page of one's own account.
 type accountView struct {
-	User       personView
-	Workspaces []ownWorkspace
-	Sessions   []sessionView
-	Now        time.Time
+	User personView
+	Now  time.Time
 	// Mail tells that links can be mailed.
 	Mail bool
 	// NewEmail is what was typed as a new address.
 	NewEmail string
-	// At names the form that Problem and Wrong belong to: "name", "email", "password" or "".
+	// At names the form that Problem and Wrong belong to: "name", "email", "profile" or "".
 	At            string
 	Problem, Next string
 	Wait          time.Duration
@@ -41,6 +39,11 @@ type ownWorkspace struct {
 	Current        bool
 }
 
+// accountTab is one of the account's pages.
+type accountTab struct{ Href, Label string }
+
+var accountTabs = []accountTab{{"/account", "Profile"}, {"/account/security", "Security"}, {"/account/devices", "Devices"}, {"/account/workspaces", "Workspaces"}}
+
 func showAccount(x *visit) error {
 	return x.renderAccount(http.StatusOK, accountView{})
 }
@@ -50,18 +53,28 @@ func (x *visit) renderAccount(status int, v accountView) error {
 	if err != nil {
 		return err
 	}
-	if v.Sessions, err = x.sessionsOf(x.who.ID); err != nil {
-		return err
-	}
 	v.User, v.Now, v.Mail = x.personOf(u), x.c.cfg.Now(), x.c.cfg.Logins.MailConfigured()
+	return x.render(status, accountPage(x.frame("Your account", "/account"), v))
+}
+
+func showOwnWorkspaces(x *visit) error {
+	var list []ownWorkspace
 	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
 		own := ownWorkspace{ID: w.ID, Name: w.Name, Current: w.ID == x.who.Workspace}
 		if role := x.who.Role(w.ID); role != "" {
 			own.Role = x.c.cfg.People.RoleName(role)
 		}
-		v.Workspaces = append(v.Workspaces, own)
+		list = append(list, own)
 	}
-	return x.render(status, accountPage(x.frame("Your account", "/account"), v))
+	return x.render(http.StatusOK, ownWorkspacesPage(x.frame("Your workspaces", "/account"), list))
+}
+
+func showDevices(x *visit) error {
+	sessions, err := x.sessionsOf(x.who.ID)
+	if err != nil {
+		return err
+	}
+	return x.render(http.StatusOK, devicesPage(x.frame("Your devices", "/account"), sessions, x.c.cfg.Now()))
 }
 
 func (x *visit) sessionsOf(userID string) ([]sessionView, error) {
@@ -116,14 +129,6 @@ func sendVerification(x *visit) error {
 	return x.done("/account", "verify-sent")
 }
 
-func changePassword(x *visit) error {
-	err := x.c.cfg.Logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
-	if err != nil {
-		return x.accountMistake(accountView{At: "password"}, err, "old_password", "password")
-	}
-	return x.done("/account", "password")
-}
-
 // switchWorkspace lets the session work in another workspace and comes back to the page.
 func switchWorkspace(x *visit) error {
 	if err := x.c.cfg.Sessions.SwitchWorkspace(x.r.Context(), x.who, x.value("workspace")); err != nil {
@@ -137,14 +142,14 @@ func endSession(x *visit) error {
 	if err := x.c.cfg.Sessions.Revoke(x.r.Context(), x.who, chi.URLParam(x.r, "id")); err != nil && !problem.Is(err, problem.NotFound) {
 		return err
 	}
-	return x.done("/account", "session")
+	return x.done("/account/devices", "session")
 }
 
 func endOtherSessions(x *visit) error {
 	if err := x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, x.who.ID, x.who.SessionID); err != nil {
 		return err
 	}
-	return x.done("/account", "sessions")
+	return x.done("/account/devices", "sessions")
 }
 
 // named is a word in a User-Agent header and what people call it. The order matters: browsers also name those that they pretend to be.

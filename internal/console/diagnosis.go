@@ -53,9 +53,6 @@ var ownCookies = []string{
 	authn.CookieName(false), authn.CookieName(true), deviceCookie, attemptCookie, noticeCookie, web.ThemeCookie, setupCookie, resetCookie, verifyCookie, emailCookie, inviteCookie, ssoCookie,
 }
 
-// ssoCookie binds a round trip to an identity provider to one browser.
-const ssoCookie = "sluice_sso"
-
 func (x *visit) request() request {
 	q := request{
 		https: x.https(), secure: x.secure(), trusted: x.c.cfg.Trust.TrustsPeer(x.r), peer: web.Peer(x.r), host: x.r.Host, cookies: len(x.r.Header["Cookie"]) > 0,
@@ -138,11 +135,14 @@ func hostName(host string) string {
 	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
+// sameHostName reports whether a Host header names a host, whatever the port.
+func sameHostName(host, name string) bool { return strings.EqualFold(hostName(host), name) }
+
 // lostSession finds out why a browser that has just been given a session did not bring it back.
 func lostSession(q request) []causeView {
 	var causes []causeView
 	add := func(title, text string, set ...string) { causes = append(causes, causeView{title, text, set}) }
-	if name := q.own.Hostname(); !strings.EqualFold(hostName(q.host), name) {
+	if !sameHostName(q.host, q.own.Hostname()) {
 		add("You are on another address than Sluice's own", "Sluice's own address is "+q.own.String()+", and this request asked for "+shown(q.host)+
 			". Cookies belong to one host name. Open "+q.own.String()+", or, if people should use the address that you came by, set APP_URL to it; a proxy in front must pass the Host header on unchanged.",
 			"APP_URL="+q.scheme()+"://"+shown(q.host))

@@ -7,6 +7,7 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authn"
+	"sluice/internal/authz"
 	"sluice/internal/login"
 	"sluice/internal/problem"
 	"sluice/internal/web"
@@ -212,14 +213,23 @@ func showLogout(x *visit) error {
 	return x.render(http.StatusOK, logoutPage(page, name))
 }
 
-// signOut ends the session on every origin.
+// signOut ends the session on every origin, and where it came from single sign-on the provider's as well.
 func signOut(x *visit) error {
+	elsewhere := ""
 	if x.who.SignedIn() {
+		var err error
+		if elsewhere, err = x.c.cfg.Logins.SignOutElsewhere(x.r.Context(), x.who, x.c.cfg.MainOrigin(x.r.Host)); err != nil {
+			return err
+		}
 		if err := x.c.cfg.Logins.SignOut(x.r.Context(), x.who); err != nil {
 			return err
 		}
 	}
 	x.c.cfg.Sessions.ClearCookie(x.w, x.secure())
+	if elsewhere != "" {
+		x.who = authz.Principal{}
+		return x.sendAway(awayView{"You are signed out of Sluice", "Your identity provider is told as well; it brings you back here.", elsewhere, "Sign out there too"})
+	}
 	x.redirect("/logout")
 	return nil
 }

@@ -50,10 +50,12 @@ func peopleSamples() map[string]templ.Component {
 		"person-waiting": personPage(frame, waiting),
 		"person-remove":  removePersonPage(frame, removePersonView{User: bob, Problem: "bob owns 3 objects.", Next: "Choose who takes them over."}),
 		"person-rights":  rightsPage(frame, rightsView{User: bob, Workspace: "r", Workspaces: sampleWorkspaceOptions(), Role: "Prompt author", Groups: sampleRights(), Allowed: 1, Total: 2}),
-		"account":        accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Mail: true, Sessions: sampleSessions(), Workspaces: sampleOwnWorkspaces()}),
-		"account-wrong":  accountPage(sampleFrame("/account"), accountView{User: dora, Now: sampleNow, At: "password", Sessions: sampleSessions()[:1], Wrong: wrong{"old_password": "This is not your present password."}}),
-		"account-email": accountPage(sampleFrame("/account"), accountView{User: dora, Now: sampleNow, Mail: true, At: "email", NewEmail: "dora@example.org", Sessions: sampleSessions()[:1],
+		"account":        accountPage(sampleFrame("/account"), accountView{User: ann, Now: sampleNow, Mail: true}),
+		"account-email": accountPage(sampleFrame("/account"), accountView{User: dora, Now: sampleNow, Mail: true, At: "email", NewEmail: "dora@example.org",
 			Wrong: wrong{"email_password": "The password is not right."}}),
+		"account-devices":       devicesPage(sampleFrame("/account"), sampleSessions(), sampleNow),
+		"account-workspaces":    ownWorkspacesPage(sampleFrame("/account"), sampleOwnWorkspaces()),
+		"account-no-workspaces": ownWorkspacesPage(sampleFrame("/account"), nil),
 	}
 }
 

@@ -41,6 +41,9 @@ func (c *Console) routes() []route {
 	return slices.Concat(doorRoutes(), ownRoutes(), appRoutes(), forwardAuthRoutes(), peopleRoutes(), workspaceRoutes(), systemRoutes())
 }
 
+// backChannelPath is where a provider's server tells of sign-outs. It is the one form that no page of Sluice's sends.
+const backChannelPath = "/sso/{slug}/back-channel-logout"
+
 const get, post = http.MethodGet, http.MethodPost
 
 // doorRoutes are for people who are not in yet.
@@ -65,6 +68,9 @@ func doorRoutes() []route {
 		{post, "/login/enrol/passkey", offerEnrolPasskey, open},
 		{get, "/login/invitation", atStep(login.StepInvitation, showInvitationStep), open},
 		{post, "/login/invitation", atStep(login.StepInvitation, answerInvitations), open},
+		{get, "/sso/{slug}", beginSSO, open},
+		{get, "/sso/{slug}/callback", finishSSO, open},
+		{post, backChannelPath, backChannelLogout, open},
 		{get, "/logout", showLogout, open},
 		{post, "/logout", signOut, open},
 		{get, "/signup", showSignUp, open},
@@ -93,11 +99,26 @@ func ownRoutes() []route {
 		{get, "/", showHome, person},
 		{get, "/flows", showFlows, person},
 		{post, "/workspace", switchWorkspace, person},
+		{get, "/confirm", showConfirm, person},
+		{post, "/confirm", confirmed, person},
+		{post, "/confirm/passkey", offerConfirmPasskey, person},
 		{get, "/account", showAccount, person},
 		{post, "/account/name", changeName, person},
 		{post, "/account/email", changeEmail, person},
 		{post, "/account/verify", sendVerification, person},
+		{get, "/account/devices", showDevices, person},
+		{get, "/account/workspaces", showOwnWorkspaces, person},
+		{get, securityPath, showSecurity, person},
 		{post, "/account/password", changePassword, person},
+		{post, "/account/security/passkeys", addPasskey, person},
+		{post, "/account/security/passkeys/options", offerOwnPasskey, person},
+		{post, "/account/security/passkeys/{id}/name", renamePasskey, person},
+		{post, "/account/security/passkeys/{id}/remove", removePasskey, person},
+		{post, "/account/security/app", setUpApp, person},
+		{post, "/account/security/app/remove", removeTOTPApp, person},
+		{post, "/account/security/recovery", newRecoveryCodes, person},
+		{post, "/account/security/links/{slug}", linkIdentity, person},
+		{post, "/account/security/links/{provider}/unlink", unlinkIdentity, person},
 		{post, "/account/sessions/end-others", endOtherSessions, person},
 		{post, "/account/sessions/{id}/end", endSession, person},
 	}

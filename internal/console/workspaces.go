@@ -83,6 +83,12 @@ func (x *visit) appOptions() []web.Option {
 
 func addWorkspace(x *visit) error {
 	offered := x.r.PostForm["app"]
+	if len(offered) > 0 {
+		// Offering asks for a fresh proof; it must not be missed when the workspace is there already.
+		if err := x.c.cfg.Gate.Fresh(x.who); err != nil {
+			return err
+		}
+	}
 	w, err := x.c.cfg.People.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
 	if err == nil {
 		for _, id := range offered {

@@ -21,6 +21,8 @@ type Page struct {
 	Workspaces []Workspace
 	// Refresh reloads the page after this long; 0 never.
 	Refresh time.Duration
+	// RefreshTo leads the browser on to another address at once; "" stays. It is an address that Sluice itself has made.
+	RefreshTo string
 	// Scripts are further scripts of the page, names of assets.
 	Scripts []string
 }

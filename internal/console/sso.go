@@ -1,0 +1,199 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/login"
+	"sluice/internal/problem"
+)
+
+// ssoCookie binds a round trip to an identity provider to one browser.
+const ssoCookie = "sluice_sso"
+
+// awayView is a page that leads to another website by itself. A form's answer cannot redirect there: browsers hold form-action against every address on the way, and an identity
+// provider may lead to others that nobody here knows.
+type awayView struct{ Title, Text, To, Action string }
+
+func (x *visit) sendAway(v awayView) error {
+	page := x.frame(v.Title, "")
+	page.RefreshTo = v.To
+	return x.render(http.StatusOK, awayPage(page, v))
+}
+
+// beginSSO leads to an identity provider: a link on the sign-in page, or the proof that a page asked for. What changes an account is begun by a form instead.
+func beginSSO(x *visit) error {
+	query := x.r.URL.Query()
+	d := destinationOf(query)
+	in := login.Round{Slug: chi.URLParam(x.r, "slug"), Purpose: login.SSOSignIn, Destination: d.attempt()}
+	switch query.Get("purpose") {
+	case "":
+		if x.who.SignedIn() {
+			return x.onward(d)
+		}
+	case login.SSOConfirm:
+		in.Purpose = login.SSOConfirm
+	default:
+		return problem.New(problem.Invalid, "This is begun on the page that needs it.").WithNext("Go to your account, or to the sign-in settings.")
+	}
+	to, err := x.roundTrip(in)
+	if err != nil {
+		return x.ssoTrouble(login.SSOEnd{Purpose: in.Purpose, Destination: in.Destination}, err)
+	}
+	x.redirect(to)
+	return nil
+}
+
+// roundTrip begins a round and gives the browser its cookie; it returns the address at the provider.
+func (x *visit) roundTrip(in login.Round) (string, error) {
+	in.Browser, in.Principal, in.Origin = x.cookie(ssoCookie), x.who, x.c.cfg.MainOrigin(x.r.Host)
+	in.IP, in.UserAgent = x.event.Peer, x.r.UserAgent()
+	to, browser, err := x.c.cfg.Logins.BeginSSO(x.r.Context(), in)
+	if err != nil {
+		return "", err
+	}
+	x.setCookie(ssoCookie, browser, "/sso", int(login.SSOLife.Seconds()))
+	return to, nil
+}
+
+// linkIdentity begins to link an identity to one's own account.
+func linkIdentity(x *visit) error {
+	slug := chi.URLParam(x.r, "slug")
+	to, err := x.roundTrip(login.Round{Slug: slug, Purpose: login.SSOLink})
+	if err != nil {
+		return x.securityMistake("links", err)
+	}
+	return x.sendAway(awayView{"To " + x.providerName(slug), "Sign in there with the account that you want to use here.", to, "Go on"})
+}
+
+func (x *visit) providerName(slug string) string {
+	for _, b := range x.c.cfg.Logins.SignInButtons() {
+		if b.Slug == slug {
+			return b.Name
+		}
+	}
+	return "the provider"
+}
+
+// finishSSO is where a browser comes back from an identity provider.
+func finishSSO(x *visit) error {
+	end, err := x.c.cfg.Logins.FinishSSO(x.r.Context(), login.Callback{
+		Slug: chi.URLParam(x.r, "slug"), Query: x.r.URL.Query(), Browser: x.cookie(ssoCookie), Device: x.cookie(deviceCookie),
+		Origin: x.c.cfg.MainOrigin(x.r.Host), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Principal: x.who,
+	})
+	switch {
+	case err != nil:
+		return x.ssoTrouble(end, err)
+	case end.Restart != nil:
+		return x.restartSSO(*end.Restart)
+	case end.Progress != nil:
+		return x.advance(*end.Progress)
+	case end.Linked:
+		return x.done(securityPath, "linked")
+	case end.Confirmed:
+		return x.render(http.StatusOK, confirmedPage(x.frame("Confirmed", "")))
+	case end.Test != nil:
+		x.redirect("/admin/sign-in/" + end.Provider + "/test")
+		return nil
+	}
+	return problem.New(problem.Gone, "This sign-in is over.").WithNext("Begin again.")
+}
+
+// restartSSO begins a round again that lost its way, and ends that at the third time with the page that says why.
+func (x *visit) restartSSO(r login.Round) error {
+	again := destination{app: r.Destination.App, back: r.Destination.Return, state: r.Destination.State}
+	if r.Bounces >= login.MaxBounces {
+		q := x.request()
+		name := x.providerName(r.Slug)
+		return x.diagnose("Signing in with "+name+" goes round in circles", name+" sent your browser back, and the browser did not bring what Sluice had given it to recognise it by; "+
+			strconv.Itoa(r.Bounces)+" times in a row.", "/login"+again.query(), q, lostRound(q))
+	}
+	to, err := x.roundTrip(r)
+	if err != nil {
+		return x.ssoTrouble(login.SSOEnd{Purpose: r.Purpose, Destination: r.Destination}, err)
+	}
+	x.redirect(to)
+	return nil
+}
+
+// ssoTrouble shows what went wrong where the round was begun.
+func (x *visit) ssoTrouble(end login.SSOEnd, err error) error {
+	e := problem.Of(err)
+	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
+		return err
+	}
+	x.event.Reason = e.Kind.String()
+	switch end.Purpose {
+	case login.SSOLink:
+		if x.who.SignedIn() {
+			return x.renderSecurity(shownStatus(e), securityView{At: "links", Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+		}
+	case login.SSOTest, login.SSOConfirm:
+		return err
+	}
+	if x.who.SignedIn() {
+		return err
+	}
+	e.SetHeaders(x.w.Header())
+	d := destination{app: end.Destination.App, back: end.Destination.Return, state: end.Destination.State}
+	if d.back == "" {
+		d.back = "/"
+	}
+	return x.loginForm(shownStatus(e), d, loginView{Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+}
+
+// shownStatus is the status of a page that shows an error among other things. It is never 401: no credential of HTTP's own is asked for.
+func shownStatus(e *problem.Error) int {
+	if e.Kind == problem.Unauthenticated {
+		return http.StatusUnprocessableEntity
+	}
+	return e.Kind.Status()
+}
+
+// backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+func backChannelLogout(x *visit) error {
+	x.w.Header().Set("Cache-Control", "no-store")
+	err := x.c.cfg.Logins.BackChannelLogout(x.r.Context(), chi.URLParam(x.r, "slug"), x.field("logout_token"))
+	if err == nil {
+		x.w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	e := problem.Of(err)
+	x.event.Reason, x.event.Cause = e.Kind.String(), e.Unwrap()
+	if e.Kind == problem.Invalid {
+		// Section 2.8: 400 with error and error_description, as in RFC 6749 section 5.2.
+		x.w.Header().Set("Content-Type", "application/json")
+		x.w.WriteHeader(http.StatusBadRequest)
+		_, err := x.w.Write([]byte(`{"error":"invalid_request","error_description":` + strconv.QuoteToASCII(e.Detail) + `}`))
+		return err
+	}
+	problem.WriteJSON(x.w, e, x.event.ID)
+	return nil
+}
+
+// lostRound finds out why a browser comes back from a provider without the cookie that it left with.
+func lostRound(q request) []causeView {
+	var causes []causeView
+	own := &url.URL{}
+	if q.own != nil {
+		own = q.own
+	}
+	if !sameHostName(q.host, own.Hostname()) {
+		causes = append(causes, causeView{"Sluice is opened at another address than its own", "The provider sends browsers back to " + own.String() + ", and cookies belong to one host name. Open Sluice at " + own.String() +
+			", or set APP_URL to the address that people use.", []string{"APP_URL=" + q.scheme() + "://" + shown(q.host)}})
+	}
+	if q.secure && !q.https {
+		causes = append(causes, secureOverHTTP(q))
+	}
+	if len(causes) == 0 && !q.cookies {
+		causes = append(causes, causeView{"The browser keeps no cookies for this site", "Allow cookies for " + own.Host + ", also in private windows, and look whether an extension blocks them.", nil})
+	}
+	if len(causes) == 0 {
+		causes = append(causes, causeView{"The sign-in began somewhere else, or too long ago", "Begin at Sluice's own sign-in page, not from a bookmark of the provider's page, and finish within a quarter of an hour. " +
+			"If several Sluices answer for this address, they must share one database.", nil})
+	}
+	return causes
+}

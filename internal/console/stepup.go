@@ -1,0 +1,158 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/internal/login"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// confirmPrefix begins the names of the fields that prove who somebody is. No form of the console has others that begin so.
+const confirmPrefix = "confirm_"
+
+// confirmView is the page that asks somebody to prove anew who they are. It holds what they were about to send, so that one answer is enough.
+type confirmView struct {
+	Ways    login.ConfirmWays
+	Passkey passkeyView
+	// Action is where the form leads, Fields what it carries besides the proof.
+	Action string
+	Fields []carried
+	// Provider is the name of the identity provider that proves it; its page opens beside this one.
+	Provider string
+	// Back is the page to return to when nothing is to be done.
+	Back          string
+	Problem, Next string
+	Wait          time.Duration
+	Wrong         wrong
+}
+
+// none tells that there is no way to confirm.
+func (v confirmView) none() bool { return v.Ways == login.ConfirmWays{} }
+
+// carried is a field of a form that is kept while somebody confirms.
+type carried struct{ Name, Value string }
+
+// carriedFields are the fields of the request without proofs, in an order that does not change. Of several values of one name the order is kept: checkboxes rely on it.
+func carriedFields(form url.Values) []carried {
+	var names []string
+	for name := range form {
+		if !strings.HasPrefix(name, confirmPrefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []carried
+	for _, name := range names {
+		for _, value := range form[name] {
+			out = append(out, carried{name, value})
+		}
+	}
+	return out
+}
+
+// confirm takes the proof that a form brings, before its handler runs. Shown means that it was not right and the answer is written.
+func (x *visit) confirm(n need) (shown bool, err error) {
+	proof := login.Proof{Password: x.field(confirmPrefix + "password"), Code: x.field(confirmPrefix + "code"),
+		PasskeyToken: x.field(confirmPrefix + "passkey_token"), Passkey: []byte(x.field(confirmPrefix + "passkey"))}
+	if proof.Password == "" && proof.Code == "" && proof.PasskeyToken == "" || !x.who.SignedIn() {
+		return false, nil
+	}
+	// A place without passkeys has none to prove with.
+	rp, _ := x.relyingParty()
+	err = x.c.cfg.Logins.Confirm(x.r.Context(), x.who, rp, proof)
+	if err == nil {
+		return false, x.authenticate(n)
+	}
+	e := problem.Of(err)
+	switch e.Kind {
+	case problem.Internal, problem.StepUp:
+		return false, err
+	case problem.NotFound, problem.Gone:
+		e = problem.New(problem.Invalid, "That took too long.").WithNext("Try again.")
+	}
+	e.SetHeaders(x.w.Header())
+	x.event.Reason = e.Kind.String()
+	v := confirmView{Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter}
+	if e.Field == "password" || e.Field == "code" {
+		v.Wrong = wrong{confirmPrefix + e.Field: strings.TrimSpace(e.Detail + " " + e.Next)}
+		v.Problem, v.Next = "", ""
+	}
+	status := e.Kind.Status()
+	if e.Kind == problem.Unauthenticated {
+		status = http.StatusUnprocessableEntity // the person is signed in all right
+	}
+	return true, x.renderConfirm(status, v)
+}
+
+// askToConfirm answers what needs a fresh proof: the same form once more with a field for the proof, or, where there is no form to keep, the page that comes back.
+func (x *visit) askToConfirm(e *problem.Error) error {
+	if x.r.Header.Get("HX-Request") != "" {
+		back := "/"
+		if u, err := url.Parse(x.r.Header.Get("HX-Current-URL")); err == nil {
+			back = u.RequestURI()
+		}
+		x.w.Header().Set("HX-Redirect", "/confirm?return="+url.QueryEscape(web.ReturnTo(back)))
+		problem.WriteJSON(x.w, e, x.event.ID)
+		return nil
+	}
+	if x.r.Method != http.MethodPost {
+		x.redirect("/confirm?return=" + url.QueryEscape(web.ReturnTo(x.r.URL.RequestURI())))
+		return nil
+	}
+	v := confirmView{}
+	if x.value(confirmPrefix+"provider") != "" {
+		v.Problem, v.Next = "It is not confirmed yet.", "Finish it on the page of your provider first."
+	}
+	return x.renderConfirm(e.Kind.Status(), v)
+}
+
+func (x *visit) renderConfirm(status int, v confirmView) error {
+	var err error
+	if v.Ways, err = x.c.cfg.Logins.ConfirmWays(x.r.Context(), x.who); err != nil {
+		return err
+	}
+	for _, b := range x.c.cfg.Logins.SignInButtons() {
+		if b.Slug == v.Ways.Provider {
+			v.Provider = b.Name
+		}
+	}
+	v.Passkey, v.Back = x.passkeys(), "/"
+	if v.Action == "" {
+		v.Action, v.Fields = web.ReturnTo(x.r.URL.RequestURI()), carriedFields(x.r.PostForm)
+	}
+	if u, err := url.Parse(x.r.Referer()); err == nil && u.Host == x.r.Host && !strings.HasPrefix(u.Path, "/confirm") {
+		v.Back = web.ReturnTo(u.RequestURI())
+	}
+	page := x.frame("Confirm that it is you", "")
+	page.Path = v.Back
+	page.Scripts = []string{"passkey.js"}
+	return x.render(status, confirmPage(page, v))
+}
+
+// showConfirm asks for a proof for its own sake; the page that needed it comes after.
+func showConfirm(x *visit) error {
+	back := carried{"return", web.ReturnTo(x.r.URL.Query().Get("return"))}
+	return x.renderConfirm(http.StatusOK, confirmView{Action: "/confirm", Fields: []carried{back}})
+}
+
+// confirmed goes back once the proof is fresh.
+func confirmed(x *visit) error {
+	if err := x.c.cfg.Gate.Fresh(x.who); err != nil {
+		return err
+	}
+	x.redirect(web.ReturnTo(x.field("return")))
+	return nil
+}
+
+func offerConfirmPasskey(x *visit) error {
+	rp, err := x.relyingParty()
+	if err != nil {
+		return err
+	}
+	return x.offer(x.c.cfg.Logins.OfferConfirmPasskey(x.r.Context(), x.who, rp))
+}
