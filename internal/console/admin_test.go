@@ -182,7 +182,10 @@ func TestAccount(t *testing.T) {
 	s.add("ann", "viewer")
 	b, other := s.signedIn("ann"), s.signedIn("ann")
 	page := b.get("/account").want(t, 200, "")
-	says(t, page.body, "The ann", "Viewer", "This one", "Your workspaces")
+	says(t, page.body, "The ann", "Viewer", "Security", "Devices", "Workspaces")
+	says(t, b.get("/account/workspaces").want(t, 200, "").body, "Your workspaces", "Default workspace")
+	page = b.get("/account/devices").want(t, 200, "")
+	says(t, page.body, "This one")
 	b.post("/account/name", "name", "Ann Other").want(t, 303, "/account")
 	says(t, b.get("/account").body, "Ann Other", "Your name is saved")
 	has(t, b.post("/account/name", "name", "bad\u202ename").want(t, 400, "").body, "input[name=name][aria-invalid=true]")
@@ -195,16 +198,16 @@ func TestAccount(t *testing.T) {
 	ends := selectAll(page.body, "form[method=post]")
 	for _, f := range ends {
 		if action := f.attrs["action"]; strings.HasSuffix(action, "/end") {
-			b.post(action).want(t, 303, "/account")
+			b.post(action).want(t, 303, "/account/devices")
 		}
 	}
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 	other = s.signedIn("ann")
-	b.post("/account/sessions/end-others").want(t, 303, "/account")
+	b.post("/account/sessions/end-others").want(t, 303, "/account/devices")
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 	other = s.signedIn("ann")
-	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account")
-	says(t, b.get("/account").want(t, 200, "").body, "Your password is set")
+	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account/security")
+	says(t, b.get("/account/security").want(t, 200, "").body, "Your password is set")
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 }
 

@@ -211,7 +211,10 @@ func peopleExpectations() map[string]expectation {
 		"workspace-new":   {has: []string{"input[type=checkbox][name=app][value=b][checked]", "input[name=name][aria-invalid=true]"}},
 		"flows-elsewhere": {has: []string{"a[href=/admin/apps]"}, says: []string{"none is offered"}},
 		"flows-search":    {says: []string{"“<zz>”"}},
-		"account":         {has: []string{"input[name=old_password][autocomplete=current-password]"}, says: []string{"This one", "Safari on iPhone"}},
+		"account-devices": {says: []string{"This one", "Safari on iPhone"}},
+		"security":        {has: []string{"input[name=old_password][autocomplete=current-password]", "form[data-passkey=create]"}, says: []string{"3 of 10 left", "Work laptop", "ann@example.com"}},
+		"security-none":   {says: []string{"requires a second factor", "Passkeys cannot be made here"}},
+		"confirm":         {has: []string{"input[type=hidden][name=password][value=a new password]", "input[name=confirm_code][autocomplete=one-time-code]", "input[name=confirm_passkey][type=hidden]"}},
 	}
 }
 

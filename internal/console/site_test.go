@@ -85,18 +85,23 @@ func (s *safeBuffer) String() string {
 type options struct {
 	smtp                      mail.SMTP
 	openSignUp, newUserActive bool
+	stepUp                    time.Duration
 	config                    func(*Config)
 }
 
 // newSite starts one.
 func newSite(t *testing.T, change ...func(*options)) *site {
 	t.Helper()
+	o := options{}
+	for _, fn := range change {
+		fn(&o)
+	}
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
 	s := &site{t: t, clock: &clock{}, log: &safeBuffer{}, db: d}
 	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
 	fatal(t, err)
-	gate, err := authz.NewGate(authz.Config{DB: d, Now: s.clock.now, Log: quiet})
+	gate, err := authz.NewGate(authz.Config{DB: d, StepUp: o.stepUp, Now: s.clock.now, Log: quiet})
 	fatal(t, err)
 	t.Cleanup(func() { gate.Close(ctx) })
 	s.gate = gate
@@ -108,10 +113,6 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 		DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: s.clock.now, Log: quiet,
 	})
 	fatal(t, err)
-	o := options{}
-	for _, fn := range change {
-		fn(&o)
-	}
 	s.mail, err = mail.New(mail.Config{
 		DB: d, SMTP: o.smtp, Host: "sluice.example.test", Now: s.clock.now, Log: quiet,
 		Seal: func(b []byte, row string) ([]byte, error) { return keys.Seal(b, "mail", row) },
