@@ -40,8 +40,11 @@ func makeKey() (string, error) {
 
 // checksum is the CRC-32 (IEEE 802.3) of a text in base62, most significant digit first.
 func checksum(text string) (out [keyChecksum]byte) {
-	var buffer [keyChars]byte
-	n := crc32.ChecksumIEEE(buffer[:copy(buffer[:], text)])
+	n := ^uint32(0)
+	for i := range len(text) { // crc32.ChecksumIEEE would make a copy of the text on the heap
+		n = crc32.IEEETable[byte(n)^text[i]] ^ n>>8
+	}
+	n = ^n
 	for i := keyChecksum - 1; i >= 0; i-- {
 		out[i] = base62[n%62]
 		n /= 62

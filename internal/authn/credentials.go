@@ -96,6 +96,11 @@ func unless(err, foreign error) error {
 // token finds out whose an offered token is.
 func (c *Credentials) token(ctx context.Context, o offer, at Place) (Credential, error) {
 	if o.key {
+		if o.other != "" && c.Access != nil {
+			if _, err := c.Access(o.other); !errors.Is(err, ErrForeign) {
+				return Credential{}, twoCredentials()
+			}
+		}
 		return c.key(ctx, o.value, at)
 	}
 	if c.Access == nil {
@@ -172,6 +177,8 @@ func ContainsKey(text string) bool {
 type offer struct {
 	value string
 	key   bool // it stands where only API keys stand, or looks like one
+	// other is a bearer token beside it, which has to be the app's own.
+	other string
 }
 
 // maxToken is the longest token that is looked at, in bytes.
@@ -200,12 +207,18 @@ func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 	case len(lines) > 1, len(lines) == 1 && apiKey == "", len(apiKey) > maxToken:
 		return offer{}, badToken()
 	case bearer != "" && apiKey != "" && bearer != apiKey:
-		return offer{}, problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule(credentialRule).
-			WithNext("Send either Authorization or X-Api-Key.")
+		if ownSignIn && !strings.HasPrefix(bearer, keyStart) {
+			return offer{value: apiKey, key: true, other: bearer}, nil
+		}
+		return offer{}, twoCredentials()
 	case bearer != "":
 		return offer{value: bearer, key: strings.HasPrefix(bearer, keyStart)}, nil
 	}
 	return offer{value: apiKey, key: true}, nil
+}
+
+func twoCredentials() error {
+	return problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule(credentialRule).WithNext("Send either Authorization or X-Api-Key.")
 }
 
 // mentionsKey reports whether one of the values has what begins an API key of Sluice's in it.

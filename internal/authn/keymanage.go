@@ -265,7 +265,7 @@ func (k *Keys) Get(ctx context.Context, actor Principal, id string) (APIKey, err
 	}
 	out := k.view(row)
 	if row.PerDay > 0 {
-		out.UsedToday, err = k.budgets.used(ctx, row.ID)
+		out.UsedToday, err = k.budgets.today(ctx, row.ID)
 	}
 	return out, err
 }

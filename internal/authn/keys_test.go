@@ -33,7 +33,7 @@ func startKeys(t testing.TB, d *db.DB, maxAge time.Duration) *keyNode {
 	n := &keyNode{node: start(t, d), t: t}
 	var err error
 	n.keys, err = authn.NewKeys(context.Background(), authn.KeyConfig{
-		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), MaxAge: maxAge, Now: n.Now, Log: slog.New(slog.DiscardHandler),
+		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), MaxAge: maxAge, Now: n.Now, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +66,8 @@ func (n *keyNode) make(owner authz.Principal, k authn.NewAPIKey) (authn.APIKey, 
 }
 
 var home = netip.MustParseAddr("192.0.2.7")
+
+var quiet = slog.New(slog.DiscardHandler)
 
 func (n *keyNode) ask(header, value string, from netip.Addr) (authn.Credential, error) {
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/prediction/x", nil)

@@ -240,14 +240,16 @@ func (b *budgets) book(ctx context.Context, k *budget, id uuid.UUID, span int, m
 // reserve books a portion in one statement; size is 0 if nothing is left. Only near the end, when the portion is too large, it has to look what is left.
 func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, most int64) (size, total int64, err error) {
 	total = s.total
-	for tries := 0; total < most && tries < 10; tries++ {
-		size = max(min(most/portionOf, (most-total)/restOf), 1)
-		booked, ok, err := b.insert(ctx, booking{id, span, s.start, size}, most)
-		if err != nil || ok {
-			return size, booked, err
+	for range 10 {
+		if total < most {
+			size = max(min(most/portionOf, (most-total)/restOf), 1)
+			booked, ok, err := b.insert(ctx, booking{id, span, s.start, size}, most)
+			if err != nil || ok {
+				return size, booked, err
+			}
 		}
-		if total, err = b.db.Read().GetUsage(ctx, q.GetUsageParams{KeyID: id.String(), Span: spans[span].name, WindowStart: s.start}); err != nil {
-			return 0, 0, err
+		if total, err = b.booked(ctx, id.String(), span, s.start); err != nil || total >= most {
+			return 0, total, err
 		}
 	}
 	return 0, total, nil
@@ -264,14 +266,19 @@ func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int6
 	return total, err == nil, err
 }
 
-// used tells how much of a key's day is booked.
-func (b *budgets) used(ctx context.Context, keyID string) (int64, error) {
-	now, day := b.now().Unix(), len(spans)-1
-	n, err := b.db.Read().GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[day].name, WindowStart: now - now%spans[day].seconds})
+// booked is how much of a window all nodes have booked.
+func (b *budgets) booked(ctx context.Context, keyID string, span int, start int64) (int64, error) {
+	n, err := b.db.Read().GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[span].name, WindowStart: start})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) {
 		return 0, nil
 	}
 	return n, err
+}
+
+// today is how much of a key's day is booked.
+func (b *budgets) today(ctx context.Context, keyID string) (int64, error) {
+	now, day := b.now().Unix(), len(spans)-1
+	return b.booked(ctx, keyID, day, now-now%spans[day].seconds)
 }
 
 // forget gives back all that is left of a key, because it or its limits have changed.

@@ -1,0 +1,215 @@
+package authn_test
+
+import (
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/dbtest"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+func TestACredentialIsNeverMadeUpForByAnother(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann, bob := n.person(n.add(t, "ann").ID), n.add(t, "bob")
+	_, good := n.make(ann, authn.NewAPIKey{})
+	_, second := n.make(ann, authn.NewAPIKey{})
+	cookie, _ := n.signIn(t, bob.ID)
+	unknown, err := authn.MakeKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := "eyJhbGciOiJub25lIn0.e30."
+	for _, c := range []struct {
+		what string
+		h    http.Header
+		// who, and who where the app has a sign-in of its own; "!" is a refusal, "" a stranger.
+		want, own string
+	}{
+		{"nothing", http.Header{}, "", ""},
+		{"a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}}, "bob", "bob"},
+		{"a key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + good}}, "ann", "ann"},
+		{"an unknown key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + unknown}}, "!", "!"},
+		{"an unknown key in its own header beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {unknown}}, "!", "!"},
+		{"a foreign token beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + foreign}}, "!", "bob"},
+		{"a foreign key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {"sk-1234"}}, "!", "bob"},
+		{"another scheme beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Basic eDp5"}}, "bob", "bob"},
+		{"a key under another scheme", http.Header{"Authorization": {"Basic " + good}}, "!", "!"},
+		{"a key without a scheme", http.Header{"Authorization": {good}}, "!", "!"},
+		{"a key twice", http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}, "!", "!"},
+		{"two keys", http.Header{"Authorization": {"Bearer " + good}, "X-Api-Key": {second}}, "!", "!"},
+		{"one key in both places", http.Header{"Authorization": {"Bearer " + good}, "X-Api-Key": {good}}, "ann", "ann"},
+		{"a key beside the app's own token", http.Header{"Authorization": {"Bearer " + foreign}, "X-Api-Key": {good}}, "!", "ann"},
+		{"an empty key", http.Header{"X-Api-Key": {""}}, "!", ""},
+		{"an empty token", http.Header{"Authorization": {"Bearer "}}, "!", ""},
+		{"a scheme alone", http.Header{"Authorization": {"Bearer"}}, "!", ""},
+		{"two tokens in one line", http.Header{"Authorization": {"Bearer " + good + ", Bearer " + second}}, "!", "!"},
+		{"a very long token", http.Header{"Authorization": {"Bearer " + strings.Repeat("a", 5000)}}, "!", ""},
+	} {
+		for _, own := range []bool{false, true} {
+			r := httptest.NewRequest("GET", "/?apiKey="+good+"&x-api-key="+good, nil)
+			r.Header = c.h
+			credentials := authn.Credentials{Sessions: n.sessions, Keys: n.keys, Access: func(string) (authz.Principal, error) { return authz.Principal{}, authn.ErrForeign }}
+			got, err := credentials.Authenticate(r, authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: own})
+			want := c.want
+			if own {
+				want = c.own
+			}
+			who := got.Principal.Name
+			if err != nil {
+				who = "!"
+				if !problem.Is(err, problem.Unauthenticated) || !authn.TokenTrouble(err) {
+					t.Errorf("%s: %v", c.what, err)
+				}
+			}
+			if who != want {
+				t.Errorf("%s (own sign-in %v): %q, want %q (%v)", c.what, own, who, want, err)
+			}
+		}
+	}
+}
+
+func TestWhatIsRecognisedIsNotForwarded(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	_, secret := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{})
+	h := http.Header{"X-Api-Key": {secret}, "Authorization": {"Basic eDp5"}}
+	c := authn.Credential{Kind: authn.CredentialKey}
+	if c.Strip(h); h.Get("X-Api-Key") != "" || h.Get("Authorization") == "" {
+		t.Errorf("left: %v", h)
+	}
+	h = http.Header{"X-Api-Key": {"sk-1"}, "Authorization": {"Bearer a.b.c"}}
+	c = authn.Credential{Kind: authn.CredentialAccess}
+	if c.Strip(h); h.Get("X-Api-Key") == "" || h.Get("Authorization") != "" {
+		t.Errorf("left: %v", h)
+	}
+	for text, want := range map[string]bool{"": false, "sluice_": false, "/x?key=" + secret: true, "sluice_sluice_" + secret[7:]: true, secret[:52]: false, "sluice_" + strings.Repeat("a", 60): false} {
+		if got := authn.ContainsKey(text); got != want {
+			t.Errorf("%q holds a key: %v", text, got)
+		}
+	}
+}
+
+func FuzzOfferedToken(f *testing.F) {
+	key, err := authn.MakeKey()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"Bearer " + key, "bearer\t" + key, "Bearer a.b.c", "Basic eDp5", key, "Bearer  " + key + " ", "Bearer " + key + "," + key, "Negotiate", "", " ", "Bearer =", "Bearer \x00"} {
+		f.Add(seed, "", false)
+		f.Add("", seed, true)
+		f.Add(seed, key, true)
+	}
+	f.Fuzz(func(t *testing.T, authorization, apiKey string, own bool) {
+		h := http.Header{}
+		if authorization != "" {
+			h["Authorization"] = []string{authorization}
+		}
+		if apiKey != "" {
+			h["X-Api-Key"] = []string{apiKey}
+		}
+		value, isKey, err := authn.OfferedToken(h, own)
+		switch {
+		case err != nil && value != "":
+			t.Error("a refusal and a token")
+		case strings.ContainsAny(value, " \t\r\n,;\"") && value == strings.TrimSpace(value) && !isKey:
+			t.Errorf("the token %q", value)
+		case len(value) > 4096:
+			t.Error("a token without bounds")
+		case err == nil && strings.Contains(authorization+apiKey, "sluice_") && value == "":
+			t.Errorf("what looks like a key was passed over: %q, %q", authorization, apiKey)
+		}
+		if authn.KeyFormed(value) && !isKey {
+			t.Errorf("%q is not taken for a key", value)
+		}
+	})
+}
+
+func FuzzContainsKey(f *testing.F) {
+	key, err := authn.MakeKey()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("/x?apiKey=", "&y=1")
+	f.Add("sluice_", "sluice_")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		if !authn.ContainsKey(before + key + after) {
+			t.Errorf("not found between %q and %q", before, after)
+		}
+	})
+}
+
+// BenchmarkKey is the whole way from a request with a key to its principal, with few and with many keys: the numbers must not differ by much more than the memory is far away.
+func BenchmarkKey(b *testing.B) {
+	for _, count := range []int{1_000, 1_000_000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			n := startKeys(b, dbtest.SQLite(b), 0)
+			owner := n.add(b, "ann").ID
+			secrets, err := authn.FillKeys(n.keys, count, 1000, owner, identity.DefaultWorkspace)
+			if err != nil {
+				b.Fatal(err)
+			}
+			requests := make([]*http.Request, len(secrets))
+			for i, s := range secrets {
+				requests[i] = httptest.NewRequest("POST", "/api/v1/prediction/x", nil)
+				requests[i].Header.Set("Authorization", "Bearer "+s)
+			}
+			credentials, at := authn.Credentials{Sessions: n.sessions, Keys: n.keys}, authn.Place{Audience: authn.AudienceMain, From: home}
+			for _, r := range requests { // the first use of each is noted
+				if _, err := credentials.Authenticate(r, at); err != nil {
+					b.Fatal(err)
+				}
+			}
+			runtime.GC()
+			b.ReportAllocs()
+			defer reportCPU(b)()
+			i := 0
+			for b.Loop() {
+				if c, err := credentials.Authenticate(requests[i%len(requests)], at); err != nil || c.Kind != authn.CredentialKey {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
+}
+
+// BenchmarkLimitedKey is the same for a key with limits whose portion is booked: nothing is asked of the database.
+func BenchmarkLimitedKey(b *testing.B) {
+	n := limited(b, dbtest.SQLite(b), noon())
+	_, secret := n.make(n.person(n.add(b, "ann").ID), authn.NewAPIKey{PerDay: 1_000_000_000})
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Header.Set("X-Api-Key", secret)
+	credentials, at := authn.Credentials{Sessions: n.sessions, Keys: n.keys}, authn.Place{Audience: authn.AudienceMain, From: home}
+	b.ReportAllocs()
+	defer reportCPU(b)()
+	for b.Loop() {
+		if _, err := credentials.Authenticate(r, at); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestTheChecksumIsCRC32: scanners compute it, so it has to be the standard's.
+func TestTheChecksumIsCRC32(t *testing.T) {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for range 100 {
+		key, err := authn.MakeKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, want := crc32.ChecksumIEEE([]byte(key[:len(key)-6])), ""
+		for range 6 {
+			want, sum = string(digits[sum%62])+want, sum/62
+		}
+		if got := key[len(key)-6:]; got != want || !authn.KeyFormed(key) {
+			t.Fatalf("%s ends in %s, want %s", key, got, want)
+		}
+	}
+}
