@@ -38,6 +38,7 @@ type Core struct {
 	People   *identity.People
 	Sessions *authn.Sessions
 	Keys     *authn.Keys
+	Tokens   *authn.Tokens
 	// Credentials is the one place where requests become principals.
 	Credentials *authn.Credentials
 	Logins      *login.Logins
@@ -81,13 +82,23 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}); err != nil {
 		return err
 	}
-	c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
+	c.Tokens = c.openTokens()
+	c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys, Access: c.Tokens.Verify}
 	c.Logins, err = login.New(ctx, login.Config{
-		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, TokenKey: c.Keyring.TokenKey(),
+		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, Tokens: c.Tokens, TokenKey: c.Keyring.TokenKey(),
 		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
 		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, HTTP: login.ProviderClient(10*time.Second, nil), Now: time.Now, Log: c.Log,
 	})
 	return err
+}
+
+func (c *Core) openTokens() *authn.Tokens {
+	v := c.Values
+	return authn.NewTokens(authn.TokenConfig{
+		Sessions: c.Sessions, Mail: c.Mail, AccountPage: func() string { return BaseURL(v) + "/account" },
+		AccessKeys: keysOf(c.Keyring.AccessKeys), RefreshKeys: keysOf(c.Keyring.RefreshKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
+		Issuer: v.TokenIssuer, Audience: v.TokenAudience, AccessLife: v.AccessLife, RefreshLife: v.RefreshLife, Grace: v.RefreshGrace,
+	})
 }
 
 // Close ends the background work and closes the database.
@@ -159,7 +170,7 @@ func (c *Core) secretConfig() secret.Config {
 		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), Now: time.Now, Log: c.Log,
 		Lives: map[secret.Name]time.Duration{
 			secret.AccessToken: v.AccessLife, secret.RefreshToken: v.RefreshLife, secret.Session: v.SessionMax,
-			secret.TokenHash: max(v.ResetLife, v.InviteLife, v.RefreshLife),
+			secret.TokenHash: max(v.ResetLife, v.InviteLife, v.RefreshLife, keyLife(v)),
 		},
 	}
 	for name, g := range v.Secrets.Given {
@@ -172,6 +183,14 @@ func (c *Core) secretConfig() secret.Config {
 		}
 	}
 	return out
+}
+
+// keyLife is how long an API key can last; where there is no maximum, long enough that nobody waits for it.
+func keyLife(v config.Values) time.Duration {
+	if v.KeyLife == 0 {
+		return 100 * 365 * 24 * time.Hour
+	}
+	return v.KeyLife
 }
 
 // explain turns what the operating system says about a folder into a sentence that names the variable.
