@@ -36,6 +36,8 @@ type Config struct {
 	People   *identity.People
 	Sessions *authn.Sessions
 	Keys     *authn.Keys
+	// Tokens makes and ends the tokens of programs.
+	Tokens *authn.Tokens
 	// Credentials tells who asks; nil: only session cookies and Keys do.
 	Credentials *authn.Credentials
 	Logins      *login.Logins

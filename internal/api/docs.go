@@ -63,7 +63,10 @@ func (a *API) docs(origin string) docView {
 // curl is a command to try an operation with.
 func (a *API) curl(origin string, op *huma.Operation) string {
 	secure := strings.HasPrefix(origin, "https://")
-	words := []string{"curl", fmt.Sprintf(`--cookie "%s=$SESSION"`, authn.CookieName(secure))}
+	words := []string{"curl"}
+	if needOf(op).where != toAnybody {
+		words = append(words, fmt.Sprintf(`--cookie "%s=$SESSION"`, authn.CookieName(secure)))
+	}
 	if op.Method != http.MethodGet {
 		words = append(words, "--request "+op.Method)
 	}

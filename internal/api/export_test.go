@@ -12,7 +12,7 @@ import (
 // Route is a row of the map as tests see it.
 type Route struct {
 	Method, Path, ID, Action string
-	// Where is "", "installation", "workspace" or "app".
+	// Where is "", "installation", "workspace", "app" or "anybody".
 	Where string
 }
 
@@ -20,7 +20,7 @@ type Route struct {
 func Routes() []Route {
 	var out []Route
 	for _, rt := range routes() {
-		out = append(out, Route{rt.method, rt.path, rt.id, string(rt.needs.action), [...]string{"", "installation", "workspace", "app"}[rt.needs.where]})
+		out = append(out, Route{rt.method, rt.path, rt.id, string(rt.needs.action), [...]string{"", "installation", "workspace", "app", "anybody"}[rt.needs.where]})
 	}
 	return out
 }

@@ -22,22 +22,23 @@ type workplace struct {
 	Role string `json:"role,omitempty" doc:"The id of one's role; none for superusers who are no members." example:"admin"`
 }
 
-// session is one signed-in browser.
+// session is one signed-in browser or program.
 type session struct {
 	ID        string    `json:"id"`
 	IP        string    `json:"ip" doc:"The address that the sign-in came from." example:"192.0.2.7"`
-	UserAgent string    `json:"user_agent" doc:"What the browser said of itself."`
+	UserAgent string    `json:"user_agent" doc:"What the browser or program said of itself."`
 	Method    string    `json:"method" doc:"How the person signed in: all factors, the first one first." example:"password + totp"`
 	Strong    bool      `json:"strong" doc:"Whether more than one factor was proven; some workspaces are open to such sessions only."`
 	ProvenAt  time.Time `json:"proven_at" doc:"When the person last proved to be who they are; dangerous acts ask for it to be recent."`
 	CreatedAt time.Time `json:"created_at"`
 	SeenAt    time.Time `json:"seen_at" doc:"When it was last used, to the minute."`
 	ExpiresAt time.Time `json:"expires_at"`
+	Program   bool      `json:"program" doc:"Whether it is no browser, but a program that has signed in for tokens."`
 	Current   bool      `json:"current" doc:"Whether the request came with this one."`
 }
 
 func sessionOf(s authn.Session) session {
-	return session{s.ID, s.IP, s.UserAgent, s.Method, s.Strong, s.ProvenAt.UTC(), s.CreatedAt.UTC(), s.SeenAt.UTC(), s.ExpiresAt.UTC(), s.Current}
+	return session{s.ID, s.IP, s.UserAgent, s.Method, s.Strong, s.ProvenAt.UTC(), s.CreatedAt.UTC(), s.SeenAt.UTC(), s.ExpiresAt.UTC(), s.Program, s.Current}
 }
 
 func getMe(x *visit, _ *struct{}) (me, error) {

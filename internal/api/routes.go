@@ -22,6 +22,8 @@ const (
 	// inWorkspace and inApp: the right must be held in the workspace or app that the path names. The capability asks for it.
 	inWorkspace
 	inApp
+	// toAnybody: nobody has to be signed in, and no cookie is read.
+	toAnybody
 )
 
 // need is what a route asks for.
@@ -34,6 +36,7 @@ func person() need                     { return need{where: nowhere} }
 func installation(a authz.Action) need { return need{a, onInstallation} }
 func workspace(a authz.Action) need    { return need{a, inWorkspace} }
 func apps(a authz.Action) need         { return need{a, inApp} }
+func anybody() need                    { return need{where: toAnybody} }
 
 // words say who may, for people.
 func (n need) words() string {
@@ -44,6 +47,8 @@ func (n need) words() string {
 		return string(n.action) + " in the workspace"
 	case inApp:
 		return string(n.action) + " on the app"
+	case toAnybody:
+		return "everybody; no cookie is read"
 	}
 	return "everybody who is signed in"
 }
@@ -62,7 +67,16 @@ const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodP
 
 // routes is the whole map of the API.
 func routes() []route {
-	return slices.Concat(meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
+	return slices.Concat(tokenRoutes(), meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
+}
+
+func tokenRoutes() []route {
+	return []route{
+		{post, "/auth/token", anybody(), "createTokens", "Sign a program in with a person's password, for an access token and a refresh token", answers(createTokens)},
+		{post, "/auth/refresh", anybody(), "refreshTokens", "The next pair of tokens for a refresh token, which counts once", answers(refreshTokens)},
+		{post, "/auth/revoke", anybody(), "revokeTokens", "End the session of a refresh token (RFC 7009); of an unknown one too this says that it is done", answers(revokeTokens)},
+		{post, "/auth/logout", person(), "logout", "End the session of the access token that this comes with, at once and on all nodes", done(logout)},
+	}
 }
 
 func meRoutes() []route {
@@ -202,7 +216,12 @@ func needOf(op *huma.Operation) need { return op.Metadata[needKey].(need) }
 // operation is the route as huma takes it.
 func (rt route) operation() huma.Operation {
 	tag, _, _ := strings.Cut(strings.TrimPrefix(rt.path, "/"), "/")
+	var security []map[string][]string
+	if rt.needs.where == toAnybody {
+		security = []map[string][]string{{}}
+	}
 	return huma.Operation{
+		Security:    security,
 		OperationID: rt.id, Method: rt.method, Path: rt.path, Summary: rt.summary, Tags: []string{tag}, Description: "Who may: " + rt.needs.words() + ".",
 		MaxBodyBytes: maxBody + 1, BodyReadTimeout: bodyTime, RejectUnknownQueryParameters: true,
 		Metadata: map[string]any{needKey: rt.needs}, Responses: map[string]*huma.Response{"default": problemResponse()},

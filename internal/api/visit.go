@@ -22,6 +22,7 @@ type visit struct {
 	w     *answer
 	r     *http.Request
 	who   authz.Principal
+	kind  authn.CredentialKind // by what it is known who asks
 	event web.Event
 	// failed is the error that is being answered; its kind decides the status.
 	failed *problem.Error
@@ -93,16 +94,25 @@ func (x *visit) enter(op *huma.Operation) error {
 	if op == nil {
 		return x.authenticateIfPossible()
 	}
-	if err := x.authenticate(); err != nil {
-		return err
-	}
-	if err := x.allowed(needOf(op)); err != nil {
+	if err := x.admit(needOf(op)); err != nil {
 		return err
 	}
 	if err := strictQuery(x.r); err != nil {
 		return err
 	}
 	return expectedBody(op, x.r)
+}
+
+// admit finds out who asks and whether they may knock. Where nobody has to be signed in nothing is read that could say who asks; a page of another site is refused all the same, so that nobody tries
+// passwords through the browsers of their visitors.
+func (x *visit) admit(n need) error {
+	if n.where == toAnybody {
+		return x.checkCrossSite()
+	}
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	return x.allowed(n)
 }
 
 // authenticate finds out who asks: by session cookie, access token or API key.
@@ -122,7 +132,7 @@ func (x *visit) authenticate() error {
 			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the Authorization header.")
 	}
 	who.IP = x.event.Peer
-	x.who = who
+	x.who, x.kind = who, shown.Kind
 	if shown.Kind == authn.CredentialSession {
 		return x.checkCrossSite()
 	}

@@ -62,6 +62,9 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 }
 
 func (s *Server) start(ctx context.Context) (err error) {
+	if err := s.endSessions(ctx); err != nil {
+		return err
+	}
 	if err := s.superuser(ctx); err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	calls, err := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
@@ -106,6 +109,15 @@ func (s *Server) start(ctx context.Context) (err error) {
 	s.runner.start(jobs, s.jobs())
 	s.runner.done.Go(func() { s.Apps.CheckAll(jobs, false) })
 	return nil
+}
+
+// endSessions ends what is left of before, if that is wanted.
+func (s *Server) endSessions(ctx context.Context) error {
+	if !s.Values.EndAtRestart {
+		return nil
+	}
+	s.Log.Info("all sessions and tokens from before this start are ended (EXPIRE_AUTH_TOKENS_ON_RESTART)")
+	return s.Sessions.EndEverything(ctx, authz.SystemPrincipal("serve"), "all sessions, at start")
 }
 
 // superuser makes the one that the configuration names.
