@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	"sluice/internal/db/q"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -202,6 +204,27 @@ func TestWithoutAPassword(t *testing.T) {
 		}
 		if err := h.logins.Confirm(ctx, p, place, login.Proof{}); !problem.Is(err, problem.Conflict) {
 			t.Errorf("nothing to prove with: %v", err)
+		}
+		link := func(provider string, enabled bool, used int64) {
+			err := h.db.Tx(ctx, func(tx *db.Tx) error {
+				err := tx.InsertProvider(ctx, q.InsertProviderParams{ID: provider, Slug: provider, Kind: "oidc", Name: provider, Enabled: enabled, Settings: "{}"})
+				return errors.Join(err, tx.InsertLink(ctx, q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used}))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		link("off", false, 3)
+		if ways, err := h.logins.ConfirmWays(ctx, p); err != nil || ways != (login.ConfirmWays{}) {
+			t.Errorf("a provider that is turned off: %+v, %v", ways, err)
+		}
+		link("old", true, 1)
+		link("corp", true, 2)
+		if ways, err := h.logins.ConfirmWays(ctx, p); err != nil || ways != (login.ConfirmWays{Provider: "corp"}) {
+			t.Errorf("the provider that was used last: %+v, %v", ways, err)
+		}
+		if err := h.logins.Confirm(ctx, p, place, login.Proof{Password: password}); !problem.Is(err, problem.Invalid) {
+			t.Errorf("a password that there is not: %v", err)
 		}
 		program := p
 		program.SessionID = ""

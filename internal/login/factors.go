@@ -144,6 +144,12 @@ func (l *Logins) RemoveFactors(ctx context.Context, actor authz.Principal, userI
 	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User", ID: userID}); err != nil {
 		return err
 	}
+	if actor.SignedIn() && actor.ID == userID {
+		// Nobody gets around their own second factor by being an admin.
+		if err := l.mayChangeFactors(ctx, actor); err != nil {
+			return err
+		}
+	}
 	u, err := l.cfg.People.Get(ctx, actor, userID)
 	if err != nil {
 		return err

@@ -347,7 +347,7 @@ func TestPasskeyReplay(t *testing.T) {
 	if _, err := h.logins.Passkey(ctx, place, token, answer, login.Attempt{}); !problem.Is(err, problem.NotFound) {
 		t.Errorf("the same answer again: %v", err)
 	}
-	token, options, err = h.logins.OfferPasskey(ctx, place, "192.0.2.1")
+	token, _, err = h.logins.OfferPasskey(ctx, place, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -549,6 +549,11 @@ func TestLostDevice(t *testing.T) {
 		}
 		if err := h.logins.RemoveFactors(ctx, root, "nobody"); !problem.Is(err, problem.NotFound) {
 			t.Errorf("nobody's factors: %v", err)
+		}
+		boss := h.enter(t, "root")
+		h.enrolKey(t, login.Enrolee{Principal: boss}, newDevice(), "")
+		if err := h.logins.RemoveFactors(ctx, boss, boss.ID); !problem.Is(err, problem.StepUp) {
+			t.Errorf("an admin's weak session removes the admin's own factors: %v", err)
 		}
 		before := h.post.count()
 		if err := h.logins.RemoveFactors(ctx, root, u.ID); err != nil {
