@@ -62,6 +62,10 @@ func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string
 
 // EndIn ends a session within the caller's transaction.
 func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error {
+	// All who change sessions take the numbering lock before any row: two that took them the other way round would wait for each other.
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
 	if _, err := tx.DeleteSession(ctx, sessionID); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
@@ -138,6 +142,9 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 		return nil
 	}
 	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := tx.Ordered(); err != nil {
+			return err
+		}
 		for id, at := range seen {
 			if err := tx.TouchSession(ctx, q.TouchSessionParams{ID: id.String(), SeenAt: at}); err != nil {
 				return fmt.Errorf("noting when a session was used: %w", err)
