@@ -3,7 +3,6 @@ package login_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -48,31 +47,11 @@ func TestRecoveryCodesWorkOnceEach(t *testing.T) {
 
 func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
+		h := build(t, d, bcrypt.MinCost)
 		h.add(t, "ann")
+		devices := h.devices(t, "ann", 50)
 		_, done := h.enrolApp(t, h.enter(t, "ann"))
-		const many = 50
-		var attempts [many]string
-		var errs [many]error
-		for i := range attempts {
-			attempts[i] = h.atFactor(t, "ann").Token
-		}
-		var wg sync.WaitGroup
-		for i := range many {
-			wg.Go(func() { _, errs[i] = h.logins.FactorCode(ctx, attempts[i], done.Recovery[0], "") })
-		}
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else if e := problem.Of(err); e.Kind != problem.Limited && e.Field != "code" {
-				t.Errorf("a loser gets %v", err)
-			}
-		}
-		if won != 1 {
-			t.Errorf("%d of %d uses of one code succeeded, want 1", won, many)
-		}
+		h.onlyOneWins(t, "ann", devices, done.Recovery[0])
 	})
 }
 
