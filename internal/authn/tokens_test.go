@@ -381,6 +381,34 @@ func TestRefreshTokensLiveAndEnd(t *testing.T) {
 	}
 }
 
+// TestProgramsMayRest: what ends a browser's session that nobody uses does not end a program's.
+func TestProgramsMayRest(t *testing.T) {
+	o := open(t, dbtest.SQLite(t), func(c *authn.TokenConfig) { c.AccessLife = 3 * maxIdle })
+	u := o.add(t, "ann")
+	cookie, _ := o.node.signIn(t, u.ID)
+	p := o.signIn(t, u.ID)
+	done := o.sessions.Done(p.SessionID)
+	o.step(2 * maxIdle)
+	if err := o.sessions.Maintain(context.Background(), o.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if o.live(cookie) {
+		t.Error("the browser's session goes on")
+	}
+	select {
+	case <-done:
+		t.Error("the program's streams were cut")
+	default:
+	}
+	if _, err := o.tokens.Verify(p.Access); err != nil {
+		t.Error(err)
+	}
+	list, err := o.sessions.List(context.Background(), cli, u.ID)
+	if err != nil || len(list) != 1 || list[0].ID != p.SessionID {
+		t.Errorf("the list shows %+v, %v", list, err)
+	}
+}
+
 // TestKeysChangeUnderTokens: new keys sign, former ones verify, and what is under a key that is gone is worth nothing, also where it was known already.
 func TestKeysChangeUnderTokens(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
