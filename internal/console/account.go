@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -84,9 +85,21 @@ func (x *visit) sessionsOf(userID string) ([]sessionView, error) {
 	}
 	var out []sessionView
 	for _, s := range sessions {
-		out = append(out, sessionView{ID: s.ID, Device: deviceName(s.UserAgent), IP: s.IP, SeenAt: s.SeenAt, CreatedAt: s.CreatedAt, Current: s.Current})
+		out = append(out, sessionView{ID: s.ID, Device: sessionName(s), IP: s.IP, SeenAt: s.SeenAt, CreatedAt: s.CreatedAt, Current: s.Current})
 	}
 	return out, nil
+}
+
+// sessionName says in words what is signed in.
+func sessionName(s authn.Session) string {
+	if !s.Program {
+		return deviceName(s.UserAgent)
+	}
+	// A product token is what programs call themselves by (RFC 9110 section 10.1.5).
+	if product, _, _ := strings.Cut(s.UserAgent, " "); product != "" && len(product) <= 60 {
+		return "API client " + product
+	}
+	return "API client"
 }
 
 // accountMistake shows at a form of the account page what was wrong with it.
