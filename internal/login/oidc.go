@@ -326,6 +326,9 @@ func (l *Logins) verifyIDToken(ctx context.Context, p *provider, m metadata, raw
 		return assertion{}, p.refused("its token is made for another application (azp)")
 	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
 		return assertion{}, p.refused("its token belongs to another sign-in (nonce)")
+	case claims["sub"] != id.Subject || claims["iss"] != id.Issuer || claims["nonce"] != id.Nonce:
+		// Names that differ only in capital letters are one name to some readers and two to others.
+		return assertion{}, p.refused("its token is ambiguous: names in it differ only in capital letters")
 	case id.IssuedAt.Unix() <= 0:
 		return assertion{}, p.refused("its token does not say when it was issued (iat)")
 	case id.IssuedAt.After(l.cfg.Now().Add(leeway)):

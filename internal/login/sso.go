@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -38,6 +39,8 @@ const (
 	SSOLife = 15 * time.Minute
 	// MaxBounces is when a round that begins again and again is a loop: the page that says what was seen comes instead.
 	MaxBounces = 3
+	// answerTime bounds all that is asked of a provider for one callback.
+	answerTime = 25 * time.Second
 	// lostFor is how long callbacks of which nothing is known are counted together.
 	lostFor = 2 * time.Minute
 )
@@ -114,8 +117,8 @@ func (l *Logins) BeginSSO(ctx context.Context, in Round) (redirect, browser stri
 		return "", "", err
 	}
 	browser = in.Browser
-	if raw, err := base64.RawURLEncoding.DecodeString(browser); err != nil || len(raw) != 32 {
-		if browser, err = randomToken(); err != nil {
+	if !l.knownBrowser(browser) {
+		if browser, err = l.newBrowser(); err != nil {
 			return "", "", err
 		}
 	}
@@ -193,6 +196,17 @@ func (l *Logins) mayBegin(ctx context.Context, p *provider, in Round) error {
 }
 
 func beginCounter(ip string) counter { return counter{"sso:" + addressPrefix(ip), beginLimit} }
+
+// newBrowser makes a value of the cookie sluice_sso: random, and authentic, so that what is counted for a browser is counted only for those that Sluice has seen.
+func (l *Logins) newBrowser() (string, error) {
+	id, err := randomToken()
+	return id + "." + l.mac("sso cookie", id), err
+}
+
+func (l *Logins) knownBrowser(cookie string) bool {
+	id, mac, ok := strings.Cut(cookie, ".")
+	return ok && len(cookie) <= 100 && hmac.Equal([]byte(mac), []byte(l.mac("sso cookie", id)))
+}
 
 func randomToken() (string, error) {
 	raw := make([]byte, 32)
@@ -272,9 +286,9 @@ func (l *Logins) lost(ctx context.Context, c Callback) (SSOEnd, error) {
 		return SSOEnd{}, problem.New(problem.Gone, "This sign-in was finished already, or it took too long.").WithNext("You are signed in; go on to where you wanted to go.").WithRule("single use")
 	}
 	// Of such a round it is not known how often it began again, so that is counted for the browser.
-	subject := "sso-lost:" + l.mac("sso lost", c.Browser)
-	if c.Browser == "" {
-		subject = "sso-lost:" + addressPrefix(c.IP)
+	subject := "sso-lost:" + addressPrefix(c.IP)
+	if l.knownBrowser(c.Browser) {
+		subject = "sso-lost:" + l.mac("sso lost", c.Browser)
 	}
 	var times int64
 	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
@@ -304,6 +318,8 @@ func (l *Logins) foreign(p *provider, r round, c Callback) (SSOEnd, error) {
 
 // answered checks the provider's answer and turns its code into what it says about the person.
 func (l *Logins) answered(ctx context.Context, p *provider, r round, c Callback) (assertion, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	if err := l.checkIssuerOf(ctx, p, c.Query); err != nil {
 		return assertion{}, err
 	}

@@ -82,6 +82,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 		"from the future":               {func(p *idp) { says("iat", seconds(p, 90*time.Second))(p) }, problem.Unauthenticated, "(iat)"},
 		"never issued":                  {says("iat", nil), problem.Unauthenticated, "(iat)"},
 		"not valid yet":                 {func(p *idp) { says("nbf", seconds(p, time.Hour))(p) }, problem.Unauthenticated, "(nbf)"},
+		"two subjects":                  {says("\u017fub", "somebody else"), problem.Unauthenticated, "ambiguous"},
 		"nobody":                        {says("sub", ""), problem.Unauthenticated, "(sub)"},
 		"a subject that is no text":     {says("sub", 7), problem.Unauthenticated, "not valid"},
 		"tokens that do not match":      {says("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), problem.Unauthenticated, "(at_hash)"},

@@ -182,8 +182,16 @@ func (l *Logins) confirmedThere(ctx context.Context, p *provider, r round, who a
 	if a.AuthTime.IsZero() || a.AuthTime.Before(time.UnixMilli(r.Begun).Add(-leeway)) {
 		return problem.Newf(problem.Denied, "%s did not ask anew who you are (auth_time).", p.Name).WithNext("Confirm another way, or sign out and sign in again.").WithRule("step-up")
 	}
+	strong := p.TrustFactor && strongly(a)
+	has, err := l.hasFactors(ctx, who.ID)
+	if err != nil {
+		return err
+	}
+	if has && !strong {
+		return problem.Newf(problem.Denied, "You have a second factor, and %s did not ask for one.", p.Name).WithNext("Confirm with your second factor.").WithRule("step-up")
+	}
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := l.cfg.Sessions.Prove(ctx, tx, who.SessionID, p.TrustFactor && strongly(a)); err != nil {
+		if err := l.cfg.Sessions.Prove(ctx, tx, who.SessionID, strong); err != nil {
 			return err
 		}
 		return l.cfg.Gate.Record(ctx, tx, who, authz.AccountSignIn, ownAccount(who), audit.Done, "identity confirmed: "+p.method())

@@ -289,3 +289,27 @@ func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 		t.Errorf("somebody unknown: %+v", r)
 	}
 }
+
+func TestTheProviderDoesNotStandInForASecondFactor(t *testing.T) {
+	h := guarded(t, dbtest.SQLite(t))
+	idp := startIDP(t, h.Now)
+	p := h.withProvider(t, idp, nil)
+	b := h.browser(t)
+	b.signIn()
+	h.enrolApp(t, b.session)
+	if _, err := b.begin(login.SSOConfirm); !problem.Is(err, problem.Conflict) {
+		t.Errorf("a provider that is not trusted: %v", err)
+	}
+	p.TrustFactor = true
+	if _, err := h.logins.SaveProvider(context.Background(), cli, p); err != nil {
+		t.Fatal(err)
+	}
+	idp.set(func() { idp.user["amr"] = []string{"pwd"} })
+	if end, err := b.round(login.SSOConfirm); !problem.Is(err, problem.Denied) || end.Confirmed {
+		t.Errorf("a trusted provider that asked for a password only: %+v, %v", end, err)
+	}
+	idp.set(func() { idp.user["amr"] = []string{"pwd", "hwk"} })
+	if end, err := b.round(login.SSOConfirm); err != nil || !end.Confirmed || !h.refreshed(t, b.session).Strong {
+		t.Errorf("a trusted provider that asked for a key: %+v, %v", end, err)
+	}
+}
