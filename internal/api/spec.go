@@ -14,8 +14,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// sessionScheme is the name of the session cookie's scheme in the description.
-const sessionScheme = "session"
+// The names of the credentials in the description.
+const sessionScheme, bearerScheme = "session", "bearer"
 
 // humaConfig is huma without what it would add by itself: no page that loads from elsewhere, no links to schemas, no lazily made documents.
 func humaConfig() huma.Config {
@@ -29,8 +29,8 @@ func humaConfig() huma.Config {
 					"Lists take limit (1 to 200) and offset and tell the total. Times are RFC 3339 in UTC.",
 			},
 			Servers:    []*huma.Server{{URL: Prefix}},
-			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{sessionScheme: cookieScheme()}},
-			Security:   []map[string][]string{{sessionScheme: {}}},
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{sessionScheme: cookieScheme(), bearerScheme: tokenScheme()}},
+			Security:   []map[string][]string{{sessionScheme: {}}, {bearerScheme: {}}},
 		},
 		Formats:       map[string]huma.Format{"application/json": format(), "json": format(), problem.ContentType: format()},
 		DefaultFormat: "application/json",
@@ -42,6 +42,13 @@ func cookieScheme() *huma.SecurityScheme {
 	return &huma.SecurityScheme{
 		Type: "apiKey", In: "cookie", Name: authn.CookieName(false),
 		Description: "The cookie of somebody who has signed in; its name is " + authn.CookieName(true) + " on https.",
+	}
+}
+
+func tokenScheme() *huma.SecurityScheme {
+	return &huma.SecurityScheme{
+		Type: "http", Scheme: "bearer",
+		Description: "An API key, or an access token of POST " + Prefix + "/auth/token (RFC 6750).",
 	}
 }
 
