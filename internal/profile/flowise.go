@@ -45,7 +45,9 @@ func newFlowise(o Options) (*Profile, error) {
 		entry: func(string) string { return flowiseEntry },
 		answers: map[string]answerFunc{
 			"resolve": flowiseResolve, "user": flowiseUser, "refresh": flowiseUser, "logout": flowiseLogout, "account": flowiseAccount,
-			"absent": flowiseAbsent, "loginmethods": func(context.Context, AnswerContext) (Answer, error) {
+			"keys.list": flowiseKeys, "keys.create": flowiseMakeKey, "keys.update": flowiseChangeKey, "keys.delete": flowiseRevokeKey, "keys.verify": flowiseVerifyKey,
+			"streaming": flowiseStreaming,
+			"absent":    flowiseAbsent, "loginmethods": func(context.Context, AnswerContext) (Answer, error) {
 				return jsonAnswer(http.StatusOK, struct{}{}), nil
 			},
 		},

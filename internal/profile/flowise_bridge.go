@@ -43,6 +43,7 @@ type FlowiseBridge struct {
 	cfg     FlowiseConfig
 	client  *client
 	session atomic.Pointer[flowiseSession]
+	keys    flowKeys
 	life    context.Context
 	stop    context.CancelFunc
 

@@ -45,7 +45,6 @@ var flowiseLists = []struct {
 	{"/api/v1/variables", flow.Variable, false},
 	{"/api/v1/assistants", flow.Assistant, false},
 	{"/api/v1/document-store/store", flow.DocumentStore, false},
-	{"/api/v1/apikey", flow.APIKey, false},
 	{"/api/v1/marketplaces/custom", flow.Template, false},
 	{"/api/v1/custom-mcp-servers", flow.MCPServer, true},
 }

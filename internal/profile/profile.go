@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
@@ -73,6 +74,8 @@ type BodyRule struct {
 	Action authz.Action
 	// Permissions are the finer names of Action, see Endpoint.Permissions.
 	Permissions []authz.Action
+	// Why is said where the keys are refused for everybody; empty: a general sentence.
+	Why string
 	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
 	Unset bool
 }
@@ -104,6 +107,10 @@ type Endpoint struct {
 	Upstream Upstream
 	// Answer names what Sluice answers itself, see Profile.Answer; empty: forward.
 	Answer string
+	// Stranger names what Sluice answers somebody who is not signed in, whatever flow they name, where the flow is not open to them; empty: they are refused.
+	Stranger string
+	// FlowKey tells that the builder may ask for a key of its own for the flow; see FlowKeys.
+	FlowKey bool
 	// Body holds rules on keys of the JSON body.
 	Body []BodyRule
 	// MaxBody is the largest body in bytes; 0 is the server's limit.
@@ -181,6 +188,15 @@ type AnswerContext struct {
 	Upstream map[string]any
 	// Query is the request's parsed query.
 	Query url.Values
+	// App is the app's id.
+	App string
+	// Param gives a placeholder of the path, and Body the JSON object of the body, judged like one that is forwarded.
+	Param func(name string) string
+	Body  func() ([]byte, error)
+	// Keys are Sluice's API keys, and Fresh those that were just made; nil where there are none. KeysURL is the page where people manage theirs.
+	Keys    *authn.Keys
+	Fresh   *FreshKeys
+	KeysURL string
 	// Now is the time of the request.
 	Now time.Time
 }
@@ -198,6 +214,12 @@ type Bridge interface {
 	Upstream() map[string]any
 	// Close gives the session back. The bridge cannot be used afterwards.
 	Close(ctx context.Context) error
+}
+
+// FlowKeys is a Bridge whose builder can ask for a key of its own for single flows, beside the session. People behind Sluice have no such keys and need none.
+type FlowKeys interface {
+	// FlowKey is the builder's key for a flow; "" if it asks for none, or for one that does not exist.
+	FlowKey(ctx context.Context, flowID string) (string, error)
 }
 
 // Options are what an operator may decide about a profile.

@@ -42,13 +42,16 @@ type row struct {
 	Upgrade    bool           `yaml:"upgrade"`
 	Upstream   string         `yaml:"upstream"`
 	Answer     string         `yaml:"answer"`
+	Stranger   string         `yaml:"stranger"`
+	FlowKey    bool           `yaml:"flow_key"`
 	Body       []struct {
 		Keys       []string       `yaml:"keys"`
 		Action     authz.Action   `yaml:"action"`
 		Permission []authz.Action `yaml:"permission"`
 		Unset      bool           `yaml:"unset"`
-		// Refused says that no action suffices; it stands instead of one.
-		Refused bool `yaml:"refused"`
+		// Refused says that no action suffices; it stands instead of one. Why is said then.
+		Refused bool   `yaml:"refused"`
+		Why     string `yaml:"why"`
 	} `yaml:"body"`
 	Creates  flow.Kind `yaml:"creates"`
 	Deletes  bool      `yaml:"deletes"`
@@ -92,6 +95,7 @@ func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
 func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
+		Stranger: r.Stranger, FlowKey: r.FlowKey,
 		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Deletes: r.Deletes,
 		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn,
 	}
@@ -99,7 +103,7 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
-		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset})
+		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Why: b.Why})
 	}
 	var ok1, ok2 bool
 	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
@@ -128,8 +132,8 @@ func (r *row) check(e *Endpoint) error {
 		return fmt.Errorf("a row that is not blocked needs an action")
 	case e.Action != "" && !slices.Contains(authz.Actions(), e.Action):
 		return fmt.Errorf("action %q does not exist", e.Action)
-	case e.Public == PublicFlow && len(e.Flow) == 0:
-		return fmt.Errorf("public: flow needs the place of the flow's id")
+	case (e.Public == PublicFlow || e.FlowKey) && len(e.Flow) == 0:
+		return fmt.Errorf("public: flow and flow_key need the place of the flow's id")
 	}
 	if err := checkObjects(e); err != nil {
 		return err

@@ -30,8 +30,8 @@ GET /api/v1/components-credentials flow:view
 GET /api/v1/document-store/store flow:view
 GET /api/v1/nodes flow:view
 GET /api/v1/internal-chatmessage/F flow:view
-GET /api/v1/chatflows-streaming/F flow:view
-GET /api/v1/chatflows-uploads/F flow:view
+GET /api/v1/chatflows-streaming/F flow:run
+GET /api/v1/chatflows-uploads/F flow:run
 GET /api/v1/public-chatflows/F flow:view
 GET /api/v1/validation/F flow:view
 GET /api/v1/assistants/components/chatmodels flow:view

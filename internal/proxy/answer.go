@@ -59,6 +59,7 @@ func (x *exchange) secure(res *http.Response) {
 	h := res.Header
 	h["X-Content-Type-Options"] = nosniff
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
+	x.shareWithPages(h)
 	x.protectPage(res)
 	if x.lend.SignedIn() && h["Cache-Control"] == nil {
 		h["Cache-Control"] = private

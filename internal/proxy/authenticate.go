@@ -22,6 +22,7 @@ func (x *exchange) authenticate() error {
 	who := shown.Principal
 	x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID, who.KeyID, shown.KeyPrefix
 	if err != nil {
+		x.refusedKey = authn.TokenTrouble(err)
 		return err
 	}
 	who.IP = x.event.Peer
@@ -56,10 +57,13 @@ func (x *exchange) secureCookies() bool {
 // audience is what a session cookie must have been issued for. On the host name of Sluice's own pages the browser sends Sluice's own
 // cookie, because ports do not separate cookies (RFC 6265 section 8.5).
 func (x *exchange) audience() string {
-	if hostname(x.r.Host) == originHostname(x.p.cfg.MainOrigin(x.r.Host)) {
-		return authn.AudienceMain
+	if x.cookiesFor == "" {
+		x.cookiesFor = x.app.ID
+		if hostname(x.r.Host) == originHostname(x.p.cfg.MainOrigin(x.r.Host)) {
+			x.cookiesFor = authn.AudienceMain
+		}
 	}
-	return x.app.ID
+	return x.cookiesFor
 }
 
 func originHostname(origin string) string {

@@ -36,7 +36,11 @@ func (x *exchange) authorise() error {
 		return err
 	}
 	if !x.who.SignedIn() {
-		if !open {
+		switch {
+		case !open && e.Stranger != "":
+			x.instead = e.Stranger
+			return nil
+		case !open:
 			return needSignIn()
 		}
 		return x.checkInside()

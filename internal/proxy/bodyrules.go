@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (x *exchange) guard() error {
 	if limit := x.maxBody(); x.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	if e.Answer != "" {
+	if e.Answer != "" || x.instead != "" {
 		return nil
 	}
 	wanted, err := x.wantsInspection()
@@ -104,7 +105,8 @@ func compressed() error {
 
 func (x *exchange) allowKey(rule *profile.BodyRule, key string) error {
 	if rule.Action == "" {
-		return problem.New(problem.Denied, "The body sets a value that only the builder itself may set.").WithField(key).WithRule("body.key")
+		why := cmp.Or(rule.Why, "The body sets a value that only the builder itself may set.")
+		return problem.New(problem.Denied, why).WithField(key).WithRule("body.key")
 	}
 	if !x.who.SignedIn() {
 		return needSignIn()

@@ -38,7 +38,24 @@ func (x *exchange) attach(req *http.Request) error {
 		return problem.Newf(problem.Unavailable, "Sluice has no account of %s yet.", x.app.Name).WithRule("no owner account").
 			WithNext("An admin can give it one on Sluice's apps page.")
 	}
+	if err := x.attachFlowKey(req); err != nil {
+		return err
+	}
 	return x.app.Bridge.Attach(req.Context(), req.Header, x.lend, x.match.Endpoint)
+}
+
+// attachFlowKey adds the builder's own key of a flow that asks for one. Whether the request may run the flow has been decided here.
+func (x *exchange) attachFlowKey(req *http.Request) error {
+	keys, ok := x.app.Bridge.(profile.FlowKeys)
+	if !x.match.Endpoint.FlowKey || !ok {
+		return nil
+	}
+	key, err := keys.FlowKey(req.Context(), x.flow)
+	if err != nil || key == "" {
+		return err
+	}
+	req.Header["Authorization"] = []string{"Bearer " + key}
+	return nil
 }
 
 // renew has the session renewed and repeats the request if it still can.

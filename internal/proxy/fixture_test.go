@@ -35,6 +35,7 @@ type fixture struct {
 	answer   func(g request) string // a whole response; nil for the default
 	token    string                 // the service session that it knows
 	executed map[string]string      // execution -> flow
+	bound    string                 // the flow that it wants a key of its own for
 	signIns  int
 	conns    map[net.Conn]bool
 }
@@ -166,8 +167,17 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 	if strings.HasSuffix(g.req.URL.Path, "/custom-mcp-servers") {
 		return jsonReply(200, `{"data":[],"total":0}`), true
 	}
+	if g.req.URL.Path == "/api/v1/apikey" && known {
+		return jsonReply(200, `[{"id":"k0","apiKey":"another"},{"id":"k1","apiKey":"builders-own-key"}]`), true
+	}
 	if listed(g.req.URL.Path) {
 		return jsonReply(200, `[]`), true
+	}
+	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && known {
+		if id == f.bound {
+			return jsonReply(200, `{"id":"`+id+`","apikeyid":"k1"}`), true
+		}
+		return jsonReply(200, `{"id":"`+id+`","apikeyid":null}`), true
 	}
 	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/executions/"); ok {
 		return jsonReply(200, `{"id":"`+id+`","agentflowId":"`+f.executed[id]+`"}`), true

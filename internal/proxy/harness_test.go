@@ -39,6 +39,7 @@ type world struct {
 	gate     *authz.Gate
 	people   *identity.People
 	sessions *authn.Sessions
+	keys     *authn.Keys
 	apps     *app.Registry
 	app      *app.App
 	proxy    *proxy.Proxy
@@ -78,6 +79,10 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.keys, err = authn.NewKeys(ctx, authn.KeyConfig{DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), Now: w.clock.now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.connect(d, f, o)
 	w.serve(o)
 	return w
@@ -85,7 +90,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 
 func (w *world) serve(o options) {
 	c := proxy.Config{
-		Apps: w.apps, Sessions: w.sessions, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
+		Apps: w.apps, Sessions: w.sessions, Keys: w.keys, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
 		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
 		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.clock.now,
 	}
@@ -159,6 +164,23 @@ func (w *world) session(role string) (token, id string) {
 func (w *world) cookie(role string) string {
 	token, _ := w.session(role)
 	return authn.CookieName(true) + "=" + token
+}
+
+// key makes an API key of a person with a role, and returns its text and id.
+func (w *world) key(role string, n authn.NewAPIKey) (text, id string) {
+	w.t.Helper()
+	n.Name, n.Owner = "test", w.person(role)
+	if n.Workspace == "" {
+		n.Workspace = identity.DefaultWorkspace
+		if role == "other" {
+			n.Workspace = w.other
+		}
+	}
+	k, text, err := w.keys.Create(context.Background(), systemPrincipal, n)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return text, k.ID
 }
 
 // answer is what came back on a raw connection.

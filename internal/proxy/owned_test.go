@@ -71,18 +71,18 @@ func TestAnIdOfAnotherWorkspaceIsNotTakenOver(t *testing.T) {
 	}
 }
 
-func TestANewKeyIsFoundInTheListOfAll(t *testing.T) {
+func TestANewObjectIsFoundInTheListOfAll(t *testing.T) {
 	f, w, admin, other := tenants(t)
-	all := `[{"id":"` + foreign + `","keyName":"new","apiKey":"secret","updatedDate":"2026-01-03"},{"id":"` + nobodys + `","keyName":"new","updatedDate":"2026-01-01"},{"id":"` + newID + `","keyName":"new","updatedDate":"2026-01-02"}]`
+	all := `[{"id":"` + foreign + `","name":"new","details":"secret","updatedDate":"2026-01-03"},{"id":"` + nobodys + `","name":"new","updatedDate":"2026-01-01"},{"id":"` + newID + `","name":"new","updatedDate":"2026-01-02"}]`
 	f.reply(func(request) string { return jsonReply(200, all) })
-	got := w.do("POST", "/api/v1/apikey", admin, `{"keyName":"new","permissions":["chatflows:view"]}`)
+	got := w.do("POST", "/api/v1/evaluations", admin, `{"name":"new"}`)
 	if got.status != 200 || strings.Contains(got.body, "secret") || strings.Contains(got.body, nobodys) || !strings.Contains(got.body, newID) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if ws, _, _ := w.apps.Flows.Owner(w.app.ID, newID); ws != identity.DefaultWorkspace {
-		t.Errorf("the key belongs to %q", ws)
+		t.Errorf("the evaluation belongs to %q", ws)
 	}
-	if got := w.do("GET", "/api/v1/apikey", reading(other), ""); got.status != 200 || strings.Contains(got.body, newID) || !strings.Contains(got.body, foreign) {
+	if got := w.do("GET", "/api/v1/evaluations", reading(other), ""); got.status != 200 || strings.Contains(got.body, newID) || !strings.Contains(got.body, foreign) {
 		t.Errorf("the other one's list: %d %s", got.status, got.body)
 	}
 }

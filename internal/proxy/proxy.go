@@ -71,6 +71,8 @@ type Proxy struct {
 	held      atomic.Int64
 	metrics   metrics
 	sayings   *sayings
+	asked     sync.Pool // of *askedExchange
+	fresh     profile.FreshKeys
 }
 
 // New makes a Proxy and registers its metrics.
@@ -127,7 +129,9 @@ type exchange struct {
 	match          profile.Match // what the path was classified as
 	who            authz.Principal
 	shown          authn.Credential // what who has shown
+	refusedKey     bool             // a key or token was offered and is not good
 	lend           authz.Principal  // who the builder's session is lent to: who, or nobody
+	instead        string           // what Sluice answers a stranger in the builder's stead
 	flow           string           // the flow's id, if the endpoint has one
 	at             place            // the workspace that it is about
 	page           page             // of a list, if Sluice pages it
@@ -140,6 +144,7 @@ type exchange struct {
 	cut            *cutter          // nil unless the exchange ends with its session
 	retried        bool             // the builder refused the session once
 	asker          string           // of a sub-request: which answers the reverse proxy understands
+	cookiesFor     string           // see audience
 
 	event web.Event
 }
@@ -190,8 +195,10 @@ func (x *exchange) deliver() {
 	switch {
 	case x.r.Method == http.MethodOptions:
 		x.preflight()
+	case x.instead != "":
+		x.answerItself(x.instead)
 	case x.match.Endpoint.Answer != "":
-		x.answerItself()
+		x.answerItself(x.match.Endpoint.Answer)
 	default:
 		x.forward()
 	}

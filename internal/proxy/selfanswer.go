@@ -4,27 +4,39 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 
+	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
 
 // answerItself gives the answer that Sluice owes in the builder's stead: where to sign in, who is signed in, the end of the session.
-func (x *exchange) answerItself() {
+func (x *exchange) answerItself(what string) {
+	main := x.p.cfg.MainOrigin(x.r.Host)
 	c := profile.AnswerContext{
-		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: x.p.cfg.MainOrigin(x.r.Host) + "/login",
+		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: main + "/login",
 		SignOut: func(ctx context.Context) error { return x.p.cfg.SignOut(ctx, x.who) },
-		Query:   x.query, Now: x.p.cfg.Now(),
+		Query:   x.query, App: x.app.ID, Param: x.match.Param, Body: x.wholeBody, Keys: x.p.cfg.Keys, Fresh: &x.p.fresh, KeysURL: main + "/account/keys",
+		Now: x.p.cfg.Now(),
 	}
 	if x.app.Bridge != nil {
 		c.Upstream = x.app.Bridge.Upstream()
 	}
-	a, err := x.app.Profile.Answer(x.r.Context(), x.match.Endpoint.Answer, c)
+	a, err := x.app.Profile.Answer(x.r.Context(), what, c)
 	if err != nil {
 		x.refuse(err)
 		return
 	}
 	x.write(a)
+}
+
+// wholeBody is the JSON object that the client sent.
+func (x *exchange) wholeBody() ([]byte, error) {
+	if err := x.inspect(); err != nil {
+		return nil, err
+	}
+	return x.body.data, nil
 }
 
 // write sends an answer of Sluice's own.
@@ -35,6 +47,7 @@ func (x *exchange) write(a profile.Answer) {
 	}
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = sameOrigin
+	x.shareWithPages(h)
 	h["Content-Length"] = []string{strconv.Itoa(len(a.Body))}
 	x.w.WriteHeader(a.Status)
 	if x.r.Method != http.MethodHead {
@@ -43,14 +56,48 @@ func (x *exchange) write(a profile.Answer) {
 }
 
 // preflight answers OPTIONS. A page of the app itself never needs to ask; a page of another origin gets no CORS header, which browsers
-// take for a no (Fetch standard, section 3.2).
+// take for a no (Fetch standard, section 3.2), unless it wants to send a key or token: then it does not depend on what the browser adds.
 func (x *exchange) preflight() {
 	origin := x.r.Header["Origin"]
-	if len(origin) == 1 && origin[0] == x.appOrigin() {
+	switch {
+	case len(origin) == 1 && origin[0] == x.appOrigin():
 		x.w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		x.w.Header().Set("Cache-Control", "no-store")
 		x.w.WriteHeader(http.StatusNoContent)
-		return
+	case x.announcesKey():
+		h := x.w.Header()
+		h["Access-Control-Allow-Origin"] = anyOrigin
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
+		h.Set("Access-Control-Allow-Headers", "Authorization, X-Api-Key, Content-Type, Accept, Cache-Control")
+		h.Set("Access-Control-Max-Age", "600")
+		x.w.WriteHeader(http.StatusNoContent)
+	default:
+		x.refuse(problem.New(problem.Denied, "Pages of other origins may not call this app without an API key.").WithRule("cors").WithField("Origin"))
 	}
-	x.refuse(problem.New(problem.Denied, "Pages of other origins may not call this app.").WithRule("cors").WithField("Origin"))
+}
+
+// anyOrigin permits pages of every origin to read an answer that was made without anything that the browser adds by itself (Fetch standard, section 3.2.5).
+var anyOrigin = []string{"*"}
+
+// announcesKey reports whether a preflight is for a request with a key or token.
+func (x *exchange) announcesKey() bool {
+	for _, line := range x.r.Header["Access-Control-Request-Headers"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); strings.EqualFold(name, "Authorization") || strings.EqualFold(name, "X-Api-Key") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shareWithPages lets pages of other origins read the answer to a request that was made with a key or token, the refusal of one included. Whoever sends one
+// has it already, and the browser adds no cookies to such a request.
+func (x *exchange) shareWithPages(h http.Header) {
+	if x.r.Header["Origin"] != nil && (x.shown.Kind == authn.CredentialKey || x.shown.Kind == authn.CredentialAccess || x.refusedKey) {
+		h["Access-Control-Allow-Origin"] = anyOrigin
+		h["Access-Control-Expose-Headers"] = []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"}
+		h["Cross-Origin-Resource-Policy"] = []string{"cross-origin"}
+		h.Add("Vary", "Origin")
+	}
 }
