@@ -252,7 +252,7 @@ func TestTheMapIsClosed(t *testing.T) {
 			if rt.needs != person {
 				s.refused(t, who, b, rt, path)
 			} else if strings.HasPrefix(path, "/workspaces/") {
-				b.do(rt.method, path, strings.NewReader("role=viewer&name=Research&email=a%40example.test")).want(t, 404, "")
+				b.do(rt.method, path, strings.NewReader("role=viewer&name=Research&email=a%40example.test&second_factor=off")).want(t, 404, "")
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"sluice/internal/identity"
+	"sluice/internal/login"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -24,6 +25,8 @@ type personPageView struct {
 	Form        identity.Names
 	Memberships []membershipView
 	Sessions    []sessionView
+	Factors     login.Factors
+	Links       []login.Link
 	// Roles are all roles; Joinable the workspaces that the person does not belong to.
 	Roles, Joinable []web.Option
 	// Link is a one-time link that has just been made.
@@ -83,6 +86,12 @@ func (x *visit) person(id string) (personPageView, error) {
 	sessions, err := x.sessionsOf(id)
 	v := personPageView{
 		User: x.personOf(u), Now: x.c.cfg.Now(), Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
+	}
+	if err == nil {
+		v.Factors, err = x.c.cfg.Logins.Factors(x.r.Context(), x.who, id)
+	}
+	if err == nil {
+		v.Links, err = x.c.cfg.Logins.Links(x.r.Context(), x.who, id)
 	}
 	v.Mailable = u.Email != "" && u.Active && x.c.cfg.Logins.MailConfigured()
 	// The directory keeps the memberships of inactive people too.
@@ -170,6 +179,12 @@ func setActive(x *visit) error {
 	}
 	v.Left, v.Ended = true, len(before)
 	return x.renderPerson(http.StatusOK, v)
+}
+
+// removeFactors is for somebody who has lost their device. Whoever does it proves first that it is them, and the person is told.
+func removeFactors(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	return x.changed(id, "factors-removed", x.c.cfg.Logins.RemoveFactors(x.r.Context(), x.who, id))
 }
 
 func endAllSessions(x *visit) error {

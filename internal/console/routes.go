@@ -162,6 +162,7 @@ func peopleRoutes() []route {
 		{post, "/admin/people/{id}/active", setActive, need(authz.UserDisable)},
 		{post, "/admin/people/{id}/reset-link", makeResetLink, need(authz.UserReset)},
 		{post, "/admin/people/{id}/reset-mail", mailResetLink, need(authz.UserReset)},
+		{post, "/admin/people/{id}/factors/remove", removeFactors, need(authz.UserReset)},
 		{post, "/admin/people/{id}/sessions/end", endAllSessions, need(authz.SessionEnd)},
 		{get, "/admin/people/{id}/rights", showRights, see},
 		{get, "/admin/people/{id}/remove", showRemovePerson, need(authz.UserDelete)},
@@ -182,6 +183,7 @@ func workspaceRoutes() []route {
 		{get, "/workspaces/new", showNewWorkspace, need(authz.WorkspaceCreate)},
 		{get, "/workspaces/{id}", showWorkspace, person},
 		{post, "/workspaces/{id}/name", renameWorkspace, person},
+		{post, "/workspaces/{id}/second-factor", setSecondFactor, person},
 		{post, "/workspaces/{id}/delete", deleteWorkspace, need(authz.WorkspaceCreate)},
 		{post, "/workspaces/{id}/members/{person}/role", setMemberRole, person},
 		{post, "/workspaces/{id}/members/{person}/remove", removeMember, person},
@@ -192,8 +194,19 @@ func workspaceRoutes() []route {
 }
 
 func systemRoutes() []route {
-	const mails = need(authz.MailManage)
+	const mails, signs = need(authz.MailManage), need(authz.SignInManage)
 	return []route{
+		{get, signInPath, showSignIn, signs},
+		{post, signInPath, addProvider, signs},
+		{post, signInPath + "/passwords", setPasswordPolicy, signs},
+		{get, signInPath + "/new", showNewProvider, signs},
+		{get, signInPath + "/{id}", showProvider, signs},
+		{post, signInPath + "/{id}", changeProvider, signs},
+		{post, signInPath + "/{id}/check", checkProvider, signs},
+		{get, signInPath + "/{id}/test", showReport, signs},
+		{post, signInPath + "/{id}/test", testProvider, signs},
+		{get, signInPath + "/{id}/remove", showRemoveProvider, signs},
+		{post, signInPath + "/{id}/remove", removeProvider, signs},
 		{get, "/admin/mail", showMail, mails},
 		{post, "/admin/mail/test", testMail, mails},
 		{get, "/admin/mail/previews/{kind}", showMailPreview, mails},

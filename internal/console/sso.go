@@ -131,7 +131,11 @@ func (x *visit) ssoTrouble(end login.SSOEnd, err error) error {
 		if x.who.SignedIn() {
 			return x.renderSecurity(shownStatus(e), securityView{At: "links", Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 		}
-	case login.SSOTest, login.SSOConfirm:
+	case login.SSOTest:
+		if x.who.SignedIn() {
+			return x.providerTrouble(end.Provider, err)
+		}
+	case login.SSOConfirm:
 		return err
 	}
 	if x.who.SignedIn() {

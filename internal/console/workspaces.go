@@ -148,6 +148,9 @@ type workspacePageView struct {
 	Manage, Rename, Delete, Accounts bool
 	// Mail tells that invitations are mailed.
 	Mail bool
+	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active members have none.
+	SecondFactor  string
+	WithoutFactor int
 	// Invited is the outcome of an invitation that has just been made.
 	Invited *invitedView
 	// Email and Role are what was typed into the invitation's form, Name into the name's.
@@ -192,7 +195,12 @@ func (x *visit) workspace(id string) (workspacePageView, error) {
 			Active: m.Active, Oneself: m.UserID == x.who.ID, LastSignInAt: m.LastSignInAt,
 		})
 	}
-	v.Workspace.Members = len(members)
+	v.Workspace.Members, v.SecondFactor = len(members), w.SecondFactor
+	if v.Rename {
+		if v.WithoutFactor, err = x.c.cfg.Logins.WithoutFactor(x.r.Context(), x.who, id); err != nil {
+			return v, err
+		}
+	}
 	for _, a := range x.c.cfg.Apps.All() {
 		if v.Accounts && a.UsedIn(id) {
 			v.Apps = append(v.Apps, x.appOf(a))

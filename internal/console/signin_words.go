@@ -1,0 +1,96 @@
+package console
+
+import (
+	"cmp"
+	"strconv"
+
+	"sluice/internal/login"
+	"sluice/internal/web"
+)
+
+// providerPlace says where a provider is.
+func providerPlace(p login.Provider) string {
+	if p.Kind == login.KindGitHub {
+		return cmp.Or(p.Issuer, "https://github.com")
+	}
+	return p.Issuer
+}
+
+func issuerHint(p preset) string {
+	if p.Template != "" {
+		return "Such as " + p.Template + ", exactly as the provider names itself."
+	}
+	return "Exactly as the provider names itself."
+}
+
+func rowLabel(what string, row int) string { return what + " of mapping " + strconv.Itoa(row+1) }
+
+// claimsOpen shows the names of claims where one of them is set or wrong.
+func claimsOpen(v providerView) bool {
+	return v.Form.UsernameClaim+v.Form.EmailClaim+v.Form.NameClaim+v.Wrong["username_claim"]+v.Wrong["email_claim"]+v.Wrong["name_claim"] != ""
+}
+
+func findingTone(f login.Finding) web.Tone {
+	switch f.Level {
+	case login.FindingGood:
+		return web.Good
+	case login.FindingBad:
+		return web.Bad
+	}
+	return web.Info
+}
+
+func findingIcon(f login.Finding) string {
+	switch f.Level {
+	case login.FindingGood:
+		return "circle-check"
+	case login.FindingBad:
+		return "circle-alert"
+	}
+	return "info"
+}
+
+func findingWord(f login.Finding) string {
+	switch f.Level {
+	case login.FindingGood:
+		return "Good"
+	case login.FindingBad:
+		return "To mend"
+	}
+	return "Note"
+}
+
+// roleChangeText says what would happen to a membership, and why.
+func roleChangeText(c login.RoleChange) string {
+	by := ""
+	if c.Group != "" {
+		by = " by " + c.Group
+	}
+	switch {
+	case c.Stays:
+		return "Given by hand, and stays" + also(c.Role, c.From, by)
+	case c.Role == "":
+		return "Taken back: no group gives it any more"
+	case c.From == "":
+		return "Given" + by
+	case c.From == c.Role:
+		return "As it is" + by
+	}
+	return "Changed from " + c.From + by
+}
+
+// also adds what the groups would give where a role stays as it is.
+func also(role, from, by string) string {
+	if role == "" || role == from {
+		return ""
+	}
+	return "; the groups say " + role + by
+}
+
+// roleAfter is the role that somebody has afterwards.
+func roleAfter(c login.RoleChange) string {
+	if c.Stays {
+		return cmp.Or(c.From, "None")
+	}
+	return cmp.Or(c.Role, "None")
+}
