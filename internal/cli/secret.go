@@ -125,7 +125,7 @@ func formerOf(s secret.Status) string {
 		text += fmt.Sprintf(", for %s still; `sluice secret rotate vault` goes on", plural(s.Left, "value", "values"))
 	case s.Name == secret.Root:
 		text += ", until the vault is rotated or it is forgotten"
-	case s.Name == secret.Vault:
+	case s.Name == secret.VaultKey:
 		text += ", for about an hour"
 	default:
 		text += ", until " + last.Local().Format("2006-01-02 15:04")
@@ -185,7 +185,7 @@ func (c *secretRotate) Run(rt *Runtime) error {
 	asked := len(names) > 0
 	if !asked {
 		// The root key comes last, so that what the former one opens, for nodes that are not told yet, holds the new key of the vault too.
-		names = []secret.Name{secret.Vault, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash, secret.Assertions, secret.Root}
+		names = []secret.Name{secret.VaultKey, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash, secret.Assertions, secret.Root}
 	}
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
 		rotator := secret.NewRotator(core.Keyring, core.Gate)
@@ -208,7 +208,7 @@ func rotateOne(ctx context.Context, rt *Runtime, r *secret.Rotator, n secret.Nam
 		return err
 	}
 	switch n {
-	case secret.Vault:
+	case secret.VaultKey:
 		bar := newProgress(rt.Stdout, rt.width(), "values sealed anew")
 		err := r.Reseal(ctx, operator(), bar.show)
 		bar.end()

@@ -239,6 +239,6 @@ func (a *awsSource) explain(n Name, name, doing, permission string, err error) e
 		return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s did not answer within %s.", a.Region, cmp.Or(a.Patience, awsPatience)).
 			WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
 	}
-	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot be reached.", a.Region).
+	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot be reached or gives no sensible answer.", a.Region).
 		WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
 }

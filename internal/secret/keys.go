@@ -85,7 +85,7 @@ func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
 	if err != nil {
 		return err
 	}
-	complete := sealed != "" && rows[Vault].Kid != ""
+	complete := sealed != "" && rows[VaultKey].Kid != ""
 	for _, n := range keyNames {
 		complete = complete && rows[n].Kid != ""
 	}
@@ -126,10 +126,10 @@ func (k *Keyring) makeKeys(ctx context.Context, tx *db.Tx, given map[Name]found)
 			return err
 		}
 	}
-	if rows[Vault].Kid != "" {
+	if rows[VaultKey].Kid != "" {
 		return nil
 	}
-	return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Vault), Kid: vaultKid(k.vault.Load().primary), Source: inDatabase, CreatedAt: k.now().UnixMilli()})
+	return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(k.vault.Load().primary), Source: inDatabase, CreatedAt: k.now().UnixMilli()})
 }
 
 // firstKey is the first key of a secret: the one that was in use all along, else what is given, else a random one.

@@ -24,15 +24,15 @@ const (
 
 // The keys that Sluice always makes itself.
 const (
-	// Vault encrypts what is secret in the database.
-	Vault Name = "vault"
+	// VaultKey encrypts what is secret in the database.
+	VaultKey Name = "vault"
 	// Assertions signs what Sluice says about a person to builders and reverse proxies.
 	Assertions Name = "assertions"
 )
 
 // Names are all secrets, in the order of listings.
 func Names() []Name {
-	return []Name{Root, AccessToken, RefreshToken, Session, TokenHash, Vault, Assertions}
+	return []Name{Root, AccessToken, RefreshToken, Session, TokenHash, VaultKey, Assertions}
 }
 
 // keyNames are the secrets of which keys are made and replaced with an overlap.

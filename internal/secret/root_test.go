@@ -157,7 +157,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 			}
 		}
 		mustOpen(t, secret.Config{DB: d, Folder: copied})
-		if err := r.Rotate(context.Background(), cli, secret.Vault); err != nil {
+		if err := r.Rotate(context.Background(), cli, secret.VaultKey); err != nil {
 			t.Fatal(err)
 		}
 		if sealed, err = here.Seal([]byte("y"), "app", "1"); err != nil {

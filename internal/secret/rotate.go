@@ -37,7 +37,7 @@ func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name) err
 	switch n {
 	case Root:
 		return r.rotateRoot(ctx, actor)
-	case Vault:
+	case VaultKey:
 		return r.rotateVault(ctx, actor)
 	case Assertions:
 		fresh, err := r.k.newSigningKey()
@@ -74,7 +74,7 @@ func given(n Name, where string) error {
 func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) error {
 	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(n), "former keys given up", func(tx *db.Tx) error {
 		switch n {
-		case Vault:
+		case VaultKey:
 			return problem.New(problem.Conflict, "Former keys of the vault go by themselves when nothing is sealed with them any more.")
 		case Assertions:
 			if err := tx.PruneSigningKeys(ctx, r.k.now().UnixMilli()); err != nil {
@@ -109,9 +109,9 @@ func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal) error 
 		return err
 	}
 	if left > 0 {
-		return r.gate.Check(ctx, actor, authz.SecretManage, resource(Vault))
+		return r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey))
 	}
-	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(Vault), "rotated", func(tx *db.Tx) error {
+	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(VaultKey), "rotated", func(tx *db.Tx) error {
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal) error 
 		if err := tx.DeleteMeta(ctx, formerName); err != nil {
 			return err
 		}
-		return r.k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Vault), Kid: vaultKid(id), Source: inDatabase, CreatedAt: r.k.now().UnixMilli()})
+		return r.k.put(ctx, tx, q.PutSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id), Source: inDatabase, CreatedAt: r.k.now().UnixMilli()})
 	})
 }
 
@@ -159,7 +159,7 @@ func withNewKey(handle *keyset.Handle) (*keyset.Handle, uint32, error) {
 // Reseal seals everything anew that is sealed with a former key of the vault, in small steps: it can be interrupted, even killed, at any moment, and goes on when it is called again. Progress is told how
 // many values are done. Values that do not open are left alone; how many there are is the error.
 func (r *Rotator) Reseal(ctx context.Context, actor authz.Principal, progress func(done, total int)) error {
-	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(Vault)); err != nil {
+	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey)); err != nil {
 		return err
 	}
 	damaged, err := r.k.reseal(ctx, progress)
@@ -250,7 +250,7 @@ func (k *Keyring) pruneKeys(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
 	for _, row := range rows {
-		if row.RetiredAt == 0 || row.Name == string(Vault) || k.until(row).After(now) {
+		if row.RetiredAt == 0 || row.Name == string(VaultKey) || k.until(row).After(now) {
 			continue
 		}
 		if row.Name == string(TokenHash) {
@@ -288,7 +288,7 @@ func (k *Keyring) settleVault(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if now.Sub(time.UnixMilli(rows[Vault].CreatedAt)) < settle {
+	if now.Sub(time.UnixMilli(rows[VaultKey].CreatedAt)) < settle {
 		return nil
 	}
 	if left, err := k.unsealed(ctx); err != nil || left > 0 {
@@ -322,7 +322,7 @@ func (k *Keyring) dropVaultKeys(ctx context.Context, tx *db.Tx) error {
 		if err := manager.Delete(id); err != nil {
 			return fmt.Errorf("removing a former key of the vault: %w", err)
 		}
-		if err := tx.DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: string(Vault), Kid: vaultKid(id)}); err != nil {
+		if err := tx.DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id)}); err != nil {
 			return err
 		}
 	}
@@ -332,5 +332,5 @@ func (k *Keyring) dropVaultKeys(ctx context.Context, tx *db.Tx) error {
 	if err := storeKeyset(ctx, tx, handle, stored, root.text); err != nil {
 		return err
 	}
-	return tx.Changed(ChangeKind, string(Vault))
+	return tx.Changed(ChangeKind, string(VaultKey))
 }

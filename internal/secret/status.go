@@ -57,7 +57,7 @@ func (r *Rotator) Status(ctx context.Context, actor authz.Principal) ([]Status, 
 				s.Weak = append(s.Weak, w)
 			}
 		}
-		if s.Name == Vault {
+		if s.Name == VaultKey {
 			if s.Left, err = r.k.unsealed(ctx); err != nil {
 				return nil, err
 			}
@@ -83,7 +83,7 @@ func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
 			case string(s.Name) != row.Name:
 			case row.RetiredAt == 0:
 				s.Source, s.Since, s.KeyID = row.Source, time.UnixMilli(row.CreatedAt).UTC(), row.Kid
-			case s.Name == Vault:
+			case s.Name == VaultKey:
 				s.Former = append(s.Former, Former{KeyID: row.Kid})
 			case s.Name == Root:
 				if former != "" {
