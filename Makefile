@@ -17,7 +17,8 @@ run: ## Start Sluice in front of its built-in demo builder
 
 test: check ## Run all checks and tests, storage on SQLite and on a real PostgreSQL
 	e2e/install-deps.sh postgresql
-	SLUICEDEV_POSTGRES=require go test ./...
+	e2e/install-moto.sh
+	SLUICEDEV_POSTGRES=require SLUICEDEV_MOTO=require go test ./...
 
 e2e: ## Drive a real Flowise in a real Chromium (installs both when missing)
 	e2e/install-deps.sh chromium fonts-dejavu-core

@@ -233,7 +233,7 @@ func (a *awsSource) explain(n Name, name, doing, permission string, err error) e
 		return problem.Newf(problem.Invalid, "AWS denies %s the entry %s (%s), which %s comes from.", doing, name, a.variable(n), n).
 			WithNext(fmt.Sprintf("Allow %s on it, or set %s.", permission, n) + standing).WithCause(err)
 	case isAPI:
-		return problem.Newf(problem.Unavailable, "AWS Secrets Manager failed at %s the entry %s (%s): %s: %s", doing, name, a.variable(n), api.ErrorCode(), api.ErrorMessage()).
+		return problem.Newf(problem.Unavailable, "AWS Secrets Manager failed at %s the entry %s (%s): %s: %s", doing, name, a.variable(n), api.ErrorCode(), strings.Join(strings.Fields(api.ErrorMessage()), " ")).
 			WithNext("Mend the entry, or set " + string(n) + "." + standing).WithCause(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s did not answer within %s.", a.Region, cmp.Or(a.Patience, awsPatience)).

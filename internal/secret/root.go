@@ -113,6 +113,9 @@ func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak 
 		chosen, err = p.makeRoot(ctx)
 	} else if chosen.where == "" {
 		// Another node that starts at the same time may have made it since this one looked.
+		if p.aws != nil {
+			p.aws.shared = nil
+		}
 		chosen, _, err = resolve(ctx, p.all, Root)
 	}
 	if err != nil {
