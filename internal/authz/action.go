@@ -75,6 +75,12 @@ const (
 	KeyManage Action = "key:manage"
 	// KeyUse is recorded for keys that are good but not there or not any more; policies do not decide it.
 	KeyUse Action = "key:use"
+	// CredentialView lists the credentials of a workspace's vault that are shared with one's role: names, never values.
+	CredentialView Action = "credential:view"
+	// CredentialUse puts such a credential into an app, where the builder has a copy.
+	CredentialUse Action = "credential:use"
+	// CredentialManage adds, shares, rotates and deletes all credentials of a workspace. It never reveals one.
+	CredentialManage Action = "credential:manage"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
@@ -84,7 +90,8 @@ func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
-		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn, KeyManage, KeyUse, SystemView,
+		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn, KeyManage, KeyUse,
+		CredentialView, CredentialUse, CredentialManage, SystemView,
 	}
 }
 
@@ -99,7 +106,9 @@ func describe(a Action) string {
 		MemberManage: "manage the members of this workspace", RoleManage: "manage roles", MailManage: "manage mail", ObjectAdopt: "assign objects to workspaces",
 		SessionEnd: "end this session", AccountUpdate: "change this account", AccountFactors: "change how this account signs in",
 		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets",
-		KeyOwn: "manage this API key", KeyManage: "manage the API keys of this workspace", KeyUse: "use this API key", SystemView: "see the state of the installation",
+		KeyOwn: "manage this API key", KeyManage: "manage the API keys of this workspace", KeyUse: "use this API key",
+		CredentialView: "see the credentials of this workspace", CredentialUse: "use this credential", CredentialManage: "manage the credentials of this workspace",
+		SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {
 		return w

@@ -50,7 +50,7 @@ func TestBuiltInRoles(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	allowed := map[string]map[authz.Action]bool{
 		authz.RoleViewer: {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.WorkspaceView: true},
-		authz.RoleUser:   {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.FlowEdit: true, authz.WorkspaceView: true},
+		authz.RoleUser:   {authz.AppOpen: true, authz.FlowView: true, authz.FlowRun: true, authz.FlowEdit: true, authz.WorkspaceView: true, authz.CredentialView: true, authz.CredentialUse: true},
 		"":               {},
 	}
 	for _, a := range authz.Actions() {

@@ -68,7 +68,7 @@ CREATE TABLE credential (
     UNIQUE (workspace_id, name_key)
 );
 
--- Where a credential has been put: an object of a builder that holds a copy.
+-- Where a credential has been put: an object of a builder, whose id Sluice chooses, that holds a copy. current tells that the copy has the present values.
 CREATE TABLE credential_use (
     credential_id TEXT NOT NULL REFERENCES credential (id) ON DELETE CASCADE,
     app_id        TEXT NOT NULL REFERENCES app (id) ON DELETE CASCADE,
@@ -76,8 +76,9 @@ CREATE TABLE credential_use (
     created_by    TEXT NOT NULL,
     created_at    BIGINT NOT NULL,
     current       BOOLEAN NOT NULL,
-    PRIMARY KEY (credential_id, app_id, object_id)
+    PRIMARY KEY (credential_id, app_id)
 );
+CREATE INDEX credential_use_app ON credential_use (app_id);
 
 -- +goose Down
 DROP TABLE credential_use;
