@@ -34,6 +34,8 @@ func wrong(field, format string, args ...any) error {
 
 // cleanProvider checks what somebody entered, and takes blanks and doubles away.
 func (l *Logins) cleanProvider(p *Provider) error {
+	// The lists of a provider in memory are everybody's.
+	p.Scopes, p.Domains, p.Mappings = slices.Clone(p.Scopes), slices.Clone(p.Domains), slices.Clone(p.Mappings)
 	p.Name, p.Slug = strings.Join(strings.Fields(p.Name), " "), strings.TrimSpace(p.Slug)
 	p.Issuer, p.ClientID, p.ClientSecret = strings.TrimSpace(p.Issuer), strings.TrimSpace(p.ClientID), strings.TrimSpace(p.ClientSecret)
 	switch {
