@@ -50,7 +50,7 @@ func startKeyed(t testing.TB, d *db.DB, folder string) *keyed {
 func (k *keyed) rotate(t testing.TB, names ...secret.Name) {
 	t.Helper()
 	for _, n := range names {
-		if err := k.rotator.Rotate(context.Background(), cli, n); err != nil {
+		if err := k.rotator.Rotate(context.Background(), cli, n, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

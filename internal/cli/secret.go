@@ -204,17 +204,14 @@ func (c *secretRotate) Run(rt *Runtime) error {
 }
 
 func rotateOne(ctx context.Context, rt *Runtime, r *secret.Rotator, n secret.Name) error {
-	if err := r.Rotate(ctx, operator(), n); err != nil {
+	bar := newProgress(rt.Stdout, rt.width(), "values sealed anew")
+	err := r.Rotate(ctx, operator(), n, bar.show)
+	bar.end()
+	if err != nil {
 		return err
 	}
 	switch n {
 	case secret.VaultKey:
-		bar := newProgress(rt.Stdout, rt.width(), "values sealed anew")
-		err := r.Reseal(ctx, operator(), bar.show)
-		bar.end()
-		if err != nil {
-			return err
-		}
 		fmt.Fprintln(rt.Stdout, "vault has a new key, and everything is sealed with it.")
 	case secret.Root:
 		fmt.Fprintln(rt.Stdout, "The root key is a new one. Copy the file to every other node; until then the former one opens the secrets there too. `sluice secret forget root` ends that.")

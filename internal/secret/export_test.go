@@ -21,3 +21,11 @@ func Wrap(d *db.DB, present, next string) error {
 		return rewrap(ctx, tx, handle, stored, next)
 	})
 }
+
+// SealedColumns are the columns that a rotation knows, as table.column.
+func SealedColumns() (names []string) {
+	for _, s := range sealedColumns {
+		names = append(names, s.column.Table+"."+s.column.Column)
+	}
+	return names
+}

@@ -137,7 +137,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 		write(t, copied, secret.RootFile, old)
 		elsewhere, _ := mustOpen(t, secret.Config{DB: d, Folder: copied})
 		beside, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
-		if err := r.Rotate(context.Background(), cli, secret.Root); err != nil {
+		if err := r.Rotate(context.Background(), cli, secret.Root, nil); err != nil {
 			t.Fatal(err)
 		}
 		if rootFile(t, folder) == old {
@@ -157,7 +157,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 			}
 		}
 		mustOpen(t, secret.Config{DB: d, Folder: copied})
-		if err := r.Rotate(context.Background(), cli, secret.VaultKey); err != nil {
+		if err := r.Rotate(context.Background(), cli, secret.VaultKey, nil); err != nil {
 			t.Fatal(err)
 		}
 		if sealed, err = here.Seal([]byte("y"), "app", "1"); err != nil {
@@ -182,7 +182,7 @@ func TestAnInterruptedRotationOfTheRootKey(t *testing.T) {
 		_, r := mustOpen(t, secret.Config{DB: d, Folder: folder})
 		write(t, folder, next, valueA)
 		mustOpen(t, secret.Config{DB: d, Folder: folder})
-		if err := r.Rotate(context.Background(), cli, secret.Root); err != nil || rootFile(t, folder) != valueA {
+		if err := r.Rotate(context.Background(), cli, secret.Root, nil); err != nil || rootFile(t, folder) != valueA {
 			t.Errorf("the rotation does not go on: %v", err)
 		}
 		mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -207,7 +207,7 @@ func TestAnInterruptedRotationOfTheRootKey(t *testing.T) {
 		_, r := mustOpen(t, secret.Config{DB: d, Folder: folder})
 		present := rootFile(t, folder)
 		write(t, folder, next, present)
-		if err := r.Rotate(context.Background(), cli, secret.Root); err != nil || rootFile(t, folder) == present {
+		if err := r.Rotate(context.Background(), cli, secret.Root, nil); err != nil || rootFile(t, folder) == present {
 			t.Errorf("the next rotation took the key in use for a new one: %v", err)
 		}
 		mustOpen(t, secret.Config{DB: d, Folder: folder})

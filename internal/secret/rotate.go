@@ -31,14 +31,15 @@ func resource(n Name) authz.Resource {
 	return authz.Resource{Type: "Secret", ID: string(n), Name: string(n)}
 }
 
-// Rotate replaces the key of a secret on all nodes at once, while they run. What was made with the former key stays valid until it ends by itself. After a rotation of the vault's key call Reseal. Of a secret that was
-// given Sluice cannot make another one: that is a Conflict, whose next step says how to change it.
-func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name) error {
+// Rotate replaces the key of a secret on all nodes at once, while they run. What was made with the former key stays valid until it ends by itself. Of a secret that was given Sluice cannot make another
+// one: that is a Conflict, whose next step says how to change it. After the vault's key everything that it protects is sealed anew, in small steps, of which progress is told; progress may be nil. That can
+// be interrupted, even killed, at any moment, and the next call goes on, as a running Sluice does by itself. Values that do not open stay as they are: how many there are is a Conflict, after all else is done.
+func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name, progress func(done, total int)) error {
 	switch n {
 	case Root:
 		return r.rotateRoot(ctx, actor)
 	case VaultKey:
-		return r.rotateVault(ctx, actor)
+		return r.rotateVault(ctx, actor, progress)
 	case Assertions:
 		fresh, err := r.k.newSigningKey()
 		if err != nil {
@@ -102,41 +103,65 @@ func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) err
 	})
 }
 
-// rotateVault makes a new key of the vault, under which everything is sealed from now on. If an earlier rotation was interrupted, that one is still to be finished and no other key is made.
-func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal) error {
+// rotateVault makes a new key of the vault and seals everything with it. A rotation that was interrupted is finished instead.
+func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal, progress func(done, total int)) error {
+	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey)); err != nil {
+		return err
+	}
+	if progress == nil {
+		progress = func(int, int) {}
+	}
 	left, err := r.k.unsealed(ctx)
 	if err != nil {
 		return err
 	}
 	if left > 0 {
-		return r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey))
+		// Damaged values are left each time; they must not stand for an interrupted rotation.
+		if damaged, err := r.k.reseal(ctx, progress); err != nil || damaged < left {
+			return errors.Join(err, damagedValues(damaged))
+		}
 	}
-	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(VaultKey), "rotated", func(tx *db.Tx) error {
-		if err := tx.Ordered(); err != nil {
-			return err
-		}
-		stored, err := meta(ctx, tx.Queries, keysetName)
-		if err != nil {
-			return err
-		}
-		root := r.k.presentRoot()
-		handle, err := unwrapKeyset(stored, root.text)
-		if err != nil {
-			return formerRoot(root, err)
-		}
-		handle, id, err := withNewKey(handle)
-		if err != nil {
-			return fmt.Errorf("making a key of the vault: %w", err)
-		}
-		if err := storeKeyset(ctx, tx, handle, stored, root.text); err != nil {
-			return err
-		}
-		// What the former root key opens would lack the new key.
-		if err := tx.DeleteMeta(ctx, formerName); err != nil {
-			return err
-		}
-		return r.k.put(ctx, tx, q.PutSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id), Source: inDatabase, CreatedAt: r.k.now().UnixMilli()})
-	})
+	if err := r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(VaultKey), "rotated", func(tx *db.Tx) error { return r.k.addVaultKey(ctx, tx) }); err != nil {
+		return err
+	}
+	damaged, err := r.k.reseal(ctx, progress)
+	return errors.Join(err, damagedValues(damaged))
+}
+
+func damagedValues(n int) error {
+	if n == 0 {
+		return nil
+	}
+	return problem.Newf(problem.Conflict, "%s in the database could not be opened and stayed as they are.", plural(n, "value")).
+		WithNext("They were sealed for another row, or damaged. What they belong to has to be entered again.")
+}
+
+// addVaultKey makes the key under which everything is sealed from now on.
+func (k *Keyring) addVaultKey(ctx context.Context, tx *db.Tx) error {
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	stored, err := meta(ctx, tx.Queries, keysetName)
+	if err != nil {
+		return err
+	}
+	root := k.presentRoot()
+	handle, err := unwrapKeyset(stored, root.text)
+	if err != nil {
+		return formerRoot(root, err)
+	}
+	handle, id, err := withNewKey(handle)
+	if err != nil {
+		return fmt.Errorf("making a key of the vault: %w", err)
+	}
+	if err := storeKeyset(ctx, tx, handle, stored, root.text); err != nil {
+		return err
+	}
+	// What the former root key opens would lack the new key.
+	if err := tx.DeleteMeta(ctx, formerName); err != nil {
+		return err
+	}
+	return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id), Source: inDatabase, CreatedAt: k.now().UnixMilli()})
 }
 
 func formerRoot(root found, err error) error {
@@ -154,23 +179,6 @@ func withNewKey(handle *keyset.Handle) (*keyset.Handle, uint32, error) {
 	}
 	handle, err = manager.Handle()
 	return handle, id, err
-}
-
-// Reseal seals everything anew that is sealed with a former key of the vault, in small steps: it can be interrupted, even killed, at any moment, and goes on when it is called again. Progress is told how
-// many values are done. Values that do not open are left alone; how many there are is the error.
-func (r *Rotator) Reseal(ctx context.Context, actor authz.Principal, progress func(done, total int)) error {
-	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey)); err != nil {
-		return err
-	}
-	damaged, err := r.k.reseal(ctx, progress)
-	if err != nil {
-		return err
-	}
-	if damaged > 0 {
-		return problem.Newf(problem.Conflict, "%s in the database could not be opened and stayed as they are.", plural(damaged, "value")).
-			WithNext("They were sealed for another row, or damaged. What they belong to has to be entered again.")
-	}
-	return nil
 }
 
 // rotateRoot makes a new root key if it is a file. The new key is on the disk before anything depends on it, so that a kill at any moment leaves a database that opens.
