@@ -64,6 +64,11 @@ func (l *Logins) Invite(ctx context.Context, actor authz.Principal, workspaceID,
 		return Invited{}, err
 	}
 	if found {
+		if found, err = l.ownsAddress(ctx, c); err != nil {
+			return Invited{}, err
+		}
+	}
+	if found {
 		return l.addMember(ctx, actor, w, c, role)
 	}
 	open, err := l.cfg.DB.Read().InvitationsOf(ctx, workspaceID)
@@ -74,6 +79,19 @@ func (l *Logins) Invite(ctx context.Context, actor authz.Principal, workspaceID,
 		return Invited{}, problem.Newf(problem.Conflict, "%d invitations are open, which is the most there can be.", maxInvitations).WithNext("Take back some of them.")
 	}
 	return l.newInvitation(ctx, actor, w, email, role)
+}
+
+// ownsAddress reports whether an account's address may stand for its person: it was proven, or an admin or the person themselves entered it here. What only an identity provider says without vouching for
+// it may be anybody's; such a person gets a link like everybody who is new.
+func (l *Logins) ownsAddress(ctx context.Context, c identity.Credential) (bool, error) {
+	if c.EmailVerified || c.PasswordHash != "" {
+		return true, nil
+	}
+	links, err := l.cfg.DB.Read().LinksOf(ctx, c.UserID)
+	if err != nil {
+		return false, fmt.Errorf("reading linked identities: %w", err)
+	}
+	return len(links) == 0, nil
 }
 
 // inviting checks the right and names the workspace.

@@ -33,12 +33,7 @@ type verdict struct {
 // judge decides what a sign-in means. It changes nothing. Accounts are found by provider and subject, never by an address.
 func (l *Logins) judge(ctx context.Context, p *provider, a assertion) (v verdict, err error) {
 	v.grants, v.super = l.grants(p.Provider, a.Groups), p.superuserMember(a.Groups)
-	v.link, err = l.cfg.DB.Read().FindLink(ctx, q.FindLinkParams{ProviderID: p.ID, Subject: a.Subject})
-	if err := db.Found(err, "no link"); err != nil && !problem.Is(err, problem.NotFound) {
-		return v, fmt.Errorf("finding the account: %w", err)
-	}
-	if err == nil {
-		v.account, err = l.cfg.People.CredentialOf(ctx, v.link.AccountID)
+	if linked, err := l.findLinked(ctx, p, a, &v); linked || err != nil {
 		return v, err
 	}
 	v.newcomer = p.newcomer(a)
@@ -51,6 +46,10 @@ func (l *Logins) judge(ctx context.Context, p *provider, a assertion) (v verdict
 			return v, err
 		}
 		if taken {
+			// The account may be this very person's, who came in twice at once; its link was committed with it.
+			if linked, err := l.findLinked(ctx, p, a, &v); linked || err != nil {
+				return v, err
+			}
 			v.refusal = problem.Newf(problem.Conflict, "There is an account with the address %s already, and it is not linked to %s.", email, p.Name).WithRule("no link by address").
 				WithNext("Sign in to that account another way, and link " + p.Name + " on the page of your account. If you cannot, ask an admin.")
 			return v, nil
@@ -58,6 +57,19 @@ func (l *Logins) judge(ctx context.Context, p *provider, a assertion) (v verdict
 	}
 	v.newcomer.Username, err = l.freeUsername(ctx, v.newcomer.Username)
 	return v, err
+}
+
+// findLinked looks for the account that an identity is linked to.
+func (l *Logins) findLinked(ctx context.Context, p *provider, a assertion, v *verdict) (found bool, err error) {
+	v.link, err = l.cfg.DB.Read().FindLink(ctx, q.FindLinkParams{ProviderID: p.ID, Subject: a.Subject})
+	if problem.Is(db.Found(err, "no link"), problem.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("finding the account: %w", err)
+	}
+	v.account, err = l.cfg.People.CredentialOf(ctx, v.link.AccountID)
+	return err == nil, err
 }
 
 // mayCome refuses people without an account where the settings make none for them.

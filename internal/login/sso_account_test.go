@@ -394,3 +394,29 @@ func redirectOf(t testing.TB, address string) string {
 	res.Body.Close()
 	return res.Header.Get("Location")
 }
+
+func TestAnInvitationIsNotForAnAddressThatNobodyVouchesFor(t *testing.T) {
+	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
+	idp := startIDP(t, h.Now)
+	h.withProvider(t, idp, nil)
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		verified any
+		added    bool
+	}{"vouched": {true, true}, "silent": {nil, false}} {
+		claims := map[string]any{"sub": name, "preferred_username": name, "email": name + "@example.org"}
+		if c.verified != nil {
+			claims["email_verified"] = c.verified
+		}
+		idp.set(func() { idp.user = claims })
+		h.browser(t).signIn()
+		w, err := h.people.CreateWorkspace(ctx, cli, "Team "+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		invited, err := h.logins.Invite(ctx, cli, w.ID, name+"@example.org", authz.RoleUser)
+		if err != nil || invited.Added != c.added || (invited.Link == "") != c.added {
+			t.Errorf("%s: %+v, %v", name, invited, err)
+		}
+	}
+}
