@@ -23,4 +23,10 @@
 //
 // Where a Flowise has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
 // cannot lose it; Remove hands it over.
+//
+// # Credentials
+//
+// A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (PutCredential). A rotation outdates all copies and then writes each anew; what a
+// builder could not take is outdated until the health check finds it well again. A copy counts as current only for the version that was written, so no order of rotations, writes and
+// crashes leaves former values behind unnoticed. Write-only goes as far as the builder's own: Flowise 3.1.4 shows nobody the values of a credential.
 package app

@@ -79,6 +79,7 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 		if err := r.adoptOnce(ctx, a, false); err != nil {
 			r.Log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
 		}
+		r.refreshStale(ctx, a)
 	}
 	r.health.Store(a.ID, h)
 	if err == nil {

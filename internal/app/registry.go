@@ -32,6 +32,9 @@ type Config struct {
 	DB      *db.DB
 	Gate    *authz.Gate
 	Keyring *secret.Keyring
+	// Vault keeps the workspaces' credentials, and Opener reads them when they are put into builders; nil: none can be.
+	Vault  *secret.Vault
+	Opener *secret.Opener
 	// Flows says which workspace the objects of the apps belong to; nil makes one.
 	Flows *flow.Library
 	// Client carries Sluice's own calls to builders. It must not follow proxies of the environment.
@@ -58,6 +61,8 @@ type Registry struct {
 
 	health sync.Map // app id -> Health
 	owners sync.Map // app id -> *sync.Mutex: one connection attempt at a time
+
+	copying sync.Map // app id -> *sync.Mutex: one copy of a credential at a time
 
 	adopted sync.Map // ids of the apps whose objects were adopted once
 	asked   sync.Map // app id -> *askedAt

@@ -215,19 +215,22 @@ func (l *Library) Note(ctx context.Context, appID, id, name string) error {
 
 // Forget removes objects from the map because the builder has deleted them.
 func (l *Library) Forget(ctx context.Context, appID string, ids ...string) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		for _, id := range ids {
-			n, err := tx.ForgetObject(ctx, q.ForgetObjectParams{AppID: appID, ObjectID: id})
-			if err != nil {
-				return fmt.Errorf("forgetting an object: %w", err)
-			}
-			if n == 0 {
-				continue
-			}
-			if err := tx.Changed(ChangeKind, appID+"/"+id); err != nil {
-				return err
-			}
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.ForgetIn(ctx, tx, appID, ids...) })
+}
+
+// ForgetIn is Forget within the caller's transaction.
+func (l *Library) ForgetIn(ctx context.Context, tx *db.Tx, appID string, ids ...string) error {
+	for _, id := range ids {
+		n, err := tx.ForgetObject(ctx, q.ForgetObjectParams{AppID: appID, ObjectID: id})
+		if err != nil {
+			return fmt.Errorf("forgetting an object: %w", err)
 		}
-		return nil
-	})
+		if n == 0 {
+			continue
+		}
+		if err := tx.Changed(ChangeKind, appID+"/"+id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -42,6 +42,9 @@ type Core struct {
 	// Credentials is the one place where requests become principals.
 	Credentials *authn.Credentials
 	Logins      *login.Logins
+	// Vault keeps the workspaces' credentials; Opener is for what puts them into builders, and for nothing else.
+	Vault  *secret.Vault
+	Opener *secret.Opener
 }
 
 // OpenCore opens the database and makes the services. The caller closes it.
@@ -71,6 +74,7 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if c.People, err = identity.New(ctx, identity.Config{DB: c.DB, Gate: c.Gate, Hasher: c.Hasher, Now: time.Now, Log: c.Log}); err != nil {
 		return err
 	}
+	c.Vault, c.Opener = secret.NewVault(secret.VaultConfig{DB: c.DB, Gate: c.Gate, People: c.People, Keyring: c.Keyring, Now: time.Now})
 	if c.Sessions, err = authn.New(ctx, authn.Config{
 		DB: c.DB, Gate: c.Gate, People: c.People, SessionKeys: keysOf(c.Keyring.SessionKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
 		MaxAge: c.Values.SessionMax, MaxIdle: c.Values.SessionIdle, Now: time.Now, Log: c.Log,

@@ -71,7 +71,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
-		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
+		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
 		Now: time.Now, Log: s.Log,
 	})
 	if err != nil {

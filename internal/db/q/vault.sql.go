@@ -204,18 +204,24 @@ func (q *Queries) InsertCredentialUse(ctx context.Context, arg InsertCredentialU
 }
 
 const markUse = `-- name: MarkUse :execrows
-UPDATE credential_use SET current = EXISTS (SELECT 1 FROM credential c WHERE c.id = credential_use.credential_id AND c.rotated_at = $1)
-WHERE credential_use.credential_id = $2 AND credential_use.app_id = $3
+UPDATE credential_use SET object_id = $1, current = EXISTS (SELECT 1 FROM credential c WHERE c.id = credential_use.credential_id AND c.rotated_at = $2)
+WHERE credential_use.credential_id = $3 AND credential_use.app_id = $4
 `
 
 type MarkUseParams struct {
+	ObjectID     string
 	Version      int64
 	CredentialID string
 	AppID        string
 }
 
 func (q *Queries) MarkUse(ctx context.Context, arg MarkUseParams) (int64, error) {
-	result, err := q.db.ExecContext(ctx, markUse, arg.Version, arg.CredentialID, arg.AppID)
+	result, err := q.db.ExecContext(ctx, markUse,
+		arg.ObjectID,
+		arg.Version,
+		arg.CredentialID,
+		arg.AppID,
+	)
 	if err != nil {
 		return 0, err
 	}

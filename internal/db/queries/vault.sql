@@ -37,7 +37,7 @@ SELECT u.*, c.workspace_id FROM credential_use u JOIN credential c ON c.id = u.c
 UPDATE credential_use SET current = FALSE WHERE credential_id = $1;
 
 -- name: MarkUse :execrows
-UPDATE credential_use SET current = EXISTS (SELECT 1 FROM credential c WHERE c.id = credential_use.credential_id AND c.rotated_at = sqlc.arg(version))
+UPDATE credential_use SET object_id = sqlc.arg(object_id), current = EXISTS (SELECT 1 FROM credential c WHERE c.id = credential_use.credential_id AND c.rotated_at = sqlc.arg(version))
 WHERE credential_use.credential_id = sqlc.arg(credential_id) AND credential_use.app_id = sqlc.arg(app_id);
 
 -- name: GetCredentialUse :one
