@@ -1,10 +1,24 @@
-// Package secret holds the keys that protect what Sluice stores.
+// Package secret holds the keys that protect what Sluice stores, and the vault of credentials.
 //
-//	root key        32 random bytes in a file of SECRETKEY_PATH (mode 0600), made at the first start
-//	   └ keyset     Tink AEAD keys, in the database, wrapped by the root key
-//	        └ values   sealed with the table and row as associated data: a ciphertext moved to another row does not open
-//	        └ token key   the key of HMAC-SHA-256 under which session tokens and links are stored
-//	        └ signing keys   RSA keys of identity assertions (Signer), the public halves published as a JSON Web Key Set
+// # Keys
 //
-// The database is worthless without the root key, and a Sluice whose root key does not open the keyset refuses to start.
+//	root key          given, or made and kept as a file (mode 0600) or in AWS Secrets Manager
+//	   └ keyset       Tink AEAD keys, in the database, wrapped by the root key
+//	        └ values       in the columns named *_sealed, bound to table and row: a ciphertext moved to another row does not open
+//	        └ own key      never changes; hashes names and device cookies, and is mixed into every key below that was given
+//	        └ token keys   of each secret the one in use and former ones, which go when everything that they made has ended
+//	        └ signing keys RSA keys of identity assertions (Signer), the public halves published as a JSON Web Key Set
+//
+// The database is worthless without the root key, and a Sluice whose root key does not open the keyset refuses to start. Nodes on one database share all keys; what they must be given is the root key alone.
+//
+// # Sources
+//
+// A secret is looked for in the variables, in AWS Secrets Manager if that is asked for, in the files of SECRETKEY_PATH, in this order; else Sluice makes it. Weak values (Weakness) are passed over and reported. A
+// source that was asked for and cannot be read stops the start: a key made in its place would end everything that the right one had made. No root key is made beside a keyset that it cannot open.
+//
+// # Change
+//
+// Everything changes while nodes run, and they follow by the "secret" changes of package db. A key that is replaced, by Rotate or by a changed variable, goes on as a former one. Another root key that is given takes over
+// if the one before can be found; what that opens is kept until the vault's key is replaced, so that nodes which are not told yet go on. A new key of the vault seals from its first moment on, and what is there
+// follows in small steps, each value by itself: state is nowhere but in the values, so that a kill at any moment costs nothing.
 package secret
