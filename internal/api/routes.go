@@ -67,7 +67,7 @@ const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodP
 
 // routes is the whole map of the API.
 func routes() []route {
-	return slices.Concat(tokenRoutes(), meRoutes(), userRoutes(), workspaceRoutes(), roleRoutes(), appRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
+	return slices.Concat(tokenRoutes(), meRoutes(), keyRoutes(), userRoutes(), workspaceRoutes(), vaultRoutes(), roleRoutes(), appRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
 }
 
 func tokenRoutes() []route {
@@ -106,6 +106,21 @@ func meRoutes() []route {
 		{get, "/me/identities", person(), "listMyIdentities", "One's own accounts at identity providers", answers(listMyIdentities)},
 		{del, "/me/identities/{provider}", person(), "unlinkIdentity", "Unlink one's own account at an identity provider", done(unlinkIdentity)},
 		{get, "/me/rights", person(), "listMyRights", "What one may do in a workspace, and by which policies", answers(listMyRights)},
+	}
+}
+
+func keyRoutes() []route {
+	return []route{
+		{get, "/keys", person(), "listKeys", "One's own API keys, newest first", answers(listKeys)},
+		{post, "/keys", person(), "createKey", "Make an API key for oneself; it is shown once", created(createKey)},
+		{get, "/keys/{key}", person(), "getKey", "One of one's own API keys", answers(getKey)},
+		{patch, "/keys/{key}", person(), "updateKey", "Change one of one's own API keys", answers(updateKey)},
+		{post, "/keys/{key}/rotate", person(), "rotateKey", "Give an API key a new secret; the former one may work for a while", answers(rotateKey)},
+		{del, "/keys/{key}", person(), "revokeKey", "End one of one's own API keys at once, with its streams", done(revokeKey)},
+		{get, "/workspaces/{workspace}/keys", workspace(authz.KeyManage), "listWorkspaceKeys", "Everybody's API keys of a workspace, newest first", answers(listWorkspaceKeys)},
+		{get, "/workspaces/{workspace}/keys/{key}", workspace(authz.KeyManage), "getWorkspaceKey", "An API key of a workspace", answers(getWorkspaceKey)},
+		{patch, "/workspaces/{workspace}/keys/{key}", workspace(authz.KeyManage), "updateWorkspaceKey", "Change the name, networks, limits or end of an API key of a workspace", answers(updateWorkspaceKey)},
+		{del, "/workspaces/{workspace}/keys/{key}", workspace(authz.KeyManage), "revokeWorkspaceKey", "End an API key of a workspace at once", done(revokeWorkspaceKey)},
 	}
 }
 

@@ -15,11 +15,13 @@ import (
 	"sluice/internal/api"
 	"sluice/internal/app"
 	"sluice/internal/audit"
+	"sluice/internal/authn"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 	"sluice/internal/sluicetest"
 )
 
@@ -87,11 +89,15 @@ func furnished(t *testing.T, environ ...string) *site {
 	must(err)
 	p, err := s.Logins.SaveProvider(ctx, operator, login.Provider{Slug: "acme", Kind: login.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret})
 	must(err)
+	k, _, err := s.Keys.Create(ctx, operator, authn.NewAPIKey{Owner: other.ID, Workspace: w.ID, Name: "nightly run"})
+	must(err)
+	c, err := s.Vault.Create(ctx, operator, w.ID, secret.NewCredential{Name: "Team key", Kind: "openAIApi", Values: map[string]string{"openAIApiKey": clientSecret}})
+	must(err)
 	root := s.as("root")
 	sessions := root.list("listMySessions")
 	mails := root.list("listMails")
 	s.ids = map[string]string{
-		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw", "provider": p.ID,
+		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw", "provider": p.ID, "key": k.ID, "credential": c.ID,
 		"session": sessions[0].(map[string]any)["id"].(string), "mail": mails[0].(map[string]any)["id"].(string),
 	}
 	return s

@@ -8,6 +8,9 @@ import (
 	"sluice/internal/problem"
 )
 
+// MaxAge is how long a key may be good here, from when its secret was made; 0 means without end.
+func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
+
 // view is what may be seen of a row. What cannot be read of a scope or of networks is left out; such a key does not work.
 func (k *Keys) view(r q.ApiKey) APIKey {
 	out := APIKey{
@@ -54,3 +57,6 @@ func noKey() *problem.Error {
 func revokedAlready() *problem.Error {
 	return problem.New(problem.Conflict, "This key has been revoked.").WithNext("Make a new one.")
 }
+
+// MaxAge is the longest time for which a key may be good, from when its secret was made; 0 means that keys need not end.
+func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
