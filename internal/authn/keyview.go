@@ -57,6 +57,3 @@ func noKey() *problem.Error {
 func revokedAlready() *problem.Error {
 	return problem.New(problem.Conflict, "This key has been revoked.").WithNext("Make a new one.")
 }
-
-// MaxAge is the longest time for which a key may be good, from when its secret was made; 0 means that keys need not end.
-func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
