@@ -26,7 +26,7 @@ const RootFile = "sluice_root.key"
 const nextRoot Name = "SLUICE_ROOT_NEXT"
 
 // errOvertaken means that another process changed the keyset meanwhile; reading it again helps.
-var errOvertaken = errors.New("another process has changed the vault's keys")
+var errOvertaken error = problem.New(problem.Conflict, "Another process is replacing the same keys.").WithNext("Try again in a moment.")
 
 // places are the sources in their order: variables, AWS if asked for, files.
 type places struct {
@@ -156,28 +156,34 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 	return stored, err
 }
 
-// unlock opens the stored keyset with the chosen root key; or with one that was used before, and then wraps it with the chosen one; or, where another node has done that already, opens what is kept for
-// the former root key.
+// unlock opens the stored keyset with the chosen root key; or what is kept for a former one, if that is the chosen one; or either with a root key that was used before, and then wraps the keyset with the
+// chosen one.
 func (k *Keyring) unlock(ctx context.Context, p *places, chosen found, stored string, weak []Weak) (*keyset.Handle, error) {
-	k.root = chosen
+	former, err := meta(ctx, k.db.Read(), formerName)
+	if err != nil {
+		return nil, err
+	}
+	k.root, k.former = chosen, false
 	if chosen.where != "" {
 		if handle, err := unwrapKeyset(stored, chosen.text); err == nil {
 			return handle, nil
 		}
 	}
-	for _, old := range p.olderRoots(ctx, chosen, weak) {
+	older := p.olderRoots(ctx, chosen, weak)
+	for _, old := range older {
 		if handle, err := unwrapKeyset(stored, old.text); err == nil {
 			return handle, k.adoptRoot(ctx, p, chosen, old, stored, handle)
 		}
 	}
 	if chosen.where != "" {
-		former, err := meta(ctx, k.db.Read(), formerName)
-		if err != nil {
-			return nil, err
-		}
 		if handle, err := unwrapKeyset(former, chosen.text); err == nil {
 			k.former = true
 			return handle, nil
+		}
+	}
+	for _, old := range older {
+		if handle, err := unwrapKeyset(former, old.text); err == nil {
+			return handle, k.adoptRoot(ctx, p, chosen, old, stored, handle)
 		}
 	}
 	return nil, lockedOut(p, chosen)

@@ -90,6 +90,33 @@ func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
 	}
 }
 
+// A stray variable in one shell becomes the root key and is lost. Whoever has the former one makes another, as a file or as a variable.
+func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
+	d, folder, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
+	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
+	mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
+	_, r := mustOpen(t, secret.Config{DB: d, Folder: folder})
+	if err := r.Rotate(ctx, cli, secret.VaultKey, nil); !problem.Is(err, problem.Conflict) {
+		t.Errorf("the vault is rotated for a root key that nobody may have: %v", err)
+	}
+	if err := r.Rotate(ctx, cli, secret.Root, nil); err != nil {
+		t.Fatal(err)
+	}
+	k, r := mustOpen(t, secret.Config{DB: d, Folder: folder})
+	if err := r.Rotate(ctx, cli, secret.VaultKey, nil); err != nil || len(k.Warnings()) > 0 {
+		t.Errorf("%v; warnings %q", err, k.Warnings())
+	}
+	refused(t, secret.Config{DB: d, Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", valueA)}, "does not open")
+
+	kept := rootFile(t, folder)
+	mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
+	mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", valueB), FormerRoot: kept})
+	last, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", valueB)})
+	if err := r.Rotate(ctx, cli, secret.VaultKey, nil); err != nil || !bytes.Equal(last.TokenKey(), first.TokenKey()) {
+		t.Errorf("%v, or the keys changed", err)
+	}
+}
+
 // The content of the file is a good value for the variable, so that further nodes are easily made.
 func TestTheFilesContentWorksAsVariable(t *testing.T) {
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}

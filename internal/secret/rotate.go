@@ -183,12 +183,11 @@ func withNewKey(handle *keyset.Handle) (*keyset.Handle, uint32, error) {
 
 // rotateRoot makes a new root key if it is a file. The new key is on the disk before anything depends on it, so that a kill at any moment leaves a database that opens.
 func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
-	root := r.k.presentRoot()
-	files := r.k.folder
+	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(Root)); err != nil {
+		return err
+	}
+	root, files := r.k.presentRoot(), r.k.folder
 	if root.where != "file "+Root.pathOf(files.folder) {
-		if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(Root)); err != nil {
-			return err
-		}
 		return problem.Newf(problem.Conflict, "The root key was given (%s), so Sluice cannot make another one.", root.where).
 			WithNext("Start Sluice with the new key (`sluice secret generate` prints one) in LANGFLOW_SECRET_KEY and the present one in SLUICE_FORMER_SECRET_KEY; in AWS Secrets Manager the new value alone is enough.")
 	}
@@ -203,7 +202,14 @@ func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 		}
 		handle, err := unwrapKeyset(stored, root.text)
 		if err != nil {
-			return formerRoot(root, err)
+			// The present root key may be lost. What opens with a former one is enough to make another.
+			former, readErr := meta(ctx, tx.Queries, formerName)
+			if readErr != nil {
+				return readErr
+			}
+			if handle, err = unwrapKeyset(former, root.text); err != nil {
+				return formerRoot(root, err)
+			}
 		}
 		if err := rewrap(ctx, tx, handle, stored, next); err != nil {
 			return err

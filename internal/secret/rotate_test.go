@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -286,8 +287,8 @@ func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
 }
 
 func TestOnlySuperusersManageSecrets(t *testing.T) {
-	ctx := context.Background()
-	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: t.TempDir()})
+	ctx, folder := context.Background(), t.TempDir()
+	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder})
 	ann := authz.Principal{Kind: authz.Person, ID: "ann", Name: "ann"}
 	_, err := r.Status(ctx, ann)
 	tries := map[string]error{"status": err}
@@ -302,6 +303,9 @@ func TestOnlySuperusersManageSecrets(t *testing.T) {
 	}
 	if s := status(t, r, secret.TokenHash); len(s.Former) > 0 {
 		t.Error("a key was replaced")
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+		t.Errorf("in the folder: %v, %v", left, err)
 	}
 }
 
