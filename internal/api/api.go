@@ -17,6 +17,7 @@ import (
 	"sluice/internal/login"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 	"sluice/internal/web"
 )
 
@@ -42,6 +43,8 @@ type Config struct {
 	Credentials *authn.Credentials
 	Logins      *login.Logins
 	Apps        *app.Registry
+	// Vault keeps the workspaces' credentials.
+	Vault *secret.Vault
 	// Mail is the outbox; there need not be a mail server.
 	Mail *mail.Outbox
 	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session.

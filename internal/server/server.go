@@ -23,6 +23,7 @@ import (
 	"sluice/internal/console"
 	"sluice/internal/problem"
 	"sluice/internal/proxy"
+	"sluice/internal/secret"
 	"sluice/internal/web"
 )
 
@@ -84,10 +85,10 @@ func (s *Server) start(ctx context.Context) (err error) {
 	})
 	pages := console.New(console.Config{
 		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
-		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
+		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log, Secrets: secret.NewRotator(s.Keyring, s.Gate), SecretWarnings: s.Keyring.Warnings(),
 	})
 	calls, err := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
