@@ -29,6 +29,12 @@ func (w *team) strangers(t *testing.T) {
 			}
 		}
 	}
+	// The builder's SDK asks this without its key; the answer is the same for flows that do not exist.
+	for _, flow := range []string{w.flow, "00000000-0000-4000-8000-000000000000"} {
+		if a := NewClient(t, w.app).Get("/api/v1/chatflows-streaming/" + flow); a.Status != http.StatusOK || a.Body != `{"isStreaming":true}` {
+			t.Errorf("a stranger learns of flow %s: %d %.120s", flow, a.Status, a.Body)
+		}
+	}
 	p := NewPerson(t, "stranger")
 	p.Open(w.app + "/v2/agentcanvas/" + w.flow)
 	p.At(w.s.URL + "/login")
@@ -46,7 +52,6 @@ func (w *team) calls() []string {
 		"POST /api/v1/internal-prediction/" + w.flow,
 		"GET /api/v1/public-chatbotConfig/" + w.flow,
 		"GET /api/v1/public-chatflows/" + w.flow,
-		"GET /api/v1/chatflows-streaming/" + w.flow,
 		"GET /api/v1/chatflows-uploads/" + w.flow,
 		"GET /api/v1/feedback/" + w.flow,
 		"POST /api/v1/vector/upsert/" + w.flow,

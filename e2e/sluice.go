@@ -66,9 +66,12 @@ func (s *Sluice) Start(t testing.TB) {
 			return false
 		}
 		defer res.Body.Close()
-		return res.StatusCode == http.StatusOK
+		return res.StatusCode == http.StatusOK && introduced.MatchString(s.p.output())
 	})
 }
+
+// introduced matches once everything stands there that is printed at the start; its last line is empty.
+var introduced = regexp.MustCompile(`(?s)  Data  .*\n\s*\n`)
 
 // Kill ends it as a power cut would.
 func (s *Sluice) Kill() { s.p.kill() }
