@@ -25,6 +25,7 @@ type grammar struct {
 
 	Serve   serveCommand   `cmd:"" help:"Run Sluice."`
 	User    userCommand    `cmd:"" help:"Add, list, promote and disable people."`
+	Key     keyCommand     `cmd:"" help:"Make, list, rotate and revoke API keys."`
 	Secret  secretCommand  `cmd:"" help:"Show, make and replace Sluice's own secrets."`
 	SignIn  signInCommand  `cmd:"" name:"sign-in" help:"Say who may use a password; list, stop and start identity providers."`
 	Config  configCommand  `cmd:"" help:"Show, explain and check the configuration."`
