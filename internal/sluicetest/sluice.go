@@ -162,6 +162,16 @@ func (c *Client) With(name, value string) *Client {
 	return &d
 }
 
+// Cookies are those that the browser would send to Base.
+func (c *Client) Cookies() []*http.Cookie {
+	c.t.Helper()
+	u, err := url.Parse(c.Base)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return c.http.Jar.Cookies(u)
+}
+
 // Get asks for a path, or an absolute URL.
 func (c *Client) Get(path string) Answer { return c.Do(http.MethodGet, path, "", nil) }
 
