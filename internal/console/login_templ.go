@@ -234,7 +234,7 @@ func loginPage(p web.Page, v loginView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = passkeyForm("/login/passkey", "get", "/login/passkey/options", "Sign in with a passkey", primaryIf(v.Hidden && len(v.Providers) == 0), templ.Attributes{"data-passkey-quiet": true, "data-passkey-autofill": true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = passkeyForm("/login/passkey", "get", "/login/passkey/options", "Sign in with a passkey", primaryIf(v.Hidden && len(v.Providers) == 0), templ.Attributes{"data-passkey-quiet": true, "data-passkey-autofill": v.Problem == ""}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -763,7 +763,7 @@ func mappingsEditor(v providerView) templ.Component {
 			templ_7745c5c3_Var26 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<fieldset class=\"choices\"><legend>Groups give roles</legend><p class=\"hint\">With at least one line the provider's groups decide at each sign-in about every membership that they gave. What was given by hand stays.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<fieldset class=\"choices spaced\"><legend>Groups give roles</legend><p class=\"hint\">With at least one line the provider's groups decide at each sign-in about every membership that they gave. What was given by hand stays.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
