@@ -43,7 +43,7 @@ type ownWorkspace struct {
 // accountTab is one of the account's pages.
 type accountTab struct{ Href, Label string }
 
-var accountTabs = []accountTab{{"/account", "Profile"}, {"/account/security", "Security"}, {"/account/devices", "Devices"}, {"/account/workspaces", "Workspaces"}}
+var accountTabs = []accountTab{{"/account", "Profile"}, {"/account/security", "Security"}, {"/account/devices", "Devices"}, {keysPath, "API keys"}, {"/account/workspaces", "Workspaces"}}
 
 func showAccount(x *visit) error {
 	return x.renderAccount(http.StatusOK, accountView{})

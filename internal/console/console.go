@@ -19,6 +19,7 @@ import (
 	"sluice/internal/login"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 	"sluice/internal/web"
 )
 
@@ -33,8 +34,11 @@ type Config struct {
 	Keys     *authn.Keys
 	// Credentials tells who asks; nil: only session cookies and Keys do.
 	Credentials *authn.Credentials
-	Logins      *login.Logins
-	Apps        *app.Registry
+	// Secrets shows and rotates Sluice's own secrets; SecretWarnings are sentences about those that were not used or are not well kept.
+	Secrets        *secret.Rotator
+	SecretWarnings []string
+	Logins         *login.Logins
+	Apps           *app.Registry
 	// Mail is the outbox; it need not be configured.
 	Mail *mail.Outbox
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".

@@ -42,6 +42,8 @@ type site struct {
 	gate     *authz.Gate
 	db       *db.DB
 	mail     *mail.Outbox
+	keys     *authn.Keys
+	keyring  *secret.Keyring
 	log      *safeBuffer
 	clock    *clock
 }
@@ -86,6 +88,7 @@ type options struct {
 	smtp                      mail.SMTP
 	openSignUp, newUserActive bool
 	stepUp                    time.Duration
+	given                     map[secret.Name]secret.Given
 	config                    func(*Config)
 }
 
@@ -99,8 +102,9 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
 	s := &site{t: t, clock: &clock{}, log: &safeBuffer{}, db: d}
-	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
+	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir(), Given: o.given, Now: s.clock.now, Log: quiet})
 	fatal(t, err)
+	s.keyring = keys
 	gate, err := authz.NewGate(authz.Config{DB: d, StepUp: o.stepUp, Now: s.clock.now, Log: quiet})
 	fatal(t, err)
 	t.Cleanup(func() { gate.Close(ctx) })
@@ -112,6 +116,8 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	s.sessions, err = authn.New(ctx, authn.Config{
 		DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: s.clock.now, Log: quiet,
 	})
+	fatal(t, err)
+	s.keys, err = authn.NewKeys(ctx, authn.KeyConfig{DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 365 * 24 * time.Hour, Now: s.clock.now, Log: quiet})
 	fatal(t, err)
 	s.mail, err = mail.New(mail.Config{
 		DB: d, SMTP: o.smtp, Host: "sluice.example.test", Now: s.clock.now, Log: quiet,
@@ -132,7 +138,7 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	t.Cleanup(func() { s.apps.Close(ctx) })
 	s.flows = s.apps.Flows
 	c := Config{
-		Gate: gate, People: s.people, Sessions: s.sessions, Logins: s.logins, Apps: s.apps, Mail: s.mail, Now: s.clock.now,
+		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Apps: s.apps, Mail: s.mail, Now: s.clock.now,
 		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {

@@ -266,7 +266,8 @@ func navigation(admin, apps bool, active string) []web.NavItem {
 	items = append(items, web.NavItem{Href: "/workspaces", Label: "Workspaces", Icon: "layers"})
 	if admin {
 		items = append(items, web.NavItem{Href: "/admin", Label: "People", Icon: "users"}, web.NavItem{Href: "/admin/roles", Label: "Roles", Icon: "id-card"},
-			web.NavItem{Href: signInPath, Label: "Sign-in", Icon: "log-in"}, web.NavItem{Href: "/admin/mail", Label: "Mail", Icon: "mail"})
+			web.NavItem{Href: signInPath, Label: "Sign-in", Icon: "log-in"}, web.NavItem{Href: "/admin/mail", Label: "Mail", Icon: "mail"},
+			web.NavItem{Href: secretsPath, Label: "Secrets", Icon: "lock"})
 	}
 	for i := range items {
 		items[i].Active = items[i].Href == active

@@ -144,8 +144,8 @@ type workspacePageView struct {
 	Apps        []appView
 	Roles       []web.Option
 	Now         time.Time
-	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets them open people's pages.
-	Manage, Rename, Delete, Accounts bool
+	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets them open people's pages, Keys everybody's API keys.
+	Manage, Rename, Delete, Accounts, Keys bool
 	// Mail tells that invitations are mailed.
 	Mail bool
 	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active members have none.
@@ -184,6 +184,7 @@ func (x *visit) workspace(id string) (workspacePageView, error) {
 		Workspace: x.workspaceOf(w), Now: x.c.cfg.Now(), Roles: x.roleOptions(), Role: authz.RoleViewer, Name: w.Name, Mail: x.c.cfg.Logins.MailConfigured(),
 		Manage: x.c.cfg.Gate.Decide(x.who, authz.MemberManage, res).Allowed, Rename: x.c.cfg.Gate.Decide(x.who, authz.WorkspaceManage, res).Allowed,
 		Delete: w.ID != identity.DefaultWorkspace && x.may(authz.WorkspaceCreate), Accounts: x.may(authz.UserView),
+		Keys: x.c.cfg.Gate.Decide(x.who, authz.KeyManage, res).Allowed,
 	}
 	members, err := x.c.cfg.People.Members(x.r.Context(), x.who, id)
 	if err != nil {

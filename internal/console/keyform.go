@@ -1,0 +1,530 @@
+package console
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+	"sluice/internal/web"
+)
+
+// keyFields are the fields of a key's form that a mistake can be shown at.
+var keyFields = []string{"name", "expires_at", "actions", "apps", "flows", "networks", "per_minute", "per_day"}
+
+// keyAction is something that a key can be for, in words.
+type keyAction struct {
+	Action      authz.Action
+	Title, Hint string
+	Chosen      bool
+}
+
+// keyActionGroup is a group of them.
+type keyActionGroup struct {
+	Name    string
+	Actions []keyAction
+}
+
+// The groups of actions. Those of the last concern the whole installation, so they are for superusers.
+const (
+	groupFlows        = "Flows"
+	groupBuilder      = "Builder"
+	groupWorkspace    = "Workspace"
+	groupInstallation = "Whole installation"
+)
+
+// keyActions are all actions that can be granted to a key, in the order of the form.
+func keyActions() []keyActionGroup {
+	return []keyActionGroup{
+		{groupFlows, []keyAction{
+			{Action: authz.FlowRun, Title: "Run flows", Hint: "Send messages and read the answers."},
+			{Action: authz.FlowView, Title: "See flows", Hint: "Read flows, executions and messages."},
+			{Action: authz.FlowEdit, Title: "Edit flows", Hint: "Create, change and delete them, and document stores."},
+			{Action: authz.FlowPublish, Title: "Publish flows", Hint: "Open them to strangers."},
+		}},
+		{groupBuilder, []keyAction{
+			{Action: authz.AppOpen, Title: "Open the builder's pages", Hint: "Programs hardly need it."},
+			{Action: authz.BuilderCode, Title: "Store and run code", Hint: "Custom tools and functions, on the builder's machine."},
+			{Action: authz.BuilderManage, Title: "Manage the builder", Hint: "Its credentials, variables and settings."},
+		}},
+		{groupWorkspace, []keyAction{
+			{Action: authz.WorkspaceView, Title: "See the workspace and its members"},
+			{Action: authz.MemberManage, Title: "Invite people and set their roles"},
+			{Action: authz.CredentialView, Title: "See the vault's credentials", Hint: "Names, never values."},
+			{Action: authz.CredentialUse, Title: "Put the vault's credentials into apps"},
+			{Action: authz.CredentialManage, Title: "Manage the vault's credentials"},
+			{Action: authz.WorkspaceManage, Title: "Rename the workspace and choose its apps"},
+			{Action: authz.ObjectAdopt, Title: "Assign what nobody owns"},
+			{Action: authz.AppView, Title: "See apps and their health"},
+			{Action: authz.AppManage, Title: "Connect, change and remove apps"},
+		}},
+		{groupInstallation, []keyAction{
+			{Action: authz.UserView, Title: "See people"}, {Action: authz.UserCreate, Title: "Add people"}, {Action: authz.UserUpdate, Title: "Change people"},
+			{Action: authz.UserDisable, Title: "End and restore people's access"}, {Action: authz.UserReset, Title: "Reset passwords"}, {Action: authz.UserDelete, Title: "Delete people"},
+			{Action: authz.SessionView, Title: "See sessions"}, {Action: authz.SessionEnd, Title: "End sessions"}, {Action: authz.WorkspaceCreate, Title: "Make workspaces"},
+			{Action: authz.RoleManage, Title: "Manage roles"}, {Action: authz.SignInManage, Title: "Manage how people sign in"}, {Action: authz.MailManage, Title: "Manage mail"},
+			{Action: authz.SecretManage, Title: "Rotate Sluice's secrets"}, {Action: authz.SystemView, Title: "See the state of the installation"},
+		}},
+	}
+}
+
+// actionTitle is an action or a permission in words.
+func actionTitle(a authz.Action) string {
+	for _, g := range keyActions() {
+		for _, one := range g.Actions {
+			if one.Action == a {
+				return one.Title
+			}
+		}
+	}
+	for _, p := range authz.Permissions() {
+		if p.Name == a {
+			return p.Title
+		}
+	}
+	return string(a)
+}
+
+// whatWords says what a key may do.
+func whatWords(s authn.KeyScope) string {
+	if len(s.Actions) == 0 {
+		return "All that its owner may do"
+	}
+	titles := make([]string, len(s.Actions))
+	for i, a := range s.Actions {
+		titles[i] = actionTitle(a)
+	}
+	return fewOf(titles, "; ")
+}
+
+// fewOf lists names, of many only the first ones.
+func fewOf(list []string, separator string) string {
+	const most = 4
+	if len(list) <= most {
+		return strings.Join(list, separator)
+	}
+	return strings.Join(list[:most-1], separator) + " and " + strconv.Itoa(len(list)-most+1) + " more"
+}
+
+// keyNames are the names of apps and flows that the visitor may know.
+type keyNames struct{ apps, flows map[string]string }
+
+func nameOr(names map[string]string, id string) string { return cmp.Or(names[id], id) }
+
+// whereWords says on what a key may do it.
+func (n keyNames) whereWords(s authn.KeyScope) string {
+	names, ids := n.flows, s.Flows
+	switch {
+	case len(s.Flows) > 0:
+	case len(s.Apps) > 0:
+		names, ids = n.apps, s.Apps
+	default:
+		return "All apps and flows of the workspace"
+	}
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = nameOr(names, id)
+	}
+	return fewOf(words, ", ")
+}
+
+// flowsShown is how many flows a form offers; the last changed come first.
+const flowsShown = 200
+
+// flowsIn lists the flows of a workspace as far as the visitor may see them.
+func (x *visit) flowsIn(workspace string) (list []flow.Object, total int, err error) {
+	if workspace == "" || !x.c.cfg.Gate.Decide(x.who, authz.FlowView, authz.Resource{Type: "Flow", Workspace: workspace}).Allowed {
+		return nil, 0, nil
+	}
+	return x.c.cfg.Apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: workspace, Limit: flowsShown})
+}
+
+// namesFor finds the names of what keys are bound to.
+func (x *visit) namesFor(keys []authn.APIKey, workspace string) (keyNames, error) {
+	n := keyNames{apps: map[string]string{}, flows: map[string]string{}}
+	bound := slices.ContainsFunc(keys, func(k authn.APIKey) bool { return len(k.Scope.Apps)+len(k.Scope.Flows) > 0 })
+	if !bound {
+		return n, nil
+	}
+	for _, a := range x.c.cfg.Apps.All() {
+		if a.UsedIn(workspace) {
+			n.apps[a.ID] = a.Name
+		}
+	}
+	list, _, err := x.flowsIn(workspace)
+	for _, o := range list {
+		n.flows[o.ID] = cmp.Or(o.Name, "Without a name")
+	}
+	return n, err
+}
+
+// pick is an app or a flow to choose.
+type pick struct {
+	ID, Name, Hint string
+	// App is that of a flow.
+	App    string
+	Chosen bool
+}
+
+// keyForm is the form of a key. What and Where are "all", or what is picked instead.
+type keyForm struct {
+	Name string
+	// Ends are the choices for the end, Expires the chosen one, Date the day for "date". Most is the organisation's maximum; 0 for none.
+	Ends          []web.Option
+	Expires, Date string
+	Most          time.Duration
+	What, Where   string
+	Groups        []keyActionGroup
+	Apps, Flows   []pick
+	// MoreFlows is how many flows are not offered because there are so many.
+	MoreFlows                   int
+	Networks, PerMinute, PerDay string
+	Wrong                       wrong
+	former                      authn.KeyScope
+}
+
+// formOfKey is the form of a key that is there.
+func (x *visit) formOfKey(k authn.APIKey) (keyForm, error) {
+	f := keyForm{Name: k.Name, Expires: "keep", What: "all", Where: "all", Most: x.c.cfg.Keys.MaxAge(), former: k.Scope}
+	f.Ends = []web.Option{{Value: "keep", Label: "As it is"}, {Value: "date", Label: "On a day"}, {Value: "latest", Label: latestWord(f.Most)}}
+	var networks []string
+	for _, n := range k.Networks {
+		networks = append(networks, n.String())
+	}
+	f.Networks = strings.Join(networks, "\n")
+	if k.PerMinute > 0 {
+		f.PerMinute = strconv.FormatInt(k.PerMinute, 10)
+	}
+	if k.PerDay > 0 {
+		f.PerDay = strconv.FormatInt(k.PerDay, 10)
+	}
+	if len(k.Scope.Actions) > 0 {
+		f.What = "some"
+	}
+	switch {
+	case len(k.Scope.Flows) > 0:
+		f.Where = "flows"
+	case len(k.Scope.Apps) > 0:
+		f.Where = "apps"
+	}
+	return f, x.offerPicks(&f, k.Workspace, k.Scope)
+}
+
+// newKeyForm is the form of a key to be made. It begins with the least that is of use.
+func (x *visit) newKeyForm() (keyForm, error) {
+	if x.who.Workspace == "" {
+		return keyForm{}, problem.New(problem.Conflict, "You work in no workspace, and a key works in one.").WithNext("Ask an admin of a workspace to invite you.")
+	}
+	f := keyForm{Expires: "90", What: "some", Where: "all", Most: x.c.cfg.Keys.MaxAge()}
+	for _, days := range []int{7, 30, 90, 365} {
+		if life := time.Duration(days) * 24 * time.Hour; f.Most == 0 || life < f.Most {
+			f.Ends = append(f.Ends, web.Option{Value: strconv.Itoa(days), Label: "In " + web.Count(days, "day")})
+		}
+	}
+	f.Ends = append(f.Ends, web.Option{Value: "latest", Label: latestWord(f.Most)}, web.Option{Value: "date", Label: "On a day"})
+	if f.Most > 0 && f.Most <= 90*24*time.Hour {
+		f.Expires = "latest"
+	}
+	return f, x.offerPicks(&f, x.who.Workspace, authn.KeyScope{Actions: []authz.Action{authz.FlowRun}})
+}
+
+func latestWord(most time.Duration) string {
+	if most == 0 {
+		return "Never"
+	}
+	return "As late as permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was made"
+}
+
+// mostWords names the organisation's maximum.
+func (f keyForm) mostWords() string {
+	if f.Most == 0 {
+		return "Keys without an end are permitted here. One that ends is safer."
+	}
+	return "Keys may last at most " + web.Count(int(f.Most/(24*time.Hour)), "day") + " here (SLUICE_API_KEY_MAX_DAYS)."
+}
+
+// offerPicks fills in what can be picked in a workspace: what the visitor may do and see there, and what is picked already.
+func (x *visit) offerPicks(f *keyForm, workspace string, chosen authn.KeyScope) error {
+	f.Groups = x.actionGroups(workspace, chosen.Actions)
+	who := x.who
+	who.Workspace = workspace
+	names := map[string]string{}
+	for _, a := range x.c.cfg.Apps.Visible(who) {
+		names[a.ID] = a.Name
+		f.Apps = append(f.Apps, pick{ID: a.ID, Name: a.Name, Hint: strings.TrimSpace(a.Profile.Title + " " + a.Version), Chosen: slices.Contains(chosen.Apps, a.ID)})
+	}
+	f.Apps = withChosen(f.Apps, chosen.Apps)
+	list, total, err := x.flowsIn(workspace)
+	if err != nil {
+		return err
+	}
+	f.MoreFlows = max(total-len(list), 0)
+	for _, o := range list {
+		if app, ok := names[o.App]; ok {
+			f.Flows = append(f.Flows, pick{ID: o.ID, Name: cmp.Or(o.Name, "Without a name"), Hint: kindWord(o.Kind) + " in " + app, App: o.App, Chosen: slices.Contains(chosen.Flows, o.ID)})
+		}
+	}
+	f.Flows = withChosen(f.Flows, chosen.Flows)
+	return nil
+}
+
+// withChosen adds what is chosen and cannot be seen, so that saving a form does not lose it.
+func withChosen(picks []pick, chosen []string) []pick {
+	for _, id := range chosen {
+		if !slices.ContainsFunc(picks, func(p pick) bool { return p.ID == id }) {
+			picks = append(picks, pick{ID: id, Name: id, Hint: "Not to be seen any more", Chosen: true})
+		}
+	}
+	return picks
+}
+
+// actionGroups are the actions that the visitor has the right to in a workspace, and those that are chosen already.
+func (x *visit) actionGroups(workspace string, chosen []authz.Action) []keyActionGroup {
+	var out []keyActionGroup
+	known := map[authz.Action]bool{}
+	for _, g := range keyActions() {
+		res := authz.Resource{Type: "Workspace", ID: workspace, Workspace: workspace}
+		shown := keyActionGroup{Name: g.Name}
+		for _, a := range g.Actions {
+			if g.Name == groupInstallation {
+				res = need(a.Action).resource()
+			}
+			known[a.Action], a.Chosen = true, slices.Contains(chosen, a.Action)
+			if a.Chosen || x.c.cfg.Gate.Decide(x.who, a.Action, res).Allowed {
+				shown.Actions = append(shown.Actions, a)
+			}
+		}
+		if len(shown.Actions) > 0 {
+			out = append(out, shown)
+		}
+	}
+	fine := keyActionGroup{Name: "Single permissions"}
+	for _, a := range chosen {
+		if !known[a] {
+			fine.Actions = append(fine.Actions, keyAction{Action: a, Title: actionTitle(a), Chosen: true})
+		}
+	}
+	if len(fine.Actions) > 0 {
+		out = append(out, fine)
+	}
+	return out
+}
+
+// keyRead is what a form says.
+type keyRead struct {
+	Name              string
+	Scope             authn.KeyScope
+	Networks          []string
+	PerMinute, PerDay int64
+	Expires           time.Time
+	// keepEnd tells that the end is not to be changed.
+	keepEnd bool
+	err     error
+}
+
+// read takes what was sent, and keeps it in the form in case that it has to be shown again. k is the key as it is.
+func (f *keyForm) read(x *visit, k authn.APIKey) (out keyRead) {
+	f.Name, f.Expires, f.Date, f.What, f.Where = clipped(x.value("name"), 400), x.value("expires"), clipped(x.value("date"), 20), x.value("what"), x.value("where")
+	f.Networks, f.PerMinute, f.PerDay = clipped(x.value("networks"), 4000), clipped(x.value("per_minute"), 30), clipped(x.value("per_day"), 30)
+	out.Name = x.value("name")
+	if text := x.value("networks"); text != "" {
+		out.Networks = []string{text}
+	}
+	f.mark(x.r.PostForm)
+	var errs [4]error
+	out.Scope, errs[0] = f.scope()
+	out.PerMinute, errs[1] = numberOf(x.value("per_minute"), "per_minute")
+	out.PerDay, errs[2] = numberOf(x.value("per_day"), "per_day")
+	out.Expires, out.keepEnd, errs[3] = f.end(x.c.cfg.Now(), k.IssuedAt)
+	out.err = cmp.Or(errs[0], cmp.Or(errs[3], cmp.Or(errs[1], errs[2])))
+	return out
+}
+
+// mark ticks what was sent. What was not offered is passed over: nobody can pick what they may not see.
+func (f *keyForm) mark(form url.Values) {
+	for _, g := range f.Groups {
+		for i := range g.Actions {
+			g.Actions[i].Chosen = slices.Contains(form["action"], string(g.Actions[i].Action))
+		}
+	}
+	for i := range f.Apps {
+		f.Apps[i].Chosen = slices.Contains(form["app"], f.Apps[i].ID)
+	}
+	for i := range f.Flows {
+		f.Flows[i].Chosen = slices.Contains(form["flow"], f.Flows[i].ID)
+	}
+}
+
+// scope is what was picked. Nothing picked is a mistake, because an empty list would bound nothing.
+func (f *keyForm) scope() (s authn.KeyScope, err error) {
+	switch f.What {
+	case "all":
+	case "some":
+		for _, g := range f.Groups {
+			for _, a := range g.Actions {
+				if a.Chosen {
+					s.Actions = append(s.Actions, a.Action)
+				}
+			}
+		}
+		if len(s.Actions) == 0 {
+			return s, problem.New(problem.Invalid, "Tick at least one, or choose everything.").WithField("actions")
+		}
+	default:
+		return s, problem.New(problem.Invalid, "Choose what the key may do.").WithField("actions")
+	}
+	switch f.Where {
+	case "all":
+	case "apps":
+		if s.Apps = chosenOf(f.Apps); len(s.Apps) == 0 {
+			return s, problem.New(problem.Invalid, "Tick at least one app, or choose all.").WithField("apps")
+		}
+	case "flows":
+		if s.Flows = chosenOf(f.Flows); len(s.Flows) == 0 {
+			return s, problem.New(problem.Invalid, "Tick at least one flow, or choose all.").WithField("flows")
+		}
+		s.Apps = f.appsOfFlows()
+	default:
+		return s, problem.New(problem.Invalid, "Choose on what it may do it.").WithField("apps")
+	}
+	return s, nil
+}
+
+func chosenOf(picks []pick) (ids []string) {
+	for _, p := range picks {
+		if p.Chosen {
+			ids = append(ids, p.ID)
+		}
+	}
+	return ids
+}
+
+// appsOfFlows are the apps of the chosen flows; if one of them is not known, what the key was bound to before.
+func (f *keyForm) appsOfFlows() (apps []string) {
+	for _, p := range f.Flows {
+		switch {
+		case p.Chosen && p.App == "":
+			return f.former.Apps
+		case p.Chosen && !slices.Contains(apps, p.App):
+			apps = append(apps, p.App)
+		}
+	}
+	return apps
+}
+
+// end is when the key is to end; zero for as late as permitted. A day counts to its end (UTC).
+func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err error) {
+	switch f.Expires {
+	case "keep":
+		return time.Time{}, true, nil
+	case "latest":
+		return time.Time{}, false, nil
+	case "date":
+		day, err := time.Parse(time.DateOnly, f.Date)
+		if err != nil {
+			return time.Time{}, false, problem.New(problem.Invalid, "This is not a day; expected is the form 2030-12-31.").WithField("expires_at")
+		}
+		end = day.AddDate(0, 0, 1)
+		if latest := issued.Add(f.Most); f.Most > 0 && end.After(latest) && !day.After(latest) {
+			return time.Time{}, false, nil
+		}
+		return end, false, nil
+	}
+	for _, o := range f.Ends {
+		if days, err := strconv.Atoi(o.Value); err == nil && o.Value == f.Expires {
+			return now.AddDate(0, 0, days), false, nil
+		}
+	}
+	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key ends.").WithField("expires_at")
+}
+
+// curlView is a command that tries a key.
+type curlView struct {
+	Text string
+	// Flow is the name of the flow that it runs; "" if it only asks who one is.
+	Flow string
+	// Elsewhere tells that the key's networks do not hold the address that the visitor comes from.
+	Elsewhere bool
+}
+
+// curlOf is a command that works with a key: it runs a flow that the key may run, or asks who one is. Without the key itself it takes that from the environment.
+func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
+	v := curlView{}
+	from := x.c.cfg.Trust.ClientIP(x.r)
+	v.Elsewhere = len(k.Networks) > 0
+	for _, n := range k.Networks {
+		if n.Contains(from.Unmap()) {
+			v.Elsewhere = false
+		}
+	}
+	header := ` \` + "\n  -H 'Authorization: Bearer " + secret + "'"
+	if secret == "" {
+		header = ` \` + "\n" + `  -H "Authorization: Bearer $SLUICE_API_KEY"`
+	}
+	o, origin, err := x.runnable(k)
+	if err != nil {
+		return v, err
+	}
+	if origin == "" {
+		v.Text = "curl -sS " + x.c.cfg.MainOrigin(x.r.Host) + "/api/v1/me" + header
+		return v, nil
+	}
+	v.Flow = cmp.Or(o.Name, "a flow without a name")
+	v.Text = "curl -sS " + origin + "/api/v1/prediction/" + url.PathEscape(o.ID) + header + ` \` + "\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + `{"question": "Hello"}'`
+	return v, nil
+}
+
+// runnable finds a Flowise flow that the key may run, and its app's origin; "" if there is none.
+func (x *visit) runnable(k authn.APIKey) (o flow.Object, origin string, err error) {
+	list, _, err := x.flowsIn(k.Workspace)
+	if err != nil {
+		return o, "", err
+	}
+	who, ok := x.c.cfg.People.Principal(k.Owner)
+	if !ok {
+		return o, "", nil
+	}
+	who.KeyID, who.Workspace, who.Strong = k.ID, k.Workspace, true
+	who.Scope = &authz.Scope{Workspace: k.Workspace, Actions: k.Scope.Actions, Apps: k.Scope.Apps, Flows: k.Scope.Flows}
+	for _, o := range list {
+		a, ok := x.c.cfg.Apps.ByID(o.App)
+		if !ok || a.ForwardAuth() || a.Pending || a.Profile.Kind != profile.KindFlowise || !a.UsedIn(k.Workspace) {
+			continue
+		}
+		res := authz.Resource{Type: "Flow", ID: o.ID, App: o.App, Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace)}
+		if x.c.cfg.Gate.Decide(who, authz.FlowRun, res).Allowed {
+			return o, a.Origin(x.r.Host), nil
+		}
+	}
+	return o, "", nil
+}
+
+func lines(text string) int { return strings.Count(text, "\n") + 1 }
+
+// placeOptions are the choices of where a key works; what there is nothing to pick from is left out.
+func placeOptions(f keyForm) []web.Option {
+	out := []web.Option{{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Also those that come later."}}
+	if len(f.Apps) > 0 {
+		out = append(out, web.Option{Value: "apps", Label: "In these apps", Hint: "In all flows of theirs."})
+	}
+	if len(f.Flows) > 0 {
+		out = append(out, web.Option{Value: "flows", Label: "In these flows", Hint: "It sees no lists then, only them."})
+	}
+	return out
+}
+
+// endWord names the row of a key's end.
+func endWord(k keyView) string {
+	if k.Live {
+		return "Ends"
+	}
+	return "Ended"
+}

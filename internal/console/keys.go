@@ -1,0 +1,430 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/authn"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// keysPath is the page of one's own API keys.
+const keysPath = "/account/keys"
+
+// keyRoutes are about API keys. A key stands in the answer that makes it and nowhere else: in no address, no redirect and no later page.
+func keyRoutes() []route {
+	return []route{
+		{get, keysPath, showKeys, person},
+		{post, keysPath, makeKey, person},
+		{get, keysPath + "/new", showNewKey, person},
+		{get, keysPath + "/{id}", showKey, person},
+		{post, keysPath + "/{id}", changeKey, person},
+		{post, keysPath + "/{id}/rotate", rotateKey, person},
+		{get, keysPath + "/{id}/revoke", showRevokeKey, person},
+		{post, keysPath + "/{id}/revoke", revokeKey, person},
+		{get, "/workspaces/{id}/keys", showWorkspaceKeys, person},
+		{get, "/workspaces/{id}/keys/{key}/revoke", showRevokeWorkspaceKey, person},
+		{post, "/workspaces/{id}/keys/{key}/revoke", revokeWorkspaceKey, person},
+	}
+}
+
+// soon is how long before its end a key is called one that ends soon.
+const soon = 7 * 24 * time.Hour
+
+// keyView is an API key as the pages show it; it never holds the key itself.
+type keyView struct {
+	ID, Name, Prefix, Owner, WorkspaceName string
+	// What and Where are its scope in words.
+	What, Where string
+	Networks    string
+	Limits      string
+	CreatedAt, IssuedAt, ExpiresAt, RevokedAt,
+	FormerUntil, LastUsedAt time.Time
+	LastUsedIP string
+	Tone       web.Tone
+	State      string
+	// Live tells that it is neither revoked nor expired.
+	Live bool
+}
+
+func (v keyView) path(rest string) string { return keysPath + "/" + v.ID + rest }
+
+func (x *visit) keyOf(k authn.APIKey, names keyNames) keyView {
+	v := keyView{
+		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Owner: k.OwnerName, WorkspaceName: k.WorkspaceName, What: whatWords(k.Scope), Where: names.whereWords(k.Scope), Limits: limitWords(k),
+		CreatedAt: k.CreatedAt, IssuedAt: k.IssuedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, FormerUntil: k.FormerUntil, LastUsedAt: k.LastUsedAt, LastUsedIP: k.LastUsedIP,
+	}
+	var networks []string
+	for _, n := range k.Networks {
+		networks = append(networks, n.String())
+	}
+	v.Networks = strings.Join(networks, ", ")
+	now := x.c.cfg.Now()
+	ended := !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now)
+	v.Live = k.RevokedAt.IsZero() && !ended
+	switch {
+	case !k.RevokedAt.IsZero():
+		v.Tone, v.State = web.Plain, "Revoked"
+	case ended:
+		v.Tone, v.State = web.Plain, "Expired"
+	case !k.Usable:
+		v.Tone, v.State = web.Bad, "Its owner has no access"
+	case !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < soon:
+		v.Tone, v.State = web.Warning, "Ends soon"
+	default:
+		v.Tone, v.State = web.Good, "In force"
+	}
+	return v
+}
+
+// limitWords says a key's limits; "" if it has none.
+func limitWords(k authn.APIKey) string {
+	var parts []string
+	if k.PerMinute > 0 {
+		parts = append(parts, strconv.FormatInt(k.PerMinute, 10)+" a minute")
+	}
+	if k.PerDay > 0 {
+		part := strconv.FormatInt(k.PerDay, 10) + " a day"
+		if k.UsedToday > 0 {
+			part += " (about " + strconv.FormatInt(k.UsedToday, 10) + " of today's used)"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// keysView is the list of keys: one's own, or those of a workspace.
+type keysView struct {
+	Keys []keyView
+	// Workspace and WorkspaceName are where they work.
+	Workspace, WorkspaceName string
+	// Elsewhere is how many further live keys one has in other workspaces.
+	Elsewhere int
+	Now       time.Time
+}
+
+func (v keysView) path(rest string) string { return "/workspaces/" + v.Workspace + "/keys" + rest }
+
+// here reports whether it is the workspace that the visitor works in.
+func (v keysView) here(p web.Page) bool {
+	return slices.ContainsFunc(p.Workspaces, func(w web.Workspace) bool { return w.Current && w.ID == v.Workspace })
+}
+
+// liveFirst keeps the order otherwise.
+func liveFirst(list []keyView) {
+	slices.SortStableFunc(list, func(a, b keyView) int {
+		switch {
+		case a.Live == b.Live:
+			return 0
+		case a.Live:
+			return -1
+		}
+		return 1
+	})
+}
+
+func showKeys(x *visit) error {
+	list, err := x.c.cfg.Keys.List(x.r.Context(), x.who, authn.KeyFilter{Owner: x.who.ID})
+	if err != nil {
+		return err
+	}
+	v := keysView{Workspace: x.who.Workspace, Now: x.c.cfg.Now()}
+	v.WorkspaceName, _ = x.c.cfg.People.WorkspaceName(v.Workspace)
+	names, err := x.namesFor(list, v.Workspace)
+	if err != nil {
+		return err
+	}
+	for _, k := range list {
+		one := x.keyOf(k, names)
+		switch {
+		case k.Workspace == v.Workspace:
+			v.Keys = append(v.Keys, one)
+		case one.Live:
+			v.Elsewhere++
+		}
+	}
+	liveFirst(v.Keys)
+	return x.render(http.StatusOK, keysPage(x.frame("API keys", "/account"), v))
+}
+
+// newKeyView is the form for a new key.
+type newKeyView struct {
+	Form          keyForm
+	WorkspaceName string
+	Problem, Next string
+}
+
+func showNewKey(x *visit) error {
+	f, err := x.newKeyForm()
+	if err != nil {
+		return err
+	}
+	return x.renderNewKey(http.StatusOK, newKeyView{Form: f})
+}
+
+func (x *visit) renderNewKey(status int, v newKeyView) error {
+	v.WorkspaceName, _ = x.c.cfg.People.WorkspaceName(x.who.Workspace)
+	return x.render(status, newKeyPage(x.frame("New API key", "/account"), v))
+}
+
+// makeKey makes a key and shows it in this very answer.
+func makeKey(x *visit) error {
+	f, err := x.newKeyForm()
+	if err != nil {
+		return err
+	}
+	n := authn.NewAPIKey{Workspace: x.who.Workspace}
+	read := f.read(x, authn.APIKey{IssuedAt: x.c.cfg.Now()})
+	n.Name, n.Scope, n.Networks, n.PerMinute, n.PerDay, n.Expires = read.Name, read.Scope, read.Networks, read.PerMinute, read.PerDay, read.Expires
+	if err = read.err; err == nil {
+		k, secret, failed := x.c.cfg.Keys.Create(x.r.Context(), x.who, n)
+		if failed == nil {
+			return x.showSecret(k, secret, false)
+		}
+		err = failed
+	}
+	m, ok := formMistake(err, keyFields...)
+	if !ok {
+		return err
+	}
+	f.Wrong = m.Wrong
+	return x.renderNewKey(m.status, newKeyView{Form: f, Problem: m.Text, Next: m.Next})
+}
+
+// keyShownView shows a key, this once.
+type keyShownView struct {
+	Key     keyView
+	Secret  string
+	Curl    curlView
+	Rotated bool
+	Now     time.Time
+}
+
+func (x *visit) showSecret(k authn.APIKey, secret string, rotated bool) error {
+	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+	if err != nil {
+		return err
+	}
+	v := keyShownView{Key: x.keyOf(k, names), Secret: secret, Rotated: rotated, Now: x.c.cfg.Now()}
+	if v.Curl, err = x.curlOf(k, secret); err != nil {
+		return err
+	}
+	title := "Your new API key"
+	if rotated {
+		title = "The key's new secret"
+	}
+	return x.render(http.StatusOK, keyShownPage(x.frame(title, keysPath), v))
+}
+
+// keyPageView is one key.
+type keyPageView struct {
+	Key  keyView
+	Form keyForm
+	Curl curlView
+	Now  time.Time
+	// At names the form that the problem belongs to: "change" or "rotate".
+	At            string
+	Problem, Next string
+}
+
+// ownKey finds the key of the route among one's own.
+func (x *visit) ownKey() (authn.APIKey, error) {
+	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err == nil && k.Owner != x.who.ID {
+		err = problem.New(problem.NotFound, "This API key is not yours.").WithNext("Open the keys of its workspace.")
+	}
+	return k, err
+}
+
+func showKey(x *visit) error {
+	k, err := x.ownKey()
+	if err != nil {
+		return err
+	}
+	return x.renderKey(http.StatusOK, k, keyPageView{})
+}
+
+// renderKey shows the page of a key; a form that is not filled in yet shows the key as it is.
+func (x *visit) renderKey(status int, k authn.APIKey, v keyPageView) error {
+	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+	if err != nil {
+		return err
+	}
+	if v.At != "change" {
+		if v.Form, err = x.formOfKey(k); err != nil {
+			return err
+		}
+	}
+	v.Key, v.Now = x.keyOf(k, names), x.c.cfg.Now()
+	if v.Curl, err = x.curlOf(k, ""); err != nil {
+		return err
+	}
+	return x.render(status, keyPage(x.frame(k.Name, "/account"), v))
+}
+
+// changeKey changes what the form says otherwise than the key.
+func changeKey(x *visit) error {
+	k, err := x.ownKey()
+	if err != nil {
+		return err
+	}
+	f, err := x.formOfKey(k)
+	if err != nil {
+		return err
+	}
+	read := f.read(x, k)
+	if err = read.err; err == nil {
+		c := authn.APIKeyChange{Name: &read.Name, Scope: &read.Scope, Networks: &read.Networks, PerMinute: &read.PerMinute, PerDay: &read.PerDay}
+		if !read.keepEnd {
+			c.Expires = &read.Expires
+		}
+		_, err = x.c.cfg.Keys.Update(x.r.Context(), x.who, k.ID, c)
+	}
+	if err == nil {
+		return x.done(keysPath+"/"+k.ID, "key-changed")
+	}
+	m, ok := formMistake(err, keyFields...)
+	if !ok {
+		return err
+	}
+	f.Wrong = m.Wrong
+	return x.renderKey(m.status, k, keyPageView{Form: f, At: "change", Problem: m.Text, Next: m.Next})
+}
+
+// overlaps are how long a former secret may go on working, in hours.
+var overlaps = []web.Option{
+	{Value: "24", Label: "Works for another day"}, {Value: "168", Label: "Works for another week"}, {Value: "1", Label: "Works for another hour"}, {Value: "0", Label: "Ends at once"},
+}
+
+func rotateKey(x *visit) error {
+	k, err := x.ownKey()
+	if err != nil {
+		return err
+	}
+	hours, err := strconv.Atoi(x.value("overlap"))
+	if err != nil {
+		hours = -1 // refused by the capability
+	}
+	changed, secret, err := x.c.cfg.Keys.Rotate(x.r.Context(), x.who, k.ID, authn.Rotation{Overlap: time.Duration(hours) * time.Hour})
+	if err == nil {
+		return x.showSecret(changed, secret, true)
+	}
+	m, ok := formMistake(err)
+	if !ok {
+		return err
+	}
+	return x.renderKey(m.status, k, keyPageView{At: "rotate", Problem: m.Text, Next: m.Next})
+}
+
+// revokeKeyView asks before a key ends.
+type revokeKeyView struct {
+	Key keyView
+	// Back is where one came from, Action where the answer goes; Call does the same by the API.
+	Back, BackLabel, Action, Call string
+	Own                           bool
+	Now                           time.Time
+}
+
+func showRevokeKey(x *visit) error {
+	k, err := x.ownKey()
+	if err != nil {
+		return err
+	}
+	v := revokeKeyView{Back: keysPath + "/" + k.ID, BackLabel: k.Name, Action: keysPath + "/" + k.ID + "/revoke", Call: "DELETE /api/v1/keys/" + k.ID, Own: true}
+	return x.renderRevoke(k, v, "/account")
+}
+
+func (x *visit) renderRevoke(k authn.APIKey, v revokeKeyView, active string) error {
+	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+	if err != nil {
+		return err
+	}
+	v.Key, v.Now = x.keyOf(k, names), x.c.cfg.Now()
+	return x.render(http.StatusOK, revokeKeyPage(x.frame("Revoke "+k.Name, active), v))
+}
+
+func revokeKey(x *visit) error {
+	k, err := x.ownKey()
+	if err != nil {
+		return err
+	}
+	if err := x.c.cfg.Keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
+		return err
+	}
+	return x.done(keysPath, "key-revoked")
+}
+
+// showWorkspaceKeys lists everybody's keys to those who manage them.
+func showWorkspaceKeys(x *visit) error {
+	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err != nil {
+		return err
+	}
+	list, err := x.c.cfg.Keys.List(x.r.Context(), x.who, authn.KeyFilter{Workspace: w.ID})
+	if err != nil {
+		return err
+	}
+	names, err := x.namesFor(list, w.ID)
+	if err != nil {
+		return err
+	}
+	v := keysView{Workspace: w.ID, WorkspaceName: w.Name, Now: x.c.cfg.Now()}
+	for _, k := range list {
+		v.Keys = append(v.Keys, x.keyOf(k, names))
+	}
+	liveFirst(v.Keys)
+	return x.render(http.StatusOK, workspaceKeysPage(x.frame("API keys of "+w.Name, "/workspaces"), v))
+}
+
+// workspaceKey finds the key of the route in the workspace of the route.
+func (x *visit) workspaceKey() (authn.APIKey, error) {
+	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	if err != nil {
+		return authn.APIKey{}, err
+	}
+	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, chi.URLParam(x.r, "key"))
+	if err == nil && k.Workspace != w.ID {
+		err = problem.New(problem.NotFound, "There is no such API key in this workspace.")
+	}
+	return k, err
+}
+
+func showRevokeWorkspaceKey(x *visit) error {
+	k, err := x.workspaceKey()
+	if err != nil {
+		return err
+	}
+	list := "/workspaces/" + k.Workspace + "/keys"
+	v := revokeKeyView{Back: list, BackLabel: "API keys", Action: list + "/" + k.ID + "/revoke", Call: "DELETE /api/v1" + list + "/" + k.ID, Own: k.Owner == x.who.ID}
+	return x.renderRevoke(k, v, "/workspaces")
+}
+
+func revokeWorkspaceKey(x *visit) error {
+	k, err := x.workspaceKey()
+	if err != nil {
+		return err
+	}
+	if err := x.c.cfg.Keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
+		return err
+	}
+	return x.done("/workspaces/"+k.Workspace+"/keys", "key-revoked")
+}
+
+// numberOf reads a limit; empty means none.
+func numberOf(text, field string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, problem.New(problem.Invalid, "This is not a whole number.").WithField(field)
+	}
+	return n, nil
+}

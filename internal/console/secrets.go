@@ -1,0 +1,201 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+	"sluice/internal/web"
+)
+
+// secretsPath is the page of Sluice's own secrets.
+const secretsPath = "/admin/secrets"
+
+// sealPatience is how long a request waits for everything to be sealed anew. What is left then goes on by itself.
+const sealPatience = 10 * time.Second
+
+// secretRoutes are about Sluice's own secrets. None of them ever shows one.
+func secretRoutes() []route {
+	const manage = need(authz.SecretManage)
+	return []route{
+		{get, secretsPath, showSecrets, manage},
+		{get, secretsPath + "/{id}/rotate", showRotateSecret, manage},
+		{post, secretsPath + "/{id}/rotate", rotateSecret, manage},
+	}
+}
+
+// secretWords say what a secret is called by people, what it is for, and what replacing it means.
+type secretWords struct{ Title, Use, After string }
+
+func wordsOf(n secret.Name) secretWords {
+	return map[secret.Name]secretWords{
+		secret.Root:         {"Root key", "Opens everything that is kept encrypted in the database.", "The new key takes the file's place at once. Copy the file to every other node, and to where you keep backups of it; until then the former one opens the secrets there."},
+		secret.AccessToken:  {"Access tokens", "Signs the tokens of API clients.", "Tokens that are out stay valid until they end."},
+		secret.RefreshToken: {"Refresh tokens", "Makes the tokens with which API clients stay signed in.", "Those that are out stay valid until they end."},
+		secret.Session:      {"Sessions", "Keys the hashes of browsers' session cookies.", "Nobody is signed out."},
+		secret.TokenHash:    {"Links and API keys", "Keys the hashes of one-time links, codes and API keys.", "Links stay valid until they end, API keys as long as they live."},
+		secret.VaultKey:     {"Vault", "Encrypts credentials and other secrets in the database.", "Everything is sealed anew with it, in small steps and while Sluice runs."},
+		secret.Assertions:   {"Identity assertions", "Signs what Sluice tells builders and reverse proxies about a person.", "The former key stays published until every assertion that it has signed is over."},
+	}[n]
+}
+
+// secretView is one of Sluice's secrets as the pages show it.
+type secretView struct {
+	secret.Status
+	Words secretWords
+}
+
+func (v secretView) path() string { return secretsPath + "/" + string(v.Name) + "/rotate" }
+
+// command does the same on the command line.
+func (v secretView) command() string { return "sluice secret rotate " + string(v.Name) }
+
+// variable reports whether the name is one of a variable.
+func (v secretView) variable() bool { return strings.ToUpper(string(v.Name)) == string(v.Name) }
+
+// sourceWords say where the secret in use came from.
+func (v secretView) sourceWords() string {
+	switch {
+	case v.Source == "":
+		return "not made yet"
+	case v.Source == "database":
+		return "made by Sluice, kept encrypted in the database"
+	}
+	return v.Source
+}
+
+// formerWords say which former keys are accepted and until when.
+func (v secretView) formerWords(now time.Time) string {
+	if len(v.Former) == 0 {
+		return ""
+	}
+	text := web.Count(len(v.Former), "former key") + " still accepted"
+	last := time.Time{}
+	for _, f := range v.Former {
+		if f.Until.After(last) {
+			last = f.Until
+		}
+	}
+	switch {
+	case v.Left > 0:
+		return text + ", for " + web.Count(v.Left, "value") + " that are not sealed anew yet"
+	case v.Name == secret.VaultKey:
+		return text + ", for about an hour"
+	case v.Name == secret.Root:
+		return text + ", until the vault's key is rotated or `sluice secret forget root` ends it"
+	case !last.After(now):
+		return text + ", as long as something lives that was made with it"
+	}
+	return text + ", until " + last.Format("2006-01-02 15:04 UTC") + " at least"
+}
+
+// secretsView is the page of all secrets.
+type secretsView struct {
+	Secrets []secretView
+	// Assertions are the keys that are published, JWKS the address where.
+	Assertions secretView
+	JWKS       string
+	Warnings   []string
+	Now        time.Time
+	// Problem is what stood in the way of a rotation.
+	Problem, Next string
+}
+
+// unsealed is how many values wait to be sealed anew.
+func (v secretsView) unsealed() int {
+	for _, s := range v.Secrets {
+		if s.Left > 0 {
+			return s.Left
+		}
+	}
+	return 0
+}
+
+func showSecrets(x *visit) error { return x.renderSecrets(http.StatusOK, secretsView{}) }
+
+func (x *visit) renderSecrets(status int, v secretsView) error {
+	list, err := x.c.cfg.Secrets.Status(x.r.Context(), x.who)
+	if err != nil {
+		return err
+	}
+	v.Now, v.JWKS, v.Warnings = x.c.cfg.Now(), x.c.cfg.MainOrigin(x.r.Host)+"/.well-known/jwks.json", otherWarnings(x.c.cfg.SecretWarnings, list)
+	for _, s := range list {
+		one := secretView{Status: s, Words: wordsOf(s.Name)}
+		if s.Name == secret.Assertions {
+			v.Assertions = one
+			continue
+		}
+		v.Secrets = append(v.Secrets, one)
+	}
+	return x.render(status, secretsPage(x.frame("Secrets", secretsPath), v))
+}
+
+// otherWarnings leaves out of the warnings what the page says at the secrets themselves.
+func otherWarnings(warnings []string, list []secret.Status) (out []string) {
+	for _, text := range warnings {
+		for _, s := range list {
+			for _, w := range s.Weak {
+				if rest, ok := strings.CutPrefix(text, string(w.Name)+" ("+w.Where+") "+w.Why+","); ok {
+					_, more, _ := strings.Cut(rest, ". ")
+					text = strings.TrimSpace(more)
+					if text != "" {
+						text = string(w.Name) + ": " + text
+					}
+				}
+			}
+		}
+		if text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// oneSecret finds the secret of the route.
+func (x *visit) oneSecret() (secretView, error) {
+	list, err := x.c.cfg.Secrets.Status(x.r.Context(), x.who)
+	if err != nil {
+		return secretView{}, err
+	}
+	for _, s := range list {
+		if string(s.Name) == chi.URLParam(x.r, "id") {
+			return secretView{Status: s, Words: wordsOf(s.Name)}, nil
+		}
+	}
+	return secretView{}, problem.New(problem.NotFound, "Sluice has no secret of this name.").WithNext("Open the list of secrets.")
+}
+
+func showRotateSecret(x *visit) error {
+	s, err := x.oneSecret()
+	if err != nil {
+		return err
+	}
+	return x.render(http.StatusOK, rotateSecretPage(x.frame("Rotate: "+s.Words.Title, secretsPath), s))
+}
+
+// rotateSecret makes a new key. Of the vault's key it waits a while for everything to be sealed anew; the page shows what is left.
+func rotateSecret(x *visit) error {
+	s, err := x.oneSecret()
+	if err != nil {
+		return err
+	}
+	// The browser may go away; what has begun is finished all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), sealPatience)
+	defer cancel()
+	err = x.c.cfg.Secrets.Rotate(ctx, x.who, s.Name, nil)
+	if err == nil || s.Name == secret.VaultKey && errors.Is(err, context.DeadlineExceeded) {
+		return x.done(secretsPath, "secret-rotated")
+	}
+	m, ok := formMistake(err)
+	if !ok {
+		return err
+	}
+	return x.renderSecrets(m.status, secretsView{Problem: m.Text, Next: m.Next})
+}
