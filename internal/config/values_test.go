@@ -268,3 +268,30 @@ func TestDeviceAsEnvFile(t *testing.T) {
 		}
 	}
 }
+
+func TestSecretsInAWS(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		environ []string
+		fault   string // "" for none
+		warning string // "" for none
+	}{
+		{"both credentials", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a", "SECRETKEY_AWS_SECRET_KEY=b"}, "", ""},
+		{"the SDK's own", []string{"SECRETKEY_STORAGE_TYPE=aws"}, "", ""},
+		{"only the id", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a"}, "SECRETKEY_AWS_SECRET_KEY is not set, but SECRETKEY_AWS_ACCESS_KEY is", ""},
+		{"only the key", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_SECRET_KEY=b"}, "SECRETKEY_AWS_ACCESS_KEY is not set, but SECRETKEY_AWS_SECRET_KEY is", ""},
+		{"not asked for", []string{"SECRETKEY_AWS_REGION=eu-central-1", "SECRETKEY_AWS_NAME=sluice"}, "", "SECRETKEY_AWS_REGION, SECRETKEY_AWS_NAME are not used, because SECRETKEY_STORAGE_TYPE is local."},
+		{"something else", []string{"SECRETKEY_STORAGE_TYPE=vault", "SECRETKEY_AWS_REGION=eu-central-1"}, "SECRETKEY_STORAGE_TYPE is none of the accepted words", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := config.Inspect(config.Input{Environ: append(tt.environ, "HOME=/home/ada")})
+			faults := ""
+			for _, f := range l.Faults() {
+				faults += f.Name + " " + f.Problem
+			}
+			if faults != tt.fault || strings.Join(l.Warnings, "\n") != tt.warning {
+				t.Errorf("faults %q, warnings %q", faults, l.Warnings)
+			}
+		})
+	}
+}
