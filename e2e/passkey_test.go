@@ -165,7 +165,7 @@ func TestPasskeys(t *testing.T) {
 		phone.signIn(ann)
 		phone.At(s.URL + "/login/factor")
 		phone.Click("button", "Use a passkey")
-		phone.At(s.URL + "/")
+		phone.See("Hello, ann")
 	})
 	phone.t = t
 
