@@ -64,7 +64,7 @@ func (r *Registry) KeepsCredentials(a *App) bool {
 
 // CredentialKinds asks an app of the workspace which types of credential it knows. It needs CredentialManage there.
 func (r *Registry) CredentialKinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]profile.CredentialKind, error) {
-	if err := r.Gate.Check(ctx, actor, authz.CredentialManage, authz.Resource{Type: "App", ID: appID, App: appID, Workspace: workspaceID}); err != nil {
+	if err := r.Vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return nil, err
 	}
 	a, keeper, err := r.keeper(appID)

@@ -106,7 +106,7 @@ func (o *Opener) Open(ctx context.Context, actor authz.Principal, workspaceID, i
 
 // List returns the credentials of a workspace that the actor may see, by name, with where they were put. It needs CredentialView.
 func (v *Vault) List(ctx context.Context, actor authz.Principal, workspaceID string) ([]Credential, error) {
-	if err := v.enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
+	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return nil, err
 	}
 	rows, err := v.cfg.DB.Read().CredentialsIn(ctx, workspaceID)
@@ -153,8 +153,8 @@ func (v *Vault) Manages(actor authz.Principal, workspaceID string) bool {
 	return v.cfg.Gate.Decide(actor, authz.CredentialManage, authz.Resource{Type: credentialType, Workspace: workspaceID}).Allowed
 }
 
-// enter asks for a right in a workspace's vault. A workspace that is not the actor's is not there; a custom role may open the vault without seeing who else belongs to the workspace.
-func (v *Vault) enter(ctx context.Context, actor authz.Principal, action authz.Action, workspaceID string) error {
+// Enter asks for a right in a workspace's vault. A workspace that is not the actor's is not there; a custom role may open the vault without seeing who else belongs to the workspace.
+func (v *Vault) Enter(ctx context.Context, actor authz.Principal, action authz.Action, workspaceID string) error {
 	if actor.Role(workspaceID) == "" {
 		if _, err := v.cfg.People.Workspace(ctx, actor, workspaceID); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (v *Vault) enter(ctx context.Context, actor authz.Principal, action authz.A
 
 // find reads a credential for somebody who may see it.
 func (v *Vault) find(ctx context.Context, actor authz.Principal, workspaceID, id string) (q.Credential, error) {
-	if err := v.enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
+	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return q.Credential{}, err
 	}
 	row, err := v.cfg.DB.Read().GetCredential(ctx, q.GetCredentialParams{ID: id, WorkspaceID: workspaceID})

@@ -33,7 +33,7 @@ type CredentialChange struct {
 
 // Create adds a credential. It needs CredentialManage, as do all changes.
 func (v *Vault) Create(ctx context.Context, actor authz.Principal, workspaceID string, n NewCredential) (Credential, error) {
-	if err := v.enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
+	if err := v.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return Credential{}, err
 	}
 	if err := v.clean(&n); err != nil {
