@@ -33,13 +33,14 @@ func connect(s *system, path string) (*client, error) {
 		// The bare proxy gets as many bytes to forward.
 		head += "Cookie: sluice_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
 	}
-	return &client{conn: c, in: bufio.NewReaderSize(c, 8<<10), head: []byte(head + "\r\n")}, nil
+	return &client{conn: c, in: bufio.NewReaderSize(c, 8<<10), head: []byte(head + s.lines + "\r\n")}, nil
 }
 
 func (c *client) close() { _ = c.conn.Close() }
 
 var (
-	okLine = []byte("HTTP/1.1 200")
+	okLine = []byte("HTTP/1.1 20")
+	noBody = []byte("HTTP/1.1 204")
 	length = []byte("Content-Length: ")
 )
 
@@ -57,6 +58,9 @@ func (c *client) get() error {
 		return fmt.Errorf("answer %q", bytes.TrimSpace(line))
 	}
 	n := -1
+	if bytes.HasPrefix(line, noBody) {
+		n = 0
+	}
 	for len(line) > 2 {
 		if line, err = c.in.ReadSlice('\n'); err != nil {
 			return err

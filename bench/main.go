@@ -64,6 +64,10 @@ func run(s settings) (missed int, err error) {
 	if err := throughput(&stage, s, &t); err != nil {
 		return 0, err
 	}
+	fmt.Println("Forward-auth: a decision for a reverse proxy, beside an empty answer of net/http")
+	if err := forwardAuth(&stage, s, &t); err != nil {
+		return 0, err
+	}
 	fmt.Println("Streams: time to the first event")
 	if err := streams(&stage, &t); err != nil {
 		return 0, err

@@ -17,7 +17,7 @@ import (
 	"sluice/internal/proxy"
 )
 
-// roleVariable makes this program play a part in a process of its own: "upstream" or "bare".
+// roleVariable makes this program play a part in a process of its own: "upstream", "bare" or "empty".
 const roleVariable = "SLUICE_BENCH_ROLE"
 
 // play runs a role. It prints its address and ends when its standard input is closed, so that nothing is left behind.
@@ -34,6 +34,8 @@ func play(role string) error {
 	switch role {
 	case "upstream":
 		return upstream(l)
+	case "empty":
+		return empty(l)
 	case "bare":
 		return bare(l, os.Getenv("SLUICE_BENCH_TARGET"))
 	}

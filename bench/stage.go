@@ -35,6 +35,7 @@ type system struct {
 	process *process
 	host    string // host:port of what is measured
 	cookie  string
+	lines   string // further lines of the request's head
 }
 
 // stage is everything that runs.

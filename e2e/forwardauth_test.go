@@ -41,14 +41,12 @@ type frontProxy struct {
 	https bool
 	// command writes its configuration into a folder and says how it is started. Text is the page's, port where it is to listen.
 	command func(t testing.TB, dir, text string, port int) *exec.Cmd
-	// stripsCookie tells that the app does not get Sluice's cookie.
-	stripsCookie bool
 }
 
 var frontProxies = []frontProxy{
-	{"nginx", true, nginxCommand, true},
-	{"Caddy", false, caddyCommand, true},
-	{"Traefik", false, traefikCommand, false},
+	{"nginx", true, nginxCommand},
+	{"Caddy", false, caddyCommand},
+	{"Traefik", false, traefikCommand},
 }
 
 // installProxy gives the path of a reverse proxy's program.
@@ -402,7 +400,7 @@ func see(t *testing.T, c *Client, path string) (g got) {
 }
 
 func (w *aside) identity(t *testing.T) {
-	g := see(t, with(w.user, "Cookie", "theme=dark; lang=en"), "/a/b%20c?x=%2F&y")
+	g := see(t, with(w.user, "Cookie", "theme=dark; lang=en", "Authorization", "Basic YTpi", "X-Api-Key", "the app's own"), "/a/b%20c?x=%2F&y")
 	if g.URI != "/a/b%20c?x=%2F&y" || g.Method != "GET" || g.Host != strings.SplitN(w.app, "://", 2)[1] {
 		t.Errorf("the app got %s %s of %s", g.Method, g.URI, g.Host)
 	}
@@ -411,9 +409,11 @@ func (w *aside) identity(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, v, want)
 		}
 	}
-	cookies := g.Header.Get("Cookie")
-	if !strings.Contains(cookies, "theme=dark") || !strings.Contains(cookies, "lang=en") || w.proxy.stripsCookie && strings.Contains(cookies, "sluice_session") {
-		t.Errorf("the app gets the cookies %q", cookies)
+	if cookies := strings.Join(g.Header["Cookie"], "; "); cookies != "theme=dark; lang=en" || g.Header.Get("Authorization") != "Basic YTpi" || g.Header.Get("X-Api-Key") != "the app's own" {
+		t.Errorf("the app gets the cookies %q and the credentials %q, %q", cookies, g.Header["Authorization"], g.Header["X-Api-Key"])
+	}
+	if g := see(t, w.user, "/data"); g.Header["Cookie"] != nil || g.Header["Authorization"] != nil || g.Header["X-Api-Key"] != nil {
+		t.Errorf("the app gets Sluice's cookie: %q", g.Header["Cookie"])
 	}
 	keys := w.client(t, w.main).Get("/.well-known/jwks.json")
 	var set jose.JSONWebKeySet

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -67,8 +68,9 @@ func (x *exchange) finish() {
 		x.note(broken)
 	}
 	x.event.Status, x.event.Bytes = x.w.status, x.w.bytes
-	x.count()
-	x.event.Log(x.r.Context(), x.p.cfg.Log, x.p.cfg.Now())
+	now := x.p.cfg.Now()
+	x.count(now)
+	x.event.Log(x.r.Context(), x.p.cfg.Log, now)
 	if broken != nil {
 		panic(broken)
 	}
@@ -91,7 +93,7 @@ func (x *exchange) note(broken any) {
 	}
 }
 
-func (x *exchange) count() {
+func (x *exchange) count(now time.Time) {
 	c := &x.up.counters
 	if x.retried {
 		c.renewals.Inc()
@@ -103,5 +105,5 @@ func (x *exchange) count() {
 		c.streams.Dec()
 		return
 	}
-	c.seconds.Observe(x.p.cfg.Now().Sub(x.event.Start).Seconds())
+	c.seconds.Observe(now.Sub(x.event.Start).Seconds())
 }

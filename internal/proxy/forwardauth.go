@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 
 	"sluice/internal/app"
+	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -34,18 +35,24 @@ func (p *Proxy) asksAbout(r *http.Request) bool {
 	return !ok || a.ForwardAuth()
 }
 
-// serveForwardAuth answers a sub-request: 200 with identity headers if the request that it tells of may go on, otherwise what the browser is to get.
+// serveForwardAuth answers a sub-request: 204 with identity headers if the request that it tells of may go on, otherwise what the browser is to get.
 func (p *Proxy) serveForwardAuth(w http.ResponseWriter, r *http.Request) {
-	a, asked, err := p.subject(r)
+	client, believed := p.cfg.Trust.Client(r)
+	a, f, err := p.subject(r, believed)
 	if err != nil {
-		p.refuseAsker(w, r, err)
+		p.refuseAsker(w, r, client, err)
 		return
 	}
-	p.cfg.Apps.Asked(a, p.cfg.Now())
-	x := &exchange{p: p, app: a, r: asked, asker: asker(r), event: web.NewEvent(asked, "forward-auth", p.cfg.Now())}
+	now := p.cfg.Now()
+	p.cfg.Apps.Asked(a, now)
+	memory := p.takeAsked()
+	defer p.giveAsked(memory)
+	f.request(&memory.request, r)
+	x := &memory.exchange
+	x.p, x.app, x.r, x.asker, x.event = p, a, &memory.request, asker(r), web.NewEvent(&memory.request, "forward-auth", now)
 	x.w.ResponseWriter = w
 	x.event.App = a.Slug
-	x.event.Peer = p.cfg.Trust.ClientIP(r).String()
+	x.event.Peer = client.String()
 	x.up = p.upstreamOf(a)
 	defer x.finish()
 	if err := x.judgeForwarded(); err != nil {
@@ -53,6 +60,24 @@ func (p *Proxy) serveForwardAuth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.allowForwarded()
+}
+
+// askedExchange is the memory of one sub-request, which is used again: nothing of a sub-request outlives its answer.
+type askedExchange struct {
+	exchange exchange
+	request  http.Request
+}
+
+func (p *Proxy) takeAsked() *askedExchange {
+	if m, ok := p.asked.Get().(*askedExchange); ok {
+		return m
+	}
+	return &askedExchange{}
+}
+
+func (p *Proxy) giveAsked(m *askedExchange) {
+	*m = askedExchange{}
+	p.asked.Put(m)
 }
 
 // asker is the query "proxy" of a sub-request.
@@ -68,31 +93,35 @@ func asker(r *http.Request) string {
 }
 
 // subject finds out which app and which request a sub-request is about. Only a trusted peer's word is taken.
-func (p *Proxy) subject(r *http.Request) (*app.App, *http.Request, error) {
-	if err := p.checkAsker(r); err != nil {
-		return nil, nil, err
+func (p *Proxy) subject(r *http.Request, believed bool) (*app.App, forwarded, error) {
+	if err := p.checkAsker(r, believed); err != nil {
+		return nil, forwarded{}, err
 	}
 	f, err := forwardedOf(r.Header)
 	if err != nil {
-		return nil, nil, err
+		return nil, f, err
 	}
 	a, ok := p.cfg.Apps.ByHost(f.host)
 	switch {
 	case !ok:
-		return nil, nil, problem.Newf(problem.Denied, "No app in Sluice has the address %q.", f.host).WithRule("forward-auth host").
+		return nil, f, problem.Newf(problem.Denied, "No app in Sluice has the address %q.", f.host).WithRule("forward-auth host").
 			WithNext("Add it in Sluice's console as an app behind a reverse proxy, or correct X-Forwarded-Host in the reverse proxy's configuration.")
 	case !a.ForwardAuth():
-		return nil, nil, problem.Newf(problem.Denied, "Sluice itself forwards to %s.", a.Name).WithRule("forward-auth mode").
+		return nil, f, problem.Newf(problem.Denied, "Sluice itself forwards to %s.", a.Name).WithRule("forward-auth mode").
 			WithNext("Let the reverse proxy pass its requests to Sluice, or add the app in Sluice's console once more, as one behind a reverse proxy.")
 	}
-	return a, f.request(r), nil
+	return a, f, nil
 }
 
 // checkAsker makes sure that the peer is a proxy of the operator's, and that nobody reaches this endpoint by the address that browsers use for Sluice.
-func (p *Proxy) checkAsker(r *http.Request) error {
-	if !p.cfg.Trust.TrustsPeer(r) {
+func (p *Proxy) checkAsker(r *http.Request, believed bool) error {
+	if !believed {
 		return problem.Newf(problem.Denied, "%s asks Sluice to judge a request, and Sluice does not know this address as a reverse proxy of yours.", web.Peer(r)).WithRule("forward-auth peer").
 			WithNext("If it is yours, set TRUST_PROXY to its address (or to loopback), or TRUST_PROXY=true with NUMBER_OF_PROXIES, and restart Sluice.")
+	}
+	if named := r.Header["X-Forwarded-Host"]; len(named) == 1 && named[0] == r.Host {
+		// nginx and Caddy ask under the app's own name.
+		return nil
 	}
 	main := originHostname(p.cfg.MainOrigin(""))
 	if _, err := netip.ParseAddr(main); err == nil || main == "localhost" || hostname(r.Host) != main {
@@ -103,10 +132,10 @@ func (p *Proxy) checkAsker(r *http.Request) error {
 }
 
 // refuseAsker answers a sub-request that is about no app.
-func (p *Proxy) refuseAsker(w http.ResponseWriter, r *http.Request, err error) {
+func (p *Proxy) refuseAsker(w http.ResponseWriter, r *http.Request, client netip.Addr, err error) {
 	e := problem.Of(err)
 	event := web.NewEvent(r, "forward-auth", p.cfg.Now())
-	event.Peer, event.Status, event.Reason = p.cfg.Trust.ClientIP(r).String(), e.Kind.Status(), reason(e)
+	event.Peer, event.Status, event.Reason = client.String(), e.Kind.Status(), reason(e)
 	if web.WantsPage(r) {
 		web.WriteProblemPage(w, r, e, event.ID)
 	} else {
@@ -124,7 +153,7 @@ func (x *exchange) judgeForwarded() error {
 		return problem.New(problem.Denied, "Paths below "+reservedPrefix+" are Sluice's own.").WithRule("reserved path").
 			WithNext("Let the reverse proxy pass them to Sluice, as the configuration does that the app's page in Sluice shows.")
 	}
-	if x.audienceIsMain() {
+	if x.audience() == authn.AudienceMain {
 		return problem.Newf(problem.Denied, "%s is on the same host name as Sluice's own pages: browsers would send it Sluice's own cookie.", x.app.Name).WithRule("forward-auth same host").
 			WithNext("Set APP_URL to Sluice's own address, on another host name than " + x.app.PublicURL + ".")
 	}
@@ -160,7 +189,7 @@ func (x *exchange) refuseForwarded(err error) {
 	}
 	switch {
 	case x.asker == askerNginx:
-		x.tellNginx(e, toSignIn)
+		x.tellNginx(err, toSignIn)
 	case toSignIn != "":
 		x.event.Reason = reason(e)
 		x.seeOther(toSignIn)
@@ -170,7 +199,8 @@ func (x *exchange) refuseForwarded(err error) {
 }
 
 // tellNginx says in status and headers what the configuration makes an answer of.
-func (x *exchange) tellNginx(e *problem.Error, toSignIn string) {
+func (x *exchange) tellNginx(err error, toSignIn string) {
+	e := problem.Of(err)
 	x.event.Reason, x.event.Cause = reason(e), e.Unwrap()
 	status := http.StatusForbidden
 	if e.Kind.Status() == http.StatusUnauthorized {
@@ -178,6 +208,10 @@ func (x *exchange) tellNginx(e *problem.Error, toSignIn string) {
 	}
 	h := x.w.Header()
 	h["Cache-Control"] = noStore
+	if e.Kind == problem.Unauthenticated {
+		// nginx passes this one on by itself.
+		h.Set("WWW-Authenticate", authn.Challenge(err))
+	}
 	if toSignIn != "" {
 		h.Set("X-Sluice-Location", toSignIn)
 	}
@@ -216,16 +250,28 @@ func (x *exchange) allowForwarded() {
 		return
 	}
 	h := x.w.Header()
-	said.set(h)
+	if a, ok := x.w.ResponseWriter.(*askAnswer); ok {
+		a.ready = said.lines
+	} else {
+		said.set(h)
+	}
+	x.passOn(h)
 	h["Cache-Control"] = noStore
-	h["Content-Length"] = zeroLength
-	x.w.WriteHeader(http.StatusOK)
+	x.w.WriteHeader(http.StatusNoContent)
 }
 
-var (
-	noStore    = []string{"no-store"}
-	zeroLength = []string{"0"}
-)
+var noStore = []string{"no-store"}
+
+// passOn gives the client's cookies and credentials without those of Sluice's: the reverse proxy puts them in place of what the client sent, so that the app gets its own only.
+func (x *exchange) passOn(h http.Header) {
+	for _, name := range [...]string{"Cookie", "Authorization", "X-Api-Key"} {
+		if values := x.r.Header[name]; values != nil {
+			h[name] = values
+		}
+	}
+	dropOwnCookies(h)
+	x.shown.Strip(h)
+}
 
 // notForwarded is what a forward-auth app answers where Sluice itself is reached under its address: nothing is forwarded from here.
 func (x *exchange) notForwarded() error {

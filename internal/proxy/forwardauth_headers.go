@@ -95,9 +95,8 @@ func pretends(name string) bool {
 
 func separator(c byte) bool { return c == '-' || c == '_' || c == '.' }
 
-// request is the request that the sub-request asks about, as the steps of the data plane see it. It has the client's headers and no body.
-func (f forwarded) request(sub *http.Request) *http.Request {
-	r := new(http.Request)
+// request makes of r the request that the sub-request asks about, as the steps of the data plane see it. It has the client's headers and no body.
+func (f forwarded) request(r, sub *http.Request) {
 	*r = *sub
 	r.Method, r.Host, r.RequestURI = f.method, f.host, f.uri
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
@@ -106,12 +105,6 @@ func (f forwarded) request(sub *http.Request) *http.Request {
 		r.Header = r.Header.Clone()
 		r.Header["Upgrade"] = []string{"websocket"}
 	}
-	return r
-}
-
-// audienceIsMain reports whether the app is on the host name of Sluice's own pages.
-func (x *exchange) audienceIsMain() bool {
-	return hostname(x.r.Host) == originHostname(x.p.cfg.MainOrigin(x.r.Host))
 }
 
 // How long an assertion is good, how long it is given out, and how far the clock of who verifies it may be behind, so that whoever gets one has at least four minutes to use it.
@@ -124,7 +117,7 @@ const (
 // assertionsKept bounds the memory of what was said; one entry is about 2 KiB.
 const assertionsKept = 10_000
 
-// claims are those of an assertion (RFC 7519 section 4.1; OpenID Connect Core 1.0 section 5.1).
+// claims are those of an assertion (RFC 7519 section 4.1; OpenID Connect Core 1.0 section 5.1). Key is the id of the API key with which a program came; what a key may do is Sluice's matter.
 type claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
@@ -134,6 +127,7 @@ type claims struct {
 	Name      string `json:"name,omitempty"`
 	Role      string `json:"role,omitempty"`
 	Session   string `json:"sid,omitempty"`
+	Key       string `json:"key,omitempty"`
 	IssuedAt  int64  `json:"iat"`
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
@@ -146,12 +140,13 @@ type sayings struct {
 }
 
 // about is whom something is said of, and to whom.
-type about struct{ session, person, app string }
+type about struct{ session, key, person, app string }
 
 // saying is a set of identity headers as of a moment.
 type saying struct {
 	names  []string
 	values [][]string
+	lines  []byte // the same as it is sent
 
 	// What it rests on.
 	generation                      uint64
@@ -179,7 +174,7 @@ func (s *saying) set(h http.Header) {
 
 // say returns the identity headers of an exchange's person.
 func (p *Proxy) say(x *exchange) (*saying, error) {
-	key, audience, now := about{x.who.SessionID, x.who.ID, x.app.ID}, x.appOrigin(), p.cfg.Now()
+	key, audience, now := about{x.who.SessionID, x.who.KeyID, x.who.ID, x.app.ID}, x.appOrigin(), x.event.Start
 	if s, ok := p.sayings.cache.GetIfPresent(key); ok && s.holds(x.who, audience, now) {
 		return s, nil
 	}
@@ -220,7 +215,7 @@ func (p *Proxy) newSaying(who authz.Principal, audience string, now time.Time) (
 	if p.cfg.Sign != nil {
 		token, err := p.cfg.Sign(claims{
 			Issuer: p.cfg.MainOrigin(""), Audience: audience, Subject: who.ID, Username: who.Name, Email: who.Email, Name: who.DisplayName, Role: profile.RoleOf(who),
-			Session: sessionMark(who.SessionID), IssuedAt: now.Unix(), NotBefore: now.Add(-assertionSkew).Unix(), Expires: now.Add(assertionLife).Unix(),
+			Session: sessionMark(who.SessionID), Key: who.KeyID, IssuedAt: now.Unix(), NotBefore: now.Add(-assertionSkew).Unix(), Expires: now.Add(assertionLife).Unix(),
 		})
 		if err != nil {
 			return nil, err
@@ -230,6 +225,7 @@ func (p *Proxy) newSaying(who authz.Principal, audience string, now time.Time) (
 	for _, name := range profile.IdentityHeaders() {
 		if v := h[name]; v != nil {
 			s.names, s.values = append(s.names, name), append(s.values, v)
+			s.lines = appendLine(s.lines, name, v[0])
 		}
 	}
 	return s, nil

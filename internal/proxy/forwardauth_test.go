@@ -88,12 +88,12 @@ func TestForwardAuthDecides(t *testing.T) {
 		status                 int
 		detail                 string
 	}{
-		{"a viewer reads", "viewer", "GET", "/flows?page=2", nil, 200, ""},
-		{"a viewer asks for the head", "viewer", "HEAD", "/flows", nil, 200, ""},
+		{"a viewer reads", "viewer", "GET", "/flows?page=2", nil, 204, ""},
+		{"a viewer asks for the head", "viewer", "HEAD", "/flows", nil, 204, ""},
 		{"a viewer changes nothing", "viewer", "POST", "/flows", nil, 403, "no right to create or change flows"},
-		{"a user does", "user", "PUT", "/flows/1", nil, 200, ""},
+		{"a user does", "user", "PUT", "/flows/1", nil, 204, ""},
 		{"a user does not manage", "user", "GET", "/admin/settings", nil, 403, "manage the builder"},
-		{"an admin does", "admin", "DELETE", "/admin/users/7", nil, 200, ""},
+		{"an admin does", "admin", "DELETE", "/admin/users/7", nil, 204, ""},
 		{"admin paths in another case are the same", "user", "GET", "/ADMIN/settings", nil, 403, "manage the builder"},
 		{"nobody's role", "none", "GET", "/", nil, 403, "no right"},
 		{"a stranger's call", "", "GET", "/api", nil, 401, "Sign in"},
@@ -107,11 +107,11 @@ func TestForwardAuthDecides(t *testing.T) {
 		{"an unknown method", "admin", "PROPFIND", "/", nil, 405, "method"},
 		{"Sluice's own paths are never the app's", "admin", "GET", "/.sluice/enter", nil, 403, "Sluice's own"},
 		{"a change from another site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: cross-site"}, 403, "another site"},
-		{"a change from the same site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: same-origin"}, 200, ""},
+		{"a change from the same site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: same-origin"}, 204, ""},
 		{"a preflight of another origin", "", "OPTIONS", "/flows", []string{"Origin: https://evil.test"}, 403, "other origins"},
-		{"OPTIONS of the app's own pages", "viewer", "OPTIONS", "/flows", []string{"Origin: " + asideOrigin}, 200, ""},
+		{"OPTIONS of the app's own pages", "viewer", "OPTIONS", "/flows", []string{"Origin: " + asideOrigin}, 204, ""},
 		{"OPTIONS of a stranger", "", "OPTIONS", "/flows", nil, 401, "Sign in"},
-		{"a WebSocket of the app's own page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: " + asideOrigin}, 200, ""},
+		{"a WebSocket of the app's own page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: " + asideOrigin}, 204, ""},
 		{"a WebSocket of another page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: https://evil.test"}, 403, "own pages only"},
 		{"a WebSocket whose Upgrade the proxy kept back", "viewer", "GET", "/ws", []string{"Sec-Websocket-Key: x", "Origin: https://evil.test"}, 403, "own pages only"},
 		{"a WebSocket without an origin", "viewer", "GET", "/ws", []string{"Sec-Websocket-Key: x"}, 403, "own pages only"},
@@ -127,7 +127,7 @@ func TestForwardAuthDecides(t *testing.T) {
 			if got.status != tt.status || !strings.Contains(got.body, tt.detail) {
 				t.Fatalf("%d %s, want %d with %q", got.status, got.body, tt.status, tt.detail)
 			}
-			if said := got.header.Get(profile.HeaderUser); (said != "") != (tt.status == 200) || said != "" && said != tt.who {
+			if said := got.header.Get(profile.HeaderUser); (said != "") != (tt.status == 204) || said != "" && said != tt.who {
 				t.Errorf("%s: %q with status %d", profile.HeaderUser, said, got.status)
 			}
 			if to := got.header.Get("Location"); tt.status == 303 && to != asideOrigin+"/.sluice/enter?return="+url.QueryEscape(tt.uri) {
@@ -137,7 +137,7 @@ func TestForwardAuthDecides(t *testing.T) {
 				t.Errorf("Cache-Control: %q", got.header.Get("Cache-Control"))
 			}
 			// nginx is told the same in the two words that it knows, and keeps the rest back.
-			want := map[int]int{200: 200, 401: 401, 303: 401}[tt.status]
+			want := map[int]int{204: 204, 401: 401, 303: 401}[tt.status]
 			if want == 0 {
 				want = 403
 			}
@@ -146,10 +146,10 @@ func TestForwardAuthDecides(t *testing.T) {
 				t.Errorf("nginx is told %d %q %v, want %d", short.status, short.body, short.header, want)
 			}
 			var document struct{ Detail string }
-			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 200 && (err != nil || !strings.Contains(document.Detail, tt.detail)) {
+			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 204 && (err != nil || !strings.Contains(document.Detail, tt.detail)) {
 				t.Errorf("nginx is told %q, want %q", short.header.Get("X-Sluice-Problem"), tt.detail)
 			}
-			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 200 && (long.status != 503 || long.header.Get(profile.HeaderUser) != "") || tt.status != 200 && long.status != tt.status {
+			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 204 && (long.status != 503 || long.header.Get(profile.HeaderUser) != "") || tt.status != 204 && long.status != tt.status {
 				t.Errorf("nginx gives the browser %d %v", long.status, long.header)
 			}
 		})
@@ -166,7 +166,7 @@ func TestForwardAuthBelievesOnlyAProxyOfTheOperators(t *testing.T) {
 		t.Error("an unknown peer counts as the first sub-request")
 	}
 	a = newAside(t, func(c *proxy.Config) { c.Trust = web.Trust{Hops: 1} })
-	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 200 {
+	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 204 {
 		t.Errorf("the one proxy that there is gets %d %s", got.status, got.body)
 	}
 	if !strings.Contains(a.log.String(), "203.0.113.9") {
@@ -189,10 +189,10 @@ func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
 			t.Errorf("%q: %d %s", lines, got.status, got.body)
 		}
 	}
-	if got := a.ask("GET", "/", cookie, "X-Forwarded-Host: ASIDE.test"); got.status != 200 {
+	if got := a.ask("GET", "/", cookie, "X-Forwarded-Host: ASIDE.test"); got.status != 204 {
 		t.Errorf("a host in another case: %d %s", got.status, got.body)
 	}
-	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 200 || got.header.Get(profile.HeaderUser) != "admin" {
+	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 204 || got.header.Get(profile.HeaderUser) != "admin" {
 		t.Errorf("a client's own copy, which the proxy replaces: %d %v", got.status, got.header)
 	}
 	if got := a.ask("GET", "/", cookie, "Host: gate.test"); got.status != 403 || !strings.Contains(got.body, "for browsers") {
@@ -214,7 +214,7 @@ func TestForwardAuthNeedsAHostNameOfItsOwn(t *testing.T) {
 func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 	a.t.Helper()
 	got := a.ask("GET", "/", cookie)
-	if got.status != 200 {
+	if got.status != 204 {
 		a.t.Fatalf("%d %s", got.status, got.body)
 	}
 	token = got.header.Get(profile.HeaderAssertion)
@@ -295,7 +295,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 	a := newAside(t, nil)
 	token, session := a.session("viewer")
 	cookie := "Cookie: " + authn.CookieName(true) + "=" + token
-	if got := a.ask("GET", "/", cookie); got.status != 200 {
+	if got := a.ask("GET", "/", cookie); got.status != 204 {
 		t.Fatalf("%d", got.status)
 	}
 	who, _ := a.sessions.Lookup(token, a.app.ID)
@@ -343,7 +343,7 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 			session = strings.Split(line, ";")[0]
 		}
 	}
-	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 200 || got.header.Get(profile.HeaderUser) != "viewer" {
+	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 204 || got.header.Get(profile.HeaderUser) != "viewer" {
 		t.Errorf("with the cookie of the entrance: %d", got.status)
 	}
 	if got := a.do("GET", "/.sluice/verify/whoami", with(append(proxied, "Cookie: "+session)...), ""); got.status != 403 && got.status != 200 {

@@ -36,7 +36,8 @@ func (p *Proxy) ServeApp(a *app.App) http.Handler {
 
 // ServeHost serves the apps that have a host name of their own, and hands what is meant for Sluice itself to next.
 func (p *Proxy) ServeHost(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var front *askFront
+	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !originForm(r) {
 			p.refuseForm(w, r)
 			return
@@ -46,7 +47,7 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 			return
 		}
 		if p.asksAbout(r) {
-			p.serveForwardAuth(w, r)
+			front.ask(p, w, r)
 			return
 		}
 		if a, ok := p.cfg.Apps.ByHost(r.Host); ok {
@@ -59,6 +60,8 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+	front = p.newAskFront(serve)
+	return serve
 }
 
 // ownName reports whether the Host header is a name that can only mean this machine: an IP address, localhost, or a configured name.

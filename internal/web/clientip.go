@@ -26,11 +26,16 @@ type Trust struct {
 // ClientIP is the address of the client as far as it can be known. The zero Addr means that even the peer is not known, which does not
 // happen over TCP. IPv4 in IPv6 is unmapped and zones are dropped, so that equal clients compare equal.
 func (t Trust) ClientIP(r *http.Request) netip.Addr {
-	peer := Peer(r)
-	if t.Hops <= 0 && !t.trusted(peer) {
-		return peer
+	client, _ := t.Client(r)
+	return client
+}
+
+// Client is ClientIP and TrustsPeer in one.
+func (t Trust) Client(r *http.Request) (client netip.Addr, believed bool) {
+	client = Peer(r)
+	if t.Hops <= 0 && !t.trusted(client) {
+		return client, false
 	}
-	client := peer
 	for i, entry := range forwarded(r) {
 		if t.Hops > 0 && i >= t.Hops || t.Hops <= 0 && !t.trusted(client) {
 			break
@@ -41,7 +46,7 @@ func (t Trust) ClientIP(r *http.Request) netip.Addr {
 		}
 		client = addr
 	}
-	return client
+	return client, true
 }
 
 // Chain is the way a request came, nearest first: the peer, then what X-Forwarded-For says from right to left, trusted or not. It is for
