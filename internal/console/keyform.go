@@ -11,9 +11,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
-	"sluice/internal/identity"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -445,69 +443,6 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	}
 	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key ends.").WithField("expires_at")
 }
-
-// curlView is a command that tries a key.
-type curlView struct {
-	Text string
-	// Flow is the name of the flow that it runs; "" if it only asks who one is.
-	Flow string
-	// Elsewhere tells that the key's networks do not hold the address that the visitor comes from.
-	Elsewhere bool
-}
-
-// curlOf is a command that works with a key: it runs a flow that the key may run, or asks who one is. Without the key itself it takes that from the environment.
-func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
-	v := curlView{}
-	from := x.c.cfg.Trust.ClientIP(x.r)
-	v.Elsewhere = len(k.Networks) > 0
-	for _, n := range k.Networks {
-		if n.Contains(from.Unmap()) {
-			v.Elsewhere = false
-		}
-	}
-	header := ` \` + "\n  -H 'Authorization: Bearer " + secret + "'"
-	if secret == "" {
-		header = ` \` + "\n" + `  -H "Authorization: Bearer $SLUICE_API_KEY"`
-	}
-	o, origin, err := x.runnable(k)
-	if err != nil {
-		return v, err
-	}
-	if origin == "" {
-		v.Text = "curl -sS " + x.c.cfg.MainOrigin(x.r.Host) + "/api/v1/me" + header
-		return v, nil
-	}
-	v.Flow = cmp.Or(o.Name, "a flow without a name")
-	v.Text = "curl -sS " + origin + "/api/v1/prediction/" + url.PathEscape(o.ID) + header + ` \` + "\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + `{"question": "Hello"}'`
-	return v, nil
-}
-
-// runnable finds a Flowise flow that the key may run, and its app's origin; "" if there is none.
-func (x *visit) runnable(k authn.APIKey) (o flow.Object, origin string, err error) {
-	list, _, err := x.flowsIn(k.Workspace)
-	if err != nil {
-		return o, "", err
-	}
-	who, ok := x.c.cfg.People.Principal(k.Owner)
-	if !ok {
-		return o, "", nil
-	}
-	who.KeyID, who.Workspace, who.Strong = k.ID, k.Workspace, true
-	who.Scope = &authz.Scope{Workspace: k.Workspace, Actions: k.Scope.Actions, Apps: k.Scope.Apps, Flows: k.Scope.Flows}
-	for _, o := range list {
-		a, ok := x.c.cfg.Apps.ByID(o.App)
-		if !ok || a.ForwardAuth() || a.Pending || a.Profile.Kind != profile.KindFlowise || !a.UsedIn(k.Workspace) {
-			continue
-		}
-		res := authz.Resource{Type: "Flow", ID: o.ID, App: o.App, Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace)}
-		if x.c.cfg.Gate.Decide(who, authz.FlowRun, res).Allowed {
-			return o, a.Origin(x.r.Host), nil
-		}
-	}
-	return o, "", nil
-}
-
-func lines(text string) int { return strings.Count(text, "\n") + 1 }
 
 // placeOptions are the choices of where a key works; what there is nothing to pick from is left out.
 func placeOptions(f keyForm) []web.Option {
