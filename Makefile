@@ -23,6 +23,7 @@ test: check ## Run all checks and tests, storage on SQLite and on a real Postgre
 e2e: ## Drive a real Flowise in a real Chromium (installs both when missing)
 	e2e/install-deps.sh chromium fonts-dejavu-core
 	e2e/install-flowise.sh
+	e2e/install-clients.sh
 	go test -tags e2e -count=1 -timeout 30m ./e2e/...
 
 check: tools ## Check formatting, vet, staticcheck and that generated files are fresh
