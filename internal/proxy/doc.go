@@ -23,4 +23,10 @@
 // a call gets the builder's own error shape. Streams have no total timeout, but end within a second when the session behind them ends.
 //
 // Paths below /.sluice/ are Sluice's own on every app's origin (reserved.go).
+//
+// # Forward-auth
+//
+// A reverse proxy of the operator's own may forward instead, and ask at /forward-auth about each request (forwardauth.go). Such a sub-request tells of the browser's request in headers, which are believed
+// only from a trusted peer (forwardauth_headers.go); it takes the steps from target to authorise. The answer is 204 with who it is, in headers and as a signed JWT, or what the browser is to get. The
+// connections over which reverse proxies ask are answered past net/http (forwardauth_loop.go).
 package proxy

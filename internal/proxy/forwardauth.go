@@ -164,7 +164,14 @@ func (x *exchange) judgeForwarded() error {
 	if err := x.authenticate(); err != nil {
 		return err
 	}
-	return x.authorise()
+	if err := x.authorise(); err != nil {
+		return err
+	}
+	if !x.who.SignedIn() {
+		// What Sluice would show to strangers in the builder's stead nobody can show here.
+		return needSignIn()
+	}
+	return nil
 }
 
 // checkPreflight lets no page of another origin find out what it might call, and treats other OPTIONS requests as reading.
@@ -183,7 +190,7 @@ func (x *exchange) checkPreflight() error {
 func (x *exchange) refuseForwarded(err error) {
 	e := problem.Of(err)
 	toSignIn := ""
-	if e.Kind == problem.Unauthenticated && web.WantsPage(x.r) && !x.upgrading() {
+	if e.Kind == problem.Unauthenticated && web.WantsPage(x.r) && !x.upgrading() && !authn.TokenTrouble(err) {
 		// The entrance has what signing in needs: cookies can be set and taken away there, whatever the reverse proxy does with the headers of this answer.
 		toSignIn = x.appOrigin() + reservedPrefix + "enter?return=" + url.QueryEscape(x.wayBack())
 	}

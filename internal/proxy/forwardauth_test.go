@@ -368,3 +368,48 @@ func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
 		return ok && !now.SeenAt.IsZero()
 	})
 }
+
+func TestForwardAuthKeepsSluicesCredentialsFromTheApp(t *testing.T) {
+	a := newAside(t, nil)
+	cookie := a.cookie("viewer")
+	passed := func(lines ...string) map[string]string {
+		t.Helper()
+		got := a.ask("GET", "/", lines...)
+		if got.status != 204 || got.header.Get(profile.HeaderUser) != "viewer" {
+			t.Fatalf("%q: %d %s", lines, got.status, got.body)
+		}
+		out := map[string]string{}
+		for _, name := range []string{"Cookie", "Authorization", "X-Api-Key"} {
+			if v := got.header[name]; v != nil {
+				out[name] = strings.Join(v, "; ")
+			}
+		}
+		return out
+	}
+	key, id := a.key("viewer", authn.NewAPIKey{})
+	for _, tt := range []struct {
+		lines []string
+		want  map[string]string
+	}{
+		{[]string{"Cookie: " + cookie}, map[string]string{}},
+		{[]string{"Cookie: theme=dark; " + cookie + "; lang=en"}, map[string]string{"Cookie": "theme=dark; lang=en"}},
+		{[]string{"Cookie: theme=dark", "Cookie: " + cookie + "; sluice_theme=dark"}, map[string]string{"Cookie": "theme=dark"}},
+		{[]string{"Cookie: " + cookie, "Authorization: Basic YTpi", "X-Api-Key: its own"}, map[string]string{"Authorization": "Basic YTpi", "X-Api-Key": "its own"}},
+		{[]string{"Authorization: Bearer " + key}, map[string]string{}},
+		{[]string{"X-Api-Key: " + key, "Cookie: theme=dark"}, map[string]string{"Cookie": "theme=dark"}},
+		{[]string{"X-Api-Key: " + key, "Authorization: Bearer of-the-app"}, map[string]string{"Authorization": "Bearer of-the-app"}},
+	} {
+		if diff := cmp.Diff(tt.want, passed(tt.lines...)); diff != "" {
+			t.Errorf("%q: %s", tt.lines, diff)
+		}
+	}
+	if _, claims := a.assertion("Authorization: Bearer " + key); claims["key"] != id || claims["sid"] != nil {
+		t.Errorf("the assertion of a program: %v", claims)
+	}
+	for _, query := range []string{"", "?proxy=nginx"} {
+		got := a.askAs(query, "GET", "/", "Authorization: Bearer "+key[:len(key)-1]+"x", navigation)
+		if got.status != 401 || query != "" && !strings.Contains(got.header.Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("a wrong key: %d %v", got.status, got.header)
+		}
+	}
+}
