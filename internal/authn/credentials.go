@@ -245,7 +245,7 @@ func bearerToken(lines []string) (string, error) {
 		return "", nil
 	}
 	token := strings.TrimLeft(rest, " ")
-	if !spaced || len(token) > maxToken || !isToken68(token) {
+	if !spaced || len(token) > maxToken || !strings.HasPrefix(token, keyStart) && !isToken68(token) {
 		return "", badToken()
 	}
 	return token, nil
