@@ -39,6 +39,8 @@ type Config struct {
 	SecretWarnings []string
 	Logins         *login.Logins
 	Apps           *app.Registry
+	// Vault keeps the workspaces' credentials.
+	Vault *secret.Vault
 	// Mail is the outbox; it need not be configured.
 	Mail *mail.Outbox
 	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g. "http://127.0.0.1:3000".
@@ -228,6 +230,9 @@ func (x *visit) fail(err error) {
 	}
 	toSignIn := e.Kind == problem.Unauthenticated && x.r.Method == http.MethodGet
 	switch {
+	case e.Kind == problem.Denied && e.Rule == "second-factor" && x.r.Method == http.MethodGet && web.WantsPage(x.r):
+		x.setNotice("needs-factor")
+		x.redirect(securityPath)
 	case e.Kind == problem.Denied && x.r.Method == http.MethodGet && x.atAdmin() && web.WantsPage(x.r):
 		x.setNotice("not-admin")
 		x.redirect("/flows")

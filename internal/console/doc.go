@@ -8,4 +8,10 @@
 //
 // Every page works without JavaScript. A form that fails comes back with what was typed (never passwords) and says at the field what was
 // wrong. What is shown once, such as a one-time link, is the direct answer to a POST and is stored nowhere.
+//
+// Signing in is a walk over the pages of steps.go. None of them knows the next one: each asks package login, whose dispatcher says where the attempt stands (atStep, advance), and all
+// of them end at /login/done, which sees whether the browser kept its session. A loop there, at an app or at an identity provider is ended at the third round by diagnosis.go.
+//
+// What is dangerous answers problem.StepUp where the session's proof has grown old. stepup.go then shows a page that holds the whole form, passwords included, and asks for a proof; run
+// takes the proof before it runs the handler again, so that one round trip is enough and no handler knows of it.
 package console

@@ -54,6 +54,11 @@ func (v flowsView) workspaceName() string {
 }
 
 func showFlows(x *visit) error {
+	if x.closedHere() {
+		x.setNotice("needs-factor")
+		x.redirect(securityPath)
+		return nil
+	}
 	at, err := x.listingOf("/flows")
 	if err != nil {
 		return err

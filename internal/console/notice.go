@@ -20,12 +20,21 @@ var notices = map[string]string{
 	"unlinked":        "The identity is unlinked.",
 	"linked":          "The identity is linked. You can sign in with it from now on.",
 	"factors-removed": "All second factors of this person are removed. They were told by mail, if they have an address.",
+	"needs-factor":    "That workspace is open only to sessions with a second factor.",
 	"second-factor":   "Saved. It counts from the next request.",
 	"provider":        "The provider is saved.",
 	"provider-gone":   "The provider is removed.",
 	"password-policy": "Saved. It counts from the next sign-in.",
 	"key-changed":     "Saved. It counts from the next request.",
 	"key-revoked":     "The key is revoked. Whatever used it has stopped.",
+	"vault-saved":     "The credential is saved. Put it into an app, so that flows can use it.",
+	"vault-changed":   "Saved. It counts from the next request.",
+	"vault-rotated":   "The new values are in force, in every app that the credential is in.",
+	"vault-later":     "Saved. An app could not be reached; it gets the values as soon as it is well again.",
+	"vault-put":       "The app has the credential. Flows can choose it there by its name.",
+	"vault-fresh":     "Every app has the present values.",
+	"vault-withdrawn": "The app does not have the credential any more.",
+	"vault-deleted":   "The credential is deleted.",
 	"secret-rotated":  "There is a new key. What was made with the former one stays valid until it ends.",
 	"session":         "The session has ended.",
 	"sessions":        "All your other sessions have ended.",
@@ -84,7 +93,7 @@ func (x *visit) takeNotice() (text string, tone web.Tone) {
 		return "", web.Good
 	}
 	x.setCookie(noticeCookie, "", "/", -1)
-	if c.Value == "not-admin" || c.Value == "attempt-over" {
+	if c.Value == "not-admin" || c.Value == "attempt-over" || c.Value == "needs-factor" {
 		tone = web.Info
 	}
 	return notices[c.Value], tone

@@ -22,6 +22,8 @@ type securityView struct {
 	// Policy is the strictest that a workspace of theirs says about second factors.
 	Policy  string
 	Passkey passkeyView
+	// Weak tells that this session has proven no second factor, though there is one.
+	Weak bool
 	// PasswordUseless tells that passwords are for superusers only, and this is none.
 	PasswordUseless bool
 	Links           []login.Link
@@ -51,6 +53,7 @@ func (x *visit) renderSecurity(status int, v securityView) error {
 	}
 	v.User, v.Now, v.Policy, v.Passkey = x.personOf(u), x.c.cfg.Now(), x.c.cfg.People.SecondFactorFor(x.who), x.passkeys()
 	v.PasswordUseless = !u.Superuser && x.c.cfg.Logins.PasswordPolicy() == login.PasswordSuperusers
+	v.Weak = v.Factors.Any() && !x.who.Strong
 	linked := map[string]bool{}
 	for _, l := range v.Links {
 		linked[l.ProviderName] = true

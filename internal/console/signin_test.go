@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/identity"
 	"sluice/internal/login"
 )
 
@@ -286,4 +287,22 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	hasNot(t, page.body, "form[action="+person+"/factors/remove]")
 	b.post(person+"/factors/remove").want(t, 409, "")
 	s.browser().post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
+}
+
+// TestAClosedWorkspaceLeadsToTheFactor: who is signed in when a workspace becomes strict is led to where a factor is set up, and comes in with one.
+func TestAClosedWorkspaceLeadsToTheFactor(t *testing.T) {
+	s := newSite(t).local()
+	s.add("root", "superuser")
+	s.add("ann", "viewer")
+	root, ann := s.signedIn("root"), s.signedIn("ann")
+	s.policy(identity.FactorRequired)
+	for who, b := range map[string]*browser{"/admin/apps": root, "/flows": ann} {
+		b.get(who).want(t, 303, "/account/security")
+		says(t, b.get("/account/security").want(t, 200, "").body, "That workspace is open only to sessions with a second factor", "A workspace of yours requires a second factor")
+	}
+	phone := s.device()
+	ceremony, options := ann.ceremony("/account/security/passkeys/options")
+	ann.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", phone.create(t, options)).want(t, 200, "")
+	ann.get("/flows").want(t, 200, "")
+	ann.get("/workspaces/default").want(t, 200, "")
 }

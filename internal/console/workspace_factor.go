@@ -31,3 +31,16 @@ func setSecondFactor(x *visit) error {
 	}
 	return x.done("/workspaces/"+id, "second-factor")
 }
+
+// closedHere reports whether the workspace that the visitor works in is closed to this session, because it has proven no second factor.
+func (x *visit) closedHere() bool {
+	if x.who.Strong {
+		return false
+	}
+	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+		if w.ID == x.who.Workspace {
+			return w.SecondFactor == identity.FactorRequired
+		}
+	}
+	return false
+}
