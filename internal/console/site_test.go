@@ -131,14 +131,15 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	})
 	fatal(t, err)
 	t.Cleanup(s.logins.Close)
+	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: s.people, Keyring: keys, Now: s.clock.now})
 	s.apps, err = app.New(ctx, app.Config{
-		DB: d, Gate: gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
+		DB: d, Gate: gate, Keyring: keys, Vault: vault, Opener: opener, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
 	})
 	fatal(t, err)
 	t.Cleanup(func() { s.apps.Close(ctx) })
 	s.flows = s.apps.Flows
 	c := Config{
-		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Apps: s.apps, Mail: s.mail, Now: s.clock.now,
+		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Apps: s.apps, Vault: vault, Mail: s.mail, Now: s.clock.now,
 		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {

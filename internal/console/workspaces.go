@@ -146,6 +146,8 @@ type workspacePageView struct {
 	Now         time.Time
 	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets them open people's pages, Keys everybody's API keys.
 	Manage, Rename, Delete, Accounts, Keys bool
+	// Vault lets the visitor open the workspace's vault.
+	Vault bool
 	// Mail tells that invitations are mailed.
 	Mail bool
 	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active members have none.
@@ -184,7 +186,7 @@ func (x *visit) workspace(id string) (workspacePageView, error) {
 		Workspace: x.workspaceOf(w), Now: x.c.cfg.Now(), Roles: x.roleOptions(), Role: authz.RoleViewer, Name: w.Name, Mail: x.c.cfg.Logins.MailConfigured(),
 		Manage: x.c.cfg.Gate.Decide(x.who, authz.MemberManage, res).Allowed, Rename: x.c.cfg.Gate.Decide(x.who, authz.WorkspaceManage, res).Allowed,
 		Delete: w.ID != identity.DefaultWorkspace && x.may(authz.WorkspaceCreate), Accounts: x.may(authz.UserView),
-		Keys: x.c.cfg.Gate.Decide(x.who, authz.KeyManage, res).Allowed,
+		Keys: x.c.cfg.Gate.Decide(x.who, authz.KeyManage, res).Allowed, Vault: x.c.cfg.Gate.Decide(x.who, authz.CredentialView, res).Allowed,
 	}
 	members, err := x.c.cfg.People.Members(x.r.Context(), x.who, id)
 	if err != nil {

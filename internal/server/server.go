@@ -84,7 +84,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log, Secrets: secret.NewRotator(s.Keyring, s.Gate), SecretWarnings: s.Keyring.Warnings(),
 	})
 	calls, err := api.New(api.Config{

@@ -1,0 +1,437 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/profile"
+	"sluice/internal/secret"
+	"sluice/internal/web"
+)
+
+// vaultRoutes are the pages of a workspace's vault.
+func vaultRoutes() []route {
+	const base = "/workspaces/{id}/vault"
+	return []route{
+		{get, base, showVault, person},
+		{post, base, addCredential, person},
+		{get, base + "/new", showNewCredential, person},
+		{get, base + "/{credential}", showCredential, person},
+		{post, base + "/{credential}", changeCredential, person},
+		{post, base + "/{credential}/rotate", rotateCredential, person},
+		{post, base + "/{credential}/put", putCredential, person},
+		{post, base + "/{credential}/refresh", refreshCredential, person},
+		{post, base + "/{credential}/withdraw", withdrawCredential, person},
+		{post, base + "/{credential}/delete", deleteCredential, person},
+	}
+}
+
+// credentialView is a credential in lists and at the top of its page.
+type credentialView struct {
+	ID, Name, Kind string
+	Fields         []string
+	// Shared are the names of the roles that may use it; Apps those of the apps that it is in.
+	Shared, Apps []string
+	Outdated     int
+	RotatedAt    time.Time
+}
+
+func (c credentialView) sharedText() string {
+	return cmp.Or(strings.Join(c.Shared, ", "), "Admins only")
+}
+
+func (c credentialView) appsText() string { return cmp.Or(strings.Join(c.Apps, ", "), "In no app yet") }
+
+// vaultView is the list.
+type vaultView struct {
+	Workspace workspaceView
+	Items     []credentialView
+	Manage    bool
+	Now       time.Time
+}
+
+func (v vaultView) path(rest string) string { return v.Workspace.path("/vault" + rest) }
+
+func (x *visit) credentialOf(c secret.Credential) credentialView {
+	v := credentialView{ID: c.ID, Name: c.Name, Kind: c.Kind, Fields: c.Fields, RotatedAt: c.RotatedAt}
+	for _, role := range c.Roles {
+		v.Shared = append(v.Shared, x.c.cfg.People.RoleName(role))
+	}
+	for _, u := range c.Uses {
+		name := "a removed app"
+		if a, ok := x.c.cfg.Apps.ByID(u.App); ok {
+			name = a.Name
+		}
+		v.Apps = append(v.Apps, name)
+		if !u.Current {
+			v.Outdated++
+		}
+	}
+	return v
+}
+
+// vaultOf is the workspace of the route, as far as whoever sees only its vault may know it.
+func (x *visit) vaultOf(id string) workspaceView {
+	name, _ := x.c.cfg.People.WorkspaceName(id)
+	return x.workspaceOf(identity.Workspace{ID: id, Name: name})
+}
+
+func showVault(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	list, err := x.c.cfg.Vault.List(x.r.Context(), x.who, id)
+	if err != nil {
+		return err
+	}
+	v := vaultView{Workspace: x.vaultOf(id), Manage: x.c.cfg.Vault.Manages(x.who, id), Now: x.c.cfg.Now()}
+	for _, c := range list {
+		v.Items = append(v.Items, x.credentialOf(c))
+	}
+	return x.render(http.StatusOK, vaultPage(x.frame("Credential vault", "/workspaces"), v))
+}
+
+// newCredentialView is the form for a new credential: first its type is chosen, then its fields are filled in.
+type newCredentialView struct {
+	Workspace workspaceView
+	// Kinds are the types that an app of the workspace knows; Source is that app's name.
+	Kinds  []web.Option
+	Source string
+	// Kind is the chosen one; nil until there is one. Free tells that the names of its fields are typed too.
+	Kind *profile.CredentialKind
+	Free bool
+	// Name and KindName are what was typed, Names those of free fields. Values are never shown again.
+	Name, KindName string
+	Names          []string
+	Roles          []roleTick
+	Problem, Next  string
+	Wrong          wrong
+}
+
+// freeFields is how many fields the form for a type that no app knows has.
+const freeFields = 4
+
+func (v newCredentialView) path(rest string) string { return v.Workspace.path("/vault" + rest) }
+
+func (v newCredentialView) call() string {
+	kind, field := "openAIApi", "openAIApiKey"
+	if v.Kind != nil && len(v.Kind.Fields) > 0 {
+		kind, field = v.Kind.Name, v.Kind.Fields[0].Name
+	}
+	return "POST /api/v1" + v.Workspace.path("/credentials") + ` {"name": "Team key", "kind": "` + kind + `", "values": {"` + field + `": "…"}, "roles": ["user"]}`
+}
+
+// roleTick is a role that a credential can be shared with.
+type roleTick struct {
+	ID, Name, Hint string
+	On             bool
+}
+
+// sharing lists the roles that a credential can be shared with. Admins use all credentials anyway, viewers none.
+func (x *visit) sharing(with []string) []roleTick {
+	var out []roleTick
+	for _, r := range x.c.cfg.People.Roles() {
+		probe := authz.Principal{Kind: authz.Person, Strong: true, ID: "role:" + r.ID, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}}}
+		res := authz.Resource{Type: "Credential", Workspace: identity.DefaultWorkspace}
+		if x.c.cfg.Gate.Decide(probe, authz.CredentialManage, res).Allowed || !x.c.cfg.Gate.Decide(probe, authz.CredentialView, res).Allowed {
+			continue
+		}
+		hint := "They may put it into apps."
+		if !x.c.cfg.Gate.Decide(probe, authz.CredentialUse, res).Allowed {
+			hint = "They see it, and put it nowhere."
+		}
+		out = append(out, roleTick{ID: r.ID, Name: r.Name, Hint: hint, On: slices.Contains(with, r.ID)})
+	}
+	return out
+}
+
+// kinds asks the first app of the workspace that tells which types of credential there are. None is no error: the form is free then.
+func (x *visit) kinds(workspaceID string) ([]profile.CredentialKind, string) {
+	for _, a := range x.c.cfg.Apps.All() {
+		if !a.UsedIn(workspaceID) || !x.c.cfg.Apps.KeepsCredentials(a) {
+			continue
+		}
+		kinds, err := x.c.cfg.Apps.CredentialKinds(x.r.Context(), x.who, workspaceID, a.ID)
+		if err == nil && len(kinds) > 0 {
+			return kinds, a.Name
+		}
+	}
+	return nil, ""
+}
+
+func showNewCredential(x *visit) error {
+	v, err := x.newCredential(x.r.URL.Query().Get("kind"), []string{authz.RoleUser})
+	if err != nil {
+		return err
+	}
+	return x.renderNewCredential(http.StatusOK, v)
+}
+
+func (x *visit) renderNewCredential(status int, v newCredentialView) error {
+	return x.render(status, newCredentialPage(x.frame("New credential", "/workspaces"), v))
+}
+
+// newCredential prepares the form for a type; "" offers the types to choose from, "other" the names of the fields too.
+func (x *visit) newCredential(kind string, roles []string) (newCredentialView, error) {
+	id := chi.URLParam(x.r, "id")
+	if err := x.c.cfg.Vault.Enter(x.r.Context(), x.who, authz.CredentialManage, id); err != nil {
+		return newCredentialView{}, err
+	}
+	v := newCredentialView{Workspace: x.vaultOf(id), Roles: x.sharing(roles), Names: make([]string, freeFields)}
+	kinds, source := x.kinds(id)
+	v.Source = source
+	for _, k := range kinds {
+		v.Kinds = append(v.Kinds, web.Option{Value: k.Name, Label: cmp.Or(k.Label, k.Name)})
+		if k.Name == kind {
+			v.Kind = &k
+		}
+	}
+	v.Free = v.Kind == nil && (kind != "" || len(kinds) == 0)
+	if v.Free && kind != "other" {
+		v.KindName = clipped(kind, 80)
+	}
+	return v, nil
+}
+
+func addCredential(x *visit) error {
+	id, form := chi.URLParam(x.r, "id"), x.r.PostForm
+	n := secret.NewCredential{Name: x.value("name"), Kind: x.value("kind"), Values: x.values(), Roles: form["role"]}
+	made, err := x.c.cfg.Vault.Create(x.r.Context(), x.who, id, n)
+	if err == nil {
+		return x.done("/workspaces/"+id+"/vault/"+made.ID, "vault-saved")
+	}
+	m, ok := formMistake(err, "name", "kind", "values", "roles")
+	if !ok {
+		return err
+	}
+	kind := n.Kind
+	if form.Has("free") {
+		kind = "other"
+	}
+	v, lookup := x.newCredential(kind, n.Roles)
+	if lookup != nil {
+		return lookup
+	}
+	v.Name, v.Problem, v.Next, v.Wrong = clipped(n.Name, 400), m.Text, m.Next, m.Wrong
+	if v.Free {
+		v.KindName = clipped(n.Kind, 80)
+		for i, name := range form["field"] {
+			if i < freeFields {
+				v.Names[i] = clipped(name, 80)
+			}
+		}
+	}
+	return x.renderNewCredential(m.status, v)
+}
+
+// values reads the values of a form: those of known fields, "value.NAME", and those of fields whose names were typed. Empty ones were left out.
+func (x *visit) values() map[string]string {
+	out := map[string]string{}
+	for key, sent := range x.r.PostForm {
+		if name, ok := strings.CutPrefix(key, "value."); ok && sent[0] != "" {
+			out[name] = sent[0]
+		}
+	}
+	typed := x.r.PostForm["value"]
+	for i, name := range x.r.PostForm["field"] {
+		if name = strings.TrimSpace(name); i < len(typed) && (name != "" || typed[i] != "") {
+			out[name] = typed[i]
+		}
+	}
+	return out
+}
+
+// copyView is a copy in an app.
+type copyView struct {
+	App, AppName string
+	PutAt        time.Time
+	Current      bool
+	Flows        []string
+	FlowsKnown   bool
+	// Withdraw lets the visitor take it out.
+	Withdraw bool
+}
+
+// credentialPageView is one credential.
+type credentialPageView struct {
+	Workspace  workspaceView
+	Credential credentialView
+	Copies     []copyView
+	// Targets are the apps that it can be put into. Roles are there for those who manage the vault, as are Fields.
+	Targets       []web.Option
+	Roles         []roleTick
+	Fields        []profile.CredentialField
+	Manage, Use   bool
+	Now           time.Time
+	Name          string
+	Problem, Next string
+	Wrong         wrong
+}
+
+func (v credentialPageView) path(rest string) string {
+	return v.Workspace.path("/vault/" + v.Credential.ID + rest)
+}
+
+// call is the path of the credential in the API.
+func (v credentialPageView) call(rest string) string {
+	return "/api/v1" + v.Workspace.path("/credentials/"+v.Credential.ID+rest)
+}
+
+func showCredential(x *visit) error {
+	v, err := x.credential()
+	if err != nil {
+		return err
+	}
+	return x.renderCredential(http.StatusOK, v)
+}
+
+func (x *visit) renderCredential(status int, v credentialPageView) error {
+	return x.render(status, credentialPage(x.frame(v.Credential.Name, "/workspaces"), v))
+}
+
+// credential gathers what the page of a credential shows to this visitor.
+func (x *visit) credential() (credentialPageView, error) {
+	ctx, id := x.r.Context(), chi.URLParam(x.r, "id")
+	c, err := x.c.cfg.Vault.Get(ctx, x.who, id, chi.URLParam(x.r, "credential"))
+	if err != nil {
+		return credentialPageView{}, err
+	}
+	uses, err := x.c.cfg.Apps.CredentialUses(ctx, x.who, id, c.ID)
+	if err != nil {
+		return credentialPageView{}, err
+	}
+	v := credentialPageView{
+		Workspace: x.vaultOf(id), Credential: x.credentialOf(c), Manage: x.c.cfg.Vault.Manages(x.who, id), Now: x.c.cfg.Now(), Name: c.Name,
+		Use: x.c.cfg.Gate.Decide(x.who, authz.CredentialUse, c.Resource()).Allowed,
+	}
+	for _, u := range uses {
+		v.Copies = append(v.Copies, copyOf(u, v.Manage || v.Use && u.PutBy == x.who.ID))
+	}
+	for _, a := range x.c.cfg.Apps.All() {
+		there := slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return u.App == a.ID })
+		if !there && a.UsedIn(id) && x.c.cfg.Apps.KeepsCredentials(a) {
+			v.Targets = append(v.Targets, web.Option{Value: a.ID, Label: a.Name})
+		}
+	}
+	if v.Manage {
+		v.Roles, v.Fields = x.sharing(c.Roles), x.fieldsOf(c)
+	}
+	return v, nil
+}
+
+func copyOf(u app.CredentialUse, withdraw bool) copyView {
+	v := copyView{App: u.App, AppName: u.AppName, PutAt: u.PutAt, Current: u.Current, FlowsKnown: u.FlowsKnown, Withdraw: withdraw}
+	for _, f := range u.Flows {
+		v.Flows = append(v.Flows, cmp.Or(f.Name, f.ID))
+	}
+	return v
+}
+
+// fieldsOf describes the fields of a credential as its builder does; what no app knows is taken for a secret of one line.
+func (x *visit) fieldsOf(c secret.Credential) []profile.CredentialField {
+	known := map[string]profile.CredentialField{}
+	kinds, _ := x.kinds(c.Workspace)
+	for _, k := range kinds {
+		if k.Name == c.Kind {
+			for _, f := range k.Fields {
+				known[f.Name] = f
+			}
+		}
+	}
+	var out []profile.CredentialField
+	for _, name := range c.Fields {
+		f, ok := known[name]
+		if !ok {
+			f = profile.CredentialField{Name: name, Label: name, Secret: true}
+		}
+		f.Optional = true
+		out = append(out, f)
+	}
+	return out
+}
+
+// credentialMistake shows on the page of a credential what was wrong.
+func (x *visit) credentialMistake(err error, fields ...string) error {
+	m, ok := formMistake(err, fields...)
+	if !ok {
+		return err
+	}
+	v, lookup := x.credential()
+	if lookup != nil {
+		return lookup
+	}
+	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
+	if x.r.PostForm.Has("name") {
+		v.Name = clipped(x.value("name"), 400)
+	}
+	return x.renderCredential(m.status, v)
+}
+
+// backToCredential redirects to the page of the credential with a notice.
+func (x *visit) backToCredential(notice string) error {
+	return x.done("/workspaces/"+chi.URLParam(x.r, "id")+"/vault/"+chi.URLParam(x.r, "credential"), notice)
+}
+
+// changeCredential saves the name and the roles, which are one form.
+func changeCredential(x *visit) error {
+	name, roles := x.value("name"), append([]string{}, x.r.PostForm["role"]...)
+	_, err := x.c.cfg.Vault.Change(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"), secret.CredentialChange{Name: &name, Roles: &roles})
+	if err != nil {
+		return x.credentialMistake(err, "name", "roles")
+	}
+	return x.backToCredential("vault-changed")
+}
+
+func rotateCredential(x *visit) error {
+	uses, err := x.c.cfg.Apps.RotateCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"), x.values())
+	if err != nil {
+		return x.credentialMistake(err, "values")
+	}
+	return x.afterCopies(uses, "vault-rotated")
+}
+
+// afterCopies goes back to the page, which shows the apps that did not take the values yet.
+func (x *visit) afterCopies(uses []app.CredentialUse, notice string) error {
+	if slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return !u.Current }) {
+		notice = "vault-later"
+	}
+	return x.backToCredential(notice)
+}
+
+func putCredential(x *visit) error {
+	use, err := x.c.cfg.Apps.PutCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), x.value("app"), chi.URLParam(x.r, "credential"))
+	if err != nil {
+		return x.credentialMistake(err, "app")
+	}
+	return x.afterCopies([]app.CredentialUse{use}, "vault-put")
+}
+
+func refreshCredential(x *visit) error {
+	uses, err := x.c.cfg.Apps.RefreshUses(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"))
+	if err != nil {
+		return x.credentialMistake(err)
+	}
+	return x.afterCopies(uses, "vault-fresh")
+}
+
+func withdrawCredential(x *visit) error {
+	err := x.c.cfg.Apps.WithdrawCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), x.value("app"), chi.URLParam(x.r, "credential"))
+	if err != nil {
+		return x.credentialMistake(err)
+	}
+	return x.backToCredential("vault-withdrawn")
+}
+
+func deleteCredential(x *visit) error {
+	id := chi.URLParam(x.r, "id")
+	if err := x.c.cfg.Apps.DeleteCredential(x.r.Context(), x.who, id, chi.URLParam(x.r, "credential"), x.value("withdraw") == "true"); err != nil {
+		return x.credentialMistake(err)
+	}
+	return x.done("/workspaces/"+id+"/vault", "vault-deleted")
+}
