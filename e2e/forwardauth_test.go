@@ -418,7 +418,7 @@ func (w *aside) identity(t *testing.T) {
 	keys := w.client(t, w.main).Get("/.well-known/jwks.json")
 	var set jose.JSONWebKeySet
 	keys.JSON(t, &set)
-	signed, err := jose.ParseSigned(g.Header.Get("X-Sluice-Assertion"), []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(g.Header.Get("X-Sluice-Assertion"), []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}

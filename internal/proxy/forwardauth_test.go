@@ -218,7 +218,7 @@ func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 		a.t.Fatalf("%d %s", got.status, got.body)
 	}
 	token = got.header.Get(profile.HeaderAssertion)
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestPublicKeysAreServed(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.Body), &set); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}
