@@ -68,6 +68,10 @@ func run(s settings) (missed int, err error) {
 	if err := forwardAuth(&stage, s, &t); err != nil {
 		return 0, err
 	}
+	fmt.Println("API keys: a call with a key, beside forwarding without a question and beside Flowise with its own key")
+	if err := keys(&stage, s, &t); err != nil {
+		return 0, err
+	}
 	fmt.Println("Streams: time to the first event")
 	if err := streams(&stage, &t); err != nil {
 		return 0, err

@@ -24,6 +24,14 @@
 //
 // A token's session has no idle limit. It ends when its refresh token does, and no later than any other session.
 //
+// # API keys
+//
+// A key (Keys) acts for its owner in one workspace: whatever the owner loses, the key loses, and its scope (package authz) bounds it further. It reads "sluice_", 40 random base62 digits and a checksum;
+// only its keyed hash and its first 12 characters are stored. All keys are in memory, a million like a thousand, and follow the "api-key" changes.
+//
+// Limits hold for all nodes together: a node books a portion in the database ahead of use and gives back what it did not use (usage.go). Keys make and change no keys, so that whoever finds one cannot
+// make it last.
+//
 // # Tickets
 //
 // Set-up links, reset links and hand-over codes are tickets: random, hashed, with a purpose, an end, and one use.

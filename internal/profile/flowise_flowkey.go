@@ -10,7 +10,14 @@ import (
 )
 
 // Flowise can bind a flow to one of its own API keys (chatflow.apikeyid); its prediction route then wants that key, session or not. Flows that were bound before Sluice came, or
-// around it, must go on running: the bridge finds the key with the owner's session and sends it along.
+// around it, must go on running, and so must flows that are MCP servers, for which Flowise wants a token of theirs. The bridge finds both with the owner's session and sends
+// them along.
+
+// The kinds of keys that Flowise asks for.
+const (
+	flowiseBoundKey = "apikey"
+	flowiseMCPToken = "mcp"
+)
 
 const (
 	// flowKeyFresh is how long an answer counts. It is asked for again in the background; only the first run of a flow waits for it.
@@ -23,7 +30,7 @@ const (
 // flowKeys remembers which flows Flowise wants keys for.
 type flowKeys struct {
 	mu    sync.Mutex
-	known map[string]*flowKeyEntry // by flow
+	known map[string]*flowKeyEntry // by kind and flow
 }
 
 type flowKeyEntry struct {
@@ -36,20 +43,20 @@ type flowKeyEntry struct {
 var _ FlowKeys = (*FlowiseBridge)(nil)
 
 // FlowKey implements FlowKeys. When Flowise does not answer the flow is run without a key: if it needs one, Flowise says so.
-func (b *FlowiseBridge) FlowKey(ctx context.Context, flowID string) (string, error) {
-	k, now := &b.keys, b.cfg.Now()
+func (b *FlowiseBridge) FlowKey(ctx context.Context, kind, flowID string) (string, error) {
+	k, now, name := &b.keys, b.cfg.Now(), kind+" "+flowID
 	k.mu.Lock()
-	e := k.known[flowID]
+	e := k.known[name]
 	if e == nil {
 		if k.known == nil || len(k.known) >= flowKeysKept {
 			k.known = map[string]*flowKeyEntry{}
 		}
 		e = &flowKeyEntry{ready: make(chan struct{})}
-		k.known[flowID] = e
+		k.known[name] = e
 	}
 	if !e.asking && (e.asked.IsZero() || now.Sub(e.asked) >= flowKeyFresh) {
 		e.asking = true
-		go b.askFlowKey(flowID, e)
+		go b.askFlowKey(kind, flowID, e)
 	}
 	k.mu.Unlock()
 	select {
@@ -63,10 +70,10 @@ func (b *FlowiseBridge) FlowKey(ctx context.Context, flowID string) (string, err
 }
 
 // askFlowKey asks Flowise for a flow's key. After a failure the former answer stays.
-func (b *FlowiseBridge) askFlowKey(flowID string, e *flowKeyEntry) {
+func (b *FlowiseBridge) askFlowKey(kind, flowID string, e *flowKeyEntry) {
 	ctx, cancel := context.WithTimeout(b.life, flowKeyWait)
 	defer cancel()
-	value, err := b.lookUpFlowKey(ctx, flowID)
+	value, err := b.lookUpFlowKey(ctx, kind, flowID)
 	b.keys.mu.Lock()
 	defer b.keys.mu.Unlock()
 	if err == nil || problem.Is(err, problem.NotFound) {
@@ -79,9 +86,20 @@ func (b *FlowiseBridge) askFlowKey(flowID string, e *flowKeyEntry) {
 	}
 }
 
-func (b *FlowiseBridge) lookUpFlowKey(ctx context.Context, flowID string) (value string, err error) {
+func (b *FlowiseBridge) lookUpFlowKey(ctx context.Context, kind, flowID string) (value string, err error) {
 	if !isUUID(flowID) {
 		return "", nil
+	}
+	if kind == flowiseMCPToken {
+		var server struct {
+			Enabled bool   `json:"enabled"`
+			Token   string `json:"token"`
+		}
+		err := b.readList(ctx, "/api/v1/mcp-server/"+flowID, func(dec *json.Decoder) error { return dec.Decode(&server) })
+		if err != nil || !server.Enabled {
+			return "", err
+		}
+		return server.Token, nil
 	}
 	var flow struct {
 		KeyID string `json:"apikeyid"`

@@ -109,8 +109,8 @@ type Endpoint struct {
 	Answer string
 	// Stranger names what Sluice answers somebody who is not signed in, whatever flow they name, where the flow is not open to them; empty: they are refused.
 	Stranger string
-	// FlowKey tells that the builder may ask for a key of its own for the flow; see FlowKeys.
-	FlowKey bool
+	// FlowKey says which key of its own the builder may ask for, for the flow; empty: none. See FlowKeys.
+	FlowKey string
 	// Body holds rules on keys of the JSON body.
 	Body []BodyRule
 	// MaxBody is the largest body in bytes; 0 is the server's limit.
@@ -218,8 +218,8 @@ type Bridge interface {
 
 // FlowKeys is a Bridge whose builder can ask for a key of its own for single flows, beside the session. People behind Sluice have no such keys and need none.
 type FlowKeys interface {
-	// FlowKey is the builder's key for a flow; "" if it asks for none, or for one that does not exist.
-	FlowKey(ctx context.Context, flowID string) (string, error)
+	// FlowKey is the builder's key of a kind (Endpoint.FlowKey) for a flow; "" if it asks for none, or for one that does not exist.
+	FlowKey(ctx context.Context, kind, flowID string) (string, error)
 }
 
 // Options are what an operator may decide about a profile.

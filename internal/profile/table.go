@@ -43,7 +43,7 @@ type row struct {
 	Upstream   string         `yaml:"upstream"`
 	Answer     string         `yaml:"answer"`
 	Stranger   string         `yaml:"stranger"`
-	FlowKey    bool           `yaml:"flow_key"`
+	FlowKey    string         `yaml:"flow_key"`
 	Body       []struct {
 		Keys       []string       `yaml:"keys"`
 		Action     authz.Action   `yaml:"action"`
@@ -132,7 +132,7 @@ func (r *row) check(e *Endpoint) error {
 		return fmt.Errorf("a row that is not blocked needs an action")
 	case e.Action != "" && !slices.Contains(authz.Actions(), e.Action):
 		return fmt.Errorf("action %q does not exist", e.Action)
-	case (e.Public == PublicFlow || e.FlowKey) && len(e.Flow) == 0:
+	case (e.Public == PublicFlow || e.FlowKey != "") && len(e.Flow) == 0:
 		return fmt.Errorf("public: flow and flow_key need the place of the flow's id")
 	}
 	if err := checkObjects(e); err != nil {

@@ -44,13 +44,14 @@ func (x *exchange) attach(req *http.Request) error {
 	return x.app.Bridge.Attach(req.Context(), req.Header, x.lend, x.match.Endpoint)
 }
 
-// attachFlowKey adds the builder's own key of a flow that asks for one. Whether the request may run the flow has been decided here.
+// attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right of their own runs it. Strangers get what the builder gives strangers.
 func (x *exchange) attachFlowKey(req *http.Request) error {
 	keys, ok := x.app.Bridge.(profile.FlowKeys)
-	if !x.match.Endpoint.FlowKey || !ok {
+	kind := x.match.Endpoint.FlowKey
+	if kind == "" || !ok || !x.lend.SignedIn() {
 		return nil
 	}
-	key, err := keys.FlowKey(req.Context(), x.flow)
+	key, err := keys.FlowKey(req.Context(), kind, x.flow)
 	if err != nil || key == "" {
 		return err
 	}

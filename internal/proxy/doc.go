@@ -5,7 +5,7 @@
 //	match         listener or Host header -> app                                       match.go
 //	target        the request target as it stood on the wire -> one path, or refusal   target.go
 //	classify      method and path -> endpoint of the profile's route table             classify.go
-//	authenticate  session cookie -> principal                                          authenticate.go
+//	authenticate  session cookie, access token or API key -> principal                 authenticate.go
 //	authorise     endpoint's action, from memory; or the flow is published             authorise.go
 //	locate        ids of objects -> the workspace that all of them belong to           objects.go
 //	guard         rules on a body's keys, no id of another workspace in it             bodyrules.go
@@ -20,7 +20,7 @@
 // forwarded: the builder gets the canonical path, the raw query that was parsed, and the very bytes of an inspected body.
 //
 // What is refused is answered in the form that the other side understands: a person's navigation gets a page (or is sent to sign in),
-// a call gets the builder's own error shape. Streams have no total timeout, but end within a second when the session behind them ends.
+// a call gets the builder's own error shape. Streams have no total timeout, but end within a second when the session or key behind them ends.
 //
 // Paths below /.sluice/ are Sluice's own on every app's origin (reserved.go).
 //

@@ -173,6 +173,9 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 	if listed(g.req.URL.Path) {
 		return jsonReply(200, `[]`), true
 	}
+	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/mcp-server/"); ok && known {
+		return jsonReply(200, fmt.Sprintf(`{"enabled":%v,"token":"mcp-token"}`, id == f.bound)), true
+	}
 	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && known {
 		if id == f.bound {
 			return jsonReply(200, `{"id":"`+id+`","apikeyid":"k1"}`), true
@@ -216,6 +219,13 @@ func listed(path string) bool {
 		return true
 	}
 	return strings.HasPrefix(path, "/api/v1/feedback/")
+}
+
+// bind makes it want a key of its own for a flow.
+func (f *fixture) bind(flow string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bound = flow
 }
 
 // forget loses all sessions, as Flowise does when it is restarted without a session store.

@@ -269,15 +269,19 @@ func TestPagesOfOtherOriginsCallWithKeysOnly(t *testing.T) {
 
 func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
 	f := startFixture(t)
-	f.bound = privateFlow
+	f.bind(privateFlow)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("user", authn.NewAPIKey{})
-	for path, want := range map[string]string{run: "Bearer builders-own-key", "/api/v1/prediction/" + publicFlow: "", "/api/v1/vector/upsert/" + privateFlow: "Bearer builders-own-key"} {
+	for path, want := range map[string]string{run: "Bearer builders-own-key", "/api/v1/prediction/" + publicFlow: "", "/api/v1/vector/upsert/" + privateFlow: "Bearer builders-own-key", "/api/v1/mcp/" + privateFlow: "Bearer mcp-token"} {
 		got := w.ask("POST", path, `{"question":"hi"}`, "Authorization: Bearer "+text)
 		log := f.take()
 		if got.status != 200 || len(log) != 1 || log[0].req.Header.Get("Authorization") != want {
 			t.Errorf("%s: %d %s, the builder gets %v", path, got.status, got.body, log)
 		}
+	}
+	f.bind(publicFlow)
+	if got := w.ask("POST", "/api/v1/prediction/"+publicFlow, `{"question":"hi"}`); got.status != 200 || f.take()[0].req.Header.Get("Authorization") != "" {
+		t.Errorf("a stranger is given the builder's key: %d %s", got.status, got.body)
 	}
 	admin := "Cookie: " + w.cookie("admin")
 	for body, want := range map[string]int{`{"apikeyid":"k1"}`: 403, `{"apikeyid":""}`: 200, `{"apikeyid":null,"name":"x"}`: 200} {
