@@ -21,4 +21,10 @@
 // Everything changes while nodes run, and they follow by the "secret" changes of package db. A key that is replaced, by Rotate or by a changed variable, goes on as a former one. Another root key that is given takes over
 // if the one before can be found; what that opens is kept until the vault's key is replaced, so that nodes which are not told yet go on. A new key of the vault seals from its first moment on, and what is there
 // follows in small steps, each value by itself: state is nowhere but in the values, so that a kill at any moment costs nothing.
+//
+// # The vault of credentials
+//
+// A Vault keeps the credentials of workspaces for the builders' flows. It takes values and returns none: only the Opener does, which NewVault hands to whoever puts credentials into builders. A
+// credential is sealed for its row and its workspace together, so one that is moved to another workspace does not open there. It is seen and used by the roles that it is shared with, and by
+// those who manage the vault. RotatedAt is the version of the values, and no two rotations share it.
 package secret

@@ -1,0 +1,158 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/dbtest"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+)
+
+// keeping is a Flowise that keeps credentials, as version 3.1.4 answers.
+type keeping struct {
+	flowise
+	mu     sync.Mutex
+	values map[string]string // id -> the value of its field
+	before func()            // runs once, before the next write
+}
+
+func (k *keeping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/api/v1/credentials") {
+		k.flowise.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	if r.Method == http.MethodGet {
+		list := []map[string]string{}
+		k.mu.Lock()
+		for id := range k.values {
+			list = append(list, map[string]string{"id": id})
+		}
+		k.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(list)
+		return
+	}
+	var body struct {
+		ID           string
+		PlainDataObj map[string]string
+	}
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	if body.ID == "" {
+		body.ID = strings.TrimPrefix(r.URL.Path, "/api/v1/credentials/")
+	}
+	k.mu.Lock()
+	before := k.before
+	k.before = nil
+	k.mu.Unlock()
+	if before != nil {
+		before()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.Method == http.MethodDelete {
+		delete(k.values, body.ID)
+	} else {
+		k.values[body.ID] = body.PlainDataObj["key"]
+	}
+	_ = json.NewEncoder(w).Encode(map[string]string{"id": body.ID})
+}
+
+// vaulted is a house with a vault, a connected Flowise and a credential.
+func vaulted(t *testing.T) (*house, *keeping, *app.App, secret.Credential) {
+	t.Helper()
+	ctx := context.Background()
+	h, k := open(t, dbtest.SQLite(t), t.TempDir()), &keeping{values: map[string]string{}}
+	h.Vault, h.Opener = secret.NewVault(secret.VaultConfig{DB: h.DB, Gate: h.Gate, People: h.people, Keyring: h.Keyring, Now: time.Now})
+	a, err := h.Add(ctx, operator, app.Spec{URL: serve(t, k)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.Vault.Create(ctx, operator, "default", secret.NewCredential{Name: "one", Kind: "k", Values: map[string]string{"key": "v1"}, Roles: []string{"user"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, k, a, c
+}
+
+// TestARotationWhileACopyIsMade: the copy that was on its way with former values does not count, and is written again.
+func TestARotationWhileACopyIsMade(t *testing.T) {
+	ctx := context.Background()
+	h, k, a, c := vaulted(t)
+	k.before = func() {
+		if _, err := h.Vault.Rotate(ctx, operator, "default", c.ID, map[string]string{"key": "v2"}); err != nil {
+			t.Error(err)
+		}
+	}
+	use, err := h.PutCredential(ctx, operator, "default", a.ID, c.ID)
+	if err != nil || !use.Current || k.values[use.Object] != "v2" {
+		t.Fatalf("put: %+v, %v; Flowise has %v", use, err, k.values)
+	}
+	if workspace, _, ok := h.Flows.Owner(a.ID, use.Object); !ok || workspace != "default" {
+		t.Errorf("the copy belongs to %q", workspace)
+	}
+}
+
+func TestWhoPutsAndWithdraws(t *testing.T) {
+	ctx := context.Background()
+	h, k, a, c := vaulted(t)
+	somebody := func(id, role string) authz.Principal {
+		return authz.Principal{Kind: authz.Person, Strong: true, ID: id, Memberships: []authz.Membership{{Workspace: "default", Role: role}}}
+	}
+	uma, ugo, vic, ada := somebody("uma", "user"), somebody("ugo", "user"), somebody("vic", "viewer"), somebody("ada", "admin")
+	if _, err := h.PutCredential(ctx, vic, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+		t.Errorf("put by a viewer = %v", err)
+	}
+	scoped := uma
+	scoped.ID, scoped.Scope = "uma-key", &authz.Scope{Workspace: "default", Apps: []string{"another"}}
+	if _, err := h.PutCredential(ctx, scoped, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+		t.Errorf("put by a key of another app = %v", err)
+	}
+	if _, err := h.PutCredential(ctx, uma, "default", a.ID, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.WithdrawCredential(ctx, ugo, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+		t.Errorf("withdrawn by another user = %v", err)
+	}
+	if err := h.Vault.Delete(ctx, ada, "default", c.ID); !problem.Is(err, problem.Conflict) {
+		t.Errorf("deleted while it is in an app = %v", err)
+	}
+	if err := h.WithdrawCredential(ctx, uma, "default", a.ID, c.ID); err != nil || len(k.values) != 0 {
+		t.Errorf("withdrawn by whoever put it there = %v; Flowise has %d", err, len(k.values))
+	}
+	use, err := h.PutCredential(ctx, uma, "default", a.ID, c.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.DeleteCredential(ctx, ada, "default", c.ID, true); err != nil || len(k.values) != 0 {
+		t.Errorf("deleted with its copies = %v; Flowise has %d", err, len(k.values))
+	}
+	if _, _, ok := h.Flows.Owner(a.ID, use.Object); ok {
+		t.Error("the copy is still in the map of owners")
+	}
+}
+
+func TestOnlyBuildersThatKeepCredentialsGetSome(t *testing.T) {
+	ctx := context.Background()
+	h, _, _, c := vaulted(t)
+	demo, err := h.Add(ctx, operator, app.Spec{URL: app.DemoURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.PutCredential(ctx, operator, "default", demo.ID, c.ID); !problem.Is(err, problem.Conflict) {
+		t.Errorf("put into the demo builder = %v", err)
+	}
+	if got, err := h.Vault.Get(ctx, operator, "default", c.ID); err != nil || len(got.Uses) != 0 {
+		t.Errorf("noted as used: %+v, %v", got.Uses, err)
+	}
+}
