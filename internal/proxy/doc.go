@@ -27,6 +27,5 @@
 // # Forward-auth
 //
 // A reverse proxy of the operator's own may forward instead, and ask at /forward-auth about each request (forwardauth.go). Such a sub-request tells of the browser's request in headers, which are believed
-// only from a trusted peer (forwardauth_headers.go); it takes the steps from target to authorise. The answer is 204 with who it is, in headers and as a signed JWT, or what the browser is to get. The
-// connections over which reverse proxies ask are answered past net/http (forwardauth_loop.go).
+// only from a trusted peer (forwardauth_headers.go); it takes the steps from target to authorise. The answer is 204 with who it is, in headers and as a signed JWT, or what the browser is to get.
 package proxy

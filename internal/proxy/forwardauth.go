@@ -257,11 +257,7 @@ func (x *exchange) allowForwarded() {
 		return
 	}
 	h := x.w.Header()
-	if a, ok := x.w.ResponseWriter.(*askAnswer); ok {
-		a.ready = said.lines
-	} else {
-		said.set(h)
-	}
+	said.set(h)
 	x.passOn(h)
 	h["Cache-Control"] = noStore
 	x.w.WriteHeader(http.StatusNoContent)

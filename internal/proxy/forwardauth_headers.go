@@ -146,7 +146,6 @@ type about struct{ session, key, person, app string }
 type saying struct {
 	names  []string
 	values [][]string
-	lines  []byte // the same as it is sent
 
 	// What it rests on.
 	generation                      uint64
@@ -225,7 +224,6 @@ func (p *Proxy) newSaying(who authz.Principal, audience string, now time.Time) (
 	for _, name := range profile.IdentityHeaders() {
 		if v := h[name]; v != nil {
 			s.names, s.values = append(s.names, name), append(s.values, v)
-			s.lines = appendLine(s.lines, name, v[0])
 		}
 	}
 	return s, nil

@@ -36,8 +36,7 @@ func (p *Proxy) ServeApp(a *app.App) http.Handler {
 
 // ServeHost serves the apps that have a host name of their own, and hands what is meant for Sluice itself to next.
 func (p *Proxy) ServeHost(next http.Handler) http.Handler {
-	var front *askFront
-	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !originForm(r) {
 			p.refuseForm(w, r)
 			return
@@ -47,7 +46,7 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 			return
 		}
 		if p.asksAbout(r) {
-			front.ask(p, w, r)
+			p.serveForwardAuth(w, r)
 			return
 		}
 		if a, ok := p.cfg.Apps.ByHost(r.Host); ok {
@@ -60,8 +59,6 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-	front = p.newAskFront(serve)
-	return serve
 }
 
 // ownName reports whether the Host header is a name that can only mean this machine: an IP address, localhost, or a configured name.

@@ -72,7 +72,6 @@ type Proxy struct {
 	metrics   metrics
 	sayings   *sayings
 	asked     sync.Pool // of *askedExchange
-	fronts    sync.Map  // *askFront -> true
 	fresh     profile.FreshKeys
 }
 
@@ -98,12 +97,8 @@ func orDefault[T int64 | time.Duration](v *T, d T) {
 	}
 }
 
-// Close drops idle connections to the builders, and those over which reverse proxies ask. Requests that are under way go on.
+// Close drops idle connections to the builders. Requests that are under way go on.
 func (p *Proxy) Close() {
-	p.fronts.Range(func(k, _ any) bool {
-		k.(*askFront).close()
-		return true
-	})
 	p.upstreams.Range(func(_, v any) bool {
 		v.(*upstream).transport.CloseIdleConnections()
 		return true
