@@ -171,6 +171,14 @@ func (w *keyring) runBound(t *testing.T) {
 	if lines := SDK(t, w.app, w.key, w.bound, "hi", true); !slices.Contains(lines, `event {"event":"token","data":"echo: hi"}`) {
 		t.Errorf("streaming: %s", strings.Join(lines, "\n"))
 	}
+	call(t, w.s.Enter(t, w.root), "POST", "/api/v1/mcp-server/"+w.flow, map[string]any{"toolName": "echo_tool", "description": "Says what it is told."}, nil)
+	c := NewClient(t, w.app)
+	c.Header.Set("Authorization", "Bearer "+w.key)
+	c.Header.Set("Accept", "application/json, text/event-stream")
+	tools := c.Call("POST", "/api/v1/mcp/"+w.flow, map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": map[string]any{}})
+	if tools.Status != http.StatusOK || !strings.Contains(tools.Body, "echo_tool") {
+		t.Errorf("the flow as an MCP server: %d %.300s", tools.Status, tools.Body)
+	}
 	if a := w.ask("", "X-Nothing", w.bound, "hi"); a.Status != http.StatusUnauthorized {
 		t.Errorf("a stranger: %d", a.Status)
 	}
