@@ -237,6 +237,19 @@ func TestCustomRoles(t *testing.T) {
 	}
 }
 
+func TestAPermissionThatIsAllOfItsActionGivesTheAction(t *testing.T) {
+	g := newGate(t, dbtest.SQLite(t))
+	p := authz.Principal{Kind: authz.Person, ID: "ann", Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}}}
+	if err := g.SetRoles([]authz.CustomRole{{ID: "r-1", Permissions: []string{"members:manage", "keys:manage"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for action, want := range map[authz.Action]bool{authz.MemberManage: true, authz.KeyManage: true, authz.WorkspaceView: false, authz.WorkspaceManage: false} {
+		if got := g.Decide(p, action, authz.Resource{Type: "Workspace", Workspace: workspace}).Allowed; got != want {
+			t.Errorf("%s: %v, want %v", action, got, want)
+		}
+	}
+}
+
 func TestBuiltInRolesPermitThePermissionsOfTheirActions(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	seen := map[authz.Action]bool{}

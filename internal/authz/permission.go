@@ -96,6 +96,18 @@ func ClassOf(a Action) Action {
 	return a
 }
 
+// wholeClass is the action of a permission that is all there is of it: capabilities ask for the action itself then.
+func wholeClass(name Action) (class Action, whole bool) {
+	class = ClassOf(name)
+	parts := 0
+	for _, c := range classes {
+		if c == class {
+			parts++
+		}
+	}
+	return class, parts == 1 && class != name
+}
+
 // IsPermission reports whether a name can stand in a custom role.
 func IsPermission(name string) bool {
 	_, ok := classes[Action(name)]

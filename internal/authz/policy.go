@@ -81,6 +81,9 @@ func (r CustomRole) compile() (*cedar.Policy, error) {
 	for _, name := range r.Permissions {
 		if IsPermission(name) {
 			actions = append(actions, "Action::"+strconv.Quote(name))
+			if class, whole := wholeClass(Action(name)); whole {
+				actions = append(actions, "Action::"+strconv.Quote(string(class)))
+			}
 		}
 	}
 	if len(actions) == 0 {
