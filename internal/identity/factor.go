@@ -45,6 +45,13 @@ func (p *People) SetSecondFactor(ctx context.Context, actor authz.Principal, wor
 	default:
 		return invalid("second_factor", "A second factor is off, encouraged or required.")
 	}
+	if err := p.seeWorkspace(ctx, actor, workspaceID); err != nil {
+		return err
+	}
+	name, _ := p.WorkspaceName(workspaceID)
+	if err := p.Gate.Check(ctx, actor, authz.WorkspaceManage, workspaceResource(workspaceID, name)); err != nil {
+		return err
+	}
 	if policy == FactorRequired && !actor.Strong {
 		return problem.New(problem.Conflict, "You would close the workspace to yourself: this session has no second factor.").WithField("second_factor").
 			WithNext("Set one up on your account page first.")
