@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -26,6 +27,8 @@ var (
 	serverPort int
 	errServer  error
 	databases  atomic.Int64
+	// alive is the keeper's input: it ends with this process, and must not be collected before.
+	alive io.WriteCloser
 )
 
 // errNotInstalled means that there is no PostgreSQL server on this machine.
@@ -51,7 +54,22 @@ func Postgres(t testing.TB) string {
 	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		t.Fatalf("making a test database: %v", err)
 	}
+	t.Cleanup(func() { drop(t, name) })
 	return url(name)
+}
+
+// drop removes a test's database: hundreds of them fill a disk.
+func drop(t testing.TB, name string) {
+	ctx := context.Background()
+	admin, err := pgx.Connect(ctx, url("postgres"))
+	if err != nil {
+		t.Errorf("connecting to the test server: %v", err)
+		return
+	}
+	defer admin.Close(ctx)
+	if _, err := admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		t.Errorf("removing a test database: %v", err)
+	}
 }
 
 func url(database string) string {
@@ -64,13 +82,15 @@ func startServer() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	sweep()
-	dir, err := os.MkdirTemp("", folderPrefix)
+	dir, err := os.MkdirTemp("", "sluice-postgres-")
 	if err != nil {
 		return 0, err
 	}
 	attr, err := unprivileged(dir)
 	if err != nil {
+		return 0, err
+	}
+	if err := removeAtEnd(dir, attr); err != nil {
 		return 0, err
 	}
 	data := filepath.Join(dir, "data")
@@ -95,22 +115,18 @@ func startServer() (int, error) {
 	return port, awaitServer(port)
 }
 
-const folderPrefix = "sluice-postgres-"
-
-// sweep removes what test binaries of the past have left: their servers died with them, their folders did not.
-func sweep() {
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
-	if err != nil {
-		return
+// removeAtEnd leaves behind a shell that outlives this process, however it ends, by a moment: its input ends then, it waits until the server has too, and removes the folder.
+func removeAtEnd(dir string, attr *syscall.SysProcAttr) error {
+	const script = `cat; for i in $(seq 100); do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.1; done; rm -rf "$1"`
+	keeper := exec.Command("/bin/sh", "-c", script, "sh", dir)
+	alone := *attr
+	alone.Setpgid = true
+	keeper.SysProcAttr, keeper.Dir = &alone, "/"
+	var err error
+	if alive, err = keeper.StdinPipe(); err != nil {
+		return err
 	}
-	for _, dir := range left {
-		if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < 20*time.Minute {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, "data", "postmaster.pid")); errors.Is(err, os.ErrNotExist) {
-			_ = os.RemoveAll(dir)
-		}
-	}
+	return keeper.Start()
 }
 
 // startPinned starts a process from a thread that lives as long as this process: the kernel sends Pdeathsig when the starting thread ends.
