@@ -49,8 +49,8 @@ type Keys struct {
 	budgets *budgets
 
 	mu    sync.Mutex
-	ends  map[uuid.UUID]chan struct{} // made when a stream asks for it
-	dirty map[uuid.UUID]keyUse        // last uses to be written
+	ends  endings
+	dirty map[uuid.UUID]keyUse // last uses to be written
 }
 
 type keyUse struct {
@@ -60,7 +60,7 @@ type keyUse struct {
 
 // NewKeys loads all keys and follows changes. Run its Maintain regularly, and Close it before the database.
 func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
-	k := &Keys{cfg: c, hashes: newHashers(c.HashKeys, c.TokenKey), table: newKeyTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]keyUse{}}
+	k := &Keys{cfg: c, hashes: newHashers(c.HashKeys, c.TokenKey), table: newKeyTable(), ends: endings{}, dirty: map[uuid.UUID]keyUse{}}
 	k.budgets = newBudgets(c.DB, c.Now)
 	c.DB.Subscribe(KeyChangeKind, func(id string) {
 		if err := k.reload(context.Background(), id); err != nil {
@@ -175,20 +175,16 @@ func (k *Keys) drop(id string) {
 func (k *Keys) end(id uuid.UUID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if end := k.ends[id]; end != nil {
-		close(end)
-		delete(k.ends, id)
-	}
+	k.ends.end(id)
 }
 
 // endDead cuts the streams of keys whose end or owner's end has come.
 func (k *Keys) endDead() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, end := range k.ends {
+	for id := range k.ends {
 		if !k.alive(id) {
-			close(end)
-			delete(k.ends, id)
+			k.ends.end(id)
 		}
 	}
 }
@@ -207,16 +203,7 @@ func (k *Keys) Done(keyID string) <-chan struct{} {
 	id, err := uuid.Parse(keyID)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if end := k.ends[id]; end != nil {
-		return end
-	}
-	end := make(chan struct{})
-	if err != nil || !k.alive(id) {
-		close(end)
-		return end
-	}
-	k.ends[id] = end
-	return end
+	return k.ends.of(id, func() bool { return err == nil && k.alive(id) })
 }
 
 // known looks a key up under every key of hashes, the one in use first.

@@ -112,7 +112,7 @@ func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.")
 	}
-	if !s.mayWorkIn(p, workspaceID) {
+	if !worksIn(s.cfg.People, p, workspaceID) {
 		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
 	}
 	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {

@@ -87,13 +87,13 @@ type Sessions struct {
 	table   *table
 
 	mu    sync.Mutex
-	ends  map[uuid.UUID]chan struct{} // made when a stream asks for it
-	dirty map[uuid.UUID]int64         // last-seen times to be written
+	ends  endings
+	dirty map[uuid.UUID]int64 // last-seen times to be written
 }
 
 // New loads all live sessions and follows changes. Run its Maintain regularly.
 func New(ctx context.Context, c Config) (*Sessions, error) {
-	s := &Sessions{cfg: c, cookies: newHashers(c.SessionKeys, c.TokenKey), links: newHashers(c.HashKeys, c.TokenKey), table: newTable(), ends: map[uuid.UUID]chan struct{}{}, dirty: map[uuid.UUID]int64{}}
+	s := &Sessions{cfg: c, cookies: newHashers(c.SessionKeys, c.TokenKey), links: newHashers(c.HashKeys, c.TokenKey), table: newTable(), ends: endings{}, dirty: map[uuid.UUID]int64{}}
 	c.DB.Subscribe(ChangeKind, func(id string) {
 		if id == everySession {
 			s.dropGone()
@@ -204,10 +204,7 @@ func (s *Sessions) drop(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.dirty, key)
-	if end := s.ends[key]; end != nil {
-		close(end)
-		delete(s.ends, key)
-	}
+	s.ends.end(key)
 }
 
 // Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or foreign-audience token, and for people who may not come in.
@@ -259,10 +256,10 @@ func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 // workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else the default one, else their first: a further
 // membership must not move anybody.
 func (s *Sessions) workspaceOf(p Principal, chosen string) string {
-	if chosen != "" && s.mayWorkIn(p, chosen) {
+	if chosen != "" && worksIn(s.cfg.People, p, chosen) {
 		return chosen
 	}
-	if s.mayWorkIn(p, identity.DefaultWorkspace) {
+	if worksIn(s.cfg.People, p, identity.DefaultWorkspace) {
 		return identity.DefaultWorkspace
 	}
 	if len(p.Memberships) > 0 {
@@ -274,12 +271,7 @@ func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 // MayWorkIn reports whether a person may work in a workspace; everybody may in "", which leaves it to Sluice.
 func (s *Sessions) MayWorkIn(userID, workspaceID string) bool {
 	p, _ := s.cfg.People.Principal(userID)
-	return workspaceID == "" || s.mayWorkIn(p, workspaceID)
-}
-
-// mayWorkIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
-func (s *Sessions) mayWorkIn(p Principal, workspaceID string) bool {
-	return worksIn(s.cfg.People, p, workspaceID)
+	return workspaceID == "" || worksIn(s.cfg.People, p, workspaceID)
 }
 
 // Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.
@@ -287,19 +279,12 @@ func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	key, err := uuid.Parse(sessionID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if end := s.ends[key]; end != nil {
-		return end
-	}
-	end := make(chan struct{})
-	s.table.mu.RLock()
-	_, live := s.table.index[key]
-	s.table.mu.RUnlock()
-	if err != nil || !live {
-		close(end)
-		return end
-	}
-	s.ends[key] = end
-	return end
+	return s.ends.of(key, func() bool {
+		s.table.mu.RLock()
+		defer s.table.mu.RUnlock()
+		_, live := s.table.index[key]
+		return err == nil && live
+	})
 }
 
 // Begin makes a browser's session within the caller's transaction, which decides whether the sign-in counts. The token goes into a cookie and nowhere else.

@@ -9,6 +9,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -143,7 +144,7 @@ func (l *Logins) advance(ctx context.Context, a attempt, also func(*db.Tx) error
 
 // invitationsFor lists the open invitations of an address.
 func (l *Logins) invitationsFor(ctx context.Context, email string) ([]Invitation, error) {
-	rows, err := l.cfg.DB.Read().InvitationsFor(ctx, invitationsForParams(strings.ToLower(email), l.cfg.Now()))
+	rows, err := l.cfg.DB.Read().InvitationsFor(ctx, q.InvitationsForParams{EmailKey: strings.ToLower(email), Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return nil, fmt.Errorf("reading invitations: %w", err)
 	}

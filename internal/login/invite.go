@@ -161,7 +161,7 @@ func (l *Logins) Invitations(ctx context.Context, actor authz.Principal, workspa
 	}
 	out := make([]Invitation, len(rows))
 	for i, r := range rows {
-		out[i] = Invitation{ID: r.ID, WorkspaceID: r.WorkspaceID, Email: r.Email, Role: r.Role, CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC()}
+		out[i] = invitationOf(q.InvitationsForRow(r))
 	}
 	return out, nil
 }
@@ -211,7 +211,7 @@ func (l *Logins) openInvitation(ctx context.Context, actor authz.Principal, work
 	if err != nil {
 		return w, Invitation{}, db.Found(err, "There is no such invitation; it may have been accepted.")
 	}
-	return w, Invitation{ID: r.ID, WorkspaceID: r.WorkspaceID, Email: r.Email, Role: r.Role, CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC()}, nil
+	return w, invitationOf(q.InvitationsForRow(r)), nil
 }
 
 // InviteView is what the page of an invitation link shows.
@@ -238,7 +238,7 @@ func (l *Logins) CheckInvite(ctx context.Context, token string) (InviteView, err
 	}
 	_, found, err := l.cfg.People.Credential(ctx, r.Email)
 	return InviteView{
-		Invitation:    Invitation{ID: r.ID, WorkspaceID: r.WorkspaceID, Email: r.Email, Role: r.Role, ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC()},
+		Invitation:    invitationOf(q.InvitationsForRow(r)),
 		WorkspaceName: name, RoleName: l.cfg.People.RoleName(r.Role), HasAccount: found,
 	}, err
 }

@@ -15,11 +15,9 @@ import (
 
 // hold keeps something until a browser comes back for it with the token: sealed, bounded in time, and only by a keyed hash of the token.
 func (l *Logins) hold(ctx context.Context, tx *db.Tx, purpose, subject string, data any, life time.Duration) (token string, err error) {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
+	if token, err = randomToken(); err != nil {
+		return "", err
 	}
-	token = base64.RawURLEncoding.EncodeToString(raw)
 	sealed, err := l.sealPending(token, data)
 	if err != nil {
 		return "", err
@@ -31,6 +29,15 @@ func (l *Logins) hold(ctx context.Context, tx *db.Tx, purpose, subject string, d
 		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
 	}
 	return token, nil
+}
+
+// randomToken is 256 random bits in base64url.
+func randomToken() (string, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return "", fmt.Errorf("making a token: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
 // held looks at what a token stands for, without using it up. What is unknown or used is NotFound, what is too old Gone.

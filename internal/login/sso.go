@@ -3,8 +3,6 @@ package login
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -206,14 +204,6 @@ func (l *Logins) newBrowser() (string, error) {
 func (l *Logins) knownBrowser(cookie string) bool {
 	id, mac, ok := strings.Cut(cookie, ".")
 	return ok && len(cookie) <= 100 && hmac.Equal([]byte(mac), []byte(l.mac("sso cookie", id)))
-}
-
-func randomToken() (string, error) {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
-	}
-	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
 // FinishSSO ends a round when the browser comes back. Nothing of the answer is looked at before the round is known to be this browser's own.

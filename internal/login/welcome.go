@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"sluice/internal/audit"
@@ -89,10 +88,6 @@ func (l *Logins) acceptIn(ctx context.Context, tx *db.Tx, a attempt, v InviteVie
 		return err
 	}
 	return l.cfg.Gate.Record(ctx, tx, a.principal(l.cfg.People), authz.MemberManage, workspaceResource(v.WorkspaceID, v.WorkspaceName), audit.Done, "invitation accepted")
-}
-
-func invitationsForParams(emailKey string, now time.Time) q.InvitationsForParams {
-	return q.InvitationsForParams{EmailKey: strings.ToLower(emailKey), Now: now.UnixMilli()}
 }
 
 func invitationOf(r q.InvitationsForRow) Invitation {
