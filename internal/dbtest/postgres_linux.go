@@ -38,6 +38,7 @@ var errNotInstalled = errors.New("PostgreSQL is not installed (Debian: apt-get i
 func Postgres(t testing.TB) string {
 	t.Helper()
 	serverOnce.Do(func() { serverPort, errServer = startServer() })
+	runtime.KeepAlive(alive)
 	if errors.Is(errServer, errNotInstalled) && !required() {
 		t.Skip(errServer)
 	}
