@@ -38,6 +38,9 @@ const (
 	Dataset       Kind = "dataset"
 	Evaluator     Kind = "evaluator"
 	Evaluation    Kind = "evaluation"
+	// Project is a folder of flows; StoredFile a file that belongs to no flow.
+	Project    Kind = "project"
+	StoredFile Kind = "storedfile"
 )
 
 // ChangeKind is the kind under which changes of objects are announced (db.Tx.Changed); the item is app id, slash, object id.
@@ -86,7 +89,7 @@ func New(ctx context.Context, c Config) (*Library, error) {
 		return nil, fmt.Errorf("loading the ownership map: %w", err)
 	}
 	for _, r := range rows {
-		l.Of(r.AppID).put(r.ObjectID, r.WorkspaceID, Kind(r.Kind))
+		l.Of(r.AppID).put(r.ObjectID, r.WorkspaceID, r.UpstreamID, Kind(r.Kind))
 	}
 	return l, nil
 }
@@ -100,7 +103,7 @@ func (l *Library) refresh(ctx context.Context, appID, id string) error {
 	if err != nil {
 		return err
 	}
-	l.Of(appID).put(id, row.WorkspaceID, Kind(row.Kind))
+	l.Of(appID).put(id, row.WorkspaceID, row.UpstreamID, Kind(row.Kind))
 	return nil
 }
 
@@ -133,6 +136,8 @@ type Object struct {
 	Kind    Kind
 	// Workspace is where it belongs, Owner the person who made or adopted it; Owner may be empty.
 	Workspace, Owner string
+	// Account is the builder's account that holds it; empty where the builder has none, or only one.
+	Account string
 	// Name is what people call it; may be empty, and is cut to 200 characters.
 	Name                 string
 	CreatedAt, UpdatedAt time.Time
@@ -174,7 +179,7 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 			return problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
 		}
 		made, err := tx.ClaimObject(ctx, q.ClaimObjectParams{
-			AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, Name: cleanName(o.Name), CreatedAt: l.cfg.Now().UnixMilli(),
+			AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, UpstreamID: o.Account, Name: cleanName(o.Name), CreatedAt: l.cfg.Now().UnixMilli(),
 		})
 		if err != nil {
 			return fmt.Errorf("recording an object: %w", err)

@@ -78,7 +78,7 @@ func (l *Library) OfApp(ctx context.Context, actor authz.Principal, appID string
 
 func object(r q.Object) Object {
 	return Object{
-		App: r.AppID, ID: r.ObjectID, Kind: Kind(r.Kind), Workspace: r.WorkspaceID, Owner: r.OwnerID, Name: r.Name,
+		App: r.AppID, ID: r.ObjectID, Kind: Kind(r.Kind), Workspace: r.WorkspaceID, Owner: r.OwnerID, Account: r.UpstreamID, Name: r.Name,
 		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(),
 	}
 }

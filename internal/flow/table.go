@@ -9,7 +9,7 @@ type Objects struct {
 	mu     sync.RWMutex
 	known  map[digits]ref    // ids that are UUIDs: nearly all
 	others map[string]ref    // all other ids
-	places map[string]uint32 // workspace -> index into names
+	places map[string]uint32 // workspace or account -> index into names
 	names  []string
 	kinds  map[Kind]uint8
 	words  []Kind
@@ -18,6 +18,7 @@ type Objects struct {
 // ref is what is known of an object, as indexes of interned names.
 type ref struct {
 	workspace uint32
+	account   uint32
 	kind      uint8
 }
 
@@ -45,6 +46,24 @@ func (o *Objects) Owner(id string) (workspace string, kind Kind, ok bool) {
 	return workspace, kind, ok
 }
 
+// Account is the builder's account that holds an object; "" if it is not known, or the builder has none. It does no I/O.
+func (o *Objects) Account(id string) string {
+	key, isUUID := parse(id)
+	var r ref
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	ok := false
+	if isUUID {
+		r, ok = o.known[key]
+	} else {
+		r, ok = o.others[id]
+	}
+	if !ok {
+		return ""
+	}
+	return o.names[r.account]
+}
+
 // OwnerOf is Owner for an id in its binary form.
 func (o *Objects) OwnerOf(id [16]byte) (workspace string, ok bool) {
 	o.mu.RLock()
@@ -63,24 +82,31 @@ func (o *Objects) Len() int {
 	return len(o.known) + len(o.others)
 }
 
-func (o *Objects) put(id, workspace string, kind Kind) {
+func (o *Objects) put(id, workspace, account string, kind Kind) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	place, ok := o.places[workspace]
-	if !ok {
-		place = uint32(len(o.names))
-		o.places[workspace], o.names = place, append(o.names, workspace)
-	}
+	r := ref{workspace: o.intern(workspace), account: o.intern(account)}
 	word, ok := o.kinds[kind]
 	if !ok {
 		word = uint8(len(o.words))
 		o.kinds[kind], o.words = word, append(o.words, kind)
 	}
+	r.kind = word
 	if key, isUUID := parse(id); isUUID {
-		o.known[key] = ref{place, word}
+		o.known[key] = r
 		return
 	}
-	o.others[id] = ref{place, word}
+	o.others[id] = r
+}
+
+// intern is the index of a name. The caller holds mu.
+func (o *Objects) intern(name string) uint32 {
+	place, ok := o.places[name]
+	if !ok {
+		place = uint32(len(o.names))
+		o.places[name], o.names = place, append(o.names, name)
+	}
+	return place
 }
 
 func (o *Objects) remove(id string) {

@@ -165,7 +165,7 @@ func TestPassthroughTellsWhoAsks(t *testing.T) {
 	p := person
 	p.DisplayName, p.Memberships = "Zoë\r\nX-Evil: 1", []authz.Membership{{Workspace: "a", Role: authz.RoleViewer}, {Workspace: "b", Role: authz.RoleUser}}
 	h := http.Header{}
-	if err := (Passthrough{}).Attach(t.Context(), h, p, endpoint); err != nil {
+	if err := (Passthrough{}).Attach(t.Context(), h, Lent{Principal: p}, endpoint); err != nil {
 		t.Fatal(err)
 	}
 	want := http.Header{HeaderUser: {person.Name}, HeaderID: {"p1"}, HeaderName: {"Zo%C3%AB%0D%0AX-Evil:%201"}, HeaderEmail: {"ann@example.test"}, HeaderRole: {"user"}}
@@ -173,7 +173,7 @@ func TestPassthroughTellsWhoAsks(t *testing.T) {
 		t.Error(diff)
 	}
 	h = http.Header{}
-	if err := (Passthrough{}).Attach(t.Context(), h, authz.Principal{}, endpoint); err != nil || len(h) != 0 {
+	if err := (Passthrough{}).Attach(t.Context(), h, Lent{}, endpoint); err != nil || len(h) != 0 {
 		t.Errorf("a stranger got %v, %v", h, err)
 	}
 }

@@ -67,8 +67,8 @@ var _ Bridge = (*FlowiseBridge)(nil)
 var internalCall = []string{"internal"}
 
 // Attach implements Bridge.
-func (b *FlowiseBridge) Attach(ctx context.Context, h http.Header, p authz.Principal, e *Endpoint) error {
-	if e.Upstream == UpstreamNone || p.Kind == authz.Anonymous {
+func (b *FlowiseBridge) Attach(ctx context.Context, h http.Header, l Lent, e *Endpoint) error {
+	if e.Upstream == UpstreamNone || l.Kind == authz.Anonymous {
 		return nil
 	}
 	s, err := b.current(ctx)

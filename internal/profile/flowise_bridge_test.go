@@ -224,7 +224,7 @@ var (
 func attach(t *testing.T, b *FlowiseBridge) http.Header {
 	t.Helper()
 	h := http.Header{}
-	if err := b.Attach(t.Context(), h, person, endpoint); err != nil {
+	if err := b.Attach(t.Context(), h, Lent{Principal: person}, endpoint); err != nil {
 		t.Fatalf("Attach: %v", err)
 	}
 	return h
@@ -254,7 +254,7 @@ func TestBridgeSignsInOnceForAll(t *testing.T) {
 	for range 50 {
 		all.Go(func() {
 			h := http.Header{}
-			if err := b.Attach(context.Background(), h, person, endpoint); err != nil || !s.accepts(h) {
+			if err := b.Attach(context.Background(), h, Lent{Principal: person}, endpoint); err != nil || !s.accepts(h) {
 				t.Errorf("Attach: %v, headers %v", err, h)
 			}
 		})
@@ -281,7 +281,7 @@ func TestBridgeNeverLendsToStrangers(t *testing.T) {
 		"upstream none": {person, &Endpoint{Upstream: UpstreamNone}},
 	} {
 		h := http.Header{}
-		if err := b.Attach(t.Context(), h, c.p, c.e); err != nil || len(h) != 0 {
+		if err := b.Attach(t.Context(), h, Lent{Principal: c.p}, c.e); err != nil || len(h) != 0 {
 			t.Errorf("%s: headers %v, %v; want none", name, h, err)
 		}
 	}
@@ -357,14 +357,14 @@ func TestBridgeSurvivesAnOutage(t *testing.T) {
 	s := newFlowiseServer(t)
 	b := s.bridge("Owner-pass-1")
 	s.down.Store(true)
-	err := b.Attach(t.Context(), http.Header{}, person, endpoint)
+	err := b.Attach(t.Context(), http.Header{}, Lent{Principal: person}, endpoint)
 	if !problem.Is(err, problem.Unavailable) || problem.Of(err).RetryAfter <= 0 {
 		t.Fatalf("Attach while Flowise fails: %v", err)
 	}
 	s.down.Store(false)
 	tries := s.signIns.Load()
 	for range 100 {
-		if err := b.Attach(t.Context(), http.Header{}, person, endpoint); !problem.Is(err, problem.Unavailable) {
+		if err := b.Attach(t.Context(), http.Header{}, Lent{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
 			t.Fatalf("within the pause: %v", err)
 		}
 	}
@@ -394,12 +394,12 @@ func TestBridgeKeepsItsSessionThroughAnOutage(t *testing.T) {
 func TestBridgeWithAWrongPassword(t *testing.T) {
 	s := newFlowiseServer(t)
 	b := s.bridge("changed-behind-our-back")
-	err := b.Attach(t.Context(), http.Header{}, person, endpoint)
+	err := b.Attach(t.Context(), http.Header{}, Lent{Principal: person}, endpoint)
 	if !problem.Is(err, problem.Unavailable) || !strings.Contains(problem.Of(err).Next, "password") {
 		t.Errorf("Attach = %v, next %q", err, problem.Of(err).Next)
 	}
 	s.clock.advance(maxBackoff)
-	_ = b.Attach(t.Context(), http.Header{}, person, endpoint)
+	_ = b.Attach(t.Context(), http.Header{}, Lent{Principal: person}, endpoint)
 	if s.signIns.Load() != 1 {
 		t.Errorf("%d sign-ins with credentials that Flowise refused", s.signIns.Load())
 	}
@@ -411,7 +411,7 @@ func TestBridgeWaitsOnlyAsLongAsTheRequest(t *testing.T) {
 	b := s.bridge("Owner-pass-1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Attach(ctx, http.Header{}, person, endpoint); !problem.Is(err, problem.Unavailable) {
+	if err := b.Attach(ctx, http.Header{}, Lent{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
 		t.Errorf("Attach = %v, want problem.Unavailable", err)
 	}
 	close(s.hold)
@@ -429,7 +429,7 @@ func TestBridgeClose(t *testing.T) {
 	if s.accepts(h) {
 		t.Error("the owner is still signed in upstream")
 	}
-	if err := b.Attach(t.Context(), http.Header{}, person, endpoint); !problem.Is(err, problem.Unavailable) {
+	if err := b.Attach(t.Context(), http.Header{}, Lent{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
 		t.Errorf("Attach after Close = %v", err)
 	}
 }
@@ -441,7 +441,7 @@ func BenchmarkAttach(b *testing.B) {
 	h := http.Header{"Cookie": nil, "X-Request-From": nil}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := bridge.Attach(context.Background(), h, person, endpoint); err != nil {
+		if err := bridge.Attach(context.Background(), h, Lent{Principal: person}, endpoint); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -21,13 +21,17 @@ const (
 	Chunk flow.Kind = "chunk"
 	// DatasetRow is a row of a dataset.
 	DatasetRow flow.Kind = "row"
+	// Job is a run of a flow that is under way, Message one of its chat messages, ChatSession a chat.
+	Job         flow.Kind = "job"
+	Message     flow.Kind = "message"
+	ChatSession flow.Kind = "session"
 	// File is a stored file; what names it is a path that has the id of the object which it lies in.
 	File flow.Kind = "file"
 )
 
 // inside reports whether something of a kind is found through what it lies in.
 func inside(k flow.Kind) bool {
-	return slices.Contains([]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File}, k)
+	return slices.Contains([]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Job, Message, ChatSession}, k)
 }
 
 // Inside reports whether the id is of something that lies in an object.
@@ -37,7 +41,7 @@ func (r IDRef) Inside() bool { return inside(r.Kind) }
 func owned(k flow.Kind) bool {
 	return slices.Contains([]flow.Kind{
 		flow.Chatflow, flow.Agentflow, flow.Assistantflow, flow.Credential, flow.Tool, flow.Variable, flow.DocumentStore, flow.Assistant, flow.APIKey,
-		flow.Template, flow.MCPServer, flow.Dataset, flow.Evaluator, flow.Evaluation,
+		flow.Template, flow.MCPServer, flow.Dataset, flow.Evaluator, flow.Evaluation, flow.Project, flow.StoredFile,
 	}, k)
 }
 
@@ -60,14 +64,18 @@ type Listing struct {
 	Pages bool `yaml:"pages"`
 	// Most is how many elements the builder puts on a page at most, if it gives no whole list; 0: it does.
 	Most int `yaml:"most"`
+	// Accounts tells that each account of the builder has a list of its own; they are put together. What is in the list of an account and not known yet belongs to the account's workspace.
+	Accounts bool `yaml:"accounts"`
 }
 
 // Lesson says where the answer of an endpoint tells ids of what lies inside the object that the request names.
 type Lesson struct {
-	// At is the member that holds the list; empty: the answer is the list.
+	// At is the member that holds the list; empty: the answer is the list; ".": the answer is the one element.
 	At string `yaml:"at"`
-	// By is the member of each element that holds its id.
+	// By is the member of each element that holds its id; ".": the element is the id.
 	By string `yaml:"by"`
+	// Kind is what is learned, if it needs more than to be remembered: Job or ChatSession.
+	Kind flow.Kind `yaml:"kind"`
 	// Parent is the placeholder in the path that names the object.
 	Parent string `yaml:"parent"`
 }

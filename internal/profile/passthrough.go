@@ -53,11 +53,11 @@ func plainValue(s string) string {
 type Passthrough struct{}
 
 // Attach sets the identity headers of a signed-in person. It never fails.
-func (Passthrough) Attach(_ context.Context, h http.Header, p authz.Principal, e *Endpoint) error {
-	if !p.SignedIn() || e.Upstream == UpstreamNone {
+func (Passthrough) Attach(_ context.Context, h http.Header, l Lent, e *Endpoint) error {
+	if !l.SignedIn() || e.Upstream == UpstreamNone {
 		return nil
 	}
-	SetIdentity(h, p)
+	SetIdentity(h, l.Principal)
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 const (
 	// KindFlowise is FlowiseAI's Flowise 3.x.
 	KindFlowise = "flowise"
+	// KindLangflow is Langflow 1.x.
+	KindLangflow = "langflow"
 	// KindGeneric is any other web app: judged by method and by rules on admin paths.
 	KindGeneric = "generic"
 	// KindDemo is the small builder inside Sluice.
@@ -42,6 +44,8 @@ const (
 	UpstreamSession Upstream = iota
 	// UpstreamNone never sends a session, whoever asks.
 	UpstreamNone
+	// UpstreamKey lends an API key of the builder's own, where it takes nothing else.
+	UpstreamKey
 )
 
 // In is the part of a request where a value stands.
@@ -76,6 +80,8 @@ type BodyRule struct {
 	Permissions []authz.Action
 	// Why is said where the keys are refused for everybody; empty: a general sentence.
 	Why string
+	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go on without them.
+	Drop bool
 	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
 	Unset bool
 }
@@ -113,6 +119,14 @@ type Endpoint struct {
 	FlowKey string
 	// Body holds rules on keys of the JSON body.
 	Body []BodyRule
+	// Guards names the checks of package guard that the request has to pass.
+	Guards []string
+	// Named tells that the flow may stand in the path by its endpoint name; its id is forwarded in the name's place.
+	Named bool
+	// Locked is the member of the answer that is set to true for people who may not change the flow; empty: none.
+	Locked string
+	// Denied names what Sluice answers a call of the builder's own page by a signed-in person who lacks the right, so that the page goes on quietly; empty: they are refused.
+	Denied string
 	// MaxBody is the largest body in bytes; 0 is the server's limit.
 	MaxBody int64
 	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and the profile's CSP is set.
@@ -206,7 +220,7 @@ type Bridge interface {
 	// Attach adds what the endpoint's upstream needs to the headers of a request about to be forwarded, after the client's own copies were
 	// dropped with Profile.CleanRequest. It adds nothing for anonymous principals and for UpstreamNone. While a renewal runs it waits, at
 	// most until ctx ends, and then fails with problem.Unavailable.
-	Attach(ctx context.Context, h http.Header, p authz.Principal, e *Endpoint) error
+	Attach(ctx context.Context, h http.Header, l Lent, e *Endpoint) error
 	// Rejected is told that the builder answered 401 to the headers that Attach gave. It renews the session once for all callers, and
 	// reports whether sending the request again makes sense (after removing what Attach added with Profile.CleanRequest).
 	Rejected(ctx context.Context, h http.Header) bool

@@ -44,11 +44,16 @@ type row struct {
 	Answer     string         `yaml:"answer"`
 	Stranger   string         `yaml:"stranger"`
 	FlowKey    string         `yaml:"flow_key"`
+	Guards     []string       `yaml:"guards"`
+	Named      bool           `yaml:"named"`
+	Locked     string         `yaml:"locked"`
+	Denied     string         `yaml:"denied"`
 	Body       []struct {
 		Keys       []string       `yaml:"keys"`
 		Action     authz.Action   `yaml:"action"`
 		Permission []authz.Action `yaml:"permission"`
 		Unset      bool           `yaml:"unset"`
+		Drop       bool           `yaml:"drop"`
 		// Refused says that no action suffices; it stands instead of one. Why is said then.
 		Refused bool   `yaml:"refused"`
 		Why     string `yaml:"why"`
@@ -95,7 +100,7 @@ func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
 func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
-		Stranger: r.Stranger, FlowKey: r.FlowKey,
+		Stranger: r.Stranger, FlowKey: r.FlowKey, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
 		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Deletes: r.Deletes,
 		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn,
 	}
@@ -103,11 +108,11 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
-		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Why: b.Why})
+		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Drop: b.Drop, Why: b.Why})
 	}
 	var ok1, ok2 bool
 	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
-	e.Upstream, ok2 = map[string]Upstream{"": UpstreamSession, "session": UpstreamSession, "none": UpstreamNone}[r.Upstream]
+	e.Upstream, ok2 = map[string]Upstream{"": UpstreamSession, "session": UpstreamSession, "none": UpstreamNone, "key": UpstreamKey}[r.Upstream]
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("public %q or upstream %q is not a known word", r.Public, r.Upstream)
 	}

@@ -41,7 +41,12 @@ func (x *exchange) attach(req *http.Request) error {
 	if err := x.attachFlowKey(req); err != nil {
 		return err
 	}
-	return x.app.Bridge.Attach(req.Context(), req.Header, x.lend, x.match.Endpoint)
+	return x.app.Bridge.Attach(req.Context(), req.Header, x.lent(), x.match.Endpoint)
+}
+
+// lent says for whom and where the request goes into the builder's session.
+func (x *exchange) lent() profile.Lent {
+	return profile.Lent{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account}
 }
 
 // attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right of their own runs it. Strangers get what the builder gives strangers.

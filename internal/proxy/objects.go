@@ -21,6 +21,7 @@ type place struct {
 	workspace string
 	named     bool      // an object says so
 	kind      flow.Kind // of the flow that is named, if one is
+	account   string    // of the builder, that holds what is named
 }
 
 // locate finds the place of a signed-in person's request. What belongs to a workspace that is not theirs is not found, and neither is what nobody owns.

@@ -163,7 +163,7 @@ func (x *exchange) builderHeaders() map[string][]string {
 	h.Set("Host", x.app.Upstream.Host)
 	if x.app.Bridge != nil {
 		probe := &profile.Endpoint{Name: "verify", Upstream: profile.UpstreamSession}
-		if err := x.app.Bridge.Attach(x.r.Context(), h, x.who, probe); err != nil {
+		if err := x.app.Bridge.Attach(x.r.Context(), h, profile.Lent{Principal: x.who, Workspace: x.who.Workspace}, probe); err != nil {
 			h.Set("Cookie", "")
 		}
 	}

@@ -15,6 +15,7 @@ var sealedColumns = []struct {
 	column db.SealedColumn
 }{
 	{"app", db.SealedColumn{Table: "app", Column: "owner_sealed", Row: "id"}},
+	{"builder_account", db.SealedColumn{Table: "builder_account", Column: "secret_sealed", Row: "app_id || '/' || upstream_id"}},
 	{"mail", db.SealedColumn{Table: "mail", Column: "body_sealed", Row: "id"}},
 	{"pending", db.SealedColumn{Table: "pending", Column: "data_sealed", Row: "token_hash"}},
 	{"totp", db.SealedColumn{Table: "totp", Column: "secret_sealed", Row: "account_id"}},

@@ -10,7 +10,7 @@ import (
 )
 
 const allApps = `-- name: AllApps :many
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app ORDER BY created_at, id
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at, bridge_mode, per_person FROM app ORDER BY created_at, id
 `
 
 func (q *Queries) AllApps(ctx context.Context) ([]App, error) {
@@ -38,6 +38,8 @@ func (q *Queries) AllApps(ctx context.Context) ([]App, error) {
 			&i.UpdatedAt,
 			&i.Mode,
 			&i.SeenAt,
+			&i.BridgeMode,
+			&i.PerPerson,
 		); err != nil {
 			return nil, err
 		}
@@ -65,7 +67,7 @@ func (q *Queries) DeleteApp(ctx context.Context, id string) (int64, error) {
 }
 
 const getApp = `-- name: GetApp :one
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app WHERE id = $1
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at, bridge_mode, per_person FROM app WHERE id = $1
 `
 
 func (q *Queries) GetApp(ctx context.Context, id string) (App, error) {
@@ -87,6 +89,8 @@ func (q *Queries) GetApp(ctx context.Context, id string) (App, error) {
 		&i.UpdatedAt,
 		&i.Mode,
 		&i.SeenAt,
+		&i.BridgeMode,
+		&i.PerPerson,
 	)
 	return i, err
 }

@@ -48,7 +48,7 @@ func (q *Queries) AllAppWorkspaces(ctx context.Context) ([]AppWorkspace, error) 
 }
 
 const allObjects = `-- name: AllObjects :many
-SELECT app_id, object_id, kind, workspace_id FROM object
+SELECT app_id, object_id, kind, workspace_id, upstream_id FROM object
 `
 
 type AllObjectsRow struct {
@@ -56,6 +56,7 @@ type AllObjectsRow struct {
 	ObjectID    string
 	Kind        string
 	WorkspaceID string
+	UpstreamID  string
 }
 
 func (q *Queries) AllObjects(ctx context.Context) ([]AllObjectsRow, error) {
@@ -72,6 +73,7 @@ func (q *Queries) AllObjects(ctx context.Context) ([]AllObjectsRow, error) {
 			&i.ObjectID,
 			&i.Kind,
 			&i.WorkspaceID,
+			&i.UpstreamID,
 		); err != nil {
 			return nil, err
 		}
@@ -87,7 +89,7 @@ func (q *Queries) AllObjects(ctx context.Context) ([]AllObjectsRow, error) {
 }
 
 const claimObject = `-- name: ClaimObject :execrows
-INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, upstream_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (app_id, object_id) DO NOTHING
 `
 
@@ -97,6 +99,7 @@ type ClaimObjectParams struct {
 	Kind        string
 	WorkspaceID string
 	OwnerID     string
+	UpstreamID  string
 	Name        string
 	CreatedAt   int64
 }
@@ -108,6 +111,7 @@ func (q *Queries) ClaimObject(ctx context.Context, arg ClaimObjectParams) (int64
 		arg.Kind,
 		arg.WorkspaceID,
 		arg.OwnerID,
+		arg.UpstreamID,
 		arg.Name,
 		arg.CreatedAt,
 	)
@@ -136,7 +140,7 @@ func (q *Queries) CountFlowsOfWorkspace(ctx context.Context, arg CountFlowsOfWor
 }
 
 const flowsOfWorkspace = `-- name: FlowsOfWorkspace :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object
 WHERE workspace_id = $1 AND kind IN ('chatflow', 'agentflow')
     AND (CAST($2 AS text) = '' OR lower(name) LIKE $2 ESCAPE '!')
 ORDER BY updated_at DESC, object_id LIMIT $4 OFFSET $3
@@ -172,6 +176,7 @@ func (q *Queries) FlowsOfWorkspace(ctx context.Context, arg FlowsOfWorkspacePara
 			&i.Name,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.UpstreamID,
 		); err != nil {
 			return nil, err
 		}
@@ -204,7 +209,7 @@ func (q *Queries) ForgetObject(ctx context.Context, arg ForgetObjectParams) (int
 }
 
 const getObject = `-- name: GetObject :one
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 AND object_id = $2
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 AND object_id = $2
 `
 
 type GetObjectParams struct {
@@ -224,6 +229,7 @@ func (q *Queries) GetObject(ctx context.Context, arg GetObjectParams) (Object, e
 		&i.Name,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.UpstreamID,
 	)
 	return i, err
 }
@@ -323,7 +329,7 @@ func (q *Queries) NoteObject(ctx context.Context, arg NoteObjectParams) error {
 }
 
 const objectsOfApp = `-- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 ORDER BY object_id
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id
 `
 
 func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, error) {
@@ -344,6 +350,7 @@ func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, err
 			&i.Name,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.UpstreamID,
 		); err != nil {
 			return nil, err
 		}

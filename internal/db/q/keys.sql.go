@@ -38,7 +38,7 @@ func (q *Queries) DeleteKey(ctx context.Context, id string) (int64, error) {
 }
 
 const getKey = `-- name: GetKey :one
-SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip FROM api_key WHERE id = $1
+SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip, imported FROM api_key WHERE id = $1
 `
 
 func (q *Queries) GetKey(ctx context.Context, id string) (ApiKey, error) {
@@ -65,6 +65,7 @@ func (q *Queries) GetKey(ctx context.Context, id string) (ApiKey, error) {
 		&i.RevokedAt,
 		&i.LastUsedAt,
 		&i.LastUsedIp,
+		&i.Imported,
 	)
 	return i, err
 }
@@ -129,7 +130,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 }
 
 const keysIn = `-- name: KeysIn :many
-SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip FROM api_key WHERE workspace_id = $1 ORDER BY created_at DESC, id LIMIT 5000
+SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip, imported FROM api_key WHERE workspace_id = $1 ORDER BY created_at DESC, id LIMIT 5000
 `
 
 func (q *Queries) KeysIn(ctx context.Context, workspaceID string) ([]ApiKey, error) {
@@ -162,6 +163,7 @@ func (q *Queries) KeysIn(ctx context.Context, workspaceID string) ([]ApiKey, err
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.LastUsedIp,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}
@@ -177,7 +179,7 @@ func (q *Queries) KeysIn(ctx context.Context, workspaceID string) ([]ApiKey, err
 }
 
 const keysOf = `-- name: KeysOf :many
-SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, id LIMIT 1000
+SELECT id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day, created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip, imported FROM api_key WHERE account_id = $1 ORDER BY created_at DESC, id LIMIT 1000
 `
 
 func (q *Queries) KeysOf(ctx context.Context, accountID string) ([]ApiKey, error) {
@@ -210,6 +212,7 @@ func (q *Queries) KeysOf(ctx context.Context, accountID string) ([]ApiKey, error
 			&i.RevokedAt,
 			&i.LastUsedAt,
 			&i.LastUsedIp,
+			&i.Imported,
 		); err != nil {
 			return nil, err
 		}

@@ -52,6 +52,7 @@ type ApiKey struct {
 	RevokedAt   int64
 	LastUsedAt  int64
 	LastUsedIp  string
+	Imported    string
 }
 
 type ApiKeyUsage struct {
@@ -77,6 +78,8 @@ type App struct {
 	UpdatedAt   int64
 	Mode        string
 	SeenAt      int64
+	BridgeMode  string
+	PerPerson   bool
 }
 
 type AppWorkspace struct {
@@ -102,6 +105,25 @@ type Audit struct {
 	Detail       string
 	PreviousHash string
 	Hash         string
+}
+
+type BuildJob struct {
+	AppID     string
+	JobID     string
+	FlowID    string
+	PersonID  string
+	CreatedAt int64
+}
+
+type BuilderAccount struct {
+	AppID        string
+	UpstreamID   string
+	WorkspaceID  string
+	PersonID     string
+	Username     string
+	Adopted      bool
+	SecretSealed string
+	CreatedAt    int64
 }
 
 type Change struct {
@@ -202,6 +224,7 @@ type Object struct {
 	Name        string
 	CreatedAt   int64
 	UpdatedAt   int64
+	UpstreamID  string
 }
 
 type Passkey struct {

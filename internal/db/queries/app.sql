@@ -3,10 +3,10 @@ INSERT INTO app (id, workspace_id, slug, name, kind, version, upstream_url, publ
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $10, $11);
 
 -- name: AllApps :many
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app ORDER BY created_at, id;
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at, bridge_mode, per_person FROM app ORDER BY created_at, id;
 
 -- name: GetApp :one
-SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at FROM app WHERE id = $1;
+SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at, bridge_mode, per_person FROM app WHERE id = $1;
 
 -- name: UpdateAppIdentity :exec
 UPDATE app SET kind = $2, version = $3, updated_at = $4 WHERE id = $1;

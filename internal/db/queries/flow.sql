@@ -1,12 +1,12 @@
 -- name: ClaimObject :execrows
-INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, upstream_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (app_id, object_id) DO NOTHING;
 
 -- name: GetObject :one
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 AND object_id = $2;
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 AND object_id = $2;
 
 -- name: AllObjects :many
-SELECT app_id, object_id, kind, workspace_id FROM object;
+SELECT app_id, object_id, kind, workspace_id, upstream_id FROM object;
 
 -- name: NoteObject :exec
 UPDATE object SET name = $3, updated_at = $4 WHERE app_id = $1 AND object_id = $2;
@@ -18,10 +18,10 @@ UPDATE object SET workspace_id = $3, owner_id = $4, updated_at = $5 WHERE app_id
 DELETE FROM object WHERE app_id = $1 AND object_id = $2;
 
 -- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object WHERE app_id = $1 ORDER BY object_id;
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id;
 
 -- name: FlowsOfWorkspace :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at FROM object
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object
 WHERE workspace_id = sqlc.arg(workspace_id) AND kind IN ('chatflow', 'agentflow')
     AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!')
 ORDER BY updated_at DESC, object_id LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
