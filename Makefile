@@ -20,9 +20,10 @@ test: check ## Run all checks and tests, storage on SQLite and on a real Postgre
 	e2e/install-moto.sh
 	SLUICEDEV_POSTGRES=require SLUICEDEV_MOTO=require go test ./...
 
-e2e: ## Drive a real Flowise in a real Chromium (installs both when missing)
+e2e: ## Drive real builders, Flowise and two releases of Langflow, in a real Chromium (installs them when missing)
 	e2e/install-deps.sh chromium fonts-dejavu-core
 	e2e/install-flowise.sh
+	e2e/install-langflow.sh
 	e2e/install-clients.sh
 	go test -tags e2e -count=1 -timeout 30m ./e2e/...
 

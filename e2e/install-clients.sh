@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the programs that call flows (flowise-sdk, flowise-embed) from npm, outside the checkout, and prints their folder.
+# Fetches the programs that call flows (flowise-sdk, flowise-embed, @datastax/langflow-client) from npm, outside the checkout, and prints their folder.
 #
 #   e2e/install-clients.sh            fetches them when they are missing, else does nothing
 #   SLUICEDEV_CACHE=/some/folder ...     where to keep them (default ~/.cache/sluice; about 3 MB)
@@ -9,9 +9,12 @@ set -euo pipefail
 
 sdk=flowise-sdk@1.0.9
 embed=flowise-embed@3.1.6
+langflow=@datastax/langflow-client@0.4.1
+# What langflow-client calls servers with.
+undici=undici@7.16.0
 cache="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}"
-dir="$cache/clients-1"
-stamp="$sdk $embed"
+dir="$cache/clients-2"
+stamp="$sdk $embed $langflow $undici"
 
 fail() {
 	echo "install-clients: $*" >&2
@@ -37,6 +40,8 @@ install() {
 	echo '{"name":"sluice-e2e-clients","private":true}' >package.json
 	fetch "$sdk"
 	fetch "$embed"
+	fetch "$langflow"
+	fetch "$undici"
 	echo "$stamp" >.installed
 	cd /
 	rm -rf "$dir"

@@ -71,7 +71,7 @@ func (w *houses) report(t testing.TB) {
 }
 
 // call makes a call of Sluice's own API that must succeed, and reads its answer into v, if that is not nil.
-func call(t *testing.T, c *Client, method, path string, body, v any) {
+func call(t testing.TB, c *Client, method, path string, body, v any) {
 	t.Helper()
 	a := c.Call(method, path, body)
 	if a.Status >= 300 {

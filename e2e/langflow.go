@@ -1,0 +1,117 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The releases of Langflow that the tests drive; install-langflow.sh says which they are.
+const (
+	newLangflow = "new"
+	oldLangflow = "old"
+)
+
+// langflowKey is a secret key as the page has it generated: 32 random bytes in base64url.
+const langflowKey = "RkFLRUtFWUZPUlRFU1RTLTAxMjM0NTY3ODlhYmNkZWY"
+
+// Langflow is a real Langflow on a loopback port with a home folder and database of its own.
+type Langflow struct {
+	URL     string // origin without a slash
+	Env     []string
+	life    testing.TB // the test at whose end it is stopped
+	release string
+	home    string
+	port    int
+	p       *process
+}
+
+var installLangflow = sync.OnceValues(func() (string, error) {
+	cmd := exec.Command("./install-langflow.sh")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// langflowAdmin is the superuser that every Langflow here is started with.
+var langflowAdmin = Account{Username: "administrator", Password: "several words for Langflow"}
+
+// StartLangflow starts a Langflow that nobody has used yet, with more variables if some are given. It is stopped at the end of the test.
+func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
+	t.Helper()
+	port := freePort(t)
+	l := &Langflow{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Env: env, life: t, release: release, home: t.TempDir(), port: port}
+	l.Start(t)
+	return l
+}
+
+// Start starts it again on the same port and data after Stop or Kill.
+func (l *Langflow) Start(t testing.TB) {
+	t.Helper()
+	dir, err := installLangflow()
+	if err != nil {
+		t.Fatalf("e2e/install-langflow.sh: %v", err)
+	}
+	cmd := exec.Command(filepath.Join(dir, l.release, "bin", "python"), "-m", "langflow", "run", "--host", "127.0.0.1", "--port", fmt.Sprint(l.port))
+	cmd.Dir = l.home
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + l.home, "LANGFLOW_CONFIG_DIR=" + l.home, "LANGFLOW_DATABASE_URL=sqlite:///" + l.Database(),
+		"LANGFLOW_AUTO_LOGIN=False", "LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" + langflowAdmin.Password,
+		"LANGFLOW_SECRET_KEY=" + langflowKey, "LANGFLOW_OPEN_BROWSER=false", "DO_NOT_TRACK=true", "LANGFLOW_DO_NOT_TRACK=true",
+	}, l.Env...)
+	l.p = startProcess(l.life, fmt.Sprintf("langflow-%s-%d", l.release, l.port), cmd)
+	l.p.until(t, 3*time.Minute, "answer to /health_check", l.Healthy)
+}
+
+// Database is the path of its SQLite file.
+func (l *Langflow) Database() string { return filepath.Join(l.home, "langflow.db") }
+
+// Stop ends it in good order.
+func (l *Langflow) Stop(t testing.TB) { l.p.stop(t) }
+
+// Healthy reports whether it answers.
+func (l *Langflow) Healthy() bool {
+	client := http.Client{Timeout: 2 * time.Second}
+	res, err := client.Get(l.URL + "/health_check")
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// SignIn is a client with a session of Langflow's own, around Sluice.
+func (l *Langflow) SignIn(t testing.TB, a Account) *Client {
+	t.Helper()
+	c := NewClient(t, l.URL)
+	form := *c
+	form.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	r := form.Call("POST", "/api/v1/login", url.Values{"username": {a.Username}, "password": {a.Password}}.Encode())
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	if r.Status != http.StatusOK || json.Unmarshal([]byte(r.Body), &token) != nil {
+		t.Fatalf("signing in to Langflow: %d %.200s", r.Status, r.Body)
+	}
+	c.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	return c
+}
+
+// AddUser makes an active user of Langflow's own, around Sluice, and gives its id.
+func (l *Langflow) AddUser(t testing.TB, admin *Client, a Account) string {
+	t.Helper()
+	var user struct{ ID string }
+	call(t, admin, "POST", "/api/v1/users/", map[string]string{"username": a.Username, "password": a.Password}, &user)
+	call(t, admin, "PATCH", "/api/v1/users/"+user.ID, map[string]bool{"is_active": true}, nil)
+	return user.ID
+}

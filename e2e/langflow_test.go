@@ -1,0 +1,27 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestLangflowByItself makes sure that the tests' own flow runs in each release without Sluice, so that a failure elsewhere is not blamed on it.
+func TestLangflowByItself(t *testing.T) {
+	for _, release := range []string{newLangflow, oldLangflow} {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			l := StartLangflow(t, release)
+			admin := l.SignIn(t, langflowAdmin)
+			id := CreateFlow(t, admin, EchoLangflow(t, admin, "echo"))
+			var key struct {
+				APIKey string `json:"api_key"`
+			}
+			call(t, admin, "POST", "/api/v1/api_key/", map[string]string{"name": "k"}, &key)
+			if a := RunFlow(NewClient(t, l.URL), key.APIKey, id, "hello, flow"); a.Status != 200 || !strings.Contains(a.Body, "hello, flow") {
+				t.Fatalf("running the flow: %d %.600s", a.Status, a.Body)
+			}
+		})
+	}
+}
