@@ -37,8 +37,10 @@ type User struct {
 	EmailVerified bool
 	// HasPassword is false until a reset link has set the first one.
 	HasPassword bool
-	// CreatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
-	CreatedAt, LastSignInAt time.Time
+	// CreatedAt, UpdatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
+	CreatedAt, UpdatedAt, LastSignInAt time.Time
+	// Preferences are what SetPreferences stored: a JSON object, or "".
+	Preferences string
 }
 
 // NewUser is what is needed to add somebody.
@@ -208,8 +210,8 @@ func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]U
 	for i, r := range rows {
 		users[i] = User{
 			ID: r.ID, Email: r.Email, Username: r.Username, Name: r.Name, Superuser: r.Superuser, Active: r.Active, Role: r.Role,
-			HasPassword: r.PasswordHash != "", CreatedAt: moment(r.CreatedAt), LastSignInAt: moment(r.LastSignInAt),
-			Waiting: r.Waiting, EmailVerified: r.EmailVerifiedAt > 0,
+			HasPassword: r.PasswordHash != "", CreatedAt: moment(r.CreatedAt), UpdatedAt: moment(r.UpdatedAt), LastSignInAt: moment(r.LastSignInAt),
+			Waiting: r.Waiting, EmailVerified: r.EmailVerifiedAt > 0, Preferences: r.Preferences,
 		}
 	}
 	return users, int(total), nil
@@ -253,8 +255,8 @@ func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User,
 	}
 	u := User{
 		ID: a.ID, Email: a.Email, Username: a.Username, Name: a.Name, Superuser: a.Superuser, Active: a.Active,
-		HasPassword: a.PasswordHash != "", CreatedAt: moment(a.CreatedAt), LastSignInAt: moment(a.LastSignInAt),
-		Waiting: a.Waiting, EmailVerified: a.EmailVerifiedAt > 0,
+		HasPassword: a.PasswordHash != "", CreatedAt: moment(a.CreatedAt), UpdatedAt: moment(a.UpdatedAt), LastSignInAt: moment(a.LastSignInAt),
+		Waiting: a.Waiting, EmailVerified: a.EmailVerifiedAt > 0, Preferences: a.Preferences,
 	}
 	memberships, err := queries.MembershipsOf(ctx, id)
 	if err != nil {

@@ -37,7 +37,11 @@ CREATE INDEX build_job_age ON build_job (created_at);
 -- Keys of another system that were imported are known by its own hash: '' for Sluice's own, else "sha256" for the SHA-256 of the whole key, under TOKEN_HASH_SECRET like all.
 ALTER TABLE api_key ADD COLUMN imported TEXT NOT NULL DEFAULT '';
 
+-- What builders' own pages keep about a person, such as the picture that Langflow shows: a small JSON object.
+ALTER TABLE account ADD COLUMN preferences TEXT NOT NULL DEFAULT '';
+
 -- +goose Down
+ALTER TABLE account DROP COLUMN preferences;
 ALTER TABLE api_key DROP COLUMN imported;
 DROP TABLE build_job;
 ALTER TABLE app DROP COLUMN per_person;

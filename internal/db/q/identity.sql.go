@@ -149,7 +149,7 @@ func (q *Queries) DeleteSessionsOfAccount(ctx context.Context, accountID string)
 }
 
 const findAccount = `-- name: FindAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at, preferences FROM account
 WHERE email_key = CAST($1 AS text) OR username_key = CAST($1 AS text)
 ORDER BY CASE WHEN email_key = CAST($1 AS text) THEN 0 ELSE 1 END LIMIT 1
 `
@@ -168,6 +168,7 @@ type FindAccountRow struct {
 	LastSignInAt    int64
 	Waiting         bool
 	EmailVerifiedAt int64
+	Preferences     string
 }
 
 func (q *Queries) FindAccount(ctx context.Context, loginKey string) (FindAccountRow, error) {
@@ -187,12 +188,13 @@ func (q *Queries) FindAccount(ctx context.Context, loginKey string) (FindAccount
 		&i.LastSignInAt,
 		&i.Waiting,
 		&i.EmailVerifiedAt,
+		&i.Preferences,
 	)
 	return i, err
 }
 
 const getAccount = `-- name: GetAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account WHERE id = $1
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at, preferences FROM account WHERE id = $1
 `
 
 type GetAccountRow struct {
@@ -209,6 +211,7 @@ type GetAccountRow struct {
 	LastSignInAt    int64
 	Waiting         bool
 	EmailVerifiedAt int64
+	Preferences     string
 }
 
 func (q *Queries) GetAccount(ctx context.Context, id string) (GetAccountRow, error) {
@@ -228,6 +231,7 @@ func (q *Queries) GetAccount(ctx context.Context, id string) (GetAccountRow, err
 		&i.LastSignInAt,
 		&i.Waiting,
 		&i.EmailVerifiedAt,
+		&i.Preferences,
 	)
 	return i, err
 }
@@ -282,7 +286,7 @@ func (q *Queries) InsertWorkspaceIfAbsent(ctx context.Context, arg InsertWorkspa
 }
 
 const listAccounts = `-- name: ListAccounts :many
-SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, COALESCE(m.role, '') AS role
+SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, a.preferences, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = $1
 WHERE CAST($2 AS text) = '' OR COALESCE(a.email_key, '') LIKE $2 ESCAPE '!' OR a.username_key LIKE $2 ESCAPE '!' OR lower(a.name) LIKE $2 ESCAPE '!'
 ORDER BY a.waiting DESC, a.username_key LIMIT $4 OFFSET $3
@@ -309,6 +313,7 @@ type ListAccountsRow struct {
 	LastSignInAt    int64
 	Waiting         bool
 	EmailVerifiedAt int64
+	Preferences     string
 	Role            string
 }
 
@@ -340,6 +345,7 @@ func (q *Queries) ListAccounts(ctx context.Context, arg ListAccountsParams) ([]L
 			&i.LastSignInAt,
 			&i.Waiting,
 			&i.EmailVerifiedAt,
+			&i.Preferences,
 			&i.Role,
 		); err != nil {
 			return nil, err
@@ -451,6 +457,21 @@ type SetAccountSuperuserParams struct {
 
 func (q *Queries) SetAccountSuperuser(ctx context.Context, arg SetAccountSuperuserParams) error {
 	_, err := q.db.ExecContext(ctx, setAccountSuperuser, arg.ID, arg.Superuser, arg.UpdatedAt)
+	return err
+}
+
+const setPreferences = `-- name: SetPreferences :exec
+UPDATE account SET preferences = $2, updated_at = $3 WHERE id = $1
+`
+
+type SetPreferencesParams struct {
+	ID          string
+	Preferences string
+	UpdatedAt   int64
+}
+
+func (q *Queries) SetPreferences(ctx context.Context, arg SetPreferencesParams) error {
+	_, err := q.db.ExecContext(ctx, setPreferences, arg.ID, arg.Preferences, arg.UpdatedAt)
 	return err
 }
 

@@ -24,6 +24,7 @@ type Account struct {
 	LastSignInAt    int64
 	EmailVerifiedAt int64
 	Waiting         bool
+	Preferences     string
 }
 
 type Adoption struct {

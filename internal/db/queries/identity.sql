@@ -6,10 +6,10 @@ INSERT INTO account (id, email, email_key, username, username_key, name, passwor
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, 0);
 
 -- name: GetAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account WHERE id = $1;
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at, preferences FROM account WHERE id = $1;
 
 -- name: FindAccount :one
-SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at FROM account
+SELECT id, email, username, name, password_hash, superuser, active, generation, created_at, updated_at, last_sign_in_at, waiting, email_verified_at, preferences FROM account
 WHERE email_key = CAST(sqlc.arg(login_key) AS text) OR username_key = CAST(sqlc.arg(login_key) AS text)
 ORDER BY CASE WHEN email_key = CAST(sqlc.arg(login_key) AS text) THEN 0 ELSE 1 END LIMIT 1;
 
@@ -17,7 +17,7 @@ ORDER BY CASE WHEN email_key = CAST(sqlc.arg(login_key) AS text) THEN 0 ELSE 1 E
 SELECT id, email, username, name, superuser, active, generation FROM account;
 
 -- name: ListAccounts :many
-SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, COALESCE(m.role, '') AS role
+SELECT a.id, a.email, a.username, a.name, a.password_hash, a.superuser, a.active, a.generation, a.created_at, a.updated_at, a.last_sign_in_at, a.waiting, a.email_verified_at, a.preferences, COALESCE(m.role, '') AS role
 FROM account a LEFT JOIN membership m ON m.account_id = a.id AND m.workspace_id = sqlc.arg(workspace_id)
 WHERE CAST(sqlc.arg(pattern) AS text) = '' OR COALESCE(a.email_key, '') LIKE sqlc.arg(pattern) ESCAPE '!' OR a.username_key LIKE sqlc.arg(pattern) ESCAPE '!' OR lower(a.name) LIKE sqlc.arg(pattern) ESCAPE '!'
 ORDER BY a.waiting DESC, a.username_key LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);
@@ -46,6 +46,9 @@ UPDATE account SET email = $2, email_key = $3, username = $4, username_key = $5,
 
 -- name: BumpAccount :exec
 UPDATE account SET generation = generation + 1, updated_at = $2 WHERE id = $1;
+
+-- name: SetPreferences :exec
+UPDATE account SET preferences = $2, updated_at = $3 WHERE id = $1;
 
 -- name: TouchSignIn :exec
 UPDATE account SET last_sign_in_at = $2 WHERE id = $1;

@@ -1,0 +1,43 @@
+package identity_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/dbtest"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+)
+
+func TestPreferences(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		p, ctx := newPeople(t, d), context.Background()
+		ann := principal(t, p, add(t, p, identity.NewUser{Username: "ann"}).ID)
+		bob := add(t, p, identity.NewUser{Username: "bob"})
+		const want = `{"langflow":{"profile_image":"Space/a.svg"}}`
+		if err := p.SetPreferences(ctx, ann, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"", "[]", `{"a":`, `{"a":"` + strings.Repeat("x", 4<<10) + `"}`} {
+			if err := p.SetPreferences(ctx, ann, []byte(bad)); problem.Of(err).Field != "preferences" {
+				t.Errorf("SetPreferences(%.20q) = %v", bad, err)
+			}
+		}
+		if u, err := p.Get(ctx, cli, ann.ID); err != nil || u.Preferences != want {
+			t.Errorf("Get = %q, %v", u.Preferences, err)
+		}
+		if u, err := p.Get(ctx, cli, bob.ID); err != nil || u.Preferences != "" {
+			t.Errorf("somebody else's: %q, %v", u.Preferences, err)
+		}
+		list, _, err := p.List(ctx, cli, identity.Filter{})
+		if err != nil || len(list) != 2 || list[0].Preferences != want || list[0].UpdatedAt.IsZero() {
+			t.Errorf("List = %+v, %v", list, err)
+		}
+		if err := p.SetPreferences(ctx, authz.Principal{}, []byte("{}")); err == nil {
+			t.Error("a stranger keeps preferences")
+		}
+	})
+}
