@@ -96,3 +96,29 @@ func (p *Person) AskWidget(question, answer string) {
 		return err == nil && strings.Contains(text, answer)
 	})
 }
+
+// runLangflow is a program of somebody who uses @datastax/langflow-client as its page says.
+const runLangflow = `
+import { LangflowClient } from '@datastax/langflow-client';
+const flow = new LangflowClient({ baseUrl: process.env.BASE, apiKey: process.env.KEY }).flow(process.env.FLOW);
+try {
+	if (process.env.STREAMING !== 'yes') console.log('answer ' + JSON.stringify((await flow.run(process.env.QUESTION)).outputs));
+	else for await (const event of await flow.stream(process.env.QUESTION)) console.log('event ' + JSON.stringify(event));
+} catch (e) { console.log('error ' + e.message) }
+`
+
+// LangflowSDK runs a flow with @datastax/langflow-client and gives the lines that the program prints: "answer …", "event …" or "error …".
+func LangflowSDK(t testing.TB, base, key, flow, question string, streaming bool) []string {
+	t.Helper()
+	cmd := exec.Command("node", "--no-warnings", "--input-type=module", "-e", runLangflow)
+	cmd.Dir = clients(t)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "BASE=" + base, "KEY=" + key, "FLOW=" + flow, "QUESTION=" + question}
+	if streaming {
+		cmd.Env = append(cmd.Env, "STREAMING=yes")
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("langflow-client: %v\n%s", err, out)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}

@@ -21,6 +21,7 @@ import (
 type Sluice struct {
 	URL  string     // origin of its own pages, without a slash
 	Home string     // folder of its data
+	Env  []string   // more variables for it and its commands
 	life testing.TB // the test at whose end it is stopped
 	port int
 	args []string
@@ -49,8 +50,14 @@ var buildSluice = sync.OnceValues(func() (string, error) {
 // StartSluice runs `sluice serve` with these flags on a free loopback port, and waits until it answers.
 func StartSluice(t testing.TB, args ...string) *Sluice {
 	t.Helper()
+	return StartSluiceWith(t, nil, args...)
+}
+
+// StartSluiceWith is StartSluice with more variables.
+func StartSluiceWith(t testing.TB, env []string, args ...string) *Sluice {
+	t.Helper()
 	port := freePort(t)
-	s := &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), life: t, Home: t.TempDir(), port: port, args: args}
+	s := &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Env: env, life: t, Home: t.TempDir(), port: port, args: args}
 	s.Start(t)
 	return s
 }
@@ -88,10 +95,10 @@ func (s *Sluice) command(t testing.TB, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = s.Home
-	cmd.Env = []string{
+	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.Home, "HOST=127.0.0.1", fmt.Sprintf("PORT=%d", s.port),
 		"DATABASE_PATH=" + filepath.Join(s.Home, "data"), "SECRETKEY_PATH=" + filepath.Join(s.Home, "keys"),
-	}
+	}, s.Env...)
 	return cmd
 }
 
