@@ -316,13 +316,16 @@ func (l *Logins) storeProvider(ctx context.Context, actor authz.Principal, p Pro
 	})
 }
 
-// RemoveProvider removes a provider with its links. Accounts and the roles that it gave stay; these count as given by hand from then on. It needs SignInManage.
+// RemoveProvider removes a provider with its links. Accounts and the roles that it gave stay; these count as given by hand from then on. The sessions that it has begun end, but the actor's own. It needs SignInManage.
 func (l *Logins) RemoveProvider(ctx context.Context, actor authz.Principal, id string) error {
 	p, err := l.Provider(ctx, actor, id)
 	if err != nil {
 		return err
 	}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, p.resource(), "provider "+p.Slug+" removed", func(tx *db.Tx) error {
+		if err := l.endSessionsOf(ctx, tx, actor, p); err != nil {
+			return err
+		}
 		if _, err := tx.DeleteProvider(ctx, id); err != nil {
 			return fmt.Errorf("removing the provider: %w", err)
 		}

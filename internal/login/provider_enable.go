@@ -9,7 +9,7 @@ import (
 	"sluice/internal/db/q"
 )
 
-// EnableProvider puts a provider in use, or takes it out. It looks at nothing else: a provider must be possible to stop although a workspace that its mappings name is gone. Sessions that it has begun go on. It needs SignInManage.
+// EnableProvider puts a provider in use, or takes it out. It looks at nothing else: a provider must be possible to stop although a workspace that its mappings name is gone. Taking it out ends the sessions that it has begun, but the actor's own. It needs SignInManage.
 func (l *Logins) EnableProvider(ctx context.Context, actor authz.Principal, id string, on bool) error {
 	p, err := l.Provider(ctx, actor, id)
 	if err != nil {
@@ -26,6 +26,28 @@ func (l *Logins) EnableProvider(ctx context.Context, actor authz.Principal, id s
 		}); err != nil {
 			return fmt.Errorf("storing the provider: %w", err)
 		}
+		if !on {
+			if err := l.endSessionsOf(ctx, tx, actor, p); err != nil {
+				return err
+			}
+		}
 		return tx.Changed(ChangeKind, "provider")
 	})
+}
+
+// endSessionsOf ends all sessions that a provider has begun: whoever stops trusting it does not trust them either. The actor's own stays, so that they can go on.
+func (l *Logins) endSessionsOf(ctx context.Context, tx *db.Tx, actor authz.Principal, p Provider) error {
+	rows, err := tx.SessionsOfProvider(ctx, p.ID)
+	if err != nil {
+		return fmt.Errorf("finding the provider's sessions: %w", err)
+	}
+	for _, r := range rows {
+		if r.SessionID == actor.SessionID {
+			continue
+		}
+		if err := l.cfg.Sessions.EndIn(ctx, tx, r.SessionID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -397,6 +397,38 @@ func (q *Queries) PutProviderRole(ctx context.Context, arg PutProviderRoleParams
 	return err
 }
 
+const sessionsOfProvider = `-- name: SessionsOfProvider :many
+SELECT p.session_id, s.account_id FROM provider_session p JOIN session s ON s.id = p.session_id WHERE p.provider_id = $1 ORDER BY p.session_id
+`
+
+type SessionsOfProviderRow struct {
+	SessionID string
+	AccountID string
+}
+
+func (q *Queries) SessionsOfProvider(ctx context.Context, providerID string) ([]SessionsOfProviderRow, error) {
+	rows, err := q.db.QueryContext(ctx, sessionsOfProvider, providerID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SessionsOfProviderRow{}
+	for rows.Next() {
+		var i SessionsOfProviderRow
+		if err := rows.Scan(&i.SessionID, &i.AccountID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setLinkSuperuser = `-- name: SetLinkSuperuser :exec
 UPDATE linked_identity SET superuser = $3 WHERE provider_id = $1 AND account_id = $2
 `

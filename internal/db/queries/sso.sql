@@ -47,6 +47,9 @@ DELETE FROM provider_role WHERE provider_id = $1 AND account_id = $2 AND workspa
 -- name: GetProviderSession :one
 SELECT session_id, provider_id, subject, sid, id_token_sealed FROM provider_session WHERE session_id = $1;
 
+-- name: SessionsOfProvider :many
+SELECT p.session_id, s.account_id FROM provider_session p JOIN session s ON s.id = p.session_id WHERE p.provider_id = $1 ORDER BY p.session_id;
+
 -- name: ProviderSessionsOfSubject :many
 SELECT p.session_id, s.account_id FROM provider_session p JOIN session s ON s.id = p.session_id WHERE p.provider_id = $1 AND p.subject = $2 LIMIT 1000;
 
