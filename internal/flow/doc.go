@@ -8,6 +8,8 @@
 // An object without a row is nobody's: it is seen by nobody until somebody adopts it.
 //
 // What lies inside an object (an execution of a flow, a chunk of a document store) has no row. Its parent is learned from the builder's answers and remembered, see Learn.
+// A job of a builder's (a run that goes on after its first answer) is stored with its flow and who started it, see StartJob; a chat session is remembered with the workspace that used it first,
+// see LearnChat.
 //
 // # In memory
 //

@@ -61,6 +61,8 @@ type Library struct {
 	cfg     Config
 	apps    sync.Map // app id -> *Objects
 	derived *otter.Cache[inner, string]
+	jobs    *otter.Cache[inner, Job]
+	chats   *otter.Cache[inner, Chat]
 }
 
 // inner names something that lies inside an object.
@@ -75,7 +77,15 @@ func New(ctx context.Context, c Config) (*Library, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the table of parents: %w", err)
 	}
-	l := &Library{cfg: c, derived: derived}
+	jobs, err := otter.New(&otter.Options[inner, Job]{MaximumSize: jobsKept})
+	if err != nil {
+		return nil, fmt.Errorf("making the table of jobs: %w", err)
+	}
+	chats, err := newChats()
+	if err != nil {
+		return nil, fmt.Errorf("making the table of chats: %w", err)
+	}
+	l := &Library{cfg: c, derived: derived, jobs: jobs, chats: chats}
 	// Subscribing first means that a change during the load is applied after it, never lost.
 	c.DB.Subscribe(ChangeKind, func(item string) {
 		appID, id, _ := strings.Cut(item, "/")
@@ -165,7 +175,7 @@ func cleanName(s string) string {
 const maxID = 256
 
 // Claim records that objects were created or adopted, all or none: Workspace and Owner of each say whose they are. Objects that belong to their workspace already stay
-// as they are. It asks no right: whoever let the creation through did. Errors: problem.Conflict if one belongs to another workspace.
+// as they are, but for an account that was not known yet. It asks no right: whoever let the creation through did. Errors: problem.Conflict if one belongs to another workspace.
 func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -192,13 +202,32 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 			if row.WorkspaceID != o.Workspace {
 				return problem.New(problem.Conflict, "This object belongs to another workspace.").WithRule("object owned")
 			}
-			continue
+			if o.Account == "" || row.UpstreamID != "" {
+				continue
+			}
+			if _, err := tx.BindObject(ctx, q.BindObjectParams{AppID: o.App, ObjectID: o.ID, UpstreamID: o.Account}); err != nil {
+				return fmt.Errorf("recording the account of an object: %w", err)
+			}
 		}
 		if err := tx.Changed(ChangeKind, o.App+"/"+o.ID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Bind records which account of the builder holds an object that is owned already.
+func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		n, err := tx.BindObject(ctx, q.BindObjectParams{AppID: appID, ObjectID: id, UpstreamID: account})
+		if err != nil {
+			return fmt.Errorf("recording the account of an object: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		return tx.Changed(ChangeKind, appID+"/"+id)
+	})
 }
 
 // Note records that an object was changed, and its name; an empty one keeps the former.

@@ -29,6 +29,10 @@ type style struct {
 	entry func(returnPath string) string
 	// answers are the builder's endpoints that Sluice answers.
 	answers map[string]answerFunc
+	// pageScript runs on the builder's pages before their own code; empty: none does.
+	pageScript []byte
+	// pageCookies make the builder's pages believe that somebody is signed in; nil: they need none.
+	pageCookies []*http.Cookie
 }
 
 // forwardedHeaders are the request headers by which a client could pretend to be a proxy, another person or another request. They are
@@ -201,6 +205,19 @@ func (p *Profile) CSP(frameAncestors string) string {
 	}
 	return p.style.csp + "; frame-ancestors " + frameAncestors
 }
+
+// PageScript is the JavaScript that runs on the builder's HTML pages before their own code; empty: none does. The slice must not be changed.
+func (p *Profile) PageScript() []byte { return p.style.pageScript }
+
+// PageCookies are the cookies that the builder's pages look for before they show anything to a signed-in person. They hold no secret, and never reach the builder. The slice must not be
+// changed.
+func (p *Profile) PageCookies() []*http.Cookie { return p.style.pageCookies }
+
+// PageCall reports whether the headers are those of a call that the builder's own page makes by itself; false where that cannot be told.
+func (p *Profile) PageCall(h http.Header) bool { return p.style.pageCall != nil && p.style.pageCall(h) }
+
+// HoldsSession reports whether people are carried into a session of the builder's own, which it may have forgotten.
+func (p *Profile) HoldsSession() bool { return len(p.style.cookies) > 0 }
 
 // Entry is the path on the app's origin where a freshly signed-in browser is sent so that the builder's own pages know the person.
 // returnPath is a path of this origin, already judged by the caller.

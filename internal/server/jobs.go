@@ -24,6 +24,7 @@ func (s *Server) jobs() []job {
 		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
 		{name: "secrets", every: 10 * time.Minute, run: s.Keyring.Maintain},
 		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
+		{name: "runs of flows", every: 10 * time.Minute, run: s.Apps.Flows.PruneJobs},
 		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, false); return nil }},
 		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, true); return nil }},
 	}

@@ -88,6 +88,24 @@ func (q *Queries) AllObjects(ctx context.Context) ([]AllObjectsRow, error) {
 	return items, nil
 }
 
+const bindObject = `-- name: BindObject :execrows
+UPDATE object SET upstream_id = $3 WHERE app_id = $1 AND object_id = $2 AND upstream_id <> $3
+`
+
+type BindObjectParams struct {
+	AppID      string
+	ObjectID   string
+	UpstreamID string
+}
+
+func (q *Queries) BindObject(ctx context.Context, arg BindObjectParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, bindObject, arg.AppID, arg.ObjectID, arg.UpstreamID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const claimObject = `-- name: ClaimObject :execrows
 INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, upstream_id, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 ON CONFLICT (app_id, object_id) DO NOTHING

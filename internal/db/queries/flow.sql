@@ -42,3 +42,6 @@ SELECT app_id, workspace_id FROM app_workspace ORDER BY app_id, workspace_id;
 
 -- name: NamesOfOthers :many
 SELECT DISTINCT name FROM object WHERE app_id = $1 AND kind = $2 AND workspace_id <> $3 AND name <> '' ORDER BY name;
+
+-- name: BindObject :execrows
+UPDATE object SET upstream_id = $3 WHERE app_id = $1 AND object_id = $2 AND upstream_id <> $3;
