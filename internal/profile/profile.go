@@ -9,6 +9,8 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
+	"sluice/internal/identity"
+	"sluice/internal/login"
 	"sluice/internal/problem"
 )
 
@@ -211,6 +213,14 @@ type AnswerContext struct {
 	Keys    *authn.Keys
 	Fresh   *FreshKeys
 	KeysURL string
+	// People are Sluice's people, and Logins how they sign in; nil where the builder's pages show none. NewUserActive tells whether people who are added there may come in at once.
+	People        *identity.People
+	Logins        *login.Logins
+	NewUserActive bool
+	// AccountURL is the page of one's own account, ConfirmURL where people prove again that it is them, absolute.
+	AccountURL, ConfirmURL string
+	// Version is the builder's own; "" while it is not known.
+	Version string
 	// Now is the time of the request.
 	Now time.Time
 }
