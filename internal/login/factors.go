@@ -358,10 +358,34 @@ func (l *Logins) proveCode(ctx context.Context, p authz.Principal, text string, 
 	case err == nil:
 	case problem.Of(err).Rule == ruleFactor:
 		l.recordWrongFactor(p, factor)
+		if warned := l.warnOfGuesses(ctx, p, counters); warned != nil {
+			return warned
+		}
 	default:
 		l.unreserve(counters)
 	}
 	return err
+}
+
+// warnOfGuesses writes to somebody whose password is known to whoever guesses codes: once, with the last guess that is free. The counter goes on, so that there is no second mail
+// before the guesses have stopped for an hour.
+func (l *Logins) warnOfGuesses(ctx context.Context, p authz.Principal, counters []counter) error {
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, c := range counters {
+			g, err := tx.GetGuess(ctx, c.subject)
+			if err := db.Found(err, "none"); err != nil {
+				if problem.Is(err, problem.NotFound) {
+					continue
+				}
+				return fmt.Errorf("reading the guess limits: %w", err)
+			}
+			if g.Failures == c.limit.free {
+				m := mail.CodesGuessed{Name: p.DisplayName, Guesses: int(g.Failures), At: l.cfg.Now(), IP: p.IP, AccountPage: l.link("/account", "")}
+				return l.send(ctx, tx, m, p.Email)
+			}
+		}
+		return nil
+	})
 }
 
 func clearGuesses(ctx context.Context, tx *db.Tx, counters []counter) error {

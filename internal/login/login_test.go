@@ -77,6 +77,16 @@ func (p *postbox) count() int {
 	return len(p.mails)
 }
 
+// last is the mail that was written last; "" if there is none.
+func (p *postbox) last() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.mails) == 0 {
+		return ""
+	}
+	return p.mails[len(p.mails)-1]
+}
+
 var tokenInLink = regexp.MustCompile(`/(reset|verify|email|invite)\?token=([\w-]{43})`)
 
 // token is the one of the n-th last mail.

@@ -394,3 +394,28 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoGuessesCodesWithTheRightPasswordIsReportedOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
+		h.add(t, "ann")
+		a, _ := h.enrolApp(t, h.enter(t, "ann"))
+		before := h.post.count()
+		for n := range 12 {
+			_, err := h.logins.FactorCode(ctx, h.atFactor(t, "ann").Token, a.wrong(t), "192.0.2.66")
+			if err == nil {
+				t.Fatal("a wrong code opens")
+			}
+			if n < 3 && h.post.count() > before {
+				t.Errorf("a mail after %d guesses", n+1)
+			}
+			h.step(time.Hour / 6) // slowed down, but never forgotten
+		}
+		if n := h.post.count() - before; n != 1 {
+			t.Errorf("%d mails, want one", n)
+		}
+		if text := h.post.last(); !strings.Contains(text, "Somebody knows your password") || !strings.Contains(text, "192.0.2.66") {
+			t.Errorf("the mail says: %.600s", text)
+		}
+	})
+}

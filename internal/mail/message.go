@@ -118,6 +118,18 @@ type RecoveryUsed struct {
 	AccountPage string
 }
 
+// CodesGuessed is the warning that somebody who knows the password is trying codes. Its link is no token.
+type CodesGuessed struct {
+	Name string
+	// Guesses is how many codes in a row were not right.
+	Guesses int
+	At      time.Time
+	// IP is the address that the last one came from; may be empty.
+	IP string
+	// AccountPage is where the password is changed.
+	AccountPage string
+}
+
 // TokenReplayed is the warning that a program's refresh token was used twice, and that its session was ended. Its link is no token.
 type TokenReplayed struct {
 	Name string
@@ -166,6 +178,9 @@ func (FactorRemoved) Kind() string { return "factor-removed" }
 // Kind is "recovery-used".
 func (RecoveryUsed) Kind() string { return "recovery-used" }
 
+// Kind is "codes-guessed".
+func (CodesGuessed) Kind() string { return "codes-guessed" }
+
 // Kind is "token-replayed".
 func (TokenReplayed) Kind() string { return "token-replayed" }
 
@@ -213,6 +228,10 @@ func (m FactorRemoved) parts() parts {
 
 func (m RecoveryUsed) parts() parts {
 	return parts{subject: "A recovery code of yours was used", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+}
+
+func (m CodesGuessed) parts() parts {
+	return parts{subject: "Somebody knows your password, and tries codes", name: m.Name, link: m.AccountPage, label: "Change your password"}
 }
 
 func (m TokenReplayed) parts() parts {

@@ -22,6 +22,7 @@ func samples() []Message {
 		FactorAdded{Name: "Ann Example", Factor: "An authenticator app", At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
 		FactorRemoved{Name: "Ann Example", Factor: "An authenticator app", At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
 		RecoveryUsed{Name: "Ann Example", Left: 2, At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
+		CodesGuessed{Name: "Ann Example", Guesses: 5, At: at, IP: "192.0.2.7", AccountPage: base + "/account"},
 		TokenReplayed{Name: "Ann Example", At: at, IP: "192.0.2.7", Program: "nightly-report/2.1", AccountPage: base + "/account"},
 		Test{At: at},
 	}
