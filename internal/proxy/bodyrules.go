@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/guard"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -148,7 +149,7 @@ func (x *exchange) inspect() error {
 		return err
 	}
 	fields := []field{}
-	err := scanObject(x.body.data, func(k, v []byte) { fields = append(fields, field{k, v}) })
+	err := guard.ScanObject(x.body.data, func(k, v []byte) { fields = append(fields, field{k, v}) })
 	if err != nil {
 		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
 	}

@@ -1,4 +1,4 @@
-package proxy
+package guard
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 
 func scanned(data string) (map[string]string, error) {
 	got := map[string]string{}
-	err := scanObject([]byte(data), func(k, v []byte) { got[string(k)] = string(v) })
+	err := ScanObject([]byte(data), func(k, v []byte) { got[string(k)] = string(v) })
 	return got, err
 }
 
@@ -99,7 +99,7 @@ func FuzzScanObject(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got := map[string][]byte{}
-		err := scanObject(data, func(k, v []byte) { got[string(k)] = bytes.Clone(v) })
+		err := ScanObject(data, func(k, v []byte) { got[string(k)] = bytes.Clone(v) })
 		if err != nil {
 			if promised := errors.Is(err, errBOM) || errors.Is(err, errUTF8) || errors.Is(err, errDepth) || errors.Is(err, errNotObject) ||
 				errors.Is(err, errPrototype) || strings.Contains(err.Error(), "twice"); !promised && json.Valid(data) {

@@ -1,4 +1,4 @@
-package proxy
+package guard
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 // maxDepth is how deep arrays and objects may nest in an inspected body. The builders' own pages stay below ten.
 const maxDepth = 64
 
-// Errors of scanObject; each text is shown to the caller.
+// Errors of ScanObject and Parse; each text is shown to the caller.
 var (
 	errBOM       = errors.New("it begins with a byte order mark")
 	errUTF8      = errors.New("it is not valid UTF-8")
@@ -22,10 +22,10 @@ var (
 	errPrototype = errors.New("it has a key that changes JavaScript prototypes")
 )
 
-// scanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different things: UTF-8 without a byte order mark,
+// ScanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different things: UTF-8 without a byte order mark,
 // no key twice in one object, bounded depth, nothing after the end. It looks at every level and calls visit for the keys of the top one,
 // with the key decoded and the value as it stands. visit may keep neither. Keys that poison prototypes in JavaScript are refused.
-func scanObject(data []byte, visit func(key, value []byte)) error {
+func ScanObject(data []byte, visit func(key, value []byte)) error {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return errBOM
 	}
