@@ -57,7 +57,7 @@ func langflowAutoLogin(_ context.Context, c AnswerContext) (Answer, error) {
 // langflowState is the answer to "who is signed in?".
 type langflowState struct {
 	Authenticated bool          `json:"authenticated"`
-	User          *langflowUser `json:"user"`
+	User          *langflowPerson `json:"user"`
 	StoreAPIKey   *string       `json:"store_api_key"`
 }
 

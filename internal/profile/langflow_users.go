@@ -14,8 +14,8 @@ import (
 
 // Langflow's admin page and its profile page show and change Sluice's people.
 
-// langflowUser is a person as Langflow's UserRead.
-type langflowUser struct {
+// langflowPerson is a person as Langflow's UserRead.
+type langflowPerson struct {
 	ID           string          `json:"id"`
 	Username     string          `json:"username"`
 	ProfileImage *string         `json:"profile_image"`
@@ -37,9 +37,9 @@ type langflowPreferences struct {
 // newOptins are those of somebody who has not been asked yet.
 const newOptins = `{"github_starred":false,"dialog_dismissed":false,"discord_clicked":false}`
 
-func (c AnswerContext) langflowUser(u identity.User) langflowUser {
+func (c AnswerContext) langflowPerson(u identity.User) langflowPerson {
 	kept := preferencesOf(u)
-	out := langflowUser{
+	out := langflowPerson{
 		ID: u.ID, Username: u.Username, ProfileImage: kept.ProfileImage, IsActive: u.Active, IsSuperuser: u.Superuser,
 		CreateAt: c.langflowTime(u.CreatedAt), UpdatedAt: c.langflowTime(u.UpdatedAt), LastLoginAt: c.langflowMaybe(u.LastSignInAt), Optins: kept.Optins,
 	}
@@ -59,12 +59,12 @@ func preferencesOf(u identity.User) langflowPreferences {
 }
 
 // langflowSelf is whoever asks.
-func (c AnswerContext) langflowSelf(ctx context.Context) (langflowUser, error) {
+func (c AnswerContext) langflowSelf(ctx context.Context) (langflowPerson, error) {
 	if err := c.signedIn(); err != nil {
-		return langflowUser{}, err
+		return langflowPerson{}, err
 	}
 	u, err := c.People.Get(ctx, c.Principal, c.Principal.ID)
-	return c.langflowUser(u), err
+	return c.langflowPerson(u), err
 }
 
 func langflowWhoami(ctx context.Context, c AnswerContext) (Answer, error) {
@@ -78,7 +78,7 @@ func langflowWhoami(ctx context.Context, c AnswerContext) (Answer, error) {
 // langflowPeople is a part of the list of people.
 type langflowPeople struct {
 	TotalCount int            `json:"total_count"`
-	Users      []langflowUser `json:"users"`
+	Users      []langflowPerson `json:"users"`
 	// DeletionRequests is of 1.13: who has asked to be erased. Here nobody asks Langflow.
 	DeletionRequests *struct{} `json:"deletion_requests,omitempty"`
 }
@@ -95,9 +95,9 @@ func langflowUsers(ctx context.Context, c AnswerContext) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	out := langflowPeople{TotalCount: total, Users: make([]langflowUser, len(rows))}
+	out := langflowPeople{TotalCount: total, Users: make([]langflowPerson, len(rows))}
 	for i, u := range rows {
-		out.Users[i] = c.langflowUser(u)
+		out.Users[i] = c.langflowPerson(u)
 	}
 	if !c.old() {
 		out.DeletionRequests = &struct{}{}
@@ -135,7 +135,7 @@ func langflowCreateUser(ctx context.Context, c AnswerContext) (Answer, error) {
 	case err != nil:
 		return Answer{}, c.onPage(err)
 	}
-	return jsonAnswer(http.StatusCreated, c.langflowUser(u)), nil
+	return jsonAnswer(http.StatusCreated, c.langflowPerson(u)), nil
 }
 
 func langflowGetUser(ctx context.Context, c AnswerContext) (Answer, error) {
@@ -146,7 +146,7 @@ func langflowGetUser(ctx context.Context, c AnswerContext) (Answer, error) {
 	if err != nil {
 		return Answer{}, noSuchUser(err)
 	}
-	return jsonAnswer(http.StatusOK, c.langflowUser(u)), nil
+	return jsonAnswer(http.StatusOK, c.langflowPerson(u)), nil
 }
 
 func noSuchUser(err error) error {
@@ -189,7 +189,7 @@ func langflowUpdateUser(ctx context.Context, c AnswerContext) (Answer, error) {
 	if u, err = c.People.Get(ctx, c.Principal, u.ID); err != nil {
 		return Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, c.langflowUser(u)), nil
+	return jsonAnswer(http.StatusOK, c.langflowPerson(u)), nil
 }
 
 // mayChange refuses what no later step could, before anything is changed.

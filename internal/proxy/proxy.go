@@ -15,6 +15,8 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/login"
 	"sluice/internal/profile"
 	"sluice/internal/web"
 )
@@ -27,6 +29,10 @@ type Config struct {
 	Sessions *authn.Sessions
 	// Keys are the API keys; the builders' own pages for keys show them. Nil: there are none.
 	Keys *authn.Keys
+	// People and Logins are for builders' own pages that show and change people; nil: there are none. NewUserActive tells whether people who are added there may come in at once.
+	People        *identity.People
+	Logins        *login.Logins
+	NewUserActive bool
 	// Credentials tells who asks; nil: only session cookies and Keys do.
 	Credentials *authn.Credentials
 	// Gate decides.

@@ -18,7 +18,8 @@ func (x *exchange) answerItself(what string) {
 		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: main + "/login",
 		SignOut: func(ctx context.Context) error { return x.p.cfg.SignOut(ctx, x.who) },
 		Query:   x.query, App: x.app.ID, Param: x.match.Param, Body: x.wholeBody, Keys: x.p.cfg.Keys, Fresh: &x.p.fresh, KeysURL: main + "/account/keys",
-		Now: x.p.cfg.Now(),
+		People: x.p.cfg.People, Logins: x.p.cfg.Logins, NewUserActive: x.p.cfg.NewUserActive, AccountURL: main + "/account", ConfirmURL: main + "/confirm",
+		Version: x.app.Version, Now: x.p.cfg.Now(),
 	}
 	if x.app.Bridge != nil {
 		c.Upstream = x.app.Bridge.Upstream()
