@@ -118,6 +118,9 @@ func (c *Credentials) key(ctx context.Context, text string, at Place) (Credentia
 	if c.Keys == nil {
 		return Credential{}, badToken()
 	}
+	if strings.HasPrefix(text, importedStart) && !c.Keys.brought(text) {
+		return Credential{}, ErrForeign
+	}
 	p, h, err := c.Keys.lookup(text, at.From)
 	if err != nil {
 		return Credential{}, err
@@ -131,10 +134,10 @@ func (c *Credentials) key(ctx context.Context, text string, at Place) (Credentia
 
 // Strip takes what was recognised as a credential of Sluice's out of headers that are about to be forwarded.
 func (c *Credential) Strip(h http.Header) {
-	if c.Kind == CredentialAccess || mentionsKey(h["Authorization"]) {
+	if c.Kind == CredentialAccess || mentionsKey(h["Authorization"]) || c.shownIn(h["Authorization"]) {
 		delete(h, "Authorization")
 	}
-	if mentionsKey(h["X-Api-Key"]) {
+	if mentionsKey(h["X-Api-Key"]) || c.shownIn(h["X-Api-Key"]) {
 		delete(h, "X-Api-Key")
 	}
 }
@@ -200,7 +203,7 @@ func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 	if len(lines) > 0 {
 		apiKey = strings.Trim(lines[0], " \t")
 	}
-	if ownSignIn && !mentionsKey(lines) {
+	if ownSignIn && !mentionsKey(lines) && !(len(lines) == 1 && importedFormed(apiKey)) {
 		apiKey, lines = "", nil
 	}
 	switch {
@@ -212,7 +215,7 @@ func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 		}
 		return offer{}, twoCredentials()
 	case bearer != "":
-		return offer{value: bearer, key: strings.HasPrefix(bearer, keyStart)}, nil
+		return offer{value: bearer, key: strings.HasPrefix(bearer, keyStart) || importedFormed(bearer)}, nil
 	}
 	return offer{value: apiKey, key: true}, nil
 }

@@ -30,6 +30,8 @@ type APIKey struct {
 	// Workspace is the id of the one that the key works in.
 	Workspace, WorkspaceName string
 	Scope                    KeyScope
+	// Imported tells that the present secret was made by another product; see ImportedKey.
+	Imported bool
 	// Networks are those from which the key may be used; none: from everywhere.
 	Networks []netip.Prefix
 	// PerMinute and PerDay are limits on the number of requests; 0 means none. Windows are those of the UTC clock.
@@ -146,6 +148,9 @@ func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
 		scope, err := c.Scope.checked()
 		if err != nil {
 			return err
+		}
+		if former, err := decodeScope(row.Scope); err == nil {
+			scope.Also = former.Also
 		}
 		if row.Scope, err = scope.encode(); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,7 +144,7 @@ func (k *Keys) stateOf(r q.LoadKeysRow) (s keyState, ok bool) {
 	}
 	s = keyState{
 		id: id, account: r.AccountID, workspace: r.WorkspaceID, hash: hash, scopeText: r.WorkspaceID + "\n" + r.Scope, networksText: r.Networks, networks: networks,
-		scope:     &authz.Scope{Workspace: r.WorkspaceID, Actions: scope.Actions, Apps: scope.Apps, Flows: scope.Flows},
+		scope:     &authz.Scope{Workspace: r.WorkspaceID, Also: scope.Also, Actions: scope.Actions, Apps: scope.Apps, Flows: scope.Flows},
 		perMinute: int32(r.PerMinute), perDay: int32(r.PerDay), formerUntil: r.FormerUntil, revoked: r.RevokedAt, lastUsed: r.LastUsedAt,
 		expires: k.effectiveEnd(r.IssuedAt, r.ExpiresAt),
 	}
@@ -208,6 +209,9 @@ func (k *Keys) Done(keyID string) <-chan struct{} {
 
 // known looks a key up under every key of hashes, the one in use first.
 func (k *Keys) known(text string) (keyHit, bool) {
+	if strings.HasPrefix(text, importedStart) {
+		return k.knownImported(text)
+	}
 	for _, under := range k.hashes.all() {
 		d, formed := under.keyDigest(text)
 		if !formed {

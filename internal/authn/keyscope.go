@@ -20,6 +20,8 @@ type KeyScope struct {
 	// Apps and Flows are ids. With flows the key runs those and sees no lists.
 	Apps  []string `json:"apps,omitempty"`
 	Flows []string `json:"flows,omitempty"`
+	// Also are ids of further workspaces in which the key reaches what it names, as far as its owner may there. Only imported keys have any: the product that made them knew one reach only.
+	Also []string `json:"also,omitempty"`
 }
 
 const (

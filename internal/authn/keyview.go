@@ -14,7 +14,7 @@ func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
 // view is what may be seen of a row. What cannot be read of a scope or of networks is left out; such a key does not work.
 func (k *Keys) view(r q.ApiKey) APIKey {
 	out := APIKey{
-		ID: r.ID, Name: r.Name, Prefix: r.Prefix, Owner: r.AccountID, CreatedBy: r.CreatedBy, Workspace: r.WorkspaceID, PerMinute: r.PerMinute, PerDay: r.PerDay,
+		ID: r.ID, Name: r.Name, Prefix: r.Prefix, Imported: r.Imported != "", Owner: r.AccountID, CreatedBy: r.CreatedBy, Workspace: r.WorkspaceID, PerMinute: r.PerMinute, PerDay: r.PerDay,
 		CreatedAt: moment(r.CreatedAt), IssuedAt: moment(r.IssuedAt), UpdatedAt: moment(r.UpdatedAt), ExpiresAt: moment(k.effectiveEnd(r.IssuedAt, r.ExpiresAt)),
 		RevokedAt: moment(r.RevokedAt), LastUsedAt: moment(r.LastUsedAt), LastUsedIP: r.LastUsedIp,
 	}

@@ -9,6 +9,8 @@ const keyScope = "key-scope"
 type Scope struct {
 	// Workspace is the one that the key works in; what lies in others is out of its reach.
 	Workspace string
+	// Also are further workspaces within its reach, of which it sees no lists.
+	Also []string
 	// Actions are what the key may do, by class or by fine permission; empty means all that the owner may do in the workspace. What belongs to the whole installation, and what is
 	// dangerous, must be named.
 	Actions []Action
@@ -37,7 +39,7 @@ func (s *Scope) permits(a Action, r Resource) bool {
 		return false
 	case r.Workspace == "" && r.Owner == "" && !named:
 		return false
-	case r.Workspace != "" && r.Workspace != s.Workspace:
+	case r.Workspace != "" && r.Workspace != s.Workspace && !slices.Contains(s.Also, r.Workspace):
 		return false
 	case len(s.Apps) > 0 && !slices.Contains(s.Apps, r.App):
 		return false

@@ -16,6 +16,8 @@ const (
 	bcryptLimit = 72
 	// longTag marks a hash whose password was longer and went through SHA-384 first. 384 bits make 64 base64 characters: no NUL byte, below the limit.
 	longTag = "sha384+"
+	// foreignTag marks a hash that another product has made, of the password's first 72 bytes as they were typed. It is replaced by one of our own when its owner signs in.
+	foreignTag = "bcrypt72+"
 )
 
 // hashPassword makes the stored form of a password: a bcrypt string, tagged where the password was hashed before.
@@ -33,6 +35,9 @@ func hashPassword(password string, rounds int) (string, error) {
 
 // verifyPassword compares in constant time. upgrade is true for a right password whose hash was made with fewer rounds than wanted.
 func verifyPassword(stored, password string, rounds int) (ok, upgrade bool, err error) {
+	if hash, foreign := strings.CutPrefix(stored, foreignTag); foreign {
+		return verifyForeign(hash, password)
+	}
 	input := []byte(norm.NFKC.String(password))
 	hash, long := strings.CutPrefix(stored, longTag)
 	if long {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/db/q"
@@ -36,24 +34,12 @@ func (v *Vault) Create(ctx context.Context, actor authz.Principal, workspaceID s
 	if err := v.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return Credential{}, err
 	}
-	if err := v.clean(&n); err != nil {
-		return Credential{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Credential{}, fmt.Errorf("making an id: %w", err)
-	}
-	sealed, err := v.seal(n.Values, workspaceID, id.String())
+	p, err := v.Prepare(workspaceID, actor.ID, n)
 	if err != nil {
 		return Credential{}, err
 	}
-	now := v.cfg.Now().UnixMilli()
-	row := q.Credential{
-		ID: id.String(), WorkspaceID: workspaceID, Name: n.Name, NameKey: strings.ToLower(n.Name), Kind: n.Kind, Fields: strings.Join(fieldsOf(n.Values), " "),
-		DataSealed: sealed, Roles: strings.Join(n.Roles, " "), CreatedBy: actor.ID, CreatedAt: now, UpdatedAt: now, RotatedAt: now,
-	}
-	made := view(row)
-	return made, v.change(ctx, actor, made, "added, "+n.Kind+sharing(n.Roles), func(tx *db.Tx) error { return insertCredential(ctx, tx, row) })
+	made := view(p.row)
+	return made, v.change(ctx, actor, made, "added, "+made.Kind+sharing(made.Roles), func(tx *db.Tx) error { return insertCredential(ctx, tx, p.row) })
 }
 
 func insertCredential(ctx context.Context, tx *db.Tx, row q.Credential) error {

@@ -37,10 +37,20 @@ CREATE INDEX build_job_age ON build_job (created_at);
 -- Keys of another system that were imported are known by its own hash: '' for Sluice's own, else "sha256" for the SHA-256 of the whole key, under TOKEN_HASH_SECRET like all.
 ALTER TABLE api_key ADD COLUMN imported TEXT NOT NULL DEFAULT '';
 
+-- What was brought from another product: its id there, and what became of it here. Rows stay when that goes, so that what was revoked or deleted here is not brought again.
+CREATE TABLE import_origin (
+    kind       TEXT NOT NULL,
+    origin_id  TEXT NOT NULL,
+    target_id  TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, origin_id)
+);
+
 -- What builders' own pages keep about a person, such as the picture that Langflow shows: a small JSON object.
 ALTER TABLE account ADD COLUMN preferences TEXT NOT NULL DEFAULT '';
 
 -- +goose Down
+DROP TABLE import_origin;
 ALTER TABLE account DROP COLUMN preferences;
 ALTER TABLE api_key DROP COLUMN imported;
 DROP TABLE build_job;

@@ -396,7 +396,7 @@ func (q *Queries) RevokeKey(ctx context.Context, arg RevokeKeyParams) (int64, er
 
 const rotateKey = `-- name: RotateKey :execrows
 UPDATE api_key SET former_hash = key_hash, former_until = $1, key_hash = $2, prefix = $3,
-    issued_at = $4, updated_at = $4, expires_at = $5
+    issued_at = $4, updated_at = $4, expires_at = $5, imported = ''
 WHERE id = $6 AND revoked_at = 0 AND key_hash = $7
 `
 

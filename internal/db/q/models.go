@@ -164,6 +164,13 @@ type Guess struct {
 	LastAt   int64
 }
 
+type ImportOrigin struct {
+	Kind      string
+	OriginID  string
+	TargetID  string
+	CreatedAt int64
+}
+
 type Invitation struct {
 	ID          string
 	WorkspaceID string

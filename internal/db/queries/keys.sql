@@ -25,7 +25,7 @@ UPDATE api_key SET name = $2, scope = $3, networks = $4, per_minute = $5, per_da
 
 -- name: RotateKey :execrows
 UPDATE api_key SET former_hash = key_hash, former_until = sqlc.arg(former_until), key_hash = sqlc.arg(key_hash), prefix = sqlc.arg(prefix),
-    issued_at = sqlc.arg(now), updated_at = sqlc.arg(now), expires_at = sqlc.arg(expires_at)
+    issued_at = sqlc.arg(now), updated_at = sqlc.arg(now), expires_at = sqlc.arg(expires_at), imported = ''
 WHERE id = sqlc.arg(id) AND revoked_at = 0 AND key_hash = sqlc.arg(old_hash);
 
 -- name: RevokeKey :execrows

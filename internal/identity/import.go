@@ -1,0 +1,123 @@
+package identity
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/crypto/bcrypt"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// MaxForeignRounds is the greatest cost of a hash that is taken over. Langflow's have this one; each more would double the time for which one wrong password keeps everybody else waiting.
+const MaxForeignRounds = 12
+
+var foreignForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+
+// ForeignHash is the stored form of a bcrypt hash that another product has made. Errors: problem.Invalid for what is none, and for one that costs too much.
+func ForeignHash(hash string) (string, error) {
+	if !foreignForm.MatchString(hash) {
+		return "", problem.New(problem.Invalid, "This is no bcrypt hash.").WithField("password")
+	}
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil || cost < bcrypt.MinCost || cost > MaxForeignRounds {
+		return "", problem.Newf(problem.Invalid, "The hash has a cost that is not between %d and %d.", bcrypt.MinCost, MaxForeignRounds).WithField("password")
+	}
+	return foreignTag + hash, nil
+}
+
+// verifyForeign is verifyPassword for a hash of another product. A right password always asks for a hash of our own.
+func verifyForeign(hash, password string) (ok, upgrade bool, err error) {
+	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)[:min(len(password), bcryptLimit)])
+	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("reading a stored password hash: %w", err)
+	}
+	return true, true, nil
+}
+
+// ImportedUser is somebody who has an account in another product.
+type ImportedUser struct {
+	// Username is required, Email may be empty; it counts as not proven.
+	Username, Email string
+	// Hash is a ForeignHash; "" means that a reset link will set a password.
+	Hash string
+	// Superuser and Active are the account's flags. Waiting means that nobody has let this person in there yet.
+	Superuser, Active, Waiting bool
+	// Workspace and Role are the first membership; the workspace may be made in the same transaction.
+	Workspace, Role string
+	// CreatedAt is when the account was made there.
+	CreatedAt time.Time
+}
+
+// PrepareImported checks an imported account. It asks no right, as Prepare.
+func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
+	row := &out.account
+	if row.Username, err = cleanUsername(n.Username); err != nil {
+		return out, err
+	}
+	if row.Email, err = cleanEmail(n.Email); err != nil {
+		return out, err
+	}
+	if err := p.checkRole(n.Role); err != nil {
+		return out, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return out, fmt.Errorf("making an id: %w", err)
+	}
+	now := p.Now().UnixMilli()
+	row.ID, row.UsernameKey, row.Superuser, row.Active, row.PasswordHash, row.CreatedAt = id.String(), key(row.Username), n.Superuser, n.Active, n.Hash, now
+	if made := n.CreatedAt.UnixMilli(); !n.CreatedAt.IsZero() && made < now {
+		row.CreatedAt = made
+	}
+	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
+	out.workspace, out.role, out.waiting = n.Workspace, n.Role, n.Waiting && !n.Active
+	return out, nil
+}
+
+// Resource is the account as the gate sees it.
+func (p Prepared) Resource() authz.Resource {
+	return authz.Resource{Type: "User", ID: p.account.ID, Name: p.account.Username}
+}
+
+// CleanUsername checks a username and takes surrounding blanks away. The problem's Field is "username".
+func CleanUsername(s string) (string, error) { return cleanUsername(s) }
+
+// PrepareWorkspace checks the name of a workspace and gives it an id. It asks no right.
+func (p *People) PrepareWorkspace(name string) (Workspace, error) {
+	name, err := cleanWorkspaceName(name)
+	if err != nil {
+		return Workspace{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Workspace{}, fmt.Errorf("making an id: %w", err)
+	}
+	return Workspace{ID: id.String(), Name: name, CreatedAt: p.Now().UTC()}, nil
+}
+
+// InsertWorkspace adds a prepared workspace, without members, within the caller's transaction.
+func (p *People) InsertWorkspace(ctx context.Context, tx *db.Tx, w Workspace) error {
+	if err := tx.InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
+		return fmt.Errorf("adding the workspace: %w", err)
+	}
+	return tx.Changed(WorkspaceChange, w.ID)
+}
+
+// Resource is the workspace as the gate sees it.
+func (w Workspace) Resource() authz.Resource { return workspaceResource(w.ID, w.Name) }
+
+// NameKey is the form in which usernames and addresses are compared.
+func NameKey(name string) string { return key(strings.ToValidUTF8(name, "")) }

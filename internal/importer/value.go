@@ -1,0 +1,90 @@
+package importer
+
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// text is a value of a table; Langflow's databases are asked for text only, because that is what both engines have in common.
+type text struct {
+	value string
+	given bool // false: NULL, or a column that this version does not have
+}
+
+// id reads a UUID in either spelling, with dashes (PostgreSQL) or without (SQLite), and returns the one with dashes that Langflow's API uses.
+func (t text) id() (string, bool) {
+	s := t.value
+	if len(s) != 32 && len(s) != 36 {
+		return "", false
+	}
+	parsed, err := uuid.Parse(s)
+	if err != nil || parsed == uuid.Nil {
+		return "", false
+	}
+	return parsed.String(), true
+}
+
+// yes reads a boolean: 1 in SQLite, true in PostgreSQL.
+func (t text) yes() bool {
+	return t.value == "1" || strings.EqualFold(t.value, "true") || t.value == "t"
+}
+
+// layouts are how SQLAlchemy, SQLite and PostgreSQL write moments. What has no zone is UTC.
+var layouts = []string{"2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999", "2006-01-02"}
+
+// moment reads a date. ok is false for what is there and is none; NULL is the zero time.
+func (t text) moment() (at time.Time, ok bool) {
+	s := strings.TrimSpace(t.value)
+	if !t.given || s == "" {
+		return time.Time{}, true
+	}
+	if len(s) > 64 {
+		return time.Time{}, false
+	}
+	if len(s) > 10 && s[10] == 'T' {
+		s = s[:10] + " " + s[11:]
+	}
+	for _, layout := range layouts {
+		if at, err := time.Parse(layout, s); err == nil && at.Year() >= 1970 && at.Year() < 10000 {
+			return at.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// digest reads a lower-case hexadecimal SHA-256.
+func (t text) digest() (sum [32]byte, ok bool) {
+	if len(t.value) != hex.EncodedLen(len(sum)) {
+		return sum, false
+	}
+	n, err := hex.Decode(sum[:], []byte(t.value))
+	return sum, err == nil && n == len(sum)
+}
+
+// shownName is how much of a name is kept for people to read, in characters.
+const shownName = 100
+
+// shown is a name as it can be shown on a terminal and on a page.
+func (t text) shown() string { return shown(t.value) }
+
+func shown(s string) string {
+	if len(s) > 16*shownName {
+		s = strings.ToValidUTF8(s[:16*shownName], "")
+	}
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > shownName {
+		s = string([]rune(s)[:shownName-1]) + "…"
+	}
+	return s
+}
