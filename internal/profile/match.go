@@ -2,9 +2,18 @@ package profile
 
 import "strings"
 
-// match walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token beats any text; there is no going back,
-// except to the deepest {name...} that was passed. A node that exists for another method only is no match.
+// match finds the row of a path, and what to forward: a path that ends in a slash where the pattern does, and otherwise without where the builder takes it for the same.
 func (t *table) match(method, path string) (Match, bool) {
+	m, ok := t.walk(method, path)
+	if ok && m.Endpoint.slash && m.Path[len(m.Path)-1] != '/' {
+		m.Path += "/"
+	}
+	return m, ok
+}
+
+// walk walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token beats any text; there is no going back,
+// except to the deepest {name...} that was passed. A node that exists for another method only is no match.
+func (t *table) walk(method, path string) (Match, bool) {
 	v, ok := verbOf(method)
 	if !ok || path == "" || path[0] != '/' {
 		return Match{}, false

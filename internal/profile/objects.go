@@ -55,9 +55,11 @@ const (
 	ByExport = "export"
 )
 
-// Listing says where the answer of an endpoint has objects, so that those of other workspaces can be taken out. The list is the whole answer or its member
-// "data", beside which stands their number, "total".
+// Listing says where the answer of an endpoint has objects, so that those of other workspaces can be taken out. The list is the whole answer or the member At of it,
+// beside which stands their number, "total".
 type Listing struct {
+	// At is the member that holds the list where the answer is an object; empty: "data".
+	At string `yaml:"at"`
 	// By is the member of each element that holds the id of the object which it is, or lies in; or ByOptions, ByPath or ByExport.
 	By string `yaml:"by"`
 	// Pages tells that the builder understands page and limit. Sluice pages itself then, after filtering.
@@ -66,6 +68,8 @@ type Listing struct {
 	Most int `yaml:"most"`
 	// Accounts tells that each account of the builder has a list of its own; they are put together. What is in the list of an account and not known yet belongs to the account's workspace.
 	Accounts bool `yaml:"accounts"`
+	// Kind is what the elements are, for those that are not known yet; empty: flows.
+	Kind flow.Kind `yaml:"kind"`
 }
 
 // Lesson says where the answer of an endpoint tells ids of what lies inside the object that the request names.
@@ -76,7 +80,7 @@ type Lesson struct {
 	By string `yaml:"by"`
 	// Kind is what is learned, if it needs more than to be remembered: Job or ChatSession.
 	Kind flow.Kind `yaml:"kind"`
-	// Parent is the placeholder in the path that names the object.
+	// Parent is the placeholder, parameter or key of a body that names the object.
 	Parent string `yaml:"parent"`
 }
 

@@ -58,9 +58,12 @@ const (
 	InPath In = iota
 	// InQuery is a query parameter.
 	InQuery
-	// InBody is a top-level key of a JSON object, or a form field.
+	// InBody is a top-level key of a JSON object, or a form field; Whole instead of a key: the body is a list of ids.
 	InBody
 )
+
+// Whole is the name of an IDRef in a body that is itself the list of ids.
+const Whole = "."
 
 // IDRef is a place where an id stands.
 type IDRef struct {
@@ -74,6 +77,8 @@ type IDRef struct {
 
 // BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys at its top level.
 type BodyRule struct {
+	// In is the top-level key of a list of objects that the rule is about instead; empty: the body itself.
+	In string
 	// Keys are compared exactly, after the JSON string was decoded.
 	Keys []string
 	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and are refused for everybody.
@@ -86,6 +91,10 @@ type BodyRule struct {
 	Drop bool
 	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
 	Unset bool
+	// Except are texts that need no action. See Needs.
+	Except []string
+	// Plain permits texts, and lists of texts, that are plain names of files or folders. See Needs.
+	Plain bool
 }
 
 // Endpoint is one row of a route table. Values are immutable after loading.
@@ -103,7 +112,8 @@ type Endpoint struct {
 	Permissions []authz.Action
 	// Public opens the endpoint to strangers.
 	Public Public
-	// Flow is where the flow's id stands. The first place that has a value counts, and all that have one must agree.
+	// Flow is where the flow's id stands. The first place that has a value counts, and all that have one must agree. A place with a kind that lies inside a flow
+	// (Job) names the flow by what lies in it.
 	Flow []IDRef
 	// Objects is where ids of other objects stand.
 	Objects []IDRef
@@ -123,7 +133,7 @@ type Endpoint struct {
 	Body []BodyRule
 	// Guards names the checks of package guard that the request has to pass.
 	Guards []string
-	// Named tells that the flow may stand in the path by its endpoint name; its id is forwarded in the name's place.
+	// Named tells that the flow may stand in the path by its endpoint name; its id is forwarded in the name's place. What is a UUID is an id.
 	Named bool
 	// Locked is the member of the answer that is set to true for people who may not change the flow; empty: none.
 	Locked string
@@ -133,8 +143,9 @@ type Endpoint struct {
 	MaxBody int64
 	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and the profile's CSP is set.
 	Page bool
-	// Creates is the kind of object that a successful answer tells of; empty: none.
+	// Creates is the kind of object that a successful answer tells of; empty: none. Many tells that the answer is a list of all that were made.
 	Creates flow.Kind
+	Many    bool
 	// Deletes tells that the objects which the request names are gone after a successful answer, Renames that the answer tells their names.
 	Deletes, Renames bool
 	// List says how the answer lists objects; nil: it does not.
@@ -153,6 +164,7 @@ type Endpoint struct {
 	Loose                                  []string
 	NamesObjects, NamesInBody, ReadsAnswer bool
 
+	slash             bool // forwarded with a slash at the end
 	params            []string
 	askFlow, askAgent []authz.Action
 }
@@ -272,11 +284,13 @@ func New(kind string, o Options) (*Profile, error) {
 		return newFlowise(o)
 	case KindGeneric:
 		return newGeneric(o)
+	case KindLangflow:
+		return newLangflow(o)
 	case KindDemo:
 		return newDemo()
 	}
 	return nil, problem.Newf(problem.Invalid, "%q is not a kind of builder that Sluice knows.", kind).
-		WithField("kind").WithNext("Use flowise, generic or demo.")
+		WithField("kind").WithNext("Use flowise, langflow, generic or demo.")
 }
 
 // Match finds the endpoint for a method and a path from Canonical. HEAD follows GET. What is not in the table is not found, and denied.

@@ -17,6 +17,10 @@ type queryRules struct {
 	ids map[string]bool
 	// files are the parameters that name a file, in lower case: at most one of each, a plain base name.
 	files map[string]bool
+	// once are the parameters of which there is at most one, without a comma, at which some builders split, in lower case.
+	once map[string]bool
+	// secrets are the parameters that hold keys and tokens, in lower case: they must not stand in an address.
+	secrets map[string]bool
 	// plainKeys refuses parameter names that are more than a word with brackets.
 	plainKeys bool
 }
@@ -44,15 +48,27 @@ func (p *Profile) Query(raw string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if name := baseKey(key); p.style.query.ids[name] || p.style.query.files[name] {
-			if seen[name] || len(name) != len(key) || p.style.query.ids[name] && !token(value) || p.style.query.files[name] && !baseName(value) {
-				return nil, badQuery("A parameter that names an object or a file must stand once and hold a plain id or name.", "query.id").WithField(name)
-			}
-			seen[name] = true
+		if err := p.style.query.check(key, value, seen); err != nil {
+			return nil, err
 		}
 		values[key] = append(values[key], value)
 	}
 	return values, nil
+}
+
+// check judges a parameter whose name means something to the builder. seen holds those that stood before it.
+func (q *queryRules) check(key, value string, seen map[string]bool) error {
+	name := baseKey(key)
+	switch {
+	case q.secrets[strings.ReplaceAll(name, "_", "-")]:
+		return badQuery("A key must not stand in an address. Send it to Sluice in the Authorization header.", "query.secret").WithField(name)
+	case !q.ids[name] && !q.files[name] && !q.once[name]:
+		return nil
+	case seen[name] || len(name) != len(key) || q.ids[name] && !token(value) || q.files[name] && !baseName(value) || q.once[name] && strings.Contains(value, ","):
+		return badQuery("A parameter that names an object or a file must stand once and hold a plain id or name.", "query.id").WithField(name)
+	}
+	seen[name] = true
+	return nil
 }
 
 func badQuery(text, rule string) *problem.Error {

@@ -2,6 +2,7 @@ package profile
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"sluice/internal/problem"
@@ -13,8 +14,11 @@ type style struct {
 	cookies []string
 	// sealed keeps every cookie away, in both directions, known or not: the builder's pages need none.
 	sealed bool
-	// headers are further request headers to drop, each as fold has it and in Go's canonical spelling, see dropped.
-	headers map[string]bool
+	// passes are the cookies that the builder's pages need all the same; a trailing '*' is a prefix.
+	passes []string
+	// headers are further request headers to drop, each as fold has it and in Go's canonical spelling, see dropped. prefixes are beginnings of such, folded.
+	headers  map[string]bool
+	prefixes []string
 	// csp is the policy for pages without frame-ancestors; empty: only frame-ancestors.
 	csp string
 	// query are the rules for parameters.
@@ -104,12 +108,8 @@ func (p *Profile) DropsRequestHeader(name string) bool {
 	if dropExact[folded] || p.style.headers[folded] {
 		return true
 	}
-	for _, prefix := range dropPrefix {
-		if strings.HasPrefix(folded, prefix) {
-			return true
-		}
-	}
-	return false
+	starts := func(prefix string) bool { return strings.HasPrefix(folded, prefix) }
+	return slices.ContainsFunc(dropPrefix, starts) || slices.ContainsFunc(p.style.prefixes, starts)
 }
 
 // plainHeader names, in canonical spelling, what nearly every request has, so that the hot path does not fold them.
@@ -132,11 +132,22 @@ func (p *Profile) CleanRequest(h http.Header) {
 		}
 	}
 	switch cookies := h["Cookie"]; {
-	case p.style.sealed:
+	case p.style.sealed && len(p.style.passes) == 0:
 		delete(h, "Cookie")
-	case len(cookies) > 0 && len(p.style.cookies) > 0:
+	case len(cookies) > 0 && (p.style.sealed || len(p.style.cookies) > 0):
 		p.cleanCookies(h, cookies)
 	}
+}
+
+// keepsCookie reports whether a cookie may pass between client and builder.
+func (p *Profile) keepsCookie(name string) bool {
+	if !p.style.sealed {
+		return !p.OwnsCookie(name)
+	}
+	return slices.ContainsFunc(p.style.passes, func(pass string) bool {
+		prefix, open := strings.CutSuffix(pass, "*")
+		return name == pass || open && strings.HasPrefix(name, prefix)
+	})
 }
 
 func (p *Profile) cleanCookies(h http.Header, lines []string) {
@@ -144,7 +155,7 @@ func (p *Profile) cleanCookies(h http.Header, lines []string) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			part = strings.TrimSpace(part)
-			if name, _, _ := strings.Cut(part, "="); part != "" && !p.OwnsCookie(strings.TrimSpace(name)) {
+			if name, _, _ := strings.Cut(part, "="); part != "" && p.keepsCookie(strings.TrimSpace(name)) {
 				keep = append(keep, part)
 			}
 		}
@@ -180,13 +191,9 @@ func (p *Profile) CleanResponse(h http.Header) {
 		delete(h, "Content-Security-Policy")
 		delete(h, "Content-Security-Policy-Report-Only")
 	}
-	if p.style.sealed {
-		delete(h, "Set-Cookie")
-		return
-	}
 	kept := h["Set-Cookie"][:0:0]
 	for _, line := range h["Set-Cookie"] {
-		if name, _, _ := strings.Cut(line, "="); !p.OwnsCookie(strings.TrimSpace(name)) {
+		if name, _, _ := strings.Cut(line, "="); p.keepsCookie(strings.TrimSpace(name)) {
 			kept = append(kept, line)
 		}
 	}

@@ -3,7 +3,6 @@ package profile
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,6 +18,9 @@ import (
 //go:embed flowise.yaml
 var flowiseTable []byte
 
+//go:embed langflow.yaml
+var langflowTable []byte
+
 //go:embed demo.yaml
 var demoTable []byte
 
@@ -29,6 +31,8 @@ var demoTable []byte
 //	{name:token}   one segment of unreserved characters, ':' and '@': a value that no decoding changes
 //	{name:uuid}    a UUID in lower case (RFC 9562 section 4), as builders store it
 //	{name...}      one or more segments to the end; only last
+//
+// A path that ends in a slash is matched with and without it, and always forwarded with it.
 type row struct {
 	Name       string         `yaml:"name"`
 	Methods    []string       `yaml:"methods"`
@@ -52,13 +56,17 @@ type row struct {
 		Keys       []string       `yaml:"keys"`
 		Action     authz.Action   `yaml:"action"`
 		Permission []authz.Action `yaml:"permission"`
+		In         string         `yaml:"in"`
 		Unset      bool           `yaml:"unset"`
+		Except     []string       `yaml:"except"`
+		Plain      bool           `yaml:"plain"`
 		Drop       bool           `yaml:"drop"`
 		// Refused says that no action suffices; it stands instead of one. Why is said then.
 		Refused bool   `yaml:"refused"`
 		Why     string `yaml:"why"`
 	} `yaml:"body"`
 	Creates  flow.Kind `yaml:"creates"`
+	Many     bool      `yaml:"many"`
 	Deletes  bool      `yaml:"deletes"`
 	Renames  bool      `yaml:"renames"`
 	Imports  bool      `yaml:"imports"`
@@ -101,14 +109,16 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
 		Stranger: r.Stranger, FlowKey: r.FlowKey, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
-		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Deletes: r.Deletes,
+		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Many: r.Many, Deletes: r.Deletes,
 		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn,
 	}
 	if r.Optional != "" && slices.Contains(open, r.Optional) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
-		e.Body = append(e.Body, BodyRule{Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Drop: b.Drop, Why: b.Why})
+		e.Body = append(e.Body, BodyRule{
+			In: b.In, Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Except: b.Except, Plain: b.Plain, Drop: b.Drop, Why: b.Why,
+		})
 	}
 	var ok1, ok2 bool
 	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
@@ -128,6 +138,7 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 
 // check finds rows that say too little or contradict themselves.
 func (r *row) check(e *Endpoint) error {
+	inPath := func(ref IDRef) bool { return ref.In == InPath && ref.Kind == flow.Chatflow }
 	switch {
 	case e.Name == "" || len(e.Methods) == 0:
 		return fmt.Errorf("name and methods are needed")
@@ -139,6 +150,16 @@ func (r *row) check(e *Endpoint) error {
 		return fmt.Errorf("action %q does not exist", e.Action)
 	case (e.Public == PublicFlow || e.FlowKey != "") && len(e.Flow) == 0:
 		return fmt.Errorf("public: flow and flow_key need the place of the flow's id")
+	case e.Named && !slices.ContainsFunc(e.Flow, inPath):
+		return fmt.Errorf("named needs the flow's place in the path")
+	case e.Locked != "" && (len(e.Flow) == 0 || !slices.Contains(e.Methods, http.MethodGet)):
+		return fmt.Errorf("locked is for reading a flow")
+	case e.Denied != "" && (e.Blocked != "" || e.Public != PublicNever):
+		return fmt.Errorf("denied is for rows that need a right")
+	case e.Many && e.Creates == "":
+		return fmt.Errorf("many needs creates")
+	case e.Answer != "" && (len(e.Guards) > 0 || e.Upstream != UpstreamSession):
+		return fmt.Errorf("what Sluice answers itself needs no guards and no upstream")
 	}
 	if err := checkObjects(e); err != nil {
 		return err
@@ -146,6 +167,9 @@ func (r *row) check(e *Endpoint) error {
 	for _, b := range r.Body {
 		if len(b.Keys) == 0 || b.Refused == slices.Contains(authz.Actions(), b.Action) || b.Refused && b.Action != "" {
 			return fmt.Errorf("body rule %v: keys are needed, and either an existing action or refused", b)
+		}
+		if b.Drop && (b.Refused || b.In != "") {
+			return fmt.Errorf("body rule %v: only top-level keys that need an action can be dropped", b)
 		}
 	}
 	return nil
@@ -170,20 +194,6 @@ func idRefs(texts []string, kind flow.Kind) ([]IDRef, error) {
 		refs = append(refs, ref)
 	}
 	return refs, nil
-}
-
-// Needs reports whether the rule applies to a top-level key and its JSON value.
-func (b *BodyRule) Needs(key string, value []byte) bool {
-	if !slices.Contains(b.Keys, key) {
-		return false
-	}
-	if b.Unset {
-		var v any
-		if err := json.Unmarshal(value, &v); err == nil && (v == nil || v == false || v == "") {
-			return false
-		}
-	}
-	return true
 }
 
 // verb indexes the methods that a table may hold.
@@ -250,8 +260,10 @@ func (t *table) add(e *Endpoint) error {
 	if t.foldCase {
 		literal = strings.ToLower
 	}
-	for seg := range strings.SplitSeq(strings.TrimPrefix(e.Pattern, "/"), "/") {
-		if rest {
+	path, slash := strings.CutSuffix(e.Pattern[1:], "/")
+	e.slash = slash
+	for seg := range strings.SplitSeq(path, "/") {
+		if rest || slash && strings.HasSuffix(seg, "...}") {
 			return fmt.Errorf("path %q: {name...} must be last", e.Pattern)
 		}
 		if seg == "" {

@@ -1,0 +1,8 @@
+package profile
+
+import "testing"
+
+func TestLangflowLoads(t *testing.T) {
+	p := mustProfile(t, KindLangflow, Options{})
+	t.Log(len(p.Endpoints()))
+}
