@@ -56,9 +56,9 @@ func langflowAutoLogin(_ context.Context, c AnswerContext) (Answer, error) {
 
 // langflowState is the answer to "who is signed in?".
 type langflowState struct {
-	Authenticated bool          `json:"authenticated"`
+	Authenticated bool            `json:"authenticated"`
 	User          *langflowPerson `json:"user"`
-	StoreAPIKey   *string       `json:"store_api_key"`
+	StoreAPIKey   *string         `json:"store_api_key"`
 }
 
 func langflowSessionAnswer(ctx context.Context, c AnswerContext) (Answer, error) {

@@ -77,7 +77,7 @@ func langflowWhoami(ctx context.Context, c AnswerContext) (Answer, error) {
 
 // langflowPeople is a part of the list of people.
 type langflowPeople struct {
-	TotalCount int            `json:"total_count"`
+	TotalCount int              `json:"total_count"`
 	Users      []langflowPerson `json:"users"`
 	// DeletionRequests is of 1.13: who has asked to be erased. Here nobody asks Langflow.
 	DeletionRequests *struct{} `json:"deletion_requests,omitempty"`
