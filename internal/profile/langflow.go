@@ -34,7 +34,7 @@ func newLangflow(o Options) (*Profile, error) {
 		prefixes: []string{"x-langflow-global-var-"},
 		csp:      langflowCSP, query: langflowQuery, errorBody: langflowError, pageCall: langflowPageCall, pageDenied: langflowPageError,
 		entry:   func(returnPath string) string { return returnPath },
-		answers: langflowAnswers(),
+		answers: langflowAnswers(), pageScript: langflowPageScript, pageCookies: langflowPageCookies, pageToken: langflowPageToken,
 	}}, nil
 }
 

@@ -37,6 +37,8 @@ type style struct {
 	pageScript []byte
 	// pageCookies make the builder's pages believe that somebody is signed in; nil: they need none.
 	pageCookies []*http.Cookie
+	// pageToken is what those pages send as a bearer token for that; it is no credential. Empty: they send none.
+	pageToken string
 }
 
 // forwardedHeaders are the request headers by which a client could pretend to be a proxy, another person or another request. They are
@@ -222,6 +224,11 @@ func (p *Profile) PageCookies() []*http.Cookie { return p.style.pageCookies }
 
 // PageCall reports whether the headers are those of a call that the builder's own page makes by itself; false where that cannot be told.
 func (p *Profile) PageCall(h http.Header) bool { return p.style.pageCall != nil && p.style.pageCall(h) }
+
+// IsPageToken reports whether an Authorization header holds nothing but what the builder's pages were given by PageCookies.
+func (p *Profile) IsPageToken(authorization string) bool {
+	return p.style.pageToken != "" && authorization == "Bearer "+p.style.pageToken
+}
 
 // HoldsSession reports whether people are carried into a session of the builder's own, which it may have forgotten.
 func (p *Profile) HoldsSession() bool { return len(p.style.cookies) > 0 }

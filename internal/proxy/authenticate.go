@@ -14,6 +14,9 @@ func (x *exchange) authenticate() error {
 	if err := x.checkAddress(); err != nil {
 		return err
 	}
+	if sent := x.r.Header["Authorization"]; len(sent) == 1 && x.app.Profile.IsPageToken(sent[0]) {
+		delete(x.r.Header, "Authorization") // no credential: the session cookie beside it is
+	}
 	from, _ := netip.ParseAddr(x.event.Peer)
 	shown, err := x.p.cfg.Credentials.Authenticate(x.r, authn.Place{
 		Audience: x.audience(), Secure: x.secureCookies(), From: from, OwnSignIn: x.app.Profile.Kind == profile.KindGeneric,
