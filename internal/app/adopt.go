@@ -106,6 +106,10 @@ func (r *Registry) Adopt(ctx context.Context, actor authz.Principal, id string, 
 	if err != nil {
 		return 0, err
 	}
+	if accounts, ok := a.Bridge.(profile.Accounts); ok {
+		// What an account holds belongs where the account does.
+		found = slices.DeleteFunc(found, func(o profile.FoundObject) bool { return accounts.HomeOf(o.Account) != workspaceID })
+	}
 	if len(ids) > 0 {
 		found = slices.DeleteFunc(found, func(o profile.FoundObject) bool { return !slices.Contains(ids, o.ID) })
 	}
@@ -115,7 +119,7 @@ func (r *Registry) Adopt(ctx context.Context, actor authz.Principal, id string, 
 func (r *Registry) adopt(ctx context.Context, actor authz.Principal, a *App, found []profile.FoundObject, workspaceID, ownerID string) (int, error) {
 	objects := make([]flow.Object, len(found))
 	for i, o := range found {
-		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: ownerID}
+		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: ownerID, Account: o.Account}
 	}
 	adopted, err := r.Flows.Adopt(ctx, actor, a.ID, workspaceID, objects)
 	if err != nil {
@@ -154,6 +158,9 @@ func (r *Registry) adoptOnce(ctx context.Context, a *App, connecting bool) error
 	}
 	if connecting && len(workspaces) > 1 {
 		return r.markAdopted(ctx, a)
+	}
+	if a.Profile.Kind == profile.KindLangflow {
+		return r.adoptSuperuser(ctx, a)
 	}
 	found, err := r.unowned(ctx, a)
 	if err != nil {

@@ -37,7 +37,10 @@ type App struct {
 	Pending bool
 	// NeedsOwner means that the builder has accounts and Sluice has none of them yet.
 	NeedsOwner bool
-	// OwnerEmail is the bridged account's address; may be empty.
+	// BridgeMode is how people get into the accounts of a builder with accounts; "" until it is connected, and for other builders. PerPerson tells that each person has one.
+	BridgeMode profile.BridgeMode
+	PerPerson  bool
+	// OwnerEmail is the bridged account's address, or the superuser's name of a Langflow; may be empty.
 	OwnerEmail string
 	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is when the app was added.
 	VerifiedAt, CreatedAt time.Time
@@ -79,7 +82,7 @@ type Spec struct {
 	URL string
 	// Mode is ModeProxy, ModeForwardAuth, or "" for ModeProxy.
 	Mode string
-	// Kind is "flowise", "generic" or "" to find out.
+	// Kind is "flowise", "langflow", "generic" or "" to find out.
 	Kind string
 	// PublicURL is the origin for people; "" means the next free port.
 	PublicURL string

@@ -59,6 +59,13 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 		return r.forwardAuthHealth(a)
 	}
 	found, err := profile.Probe(ctx, r.Client, a.Upstream)
+	var connecting error
+	if err == nil && a.NeedsOwner && found.Kind == profile.KindLangflow && a.Profile.Kind == profile.KindLangflow {
+		connecting = r.connectByItself(ctx, a)
+		if now, ok := r.ByID(a.ID); ok {
+			a = now
+		}
+	}
 	h := Health{CheckedAt: r.Now().UTC(), Version: found.Version, OwnerState: found.OwnerState}
 	switch {
 	case err != nil:
@@ -69,10 +76,15 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 		h.Next = "If that is intended, remove the app and add it again."
 	case found.OwnerState == profile.OwnerNone:
 		h.Text, h.Next = a.Name+" has no owner yet.", "Let Sluice register a service owner."
+	case a.NeedsOwner && a.Profile.Kind == profile.KindLangflow:
+		h.Text, h.Next = needsLangflow(a, connecting)
 	case a.NeedsOwner:
 		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's e-mail address and password."
 	default:
 		h.OK, h.Text = true, "Answers."
+		if a.BridgeMode != "" {
+			h.Text = "Answers; people get in " + modeWords[a.BridgeMode] + "."
+		}
 		h = bridgeHealth(ctx, a, h)
 	}
 	if h.OK {
@@ -88,9 +100,24 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	return h
 }
 
+// needsLangflow says what a Langflow lacks that is not connected.
+func needsLangflow(a *App, connecting error) (text, next string) {
+	if connecting != nil {
+		p := problem.Of(connecting)
+		return p.Detail, p.Next
+	}
+	return "Nobody has chosen yet how Sluice gets into " + a.Name + ".", "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD."
+}
+
+// modeWords say what a bridge mode is.
+var modeWords = map[profile.BridgeMode]string{
+	profile.BridgeExternal: "by assertions that Sluice signs (external)", profile.BridgeSigned: "by tokens signed with the shared secret key (signed)",
+	profile.BridgeSignIn: "by a sign-in for each account (sign-in)",
+}
+
 // bridgeHealth makes sure that the bridge has a session.
 func bridgeHealth(ctx context.Context, a *App, h Health) Health {
-	b, ok := a.Bridge.(*profile.FlowiseBridge)
+	b, ok := a.Bridge.(interface{ Connect(context.Context) error })
 	if !ok {
 		return h
 	}

@@ -26,7 +26,7 @@ func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowI
 	if err != nil {
 		return err
 	}
-	if err := setPublic(ctx, a, flowID, true); err != nil {
+	if err := r.setPublic(ctx, a, flowID, true); err != nil {
 		return err
 	}
 	return r.Gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published", func(tx *db.Tx) error {
@@ -58,9 +58,12 @@ func noFlow() error {
 }
 
 // setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
-func setPublic(ctx context.Context, a *App, flowID string, public bool) error {
-	if b, ok := a.Bridge.(*profile.FlowiseBridge); ok {
+func (r *Registry) setPublic(ctx context.Context, a *App, flowID string, public bool) error {
+	switch b := a.Bridge.(type) {
+	case *profile.FlowiseBridge:
 		return b.SetPublic(ctx, flowID, public)
+	case *profile.LangflowBridge:
+		return b.SetPublic(ctx, r.Flows.Of(a.ID).Account(flowID), flowID, public)
 	}
 	return nil
 }
@@ -88,7 +91,7 @@ func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flo
 	if err != nil {
 		return err
 	}
-	if err := setPublic(ctx, a, flowID, false); err != nil {
+	if err := r.setPublic(ctx, a, flowID, false); err != nil {
 		r.Log.Info("the builder's own mark of a public flow stays set", "app", a.Name, "flow", flowID, "error", err)
 	}
 	return nil

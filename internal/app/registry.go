@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"sort"
@@ -19,6 +20,7 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/db/q"
 	"sluice/internal/flow"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 	"sluice/internal/secret"
@@ -44,6 +46,10 @@ type Config struct {
 	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try, 0 for any free one.
 	ListenHost string
 	FirstPort  int
+	// LangflowSecretKey, LangflowSuperuser and LangflowSuperuserPassword are what the configuration says about the Langflow in front of which Sluice stands; they may be empty.
+	LangflowSecretKey, LangflowSuperuser, LangflowSuperuserPassword string
+	// Origin is the origin of Sluice's own pages as programs reach it: the issuer of its assertions. Its keys are below it. Nil means none is known.
+	Origin func() string
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what happens in the background.
@@ -83,6 +89,9 @@ type bridgeEntry struct {
 type owner struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
+	// Superuser is the name that Password belongs to, and SecretKey the LANGFLOW_SECRET_KEY, of a Langflow.
+	Superuser string `json:"superuser,omitempty"`
+	SecretKey string `json:"secret_key,omitempty"`
 	// Made tells that Sluice registered the account itself.
 	Made bool `json:"made"`
 	// Pending tells that the account was stored before it was registered or tested.
@@ -92,6 +101,9 @@ type owner struct {
 // New loads the apps and follows changes.
 func New(ctx context.Context, c Config) (*Registry, error) {
 	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
+	if r.Origin == nil {
+		r.Origin = func() string { return "" }
+	}
 	if r.Flows == nil {
 		var err error
 		if r.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
@@ -100,6 +112,12 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 	}
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
 	c.DB.Subscribe(ChangeKind, func(string) {
+		if err := r.rebuild(context.Background()); err != nil {
+			c.Log.Error("the apps could not be read again; the former state stays in force", "error", err)
+		}
+	})
+	// A workspace that is deleted takes its accounts of builders along.
+	c.DB.Subscribe(identity.WorkspaceChange, func(string) {
 		if err := r.rebuild(context.Background()); err != nil {
 			c.Log.Error("the apps could not be read again; the former state stays in force", "error", err)
 		}
@@ -166,8 +184,9 @@ func (r *Registry) CheckOpen(ctx context.Context, p authz.Principal, a *App) err
 // Close gives all upstream sessions back.
 func (r *Registry) Close(ctx context.Context) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id, entry := range r.bridges {
+	bridges := maps.Clone(r.bridges)
+	r.mu.Unlock()
+	for id, entry := range bridges {
 		if err := entry.bridge.Close(ctx); err != nil {
 			r.Log.Info("a builder did not take its session back", "app", id, "error", err)
 		}
@@ -231,7 +250,7 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	if a.Workspaces, err = r.DB.Read().WorkspacesOfApp(ctx, row.ID); err != nil {
 		return nil, err
 	}
-	return a, r.bridge(a, row)
+	return a, r.bridge(ctx, a, row)
 }
 
 func (r *Registry) upstream(text string) (*url.URL, error) {
@@ -242,9 +261,12 @@ func (r *Registry) upstream(text string) (*url.URL, error) {
 }
 
 // bridge gives the app its bridge: the one that it had, as long as it was made from the same account and address.
-func (r *Registry) bridge(a *App, row q.App) error {
+func (r *Registry) bridge(ctx context.Context, a *App, row q.App) error {
 	if a.Pending {
 		return nil
+	}
+	if a.Profile.Kind == profile.KindLangflow {
+		return r.bridgeLangflow(ctx, a, row)
 	}
 	if a.Profile.Kind != profile.KindFlowise {
 		a.Bridge = profile.Passthrough{}

@@ -18,6 +18,8 @@ type FoundObject struct {
 	// ID is the builder's own, Name may be empty.
 	ID, Name string
 	Kind     flow.Kind
+	// Account is the builder's account that holds it; "" for builders without accounts.
+	Account string
 }
 
 // Inventory is a Bridge that can list all objects of its builder and find out what lies in what.

@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -54,7 +54,7 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 		log.Warn(warning)
 	}
 	s := &Server{Core: core, demo: newDemo(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
-	s.listeners = &listeners{host: v.Host, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
+	s.listeners = &listeners{host: v.Host, local: v.AutoLogin, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
 	if err := s.start(ctx); err != nil {
 		s.Stop(ctx)
 		return nil, err
@@ -69,18 +69,22 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err := s.superuser(ctx); err != nil {
 		return err
 	}
+	if err := s.automaticSignIn(ctx); err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
 		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
-		Now: time.Now, Log: s.Log,
+		LangflowSecretKey: s.Keyring.LangflowKey(), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
+		Origin: func() string { return s.MainOrigin("") }, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
 		return err
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
+		Apps: s.Apps, Sessions: s.Sessions, Keys: s.Keys, People: s.People, Logins: s.Logins, NewUserActive: s.Values.NewUserActive, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
@@ -101,7 +105,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if s.metrics, err = listenMetrics(s.Values.MetricsAddr, registry, s.Log); err != nil {
 		return err
 	}
-	if err := s.protect(ctx); err != nil {
+	if err := errors.Join(s.protect(ctx), s.appsOnThisMachine()); err != nil {
 		return err
 	}
 	s.Apps.OnChange(func() { s.listeners.reconcile(s.Apps.All(), s.proxy.ServeApp) })

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// accountSecrets is what is sealed of a builder's account.
+type accountSecrets struct {
+	Password string `json:"password,omitempty"`
+	Key      string `json:"key,omitempty"`
+}
+
+// accountTable is the word that secrets of accounts are sealed with.
+const accountTable = "builder_account"
+
+// accounts reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
+func (r *Registry) accounts(ctx context.Context, appID string) ([]profile.Account, error) {
+	rows, err := r.DB.Read().AccountsOfApp(ctx, appID)
+	if err != nil {
+		return nil, fmt.Errorf("listing the builder's accounts: %w", err)
+	}
+	out := make([]profile.Account, len(rows))
+	for i, row := range rows {
+		out[i] = r.account(row)
+	}
+	return out, nil
+}
+
+func (r *Registry) account(row q.BuilderAccount) profile.Account {
+	a := profile.Account{ID: row.UpstreamID, Username: row.Username, Workspace: row.WorkspaceID, Person: row.PersonID, Adopted: row.Adopted}
+	if row.SecretSealed == "" {
+		return a
+	}
+	var s accountSecrets
+	sealed, err := decode(row.SecretSealed)
+	if err == nil {
+		sealed, err = r.Keyring.Open(sealed, accountTable, row.AppID+"/"+row.UpstreamID)
+	}
+	if err == nil {
+		err = json.Unmarshal(sealed, &s)
+	}
+	if err != nil {
+		r.Log.Error("what opens a builder's account cannot be read; Sluice gets into it anew", "app", row.AppID, "account", row.UpstreamID, "error", err)
+	}
+	a.Password, a.Key = s.Password, s.Key
+	return a
+}
+
+func (r *Registry) sealAccount(appID string, a profile.Account) (string, error) {
+	if a.Password == "" && a.Key == "" {
+		return "", nil
+	}
+	plain, err := json.Marshal(accountSecrets{Password: a.Password, Key: a.Key})
+	if err != nil {
+		return "", err
+	}
+	sealed, err := r.Keyring.Seal(plain, accountTable, appID+"/"+a.ID)
+	if err != nil {
+		return "", fmt.Errorf("sealing a builder's account: %w", err)
+	}
+	return encode(sealed), nil
+}
+
+// keepAccount stores a new or changed account of an app's builder, see profile.LangflowConfig.Keep. All nodes learn of it.
+func (r *Registry) keepAccount(ctx context.Context, appID string, a profile.Account, gone string) (profile.Account, error) {
+	kept := a
+	err := r.DB.Tx(ctx, func(tx *db.Tx) error {
+		if gone != "" && gone != a.ID {
+			if _, err := tx.DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
+				return fmt.Errorf("forgetting an account that the builder has no more: %w", err)
+			}
+		}
+		var err error
+		if kept, err = r.keepIn(ctx, tx, appID, a); err != nil {
+			return err
+		}
+		return tx.Changed(ChangeKind, appID)
+	})
+	return kept, err
+}
+
+func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a profile.Account) (profile.Account, error) {
+	sealed, err := r.sealAccount(appID, a)
+	if err != nil {
+		return a, err
+	}
+	made, err := tx.InsertBuilderAccount(ctx, q.InsertBuilderAccountParams{
+		AppID: appID, UpstreamID: a.ID, WorkspaceID: a.Workspace, PersonID: a.Person, Username: a.Username, Adopted: a.Adopted, SecretSealed: sealed, CreatedAt: r.Now().UnixMilli(),
+	})
+	if err != nil {
+		return a, fmt.Errorf("storing a builder's account: %w", err)
+	}
+	if made > 0 {
+		return a, nil
+	}
+	row, err := tx.GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: a.ID})
+	if problem.Is(db.Found(err, "none"), problem.NotFound) && !a.Adopted {
+		// Another node has made the account of this home.
+		if row, err = tx.OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
+			return r.account(row), nil
+		}
+	}
+	if err != nil {
+		return a, fmt.Errorf("reading a builder's account: %w", err)
+	}
+	if row.WorkspaceID != a.Workspace || row.PersonID != a.Person {
+		return a, problem.Newf(problem.Conflict, "The builder's account %q belongs to another workspace already.", a.Username).WithField("user").WithNext("Undo that adoption first.")
+	}
+	a.Adopted = row.Adopted
+	return a, tx.UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
+}
+
+// accountName is what the account for a workspace, or for a person in it, is called in the builder: names that people know, and an end that is different for each home and app.
+func (r *Registry) accountName(ctx context.Context, appID, workspaceID, personID string) (string, error) {
+	workspace, err := r.DB.Read().GetWorkspace(ctx, workspaceID)
+	if err != nil {
+		return "", db.Found(err, "There is no such workspace.")
+	}
+	label := slugOf(workspace.Name)
+	if personID != "" {
+		person, err := r.DB.Read().GetAccount(ctx, personID)
+		if err != nil {
+			return "", db.Found(err, "There is no such person.")
+		}
+		label = strings.Trim(label+"-"+slugOf(person.Username), "-")
+	}
+	sum := sha256.Sum256([]byte(appID + "\n" + workspaceID + "\n" + personID))
+	if label != "" {
+		label += "-"
+	}
+	return "sluice-" + label + hex.EncodeToString(sum[:4]), nil
+}
+
+// slugOf makes a name fit for addresses and usernames; "" if nothing is left of it.
+func slugOf(name string) string {
+	slug := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	return strings.Trim(slug[:min(len(slug), 40)], "-")
+}

@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/flow"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// LangflowUser is a user of a Langflow, and what became of it in Sluice.
+type LangflowUser struct {
+	profile.LangflowUser
+	// Workspace is the one that the user's account belongs to, Person whose it is there; empty for users that Sluice does not use.
+	Workspace, Person string
+	// Adopted tells that it was adopted; an account with a workspace that was not is Sluice's own.
+	Adopted bool
+}
+
+// LangflowUsers lists the users of an app's Langflow, with how much each holds and which workspace it belongs to. It needs ObjectAdopt.
+func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, appID string) ([]LangflowUser, error) {
+	_, b, err := r.adoptable(ctx, actor, appID)
+	if err != nil {
+		return nil, err
+	}
+	users, err := b.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := r.accounts(ctx, appID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]LangflowUser, len(users))
+	for i, u := range users {
+		out[i].LangflowUser = u
+		if at := slices.IndexFunc(accounts, func(a profile.Account) bool { return a.ID == u.ID }); at >= 0 {
+			out[i].Workspace, out[i].Person, out[i].Adopted = accounts[at].Workspace, accounts[at].Person, accounts[at].Adopted
+		}
+	}
+	return out, nil
+}
+
+func (r *Registry) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *profile.LangflowBridge, error) {
+	a, err := r.findLangflow(ctx, actor, authz.ObjectAdopt, appID)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := a.langflow()
+	return a, b, err
+}
+
+// AdoptUser gives a user of Langflow's to a workspace, or to one person in it, with all that it holds: its flows stay where they are, with their ids, and people of the workspace go into its account
+// for them. It needs ObjectAdopt there, and returns how many objects were claimed. In sign-in mode the user gets another password, so that the former one opens it in Langflow no more.
+func (r *Registry) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
+	a, b, err := r.adoptable(ctx, actor, appID)
+	if err != nil {
+		return 0, err
+	}
+	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: workspaceID, Name: a.Name}
+	if err := r.Gate.Check(ctx, actor, authz.ObjectAdopt, res); err != nil {
+		return 0, err
+	}
+	if err := r.mayHold(ctx, a, workspaceID, personID); err != nil {
+		return 0, err
+	}
+	user, err := b.User(ctx, upstreamUserID)
+	if err != nil {
+		return 0, err
+	}
+	return r.bind(ctx, actor, a, profile.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
+}
+
+// mayHold reports whether accounts of an app's builder can belong to a workspace and a person.
+func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID string) error {
+	if !a.UsedIn(workspaceID) {
+		return problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).WithField("workspace_id").WithNext("Add the app to the workspace first.")
+	}
+	if personID == "" {
+		if a.PerPerson {
+			return problem.Newf(problem.Invalid, "In %s each person has an account of their own.", a.Name).WithField("person_id").WithNext("Choose the person whose the flows shall be.")
+		}
+		return nil
+	}
+	members, err := r.DB.Read().MembersOf(ctx, workspaceID)
+	if err != nil {
+		return fmt.Errorf("listing the members of a workspace: %w", err)
+	}
+	if !slices.ContainsFunc(members, func(m q.MembersOfRow) bool { return m.ID == personID }) {
+		return problem.New(problem.Invalid, "This person is no member of the workspace.").WithField("person_id")
+	}
+	return nil
+}
+
+// bind stores an adopted account and claims what it holds. If Sluice cannot get into it, nothing changes.
+func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, account profile.Account) (int, error) {
+	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
+	fresh := false
+	err := r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
+		row, err := tx.GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
+		switch {
+		case err == nil && !row.Adopted:
+			return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace.", account.Username).WithField("user")
+		case err != nil && !problem.Is(db.Found(err, "none"), problem.NotFound):
+			return fmt.Errorf("reading a builder's account: %w", err)
+		}
+		fresh = err != nil
+		if former := r.account(row); !fresh {
+			account.Password, account.Key = former.Password, former.Key
+		}
+		if _, err := r.keepIn(ctx, tx, a.ID, account); err != nil {
+			return err
+		}
+		return tx.Changed(ChangeKind, a.ID)
+	})
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.claimHoldings(ctx, actor, a.ID, account)
+	if err != nil && fresh {
+		return 0, errors.Join(err, r.unbind(ctx, actor, a, account))
+	}
+	return n, err
+}
+
+// claimHoldings gives everything in an account to its workspace.
+func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account profile.Account) (int, error) {
+	a, ok := r.ByID(appID)
+	if !ok {
+		return 0, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
+	}
+	b, err := a.langflow()
+	if err != nil {
+		return 0, err
+	}
+	found, err := b.Holdings(ctx, account.ID)
+	if err != nil {
+		return 0, err
+	}
+	objects := make([]flow.Object, len(found))
+	for i, o := range found {
+		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: account.Person, Account: account.ID}
+	}
+	return r.Flows.Adopt(ctx, actor, appID, account.Workspace, objects)
+}
+
+// UnadoptUser undoes an adoption: the user's flows stay in Langflow and belong to no workspace any more, and none of them is published. It needs ObjectAdopt in that workspace.
+func (r *Registry) UnadoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID string) error {
+	a, _, err := r.adoptable(ctx, actor, appID)
+	if err != nil {
+		return err
+	}
+	row, err := r.DB.Read().GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
+	if err := db.Found(err, "This user was not adopted."); err != nil {
+		return err
+	}
+	if !row.Adopted {
+		return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace, not an adopted one.", row.Username).WithField("user")
+	}
+	return r.unbind(ctx, actor, a, r.account(row))
+}
+
+func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, account profile.Account) error {
+	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
+	return r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
+		ids, err := tx.ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
+		if err != nil {
+			return fmt.Errorf("listing what an account holds: %w", err)
+		}
+		for _, id := range ids {
+			if _, err := tx.UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: a.ID, FlowID: id}); err != nil {
+				return fmt.Errorf("closing a flow: %w", err)
+			}
+		}
+		if err := r.Flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
+			return err
+		}
+		if _, err := tx.DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
+			return fmt.Errorf("forgetting a builder's account: %w", err)
+		}
+		return tx.Changed(ChangeKind, a.ID)
+	})
+}
+
+// adoptSuperuser gives what Langflow's superuser holds to the app's first workspace, at the first connection: that is what an operator has built who used Langflow with its automatic login. Other
+// users are for an admin to decide about.
+func (r *Registry) adoptSuperuser(ctx context.Context, a *App) error {
+	b, err := a.langflow()
+	if err != nil || a.PerPerson {
+		return errors.Join(err, r.markAdopted(ctx, a))
+	}
+	user, held, err := b.SuperuserHoldings(ctx)
+	if problem.Is(err, problem.Conflict) || err == nil && held == 0 {
+		// Without a superuser's name and password nobody's flows can be looked at.
+		return r.markAdopted(ctx, a)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := r.bind(ctx, authz.SystemPrincipal("adoption"), a, profile.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
+	if err != nil {
+		return err
+	}
+	r.Log.Info("what Langflow's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
+	return r.markAdopted(ctx, a)
+}

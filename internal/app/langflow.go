@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// LangflowAccess is how Sluice gets into a Langflow. Empty secrets of a change keep the stored ones.
+type LangflowAccess struct {
+	// Mode is how people get into their accounts; "" is the best one that works: external, signed, sign-in.
+	Mode profile.BridgeMode
+	// PerPerson gives each person of a workspace an account of their own, so that nothing is shared.
+	PerPerson bool
+	// SecretKey is LANGFLOW_SECRET_KEY; Superuser and Password are of a Langflow superuser.
+	SecretKey, Superuser, Password string
+}
+
+// jwksPath is where Sluice publishes its keys, below its origin.
+const jwksPath = "/.well-known/jwks.json"
+
+// langflowConfig is what a bridge into an app's Langflow is made from.
+func (r *Registry) langflowConfig(a *App, mode profile.BridgeMode, perPerson bool, o owner) profile.LangflowConfig {
+	appID := a.ID
+	return profile.LangflowConfig{
+		Base: a.Upstream, Client: r.Client, Mode: mode, PerPerson: perPerson, Workspace: a.WorkspaceID,
+		Keep: func(ctx context.Context, account profile.Account, gone string) (profile.Account, error) {
+			return r.keepAccount(ctx, appID, account, gone)
+		},
+		Username: func(ctx context.Context, workspace, person string) (string, error) {
+			return r.accountName(ctx, appID, workspace, person)
+		},
+		SecretKey: o.SecretKey, Superuser: o.Superuser, SuperuserPassword: o.Password,
+		Sign: r.Keyring.Signer().Sign, Issuer: r.Origin(), Audience: profile.LangflowAudience, Now: r.Now, Log: r.Log.With("app", a.Name),
+	}
+}
+
+// bridgeLangflow gives a Langflow its bridge: the one that it had, as long as it was made from the same settings, with the accounts as they are now.
+func (r *Registry) bridgeLangflow(ctx context.Context, a *App, row q.App) error {
+	a.BridgeMode, a.PerPerson = profile.BridgeMode(row.BridgeMode), row.PerPerson
+	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
+		r.setBridge(a.ID, bridgeEntry{})
+		return nil
+	}
+	o, err := r.openOwner(row)
+	if err != nil {
+		return err
+	}
+	a.OwnerEmail = o.Superuser
+	accounts, err := r.accounts(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	basis := row.OwnerSealed + "\n" + row.UpstreamUrl + "\n" + row.BridgeMode + "\n" + strconv.FormatBool(row.PerPerson)
+	if r.bridges[a.ID].basis != basis {
+		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: profile.NewLangflowBridge(r.langflowConfig(a, a.BridgeMode, a.PerPerson, o))})
+	}
+	b := r.bridges[a.ID].bridge.(*profile.LangflowBridge)
+	b.SetAccounts(accounts)
+	a.Bridge = b
+	return nil
+}
+
+// Langflow is the bridge of a connected Langflow. Errors: problem.Invalid for other apps, problem.Conflict for one that is not connected.
+func (a *App) langflow() (*profile.LangflowBridge, error) {
+	if a.Profile.Kind != profile.KindLangflow || a.Pending {
+		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name).WithField("app")
+	}
+	b, ok := a.Bridge.(*profile.LangflowBridge)
+	if !ok {
+		return nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Connect it on the apps page.")
+	}
+	return b, nil
+}
+
+// findLangflow is an app for somebody who may manage it, of which it is known that it is a Langflow.
+func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
+	a, err := r.find(ctx, actor, action, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.Pending {
+		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
+	}
+	if a.Profile.Kind != profile.KindLangflow {
+		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name)
+	}
+	return a, nil
+}
+
+// access fills in what is stored for what was not given.
+func (r *Registry) access(ctx context.Context, a *App, given LangflowAccess) (owner, error) {
+	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
+		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
+	}
+	switch given.Mode {
+	case "", profile.BridgeExternal, profile.BridgeSigned, profile.BridgeSignIn:
+	default:
+		return owner{}, problem.Newf(problem.Invalid, "%q is no way into Langflow.", given.Mode).WithField("mode").WithNext("Use external, signed or sign-in.")
+	}
+	row, err := r.DB.Read().GetApp(ctx, a.ID)
+	if err != nil {
+		return owner{}, db.Found(err, "There is no such app. It may have been removed.")
+	}
+	o, err := r.openOwner(row)
+	if err != nil {
+		return o, err
+	}
+	if given.SecretKey != "" {
+		o.SecretKey = given.SecretKey
+	}
+	if given.Superuser != "" && given.Superuser != o.Superuser {
+		o.Superuser, o.Password = given.Superuser, ""
+	}
+	if given.Password != "" {
+		o.Password = given.Password
+	}
+	return o, nil
+}
+
+// TryLangflow tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
+func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]profile.LangflowTrial, error) {
+	a, err := r.findLangflow(ctx, actor, authz.AppManage, id)
+	if err != nil {
+		return nil, err
+	}
+	o, err := r.access(ctx, a, given)
+	if err != nil {
+		return nil, err
+	}
+	return profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.Origin()+jwksPath), nil
+}
+
+// ConnectLangflow sets how people get into a Langflow, after a test that it works. It needs AppManage.
+func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) error {
+	a, err := r.findLangflow(ctx, actor, authz.AppManage, id)
+	if err != nil {
+		return err
+	}
+	lock, _ := r.owners.LoadOrStore(id, &sync.Mutex{})
+	mu := lock.(*sync.Mutex)
+	mu.Lock()
+	defer mu.Unlock()
+	o, err := r.access(ctx, a, given)
+	if err != nil {
+		return err
+	}
+	if given.Mode, err = r.choose(ctx, a, given, o); err != nil {
+		return err
+	}
+	if err := r.keepAccess(ctx, actor, a, given, o); err != nil {
+		return err
+	}
+	if a, ok := r.ByID(id); ok {
+		r.afterConnecting(ctx, a)
+	}
+	return nil
+}
+
+// choose is the mode that was asked for, if it works, or the best one that does.
+func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (profile.BridgeMode, error) {
+	var failed *problem.Error
+	for _, trial := range profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.Origin()+jwksPath) {
+		switch {
+		case given.Mode != "" && trial.Mode != given.Mode:
+		case trial.OK:
+			return trial.Mode, nil
+		default:
+			failed = problem.Newf(problem.Conflict, "%s", trial.Detail).WithField("mode").WithNext(trial.Next)
+		}
+	}
+	if failed == nil || given.Mode == "" {
+		failed = problem.Newf(problem.Conflict, "None of the ways into %s works with what Sluice knows.", a.Name).WithField("mode").
+			WithNext("Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH variables at Langflow. The test on the app's page tells what each way lacks.")
+	}
+	return "", failed
+}
+
+func (r *Registry) keepAccess(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess, o owner) error {
+	plain, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	sealed, err := r.Keyring.Seal(plain, "app", a.ID)
+	if err != nil {
+		return fmt.Errorf("sealing how Sluice gets into Langflow: %w", err)
+	}
+	detail := "connected, " + string(given.Mode)
+	if given.PerPerson {
+		detail += ", an account for each person"
+	}
+	return r.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
+		return tx.SetAppBridge(ctx, q.SetAppBridgeParams{
+			ID: a.ID, OwnerSealed: encode(sealed), BridgeMode: string(given.Mode), PerPerson: given.PerPerson, UpdatedAt: r.Now().UnixMilli(),
+		})
+	})
+}
+
+// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as Langflow answers.
+func (r *Registry) afterConnecting(ctx context.Context, a *App) {
+	b, err := a.langflow()
+	if err == nil {
+		err = b.Connect(ctx)
+	}
+	if err == nil {
+		err = r.adoptOnce(ctx, a, true)
+	}
+	if err != nil {
+		r.Log.Warn("a Langflow is connected, and not everything is ready yet", "app", a.Name, "error", err)
+	}
+}
+
+// connectByItself connects a Langflow with what the configuration says about it (the LANGFLOW variables); without any nothing happens until an admin connects it.
+func (r *Registry) connectByItself(ctx context.Context, a *App) error {
+	if r.LangflowSecretKey == "" && r.LangflowSuperuserPassword == "" {
+		return nil
+	}
+	err := r.ConnectLangflow(ctx, authz.SystemPrincipal("serve"), a.ID, LangflowAccess{
+		SecretKey: r.LangflowSecretKey, Superuser: r.LangflowSuperuser, Password: r.LangflowSuperuserPassword,
+	})
+	if err == nil {
+		if a, ok := r.ByID(a.ID); ok {
+			r.Log.Info("a Langflow was connected with the LANGFLOW variables", "app", a.Name, "mode", string(a.BridgeMode))
+		}
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package profile
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"sluice/internal/problem"
+)
+
+// langflowKeyName is what the keys are called that Sluice makes for itself, in each account.
+const langflowKeyName = "Sluice"
+
+// keyOf is the API key of an account: Langflow runs flows (POST /api/v1/run) for API keys only. It is made once and stored.
+func (b *LangflowBridge) keyOf(ctx context.Context, e *langflowEntry) (string, error) {
+	if e.Key != "" {
+		return e.Key, nil
+	}
+	if err := e.minting.do(ctx, b, func(ctx context.Context) error { return b.makeKey(ctx, e) }); err != nil {
+		return "", err
+	}
+	if now := b.dir.Load().byID[e.ID]; now != nil && now.Key != "" {
+		return now.Key, nil
+	}
+	return "", problem.New(problem.Unavailable, "The account's API key was changed just now.").WithRetryAfter(time.Second)
+}
+
+// makeKey makes a key and stores it.
+func (b *LangflowBridge) makeKey(ctx context.Context, e *langflowEntry) error {
+	now := b.dir.Load().byID[e.ID]
+	if now == nil || now.Key != e.Key {
+		return nil
+	}
+	s, err := b.sessionOf(ctx, now)
+	if err != nil {
+		return err
+	}
+	r, err := langflowCall{
+		method: http.MethodPost, path: "/api/v1/api_key/", header: s.header(), json: map[string]string{"name": langflowKeyName},
+	}.do(ctx, b.client, b.cfg.Now)
+	if err != nil {
+		return err
+	}
+	var key struct {
+		ID  string `json:"id"`
+		Key string `json:"api_key"`
+	}
+	switch {
+	case r.status == http.StatusOK && r.decode(&key) && jwtPlain(key.Key):
+	case r.status == http.StatusBadRequest && r.json:
+		return problem.Newf(problem.Conflict, "Langflow cannot make an API key, so that flows cannot be run by API: most likely its LANGFLOW_SECRET_KEY is no usable Fernet key (%s).", clip(r.detail(), 100)).
+			WithField("secret_key").
+			WithNext(`Give Langflow a LANGFLOW_SECRET_KEY made by: python3 -c "import secrets; print(secrets.token_urlsafe(32))" - and Sluice the same. Credentials that Langflow stored before have to be entered again.`)
+	default:
+		return r.trouble("making an API key")
+	}
+	a := now.Account
+	a.Key = key.Key
+	kept, err := b.keep(ctx, a, "")
+	if err == nil && kept.Key != a.Key {
+		b.dropKey(ctx, s, key.ID)
+	}
+	return err
+}
+
+// dropKey takes back a key that another node's was faster than.
+func (b *LangflowBridge) dropKey(ctx context.Context, s *langflowSession, id string) {
+	if !isUUID(id) {
+		return
+	}
+	r, err := langflowCall{method: http.MethodDelete, path: "/api/v1/api_key/" + id, header: s.header()}.do(ctx, b.client, b.cfg.Now)
+	if err != nil || r.status >= 300 {
+		b.cfg.Log.Warn("an API key that is not needed stays in Langflow", "id", id)
+	}
+}
+
+// keyRejected is told that Langflow refused a key. If Langflow really does not know it any more, the account gets another.
+func (b *LangflowBridge) keyRejected(ctx context.Context, key string) bool {
+	for _, e := range b.dir.Load().list {
+		if e.Key != key {
+			continue
+		}
+		replaced := false
+		err := e.minting.do(ctx, b, func(ctx context.Context) error {
+			r, err := b.whoami(ctx, http.Header{"X-Api-Key": {key}})
+			if err != nil || r.status != http.StatusUnauthorized && r.status != http.StatusForbidden {
+				return err
+			}
+			b.cfg.Log.Warn("Langflow does not know the account's API key any more; another one is made", "username", e.Username, "workspace", e.Workspace)
+			replaced = true
+			return b.makeKey(ctx, e)
+		})
+		return err == nil && replaced
+	}
+	return true
+}

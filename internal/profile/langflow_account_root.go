@@ -1,0 +1,368 @@
+package profile
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"sluice/internal/problem"
+)
+
+// langflowRoot is a signed-in superuser.
+type langflowRoot struct {
+	user    langflowUser
+	session *langflowSession
+}
+
+// rootOf is a session of the superuser. In signed mode one sign-in is enough for the bridge's life: from then on the id is known.
+func (b *LangflowBridge) rootOf(ctx context.Context) (*langflowRoot, error) {
+	root := b.root.Load()
+	if root != nil && b.cfg.Now().Before(root.session.dead) {
+		return root, nil
+	}
+	err := b.rooting.do(ctx, b, func(ctx context.Context) error {
+		if b.root.Load() != root {
+			return nil
+		}
+		fresh := b.signRoot(ctx, root)
+		if fresh == nil {
+			var err error
+			if fresh, err = b.signInRoot(ctx); err != nil {
+				return err
+			}
+		}
+		b.root.Store(fresh)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if root = b.root.Load(); root == nil {
+		return nil, problem.New(problem.Unavailable, "Langflow does not accept its superuser's session at the moment.").WithRetryAfter(time.Second)
+	}
+	return root, nil
+}
+
+// signRoot signs a token for a superuser whose id is known; nil if Langflow does not take it.
+func (b *LangflowBridge) signRoot(ctx context.Context, former *langflowRoot) *langflowRoot {
+	if former == nil || b.cfg.SecretKey == "" {
+		return nil
+	}
+	s := b.mint(former.user.ID)
+	if r, err := b.whoami(ctx, s.header()); err != nil || r.status != http.StatusOK || !r.json {
+		return nil
+	}
+	return &langflowRoot{user: former.user, session: s}
+}
+
+func (b *LangflowBridge) signInRoot(ctx context.Context) (*langflowRoot, error) {
+	if b.cfg.Superuser == "" || b.cfg.SuperuserPassword == "" {
+		return nil, problem.New(problem.Conflict, "Sluice needs a superuser of Langflow to make accounts there.").WithField("superuser").
+			WithNext("Give LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD, or enter them on the app's page.")
+	}
+	s, err := b.signIn(ctx, b.cfg.Superuser, b.cfg.SuperuserPassword)
+	if problem.Is(err, problem.Unauthenticated) {
+		return nil, problem.New(problem.Unauthenticated, "Langflow did not accept the superuser's name and password.").WithField("superuser_password").
+			WithNext("Enter those that open this Langflow when you use it directly. LANGFLOW_SUPERUSER_PASSWORD counts in Langflow only when the account is made at its first start.").WithCause(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := b.whoami(ctx, s.header())
+	if err != nil {
+		return nil, err
+	}
+	var u langflowUser
+	switch {
+	case r.status != http.StatusOK || !r.decode(&u) || !isUUID(u.ID):
+		return nil, r.trouble("asking who the superuser is")
+	case !u.Superuser:
+		return nil, problem.Newf(problem.Unauthenticated, "%s is no superuser in Langflow.", clip(b.cfg.Superuser, 40)).WithField("superuser").WithNext("Enter a superuser of Langflow, who may make users.")
+	}
+	return &langflowRoot{user: u, session: s}, nil
+}
+
+// langflowTokenAssumed is how long Langflow's tokens are good where they do not tell; it is Langflow's own default.
+const langflowTokenAssumed = time.Hour
+
+// signIn signs a user in with a password. Langflow counts sign-ins by address, so that one goes after the other, and a refusal for the number is waited out. Errors: problem.Unauthenticated.
+func (b *LangflowBridge) signIn(ctx context.Context, username, password string) (*langflowSession, error) {
+	b.signIns.Lock()
+	defer b.signIns.Unlock()
+	for try := 0; ; try++ {
+		if err := b.pauseSignIn(ctx); err != nil {
+			return nil, err
+		}
+		r, err := langflowCall{
+			method: http.MethodPost, path: "/api/v1/login", form: url.Values{"username": {username}, "password": {password}},
+		}.do(ctx, b.client, b.cfg.Now)
+		if err != nil {
+			return nil, err
+		}
+		switch r.status {
+		case http.StatusOK:
+			return b.signedIn(r)
+		case http.StatusBadRequest, http.StatusUnauthorized:
+			if !r.json {
+				return nil, r.trouble("signing in")
+			}
+			return nil, problem.Newf(problem.Unauthenticated, "Langflow did not sign %q in: %s.", clip(username, 60), clip(r.detail(), 80))
+		case http.StatusTooManyRequests:
+			b.waitFor = b.cfg.Now().Add(r.retryAfter())
+			b.cfg.Log.Warn("Langflow lets only a few sign-ins a minute pass; Sluice waits", "host", b.cfg.Base.Host, "wait", r.retryAfter().String())
+			if try == 0 {
+				continue
+			}
+		}
+		return nil, r.trouble("signing in")
+	}
+}
+
+// pauseSignIn waits until Langflow takes the next sign-in.
+func (b *LangflowBridge) pauseSignIn(ctx context.Context) error {
+	pause := b.waitFor.Sub(b.cfg.Now())
+	if pause <= 0 {
+		return nil
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
+		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).
+			WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).WithCause(ctx.Err())
+	}
+}
+
+// signedIn reads the answer to a sign-in or a refresh.
+func (b *LangflowBridge) signedIn(r *langflowReply) (*langflowSession, error) {
+	var tokens struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if !r.decode(&tokens) || !jwtPlain(tokens.Access) {
+		return nil, r.trouble("signing in")
+	}
+	now := b.cfg.Now()
+	life := langflowTokenAssumed
+	if expires, ok := jwtExpiry(tokens.Access); ok {
+		if told := expires.Sub(now) - r.behind; told >= langflowReserve && told < 2*24*time.Hour {
+			life = told
+		}
+	}
+	s := langflowNative(tokens.Access, now, life)
+	if jwtPlain(tokens.Refresh) {
+		s.refresh = tokens.Refresh
+	}
+	return s, nil
+}
+
+// jwtPlain reports whether a text can stand in a header as a token: base64url parts and dots.
+func jwtPlain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.', c == '=':
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 8<<10
+}
+
+// renewSignIn refreshes a session, or signs the account in. An account whose password Sluice does not have, such as an adopted one, gets a random one by the superuser: its former password opens it in
+// Langflow no more. The superuser that Sluice itself signs in keeps its password.
+func (b *LangflowBridge) renewSignIn(ctx context.Context, e *langflowEntry, stale *langflowSession) (*langflowSession, error) {
+	if stale != nil && stale.refresh != "" {
+		r, err := langflowCall{
+			method: http.MethodPost, path: "/api/v1/refresh", header: http.Header{"Cookie": {"refresh_token_lf=" + stale.refresh}},
+		}.do(ctx, b.client, b.cfg.Now)
+		if err != nil {
+			return nil, err
+		}
+		if s, err := b.signedIn(r); r.status == http.StatusOK && err == nil && b.opens(ctx, s, e.ID) {
+			return s, nil
+		}
+	}
+	if e.Username == b.cfg.Superuser && e.Adopted {
+		root, err := b.rootOf(ctx)
+		if err != nil || root.user.ID == e.ID {
+			return sessionOfRoot(root), err
+		}
+	}
+	if e.Password != "" {
+		s, err := b.signIn(ctx, e.Username, e.Password)
+		if !problem.Is(err, problem.Unauthenticated) {
+			return s, err
+		}
+	}
+	root, err := b.rootOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := b.findUser(ctx, root, func(u langflowUser) bool { return u.ID == e.ID })
+	if problem.Is(err, problem.NotFound) {
+		return nil, b.lost(ctx, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := e.Account
+	a.Username, a.Password = u.Username, newLangflowPassword()
+	if _, err := b.patchUser(ctx, root, a.ID, map[string]any{"password": a.Password, "is_active": true}); err != nil {
+		return nil, err
+	}
+	if a, err = b.keep(ctx, a, ""); err != nil {
+		return nil, err
+	}
+	return b.signIn(ctx, a.Username, a.Password)
+}
+
+func sessionOfRoot(root *langflowRoot) *langflowSession {
+	if root == nil {
+		return nil
+	}
+	return root.session
+}
+
+// opens reports whether a session is of an account.
+func (b *LangflowBridge) opens(ctx context.Context, s *langflowSession, id string) bool {
+	r, err := b.whoami(ctx, s.header())
+	if err != nil {
+		return problem.Is(err, problem.Timeout)
+	}
+	var u langflowUser
+	return r.status == http.StatusOK && r.decode(&u) && u.ID == id
+}
+
+// newLangflowPassword makes a password of more than 128 random bits.
+func newLangflowPassword() string { return rand.Text() + "-aA1" }
+
+// askRoot makes a call as the superuser. A session that Langflow does not accept any more is replaced once.
+func (b *LangflowBridge) askRoot(ctx context.Context, root *langflowRoot, c langflowCall) (*langflowReply, error) {
+	for try := 0; ; try++ {
+		c.header = root.session.header()
+		r, err := c.do(ctx, b.client, b.cfg.Now)
+		if err != nil || r.status != http.StatusUnauthorized || try > 0 {
+			return r, err
+		}
+		b.root.CompareAndSwap(root, nil)
+		if root, err = b.rootOf(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// createUser makes a Langflow user with a random password and switches it on; made is false where one of this name was there. The name is one that only Sluice gives, so that such a user is what an
+// interrupted attempt or another node has made.
+func (b *LangflowBridge) createUser(ctx context.Context, root *langflowRoot, a *Account) (made bool, err error) {
+	a.Password = newLangflowPassword()
+	r, err := b.askRoot(ctx, root, langflowCall{method: http.MethodPost, path: "/api/v1/users/", json: map[string]string{"username": a.Username, "password": a.Password}})
+	if err != nil {
+		return false, err
+	}
+	change := map[string]any{"is_active": true}
+	var u langflowUser
+	switch {
+	case r.status == http.StatusCreated && r.decode(&u) && isUUID(u.ID):
+		made = true
+	case r.status == http.StatusBadRequest && r.json:
+		name := a.Username
+		if u, err = b.findUser(ctx, root, func(u langflowUser) bool { return u.Username == name }); problem.Is(err, problem.NotFound) {
+			return false, r.trouble("making an account")
+		}
+		if err != nil {
+			return false, err
+		}
+		change["password"] = a.Password
+	default:
+		return false, r.trouble("making an account")
+	}
+	a.ID = u.ID
+	u, err = b.patchUser(ctx, root, a.ID, change)
+	if err == nil && !u.Active {
+		err = problem.Newf(problem.Conflict, "Langflow does not switch the account %q on.", a.Username).WithNext("See Langflow's own log.")
+	}
+	return made, err
+}
+
+// patchUser changes a user. Errors: problem.NotFound, also where Langflow up to 1.6 sends its page for what it does not find.
+func (b *LangflowBridge) patchUser(ctx context.Context, root *langflowRoot, id string, change map[string]any) (langflowUser, error) {
+	r, err := b.askRoot(ctx, root, langflowCall{method: http.MethodPatch, path: "/api/v1/users/" + id, json: change})
+	var u langflowUser
+	switch {
+	case err != nil:
+		return u, err
+	case r.status == http.StatusOK && r.decode(&u) && u.ID == id:
+		return u, nil
+	case r.status == http.StatusNotFound || r.page():
+		return u, problem.New(problem.NotFound, "There is no such user in Langflow.")
+	}
+	return u, r.trouble("changing an account")
+}
+
+// deleteUser takes back a user that is not needed. A failure leaves an account behind that nobody has the password of.
+func (b *LangflowBridge) deleteUser(ctx context.Context, root *langflowRoot, id string) {
+	r, err := b.askRoot(ctx, root, langflowCall{method: http.MethodDelete, path: "/api/v1/users/" + id})
+	if err != nil || r.status >= 300 {
+		b.cfg.Log.Warn("an account that is not needed stays in Langflow", "id", id)
+	}
+}
+
+// langflowUserPage is how many users are read at a time, and maxLangflowUsers how many in all.
+const (
+	langflowUserPage = 100
+	maxLangflowUsers = 5000
+)
+
+// eachUser visits Langflow's users until visit returns false.
+func (b *LangflowBridge) eachUser(ctx context.Context, root *langflowRoot, visit func(langflowUser) bool) error {
+	seen := map[string]bool{}
+	for skip := 0; skip < maxLangflowUsers; skip += langflowUserPage {
+		query := url.Values{"skip": {strconv.Itoa(skip)}, "limit": {strconv.Itoa(langflowUserPage)}}
+		r, err := b.askRoot(ctx, root, langflowCall{method: http.MethodGet, path: "/api/v1/users/", query: query.Encode()})
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Total int            `json:"total_count"`
+			Users []langflowUser `json:"users"`
+		}
+		if r.status != http.StatusOK || !r.decode(&page) {
+			return r.trouble("listing the users")
+		}
+		for _, u := range page.Users {
+			if !isUUID(u.ID) || seen[u.ID] {
+				continue
+			}
+			if seen[u.ID] = true; !visit(u) {
+				return nil
+			}
+		}
+		if len(page.Users) < langflowUserPage || skip+len(page.Users) >= page.Total {
+			return nil
+		}
+	}
+	return nil
+}
+
+// findUser finds one user. Errors: problem.NotFound.
+func (b *LangflowBridge) findUser(ctx context.Context, root *langflowRoot, is func(langflowUser) bool) (found langflowUser, err error) {
+	err = b.eachUser(ctx, root, func(u langflowUser) bool {
+		if is(u) {
+			found = u
+			return false
+		}
+		return true
+	})
+	if err == nil && found.ID == "" {
+		err = problem.New(problem.NotFound, "There is no such user in Langflow.")
+	}
+	return found, err
+}

@@ -1,0 +1,151 @@
+package profile
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/problem"
+)
+
+// langflowCall is one call of Sluice's own to a Langflow.
+type langflowCall struct {
+	method, path string
+	// query is encoded; header carries the session; json or form is the body.
+	query  string
+	header http.Header
+	json   any
+	form   url.Values
+}
+
+// langflowReply is a bounded answer of a Langflow.
+type langflowReply struct {
+	reply
+	// behind is how much later the clock of the answer is than Sluice's; 0 where it tells no time, or nearly the same.
+	behind time.Duration
+}
+
+// skewNoted is the smallest difference of clocks that counts: a Date header has whole seconds, and the answer has travelled.
+const skewNoted = 5 * time.Second
+
+// maxLangflowReply bounds what is read of an answer, in bytes: a page of users is the longest that is read in one piece.
+const maxLangflowReply = 1 << 20
+
+// do makes one call and reads at most maxLangflowReply of the answer.
+func (c langflowCall) do(ctx context.Context, to *client, now func() time.Time) (*langflowReply, error) {
+	res, err := c.open(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxLangflowReply))
+	if err != nil {
+		return nil, to.unreachable(err)
+	}
+	r := &langflowReply{reply: reply{status: res.StatusCode, header: res.Header, cookies: res.Cookies(), json: isJSON(res.Header), body: data}}
+	if at, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		if behind := at.Sub(now()); behind.Abs() >= skewNoted {
+			r.behind = behind
+		}
+	}
+	return r, nil
+}
+
+// open makes one call; the caller reads and closes the body, which is never compressed: Langflow 1.6 compresses lists for those too who did not ask for it.
+func (c langflowCall) open(ctx context.Context, to *client) (*http.Response, error) {
+	var body io.Reader
+	kind := ""
+	switch {
+	case c.form != nil:
+		body, kind = strings.NewReader(c.form.Encode()), "application/x-www-form-urlencoded"
+	case c.json != nil:
+		data, err := json.Marshal(c.json)
+		if err != nil {
+			return nil, fmt.Errorf("encoding a request to Langflow: %w", err)
+		}
+		body, kind = strings.NewReader(string(data)), "application/json"
+	}
+	u := to.base.JoinPath(c.path)
+	u.RawQuery = c.query
+	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), body)
+	if err != nil {
+		return nil, problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(err)
+	}
+	if c.header != nil {
+		req.Header = c.header.Clone()
+	}
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	res, err := to.http.Do(req)
+	if err != nil {
+		return nil, to.unreachable(err)
+	}
+	if !strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		return res, nil
+	}
+	plain, err := gzip.NewReader(res.Body)
+	if err != nil {
+		_ = res.Body.Close()
+		return nil, to.unreachable(err)
+	}
+	res.Body = unpacked{plain, res.Body}
+	return res, nil
+}
+
+// unpacked reads a compressed body and closes what it comes from.
+type unpacked struct {
+	io.Reader
+	io.Closer
+}
+
+func isJSON(h http.Header) bool {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	return err == nil && media == "application/json"
+}
+
+// page reports whether a page came instead of an answer. Langflow up to 1.6 sends its own page with status 200 for everything that is not found.
+func (r *langflowReply) page() bool { return r.status == http.StatusOK && !r.json }
+
+// detail is what Langflow says of an error.
+func (r *langflowReply) detail() string { return r.text("detail") }
+
+// trouble says what an answer means that is not the expected one.
+func (r *langflowReply) trouble(doing string) error {
+	switch {
+	case r.status == http.StatusTooManyRequests:
+		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(r.retryAfter()).
+			WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+	case r.status >= 500:
+		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: status %d).", doing, r.status).WithRetryAfter(2 * time.Second).
+			WithNext("It may be starting or busy; Sluice tries again by itself. If it stays, see Langflow's own log.")
+	case !r.json:
+		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: status %d).", doing, r.status).WithRetryAfter(5 * time.Second).
+			WithNext("Langflow is being upgraded, or something else answers at its address; Sluice tries again by itself.")
+	}
+	text := clip(r.detail(), 120)
+	if !plainText(text) {
+		text = ""
+	}
+	return problem.Newf(problem.Upstream, "Langflow refused: %s (status %d) %s", doing, r.status, text).WithNext("See Langflow's own log.")
+}
+
+// retryAfter is how long to wait after a 429 (RFC 9110 section 10.2.3, in seconds); a minute if it does not say, and two at most.
+func (r *langflowReply) retryAfter() time.Duration {
+	n, err := strconv.Atoi(r.header.Get("Retry-After"))
+	if err != nil || n < 1 {
+		return time.Minute
+	}
+	return min(time.Duration(n)*time.Second, 2*time.Minute)
+}
+
+// decode reads an answer of a known shape.
+func (r *langflowReply) decode(v any) bool { return r.json && json.Unmarshal(r.body, v) == nil }
