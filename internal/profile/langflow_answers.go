@@ -72,8 +72,8 @@ func langflowSessionAnswer(ctx context.Context, c AnswerContext) (Answer, error)
 	return jsonAnswer(http.StatusOK, langflowState{Authenticated: true, User: &user}), nil
 }
 
-// langflowTokens is what Langflow's pages get for having signed in.
-type langflowTokens struct {
+// langflowTriple is what Langflow's pages get for having signed in.
+type langflowTriple struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	Type    string `json:"token_type"`
@@ -83,7 +83,7 @@ func langflowRefresh(_ context.Context, c AnswerContext) (Answer, error) {
 	if !c.Principal.SignedIn() {
 		return Answer{}, problem.New(problem.Unauthenticated, "Invalid refresh token").WithNext("Sign in at " + c.SignInURL)
 	}
-	return jsonAnswer(http.StatusOK, langflowTokens{langflowPageToken, langflowPageToken, "bearer"}), nil
+	return jsonAnswer(http.StatusOK, langflowTriple{langflowPageToken, langflowPageToken, "bearer"}), nil
 }
 
 // langflowLogin never looks at the password that it is sent: passwords are Sluice's and typed on its own pages only.
