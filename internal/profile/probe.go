@@ -41,6 +41,8 @@ type Found struct {
 	Evidence string
 	// Note is a warning for the admin; may be empty.
 	Note string
+	// Supports tells in sentences what this version can do, where versions differ in what matters to Sluice.
+	Supports []string
 }
 
 // Probe finds out what runs at an address, in at most 5 seconds and 64 KiB an answer. It changes nothing there. Errors: problem.Invalid for
@@ -56,7 +58,14 @@ func Probe(ctx context.Context, httpClient *http.Client, base *url.URL) (Found, 
 	if err != nil {
 		return Found{}, err
 	}
-	if f, ok, err := probeFlowise(ctx, c); ok || err != nil {
+	version, err := c.send(ctx, http.MethodGet, "/api/v1/version", "", nil)
+	if err != nil {
+		return Found{}, err
+	}
+	if f, ok, err := probeFlowise(ctx, c, version); ok || err != nil {
+		return f, err
+	}
+	if f, ok, err := probeLangflow(ctx, c, root, version); ok || err != nil {
 		return f, err
 	}
 	if r, err := c.send(ctx, http.MethodGet, "/api/health", "", nil); err == nil && r.status == http.StatusOK && r.text("builder") == demoName {
@@ -85,19 +94,15 @@ func checkBase(base *url.URL) error {
 }
 
 // probeFlowise recognises Flowise by two JSON answers that nothing else gives.
-func probeFlowise(ctx context.Context, c *client) (Found, bool, error) {
-	version, err := c.send(ctx, http.MethodGet, "/api/v1/version", "", nil)
-	if err != nil {
-		return Found{}, false, err
+func probeFlowise(ctx context.Context, c *client, version *reply) (Found, bool, error) {
+	if version.status != http.StatusOK || version.text("version") == "" || version.text("package") != "" {
+		return Found{}, false, nil
 	}
 	settings, err := c.send(ctx, http.MethodGet, "/api/v1/settings", "", nil)
 	if err != nil {
 		return Found{}, false, err
 	}
 	number, platform := version.text("version"), settings.text("PLATFORM_TYPE")
-	if version.status != http.StatusOK || number == "" {
-		return Found{}, false, nil
-	}
 	if platform == "" {
 		if ping, err := c.send(ctx, http.MethodGet, "/api/v1/ping", "", nil); err != nil || strings.TrimSpace(string(ping.body)) != "pong" {
 			return Found{}, false, err
@@ -139,10 +144,8 @@ func foundGeneric(root *reply) Found {
 		Evidence: fmt.Sprintf("The front page answers with status %d.", root.status),
 		Note:     "This is not a builder that Sluice knows. It will be protected by general rules: viewers may read, users may change, admin paths need an admin.",
 	}
-	if m := titleTag.FindSubmatch(root.body); m != nil {
-		if title := strings.Join(strings.Fields(html.UnescapeString(string(m[1]))), " "); title != "" && plainText(title) {
-			f.Title = clip(title, 80)
-		}
+	if title := titleOf(root); title != "" {
+		f.Title = clip(title, 80)
 	}
 	switch {
 	case root.status >= 300 && root.status < 400:
@@ -151,6 +154,18 @@ func foundGeneric(root *reply) Found {
 		f.Note += " Its front page answers with an error at the moment."
 	}
 	return f
+}
+
+// titleOf is the title of a page; "" if it has none.
+func titleOf(page *reply) string {
+	m := titleTag.FindSubmatch(page.body)
+	if m == nil {
+		return ""
+	}
+	if title := strings.Join(strings.Fields(html.UnescapeString(string(m[1]))), " "); plainText(title) {
+		return title
+	}
+	return ""
 }
 
 // clip cuts a text of others to n characters.
