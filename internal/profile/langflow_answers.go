@@ -25,6 +25,8 @@ func langflowAnswers() map[string]answerFunc {
 		"users.whoami": langflowWhoami, "users.list": langflowUsers, "users.create": langflowCreateUser, "users.get": langflowGetUser,
 		"users.update": langflowUpdateUser, "users.delete": langflowDeleteUser, "users.reset-password": langflowResetPassword,
 		"keys.list": langflowKeys, "keys.create": langflowMakeKey, "keys.delete": langflowRevokeKey, "store-key": langflowStoreKey,
+		"permissions": langflowPermissions, "denied.save": langflowDeniedSave, "denied.component": langflowDeniedComponent, "denied.quiet": langflowDeniedQuiet,
+		"denied.list": langflowDeniedList,
 	}
 }
 

@@ -229,6 +229,8 @@ type AnswerContext struct {
 	People        *identity.People
 	Logins        *login.Logins
 	NewUserActive bool
+	// May reports whether the person may use a row of the table, by its name, on an object that Sluice knows.
+	May func(endpoint, objectID string) bool
 	// AccountURL is the page of one's own account, ConfirmURL where people prove again that it is them, absolute.
 	AccountURL, ConfirmURL string
 	// Version is the builder's own; "" while it is not known.
@@ -296,6 +298,16 @@ func New(kind string, o Options) (*Profile, error) {
 // Match finds the endpoint for a method and a path from Canonical. HEAD follows GET. What is not in the table is not found, and denied.
 func (p *Profile) Match(method, canonicalPath string) (Match, bool) {
 	return p.table.match(method, canonicalPath)
+}
+
+// Endpoint is the row with this name, or nil.
+func (p *Profile) Endpoint(name string) *Endpoint {
+	for _, e := range p.table.rows {
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
 }
 
 // Endpoints lists the rows of the table in file order. The slice and its elements must not be changed.

@@ -3,10 +3,13 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -18,7 +21,7 @@ func (x *exchange) answerItself(what string) {
 		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: main + "/login",
 		SignOut: func(ctx context.Context) error { return x.p.cfg.SignOut(ctx, x.who) },
 		Query:   x.query, App: x.app.ID, Param: x.match.Param, Body: x.wholeBody, Keys: x.p.cfg.Keys, Fresh: &x.p.fresh, KeysURL: main + "/account/keys",
-		People: x.p.cfg.People, Logins: x.p.cfg.Logins, NewUserActive: x.p.cfg.NewUserActive, AccountURL: main + "/account", ConfirmURL: main + "/confirm",
+		People: x.p.cfg.People, Logins: x.p.cfg.Logins, NewUserActive: x.p.cfg.NewUserActive, May: x.may, AccountURL: main + "/account", ConfirmURL: main + "/confirm",
 		Version: x.app.Version, Now: x.p.cfg.Now(),
 	}
 	if x.app.Bridge != nil {
@@ -30,6 +33,24 @@ func (x *exchange) answerItself(what string) {
 		return
 	}
 	x.write(a)
+}
+
+// may reports whether the person may use a row of the table on an object that is in the map. It records nothing: a page asks so that nobody has to try.
+func (x *exchange) may(endpoint, objectID string) bool {
+	e := x.app.Profile.Endpoint(endpoint)
+	workspace, kind, ok := x.up.objects.Owner(objectID)
+	if e == nil || e.Blocked != "" || !ok || !x.app.UsedIn(workspace) {
+		return false
+	}
+	res := authz.Resource{Type: "App", ID: x.app.ID, App: x.app.ID, Workspace: workspace, Name: x.app.Name}
+	asked := e.Asks(kind)
+	if len(asked) == 0 {
+		asked = []authz.Action{e.Action}
+	}
+	if kind == flow.Chatflow || kind == flow.Agentflow || kind == flow.Assistantflow {
+		res.Type, res.ID = "Flow", objectID
+	}
+	return slices.ContainsFunc(asked, func(a authz.Action) bool { return x.p.cfg.Gate.Decide(x.who, a, res).Allowed })
 }
 
 // wholeBody is the JSON object that the client sent.

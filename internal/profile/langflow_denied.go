@@ -1,0 +1,92 @@
+package profile
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"sluice/internal/problem"
+)
+
+// Pages of Langflow from 1.10 ask what somebody may do with what they show, and leave out what they may not. Older ones know nothing of rights: what they do by themselves on a viewer's
+// screen is answered so that they go on.
+
+// langflowQuestion asks what somebody may do with some objects of one type.
+type langflowQuestion struct {
+	Type    string   `json:"resource_type"`
+	IDs     []string `json:"resource_ids"`
+	Actions []string `json:"actions"`
+}
+
+// langflowRights is the answer: Langflow's words for actions by object.
+type langflowRights struct {
+	Type        string              `json:"resource_type"`
+	Permissions map[string][]string `json:"permissions"`
+}
+
+// langflowActions are Langflow's words for actions in its own order.
+var langflowActions = []string{"read", "write", "execute", "delete", "create"}
+
+// langflowRows are the rows of the table that stand for them. What is not here nobody may.
+var langflowRows = map[string]map[string]string{
+	"flow":     {"read": "flows.get", "write": "flows.update", "execute": "build", "delete": "flows.delete", "create": "flows.create"},
+	"project":  {"read": "projects.get", "write": "projects.update", "execute": "build", "delete": "projects.delete", "create": "projects.create"},
+	"variable": {"read": "variables.list", "write": "variables.update", "delete": "variables.delete", "create": "variables.create"},
+	"file":     {"read": "store.files.get", "write": "store.files.rename", "delete": "store.files.delete"},
+}
+
+// mostAsked is how many objects Langflow's page asks about at most.
+const mostAsked = 500
+
+func langflowPermissions(_ context.Context, c AnswerContext) (Answer, error) {
+	asked, err := langflowBody[langflowQuestion](c)
+	if err != nil {
+		return Answer{}, err
+	}
+	if len(asked.IDs) > mostAsked {
+		return Answer{}, problem.Newf(problem.Invalid, "At most %d objects can be asked about at a time.", mostAsked).WithField("resource_ids")
+	}
+	actions := asked.Actions
+	if len(actions) == 0 {
+		actions = langflowActions
+	}
+	out := langflowRights{Type: asked.Type, Permissions: make(map[string][]string, len(asked.IDs))}
+	for _, id := range asked.IDs {
+		out.Permissions[id] = []string{}
+		for _, action := range langflowActions {
+			row := langflowRows[asked.Type][action]
+			if row != "" && slices.Contains(actions, action) && c.May(row, id) {
+				out.Permissions[id] = append(out.Permissions[id], action)
+			}
+		}
+	}
+	return jsonAnswer(http.StatusOK, out), nil
+}
+
+// langflowDeniedSave answers a page that saves by itself what a viewer has in front of them: nothing was saved, and the page stays.
+func langflowDeniedSave(_ context.Context, c AnswerContext) (Answer, error) {
+	return Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").WithRule("view only")
+}
+
+// langflowDeniedComponent answers the component as it was sent: without code being run nothing about it changes.
+func langflowDeniedComponent(_ context.Context, c AnswerContext) (Answer, error) {
+	sent, err := langflowBody[struct {
+		Template json.RawMessage `json:"template"`
+		Node     json.RawMessage `json:"frontend_node"`
+	}](c)
+	if err != nil {
+		return Answer{}, err
+	}
+	return jsonAnswer(http.StatusOK, map[string]json.RawMessage{"template": sent.Template, "metadata": sent.Node}), nil
+}
+
+// langflowDeniedQuiet says that there is nothing to tell.
+func langflowDeniedQuiet(context.Context, AnswerContext) (Answer, error) {
+	return jsonAnswer(http.StatusOK, struct{}{}), nil
+}
+
+// langflowDeniedList is an empty list.
+func langflowDeniedList(context.Context, AnswerContext) (Answer, error) {
+	return jsonAnswer(http.StatusOK, []struct{}{}), nil
+}
