@@ -10,6 +10,8 @@ import (
 type Chat struct {
 	// Workspace is the one that used it first, Flow the flow that it was seen with; "" if that is not known.
 	Workspace, Flow string
+	// Public tells that somebody used it first who was not signed in.
+	Public bool
 }
 
 // chatsKept bounds how many sessions are remembered, and chatAge for how long after their last use. The builder is asked about those that are forgotten.

@@ -32,6 +32,9 @@ func (x *exchange) modify(res *http.Response) error {
 	if err := x.own(res); err != nil {
 		return err
 	}
+	if err := x.dressPage(res); err != nil {
+		return err
+	}
 	x.watchAnswer(res)
 	if res.StatusCode >= http.StatusInternalServerError && x.r.Method != http.MethodHead {
 		return x.hideTrace(res)
@@ -49,9 +52,10 @@ func (x *exchange) stream() {
 	}
 }
 
-// streams reports whether an answer is an event stream.
+// streams reports whether an answer is a stream of events, as server-sent events or as lines of JSON.
 func streams(res *http.Response) bool {
-	return strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream")
+	kind := res.Header.Get("Content-Type")
+	return strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/x-ndjson")
 }
 
 // secure sets the headers by which the browser protects the app's pages and data.
@@ -137,14 +141,11 @@ func withoutDomain(line string) string {
 	return strings.Join(kept, ";")
 }
 
-// relocate turns a redirect to the builder's own address into one that the browser can follow.
+// relocate turns a redirect to the builder's own address into one that the browser can follow. Some builders take the scheme from X-Forwarded-Proto.
 func (x *exchange) relocate(h http.Header) {
 	location := h.Get("Location")
-	base := x.app.Upstream
-	rest, ok := strings.CutPrefix(location, base.Scheme+"://"+base.Host)
-	if !ok {
-		rest, ok = strings.CutPrefix(location, "//"+base.Host)
-	}
+	scheme, rest, ok := strings.Cut(location, "//"+x.app.Upstream.Host)
+	ok = ok && (scheme == "" || strings.EqualFold(scheme, "http:") || strings.EqualFold(scheme, "https:"))
 	if ok && (rest == "" || rest[0] == '/' || rest[0] == '?' || rest[0] == '#') {
 		h.Set("Location", x.appOrigin()+rest)
 	}
@@ -163,7 +164,7 @@ func (x *exchange) hideTrace(res *http.Response) error {
 	if err != nil {
 		return err
 	}
-	if res.Header.Get("Content-Encoding") == "" && !tells(head) {
+	if encoding := res.Header.Get("Content-Encoding"); (encoding == "" || encoding == "identity") && !tells(head) {
 		res.Body = joined{io.MultiReader(bytes.NewReader(head), res.Body), res.Body}
 		return nil
 	}
@@ -191,7 +192,7 @@ type joined struct {
 // tells reports whether a text shows where the builder's code lies or how it was called.
 func tells(body []byte) bool {
 	for _, sign := range [...]string{
-		"\n    at ", `\n    at `, "node_modules/", "Traceback (most recent call last)", `File "/`, `File \"/`, "site-packages/", "node:internal",
+		"\n    at ", `\n    at `, "node_modules/", "Traceback (most recent call last)", `File "/`, `File \"/`, "site-packages/", "node:internal", `.py", line `, `.py\", line `, ".py:",
 	} {
 		if bytes.Contains(body, []byte(sign)) {
 			return true

@@ -27,7 +27,11 @@ func (x *exchange) authorise() error {
 		return err
 	}
 	if len(e.Flow) > 0 && !refersToBody(e) {
-		if _, err := x.flowID(); err != nil {
+		_, err := x.flowID()
+		if problem.Is(err, problem.NotFound) && !x.who.SignedIn() {
+			return needSignIn() // a stranger learns nothing about which runs and names there are
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -65,11 +69,17 @@ func (x *exchange) permit(open bool) error {
 		return problem.New(problem.Denied, "This concerns all workspaces.").WithRule("shared").WithNext("Ask an admin of the whole installation.")
 	}
 	if x.allowed(x.resource()) {
-		return nil
+		x.keepChats(false)
+		x.locked = e.Locked != "" && !x.mayEdit(x.flow, x.at.workspace, x.at.kind)
+		return x.checkStarter()
 	}
 	if open && x.who.KeyID == "" {
 		// They come in as strangers may; that is no refusal to record.
 		return errAsStranger
+	}
+	if x.mayGoOn() {
+		x.goOn(e.Name)
+		return nil
 	}
 	return x.checkAny(e.Action, e.Asks(x.at.kind))
 }
@@ -89,23 +99,43 @@ func (x *exchange) strangers(open bool, why error) error {
 	return x.checkInside()
 }
 
-// checkInside makes sure that what a stranger names lies in the flow which is open to them.
+// checkInside makes sure that what a stranger names lies in the flow which is open to them, and that a run or a chat is not one of the people who work in it. Runs and chats of other
+// strangers are known by ids that cannot be guessed.
 func (x *exchange) checkInside() error {
 	for _, ref := range x.match.Endpoint.Objects {
 		if !ref.Inside() {
 			continue
+		}
+		if ref.In == profile.InBody {
+			if err := x.inspect(); err != nil {
+				return err
+			}
 		}
 		ids, err := x.idsAt(ref)
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if parent, err := x.parent(ref, id); err != nil || parent != x.flow {
+			if !x.isInside(ref, id) {
 				return noSuchObject()
 			}
 		}
 	}
+	if x.job != nil && x.job.Person != "" && x.job.Person != x.who.ID {
+		return noSuchObject()
+	}
+	x.keepChats(true)
 	return nil
+}
+
+// isInside reports whether something lies in the request's flow, as far as strangers are concerned.
+func (x *exchange) isInside(ref profile.IDRef, id string) bool {
+	if ref.Kind == profile.ChatSession {
+		c, known := x.p.cfg.Apps.Flows.ChatOf(x.app.ID, id)
+		return len(id) <= maxChat && (!known || c.Public && c.Flow == x.flow)
+	}
+	parent, err := x.parent(ref, id)
+	return err == nil && parent == x.flow
 }
 
 // open reports whether the endpoint takes strangers for this request.

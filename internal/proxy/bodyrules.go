@@ -9,9 +9,11 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"sluice/internal/authz"
 	"sluice/internal/guard"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -22,6 +24,7 @@ import (
 type heldBody struct {
 	data   []byte
 	fields []field // top-level keys; nil unless inspected
+	list   []byte  // the body, if it is a list and the endpoint takes one
 	free   func()
 }
 
@@ -60,19 +63,54 @@ func (x *exchange) guard() error {
 	if !wanted {
 		return nil
 	}
-	for _, f := range x.body.fields {
-		for i := range e.Body {
-			if rule := &e.Body[i]; rule.Needs(string(f.key), f.value) {
-				if err := x.allowKey(rule, string(f.key)); err != nil {
-					return err
-				}
-			}
-		}
+	if err := x.applyRules(); err != nil || x.instead != "" {
+		return err
 	}
 	if _, err = x.flowID(); err != nil {
 		return err
 	}
 	return x.checkFlowType()
+}
+
+// applyRules judges the keys of the body, and takes those out that the sender lacks the right to and that may be missing.
+func (x *exchange) applyRules() error {
+	e := x.match.Endpoint
+	var dropped []string
+	for _, f := range x.body.fields {
+		key := string(f.key)
+		for i := range e.Body {
+			rule := &e.Body[i]
+			switch {
+			case !rule.Needs(key, f.value):
+			case rule.Drop && !x.mayKey(rule):
+				dropped = append(dropped, key)
+			case x.mayGoOn() && !x.mayKey(rule):
+				x.goOn("body.key " + key)
+				return nil
+			default:
+				if err := x.allowKey(rule, key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if dropped != nil {
+		x.body.drop(dropped)
+	}
+	return nil
+}
+
+// mayKey reports whether the sender has the right to set what a rule is about, without recording anything.
+func (x *exchange) mayKey(rule *profile.BodyRule) bool {
+	if rule.Action == "" || !x.who.SignedIn() {
+		return false
+	}
+	asked := rule.Asks(x.at.kind)
+	if len(asked) == 0 {
+		asked = []authz.Action{rule.Action}
+	}
+	res := x.resource()
+	return slices.ContainsFunc(asked, func(a authz.Action) bool { return x.p.cfg.Gate.Decide(x.who, a, res).Allowed })
 }
 
 // wantsInspection reports whether the body is to be judged: because the endpoint has rules on it, because a stranger sends it, or because
@@ -148,13 +186,33 @@ func (x *exchange) inspect() error {
 	if err := x.hold(limit); err != nil {
 		return err
 	}
-	fields := []field{}
-	err := guard.ScanObject(x.body.data, func(k, v []byte) { fields = append(fields, field{k, v}) })
-	if err != nil {
+	if err := x.takeApart(); err != nil {
 		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
 	}
-	x.body.fields = fields
 	return nil
+}
+
+// takeApart reads the body as a JSON object, or as a list where the endpoint takes a list of ids.
+func (x *exchange) takeApart() error {
+	fields := []field{}
+	visit := func(k, v []byte) { fields = append(fields, field{k, v}) }
+	data := bytes.TrimSpace(x.body.data)
+	if !bytes.HasPrefix(data, []byte("[")) || !takesList(x.match.Endpoint) {
+		err := guard.ScanObject(x.body.data, visit)
+		x.body.fields = fields
+		return err
+	}
+	err := guard.ScanObject(slices.Concat([]byte(`{"list":`), data, []byte("}")), visit)
+	if err == nil && (len(fields) != 1 || len(fields[0].value) != len(data)) {
+		err = errors.New("something follows the list")
+	}
+	x.body.fields, x.body.list = []field{}, data
+	return err
+}
+
+// takesList reports whether the body of a request is a list of ids.
+func takesList(e *profile.Endpoint) bool {
+	return slices.ContainsFunc(e.Objects, func(ref profile.IDRef) bool { return ref.In == profile.InBody && ref.Name == profile.Whole })
 }
 
 // plainJSON judges the headers that say what the body is.
@@ -248,20 +306,43 @@ func size(n int64) string {
 
 // textAt is the string at a top-level key; "" if the key is missing or null.
 func (b *heldBody) textAt(key string) (string, error) {
-	for _, f := range b.fields {
-		if string(f.key) != key || string(f.value) == "null" {
-			continue
-		}
-		if f.value[0] != '"' {
-			return "", problem.New(problem.Invalid, "This must be a text.").WithField(key).WithRule("flow.id")
-		}
-		var s string
-		if err := json.Unmarshal(f.value, &s); err != nil {
-			return "", problem.New(problem.Invalid, "This must be a text.").WithField(key).WithRule("flow.id").WithCause(err)
-		}
-		return s, nil
+	value := b.valueAt(key)
+	if value == nil || string(value) == "null" {
+		return "", nil
 	}
-	return "", nil
+	if value[0] != '"' {
+		return "", problem.New(problem.Invalid, "This must be a text.").WithField(key).WithRule("flow.id")
+	}
+	var s string
+	if err := json.Unmarshal(value, &s); err != nil {
+		return "", problem.New(problem.Invalid, "This must be a text.").WithField(key).WithRule("flow.id").WithCause(err)
+	}
+	return s, nil
+}
+
+// valueAt is the JSON value at a top-level key, at a key of an object in it ("inputs.session"), or "." for a body that is a list; nil if there is none.
+func (b *heldBody) valueAt(key string) []byte {
+	if key == "." {
+		return b.list
+	}
+	for _, f := range b.fields {
+		if string(f.key) == key {
+			return f.value
+		}
+	}
+	outer, inner, nested := strings.Cut(key, ".")
+	if !nested || outer == "" {
+		return nil
+	}
+	for _, f := range b.fields {
+		if string(f.key) == outer && f.value[0] == '{' {
+			var members map[string]json.RawMessage
+			if json.Unmarshal(f.value, &members) == nil {
+				return members[inner]
+			}
+		}
+	}
+	return nil
 }
 
 // reader is the body once more from its start.

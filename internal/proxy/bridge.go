@@ -11,23 +11,28 @@ import (
 
 // bridged reports whether the request goes into a session that the builder may have forgotten.
 func (x *exchange) bridged() bool {
-	return x.lend.SignedIn() && x.match.Endpoint.Upstream == profile.UpstreamSession && x.app.Profile.Kind == profile.KindFlowise
+	return x.lend.SignedIn() && x.match.Endpoint.Upstream != profile.UpstreamNone && x.app.Profile.HoldsSession()
 }
 
 // RoundTrip is the transport of the exchange: it adds the builder's session, and when the builder has forgotten it (it was restarted, say)
-// renews it and sends the request once more. A 401 means that the builder did nothing, so that any method may be repeated.
+// renews it and sends the request once more. A 401, or a 403 to a key, means that the builder did nothing, so that any method may be repeated.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := x.attach(req); err != nil {
 		return nil, err
 	}
-	if x.everyPage != "" {
+	if list := x.match.Endpoint.List; list != nil && (x.everyPage != "" || list.Accounts) {
 		x.sent = req
 	}
 	res, err := x.up.transport.RoundTrip(req)
-	if err != nil || res.StatusCode != http.StatusUnauthorized || !x.bridged() {
+	if err != nil || !x.refusesSession(res.StatusCode) || !x.bridged() {
 		return res, err
 	}
 	return x.renew(req, res)
+}
+
+// refusesSession reports whether a status may mean that the builder does not know what the bridge has attached.
+func (x *exchange) refusesSession(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden && x.match.Endpoint.Upstream == profile.UpstreamKey
 }
 
 func (x *exchange) attach(req *http.Request) error {
@@ -66,10 +71,14 @@ func (x *exchange) attachFlowKey(req *http.Request) error {
 
 // renew has the session renewed and repeats the request if it still can.
 func (x *exchange) renew(req *http.Request, refused *http.Response) (*http.Response, error) {
-	discard(refused)
-	if !x.app.Bridge.Rejected(req.Context(), req.Header) {
+	switch renewed := x.app.Bridge.Rejected(req.Context(), req.Header); {
+	case !renewed && refused.StatusCode == http.StatusForbidden:
+		return refused, nil // about what was asked for, and not about the key
+	case !renewed:
+		discard(refused)
 		return nil, x.noSession()
 	}
+	discard(refused)
 	x.retried = true
 	again := req.Clone(req.Context())
 	if req.Body != nil && req.Body != http.NoBody {

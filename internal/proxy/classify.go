@@ -30,6 +30,9 @@ func (x *exchange) flowID() (string, error) {
 	}
 	for _, ref := range x.match.Endpoint.Flow {
 		id, err := x.idAt(ref)
+		if err == nil && id != "" {
+			id, err = x.flowAt(ref, id)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -42,6 +45,17 @@ func (x *exchange) flowID() (string, error) {
 	}
 	x.event.Flow = x.flow
 	return x.flow, nil
+}
+
+// flowAt is the flow that a text in its place stands for.
+func (x *exchange) flowAt(ref profile.IDRef, text string) (string, error) {
+	switch {
+	case ref.Inside():
+		return x.parent(ref, text)
+	case x.match.Endpoint.Named && ref.In == profile.InPath:
+		return x.flowNamed(ref, text)
+	}
+	return text, nil
 }
 
 func (x *exchange) idAt(ref profile.IDRef) (string, error) {

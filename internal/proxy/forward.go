@@ -23,6 +23,7 @@ type upstream struct {
 	counters  counters
 	objects   *flow.Objects // whose its objects are
 	making    sync.RWMutex  // read by creations, written by imports
+	finder    finder        // looks for what the map does not know
 }
 
 // upstreamOf finds or makes the upstream of an app. A changed address gets a new transport.

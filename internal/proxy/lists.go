@@ -63,53 +63,55 @@ func positive(s string) int {
 // filter takes what belongs to other workspaces, or to nobody, out of a list.
 func (x *exchange) filter(body []byte) ([]byte, error) {
 	list := x.match.Endpoint.List
-	body = bytes.TrimSpace(body)
-	whole := body
 	if list.By == profile.ByExport {
 		return x.filterExport(body)
 	}
-	var elements []json.RawMessage
-	var root map[string]json.RawMessage
-	wrapped := len(body) > 0 && body[0] == '{'
-	if wrapped {
-		if json.Unmarshal(body, &root) != nil || root["data"] == nil {
-			return nil, x.unreadable("something else than a list")
-		}
-		body = root["data"]
-	}
-	err := json.Unmarshal(body, &elements)
-	if err != nil {
-		if list.By == profile.ByOptions {
+	l, ok := openList(body, list.At)
+	if !ok {
+		if list.By == profile.ByOptions && l != nil && l.holder == nil {
 			return []byte("[]"), nil
 		}
 		return nil, x.unreadable("something else than a list")
 	}
-	kept := x.keep(elements, list.By)
-	if x.everyPage != "" {
-		if kept, err = x.gather(kept, len(elements)); err != nil {
-			return nil, err
-		}
+	account, err := x.entered(x.r.Context())
+	if err != nil {
+		return nil, err
 	}
+	kept, err := x.keepOf(l, account)
+	if err != nil {
+		return nil, err
+	}
+	if x.everyPage != "" {
+		kept, err = x.gather(kept, len(l.elements))
+	} else {
+		kept, err = x.addAccounts(l, kept, account)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x.wrap(l, kept, body), nil
+}
+
+// wrap is the answer with what may be shown of its list, of which Sluice gives a page if one was asked for.
+func (x *exchange) wrap(l *listed, kept []json.RawMessage, body []byte) []byte {
 	total := len(kept)
-	if wrapped && x.page.size == 0 && total == len(elements) {
-		return whole, nil
+	if total == len(l.elements) && x.page.size == 0 && l.holder != nil {
+		return body
 	}
 	if x.page.size > 0 {
 		from := min((x.page.number-1)*x.page.size, total)
 		kept = kept[from:min(from+x.page.size, total)]
+		if l.holder == nil {
+			l.holder, l.name = map[string]json.RawMessage{}, "data"
+		}
 	}
-	if !wrapped && x.page.size == 0 {
-		return json.Marshal(kept)
+	if l.holder != nil && (x.page.size > 0 || l.name == "data") {
+		l.set("total", total)
 	}
-	if root == nil {
-		root = map[string]json.RawMessage{}
+	if size := l.number("size"); size > 0 && l.number("pages") >= 0 {
+		l.set("pages", max(l.number("pages"), (l.number("total")+size-1)/size))
 	}
-	data, err := json.Marshal(kept)
-	if err != nil {
-		return nil, err
-	}
-	root["data"], root["total"] = data, strconv.AppendInt(nil, int64(total), 10)
-	return json.Marshal(root)
+	return l.closeWith(kept)
 }
 
 // maxPages is how many pages of a builder are read for one list. What is older is not shown.
@@ -142,7 +144,7 @@ func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, e
 			size += len(el)
 		}
 		if size > maxRead {
-			return nil, x.tooLong()
+			return nil, x.tooLong(maxRead)
 		}
 		kept, got = append(kept, own...), len(page.Data)
 		last := len(x.frees) - 1

@@ -41,13 +41,13 @@ func (x *exchange) locate() error {
 			return err
 		}
 		if id != "" {
-			if err := x.belongs(e.Flow[0], id); err != nil {
+			if err := x.belongs(profile.IDRef{Kind: flow.Chatflow}, id); err != nil {
 				return err
 			}
 		}
 	}
 	for _, ref := range e.Objects {
-		if ref.Kind == "" {
+		if ref.Kind == "" || ref.Kind == profile.ChatSession {
 			continue
 		}
 		ids, err := x.idsAt(ref)
@@ -60,25 +60,34 @@ func (x *exchange) locate() error {
 			}
 		}
 	}
-	return nil
+	return x.locateChats()
 }
 
 // belongs adds an object that the request names to its place.
 func (x *exchange) belongs(ref profile.IDRef, id string) error {
+	kind := ref.Kind
 	if ref.Inside() {
 		parent, err := x.parent(ref, id)
 		if err != nil {
 			return err
 		}
-		id = parent
+		id, kind = parent, flow.Chatflow
+		if flowParent(ref.Kind) {
+			if x.flow != "" && x.flow != id {
+				return noSuchObject()
+			}
+			x.flow, x.event.Flow = id, id
+		}
 	}
-	workspace, kind, ok := x.up.objects.Owner(id)
-	if !ok || x.at.named && workspace != x.at.workspace || !x.belongsTo(workspace) {
-		return noSuchObject()
+	found, err := x.owner(kind, id)
+	if err != nil {
+		return err
 	}
-	x.at.workspace, x.at.named = workspace, true
-	if ref.Kind == flow.Chatflow || ref.Kind == profile.Execution {
-		x.at.kind = kind
+	if err := x.join(found); err != nil {
+		return err
+	}
+	if kind == flow.Chatflow || ref.Kind == profile.Execution {
+		x.at.kind = found.kind
 	}
 	return nil
 }
@@ -122,12 +131,9 @@ func (x *exchange) idsAt(ref profile.IDRef) ([]string, error) {
 
 // textsAt is the string, or the strings of the list, at a top-level key.
 func (b *heldBody) textsAt(key string) ([]string, error) {
-	for _, f := range b.fields {
-		if string(f.key) != key || f.value[0] != '[' {
-			continue
-		}
+	if value := b.valueAt(key); len(value) > 0 && value[0] == '[' {
 		var list []string
-		if err := json.Unmarshal(f.value, &list); err != nil || len(list) > maxNamed {
+		if err := json.Unmarshal(value, &list); err != nil || len(list) > maxNamed {
 			return nil, problem.Newf(problem.Invalid, "This must be a list of at most %d texts.", maxNamed).WithField(key).WithRule("object.id")
 		}
 		return list, nil
@@ -144,19 +150,16 @@ const resolveTimeout = 10 * time.Second
 
 // parent is the object that something lies in: as remembered, or as the builder says.
 func (x *exchange) parent(ref profile.IDRef, id string) (string, error) {
-	if ref.Kind == profile.File {
+	switch ref.Kind {
+	case profile.File:
 		return x.folder(id)
+	case profile.Job:
+		return x.jobFlow(id)
 	}
 	if known, ok := x.p.cfg.Apps.Flows.Parent(x.app.ID, id); ok {
 		return known, nil
 	}
-	builder, ok := x.app.Bridge.(profile.Inventory)
-	if !ok {
-		return "", noSuchObject()
-	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
-	defer cancel()
-	found, err := builder.Parent(ctx, ref.Kind, id, x.flow)
+	found, err := x.askParent(ref.Kind, id)
 	if problem.Is(err, problem.NotFound) {
 		return "", noSuchObject()
 	}
@@ -165,6 +168,20 @@ func (x *exchange) parent(ref profile.IDRef, id string) (string, error) {
 	}
 	x.p.cfg.Apps.Flows.Learn(x.app.ID, id, found)
 	return found, nil
+}
+
+// askParent asks the builder in which object something lies.
+func (x *exchange) askParent(kind flow.Kind, id string) (string, error) {
+	if builder, ok := x.app.Bridge.(profile.Insides); ok && kind == profile.Message {
+		return x.messageFlow(builder, id)
+	}
+	builder, ok := x.app.Bridge.(profile.Inventory)
+	if !ok {
+		return "", noSuchObject()
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
+	defer cancel()
+	return builder.Parent(ctx, kind, id, x.flow)
 }
 
 // folder is the object in whose folder a file lies.

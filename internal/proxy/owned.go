@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,23 +14,14 @@ import (
 	"sluice/internal/profile"
 )
 
-// maxRead is how much of an answer is read to find objects in it, in bytes.
-const maxRead = 32 << 20
-
-// readsAnswer reports whether the answer tells of objects and goes to somebody who works with them.
+// readsAnswer reports whether the answer tells of objects and goes to somebody who works with them, or of a run, whoever has started it.
 func (x *exchange) readsAnswer() bool {
-	return x.match.Endpoint.ReadsAnswer && x.lend.SignedIn()
+	e := x.match.Endpoint
+	return x.lend.SignedIn() && (e.ReadsAnswer || x.locked) || startsJob(e)
 }
 
-// askPlain makes the builder give an answer that can be read: whole, not compressed, and not "as before".
-func askPlain(h http.Header) {
-	for _, name := range [...]string{"Accept-Encoding", "If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
-		delete(h, name)
-	}
-	h["Accept-Encoding"] = identityEncoding
-}
-
-var identityEncoding = []string{"identity"}
+// startsJob reports whether the answer may tell of a run that goes on.
+func startsJob(e *profile.Endpoint) bool { return e.Learn != nil && e.Learn.Kind == profile.Job }
 
 // own records what an answer tells of objects before it is let go, and takes out of it what belongs to other workspaces.
 func (x *exchange) own(res *http.Response) error {
@@ -41,12 +29,14 @@ func (x *exchange) own(res *http.Response) error {
 		return nil
 	}
 	e := x.match.Endpoint
-	if e.List != nil {
-		// These describe the whole list of the builder.
+	if e.List != nil || x.locked {
+		// These describe the answer as the builder gave it.
 		delete(res.Header, "Etag")
 		delete(res.Header, "Last-Modified")
 	}
 	switch {
+	case startsJob(e) && !isJSON(res.Header):
+		return nil // the run itself, as a stream
 	case res.StatusCode == http.StatusSeeOther && e.Creates != "":
 		return x.claimLocation(res.Header.Get("Location"))
 	case res.StatusCode < 200 || res.StatusCode > 299:
@@ -57,71 +47,44 @@ func (x *exchange) own(res *http.Response) error {
 	case e.Deletes:
 		x.forget()
 		return nil
-	case e.Imports:
+	case e.Imports && x.accounts() == nil:
 		return x.claimImported()
 	}
 	body, err := x.readAnswer(res)
 	if err != nil {
 		return err
 	}
+	if body, err = x.readObjects(body); err != nil {
+		return err
+	}
+	setBody(res, body)
+	return nil
+}
+
+// readObjects takes from an answer what it tells of objects, and out of it what is not for the person.
+func (x *exchange) readObjects(body []byte) ([]byte, error) {
+	e := x.match.Endpoint
 	if e.Creates != "" {
 		if err := x.claimAnswer(body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if e.Renames {
 		x.noteName(body)
 	}
 	if e.Learn != nil {
-		x.learn(body)
-	}
-	if e.List != nil {
-		if body, err = x.filter(body); err != nil {
-			return err
+		var err error
+		if body, err = x.learn(body); err != nil {
+			return nil, err
 		}
 	}
-	res.Body, res.ContentLength, res.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
-	res.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	return nil
-}
-
-// readAnswer reads the builder's JSON into memory. What cannot be read is not passed on.
-func (x *exchange) readAnswer(res *http.Response) ([]byte, error) {
-	defer func() { _ = res.Body.Close() }()
-	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" || res.Header.Get("Content-Encoding") != "" && res.Header.Get("Content-Encoding") != "identity" {
-		return nil, x.unreadable("an answer in another form than was asked for")
+	if e.List != nil {
+		return x.filter(body)
 	}
-	if res.ContentLength > maxRead {
-		return nil, x.tooLong()
-	}
-	size := res.ContentLength
-	if size < 0 {
-		size = maxRead
-	}
-	free, err := x.reserve(size)
-	if err != nil {
-		return nil, err
-	}
-	x.frees = append(x.frees, free)
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxRead+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxRead {
-		return nil, x.tooLong()
+	if x.locked {
+		return lockAnswer(body, e.Locked)
 	}
 	return body, nil
-}
-
-func (x *exchange) unreadable(what string) error {
-	return problem.Newf(problem.Upstream, "%s gave %s. Sluice cannot tell in it what belongs to your workspace, and passes nothing on.", x.app.Name, what).
-		WithRule("answer unreadable")
-}
-
-func (x *exchange) tooLong() error {
-	return problem.Newf(problem.Upstream, "The list that %s gave is longer than %s. Sluice cannot tell in it what belongs to your workspace, and passes nothing on.",
-		x.app.Name, size(maxRead)).WithRule("answer too long").WithNext("Ask for less at a time.")
 }
 
 // made is what the builder says of an object.
@@ -158,6 +121,9 @@ func (x *exchange) claimAnswer(body []byte) error {
 		if json.Unmarshal(body, &list) != nil {
 			return x.unreadable("an answer that is not JSON")
 		}
+		if x.match.Endpoint.Many {
+			return x.claimMany(list)
+		}
 		m = x.newest(list)
 	} else if json.Unmarshal(body, &m) != nil {
 		return x.unreadable("an answer that is not JSON")
@@ -166,6 +132,17 @@ func (x *exchange) claimAnswer(body []byte) error {
 		return nil
 	}
 	return x.claim(flow.Object{ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type)})
+}
+
+// claimMany records all objects that were made at once, but for those that are somebody's already.
+func (x *exchange) claimMany(list []made) error {
+	var fresh []flow.Object
+	for _, m := range list {
+		if _, _, taken := x.up.objects.Owner(m.ID); !taken && m.ID != "" {
+			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type)})
+		}
+	}
+	return x.claim(fresh...)
 }
 
 // newest finds the object that was just made in a list of all: nobody's yet, with the name that was asked for, and the last.
@@ -191,12 +168,16 @@ func (x *exchange) newest(list []made) made {
 
 // claim records objects as made by the person in the request's workspace. If that fails they are nobody's, can be adopted later, and the client is told.
 func (x *exchange) claim(objects ...flow.Object) error {
-	for i := range objects {
-		objects[i].App, objects[i].Workspace, objects[i].Owner = x.app.ID, x.at.workspace, x.who.ID
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
 	defer cancel()
-	if err := x.p.cfg.Apps.Flows.Claim(ctx, objects...); err != nil {
+	account, err := x.entered(ctx)
+	for i := range objects {
+		objects[i].App, objects[i].Workspace, objects[i].Owner, objects[i].Account = x.app.ID, x.at.workspace, x.who.ID, account
+	}
+	if err == nil {
+		err = x.p.cfg.Apps.Flows.Claim(ctx, objects...)
+	}
+	if err != nil {
 		return problem.New(problem.Unavailable, "It was created, but Sluice could not record that it belongs to your workspace.").WithRule("object not recorded").
 			WithNext("Ask an admin to assign it to your workspace on Sluice's page of the app.").WithCause(err)
 	}
@@ -231,29 +212,6 @@ func (x *exchange) noteName(body []byte) {
 	}
 }
 
-// learn remembers what lies in the object that the request names.
-func (x *exchange) learn(body []byte) {
-	lesson := x.match.Endpoint.Learn
-	parent := x.match.Param(lesson.Parent)
-	list := json.RawMessage(body)
-	if lesson.At != "" {
-		var root map[string]json.RawMessage
-		if json.Unmarshal(body, &root) != nil {
-			return
-		}
-		list = root[lesson.At]
-	}
-	var elements []map[string]json.RawMessage
-	if json.Unmarshal(list, &elements) != nil {
-		return
-	}
-	for _, el := range elements {
-		if id := textOf(el[lesson.By]); id != "" {
-			x.p.cfg.Apps.Flows.Learn(x.app.ID, id, parent)
-		}
-	}
-}
-
 func textOf(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -267,7 +225,7 @@ func (x *exchange) beginMaking() error {
 	e := x.match.Endpoint
 	switch {
 	case !x.lend.SignedIn():
-	case e.Imports:
+	case e.Imports && x.accounts() == nil:
 		x.up.making.Lock()
 		x.frees = append(x.frees, x.up.making.Unlock)
 		builder, ok := x.app.Bridge.(profile.Inventory)

@@ -24,6 +24,10 @@ func (x *exchange) serveReserved() {
 	}
 	path, query, _ := strings.Cut(x.r.RequestURI, "?")
 	x.event.Path, x.event.Endpoint = path, "sluice"
+	if path == pageScriptPath && safe(x.r.Method) && len(x.app.Profile.PageScript()) > 0 {
+		x.servePageScript()
+		return
+	}
 	if err := x.reserved(path, query); err != nil {
 		x.refuse(err)
 	}
@@ -61,6 +65,7 @@ func (x *exchange) signOut() error {
 		}
 	}
 	x.p.cfg.Sessions.ClearCookie(&x.w, x.secureCookies())
+	x.setPageCookies(x.w.Header(), true)
 	x.seeOther(x.p.cfg.MainOrigin(x.r.Host) + "/login")
 	return nil
 }

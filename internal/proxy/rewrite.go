@@ -16,7 +16,7 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	x.target(pr.Out.URL)
 	pr.Out.Host = ""
 	x.rewriteHeader(pr.Out.Header)
-	if x.readsAnswer() {
+	if x.readsAnswer() || x.dressesPage() {
 		askPlain(pr.Out.Header)
 	}
 	if t := pr.In.Header["Content-Type"]; t != nil {

@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"sluice/internal/flow"
+)
+
+// A builder with accounts gives each of them a list of its own. Somebody who asks for a list without naming an object gets those of all accounts of their workspace, the one for new things
+// first. What stands in them and is not known yet belongs to the workspace: the account is its.
+
+// claimListed records what the list of an account holds and the map does not, or does not know the account of.
+func (x *exchange) claimListed(elements []json.RawMessage, account string) error {
+	list, builder := x.match.Endpoint.List, x.accounts()
+	if builder == nil || list.By != "id" || account == "" || builder.HomeOf(account) != x.at.workspace {
+		return nil
+	}
+	kind := list.Kind
+	if kind == "" {
+		kind = flow.Chatflow
+	}
+	var fresh []flow.Object
+	for _, el := range elements {
+		var m struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		}
+		if json.Unmarshal(el, &m) != nil || !plainUUID(m.ID) {
+			continue
+		}
+		if workspace, _, ok := x.up.objects.Owner(m.ID); !ok || workspace == x.at.workspace && x.up.objects.Account(m.ID) == "" {
+			fresh = append(fresh, flow.Object{App: x.app.ID, ID: m.ID, Name: m.Name, Kind: kind, Workspace: x.at.workspace, Account: account})
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+	defer cancel()
+	return x.p.cfg.Apps.Flows.Claim(ctx, fresh...)
+}
+
+// addAccounts adds the lists of the workspace's other accounts to the one that came from first, and their counts to its counts.
+func (x *exchange) addAccounts(into *listed, kept []json.RawMessage, first string) ([]json.RawMessage, error) {
+	builder, sent := x.accounts(), x.sent
+	if builder == nil || sent == nil || x.at.named || !x.match.Endpoint.List.Accounts {
+		return kept, nil
+	}
+	size := 0
+	defer func() { x.at.account = "" }()
+	for _, account := range builder.Of(x.lent()) {
+		if account == first {
+			continue
+		}
+		x.at.account = account
+		l, err := x.listOf(sent.Clone(sent.Context()))
+		if err != nil {
+			// The rest of the list is of use without it.
+			x.p.cfg.Log.Warn("the list of an account of the builder could not be had", "app", x.app.Slug, "account", account, "error", err)
+			continue
+		}
+		more, err := x.keepOf(l, account)
+		if err != nil {
+			return nil, err
+		}
+		for _, el := range more {
+			size += len(el)
+		}
+		if size > maxRead {
+			return nil, x.tooLong(maxRead)
+		}
+		kept = append(kept, more...)
+		if into.number("total") >= 0 && l.number("total") >= 0 {
+			into.set("total", into.number("total")+l.number("total"))
+			into.set("pages", max(into.number("pages"), l.number("pages")))
+		}
+	}
+	return kept, nil
+}
+
+// listOf asks for a list once more, in the account of x.at.
+func (x *exchange) listOf(next *http.Request) (*listed, error) {
+	x.rewriteHeader(next.Header)
+	askPlain(next.Header)
+	res, err := x.RoundTrip(next)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		discard(res)
+		return nil, x.unreadable("no list")
+	}
+	body, err := x.readAnswer(res)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := openList(body, x.match.Endpoint.List.At)
+	if !ok {
+		return nil, x.unreadable("something else than a list")
+	}
+	return l, nil
+}
+
+// keepOf is what may be shown of the list of an account. Its length beside it goes along.
+func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) {
+	if err := x.claimListed(l.elements, account); err != nil {
+		return nil, err
+	}
+	kept := x.keep(l.elements, x.match.Endpoint.List.By)
+	if total := l.number("total"); total >= 0 {
+		l.set("total", max(total-len(l.elements)+len(kept), 0))
+	}
+	return kept, nil
+}

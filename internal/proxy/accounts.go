@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/flow"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// Some builders, such as Langflow, keep their users apart themselves. Each workspace works in accounts of such a builder, and every object lies in one of them: the map says
+// in which, and the request goes there. What the map does not know yet is looked for in the accounts of the workspace that the person works in.
+
+// accounts is the app's bridge where the builder has accounts; nil for the others.
+func (x *exchange) accounts() profile.Accounts {
+	a, _ := x.app.Bridge.(profile.Accounts)
+	return a
+}
+
+// inWorkspace says for whom and where something is looked up, before anything is lent.
+func (x *exchange) inWorkspace(workspace string) profile.Lent {
+	return profile.Lent{Principal: x.who, Workspace: workspace}
+}
+
+// owner finds whose an object is. On a builder with accounts it also finds the account, and nobody's objects in accounts of the workspace are claimed on the way.
+func (x *exchange) owner(kind flow.Kind, id string) (place, error) {
+	workspace, known, ok := x.up.objects.Owner(id)
+	builder := x.accounts()
+	if builder == nil {
+		if !ok {
+			return place{}, noSuchObject()
+		}
+		return place{workspace: workspace, kind: known}, nil
+	}
+	if !ok {
+		return x.discover(builder, kind, id)
+	}
+	if !x.belongsTo(workspace) {
+		return place{}, noSuchObject()
+	}
+	found := place{workspace: workspace, kind: known, account: x.up.objects.Account(id)}
+	if found.account == "" {
+		account, _, err := x.find(builder, workspace, known, id)
+		if err != nil {
+			return place{}, err
+		}
+		found.account = account
+		if err := x.p.cfg.Apps.Flows.Bind(x.r.Context(), x.app.ID, id, account); err != nil {
+			return place{}, err
+		}
+	}
+	if !slices.Contains(builder.Of(x.inWorkspace(workspace)), found.account) {
+		return place{}, noSuchObject()
+	}
+	return found, nil
+}
+
+// discover looks for an object that nobody owns, and claims it for the workspace whose account holds it.
+func (x *exchange) discover(builder profile.Accounts, kind flow.Kind, id string) (place, error) {
+	workspace := x.at.workspace
+	account, found, err := x.find(builder, workspace, kind, id)
+	if err != nil {
+		return place{}, err
+	}
+	if home := builder.HomeOf(account); home != workspace {
+		return place{}, noSuchObject()
+	}
+	if found.Kind == "" {
+		found.Kind = kind
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+	defer cancel()
+	err = x.p.cfg.Apps.Flows.Claim(ctx, flow.Object{App: x.app.ID, ID: id, Name: found.Name, Kind: found.Kind, Workspace: workspace, Account: account})
+	if problem.Is(err, problem.Conflict) {
+		return place{}, noSuchObject() // somebody else was faster
+	}
+	return place{workspace: workspace, kind: found.Kind, account: account}, err
+}
+
+// find asks the builder which account of a workspace holds an object, within bounds.
+func (x *exchange) find(builder profile.Accounts, workspace string, kind flow.Kind, id string) (account string, found profile.FoundObject, err error) {
+	if !plainUUID(id) || workspace == "" {
+		return "", found, noSuchObject()
+	}
+	asked := wanted{workspace: workspace, person: x.who.ID, kind: kind, id: id}
+	if err := x.up.finder.begin(asked, x.p.cfg.Now()); err != nil {
+		return "", found, err
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
+	defer cancel()
+	account, found, err = builder.Find(ctx, x.inWorkspace(workspace), kind, id)
+	if problem.Is(err, problem.NotFound) {
+		x.up.finder.miss(asked, x.p.cfg.Now())
+		return "", found, noSuchObject()
+	}
+	return account, found, err
+}
+
+// plainUUID reports whether an id is a UUID in the form that builders with accounts give out (RFC 9562 section 4, in either case).
+func plainUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	_, err := uuid.Parse(id)
+	return err == nil
+}
+
+// join adds an object's place to that of the request: all that a request names lies in one workspace, and in one account.
+func (x *exchange) join(found place) error {
+	if x.at.named && (found.workspace != x.at.workspace || found.account != x.at.account) || !x.belongsTo(found.workspace) {
+		return noSuchObject()
+	}
+	x.at.workspace, x.at.account, x.at.named = found.workspace, found.account, true
+	return nil
+}
+
+// entered is the account that the request went into, of a builder that has accounts.
+func (x *exchange) entered(ctx context.Context) (string, error) {
+	builder := x.accounts()
+	if builder == nil || x.at.account != "" {
+		return x.at.account, nil
+	}
+	return builder.Own(ctx, x.lent())
+}
