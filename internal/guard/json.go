@@ -133,26 +133,9 @@ func (s *scanner) object(depth int) error {
 }
 
 func (s *scanner) member(depth, base int, seen *map[string]struct{}) error {
-	s.blanks()
-	if s.peek() != '"' {
-		return s.syntax("a key")
-	}
-	raw, err := s.text()
+	key, err := s.key(base, seen)
 	if err != nil {
 		return err
-	}
-	key := decodeText(raw)
-	if s.twice(key, base, seen) {
-		return fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(clip(string(key))))
-	}
-	s.blanks()
-	if s.peek() != ':' {
-		return s.syntax("a colon")
-	}
-	s.at++
-	s.blanks()
-	if poisons(key, s.peek()) {
-		return errPrototype
 	}
 	from := s.at
 	if err := s.value(depth); err != nil {
@@ -162,6 +145,32 @@ func (s *scanner) member(depth, base int, seen *map[string]struct{}) error {
 		s.visit(key, s.data[from:s.at])
 	}
 	return nil
+}
+
+// key reads a key, decoded, and goes to the value that follows it.
+func (s *scanner) key(base int, seen *map[string]struct{}) ([]byte, error) {
+	s.blanks()
+	if s.peek() != '"' {
+		return nil, s.syntax("a key")
+	}
+	raw, err := s.text()
+	if err != nil {
+		return nil, err
+	}
+	key := decodeText(raw)
+	if s.twice(key, base, seen) {
+		return nil, fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(clip(string(key))))
+	}
+	s.blanks()
+	if s.peek() != ':' {
+		return nil, s.syntax("a colon")
+	}
+	s.at++
+	s.blanks()
+	if poisons(key, s.peek()) {
+		return nil, errPrototype
+	}
+	return key, nil
 }
 
 // manyKeys is when a linear search for a repeated key gives way to a map.

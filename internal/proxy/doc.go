@@ -9,6 +9,7 @@
 //	authorise     endpoint's action, from memory; or the flow is published             authorise.go
 //	locate        ids of objects -> the workspace that all of them belong to           objects.go
 //	guard         rules on a body's keys, no id of another workspace in it             bodyrules.go
+//	guards        what stands inside a body, where the endpoint asks for it            guard.go
 //	rewrite       the client's credentials and claims out, Sluice's own in             rewrite.go
 //	bridge        the builder's session in, renewed once if the builder refuses it     bridge.go
 //	forward       over a transport of its own for each builder                         forward.go
@@ -16,7 +17,7 @@
 //	answer        what the builder says, without what only Sluice may say              answer.go
 //	event         one log line and the metrics                                         event.go
 //
-// Everything before "forward" is judged from memory, without I/O and without a lock that a sign-in can hold. What was judged is what is
+// Everything before "forward" is judged from memory, without I/O and without a lock that a sign-in can hold; only a guard may ask the builder what it knows. What was judged is what is
 // forwarded: the builder gets the canonical path, the raw query that was parsed, and the very bytes of an inspected body.
 //
 // What is refused is answered in the form that the other side understands: a person's navigation gets a page (or is sent to sign in),

@@ -15,7 +15,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
-	"sluice/internal/flow"
+	"sluice/internal/guard"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/profile"
@@ -78,6 +78,7 @@ type Proxy struct {
 	held      atomic.Int64
 	metrics   metrics
 	sayings   *sayings
+	guards    *guard.Guard
 	asked     sync.Pool // of *askedExchange
 	fresh     profile.FreshKeys
 }
@@ -95,7 +96,7 @@ func New(c Config) *Proxy {
 	if c.Credentials == nil {
 		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
 	}
-	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings()}
+	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings(), guards: guard.New(guard.Config{Now: c.Now})}
 }
 
 func orDefault[T int64 | time.Duration](v *T, d T) {
@@ -140,8 +141,6 @@ type exchange struct {
 	lend           authz.Principal  // who the builder's session is lent to: who, or nobody
 	instead        string           // what Sluice answers a stranger in the builder's stead
 	flow           string           // the flow's id, if the endpoint has one
-	job            *flow.Job        // the run that the request names
-	locked         bool             // the person may not change the flow that the answer shows
 	at             place            // the workspace that it is about
 	page           page             // of a list, if Sluice pages it
 	everyPage      string           // the query for the pages of a builder that gives no whole list, up to the number
@@ -196,7 +195,10 @@ func (x *exchange) judge() error {
 	if err := x.authorise(); err != nil {
 		return err
 	}
-	return x.guard()
+	if err := x.guard(); err != nil {
+		return err
+	}
+	return x.inspectGuarded()
 }
 
 // deliver gives the answer: Sluice's own where the endpoint has one, otherwise the builder's.

@@ -1,0 +1,140 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+
+	"sluice/internal/problem"
+)
+
+// code is the guard of that name. What nobody may do comes first; the rest concerns people without the right to bring code.
+func (g *Guard) code(ctx context.Context, r *Request, single bool) error {
+	docs, err := documents(r)
+	if err != nil {
+		return err
+	}
+	all := make([]*findings, len(docs))
+	for i := range docs {
+		all[i] = walk(&docs[i], false)
+	}
+	may := r.MayCode()
+	if may && !concernAll(all) {
+		return nil
+	}
+	return g.judge(ctx, r, all, may, single)
+}
+
+// concernAll reports whether there is anything that even the right to bring code does not allow.
+func concernAll(all []*findings) bool {
+	for _, f := range all {
+		for i := range f.claims {
+			if f.claims[i].forAll() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forAll tells that the claim is refused to everybody unless it stands there already.
+func (c *claim) forAll() bool { return c.what == whatNameless || c.what == whatProcess }
+
+// judge refuses what is neither shipped nor stored.
+func (g *Guard) judge(ctx context.Context, r *Request, all []*findings, may, single bool) error {
+	ships, err := g.shipped(ctx, r, false)
+	if err != nil {
+		return err
+	}
+	left := remaining(all, may, single, ships, nil)
+	if len(left) == 0 {
+		return nil
+	}
+	there, err := g.there(ctx, r, ships, single)
+	if err != nil {
+		return err
+	}
+	if left = remaining(all, may, single, ships, there); len(left) == 0 {
+		return nil
+	}
+	if left[0].what == whatCode {
+		if ships, err = g.shipped(ctx, r, true); err != nil {
+			return err
+		}
+		if left = remaining(all, may, single, ships, there); len(left) == 0 {
+			return nil
+		}
+	}
+	return refusal(left)
+}
+
+func (g *Guard) there(ctx context.Context, r *Request, ships *knowledge, single bool) (*knowledge, error) {
+	if single && r.Flow == "" {
+		return g.everywhere(ctx, r, ships)
+	}
+	return g.stored(ctx, r, ships)
+}
+
+// remaining are the claims that are not known.
+func remaining(all []*findings, may, single bool, ships, there *knowledge) []claim {
+	var left []claim
+	for _, f := range all {
+		left = append(left, unknown(f.claims, ships, there)...)
+		if !may && !single {
+			left = append(left, unknown(f.runnerClaims(either(ships, there)), ships, there)...)
+		}
+	}
+	kept := left[:0]
+	for _, c := range left {
+		if may && !c.forAll() || single && (c.what == whatFile || c.what == whatTitle) {
+			continue
+		}
+		kept = append(kept, c)
+	}
+	return kept
+}
+
+// refusal says what was found first, and how much more there is.
+func refusal(left []claim) error {
+	c := &left[0]
+	for i := range left {
+		if left[i].forAll() {
+			c = &left[i]
+			break
+		}
+	}
+	detail, next := c.explain()
+	if n := len(left) - 1; n > 0 {
+		detail += fmt.Sprintf(" There are %d more such places.", n)
+	}
+	return problem.New(problem.Denied, detail).WithRule("guard.code").WithField(clip(c.field)).WithNext(next)
+}
+
+const (
+	askForCode = "Undo the change of this component, or ask somebody who may bring code to make it. An admin gives that right by the permission “Run custom functions”."
+	askForNone = "Use a remote MCP server with an https address instead. Commands run on the builder's host, so that Sluice lets nobody add one."
+)
+
+// explain says what a claim is and what to do about it.
+func (c *claim) explain() (detail, next string) {
+	switch c.what {
+	case whatCode:
+		return fmt.Sprintf("“%s” has code in its field %s that neither comes with this instance nor stands in the flow as it is stored.", c.node, clip(c.field)), askForCode
+	case whatRunner:
+		return fmt.Sprintf("“%s” executes what stands in its fields, and is not in the flow as it is stored with these values.", c.node), askForCode
+	case whatWire:
+		return fmt.Sprintf("“%s” would get into its field %s, which is executed, what is not there in the flow as it is stored.", c.node, clip(c.field)), askForCode
+	case whatFile:
+		return fmt.Sprintf("“%s” names a file of the builder's host in its field %s.", c.node, clip(c.field)),
+			"Upload the file and choose it in the component, or ask somebody who may bring code."
+	case whatTitle:
+		return fmt.Sprintf("The name of “%s” can be read as Python by older releases of Langflow.", c.node),
+			"Take quotation marks, backslashes and line breaks out of it, and brackets if there is a colon or an equals sign too."
+	case whatProcess:
+		return fmt.Sprintf("“%s” starts an MCP server by a command.", c.node), askForNone
+	case whatNameless:
+		return "The flow has a component without a type.", "Remove it and add it again from the builder's list of components."
+	default:
+		return fmt.Sprintf("“%s” has a field %s in a form in which the builder would take code from elsewhere.", c.node, clip(c.field)),
+			"Remove the component and add it again from the builder's list of components."
+	}
+}

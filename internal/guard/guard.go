@@ -1,0 +1,200 @@
+package guard
+
+import (
+	"context"
+	"crypto/sha256"
+	"mime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/internal/problem"
+)
+
+// The guards, by the names that a route table uses.
+const (
+	// Code lets people without the right to bring code save and run only what the instance knows already.
+	Code = "code"
+	// Component is Code for a single component that the builder's page asks about: nothing but its own code is run.
+	Component = "component"
+	// Tweaks refuses changes for one run of what a component executes.
+	Tweaks = "tweaks"
+	// MCP takes definitions of remote MCP servers only.
+	MCP = "mcp"
+	// Upload takes multipart bodies in one unambiguous form with harmless names of files.
+	Upload = "upload"
+	// Files takes only paths into the folders of the flow and of the account.
+	Files = "files"
+	// Name takes only names that stay one folder.
+	Name = "name"
+)
+
+// Names lists all guards. A table that names another one does not load.
+func Names() []string { return []string{Code, Component, Tweaks, MCP, Upload, Files, Name} }
+
+// Request is what the guards need to know of a request.
+type Request struct {
+	// Guards are the names of those it has to pass.
+	Guards []string
+	// App is the app's id, AppName what people call it, and Version the builder's own.
+	App, AppName, Version string
+	// Flow is the id of the flow that the request names; "" for none. Account is the builder's account that it goes into; "" if that is not known.
+	Flow, Account string
+	// ContentType is the header, "" if there is none or more than one; Body the whole body.
+	ContentType string
+	Body        []byte
+	// Plain are the names that the request gives to files and folders outside of its body.
+	Plain []string
+	// MayCode reports whether the person has the right to bring code, MayServe whether they may add MCP servers at any address.
+	MayCode, MayServe func() bool
+	// Get reads from the builder as the account that the request goes into, at most limit bytes.
+	Get func(ctx context.Context, path string, limit int64) (status int, body []byte, err error)
+}
+
+// Config of a Guard.
+type Config struct {
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Guard is the capability. It is safe for concurrent use.
+type Guard struct {
+	now  func() time.Time
+	apps sync.Map // app id -> *instance
+}
+
+// New makes a Guard.
+func New(c Config) *Guard {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Guard{now: c.Now}
+}
+
+// Check takes a request through its guards. Errors: problem.Denied and problem.Invalid with the rule "guard.NAME", and problem.Unavailable if what the instance
+// knows could not be read.
+func (g *Guard) Check(ctx context.Context, r *Request) error {
+	for _, name := range r.Guards {
+		var err error
+		switch name {
+		case Code, Component:
+			err = g.code(ctx, r, name == Component)
+		case Tweaks:
+			err = tweaks(r)
+		case MCP:
+			err = mcp(r)
+		case Upload:
+			err = upload(r)
+		case Files:
+			err = files(r)
+		case Name:
+			err = names(r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// form is how a body is encoded, as far as guards read it.
+func form(r *Request) (kind string, params map[string]string, err error) {
+	kind, params, err = mime.ParseMediaType(r.ContentType)
+	charset, named := params["charset"]
+	switch {
+	case err == nil && kind == "application/json" && (!named || strings.EqualFold(charset, "utf-8")), err == nil && kind == "multipart/form-data":
+		return kind, params, nil
+	}
+	return "", nil, problem.New(problem.Invalid, "The body must be application/json in UTF-8, or multipart/form-data.").WithRule("body.type").WithField("Content-Type")
+}
+
+// documents are the JSON texts in a body: itself, or the files of a form, those inside zip archives among them.
+func documents(r *Request) ([]value, error) {
+	if len(r.Body) == 0 {
+		return nil, nil
+	}
+	kind, params, err := form(r)
+	if err != nil {
+		return nil, err
+	}
+	texts := [][]byte{r.Body}
+	if kind != "application/json" {
+		if texts, err = uploadedJSON(r.Body, params["boundary"]); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]value, 0, len(texts))
+	for _, data := range texts {
+		v, err := parse(data)
+		if err != nil {
+			return nil, problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// id is what makes a claim known.
+type id struct {
+	what what
+	key  [sha256.Size]byte
+}
+
+// knowledge is what an instance, or a flow that it holds, is known to have.
+type knowledge struct {
+	claims  map[id]struct{}
+	runners map[[sha256.Size]byte]runner
+}
+
+func (k *knowledge) has(c *claim) bool {
+	if k == nil {
+		return false
+	}
+	_, ok := k.claims[id{c.what, c.key}]
+	return ok
+}
+
+// runner tells whether code is that of a component which executes its inputs.
+func (k *knowledge) runner(code [sha256.Size]byte) (runner, bool) {
+	if k == nil {
+		return runner{}, false
+	}
+	r, ok := k.runners[code]
+	return r, ok
+}
+
+// learn adds the claims of a document that the instance itself gave, but none that nobody may make.
+func (k *knowledge) learn(claims []claim) {
+	for i := range claims {
+		if w := claims[i].what; w != whatNameless && w != whatBroken {
+			k.claims[id{w, claims[i].key}] = struct{}{}
+		}
+	}
+}
+
+// recognise finds out which of the components execute their inputs, by their names and by their code.
+func (k *knowledge) recognise(f *findings) {
+	for i := range f.components {
+		c := &f.components[i]
+		r, ok := runnerOf(c.names)
+		if !ok && !runsInputs.MatchString(f.sources[c.code]) {
+			continue
+		}
+		if _, known := k.runners[c.code]; !known || !ok {
+			k.runners[c.code] = r
+		}
+	}
+}
+
+// unknown are the claims that none of the sources has.
+func unknown(claims []claim, sources ...*knowledge) []claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim) bool {
+		for _, k := range sources {
+			if k.has(&c) {
+				return true
+			}
+		}
+		return false
+	})
+}

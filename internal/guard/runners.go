@@ -1,0 +1,150 @@
+package guard
+
+import (
+	"crypto/sha256"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// runner is what is known of a component that executes its inputs.
+type runner struct {
+	// fields are those that count; nil: all.
+	fields []string
+	// harmless reports that the component, as it is set, executes nothing; nil: it always does.
+	harmless func(template *value) bool
+}
+
+// runners are the components of Langflow whose code is its own but which execute, or load objects from, what stands in their fields, by their type. Sources: the
+// vendor's list (CODE_EXECUTION_COMPONENT_TYPES, for CVE-2026-10134, -13448, -27966 and others), and the components of both supported releases read one by one.
+// Types are names that anybody can write into a flow; the code tells what a component is, see catalogue.runner.
+var runners = map[string]runner{
+	"CSVAgent":                       {fields: []string{"allow_dangerous_code"}},
+	"CodeAct Agent (Smolagents)":     {},
+	"CodeActAgentSmolagents":         {},
+	"Cuga":                           {},
+	"OpenDsStar Agent":               {},
+	"OpenDsStarAgent":                {},
+	"LambdaFilter":                   {fields: []string{"filter_instruction"}},
+	"LambdaFilterComponent":          {fields: []string{"filter_instruction"}},
+	"Smart Function":                 {fields: []string{"filter_instruction"}},
+	"Smart Transform":                {fields: []string{"filter_instruction"}},
+	"Python Code Structured":         {fields: pythonFields},
+	"PythonCodeStructuredTool":       {fields: pythonFields},
+	"Python Function":                {fields: pythonFields},
+	"PythonFunction":                 {fields: pythonFields},
+	"PythonFunctionComponent":        {fields: pythonFields},
+	"Python Interpreter":             {fields: pythonFields},
+	"Python REPL":                    {fields: pythonFields},
+	"PythonREPLComponent":            {fields: pythonFields},
+	"PythonREPLTool":                 {fields: pythonFields},
+	"PythonREPLToolComponent":        {fields: pythonFields},
+	"MCPStdio":                       {},
+	"MCP Tools (stdio) [DEPRECATED]": {},
+	"CrewAIAgentComponent":           {fields: []string{"allow_code_execution"}, harmless: unset("allow_code_execution")},
+	"SequentialTaskAgentComponent":   {fields: []string{"allow_code_execution"}, harmless: unset("allow_code_execution")},
+	"FAISS":                          {fields: []string{"allow_dangerous_deserialization", "persist_directory", "index_name"}, harmless: loadsNothing},
+	"FaissVectorStoreComponent":      {fields: []string{"allow_dangerous_deserialization", "persist_directory", "index_name"}, harmless: loadsNothing},
+	"JSONAgent":                      {fields: []string{"path"}, harmless: func(t *value) bool { return !hostPath(t.in("path", "value").string()) }},
+}
+
+// pythonFields are those that reach exec in the components for Python.
+var pythonFields = []string{
+	"python_code", "function_code", "tool_code", "tool_function", "global_imports", "global_variables", "_functions", "_classes",
+}
+
+// runnerFields are fields that hold Python wherever they stand.
+var runnerFields = map[string]bool{"python_code": true, "function_code": true, "tool_code": true}
+
+// runsInputs finds the code of components that execute their inputs, so that those of releases to come are noticed.
+var runsInputs = regexp.MustCompile(`(?:^|[^\w.'"` + "`" + `])(?:exec|eval|get_function|create_function)\s*\(\s*[\w"'(]|PythonREPL|PythonAstREPL|create_(?:csv|python|pandas_dataframe|spark_dataframe)_agent|\bCodeAgent\b`)
+
+// unset makes a test that a field is switched off. It has to stand there: the component's own default may be another.
+func unset(field string) func(*value) bool {
+	return func(t *value) bool { return t.at(field).kind == object && t.in(field, "value").empty() }
+}
+
+// loadsNothing reports whether a vector store of pickled objects reads only from where nobody can upload.
+func loadsNothing(t *value) bool {
+	return unset("allow_dangerous_deserialization")(t) || t.in("persist_directory", "value").empty()
+}
+
+// runnerOf tells by its type whether a component executes its inputs.
+func runnerOf(names []string) (runner, bool) {
+	for _, name := range names {
+		if r, ok := runners[name]; ok {
+			return r, true
+		}
+	}
+	return runner{}, false
+}
+
+// counts reports whether a field of the runner is executed.
+func (r *runner) counts(field string) bool {
+	return r.fields == nil || slices.Contains(r.fields, field)
+}
+
+// runnerClaims are the claims of components that execute their inputs; lookup says which these are by their code.
+func (f *findings) runnerClaims(lookup func(code [sha256.Size]byte) (runner, bool)) []claim {
+	var out []claim
+	found := map[string]runner{}
+	for i := range f.components {
+		c := &f.components[i]
+		r, ok := runnerOf(c.names)
+		if !ok {
+			if r, ok = lookup(c.code); !ok {
+				continue
+			}
+		}
+		found[c.id] = r
+		if r.harmless == nil || !r.harmless(c.template) {
+			out = append(out, claim{what: whatRunner, key: r.digest(c), node: c.node})
+		}
+	}
+	for i := range f.entries {
+		e := &f.entries[i]
+		if r, ok := found[e.target]; ok && r.counts(e.field) {
+			key := sha256.Sum256([]byte(e.target + "\x00" + e.field + "\x00" + string(e.key())))
+			out = append(out, claim{what: whatWire, key: key, node: e.node, field: e.field})
+		}
+	}
+	return out
+}
+
+// key is what comes in at an entry.
+func (e *entry) key() []byte {
+	if e.edge {
+		return []byte(e.via.string())
+	}
+	return digestField(nil, e.via)
+}
+
+// digest is the same for the same code with the same inputs.
+func (r *runner) digest(c *component) [sha256.Size]byte {
+	sum := slices.Clone(c.code[:])
+	kids := slices.Clone(c.template.kids)
+	slices.SortFunc(kids, func(a, b value) int { return strings.Compare(string(a.key), string(b.key)) })
+	for i := range kids {
+		if name := string(kids[i].key); name != "code" && r.counts(name) {
+			sum = digestField(append(sum, kids[i].key...), &kids[i])
+		}
+	}
+	return sha256.Sum256(sum)
+}
+
+// digestField adds the members of a field that Langflow takes its value from. What is missing is the same as what is empty.
+func digestField(sum []byte, v *value) []byte {
+	if v.kind != object {
+		d := digest(v)
+		return append(sum, d[:]...)
+	}
+	for _, member := range [...]string{"type", "value", "default", "file_path", "load_from_db", "proxy"} {
+		m := v.at(member)
+		if m.empty() {
+			m = &missing
+		}
+		d := digest(m)
+		sum = append(sum, d[:]...)
+	}
+	return sum
+}
