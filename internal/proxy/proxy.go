@@ -15,6 +15,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/flow"
 	"sluice/internal/guard"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -141,6 +142,8 @@ type exchange struct {
 	lend           authz.Principal  // who the builder's session is lent to: who, or nobody
 	instead        string           // what Sluice answers a stranger in the builder's stead
 	flow           string           // the flow's id, if the endpoint has one
+	job            *flow.Job        // the run that the request names
+	locked         bool             // the person may not change the flow that the answer shows
 	at             place            // the workspace that it is about
 	page           page             // of a list, if Sluice pages it
 	everyPage      string           // the query for the pages of a builder that gives no whole list, up to the number
