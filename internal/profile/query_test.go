@@ -49,12 +49,41 @@ func TestQueryRefusals(t *testing.T) {
 	}
 }
 
+func TestLangflowQuery(t *testing.T) {
+	p := mustProfile(t, KindLangflow, Options{})
+	for _, raw := range []string{
+		"get_all=true&header_flows=true", "flow_id=" + flowA + "&page=1&size=20", "session_id=Session%20of%20Nov%2021", "session_id=a%2Fb%3A1", "folder_id=", "x=/api/v1/auto_login/../../api/v1/flows",
+		"name=a%2Cb", "event_delivery=streaming", "tags=a,b",
+	} {
+		if _, err := p.Query(raw); err != nil {
+			t.Errorf("Query(%q): %v", raw, err)
+		}
+	}
+	for _, raw := range []string{
+		"flow_id=" + flowA + "," + flowB, "flow_id=" + flowA + "%2C" + flowB, "flow_id=1&flow_id=2", "flow_id=1&FLOW_ID=2", "flow_id[]=1", "folder_id=..%2Fx", "project_id=a%00", "job_id=a/b",
+		"session_id=a,b", "session_id=a%2Cb", "session_id=1&session_id=2", "source_flow_id=a%20b",
+		"x-api-key=sk-1", "x_api_key=sk-1", "X-API-KEY=sk-1", "api_key=sk-1", "apikey=1", "token=1", "access_token=1", "token[]=1",
+	} {
+		if got, err := p.Query(raw); !problem.Is(err, problem.Invalid) {
+			t.Errorf("Query(%q) = %v, %v; want a refusal", raw, got, err)
+		}
+	}
+}
+
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{"", "a=b", "chatId=1", "chatId[]=1", "a=%41+b", "a&b&=c"} {
+	for _, s := range []string{"", "a=b", "chatId=1", "chatId[]=1", "a=%41+b", "a&b&=c", "flow_id=1,2", "x-api-key=1"} {
 		f.Add(s)
 	}
-	p := mustProfile(f, KindFlowise, Options{})
+	p, langflow := mustProfile(f, KindFlowise, Options{}), mustProfile(f, KindLangflow, Options{})
 	f.Fuzz(func(t *testing.T, raw string) {
+		if got, err := langflow.Query(raw); err == nil {
+			for key, values := range got {
+				// Langflow makes several parameters of one with commas.
+				if langflowQuery.ids[strings.ToLower(key)] && (len(values) != 1 || strings.ContainsAny(values[0], `,/\%<>`)) || langflowQuery.secrets[strings.ToLower(key)] {
+					t.Fatalf("Langflow: %s = %v", key, values)
+				}
+			}
+		}
 		got, err := p.Query(raw)
 		if err != nil {
 			if !problem.Is(err, problem.Invalid) {

@@ -80,8 +80,10 @@ func TestCleanResponse(t *testing.T) {
 func TestCSP(t *testing.T) {
 	for kind, wants := range map[string][]string{
 		KindFlowise: {"script-src 'self';", "frame-src 'none'", "object-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"},
-		KindDemo:    {"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"},
-		KindGeneric: {"frame-ancestors 'none'"},
+		// Langflow's pages set their own base.
+		KindLangflow: {"script-src 'self';", "frame-src 'none'", "object-src 'none'", "connect-src 'self'", "base-uri 'self'", "frame-ancestors 'none'"},
+		KindDemo:     {"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"},
+		KindGeneric:  {"frame-ancestors 'none'"},
 	} {
 		csp := mustProfile(t, kind, Options{}).CSP("'none'")
 		for _, want := range wants {

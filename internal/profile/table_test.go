@@ -247,6 +247,20 @@ func TestLoadTableRefusesBadRows(t *testing.T) {
 		"body rule of both":   `[{name: a, methods: [GET], path: /a, action: "flow:view", body: [{keys: [x], action: "flow:edit", refused: true}]}]`,
 		"optional and open":   `[{name: a, methods: [GET], path: /a, action: "flow:view", optional: x}]`,
 		"five placeholders":   `[{name: a, methods: [GET], path: "/{a}/{b}/{c}/{d}/{e}", action: "flow:view"}]`,
+		"rest and a slash":    `[{name: a, methods: [GET], path: "/{a...}/", action: "flow:view"}]`,
+		"two slashes":         `[{name: a, methods: [GET], path: "/a//", action: "flow:view"}]`,
+		"with and without":    `[{name: a, methods: [GET], path: /a/, action: "flow:view"}, {name: b, methods: [GET], path: /a, action: "flow:view"}]`,
+		"named without path":  `[{name: a, methods: [POST], path: /a, action: "flow:run", flow: [body.flow], named: true}]`,
+		"named by a job":      `[{name: a, methods: [POST], path: "/{job}", action: "flow:run", flow: [path.job job], named: true}]`,
+		"locked on a write":   `[{name: a, methods: [POST], path: "/{flow}", action: "flow:view", flow: [path.flow], locked: locked}]`,
+		"locked, no flow":     `[{name: a, methods: [GET], path: /a, action: "flow:view", locked: locked}]`,
+		"denied but public":   `[{name: a, methods: [GET], path: /a, action: "flow:view", public: always, denied: x}]`,
+		"many of nothing":     `[{name: a, methods: [POST], path: /a, action: "flow:edit", many: true}]`,
+		"guarded answer":      `[{name: a, methods: [POST], path: /a, action: "flow:edit", answer: x, guards: [code]}]`,
+		"dropped, refused":    `[{name: a, methods: [POST], path: /a, action: "flow:edit", body: [{keys: [x], refused: true, drop: true}]}]`,
+		"dropped in a list":   `[{name: a, methods: [POST], path: /a, action: "flow:edit", body: [{in: y, keys: [x], action: "flow:edit", drop: true}]}]`,
+		"unknown upstream":    `[{name: a, methods: [GET], path: /a, action: "flow:view", upstream: password}]`,
+		"kind of no object":   `[{name: a, methods: [GET], path: "/{x}", action: "flow:view", objects: [path.x house]}]`,
 	} {
 		if _, err := loadTable([]byte(text), true, nil); err == nil {
 			t.Errorf("%s: the table was accepted", name)
@@ -271,14 +285,22 @@ func TestBodyRuleNeeds(t *testing.T) {
 }
 
 func FuzzMatch(f *testing.F) {
-	for _, s := range []string{"/", "/api/v1/chatflows/" + flowA, "/api/v1/apikey/", "/assets/a/b", "/x//y", "/%61"} {
-		f.Add("GET", s)
+	for _, s := range []string{"/", "/api/v1/chatflows/" + flowA, "/api/v1/apikey/", "/assets/a/b", "/x//y", "/%61", "/api/v1/flows", "/api/v1/flows/", "/api/v1/build/" + flowA + "/flow"} {
+		f.Add("GET", s, true)
+		f.Add("POST", s, false)
 	}
-	p := mustProfile(f, KindFlowise, Options{})
-	f.Fuzz(func(t *testing.T, method, path string) {
+	flowise, langflow := mustProfile(f, KindFlowise, Options{}), mustProfile(f, KindLangflow, Options{})
+	f.Fuzz(func(t *testing.T, method, path string, other bool) {
+		p := flowise
+		if other {
+			p = langflow
+		}
 		m, ok := p.Match(method, path)
 		if !ok {
 			return
+		}
+		if slash := strings.HasSuffix(m.Path, "/"); slash != m.Endpoint.slash && m.Path != "/" {
+			t.Fatalf("%s is forwarded as %q, its row is %q", path, m.Path, m.Endpoint.Pattern)
 		}
 		if !slices.Contains(m.Endpoint.Methods, method) && (method != http.MethodHead || !slices.Contains(m.Endpoint.Methods, http.MethodGet)) {
 			t.Fatalf("%s reached %s of methods %v", method, m.Endpoint.Name, m.Endpoint.Methods)
