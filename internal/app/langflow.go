@@ -24,8 +24,16 @@ type LangflowAccess struct {
 	SecretKey, Superuser, Password string
 }
 
-// jwksPath is where Sluice publishes its keys, below its origin.
+// jwksPath is where Sluice publishes its keys.
 const jwksPath = "/.well-known/jwks.json"
+
+// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which Langflow permits for loopback addresses only.
+func (r *Registry) jwks(a *App) string {
+	if local := r.LocalOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
+		return local + jwksPath
+	}
+	return r.Origin() + jwksPath
+}
 
 // langflowConfig is what a bridge into an app's Langflow is made from.
 func (r *Registry) langflowConfig(a *App, mode profile.BridgeMode, perPerson bool, o owner) profile.LangflowConfig {
@@ -136,7 +144,7 @@ func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id st
 	if err != nil {
 		return nil, err
 	}
-	return profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.Origin()+jwksPath), nil
+	return profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)), nil
 }
 
 // ConnectLangflow sets how people get into a Langflow, after a test that it works. It needs AppManage.
@@ -168,7 +176,7 @@ func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, i
 // choose is the mode that was asked for, if it works, or the best one that does.
 func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (profile.BridgeMode, error) {
 	var failed *problem.Error
-	for _, trial := range profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.Origin()+jwksPath) {
+	for _, trial := range profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)) {
 		switch {
 		case given.Mode != "" && trial.Mode != given.Mode:
 		case trial.OK:
@@ -218,11 +226,8 @@ func (r *Registry) afterConnecting(ctx context.Context, a *App) {
 	}
 }
 
-// connectByItself connects a Langflow with what the configuration says about it (the LANGFLOW variables); without any nothing happens until an admin connects it.
+// connectByItself connects a Langflow with what the configuration says about it (the LANGFLOW variables), or because it takes Sluice's assertions already.
 func (r *Registry) connectByItself(ctx context.Context, a *App) error {
-	if r.LangflowSecretKey == "" && r.LangflowSuperuserPassword == "" {
-		return nil
-	}
 	err := r.ConnectLangflow(ctx, authz.SystemPrincipal("serve"), a.ID, LangflowAccess{
 		SecretKey: r.LangflowSecretKey, Superuser: r.LangflowSuperuser, Password: r.LangflowSuperuserPassword,
 	})

@@ -48,8 +48,8 @@ type Config struct {
 	FirstPort  int
 	// LangflowSecretKey, LangflowSuperuser and LangflowSuperuserPassword are what the configuration says about the Langflow in front of which Sluice stands; they may be empty.
 	LangflowSecretKey, LangflowSuperuser, LangflowSuperuserPassword string
-	// Origin is the origin of Sluice's own pages as programs reach it: the issuer of its assertions. Its keys are below it. Nil means none is known.
-	Origin func() string
+	// Origin is the origin of Sluice's own pages: the issuer of its assertions. LocalOrigin is that under which programs on this machine reach them, "" if there is none. Nil means that it is not known.
+	Origin, LocalOrigin func() string
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what happens in the background.
@@ -103,6 +103,9 @@ func New(ctx context.Context, c Config) (*Registry, error) {
 	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
 	if r.Origin == nil {
 		r.Origin = func() string { return "" }
+	}
+	if r.LocalOrigin == nil {
+		r.LocalOrigin = func() string { return "" }
 	}
 	if r.Flows == nil {
 		var err error

@@ -37,22 +37,39 @@ func (b *LangflowBridge) adjust(r *langflowReply) (bool, error) {
 		return false, problem.Newf(problem.Conflict, "Langflow's clock differs from Sluice's by %s; tokens are over before they arrive.", r.behind.Round(time.Minute)).
 			WithNext("Set the clocks of both machines right, for example by NTP.")
 	}
-	b.skew.Store(int64(r.behind))
-	b.cfg.Log.Warn("Langflow's clock differs from Sluice's; tokens are made for its clock", "host", b.cfg.Base.Host, "later_by", r.behind.Round(time.Second).String())
+	b.takeClock(r)
 	return true, nil
 }
 
-// mode is how Sluice gets into an account. An adopted one has no subject of Sluice's, so that external assertions cannot open it.
+// skewTroubles is the smallest difference of clocks that is made up for before a token was refused for it.
+const skewTroubles = 30 * time.Second
+
+// drifts takes over a difference of the clocks that would end tokens before they are renewed, though this one was accepted.
+func (b *LangflowBridge) drifts(r *langflowReply) bool {
+	if (r.behind-b.clock()).Abs() < skewTroubles || r.behind.Abs() > maxSkew {
+		return false
+	}
+	b.takeClock(r)
+	return true
+}
+
+func (b *LangflowBridge) takeClock(r *langflowReply) {
+	b.skew.Store(int64(r.behind))
+	b.cfg.Log.Warn("Langflow's clock differs from Sluice's; tokens are made for its clock", "host", b.cfg.Base.Host, "later_by", r.behind.Round(time.Second).String())
+}
+
+// mode is how Sluice gets into an account. External assertions open only accounts that Langflow has made for them: neither adopted ones nor those that a superuser has made for Sluice, which have a
+// password.
 func (b *LangflowBridge) mode(a Account) (BridgeMode, error) {
 	switch {
-	case b.cfg.Mode != BridgeExternal || !a.Adopted:
+	case b.cfg.Mode != BridgeExternal || !a.Adopted && a.Password == "":
 		return b.cfg.Mode, nil
 	case b.cfg.SecretKey != "":
 		return BridgeSigned, nil
-	case b.cfg.Superuser != "" && b.cfg.SuperuserPassword != "":
+	case a.Password != "" || b.cfg.Superuser != "" && b.cfg.SuperuserPassword != "":
 		return BridgeSignIn, nil
 	}
-	return "", problem.Newf(problem.Conflict, "Sluice cannot get into the adopted Langflow user %q: external authentication opens only the accounts that it has made itself.", a.Username).
+	return "", problem.Newf(problem.Conflict, "Sluice cannot get into the Langflow user %q: external authentication opens only the accounts that it has made itself.", a.Username).
 		WithNext("Give Sluice LANGFLOW_SECRET_KEY, or the name and password of a Langflow superuser, on the app's page.")
 }
 
@@ -104,7 +121,9 @@ func (b *LangflowBridge) renewSigned(ctx context.Context, e *langflowEntry) (*la
 			if !r.decode(&u) || u.ID != e.ID {
 				return nil, r.trouble("asking who an account is")
 			}
-			return s, nil
+			if !b.drifts(r) {
+				return s, nil
+			}
 		case http.StatusUnauthorized, http.StatusForbidden:
 			if err := b.mendSigned(ctx, e, r); err != nil {
 				return nil, err
@@ -169,8 +188,9 @@ func (b *LangflowBridge) mendUser(ctx context.Context, e *langflowEntry, root *l
 	case u.Active:
 		return problem.Newf(problem.Unavailable, "Langflow knows the account %q and does not let Sluice in.", e.Username).WithRetryAfter(5 * time.Second).WithNext("See Langflow's own log.")
 	}
-	b.cfg.Log.Warn("an account was switched off in Langflow; Sluice switches it on again", "username", e.Username)
-	_, err = b.patchUser(ctx, root, e.ID, map[string]any{"is_active": true})
+	b.cfg.Log.Warn("an account was switched off in Langflow; Sluice switches it on again, with another password", "username", e.Username)
+	// Whoever had it before does not get in again by that.
+	_, err = b.patchUser(ctx, root, e.ID, map[string]any{"is_active": true, "password": newLangflowPassword()})
 	return err
 }
 
@@ -225,7 +245,10 @@ func (b *LangflowBridge) assertTested(ctx context.Context, home langflowHome, us
 			if r.status != http.StatusOK || !r.decode(&u) || !isUUID(u.ID) {
 				return nil, u, r.trouble("reading Sluice's assertion")
 			}
-			return s, u, nil
+			if b.drifts(r) {
+				s, err = b.assert(home, username)
+			}
+			return s, u, err
 		}
 		if adjusted, err := b.adjust(r); err != nil {
 			return nil, langflowUser{}, err

@@ -13,10 +13,20 @@ type langflowHome struct{ workspace, person string }
 // langflowEntry is an account with what is in use of it. The Account never changes: a changed one is another entry.
 type langflowEntry struct {
 	Account
+	// key is Account.Key as a header has it; nil if there is none.
+	key     []string
 	session atomic.Pointer[langflowSession]
 	signing langflowFlight
 	minting langflowFlight
 	names   atomic.Pointer[langflowNames]
+}
+
+func newLangflowEntry(a Account) *langflowEntry {
+	e := &langflowEntry{Account: a}
+	if a.Key != "" {
+		e.key = []string{a.Key}
+	}
+	return e
 }
 
 // langflowDirectory is all accounts as of a moment. It is immutable.
@@ -58,7 +68,7 @@ func (d *langflowDirectory) with(a Account, gone string) *langflowDirectory {
 		}
 	}
 	if !found {
-		list = append(list, &langflowEntry{Account: a})
+		list = append(list, newLangflowEntry(a))
 	}
 	return newLangflowDirectory(list)
 }
@@ -68,7 +78,7 @@ func (e *langflowEntry) changed(a Account) *langflowEntry {
 	if e.Account == a {
 		return e
 	}
-	next := &langflowEntry{Account: a}
+	next := newLangflowEntry(a)
 	if e.Password == a.Password {
 		next.session.Store(e.session.Load())
 	}

@@ -12,17 +12,17 @@ import (
 const langflowKeyName = "Sluice"
 
 // keyOf is the API key of an account: Langflow runs flows (POST /api/v1/run) for API keys only. It is made once and stored.
-func (b *LangflowBridge) keyOf(ctx context.Context, e *langflowEntry) (string, error) {
-	if e.Key != "" {
-		return e.Key, nil
+func (b *LangflowBridge) keyOf(ctx context.Context, e *langflowEntry) ([]string, error) {
+	if e.key != nil {
+		return e.key, nil
 	}
 	if err := e.minting.do(ctx, b, func(ctx context.Context) error { return b.makeKey(ctx, e) }); err != nil {
-		return "", err
+		return nil, err
 	}
-	if now := b.dir.Load().byID[e.ID]; now != nil && now.Key != "" {
-		return now.Key, nil
+	if now := b.dir.Load().byID[e.ID]; now != nil && now.key != nil {
+		return now.key, nil
 	}
-	return "", problem.New(problem.Unavailable, "The account's API key was changed just now.").WithRetryAfter(time.Second)
+	return nil, problem.New(problem.Unavailable, "The account's API key was changed just now.").WithRetryAfter(time.Second)
 }
 
 // makeKey makes a key and stores it.

@@ -91,7 +91,7 @@ func (b *LangflowBridge) SetAccounts(accounts []Account) {
 		if e := before.byID[a.ID]; e != nil {
 			list[i] = e.changed(a)
 		} else {
-			list[i] = &langflowEntry{Account: a}
+			list[i] = newLangflowEntry(a)
 		}
 	}
 	b.dir.Store(newLangflowDirectory(list))
@@ -122,7 +122,7 @@ func (b *LangflowBridge) Attach(ctx context.Context, h http.Header, l Lent, e *E
 		if err != nil {
 			return unavailableLangflow(err)
 		}
-		h["X-Api-Key"] = []string{key}
+		h["X-Api-Key"] = key
 		return nil
 	}
 	s, err := b.sessionOf(ctx, account)
@@ -168,23 +168,26 @@ func (b *LangflowBridge) Own(ctx context.Context, l Lent) (string, error) {
 
 // sessionOf is a usable session of an account: at once while it is fresh, after a renewal otherwise.
 func (b *LangflowBridge) sessionOf(ctx context.Context, e *langflowEntry) (*langflowSession, error) {
-	s, now := e.session.Load(), b.cfg.Now()
-	if s != nil && now.Before(s.due) {
+	if s := e.session.Load(); s != nil && b.cfg.Now().Before(s.due) {
 		return s, nil
 	}
-	renew := func(ctx context.Context) error { return b.renew(ctx, e, s) }
-	if s != nil && now.Before(s.dead) {
+	return b.renewed(ctx, e, e.session.Load())
+}
+
+func (b *LangflowBridge) renewed(ctx context.Context, e *langflowEntry, stale *langflowSession) (*langflowSession, error) {
+	renew := func(ctx context.Context) error { return b.renew(ctx, e, stale) }
+	if stale != nil && b.cfg.Now().Before(stale.dead) {
 		// While it is still good a failed renewal troubles nobody; it is tried again after the pause.
 		_, _ = e.signing.start(b, renew)
-		return s, nil
+		return stale, nil
 	}
 	if err := e.signing.do(ctx, b, renew); err != nil {
 		return nil, err
 	}
-	if s = e.session.Load(); s == nil {
-		return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").WithRetryAfter(time.Second)
+	if s := e.session.Load(); s != nil {
+		return s, nil
 	}
-	return s, nil
+	return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").WithRetryAfter(time.Second)
 }
 
 // unavailableLangflow is what people are told while a session cannot be had. Only a builder's refusal of what Sluice itself says is kept from looking like a refusal of the person.

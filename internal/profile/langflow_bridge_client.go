@@ -41,22 +41,34 @@ const maxLangflowReply = 1 << 20
 
 // do makes one call and reads at most maxLangflowReply of the answer.
 func (c langflowCall) do(ctx context.Context, to *client, now func() time.Time) (*langflowReply, error) {
+	before := now()
 	res, err := c.open(ctx, to)
 	if err != nil {
 		return nil, err
 	}
+	after := now()
 	defer func() { _ = res.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxLangflowReply))
 	if err != nil {
 		return nil, to.unreachable(err)
 	}
 	r := &langflowReply{reply: reply{status: res.StatusCode, header: res.Header, cookies: res.Cookies(), json: isJSON(res.Header), body: data}}
-	if at, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-		if behind := at.Sub(now()); behind.Abs() >= skewNoted {
-			r.behind = behind
-		}
-	}
+	r.behind = clockOf(res.Header, before, after)
 	return r, nil
+}
+
+// clockOf is how much later the clock of an answer is than Sluice's, which was asked before the request and after it.
+func clockOf(h http.Header, before, after time.Time) time.Duration {
+	at, err := http.ParseTime(h.Get("Date"))
+	switch {
+	case err != nil:
+		return 0
+	case at.Sub(after) >= skewNoted:
+		return at.Sub(after)
+	case before.Sub(at) >= skewNoted:
+		return at.Sub(before)
+	}
+	return 0
 }
 
 // open makes one call; the caller reads and closes the body, which is never compressed: Langflow 1.6 compresses lists for those too who did not ask for it.

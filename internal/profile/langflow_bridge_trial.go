@@ -25,13 +25,8 @@ func TestLangflow(ctx context.Context, cfg LangflowConfig, jwks string) []Langfl
 	cfg.Accounts = nil
 	b := NewLangflowBridge(cfg)
 	defer func() { _ = b.Close(ctx) }()
-	root, rootErr := b.tryRoot(ctx)
+	root, rootErr := b.rootOf(ctx)
 	return []LangflowTrial{b.tryExternal(ctx, jwks), b.trySigned(ctx, root, rootErr), b.trySignIn(rootErr)}
-}
-
-func (b *LangflowBridge) tryRoot(ctx context.Context) (*langflowRoot, error) {
-	root, err := b.rootOf(ctx)
-	return root, err
 }
 
 func failedTrial(mode BridgeMode, err error) LangflowTrial {
@@ -45,15 +40,15 @@ func (b *LangflowBridge) tryExternal(ctx context.Context, jwks string) LangflowT
 	if b.cfg.Sign == nil || b.cfg.Issuer == "" {
 		return LangflowTrial{Mode: BridgeExternal, Detail: "Sluice does not know its own address.", Next: "Set APP_URL to the address at which Langflow reaches Sluice."}
 	}
-	if why := jwksTrouble(jwks); why != "" {
-		return LangflowTrial{Mode: BridgeExternal, Detail: why, Next: "Give Sluice an https address (APP_URL), or run Langflow on the same machine."}
-	}
 	home := langflowHome{workspace: b.cfg.Workspace}
 	name, err := b.cfg.Username(ctx, home.workspace, "")
 	if err != nil {
 		return failedTrial(BridgeExternal, err)
 	}
 	_, u, err := b.assertTested(ctx, home, name)
+	if why := jwksTrouble(jwks); err != nil && why != "" && problem.Is(err, problem.Conflict) {
+		return LangflowTrial{Mode: BridgeExternal, Detail: why, Next: "Give Sluice an https address (APP_URL), or run Langflow on the same machine."}
+	}
 	if err != nil {
 		t := failedTrial(BridgeExternal, err)
 		t.Next = strings.TrimSpace(t.Next + "\n" + lines)

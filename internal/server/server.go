@@ -77,7 +77,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	s.Apps, err = app.New(ctx, app.Config{
 		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
 		LangflowSecretKey: s.Keyring.LangflowKey(), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
-		Origin: func() string { return s.MainOrigin("") }, Now: time.Now, Log: s.Log,
+		Origin: func() string { return s.MainOrigin("") }, LocalOrigin: s.localOrigin, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
 		return err
@@ -217,6 +217,14 @@ func BaseURL(v config.Values) string {
 
 // listens is where programs on this machine reach the main listener.
 func (s *Server) listens() string { return net.JoinHostPort(s.listenName(), strconv.Itoa(s.port)) }
+
+// localOrigin is the origin under which programs on this machine reach Sluice by a loopback address; "" if there is none.
+func (s *Server) localOrigin() string {
+	if !isLoopback(s.listenName()) {
+		return ""
+	}
+	return "http://" + s.listens()
+}
 
 // listenName is a name under which this machine can reach the listener.
 func (s *Server) listenName() string {
