@@ -81,6 +81,8 @@ const (
 	CredentialUse Action = "credential:use"
 	// CredentialManage adds, shares, rotates and deletes all credentials of a workspace. It never reveals one.
 	CredentialManage Action = "credential:manage"
+	// DataImport brings people, keys, credentials and the ownership of flows from another product.
+	DataImport Action = "data:import"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
@@ -91,7 +93,7 @@ func Actions() []Action {
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
 		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn, KeyManage, KeyUse,
-		CredentialView, CredentialUse, CredentialManage, SystemView,
+		CredentialView, CredentialUse, CredentialManage, DataImport, SystemView,
 	}
 }
 
@@ -108,7 +110,7 @@ func describe(a Action) string {
 		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets",
 		KeyOwn: "manage this API key", KeyManage: "manage the API keys of this workspace", KeyUse: "use this API key",
 		CredentialView: "see the credentials of this workspace", CredentialUse: "use this credential", CredentialManage: "manage the credentials of this workspace",
-		SystemView: "see the state of the installation",
+		DataImport: "import data", SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {
 		return w

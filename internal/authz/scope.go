@@ -23,7 +23,7 @@ var beyondKeys = map[Action]bool{KeyOwn: true, KeyManage: true, AccountUpdate: t
 
 // Grantable reports whether an action, or a permission, may stand in a key's scope.
 func Grantable(a Action) bool {
-	return !beyondKeys[ClassOf(a)] && (IsPermission(string(a)) || slices.Contains(Actions(), a) && a != AccountSignIn && a != SetupClaim && a != KeyUse)
+	return !beyondKeys[ClassOf(a)] && (IsPermission(string(a)) || slices.Contains(Actions(), a) && a != AccountSignIn && a != SetupClaim && a != KeyUse && a != DataImport)
 }
 
 // permits reports whether a question lies within the scope.

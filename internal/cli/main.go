@@ -27,6 +27,7 @@ type grammar struct {
 	User    userCommand    `cmd:"" help:"Add, list, promote and disable people."`
 	Key     keyCommand     `cmd:"" help:"Make, list, rotate and revoke API keys."`
 	Secret  secretCommand  `cmd:"" help:"Show, make and replace Sluice's own secrets."`
+	Import  importCommand  `cmd:"" help:"Bring people and their things from another product."`
 	SignIn  signInCommand  `cmd:"" name:"sign-in" help:"Say who may use a password; list, stop and start identity providers."`
 	Config  configCommand  `cmd:"" help:"Show, explain and check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`

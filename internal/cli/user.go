@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/config"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/server"
@@ -39,8 +40,12 @@ func withCore(rt *Runtime, fn func(ctx context.Context, c *server.Core) error) e
 	if err != nil {
 		return err
 	}
+	return withCoreOf(rt, loaded.Values, fn)
+}
+
+// withCoreOf is withCore with values that a command has changed.
+func withCoreOf(rt *Runtime, values config.Values, fn func(ctx context.Context, c *server.Core) error) error {
 	ctx := context.Background()
-	values := loaded.Values
 	values.LogLevel = max(values.LogLevel, slog.LevelWarn)
 	log, lines := newLogger(values, rt.Stderr)
 	defer lines.Close()

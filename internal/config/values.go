@@ -46,6 +46,7 @@ type Secrets struct {
 	Folder       string           // SECRETKEY_PATH; made by who opens it
 	Given        map[string]Given // by variable; only those that are set
 	Former       Secret           // the root key before it was changed
+	KeepRoot     bool             // a given root key that opens nothing here is passed over; set by commands that are given another product's key
 	AWS          bool             // the rest is for AWS Secrets Manager
 	AWSAccessKey Secret           // "": the SDK's own chain
 	AWSSecretKey Secret

@@ -55,22 +55,17 @@ type ImportedUser struct {
 	Hash string
 	// Superuser and Active are the account's flags. Waiting means that nobody has let this person in there yet.
 	Superuser, Active, Waiting bool
-	// Workspace and Role are the first membership; the workspace may be made in the same transaction.
-	Workspace, Role string
 	// CreatedAt is when the account was made there.
 	CreatedAt time.Time
 }
 
-// PrepareImported checks an imported account. It asks no right, as Prepare.
+// PrepareImported checks an imported account. It asks no right, as Prepare. The result needs a first membership: In.
 func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
 	row := &out.account
 	if row.Username, err = cleanUsername(n.Username); err != nil {
 		return out, err
 	}
 	if row.Email, err = cleanEmail(n.Email); err != nil {
-		return out, err
-	}
-	if err := p.checkRole(n.Role); err != nil {
 		return out, err
 	}
 	id, err := uuid.NewV7()
@@ -83,8 +78,14 @@ func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
 		row.CreatedAt = made
 	}
 	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
-	out.workspace, out.role, out.waiting = n.Workspace, n.Role, n.Waiting && !n.Active
+	out.workspace, out.role, out.waiting = DefaultWorkspace, authz.RoleViewer, n.Waiting && !n.Active
 	return out, nil
+}
+
+// In is the account with another first membership. The workspace may be made in the same transaction.
+func (p Prepared) In(workspaceID, role string) Prepared {
+	p.workspace, p.role = workspaceID, role
+	return p
 }
 
 // Resource is the account as the gate sees it.

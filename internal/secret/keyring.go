@@ -49,6 +49,8 @@ type Config struct {
 	Given map[Name]Given
 	// FormerRoot is the root key before it was changed; "" if it was not (SLUICE_FORMER_SECRET_KEY).
 	FormerRoot string
+	// KeepRoot passes over a root key among Given that does not open what is there: it is another product's, under the name that both read. Else such a key takes over.
+	KeepRoot bool
 	// AWS is nil unless secrets are kept in AWS Secrets Manager (SECRETKEY_STORAGE_TYPE).
 	AWS *AWS
 	// Lives says of a secret how long what is made with its keys can live: a former key verifies for so long. 0 means 30 days.
@@ -69,6 +71,11 @@ func Open(ctx context.Context, c Config) (*Keyring, error) {
 	}
 	if k.log == nil {
 		k.log = slog.Default()
+	}
+	if c.KeepRoot {
+		if err := c.passOverForeignRoot(ctx); err != nil {
+			return nil, err
+		}
 	}
 	place := newPlaces(c)
 	if err := k.openVault(ctx, place); err != nil {

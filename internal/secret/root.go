@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 
@@ -53,6 +54,30 @@ func (p *places) keeper() keeper {
 		return p.aws
 	}
 	return p.files
+}
+
+// passOverForeignRoot takes the root key out of what is given, unless it opens what is there, or there is nothing yet.
+func (c *Config) passOverForeignRoot(ctx context.Context) error {
+	given, ok := c.Given[Root]
+	if !ok {
+		return nil
+	}
+	empty := true
+	for _, name := range []string{keysetName, formerName} {
+		stored, err := meta(ctx, c.DB.Read(), name)
+		if err != nil {
+			return fmt.Errorf("reading the keyset: %w", err)
+		}
+		if _, err := unwrapKeyset(stored, given.Text); err == nil {
+			return nil
+		}
+		empty = empty && stored == ""
+	}
+	if !empty {
+		c.Given = maps.Clone(c.Given)
+		delete(c.Given, Root)
+	}
+	return nil
 }
 
 // makeRoot makes a root key and keeps it.

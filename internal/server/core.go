@@ -171,7 +171,7 @@ func keysOf(ask func() []secret.Key) func() []authn.Key {
 func (c *Core) secretConfig() secret.Config {
 	v := c.Values
 	out := secret.Config{
-		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), Now: time.Now, Log: c.Log,
+		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), KeepRoot: v.Secrets.KeepRoot, Now: time.Now, Log: c.Log,
 		Lives: map[secret.Name]time.Duration{
 			secret.AccessToken: v.AccessLife, secret.RefreshToken: v.RefreshLife, secret.Session: v.SessionMax,
 			secret.TokenHash: max(v.ResetLife, v.InviteLife, v.RefreshLife, keyLife(v)),

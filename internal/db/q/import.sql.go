@@ -110,11 +110,12 @@ func (q *Queries) ImportAccounts(ctx context.Context, appID string) ([]ImportAcc
 }
 
 const importNames = `-- name: ImportNames :many
-SELECT id, username_key, COALESCE(email_key, '') AS email_key, superuser FROM account
+SELECT id, username, username_key, COALESCE(email_key, '') AS email_key, superuser FROM account
 `
 
 type ImportNamesRow struct {
 	ID          string
+	Username    string
 	UsernameKey string
 	EmailKey    string
 	Superuser   bool
@@ -131,6 +132,7 @@ func (q *Queries) ImportNames(ctx context.Context) ([]ImportNamesRow, error) {
 		var i ImportNamesRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Username,
 			&i.UsernameKey,
 			&i.EmailKey,
 			&i.Superuser,
@@ -301,4 +303,26 @@ func (q *Queries) PlaceObject(ctx context.Context, arg PlaceObjectParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+const putImportOrigin = `-- name: PutImportOrigin :exec
+INSERT INTO import_origin (kind, origin_id, target_id, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, origin_id) DO UPDATE SET target_id = excluded.target_id, created_at = excluded.created_at
+`
+
+type PutImportOriginParams struct {
+	Kind      string
+	OriginID  string
+	TargetID  string
+	CreatedAt int64
+}
+
+func (q *Queries) PutImportOrigin(ctx context.Context, arg PutImportOriginParams) error {
+	_, err := q.db.ExecContext(ctx, putImportOrigin,
+		arg.Kind,
+		arg.OriginID,
+		arg.TargetID,
+		arg.CreatedAt,
+	)
+	return err
 }

@@ -4,6 +4,10 @@ SELECT kind, origin_id, target_id FROM import_origin;
 -- name: InsertImportOrigin :exec
 INSERT INTO import_origin (kind, origin_id, target_id, created_at) VALUES ($1, $2, $3, $4);
 
+-- name: PutImportOrigin :exec
+INSERT INTO import_origin (kind, origin_id, target_id, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (kind, origin_id) DO UPDATE SET target_id = excluded.target_id, created_at = excluded.created_at;
+
 -- name: InsertImportedKey :exec
 INSERT INTO api_key (
     id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day,
@@ -11,7 +15,7 @@ INSERT INTO api_key (
 ) VALUES ($1, $2, $3, $4, $5, $6, '', 0, $7, '', 0, 0, $2, $8, $9, $9, $10, 0, 0, '', $11);
 
 -- name: ImportNames :many
-SELECT id, username_key, COALESCE(email_key, '') AS email_key, superuser FROM account;
+SELECT id, username, username_key, COALESCE(email_key, '') AS email_key, superuser FROM account;
 
 -- name: CredentialNames :many
 SELECT workspace_id, name_key FROM credential;

@@ -1,0 +1,199 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"sluice/internal/app"
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/problem"
+)
+
+// how is what the record says of each thing.
+const how = "imported from Langflow"
+
+// Apply does what a plan says, in one transaction: an error, or a kill at any moment, leaves everything as it was. It needs DataImport. progress is told how many things are done. Errors: problem.Conflict where
+// something was changed since the plan was made.
+func (im *Importer) Apply(ctx context.Context, actor authz.Principal, p *Plan, progress func(done, total int)) error {
+	run := &application{im: im, ctx: ctx, actor: actor, plan: p, progress: progress}
+	run.total = len(p.workspaces) + len(p.people) + len(p.joins) + len(p.keys) + len(p.vault) + len(p.accounts) + len(p.objects)
+	detail := fmt.Sprintf("%s, %s, %s, %s, %s", KindPerson.Words(len(p.people)), KindWorkspace.Words(len(p.workspaces)), KindKey.Words(len(p.keys)), KindCredential.Words(len(p.vault)), KindFlow.Words(p.Count(KindFlow, Added)+p.Count(KindFlow, Moved)))
+	err := im.Gate.DoDetail(ctx, actor, authz.DataImport, authz.Resource{Type: "Import", Name: "Langflow"}, detail, run.all)
+	if err != nil {
+		return err
+	}
+	p.Applied = true
+	return nil
+}
+
+// application is a plan being applied.
+type application struct {
+	im          *Importer
+	ctx         context.Context
+	actor       authz.Principal
+	plan        *Plan
+	progress    func(done, total int)
+	done, total int
+	tx          *db.Tx
+}
+
+func (a *application) all(tx *db.Tx) error {
+	a.tx = tx
+	// Two imports at once wait for each other here; the later one finds its names taken and rolls back.
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	a.progress(0, a.total)
+	for _, step := range []func() error{a.origins, a.workspaces, a.people, a.keys, a.vault, a.accounts, a.objects, a.offers} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step counts one thing more and passes on how it ended.
+func (a *application) step(err error) error {
+	if err == nil {
+		a.done++
+		a.progress(a.done, a.total)
+	}
+	return err
+}
+
+func (a *application) record(action authz.Action, r authz.Resource, detail string) error {
+	return a.im.Gate.Record(a.ctx, a.tx, a.actor, action, r, audit.Done, detail)
+}
+
+func (a *application) origins() error {
+	now := a.im.Now().UnixMilli()
+	for _, o := range a.plan.origins {
+		if o.kind == originHome || o.kind == originProject {
+			if err := a.tx.PutImportOrigin(a.ctx, q.PutImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now}); err != nil {
+				return fmt.Errorf("noting what was imported: %w", err)
+			}
+			continue
+		}
+		err := a.tx.InsertImportOrigin(a.ctx, q.InsertImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now})
+		if db.IsUnique(err) {
+			return problem.New(problem.Conflict, "Another import has brought the same things since this one was planned.").WithNext("Run it again.")
+		}
+		if err != nil {
+			return fmt.Errorf("noting what was imported: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a *application) workspaces() error {
+	for _, w := range a.plan.workspaces {
+		if err := a.im.People.InsertWorkspace(a.ctx, a.tx, w); err != nil {
+			return err
+		}
+		if err := a.step(a.record(authz.WorkspaceCreate, w.Resource(), how)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) people() error {
+	for _, n := range a.plan.people {
+		u, err := a.im.People.Insert(a.ctx, a.tx, n.prepared)
+		if err != nil {
+			return err
+		}
+		detail := how
+		if u.Superuser {
+			detail += ", superuser"
+		}
+		if err := a.step(a.record(authz.UserCreate, u.Resource(), detail)); err != nil {
+			return err
+		}
+	}
+	for _, j := range a.plan.joins {
+		if err := a.step(a.im.People.Join(a.ctx, a.tx, j.workspace, j.person, j.role)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) keys() error {
+	for _, k := range a.plan.keys {
+		if err := a.im.Keys.InsertImported(a.ctx, a.tx, k); err != nil {
+			return err
+		}
+		if err := a.step(a.record(authz.KeyManage, k.Resource(), how)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) vault() error {
+	for _, c := range a.plan.vault {
+		if err := a.im.Vault.Insert(a.ctx, a.tx, c); err != nil {
+			return err
+		}
+		if err := a.step(a.record(authz.CredentialManage, c.Resource(), how)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) accounts() error {
+	now := a.im.Now().UnixMilli()
+	for _, c := range a.plan.accounts {
+		_, err := a.tx.ImportAccount(a.ctx, q.ImportAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, Username: c.username, CreatedAt: now})
+		if err != nil {
+			return fmt.Errorf("noting an account of Langflow's: %w", err)
+		}
+		if err := a.step(nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) objects() error {
+	counts := map[string]int{}
+	for _, o := range a.plan.objects {
+		placed, err := a.im.Flows.Place(a.ctx, a.tx, o.object, o.from)
+		if err != nil {
+			return err
+		}
+		if placed {
+			counts[o.object.Workspace]++
+		}
+		if err := a.step(nil); err != nil {
+			return err
+		}
+	}
+	for _, w := range slices.Sorted(maps.Keys(counts)) {
+		res := authz.Resource{Type: "App", ID: a.plan.appID, Name: a.plan.App, Workspace: w}
+		if err := a.record(authz.ObjectAdopt, res, fmt.Sprintf("%d objects, %s", counts[w], how)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// offers puts the app into the workspaces, and tells nodes that accounts and workspaces of the app have changed.
+func (a *application) offers() error {
+	if a.plan.appID == "" {
+		return nil
+	}
+	for _, w := range a.plan.offers {
+		if err := a.tx.OfferApp(a.ctx, q.OfferAppParams{AppID: a.plan.appID, WorkspaceID: w}); err != nil {
+			return fmt.Errorf("putting the app into a workspace: %w", err)
+		}
+	}
+	return a.tx.Changed(app.ChangeKind, a.plan.appID)
+}
