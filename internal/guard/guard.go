@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"mime"
 	"slices"
 	"strings"
@@ -10,28 +11,8 @@ import (
 	"time"
 
 	"sluice/internal/problem"
+	"sluice/internal/profile"
 )
-
-// The guards, by the names that a route table uses.
-const (
-	// Code lets people without the right to bring code save and run only what the instance knows already.
-	Code = "code"
-	// Component is Code for a single component that the builder's page asks about: nothing but its own code is run.
-	Component = "component"
-	// Tweaks refuses changes for one run of what a component executes.
-	Tweaks = "tweaks"
-	// MCP takes definitions of remote MCP servers only.
-	MCP = "mcp"
-	// Upload takes multipart bodies in one unambiguous form with harmless names of files.
-	Upload = "upload"
-	// Files takes only paths into the folders of the flow and of the account.
-	Files = "files"
-	// Name takes only names that stay one folder.
-	Name = "name"
-)
-
-// Names lists all guards. A table that names another one does not load.
-func Names() []string { return []string{Code, Component, Tweaks, MCP, Upload, Files, Name} }
 
 // Request is what the guards need to know of a request.
 type Request struct {
@@ -78,18 +59,20 @@ func (g *Guard) Check(ctx context.Context, r *Request) error {
 	for _, name := range r.Guards {
 		var err error
 		switch name {
-		case Code, Component:
-			err = g.code(ctx, r, name == Component)
-		case Tweaks:
+		case profile.GuardCode, profile.GuardComponent:
+			err = g.code(ctx, r, name == profile.GuardComponent)
+		case profile.GuardTweaks:
 			err = tweaks(r)
-		case MCP:
+		case profile.GuardMCP:
 			err = mcp(r)
-		case Upload:
+		case profile.GuardUpload:
 			err = upload(r)
-		case Files:
+		case profile.GuardFiles:
 			err = files(r)
-		case Name:
+		case profile.GuardName:
 			err = names(r)
+		default:
+			err = fmt.Errorf("there is no guard %q", name)
 		}
 		if err != nil {
 			return err

@@ -187,8 +187,10 @@ func TestLangflowRows(t *testing.T) {
 	p := mustProfile(t, KindLangflow, Options{})
 	guarded := map[string][]string{
 		"flows.create": {"code"}, "flows.update": {"code"}, "flows.batch": {"code"}, "flows.upload": {"code", "upload"}, "flows.overwrite": {"code"},
-		"flows.fork": {"code"}, "projects.upload": {"code", "upload"}, "folders.upload": {"code", "upload"}, "components.check": {"code"}, "components.update": {"code"},
-		"mcp-servers.write": {"mcp"},
+		"flows.fork": {"code"}, "projects.upload": {"code", "upload"}, "folders.upload": {"code", "upload"}, "components.check": {"component"}, "components.update": {"component"},
+		"mcp-servers.write": {"mcp", "name"}, "store.files.rename": {"name"}, "run": {"tweaks"}, "run.advanced": {"tweaks"}, "run.session": {"tweaks"},
+		"build": {"code", "files"}, "build.vertices": {"code", "files"}, "build.vertex": {"code", "files"}, "build-public": {"code", "files"},
+		"workflows.run": {"code", "tweaks", "files"}, "workflows.public": {"code", "tweaks", "files"},
 	}
 	for _, e := range p.Endpoints() {
 		if want := guarded[e.Name]; want != nil && cmp.Diff(want, e.Guards) != "" {

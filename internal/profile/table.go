@@ -161,6 +161,11 @@ func (r *row) check(e *Endpoint) error {
 	case e.Answer != "" && (len(e.Guards) > 0 || e.Upstream != UpstreamSession):
 		return fmt.Errorf("what Sluice answers itself needs no guards and no upstream")
 	}
+	for _, name := range e.Guards {
+		if !knownGuard(name) {
+			return fmt.Errorf("there is no guard %q", name)
+		}
+	}
 	if err := checkObjects(e); err != nil {
 		return err
 	}
