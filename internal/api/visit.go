@@ -132,6 +132,10 @@ func (x *visit) authenticate() error {
 			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the Authorization header.")
 	}
 	who.IP = x.event.Peer
+	if who.Automatic {
+		// Nobody was asked for a password: programs that find such a session get what its person may as a member of workspaces, and nothing as a superuser.
+		who.Superuser = false
+	}
 	x.who, x.kind = who, shown.Kind
 	if shown.Kind == authn.CredentialSession {
 		return x.checkCrossSite()

@@ -28,6 +28,8 @@ const (
 	AudienceMain = "main"
 	// ChangeKind is the kind of changes of sessions; the item is the session's id.
 	ChangeKind = "session"
+	// MethodAutomatic is how somebody signed in who was not asked to prove anything.
+	MethodAutomatic = "automatic"
 	// everySession is the item of a change that concerns all sessions.
 	everySession = "*"
 	// touchStep is how old a stored last-seen time may be before it is written again.
@@ -248,7 +250,7 @@ func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 		s.dirty[h.session] = now
 		s.mu.Unlock()
 	}
-	p.SessionID, p.Strong, p.ProvenAt = h.session.String(), h.strong, time.UnixMilli(h.proven)
+	p.SessionID, p.Strong, p.ProvenAt, p.Automatic = h.session.String(), h.strong, time.UnixMilli(h.proven), h.automatic
 	p.Workspace = s.workspaceOf(p, h.workspace)
 	return p, true
 }
@@ -303,13 +305,17 @@ func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 		return Session{}, fmt.Errorf("making a session: %w", err)
 	}
 	now := s.cfg.Now()
+	proven := now.UnixMilli()
+	if m.Method == MethodAutomatic {
+		proven = 0
+	}
 	out := Session{
 		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
-		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: now.UTC(), Program: m.Program,
+		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: time.UnixMilli(proven).UTC(), Program: m.Program,
 	}
 	if err := tx.InsertSession(ctx, q.InsertSessionParams{
 		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
-		WorkspaceID: m.Workspace, Program: m.Program,
+		WorkspaceID: m.Workspace, Program: m.Program, ProvenAt: proven,
 	}); err != nil {
 		return Session{}, fmt.Errorf("storing the session: %w", err)
 	}

@@ -39,6 +39,7 @@ type record struct {
 	proven     int64 // unix ms
 	strong     bool
 	program    bool
+	automatic  bool
 }
 
 type intern struct {
@@ -73,6 +74,7 @@ type hit struct {
 	proven        int64
 	strong        bool
 	program       bool
+	automatic     bool
 }
 
 // over reports whether the session has ended at a time. Programs may rest as long as their refresh token lives: only the end counts, which each refresh moves on.
@@ -86,10 +88,14 @@ type state struct {
 	account, workspace    string
 	expires, seen, proven int64
 	strong, program       bool
+	automatic             bool
 }
 
 func stateOf(id uuid.UUID, r q.Session) state {
-	return state{id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong, program: r.Program}
+	return state{
+		id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong, program: r.Program,
+		automatic: r.Method == MethodAutomatic && r.ProvenAt == 0,
+	}
 }
 
 func (t *table) find(d digest) (hit, bool) {
@@ -123,7 +129,7 @@ func (t *table) session(id uuid.UUID) (hit, bool) {
 func (t *table) hit(r *record) hit {
 	return hit{
 		session: r.id, account: t.accounts.names[r.account], workspace: t.places.names[r.workspace],
-		expires: r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong, program: r.program,
+		expires: r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong, program: r.program, automatic: r.automatic,
 	}
 }
 
@@ -143,7 +149,7 @@ func (t *table) put(s state, cookies map[digest]string) {
 	}
 	// A new generation makes every cookie that is not in the new set worthless.
 	t.records[i] = record{
-		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong, program: s.program,
+		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong, program: s.program, automatic: s.automatic,
 		generation: t.records[i].generation + 1,
 	}
 	t.index[s.id] = i

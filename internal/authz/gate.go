@@ -40,6 +40,7 @@ type ruleset struct {
 type question struct {
 	kind       Kind
 	strong     bool
+	superuser  bool
 	scope      *Scope
 	id         string
 	generation uint64
@@ -88,7 +89,7 @@ func (g *Gate) Flush(ctx context.Context) { g.recorder.flush(ctx) }
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	rules := g.rules.Load()
 	r.Name = ""
-	key := question{kind: p.Kind, strong: p.Strong, scope: p.Scope, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
+	key := question{kind: p.Kind, strong: p.Strong, superuser: p.Superuser, scope: p.Scope, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
 	if d, ok := g.cache.GetIfPresent(key); ok {
 		return d
 	}
@@ -156,7 +157,7 @@ func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, 
 		}
 		return g.refusal(p, a, r, d)
 	}
-	if dangerous[a] {
+	if dangerous[a] || p.Automatic && beyondKeys[ClassOf(a)] {
 		if err := g.Fresh(p); err != nil {
 			return err
 		}
@@ -220,6 +221,10 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 	if slices.Contains(d.Policies, keyScope) {
 		return problem.Newf(problem.Denied, "This API key may not %s here.", describe(ClassOf(a))).WithRule(rule).
 			WithNext("Use a key whose scope has it; its owner sees the scope on the keys page.")
+	}
+	if p.Automatic && !p.Superuser {
+		return problem.Newf(problem.Denied, "An automatic sign-in has no right to %s here.", describe(ClassOf(a))).WithRule(rule).
+			WithNext("The API gives no superuser rights to who was not asked for a password: sign in with yours, or use an API key.")
 	}
 	next := "Only a superuser may do this."
 	if roles := g.RolesAllowing(a, r); len(roles) > 0 {

@@ -55,6 +55,9 @@ type Principal struct {
 	SessionID string
 	// IP is the client address as Sluice sees it; may be empty.
 	IP string
+	// Automatic tells that nobody has proven to be this person: the browser was signed in without being asked (LANGFLOW_AUTO_LOGIN). What is dangerous, or would outlast the session, asks for a
+	// proof first, and the API takes such a principal without the superuser flag.
+	Automatic bool
 	// Strong tells that more than one factor was proven in this session.
 	Strong bool
 	// ProvenAt is when the person last proved, in this session, to be who they are.

@@ -15,8 +15,11 @@ var dangerous = map[Action]bool{
 func Dangerous(a Action) bool { return dangerous[a] }
 
 // Fresh asks for a fresh proof of identity in a browser's session. Programs and the command line have proven theirs with the call itself. Do calls it for what is
-// dangerous; whoever hands out a secret in a read calls it too.
+// dangerous; who was signed in automatically has proven nothing yet, however long a proof is good. Whoever hands out a secret in a read calls it too.
 func (g *Gate) Fresh(p Principal) error {
+	if p.Automatic {
+		return StepUp()
+	}
 	if g.stepUp == 0 || p.Kind != Person || p.SessionID == "" || g.now().Sub(p.ProvenAt) < g.stepUp {
 		return nil
 	}

@@ -69,6 +69,9 @@ func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 		}
 		fmt.Fprintf(out, "  %-12s %s  ->  %s  (%s)\n", "App", a.Origin(""), a.Upstream, title)
 	}
+	if name := s.Logins.AutoLogin(); name != "" {
+		fmt.Fprintf(out, "  %-12s nobody is asked to sign in: whoever opens Sluice in a browser on this machine is the superuser %s (LANGFLOW_AUTO_LOGIN)\n", "Warning", name)
+	}
 	for _, a := range s.Unreachable() {
 		fmt.Fprintf(out, "  %-12s %s: port %d is taken by something else; stop that, or give the app a host name of its own\n", "Warning", a.Name, a.Port)
 	}

@@ -18,6 +18,7 @@ func (l *Loaded) finish() {
 	l.finishAppPorts()
 	l.finishOrigins()
 	l.finishMail()
+	l.finishAutoLogin()
 }
 
 // fault reports a variable whose value is good by itself but not together with another.

@@ -95,7 +95,9 @@ type Values struct {
 	InviteLife            time.Duration // of an invitation, and of a link that confirms an address or sets a first password
 	Mail                  Mail
 	Superuser             Superuser
-	NewUserActive         bool // NEW_USER_IS_ACTIVE
+	AutoLogin             bool   // LANGFLOW_AUTO_LOGIN; only where nothing but loopback addresses leads to Sluice
+	LangflowKey           Secret // LANGFLOW_SECRET_KEY for the Langflow that has it too: also a sample that Sluice itself does not use
+	NewUserActive         bool   // NEW_USER_IS_ACTIVE
 	OpenSignUp            bool
 	LogLevel              slog.Level
 	LogFormat             string // auto, text or json
@@ -141,6 +143,8 @@ func (l *Loaded) fill() {
 		StepUp:                get[time.Duration](l, "SLUICE_STEP_UP_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
 		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},
+		AutoLogin:             get[bool](l, "LANGFLOW_AUTO_LOGIN"),
+		LangflowKey:           l.langflowKey(),
 		NewUserActive:         get[bool](l, "LANGFLOW_NEW_USER_IS_ACTIVE"),
 		OpenSignUp:            get[bool](l, "SLUICE_OPEN_SIGN_UP"),
 		ResetLife:             get[time.Duration](l, "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS"),

@@ -56,7 +56,7 @@ var secretVars = []Variable{
 		Example: sampleSecret, DefaultNote: rootMade,
 		Text:    "Root key that opens everything secret in the database; several nodes must share it. An installation that made one of its own changes over to it by itself.",
 		Weak:    []string{"your_generated_key"},
-		Differs: "A published, short or guessable value counts as not set and is reported at start; it is still known as Langflow's own key.",
+		Differs: "A published, short or guessable value counts as not set and is reported at start; it is still known as the key of a Langflow behind Sluice.",
 		effects: map[string]string{"*": "Opens the secrets in the database, unless it is weak.", "": "The root key is a file in SECRETKEY_PATH, or an entry in AWS Secrets Manager."},
 	},
 	{
@@ -167,18 +167,23 @@ var accountVars = []Variable{
 		effects: map[string]string{"*": "Invitations, and links that confirm an address or set a first password, work for {value}."},
 	},
 	{
-		Name: "LANGFLOW_AUTO_LOGIN", Aliases: []string{"AUTO_LOGIN"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False",
-		Text:    "Whether visitors are signed in without being asked who they are.",
-		Differs: "The page's default is True; Sluice asks everybody to sign in unless told otherwise.",
+		Name: "LANGFLOW_AUTO_LOGIN", Aliases: []string{"AUTO_LOGIN"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False", Wired: true,
+		Text: "Whether browsers on this machine are signed in as the superuser LANGFLOW_SUPERUSER without being asked who they are. The account is made if it is missing. Every page says so.",
+		Differs: "The page's default is True; Sluice asks everybody to sign in unless told otherwise. True is accepted only while HOST, APP_URL and everything else keeps Sluice on the loopback address, and only a browser that " +
+			"somebody opens on this machine is signed in: API calls get no superuser rights by it, and what is dangerous still asks for a password.",
+		effects: map[string]string{
+			"true":  "Whoever opens Sluice in a browser on this machine works as the superuser LANGFLOW_SUPERUSER.",
+			"false": "Everybody is asked to sign in.",
+		},
 	},
 	{
 		Name: "LANGFLOW_SUPERUSER", From: Langflow, Group: GroupAccounts, Kind: KindString, Default: "langflow", Example: "administrator", Wired: true,
-		Text:    "User name of the superuser that is made at the first start; only used together with LANGFLOW_SUPERUSER_PASSWORD.",
+		Text:    "User name of the superuser that is made at the first start, if LANGFLOW_SUPERUSER_PASSWORD is set or LANGFLOW_AUTO_LOGIN is True; also the superuser as whom Sluice signs in at a Langflow behind it, unless the app has one of its own.",
 		effects: map[string]string{"*": "If LANGFLOW_SUPERUSER_PASSWORD is set and there is no superuser yet, {value} becomes one."},
 	},
 	{
 		Name: "LANGFLOW_SUPERUSER_PASSWORD", From: Langflow, Group: GroupAccounts, Kind: KindString, Secret: true, Example: "<a long password>", Wired: true,
-		Text:        "Password of the superuser that is made at the first start. An existing superuser keeps theirs.",
+		Text:        "Password of the superuser that is made at the first start. An existing superuser keeps theirs. It is also tried at a Langflow behind Sluice, unless the app has one of its own.",
 		effects:     map[string]string{"*": "The first start makes the superuser LANGFLOW_SUPERUSER with this password.", "": "The first administrator is made through the one-time set-up link."},
 		DefaultNote: "none: the first administrator is made through the one-time set-up link",
 		Differs:     "The page's default is langflow; Sluice has no account with a published password.",

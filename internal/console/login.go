@@ -60,6 +60,9 @@ func showLogin(x *visit) error {
 	if x.who.SignedIn() {
 		return x.onward(d)
 	}
+	if done, err := x.signInAutomatically(d); done || err != nil {
+		return err
+	}
 	x.forgetAttempt()
 	return x.loginForm(http.StatusOK, d, loginView{})
 }

@@ -24,6 +24,8 @@ type confirmView struct {
 	Fields []carried
 	// Provider is the name of the identity provider that proves it; its page opens beside this one.
 	Provider string
+	// Unasked is the account of somebody who was signed in automatically; "" for others.
+	Unasked string
 	// Back is the page to return to when nothing is to be done.
 	Back          string
 	Problem, Next string
@@ -120,6 +122,9 @@ func (x *visit) renderConfirm(status int, v confirmView) error {
 		if b.Slug == v.Ways.Provider {
 			v.Provider = b.Name
 		}
+	}
+	if x.who.Automatic {
+		v.Unasked = x.who.Name
 	}
 	v.Passkey, v.Back = x.passkeys(), "/"
 	if v.Action == "" {

@@ -61,10 +61,10 @@ func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) 
 	return p.Prepare(ctx, n)
 }
 
-// PrepareOperator is PrepareFirst for the superuser whom the operator's own configuration names: the password rules are not asked.
+// PrepareOperator is PrepareFirst for the superuser whom the operator's own configuration names: the password rules are not asked, and "" is none.
 func (p *People) PrepareOperator(ctx context.Context, username, password string) (Prepared, error) {
 	out, err := p.Prepare(ctx, NewUser{Username: username, Role: authz.RoleAdmin, Superuser: true, Active: true})
-	if err != nil {
+	if err != nil || password == "" {
 		return out, err
 	}
 	out.account.PasswordHash, err = p.Hasher.Hash(ctx, password)

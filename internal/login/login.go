@@ -42,6 +42,8 @@ type Config struct {
 	ResetLife, InviteLife time.Duration
 	// OpenSignUp lets strangers make accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether these may come in without an admin (NEW_USER_IS_ACTIVE).
 	OpenSignUp, NewUserActive bool
+	// AutoLogin is the username of the superuser as whom browsers on this machine are signed in without being asked (LANGFLOW_AUTO_LOGIN, LANGFLOW_SUPERUSER); "" asks everybody.
+	AutoLogin string
 	// HTTP asks identity providers; see ProviderClient, which nil stands for.
 	HTTP *http.Client
 	// Now is the clock.

@@ -91,7 +91,7 @@ func (c *Core) open(ctx context.Context) (err error) {
 	c.Logins, err = login.New(ctx, login.Config{
 		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, Tokens: c.Tokens, TokenKey: c.Keyring.TokenKey(),
 		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
-		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, HTTP: login.ProviderClient(10*time.Second, nil), Now: time.Now, Log: c.Log,
+		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, AutoLogin: autoLogin(c.Values), HTTP: login.ProviderClient(10*time.Second, nil), Now: time.Now, Log: c.Log,
 	})
 	return err
 }

@@ -20,8 +20,9 @@ var errNotFolder = syscall.ENOTDIR
 
 // listeners holds one HTTP server for each address that Sluice answers on.
 type listeners struct {
-	host string
-	log  *slog.Logger
+	host  string
+	local bool // refuse every address that is not of the loopback
+	log   *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool
@@ -35,6 +36,11 @@ func (l *listeners) open(name string, port int, handler http.Handler) (int, erro
 	listener, err := net.Listen("tcp", net.JoinHostPort(l.host, strconv.Itoa(port)))
 	if err != nil {
 		return 0, listenError(err, l.host, port)
+	}
+	if l.local {
+		if err := onlyLoopback(listener); err != nil {
+			return 0, errors.Join(err, listener.Close())
+		}
 	}
 	s := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug)}
 	proxy.Harden(s)

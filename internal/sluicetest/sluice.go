@@ -2,6 +2,7 @@ package sluicetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -112,6 +113,8 @@ type Client struct {
 	Base string
 	// Header is sent with every request.
 	Header http.Header
+	// Host is the name that is asked for where it is not that of the address; "" is.
+	Host string
 }
 
 // Answer is a read response.
@@ -162,6 +165,13 @@ func (c *Client) With(name, value string) *Client {
 	return &d
 }
 
+// As is the same browser asking for another host name at the same address.
+func (c *Client) As(host string) *Client {
+	d := *c
+	d.Host = host
+	return &d
+}
+
 // Cookies are those that the browser would send to Base.
 func (c *Client) Cookies() []*http.Cookie {
 	c.t.Helper()
@@ -190,7 +200,7 @@ func (c *Client) Do(method, path, contentType string, body io.Reader) Answer {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	req.Header = c.Header.Clone()
+	req.Header, req.Host = c.Header.Clone(), cmp.Or(c.Host, req.Host)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -11,8 +11,15 @@ import (
 
 // WriteProblemPage answers r with the error page: what was wrong, what to do about it, and the request's id.
 func WriteProblemPage(w http.ResponseWriter, r *http.Request, e *problem.Error, requestID string) {
+	WriteProblemUnder(w, r, nil, e, requestID)
+}
+
+// WriteProblemUnder is WriteProblemPage with a banner; nil is none.
+func WriteProblemUnder(w http.ResponseWriter, r *http.Request, b *Banner, e *problem.Error, requestID string) {
 	e.SetHeaders(w.Header())
-	writeFailure(w, r, e.Kind.Status(), problemPage(framed(r, e.Kind.Title()), e, requestID), requestID)
+	page := framed(r, e.Kind.Title())
+	page.Banner = b
+	writeFailure(w, r, e.Kind.Status(), problemPage(page, e, requestID), requestID)
 }
 
 // UnknownHost is a request for a host name that no app and no address of Sluice's own has.

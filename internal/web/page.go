@@ -17,6 +17,8 @@ type Page struct {
 	// Notice is a short word on what has just been done; may be empty. NoticeTone is Good unless it is set.
 	Notice     string
 	NoticeTone Tone
+	// Banner stands above every page as long as something about the whole installation has to be known; nil is none.
+	Banner *Banner
 	// Workspaces are those that the person may work in; the frame offers to switch when there are two or more.
 	Workspaces []Workspace
 	// Refresh reloads the page after this long; 0 never.
@@ -26,6 +28,9 @@ type Page struct {
 	// Scripts are further scripts of the page, names of assets.
 	Scripts []string
 }
+
+// Banner is a sentence with a link.
+type Banner struct{ Text, Href, Action string }
 
 // Person is who is signed in, as the frame shows it.
 type Person struct {

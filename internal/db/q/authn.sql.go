@@ -324,7 +324,7 @@ func (q *Queries) InsertPending(ctx context.Context, arg InsertPendingParams) er
 }
 
 const insertSession = `-- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8, $9, $10)
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $11, $8, $9, $10)
 `
 
 type InsertSessionParams struct {
@@ -338,6 +338,7 @@ type InsertSessionParams struct {
 	Strong      bool
 	WorkspaceID string
 	Program     bool
+	ProvenAt    int64
 }
 
 func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) error {
@@ -352,6 +353,7 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) er
 		arg.Strong,
 		arg.WorkspaceID,
 		arg.Program,
+		arg.ProvenAt,
 	)
 	return err
 }

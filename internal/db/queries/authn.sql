@@ -1,5 +1,5 @@
 -- name: InsertSession :exec
-INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $6, $8, $9, $10);
+INSERT INTO session (id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, proven_at, strong, workspace_id, program) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $11, $8, $9, $10);
 
 -- name: GetSession :one
 SELECT id, account_id, method, ip, user_agent, created_at, seen_at, expires_at, workspace_id, proven_at, strong, program FROM session WHERE id = $1;
