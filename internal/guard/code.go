@@ -17,11 +17,24 @@ func (g *Guard) code(ctx context.Context, r *Request, single bool) error {
 	for i := range docs {
 		all[i] = walk(&docs[i], false)
 	}
+	if nothingFound(all) {
+		return nil // and nothing that the builder has to be asked about: a stranger's question cannot be asked
+	}
 	may := r.MayCode()
 	if may && !concernAll(all) {
 		return nil
 	}
 	return g.judge(ctx, r, all, may, single)
+}
+
+// nothingFound reports whether the documents have no component and nothing that could be code.
+func nothingFound(all []*findings) bool {
+	for _, f := range all {
+		if len(f.claims)+len(f.components)+len(f.entries) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // concernAll reports whether there is anything that even the right to bring code does not allow.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"sluice/internal/flow"
+	"sluice/internal/profile"
 )
 
 // A builder with accounts gives each of them a list of its own. Somebody who asks for a list without naming an object gets those of all accounts of their workspace, the one for new things
@@ -110,4 +112,26 @@ func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) 
 		l.set("total", max(total-len(l.elements)+len(kept), 0))
 	}
 	return kept, nil
+}
+
+// findDoomed finds out which flows go with the project that is about to be deleted.
+func (x *exchange) findDoomed() {
+	e := x.match.Endpoint
+	project := slices.ContainsFunc(e.Objects, func(ref profile.IDRef) bool { return ref.In == profile.InPath && ref.Kind == flow.Project })
+	if !e.Deletes || !project || x.accounts() == nil || !x.lend.SignedIn() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
+	defer cancel()
+	status, body, err := x.askBuilder(ctx, x.match.Path, maxRead)
+	l, ok := openList(body, "flows")
+	if err != nil || status != http.StatusOK || !ok {
+		return // they stay in the map, where they do no harm
+	}
+	for _, el := range l.elements {
+		var m made
+		if json.Unmarshal(el, &m) == nil && m.ID != "" {
+			x.doomed = append(x.doomed, m.ID)
+		}
+	}
 }

@@ -47,6 +47,10 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if _, ok := f.(*lfUpstream); ok {
+		w.connectLangflow(a)
+		return
+	}
 	if _, bridged := f.(*fixture); bridged && spec.Kind == profile.KindFlowise {
 		if err := w.apps.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
 			w.t.Fatal(err)
@@ -54,6 +58,16 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	}
 	w.own(a.ID, identity.DefaultWorkspace, corpusOwned...)
 	if err := w.apps.Publish(ctx, system, a.ID, publicFlow); err != nil {
+		w.t.Fatal(err)
+	}
+	w.app, _ = w.apps.ByID(a.ID)
+}
+
+// connectLangflow lets Sluice sign Langflow's tokens.
+func (w *world) connectLangflow(a *app.App) {
+	w.t.Helper()
+	access := app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
+	if err := w.apps.ConnectLangflow(context.Background(), systemPrincipal, a.ID, access); err != nil {
 		w.t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(a.ID)

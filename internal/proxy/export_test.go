@@ -15,3 +15,6 @@ func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) error
 	x.up = p.upstreamOf(a)
 	return x.judge()
 }
+
+// FindAgain is when an id is asked for again that was not found, and another workspace's worth of them may be.
+const FindAgain = findWindow + missKept

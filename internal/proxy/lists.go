@@ -81,6 +81,7 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := len(kept)
 	if x.everyPage != "" {
 		kept, err = x.gather(kept, len(l.elements))
 	} else {
@@ -89,15 +90,15 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return x.wrap(l, kept, body), nil
+	if own == len(l.elements) && own == len(kept) && x.page.size == 0 && l.holder != nil {
+		return body, nil
+	}
+	return x.wrap(l, kept), nil
 }
 
 // wrap is the answer with what may be shown of its list, of which Sluice gives a page if one was asked for.
-func (x *exchange) wrap(l *listed, kept []json.RawMessage, body []byte) []byte {
+func (x *exchange) wrap(l *listed, kept []json.RawMessage) []byte {
 	total := len(kept)
-	if total == len(l.elements) && x.page.size == 0 && l.holder != nil {
-		return body
-	}
 	if x.page.size > 0 {
 		from := min((x.page.number-1)*x.page.size, total)
 		kept = kept[from:min(from+x.page.size, total)]

@@ -195,7 +195,7 @@ func (x *exchange) claimLocation(location string) error {
 
 // forget removes what was deleted from the map. A row that stays is no harm: its id is never given to anything else.
 func (x *exchange) forget() {
-	if err := x.p.cfg.Apps.Flows.Forget(context.WithoutCancel(x.r.Context()), x.app.ID, x.named()...); err != nil {
+	if err := x.p.cfg.Apps.Flows.Forget(context.WithoutCancel(x.r.Context()), x.app.ID, append(x.named(), x.doomed...)...); err != nil {
 		x.p.cfg.Log.Warn("a deleted object stays in the ownership map", "app", x.app.Slug, "error", err)
 	}
 }
@@ -225,6 +225,8 @@ func (x *exchange) beginMaking() error {
 	e := x.match.Endpoint
 	switch {
 	case !x.lend.SignedIn():
+	case e.Deletes:
+		x.findDoomed()
 	case e.Imports && x.accounts() == nil:
 		x.up.making.Lock()
 		x.frees = append(x.frees, x.up.making.Unlock)

@@ -149,6 +149,7 @@ type exchange struct {
 	everyPage      string           // the query for the pages of a builder that gives no whole list, up to the number
 	sent           *http.Request    // what was sent to the builder, while that may be asked for further pages
 	before         map[string]bool  // objects that were there before an import
+	doomed         []string         // objects that go with what the request deletes
 	frees          []func()         // what is given back at the end
 	body           *heldBody        // nil unless held in memory
 	origin         string           // of the app, as this browser sees it; see appOrigin
