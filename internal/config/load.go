@@ -175,6 +175,10 @@ func (l *Loaded) checkNames() {
 
 func (l *Loaded) unknownName(name string, source Source) {
 	near := suggestion(name)
+	if v, ok := lookup(near); ok && v.Theirs && source.Level == FromEnvFile {
+		// The builders have more names than Sluice knows, and to Sluice it is all the same how they are spelt.
+		near = ""
+	}
 	ours := strings.HasPrefix(strings.ToUpper(name), sluicePrefix)
 	switch {
 	case ours || source.Level == FromCommandLine:

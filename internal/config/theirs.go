@@ -42,6 +42,7 @@ WHITELIST_URLS paths that need no sign-in, in old versions
 `
 
 const langflowTable = `
+LANGFLOW_A2A_ENABLED whether flows answer agents by the A2A protocol
 LANGFLOW_ACCESS_HTTPONLY whether scripts are kept from the access cookie
 LANGFLOW_ACCESS_SAME_SITE SameSite mode of the access cookie
 LANGFLOW_ACCESS_SECURE whether the access cookie needs https
@@ -51,6 +52,7 @@ LANGFLOW_ALLOW_CUSTOM_COMPONENTS whether flows may hold code of their own
 LANGFLOW_ALLOW_PUBLIC_CUSTOM_COMPONENTS whether public flows may hold code of their own
 LANGFLOW_API_KEY the one API key, when keys come from the environment
 LANGFLOW_API_KEY_SOURCE whether API keys come from the database or the environment
+LANGFLOW_AUDIT_ENABLED whether Langflow keeps an audit log
 LANGFLOW_AUTHZ_AUDIT_CLEANUP_INTERVAL how often Langflow prunes its authorization log
 LANGFLOW_AUTHZ_AUDIT_ENABLED whether Langflow logs authorization
 LANGFLOW_AUTHZ_AUDIT_RETENTION_DAYS how long Langflow keeps that log
@@ -58,7 +60,9 @@ LANGFLOW_AUTHZ_ENABLED whether an authorization plug-in decides
 LANGFLOW_AUTHZ_SUPERUSER_BYPASS whether a superuser passes that plug-in
 LANGFLOW_AUTO_SAVING whether the editor saves by itself
 LANGFLOW_AUTO_SAVING_INTERVAL how often the editor saves
+LANGFLOW_BACKEND_ONLY whether Langflow serves no pages
 LANGFLOW_BLOCK_CODE_INTERPRETER_COMPONENTS whether code interpreters are barred
+LANGFLOW_CACHE_TYPE where Langflow caches
 LANGFLOW_CONFIG_DIR folder of Langflow's settings
 LANGFLOW_CONNECTOR_SSRF_ALLOW_LOOPBACK whether connectors may call this machine
 LANGFLOW_CONNECTOR_SSRF_VALIDATION_ENABLED whether connectors' addresses are checked
@@ -70,6 +74,7 @@ LANGFLOW_CORS_ORIGINS origins that may call Langflow
 LANGFLOW_CUSTOM_COMPONENT_ADMIN_ONLY whether only superusers may write components
 LANGFLOW_DATABASE_URL address of Langflow's database
 LANGFLOW_DISABLE_TRACK_APIKEY_USAGE whether uses of API keys go uncounted
+LANGFLOW_DOWNLOAD_WEBHOOK_URL address that is told of downloads from the store
 LANGFLOW_ENABLE_SIGNUP whether strangers may make an account at Langflow
 LANGFLOW_ENABLE_SUPERUSER_CLI whether superusers can be made on the command line
 LANGFLOW_EXTERNAL_AUTH_ACCESS_CEILING_ENABLED whether an outside token limits rights
@@ -92,9 +97,16 @@ LANGFLOW_EXTERNAL_AUTH_TOKEN_COOKIE cookie that holds the outside token
 LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER header that holds the outside token
 LANGFLOW_EXTERNAL_AUTH_TRUSTED_JWT_DECODE whether outside tokens go unverified
 LANGFLOW_EXTERNAL_AUTH_USERNAME_CLAIM claim that holds the user name
+LANGFLOW_FRONTEND_PATH folder of Langflow's pages
+LANGFLOW_HOST address that Langflow listens on
+LANGFLOW_LANGCHAIN_CACHE cache of LangChain
+LANGFLOW_LIKE_WEBHOOK_URL address that is told of likes in the store
+LANGFLOW_LOG_FILE file of Langflow's log
+LANGFLOW_LOG_LEVEL how much Langflow logs
 LANGFLOW_LOG_RETRIEVER_BUFFER_SIZE log lines that Langflow shows in its pages
 LANGFLOW_MCP_SERVER_DOCKER_HARDENING whether MCP containers are locked down
 LANGFLOW_OPEN_BROWSER whether Langflow opens a browser at start
+LANGFLOW_PORT port that Langflow listens on
 LANGFLOW_PRIVATE_KEY key that signs Langflow's tokens
 LANGFLOW_PUBLIC_FLOW_RATE_LIMIT_PER_MINUTE calls a minute to a public flow
 LANGFLOW_PUBLIC_KEY key that checks Langflow's tokens
@@ -102,6 +114,10 @@ LANGFLOW_RATE_LIMIT_ENABLED whether Langflow limits sign-ins
 LANGFLOW_RATE_LIMIT_PER_MINUTE sign-ins a minute from one address
 LANGFLOW_RATE_LIMIT_STORAGE_URI where Langflow counts sign-ins
 LANGFLOW_RATE_LIMIT_TRUST_PROXY whether that limit reads forwarding headers
+LANGFLOW_REDIS_CACHE_EXPIRE how long Langflow's cache in Redis keeps things
+LANGFLOW_REDIS_DB number of the database of that cache
+LANGFLOW_REDIS_HOST host of that cache
+LANGFLOW_REDIS_PORT port of that cache
 LANGFLOW_REFRESH_HTTPONLY whether scripts are kept from the refresh cookie
 LANGFLOW_REFRESH_SAME_SITE SameSite mode of the refresh cookie
 LANGFLOW_REFRESH_SECURE whether the refresh cookie needs https
@@ -110,12 +126,17 @@ LANGFLOW_REMOVE_API_KEYS whether keys are stripped from saved flows
 LANGFLOW_RESTRICT_LOCAL_FILE_ACCESS whether flows are kept from local files
 LANGFLOW_ROOT_PATH path under which Langflow believes to be served
 LANGFLOW_SKIP_AUTH_AUTO_LOGIN whether calls need no key while automatic sign-in is on
+LANGFLOW_SSL_CERT_FILE certificate that Langflow serves https with
+LANGFLOW_SSL_KEY_FILE key of that certificate
 LANGFLOW_SSO_CONFIG_FILE file of the single sign-on plug-in
 LANGFLOW_SSO_ENABLED whether the single sign-on plug-in is on
 LANGFLOW_SSO_PROVIDER provider of the single sign-on plug-in
 LANGFLOW_SSRF_ALLOWED_HOSTS hosts that flows may call although they are internal
 LANGFLOW_SSRF_PROTECTION_ENABLED whether flows are kept from internal hosts
+LANGFLOW_STORE_URL address of Langflow's store
+LANGFLOW_VARIABLES_TO_GET_FROM_ENVIRONMENT variables of the environment that flows get
 LANGFLOW_WEBHOOK_AUTH_ENABLE whether a webhook needs an API key
+LANGFLOW_WORKERS number of Langflow's processes
 `
 
 func flowiseTheirs() []Variable { return theirs(Flowise, flowiseTable) }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
 		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
-		LangflowSecretKey: s.Keyring.LangflowKey(), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
+		LangflowSecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
 		Origin: func() string { return s.MainOrigin("") }, LocalOrigin: s.localOrigin, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
