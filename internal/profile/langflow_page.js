@@ -1,7 +1,10 @@
-// Runs on Langflow's pages before their own code. People sign in and out at Sluice: the page's own forms for that are never shown, so that nobody types a password here.
+// Runs on Langflow's pages before their own code. People sign in and out at Sluice: the page's own forms for that are never shown, so that nobody types a password here. Versions without a
+// page for administrators get Sluice's.
 (() => {
   "use strict";
   const forms = /^\/(login|signup)(\/|$)/;
+  const people = "/.sluice/people";
+  const ask = window.fetch.bind(window); // the page puts its own in place of it
 
   const leaveFor = (path) => {
     document.documentElement.style.visibility = "hidden";
@@ -24,7 +27,7 @@
     leaving = true;
     document.documentElement.style.visibility = "hidden";
     // Not every version asks the server to sign out. Without an answer the session may still be there, and the way to the sign-in page would lead back here.
-    const done = await fetch("/api/v1/logout", { method: "POST" }).then((r) => r.ok, () => false);
+    const done = await ask("/api/v1/logout", { method: "POST" }).then((r) => r.ok, () => false);
     if (done) {
       leaveFor("/.sluice/enter?return=%2F");
       return;
@@ -33,15 +36,42 @@
     document.documentElement.style.visibility = "";
   };
 
-  // The page shows its sign-in form after signing out, and when the session has ended.
+  let asked;
+  const isSuperuser = () => {
+    asked ||= ask("/api/v1/session").then((r) => r.json()).then((s) => s.user?.is_superuser === true, () => false);
+    return asked;
+  };
+
+  // The page shows its sign-in form after signing out, and when the session has ended. A page that does not know "/admin" replaces it.
   for (const name of ["pushState", "replaceState"]) {
     const go = history[name];
     history[name] = function (state, title, url) {
-      if (url !== undefined && url !== null && forms.test(new URL(url, location.href).pathname)) {
+      const to = url === undefined || url === null ? location.pathname : new URL(url, location.href).pathname;
+      if (forms.test(to)) {
         signOut();
         return;
+      }
+      if (name === "replaceState" && location.pathname === "/admin" && to !== "/admin") {
+        isSuperuser().then((yes) => yes && leaveFor(people));
       }
       go.call(this, state, title, url);
     };
   }
+
+  // The way there in the user menu, below the settings, as older versions have it.
+  new MutationObserver(async () => {
+    const settings = document.getElementById("menu_settings_button")?.closest("[role=menuitem]");
+    if (!settings || document.getElementById("menu_admin_page_button") || !(await isSuperuser()) || !settings.isConnected) {
+      return;
+    }
+    if (document.getElementById("menu_admin_page_button")) {
+      return;
+    }
+    const item = settings.cloneNode(true);
+    const label = item.querySelector("#menu_settings_button");
+    label.id = label.dataset.testid = "menu_admin_page_button";
+    label.textContent = "Admin Page";
+    item.addEventListener("click", () => location.assign(people));
+    settings.after(item);
+  }).observe(document, { childList: true, subtree: true });
 })();

@@ -46,6 +46,9 @@ func (x *exchange) reserved(path, rawQuery string) error {
 		return x.enter(query.Get("code"), web.ReturnTo(query.Get("return")))
 	case path == reservedPrefix+"signout" && x.r.Method == http.MethodPost:
 		return x.signOut()
+	case path == reservedPrefix+"people" && x.r.Method == http.MethodGet:
+		x.seeOther(x.p.cfg.MainOrigin(x.r.Host) + "/admin/people")
+		return nil
 	case path == reservedPrefix+"verify/stream" && x.r.Method == http.MethodGet:
 		return x.verify(x.verifyStream)
 	case path == reservedPrefix+"verify/whoami" && x.r.Method == http.MethodGet:
