@@ -12,7 +12,7 @@ new_day=2026-11-21
 old_day=2025-11-21
 uv_version=0.13.9
 cache="${SLUICEDEV_CACHE:-$HOME/.cache/sluice}"
-dir="$cache/langflow-1"
+dir="$cache/langflow-2"
 stamp="new $new_day, old $old_day, $(python3 --version)"
 
 fail() {
@@ -28,7 +28,7 @@ python3 -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_inf
 
 uv() { "$dir.partial/uv/bin/uv" "$@"; }
 
-# 1.6.8 imports openai without naming it as a dependency.
+# 1.6.8 imports the last two without naming them as dependencies.
 release() {
 	local name="$1" day="$2"
 	shift 2
@@ -45,7 +45,7 @@ install() {
 	python3 -m venv uv
 	uv/bin/pip install --quiet --disable-pip-version-check "uv==$uv_version" >&2 || fail "uv could not be installed."
 	release new "$new_day"
-	release old "$old_day" openai
+	release old "$old_day" openai langchain-openai
 	rm -rf uv
 	echo "$stamp" >.installed
 	cd /

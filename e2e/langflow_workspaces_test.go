@@ -283,7 +283,7 @@ func (w *quarters) leave(t *testing.T) {
 			t.Errorf("after signing out %s answers %d", path, a.Status)
 		}
 	}
-	if a := w.people["uwe"].main.Get("/account"); a.Status != http.StatusSeeOther {
+	if a := w.people["uwe"].main.Get("/account"); a.Status != http.StatusUnauthorized {
 		t.Errorf("the session at Sluice goes on: %d", a.Status)
 	}
 }
