@@ -55,6 +55,7 @@ func idPlaces(e *profile.Endpoint) []idPlace {
 type call struct {
 	target string
 	body   map[string]any
+	list   []string // the body, if it is a list
 }
 
 // fill makes a request from a row: own ids everywhere but at the place that is bad.
@@ -153,7 +154,7 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 				}
 			}
 			if !strings.Contains(own.target, "?") {
-				if got := w.send(method, call{own.target + "?x=" + foreign, own.body}, cookie, ""); got.status != http.StatusNotFound || len(f.take()) > 0 {
+				if got := w.send(method, call{target: own.target + "?x=" + foreign, body: own.body}, cookie, ""); got.status != http.StatusNotFound || len(f.take()) > 0 {
 					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
 				}
 			}

@@ -1,0 +1,181 @@
+package proxy_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"sluice/internal/authn"
+	"sluice/internal/flow"
+	"sluice/internal/profile"
+	"sluice/internal/proxy"
+)
+
+// plainKey is a key without limits of its own.
+var plainKey = authn.NewAPIKey{}
+
+// lfIDs are the ids that a walk through Langflow's table puts into requests: one of each kind that is ours, or theirs.
+type lfIDs struct {
+	flow, project, variable, file, message, job, chat string
+}
+
+// of is the id of a kind; foreign ones of kinds that have no owner are the flow's.
+func (ids lfIDs) of(kind flow.Kind) string {
+	switch kind {
+	case flow.Project:
+		return ids.project
+	case flow.Variable:
+		return ids.variable
+	case flow.StoredFile:
+		return ids.file
+	case profile.Message:
+		return ids.message
+	case profile.Job:
+		return ids.job
+	case profile.ChatSession:
+		return ids.chat
+	case profile.File:
+		return ids.flow + "/name.txt"
+	}
+	return ids.flow
+}
+
+// lfFill makes a request from a row with our ids everywhere but at the place that is bad.
+func lfFill(e *profile.Endpoint, places []idPlace, bad int, ours, theirs lfIDs) call {
+	c := call{target: e.Pattern, body: map[string]any{}}
+	query := url.Values{}
+	for i, p := range places {
+		value := ours.of(p.ref.Kind)
+		if i == bad {
+			value = theirs.of(p.ref.Kind)
+		}
+		switch {
+		case p.in == profile.InPath && p.ref.Kind == "" && i != bad && !strings.Contains(e.Pattern, "{"+p.name+":uuid}"):
+			value = "word"
+			fallthrough
+		case p.in == profile.InPath:
+			for _, spelling := range []string{":uuid}", ":token}", "...}", "}"} {
+				c.target = strings.Replace(c.target, "{"+p.name+spelling, url.PathEscape(value), 1)
+			}
+		case p.in == profile.InQuery:
+			query.Set(p.name, value)
+		case p.name == profile.Whole:
+			c.list = append(c.list, ours.of(p.ref.Kind), value)
+		default:
+			outer, inner, nested := strings.Cut(p.name, ".")
+			if nested {
+				c.body[outer] = map[string]any{inner: value}
+			} else {
+				c.body[outer] = value
+			}
+		}
+	}
+	if len(query) > 0 {
+		c.target += "?" + query.Encode()
+	}
+	return c
+}
+
+// lfSend sends a request of a walk as an admin's page, with something else in its body.
+func (w *lfWorld) lfSend(method string, c call, extra string) answer {
+	var body any = c.list
+	if c.list == nil {
+		members := map[string]any{}
+		for k, v := range c.body {
+			members[k] = v
+		}
+		if extra != "" {
+			members["anything"] = extra
+		}
+		body = members
+	}
+	if method == http.MethodGet || method == http.MethodDelete && c.list == nil && len(c.body) == 0 {
+		return w.call("admin", method, c.target, "")
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.call("admin", method, c.target, string(text))
+}
+
+// TestNoRowOfLangflowTakesForeignIds walks Langflow's whole table: whatever a row calls an id, and any text in its path, query or body that is the id of another workspace's object, is not found,
+// and Langflow never hears of it.
+func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
+	w := newLangflowWorld(t, false)
+	fill := func(u *lfUser, flowID, chat, role, message string) lfIDs {
+		ids := lfIDs{flow: flowID, project: u.things["projects"][0].ID, chat: chat, message: message}
+		w.f.with(func() {
+			ids.variable, ids.file = u.put("variables", &lfThing{Name: "v"}).ID, u.put("files", &lfThing{Name: "f"}).ID
+			u.messages = append(u.messages, lfMessage{message, flowID, chat, "x"})
+		})
+		for _, list := range []string{"/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/", "/api/v2/files", "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?flow_id=" + flowID} {
+			if got := w.call(role, "GET", list, ""); got.status != 200 {
+				t.Fatalf("%s: %d %s", list, got.status, got.body)
+			}
+		}
+		ids.job = w.start(role, flowID)
+		return ids
+	}
+	ours := fill(w.own, w.ownFlow, "our chat", "admin", "a0a0a0a0-a0a0-40a0-80a0-a0a0a0a0a0a0")
+	theirs := fill(w.theirs, w.flow, "their chat", "other", "b0b0b0b0-b0b0-40b0-80b0-b0b0b0b0b0b0")
+	unknown := lfIDs{nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys}
+	tried, reached := 0, 0
+	for _, e := range w.app.Profile.Endpoints() {
+		if e.Blocked != "" || e.Answer != "" || e.Public == profile.PublicAlways || e.Upgrade || e.Shared {
+			continue
+		}
+		places := idPlaces(e)
+		for _, method := range e.Methods {
+			w.clock.advance(proxy.FindAgain) // what is asked of Langflow about unknown ids is limited
+			for i, p := range places {
+				for _, bad := range []lfIDs{theirs, unknown} {
+					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession) {
+						continue // a component, a trigger, a chat: nothing that has an owner
+					}
+					w.f.take()
+					got := w.lfSend(method, lfFill(e, places, i, ours, bad), "")
+					tried++
+					for _, g := range w.f.take() {
+						t.Errorf("%s %s: Langflow got the id in %s: %s %s", method, e.Name, p.name, g.method, g.target)
+					}
+					if got.status != http.StatusNotFound && (got.status != http.StatusBadRequest || len(e.Flow) < 2) {
+						t.Errorf("%s %s: %s = %s: %d %s", method, e.Name, p.name, bad.of(p.ref.Kind), got.status, got.body)
+					}
+				}
+			}
+			own := lfFill(e, places, -1, ours, theirs)
+			if method != http.MethodGet && own.list == nil && (method != http.MethodDelete || len(own.body) > 0) {
+				for _, text := range []string{theirs.flow, `{"a":[{"b":"` + theirs.project + `"}]}`, `{"a":"{\"b\":\"` + theirs.variable + `\"}"}`, strings.ToUpper(theirs.file), strings.ReplaceAll(theirs.flow, "-", "")} {
+					if got := w.lfSend(method, own, text); got.status != http.StatusNotFound || len(w.f.take()) > 0 {
+						t.Errorf("%s %s: a body with %s: %d %s", method, e.Name, text, got.status, got.body)
+					}
+				}
+			}
+			w.f.take()
+			if !strings.Contains(own.target, "?") {
+				got := w.lfSend(method, call{target: own.target + "?x=" + theirs.flow, body: own.body, list: own.list}, "")
+				if got.status != http.StatusNotFound || len(w.f.take()) > 0 {
+					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
+				}
+			}
+			if e.Deletes {
+				continue
+			}
+			w.f.take()
+			w.lfSend(method, own, "")
+			for _, g := range w.f.take() {
+				reached++
+				if g.account != "" && g.account != w.own.Username && g.account != "veteran" {
+					t.Errorf("%s %s: a request of ours went into %s", method, e.Name, g.account)
+				}
+			}
+		}
+	}
+	if tried < 150 || reached < 120 {
+		t.Errorf("only %d foreign ids were tried, and %d requests about own objects reached Langflow", tried, reached)
+	}
+	t.Logf("%d foreign ids, %d own requests", tried, reached)
+}
