@@ -88,6 +88,53 @@ func TestBodyRuleExceptions(t *testing.T) {
 	}
 }
 
+func TestHiding(t *testing.T) {
+	h := Hiding{Member: "value", Where: "type", Is: "Credential"}
+	for body, want := range map[string]string{
+		`{"id":"1","type":"Credential","value":"x"}`:   `{"id":"1","type":"Credential","value":null}`,
+		`{"type":"credential","value":{"a":1}}`:        `{"type":"credential","value":null}`,
+		`{"type":"\u0043redential","value":"x"}`:       `{"type":"\u0043redential","value":null}`,
+		`{"type":"Generic","value":"x"}`:               `{"type":"Generic","value":"x"}`,
+		`[ ]`:                                          `[ ]`,
+		`[{"type":"Credential","value":null},{"b":1}]`: `[{"type":"Credential","value":null},{"b":1}]`,
+		` [{"type":"Generic","value":"y"},{"type":"Credential","value":"x","a":"b"}]`: `[{"type":"Generic","value":"y"},{"a":"b","type":"Credential","value":null}]`,
+		`{"type":["Credential"],"value":"x"}`:                                         `{"type":["Credential"],"value":"x"}`,
+		`"x"`:                                                                         "", `[1]`: "", `null`: "", `[null]`: "", `{`: "", ``: "", `[{"a":1}`: "",
+	} {
+		got, err := h.Clean([]byte(body))
+		if (want == "") != (err != nil) || string(got) != want {
+			t.Errorf("%s: %s, %v; want %s", body, got, err, want)
+		}
+	}
+}
+
+// FuzzHiding: whatever passes has no value where its type says that it is a secret.
+func FuzzHiding(f *testing.F) {
+	for _, s := range []string{`{"type":"Credential","value":"x"}`, `[{"type":"Credential","value":"x"}]`, `[]`, `{"type":"Credential","type":"Generic","value":"x"}`} {
+		f.Add([]byte(s))
+	}
+	h := Hiding{Member: "value", Where: "type", Is: "Credential"}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		clean, err := h.Clean(body)
+		if err != nil {
+			return
+		}
+		var list []map[string]any
+		if json.Unmarshal(clean, &list) != nil {
+			var one map[string]any
+			if err := json.Unmarshal(clean, &one); err != nil {
+				t.Fatalf("%q became %q", body, clean)
+			}
+			list = append(list, one)
+		}
+		for _, el := range list {
+			if el["type"] == "Credential" && el["value"] != nil {
+				t.Fatalf("%q became %q", body, clean)
+			}
+		}
+	})
+}
+
 // FuzzPlainNames: what passes as a plain name has no meaning to a file system beyond being one.
 func FuzzPlainNames(f *testing.F) {
 	for _, s := range []string{`"a"`, `["a","b"]`, `"../x"`, `"a\u0000"`, `"a\\b"`, `" "`, `[["a"]]`} {

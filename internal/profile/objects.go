@@ -95,6 +95,8 @@ func checkObjects(e *Endpoint) error {
 		return fmt.Errorf("list: most needs pages")
 	case e.Learn != nil && (e.Learn.By == "" || e.Learn.Parent == ""):
 		return fmt.Errorf("learn: by and parent are needed")
+	case e.Hides != nil && (e.Hides.Member == "" || e.Hides.Where == "" || e.Hides.Is == ""):
+		return fmt.Errorf("hides: member, where and is are needed")
 	case (e.Deletes || e.Renames) && len(e.Flow)+len(e.Objects) == 0:
 		return fmt.Errorf("deletes and renames need the place of an id")
 	case len(e.Permissions) > 0 && authz.ClassOf(e.Permissions[0]) != e.Action:
@@ -163,5 +165,5 @@ func (e *Endpoint) prepare() {
 			e.Loose = append(e.Loose, name)
 		}
 	}
-	e.ReadsAnswer = e.Creates != "" || e.Deletes || e.Renames || e.Imports || e.List != nil || e.Learn != nil
+	e.ReadsAnswer = e.Creates != "" || e.Deletes || e.Renames || e.Imports || e.List != nil || e.Learn != nil || e.Hides != nil
 }

@@ -152,6 +152,8 @@ type Endpoint struct {
 	List *Listing
 	// Learn says how the answer tells what lies inside an object; nil: it does not.
 	Learn *Lesson
+	// Hides names a secret in the answer; nil: there is none.
+	Hides *Hiding
 	// Imports tells that the endpoint makes objects which its answer does not name.
 	Imports bool
 	// Shared tells that the endpoint shows or changes what belongs to all workspaces: only superusers may use it.

@@ -73,6 +73,7 @@ type row struct {
 	Shared   bool      `yaml:"shared"`
 	List     *Listing  `yaml:"list"`
 	Learn    *Lesson   `yaml:"learn"`
+	Hides    *Hiding   `yaml:"hides"`
 	MaxBody  int64     `yaml:"max_body"`
 	Page     bool      `yaml:"page"`
 	Blocked  string    `yaml:"blocked"`
@@ -110,7 +111,7 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
 		Stranger: r.Stranger, FlowKey: r.FlowKey, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
 		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Many: r.Many, Deletes: r.Deletes,
-		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn,
+		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn, Hides: r.Hides,
 	}
 	if r.Optional != "" && slices.Contains(open, r.Optional) {
 		e.Blocked = ""

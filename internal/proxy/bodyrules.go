@@ -95,6 +95,9 @@ func (x *exchange) applyRules() error {
 		}
 	}
 	if dropped != nil {
+		if err := x.judgeDropped(); err != nil {
+			return err
+		}
 		x.body.drop(dropped)
 	}
 	return nil

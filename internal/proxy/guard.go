@@ -45,6 +45,16 @@ func (x *exchange) inspectGuarded() error {
 	return err
 }
 
+// judgeDropped takes a body through the guards before something is taken out of it: who sends what they may not bring is refused. Where the builder cannot say what it
+// knows, what is taken out does no harm.
+func (x *exchange) judgeDropped() error {
+	err := x.inspectGuarded()
+	if problem.Is(err, problem.Denied) || problem.Is(err, problem.Invalid) {
+		return err
+	}
+	return nil
+}
+
 // guarded is the request as the guards see it.
 func (x *exchange) guarded() *guard.Request {
 	r := &guard.Request{
@@ -100,6 +110,16 @@ func (x *exchange) askBuilder(ctx context.Context, path string, limit int64) (in
 	return status, body, err
 }
 
+// asking says in which account Sluice asks. Strangers have none: then it is the one that holds the published flow, and they learn nothing of the answer but whether the
+// builder knows what they send.
+func (x *exchange) asking() profile.Lent {
+	l := x.lent()
+	if !l.SignedIn() && x.at.workspace != "" {
+		l.Principal, l.Account = authz.SystemPrincipal("guard"), x.up.objects.Account(x.flow)
+	}
+	return l
+}
+
 func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (status int, body []byte, again bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://builder/", http.NoBody)
 	if err != nil {
@@ -112,7 +132,7 @@ func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (statu
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Accept-Encoding", "gzip")
 	if x.app.Bridge != nil {
-		if err := x.app.Bridge.Attach(ctx, req.Header, x.lent(), readsItself); err != nil {
+		if err := x.app.Bridge.Attach(ctx, req.Header, x.asking(), readsItself); err != nil {
 			return 0, nil, false, err
 		}
 	}

@@ -90,7 +90,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 
 func (w *world) serve(o options) {
 	c := proxy.Config{
-		Apps: w.apps, Sessions: w.sessions, Keys: w.keys, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
+		Apps: w.apps, Sessions: w.sessions, Keys: w.keys, People: w.people, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
 		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
 		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.clock.now,
 	}

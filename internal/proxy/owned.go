@@ -57,6 +57,11 @@ func (x *exchange) own(res *http.Response) error {
 	if body, err = x.readObjects(body); err != nil {
 		return err
 	}
+	if e.Hides != nil {
+		if body, err = e.Hides.Clean(body); err != nil {
+			return x.unreadable("something else than objects")
+		}
+	}
 	setBody(res, body)
 	return nil
 }

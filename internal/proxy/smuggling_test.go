@@ -53,7 +53,7 @@ var smuggling = map[string]string{
 func TestSmuggling(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
-	for _, r := range corpus(t) {
+	for _, r := range corpus(t, "flowise") {
 		if r.Class == "smuggling" && smuggling[r.ID] == "" {
 			t.Errorf("%s has no bytes here: %s", r.ID, r.Body)
 		}

@@ -1,0 +1,59 @@
+package profile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// Hiding names a secret in the answer of an endpoint: the member of an object, or of each object in a list, where another member says that it is one. Langflow hides the
+// values of such variables itself; that it does so in every release is not taken for granted.
+type Hiding struct {
+	// Member is set to null where the member Where is the text Is, in any case of letters.
+	Member string `yaml:"member"`
+	Where  string `yaml:"where"`
+	Is     string `yaml:"is"`
+}
+
+// errNoObjects means that an answer holds something else than objects.
+var errNoObjects = errors.New("the answer is no object and no list of objects")
+
+// Clean is an answer without the secrets. What has none is given back as it is.
+func (h *Hiding) Clean(body []byte) ([]byte, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		clean, _, err := h.object(body)
+		return clean, err
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(body, &list) != nil {
+		return nil, errNoObjects
+	}
+	changed := false
+	for i, el := range list {
+		clean, hidden, err := h.object(el)
+		if err != nil {
+			return nil, err
+		}
+		list[i], changed = clean, changed || hidden
+	}
+	if !changed {
+		return body, nil
+	}
+	return json.Marshal(list)
+}
+
+// object is Clean for one object.
+func (h *Hiding) object(body []byte) (clean []byte, hidden bool, err error) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil || members == nil {
+		return nil, false, errNoObjects
+	}
+	var what string
+	if json.Unmarshal(members[h.Where], &what) != nil || !strings.EqualFold(what, h.Is) || members[h.Member] == nil || string(members[h.Member]) == "null" {
+		return body, false, nil
+	}
+	members[h.Member] = json.RawMessage("null")
+	clean, err = json.Marshal(members)
+	return clean, true, err
+}

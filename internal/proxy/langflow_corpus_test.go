@@ -1,0 +1,167 @@
+package proxy_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sluice/internal/authz"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
+	"sluice/internal/profile"
+)
+
+// The fixtures of the corpus, see its README.
+const (
+	lfPublic  = "11111111-1111-4111-8111-11111111aaaa"
+	lfPrivate = "22222222-2222-4222-8222-22222222aaaa"
+	lfForeign = "33333333-3333-4333-8333-33333333aaaa" // tenant B's
+	lfJob     = "44444444-4444-4444-8444-44444444aaaa"
+	lfOthers  = "55555555-5555-4555-8555-55555555aaaa" // a job of somebody else's
+	lfProject = "77777777-7777-4777-8777-77777777aaaa"
+	lfMsg     = "88888888-8888-4888-8888-88888888aaaa"
+)
+
+// lfStock is what the corpus has in place of the source of a component that the instance ships with.
+const lfStock = "<source text of the stock ChatInput component of the fixture version>"
+
+// langflowNotYet lists what later issues enforce, like notYet.
+var langflowNotYet = map[string]string{
+	"lf-053": "addresses in tweaks: egress guard",
+	"lf-063": "tokens of webhooks",
+}
+
+// langflowCorpus is the Langflow of the corpus.
+type langflowCorpus struct{ *lfUpstream }
+
+func (c langflowCorpus) flows() (public, private string) { return lfPublic, lfPrivate }
+
+func (c langflowCorpus) prepare(r row) {
+	c.take()
+	c.with(func() { c.answer = func(lfRequest) *lfAnswer { return lfReply(r) } })
+}
+
+func (c langflowCorpus) arrived() []arrival {
+	var list []arrival
+	for _, g := range c.take() {
+		var raw strings.Builder
+		raw.WriteString(g.method + " " + g.target + "\n")
+		_ = g.header.Write(&raw)
+		list = append(list, arrival{g.method, g.target, g.body, raw.String(), g.header})
+	}
+	return list
+}
+
+// lfReply is the builder's answer to a row.
+func lfReply(r row) *lfAnswer {
+	a := &lfAnswer{status: 200, kind: "application/json", body: `{"ok":true}`}
+	path, _, _ := strings.Cut(r.Path, "?")
+	switch {
+	case r.Class == "cookie-policy":
+		a.header = http.Header{"Set-Cookie": {"refresh_token_lf=SLUICE-MARKER; SameSite=None"}}
+	case r.Class == "secret-leak":
+		a.body = `[{"id":"` + lfMsg + `","name":"KEY","type":"Credential","value":"SLUICE-MARKER"}]`
+	case r.Class == "info-leak":
+		a.status, a.kind = 500, "application/json"
+		a.body = `{"detail":"Traceback (most recent call last):\n  File \"/app/langflow/api/v1/flows.py\", line 1\nSLUICE-MARKER"}`
+	case path == "/api/v1/projects/"+lfProject:
+		a.body = `{"ok":true,"flows":[]}`
+	case r.Method == "GET" && lfLists(path):
+		a.body = `[]`
+	}
+	return a
+}
+
+// lfLists reports whether a path is one of Langflow's lists.
+func lfLists(path string) bool {
+	switch strings.TrimSuffix(path, "/") {
+	case "/api/v1/flows", "/api/v1/projects", "/api/v1/variables", "/api/v2/files", "/api/v1/monitor/messages":
+		return true
+	}
+	return false
+}
+
+// newLangflowCorpus makes the world of the corpus: what tenant A and tenant B have, in the accounts of each.
+func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
+	t.Helper()
+	c := langflowCorpus{startLangflow(t, false)}
+	c.Config.Handler = c.catalogue(c.Config.Handler)
+	w := newWorld(t, c.lfUpstream, options{kind: profile.KindLangflow})
+	w.person("other")
+	a, b := c.account(w, identity.DefaultWorkspace), c.account(w, w.other)
+	c.with(func() {
+		home := a.put("projects", &lfThing{ID: lfProject, Name: "Project"})
+		for _, id := range []string{lfPublic, lfPrivate} {
+			a.put("flows", &lfThing{ID: id, Name: "Flow " + id[:1], Folder: home.ID, Data: json.RawMessage(`{"nodes":[],"edges":[]}`)})
+		}
+		a.messages = []lfMessage{{ID: lfMsg, Flow: lfPrivate, Session: "sess-a", Text: "hello"}}
+		b.put("flows", &lfThing{ID: lfForeign, Name: "Theirs"})
+	})
+	library := w.apps.Flows
+	claim := func(account *lfUser, workspace string, kind flow.Kind, ids ...string) {
+		for _, id := range ids {
+			if err := library.Claim(t.Context(), flow.Object{App: w.app.ID, ID: id, Kind: kind, Name: id, Workspace: workspace, Account: account.ID}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	claim(a, identity.DefaultWorkspace, flow.Chatflow, lfPublic, lfPrivate)
+	claim(a, identity.DefaultWorkspace, flow.Project, lfProject)
+	claim(b, w.other, flow.Chatflow, lfForeign)
+	for id, j := range map[string]flow.Job{lfJob: {Flow: lfPrivate, Person: w.person("viewer")}, lfOthers: {Flow: lfPrivate, Person: w.person("admin")}} {
+		if err := library.StartJob(t.Context(), w.app.ID, id, j); err != nil {
+			t.Fatal(err)
+		}
+	}
+	library.LearnChat(w.app.ID, "sess-a", flow.Chat{Workspace: identity.DefaultWorkspace, Flow: lfPrivate})
+	if err := w.apps.Publish(t.Context(), systemPrincipal, w.app.ID, lfPublic); err != nil {
+		t.Fatal(err)
+	}
+	w.app, _ = w.apps.ByID(w.app.ID)
+	return w, c
+}
+
+// catalogue answers what Sluice asks about the components that the instance ships with.
+func (c langflowCorpus) catalogue(next http.Handler) http.Handler {
+	code := map[string]any{"type": "code", "name": "code", "value": lfStock}
+	input := map[string]any{"display_name": "Chat Input", "template": map[string]any{"_type": "Component", "code": code}}
+	all := map[string]any{"input_output": map[string]any{"ChatInput": input}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("X-Forwarded-For") != "":
+		case r.URL.Path == "/api/v1/all":
+			c.json(w, 200, all)
+			return
+		case r.URL.Path == "/api/v1/flows/basic_examples/", r.URL.Path == "/api/v1/starter-projects/":
+			c.json(w, 200, []any{})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// account is the account that a workspace works in.
+func (c langflowCorpus) account(w *world, workspace string) *lfUser {
+	w.t.Helper()
+	id, err := w.app.Bridge.(profile.Accounts).Own(context.Background(), profile.Lent{Principal: authz.SystemPrincipal("test"), Workspace: workspace})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var u *lfUser
+	c.with(func() { u = c.users[id] })
+	return u
+}
+
+func TestLangflowCorpus(t *testing.T) {
+	w, c := newLangflowCorpus(t)
+	w.runCorpus(t, c, corpus(t, "langflow"), langflowNotYet)
+}
+
+// TestLangflowVariants sends what the corpus does not have: its attacks on the other routes of their class, everything of one tenant's as the other, and what the pages
+// and programs do all day.
+func TestLangflowVariants(t *testing.T) {
+	w, c := newLangflowCorpus(t)
+	w.runCorpus(t, c, corpus(t, "langflow-more"), nil)
+}
