@@ -26,6 +26,11 @@ func Grantable(a Action) bool {
 	return !beyondKeys[ClassOf(a)] && (IsPermission(string(a)) || slices.Contains(Actions(), a) && a != AccountSignIn && a != SetupClaim && a != KeyUse && a != DataImport)
 }
 
+// Reaches reports whether a workspace lies within the scope.
+func (s *Scope) Reaches(workspace string) bool {
+	return s == nil || s.Workspace == workspace || slices.Contains(s.Also, workspace)
+}
+
 // permits reports whether a question lies within the scope.
 func (s *Scope) permits(a Action, r Resource) bool {
 	if s == nil {
@@ -39,7 +44,7 @@ func (s *Scope) permits(a Action, r Resource) bool {
 		return false
 	case r.Workspace == "" && r.Owner == "" && !named:
 		return false
-	case r.Workspace != "" && r.Workspace != s.Workspace && !slices.Contains(s.Also, r.Workspace):
+	case r.Workspace != "" && !s.Reaches(r.Workspace):
 		return false
 	case len(s.Apps) > 0 && !slices.Contains(s.Apps, r.App):
 		return false

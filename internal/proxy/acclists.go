@@ -49,7 +49,7 @@ func (x *exchange) addAccounts(into *listed, kept []json.RawMessage, first strin
 	}
 	size := 0
 	defer func() { x.at.account = "" }()
-	for _, account := range builder.Of(x.lent()) {
+	for _, account := range x.reached(builder) {
 		if account == first {
 			continue
 		}
@@ -108,25 +108,10 @@ func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) 
 		return nil, err
 	}
 	kept := x.keep(l.elements, x.match.Endpoint.List.By)
-	if x.match.Endpoint.List.Kind == flow.Variable {
-		for i, el := range kept {
-			kept[i] = withoutSecret(el)
-		}
-	}
 	if total := l.number("total"); total >= 0 {
 		l.set("total", max(total-len(l.elements)+len(kept), 0))
 	}
 	return kept, nil
-}
-
-// withoutSecret is a variable as a list may show it: the value of a credential never leaves, whatever the builder's release gives.
-func withoutSecret(el json.RawMessage) json.RawMessage {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(el, &members) != nil || textOf(members["type"]) != "Credential" || members["value"] == nil {
-		return el
-	}
-	members["value"] = json.RawMessage("null")
-	return joinObject(members)
 }
 
 // findDoomed finds out which flows go with the project that is about to be deleted.

@@ -52,10 +52,28 @@ func (x *exchange) owner(kind flow.Kind, id string) (place, error) {
 			return place{}, err
 		}
 	}
-	if !slices.Contains(builder.Of(x.inWorkspace(workspace)), found.account) {
+	if !x.enters(builder, found.account) {
 		return place{}, noSuchObject()
 	}
 	return found, nil
+}
+
+// enters reports whether the person may be carried into an account: it is one of those of the workspace that it belongs to, for them. What an account holds may be another workspace's (it was moved, or a project was
+// imported as a workspace of its own); the map says whose, and has been asked.
+func (x *exchange) enters(builder profile.Accounts, account string) bool {
+	home := builder.HomeOf(account)
+	return home != "" && slices.Contains(builder.Of(x.inWorkspace(home)), account)
+}
+
+// reached are the accounts from which lists are put together: those of the workspace, and others that hold something of it.
+func (x *exchange) reached(builder profile.Accounts) []string {
+	list := builder.Of(x.lent())
+	for _, account := range x.up.objects.AccountsIn(x.at.workspace) {
+		if !slices.Contains(list, account) && x.enters(builder, account) {
+			list = append(slices.Clip(list), account)
+		}
+	}
+	return list
 }
 
 // discover looks for an object that nobody owns, and claims it for the workspace whose account holds it.

@@ -92,9 +92,9 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 	return nil
 }
 
-// belongsTo reports whether the workspace is one of the person's, or the one of their key.
+// belongsTo reports whether the workspace is one of the person's, and within reach of their key.
 func (x *exchange) belongsTo(workspace string) bool {
-	if s := x.who.Scope; s != nil && s.Workspace != workspace {
+	if !x.who.Scope.Reaches(workspace) {
 		return false
 	}
 	if x.who.Superuser {
