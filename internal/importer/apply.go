@@ -151,7 +151,10 @@ func (a *application) vault() error {
 func (a *application) accounts() error {
 	now := a.im.Now().UnixMilli()
 	for _, c := range a.plan.accounts {
-		_, err := a.tx.ImportAccount(a.ctx, q.ImportAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, Username: c.username, CreatedAt: now})
+		n, err := a.tx.ImportAccount(a.ctx, q.ImportAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, PersonID: c.person, Username: c.username, CreatedAt: now})
+		if err == nil && n == 0 && c.from != "" {
+			_, err = a.tx.RebindAccount(a.ctx, q.RebindAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, PersonID: c.person, FormerWorkspace: c.from})
+		}
 		if err != nil {
 			return fmt.Errorf("noting an account of Langflow's: %w", err)
 		}

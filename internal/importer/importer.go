@@ -82,7 +82,11 @@ type newcomer struct {
 
 type join struct{ workspace, person, role string }
 
-type account struct{ id, workspace, username string }
+// account is bound to a workspace, and where each person has their own, to one.
+type account struct {
+	id, workspace, person, username string
+	from                            string // the workspace that it is bound to now; "" for none
+}
 
 type placement struct {
 	object flow.Object

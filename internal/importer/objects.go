@@ -51,10 +51,20 @@ func (p *planning) planAccounts() {
 	for _, id := range p.holderIDs() {
 		h, item := p.holders[id], Item{Kind: KindAccount, Name: p.userName(id), Origin: id, Target: id, Outcome: Added}
 		item.Workspace = p.state.workspaces[h.home]
-		if here, ok := p.state.accounts[id]; ok {
+		bound := account{id: id, workspace: h.home, username: p.userName(id)}
+		if p.state.app.PerPerson {
+			bound.person = h.id
+		}
+		here, known := p.state.accounts[id]
+		switch {
+		case known && here.WorkspaceID == p.state.app.WorkspaceID && here.WorkspaceID != h.home && here.PersonID == "":
+			bound.from = here.WorkspaceID
+			item.Outcome, item.Why = Moved, "From the workspace "+p.state.workspaces[bound.from]+", for which it was adopted."
+		case known:
 			item.Outcome, item.Workspace = There, p.state.workspaces[here.WorkspaceID]
-		} else {
-			p.plan.accounts = append(p.plan.accounts, account{id, h.home, p.userName(id)})
+		}
+		if item.Outcome != There {
+			p.plan.accounts = append(p.plan.accounts, bound)
 		}
 		p.add(item)
 	}

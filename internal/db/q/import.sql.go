@@ -43,13 +43,14 @@ func (q *Queries) CredentialNames(ctx context.Context) ([]CredentialNamesRow, er
 
 const importAccount = `-- name: ImportAccount :execrows
 INSERT INTO builder_account (app_id, upstream_id, workspace_id, person_id, username, adopted, secret_sealed, created_at)
-VALUES ($1, $2, $3, '', $4, TRUE, '', $5) ON CONFLICT (app_id, upstream_id) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, TRUE, '', $6) ON CONFLICT (app_id, upstream_id) DO NOTHING
 `
 
 type ImportAccountParams struct {
 	AppID       string
 	UpstreamID  string
 	WorkspaceID string
+	PersonID    string
 	Username    string
 	CreatedAt   int64
 }
@@ -59,6 +60,7 @@ func (q *Queries) ImportAccount(ctx context.Context, arg ImportAccountParams) (i
 		arg.AppID,
 		arg.UpstreamID,
 		arg.WorkspaceID,
+		arg.PersonID,
 		arg.Username,
 		arg.CreatedAt,
 	)
@@ -325,4 +327,31 @@ func (q *Queries) PutImportOrigin(ctx context.Context, arg PutImportOriginParams
 		arg.CreatedAt,
 	)
 	return err
+}
+
+const rebindAccount = `-- name: RebindAccount :execrows
+UPDATE builder_account SET workspace_id = $1, person_id = $2
+WHERE app_id = $3 AND upstream_id = $4 AND adopted AND workspace_id = $5 AND person_id = ''
+`
+
+type RebindAccountParams struct {
+	WorkspaceID     string
+	PersonID        string
+	AppID           string
+	UpstreamID      string
+	FormerWorkspace string
+}
+
+func (q *Queries) RebindAccount(ctx context.Context, arg RebindAccountParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, rebindAccount,
+		arg.WorkspaceID,
+		arg.PersonID,
+		arg.AppID,
+		arg.UpstreamID,
+		arg.FormerWorkspace,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }

@@ -28,8 +28,12 @@ SELECT upstream_id, workspace_id, person_id, username, adopted FROM builder_acco
 
 -- name: ImportAccount :execrows
 INSERT INTO builder_account (app_id, upstream_id, workspace_id, person_id, username, adopted, secret_sealed, created_at)
-VALUES ($1, $2, $3, '', $4, TRUE, '', $5) ON CONFLICT (app_id, upstream_id) DO NOTHING;
+VALUES ($1, $2, $3, $4, $5, TRUE, '', $6) ON CONFLICT (app_id, upstream_id) DO NOTHING;
 
 -- name: PlaceObject :execrows
 UPDATE object SET workspace_id = sqlc.arg(workspace_id), owner_id = sqlc.arg(owner_id), upstream_id = sqlc.arg(upstream_id), updated_at = sqlc.arg(now)
 WHERE app_id = sqlc.arg(app_id) AND object_id = sqlc.arg(object_id) AND workspace_id = sqlc.arg(former_workspace) AND owner_id = '';
+
+-- name: RebindAccount :execrows
+UPDATE builder_account SET workspace_id = sqlc.arg(workspace_id), person_id = sqlc.arg(person_id)
+WHERE app_id = sqlc.arg(app_id) AND upstream_id = sqlc.arg(upstream_id) AND adopted AND workspace_id = sqlc.arg(former_workspace) AND person_id = '';
