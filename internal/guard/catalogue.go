@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/problem"
@@ -25,17 +26,24 @@ var shipped = [...]string{"/api/v1/all", "/api/v1/flows/basic_examples/", "/api/
 
 // instance is what the guard keeps for one app.
 type instance struct {
+	ships    atomic.Pointer[reading]
+	loading  sync.Mutex
 	mu       sync.Mutex
-	version  string
-	read     time.Time
-	known    *knowledge
 	accounts map[string]*account
+}
+
+// reading is what was read once, and when. One that failed has no knowledge.
+type reading struct {
+	version string
+	at      time.Time
+	known   *knowledge
+	err     error
 }
 
 // account is the code in all flows of one of the builder's accounts.
 type account struct {
-	read  time.Time
-	known *knowledge
+	loading sync.Mutex
+	last    reading
 }
 
 func (g *Guard) instance(app string) *instance {
@@ -46,15 +54,40 @@ func (g *Guard) instance(app string) *instance {
 	return v.(*instance)
 }
 
+// good reports whether a reading can be used as it is. With again it is to be newer than refreshEvery; a failure counts for a moment, so that those who waited for it
+// do not wait once more.
+func (g *Guard) good(r *reading, version string, again bool) bool {
+	if r == nil || r.version != version {
+		return false
+	}
+	age := g.now().Sub(r.at)
+	return r.err != nil && age < failedFor || r.err == nil && (!again || age < refreshEvery)
+}
+
+// failedFor is how long the builder is not asked again after it gave no answer.
+const failedFor = 2 * time.Second
+
 // shipped is what the instance ships with. One request reads it and the others wait. With again it is read once more, unless that was done lately.
 func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge, error) {
 	in := g.instance(r.App)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if fresh := in.known != nil && in.version == r.Version; fresh && (!again || g.now().Sub(in.read) < refreshEvery) {
-		return in.known, nil
+	if last := in.ships.Load(); g.good(last, r.Version, again) {
+		return last.known, last.err
 	}
-	k := &knowledge{claims: map[id]struct{}{}, runners: map[[sha256.Size]byte]runner{}}
+	in.loading.Lock()
+	defer in.loading.Unlock()
+	if last := in.ships.Load(); g.good(last, r.Version, again) {
+		return last.known, last.err
+	}
+	k, err := readShipped(ctx, r)
+	if old := in.ships.Load(); err != nil && old != nil && old.err == nil && old.version == r.Version {
+		return old.known, nil // what was known stays known
+	}
+	in.ships.Store(&reading{version: r.Version, at: g.now(), known: k, err: err})
+	return k, err
+}
+
+func readShipped(ctx context.Context, r *Request) (*knowledge, error) {
+	k := newKnowledge()
 	for i, path := range shipped {
 		v, err := ask(ctx, r, path, maxCatalogue)
 		if err != nil || v == nil {
@@ -70,7 +103,6 @@ func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge
 			k.learn(f.runnerClaims(k.runner))
 		}
 	}
-	in.version, in.read, in.known = r.Version, g.now(), k
 	return k, nil
 }
 
@@ -91,32 +123,42 @@ func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*
 	if r.Account == "" {
 		return nil, nil
 	}
-	in := g.instance(r.App)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if a := in.accounts[r.Account]; a != nil && g.now().Sub(a.read) < refreshEvery {
-		return a.known, nil
+	a := g.instance(r.App).account(r.Account)
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	if g.good(&a.last, r.Version, true) {
+		return a.last.known, a.last.err
 	}
 	v, err := ask(ctx, r, "/api/v1/flows/?get_all=true", maxFlows)
 	if err != nil {
-		return nil, notKnown(r, err)
+		err = notKnown(r, err)
 	}
-	if len(in.accounts) >= maxAccounts {
-		clear(in.accounts)
-	}
-	a := &account{read: g.now(), known: fromFlows(v, ships)}
-	in.accounts[r.Account] = a
-	return a.known, nil
+	a.last = reading{version: r.Version, at: g.now(), known: fromFlows(v, ships), err: err}
+	return a.last.known, err
 }
 
 // maxAccounts bounds how many accounts' code is remembered for an app; it is read again when it is needed.
 const maxAccounts = 256
 
+func (in *instance) account(id string) *account {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := in.accounts[id]
+	if a == nil {
+		if len(in.accounts) >= maxAccounts {
+			clear(in.accounts)
+		}
+		a = &account{}
+		in.accounts[id] = a
+	}
+	return a
+}
+
 func fromFlows(v *value, ships *knowledge) *knowledge {
 	if v == nil {
 		return nil
 	}
-	k := &knowledge{claims: map[id]struct{}{}, runners: map[[sha256.Size]byte]runner{}}
+	k := newKnowledge()
 	f := walk(v, true)
 	k.recognise(f)
 	k.learn(f.claims)

@@ -2,6 +2,8 @@ package guard
 
 import (
 	"crypto/sha256"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,13 +45,17 @@ type component struct {
 	template *value
 }
 
-// entry is a way into a field besides its value: an edge, or a field of a group that stands in for it.
+// entry is a field of a group that stands in for one of a node inside.
 type entry struct {
-	node   string
-	target string // id of the node that has the field
-	field  string
-	via    *value // the edge's source id, or the group's field
-	edge   bool
+	node, name    string // of the group and its field
+	target, field string // id of the node inside, and its field
+	via           *value
+}
+
+// wire is an edge: what it comes from, and all nodes and fields that it may lead to.
+type wire struct {
+	source          string
+	targets, fields []string
 }
 
 // findings are all claims of a document, as far as they can be told without knowing the instance.
@@ -57,6 +63,7 @@ type findings struct {
 	claims     []claim
 	components []component
 	entries    []entry
+	wires      []wire
 	sources    map[[sha256.Size]byte]string // texts of code, kept if asked for
 }
 
@@ -75,6 +82,7 @@ func walk(v *value, keep bool) *findings {
 		f.changed(v, here)
 	}
 	f.any(v, place{})
+	f.resolve()
 	return f
 }
 
@@ -96,43 +104,23 @@ func (f *findings) changed(v *value, at place) {
 
 // any walks over what may hold graphs and components.
 func (f *findings) any(v *value, at place) {
-	if v.kind == array {
-		for i := range v.kids {
-			f.any(&v.kids[i], at)
-		}
-	}
-	if v.kind != object {
-		return
-	}
-	if v.at("nodes").kind == array {
-		f.graph(v, at)
-		return
-	}
-	template := v.at("template")
-	if template.kind == object {
-		f.component(v, at)
-	} else if v.at("type").string() == "code" {
+	if v.kind == object && v.at("type").string() == "code" {
 		f.input(v.at("value"), at, string(v.key))
 	}
 	for i := range v.kids {
-		if kid := &v.kids[i]; kid != template || template.kind != object {
-			f.any(kid, at)
-		}
-	}
-}
-
-func (f *findings) graph(v *value, at place) {
-	for i := range v.kids {
 		kid := &v.kids[i]
+		key := string(kid.key)
 		switch {
-		case kid.kind == array && string(kid.key) == "nodes":
+		case v.kind == object && key == "nodes" && kid.kind == array:
 			for j := range kid.kids {
 				f.node(&kid.kids[j])
 			}
-		case kid.kind == array && string(kid.key) == "edges":
+		case v.kind == object && key == "edges" && kid.kind == array:
 			for j := range kid.kids {
 				f.edge(&kid.kids[j])
 			}
+		case v.kind == object && key == "template" && kid.kind == object:
+			f.component(v, at)
 		default:
 			f.any(kid, at)
 		}
@@ -174,37 +162,42 @@ func readsAsPython(s string) bool {
 		strings.Contains(s, "(") && strings.ContainsAny(s, ":=")
 }
 
-// edge notes the field that an edge leads into. Langflow takes its name from one of several members, and from a text in old flows.
+// edge notes the fields that an edge may lead into. Langflow takes the name from one of several members, and from a text in old flows.
 func (f *findings) edge(v *value) {
-	source, target := v.at("source"), v.at("target").string()
 	handle := v.in("data", "targetHandle")
-	names := []*value{
-		handle.at("fieldName"), handle.at("field_name"), handle.at("name"), handle.in("proxy", "field"),
-	}
-	ids := []string{target, handle.at("id").string(), handle.in("proxy", "id").string()}
-	for _, name := range names {
-		f.into(name.string(), ids, source)
+	e := wire{source: v.at("source").string(), targets: []string{v.at("target").string(), handle.at("id").string(), handle.in("proxy", "id").string()}}
+	for _, name := range [...]*value{handle.at("fieldName"), handle.at("field_name"), handle.at("name"), handle.in("proxy", "field")} {
+		e.fields = append(e.fields, name.string())
 	}
 	if old := strings.Split(v.at("targetHandle").string(), "|"); len(old) > 1 {
-		f.into(old[1], ids, source)
+		e.fields = append(e.fields, old[1])
 	}
+	f.wires = append(f.wires, e)
 }
 
-func (f *findings) into(field string, targets []string, source *value) {
-	if field == "" {
-		return
+// resolve follows edges through groups: a group's field may stand in for one of a node inside, which may be a group again.
+func (f *findings) resolve() {
+	within := map[string][]*entry{}
+	for i := range f.entries {
+		within[f.entries[i].name] = append(within[f.entries[i].name], &f.entries[i])
 	}
-	at := place{node: title("", "", targets[0])}
-	if field == "code" {
-		f.add(whatBroken, at, field, "edge")
-		return
-	}
-	for _, id := range targets {
-		if id != "" {
-			f.entries = append(f.entries, entry{node: at.node, target: id, field: field, via: source, edge: true})
+	for i := range f.wires {
+		w := &f.wires[i]
+		for n := 0; n < len(w.fields) && n < maxAliases; n++ {
+			for _, e := range within[w.fields[n]] {
+				if !slices.Contains(w.fields, e.field) || !slices.Contains(w.targets, e.target) {
+					w.fields, w.targets = append(w.fields, e.field), append(w.targets, e.target)
+				}
+			}
+		}
+		if slices.Contains(w.fields, "code") || len(w.fields) >= maxAliases {
+			f.add(whatBroken, place{node: title("", "", w.targets[0])}, "code", "edge")
 		}
 	}
 }
+
+// maxAliases bounds how many fields one edge may lead to; more are refused.
+const maxAliases = 64
 
 func (f *findings) component(v *value, at place) {
 	template := v.at("template")
@@ -220,7 +213,17 @@ func (f *findings) component(v *value, at place) {
 	for i := range template.kids {
 		f.field(&template.kids[i], at)
 	}
+	outputs := v.at("outputs")
+	for i := range outputs.kids {
+		// Langflow calls the method of this name.
+		if method := outputs.kids[i].at("method"); !method.empty() && !plainMethod.MatchString(method.string()) {
+			f.add(whatBroken, at, "outputs", string(method.raw))
+		}
+	}
 }
+
+// plainMethod is the name of a method that is meant to be called from outside.
+var plainMethod = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
 // field looks at one field of a template.
 func (f *findings) field(v *value, at place) {
@@ -233,7 +236,7 @@ func (f *findings) field(v *value, at place) {
 	}
 	stands := v.in("proxy", "field").string() // a group's field stands in for one of a node inside
 	if stands != "" {
-		f.entries = append(f.entries, entry{node: at.node, target: v.in("proxy", "id").string(), field: stands, via: v})
+		f.entries = append(f.entries, entry{node: at.node, name: name, target: v.in("proxy", "id").string(), field: stands, via: v})
 	}
 	switch {
 	case name == "code" || stands == "code":

@@ -130,6 +130,10 @@ type knowledge struct {
 	runners map[[sha256.Size]byte]runner
 }
 
+func newKnowledge() *knowledge {
+	return &knowledge{claims: map[id]struct{}{}, runners: map[[sha256.Size]byte]runner{}}
+}
+
 func (k *knowledge) has(c *claim) bool {
 	if k == nil {
 		return false

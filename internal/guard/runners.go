@@ -104,19 +104,26 @@ func (f *findings) runnerClaims(lookup func(code [sha256.Size]byte) (runner, boo
 	for i := range f.entries {
 		e := &f.entries[i]
 		if r, ok := found[e.target]; ok && r.counts(e.field) {
-			key := sha256.Sum256([]byte(e.target + "\x00" + e.field + "\x00" + string(e.key())))
-			out = append(out, claim{what: whatWire, key: key, node: e.node, field: e.field})
+			out = append(out, wired(e.node, e.target, e.field, digestField(nil, e.via)))
+		}
+	}
+	for i := range f.wires {
+		w := &f.wires[i]
+		for _, target := range w.targets {
+			for _, field := range w.fields {
+				if r, ok := found[target]; ok && field != "" && r.counts(field) {
+					out = append(out, wired(title("", "", target), target, field, []byte(w.source)))
+				}
+			}
 		}
 	}
 	return out
 }
 
-// key is what comes in at an entry.
-func (e *entry) key() []byte {
-	if e.edge {
-		return []byte(e.via.string())
-	}
-	return digestField(nil, e.via)
+// wired is the claim of what comes into a field that is executed.
+func wired(node, target, field string, from []byte) claim {
+	key := sha256.Sum256([]byte(target + "\x00" + field + "\x00" + string(from)))
+	return claim{what: whatWire, key: key, node: node, field: field}
 }
 
 // digest is the same for the same code with the same inputs.
