@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"time"
@@ -51,7 +52,15 @@ func (x *exchange) attach(req *http.Request) error {
 
 // lent says for whom and where the request goes into the builder's session.
 func (x *exchange) lent() profile.Lent {
-	return profile.Lent{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account}
+	return x.atHome(profile.Lent{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account})
+}
+
+// atHome names an account's own workspace: it may hold what is another one's, and is entered from its own.
+func (x *exchange) atHome(l profile.Lent) profile.Lent {
+	if builder := x.accounts(); l.Account != "" && builder != nil {
+		l.Workspace = cmp.Or(builder.HomeOf(l.Account), l.Workspace)
+	}
+	return l
 }
 
 // attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right of their own runs it. Strangers get what the builder gives strangers.

@@ -117,7 +117,7 @@ func (x *exchange) asking() profile.Lent {
 	if !l.SignedIn() && x.at.workspace != "" {
 		l.Principal, l.Account = authz.SystemPrincipal("guard"), x.up.objects.Account(x.flow)
 	}
-	return l
+	return x.atHome(l)
 }
 
 func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (status int, body []byte, again bool, err error) {

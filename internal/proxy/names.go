@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -37,11 +38,30 @@ func (x *exchange) lookUpName(name string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	id, err := builder.FlowNamed(ctx, x.inWorkspace(x.at.workspace), name)
-	if problem.Is(err, problem.NotFound) || err == nil && !plainUUID(id) {
-		return "", noSuchObject()
+	for _, home := range x.homes(builder) {
+		id, err := builder.FlowNamed(ctx, x.inWorkspace(home), name)
+		if err == nil && plainUUID(id) {
+			return strings.ToLower(id), nil
+		}
+		if err != nil && !problem.Is(err, problem.NotFound) {
+			return "", err
+		}
 	}
-	return strings.ToLower(id), err
+	return "", noSuchObject()
+}
+
+// maxHomes is in how many other workspaces' accounts an endpoint name is looked for.
+const maxHomes = 10
+
+// homes are the workspace that the request is about, and those whose accounts hold something of it. Whose the flow is that is found there the map says afterwards.
+func (x *exchange) homes(builder profile.Accounts) []string {
+	list := []string{x.at.workspace}
+	for _, account := range x.up.objects.AccountsIn(x.at.workspace) {
+		if home := builder.HomeOf(account); home != "" && !slices.Contains(list, home) && len(list) <= maxHomes {
+			list = append(list, home)
+		}
+	}
+	return list
 }
 
 // pythonUUID reads what Python's UUID class takes for one: 32 hexadecimal digits after "urn:" and "uuid:" are removed, with hyphens anywhere and braces around.
