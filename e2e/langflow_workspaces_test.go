@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // quarters is one Langflow behind one Sluice, with two workspaces: Anna (admin), Uwe (user) and Vera (viewer) in the first, Bert in the other.
@@ -85,9 +86,8 @@ func (w *quarters) setUp(t *testing.T) {
 	var workspaces struct{ Items []struct{ ID string } }
 	call(t, w.root, "GET", "/api/v1/workspaces", nil, &workspaces)
 	w.home = workspaces.Items[0].ID
-	if a := w.s.Enter(t, w.root).Get("/api/v1/projects/"); a.Status != http.StatusOK || !a.IsJSON() {
-		t.Fatalf("projects: %d %.300s", a.Status, a.Body)
-	}
+	lf := w.s.Enter(t, w.root)
+	w.s.p.until(t, time.Minute, "connection with Langflow", func() bool { return lf.Get("/api/v1/projects/").Status == http.StatusOK })
 }
 
 func (w *quarters) settle(t *testing.T) {
