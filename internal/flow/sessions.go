@@ -28,6 +28,9 @@ func newChats() (*otter.Cache[inner, Chat], error) {
 // keeps it, and no other may name it as long as it is remembered.
 func (l *Library) LearnChat(appID, session string, c Chat) {
 	key := inner{appID, session}
+	if old, ok := l.chats.GetIfPresent(key); ok && (old.Workspace != c.Workspace || old.Flow != "") {
+		return
+	}
 	l.chats.ComputeIfPresent(key, func(old Chat) (Chat, otter.ComputeOp) {
 		if old.Workspace != c.Workspace || old.Flow != "" {
 			return old, otter.CancelOp

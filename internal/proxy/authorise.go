@@ -132,6 +132,7 @@ func (x *exchange) checkInside() error {
 func (x *exchange) isInside(ref profile.IDRef, id string) bool {
 	if ref.Kind == profile.ChatSession {
 		c, known := x.p.cfg.Apps.Flows.ChatOf(x.app.ID, id)
+		x.chats = append(x.chats, id)
 		return len(id) <= maxChat && (!known || c.Public && c.Flow == x.flow)
 	}
 	parent, err := x.parent(ref, id)

@@ -69,3 +69,25 @@ func load(b *testing.B, base, host, cookie string) {
 		}
 	})
 }
+
+// BenchmarkDecideInAccounts is BenchmarkDecide for a builder with accounts: a flow in an adopted one, and a body of which nothing is dropped.
+func BenchmarkDecideInAccounts(b *testing.B) {
+	w := newLangflowWorld(b, false)
+	if got := w.call("admin", "GET", "/api/v1/flows/"+w.oldFlow, ""); got.status != 200 {
+		b.Fatalf("%d %s", got.status, got.body)
+	}
+	body := `{"inputs":{"input_value":"hello","session":"a chat"}}`
+	r := httptest.NewRequest("POST", "https://"+appHost+"/api/v1/build/"+w.oldFlow+"/flow?event_delivery=streaming", strings.NewReader(body))
+	r.RequestURI, r.TLS = r.URL.RequestURI(), nil
+	r.Header.Set("Cookie", "theme=dark; "+w.cookie("user"))
+	r.Header.Set("Content-Type", "application/json")
+	a, _ := w.apps.ByID(w.app.ID)
+	rec := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		if err := w.proxy.Decide(a, rec, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

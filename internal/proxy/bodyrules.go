@@ -308,8 +308,10 @@ func size(n int64) string {
 }
 
 // textAt is the string at a top-level key; "" if the key is missing or null.
-func (b *heldBody) textAt(key string) (string, error) {
-	value := b.valueAt(key)
+func (b *heldBody) textAt(key string) (string, error) { return textIn(b.valueAt(key), key) }
+
+// textIn is the string that the value at a key is; "" if there is none, or null.
+func textIn(value []byte, key string) (string, error) {
 	if value == nil || string(value) == "null" {
 		return "", nil
 	}
@@ -337,15 +339,20 @@ func (b *heldBody) valueAt(key string) []byte {
 	if !nested || outer == "" {
 		return nil
 	}
+	var found []byte
 	for _, f := range b.fields {
 		if string(f.key) == outer && f.value[0] == '{' {
-			var members map[string]json.RawMessage
-			if json.Unmarshal(f.value, &members) == nil {
-				return members[inner]
+			err := guard.ScanObject(f.value, func(k, v []byte) {
+				if string(k) == inner {
+					found = v
+				}
+			})
+			if err != nil {
+				return nil // never: it was read as a part of the body
 			}
 		}
 	}
-	return nil
+	return found
 }
 
 // reader is the body once more from its start.

@@ -81,6 +81,7 @@ func (x *exchange) locateChats() error {
 				return err
 			}
 		}
+		x.chats = append(x.chats, ids...)
 	}
 	return nil
 }
@@ -142,14 +143,8 @@ func (x *exchange) keepChats(public bool) {
 	if x.flow == "" {
 		return
 	}
-	for _, ref := range x.match.Endpoint.Objects {
-		if ref.Kind != profile.ChatSession {
-			continue
-		}
-		ids, err := x.idsAt(ref)
-		for i := 0; err == nil && i < len(ids); i++ {
-			x.p.cfg.Apps.Flows.LearnChat(x.app.ID, ids[i], flow.Chat{Workspace: x.at.workspace, Flow: x.flow, Public: public})
-		}
+	for _, id := range x.chats {
+		x.p.cfg.Apps.Flows.LearnChat(x.app.ID, id, flow.Chat{Workspace: x.at.workspace, Flow: x.flow, Public: public})
 	}
 }
 

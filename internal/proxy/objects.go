@@ -131,14 +131,15 @@ func (x *exchange) idsAt(ref profile.IDRef) ([]string, error) {
 
 // textsAt is the string, or the strings of the list, at a top-level key.
 func (b *heldBody) textsAt(key string) ([]string, error) {
-	if value := b.valueAt(key); len(value) > 0 && value[0] == '[' {
+	value := b.valueAt(key)
+	if len(value) > 0 && value[0] == '[' {
 		var list []string
 		if err := json.Unmarshal(value, &list); err != nil || len(list) > maxNamed {
 			return nil, problem.Newf(problem.Invalid, "This must be a list of at most %d texts.", maxNamed).WithField(key).WithRule("object.id")
 		}
 		return list, nil
 	}
-	one, err := b.textAt(key)
+	one, err := textIn(value, key)
 	if err != nil || one == "" {
 		return nil, err
 	}

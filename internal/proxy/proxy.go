@@ -143,6 +143,7 @@ type exchange struct {
 	instead        string           // what Sluice answers a stranger in the builder's stead
 	flow           string           // the flow's id, if the endpoint has one
 	job            *flow.Job        // the run that the request names
+	chats          []string         // the sessions that it names
 	locked         bool             // the person may not change the flow that the answer shows
 	at             place            // the workspace that it is about
 	page           page             // of a list, if Sluice pages it
