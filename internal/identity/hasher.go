@@ -3,8 +3,12 @@ package identity
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/problem"
 )
@@ -12,6 +16,7 @@ import (
 // Hasher does all password hashing on one operating-system thread of low priority. Work waits in a bounded queue; when that is full the caller is told to come again.
 type Hasher struct {
 	rounds int
+	floor  atomic.Int32 // what every verification costs at least, as bcrypt's cost
 	busy   func(bool)
 	jobs   chan *job
 	quit   chan struct{}
@@ -88,20 +93,44 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Verify compares a password with its stored form; upgrade says that the hash should be made anew with more rounds. An empty stored form, such as that of
-// an account that does not exist, takes the same time as a wrong password.
+// an account that does not exist, takes the same time as a wrong password, and both take as long as the slowest hash that was imported.
 func (h *Hasher) Verify(ctx context.Context, stored, password string) (ok, upgrade bool, err error) {
 	var r result
 	err = h.do(ctx, func() {
 		if stored == "" {
 			_, r.err = hashPassword(password, h.rounds)
+			h.fill(h.rounds)
 			return
 		}
 		r.ok, r.upgrade, r.err = verifyPassword(stored, password, h.rounds)
+		h.fill(costOf(stored))
 	})
 	if err != nil {
 		return false, false, err
 	}
 	return r.ok, r.upgrade, r.err
+}
+
+// Expect makes every verification from now on take as long as one of this stored form does, if that was imported: else the time would tell whose account was.
+func (h *Hasher) Expect(stored string) {
+	if h == nil || !strings.HasPrefix(stored, foreignTag) {
+		return
+	}
+	cost := int32(costOf(stored))
+	for {
+		now := h.floor.Load()
+		if cost <= now || h.floor.CompareAndSwap(now, cost) {
+			return
+		}
+	}
+}
+
+// fill works for as long as is missing after a hash of this cost. Each more doubles the work: of costs 10, 10 and 11 together come to that of 12.
+func (h *Hasher) fill(cost int) {
+	for ; cost < int(h.floor.Load()); cost++ {
+		// Nothing of it is used; it cannot fail for a short password and a cost that a hash has.
+		_, _ = bcrypt.GenerateFromPassword([]byte("filler"), cost)
+	}
 }
 
 // result is written by the worker alone; a caller that has left does not look at it.

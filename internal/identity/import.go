@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,19 @@ func ForeignHash(hash string) (string, error) {
 		return "", problem.Newf(problem.Invalid, "The hash has a cost that is not between %d and %d.", bcrypt.MinCost, MaxForeignRounds).WithField("password")
 	}
 	return foreignTag + hash, nil
+}
+
+// costOf is bcrypt's cost of a stored form, such as "$2b$12$…"; what cannot be read needs no filling.
+func costOf(stored string) int {
+	parts := strings.SplitN(stored, "$", 4)
+	if len(parts) < 4 {
+		return MaxForeignRounds
+	}
+	cost, err := strconv.Atoi(parts[2])
+	if err != nil {
+		return MaxForeignRounds
+	}
+	return cost
 }
 
 // verifyForeign is verifyPassword for a hash of another product. A right password always asks for a hash of our own.

@@ -140,6 +140,13 @@ func (p *People) loadAll(ctx context.Context) error {
 			Memberships: held[a.ID], Generation: uint64(a.Generation),
 		}})
 	}
+	heads, err := p.DB.Read().ForeignPasswords(ctx)
+	if err != nil {
+		return err
+	}
+	for _, head := range heads {
+		p.Hasher.Expect(head)
+	}
 	return p.countSuperusers(ctx)
 }
 
@@ -153,6 +160,9 @@ func (p *People) refresh(ctx context.Context, id string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if a.Active {
+		p.Hasher.Expect(a.PasswordHash)
 	}
 	memberships, err := p.DB.Read().MembershipsOf(ctx, id)
 	if err != nil {

@@ -41,6 +41,33 @@ func (q *Queries) CredentialNames(ctx context.Context) ([]CredentialNamesRow, er
 	return items, nil
 }
 
+const foreignPasswords = `-- name: ForeignPasswords :many
+SELECT DISTINCT CAST(substr(password_hash, 1, 16) AS TEXT) AS head FROM account WHERE active AND substr(password_hash, 1, 9) = 'bcrypt72+'
+`
+
+func (q *Queries) ForeignPasswords(ctx context.Context) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, foreignPasswords)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var head string
+		if err := rows.Scan(&head); err != nil {
+			return nil, err
+		}
+		items = append(items, head)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const importAccount = `-- name: ImportAccount :execrows
 INSERT INTO builder_account (app_id, upstream_id, workspace_id, person_id, username, adopted, secret_sealed, created_at)
 VALUES ($1, $2, $3, $4, $5, TRUE, '', $6) ON CONFLICT (app_id, upstream_id) DO NOTHING

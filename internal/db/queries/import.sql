@@ -37,3 +37,6 @@ WHERE app_id = sqlc.arg(app_id) AND object_id = sqlc.arg(object_id) AND workspac
 -- name: RebindAccount :execrows
 UPDATE builder_account SET workspace_id = sqlc.arg(workspace_id), person_id = sqlc.arg(person_id)
 WHERE app_id = sqlc.arg(app_id) AND upstream_id = sqlc.arg(upstream_id) AND adopted AND workspace_id = sqlc.arg(former_workspace) AND person_id = '';
+
+-- name: ForeignPasswords :many
+SELECT DISTINCT CAST(substr(password_hash, 1, 16) AS TEXT) AS head FROM account WHERE active AND substr(password_hash, 1, 9) = 'bcrypt72+';
