@@ -25,13 +25,16 @@ const (
 	Job         flow.Kind = "job"
 	Message     flow.Kind = "message"
 	ChatSession flow.Kind = "session"
+	// Part is what else the builder lists for a flow and finds by its own id: a trace, a trigger. One that was not listed yet is left to the builder, in the account of
+	// the workspace.
+	Part flow.Kind = "part"
 	// File is a stored file; what names it is a path that has the id of the object which it lies in.
 	File flow.Kind = "file"
 )
 
 // inside reports whether something of a kind is found through what it lies in.
 func inside(k flow.Kind) bool {
-	return slices.Contains([]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Job, Message, ChatSession}, k)
+	return slices.Contains([]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Part, Job, Message, ChatSession}, k)
 }
 
 // Inside reports whether the id is of something that lies in an object.

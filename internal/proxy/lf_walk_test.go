@@ -18,7 +18,7 @@ var plainKey = authn.NewAPIKey{}
 
 // lfIDs are the ids that a walk through Langflow's table puts into requests: one of each kind that is ours, or theirs.
 type lfIDs struct {
-	flow, project, variable, file, message, job, chat string
+	flow, project, variable, file, message, job, chat, part string
 }
 
 // of is the id of a kind; foreign ones of kinds that have no owner are the flow's.
@@ -36,6 +36,8 @@ func (ids lfIDs) of(kind flow.Kind) string {
 		return ids.job
 	case profile.ChatSession:
 		return ids.chat
+	case profile.Part:
+		return ids.part
 	case profile.File:
 		return ids.flow + "/name.txt"
 	}
@@ -106,7 +108,8 @@ func (w *lfWorld) lfSend(method string, c call, extra string) answer {
 func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	fill := func(u *lfUser, flowID, chat, role, message string) lfIDs {
-		ids := lfIDs{flow: flowID, project: u.things["projects"][0].ID, chat: chat, message: message}
+		ids := lfIDs{flow: flowID, project: u.things["projects"][0].ID, chat: chat, message: message, part: "c" + message[1:]}
+		w.apps.Flows.Learn(w.app.ID, ids.part, flowID)
 		w.f.with(func() {
 			ids.variable, ids.file = u.put("variables", &lfThing{Name: "v"}).ID, u.put("files", &lfThing{Name: "f"}).ID
 			u.messages = append(u.messages, lfMessage{message, flowID, chat, "x"})
@@ -121,7 +124,7 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 	}
 	ours := fill(w.own, w.ownFlow, "our chat", "admin", "a0a0a0a0-a0a0-40a0-80a0-a0a0a0a0a0a0")
 	theirs := fill(w.theirs, w.flow, "their chat", "other", "b0b0b0b0-b0b0-40b0-80b0-b0b0b0b0b0b0")
-	unknown := lfIDs{nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys}
+	unknown := lfIDs{nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys}
 	tried, reached := 0, 0
 	for _, e := range w.app.Profile.Endpoints() {
 		if e.Blocked != "" || e.Answer != "" || e.Public == profile.PublicAlways || e.Upgrade || e.Shared {
@@ -132,8 +135,8 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 			w.clock.advance(proxy.FindAgain) // what is asked of Langflow about unknown ids is limited
 			for i, p := range places {
 				for _, bad := range []lfIDs{theirs, unknown} {
-					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession) {
-						continue // a component, a trigger, a chat: nothing that has an owner
+					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession || p.ref.Kind == profile.Part) {
+						continue // a component, a chat, a trigger that was not listed yet: nothing that has an owner
 					}
 					w.f.take()
 					got := w.lfSend(method, lfFill(e, places, i, ours, bad), "")

@@ -68,6 +68,9 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 	kind := ref.Kind
 	if ref.Inside() {
 		parent, err := x.parent(ref, id)
+		if ref.Kind == profile.Part && problem.Is(err, problem.NotFound) {
+			return x.unlistedPart(id)
+		}
 		if err != nil {
 			return err
 		}
@@ -88,6 +91,14 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 	}
 	if kind == flow.Chatflow || ref.Kind == profile.Execution {
 		x.at.kind = found.kind
+	}
+	return nil
+}
+
+// unlistedPart judges the id of something that was not listed yet: it is no object's.
+func (x *exchange) unlistedPart(id string) error {
+	if _, _, owned := x.up.objects.Owner(id); owned {
+		return noSuchObject()
 	}
 	return nil
 }
