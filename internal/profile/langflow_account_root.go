@@ -15,6 +15,8 @@ import (
 type langflowRoot struct {
 	user    langflowUser
 	session *langflowSession
+	// signedIn is when it signed in with its password.
+	signedIn time.Time
 }
 
 // rootOf is a session of the superuser. In signed mode one sign-in is enough for the bridge's life: from then on the id is known.
@@ -55,7 +57,7 @@ func (b *LangflowBridge) signRoot(ctx context.Context, former *langflowRoot) *la
 	if r, err := b.whoami(ctx, s.header()); err != nil || r.status != http.StatusOK || !r.json {
 		return nil
 	}
-	return &langflowRoot{user: former.user, session: s}
+	return &langflowRoot{user: former.user, session: s, signedIn: former.signedIn}
 }
 
 func (b *LangflowBridge) signInRoot(ctx context.Context) (*langflowRoot, error) {
@@ -82,7 +84,7 @@ func (b *LangflowBridge) signInRoot(ctx context.Context) (*langflowRoot, error) 
 	case !u.Superuser:
 		return nil, problem.Newf(problem.Unauthenticated, "%s is no superuser in Langflow.", clip(b.cfg.Superuser, 40)).WithField("superuser").WithNext("Enter a superuser of Langflow, who may make users.")
 	}
-	return &langflowRoot{user: u, session: s}, nil
+	return &langflowRoot{user: u, session: s, signedIn: b.cfg.Now()}, nil
 }
 
 // langflowTokenAssumed is how long Langflow's tokens are good where they do not tell; it is Langflow's own default.

@@ -225,10 +225,20 @@ func (b *LangflowBridge) Connect(ctx context.Context) error {
 		return nil
 	}
 	r, err := b.whoami(ctx, s.header())
-	if err != nil || r.status == http.StatusOK && r.json {
+	var u langflowUser
+	if err != nil || r.status == http.StatusOK && r.decode(&u) && u.ID == e.ID {
 		return err
 	}
-	return e.signing.do(ctx, b, func(ctx context.Context) error { return b.renew(ctx, e, s) })
+	return e.signing.do(ctx, b, func(ctx context.Context) error { return b.replace(ctx, e, s) })
+}
+
+// replace renews a session that Langflow refused. If that fails nobody is lent it any more, so that they are told why.
+func (b *LangflowBridge) replace(ctx context.Context, e *langflowEntry, refused *langflowSession) error {
+	err := b.renew(ctx, e, refused)
+	if err != nil {
+		e.session.CompareAndSwap(refused, nil)
+	}
+	return err
 }
 
 // Rejected implements Bridge.
@@ -256,7 +266,7 @@ func (b *LangflowBridge) Rejected(ctx context.Context, h http.Header) bool {
 			if alive = r.status == http.StatusOK && r.json; alive {
 				return nil
 			}
-			return b.renew(ctx, e, s)
+			return b.replace(ctx, e, s)
 		})
 		return err == nil && !alive && e.session.Load() != s
 	}

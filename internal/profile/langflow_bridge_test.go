@@ -187,6 +187,26 @@ func TestLangflowWithANewDatabase(t *testing.T) {
 	})
 }
 
+// TestLangflowLosesItsDatabaseUnderWay: requests that are refused find that out.
+func TestLangflowLosesItsDatabaseUnderWay(t *testing.T) {
+	eachMode(t, func(t *testing.T, f *langflow, mode profile.BridgeMode) {
+		clock := &movedClock{}
+		f.now = clock.now
+		cfg := lfConfig(t, f, mode, &kept{})
+		cfg.Now = clock.now
+		b := lfBridge(t, cfg)
+		h := refused(t, b, lentTo("w1", "ann"))
+		before := asks(t, f, h)
+		f.set(func() { f.reset(); f.counts["database"]++ })
+		clock.advance(time.Minute)
+		b.Rejected(context.Background(), h)
+		clock.advance(time.Minute)
+		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" || u.ID == before.ID {
+			t.Errorf("%+v, %v", u, err)
+		}
+	})
+}
+
 // refused is a request that Langflow answered 401.
 func refused(t *testing.T, b *profile.LangflowBridge, l profile.Lent) http.Header {
 	t.Helper()
@@ -213,6 +233,11 @@ func TestLangflowA401RenewsOnce(t *testing.T) {
 		f.set(func() { f.secret, f.external = strings.Repeat("x", 43), nil })
 		if got := b.Rejected(context.Background(), h); got != (mode == profile.BridgeSignIn) {
 			t.Errorf("renewed: %v", got)
+		}
+		if mode != profile.BridgeSignIn {
+			if err := b.Attach(context.Background(), http.Header{}, lentTo("w1", "ann"), &profile.Endpoint{}); !problem.Is(err, problem.Unavailable) || strings.Contains(problem.Of(err).Detail, "no session") {
+				t.Errorf("afterwards people are told: %v", err)
+			}
 		}
 		if mode != profile.BridgeSignIn {
 			f.set(func() { f.secret, f.external = fakeSecret, &signingKey().PublicKey })
