@@ -64,21 +64,35 @@ func langflowPermissions(_ context.Context, c AnswerContext) (Answer, error) {
 	return jsonAnswer(http.StatusOK, out), nil
 }
 
-// langflowDeniedSave answers a page that saves by itself what a viewer has in front of them: nothing was saved, and the page stays.
+// langflowDeniedSave answers a page that saves by itself what a viewer has in front of them. A page that knows the flow as locked gets what is stored; to any other the viewer has to be told
+// that what they did is not kept.
 func langflowDeniedSave(_ context.Context, c AnswerContext) (Answer, error) {
+	sent, err := langflowBody[struct {
+		Locked bool `json:"locked"`
+	}](c)
+	if err != nil || sent.Locked {
+		return Answer{Read: true}, err
+	}
 	return Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").WithRule("view only")
 }
 
-// langflowDeniedComponent answers the component as it was sent: without code being run nothing about it changes.
+// langflowDeniedComponent answers the component as it was sent: nothing about it changes unless its code is run. The page takes over the outputs of the answer, which it does not send. It keeps
+// its own for outputs that are false, and where it refreshes the choice of models for outputs that are missing.
 func langflowDeniedComponent(_ context.Context, c AnswerContext) (Answer, error) {
 	sent, err := langflowBody[struct {
-		Template json.RawMessage `json:"template"`
-		Node     json.RawMessage `json:"frontend_node"`
+		Template map[string]json.RawMessage `json:"template"`
 	}](c)
 	if err != nil {
 		return Answer{}, err
 	}
-	return jsonAnswer(http.StatusOK, map[string]json.RawMessage{"template": sent.Template, "metadata": sent.Node}), nil
+	out := map[string]any{"template": sent.Template}
+	if string(sent.Template["is_refresh"]) != "true" {
+		out["outputs"] = false
+	}
+	for _, added := range [...]string{"is_refresh", "_frontend_node_flow_id", "_frontend_node_folder_id"} {
+		delete(sent.Template, added)
+	}
+	return jsonAnswer(http.StatusOK, out), nil
 }
 
 // langflowDeniedQuiet says that there is nothing to tell.

@@ -202,6 +202,8 @@ type Answer struct {
 	Header http.Header
 	// Body is the whole body.
 	Body []byte
+	// Read tells that there is no answer of Sluice's: the builder's to a GET of the same path goes back, and nothing is changed.
+	Read bool
 }
 
 // AnswerContext is what Profile.Answer may need.

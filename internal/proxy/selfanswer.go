@@ -32,7 +32,31 @@ func (x *exchange) answerItself(what string) {
 		x.refuse(err)
 		return
 	}
+	if a.Read {
+		x.readInstead()
+		return
+	}
 	x.write(a)
+}
+
+// readInstead makes a request to change something one to read it, and forwards that.
+func (x *exchange) readInstead() {
+	m, ok := x.app.Profile.Match(http.MethodGet, x.path)
+	if !ok {
+		x.refuse(problem.New(problem.Denied, "You may see this but not change it.").WithRule("view only"))
+		return
+	}
+	r := x.r.WithContext(x.r.Context())
+	r.Method, r.Body, r.ContentLength, r.Header = http.MethodGet, http.NoBody, 0, x.r.Header.Clone()
+	for _, name := range [...]string{"Content-Type", "Content-Length", "Content-Encoding", "If-Match", "If-Unmodified-Since"} {
+		delete(r.Header, name)
+	}
+	x.r, x.match, x.body, x.instead = r, m, nil, ""
+	if err := x.permit(false); err != nil {
+		x.refuse(err)
+		return
+	}
+	x.forward()
 }
 
 // may reports whether the person may use a row of the table on an object that is in the map. It records nothing: a page asks so that nobody has to try.
