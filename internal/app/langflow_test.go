@@ -1,0 +1,373 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/dbtest"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+	"sluice/internal/secret"
+)
+
+// langflowHouse is a registry that the configuration tells how to get into a Langflow; configured false leaves that to an admin.
+func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house {
+	t.Helper()
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	gate, err1 := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
+	ring, err2 := secret.Open(ctx, secret.Config{DB: d, Folder: keys})
+	hasher := identity.NewHasher(bcrypt.MinCost, nil)
+	people, err3 := identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
+	c := app.Config{
+		DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
+		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
+	}
+	if configured {
+		c.LangflowSecretKey, c.LangflowSuperuser, c.LangflowSuperuserPassword = langflowSecret, "admin", langflowPassword
+	}
+	r, err4 := app.New(ctx, c)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(ctx); gate.Close(ctx); hasher.Close() })
+	return &house{r, people}
+}
+
+func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
+	t.Helper()
+	a, err := r.Add(context.Background(), operator, app.Spec{URL: serve(t, f)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Profile.Kind != profile.KindLangflow || !a.NeedsOwner || a.Bridge != nil {
+		t.Fatalf("added: %+v", a)
+	}
+	return a
+}
+
+// connectedLangflow is a Langflow that was connected in signed mode.
+func connectedLangflow(t *testing.T, r *house, f *langflow, given app.LangflowAccess) *app.App {
+	t.Helper()
+	a := addLangflow(t, r, f)
+	given.SecretKey, given.Superuser, given.Password = langflowSecret, "admin", langflowPassword
+	if err := r.ConnectLangflow(context.Background(), operator, a.ID, given); err != nil {
+		t.Fatal(err)
+	}
+	a, _ = r.ByID(a.ID)
+	return a
+}
+
+func lent(workspace, person string) profile.Lent {
+	return profile.Lent{Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person}, Workspace: workspace}
+}
+
+// ownAccount is the account of a workspace, as the app's bridge makes it.
+func ownAccount(t *testing.T, r *house, a *app.App, l profile.Lent) string {
+	t.Helper()
+	a, _ = r.ByID(a.ID)
+	id, err := a.Bridge.(profile.Accounts).Own(context.Background(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestLangflowConnectsByItself(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, f := context.Background(), newLangflow()
+		built, carol := f.named("admin"), f.add("carol", "x", "Carol's")
+		built.flows = []string{"Built before"}
+		r := langflowHouse(t, d, t.TempDir(), true)
+		a := addLangflow(t, r, f)
+		h, err := r.Check(ctx, operator, a.ID)
+		if err != nil || !h.OK || !strings.Contains(h.Text, "signed") {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		if a, _ = r.ByID(a.ID); a.BridgeMode != profile.BridgeSigned || a.NeedsOwner || a.OwnerEmail != "admin" || a.Version != "1.13.0" {
+			t.Errorf("connected: %+v", a)
+		}
+		own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
+		if name := f.users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-") || !f.users[own].Active {
+			t.Errorf("the account is %+v", f.users[own])
+		}
+		id := flowOf(built, "Built before")
+		if ws, kind, ok := r.Flows.Owner(a.ID, id); ws != identity.DefaultWorkspace || kind != flow.Chatflow || !ok || r.Flows.Of(a.ID).Account(id) != built.ID {
+			t.Errorf("what the superuser has built belongs to %q as %q", ws, kind)
+		}
+		if _, _, ok := r.Flows.Owner(a.ID, flowOf(carol, "Carol's")); ok {
+			t.Error("another user's flow was given away unasked")
+		}
+	})
+}
+
+func TestLangflowWithoutAnythingWaits(t *testing.T) {
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
+	a := addLangflow(t, r, f)
+	if h, err := r.Check(ctx, operator, a.ID); err != nil || h.OK || !strings.Contains(h.Next, "LANGFLOW") {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for what, c := range map[string]struct {
+		given app.LangflowAccess
+		says  string
+	}{
+		"nothing":            {app.LangflowAccess{}, "None of the ways"},
+		"another secret":     {app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
+		"the wrong password": {app.LangflowAccess{Mode: profile.BridgeSignIn, Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
+		"no external one":    {app.LangflowAccess{Mode: profile.BridgeExternal}, "assertion"},
+	} {
+		err := r.ConnectLangflow(ctx, operator, a.ID, c.given)
+		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) || p.Next == "" || p.Field != "mode" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
+		t.Errorf("an unknown mode: %v", err)
+	}
+	if a, _ = r.ByID(a.ID); !a.NeedsOwner || a.Bridge != nil {
+		t.Error("a refused connection left something behind")
+	}
+}
+
+func TestLangflowTrialsChangeNothing(t *testing.T) {
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
+	a := addLangflow(t, r, f)
+	trials, err := r.TryLangflow(ctx, operator, a.ID, app.LangflowAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
+	if err != nil || len(trials) != 3 {
+		t.Fatalf("%+v, %v", trials, err)
+	}
+	for _, trial := range trials {
+		if trial.OK != (trial.Mode != profile.BridgeExternal) {
+			t.Errorf("%+v", trial)
+		}
+	}
+	if len(f.users) != 1 {
+		t.Errorf("%d users in Langflow", len(f.users))
+	}
+	u, err := r.people.Create(ctx, operator, identity.NewUser{Username: "ann", Role: authz.RoleUser, Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _ := r.people.Principal(u.ID)
+	_, tryErr := r.TryLangflow(ctx, p, a.ID, app.LangflowAccess{})
+	_, usersErr := r.LangflowUsers(ctx, p, a.ID)
+	_, adoptErr := r.AdoptUser(ctx, p, a.ID, "x", identity.DefaultWorkspace, "")
+	for what, err := range map[string]error{
+		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.ConnectLangflow(ctx, p, a.ID, app.LangflowAccess{}),
+	} {
+		if !problem.Is(err, problem.Denied) {
+			t.Errorf("a user may %s: %v", what, err)
+		}
+	}
+}
+
+// TestLangflowNodesShareAccounts is two nodes on one database that need an account at the same moment.
+func TestLangflowNodesShareAccounts(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		keys, f := t.TempDir(), newLangflow()
+		nodes := []*house{langflowHouse(t, d, keys, true), langflowHouse(t, d, keys, true)}
+		a := connectedLangflow(t, nodes[0], f, app.LangflowAccess{PerPerson: true})
+		ids := make([]string, 8)
+		var group sync.WaitGroup
+		for i := range ids {
+			group.Go(func() {
+				a, _ := nodes[i%2].ByID(a.ID)
+				id, err := a.Bridge.(profile.Accounts).Own(context.Background(), profile.Lent{Principal: authz.SystemPrincipal("test"), Workspace: identity.DefaultWorkspace})
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = id
+			})
+		}
+		group.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Errorf("accounts %v", ids)
+			}
+		}
+		if len(f.users) != 2 {
+			t.Errorf("%d users in Langflow", len(f.users))
+		}
+		rows, err := d.Read().AccountsOfApp(context.Background(), a.ID)
+		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" || strings.Contains(rows[0].SecretSealed, f.users[ids[0]].password) {
+			t.Errorf("stored: %+v, %v", rows, err)
+		}
+	})
+}
+
+func TestLangflowUsersAreAdopted(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, f := context.Background(), newLangflow()
+		carol := f.add("carol", "x", "One", "Two")
+		r := langflowHouse(t, d, t.TempDir(), false)
+		a := connectedLangflow(t, r, f, app.LangflowAccess{})
+		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); !problem.Is(err, problem.Invalid) {
+			t.Errorf("into a workspace that does not use the app: %v", err)
+		}
+		if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 2 {
+			t.Fatalf("adopted %d, %v", n, err)
+		}
+		id := flowOf(carol, "One")
+		if got, _, _ := r.Flows.Owner(a.ID, id); got != ws.ID || r.Flows.Of(a.ID).Account(id) != carol.ID {
+			t.Errorf("the flow belongs to %q, in %q", got, r.Flows.Of(a.ID).Account(id))
+		}
+		users, err := r.LangflowUsers(ctx, operator, a.ID)
+		if err != nil || len(users) != 3 {
+			t.Fatalf("%+v, %v", users, err)
+		}
+		for _, u := range users {
+			want := map[string]string{"carol": ws.ID, "admin": ""}
+			if place, known := want[u.Username]; known && (u.Workspace != place || u.Adopted != (place != "")) {
+				t.Errorf("%+v", u)
+			}
+			if u.Username == "carol" && u.Flows != 2 {
+				t.Errorf("carol has %d flows", u.Flows)
+			}
+		}
+		if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 0 {
+			t.Errorf("again: %d, %v", n, err)
+		}
+		if _, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, ""); !problem.Is(err, problem.Conflict) {
+			t.Errorf("into another workspace too: %v", err)
+		}
+		undone(t, r, a, carol)
+	})
+}
+
+// undone undoes an adoption, of which a flow was published.
+func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
+	t.Helper()
+	ctx, id := context.Background(), flowOf(u, "One")
+	if err := r.Publish(ctx, operator, a.ID, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.UnadoptUser(ctx, operator, a.ID, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	a, _ = r.ByID(a.ID)
+	if _, _, ok := r.Flows.Owner(a.ID, id); ok || a.Published(id) || a.Bridge.(profile.Accounts).HomeOf(u.ID) != "" {
+		t.Error("something of the adoption is left")
+	}
+	if err := r.UnadoptUser(ctx, operator, a.ID, u.ID); !problem.Is(err, problem.NotFound) {
+		t.Errorf("undone twice: %v", err)
+	}
+}
+
+func TestLangflowWhatCannotBeAdopted(t *testing.T) {
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
+	carol := f.add("carol", "x", "One")
+	a := connectedLangflow(t, r, f, app.LangflowAccess{PerPerson: true})
+	u, err := r.people.Create(ctx, operator, identity.NewUser{Username: "Ann", Role: authz.RoleUser, Active: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, u.ID))
+	if name := f.users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-ann-") {
+		t.Errorf("ann's account is called %q", name)
+	}
+	for what, c := range map[string]struct {
+		user, person string
+		kind         problem.Kind
+	}{
+		"nobody": {"0b4f2f3e-5a55-4d3a-8a54-000000000001", u.ID, problem.NotFound}, "for everybody": {carol.ID, "", problem.Invalid},
+		"for a stranger": {carol.ID, "stranger", problem.Invalid}, "Sluice's own": {own, u.ID, problem.Conflict},
+	} {
+		if _, err := r.AdoptUser(ctx, operator, a.ID, c.user, identity.DefaultWorkspace, c.person); !problem.Is(err, c.kind) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 1 {
+		t.Errorf("for ann: %d, %v", n, err)
+	}
+	if err := r.UnadoptUser(ctx, operator, a.ID, own); !problem.Is(err, problem.Conflict) {
+		t.Errorf("undoing what was no adoption: %v", err)
+	}
+	dave := f.add("dave", "x", "One")
+	f.mu.Lock()
+	f.secret = strings.Repeat("x", 43)
+	f.mu.Unlock()
+	if _, err := r.AdoptUser(ctx, operator, a.ID, dave.ID, identity.DefaultWorkspace, u.ID); err == nil {
+		t.Error("an account that Sluice cannot get into was adopted")
+	}
+	a, _ = r.ByID(a.ID)
+	if a.Bridge.(profile.Accounts).HomeOf(dave.ID) != "" {
+		t.Error("a failed adoption left the account behind")
+	}
+}
+
+func TestLangflowNothingDangles(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, f := context.Background(), newLangflow()
+		r := langflowHouse(t, d, t.TempDir(), false)
+		a := connectedLangflow(t, r, f, app.LangflowAccess{})
+		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+			t.Fatal(err)
+		}
+		own := ownAccount(t, r, a, lent(ws.ID, "ann"))
+		if err := r.people.DeleteWorkspace(ctx, operator, ws.ID); err != nil {
+			t.Fatal(err)
+		}
+		a, _ = r.ByID(a.ID)
+		if home := a.Bridge.(profile.Accounts).HomeOf(own); home != "" {
+			t.Errorf("the account of a deleted workspace belongs to %q", home)
+		}
+		if _, err := r.Remove(ctx, operator, a.ID); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := d.Read().AccountsOfApp(ctx, a.ID); err != nil || len(rows) != 0 {
+			t.Errorf("left: %v, %v", rows, err)
+		}
+	})
+}
+
+// TestLangflowSettingsAreKept: a change of one thing keeps the other secrets, and a node that starts later has all.
+func TestLangflowSettingsAreKept(t *testing.T) {
+	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), newLangflow()
+	r := langflowHouse(t, d, keys, false)
+	a := connectedLangflow(t, r, f, app.LangflowAccess{Mode: profile.BridgeSigned})
+	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
+	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: profile.BridgeSignIn}); err != nil {
+		t.Fatal(err)
+	}
+	again := langflowHouse(t, d, keys, false)
+	a, _ = again.ByID(a.ID)
+	if a.BridgeMode != profile.BridgeSignIn || a.PerPerson {
+		t.Errorf("%+v", a)
+	}
+	if got := ownAccount(t, again, a, lent(identity.DefaultWorkspace, "bob")); got != own {
+		t.Errorf("the account is %s, was %s", got, own)
+	}
+	if h, err := again.Check(ctx, operator, a.ID); err != nil || !h.OK || !strings.Contains(h.Text, "sign-in") {
+		t.Errorf("%+v, %v", h, err)
+	}
+	f.mu.Lock()
+	f.down = true
+	f.mu.Unlock()
+	if h, err := again.Check(ctx, operator, a.ID); err != nil || h.OK {
+		t.Errorf("while it is down: %+v, %v", h, err)
+	}
+}
