@@ -31,11 +31,13 @@ type langflow struct {
 	broken int            // status of all answers; 0: they are good
 	calls  map[string]int
 	extra  map[string]any // components added to the catalogue
+
+	all map[string]map[string]any
 }
 
 func newBuilder(t testing.TB, release string) *langflow {
 	t.Helper()
-	b := &langflow{release: release, flows: map[string]any{}, calls: map[string]int{}, extra: map[string]any{}}
+	b := &langflow{release: release, flows: map[string]any{}, calls: map[string]int{}, extra: map[string]any{}, all: fixture[map[string]map[string]any]("all-" + release)}
 	b.Server = httptest.NewServer(b)
 	t.Cleanup(b.Close)
 	return b
@@ -53,9 +55,8 @@ func (b *langflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, one := strings.CutPrefix(r.URL.Path, "/api/v1/flows/")
 	switch {
 	case r.URL.Path == "/api/v1/all":
-		all := fixture[map[string]any]("all-" + b.release)
-		all["added"] = b.extra
-		answer(all)
+		b.all["added"] = b.extra
+		answer(b.all)
 	case r.URL.Path == "/api/v1/flows/basic_examples/":
 		answer(fixture[[]any]("examples-" + b.release))
 	case r.URL.Path == "/api/v1/flows/":
@@ -81,9 +82,9 @@ func fixture[T any](name string) T {
 
 // component is a fresh one from the catalogue.
 func (b *langflow) component(name string) map[string]any {
-	for _, category := range fixture[map[string]map[string]any]("all-" + b.release) {
+	for _, category := range b.all {
 		if c, ok := category[name].(map[string]any); ok && c["template"] != nil {
-			return c
+			return deepCopy(c)
 		}
 	}
 	panic("no component " + name)

@@ -55,12 +55,8 @@ func parts(body []byte, boundary string) ([]part, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.data, rest, ok = bytes.Cut(after, between); !ok {
-			// An empty part may have its boundary right after the head.
-			if rest, ok = bytes.CutPrefix(after, between[2:]); !ok {
-				return nil, badForm("its last boundary is missing")
-			}
-			p.data = nil
+		if p.data, rest, ok = bytes.Cut(after, between); !ok || bytes.HasPrefix(p.data, line) {
+			return nil, badForm("its last boundary is missing, or one does not stand on a line of its own")
 		}
 		out = append(out, p)
 	}
@@ -156,7 +152,7 @@ func parameter(s string) (value, rest string, ok bool) {
 			return "", "", false
 		}
 	} else {
-		end := strings.IndexAny(s, "; \t\"")
+		end := strings.IndexFunc(s, func(r rune) bool { return !isToken(r) })
 		if end < 0 {
 			end = len(s)
 		}

@@ -72,7 +72,11 @@ func tweaks(r *Request) error {
 	if err != nil {
 		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
 	}
-	if field := tweaked(v.at("tweaks"), 0); field != "" {
+	field := tweaked(v.at("tweaks"), 0)
+	if field == "" {
+		field = tweaked(v.at("inputs"), 0)
+	}
+	if field != "" {
 		return problem.Newf(problem.Denied, "The field %s cannot be changed for one run: a component executes it.", clip(field)).WithRule("guard.code").WithField("tweaks").
 			WithNext("Leave it out of the tweaks, or ask somebody who may bring code to change the flow.")
 	}
@@ -84,6 +88,9 @@ func tweaked(v *value, depth int) string {
 	for i := range v.kids {
 		kid := &v.kids[i]
 		name := string(kid.key)
+		if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+			name = name[dot+1:] // Langflow's second API writes "node.field"
+		}
 		switch {
 		case v.kind == object && (tweakedRunners[name] || runnerFields[name]):
 			return name

@@ -2,7 +2,7 @@ package guard
 
 import (
 	"bytes"
-	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -60,13 +60,31 @@ func badName(name string) string {
 		if why := badNameAsIs(name); why != "" {
 			return why
 		}
-		decoded, err := url.PathUnescape(name)
-		if err != nil || decoded == name {
+		decoded := unescapePercent(norm.NFKC.String(name))
+		if decoded == name {
 			return ""
 		}
 		name = decoded
 	}
 	return "is encoded more than once"
+}
+
+// unescapePercent decodes what is a percent escape and leaves the rest, as Python's unquote does.
+func unescapePercent(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			n, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			out = append(out, byte(n))
+			i += 2
+			continue
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
 }
 
 // privateNames begin the names of files that the builder reads as its own settings: Langflow before 1.9 keeps a user's MCP servers in an upload of such a name.

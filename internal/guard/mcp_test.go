@@ -1,0 +1,150 @@
+package guard
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestServers(t *testing.T) {
+	b := newBuilder(t, "new")
+	g := New(Config{})
+	server := func(more ...any) map[string]any {
+		out := map[string]any{"url": "https://mcp.example.com/mcp"}
+		for i := 0; i < len(more); i += 2 {
+			out[more[i].(string)] = more[i+1]
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name string
+		body any
+		// editor and admin may add it.
+		editor, admin bool
+	}{
+		{"remote", server("headers", map[string]any{"Authorization": "Bearer x"}), true, true},
+		{"what the page sends", server("name", "weather", "command", "", "args", []any{}, "env", map[string]any{}, "headers", map[string]any{}), true, true},
+		{"nulls", server("command", nil, "args", nil, "env", nil, "headers", nil), true, true},
+		{"transport", server("transport", "sse", "timeout", 30), true, true},
+		{"only headers", map[string]any{"headers": map[string]any{"X": "y"}}, true, true},
+		{"plain http", server("url", "http://mcp.example.com/"), false, true},
+		{"loopback", server("url", "https://127.0.0.1/"), false, true},
+
+		{"command", server("command", "uvx"), false, false},
+		{"args alone", server("args", []any{"x"}), false, false},
+		{"env alone", server("env", map[string]any{"PS4": "x"}), false, false},
+		{"args that are a text", server("args", "-c id"), false, false},
+		{"other case", server("Command", "id"), false, false},
+		{"all capitals", server("COMMAND", "id"), false, false},
+		{"long s", server("argſ", []any{"x"}), false, false},
+		{"blank in the key", server("command ", "id"), false, false},
+		{"unknown", server("cwd", "/"), false, false},
+		{"servers", map[string]any{"mcpServers": map[string]any{"x": map[string]any{"command": "id"}}}, false, false},
+		{"config", server("config", map[string]any{"command": "id"}), false, false},
+		{"mode", server("mode", "Stdio"), false, false},
+		{"type", server("type", "stdio"), false, false},
+		{"mode that is a list", server("mode", []any{"stdio"}), false, false},
+		{"name that is a path", server("name", "../x"), false, false},
+		{"address that is a list", server("url", []any{"https://mcp.example.com"}), false, false},
+		{"headers that are a list", server("headers", []any{"X: y"}), false, false},
+		{"header with a line", server("headers", map[string]any{"X": "a\r\nHost: b"}), false, false},
+		{"header with a colon", server("headers", map[string]any{"X: y": "a"}), false, false},
+		{"Host", server("headers", map[string]any{"host": "internal"}), false, false},
+		{"header that is a number", server("headers", map[string]any{"X": 1}), false, false},
+		{"list", []any{server()}, false, false},
+	} {
+		for may, want := range map[bool]bool{false: c.editor, true: c.admin} {
+			r := b.request(c.body, "mcp")
+			if may {
+				r.capable()
+			}
+			got := ruleOf(g.Check(t.Context(), r))
+			if (got == "") != want || got != "" && got != "guard.mcp" {
+				t.Errorf("%s (may: %v): rule %q", c.name, may, got)
+			}
+		}
+	}
+	for name, body := range map[string]string{"twice": `{"url":"https://a.example","url":"https://127.0.0.1"}`, "not JSON": "url: x"} {
+		if got := ruleOf(g.Check(t.Context(), b.request(body, "mcp"))); got != "body.json" {
+			t.Errorf("%s: rule %q", name, got)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for address, good := range map[string]bool{
+		"https://mcp.example.com":                 true,
+		"https://MCP.Example.com:8443/a/b?c=d%20": true,
+		"https://mcp.example.com./":               true,
+		"https://xn--bcher-kva.example/":          true,
+		"https://1.1.1.1/":                        true,
+		"https://[2606:4700:4700::1111]/":         true,
+		"https://mcp.example.com?x":               true,
+		"https://169.254.169.254.example.com/":    true,
+
+		"":                                                false,
+		"mcp.example.com":                                 false,
+		"ftp://mcp.example.com":                           false,
+		"file:///etc/passwd":                              false,
+		"HTTPS://mcp.example.com":                         false,
+		"http://mcp.example.com":                          false,
+		" https://mcp.example.com":                        false,
+		"https://mcp.example.com/\n":                      false,
+		"https://mcp.example.com/a b":                     false,
+		"https://a@mcp.example.com":                       false,
+		"https://mcp.example.com@127.0.0.1/":              false,
+		"https://mcp.example.com#@127.0.0.1":              false,
+		"https://mcp.example.com\\@127.0.0.1":             false,
+		"https://mcp.example.com:/":                       false,
+		"https://bücher.example/":                         false,
+		"https://mcp%2eexample.com":                       false,
+		"https:///mcp.example.com":                        false,
+		"https:mcp.example.com":                           false,
+		"https://127.0.0.1/":                              false,
+		"https://127.1/":                                  false,
+		"https://2130706433/":                             false,
+		"https://0x7f000001/":                             false,
+		"https://0x7f.1/":                                 false,
+		"https://017700000001/":                           false,
+		"https://0177.0.0.1/":                             false,
+		"https://127.0.0.1./":                             false,
+		"https://1.1.1.256/":                              false,
+		"https://mcp.example.0x7f/":                       false,
+		"https://10.0.0.1":                                false,
+		"https://172.16.5.4":                              false,
+		"https://192.168.1.1":                             false,
+		"https://169.254.169.254/latest":                  false,
+		"https://100.64.0.1":                              false,
+		"https://0.0.0.0":                                 false,
+		"https://198.18.0.1":                              false,
+		"https://255.255.255.255":                         false,
+		"https://224.0.0.1":                               false,
+		"https://[::1]/":                                  false,
+		"https://[::]/":                                   false,
+		"https://[::ffff:127.0.0.1]/":                     false,
+		"https://[::ffff:7f00:1]/":                        false,
+		"https://[fe80::1]/":                              false,
+		"https://[fd00::1]/":                              false,
+		"https://[64:ff9b::7f00:1]/":                      false,
+		"https://[2002:7f00:1::]/":                        false,
+		"https://[2001:0:7f00:1::]/":                      false,
+		"https://[2001:db8::1]/":                          false,
+		"https://[1::g]/":                                 false,
+		"https://localhost/":                              false,
+		"https://LOCALHOST./":                             false,
+		"https://a.localhost/":                            false,
+		"https://redis/":                                  false,
+		"https://printer.local/":                          false,
+		"https://metadata.google.internal/":               false,
+		"https://host.docker.internal/":                   false,
+		"https://x.default.svc/":                          false,
+		"https://a..example.com/":                         false,
+		"https://-a.example.com/":                         false,
+		"https://.example.com/":                           false,
+		"https://" + strings.Repeat("a", 64) + ".example": false,
+		"https://a.example/" + strings.Repeat("a", 2048):  false,
+	} {
+		if why := badAddress(address, false); (why == "") != good {
+			t.Errorf("%q: %q", address, why)
+		}
+	}
+}
