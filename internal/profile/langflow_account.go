@@ -41,12 +41,9 @@ func (b *LangflowBridge) adjust(r *langflowReply) (bool, error) {
 	return true, nil
 }
 
-// skewTroubles is the smallest difference of clocks that is made up for before a token was refused for it.
-const skewTroubles = 30 * time.Second
-
 // drifts takes over a difference of the clocks that would end tokens before they are renewed, though this one was accepted.
 func (b *LangflowBridge) drifts(r *langflowReply) bool {
-	if (r.behind-b.clock()).Abs() < skewTroubles || r.behind.Abs() > maxSkew {
+	if (r.behind-b.clock()).Abs() < skewNoted || r.behind.Abs() > maxSkew {
 		return false
 	}
 	b.takeClock(r)

@@ -33,8 +33,8 @@ type langflowReply struct {
 	behind time.Duration
 }
 
-// skewNoted is the smallest difference of clocks that counts: a Date header has whole seconds, and the answer has travelled.
-const skewNoted = 5 * time.Second
+// skewNoted is the smallest difference of clocks that counts. Less ends no token early, and the Date header of a Langflow that is busy is some seconds old.
+const skewNoted = 30 * time.Second
 
 // maxLangflowReply bounds what is read of an answer, in bytes: a page of users is the longest that is read in one piece.
 const maxLangflowReply = 1 << 20

@@ -179,7 +179,7 @@ func (f *langflow) who(r *http.Request) (*fakeUser, int, string) {
 
 // asserted is the user of an assertion; one who does not exist is made (JIT).
 func (f *langflow) asserted(text string) (*fakeUser, int, string) {
-	signed, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return nil, 401, "Invalid token"
 	}
