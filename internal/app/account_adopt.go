@@ -29,6 +29,8 @@ func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	defer cancel()
 	users, err := b.Users(ctx)
 	if err != nil {
 		return nil, err
@@ -70,6 +72,8 @@ func (r *Registry) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	if err := r.mayHold(ctx, a, workspaceID, personID); err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*langflowTime)
+	defer cancel()
 	user, err := b.User(ctx, upstreamUserID)
 	if err != nil {
 		return 0, err
@@ -124,7 +128,7 @@ func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, acco
 	}
 	n, err := r.claimHoldings(ctx, actor, a.ID, account)
 	if err != nil && fresh {
-		return 0, errors.Join(err, r.unbind(ctx, actor, a, account))
+		return 0, errors.Join(err, r.unbind(context.WithoutCancel(ctx), actor, a, account))
 	}
 	return n, err
 }

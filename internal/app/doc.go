@@ -24,6 +24,13 @@
 // Where a Flowise has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
 // cannot lose it; Remove hands it over.
 //
+// # Accounts of a builder
+//
+// Langflow keeps its users apart itself, so that each workspace works in an account of Langflow's, or each person in one of their own. ConnectLangflow chooses how Sluice gets into them, after
+// TryLangflow's tests; the bridge makes an account when it is first needed, and it is stored with what opens it, sealed, so that all nodes go into the same one. Users that Langflow had before are
+// adopted into a workspace (AdoptUser): their flows stay where they are. With one workspace, what the superuser has built is adopted at the first connection; other users are an admin's decision.
+// What the LANGFLOW variables say is used for apps that the operator names, on the command line or as a superuser, and for nobody else's: it opens Sluice too.
+//
 // # Credentials
 //
 // A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (PutCredential). A rotation outdates all copies and then writes each anew; what a

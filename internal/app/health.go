@@ -60,8 +60,8 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	}
 	found, err := profile.Probe(ctx, r.Client, a.Upstream)
 	var connecting error
-	if err == nil && a.NeedsOwner && found.Kind == profile.KindLangflow && a.Profile.Kind == profile.KindLangflow {
-		connecting = r.connectByItself(ctx, a)
+	if _, named := r.named.Load(a.ID); named && err == nil && found.Kind == profile.KindLangflow && a.NeedsOwner {
+		connecting = r.connectByItself(ctx, authz.SystemPrincipal("serve"), a)
 		if now, ok := r.ByID(a.ID); ok {
 			a = now
 		}
@@ -96,6 +96,10 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	r.health.Store(a.ID, h)
 	if err == nil {
 		r.noteIdentity(ctx, a, found)
+	}
+	if now, ok := r.ByID(a.ID); ok && a.Pending && !now.Pending && now.Profile.Kind == profile.KindLangflow {
+		// It is known now what there is to connect.
+		return r.look(ctx, now)
 	}
 	return h
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
@@ -26,6 +27,9 @@ type LangflowAccess struct {
 
 // jwksPath is where Sluice publishes its keys.
 const jwksPath = "/.well-known/jwks.json"
+
+// langflowTime bounds what somebody waits for at a page: a Langflow that has counted too many sign-ins lets none pass for a minute.
+const langflowTime = 25 * time.Second
 
 // jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which Langflow permits for loopback addresses only.
 func (r *Registry) jwks(a *App) string {
@@ -104,8 +108,8 @@ func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, acti
 	return a, nil
 }
 
-// access fills in what is stored for what was not given.
-func (r *Registry) access(ctx context.Context, a *App, given LangflowAccess) (owner, error) {
+// access fills in what is stored for what was not given, and for a superuser what is configured: what the LANGFLOW variables hold opens Sluice too, and goes only where somebody sends it who has it.
+func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) (owner, error) {
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
@@ -131,6 +135,9 @@ func (r *Registry) access(ctx context.Context, a *App, given LangflowAccess) (ow
 	if given.Password != "" {
 		o.Password = given.Password
 	}
+	if actor.Superuser {
+		o = r.orConfigured(o)
+	}
 	return o, nil
 }
 
@@ -140,10 +147,12 @@ func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id st
 	if err != nil {
 		return nil, err
 	}
-	o, err := r.access(ctx, a, given)
+	o, err := r.access(ctx, actor, a, given)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	defer cancel()
 	return profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)), nil
 }
 
@@ -157,7 +166,7 @@ func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, i
 	mu := lock.(*sync.Mutex)
 	mu.Lock()
 	defer mu.Unlock()
-	o, err := r.access(ctx, a, given)
+	o, err := r.access(ctx, actor, a, given)
 	if err != nil {
 		return err
 	}
@@ -175,6 +184,8 @@ func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, i
 
 // choose is the mode that was asked for, if it works, or the best one that does.
 func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (profile.BridgeMode, error) {
+	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	defer cancel()
 	var failed *problem.Error
 	for _, trial := range profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)) {
 		switch {
@@ -214,6 +225,8 @@ func (r *Registry) keepAccess(ctx context.Context, actor authz.Principal, a *App
 
 // afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as Langflow answers.
 func (r *Registry) afterConnecting(ctx context.Context, a *App) {
+	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	defer cancel()
 	b, err := a.langflow()
 	if err == nil {
 		err = b.Connect(ctx)
@@ -226,15 +239,15 @@ func (r *Registry) afterConnecting(ctx context.Context, a *App) {
 	}
 }
 
-// connectByItself connects a Langflow with what the configuration says about it (the LANGFLOW variables), or because it takes Sluice's assertions already.
-func (r *Registry) connectByItself(ctx context.Context, a *App) error {
-	err := r.ConnectLangflow(ctx, authz.SystemPrincipal("serve"), a.ID, LangflowAccess{
-		SecretKey: r.LangflowSecretKey, Superuser: r.LangflowSuperuser, Password: r.LangflowSuperuserPassword,
-	})
-	if err == nil {
-		if a, ok := r.ByID(a.ID); ok {
-			r.Log.Info("a Langflow was connected with the LANGFLOW variables", "app", a.Name, "mode", string(a.BridgeMode))
-		}
+// connectByItself connects a Langflow that nobody has chosen a way for, in the best one that works with what the configuration says (the LANGFLOW variables). It is done for apps that the operator
+// names, on the command line or as a superuser: nobody else can have Sluice send its superuser's password to an address.
+func (r *Registry) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
+	if a.Pending || a.Profile.Kind != profile.KindLangflow || !a.NeedsOwner {
+		return nil
+	}
+	err := r.ConnectLangflow(ctx, actor, a.ID, LangflowAccess{})
+	if now, ok := r.ByID(a.ID); err == nil && ok {
+		r.Log.Info("a Langflow was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
 	}
 	return err
 }

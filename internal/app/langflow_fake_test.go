@@ -20,10 +20,11 @@ const (
 
 // langflow answers what the registry asks of a Langflow 1.13 without external authentication, with the shapes that the real one gave.
 type langflow struct {
-	mu     sync.Mutex
-	secret string
-	users  map[string]*langflowUser
-	down   bool
+	mu      sync.Mutex
+	secret  string
+	users   map[string]*langflowUser
+	down    bool
+	signIns int
 }
 
 type langflowUser struct {
@@ -107,6 +108,7 @@ func (f *langflow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/api/v1/session":
 		answer(200, map[string]any{"authenticated": false, "user": nil})
 	case "/api/v1/login":
+		f.signIns++
 		u := f.named(r.FormValue("username"))
 		if u == nil || u.password != r.FormValue("password") {
 			answer(401, map[string]string{"detail": "Incorrect username or password"})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -92,7 +94,10 @@ func TestLangflowConnectsByItself(t *testing.T) {
 		built, carol := f.named("admin"), f.add("carol", "x", "Carol's")
 		built.flows = []string{"Built before"}
 		r := langflowHouse(t, d, t.TempDir(), true)
-		a := addLangflow(t, r, f)
+		a, err := r.Ensure(ctx, operator, app.Spec{URL: serve(t, f)})
+		if err != nil || !a.NeedsOwner {
+			t.Fatalf("%+v, %v", a, err)
+		}
 		h, err := r.Check(ctx, operator, a.ID)
 		if err != nil || !h.OK || !strings.Contains(h.Text, "signed") {
 			t.Fatalf("%+v, %v", h, err)
@@ -112,6 +117,62 @@ func TestLangflowConnectsByItself(t *testing.T) {
 			t.Error("another user's flow was given away unasked")
 		}
 	})
+}
+
+// TestLangflowThatStartsLater is one that the configuration names and that does not answer yet when Sluice starts.
+func TestLangflowThatStartsLater(t *testing.T) {
+	ctx, f := context.Background(), newLangflow()
+	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
+	address := "http://" + freeAddress(t)
+	a, err := r.Ensure(ctx, operator, app.Spec{URL: address})
+	if err != nil || !a.Pending {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	r.CheckAll(ctx, true)
+	l, err := net.Listen("tcp", strings.TrimPrefix(address, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: f}}
+	s.Start()
+	t.Cleanup(s.Close)
+	r.CheckAll(ctx, true)
+	if a, _ = r.ByID(a.ID); a.Pending || a.BridgeMode != profile.BridgeSigned || !r.Health(a.ID).OK {
+		t.Errorf("%+v, %+v", a, r.Health(a.ID))
+	}
+}
+
+// freeAddress is an address that nothing listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// TestLangflowSecretsGoWhereTheOperatorSendsThem: an admin who is no superuser could otherwise have the superuser's password sent to an address of their own.
+func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
+	ctx := context.Background()
+	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
+	admin := authz.Principal{
+		Kind: authz.Person, ID: "admin", Workspace: identity.DefaultWorkspace, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: authz.RoleAdmin}},
+	}
+	theirs, mine := newLangflow(), newLangflow()
+	a, err := r.Add(ctx, admin, app.Spec{URL: serve(t, theirs)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.CheckAll(ctx, false)
+	_, tryErr := r.TryLangflow(ctx, admin, a.ID, app.LangflowAccess{})
+	if err := r.ConnectLangflow(ctx, admin, a.ID, app.LangflowAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
+		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.signIns, err, tryErr)
+	}
+	if a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != profile.BridgeSigned || mine.signIns == 0 {
+		t.Errorf("the operator's own: %+v, %v", a, err)
+	}
 }
 
 func TestLangflowWithoutAnythingWaits(t *testing.T) {
@@ -178,7 +239,7 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 func TestLangflowNodesShareAccounts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, f := t.TempDir(), newLangflow()
-		nodes := []*house{langflowHouse(t, d, keys, true), langflowHouse(t, d, keys, true)}
+		nodes := []*house{langflowHouse(t, d, keys, false), langflowHouse(t, d, keys, false)}
 		a := connectedLangflow(t, nodes[0], f, app.LangflowAccess{PerPerson: true})
 		ids := make([]string, 8)
 		var group sync.WaitGroup

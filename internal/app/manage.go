@@ -67,11 +67,26 @@ func (r *Registry) Add(ctx context.Context, actor authz.Principal, s Spec) (*App
 	if err != nil {
 		return nil, err
 	}
-	return r.insert(ctx, actor, s, found)
+	a, err := r.insert(ctx, actor, s, found)
+	if err != nil || !actor.Superuser {
+		return a, err
+	}
+	if err := r.connectByItself(ctx, actor, a); err != nil {
+		r.Log.Info("a Langflow waits for an admin who connects it", "app", a.Name, "error", err)
+	}
+	return r.reread(a.ID, nil)
 }
 
-// Ensure makes sure that an app with the Spec's address exists; for --protect. What does not answer yet becomes a pending app.
+// Ensure makes sure that an app with the Spec's address exists; for --protect. What does not answer yet becomes a pending app. A Langflow is connected by itself as soon as it answers.
 func (r *Registry) Ensure(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
+	a, err := r.ensure(ctx, actor, s)
+	if err == nil {
+		r.named.Store(a.ID, true)
+	}
+	return a, err
+}
+
+func (r *Registry) ensure(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	if err := s.clean(); err != nil {
 		return nil, err
 	}

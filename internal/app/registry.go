@@ -70,6 +70,7 @@ type Registry struct {
 
 	copying sync.Map // app id -> *sync.Mutex: one copy of a credential at a time
 
+	named   sync.Map // ids of the apps that the configuration names (Ensure)
 	adopted sync.Map // ids of the apps whose objects were adopted once
 	asked   sync.Map // app id -> *askedAt
 }

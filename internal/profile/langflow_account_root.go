@@ -113,7 +113,7 @@ func (b *LangflowBridge) signIn(ctx context.Context, username, password string) 
 			}
 			return nil, problem.Newf(problem.Unauthenticated, "Langflow did not sign %q in: %s.", clip(username, 60), clip(r.detail(), 80))
 		case http.StatusTooManyRequests:
-			b.waitFor = b.cfg.Now().Add(r.retryAfter())
+			b.waitFor.Store(b.cfg.Now().Add(r.retryAfter()).UnixNano())
 			b.cfg.Log.Warn("Langflow lets only a few sign-ins a minute pass; Sluice waits", "host", b.cfg.Base.Host, "wait", r.retryAfter().String())
 			if try == 0 {
 				continue
@@ -123,15 +123,25 @@ func (b *LangflowBridge) signIn(ctx context.Context, username, password string) 
 	}
 }
 
+// signInPause is how long Langflow takes no sign-in; 0 or less if it takes one now.
+func (b *LangflowBridge) signInPause() time.Duration {
+	return time.Unix(0, b.waitFor.Load()).Sub(b.cfg.Now())
+}
+
+// limitedLangflow is what people are told while Langflow takes no sign-in.
+func limitedLangflow(pause time.Duration) *problem.Error {
+	return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).
+		WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+}
+
 // pauseSignIn waits until Langflow takes the next sign-in.
 func (b *LangflowBridge) pauseSignIn(ctx context.Context) error {
-	pause := b.waitFor.Sub(b.cfg.Now())
+	pause := b.signInPause()
 	if pause <= 0 {
 		return nil
 	}
 	if end, ok := ctx.Deadline(); ok && time.Until(end) < pause {
-		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).
-			WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+		return limitedLangflow(pause)
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -139,7 +149,7 @@ func (b *LangflowBridge) pauseSignIn(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).WithCause(ctx.Err())
+		return limitedLangflow(pause).WithCause(ctx.Err())
 	}
 }
 

@@ -63,8 +63,8 @@ type LangflowBridge struct {
 
 	root    atomic.Pointer[langflowRoot]
 	rooting langflowFlight
-	signIns sync.Mutex // one sign-in at a time: they are counted
-	waitFor time.Time  // when Langflow takes the next sign-in; under signIns
+	signIns sync.Mutex   // one sign-in at a time: they are counted
+	waitFor atomic.Int64 // when Langflow takes the next sign-in, in unix ns
 }
 
 // NewLangflowBridge makes a bridge. It does nothing until a request needs it.

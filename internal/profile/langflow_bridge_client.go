@@ -134,8 +134,7 @@ func (r *langflowReply) detail() string { return r.text("detail") }
 func (r *langflowReply) trouble(doing string) error {
 	switch {
 	case r.status == http.StatusTooManyRequests:
-		return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(r.retryAfter()).
-			WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+		return limitedLangflow(r.retryAfter())
 	case r.status >= 500:
 		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: status %d).", doing, r.status).WithRetryAfter(2 * time.Second).
 			WithNext("It may be starting or busy; Sluice tries again by itself. If it stays, see Langflow's own log.")

@@ -161,6 +161,9 @@ func (f *langflowFlight) do(ctx context.Context, b *LangflowBridge, work func(co
 	select {
 	case <-done:
 	case <-ctx.Done():
+		if pause := b.signInPause(); pause > 0 {
+			return limitedLangflow(pause).WithCause(ctx.Err())
+		}
 		return problem.New(problem.Unavailable, "Sluice is still signing in to Langflow.").WithRetryAfter(2 * time.Second).WithCause(ctx.Err())
 	}
 	f.mu.Lock()
