@@ -13,5 +13,9 @@
 // A Bridge carries a request into the builder's own session. For Flowise that is one session of a service owner, held in memory and renewed
 // by a single goroutine at a time: Flowise on SQLite breaks when people sign in at once, and here it sees one sign-in a day.
 //
+// Langflow keeps its users apart itself, so that a LangflowBridge enters an account for each workspace or person (Account, Accounts), in one of three ways: by assertions that Sluice signs, by tokens
+// signed with the shared secret key, or by a sign-in for each account. A fresh session costs a request no lock and no I/O; what is stale is renewed, made or found again by one piece of work at a time
+// for each account, and each trouble (another secret key, another database, another clock, an upgrade, too many sign-ins) has words of its own and ends by itself.
+//
 // NewDemo serves a small builder of Sluice's own, so that everything can be tried without another product.
 package profile

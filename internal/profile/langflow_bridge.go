@@ -268,6 +268,9 @@ func (b *LangflowBridge) Rejected(ctx context.Context, h http.Header) bool {
 			}
 			return b.replace(ctx, e, s)
 		})
+		if problem.Is(err, problem.Gone) {
+			return true // there is another account now
+		}
 		return err == nil && !alive && e.session.Load() != s
 	}
 	// Somebody renewed it in between.
