@@ -78,9 +78,16 @@ func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge
 	if last := in.ships.Load(); g.good(last, r.Version, again) {
 		return last.known, last.err
 	}
+	old := in.ships.Load()
+	if r.Get == nil {
+		if old != nil && old.known != nil {
+			return old.known, nil
+		}
+		return nil, notKnown(r, nil)
+	}
 	k, err := readShipped(ctx, r)
-	if old := in.ships.Load(); err != nil && old != nil && old.err == nil && old.version == r.Version {
-		return old.known, nil // what was known stays known
+	if err != nil && old != nil && old.known != nil && old.version == r.Version {
+		k, err = old.known, nil // what was known stays known
 	}
 	in.ships.Store(&reading{version: r.Version, at: g.now(), known: k, err: err})
 	return k, err
@@ -108,7 +115,7 @@ func readShipped(ctx context.Context, r *Request) (*knowledge, error) {
 
 // stored is what stands in the flow as it is stored now; nil if there is none.
 func (g *Guard) stored(ctx context.Context, r *Request, ships *knowledge) (*knowledge, error) {
-	if r.Flow == "" {
+	if r.Flow == "" || r.Get == nil {
 		return nil, nil
 	}
 	v, err := ask(ctx, r, "/api/v1/flows/"+r.Flow, maxStored)
@@ -120,7 +127,7 @@ func (g *Guard) stored(ctx context.Context, r *Request, ships *knowledge) (*know
 
 // everywhere is what stands in any flow of the account, for requests about single components, which do not say of which flow.
 func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*knowledge, error) {
-	if r.Account == "" {
+	if r.Account == "" || r.Get == nil {
 		return nil, nil
 	}
 	a := g.instance(r.App).account(r.Account)

@@ -16,7 +16,7 @@ import (
 // TestWhatEditorsDo holds that the builder's own components and examples pass, as they are and with the changes that people make.
 func TestWhatEditorsDo(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
-		b := newBuilder(t, release)
+		b := newLangflow(t, release)
 		g := New(Config{})
 		for _, example := range fixture[[]map[string]any]("examples-" + release) {
 			for _, c := range []struct {
@@ -214,7 +214,7 @@ func edgeInto(source, target string, handle map[string]any) map[string]any {
 
 func TestAttacksOnFlows(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
-		b := newBuilder(t, release)
+		b := newLangflow(t, release)
 		g := New(Config{})
 		for _, a := range attacks {
 			flow := flowOf(b.node("ChatInput"))
@@ -301,7 +301,7 @@ var runnersOf = map[string][]string{
 
 func TestComponentsThatRunTheirInputs(t *testing.T) {
 	for release, names := range runnersOf {
-		b := newBuilder(t, release)
+		b := newLangflow(t, release)
 		g := New(Config{})
 		for _, name := range names {
 			fresh := b.node(name)
@@ -320,7 +320,7 @@ func TestComponentsThatRunTheirInputs(t *testing.T) {
 }
 
 func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	repl, input := b.node("PythonREPLComponent"), b.node("ChatInput")
 	field(repl, "python_code")["value"] = "print('what somebody who may wrote')"
@@ -360,7 +360,7 @@ func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
 }
 
 func TestCodeThatIsStoredMayStay(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	custom := b.node("TextInput")
 	field(custom, "code")["value"] = foreign
@@ -383,7 +383,7 @@ func TestCodeThatIsStoredMayStay(t *testing.T) {
 
 // TestStoredCodeThatRunsInputs: a component that somebody wrote executes its field; another value would be executed as well.
 func TestStoredCodeThatRunsInputs(t *testing.T) {
-	b := newBuilder(t, "old")
+	b := newLangflow(t, "old")
 	g := New(Config{})
 	custom := b.node("TextInput")
 	field(custom, "code")["value"] = "class Calc(Component):\n    def build(self):\n        return eval(self.input_value)\n"
@@ -399,7 +399,7 @@ func TestStoredCodeThatRunsInputs(t *testing.T) {
 }
 
 func TestRunnersOfLaterReleasesAreNoticed(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	c := b.component("TextInput")
 	set(c, "class New(Component):\n    def build(self):\n        exec(self.input_value)\n", "template", "code", "value")
 	b.extra["BrandNew"] = c
@@ -409,7 +409,7 @@ func TestRunnersOfLaterReleasesAreNoticed(t *testing.T) {
 }
 
 func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
-	b := newBuilder(t, "old")
+	b := newLangflow(t, "old")
 	g := New(Config{})
 	for _, c := range []struct {
 		name, want string
@@ -446,7 +446,7 @@ func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
 
 // TestWhatNobodyMay: commands of MCP servers, and components without a type, are refused to people who may bring code too.
 func TestWhatNobodyMay(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	server := func(v any) map[string]any {
 		n := b.node("MCPTools")
@@ -505,7 +505,7 @@ func TestWhatNobodyMay(t *testing.T) {
 }
 
 func TestSingleComponents(t *testing.T) {
-	b := newBuilder(t, "old")
+	b := newLangflow(t, "old")
 	g := New(Config{})
 	code := dig(b.component("ChatInput"), "template", "code", "value")
 	custom := b.node("TextInput")
@@ -543,7 +543,7 @@ func TestSingleComponents(t *testing.T) {
 }
 
 func TestCatalogue(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	now := &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
 	g := New(Config{Now: now.now})
 	read := func() int {
@@ -587,8 +587,29 @@ func TestCatalogue(t *testing.T) {
 	check(upgraded, "guard.code", 5)
 }
 
+// TestStrangersMakeNothingKnown: they have no account to ask with, and what they send must not have the builder asked, nor keep others from asking it.
+func TestStrangersMakeNothingKnown(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := New(Config{})
+	stranger := b.request(flowOf(b.node("ChatInput")), "code")
+	stranger.Get = nil
+	if err := g.Check(t.Context(), stranger); !problem.Is(err, problem.Unavailable) {
+		t.Errorf("before anything is known: %v", err)
+	}
+	if err := g.Check(t.Context(), b.request(flowOf(b.node("ChatInput")), "code")); err != nil {
+		t.Errorf("after a stranger: %v", err)
+	}
+	if err := g.Check(t.Context(), stranger); err != nil {
+		t.Errorf("known code of a stranger: %v", err)
+	}
+	stranger.Body = marshal(flowOf(nodeOf("X", map[string]any{"template": map[string]any{"code": map[string]any{"type": "code", "value": foreign}}})))
+	if got := ruleOf(g.Check(t.Context(), stranger)); got != "guard.code" {
+		t.Errorf("foreign code of a stranger: rule %q", got)
+	}
+}
+
 func TestBodiesThatAreNotRead(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	deep := strings.Repeat(`{"data":`, 70) + "1" + strings.Repeat("}", 70)
 	for _, c := range []struct{ name, kind, body, want string }{

@@ -35,7 +35,7 @@ type langflow struct {
 	all map[string]map[string]any
 }
 
-func newBuilder(t testing.TB, release string) *langflow {
+func newLangflow(t testing.TB, release string) *langflow {
 	t.Helper()
 	b := &langflow{release: release, flows: map[string]any{}, calls: map[string]int{}, extra: map[string]any{}, all: fixture[map[string]map[string]any]("all-" + release)}
 	b.Server = httptest.NewServer(b)

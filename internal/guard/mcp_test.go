@@ -6,7 +6,7 @@ import (
 )
 
 func TestServers(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	server := func(more ...any) map[string]any {
 		out := map[string]any{"url": "https://mcp.example.com/mcp"}

@@ -23,7 +23,7 @@ func judged(g *Guard, b *langflow, body any) string {
 func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
 	const seed = 20261122
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	names := []string{"ChatInput", "ChatOutput", "TextInput", "File", "LoopComponent", "MCPTools"}
 	for range 400 {
@@ -58,7 +58,7 @@ func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
 // TestOrderAndBlanksDoNotCount: the same body in any order of members and with any blanks is judged alike.
 func TestOrderAndBlanksDoNotCount(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
-	b := newBuilder(t, "old")
+	b := newLangflow(t, "old")
 	g := New(Config{})
 	for _, a := range attacks {
 		flow := flowOf(b.node("ChatInput"))
@@ -177,7 +177,7 @@ func plain(v *value) any {
 
 // FuzzCode: no body makes the guard fail, and none with a foreign text in a field of type "code" passes, whatever is around it.
 func FuzzCode(f *testing.F) {
-	b := newBuilder(f, "new")
+	b := newLangflow(f, "new")
 	g := New(Config{})
 	for _, a := range attacks {
 		flow := flowOf(b.node("ChatInput"))

@@ -146,7 +146,7 @@ func TestArchives(t *testing.T) {
 }
 
 func TestFilesOfARun(t *testing.T) {
-	b := newBuilder(t, "new")
+	b := newLangflow(t, "new")
 	g := New(Config{})
 	for _, c := range []struct {
 		name, want string
@@ -190,7 +190,7 @@ func TestPlainNames(t *testing.T) {
 }
 
 func TestTweaks(t *testing.T) {
-	b := newBuilder(t, "old")
+	b := newLangflow(t, "old")
 	g := New(Config{})
 	for _, c := range []struct {
 		name, want string

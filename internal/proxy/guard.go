@@ -61,7 +61,9 @@ func (x *exchange) guarded() *guard.Request {
 		Guards: x.match.Endpoint.Guards, App: x.app.ID, AppName: x.app.Name, Version: x.app.Version, Flow: x.flow, Account: x.guardedAccount(),
 		MayCode:  func() bool { return x.mayEither(authz.BuilderCode, "code:run") },
 		MayServe: func() bool { return x.mayEither(authz.BuilderCode, "mcp-servers:manage") },
-		Get:      x.askBuilder,
+	}
+	if x.lend.SignedIn() {
+		r.Get = x.askBuilder
 	}
 	if x.body != nil {
 		r.Body = x.body.data
@@ -140,6 +142,7 @@ func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (statu
 	if err != nil {
 		return 0, nil, false, err
 	}
+	defer x.up.distrust(res.StatusCode)
 	defer discard(res)
 	if res.StatusCode == http.StatusUnauthorized && x.app.Bridge != nil {
 		return res.StatusCode, nil, x.app.Bridge.Rejected(ctx, req.Header), nil

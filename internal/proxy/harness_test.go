@@ -19,6 +19,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/db"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/proxy"
@@ -36,6 +37,7 @@ const (
 // world is a proxy with everything behind it, on real listeners and a real database.
 type world struct {
 	t        testing.TB
+	db       *db.DB
 	gate     *authz.Gate
 	people   *identity.People
 	sessions *authn.Sessions
@@ -62,7 +64,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
-	w := &world{t: t, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
+	w := &world{t: t, db: d, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
 	var err error
 	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
