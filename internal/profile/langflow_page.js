@@ -19,6 +19,17 @@
     return;
   }
 
+  // New versions ask the server to sign out, also when they find that the session has ended.
+  const logout = "/api/v1/logout";
+  const signedOut = () => leaveFor("/.sluice/enter?return=%2F");
+  const open = XMLHttpRequest.prototype.open;
+  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+    if (new URL(url, location.href).pathname === logout) {
+      this.addEventListener("load", () => this.status === 200 && signedOut());
+    }
+    open.call(this, method, url, ...rest);
+  };
+
   let leaving = false;
   const signOut = async () => {
     if (leaving) {
@@ -26,10 +37,10 @@
     }
     leaving = true;
     document.documentElement.style.visibility = "hidden";
-    // Not every version asks the server to sign out. Without an answer the session may still be there, and the way to the sign-in page would lead back here.
-    const done = await ask("/api/v1/logout", { method: "POST" }).then((r) => r.ok, () => false);
+    // Old versions do not ask. Without an answer the session may still be there, and the way to the sign-in page would lead back here.
+    const done = await ask(logout, { method: "POST" }).then((r) => r.ok, () => false);
     if (done) {
-      leaveFor("/.sluice/enter?return=%2F");
+      signedOut();
       return;
     }
     document.body.textContent = "Sluice could not sign you out. Load this page again to try once more.";
