@@ -162,10 +162,19 @@ func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, i
 	if err != nil {
 		return err
 	}
+	defer r.connecting(id)()
+	return r.connectLangflow(ctx, actor, a, given)
+}
+
+// connecting makes sure that one attempt to connect an app runs at a time; the caller calls what it returns at the end.
+func (r *Registry) connecting(id string) (done func()) {
 	lock, _ := r.owners.LoadOrStore(id, &sync.Mutex{})
 	mu := lock.(*sync.Mutex)
 	mu.Lock()
-	defer mu.Unlock()
+	return mu.Unlock
+}
+
+func (r *Registry) connectLangflow(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) error {
 	o, err := r.access(ctx, actor, a, given)
 	if err != nil {
 		return err
@@ -176,7 +185,7 @@ func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, i
 	if err := r.keepAccess(ctx, actor, a, given, o); err != nil {
 		return err
 	}
-	if a, ok := r.ByID(id); ok {
+	if a, ok := r.ByID(a.ID); ok {
 		r.afterConnecting(ctx, a)
 	}
 	return nil
@@ -245,7 +254,11 @@ func (r *Registry) connectByItself(ctx context.Context, actor authz.Principal, a
 	if a.Pending || a.Profile.Kind != profile.KindLangflow || !a.NeedsOwner {
 		return nil
 	}
-	err := r.ConnectLangflow(ctx, actor, a.ID, LangflowAccess{})
+	defer r.connecting(a.ID)()
+	if now, ok := r.ByID(a.ID); !ok || !now.NeedsOwner {
+		return nil // somebody was faster
+	}
+	err := r.connectLangflow(ctx, actor, a, LangflowAccess{})
 	if now, ok := r.ByID(a.ID); err == nil && ok {
 		r.Log.Info("a Langflow was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
 	}

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/google/uuid"
 
@@ -285,10 +284,7 @@ func (r *Registry) Connect(ctx context.Context, actor authz.Principal, id string
 	if a.Profile.Kind != profile.KindFlowise {
 		return problem.Newf(problem.Invalid, "%s needs no owner account.", a.Profile.Title)
 	}
-	lock, _ := r.owners.LoadOrStore(id, &sync.Mutex{})
-	mu := lock.(*sync.Mutex)
-	mu.Lock()
-	defer mu.Unlock()
+	defer r.connecting(id)()
 	if err := r.connect(ctx, actor, a, given); err != nil {
 		return err
 	}
