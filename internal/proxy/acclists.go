@@ -89,6 +89,7 @@ func (x *exchange) listOf(next *http.Request) (*listed, error) {
 	}
 	if res.StatusCode != http.StatusOK {
 		discard(res)
+		x.up.distrust(res.StatusCode)
 		return nil, x.unreadable("no list")
 	}
 	body, err := x.readAnswer(res)

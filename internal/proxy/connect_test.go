@@ -47,8 +47,8 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, ok := f.(*lfUpstream); ok {
-		w.connectLangflow(a)
+	if lf, ok := f.(interface{ access() app.LangflowAccess }); ok {
+		w.connectLangflow(a, lf.access())
 		return
 	}
 	if _, bridged := f.(*fixture); bridged && spec.Kind == profile.KindFlowise {
@@ -63,10 +63,9 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	w.app, _ = w.apps.ByID(a.ID)
 }
 
-// connectLangflow lets Sluice sign Langflow's tokens.
-func (w *world) connectLangflow(a *app.App) {
+// connectLangflow tells Sluice how it gets into a Langflow.
+func (w *world) connectLangflow(a *app.App, access app.LangflowAccess) {
 	w.t.Helper()
-	access := app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
 	if err := w.apps.ConnectLangflow(context.Background(), systemPrincipal, a.ID, access); err != nil {
 		w.t.Fatal(err)
 	}

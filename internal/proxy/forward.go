@@ -59,6 +59,14 @@ func NewTransport(headerTimeout time.Duration) *http.Transport {
 	}
 }
 
+// distrust gives up idle connections after a failure of the builder, once its answer was read. What Python programs did not expect makes some of their servers close the connection behind
+// the answer without saying so, and whatever is sent over it next is lost.
+func (u *upstream) distrust(status int) {
+	if status >= http.StatusInternalServerError {
+		u.transport.CloseIdleConnections()
+	}
+}
+
 // bufferPool lends the buffers that answers are copied through.
 type bufferPool struct{ pool sync.Pool }
 

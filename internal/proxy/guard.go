@@ -142,6 +142,7 @@ func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (statu
 	if err != nil {
 		return 0, nil, false, err
 	}
+	defer x.up.distrust(res.StatusCode)
 	defer discard(res)
 	if res.StatusCode == http.StatusUnauthorized && x.app.Bridge != nil {
 		return res.StatusCode, nil, x.app.Bridge.Rejected(ctx, req.Header), nil

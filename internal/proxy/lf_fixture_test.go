@@ -16,6 +16,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"sluice/internal/app"
+	"sluice/internal/profile"
 )
 
 const (
@@ -90,6 +93,11 @@ func startLangflow(t testing.TB, old bool) *lfUpstream {
 }
 
 func (f *lfUpstream) url() *url.URL { u, _ := url.Parse(f.Server.URL); return u }
+
+// access lets Sluice sign its tokens.
+func (f *lfUpstream) access() app.LangflowAccess {
+	return app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
+}
 
 func (f *lfUpstream) add(name, password string) *lfUser {
 	u := &lfUser{ID: uuid.NewString(), Username: name, Active: true, password: password, keys: map[string]bool{}, things: map[string][]*lfThing{}}
@@ -270,7 +278,7 @@ func (f *lfUpstream) serve(w http.ResponseWriter, r *http.Request, u *lfUser, bo
 			}
 		}
 		f.refuse(w, 403, "Flow is not public")
-	case strings.HasPrefix(r.URL.Path, "/api/v1/build_public_tmp/"):
+	case strings.HasPrefix(r.URL.Path, "/api/v1/build_public_tmp/"), strings.HasSuffix(r.URL.Path, "/events"), strings.HasSuffix(r.URL.Path, "/cancel"):
 		f.build(w, r)
 	case u == nil:
 		f.refuse(w, 401, "Not authenticated")

@@ -24,6 +24,7 @@ func (x *exchange) relay() {
 		x.refuse(x.explain(err))
 		return
 	}
+	defer x.up.distrust(res.StatusCode)
 	defer func() { _ = res.Body.Close() }()
 	dropHops(res.Header)
 	if err := x.modify(res); err != nil {
