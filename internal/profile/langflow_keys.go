@@ -36,6 +36,9 @@ func (c AnswerContext) langflowKey(k authn.APIKey) langflowKey {
 	out := langflowKey{
 		Name: k.Name, LastUsedAt: c.langflowMaybe(k.LastUsedAt), IsActive: k.Usable, ID: k.ID, APIKey: k.Prefix + langflowMask, UserID: k.Owner, CreatedAt: c.langflowTime(k.CreatedAt),
 	}
+	if !c.old() {
+		out.CreatedAt = k.CreatedAt.UTC().Format("2006-01-02T15:04:05+00:00")
+	}
 	if k.LastUsedAt.IsZero() {
 		out.TotalUses = new(int)
 	}
