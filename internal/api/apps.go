@@ -16,7 +16,7 @@ type builder struct {
 	ID     string          `json:"id"`
 	Slug   string          `json:"slug" example:"flowise"`
 	Name   string          `json:"name" example:"Flowise"`
-	Kind   string          `json:"kind" doc:"flowise, generic or demo; empty until something has answered." example:"flowise"`
+	Kind   string          `json:"kind" doc:"flowise, langflow, generic or demo; empty until something has answered." example:"flowise"`
 	Mode   string          `json:"mode" doc:"proxy: requests pass through Sluice. forward-auth: a reverse proxy forwards, and asks Sluice about each request." example:"proxy"`
 	Origin string          `json:"origin" doc:"Where people open it." example:"http://127.0.0.1:3001"`
 	Admin  *builderDetails `json:"admin,omitempty" doc:"For those who may see the app's settings."`
@@ -89,7 +89,7 @@ func listApps(x *visit, in *appsInput) (list[builder], error) {
 type appSpec struct {
 	URL       string `json:"url,omitempty" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one. Left out for forward-auth." example:"http://127.0.0.1:3000"`
 	Mode      string `json:"mode,omitempty" enum:"proxy,forward-auth" doc:"proxy if left out. forward-auth is for an app to which a reverse proxy forwards; it needs public_url." example:"proxy"`
-	Kind      string `json:"kind,omitempty" enum:"flowise,generic,demo" doc:"Found out if left out." example:"flowise"`
+	Kind      string `json:"kind,omitempty" enum:"flowise,langflow,generic,demo" doc:"Found out if left out." example:"flowise"`
 	PublicURL string `json:"public_url,omitempty" maxLength:"300" doc:"The origin for people; the next free port if left out." example:"https://flows.example.com"`
 	Name      string `json:"name,omitempty" maxLength:"80" doc:"What people read; the product's name if left out." example:"Flowise"`
 }
@@ -108,10 +108,12 @@ type found struct {
 	OwnerState string `json:"owner_state" doc:"Whether it has an owner account: none, present or n/a." example:"present"`
 	Evidence   string `json:"evidence" doc:"What was seen."`
 	Note       string `json:"note,omitempty" doc:"A warning."`
+	// Supports is empty where versions do not differ.
+	Supports []string `json:"supports,omitempty" doc:"What this version can do, in sentences, where versions differ."`
 }
 
 func foundOf(f profile.Found) found {
-	return found{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note}
+	return found{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note, f.Supports}
 }
 
 func lookAtApp(x *visit, in *appSpecInput) (found, error) {

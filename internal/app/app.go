@@ -99,6 +99,9 @@ func (s *Spec) clean() error {
 	if len(s.Name) > 80 {
 		return problem.New(problem.Invalid, "A name has at most 80 characters.").WithField("name")
 	}
+	if _, err := profile.New(cmp.Or(s.Kind, profile.KindGeneric), profile.Options{}); err != nil {
+		return err
+	}
 	s.URL, s.PublicURL, s.Mode = strings.TrimSpace(s.URL), strings.TrimSpace(s.PublicURL), cmp.Or(s.Mode, ModeProxy)
 	if s.PublicURL != "" {
 		origin, err := cleanOrigin(s.PublicURL)

@@ -88,10 +88,10 @@ var kindNames = []struct {
 	kind flow.Kind
 	name string
 }{
-	{flow.Chatflow, "Chatflows"}, {flow.Agentflow, "Agentflows"}, {flow.Assistantflow, "Assistants' flows"}, {flow.Assistant, "Assistants"},
+	{flow.Project, "Projects"}, {flow.Chatflow, "Chatflows"}, {flow.Agentflow, "Agentflows"}, {flow.Assistantflow, "Assistants' flows"}, {flow.Assistant, "Assistants"},
 	{flow.DocumentStore, "Document stores"}, {flow.Tool, "Tools"}, {flow.Credential, "Credentials"}, {flow.Variable, "Variables"},
 	{flow.MCPServer, "MCP servers"}, {flow.Template, "Templates"}, {flow.APIKey, "API keys"}, {flow.Dataset, "Datasets"}, {flow.Evaluator, "Evaluators"},
-	{flow.Evaluation, "Evaluations"},
+	{flow.Evaluation, "Evaluations"}, {flow.StoredFile, "Files"},
 }
 
 func groupedByKind(found []profile.FoundObject) []unownedGroup {

@@ -58,6 +58,12 @@ func bridgeOf(a *app.App, h app.Health) bridge {
 	switch {
 	case a.Pending:
 		return bridgeBroken
+	case a.Profile.Kind == profile.KindLangflow && a.NeedsOwner:
+		return bridgeNeedsChoice
+	case a.Profile.Kind == profile.KindLangflow && h.OK:
+		return bridgeReady
+	case a.Profile.Kind == profile.KindLangflow:
+		return bridgeBroken
 	case a.Profile.Kind != profile.KindFlowise:
 		return bridgeHeaders
 	case a.NeedsOwner && h.OwnerState == "":
@@ -110,7 +116,7 @@ func findApp(x *visit) error {
 func (x *visit) renderFound(status int, v newAppView, before error) error {
 	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: v.Form.URL})
 	if err == nil {
-		v.Found = &foundView{found.Kind, found.Title, found.Version, found.OwnerState, found.Evidence, found.Note}
+		v.Found = foundOf(found)
 		v.Form.Name = cmp.Or(v.Form.Name, found.Title)
 	}
 	if before != nil {
@@ -142,7 +148,21 @@ func addApp(x *visit) error {
 			return x.renderApp(a.ID, err)
 		}
 	}
+	if a.Profile.Kind == profile.KindLangflow {
+		return x.toConnection(a)
+	}
 	return x.done("/admin/apps/"+a.ID, "app")
+}
+
+// toConnection goes on with a Langflow that was just added: to the choice of how people get in, unless the configuration has answered it.
+func (x *visit) toConnection(a *app.App) error {
+	if _, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID); err != nil {
+		return err
+	}
+	if now, ok := x.c.cfg.Apps.ByID(a.ID); ok && !now.NeedsOwner {
+		return x.done("/admin/apps/"+a.ID, "langflow")
+	}
+	return x.done("/admin/apps/"+a.ID+"/connection", "app")
 }
 
 // one finds the app of the route for somebody who may see it.
@@ -195,6 +215,7 @@ func (x *visit) appPage(id string) (appPageView, error) {
 	}
 	flows, err := x.c.cfg.Apps.PublishedFlows(x.r.Context(), x.who, id)
 	v := appPageView{App: x.appOf(a), Published: flows, MayOffer: x.may(authz.WorkspaceManage), Now: x.c.cfg.Now()}
+	v.Langflow, v.Connection, v.PerPerson = a.Profile.Kind == profile.KindLangflow && !a.Pending, modeTitle(a.BridgeMode), a.PerPerson
 	for _, o := range x.workspaceOptions() {
 		if a.UsedIn(o.Value) {
 			v.UsedIn = append(v.UsedIn, o)

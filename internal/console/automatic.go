@@ -36,11 +36,18 @@ func (x *visit) passesOn() bool {
 	return false
 }
 
-// banner is what every page says as long as nobody is asked who they are.
-func (c *Console) banner() *web.Banner {
-	name := c.cfg.Logins.AutoLogin()
-	if name == "" {
+// banner is what every page says as long as nobody is asked who they are; nil otherwise.
+func (x *visit) banner() *web.Banner {
+	name := x.c.cfg.Logins.AutoLogin()
+	switch {
+	case name == "":
 		return nil
+	case x.who.SignedIn() && !x.who.Automatic:
+		return &web.Banner{Text: bannerText(name)}
 	}
-	return &web.Banner{Text: "Nobody is asked to sign in: whoever opens Sluice in a browser on this machine works as the superuser " + name + ". Set LANGFLOW_AUTO_LOGIN=False to end this.", Href: "/login?with=password", Action: "Sign in as somebody else"}
+	return &web.Banner{Text: bannerText(name), Href: "/login?with=password", Action: "Sign in as somebody else"}
+}
+
+func bannerText(name string) string {
+	return "Nobody is asked to sign in: whoever opens Sluice in a browser on this machine works as the superuser " + name + ". Set LANGFLOW_AUTO_LOGIN=False to end this."
 }

@@ -242,7 +242,7 @@ func (x *visit) fail(err error) {
 	case toSignIn && web.WantsPage(x.r):
 		x.redirect(x.signInPath())
 	case web.WantsPage(x.r):
-		web.WriteProblemUnder(x.w, x.r, x.c.banner(), e, x.event.ID)
+		web.WriteProblemUnder(x.w, x.r, x.banner(), e, x.event.ID)
 	default:
 		problem.WriteJSON(x.w, e, x.event.ID)
 	}
@@ -294,7 +294,7 @@ func (x *visit) done(to, notice string) error {
 
 // frame is the frame of a page; active is the navigation's entry that it belongs to.
 func (x *visit) frame(title, active string) web.Page {
-	p := web.Page{Title: title, Theme: web.ThemeOf(x.r), Path: web.ReturnTo(x.r.URL.RequestURI()), Banner: x.c.banner()}
+	p := web.Page{Title: title, Theme: web.ThemeOf(x.r), Path: web.ReturnTo(x.r.URL.RequestURI()), Banner: x.banner()}
 	p.Notice, p.NoticeTone = x.takeNotice()
 	if x.r.Method != http.MethodGet {
 		p.Path = cmp.Or(active, "/")

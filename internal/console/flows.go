@@ -126,6 +126,8 @@ func canvas(a *app.App, o flow.Object) string {
 	switch a.Profile.Kind {
 	case profile.KindDemo:
 		return "/flows/" + url.PathEscape(o.ID)
+	case profile.KindLangflow:
+		return "/flow/" + url.PathEscape(o.ID)
 	case profile.KindFlowise:
 	default:
 		return ""

@@ -57,7 +57,7 @@ func (d destination) wanted(c *Console) (*app.App, bool) {
 // showLogin shows the form. Whoever is signed in goes on.
 func showLogin(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
-	if x.who.SignedIn() {
+	if x.who.SignedIn() && !(x.who.Automatic && x.r.URL.Query().Get("with") != "") {
 		return x.onward(d)
 	}
 	if done, err := x.signInAutomatically(d); done || err != nil {

@@ -221,6 +221,7 @@ func peopleExpectations() map[string]expectation {
 func TestPagesSay(t *testing.T) {
 	all, tests := samples(), doorExpectations()
 	maps.Copy(tests, peopleExpectations())
+	maps.Copy(tests, langflowExpectations())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			component, ok := all[name]

@@ -38,7 +38,7 @@ type route struct {
 
 // routes is the whole map of the console.
 func (c *Console) routes() []route {
-	return slices.Concat(doorRoutes(), ownRoutes(), appRoutes(), forwardAuthRoutes(), peopleRoutes(), workspaceRoutes(), vaultRoutes(), keyRoutes(), secretRoutes(), systemRoutes())
+	return slices.Concat(doorRoutes(), ownRoutes(), appRoutes(), forwardAuthRoutes(), langflowRoutes(), peopleRoutes(), workspaceRoutes(), vaultRoutes(), keyRoutes(), secretRoutes(), systemRoutes())
 }
 
 // backChannelPath is where a provider's server tells of sign-outs. It is the one form that no page of Sluice's sends.

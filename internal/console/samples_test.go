@@ -63,7 +63,7 @@ func sampleChecks() []check {
 // samples renders every page in the states that matter, for the page tests and for the preview.
 func samples() map[string]templ.Component {
 	all := map[string]templ.Component{}
-	for _, group := range []map[string]templ.Component{doorSamples(), appSamples(), forwardAuthSamples(), peopleSamples(), joiningSamples(), workspaceSamples(), mailSamples(), stepSamples(), securitySamples(), signInSamples(), keySamples(), vaultSamples(), secretSamples()} {
+	for _, group := range []map[string]templ.Component{doorSamples(), appSamples(), forwardAuthSamples(), peopleSamples(), joiningSamples(), workspaceSamples(), mailSamples(), stepSamples(), securitySamples(), signInSamples(), keySamples(), vaultSamples(), secretSamples(), langflowSamples()} {
 		for name, page := range group {
 			all[name] = page
 		}

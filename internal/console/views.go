@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/internal/login"
+	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -83,11 +84,12 @@ type healthView struct {
 type bridge uint8
 
 const (
-	bridgeHeaders    bridge = iota // the builder has no accounts that Sluice knows of
-	bridgeNeedsOwner               // nobody owns the builder yet
-	bridgeNeedsLogin               // the owner's credentials are missing or wrong
-	bridgeReady                    // Sluice holds a session
-	bridgeBroken                   // Sluice has credentials, but no session at the moment
+	bridgeHeaders     bridge = iota // the builder has no accounts that Sluice knows of
+	bridgeNeedsOwner                // nobody owns the builder yet
+	bridgeNeedsLogin                // the owner's credentials are missing or wrong
+	bridgeNeedsChoice               // nobody has chosen yet how people get into its accounts
+	bridgeReady                     // Sluice holds a session
+	bridgeBroken                    // Sluice has credentials, but no session at the moment
 )
 
 // appView is a connected app.
@@ -185,7 +187,10 @@ type appForm struct {
 }
 
 // foundView is what a probe saw.
-type foundView struct{ Kind, Title, Version, OwnerState, Evidence, Note string }
+type foundView struct {
+	Kind, Title, Version, OwnerState, Evidence, Note string
+	Supports                                         []string
+}
 
 // newAppView is the form for a new app, before and after looking.
 type newAppView struct {
@@ -195,7 +200,12 @@ type newAppView struct {
 }
 
 // NeedsLogin tells that the builder has an owner whose credentials are needed.
-func (v newAppView) NeedsLogin() bool { return v.Found != nil && v.Found.OwnerState == "present" }
+func (v newAppView) NeedsLogin() bool {
+	return v.Found != nil && v.Found.OwnerState == profile.OwnerPresent && v.Found.Kind == profile.KindFlowise
+}
+
+// NeedsChoice tells that there are several ways into the builder's accounts.
+func (v newAppView) NeedsChoice() bool { return v.Found != nil && v.Found.Kind == profile.KindLangflow }
 
 // NeedsOwner tells that nobody owns the builder yet.
 func (v newAppView) NeedsOwner() bool { return v.Found != nil && v.Found.OwnerState == "none" }
@@ -219,9 +229,13 @@ type appPageView struct {
 	// UsedIn are the workspaces that use the app, Offerable the others; MayOffer lets the viewer change that.
 	UsedIn, Offerable []web.Option
 	MayOffer          bool
-	Now               time.Time
-	Problem, Next     string
-	Wrong             wrong
+	// Langflow tells that it is one; Connection is how people get into its accounts, "" until somebody has chosen, PerPerson that each has one.
+	Langflow      bool
+	Connection    string
+	PerPerson     bool
+	Now           time.Time
+	Problem, Next string
+	Wrong         wrong
 }
 
 func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }

@@ -42,6 +42,9 @@ func TestAutomaticSignIn(t *testing.T) {
 			t.Errorf("%s (%d) does not show the banner", path, a.Status)
 		}
 	}
+	if a := b.Get("/login?with=password"); a.Status != http.StatusOK || !strings.Contains(a.Body, `name="identifier"`) {
+		t.Errorf("who is signed in automatically cannot sign in as somebody else: %d %s", a.Status, a.Location())
+	}
 	if a := b.Get("/admin/people"); a.Status != http.StatusOK {
 		t.Errorf("the superuser's pages: %d", a.Status)
 	}

@@ -29,7 +29,7 @@ type Page struct {
 	Scripts []string
 }
 
-// Banner is a sentence with a link.
+// Banner is a sentence with a link; without Href there is none.
 type Banner struct{ Text, Href, Action string }
 
 // Person is who is signed in, as the frame shows it.

@@ -1,0 +1,133 @@
+package api
+
+import (
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/profile"
+)
+
+// langflowRoutes connect a Langflow and give its users to workspaces.
+func langflowRoutes() []route {
+	return []route{
+		{get, "/apps/{app}/connection", apps(authz.AppManage), "getConnection", "How people get into the accounts of a Langflow, without a secret", answers(getConnection)},
+		{put, "/apps/{app}/connection", apps(authz.AppManage), "setConnection", "Choose how people get into the accounts of a Langflow, after a test that it works", answers(setConnection)},
+		{post, "/apps/{app}/trials", apps(authz.AppManage), "tryConnection", "Test each way into a Langflow with what is given and stored; changes nothing in Sluice", answers(tryConnection)},
+		{get, "/apps/{app}/builder-users", apps(authz.ObjectAdopt), "listBuilderUsers", "The users of a Langflow, with what they hold and which workspace they belong to", answers(listBuilderUsers)},
+		{put, "/apps/{app}/builder-users/{user}", apps(authz.ObjectAdopt), "adoptBuilderUser", "Give a user of a Langflow, with all that it holds, to a workspace or a person in it", answers(adoptBuilderUser)},
+		{del, "/apps/{app}/builder-users/{user}", apps(authz.ObjectAdopt), "releaseBuilderUser", "Undo an adoption; the user's flows stay in Langflow and belong to nobody in Sluice", done(releaseBuilderUser)},
+	}
+}
+
+// connection is how people get into the accounts of a Langflow.
+type connection struct {
+	Mode         string `json:"mode" doc:"external: Langflow verifies what Sluice signs. signed: Sluice signs with the shared secret key. sign-in: Sluice signs each account in with a password. Empty until it is connected." example:"signed"`
+	PerPerson    bool   `json:"per_person" doc:"Whether each person of a workspace has an account; else they share one, and its flows."`
+	Superuser    string `json:"superuser" doc:"The name of the Langflow superuser that Sluice has." example:"administrator"`
+	HasSecretKey bool   `json:"has_secret_key" doc:"Whether Sluice has LANGFLOW_SECRET_KEY."`
+	HasPassword  bool   `json:"has_password" doc:"Whether Sluice has the superuser's password."`
+	External     string `json:"external_settings" doc:"The lines of Langflow's .env file by which it trusts Sluice, for the mode external."`
+}
+
+func getConnection(x *visit, in *AppPath) (connection, error) {
+	c, err := x.cfg.Apps.Langflow(x, x.who, in.App)
+	return connection{string(c.Mode), c.PerPerson, c.Superuser, c.HasSecretKey, c.HasPassword, c.ExternalLines}, err
+}
+
+// accessInput is how Sluice gets into a Langflow. What is left out stays as it is stored.
+type accessInput struct {
+	AppPath
+	Body struct {
+		Mode      string `json:"mode,omitempty" enum:"external,signed,sign-in" doc:"The best one that works if left out." example:"signed"`
+		PerPerson bool   `json:"per_person,omitempty" doc:"Give each person of a workspace an account of their own, so that nothing is shared."`
+		SecretKey string `json:"secret_key,omitempty" maxLength:"4096" doc:"LANGFLOW_SECRET_KEY. It is tested, sealed, and never shown." example:"as in Langflow's environment"`
+		Superuser string `json:"superuser,omitempty" maxLength:"255" doc:"The name of a Langflow superuser." example:"administrator"`
+		Password  string `json:"password,omitempty" maxLength:"4096" doc:"That superuser's password. It is tested, sealed, and never shown." example:"the superuser's password"`
+	}
+}
+
+func (in *accessInput) access() app.LangflowAccess {
+	b := in.Body
+	return app.LangflowAccess{Mode: profile.BridgeMode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
+}
+
+func setConnection(x *visit, in *accessInput) (connection, error) {
+	if err := x.cfg.Apps.ConnectLangflow(x, x.who, in.App, in.access()); err != nil {
+		return connection{}, err
+	}
+	return getConnection(x, &in.AppPath)
+}
+
+// trial is what the test of one way found.
+type trial struct {
+	Mode   string `json:"mode" example:"signed"`
+	OK     bool   `json:"ok" doc:"Whether it works now."`
+	Detail string `json:"detail" doc:"What was seen."`
+	Next   string `json:"next,omitempty" doc:"What to set or to do."`
+}
+
+func tryConnection(x *visit, in *accessInput) (list[trial], error) {
+	rows, err := x.cfg.Apps.TryLangflow(x, x.who, in.App, in.access())
+	return listOf(rows, len(rows), func(t profile.LangflowTrial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
+}
+
+// builderUser is a user of a Langflow.
+type builderUser struct {
+	ID        string `json:"id" doc:"Langflow's own id." example:"8a2f7b3c-21d4-4a8e-9b11-6a1f0d5c3e77"`
+	Username  string `json:"username" example:"administrator"`
+	Active    bool   `json:"active"`
+	Superuser bool   `json:"superuser" doc:"Whether it is a superuser of Langflow."`
+	Flows     *int   `json:"flows,omitempty" doc:"How many it holds; left out where Sluice cannot look." example:"12"`
+	Projects  *int   `json:"projects,omitempty" doc:"As flows." example:"3"`
+	Files     *int   `json:"files,omitempty" doc:"As flows." example:"0"`
+	Workspace string `json:"workspace,omitempty" doc:"The id of the workspace that it belongs to; left out for users that Sluice does not use." example:"default"`
+	Person    string `json:"person,omitempty" doc:"The id of the person whose it is, where each has one."`
+	Adopted   bool   `json:"adopted" doc:"Whether it was adopted; an account with a workspace that was not is Sluice's own."`
+}
+
+func builderUserOf(u app.LangflowUser) builderUser {
+	return builderUser{
+		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Flows: counted(u.Flows), Projects: counted(u.Projects), Files: counted(u.Files),
+		Workspace: u.Workspace, Person: u.Person, Adopted: u.Adopted,
+	}
+}
+
+// counted is nil where nobody knows.
+func counted(n int) *int {
+	if n == profile.UnknownCount {
+		return nil
+	}
+	return &n
+}
+
+type builderUsersInput struct {
+	AppPath
+	Paging
+}
+
+func listBuilderUsers(x *visit, in *builderUsersInput) (list[builderUser], error) {
+	rows, err := x.cfg.Apps.LangflowUsers(x, x.who, in.App)
+	return pageOf(rows, in.Paging, builderUserOf), err
+}
+
+// BuilderUserPath names a user of a builder in a path.
+type BuilderUserPath struct {
+	AppPath
+	User string `path:"user" pattern:"^[A-Za-z0-9-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits or dashes" doc:"The user's id in the builder." example:"8a2f7b3c-21d4-4a8e-9b11-6a1f0d5c3e77"`
+}
+
+type adoptUserInput struct {
+	BuilderUserPath
+	Body struct {
+		Workspace string `json:"workspace_id" minLength:"1" maxLength:"100" doc:"The workspace that the user's flows belong to from then on; the app must be used there." example:"default"`
+		Person    string `json:"person_id,omitempty" maxLength:"100" doc:"The person in it whose they are; needed where each person has an account."`
+	}
+}
+
+func adoptBuilderUser(x *visit, in *adoptUserInput) (adopted, error) {
+	n, err := x.cfg.Apps.AdoptUser(x, x.who, in.App, in.User, in.Body.Workspace, in.Body.Person)
+	return adopted{n}, err
+}
+
+func releaseBuilderUser(x *visit, in *BuilderUserPath) error {
+	return x.cfg.Apps.UnadoptUser(x, x.who, in.App, in.User)
+}

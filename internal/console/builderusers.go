@@ -1,0 +1,238 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/internal/app"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+	"sluice/internal/web"
+)
+
+// builderUser is a user of the builder's.
+type builderUser struct {
+	ID, Username                string
+	Active, Superuser, Adopted  bool
+	Flows, Projects, Files      int
+	WorkspaceID, Workspace, Who string
+}
+
+// holds says what a user has.
+func (u builderUser) holds() string {
+	if u.Flows == profile.UnknownCount {
+		return "unknown"
+	}
+	parts := []string{web.Count(u.Flows, "flow")}
+	if u.Projects > 0 {
+		parts = append(parts, web.Count(u.Projects, "project"))
+	}
+	if u.Files > 0 {
+		parts = append(parts, web.Count(u.Files, "file"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// own tells that Sluice has made the user for a workspace.
+func (u builderUser) own() bool { return u.WorkspaceID != "" && !u.Adopted }
+
+// builderUsersView is the list of the builder's users.
+type builderUsersView struct {
+	App   appView
+	Users []builderUser
+	// Blind tells that of some users it is not known what they hold.
+	Blind         bool
+	Problem, Next string
+}
+
+func (v builderUsersView) path(rest string) string {
+	return "/admin/apps/" + v.App.ID + "/builder-users" + rest
+}
+
+// builderUserView is one of them with the form that gives it to a workspace.
+type builderUserView struct {
+	App  appView
+	User builderUser
+	// To are the workspaces, or where each person has an account the people in them.
+	To            []web.Option
+	Chosen        string
+	PerPerson     bool
+	NewPassword   bool
+	Problem, Next string
+	Wrong         wrong
+}
+
+func (v builderUserView) path(rest string) string {
+	return "/admin/apps/" + v.App.ID + "/builder-users/" + v.User.ID + rest
+}
+
+// showBuilderUsers lists them. Where Sluice has no superuser the page says what to do.
+func showBuilderUsers(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	v := builderUsersView{App: x.appOf(a)}
+	users, err := x.c.cfg.Apps.LangflowUsers(x.r.Context(), x.who, a.ID)
+	status := http.StatusOK
+	if err != nil {
+		m, ok := formMistake(err)
+		if !ok {
+			return err
+		}
+		status, v.Problem, v.Next = m.status, m.Text, cmp.Or(m.Next, "Give Sluice a superuser's name and password, or the secret key, on the connection page.")
+	}
+	for _, u := range users {
+		one := x.builderUserOf(u)
+		v.Blind = v.Blind || one.Flows == profile.UnknownCount
+		v.Users = append(v.Users, one)
+	}
+	return x.render(status, builderUsersPage(x.frame("Users of "+a.Name, "/admin/apps"), v))
+}
+
+func (x *visit) builderUserOf(u app.LangflowUser) builderUser {
+	out := builderUser{
+		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Adopted: u.Adopted, Flows: u.Flows, Projects: u.Projects, Files: u.Files, WorkspaceID: u.Workspace,
+	}
+	if u.Workspace != "" {
+		out.Workspace = "another workspace"
+		for _, o := range x.workspaceOptions() {
+			if o.Value == u.Workspace {
+				out.Workspace = o.Label
+			}
+		}
+	}
+	if u.Person != "" {
+		out.Who = x.nameOf(u.Person)
+	}
+	return out
+}
+
+// nameOf is what a person is called.
+func (x *visit) nameOf(id string) string {
+	if p, ok := x.c.cfg.People.Principal(id); ok {
+		return cmp.Or(p.DisplayName, p.Name)
+	}
+	return "somebody who is not active"
+}
+
+// builderUser finds the user of the route.
+func (x *visit) builderUser(a *app.App) (builderUser, error) {
+	users, err := x.c.cfg.Apps.LangflowUsers(x.r.Context(), x.who, a.ID)
+	if err != nil {
+		return builderUser{}, err
+	}
+	for _, u := range users {
+		if u.ID == chi.URLParam(x.r, "user") {
+			return x.builderUserOf(u), nil
+		}
+	}
+	return builderUser{}, problem.Newf(problem.NotFound, "%s has no such user any more.", a.Name).WithNext("Open the list of its users.")
+}
+
+func showBuilderUser(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	return x.renderBuilderUser(http.StatusOK, a, builderUserView{})
+}
+
+func (x *visit) renderBuilderUser(status int, a *app.App, v builderUserView) error {
+	var err error
+	if v.User, err = x.builderUser(a); err != nil {
+		return err
+	}
+	if v.To, err = x.holders(a); err != nil {
+		return err
+	}
+	v.App, v.PerPerson, v.NewPassword = x.appOf(a), a.PerPerson, a.BridgeMode == profile.BridgeSignIn
+	v.Chosen = cmp.Or(v.Chosen, v.User.WorkspaceID, x.who.Workspace)
+	return x.render(status, builderUserPage(x.frame(v.User.Username, "/admin/apps"), v))
+}
+
+// holders are the workspaces that a user can be given to, or the people in them where each has an account. A value is the workspace's id, and after a slash the person's.
+func (x *visit) holders(a *app.App) ([]web.Option, error) {
+	var out []web.Option
+	for _, o := range x.workspaceOptions() {
+		if !a.UsedIn(o.Value) {
+			continue
+		}
+		if !a.PerPerson {
+			out = append(out, o)
+			continue
+		}
+		members, err := x.c.cfg.People.Members(x.r.Context(), x.who, o.Value)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			out = append(out, web.Option{Value: o.Value + "/" + m.UserID, Label: cmp.Or(m.Name, m.Username) + " (" + o.Label + ")"})
+		}
+	}
+	return out, nil
+}
+
+// adoptBuilderUser gives a user and all that it holds to a workspace.
+func adoptBuilderUser(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	workspace, person, _ := strings.Cut(x.value("to"), "/")
+	_, err = x.c.cfg.Apps.AdoptUser(x.r.Context(), x.who, a.ID, chi.URLParam(x.r, "user"), workspace, person)
+	if err == nil {
+		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-adopted")
+	}
+	if e := problem.Of(err); e.Field == "workspace_id" || e.Field == "person_id" {
+		err = e.WithField("to")
+	}
+	m, ok := formMistake(err, "to")
+	if !ok {
+		return err
+	}
+	return x.renderBuilderUser(m.status, a, builderUserView{Chosen: clipped(x.value("to"), 200), Problem: m.Text, Next: m.Next, Wrong: m.Wrong})
+}
+
+// releaseBuilderUser takes the user out of its workspace again.
+func releaseBuilderUser(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	err = x.c.cfg.Apps.UnadoptUser(x.r.Context(), x.who, a.ID, chi.URLParam(x.r, "user"))
+	if err == nil {
+		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-released")
+	}
+	m, ok := formMistake(err)
+	if !ok {
+		return err
+	}
+	return x.renderBuilderUser(m.status, a, builderUserView{Problem: m.Text, Next: m.Next})
+}
+
+// givenCount says in the button what is given.
+func givenCount(u builderUser) string {
+	if u.Flows <= 0 {
+		return "Adopt this user"
+	}
+	return "Adopt this user with " + web.Count(u.Flows, "flow")
+}
+
+// flowAddress is what stands before a flow's id in the address of its page.
+func flowAddress(langflow bool) string {
+	if langflow {
+		return "/flow/"
+	}
+	return "/canvas/"
+}
+
+func holderLabel(perPerson bool) string {
+	if perPerson {
+		return "Give to whom"
+	}
+	return "Give to"
+}

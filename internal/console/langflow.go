@@ -1,0 +1,221 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+	"sluice/internal/web"
+)
+
+// langflowRoutes connect a Langflow and give its users to workspaces.
+func langflowRoutes() []route {
+	const manage, adopt = need(authz.AppManage), need(authz.ObjectAdopt)
+	return []route{
+		{get, "/admin/apps/{id}/connection", showConnection, manage},
+		{post, "/admin/apps/{id}/connection", changeConnection, manage},
+		{get, "/admin/apps/{id}/builder-users", showBuilderUsers, adopt},
+		{get, "/admin/apps/{id}/builder-users/{user}", showBuilderUser, adopt},
+		{post, "/admin/apps/{id}/builder-users/{user}", adoptBuilderUser, adopt},
+		{post, "/admin/apps/{id}/builder-users/{user}/release", releaseBuilderUser, adopt},
+	}
+}
+
+// bridgeChoice is a way into a Langflow: what it means, and what its test found.
+type bridgeChoice struct {
+	Mode         profile.BridgeMode
+	Title        string
+	Tradeoff     string
+	Tried, OK    bool
+	Detail, Next string
+}
+
+// bridgeChoices are the ways in words, the best one first.
+func bridgeChoices() []bridgeChoice {
+	return []bridgeChoice{
+		{Mode: profile.BridgeExternal, Title: "Langflow trusts Sluice", Tradeoff: "Sluice keeps no secret of Langflow's, but it needs Langflow 1.10 or newer and the settings below, and alone it cannot enter users that were there before."},
+		{Mode: profile.BridgeSigned, Title: "A shared secret key", Tradeoff: "Works with every version, without sign-ins and for every user, but LANGFLOW_SECRET_KEY opens everything in Langflow, and Sluice keeps it (encrypted)."},
+		{Mode: profile.BridgeSignIn, Title: "A sign-in for each account", Tradeoff: "Needs only a superuser's password, but Langflow lets five sign-ins a minute pass, so a restart is slow, and users that are adopted get another password."},
+	}
+}
+
+// langflowForm is what was typed, without the secrets.
+type langflowForm struct {
+	Mode, Superuser, Accounts string
+	Wrong                     wrong
+}
+
+// The values of the field that says who has an account.
+const (
+	accountsShared    = "shared"
+	accountsPerPerson = "per-person"
+)
+
+// connectionView is the page on which a Langflow is connected.
+type connectionView struct {
+	App     appView
+	State   app.LangflowConnection
+	Found   *foundView
+	Choices []bridgeChoice
+	Form    langflowForm
+	// Tested tells that the choices have results.
+	Tested        bool
+	Problem, Next string
+}
+
+func (v connectionView) path() string { return "/admin/apps/" + v.App.ID + "/connection" }
+
+func (v connectionView) connected() bool { return v.State.Mode != "" }
+
+// modeTitle names the chosen way; "" if none is.
+func modeTitle(mode profile.BridgeMode) string {
+	for _, c := range bridgeChoices() {
+		if c.Mode == mode {
+			return c.Title
+		}
+	}
+	return ""
+}
+
+// kept says in a field for a secret whether Sluice has one already.
+func kept(has bool, without string) string {
+	if has {
+		return "Sluice has one. Leave this empty to keep it; it is never shown."
+	}
+	return without
+}
+
+// showConnection shows what runs there and the ways in. It tests nothing by itself: a test signs in at Langflow.
+func showConnection(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	return x.renderConnection(http.StatusOK, a, connectionView{})
+}
+
+func (x *visit) renderConnection(status int, a *app.App, v connectionView) error {
+	var err error
+	if v.State, err = x.c.cfg.Apps.Langflow(x.r.Context(), x.who, a.ID); err != nil {
+		return err
+	}
+	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
+	if err == nil {
+		v.Found = foundOf(found)
+	} else if v.Problem == "" {
+		e := problem.Of(err)
+		v.Problem, v.Next = e.Detail, e.Next
+	}
+	v.App = x.appOf(a)
+	if v.Choices == nil {
+		v.Choices = bridgeChoices()
+	}
+	if v.Form.Accounts == "" {
+		v.Form = langflowForm{Mode: string(v.State.Mode), Superuser: v.State.Superuser, Accounts: accountsShared}
+		if v.State.PerPerson {
+			v.Form.Accounts = accountsPerPerson
+		}
+	}
+	page := x.frame("Connect "+a.Name, "/admin/apps")
+	page.Scripts = []string{"htmx.min.js"}
+	return x.render(status, connectionPage(page, v))
+}
+
+// changeConnection tests the ways in, or takes one after a test.
+func changeConnection(x *visit) error {
+	a, err := x.one()
+	if err != nil {
+		return err
+	}
+	form := langflowForm{Mode: x.value("mode"), Superuser: clipped(x.value("superuser"), 255), Accounts: cmp.Or(x.value("accounts"), accountsShared)}
+	access := app.LangflowAccess{
+		Mode: profile.BridgeMode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
+	}
+	if x.value("do") != "test" {
+		if err = x.c.cfg.Apps.ConnectLangflow(x.r.Context(), x.who, a.ID, access); err == nil {
+			return x.langflowConnected(a)
+		}
+	}
+	return x.connectionTrouble(a, connectionView{Form: form}, access, err)
+}
+
+// langflowConnected looks at the app again, so that its state is the new one, and goes on to its page.
+func (x *visit) langflowConnected(a *app.App) error {
+	if _, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID); err != nil {
+		return err
+	}
+	return x.done("/admin/apps/"+a.ID, "langflow")
+}
+
+// connectionTrouble shows the page with what each way lacks, and with why the chosen one was not taken, if it was not.
+func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.LangflowAccess, refused error) error {
+	status := http.StatusOK
+	if refused != nil {
+		m, ok := formMistake(refused, "secret_key", "superuser", "password")
+		if !ok {
+			return refused
+		}
+		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(m.Next), m.Wrong
+	}
+	trials, err := x.c.cfg.Apps.TryLangflow(x.r.Context(), x.who, a.ID, access)
+	if err != nil {
+		m, ok := formMistake(err, "mode", "secret_key")
+		if !ok {
+			return err
+		}
+		if refused == nil {
+			status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, m.Next, m.Wrong
+		}
+		return x.renderConnection(status, a, v)
+	}
+	v.Choices, v.Tested = tried(trials), true
+	return x.renderConnection(status, a, v)
+}
+
+// tried puts what tests found beside the ways that were tested.
+func tried(trials []profile.LangflowTrial) []bridgeChoice {
+	choices := bridgeChoices()
+	for i := range choices {
+		for _, t := range trials {
+			if t.Mode == choices[i].Mode {
+				choices[i].Tried, choices[i].OK, choices[i].Detail, choices[i].Next = true, t.OK, t.Detail, withoutSettings(t.Next)
+			}
+		}
+	}
+	return choices
+}
+
+// withoutSettings leaves out the lines of a .env file that the page shows in a place of its own.
+func withoutSettings(text string) string {
+	before, _, _ := strings.Cut(text, "LANGFLOW_EXTERNAL_AUTH_ENABLED=")
+	return strings.TrimSpace(before)
+}
+
+func choiceTone(c bridgeChoice) web.Tone {
+	switch {
+	case !c.Tried:
+		return web.Plain
+	case c.OK:
+		return web.Good
+	}
+	return web.Warning
+}
+
+func choiceWord(c bridgeChoice) string {
+	switch {
+	case !c.Tried:
+		return "Not tested"
+	case c.OK:
+		return "Works"
+	}
+	return "Does not work yet"
+}
+
+// foundOf is what a probe saw, as the pages show it.
+func foundOf(f profile.Found) *foundView {
+	return &foundView{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note, f.Supports}
+}
