@@ -125,7 +125,8 @@ func (g *Guard) stored(ctx context.Context, r *Request, ships *knowledge) (*know
 	return fromFlows(v, ships), nil
 }
 
-// everywhere is what stands in any flow of the account, for requests about single components, which do not say of which flow.
+// everywhere is what stands in any flow of the account, for requests about single components, which do not say of which flow, and for strangers: it is read at most
+// once in refreshEvery.
 func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*knowledge, error) {
 	if r.Account == "" || r.Get == nil {
 		return nil, nil
@@ -159,6 +160,14 @@ func (in *instance) account(id string) *account {
 		in.accounts[id] = a
 	}
 	return a
+}
+
+// forget has the flows of the account read again.
+func (g *Guard) forget(r *Request) {
+	in := g.instance(r.App)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.accounts, r.Account)
 }
 
 func fromFlows(v *value, ships *knowledge) *knowledge {

@@ -21,6 +21,9 @@ func (g *Guard) code(ctx context.Context, r *Request, single bool) error {
 		return nil // and nothing that the builder has to be asked about: a stranger's question cannot be asked
 	}
 	may := r.MayCode()
+	if may && !single {
+		g.forget(r) // what they save is known from now on
+	}
 	if may && !concernAll(all) {
 		return nil
 	}
@@ -69,7 +72,7 @@ func (g *Guard) judge(ctx context.Context, r *Request, all []*findings, may, sin
 	if left = remaining(all, may, single, ships, there); len(left) == 0 {
 		return nil
 	}
-	if left[0].what == whatCode {
+	if left[0].what == whatCode && !r.Stranger {
 		if ships, err = g.shipped(ctx, r, true); err != nil {
 			return err
 		}
@@ -81,7 +84,7 @@ func (g *Guard) judge(ctx context.Context, r *Request, all []*findings, may, sin
 }
 
 func (g *Guard) there(ctx context.Context, r *Request, ships *knowledge, single bool) (*knowledge, error) {
-	if single && r.Flow == "" {
+	if single && r.Flow == "" || r.Stranger {
 		return g.everywhere(ctx, r, ships)
 	}
 	return g.stored(ctx, r, ships)

@@ -542,6 +542,26 @@ func TestSingleComponents(t *testing.T) {
 	}
 }
 
+// TestWhatIsBroughtIsKnownAtOnce: the page asks about a component as soon as somebody who may has saved it.
+func TestWhatIsBroughtIsKnownAtOnce(t *testing.T) {
+	b := newLangflow(t, "old")
+	g := New(Config{})
+	ask := b.request(map[string]any{"code": foreign}, "component")
+	ask.Flow = ""
+	if got := ruleOf(g.Check(t.Context(), ask)); got != "guard.code" {
+		t.Fatalf("before: rule %q", got)
+	}
+	n := b.node("TextInput")
+	field(n, "code")["value"] = foreign
+	if err := g.Check(t.Context(), b.request(flowOf(n), "code").capable()); err != nil {
+		t.Fatal(err)
+	}
+	b.flows[flowID] = flowOf(n)
+	if got := ruleOf(g.Check(t.Context(), ask)); got != "" {
+		t.Errorf("after: rule %q", got)
+	}
+}
+
 func TestCatalogue(t *testing.T) {
 	b := newLangflow(t, "new")
 	now := &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}

@@ -29,7 +29,9 @@ type Request struct {
 	Plain []string
 	// MayCode reports whether the person has the right to bring code, MayServe whether they may add MCP servers at any address.
 	MayCode, MayServe func() bool
-	// Get reads from the builder as the account that the request goes into, at most limit bytes; nil for strangers, who have none: only what others have made known counts.
+	// Stranger tells that nobody is signed in. What they send has the builder asked only for what was not read yet, and never again before it is old.
+	Stranger bool
+	// Get reads from the builder as the account that the request goes into, at most limit bytes; nil where there is none: only what others have made known counts.
 	Get func(ctx context.Context, path string, limit int64) (status int, body []byte, err error)
 }
 
