@@ -24,6 +24,9 @@ func (x *exchange) modify(res *http.Response) error {
 		x.stream()
 		return nil
 	}
+	if x.absent(res) {
+		return problem.Newf(problem.NotFound, "%s has nothing there: there is no such object, or this version has no such route.", x.app.Profile.Title).WithRule("nothing at the builder")
+	}
 	x.secure(res)
 	if streams(res) {
 		x.stream()
@@ -40,6 +43,12 @@ func (x *exchange) modify(res *http.Response) error {
 		return x.hideTrace(res)
 	}
 	return nil
+}
+
+// absent reports whether the builder has nothing at the address: Langflow 1.6 gives its page, with status 200, instead of every 404.
+func (x *exchange) absent(res *http.Response) bool {
+	e := x.match.Endpoint
+	return x.accounts() != nil && !e.Page && strings.HasPrefix(e.Pattern, "/api/") && res.StatusCode == http.StatusOK && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
 }
 
 var errSessionEnded = problem.New(problem.Unauthenticated, "Your session has ended.").WithRule("session ended")

@@ -62,7 +62,10 @@ func (x *exchange) guarded() *guard.Request {
 		MayCode:  func() bool { return x.mayEither(authz.BuilderCode, "code:run") },
 		MayServe: func() bool { return x.mayEither(authz.BuilderCode, "mcp-servers:manage") },
 	}
-	if x.lend.SignedIn() {
+	if r.Stranger = !x.lend.SignedIn(); r.Stranger {
+		r.Account = x.up.objects.Account(x.flow)
+	}
+	if !r.Stranger || r.Account != "" {
 		r.Get = x.askBuilder
 	}
 	if x.body != nil {
