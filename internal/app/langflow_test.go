@@ -389,6 +389,21 @@ func TestLangflowNothingDangles(t *testing.T) {
 			t.Fatal(err)
 		}
 		own := ownAccount(t, r, a, lent(ws.ID, "ann"))
+		object := flow.Object{App: a.ID, ID: "7e000000-0000-4000-8000-000000000001", Kind: flow.Project, Workspace: ws.ID, Account: own, Name: "Starter Project"}
+		if err := r.Flows.Claim(ctx, object); err != nil {
+			t.Fatal(err)
+		}
+		object.ID, object.Kind = "7e000000-0000-4000-8000-000000000002", flow.Chatflow
+		if err := r.Flows.Claim(ctx, object); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.people.DeleteWorkspace(ctx, operator, ws.ID); !problem.Is(err, problem.Conflict) {
+			t.Errorf("a workspace with a flow can be deleted: %v", err)
+		}
+		if err := r.Flows.Forget(ctx, a.ID, object.ID); err != nil {
+			t.Fatal(err)
+		}
+		// Langflow makes a project for everybody; it must not keep the workspace.
 		if err := r.people.DeleteWorkspace(ctx, operator, ws.ID); err != nil {
 			t.Fatal(err)
 		}

@@ -187,7 +187,7 @@ func (p *People) RenameWorkspace(ctx context.Context, actor authz.Principal, id,
 	})
 }
 
-// DeleteWorkspace removes an empty workspace: one that no object of a builder belongs to. The default one stays. It needs WorkspaceCreate, as whoever deletes could make it anew.
+// DeleteWorkspace removes an empty workspace: one that no object of a builder belongs to, but projects, which are folders that some builders make by themselves. The default one stays. It needs WorkspaceCreate, as whoever deletes could make it anew.
 func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id string) error {
 	if err := p.Gate.Check(ctx, actor, authz.WorkspaceCreate, authz.Resource{Type: "Workspace", ID: id}); err != nil {
 		return err
@@ -206,6 +206,9 @@ func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id 
 		}
 		if n > 0 {
 			return problem.Newf(problem.Conflict, "%d objects of builders belong to this workspace.", n).WithNext("Delete them in the builder, or assign them to another workspace.")
+		}
+		if err := tx.ForgetProjectsOfWorkspace(ctx, id); err != nil {
+			return fmt.Errorf("forgetting empty projects: %w", err)
 		}
 		if _, err := tx.DeleteWorkspace(ctx, id); err != nil {
 			return fmt.Errorf("deleting the workspace: %w", err)

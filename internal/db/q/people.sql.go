@@ -157,7 +157,7 @@ func (q *Queries) CountObjectsOfOwner(ctx context.Context, ownerID string) (int6
 }
 
 const countObjectsOfWorkspace = `-- name: CountObjectsOfWorkspace :one
-SELECT COUNT(*) FROM object WHERE workspace_id = $1
+SELECT COUNT(*) FROM object WHERE workspace_id = $1 AND kind <> 'project'
 `
 
 func (q *Queries) CountObjectsOfWorkspace(ctx context.Context, workspaceID string) (int64, error) {
@@ -242,6 +242,15 @@ type DropInvitationsForParams struct {
 
 func (q *Queries) DropInvitationsFor(ctx context.Context, arg DropInvitationsForParams) error {
 	_, err := q.db.ExecContext(ctx, dropInvitationsFor, arg.WorkspaceID, arg.EmailKey)
+	return err
+}
+
+const forgetProjectsOfWorkspace = `-- name: ForgetProjectsOfWorkspace :exec
+DELETE FROM object WHERE workspace_id = $1 AND kind = 'project'
+`
+
+func (q *Queries) ForgetProjectsOfWorkspace(ctx context.Context, workspaceID string) error {
+	_, err := q.db.ExecContext(ctx, forgetProjectsOfWorkspace, workspaceID)
 	return err
 }
 

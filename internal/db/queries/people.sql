@@ -19,7 +19,10 @@ UPDATE workspace SET name = $2 WHERE id = $1;
 DELETE FROM workspace WHERE id = $1;
 
 -- name: CountObjectsOfWorkspace :one
-SELECT COUNT(*) FROM object WHERE workspace_id = $1;
+SELECT COUNT(*) FROM object WHERE workspace_id = $1 AND kind <> 'project';
+
+-- name: ForgetProjectsOfWorkspace :exec
+DELETE FROM object WHERE workspace_id = $1 AND kind = 'project';
 
 -- name: MembersOf :many
 SELECT a.id, a.email, a.username, a.name, a.superuser, a.active, a.last_sign_in_at, m.role, m.created_at
