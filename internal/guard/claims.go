@@ -253,6 +253,10 @@ func (f *findings) field(v *value, at place) {
 		f.files(v.at("file_path"), at, name)
 		f.files(v.at("value"), at, name)
 	}
+	for _, opens := range [...]string{name, stands} {
+		f.texts(v.at("value"), at, opens, name)
+		f.texts(v.at("default"), at, opens, name)
+	}
 	if worth := v.at("value"); kind == "mcp" || name == "mcp_server" || stands == "mcp_server" || worth.at("config").kind != 0 || worth.at("mcpServers").kind != 0 {
 		f.process(worth, at, name)
 		f.process(v.at("default"), at, name)

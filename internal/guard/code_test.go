@@ -41,6 +41,14 @@ func TestWhatEditorsDo(t *testing.T) {
 						m["value"], m["options"] = "gpt-5", []any{"gpt-5", "code"}
 					}
 				}},
+				{"harmless paths", func(n map[string]any) {
+					for name, value := range map[string]any{"path": "reports/2026", "file_name": "news", "persist_directory": "", "database_url": "postgresql://db.example.com/x", "url": "https://example.com/../x"} {
+						templateOf(n)["new_"+name] = map[string]any{"type": "str", "value": "/any/text"}
+						if templateOf(n)[name] == nil {
+							templateOf(n)[name] = map[string]any{"type": "str", "value": value}
+						}
+					}
+				}},
 				{"new outputs", func(n map[string]any) {
 					set(n, []any{map[string]any{"name": "component_as_tool", "method": "to_toolkit", "types": []any{"Tool"}}}, "data", "node", "outputs")
 				}},
@@ -198,6 +206,14 @@ var attacks = []attack{
 		n := b.node("TextInput")
 		templateOf(n)["path"] = map[string]any{"type": "file", "_input_type": "FileInput", "list": true, "file_path": []any{"acc/a.txt", "/etc/passwd"}}
 		addNode(flow, n)
+	}},
+	{"a folder of the host", otherField(map[string]any{"type": "str", "value": "/var/lib"}, "path")},
+	{"a folder above", otherField(map[string]any{"type": "str", "value": []any{"a", "b/../../c"}}, "persist_directory")},
+	{"a home", otherField(map[string]any{"type": "str", "value": "", "default": "~/.cache"}, "root_path")},
+	{"a database that is a file", otherField(map[string]any{"type": "str", "value": "sqlite+aiosqlite:////data/langflow.db"}, "database_url")},
+	{"a group's field stands in for a database", func(b *langflow, flow map[string]any) {
+		n := b.node("TextInput")
+		addNode(flow, group(map[string]any{"x": map[string]any{"type": "str", "value": "SQLite:///x", "proxy": map[string]any{"id": n["id"], "field": "uri"}}}, n))
 	}},
 	{"a file outside", func(b *langflow, flow map[string]any) {
 		n := b.node("TextInput")
@@ -434,7 +450,7 @@ func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
 		}},
 		{"a store of a folder without objects", "", func() map[string]any {
 			n := b.node("FAISS")
-			field(n, "persist_directory")["value"], field(n, "allow_dangerous_deserialization")["value"] = "/data", false
+			field(n, "persist_directory")["value"], field(n, "allow_dangerous_deserialization")["value"] = "stores/a", false
 			return n
 		}},
 	} {

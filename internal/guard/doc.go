@@ -17,7 +17,7 @@
 //
 // What a claim is was read in Langflow's own loader, in the releases of 2025 and 2026: the field "code" of a component's template, whatever Langflow would take
 // its text from (value, default, file_path of a field whose type was changed, a field of a group that stands in for it, an edge that leads into it); every other
-// field of type "code"; the inputs of components that execute their inputs; commands of MCP servers; names of files on the builder's host.
+// field of type "code"; the inputs of components that execute their inputs; commands of MCP servers; names of files, folders and file databases of the host.
 //
 // Everything is strict JSON (json.go): what two parsers could read differently is refused before anything is looked at.
 package guard

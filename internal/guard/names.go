@@ -98,10 +98,20 @@ func tweaked(v *value, depth int) string {
 			return name
 		case v.kind == object && hasCommand(v):
 			return "command"
+		case v.kind == object && opens(name, kid):
+			return name
 		}
 		if found := tweaked(kid, depth+1); found != "" {
 			return found
 		}
 	}
 	return ""
+}
+
+// opens reports whether a tweak of a field opens a file of the host.
+func opens(field string, v *value) bool {
+	var f findings
+	f.texts(v, place{}, field, field)
+	f.texts(v.at("value"), place{}, field, field)
+	return len(f.claims) > 0
 }
