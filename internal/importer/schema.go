@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sluice/internal/db"
 	"sluice/internal/problem"
 )
 
@@ -36,11 +37,11 @@ var others = []struct{ table, product string }{
 	{"chat_flow", "Flowise's"}, {"account_identity", "Sluice's own"}, {"api_key_usage", "Sluice's own"}, {"workflow_entity", "n8n's"},
 }
 
-// columns lists the columns of each table, in lower case.
+// columns lists the columns of each table, in lower case. Sluice may have its own tables in the same PostgreSQL.
 func (s *source) columns(ctx context.Context) (map[string][]string, error) {
 	query := `SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table' ORDER BY m.name, p.cid LIMIT 20000`
 	if s.postgres {
-		query = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false)) ORDER BY table_name, ordinal_position LIMIT 20000`
+		query = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false)) AND table_schema <> '` + db.Schema + `' ORDER BY table_name, ordinal_position LIMIT 20000`
 	}
 	rows, err := s.tx.QueryContext(ctx, query)
 	if err != nil {

@@ -1,0 +1,408 @@
+package importer_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/bcrypt"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/db/q"
+	"sluice/internal/flow"
+	"sluice/internal/identity"
+	"sluice/internal/importer"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+	"sluice/internal/sluicetest"
+)
+
+var identityAll = identity.Filter{}
+
+// changed is a copy of a database of testdata in which statements were run.
+func changed(t testing.TB, r recipe, statements ...string) string {
+	t.Helper()
+	raw, err := os.ReadFile(r.database())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "langflow.db")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, s := range statements {
+		if _, err := d.Exec(s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+	return path
+}
+
+// cheap is a database of testdata with the same passwords, whose hashes cost less: for tests that are not about them.
+func cheap(t testing.TB, r recipe, statements ...string) *importer.Installation {
+	t.Helper()
+	return read(t, cheapFile(t, r, statements...))
+}
+
+func cheapFile(t testing.TB, r recipe, statements ...string) string {
+	t.Helper()
+	var all []string
+	for name, password := range r.Users {
+		hash, err := bcrypt.GenerateFromPassword([]byte(password)[:min(len(password), 72)], bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, `UPDATE user SET password = '`+string(hash)+`' WHERE username = '`+name+`'`)
+	}
+	return changed(t, r, append(all, statements...)...)
+}
+
+// where are the workspaces of flows by their names.
+func where(p *importer.Plan) map[string]string {
+	out := map[string]string{}
+	for _, i := range p.Items {
+		if i.Kind == importer.KindFlow {
+			out[i.Name] = i.Workspace
+		}
+	}
+	return out
+}
+
+func TestProjectsBecomeWorkspacesAsAskedFor(t *testing.T) {
+	r := recipes(t)[0]
+	in := cheap(t, r)
+	w := start(t)
+	w.langflow()
+	rename := map[string]string{"Çelik Ö": "celik"}
+	for mode, want := range map[string]map[string]string{
+		importer.ByUser:                      {"Support": "ann", "Campaign": "ann", "Typed": "ann", "Billing": "bob", "Çelik's": "celik", "Watch": "admin"},
+		identity.DefaultWorkspace:            {"Support": "Default workspace", "Campaign": "Default workspace", "Typed": "Default workspace", "Billing": "Default workspace", "Çelik's": "Default workspace", "Watch": "Default workspace"},
+		"The builders":                       {"Support": "The builders", "Campaign": "The builders", "Typed": "The builders", "Billing": "The builders", "Çelik's": "The builders", "Watch": "The builders"},
+		strings.ToUpper("default workspace"): {"Support": "Default workspace", "Campaign": "Default workspace", "Typed": "Default workspace", "Billing": "Default workspace", "Çelik's": "Default workspace", "Watch": "Default workspace"},
+	} {
+		p := w.plan(in, importer.Options{Keys: r.keys(t), Workspaces: mode, Rename: rename})
+		if diff := cmp.Diff(want, where(p)); diff != "" {
+			t.Errorf("%s: %s", mode, diff)
+		}
+	}
+	for _, mode := range []string{"x", "0199aaaa-0000-7000-8000-000000000001", strings.Repeat("x", 61)} {
+		if _, err := w.Plan(context.Background(), in, importer.Options{Keys: r.keys(t), Workspaces: mode}); problem.Of(err).Field != "--workspaces" {
+			t.Errorf("%q: %v", mode, err)
+		}
+	}
+}
+
+func TestOneWorkspaceForAllGivesNobodyTheRightsOfAnAdmin(t *testing.T) {
+	r := recipes(t)[0]
+	w := start(t)
+	app := w.langflow()
+	w.bring(cheap(t, r), importer.Options{Keys: r.keys(t), Workspaces: identity.DefaultWorkspace})
+	for _, name := range []string{"ann", "bob", "carol", "admin"} {
+		u, err := w.Sluice.People.Find(context.Background(), sluicetest.Operator(), name)
+		if err != nil || u.Role != authz.RoleUser {
+			t.Errorf("%s is %q of the workspace that was there before: %v", name, u.Role, err)
+		}
+	}
+	// Two credentials of one name came together.
+	var names []string
+	rows, err := w.Sluice.DB.Read().CredentialsIn(context.Background(), identity.DefaultWorkspace)
+	for _, c := range rows {
+		names = append(names, c.Name)
+	}
+	if diff := cmp.Diff(2, len(names)); err != nil || diff != "" || !strings.HasPrefix(names[0], "OPENAI_API_KEY") || names[0] == names[1] {
+		t.Errorf("%v %v", names, err)
+	}
+	accounts, err := w.Sluice.DB.Read().ImportAccounts(context.Background(), app)
+	for _, a := range accounts {
+		if a.WorkspaceID != identity.DefaultWorkspace || !a.Adopted || a.PersonID != "" {
+			t.Errorf("%+v", a)
+		}
+	}
+	if err != nil || len(accounts) != 5 {
+		t.Errorf("%d accounts, %v", len(accounts), err)
+	}
+}
+
+func TestPeopleWhoAreHereAlreadyAreNeverTakenOver(t *testing.T) {
+	r := recipes(t)[0]
+	w := start(t)
+	app := w.langflow()
+	ann := w.Add("Ann", authz.RoleViewer, false)
+	in := cheap(t, r)
+	p := w.plan(in, importer.Options{Keys: r.keys(t)})
+	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Skipped || !strings.Contains(i.Why, "--match") {
+		t.Errorf("%+v", i)
+	}
+	for _, k := range []importer.Kind{importer.KindKey, importer.KindFlow, importer.KindCredential} {
+		for _, i := range p.Items {
+			if i.Kind == k && i.User == "ann" && i.Outcome != importer.Skipped {
+				t.Errorf("of somebody who is not brought: %+v", i)
+			}
+		}
+	}
+	p = w.plan(in, importer.Options{Keys: r.keys(t), Rename: map[string]string{"ann": "ann.l"}})
+	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Added || i.Target == ann.ID || !strings.Contains(i.Why, "ann.l") {
+		t.Errorf("renamed: %+v", i)
+	}
+	p = w.bring(in, importer.Options{Keys: r.keys(t), Match: map[string]string{"ann": "ann@example.com"}})
+	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Added || i.Target != ann.ID {
+		t.Errorf("matched: %+v", i)
+	}
+	if got := w.signIn("ann", sluicetest.Password); got != 200 {
+		t.Errorf("she keeps her password of here: %d", got)
+	}
+	if got := w.signIn("ann", r.Users["ann"]); got != 401 {
+		t.Errorf("and gets no other: %d", got)
+	}
+	if got := w.me("X-Api-Key", r.Keys["ci"]); got != "Ann" {
+		t.Errorf("her key of there is %q's", got)
+	}
+	me, _ := w.Sluice.People.Principal(ann.ID)
+	if home, _, _ := w.Apps.Flows.Owner(app, r.Flows["Campaign"]); me.Role(home) != authz.RoleAdmin || me.Role(identity.DefaultWorkspace) != authz.RoleViewer {
+		t.Errorf("her roles: %+v", me.Memberships)
+	}
+	for flag, o := range map[string]importer.Options{
+		"--rename": {Rename: map[string]string{"nobody": "x"}}, "--match": {Match: map[string]string{"ann": "nobody"}}, "--app": {App: "elsewhere"},
+	} {
+		o.Workspaces, o.Keys = importer.ByProject, r.keys(t)
+		if _, err := w.Plan(context.Background(), in, o); problem.Of(err).Field != flag {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+func TestWhatIsEndedHereStaysEnded(t *testing.T) {
+	r := recipes(t)[0]
+	in := cheap(t, r)
+	w := start(t)
+	ctx := context.Background()
+	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	key := item(t, p, importer.KindKey, "ci").Target
+	err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+		_, err := tx.DeleteKey(ctx, key)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	carol := item(t, p, importer.KindPerson, "carol").Target
+	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error { _, err := tx.DeleteAccount(ctx, carol); return err }); err != nil {
+		t.Fatal(err)
+	}
+	again := w.plan(in, importer.Options{Keys: r.keys(t)})
+	if i := item(t, again, importer.KindKey, "ci"); i.Outcome != importer.There {
+		t.Errorf("a key that was removed: %+v", i)
+	}
+	if i := item(t, again, importer.KindPerson, "carol"); i.Outcome != importer.Skipped || !strings.Contains(i.Why, "deleted here") {
+		t.Errorf("somebody who was deleted: %+v", i)
+	}
+	if n := again.Changes(); n != 0 {
+		t.Errorf("%d changes: %+v", n, again.Items)
+	}
+}
+
+func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
+	r := recipes(t)[3]
+	in := cheap(t, r)
+	w := start(t)
+	ctx := context.Background()
+	first := w.bring(in, importer.Options{Keys: r.keys(t)})
+	if n := first.Count(importer.KindFlow, importer.Skipped); n != 6 || len(first.Notes) == 0 || !strings.Contains(first.Notes[0], "No Langflow is connected") {
+		t.Errorf("%d flows, %v", n, first.Notes)
+	}
+	app := w.langflow()
+	// What was adopted when it was connected is nobody's and moves; what somebody has claimed does not.
+	err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+		for id, owner := range map[string]string{r.Flows["Support"]: "", r.Flows["Campaign"]: "somebody"} {
+			if _, err := w.Apps.Flows.Place(ctx, tx, flow.Object{App: app, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: owner}, ""); err != nil {
+				return err
+			}
+		}
+		user := item(t, first, importer.KindPerson, "ann").Origin
+		_, err := tx.ImportAccount(ctx, q.ImportAccountParams{AppID: app, UpstreamID: user, WorkspaceID: identity.DefaultWorkspace, Username: "ann"})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := w.bring(in, importer.Options{Keys: r.keys(t)})
+	for name, want := range map[string]importer.Outcome{"Support": importer.Moved, "Campaign": importer.There, "Typed": importer.Added, "Billing": importer.Added, "Çelik's": importer.Skipped} {
+		if i := item(t, second, importer.KindFlow, name); i.Outcome != want {
+			t.Errorf("%+v, want %s", i, want)
+		}
+	}
+	if i := item(t, second, importer.KindAccount, "ann"); i.Outcome != importer.Moved || i.Workspace != "ann" {
+		t.Errorf("%+v", i)
+	}
+	if ws, _, _ := w.Apps.Flows.Owner(app, r.Flows["Campaign"]); ws != identity.DefaultWorkspace {
+		t.Errorf("a flow of somebody's was taken to %s", ws)
+	}
+	if n := w.plan(in, importer.Options{Keys: r.keys(t)}).Changes(); n != 0 {
+		t.Errorf("a third run would bring %d things", n)
+	}
+	offered, err := w.Sluice.DB.Read().WorkspacesOfApp(ctx, app)
+	if err != nil || len(offered) < 6 {
+		t.Errorf("the app is used in %v, %v", offered, err)
+	}
+}
+
+func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
+	r := recipes(t)[3]
+	w := start(t)
+	app := w.langflow()
+	ctx := context.Background()
+	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+		return tx.SetAppBridge(ctx, q.SetAppBridgeParams{ID: app, BridgeMode: "", PerPerson: true})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p := w.bring(cheap(t, r), importer.Options{Keys: r.keys(t)})
+	accounts, err := w.Sluice.DB.Read().ImportAccounts(ctx, app)
+	for _, a := range accounts {
+		if want := item(t, p, importer.KindPerson, a.Username).Target; a.PersonID != want {
+			t.Errorf("the account of %s is %q's, want %q", a.Username, a.PersonID, want)
+		}
+	}
+	if err != nil || len(accounts) != 5 {
+		t.Errorf("%d accounts, %v", len(accounts), err)
+	}
+}
+
+func TestAWrongSecretKeyStopsBeforeAnythingIsPlanned(t *testing.T) {
+	w := start(t)
+	for _, r := range recipes(t) {
+		in := cheap(t, r)
+		other, err := secret.NewLangflowKeys("anotherkey")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Plan(context.Background(), in, importer.Options{Keys: other, Workspaces: importer.ByProject}); !problem.Is(err, problem.Invalid) || !strings.Contains(problem.Of(err).Detail, "opens none of the") {
+			t.Errorf("%s: %v", r.name, err)
+		}
+		if _, err := w.Plan(context.Background(), in, importer.Options{Workspaces: importer.ByProject}); !problem.Is(err, problem.Invalid) || problem.Of(err).Field != "--secret-key-file" {
+			t.Errorf("%s without a key: %v", r.name, err)
+		}
+	}
+	w.nothingImported()
+}
+
+func TestSingleValuesThatDoNotOpenAreLeftOut(t *testing.T) {
+	r := recipes(t)[2]
+	in := cheap(t, r,
+		`UPDATE variable SET value = 'gAAAAABnot-of-this-key' WHERE name = 'OPENAI_API_KEY'`,
+		`UPDATE apikey SET api_key = 'gAAAAABnot-of-this-key' WHERE name = 'ci'`,
+		`UPDATE apikey SET api_key = 'a key of another form altogether' WHERE name = 'nightly'`,
+		`UPDATE apikey SET is_active = 0 WHERE name = 'operator'`,
+		`UPDATE user SET password = 'scrypt$1$2' WHERE username = 'bob@example.com'`,
+	)
+	w := start(t)
+	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	for name, want := range map[string]string{"ci": "another secret key", "nightly": "does not look like", "operator": "switched off"} {
+		if i := item(t, p, importer.KindKey, name); i.Outcome != importer.Skipped || !strings.Contains(i.Why, want) {
+			t.Errorf("%+v", i)
+		}
+	}
+	if i := item(t, p, importer.KindPerson, "bob@example.com"); i.Outcome != importer.Added || !strings.Contains(i.Why, "reset-link") {
+		t.Errorf("%+v", i)
+	}
+	if n := p.Count(importer.KindCredential, importer.Skipped); n != 1 {
+		t.Errorf("%d credentials left out", n)
+	}
+	if got := w.me("X-Api-Key", r.Keys["bob's"]); got != "bob" {
+		t.Errorf("the rest goes on: %q", got)
+	}
+}
+
+func TestASuperusersDefaultPasswordIsNotKept(t *testing.T) {
+	r := recipes(t)[3]
+	for _, guess := range []string{"langflow", "admin", "something of their own"} {
+		hash, err := bcrypt.GenerateFromPassword([]byte(guess), 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := start(t)
+		p := w.bring(cheap(t, r, `UPDATE user SET password = '`+string(hash)+`' WHERE username = 'admin'`), importer.Options{Keys: r.keys(t)})
+		i, want := item(t, p, importer.KindPerson, "admin"), 401
+		if guess == "something of their own" {
+			want = 200
+		}
+		if got := w.signIn("admin", guess); got != want || strings.Contains(i.Why, "everybody can try") != (want == 401) {
+			t.Errorf("%s: %d, %+v", guess, got, i)
+		}
+	}
+}
+
+func TestAPlanThatIsOvertakenChangesNothing(t *testing.T) {
+	r := recipes(t)[0]
+	everywhere(t, func(t *testing.T, lines ...string) {
+		w := start(t, lines...)
+		in := cheap(t, r)
+		ctx := context.Background()
+		one, two := w.plan(in, importer.Options{Keys: r.keys(t)}), w.plan(in, importer.Options{Keys: r.keys(t)})
+		w.Add("dave", authz.RoleViewer, false)
+		if err := w.Apply(ctx, sluicetest.Operator(), one, func(int, int) {}); !problem.Is(err, problem.Conflict) || one.Applied {
+			t.Errorf("a name was taken meanwhile: %v", err)
+		}
+		_, n, err := w.Sluice.People.List(ctx, sluicetest.Operator(), identityAll)
+		if err != nil || n != 1 {
+			t.Errorf("%d people, %v", n, err)
+		}
+		one = w.plan(in, importer.Options{Keys: r.keys(t), Rename: map[string]string{"dave": "dave2"}})
+		if err := w.Apply(ctx, sluicetest.Operator(), one, func(int, int) {}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Apply(ctx, sluicetest.Operator(), two, func(int, int) {}); !problem.Is(err, problem.Conflict) {
+			t.Errorf("the same things twice: %v", err)
+		}
+		if err := w.Apply(ctx, authz.Principal{Kind: authz.Person, ID: "x"}, w.plan(in, importer.Options{Keys: r.keys(t)}), func(int, int) {}); !problem.Is(err, problem.Denied) {
+			t.Errorf("by somebody: %v", err)
+		}
+	})
+}
+
+func TestHostileNamesDoNoHarm(t *testing.T) {
+	r := recipes(t)[3]
+	in := cheap(t, r,
+		`UPDATE folder SET name = char(27) || '[31mred' || char(10) || 'line' WHERE name = 'Marketing'`,
+		`UPDATE flow SET name = CAST(x'ff00fe41' AS TEXT) WHERE name = 'Campaign'`,
+		`UPDATE user SET username = 'x' || char(27) || '[2J' WHERE username = 'carol'`,
+		`UPDATE folder SET parent_id = id WHERE name = 'Starter Project'`,
+		`UPDATE flow SET data = '{"nodes":[' WHERE name = 'Typed'`,
+		`UPDATE user SET is_superuser = 'yes, please' WHERE username = 'dave'`,
+		`UPDATE apikey SET created_at = 'the day before yesterday' WHERE name = 'nightly'`,
+		`UPDATE variable SET name = printf('%.*c', 5000, 'v') WHERE name = 'OPENAI_API_KEY'`,
+		`INSERT INTO user (id, username, password, is_active, is_superuser, create_at, updated_at) VALUES ('not a uuid', 'eve', 'x', 1, 1, '', '')`,
+	)
+	w := start(t)
+	w.langflow()
+	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	for _, i := range p.Items {
+		for _, text := range []string{i.Name, i.User, i.Workspace, i.Why} {
+			if strings.ContainsAny(text, "\x1b\n\x00") || len(text) > 1000 {
+				t.Errorf("%q", text)
+			}
+		}
+	}
+	if i := item(t, p, importer.KindPerson, "dave"); i.Outcome != importer.Added {
+		t.Errorf("%+v", i)
+	}
+	if u, err := w.Sluice.People.Find(context.Background(), sluicetest.Operator(), "dave"); err != nil || u.Superuser {
+		t.Errorf("what is no boolean made a superuser: %+v %v", u, err)
+	}
+	if got := w.me("X-Api-Key", r.Keys["nightly"]); got != "ann" {
+		t.Errorf("a key whose birth cannot be read: %q", got)
+	}
+	if !strings.Contains(strings.Join(p.Notes, " "), "1 rows of the table user") {
+		t.Errorf("%v", p.Notes)
+	}
+}
