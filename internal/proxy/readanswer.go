@@ -36,9 +36,6 @@ func isJSON(h http.Header) bool {
 // readAnswer reads the builder's JSON into memory. What cannot be read is not passed on.
 func (x *exchange) readAnswer(res *http.Response) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }()
-	if x.accounts() != nil && res.StatusCode == http.StatusOK && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
-		return nil, noSuchObject() // Langflow 1.6 gives its page instead of every 404
-	}
 	if !isJSON(res.Header) {
 		return nil, x.unreadable("an answer in another form than was asked for")
 	}
