@@ -36,6 +36,7 @@ type lfUpstream struct {
 	log    []lfRequest
 	answer func(lfRequest) *lfAnswer // instead of its own for requests of the proxy; nil: its own
 	asked  map[string]int            // what Sluice itself asked, by method and path
+	pause  chan struct{}             // a run that streams waits for it after its first event; nil: it does not
 }
 
 type lfUser struct {
@@ -329,7 +330,13 @@ func (f *lfUpstream) serveUser(w http.ResponseWriter, r *http.Request, u *lfUser
 func (f *lfUpstream) build(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/flow") && r.URL.Query().Get("event_delivery") == "direct":
-		f.give(w, &lfAnswer{200, "application/x-ndjson", "{\"event\":\"token\"}\n\n{\"event\":\"end\"}\n\n", nil})
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, "{\"event\":\"token\"}\n\n")
+		if f.pause != nil {
+			_ = http.NewResponseController(w).Flush()
+			<-f.pause
+		}
+		_, _ = io.WriteString(w, "{\"event\":\"end\"}\n\n")
 	case strings.HasSuffix(r.URL.Path, "/flow"):
 		f.json(w, 200, map[string]string{"job_id": uuid.NewString()})
 	default:

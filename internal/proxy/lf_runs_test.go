@@ -1,8 +1,11 @@
 package proxy_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -73,7 +76,25 @@ func TestARunIsItsStarters(t *testing.T) {
 
 func TestARunThatStreamsIsNotHeldBack(t *testing.T) {
 	w := newLangflowWorld(t, false)
-	got := w.call("viewer", "POST", "/api/v1/build/"+w.ownFlow+"/flow?event_delivery=direct", `{}`)
+	target := "/api/v1/build/" + w.ownFlow + "/flow?event_delivery=direct"
+	pause := make(chan struct{})
+	w.f.with(func() { w.f.pause = pause })
+	c := w.dial()
+	defer func() { _ = c.Close() }()
+	_, _ = io.WriteString(c, "POST "+target+" HTTP/1.1\r\nHost: "+appHost+"\r\nCookie: "+w.cookie("viewer")+"\r\nOrigin: "+appOrigin+"\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, len(`{"event":"token"}`))
+	if _, err := io.ReadFull(res.Body, first); err != nil || string(first) != `{"event":"token"}` {
+		t.Errorf("before the run went on: %q, %v", first, err)
+	}
+	close(pause)
+	if rest, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(rest), "end") {
+		t.Errorf("the rest: %q, %v", rest, err)
+	}
+	got := w.call("viewer", "POST", target, `{}`)
 	if got.status != 200 || strings.Count(got.body, "event") != 2 || got.header.Get("X-Accel-Buffering") != "no" {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
