@@ -38,6 +38,15 @@ func newLangflow(o Options) (*Profile, error) {
 	}}, nil
 }
 
+// langflowStores is the first release (1.x) that takes the flow of a public run from its own database. What is older runs what the request brings (CVE-2026-33017).
+const langflowStores = 9
+
+// Restores reports whether this version of the builder needs the stored flow in the body of a request from whoever may not bring one of their own.
+func (p *Profile) Restores(e *Endpoint, version string) bool {
+	minor, ok := langflowMinor(version)
+	return e.Restores != "" && ok && minor < langflowStores
+}
+
 // langflowErrorBody is the shape of Langflow's errors (FastAPI's "detail") with Sluice's safe fields beside it. The pages show detail as it is, so it holds the whole
 // sentence.
 type langflowErrorBody struct {

@@ -131,11 +131,13 @@ type Endpoint struct {
 	FlowKey string
 	// Body holds rules on keys of the JSON body.
 	Body []BodyRule
+	// Restores is the member of the body from which older versions of the builder take the flow that they run; empty: none. See Profile.Restores.
+	Restores string
 	// Guards names the checks of package guard that the request has to pass.
 	Guards []string
 	// Named tells that the flow may stand in the path by its endpoint name; its id is forwarded in the name's place. What is a UUID is an id.
 	Named bool
-	// Locked is the member of the answer that is set to true for people who may not change the flow; empty: none.
+	// Locked are the members of the answer, separated by blanks, that are set to true for people who may not change the flow, or where there is none, flows at all; empty: none.
 	Locked string
 	// Denied names what Sluice answers a call of the builder's own page by a signed-in person who lacks the right, so that the page goes on quietly; empty: they are refused.
 	Denied string

@@ -48,6 +48,7 @@ type row struct {
 	Answer     string         `yaml:"answer"`
 	Stranger   string         `yaml:"stranger"`
 	FlowKey    string         `yaml:"flow_key"`
+	Restores   string         `yaml:"restores"`
 	Guards     []string       `yaml:"guards"`
 	Named      bool           `yaml:"named"`
 	Locked     string         `yaml:"locked"`
@@ -109,7 +110,7 @@ func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
 func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
-		Stranger: r.Stranger, FlowKey: r.FlowKey, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
+		Stranger: r.Stranger, FlowKey: r.FlowKey, Restores: r.Restores, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
 		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Many: r.Many, Deletes: r.Deletes,
 		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn, Hides: r.Hides,
 	}

@@ -82,6 +82,9 @@ func TestRowsSayEnough(t *testing.T) {
 			if e.Answer != "" && p.style.answers[e.Answer] == nil {
 				t.Errorf("%s %s: nothing gives the answer %q", kind, e.Name, e.Answer)
 			}
+			if e.Denied != "" && p.style.answers[e.Denied] == nil {
+				t.Errorf("%s %s: nothing gives the answer %q", kind, e.Name, e.Denied)
+			}
 			for _, ref := range slices.Concat(e.Flow, e.Objects) {
 				if ref.In == InPath && !slices.Contains(e.params, ref.Name) {
 					t.Errorf("%s %s: the pattern has no {%s}", kind, e.Name, ref.Name)

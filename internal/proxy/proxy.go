@@ -203,7 +203,10 @@ func (x *exchange) judge() error {
 	if err := x.guard(); err != nil {
 		return err
 	}
-	return x.inspectGuarded()
+	if err := x.inspectGuarded(); err != nil {
+		return err
+	}
+	return x.restoreGraph()
 }
 
 // deliver gives the answer: Sluice's own where the endpoint has one, otherwise the builder's.
