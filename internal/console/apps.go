@@ -162,7 +162,7 @@ func (x *visit) toConnection(a *app.App) error {
 	if now, ok := x.c.cfg.Apps.ByID(a.ID); ok && !now.NeedsOwner {
 		return x.done("/admin/apps/"+a.ID, "langflow")
 	}
-	return x.done("/admin/apps/"+a.ID+"/connection", "app")
+	return x.done("/admin/apps/"+a.ID+"/connection", "langflow-added")
 }
 
 // one finds the app of the route for somebody who may see it.

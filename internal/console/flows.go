@@ -105,7 +105,7 @@ func (x *visit) listFlows(v *flowsView) error {
 }
 
 func (x *visit) flowOf(a *app.App, o flow.Object) flowView {
-	v := flowView{Name: o.Name, Kind: kindWord(o.Kind), App: a.Name, UpdatedAt: o.UpdatedAt, Open: "/enter?app=" + url.QueryEscape(a.ID)}
+	v := flowView{Name: o.Name, Kind: kindWord(a, o.Kind), App: a.Name, UpdatedAt: o.UpdatedAt, Open: "/enter?app=" + url.QueryEscape(a.ID)}
 	if v.Name == "" {
 		v.Name = "Without a name"
 	}
@@ -141,11 +141,13 @@ func canvas(a *app.App, o flow.Object) string {
 	return "/assistants"
 }
 
-func kindWord(k flow.Kind) string {
-	switch k {
-	case flow.Agentflow:
+func kindWord(a *app.App, k flow.Kind) string {
+	switch {
+	case a.Profile.Kind == profile.KindLangflow:
+		return "Flow"
+	case k == flow.Agentflow:
 		return "Agentflow"
-	case flow.Assistantflow:
+	case k == flow.Assistantflow:
 		return "Assistant"
 	}
 	return "Chatflow"

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
@@ -35,42 +36,46 @@ func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
 	if secret == "" {
 		header = ` \` + "\n" + `  -H "Authorization: Bearer $SLUICE_API_KEY"`
 	}
-	o, origin, err := x.runnable(k)
+	o, a, err := x.runnable(k)
 	if err != nil {
 		return v, err
 	}
-	if origin == "" {
+	if a == nil {
 		v.Text = "curl -sS " + x.c.cfg.MainOrigin(x.r.Host) + "/api/v1/me" + header
 		return v, nil
 	}
 	v.Flow = cmp.Or(o.Name, "a flow without a name")
-	v.Text = "curl -sS " + origin + "/api/v1/prediction/" + url.PathEscape(o.ID) + header + ` \` + "\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + `{"question": "Hello"}'`
+	path, body := "/api/v1/prediction/", `{"question": "Hello"}`
+	if a.Profile.Kind == profile.KindLangflow {
+		path, body = "/api/v1/run/", `{"input_value": "Hello"}`
+	}
+	v.Text = "curl -sS " + a.Origin(x.r.Host) + path + url.PathEscape(o.ID) + header + ` \` + "\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + body + "'"
 	return v, nil
 }
 
-// runnable finds a Flowise flow that the key may run, and its app's origin; "" if there is none.
-func (x *visit) runnable(k authn.APIKey) (o flow.Object, origin string, err error) {
+// runnable finds a flow that the key may run by a call, and its app; nil if there is none.
+func (x *visit) runnable(k authn.APIKey) (flow.Object, *app.App, error) {
 	list, _, err := x.flowsIn(k.Workspace)
 	if err != nil {
-		return o, "", err
+		return flow.Object{}, nil, err
 	}
 	who, ok := x.c.cfg.People.Principal(k.Owner)
 	if !ok {
-		return o, "", nil
+		return flow.Object{}, nil, nil
 	}
 	who.KeyID, who.Workspace, who.Strong = k.ID, k.Workspace, true
 	who.Scope = &authz.Scope{Workspace: k.Workspace, Actions: k.Scope.Actions, Apps: k.Scope.Apps, Flows: k.Scope.Flows}
 	for _, o := range list {
 		a, ok := x.c.cfg.Apps.ByID(o.App)
-		if !ok || a.ForwardAuth() || a.Pending || a.Profile.Kind != profile.KindFlowise || !a.UsedIn(k.Workspace) {
+		if !ok || a.ForwardAuth() || a.Pending || a.Profile.Kind != profile.KindFlowise && a.Profile.Kind != profile.KindLangflow || !a.UsedIn(k.Workspace) {
 			continue
 		}
 		res := authz.Resource{Type: "Flow", ID: o.ID, App: o.App, Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace)}
 		if x.c.cfg.Gate.Decide(who, authz.FlowRun, res).Allowed {
-			return o, a.Origin(x.r.Host), nil
+			return o, a, nil
 		}
 	}
-	return o, "", nil
+	return flow.Object{}, nil, nil
 }
 
 func lines(text string) int { return strings.Count(text, "\n") + 1 }

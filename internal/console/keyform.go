@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
@@ -254,9 +255,9 @@ func (x *visit) offerPicks(f *keyForm, workspace string, chosen authn.KeyScope) 
 	f.Groups = x.actionGroups(workspace, chosen.Actions)
 	who := x.who
 	who.Workspace = workspace
-	names := map[string]string{}
+	visible := map[string]*app.App{}
 	for _, a := range x.c.cfg.Apps.Visible(who) {
-		names[a.ID] = a.Name
+		visible[a.ID] = a
 		f.Apps = append(f.Apps, pick{ID: a.ID, Name: a.Name, Hint: strings.TrimSpace(a.Profile.Title + " " + a.Version), Chosen: slices.Contains(chosen.Apps, a.ID)})
 	}
 	f.Apps = withChosen(f.Apps, chosen.Apps)
@@ -266,8 +267,8 @@ func (x *visit) offerPicks(f *keyForm, workspace string, chosen authn.KeyScope) 
 	}
 	f.MoreFlows = max(total-len(list), 0)
 	for _, o := range list {
-		if app, ok := names[o.App]; ok {
-			f.Flows = append(f.Flows, pick{ID: o.ID, Name: cmp.Or(o.Name, "Without a name"), Hint: kindWord(o.Kind) + " in " + app, App: o.App, Chosen: slices.Contains(chosen.Flows, o.ID)})
+		if a, ok := visible[o.App]; ok {
+			f.Flows = append(f.Flows, pick{ID: o.ID, Name: cmp.Or(o.Name, "Without a name"), Hint: kindWord(a, o.Kind) + " in " + a.Name, App: o.App, Chosen: slices.Contains(chosen.Flows, o.ID)})
 		}
 	}
 	f.Flows = withChosen(f.Flows, chosen.Flows)

@@ -67,6 +67,7 @@ var notices = map[string]string{
 	"app":             "The app is connected.",
 	"forward-auth":    "The app is there. Nobody gets in until your reverse proxy asks.",
 	"bridge":          "Sluice is signed in to the builder.",
+	"langflow-added":  "The app is added. Nobody gets in until you choose how.",
 	"langflow":        "Langflow is connected. People get into it with their sign-in to Sluice.",
 	"user-adopted":    "Given to the workspace. Its people see the flows from now on.",
 	"user-released":   "The user belongs to no workspace any more. Its flows are still in Langflow.",

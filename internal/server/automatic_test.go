@@ -102,7 +102,7 @@ func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/api/v1/users", "/api/v1/mail", "/api/v1/users/"+langflow.UserID+"/sessions"} {
+	for _, path := range []string{"/api/v1/users", "/api/v1/mail", "/api/v1/users/" + langflow.UserID + "/sessions"} {
 		if a := call.Get(path); a.Status != http.StatusForbidden {
 			t.Errorf("%s: %d, want 403: %s", path, a.Status, a.Body)
 		}
