@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,10 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
@@ -48,9 +52,10 @@ type Person struct {
 	t    testing.TB
 	ctx  context.Context
 
-	mu    sync.Mutex
-	byID  map[network.RequestID]*Request
-	calls []*Request
+	mu     sync.Mutex
+	byID   map[network.RequestID]*Request
+	calls  []*Request
+	errors []string
 }
 
 // Request is one request that a page of a person has made.
@@ -106,7 +111,27 @@ func (p *Person) notice(event any) {
 				r.Failed = string(e.BlockedReason)
 			}
 		}
+	case *page.EventJavascriptDialogOpening:
+		// A page that asks whether to leave it is left. This loop reads the answer, so it must not wait for it.
+		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		p.errors = append(p.errors, text)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError {
+			p.errors = append(p.errors, e.Entry.Text+" "+e.Entry.URL)
+		}
 	}
+}
+
+// Errors lists what the pages have thrown and what Chromium reported as an error in its console: what a policy stopped, and answers of 400 and above.
+func (p *Person) Errors() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.errors)
 }
 
 // Requests lists what the pages have asked for so far, in order.
@@ -190,17 +215,34 @@ func (p *Person) Text() string {
 // Cookies are the names of the cookies that the page at hand would send, those that scripts cannot read among them.
 func (p *Person) Cookies() []string {
 	p.t.Helper()
+	var names []string
+	for _, c := range p.cookies() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func (p *Person) cookies() []*network.Cookie {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
 	defer cancel()
 	res, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
 	if err != nil {
 		p.t.Fatalf("reading the cookies of %s: %v", p.Name, err)
 	}
-	var names []string
-	for _, c := range res.Cookies {
-		names = append(names, c.Name)
+	return res.Cookies
+}
+
+// Program is a client that sends the cookies of the page at hand, as another call of the same session would.
+func (p *Person) Program() *Client {
+	p.t.Helper()
+	c := NewClient(p.t, origin(p.URL()))
+	var pairs []string
+	for _, cookie := range p.cookies() {
+		pairs = append(pairs, cookie.Name+"="+cookie.Value)
 	}
-	return names
+	c.Header.Set("Cookie", strings.Join(pairs, "; "))
+	return c
 }
 
 // Shot saves a screenshot under a name that says test, person and moment.

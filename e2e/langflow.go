@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ const langflowKey = "RkFLRUtFWUZPUlRFU1RTLTAxMjM0NTY3ODlhYmNkZWY"
 type Langflow struct {
 	URL     string // origin without a slash
 	Env     []string
+	EnvFile string     // given to it with --env-file in place of the variables for accounts and keys
 	life    testing.TB // the test at whose end it is stopped
 	release string
 	home    string
@@ -55,6 +57,15 @@ func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
 	return l
 }
 
+// StartLangflowByFile starts a Langflow as its page says: with `langflow run --env-file`.
+func StartLangflowByFile(t testing.TB, release, file string) *Langflow {
+	t.Helper()
+	port := freePort(t)
+	l := &Langflow{URL: fmt.Sprintf("http://127.0.0.1:%d", port), EnvFile: file, life: t, release: release, home: t.TempDir(), port: port}
+	l.Start(t)
+	return l
+}
+
 // Start starts it again on the same port and data after Stop or Kill.
 func (l *Langflow) Start(t testing.TB) {
 	t.Helper()
@@ -62,13 +73,19 @@ func (l *Langflow) Start(t testing.TB) {
 	if err != nil {
 		t.Fatalf("e2e/install-langflow.sh: %v", err)
 	}
-	cmd := exec.Command(filepath.Join(dir, l.release, "bin", "python"), "-m", "langflow", "run", "--host", "127.0.0.1", "--port", fmt.Sprint(l.port))
+	args := []string{"-m", "langflow", "run", "--host", "127.0.0.1", "--port", fmt.Sprint(l.port)}
+	accounts := []string{
+		"LANGFLOW_AUTO_LOGIN=False", "LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" + langflowAdmin.Password, "LANGFLOW_SECRET_KEY=" + langflowKey,
+	}
+	if l.EnvFile != "" {
+		args, accounts = append(args, "--env-file", l.EnvFile), nil
+	}
+	cmd := exec.Command(filepath.Join(dir, l.release, "bin", "python"), args...)
 	cmd.Dir = l.home
-	cmd.Env = append([]string{
+	cmd.Env = slices.Concat([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + l.home, "LANGFLOW_CONFIG_DIR=" + l.home, "LANGFLOW_DATABASE_URL=sqlite:///" + l.Database(),
-		"LANGFLOW_AUTO_LOGIN=False", "LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" + langflowAdmin.Password,
-		"LANGFLOW_SECRET_KEY=" + langflowKey, "LANGFLOW_OPEN_BROWSER=false", "DO_NOT_TRACK=true", "LANGFLOW_DO_NOT_TRACK=true",
-	}, l.Env...)
+		"LANGFLOW_OPEN_BROWSER=false", "DO_NOT_TRACK=true", "LANGFLOW_DO_NOT_TRACK=true",
+	}, accounts, l.Env)
 	l.p = startProcess(l.life, fmt.Sprintf("langflow-%s-%d", l.release, l.port), cmd)
 	l.p.until(t, 3*time.Minute, "answer to /health_check", l.Healthy)
 }

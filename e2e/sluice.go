@@ -116,6 +116,18 @@ var setupLink = regexp.MustCompile(`https?://\S+/setup\S*`)
 // SetupLink is the one-time link that it has printed, "" if none.
 func (s *Sluice) SetupLink() string { return setupLink.FindString(s.p.output()) }
 
+var appLine = regexp.MustCompile(`(?m)^\s+App\s+(https?://\S+)\s+->`)
+
+// AppURL is the address of the first app, as the start prints it.
+func (s *Sluice) AppURL(t testing.TB) string {
+	t.Helper()
+	m := appLine.FindStringSubmatch(s.p.output())
+	if m == nil {
+		t.Fatalf("the output names no app:\n%s", s.p.output())
+	}
+	return m[1]
+}
+
 // Account is somebody's account in Sluice.
 type Account struct{ Username, Email, Password string }
 

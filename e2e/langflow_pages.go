@@ -1,0 +1,99 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+)
+
+// The texts and selectors of Langflow's own pages are in this file only; they hold for both releases.
+
+// langflowPicture is a person's picture, which opens their menu.
+const langflowPicture = "[data-testid=user_menu_button], [data-testid=user-profile-settings]"
+
+// SeeLangflow waits for the page that Langflow shows to somebody who is signed in.
+func (p *Person) SeeLangflow() {
+	p.t.Helper()
+	p.SeeElement(langflowPicture)
+}
+
+// LangflowMenu picks something from the menu behind the person's picture.
+func (p *Person) LangflowMenu(item string) {
+	p.t.Helper()
+	p.Click(langflowPicture, "")
+	p.Click("[role=menuitem]", item)
+}
+
+// OpenLangflow opens a flow.
+func (p *Person) OpenLangflow(origin, id string) {
+	p.t.Helper()
+	p.Open(origin + "/flow/" + id)
+	p.SeeElement(canvasNode)
+}
+
+// langflowInput is the text of the chat input that stands on the canvas.
+const langflowInput = "[data-testid=textarea_str_input_value]"
+
+// TypeLangflow writes a text into the chat input on the canvas, again where the page has put its own back while it was loading.
+func (p *Person) TypeLangflow(text string) {
+	p.t.Helper()
+	p.until("text in the chat input", func() bool {
+		p.Fill(langflowInput, text)
+		return p.LangflowTyped() == text
+	})
+}
+
+// LangflowTyped is what stands in the chat input on the canvas.
+func (p *Person) LangflowTyped() string {
+	stands, err := eval[string](p, `document.querySelector("`+langflowInput+`")?.value ?? ""`)
+	if err != nil {
+		return ""
+	}
+	return stands
+}
+
+// AskPlayground asks something in the chat beside the canvas, and waits for the echo. The flow passes on the one message that it was given, which so becomes its own.
+func (p *Person) AskPlayground(text string) {
+	p.t.Helper()
+	p.Click("[data-testid=playground-btn-flow-io]", "")
+	p.Fill("[data-testid=input-chat-playground]", text)
+	p.Click("[data-testid=button-send]", "")
+	p.SeeElement(`[data-testid="chat-message-AI-` + text + `"]`)
+}
+
+// Toast is what an alert of Langflow's page says, "" if there is none.
+func (p *Person) Toast() string {
+	text, err := eval[string](p, `[...document.querySelectorAll('[data-testid*=alert], .error-build-message, [role=alert]')].map(e => e.innerText).join(' ')`)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}
+
+// MakeLangflowKey makes an API key on Langflow's settings page, and gives what the page shows of it this once.
+func (p *Person) MakeLangflowKey(origin, name string) string {
+	p.t.Helper()
+	p.Open(origin + "/settings/api-keys")
+	p.Click("[data-testid=api-key-button-store]", "Add New")
+	p.Fill("[role=dialog] input[name=apikey]", name)
+	p.Click("[role=dialog] button", "Generate API Key")
+	key := ""
+	p.until("key in the dialog", func() bool {
+		shown, err := eval[string](p, `[...document.querySelectorAll("[role=dialog] input")].map(e => e.value).find(v => v.startsWith("sk-") || v.length > 30) ?? ""`)
+		key = shown
+		return err == nil && shown != ""
+	})
+	p.Shot("key")
+	p.Click("[role=dialog] button", "Close")
+	p.SeeElement("[role=row]")
+	p.See(name)
+	return key
+}
+
+// DeleteLangflowKeys selects all API keys on Langflow's settings page and deletes them.
+func (p *Person) DeleteLangflowKeys(origin string) {
+	p.t.Helper()
+	p.Open(origin + "/settings/api-keys")
+	p.Click(".ag-header-select-all input, .ag-header-cell input[type=checkbox]", "")
+	p.Click("button:has([data-testid=icon-Trash2])", "")
+}
