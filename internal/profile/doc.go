@@ -6,9 +6,9 @@
 // authz.Action, where the ids of flows and other objects stand, whether strangers may be let through, and what the upstream gets. It also says what the
 // answer tells of objects (Creates, Deletes, List, Learn), from which whoever forwards it keeps the ownership map of package flow.
 //
-// The table of Flowise is data (flowise.yaml), built from the routes of flowise@3.1.4 and from what its own pages ask for. Patterns match
-// whole segments and case exactly, a literal beats a placeholder, and Flowise's own trailing-slash spelling is forwarded without the slash,
-// so that what was judged is what is forwarded.
+// The tables of Flowise and Langflow are data (flowise.yaml, langflow.yaml), built from the routes of flowise@3.1.4 and of langflow 1.13.0 and 1.6.8, and from what their
+// own pages ask for. Patterns match whole segments and case exactly, a literal beats a placeholder, and what is forwarded has a slash at its end where the pattern
+// has one, and otherwise none, so that what was judged is what is forwarded.
 //
 // A Bridge carries a request into the builder's own session. For Flowise that is one session of a service owner, held in memory and renewed
 // by a single goroutine at a time: Flowise on SQLite breaks when people sign in at once, and here it sees one sign-in a day.
