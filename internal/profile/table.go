@@ -154,8 +154,8 @@ func (r *row) check(e *Endpoint) error {
 		return fmt.Errorf("public: flow and flow_key need the place of the flow's id")
 	case e.Named && !slices.ContainsFunc(e.Flow, inPath):
 		return fmt.Errorf("named needs the flow's place in the path")
-	case e.Locked != "" && (len(e.Flow) == 0 || !slices.Contains(e.Methods, http.MethodGet)):
-		return fmt.Errorf("locked is for reading a flow")
+	case e.Locked != "" && !slices.Contains(e.Methods, http.MethodGet):
+		return fmt.Errorf("locked is for what is read")
 	case e.Denied != "" && (e.Blocked != "" || e.Public != PublicNever):
 		return fmt.Errorf("denied is for rows that need a right")
 	case e.Many && e.Creates == "":

@@ -256,7 +256,6 @@ func TestLoadTableRefusesBadRows(t *testing.T) {
 		"named without path":  `[{name: a, methods: [POST], path: /a, action: "flow:run", flow: [body.flow], named: true}]`,
 		"named by a job":      `[{name: a, methods: [POST], path: "/{job}", action: "flow:run", flow: [path.job job], named: true}]`,
 		"locked on a write":   `[{name: a, methods: [POST], path: "/{flow}", action: "flow:view", flow: [path.flow], locked: locked}]`,
-		"locked, no flow":     `[{name: a, methods: [GET], path: /a, action: "flow:view", locked: locked}]`,
 		"denied but public":   `[{name: a, methods: [GET], path: /a, action: "flow:view", public: always, denied: x}]`,
 		"many of nothing":     `[{name: a, methods: [POST], path: /a, action: "flow:edit", many: true}]`,
 		"guarded answer":      `[{name: a, methods: [POST], path: /a, action: "flow:edit", answer: x, guards: [code]}]`,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 
 	"sluice/internal/flow"
 	"sluice/internal/problem"
@@ -112,12 +113,14 @@ func (x *exchange) learnChats(ids []string, flowID string, body []byte) ([]byte,
 	return json.Marshal(kept)
 }
 
-// lockAnswer sets the member of an object that tells the builder's page not to let the person change it.
-func lockAnswer(body []byte, member string) ([]byte, error) {
+// lockAnswer sets the members of an object that tell the builder's page not to let the person change things.
+func lockAnswer(body []byte, members string) ([]byte, error) {
 	var root map[string]json.RawMessage
 	if err := json.Unmarshal(body, &root); err != nil || root == nil {
 		return body, nil
 	}
-	root[member] = json.RawMessage("true")
+	for _, member := range strings.Fields(members) {
+		root[member] = json.RawMessage("true")
+	}
 	return joinObject(root), nil
 }

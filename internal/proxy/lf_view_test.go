@@ -104,3 +104,13 @@ func TestThePageOfPeopleIsSluices(t *testing.T) {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 }
+
+func TestWhoMayNotMakeFlowsIsNotOfferedTo(t *testing.T) {
+	w := newLangflowWorld(t, false)
+	for role, want := range map[string]bool{"viewer": true, "user": false} {
+		got := w.call(role, "GET", "/api/v1/config", "")
+		if got.status != 200 || strings.Contains(got.body, `"hide_new_flow_button":true`) != want || strings.Contains(got.body, `"hide_new_project_button":true`) != want {
+			t.Errorf("%s: %d %s", role, got.status, got.body)
+		}
+	}
+}
