@@ -1,5 +1,5 @@
 // Package profile holds what Sluice knows about a kind of builder: which paths it serves, what each of them needs, what Sluice answers in
-// its stead, and how to hold a session with it. There is no database and no decision about people here.
+// its stead, and how to hold a session with it. Nothing is stored or decided here.
 //
 // A request is judged in three steps. Canonical and Query reduce what stood on the wire to exactly one reading, or refuse it. Profile.Match
 // finds the one Endpoint of the route table for method and path; what is not in the table is denied. The Endpoint names the least
@@ -16,6 +16,9 @@
 // Langflow keeps its users apart itself, so that a LangflowBridge enters an account for each workspace or person (Account, Accounts), in one of three ways: by assertions that Sluice signs, by tokens
 // signed with the shared secret key, or by a sign-in for each account. A fresh session costs a request no lock and no I/O; what is stale is renewed, made or found again by one piece of work at a time
 // for each account, and each trouble (another secret key, another database, another clock, an upgrade, too many sign-ins) has words of its own and ends by itself.
+//
+// What Sluice answers in Langflow's stead shows and changes people and keys through packages identity, login and authn, which decide; here is only the shape. A script (langflow_page.js) runs on Langflow's
+// pages before their own and leads from signing in and out, and from the page for administrators that newer versions lack, to Sluice's own pages.
 //
 // NewDemo serves a small builder of Sluice's own, so that everything can be tried without another product.
 package profile
