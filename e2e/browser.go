@@ -263,3 +263,10 @@ func (p *Person) Shot(moment string) {
 		p.t.Fatal(err)
 	}
 }
+
+// origin is scheme and host of an address.
+func origin(address string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + host
+}

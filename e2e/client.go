@@ -56,6 +56,18 @@ func (a Answer) JSON(t testing.TB, v any) {
 	}
 }
 
+// call makes a call of Sluice's own API that must succeed, and reads its answer into v, if that is not nil.
+func call(t testing.TB, c *Client, method, path string, body, v any) {
+	t.Helper()
+	a := c.Call(method, path, body)
+	if a.Status >= 300 {
+		t.Fatalf("%s %s: %d %.400s", method, path, a.Status, a.Body)
+	}
+	if v != nil {
+		a.JSON(t, v)
+	}
+}
+
 // IsJSON reports whether the answer says that it is JSON.
 func (a Answer) IsJSON() bool { return strings.Contains(a.Header.Get("Content-Type"), "json") }
 

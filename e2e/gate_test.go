@@ -120,13 +120,6 @@ func (w *team) setUp(t *testing.T) {
 	w.adminAPI = w.s.Enter(t, w.s.SignIn(t, adminAccount))
 }
 
-// origin is scheme and host of an address.
-func origin(address string) string {
-	scheme, rest, _ := strings.Cut(address, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	return scheme + "://" + host
-}
-
 func (w *team) setUpAgain(t *testing.T) {
 	stranger := NewClient(t, w.s.URL)
 	if a := stranger.Get(strings.TrimPrefix(w.s.SetupLink(), w.s.URL)); strings.Contains(a.Body, `name="password"`) {

@@ -70,18 +70,6 @@ func (w *houses) report(t testing.TB) {
 	}
 }
 
-// call makes a call of Sluice's own API that must succeed, and reads its answer into v, if that is not nil.
-func call(t testing.TB, c *Client, method, path string, body, v any) {
-	t.Helper()
-	a := c.Call(method, path, body)
-	if a.Status >= 300 {
-		t.Fatalf("%s %s: %d %.400s", method, path, a.Status, a.Body)
-	}
-	if v != nil {
-		a.JSON(t, v)
-	}
-}
-
 const flowFromBefore = "made before Sluice came"
 
 func (w *houses) setUp(t *testing.T) {
