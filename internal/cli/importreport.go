@@ -36,7 +36,7 @@ func printReport(out io.Writer, r *importer.Report, width int) error {
 		outcomes []importer.Outcome
 		kinds    []importer.Kind
 	}{
-		{"To bring", []importer.Outcome{importer.Added}, []importer.Kind{importer.KindPerson, importer.KindWorkspace, importer.KindKey, importer.KindCredential}},
+		{"To bring", []importer.Outcome{importer.Added}, []importer.Kind{importer.KindPerson, importer.KindWorkspace, importer.KindKey, importer.KindCredential, importer.KindFlow}},
 		{"Flows that change hands", []importer.Outcome{importer.Moved}, []importer.Kind{importer.KindFlow}},
 		{"Left out", []importer.Outcome{importer.Skipped, importer.Stays}, []importer.Kind{importer.KindPerson, importer.KindKey, importer.KindCredential, importer.KindProject, importer.KindFlow}},
 	} {

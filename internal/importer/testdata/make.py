@@ -144,9 +144,11 @@ try:
         superuser = sign_in(*admin)
         fill()
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
         try:
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(60)
+        except ProcessLookupError:
+            process.wait()
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
