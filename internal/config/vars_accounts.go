@@ -190,7 +190,7 @@ var accountVars = []Variable{
 	},
 	{
 		Name: "LANGFLOW_NEW_USER_IS_ACTIVE", Aliases: []string{"NEW_USER_IS_ACTIVE"}, From: Langflow, Group: GroupAccounts, Kind: KindBool, Default: "False", Example: "False", Wired: true,
-		Text:    "Whether a new user may sign in at once, without being activated by an administrator.",
+		Text: "Whether a new user may sign in at once, without being activated by an administrator.",
 		effects: map[string]string{
 			"true":  "Who signs up, or is added on Langflow's own pages, may come in at once.",
 			"false": "Who signs up, or is added on Langflow's own pages, waits until an administrator activates the account.",
