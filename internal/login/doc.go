@@ -26,6 +26,11 @@
 // An account belongs to a subject of a provider, never to an e-mail address: whoever controls an address at some provider gets nobody's account by it. Groups give roles, and only roles that they gave are taken
 // back. Superusers may always use a password, so that somebody can come in while the provider is away.
 //
+// # Nobody is asked
+//
+// With LANGFLOW_AUTO_LOGIN a browser on this machine is signed in as the configured superuser (Automatic). Who may come in so is decided at the door (package console); here the dispatcher must have nothing
+// left to ask, and the session is marked: nothing was proven (authz.Principal.Automatic).
+//
 // # One answer
 //
 // A sign-in that fails says the same in the same time whether the account exists or not; only somebody who has proven a first factor learns that an account is inactive.

@@ -222,3 +222,13 @@ func TestAutomaticSignInStandsInForNoSecondFactor(t *testing.T) {
 		t.Errorf("where a second factor is required a visitor is signed in: %d %s", a.Status, a.Location())
 	}
 }
+
+func TestAutomaticSignInsAreBounded(t *testing.T) {
+	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
+	for range 70 {
+		if a := typed(s).Get("/login"); a.Status == http.StatusOK {
+			return
+		}
+	}
+	t.Error("a program that looks like a browser makes sessions without end")
+}
