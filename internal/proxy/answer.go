@@ -25,7 +25,7 @@ func (x *exchange) modify(res *http.Response) error {
 		return nil
 	}
 	if x.absent(res) {
-		return problem.Newf(problem.NotFound, "%s has nothing there: there is no such object, or this version has no such route.", x.app.Profile.Title).WithRule("nothing at the builder")
+		return x.noAnswer(res)
 	}
 	x.secure(res)
 	if streams(res) {
@@ -49,6 +49,24 @@ func (x *exchange) modify(res *http.Response) error {
 func (x *exchange) absent(res *http.Response) bool {
 	e := x.match.Endpoint
 	return x.accounts() != nil && !e.Page && strings.HasPrefix(e.Pattern, "/api/") && res.StatusCode == http.StatusOK && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")
+}
+
+// noAnswer tells the builder's own page, which means that it has nothing at the address, from that of something else in its place: a proxy's, or another program's on its port.
+func (x *exchange) noAnswer(res *http.Response) error {
+	title := x.app.Profile.Title
+	nothing := problem.Newf(problem.NotFound, "%s has nothing there: there is no such object, or this version has no such route.", title).WithRule("nothing at the builder")
+	if x.r.Method == http.MethodHead {
+		return nothing
+	}
+	defer func() { _ = res.Body.Close() }()
+	page, err := x.readWhole(res, maxPage)
+	if err != nil {
+		return err
+	}
+	if indexFold(page, "<title>"+strings.ToLower(title)) >= 0 {
+		return nothing
+	}
+	return problem.Newf(problem.Upstream, "A page came instead of %s's answer: something else answers at its address, or stands before it.", title).WithRule("a page for an answer")
 }
 
 var errSessionEnded = problem.New(problem.Unauthenticated, "Your session has ended.").WithRule("session ended")

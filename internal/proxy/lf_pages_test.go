@@ -75,6 +75,27 @@ func TestOddPagesStayAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestAPageInPlaceOfAnAnswer: Langflow 1.6 gives its own page for whatever it does not have; any other page is somebody else's.
+func TestAPageInPlaceOfAnAnswer(t *testing.T) {
+	w := newLangflowWorld(t, false)
+	for name, c := range map[string]struct {
+		page, rule string
+		status     int
+	}{
+		"Langflow's own":      {lfPage, "nothing at the builder", http.StatusNotFound},
+		"a wiki's":            {"<!doctype html><title>A wiki about Langflow</title>", "a page for an answer", http.StatusBadGateway},
+		"a proxy's, no title": {"<h1>Down for maintenance</h1>", "a page for an answer", http.StatusBadGateway},
+		"empty":               {"", "a page for an answer", http.StatusBadGateway},
+	} {
+		w.f.with(func() {
+			w.f.answer = func(lfRequest) *lfAnswer { return &lfAnswer{200, "text/html; charset=utf-8", c.page, nil} }
+		})
+		if got := w.call("viewer", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != c.status || !strings.Contains(got.body, c.rule) || strings.Contains(got.body, "<") {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
 func TestKeysThatNeedARightAreDropped(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct{ role, body, want string }{
