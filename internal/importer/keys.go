@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/problem"
+	"sluice/internal/profile"
 )
 
 // planKeys decides about API keys. A key goes to the workspace of its user's own things and reaches the others that the user's projects go to, because in Langflow it reaches all of them.
@@ -24,6 +25,10 @@ func (p *planning) planKeys() error {
 
 func (p *planning) planKey(k key, item *Item) error {
 	target, brought := p.state.origin(KindKey, k.id)
+	if _, entered := p.state.accounts[k.user]; entered && !brought && k.name == profile.LangflowKeyName {
+		item.Outcome, item.Why = Stays, "Sluice has made this key itself, to run flows."
+		return nil
+	}
 	h := p.holders[k.user]
 	if why := p.unfit(k, h); brought || why != "" {
 		item.Outcome, item.Target, item.Why = Skipped, target, why

@@ -8,8 +8,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// langflowKeyName is what the keys are called that Sluice makes for itself, in each account.
-const langflowKeyName = "Sluice"
+// LangflowKeyName is what the keys are called that Sluice makes for itself, in each account.
+const LangflowKeyName = "Sluice"
 
 // keyOf is the API key of an account: Langflow runs flows (POST /api/v1/run) for API keys only. It is made once and stored.
 func (b *LangflowBridge) keyOf(ctx context.Context, e *langflowEntry) ([]string, error) {
@@ -36,7 +36,7 @@ func (b *LangflowBridge) makeKey(ctx context.Context, e *langflowEntry) error {
 		return err
 	}
 	r, err := langflowCall{
-		method: http.MethodPost, path: "/api/v1/api_key/", header: s.header(), json: map[string]string{"name": langflowKeyName},
+		method: http.MethodPost, path: "/api/v1/api_key/", header: s.header(), json: map[string]string{"name": LangflowKeyName},
 	}.do(ctx, b.client, b.cfg.Now)
 	if err != nil {
 		return err
