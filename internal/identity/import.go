@@ -123,12 +123,26 @@ func (p *People) PrepareWorkspace(name string) (Workspace, error) {
 	return Workspace{ID: id.String(), Name: name, CreatedAt: p.Now().UTC()}, nil
 }
 
-// InsertWorkspace adds a prepared workspace, without members, within the caller's transaction.
-func (p *People) InsertWorkspace(ctx context.Context, tx *db.Tx, w Workspace) error {
-	if err := tx.InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
-		return fmt.Errorf("adding the workspace: %w", err)
+// InsertWorkspaces adds prepared workspaces, without members, within the caller's transaction. Nodes are told once: each time they are, they read all workspaces anew.
+func (p *People) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
+	for _, w := range list {
+		if err := tx.InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
+			return fmt.Errorf("adding a workspace: %w", err)
+		}
 	}
-	return tx.Changed(WorkspaceChange, w.ID)
+	if len(list) == 0 {
+		return nil
+	}
+	return tx.Changed(WorkspaceChange, list[0].ID)
+}
+
+// Admit gives somebody a role in one more workspace within the transaction that has inserted them, which tells the nodes of everything.
+func (p *People) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
+	err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: who.account.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
+	if err != nil {
+		return fmt.Errorf("adding the membership: %w", err)
+	}
+	return nil
 }
 
 // Resource is the workspace as the gate sees it.

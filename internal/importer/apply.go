@@ -11,6 +11,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/db/q"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
 
@@ -91,10 +92,10 @@ func (a *application) origins() error {
 }
 
 func (a *application) workspaces() error {
+	if err := a.im.People.InsertWorkspaces(a.ctx, a.tx, a.plan.workspaces); err != nil {
+		return err
+	}
 	for _, w := range a.plan.workspaces {
-		if err := a.im.People.InsertWorkspace(a.ctx, a.tx, w); err != nil {
-			return err
-		}
 		if err := a.step(a.record(authz.WorkspaceCreate, w.Resource(), how)); err != nil {
 			return err
 		}
@@ -103,7 +104,9 @@ func (a *application) workspaces() error {
 }
 
 func (a *application) people() error {
+	fresh := map[string]identity.Prepared{}
 	for _, n := range a.plan.people {
+		fresh[n.prepared.ID()] = n.prepared
 		u, err := a.im.People.Insert(a.ctx, a.tx, n.prepared)
 		if err != nil {
 			return err
@@ -117,7 +120,13 @@ func (a *application) people() error {
 		}
 	}
 	for _, j := range a.plan.joins {
-		if err := a.step(a.im.People.Join(a.ctx, a.tx, j.workspace, j.person, j.role)); err != nil {
+		var err error
+		if who, ok := fresh[j.person]; ok {
+			err = a.im.People.Admit(a.ctx, a.tx, j.workspace, who, j.role)
+		} else {
+			err = a.im.People.Join(a.ctx, a.tx, j.workspace, j.person, j.role)
+		}
+		if err := a.step(err); err != nil {
 			return err
 		}
 	}
