@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// stopGrace is how long a child may take to end by itself after SIGTERM.
-const stopGrace = 20 * time.Second
+// stopGrace is how long a child may take to end by itself after SIGTERM. A Langflow on a busy machine takes half a minute.
+const stopGrace = time.Minute
 
 // process is a child that dies with the test, and with the test binary whatever ends that.
 type process struct {
