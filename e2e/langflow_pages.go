@@ -15,6 +15,7 @@ const langflowPicture = "[data-testid=user_menu_button], [data-testid=user-profi
 func (p *Person) SeeLangflow() {
 	p.t.Helper()
 	p.SeeElement(langflowPicture)
+	p.until("end of loading", func() bool { return !strings.Contains(p.Text(), "Loading...") })
 }
 
 // LangflowMenu picks something from the menu behind the person's picture.
