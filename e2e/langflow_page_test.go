@@ -115,7 +115,15 @@ func (w *langflowDay) newUser(t *testing.T) {
 	p.Click("[role=dialog] button, form button", "Save")
 	p.See(pageGrace.Username)
 	p.Shot("saved")
+	var people struct {
+		Items []struct{ Username string }
+	}
+	call(t, w.s.SignIn(t, pageAdmin), "GET", "/api/v1/users", nil, &people)
+	if len(people.Items) != 2 || people.Items[1].Username != pageGrace.Username {
+		t.Errorf("Sluice's people: %+v", people.Items)
+	}
 }
+
 func (w *langflowDay) signInAsNewUser(t *testing.T) {
 	p := w.laptop
 	p.Open(w.app)
