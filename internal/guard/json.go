@@ -351,11 +351,43 @@ func decodeText(raw []byte) []byte {
 	return out
 }
 
+// Unescape takes one level of JSON's escapes away everywhere, inside strings and between them. What is no escape loses its backslash; half a surrogate pair becomes U+FFFD.
+func Unescape(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for i := 0; i < len(data); {
+		if data[i] != '\\' || i+1 == len(data) {
+			if data[i] != '\\' {
+				out = append(out, data[i])
+			}
+			i++
+			continue
+		}
+		if data[i+1] != 'u' || !hexAhead(data[i+2:]) {
+			out = append(out, unescape(data[i+1]))
+			i += 2
+			continue
+		}
+		r := hexRune(data[i+2:])
+		i += 6
+		if utf16.IsSurrogate(r) {
+			r = utf8.RuneError
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}
+
+func hexAhead(b []byte) bool {
+	return len(b) >= 4 && isHex(b[0]) && isHex(b[1]) && isHex(b[2]) && isHex(b[3])
+}
+
+// hexRune reads the four digits of a \u escape.
 func hexRune(b []byte) rune {
 	n, _ := strconv.ParseUint(string(b[:4]), 16, 32)
 	return rune(n)
 }
 
+// unescape is what the letter after a backslash stands for in JSON (RFC 8259 section 7).
 func unescape(c byte) byte {
 	switch c {
 	case 'b':

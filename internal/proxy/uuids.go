@@ -3,8 +3,8 @@ package proxy
 import (
 	"bytes"
 	"encoding/hex"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"sluice/internal/guard"
 )
 
 // maxEscaped is how often escapes may be nested in a body: each level of JSON in a string of JSON doubles the backslashes before a quote.
@@ -20,7 +20,7 @@ func eachUUID(data []byte, visit func(id [16]byte) bool) (deep bool) {
 		if bytes.IndexByte(data, '\\') < 0 {
 			return false
 		}
-		data = unescapeAll(data)
+		data = guard.Unescape(data)
 	}
 	return true
 }
@@ -86,32 +86,6 @@ func visitDigits(plain [32]byte, visit func(id [16]byte) bool) bool {
 	return visit(id)
 }
 
-// unescapeAll takes one level of JSON's escapes away everywhere, inside strings and between them. What is no escape loses its backslash.
-func unescapeAll(data []byte) []byte {
-	out := make([]byte, 0, len(data))
-	for i := 0; i < len(data); {
-		if data[i] != '\\' || i+1 == len(data) {
-			if data[i] != '\\' {
-				out = append(out, data[i])
-			}
-			i++
-			continue
-		}
-		if data[i+1] != 'u' || !hexAhead(data[i+2:]) {
-			out = append(out, unescape(data[i+1]))
-			i += 2
-			continue
-		}
-		r := hexRune(data[i+2:])
-		i += 6
-		if utf16.IsSurrogate(r) {
-			r = utf8.RuneError // no part of an id
-		}
-		out = utf8.AppendRune(out, r)
-	}
-	return out
-}
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-func hexAhead(b []byte) bool {
-	return len(b) >= 4 && isHex(b[0]) && isHex(b[1]) && isHex(b[2]) && isHex(b[3])
-}
+func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }

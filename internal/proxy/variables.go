@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sluice/internal/flow"
+	"sluice/internal/guard"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -37,7 +38,7 @@ func (x *exchange) checkVariables() error {
 				WithNext("All workspaces share the names of Flowise's variables. Choose another one.")
 		}
 	}
-	for text := x.body.data; ; text = unescapeAll(text) {
+	for text := x.body.data; ; text = guard.Unescape(text) {
 		if usesForeign(text, others) {
 			return problem.New(problem.NotFound, "There is no such variable here.").WithRule("variable").
 				WithNext("Name variables of your workspace as $vars.name.")
