@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/web"
@@ -152,7 +150,7 @@ func switchWorkspace(x *visit) error {
 }
 
 func endSession(x *visit) error {
-	if err := x.c.cfg.Sessions.Revoke(x.r.Context(), x.who, chi.URLParam(x.r, "id")); err != nil && !problem.Is(err, problem.NotFound) {
+	if err := x.c.cfg.Sessions.Revoke(x.r.Context(), x.who, x.r.PathValue("id")); err != nil && !problem.Is(err, problem.NotFound) {
 		return err
 	}
 	return x.done("/account/devices", "session")

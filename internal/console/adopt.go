@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
@@ -24,7 +22,7 @@ func offerApp(x *visit) error {
 
 // withdrawApp ends the use of an app in a workspace. What lies there stays.
 func withdrawApp(x *visit) error {
-	return x.changeUse(chi.URLParam(x.r, "workspace"), "withdrawn", x.c.cfg.Apps.Withdraw)
+	return x.changeUse(x.r.PathValue("workspace"), "withdrawn", x.c.cfg.Apps.Withdraw)
 }
 
 func (x *visit) changeUse(workspace, notice string, change func(context.Context, authz.Principal, string, string) error) error {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/problem"
@@ -167,7 +165,7 @@ func (x *visit) toConnection(a *app.App) error {
 
 // one finds the app of the route for somebody who may see it.
 func (x *visit) one() (*app.App, error) {
-	a, ok := x.c.cfg.Apps.ByID(chi.URLParam(x.r, "id"))
+	a, ok := x.c.cfg.Apps.ByID(x.r.PathValue("id"))
 	if !ok {
 		return nil, problem.New(problem.NotFound, "There is no such app. It may have been removed.").WithNext("Open the list of apps.")
 	}
@@ -297,7 +295,7 @@ func unpublishFlow(x *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Apps.Unpublish(x.r.Context(), x.who, a.ID, chi.URLParam(x.r, "flow")); err != nil {
+	if err := x.c.cfg.Apps.Unpublish(x.r.Context(), x.who, a.ID, x.r.PathValue("flow")); err != nil {
 		return err
 	}
 	return x.done("/admin/apps/"+a.ID, "unpublished")

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/app"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -126,7 +124,7 @@ func (x *visit) builderUser(a *app.App) (builderUser, error) {
 		return builderUser{}, err
 	}
 	for _, u := range users {
-		if u.ID == chi.URLParam(x.r, "user") {
+		if u.ID == x.r.PathValue("user") {
 			return x.builderUserOf(u), nil
 		}
 	}
@@ -183,7 +181,7 @@ func adoptBuilderUser(x *visit) error {
 		return err
 	}
 	workspace, person, _ := strings.Cut(x.value("to"), "/")
-	_, err = x.c.cfg.Apps.AdoptUser(x.r.Context(), x.who, a.ID, chi.URLParam(x.r, "user"), workspace, person)
+	_, err = x.c.cfg.Apps.AdoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"), workspace, person)
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-adopted")
 	}
@@ -203,7 +201,7 @@ func releaseBuilderUser(x *visit) error {
 	if err != nil {
 		return err
 	}
-	err = x.c.cfg.Apps.UnadoptUser(x.r.Context(), x.who, a.ID, chi.URLParam(x.r, "user"))
+	err = x.c.cfg.Apps.UnadoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"))
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-released")
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/go-chi/chi/v5"
 
 	"sluice/internal/app"
 	"sluice/internal/authn"
@@ -72,17 +71,15 @@ func New(c Config) http.Handler {
 		c.Now = time.Now
 	}
 	console := &Console{cfg: c}
-	mux := chi.NewRouter()
-	for _, rt := range console.routes() {
-		mux.Method(rt.method, rt.pattern, console.serve(rt))
-		if rt.method == http.MethodGet {
-			mux.Method(http.MethodHead, rt.pattern, console.serve(rt))
-		}
+	rt := web.NewRouter(
+		console.serve(route{pattern: "none", run: noSuchPage, needs: open}),
+		console.serve(route{pattern: "none", run: noSuchMethod, needs: open}),
+	)
+	for _, row := range console.routes() {
+		rt.Handle(row.method, row.pattern, console.serve(row))
 	}
-	mux.Handle(web.AssetPrefix+"*", http.HandlerFunc(web.ServeAsset))
-	mux.NotFound(console.serve(route{pattern: "none", run: noSuchPage, needs: open}))
-	mux.MethodNotAllowed(console.serve(route{pattern: "none", run: noSuchMethod, needs: open}))
-	return mux
+	rt.HandlePrefix(web.AssetPrefix, http.HandlerFunc(web.ServeAsset))
+	return rt
 }
 
 func noSuchPage(*visit) error {

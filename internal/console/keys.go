@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/authn"
 	"sluice/internal/problem"
 	"sluice/internal/web"
@@ -236,7 +234,7 @@ type keyPageView struct {
 
 // ownKey finds the key of the route among one's own.
 func (x *visit) ownKey() (authn.APIKey, error) {
-	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err == nil && k.Owner != x.who.ID {
 		err = problem.New(problem.NotFound, "This API key is not yours.").WithNext("Open the keys of its workspace.")
 	}
@@ -363,7 +361,7 @@ func revokeKey(x *visit) error {
 
 // showWorkspaceKeys lists everybody's keys to those who manage them.
 func showWorkspaceKeys(x *visit) error {
-	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -385,11 +383,11 @@ func showWorkspaceKeys(x *visit) error {
 
 // workspaceKey finds the key of the route in the workspace of the route.
 func (x *visit) workspaceKey() (authn.APIKey, error) {
-	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return authn.APIKey{}, err
 	}
-	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, chi.URLParam(x.r, "key"))
+	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, x.r.PathValue("key"))
 	if err == nil && k.Workspace != w.ID {
 		err = problem.New(problem.NotFound, "There is no such API key in this workspace.")
 	}

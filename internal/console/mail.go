@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/go-chi/chi/v5"
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
@@ -196,7 +195,7 @@ func (x *visit) changeMail(detail, notice string, change func(*mail.Outbox, cont
 	if err != nil {
 		return err
 	}
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	item, err := box.Get(x.r.Context(), id)
 	if err != nil {
 		return err
@@ -222,7 +221,7 @@ func showMailPreview(x *visit) error {
 	if err != nil {
 		return err
 	}
-	kind := chi.URLParam(x.r, "kind")
+	kind := x.r.PathValue("kind")
 	m, err := box.Preview(kind)
 	if err != nil {
 		return err
@@ -238,7 +237,7 @@ func showMailHTML(x *visit) error {
 	if err != nil {
 		return err
 	}
-	m, err := box.Preview(chi.URLParam(x.r, "kind"))
+	m, err := box.Preview(x.r.PathValue("kind"))
 	if err != nil {
 		return err
 	}

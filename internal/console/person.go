@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/problem"
@@ -71,7 +69,7 @@ func (v personPageView) endedText() string {
 }
 
 func showPerson(x *visit) error {
-	v, err := x.person(chi.URLParam(x.r, "id"))
+	v, err := x.person(x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -134,7 +132,7 @@ func (x *visit) personMistake(id string, err error, fill func(*personPageView), 
 }
 
 func setNames(x *visit) error {
-	id, n := chi.URLParam(x.r, "id"), identity.Names{Username: x.value("username"), Email: x.value("email"), Name: x.value("name")}
+	id, n := x.r.PathValue("id"), identity.Names{Username: x.value("username"), Email: x.value("email"), Name: x.value("name")}
 	if err := x.c.cfg.People.SetNames(x.r.Context(), x.who, id, n); err != nil {
 		return x.personMistake(id, err, func(v *personPageView) { v.Form = n }, "username", "email", "name")
 	}
@@ -143,7 +141,7 @@ func setNames(x *visit) error {
 
 // setRole gives a role in a workspace; an empty role takes the membership away.
 func setRole(x *visit) error {
-	id, workspace := chi.URLParam(x.r, "id"), x.value("workspace")
+	id, workspace := x.r.PathValue("id"), x.value("workspace")
 	if workspace == "" {
 		workspace = identity.DefaultWorkspace
 	}
@@ -151,14 +149,14 @@ func setRole(x *visit) error {
 }
 
 func setSuperuser(x *visit) error {
-	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
+	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	notice := map[bool]string{true: "superuser", false: "no-superuser"}[on]
 	return x.changed(id, notice, x.c.cfg.People.SetSuperuser(x.r.Context(), x.who, id, on))
 }
 
 // setActive lets somebody in, or is the leaver switch: one act that ends everything, and the answer says what that was.
 func setActive(x *visit) error {
-	id, on := chi.URLParam(x.r, "id"), x.value("on") == "true"
+	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	if on {
 		err := x.c.cfg.People.SetActive(x.r.Context(), x.who, id, true)
 		if err == nil && x.value("return") == "/admin" {
@@ -183,22 +181,22 @@ func setActive(x *visit) error {
 
 // removeFactors is for somebody who has lost their device. Whoever does it proves first that it is them, and the person is told.
 func removeFactors(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	return x.changed(id, "factors-removed", x.c.cfg.Logins.RemoveFactors(x.r.Context(), x.who, id))
 }
 
 func endAllSessions(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	return x.changed(id, "their-end", x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
 }
 
 // mailResetLink sends the link to the person; whoever asks for it never sees it.
 func mailResetLink(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	return x.changed(id, "link-mailed", x.c.cfg.Logins.MailResetLink(x.r.Context(), x.who, id))
 }
 
-func makeResetLink(x *visit) error { return x.showLink(chi.URLParam(x.r, "id")) }
+func makeResetLink(x *visit) error { return x.showLink(x.r.PathValue("id")) }
 
 // showLink makes a one-time link and shows it in the direct answer, the only place where it ever stands.
 func (x *visit) showLink(id string) error {
@@ -223,7 +221,7 @@ type removePersonView struct {
 }
 
 func showRemovePerson(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -232,7 +230,7 @@ func showRemovePerson(x *visit) error {
 
 // removePerson deletes an account; what the person owns goes to the heir.
 func removePerson(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -292,7 +290,7 @@ type rightsView struct {
 }
 
 func showRights(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/authz"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
@@ -137,7 +135,7 @@ func showNewRole(x *visit) error {
 }
 
 func showRole(x *visit) error {
-	r, ok := x.c.cfg.People.Role(chi.URLParam(x.r, "id"))
+	r, ok := x.c.cfg.People.Role(x.r.PathValue("id"))
 	if !ok {
 		return problem.New(problem.NotFound, "There is no such role.").WithNext("Open the list of roles.")
 	}
@@ -159,7 +157,7 @@ func addRole(x *visit) error {
 }
 
 func changeRole(x *visit) error {
-	r := x.roleForm(chi.URLParam(x.r, "id"))
+	r := x.roleForm(x.r.PathValue("id"))
 	if err := x.c.cfg.People.UpdateRole(x.r.Context(), x.who, r); err != nil {
 		return x.roleMistake(r, err)
 	}
@@ -167,7 +165,7 @@ func changeRole(x *visit) error {
 }
 
 func deleteRole(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	err := x.c.cfg.People.DeleteRole(x.r.Context(), x.who, id)
 	if err == nil {
 		return x.done("/admin/roles", "no-role")

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/authz"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -165,7 +163,7 @@ func (x *visit) oneSecret() (secretView, error) {
 		return secretView{}, err
 	}
 	for _, s := range list {
-		if string(s.Name) == chi.URLParam(x.r, "id") {
+		if string(s.Name) == x.r.PathValue("id") {
 			return secretView{Status: s, Words: wordsOf(s.Name)}, nil
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/problem"
@@ -115,11 +113,11 @@ func (x *visit) factorAdded(done login.Enrolled, err error, notice, added string
 }
 
 func renamePasskey(x *visit) error {
-	return x.secured("passkey-renamed", x.c.cfg.Logins.RenamePasskey(x.r.Context(), x.who, chi.URLParam(x.r, "id"), x.value("name")))
+	return x.secured("passkey-renamed", x.c.cfg.Logins.RenamePasskey(x.r.Context(), x.who, x.r.PathValue("id"), x.value("name")))
 }
 
 func removePasskey(x *visit) error {
-	return x.secured("passkey-removed", x.c.cfg.Logins.RemovePasskey(x.r.Context(), x.who, chi.URLParam(x.r, "id")))
+	return x.secured("passkey-removed", x.c.cfg.Logins.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
 }
 
 // appSetupView is the set-up of an authenticator app by somebody who is signed in.
@@ -160,7 +158,7 @@ func newRecoveryCodes(x *visit) error {
 }
 
 func unlinkIdentity(x *visit) error {
-	if err := x.c.cfg.Logins.Unlink(x.r.Context(), x.who, chi.URLParam(x.r, "provider")); err != nil {
+	if err := x.c.cfg.Logins.Unlink(x.r.Context(), x.who, x.r.PathValue("provider")); err != nil {
 		return x.securityMistake("links", err)
 	}
 	return x.done(securityPath, "unlinked")

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/login"
 	"sluice/internal/problem"
 	"sluice/internal/web"
@@ -149,7 +147,7 @@ var providerFields = []string{"slug", "name", "issuer", "client_id", "client_sec
 func addProvider(x *visit) error { return x.saveProvider(login.Provider{}) }
 
 func changeProvider(x *visit) error {
-	present, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	present, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -178,7 +176,7 @@ func (x *visit) saveProvider(present login.Provider) error {
 }
 
 func showProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -187,7 +185,7 @@ func showProvider(x *visit) error {
 
 // checkProvider asks the provider now and shows what was found.
 func checkProvider(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
@@ -201,7 +199,7 @@ func checkProvider(x *visit) error {
 
 // testProvider begins a round that shows what the provider says of oneself.
 func testProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -234,7 +232,7 @@ type reportView struct {
 
 // showReport shows the report of the last try, once: it holds what the provider knows of a person.
 func showReport(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -249,7 +247,7 @@ func showReport(x *visit) error {
 }
 
 func showRemoveProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, chi.URLParam(x.r, "id"))
+	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -257,7 +255,7 @@ func showRemoveProvider(x *visit) error {
 }
 
 func removeProvider(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	if err := x.c.cfg.Logins.RemoveProvider(x.r.Context(), x.who, id); err != nil {
 		return x.providerTrouble(id, err)
 	}

@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/login"
 	"sluice/internal/problem"
 )
@@ -28,7 +26,7 @@ func (x *visit) sendAway(v awayView) error {
 func beginSSO(x *visit) error {
 	query := x.r.URL.Query()
 	d := destinationOf(query)
-	in := login.Round{Slug: chi.URLParam(x.r, "slug"), Purpose: login.SSOSignIn, Destination: d.attempt()}
+	in := login.Round{Slug: x.r.PathValue("slug"), Purpose: login.SSOSignIn, Destination: d.attempt()}
 	switch query.Get("purpose") {
 	case "":
 		if x.who.SignedIn() {
@@ -61,7 +59,7 @@ func (x *visit) roundTrip(in login.Round) (string, error) {
 
 // linkIdentity begins to link an identity to one's own account.
 func linkIdentity(x *visit) error {
-	slug := chi.URLParam(x.r, "slug")
+	slug := x.r.PathValue("slug")
 	to, err := x.roundTrip(login.Round{Slug: slug, Purpose: login.SSOLink})
 	if err != nil {
 		return x.securityMistake("links", err)
@@ -81,7 +79,7 @@ func (x *visit) providerName(slug string) string {
 // finishSSO is where a browser comes back from an identity provider.
 func finishSSO(x *visit) error {
 	end, err := x.c.cfg.Logins.FinishSSO(x.r.Context(), login.Callback{
-		Slug: chi.URLParam(x.r, "slug"), Query: x.r.URL.Query(), Browser: x.cookie(ssoCookie), Device: x.cookie(deviceCookie),
+		Slug: x.r.PathValue("slug"), Query: x.r.URL.Query(), Browser: x.cookie(ssoCookie), Device: x.cookie(deviceCookie),
 		Origin: x.c.cfg.MainOrigin(x.r.Host), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Principal: x.who,
 	})
 	switch {
@@ -160,7 +158,7 @@ func shownStatus(e *problem.Error) int {
 // backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func backChannelLogout(x *visit) error {
 	x.w.Header().Set("Cache-Control", "no-store")
-	err := x.c.cfg.Logins.BackChannelLogout(x.r.Context(), chi.URLParam(x.r, "slug"), x.field("logout_token"))
+	err := x.c.cfg.Logins.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
 	if err == nil {
 		x.w.WriteHeader(http.StatusOK)
 		return nil

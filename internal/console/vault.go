@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/identity"
@@ -85,7 +83,7 @@ func (x *visit) vaultOf(id string) workspaceView {
 }
 
 func showVault(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	list, err := x.c.cfg.Vault.List(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
@@ -179,7 +177,7 @@ func (x *visit) renderNewCredential(status int, v newCredentialView) error {
 
 // newCredential prepares the form for a type; "" offers the types to choose from, "other" the names of the fields too.
 func (x *visit) newCredential(kind string, roles []string) (newCredentialView, error) {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	if err := x.c.cfg.Vault.Enter(x.r.Context(), x.who, authz.CredentialManage, id); err != nil {
 		return newCredentialView{}, err
 	}
@@ -200,7 +198,7 @@ func (x *visit) newCredential(kind string, roles []string) (newCredentialView, e
 }
 
 func addCredential(x *visit) error {
-	id, form := chi.URLParam(x.r, "id"), x.r.PostForm
+	id, form := x.r.PathValue("id"), x.r.PostForm
 	n := secret.NewCredential{Name: x.value("name"), Kind: x.value("kind"), Values: x.values(), Roles: form["role"]}
 	made, err := x.c.cfg.Vault.Create(x.r.Context(), x.who, id, n)
 	if err == nil {
@@ -297,8 +295,8 @@ func (x *visit) renderCredential(status int, v credentialPageView) error {
 
 // credential gathers what the page of a credential shows to this visitor.
 func (x *visit) credential() (credentialPageView, error) {
-	ctx, id := x.r.Context(), chi.URLParam(x.r, "id")
-	c, err := x.c.cfg.Vault.Get(ctx, x.who, id, chi.URLParam(x.r, "credential"))
+	ctx, id := x.r.Context(), x.r.PathValue("id")
+	c, err := x.c.cfg.Vault.Get(ctx, x.who, id, x.r.PathValue("credential"))
 	if err != nil {
 		return credentialPageView{}, err
 	}
@@ -375,13 +373,13 @@ func (x *visit) credentialMistake(err error, fields ...string) error {
 
 // backToCredential redirects to the page of the credential with a notice.
 func (x *visit) backToCredential(notice string) error {
-	return x.done("/workspaces/"+chi.URLParam(x.r, "id")+"/vault/"+chi.URLParam(x.r, "credential"), notice)
+	return x.done("/workspaces/"+x.r.PathValue("id")+"/vault/"+x.r.PathValue("credential"), notice)
 }
 
 // changeCredential saves the name and the roles, which are one form.
 func changeCredential(x *visit) error {
 	name, roles := x.value("name"), append([]string{}, x.r.PostForm["role"]...)
-	_, err := x.c.cfg.Vault.Change(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"), secret.CredentialChange{Name: &name, Roles: &roles})
+	_, err := x.c.cfg.Vault.Change(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), secret.CredentialChange{Name: &name, Roles: &roles})
 	if err != nil {
 		return x.credentialMistake(err, "name", "roles")
 	}
@@ -389,7 +387,7 @@ func changeCredential(x *visit) error {
 }
 
 func rotateCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.RotateCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"), x.values())
+	uses, err := x.c.cfg.Apps.RotateCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), x.values())
 	if err != nil {
 		return x.credentialMistake(err, "values")
 	}
@@ -405,7 +403,7 @@ func (x *visit) afterCopies(uses []app.CredentialUse, notice string) error {
 }
 
 func putCredential(x *visit) error {
-	use, err := x.c.cfg.Apps.PutCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), x.value("app"), chi.URLParam(x.r, "credential"))
+	use, err := x.c.cfg.Apps.PutCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err, "app")
 	}
@@ -413,7 +411,7 @@ func putCredential(x *visit) error {
 }
 
 func refreshCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.RefreshUses(x.r.Context(), x.who, chi.URLParam(x.r, "id"), chi.URLParam(x.r, "credential"))
+	uses, err := x.c.cfg.Apps.RefreshUses(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err)
 	}
@@ -421,7 +419,7 @@ func refreshCredential(x *visit) error {
 }
 
 func withdrawCredential(x *visit) error {
-	err := x.c.cfg.Apps.WithdrawCredential(x.r.Context(), x.who, chi.URLParam(x.r, "id"), x.value("app"), chi.URLParam(x.r, "credential"))
+	err := x.c.cfg.Apps.WithdrawCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err)
 	}
@@ -429,8 +427,8 @@ func withdrawCredential(x *visit) error {
 }
 
 func deleteCredential(x *visit) error {
-	id := chi.URLParam(x.r, "id")
-	if err := x.c.cfg.Apps.DeleteCredential(x.r.Context(), x.who, id, chi.URLParam(x.r, "credential"), x.value("withdraw") == "true"); err != nil {
+	id := x.r.PathValue("id")
+	if err := x.c.cfg.Apps.DeleteCredential(x.r.Context(), x.who, id, x.r.PathValue("credential"), x.value("withdraw") == "true"); err != nil {
 		return x.credentialMistake(err)
 	}
 	return x.done("/workspaces/"+id+"/vault", "vault-deleted")

@@ -1,8 +1,6 @@
 package console
 
 import (
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/identity"
 	"sluice/internal/web"
 )
@@ -25,7 +23,7 @@ func (v workspacePageView) withoutFactorText() string {
 }
 
 func setSecondFactor(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	if err := x.c.cfg.People.SetSecondFactor(x.r.Context(), x.who, id, x.value("second_factor")); err != nil {
 		return x.workspaceMistake(id, err, func(*workspacePageView) {})
 	}

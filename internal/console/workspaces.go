@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"sluice/internal/authz"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -164,7 +162,7 @@ type workspacePageView struct {
 func (v workspacePageView) path(rest string) string { return v.Workspace.path(rest) }
 
 func showWorkspace(x *visit) error {
-	v, err := x.workspace(chi.URLParam(x.r, "id"))
+	v, err := x.workspace(x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -241,7 +239,7 @@ func (x *visit) workspaceMistake(id string, err error, fill func(*workspacePageV
 }
 
 func renameWorkspace(x *visit) error {
-	id, name := chi.URLParam(x.r, "id"), x.value("name")
+	id, name := x.r.PathValue("id"), x.value("name")
 	if err := x.c.cfg.People.RenameWorkspace(x.r.Context(), x.who, id, name); err != nil {
 		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Name = clipped(name, 200) }, "name")
 	}
@@ -249,7 +247,7 @@ func renameWorkspace(x *visit) error {
 }
 
 func deleteWorkspace(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	if err := x.c.cfg.People.DeleteWorkspace(x.r.Context(), x.who, id); err != nil {
 		return x.workspaceMistake(id, err, func(*workspacePageView) {})
 	}
@@ -257,19 +255,19 @@ func deleteWorkspace(x *visit) error {
 }
 
 func setMemberRole(x *visit) error {
-	id := chi.URLParam(x.r, "id")
+	id := x.r.PathValue("id")
 	role := x.value("role")
 	if role == "" {
 		role = "none chosen" // an empty role would take the membership away
 	}
-	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, chi.URLParam(x.r, "person"), id, role); err != nil {
+	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, x.r.PathValue("person"), id, role); err != nil {
 		return x.workspaceMistake(id, err, func(*workspacePageView) {})
 	}
 	return x.done("/workspaces/"+id, "member")
 }
 
 func removeMember(x *visit) error {
-	id, person := chi.URLParam(x.r, "id"), chi.URLParam(x.r, "person")
+	id, person := x.r.PathValue("id"), x.r.PathValue("person")
 	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, person, id, ""); err != nil {
 		return x.workspaceMistake(id, err, func(*workspacePageView) {})
 	}
@@ -281,7 +279,7 @@ func removeMember(x *visit) error {
 
 // invite brings somebody into a workspace; the answer shows the link, and nothing else ever does.
 func invite(x *visit) error {
-	id, email, role := chi.URLParam(x.r, "id"), x.value("email"), x.value("role")
+	id, email, role := x.r.PathValue("id"), x.value("email"), x.value("role")
 	out, err := x.c.cfg.Logins.Invite(x.r.Context(), x.who, id, email, role)
 	if err != nil {
 		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Email, v.Role = clipped(email, 254), role }, "email", "role")
@@ -290,8 +288,8 @@ func invite(x *visit) error {
 }
 
 func renewInvitation(x *visit) error {
-	id := chi.URLParam(x.r, "id")
-	out, err := x.c.cfg.Logins.RenewInvitation(x.r.Context(), x.who, id, chi.URLParam(x.r, "invitation"))
+	id := x.r.PathValue("id")
+	out, err := x.c.cfg.Logins.RenewInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation"))
 	if err != nil {
 		return err
 	}
@@ -308,8 +306,8 @@ func (x *visit) showInvited(id string, out login.Invited) error {
 }
 
 func revokeInvitation(x *visit) error {
-	id := chi.URLParam(x.r, "id")
-	if err := x.c.cfg.Logins.RevokeInvitation(x.r.Context(), x.who, id, chi.URLParam(x.r, "invitation")); err != nil {
+	id := x.r.PathValue("id")
+	if err := x.c.cfg.Logins.RevokeInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation")); err != nil {
 		return err
 	}
 	return x.done("/workspaces/"+id, "revoked")
