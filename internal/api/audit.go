@@ -1,9 +1,7 @@
 package api
 
 import (
-	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"sluice/internal/audit"
@@ -45,12 +43,12 @@ type auditInput struct {
 // listAudit first lets the refusals be written that still wait, so that whoever looks sees what has just happened.
 func listAudit(x *visit, in *auditInput) (list[entry], error) {
 	x.cfg.Gate.Flush(x)
-	last, err := x.cfg.DB.Read().LastAudit(x)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return list[entry]{}, fmt.Errorf("reading the end of the audit chain: %w", err)
+	last, err := audit.Last(x, x.cfg.DB)
+	if err != nil {
+		return list[entry]{}, err
 	}
 	rows, err := audit.After(x, x.cfg.DB, in.After, in.Limit)
-	return listOf(rows, int(last.Seq), entryOf), err
+	return listOf(rows, int(last), entryOf), err
 }
 
 // verdict tells whether the audit record is whole.

@@ -11,7 +11,7 @@ import (
 
 	"sluice/internal/api"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qlogin "sluice/internal/db/q/login"
 	"sluice/internal/login"
 	"sluice/internal/sluicetest"
 )
@@ -142,7 +142,7 @@ func TestIdentities(t *testing.T) {
 	link := func() {
 		now := time.Now().UnixMilli()
 		if err := s.DB.Tx(ctx, func(tx *db.Tx) error {
-			return tx.InsertLink(ctx, q.InsertLinkParams{ProviderID: p.ID, Subject: "0815", AccountID: id, Label: "val@acme.example", CreatedAt: now})
+			return qlogin.New(tx).InsertLink(ctx, qlogin.InsertLinkParams{ProviderID: p.ID, Subject: "0815", AccountID: id, Label: "val@acme.example", CreatedAt: now})
 		}); err != nil {
 			t.Fatal(err)
 		}

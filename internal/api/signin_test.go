@@ -9,7 +9,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qauthn "sluice/internal/db/q/authn"
 	"sluice/internal/login"
 	"sluice/internal/sluicetest"
 )
@@ -19,7 +19,7 @@ func (s *site) grow(sessionID string) {
 	s.t.Helper()
 	ctx := context.Background()
 	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := tx.ProveSession(ctx, q.ProveSessionParams{ID: sessionID, Now: time.Now().Add(-time.Hour).UnixMilli()}); err != nil {
+		if _, err := qauthn.New(tx).ProveSession(ctx, qauthn.ProveSessionParams{ID: sessionID, Now: time.Now().Add(-time.Hour).UnixMilli()}); err != nil {
 			return err
 		}
 		return tx.Changed(authn.ChangeKind, sessionID)

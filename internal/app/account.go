@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -25,7 +25,7 @@ const accountTable = "builder_account"
 
 // accounts reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
 func (r *Registry) accounts(ctx context.Context, appID string) ([]profile.Account, error) {
-	rows, err := r.DB.Read().AccountsOfApp(ctx, appID)
+	rows, err := q.New(r.DB.Read()).AccountsOfApp(ctx, appID)
 	if err != nil {
 		return nil, fmt.Errorf("listing the builder's accounts: %w", err)
 	}
@@ -76,7 +76,7 @@ func (r *Registry) keepAccount(ctx context.Context, appID string, a profile.Acco
 	kept := a
 	err := r.DB.Tx(ctx, func(tx *db.Tx) error {
 		if gone != "" && gone != a.ID {
-			if _, err := tx.DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
+			if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
 				return fmt.Errorf("forgetting an account that the builder has no more: %w", err)
 			}
 		}
@@ -94,7 +94,7 @@ func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a profil
 	if err != nil {
 		return a, err
 	}
-	made, err := tx.InsertBuilderAccount(ctx, q.InsertBuilderAccountParams{
+	made, err := q.New(tx).InsertBuilderAccount(ctx, q.InsertBuilderAccountParams{
 		AppID: appID, UpstreamID: a.ID, WorkspaceID: a.Workspace, PersonID: a.Person, Username: a.Username, Adopted: a.Adopted, SecretSealed: sealed, CreatedAt: r.Now().UnixMilli(),
 	})
 	if err != nil {
@@ -103,10 +103,10 @@ func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a profil
 	if made > 0 {
 		return a, nil
 	}
-	row, err := tx.GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: a.ID})
+	row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: a.ID})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) && !a.Adopted {
 		// Another node has made the account of this home.
-		if row, err = tx.OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
+		if row, err = q.New(tx).OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
 			return r.account(row), nil
 		}
 	}
@@ -117,18 +117,18 @@ func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a profil
 		return a, problem.Newf(problem.Conflict, "The builder's account %q belongs to another workspace already.", a.Username).WithField("user").WithNext("Undo that adoption first.")
 	}
 	a.Adopted = row.Adopted
-	return a, tx.UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
+	return a, q.New(tx).UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
 }
 
 // accountName is what the account for a workspace, or for a person in it, is called in the builder: names that people know, and an end that is different for each home and app.
 func (r *Registry) accountName(ctx context.Context, appID, workspaceID, personID string) (string, error) {
-	workspace, err := r.DB.Read().GetWorkspace(ctx, workspaceID)
+	workspace, err := q.New(r.DB.Read()).GetWorkspace(ctx, workspaceID)
 	if err != nil {
 		return "", db.Found(err, "There is no such workspace.")
 	}
 	label := slugOf(workspace.Name)
 	if personID != "" {
-		person, err := r.DB.Read().GetAccount(ctx, personID)
+		person, err := q.New(r.DB.Read()).GetAccount(ctx, personID)
 		if err != nil {
 			return "", db.Found(err, "There is no such person.")
 		}

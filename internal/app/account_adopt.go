@@ -8,7 +8,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -92,7 +92,7 @@ func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID st
 		}
 		return nil
 	}
-	members, err := r.DB.Read().MembersOf(ctx, workspaceID)
+	members, err := q.New(r.DB.Read()).MembersOf(ctx, workspaceID)
 	if err != nil {
 		return fmt.Errorf("listing the members of a workspace: %w", err)
 	}
@@ -107,7 +107,7 @@ func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, acco
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	fresh := false
 	err := r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
-		row, err := tx.GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
+		row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
 		switch {
 		case err == nil && !row.Adopted:
 			return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace.", account.Username).WithField("user")
@@ -160,7 +160,7 @@ func (r *Registry) UnadoptUser(ctx context.Context, actor authz.Principal, appID
 	if err != nil {
 		return err
 	}
-	row, err := r.DB.Read().GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
+	row, err := q.New(r.DB.Read()).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
 	if err := db.Found(err, "This user was not adopted."); err != nil {
 		return err
 	}
@@ -173,19 +173,19 @@ func (r *Registry) UnadoptUser(ctx context.Context, actor authz.Principal, appID
 func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, account profile.Account) error {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	return r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
-		ids, err := tx.ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
+		ids, err := q.New(tx).ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
 		if err != nil {
 			return fmt.Errorf("listing what an account holds: %w", err)
 		}
 		for _, id := range ids {
-			if _, err := tx.UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: a.ID, FlowID: id}); err != nil {
+			if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: a.ID, FlowID: id}); err != nil {
 				return fmt.Errorf("closing a flow: %w", err)
 			}
 		}
 		if err := r.Flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
 			return err
 		}
-		if _, err := tx.DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
+		if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
 			return fmt.Errorf("forgetting a builder's account: %w", err)
 		}
 		return tx.Changed(ChangeKind, a.ID)

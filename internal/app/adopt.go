@@ -7,7 +7,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -24,17 +24,17 @@ func (a *App) installation() authz.Resource {
 // Offer lets the people of a workspace use the app. It needs WorkspaceManage for the whole installation.
 func (r *Registry) Offer(ctx context.Context, actor authz.Principal, id, workspaceID string) error {
 	return r.changeUse(ctx, actor, id, "offered to workspace "+workspaceID, func(tx *db.Tx) error {
-		if _, err := tx.GetWorkspace(ctx, workspaceID); err != nil {
+		if _, err := q.New(tx).GetWorkspace(ctx, workspaceID); err != nil {
 			return db.Found(err, "There is no such workspace.")
 		}
-		return tx.OfferApp(ctx, q.OfferAppParams{AppID: id, WorkspaceID: workspaceID})
+		return q.New(tx).OfferApp(ctx, q.OfferAppParams{AppID: id, WorkspaceID: workspaceID})
 	})
 }
 
 // Withdraw ends the use of the app in a workspace. What belongs to the workspace stays, and is there again when the app is offered again.
 func (r *Registry) Withdraw(ctx context.Context, actor authz.Principal, id, workspaceID string) error {
 	return r.changeUse(ctx, actor, id, "withdrawn from workspace "+workspaceID, func(tx *db.Tx) error {
-		n, err := tx.WithdrawApp(ctx, q.WithdrawAppParams{AppID: id, WorkspaceID: workspaceID})
+		n, err := q.New(tx).WithdrawApp(ctx, q.WithdrawAppParams{AppID: id, WorkspaceID: workspaceID})
 		if err == nil && n == 0 {
 			return problem.New(problem.NotFound, "The app is not used in this workspace.")
 		}
@@ -130,7 +130,7 @@ func (r *Registry) adopt(ctx context.Context, actor authz.Principal, a *App, fou
 
 func (r *Registry) markAdopted(ctx context.Context, a *App) error {
 	err := r.DB.Tx(ctx, func(tx *db.Tx) error {
-		return tx.MarkAdopted(ctx, q.MarkAdoptedParams{AppID: a.ID, AdoptedAt: r.Now().UnixMilli()})
+		return q.New(tx).MarkAdopted(ctx, q.MarkAdoptedParams{AppID: a.ID, AdoptedAt: r.Now().UnixMilli()})
 	})
 	if err == nil {
 		r.adopted.Store(a.ID, true)
@@ -144,7 +144,7 @@ func (r *Registry) adoptOnce(ctx context.Context, a *App, connecting bool) error
 	if _, done := r.adopted.Load(a.ID); done || a.Pending || a.NeedsOwner {
 		return nil
 	}
-	_, err := r.DB.Read().AdoptedAt(ctx, a.ID)
+	_, err := q.New(r.DB.Read()).AdoptedAt(ctx, a.ID)
 	if err == nil {
 		r.adopted.Store(a.ID, true)
 		return nil
@@ -152,7 +152,7 @@ func (r *Registry) adoptOnce(ctx context.Context, a *App, connecting bool) error
 	if !problem.Is(db.Found(err, "not yet"), problem.NotFound) {
 		return fmt.Errorf("reading whether the app's objects were adopted: %w", err)
 	}
-	workspaces, err := r.DB.Read().AllWorkspaces(ctx)
+	workspaces, err := q.New(r.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return fmt.Errorf("listing workspaces: %w", err)
 	}

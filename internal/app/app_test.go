@@ -19,9 +19,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/app"
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	objects "sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
@@ -42,7 +45,10 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	gate, err1 := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
 	ring, err2 := secret.Open(ctx, secret.Config{DB: d, Folder: keys})
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
-	people, err3 := identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
+	people, err3 := identity.New(ctx, identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	demo := httptest.NewServer(http.NotFoundHandler())
 	r, err4 := app.New(ctx, app.Config{
 		DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
@@ -140,7 +146,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 		if h, err := r.Check(ctx, operator, a.ID); err != nil || !h.OK {
 			t.Errorf("health: %+v, %v", h, err)
 		}
-		row, err := d.Read().GetApp(ctx, a.ID)
+		row, err := q.New(d.Read()).GetApp(ctx, a.ID)
 		if err != nil || row.OwnerSealed == "" || strings.Contains(row.OwnerSealed, f.password) {
 			t.Error("the owner's password stands in the database")
 		}
@@ -178,7 +184,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The answer to a registration may get lost: the next attempt finds an owner, and the stored password fits.
-	row, err := d.Read().GetApp(ctx, a.ID)
+	row, err := q.New(d.Read()).GetApp(ctx, a.ID)
 	if err != nil || row.OwnerSealed == "" {
 		t.Fatal("nothing is stored")
 	}

@@ -12,7 +12,6 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -107,10 +106,8 @@ func (r *Registry) PutCredential(ctx context.Context, actor authz.Principal, wor
 		return CredentialUse{}, fmt.Errorf("making an id: %w", err)
 	}
 	err = r.Gate.DoDetail(ctx, actor, authz.CredentialUse, res, "put into "+a.Name, func(tx *db.Tx) error {
-		err := tx.InsertCredentialUse(ctx, q.InsertCredentialUseParams{
-			CredentialID: c.ID, AppID: appID, ObjectID: object.String(), CreatedBy: actor.ID, CreatedAt: r.Now().UnixMilli(),
-		})
-		if db.IsUnique(err) {
+		err := r.Vault.Place(ctx, tx, c.ID, appID, object.String(), actor.ID)
+		if problem.Is(err, problem.Conflict) {
 			return problem.Newf(problem.Conflict, "This credential is in %s already.", a.Name).WithField("app")
 		}
 		return err
@@ -211,48 +208,34 @@ func (r *Registry) writeCopy(ctx context.Context, a *App, keeper profile.Credent
 	if err != nil {
 		return false, err
 	}
-	use, err := r.DB.Read().GetCredentialUse(ctx, q.GetCredentialUseParams{CredentialID: credentialID, AppID: a.ID})
+	use, err := r.Vault.PlacementIn(ctx, r.DB.Read(), credentialID, a.ID)
 	if err != nil {
-		return false, db.Found(err, "This credential is not in the app any more.")
+		return false, err
 	}
 	claim := func(id string) error {
-		return r.Flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.CreatedBy, Name: opened.Name})
+		return r.Flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.PutBy, Name: opened.Name})
 	}
 	// Claimed before it is made, the copy is never without an owner.
-	if err := claim(use.ObjectID); err != nil {
+	if err := claim(use.Object); err != nil {
 		return false, err
 	}
-	id, err := keeper.PutCredential(ctx, profile.BuilderCredential{ID: use.ObjectID, Name: opened.Name, Kind: opened.Kind, Values: opened.Values})
+	id, err := keeper.PutCredential(ctx, profile.BuilderCredential{ID: use.Object, Name: opened.Name, Kind: opened.Kind, Values: opened.Values})
 	if err != nil {
 		return false, err
 	}
-	if id != use.ObjectID {
-		if err := errors.Join(claim(id), r.Flows.Forget(ctx, a.ID, use.ObjectID)); err != nil {
+	if id != use.Object {
+		if err := errors.Join(claim(id), r.Flows.Forget(ctx, a.ID, use.Object)); err != nil {
 			return false, err
 		}
 	}
-	current, err = r.markUse(ctx, q.MarkUseParams{CredentialID: credentialID, AppID: a.ID, ObjectID: id, Version: opened.Version})
+	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
+		current, err = r.Vault.MarkCopied(ctx, tx, credentialID, a.ID, id, opened.Version)
+		return err
+	})
 	if problem.Is(err, problem.NotFound) {
 		// Another node has withdrawn it at the same moment.
 		return false, errors.Join(err, keeper.DeleteCredential(ctx, id), r.Flows.Forget(ctx, a.ID, id))
 	}
-	return current, err
-}
-
-// markUse notes that a copy has the values of a version, and tells whether those are the present ones.
-func (r *Registry) markUse(ctx context.Context, p q.MarkUseParams) (current bool, err error) {
-	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
-		// A rotation takes the same lock: it comes before, and is seen here, or after, and outdates the copy.
-		if err := tx.Ordered(); err != nil {
-			return err
-		}
-		if _, err := tx.MarkUse(ctx, p); err != nil {
-			return fmt.Errorf("noting that a copy was made: %w", err)
-		}
-		use, err := tx.GetCredentialUse(ctx, q.GetCredentialUseParams{CredentialID: p.CredentialID, AppID: p.AppID})
-		current = use.Current
-		return db.Found(err, "This credential is not in the app any more.")
-	})
 	return current, err
 }
 
@@ -261,16 +244,16 @@ func (r *Registry) refreshStale(ctx context.Context, a *App) {
 	if r.Vault == nil || !r.KeepsCredentials(a) {
 		return
 	}
-	stale, err := r.DB.Read().StaleUsesOfApp(ctx, a.ID)
+	stale, err := r.Vault.StaleCopies(ctx, a.ID)
 	if err != nil {
 		r.Log.Error("outdated copies of credentials could not be listed", "app", a.Name, "error", err)
 		return
 	}
 	for _, use := range stale {
-		if err := r.copyCredential(ctx, use.WorkspaceID, use.CredentialID, a.ID); err != nil {
-			r.Log.Warn("a credential's copy is still outdated", "app", a.Name, "credential", use.CredentialID, "error", err)
+		if err := r.copyCredential(ctx, use.Workspace, use.Credential, a.ID); err != nil {
+			r.Log.Warn("a credential's copy is still outdated", "app", a.Name, "credential", use.Credential, "error", err)
 			continue
 		}
-		r.Log.Info("a credential's copy has the present values again", "app", a.Name, "credential", use.CredentialID)
+		r.Log.Info("a credential's copy has the present values again", "app", a.Name, "credential", use.Credential)
 	}
 }

@@ -3,13 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 	"sluice/internal/secret"
@@ -50,8 +48,8 @@ func (r *Registry) WithdrawCredential(ctx context.Context, actor authz.Principal
 		return err
 	}
 	return r.Gate.DoDetail(ctx, actor, action, res, "withdrawn from "+a.Name, func(tx *db.Tx) error {
-		if _, err := tx.DeleteCredentialUse(ctx, q.DeleteCredentialUseParams{CredentialID: c.ID, AppID: appID}); err != nil {
-			return fmt.Errorf("forgetting a copy: %w", err)
+		if err := r.Vault.Displace(ctx, tx, c.ID, appID); err != nil {
+			return err
 		}
 		return r.Flows.ForgetIn(ctx, tx, appID, object)
 	})

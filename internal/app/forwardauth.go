@@ -9,7 +9,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -107,7 +107,7 @@ type askedAt struct{ last, stored atomic.Int64 }
 
 func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
 	return r.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := tx.SetAppSeen(ctx, q.SetAppSeenParams{ID: a.ID, SeenAt: ms}); err != nil {
+		if err := q.New(tx).SetAppSeen(ctx, q.SetAppSeenParams{ID: a.ID, SeenAt: ms}); err != nil {
 			return err
 		}
 		if a.SeenAt.IsZero() {

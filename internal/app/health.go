@@ -6,7 +6,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -138,7 +138,7 @@ func (r *Registry) noteIdentity(ctx context.Context, a *App, found profile.Found
 		return
 	}
 	err := r.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {
-		return tx.UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: r.Now().UnixMilli()})
+		return q.New(tx).UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: r.Now().UnixMilli()})
 	})
 	if err != nil {
 		r.Log.Warn("what runs at an app's address could not be stored", "app", a.Name, "error", err)

@@ -10,7 +10,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -118,7 +118,7 @@ func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, gi
 	default:
 		return owner{}, problem.Newf(problem.Invalid, "%q is no way into Langflow.", given.Mode).WithField("mode").WithNext("Use external, signed or sign-in.")
 	}
-	row, err := r.DB.Read().GetApp(ctx, a.ID)
+	row, err := q.New(r.DB.Read()).GetApp(ctx, a.ID)
 	if err != nil {
 		return owner{}, db.Found(err, "There is no such app. It may have been removed.")
 	}
@@ -226,7 +226,7 @@ func (r *Registry) keepAccess(ctx context.Context, actor authz.Principal, a *App
 		detail += ", an account for each person"
 	}
 	return r.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
-		return tx.SetAppBridge(ctx, q.SetAppBridgeParams{
+		return q.New(tx).SetAppBridge(ctx, q.SetAppBridgeParams{
 			ID: a.ID, OwnerSealed: encode(sealed), BridgeMode: string(given.Mode), PerPerson: given.PerPerson, UpdatedAt: r.Now().UnixMilli(),
 		})
 	})

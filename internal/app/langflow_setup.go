@@ -6,6 +6,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/profile"
 )
 
@@ -27,7 +28,7 @@ func (r *Registry) Langflow(ctx context.Context, actor authz.Principal, id strin
 	if err != nil {
 		return LangflowConnection{}, err
 	}
-	row, err := r.DB.Read().GetApp(ctx, a.ID)
+	row, err := q.New(r.DB.Read()).GetApp(ctx, a.ID)
 	if err != nil {
 		return LangflowConnection{}, db.Found(err, "There is no such app. It may have been removed.")
 	}

@@ -16,8 +16,10 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/app"
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
@@ -33,7 +35,10 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 	gate, err1 := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
 	ring, err2 := secret.Open(ctx, secret.Config{DB: d, Folder: keys})
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
-	people, err3 := identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
+	people, err3 := identity.New(ctx, identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	c := app.Config{
 		DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
 		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
@@ -262,7 +267,7 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 		if len(f.users) != 2 {
 			t.Errorf("%d users in Langflow", len(f.users))
 		}
-		rows, err := d.Read().AccountsOfApp(context.Background(), a.ID)
+		rows, err := q.New(d.Read()).AccountsOfApp(context.Background(), a.ID)
 		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" || strings.Contains(rows[0].SecretSealed, f.users[ids[0]].password) {
 			t.Errorf("stored: %+v, %v", rows, err)
 		}
@@ -414,7 +419,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 		if _, err := r.Remove(ctx, operator, a.ID); err != nil {
 			t.Fatal(err)
 		}
-		if rows, err := d.Read().AccountsOfApp(ctx, a.ID); err != nil || len(rows) != 0 {
+		if rows, err := q.New(d.Read()).AccountsOfApp(ctx, a.ID); err != nil || len(rows) != 0 {
 			t.Errorf("left: %v, %v", rows, err)
 		}
 	})

@@ -15,7 +15,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -120,7 +120,7 @@ func (r *Registry) readdress(ctx context.Context, actor authz.Principal, a *App,
 		return nil, err
 	}
 	err := r.change(ctx, actor, authz.AppManage, a, "public address "+s.PublicURL, func(tx *db.Tx) error {
-		return tx.UpdateAppAddress(ctx, q.UpdateAppAddressParams{ID: a.ID, PublicUrl: s.PublicURL, UpdatedAt: r.Now().UnixMilli()})
+		return q.New(tx).UpdateAppAddress(ctx, q.UpdateAppAddressParams{ID: a.ID, PublicUrl: s.PublicURL, UpdatedAt: r.Now().UnixMilli()})
 	})
 	return r.reread(a.ID, err)
 }
@@ -153,13 +153,13 @@ func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, fo
 	}
 	res := authz.Resource{Type: "App", ID: row.ID, Workspace: row.WorkspaceID, Name: row.Name}
 	err = r.Gate.DoDetail(ctx, actor, authz.AppManage, res, "added, "+s.URL, func(tx *db.Tx) error {
-		if err := tx.InsertApp(ctx, row); err != nil {
+		if err := q.New(tx).InsertApp(ctx, row); err != nil {
 			if db.IsUnique(err) {
 				return problem.New(problem.Conflict, "This address is connected already.").WithField("url")
 			}
 			return fmt.Errorf("adding the app: %w", err)
 		}
-		if err := tx.OfferApp(ctx, q.OfferAppParams{AppID: row.ID, WorkspaceID: row.WorkspaceID}); err != nil {
+		if err := q.New(tx).OfferApp(ctx, q.OfferAppParams{AppID: row.ID, WorkspaceID: row.WorkspaceID}); err != nil {
 			return fmt.Errorf("adding the app to its workspace: %w", err)
 		}
 		return tx.Changed(ChangeKind, row.ID)
@@ -335,7 +335,7 @@ func (r *Registry) restart(id string) {
 
 // register makes the service owner. Its password is stored before it is used.
 func (r *Registry) register(ctx context.Context, actor authz.Principal, a *App) error {
-	row, err := r.DB.Read().GetApp(ctx, a.ID)
+	row, err := q.New(r.DB.Read()).GetApp(ctx, a.ID)
 	if err != nil {
 		return fmt.Errorf("reading the app: %w", err)
 	}
@@ -381,7 +381,7 @@ func (r *Registry) keepOwner(ctx context.Context, actor authz.Principal, a *App,
 		text = encode(sealed)
 	}
 	return r.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
-		return tx.SetAppOwner(ctx, q.SetAppOwnerParams{ID: a.ID, OwnerSealed: text, UpdatedAt: r.Now().UnixMilli()})
+		return q.New(tx).SetAppOwner(ctx, q.SetAppOwnerParams{ID: a.ID, OwnerSealed: text, UpdatedAt: r.Now().UnixMilli()})
 	})
 }
 
@@ -391,7 +391,7 @@ func (r *Registry) Remove(ctx context.Context, actor authz.Principal, id string)
 	if err != nil {
 		return Owner{}, err
 	}
-	row, err := r.DB.Read().GetApp(ctx, id)
+	row, err := q.New(r.DB.Read()).GetApp(ctx, id)
 	if err != nil {
 		return Owner{}, db.Found(err, "There is no such app. It may have been removed.")
 	}
@@ -400,7 +400,7 @@ func (r *Registry) Remove(ctx context.Context, actor authz.Principal, id string)
 		return Owner{}, err
 	}
 	err = r.change(ctx, actor, authz.AppManage, a, "removed", func(tx *db.Tx) error {
-		_, err := tx.DeleteApp(ctx, id)
+		_, err := q.New(tx).DeleteApp(ctx, id)
 		return err
 	})
 	if err != nil || !o.Made {
@@ -416,6 +416,6 @@ func (r *Registry) MarkVerified(ctx context.Context, actor authz.Principal, id s
 		return err
 	}
 	return r.change(ctx, actor, authz.AppManage, a, "verified", func(tx *db.Tx) error {
-		return tx.SetAppVerified(ctx, q.SetAppVerifiedParams{ID: id, VerifiedAt: r.Now().UnixMilli()})
+		return q.New(tx).SetAppVerified(ctx, q.SetAppVerifiedParams{ID: id, VerifiedAt: r.Now().UnixMilli()})
 	})
 }

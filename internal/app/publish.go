@@ -7,7 +7,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -30,7 +30,7 @@ func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowI
 		return err
 	}
 	return r.Gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published", func(tx *db.Tx) error {
-		if err := tx.PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: r.Now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
+		if err := q.New(tx).PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: r.Now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, id)
@@ -83,7 +83,7 @@ func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flo
 		return err
 	}
 	err = r.Gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID, func(tx *db.Tx) error {
-		if _, err := tx.UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
+		if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, id)
@@ -102,7 +102,7 @@ func (r *Registry) PublishedFlows(ctx context.Context, actor authz.Principal, id
 	if _, err := r.find(ctx, actor, authz.AppView, id); err != nil {
 		return nil, err
 	}
-	rows, err := r.DB.Read().PublishedFlows(ctx, id)
+	rows, err := q.New(r.DB.Read()).PublishedFlows(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("listing published flows: %w", err)
 	}

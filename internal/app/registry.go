@@ -18,7 +18,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
@@ -200,7 +200,7 @@ func (r *Registry) Close(ctx context.Context) {
 func (r *Registry) rebuild(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rows, err := r.DB.Read().AllApps(ctx)
+	rows, err := q.New(r.DB.Read()).AllApps(ctx)
 	if err != nil {
 		return err
 	}
@@ -244,14 +244,14 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	if a.Upstream, err = r.upstream(row.UpstreamUrl); err != nil {
 		return nil, err
 	}
-	flows, err := r.DB.Read().PublishedFlows(ctx, row.ID)
+	flows, err := q.New(r.DB.Read()).PublishedFlows(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range flows {
 		a.published[f.FlowID] = struct{}{}
 	}
-	if a.Workspaces, err = r.DB.Read().WorkspacesOfApp(ctx, row.ID); err != nil {
+	if a.Workspaces, err = q.New(r.DB.Read()).WorkspacesOfApp(ctx, row.ID); err != nil {
 		return nil, err
 	}
 	return a, r.bridge(ctx, a, row)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/audit"
 )
 
 // Outcome of what was tried.
@@ -57,7 +57,7 @@ func Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	last, err := tx.LastAudit(ctx)
+	last, err := q.New(tx).LastAudit(ctx)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("reading the end of the audit chain: %w", err)
 	}
@@ -66,7 +66,7 @@ func Append(ctx context.Context, tx *db.Tx, e Entry) error {
 		e.Times = 1
 	}
 	e.Hash = e.sum()
-	if err := tx.InsertAudit(ctx, q.InsertAuditParams{
+	if err := q.New(tx).InsertAudit(ctx, q.InsertAuditParams{
 		Seq: e.Seq, At: e.At.UnixMilli(), ActorKind: e.ActorKind, ActorID: e.ActorID, ActorName: e.ActorName, Ip: e.IP, Action: e.Action,
 		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceName: e.ResourceName, WorkspaceID: e.Workspace, Outcome: string(e.Outcome),
 		Times: e.Times, Policies: e.Policies, Detail: e.Detail, PreviousHash: e.PreviousHash, Hash: e.Hash,
@@ -89,9 +89,18 @@ func (e Entry) sum() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Last returns the position of the newest entry, 0 if there is none.
+func Last(ctx context.Context, d *db.DB) (int64, error) {
+	last, err := q.New(d.Read()).LastAudit(ctx)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("reading the end of the audit chain: %w", err)
+	}
+	return last.Seq, nil
+}
+
 // After returns up to limit entries with a higher position than seq, oldest first.
 func After(ctx context.Context, d *db.DB, seq, limit int64) ([]Entry, error) {
-	rows, err := d.Read().AuditAfter(ctx, q.AuditAfterParams{Seq: seq, Limit: int32(min(limit, 10_000))})
+	rows, err := q.New(d.Read()).AuditAfter(ctx, q.AuditAfterParams{Seq: seq, Limit: int32(min(limit, 10_000))})
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit chain: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qsecret "sluice/internal/db/q/secret"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -152,10 +152,10 @@ func TestCookiesOfAnOlderDatabaseGoOn(t *testing.T) {
 	ann := old.add(t, "ann")
 	cookie, _ := old.signIn(t, ann.ID)
 	err = d.Tx(context.Background(), func(tx *db.Tx) error {
-		rows, err := tx.SecretKeys(context.Background())
+		rows, err := qsecret.New(tx).SecretKeys(context.Background())
 		for _, r := range rows {
 			if err == nil {
-				err = tx.DeleteSecretKey(context.Background(), q.DeleteSecretKeyParams{Name: r.Name, Kid: r.Kid})
+				err = qsecret.New(tx).DeleteSecretKey(context.Background(), qsecret.DeleteSecretKeyParams{Name: r.Name, Kid: r.Kid})
 			}
 		}
 		return err

@@ -12,7 +12,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 
@@ -149,7 +149,7 @@ func (k *Keys) PrepareImported(n ImportedKey) (out PreparedKey, err error) {
 // InsertImported stores a prepared key within the caller's transaction. Errors: problem.Conflict if the same key is there already.
 func (k *Keys) InsertImported(ctx context.Context, tx *db.Tx, p PreparedKey) error {
 	r := p.row
-	err := tx.InsertImportedKey(ctx, q.InsertImportedKeyParams{
+	err := q.New(tx).InsertImportedKey(ctx, q.InsertImportedKeyParams{
 		ID: r.ID, AccountID: r.AccountID, WorkspaceID: r.WorkspaceID, Name: r.Name, Prefix: r.Prefix, KeyHash: r.KeyHash, Scope: r.Scope, CreatedAt: r.CreatedAt,
 		UpdatedAt: r.UpdatedAt, ExpiresAt: r.ExpiresAt, Imported: r.Imported,
 	})

@@ -11,7 +11,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 
@@ -108,7 +108,7 @@ func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made A
 		return APIKey{}, "", err
 	}
 	err = k.cfg.Gate.DoDetail(ctx, actor, action, res, "made", func(tx *db.Tx) error {
-		if err := tx.InsertKey(ctx, insertion(row)); err != nil {
+		if err := q.New(tx).InsertKey(ctx, insertion(row)); err != nil {
 			return fmt.Errorf("storing the key: %w", err)
 		}
 		return k.notTooMany(ctx, tx, row)
@@ -220,7 +220,7 @@ func (k *Keys) fresh(actor Principal, a authz.Action, res authz.Resource) error 
 }
 
 func (k *Keys) notTooMany(ctx context.Context, tx *db.Tx, row q.ApiKey) error {
-	n, err := tx.CountLiveKeys(ctx, q.CountLiveKeysParams{AccountID: row.AccountID, Now: k.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).CountLiveKeys(ctx, q.CountLiveKeysParams{AccountID: row.AccountID, Now: k.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("counting keys: %w", err)
 	}
@@ -278,9 +278,9 @@ func (k *Keys) GetIn(ctx context.Context, actor Principal, workspaceID, id strin
 
 func (k *Keys) rows(ctx context.Context, f KeyFilter) ([]q.ApiKey, error) {
 	if f.Owner != "" {
-		return k.cfg.DB.Read().KeysOf(ctx, f.Owner)
+		return q.New(k.cfg.DB.Read()).KeysOf(ctx, f.Owner)
 	}
-	return k.cfg.DB.Read().KeysIn(ctx, f.Workspace)
+	return q.New(k.cfg.DB.Read()).KeysIn(ctx, f.Workspace)
 }
 
 // Get returns one key. What is not there, and what the actor may not see, is not found.
@@ -298,7 +298,7 @@ func (k *Keys) Get(ctx context.Context, actor Principal, id string) (APIKey, err
 
 // find reads a row that the actor may see and change, and by which action.
 func (k *Keys) find(ctx context.Context, actor Principal, id string) (q.ApiKey, authz.Action, error) {
-	row, err := k.cfg.DB.Read().GetKey(ctx, id)
+	row, err := q.New(k.cfg.DB.Read()).GetKey(ctx, id)
 	if err != nil {
 		return row, "", db.Found(err, noKey().Detail)
 	}
@@ -337,7 +337,7 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 	}
 	row.UpdatedAt = k.cfg.Now().UnixMilli()
 	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "changed", func(tx *db.Tx) error {
-		n, err := tx.UpdateKey(ctx, q.UpdateKeyParams{
+		n, err := q.New(tx).UpdateKey(ctx, q.UpdateKeyParams{
 			ID: row.ID, Name: row.Name, Scope: row.Scope, Networks: row.Networks, PerMinute: row.PerMinute, PerDay: row.PerDay, ExpiresAt: row.ExpiresAt, UpdatedAt: row.UpdatedAt,
 		})
 		if err != nil {
@@ -403,7 +403,7 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 
 // replace stores a new secret in place of the one that was read; of two rotations at the same time only one succeeds.
 func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former string) error {
-	n, err := tx.RotateKey(ctx, q.RotateKeyParams{
+	n, err := q.New(tx).RotateKey(ctx, q.RotateKeyParams{
 		ID: row.ID, KeyHash: row.KeyHash, Prefix: row.Prefix, FormerUntil: row.FormerUntil, Now: row.IssuedAt, ExpiresAt: row.ExpiresAt, OldHash: former,
 	})
 	if err != nil {
@@ -422,7 +422,7 @@ func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
 		return err
 	}
 	return k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "revoked", func(tx *db.Tx) error {
-		if _, err := tx.RevokeKey(ctx, q.RevokeKeyParams{ID: row.ID, Now: k.cfg.Now().UnixMilli()}); err != nil {
+		if _, err := q.New(tx).RevokeKey(ctx, q.RevokeKeyParams{ID: row.ID, Now: k.cfg.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("revoking the key: %w", err)
 		}
 		return tx.Changed(KeyChangeKind, row.ID)

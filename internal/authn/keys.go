@@ -17,7 +17,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -79,7 +79,7 @@ func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
 
 func (k *Keys) loadAll(ctx context.Context) error {
 	for after := ""; ; {
-		rows, err := k.cfg.DB.Read().LoadKeys(ctx, after)
+		rows, err := q.New(k.cfg.DB.Read()).LoadKeys(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (k *Keys) loadAll(ctx context.Context) error {
 }
 
 func (k *Keys) reload(ctx context.Context, id string) error {
-	row, err := k.cfg.DB.Read().GetKey(ctx, id)
+	row, err := q.New(k.cfg.DB.Read()).GetKey(ctx, id)
 	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 		k.drop(id)
 		return nil
@@ -315,7 +315,7 @@ func (k *Keys) writeUses(ctx context.Context) error {
 		err := k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 			for _, id := range part {
 				at := uses[id].at - uses[id].at%touchStep.Milliseconds()
-				if err := tx.TouchKey(ctx, q.TouchKeyParams{ID: id.String(), UsedAt: at, Ip: uses[id].from.String()}); err != nil {
+				if err := q.New(tx).TouchKey(ctx, q.TouchKeyParams{ID: id.String(), UsedAt: at, Ip: uses[id].from.String()}); err != nil {
 					return err
 				}
 			}
@@ -332,7 +332,7 @@ func (k *Keys) writeUses(ctx context.Context) error {
 const keepEnded = 30 * 24 * time.Hour
 
 func (k *Keys) prune(ctx context.Context, now time.Time) error {
-	ids, err := k.cfg.DB.Read().OldKeys(ctx, now.Add(-keepEnded).UnixMilli())
+	ids, err := q.New(k.cfg.DB.Read()).OldKeys(ctx, now.Add(-keepEnded).UnixMilli())
 	if err != nil {
 		return fmt.Errorf("finding old API keys: %w", err)
 	}
@@ -341,7 +341,7 @@ func (k *Keys) prune(ctx context.Context, now time.Time) error {
 	}
 	return k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		for _, id := range ids {
-			if _, err := tx.DeleteKey(ctx, id); err != nil {
+			if _, err := q.New(tx).DeleteKey(ctx, id); err != nil {
 				return fmt.Errorf("removing an old API key: %w", err)
 			}
 			if err := tx.Changed(KeyChangeKind, id); err != nil {

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
 )
 
@@ -144,7 +145,7 @@ func TestKilledBeforeTheAnswer(t *testing.T) {
 		if said := killed(t, victim{Folder: c.Folder, Postgres: c.Postgres, Refresh: first.Refresh, Mute: true}, 0); said != "rotated" {
 			t.Fatalf("the child said %q", said)
 		}
-		f, err := o.db.Read().GetRefreshFamily(context.Background(), first.SessionID)
+		f, err := q.New(o.db.Read()).GetRefreshFamily(context.Background(), first.SessionID)
 		if err != nil || f.Generation != 2 {
 			t.Fatalf("the rotation was not committed: generation %d, %v", f.Generation, err)
 		}

@@ -10,7 +10,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 
@@ -19,7 +19,7 @@ func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]
 	if err := s.cfg.Gate.Check(ctx, actor, authz.SessionView, authz.Resource{Type: "Session", Owner: userID}); err != nil {
 		return nil, err
 	}
-	rows, err := s.cfg.DB.Read().SessionsOf(ctx, userID)
+	rows, err := q.New(s.cfg.DB.Read()).SessionsOf(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
@@ -46,7 +46,7 @@ func fromRow(r q.Session) Session {
 // Revoke ends a session at once, with its streams. People may end their own; those of others need SessionEnd. An unknown session, or one that
 // belongs to somebody else, is NotFound.
 func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string) error {
-	row, err := s.cfg.DB.Read().GetSession(ctx, sessionID)
+	row, err := q.New(s.cfg.DB.Read()).GetSession(ctx, sessionID)
 	if err != nil {
 		return db.Found(err, noSession().Detail)
 	}
@@ -66,7 +66,7 @@ func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	if _, err := tx.DeleteSession(ctx, sessionID); err != nil {
+	if _, err := q.New(tx).DeleteSession(ctx, sessionID); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
 	return tx.Changed(ChangeKind, sessionID)
@@ -82,7 +82,7 @@ func (s *Sessions) RevokeAll(ctx context.Context, actor Principal, userID, excep
 
 // EndAllIn ends all sessions of a person but one, within the caller's transaction.
 func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessionID string) error {
-	ids, err := tx.SessionIDsOf(ctx, userID)
+	ids, err := q.New(tx).SessionIDsOf(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
@@ -100,7 +100,7 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessio
 // EndEverything ends every session of everybody, with all access and refresh tokens, on all nodes (EXPIRE_AUTH_TOKENS_ON_RESTART).
 func (s *Sessions) EndEverything(ctx context.Context, actor Principal, why string) error {
 	return s.cfg.Gate.DoDetail(ctx, actor, authz.SessionEnd, authz.Resource{Type: "Session"}, why, func(tx *db.Tx) error {
-		if _, err := tx.DeleteAllSessions(ctx); err != nil {
+		if _, err := q.New(tx).DeleteAllSessions(ctx); err != nil {
 			return fmt.Errorf("ending all sessions: %w", err)
 		}
 		return tx.Changed(ChangeKind, everySession)
@@ -116,11 +116,20 @@ func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID
 		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
 	}
 	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := tx.SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{ID: p.SessionID, WorkspaceID: workspaceID}); err != nil {
+		if _, err := q.New(tx).SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{ID: p.SessionID, WorkspaceID: workspaceID}); err != nil {
 			return fmt.Errorf("switching the workspace: %w", err)
 		}
 		return tx.Changed(ChangeKind, p.SessionID)
 	})
+}
+
+// EndDisabled deletes, in the caller's transaction, the sessions of a person who is kept out. It announces nothing: the
+// change of the account already closes them on every node.
+func EndDisabled(ctx context.Context, tx *db.Tx, userID string) error {
+	if err := q.New(tx).DeleteSessionsOfAccount(ctx, userID); err != nil {
+		return fmt.Errorf("ending the sessions of a disabled person: %w", err)
+	}
+	return nil
 }
 
 // Maintain writes last-seen times and removes sessions and tickets that are over. The server runs it every half minute.
@@ -146,7 +155,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 			return err
 		}
 		for id, at := range seen {
-			if err := tx.TouchSession(ctx, q.TouchSessionParams{ID: id.String(), SeenAt: at}); err != nil {
+			if err := q.New(tx).TouchSession(ctx, q.TouchSessionParams{ID: id.String(), SeenAt: at}); err != nil {
 				return fmt.Errorf("noting when a session was used: %w", err)
 			}
 			// Other nodes must not take for idle what is used here.
@@ -161,7 +170,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		// An hour's grace: another node may be about to write a later last-seen time.
-		ids, err := tx.ExpiredSessions(ctx, q.ExpiredSessionsParams{Now: now.UnixMilli(), IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli()})
+		ids, err := q.New(tx).ExpiredSessions(ctx, q.ExpiredSessionsParams{Now: now.UnixMilli(), IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli()})
 		if err != nil {
 			return fmt.Errorf("finding ended sessions: %w", err)
 		}
@@ -170,10 +179,7 @@ func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 				return err
 			}
 		}
-		if _, err := tx.PrunePending(ctx, now.UnixMilli()); err != nil {
-			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
-		}
-		if _, err := tx.PruneTickets(ctx, now.Add(-24*time.Hour).UnixMilli()); err != nil {
+		if _, err := q.New(tx).PruneTickets(ctx, now.Add(-24*time.Hour).UnixMilli()); err != nil {
 			return fmt.Errorf("removing old tickets: %w", err)
 		}
 		return nil
@@ -186,7 +192,7 @@ func noSession() *problem.Error {
 
 // Prove notes, within the caller's transaction, that the person of a session has just proven to be who they are; strong adds that it was by a second factor.
 func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, strong bool) error {
-	n, err := tx.ProveSession(ctx, q.ProveSessionParams{ID: sessionID, Now: s.cfg.Now().UnixMilli(), Strong: strong})
+	n, err := q.New(tx).ProveSession(ctx, q.ProveSessionParams{ID: sessionID, Now: s.cfg.Now().UnixMilli(), Strong: strong})
 	if err != nil {
 		return fmt.Errorf("noting the proof of identity: %w", err)
 	}
@@ -198,10 +204,10 @@ func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, stron
 
 // Weaken takes the strength of a second factor from all sessions of a person, within the caller's transaction: the factor is gone.
 func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
-	if err := tx.WeakenSessions(ctx, userID); err != nil {
+	if err := q.New(tx).WeakenSessions(ctx, userID); err != nil {
 		return fmt.Errorf("noting that the factor is gone: %w", err)
 	}
-	ids, err := tx.SessionIDsOf(ctx, userID)
+	ids, err := q.New(tx).SessionIDsOf(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
@@ -109,7 +109,7 @@ func (t *Tokens) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (P
 	f := q.GetRefreshFamilyRow{SessionID: s.ID, Seed: hex.EncodeToString(seed), AccountID: userID, SessionCreatedAt: s.CreatedAt.UnixMilli()}
 	refresh, now := t.derived(session, 1, f.Seed), t.now()
 	expires, sessionEnds := t.ends(f, now)
-	if err := tx.InsertRefreshFamily(ctx, q.InsertRefreshFamilyParams{
+	if err := q.New(tx).InsertRefreshFamily(ctx, q.InsertRefreshFamilyParams{
 		SessionID: s.ID, Seed: f.Seed, TokenHash: stored(t.cfg.HashKeys()[0], refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
 	}); err != nil {
 		return Pair{}, Session{}, fmt.Errorf("storing a refresh token: %w", err)
@@ -137,7 +137,7 @@ func (t *Tokens) ends(f q.GetRefreshFamilyRow, now time.Time) (token, session ti
 
 // extend moves a session's end.
 func (t *Tokens) extend(ctx context.Context, tx *db.Tx, session string, now, end time.Time) error {
-	if err := tx.ExtendSession(ctx, q.ExtendSessionParams{ID: session, Now: now.UnixMilli(), ExpiresAt: end.UnixMilli()}); err != nil {
+	if err := q.New(tx).ExtendSession(ctx, q.ExtendSessionParams{ID: session, Now: now.UnixMilli(), ExpiresAt: end.UnixMilli()}); err != nil {
 		return fmt.Errorf("moving the session's end: %w", err)
 	}
 	return tx.Changed(ChangeKind, session)
@@ -201,7 +201,7 @@ func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, 
 		return Pair{}, badRefresh()
 	}
 	store := t.cfg.Sessions.cfg.DB
-	f, err := family(ctx, store.Read(), r)
+	f, err := family(ctx, q.New(store.Read()), r)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -212,7 +212,7 @@ func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, 
 			if err := tx.Ordered(); err != nil {
 				return err
 			}
-			if f, err = family(ctx, tx.Queries, r); err != nil {
+			if f, err = family(ctx, q.New(tx), r); err != nil {
 				return err
 			}
 			switch v = t.judge(f, r, token); v {
@@ -265,7 +265,7 @@ func (t *Tokens) answer(f q.GetRefreshFamilyRow, r refreshToken, v verdict, p Pa
 func (t *Tokens) rotate(ctx context.Context, tx *db.Tx, f q.GetRefreshFamilyRow, r refreshToken) (Pair, error) {
 	refresh, now := t.derived(r.session, r.generation+1, f.Seed), t.now()
 	expires, sessionEnds := t.ends(f, now)
-	n, err := tx.RotateRefreshFamily(ctx, q.RotateRefreshFamilyParams{
+	n, err := q.New(tx).RotateRefreshFamily(ctx, q.RotateRefreshFamilyParams{
 		SessionID: f.SessionID, Generation: f.Generation, TokenHash: stored(t.cfg.HashKeys()[0], refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
 	})
 	if err != nil {
@@ -295,7 +295,7 @@ func (t *Tokens) successor(f q.GetRefreshFamilyRow, r refreshToken) (Pair, error
 // endReplayed ends the session whose refresh token was used twice, and tells the person.
 func (t *Tokens) endReplayed(ctx context.Context, tx *db.Tx, f q.GetRefreshFamilyRow, from Meta) error {
 	s := t.cfg.Sessions
-	account, err := tx.GetAccount(ctx, f.AccountID)
+	account, err := q.New(tx).GetAccount(ctx, f.AccountID)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
@@ -331,7 +331,7 @@ func (t *Tokens) Revoke(ctx context.Context, token string, from Meta) error {
 	if !ok {
 		return nil
 	}
-	f, err := family(ctx, t.cfg.Sessions.cfg.DB.Read(), r)
+	f, err := family(ctx, q.New(t.cfg.Sessions.cfg.DB.Read()), r)
 	if problem.Is(err, problem.Unauthenticated) || err == nil && !t.genuine(f, r) {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -118,11 +118,11 @@ func New(ctx context.Context, c Config) (*Sessions, error) {
 }
 
 func (s *Sessions) loadAll(ctx context.Context) error {
-	rows, err := s.cfg.DB.Read().LiveSessions(ctx, s.cfg.Now().UnixMilli())
+	rows, err := q.New(s.cfg.DB.Read()).LiveSessions(ctx, s.cfg.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
-	cookies, err := s.cfg.DB.Read().AllCookies(ctx)
+	cookies, err := q.New(s.cfg.DB.Read()).AllCookies(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 	if err != nil {
 		return nil
 	}
-	row, err := s.cfg.DB.Read().GetSession(ctx, id)
+	row, err := q.New(s.cfg.DB.Read()).GetSession(ctx, id)
 	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 		s.drop(id)
 		return nil
@@ -156,7 +156,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.cfg.DB.Read().CookiesOfSession(ctx, id)
+	list, err := q.New(s.cfg.DB.Read()).CookiesOfSession(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 // dropGone forgets the sessions that are not stored any more.
 func (s *Sessions) dropGone() {
 	stored := map[string]bool{}
-	rows, err := s.cfg.DB.Read().LiveSessions(context.Background(), s.cfg.Now().UnixMilli())
+	rows, err := q.New(s.cfg.DB.Read()).LiveSessions(context.Background(), s.cfg.Now().UnixMilli())
 	if err != nil {
 		s.cfg.Log.Error("the sessions could not be read again; all are closed", "error", err)
 	}
@@ -313,7 +313,7 @@ func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
 		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: time.UnixMilli(proven).UTC(), Program: m.Program,
 	}
-	if err := tx.InsertSession(ctx, q.InsertSessionParams{
+	if err := q.New(tx).InsertSession(ctx, q.InsertSessionParams{
 		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
 		WorkspaceID: m.Workspace, Program: m.Program, ProvenAt: proven,
 	}); err != nil {
@@ -341,13 +341,13 @@ func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (to
 }
 
 func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
-	if _, err := tx.GetSession(ctx, sessionID); err != nil {
+	if _, err := q.New(tx).GetSession(ctx, sessionID); err != nil {
 		if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 			return "", problem.New(problem.Unauthenticated, "The session has ended.").WithNext("Sign in again.")
 		}
 		return "", fmt.Errorf("reading the session: %w", err)
 	}
-	if err := tx.DeleteSessionCookies(ctx, q.DeleteSessionCookiesParams{SessionID: sessionID, Audience: audience}); err != nil {
+	if err := q.New(tx).DeleteSessionCookies(ctx, q.DeleteSessionCookiesParams{SessionID: sessionID, Audience: audience}); err != nil {
 		return "", fmt.Errorf("replacing the cookie: %w", err)
 	}
 	return s.addCookie(ctx, tx, sessionID, audience)
@@ -358,7 +358,7 @@ func (s *Sessions) addCookie(ctx context.Context, tx *db.Tx, sessionID, audience
 	if err != nil {
 		return "", fmt.Errorf("making a token: %w", err)
 	}
-	if err := tx.InsertSessionCookie(ctx, q.InsertSessionCookieParams{
+	if err := q.New(tx).InsertSessionCookie(ctx, q.InsertSessionCookieParams{
 		TokenHash: d.hex(), SessionID: sessionID, Audience: audience, CreatedAt: s.cfg.Now().UnixMilli(),
 	}); err != nil {
 		return "", fmt.Errorf("storing the cookie: %w", err)

@@ -19,6 +19,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -49,7 +50,10 @@ func start(t testing.TB, d *db.DB) *node {
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	var errs [3]error
 	n.gate, errs[0] = authz.NewGate(authz.Config{DB: d, Now: n.Now, Log: log})
-	n.people, errs[1] = identity.New(ctx, identity.Config{DB: d, Gate: n.gate, Hasher: hasher, Now: n.Now, Log: log})
+	n.people, errs[1] = identity.New(ctx, identity.Config{
+		DB: d, Gate: n.gate, Hasher: hasher, Now: n.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	n.sessions, errs[2] = authn.New(ctx, authn.Config{
 		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), MaxAge: maxAge, MaxIdle: maxIdle, Now: n.Now, Log: log,
 	})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 )
 
 // table holds all live sessions and cookies. Neither map nor slice holds pointers, so that a million sessions cost the garbage collector next to nothing.

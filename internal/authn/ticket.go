@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 
@@ -40,7 +41,7 @@ func (s *Sessions) NewTicket(ctx context.Context, tx *db.Tx, purpose string, t T
 	}
 	now := s.cfg.Now()
 	expires = now.Add(life)
-	err = tx.InsertTicket(ctx, q.InsertTicketParams{
+	err = q.New(tx).InsertTicket(ctx, q.InsertTicketParams{
 		TokenHash: d.hex(), Purpose: purpose, Subject: t.Subject, Audience: t.Audience, CreatedAt: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
 	})
 	if err != nil {
@@ -51,7 +52,7 @@ func (s *Sessions) NewTicket(ctx context.Context, tx *db.Tx, purpose string, t T
 
 // CheckTicket tells what a token stands for without using it. Unknown tokens are NotFound, used and expired ones Gone.
 func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Ticket, error) {
-	row, err := s.ticket(ctx, s.cfg.DB.Read(), purpose, token)
+	row, err := s.ticket(ctx, q.New(s.cfg.DB.Read()), purpose, token)
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -89,7 +90,7 @@ func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token stri
 	}
 	for _, under := range s.links.all() {
 		d, _ := under.digest(token)
-		n, err := tx.UseTicket(ctx, q.UseTicketParams{Now: s.cfg.Now().UnixMilli(), TokenHash: d.hex(), Purpose: purpose})
+		n, err := q.New(tx).UseTicket(ctx, q.UseTicketParams{Now: s.cfg.Now().UnixMilli(), TokenHash: d.hex(), Purpose: purpose})
 		if err != nil {
 			return fmt.Errorf("using a link: %w", err)
 		}
@@ -98,6 +99,24 @@ func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token stri
 		}
 	}
 	return problem.New(problem.Gone, "This link has been used, or it has expired.").WithRule("single use")
+}
+
+// DropTickets removes all tokens of a purpose and subject within the caller's transaction, so that they count no more.
+func DropTickets(ctx context.Context, tx *db.Tx, purpose, subject string) error {
+	if err := q.New(tx).DropTickets(ctx, q.DropTicketsParams{Purpose: purpose, Subject: subject}); err != nil {
+		return fmt.Errorf("dropping links: %w", err)
+	}
+	return nil
+}
+
+// TicketUsed reports, within the caller's transaction, whether a token of this purpose, subject and audience has been
+// spent.
+func TicketUsed(ctx context.Context, tx *db.Tx, purpose string, t Ticket) (bool, error) {
+	rows, err := q.New(tx).TicketsOf(ctx, q.TicketsOfParams{Purpose: purpose, Subject: t.Subject})
+	if err != nil {
+		return false, fmt.Errorf("reading links: %w", err)
+	}
+	return slices.ContainsFunc(rows, func(r q.Ticket) bool { return r.Audience == t.Audience && r.UsedAt > 0 }), nil
 }
 
 func unknownTicket() error {

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authn"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 )
@@ -131,7 +132,7 @@ func TestAccessTokenSaysWho(t *testing.T) {
 	if err != nil || len(list) != 1 || !list[0].Program || list[0].Method != program.Method || list[0].UserAgent != program.UserAgent {
 		t.Errorf("the list of sessions: %+v, %v", list, err)
 	}
-	if rows, err := o.db.Read().AllCookies(context.Background()); err != nil || len(rows) != 0 {
+	if rows, err := q.New(o.db.Read()).AllCookies(context.Background()); err != nil || len(rows) != 0 {
 		t.Errorf("the sign-in of a program left %d cookies behind", len(rows))
 	}
 }
@@ -269,7 +270,7 @@ func TestAThousandRefreshesGiveOneSuccessor(t *testing.T) {
 		if len(access) != all {
 			t.Errorf("%d access tokens, want one for each", len(access))
 		}
-		f, err := one.db.Read().GetRefreshFamily(context.Background(), first.SessionID)
+		f, err := q.New(one.db.Read()).GetRefreshFamily(context.Background(), first.SessionID)
 		if err != nil || f.Generation != 2 {
 			t.Errorf("generation %d, %v; want 2", f.Generation, err)
 		}
@@ -375,7 +376,7 @@ func TestRefreshTokensLiveAndEnd(t *testing.T) {
 	if err := o.sessions.Maintain(ctx, o.Now()); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := o.db.Read().SessionIDsOf(ctx, u.ID)
+	rows, err := q.New(o.db.Read()).SessionIDsOf(ctx, u.ID)
 	if err != nil || len(rows) != 0 {
 		t.Errorf("%d sessions are left, %v", len(rows), err)
 	}
@@ -576,7 +577,7 @@ func TestNothingOfATokenIsStored(t *testing.T) {
 	u := o.add(t, "ann")
 	p := o.signIn(t, u.ID)
 	next := o.next(t, p.Refresh)
-	f, err := o.db.Read().GetRefreshFamily(context.Background(), p.SessionID)
+	f, err := q.New(o.db.Read()).GetRefreshFamily(context.Background(), p.SessionID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/problem"
 )
 
@@ -257,7 +257,7 @@ func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, 
 
 func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int64, ok bool, err error) {
 	err = b.db.Tx(ctx, func(tx *db.Tx) error {
-		total, err = tx.ReserveUsage(ctx, q.ReserveUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size, Most: most})
+		total, err = q.New(tx).ReserveUsage(ctx, q.ReserveUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size, Most: most})
 		return err
 	})
 	if problem.Is(db.Found(err, "full"), problem.NotFound) {
@@ -268,7 +268,7 @@ func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int6
 
 // booked is how much of a window all nodes have booked.
 func (b *budgets) booked(ctx context.Context, keyID string, span int, start int64) (int64, error) {
-	n, err := b.db.Read().GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[span].name, WindowStart: start})
+	n, err := q.New(b.db.Read()).GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[span].name, WindowStart: start})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) {
 		return 0, nil
 	}
@@ -341,7 +341,7 @@ func (b *budgets) settle(ctx context.Context, everything bool) error {
 
 func (b *budgets) write(ctx context.Context, tx *db.Tx, back []booking, prune bool, now time.Time) error {
 	for _, r := range back {
-		err := tx.ReturnUsage(ctx, q.ReturnUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size})
+		err := q.New(tx).ReturnUsage(ctx, q.ReturnUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size})
 		if err != nil {
 			return err
 		}
@@ -351,7 +351,7 @@ func (b *budgets) write(ctx context.Context, tx *db.Tx, back []booking, prune bo
 	}
 	for _, s := range spans {
 		keep := min(keepUsage, time.Duration(s.seconds)*60*time.Second)
-		if err := tx.PruneUsage(ctx, q.PruneUsageParams{Span: s.name, WindowStart: now.Add(-keep).Unix()}); err != nil {
+		if err := q.New(tx).PruneUsage(ctx, q.PruneUsageParams{Span: s.name, WindowStart: now.Add(-keep).Unix()}); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 )
@@ -102,19 +101,19 @@ func TestDoCommitsTheChangeWithItsEntry(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		g, ctx := newGate(t, d), context.Background()
 		res := authz.Resource{Type: "Flow", ID: "f1", Workspace: workspace, Name: "Support"}
-		put := func(tx *db.Tx) error { return tx.PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) }
+		put := func(tx *db.Tx) error { return tx.PutMeta(ctx, "k", "v") }
 
 		if err := g.Do(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, res, put); !problem.Is(err, problem.Denied) {
 			t.Fatalf("viewer: %v, want denied", err)
 		}
-		if _, err := d.Read().GetMeta(ctx, "k"); err == nil {
+		if v, err := db.Meta(ctx, d.Read(), "k"); err != nil || v != "" {
 			t.Fatal("a refused change was made")
 		}
 		boom := errors.New("disk on fire, password=hunter2")
 		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res, func(tx *db.Tx) error { return errors.Join(put(tx), boom) }); !errors.Is(err, boom) {
 			t.Fatalf("failing change: %v", err)
 		}
-		if _, err := d.Read().GetMeta(ctx, "k"); err == nil {
+		if v, err := db.Meta(ctx, d.Read(), "k"); err != nil || v != "" {
 			t.Fatal("a failed change was kept")
 		}
 		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res, put); err != nil {

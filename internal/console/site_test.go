@@ -111,7 +111,10 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	s.gate = gate
 	hasher := identity.NewHasher(4, nil)
 	t.Cleanup(hasher.Close)
-	s.people, err = identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: s.clock.now, Log: quiet})
+	s.people, err = identity.New(ctx, identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: s.clock.now, Log: quiet,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	fatal(t, err)
 	s.sessions, err = authn.New(ctx, authn.Config{
 		DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: s.clock.now, Log: quiet,

@@ -10,7 +10,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qidentity "sluice/internal/db/q/identity"
 )
 
 func withStepUp(o *options) { o.stepUp = 15 * time.Minute }
@@ -170,7 +170,7 @@ func TestAPasswordForSomebodyWithout(t *testing.T) {
 	ceremony, options := b.ceremony("/account/security/passkeys/options")
 	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).want(t, 200, "")
 	fatal(t, s.db.Tx(context.Background(), func(tx *db.Tx) error {
-		return tx.SetAccountPassword(context.Background(), q.SetAccountPasswordParams{ID: u.ID, UpdatedAt: s.clock.now().UnixMilli()})
+		return qidentity.New(tx).SetAccountPassword(context.Background(), qidentity.SetAccountPasswordParams{ID: u.ID, UpdatedAt: s.clock.now().UnixMilli()})
 	}))
 	hasNot(t, b.get("/account/security").body, "input[name=old_password]")
 	s.clock.forward(16 * time.Minute)

@@ -20,7 +20,6 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"sluice/internal/db/q"
 	"sluice/internal/problem"
 )
 
@@ -161,9 +160,6 @@ func (d *DB) migratePostgres(ctx context.Context, dir fs.FS) error {
 	_, err = provider.Up(ctx)
 	return err
 }
-
-// Read returns the queries outside a transaction.
-func (d *DB) Read() *q.Queries { return q.New(d.reader) }
 
 // Engine is "sqlite" or "postgres".
 func (d *DB) Engine() string {

@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/db"
+	qidentity "sluice/internal/db/q/identity"
 	"sluice/internal/dbtest"
 )
 
@@ -23,7 +24,7 @@ func TestTxRollsBackOnError(t *testing.T) {
 		ctx := context.Background()
 		boom := errors.New("boom")
 		err := d.Tx(ctx, func(tx *db.Tx) error {
-			if err := tx.PutMeta(ctx, q.PutMetaParams{Name: "a", Value: "1"}); err != nil {
+			if err := q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "a", Value: "1"}); err != nil {
 				return err
 			}
 			return boom
@@ -31,7 +32,7 @@ func TestTxRollsBackOnError(t *testing.T) {
 		if !errors.Is(err, boom) {
 			t.Fatalf("Tx = %v, want boom", err)
 		}
-		if v, err := d.Read().GetMeta(ctx, "a"); err == nil {
+		if v, err := q.New(d.Read()).GetMeta(ctx, "a"); err == nil {
 			t.Errorf("the value %q survived the rollback", v)
 		}
 	})
@@ -59,7 +60,7 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if last, err := d.Read().LastChange(ctx); err != nil || last != writers*each {
+		if last, err := q.New(d.Read()).LastChange(ctx); err != nil || last != writers*each {
 			t.Errorf("last change = %d, %v; want %d", last, err, writers*each)
 		}
 	})
@@ -117,7 +118,7 @@ func TestUniqueViolationIsRecognised(t *testing.T) {
 		ctx := context.Background()
 		insert := func(id string) error {
 			return d.Tx(ctx, func(tx *db.Tx) error {
-				return tx.InsertAccount(ctx, q.InsertAccountParams{ID: id, Email: "A@x", EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
+				return qidentity.New(tx).InsertAccount(ctx, qidentity.InsertAccountParams{ID: id, Email: "A@x", EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
 			})
 		}
 		if err := insert("1"); err != nil {
@@ -141,9 +142,9 @@ func TestOpenTwiceKeepsTheData(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			err = d.Tx(ctx, func(tx *db.Tx) error { return tx.PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) })
+			err = d.Tx(ctx, func(tx *db.Tx) error { return q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) })
 		} else {
-			_, err = d.Read().GetMeta(ctx, "k")
+			_, err = q.New(d.Read()).GetMeta(ctx, "k")
 		}
 		if err != nil {
 			t.Fatal(err)

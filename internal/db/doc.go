@@ -1,8 +1,13 @@
 // Package db opens Sluice's database and runs transactions on it: SQLite by default, PostgreSQL for several nodes.
 //
-// There is one schema (migrations/) and one set of queries (queries/, compiled by sqlc into q/) for both engines, in the subset that both
-// accept: TEXT ids, BIGINT unix milliseconds, CAST instead of "::", lower() before LIKE. On PostgreSQL everything lies in a schema of its own, so
-// that the builder's database can be shared.
+// There is one schema (migrations/) and one set of queries (queries/, compiled by sqlc into q/) for both engines, in the
+// subset that both accept: TEXT ids, BIGINT unix milliseconds, CAST instead of "::", lower() before LIKE. On PostgreSQL
+// everything lies in a schema of its own, so that the builder's database can be shared.
+//
+// Every table has one owner, the only package that writes it (owners_test.go lists them). The queries of package x are in
+// queries/x and q/x, and only package x imports those: q.New(tx) within a transaction, q.New(d.Read()) for reads. A SELECT
+// may join tables of other owners. To change such a table, a package calls a method of its owner in the same transaction,
+// or, where the owner stands further right, is given a hook by the server (identity.Hooks).
 //
 // SQLite has one writing connection (its transactions begin IMMEDIATE) and a pool of readers; a writer therefore never fails with SQLITE_BUSY half way.
 //

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	q "sluice/internal/db/q/db"
 )
 
 const (
@@ -28,7 +30,7 @@ type feed struct {
 }
 
 func startFeed(ctx context.Context, d *DB) (*feed, error) {
-	last, err := d.Read().LastChange(ctx)
+	last, err := q.New(d.Read()).LastChange(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (f *feed) catchUp(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
-		rows, err := f.d.Read().ChangesAfter(ctx, f.last)
+		rows, err := q.New(f.d.Read()).ChangesAfter(ctx, f.last)
 		if err != nil || len(rows) == 0 {
 			return
 		}
@@ -89,7 +91,7 @@ func (f *feed) poll(ctx context.Context) {
 			pruned = now
 			// A failed pruning only leaves rows for the next one.
 			_ = f.d.Tx(ctx, func(tx *Tx) error {
-				_, err := tx.PruneChanges(ctx, now.Add(-keepChanges).UnixMilli())
+				_, err := q.New(tx).PruneChanges(ctx, now.Add(-keepChanges).UnixMilli())
 				return err
 			})
 		}

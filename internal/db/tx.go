@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"fmt"
 
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/db"
 )
 
-// Tx is a running transaction. It carries the generated queries and remembers what to tell subscribers after commit.
+// Tx is a running transaction. It has no queries of its own: the generated queries of a package are created on it
+// with q.New(tx). It remembers what to tell subscribers after commit.
 type Tx struct {
-	*q.Queries
 	tx      *sql.Tx
 	d       *DB
 	ctx     context.Context
@@ -25,7 +25,7 @@ func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
 	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{Queries: q.New(sqlTx), tx: sqlTx, d: d, ctx: ctx}
+	tx := &Tx{tx: sqlTx, d: d, ctx: ctx}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (t *Tx) Changed(kind, item string) error {
 		return err
 	}
 	t.changed = true
-	if err := t.AppendChange(t.ctx, q.AppendChangeParams{Kind: kind, Item: item, At: t.d.now().UnixMilli()}); err != nil {
+	if err := q.New(t).AppendChange(t.ctx, q.AppendChangeParams{Kind: kind, Item: item, At: t.d.now().UnixMilli()}); err != nil {
 		return fmt.Errorf("recording a change of %s: %w", kind, err)
 	}
 	if t.d.postgres {
@@ -69,4 +69,24 @@ func (t *Tx) Changed(kind, item string) error {
 		}
 	}
 	return nil
+}
+
+// ExecContext runs a generated statement in the transaction.
+func (t *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.tx.ExecContext(ctx, query, args...)
+}
+
+// PrepareContext prepares a generated statement in the transaction.
+func (t *Tx) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return t.tx.PrepareContext(ctx, query)
+}
+
+// QueryContext runs a generated query in the transaction.
+func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext runs a generated query for one row in the transaction.
+func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(ctx, query, args...)
 }

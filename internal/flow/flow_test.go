@@ -14,7 +14,8 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qapp "sluice/internal/db/q/app"
+	qidentity "sluice/internal/db/q/identity"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
@@ -47,10 +48,10 @@ func library(t testing.TB, d *db.DB) *flow.Library {
 	err = d.Tx(ctx, func(tx *db.Tx) error {
 		var errs []error
 		for _, w := range []string{"a", "b"} {
-			errs = append(errs, tx.InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: w, Name: "Workspace " + w, CreatedAt: 1}))
+			errs = append(errs, qidentity.New(tx).InsertWorkspaceIfAbsent(ctx, qidentity.InsertWorkspaceIfAbsentParams{ID: w, Name: "Workspace " + w, CreatedAt: 1}))
 		}
-		if _, err := tx.GetApp(ctx, appID); err != nil {
-			errs = append(errs, tx.InsertApp(ctx, q.InsertAppParams{ID: appID, WorkspaceID: "a", Slug: "x", Name: "X", Kind: "demo", UpstreamUrl: "http://127.0.0.1:1", CreatedAt: 1}))
+		if _, err := qapp.New(tx).GetApp(ctx, appID); err != nil {
+			errs = append(errs, qapp.New(tx).InsertApp(ctx, qapp.InsertAppParams{ID: appID, WorkspaceID: "a", Slug: "x", Name: "X", Kind: "demo", UpstreamUrl: "http://127.0.0.1:1", CreatedAt: 1}))
 		}
 		return errors.Join(errs...)
 	})

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/flow"
 	"sluice/internal/problem"
 )
 
@@ -31,7 +31,7 @@ func (l *Library) StartJob(ctx context.Context, appID, id string, j Job) error {
 	}
 	made := int64(0)
 	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		made, err = tx.InsertJob(ctx, q.InsertJobParams{AppID: appID, JobID: id, FlowID: j.Flow, PersonID: j.Person, CreatedAt: l.cfg.Now().UnixMilli()})
+		made, err = q.New(tx).InsertJob(ctx, q.InsertJobParams{AppID: appID, JobID: id, FlowID: j.Flow, PersonID: j.Person, CreatedAt: l.cfg.Now().UnixMilli()})
 		return err
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func (l *Library) Job(ctx context.Context, appID, id string) (Job, error) {
 	if j, ok := l.jobs.GetIfPresent(inner{appID, id}); ok {
 		return j, nil
 	}
-	row, err := l.cfg.DB.Read().GetJob(ctx, q.GetJobParams{AppID: appID, JobID: id})
+	row, err := q.New(l.cfg.DB.Read()).GetJob(ctx, q.GetJobParams{AppID: appID, JobID: id})
 	if err := db.Found(err, "There is no such job."); err != nil {
 		return Job{}, err
 	}
@@ -62,5 +62,5 @@ func (l *Library) Job(ctx context.Context, appID, id string) (Job, error) {
 
 // PruneJobs forgets jobs that are older than a day.
 func (l *Library) PruneJobs(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return tx.PruneJobs(ctx, now.Add(-jobAge).UnixMilli()) })
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return q.New(tx).PruneJobs(ctx, now.Add(-jobAge).UnixMilli()) })
 }

@@ -14,7 +14,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/flow"
 	"sluice/internal/problem"
 )
 
@@ -94,7 +94,7 @@ func New(ctx context.Context, c Config) (*Library, error) {
 			l.Of(appID).remove(id)
 		}
 	})
-	rows, err := c.DB.Read().AllObjects(ctx)
+	rows, err := q.New(c.DB.Read()).AllObjects(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("loading the ownership map: %w", err)
 	}
@@ -105,7 +105,7 @@ func New(ctx context.Context, c Config) (*Library, error) {
 }
 
 func (l *Library) refresh(ctx context.Context, appID, id string) error {
-	row, err := l.cfg.DB.Read().GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
+	row, err := q.New(l.cfg.DB.Read()).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
 	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 		l.Of(appID).remove(id)
 		return nil
@@ -188,14 +188,14 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 		if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
 			return problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
 		}
-		made, err := tx.ClaimObject(ctx, q.ClaimObjectParams{
+		made, err := q.New(tx).ClaimObject(ctx, q.ClaimObjectParams{
 			AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, UpstreamID: o.Account, Name: cleanName(o.Name), CreatedAt: l.cfg.Now().UnixMilli(),
 		})
 		if err != nil {
 			return fmt.Errorf("recording an object: %w", err)
 		}
 		if made == 0 {
-			row, err := tx.GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
+			row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
 			if err != nil {
 				return fmt.Errorf("reading an object: %w", err)
 			}
@@ -205,7 +205,7 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 			if o.Account == "" || row.UpstreamID != "" {
 				continue
 			}
-			if _, err := tx.BindObject(ctx, q.BindObjectParams{AppID: o.App, ObjectID: o.ID, UpstreamID: o.Account}); err != nil {
+			if _, err := q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: o.App, ObjectID: o.ID, UpstreamID: o.Account}); err != nil {
 				return fmt.Errorf("recording the account of an object: %w", err)
 			}
 		}
@@ -219,7 +219,7 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 // Bind records which account of the builder holds an object that is owned already.
 func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		n, err := tx.BindObject(ctx, q.BindObjectParams{AppID: appID, ObjectID: id, UpstreamID: account})
+		n, err := q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: appID, ObjectID: id, UpstreamID: account})
 		if err != nil {
 			return fmt.Errorf("recording the account of an object: %w", err)
 		}
@@ -234,7 +234,7 @@ func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 func (l *Library) Note(ctx context.Context, appID, id, name string) error {
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		if name = cleanName(name); name == "" {
-			row, err := tx.GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
+			row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
 			if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 				return nil
 			}
@@ -243,8 +243,24 @@ func (l *Library) Note(ctx context.Context, appID, id, name string) error {
 			}
 			name = row.Name
 		}
-		return tx.NoteObject(ctx, q.NoteObjectParams{AppID: appID, ObjectID: id, Name: name, UpdatedAt: l.cfg.Now().UnixMilli()})
+		return q.New(tx).NoteObject(ctx, q.NoteObjectParams{AppID: appID, ObjectID: id, Name: name, UpdatedAt: l.cfg.Now().UnixMilli()})
 	})
+}
+
+// HandOver gives all objects of one person to another, in the caller's transaction: the first is about to be removed.
+func HandOver(ctx context.Context, tx *db.Tx, fromID, toID string) error {
+	if _, err := q.New(tx).HandOverObjects(ctx, q.HandOverObjectsParams{FromAccount: fromID, ToAccount: toID}); err != nil {
+		return fmt.Errorf("handing over: %w", err)
+	}
+	return nil
+}
+
+// ForgetProjects removes the projects of a workspace that is about to be deleted, in the caller's transaction.
+func ForgetProjects(ctx context.Context, tx *db.Tx, workspaceID string) error {
+	if err := q.New(tx).ForgetProjectsOfWorkspace(ctx, workspaceID); err != nil {
+		return fmt.Errorf("forgetting empty projects: %w", err)
+	}
+	return nil
 }
 
 // Forget removes objects from the map because the builder has deleted them.
@@ -255,7 +271,7 @@ func (l *Library) Forget(ctx context.Context, appID string, ids ...string) error
 // ForgetIn is Forget within the caller's transaction.
 func (l *Library) ForgetIn(ctx context.Context, tx *db.Tx, appID string, ids ...string) error {
 	for _, id := range ids {
-		n, err := tx.ForgetObject(ctx, q.ForgetObjectParams{AppID: appID, ObjectID: id})
+		n, err := q.New(tx).ForgetObject(ctx, q.ForgetObjectParams{AppID: appID, ObjectID: id})
 		if err != nil {
 			return fmt.Errorf("forgetting an object: %w", err)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/flow"
 	"sluice/internal/problem"
 )
 
@@ -34,11 +34,11 @@ func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]
 		f.Limit = 50
 	}
 	pattern := likePattern(f.Query)
-	total, err := l.cfg.DB.Read().CountFlowsOfWorkspace(ctx, q.CountFlowsOfWorkspaceParams{WorkspaceID: f.Workspace, Pattern: pattern})
+	total, err := q.New(l.cfg.DB.Read()).CountFlowsOfWorkspace(ctx, q.CountFlowsOfWorkspaceParams{WorkspaceID: f.Workspace, Pattern: pattern})
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting flows: %w", err)
 	}
-	rows, err := l.cfg.DB.Read().FlowsOfWorkspace(ctx, q.FlowsOfWorkspaceParams{
+	rows, err := q.New(l.cfg.DB.Read()).FlowsOfWorkspace(ctx, q.FlowsOfWorkspaceParams{
 		WorkspaceID: f.Workspace, Pattern: pattern, RowLimit: int32(f.Limit), RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]
 
 // NamesOfOthers lists the names of an app's objects of a kind that belong to other workspaces than this one. For Sluice itself: nobody may be shown them.
 func (l *Library) NamesOfOthers(ctx context.Context, appID string, kind Kind, workspaceID string) ([]string, error) {
-	names, err := l.cfg.DB.Read().NamesOfOthers(ctx, q.NamesOfOthersParams{AppID: appID, Kind: string(kind), WorkspaceID: workspaceID})
+	names, err := q.New(l.cfg.DB.Read()).NamesOfOthers(ctx, q.NamesOfOthersParams{AppID: appID, Kind: string(kind), WorkspaceID: workspaceID})
 	if err != nil {
 		return nil, fmt.Errorf("listing names: %w", err)
 	}
@@ -65,7 +65,7 @@ func (l *Library) OfApp(ctx context.Context, actor authz.Principal, appID string
 	if err := l.cfg.Gate.Check(ctx, actor, authz.ObjectAdopt, authz.Resource{Type: "App", ID: appID}); err != nil {
 		return nil, err
 	}
-	rows, err := l.cfg.DB.Read().ObjectsOfApp(ctx, appID)
+	rows, err := q.New(l.cfg.DB.Read()).ObjectsOfApp(ctx, appID)
 	if err != nil {
 		return nil, fmt.Errorf("listing objects: %w", err)
 	}
@@ -102,7 +102,7 @@ func (l *Library) Adopt(ctx context.Context, actor authz.Principal, appID, works
 	err = l.cfg.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, fmt.Sprintf("adopted up to %d objects", len(objects)), func(tx *db.Tx) error {
 		for _, o := range objects {
 			o.App, o.Workspace = appID, workspaceID
-			_, err := tx.GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: o.ID})
+			_, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: o.ID})
 			if err == nil {
 				continue
 			}
@@ -136,7 +136,7 @@ func (l *Library) Move(ctx context.Context, actor authz.Principal, appID string,
 	res := authz.Resource{Type: "App", ID: appID, Workspace: workspaceID}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, fmt.Sprintf("moved %d objects", len(ids)), func(tx *db.Tx) error {
 		for _, id := range ids {
-			n, err := tx.MoveObject(ctx, q.MoveObjectParams{AppID: appID, ObjectID: id, WorkspaceID: workspaceID, OwnerID: ownerID, UpdatedAt: l.cfg.Now().UnixMilli()})
+			n, err := q.New(tx).MoveObject(ctx, q.MoveObjectParams{AppID: appID, ObjectID: id, WorkspaceID: workspaceID, OwnerID: ownerID, UpdatedAt: l.cfg.Now().UnixMilli()})
 			if err != nil {
 				return fmt.Errorf("moving an object: %w", err)
 			}

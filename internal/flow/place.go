@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/flow"
 	"sluice/internal/problem"
 )
 
@@ -16,11 +16,11 @@ func (l *Library) Place(ctx context.Context, tx *db.Tx, o Object, from string) (
 		return false, problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
 	}
 	now := l.cfg.Now().UnixMilli()
-	n, err := tx.ClaimObject(ctx, q.ClaimObjectParams{
+	n, err := q.New(tx).ClaimObject(ctx, q.ClaimObjectParams{
 		AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, UpstreamID: o.Account, Name: cleanName(o.Name), CreatedAt: now,
 	})
 	if err == nil && n == 0 && from != "" {
-		n, err = tx.PlaceObject(ctx, q.PlaceObjectParams{
+		n, err = q.New(tx).PlaceObject(ctx, q.PlaceObjectParams{
 			AppID: o.App, ObjectID: o.ID, WorkspaceID: o.Workspace, OwnerID: o.Owner, UpstreamID: o.Account, FormerWorkspace: from, Now: now,
 		})
 	}

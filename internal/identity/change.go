@@ -10,7 +10,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -31,7 +31,7 @@ func (p *People) Create(ctx context.Context, actor authz.Principal, n NewUser) (
 
 // CreateFirst adds the first superuser within the caller's transaction, for the set-up link. It fails with Conflict when there is one already.
 func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) (User, error) {
-	n, err := tx.CountActiveSuperusers(ctx)
+	n, err := q.New(tx).CountActiveSuperusers(ctx)
 	if err != nil {
 		return User{}, fmt.Errorf("counting superusers: %w", err)
 	}
@@ -116,29 +116,29 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 // Insert adds a prepared account with its first membership, within the caller's transaction.
 func (p *People) Insert(ctx context.Context, tx *db.Tx, n Prepared) (User, error) {
 	row := n.account
-	if err := tx.InsertAccount(ctx, row); err != nil {
+	if err := q.New(tx).InsertAccount(ctx, row); err != nil {
 		if db.IsUnique(err) {
 			return User{}, problem.New(problem.Conflict, "This username or e-mail address is taken.").WithField("username").WithNext("Choose another one.")
 		}
 		return User{}, fmt.Errorf("adding the account: %w", err)
 	}
 	if n.waiting {
-		if err := tx.SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: row.ID, Waiting: true, UpdatedAt: row.CreatedAt}); err != nil {
+		if err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: row.ID, Waiting: true, UpdatedAt: row.CreatedAt}); err != nil {
 			return User{}, fmt.Errorf("adding the account: %w", err)
 		}
 	}
 	if n.verified {
-		if err := tx.SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: row.ID, EmailVerifiedAt: row.CreatedAt}); err != nil {
+		if err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: row.ID, EmailVerifiedAt: row.CreatedAt}); err != nil {
 			return User{}, fmt.Errorf("adding the account: %w", err)
 		}
 	}
-	if err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: n.workspace, AccountID: row.ID, Role: n.role, CreatedAt: row.CreatedAt}); err != nil {
+	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: n.workspace, AccountID: row.ID, Role: n.role, CreatedAt: row.CreatedAt}); err != nil {
 		return User{}, fmt.Errorf("adding the membership: %w", err)
 	}
 	if err := tx.Changed(ChangeKind, row.ID); err != nil {
 		return User{}, err
 	}
-	return p.load(ctx, tx.Queries, row.ID)
+	return p.load(ctx, q.New(tx), row.ID)
 }
 
 func describeNew(n NewUser, role string) string {
@@ -160,7 +160,7 @@ func (p *People) SetSuperuser(ctx context.Context, actor authz.Principal, userID
 				return err
 			}
 		}
-		return tx.SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{ID: u.ID, Superuser: on, UpdatedAt: p.Now().UnixMilli()})
+		return q.New(tx).SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{ID: u.ID, Superuser: on, UpdatedAt: p.Now().UnixMilli()})
 	})
 }
 
@@ -174,17 +174,16 @@ func (p *People) SetActive(ctx context.Context, actor authz.Principal, userID st
 			}
 		}
 		if !on {
-			// Sessions are package authn's, but they must not come back to life when the account does: one change, one transaction.
-			if err := tx.DeleteSessionsOfAccount(ctx, u.ID); err != nil {
+			if err := p.Hooks.Disabled(ctx, tx, u.ID); err != nil {
 				return err
 			}
 		}
 		if on && u.Waiting {
-			if err := tx.SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: u.ID, Waiting: false, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+			if err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: u.ID, Waiting: false, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 				return err
 			}
 		}
-		return tx.SetAccountActive(ctx, q.SetAccountActiveParams{ID: u.ID, Active: on, UpdatedAt: p.Now().UnixMilli()})
+		return q.New(tx).SetAccountActive(ctx, q.SetAccountActiveParams{ID: u.ID, Active: on, UpdatedAt: p.Now().UnixMilli()})
 	})
 }
 
@@ -193,7 +192,7 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	n, err := tx.CountActiveSuperusers(ctx)
+	n, err := q.New(tx).CountActiveSuperusers(ctx)
 	if err != nil {
 		return fmt.Errorf("counting superusers: %w", err)
 	}
@@ -205,7 +204,7 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 
 // change loads a person, asks the gate, and runs fn; the account's generation grows, so that every node decides anew.
 func (p *People) change(ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error) error {
-	u, err := p.load(ctx, p.DB.Read(), userID)
+	u, err := p.load(ctx, q.New(p.DB.Read()), userID)
 	if err != nil {
 		// Whoever may not see people must not learn from the answer which ids exist.
 		if denied := p.Gate.Check(ctx, actor, a, anybody()); denied != nil {
@@ -217,7 +216,7 @@ func (p *People) change(ctx context.Context, actor authz.Principal, a authz.Acti
 		if err := fn(tx, u); err != nil {
 			return err
 		}
-		if err := tx.BumpAccount(ctx, q.BumpAccountParams{ID: u.ID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+		if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: u.ID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("changing the account: %w", err)
 		}
 		return tx.Changed(ChangeKind, u.ID)
@@ -235,7 +234,7 @@ type Credential struct {
 
 // Credential finds the account with this username or e-mail address; found is false if there is none. It asks no right: it is for signing in only.
 func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Credential, found bool, err error) {
-	row, err := p.DB.Read().FindAccount(ctx, key(emailOrUsername))
+	row, err := q.New(p.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err := db.Found(err, "nobody"); problem.Is(err, problem.NotFound) {
 		return Credential{}, false, nil
 	}
@@ -247,7 +246,7 @@ func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Cred
 
 // CredentialOf is Credential by id.
 func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, error) {
-	row, err := p.DB.Read().GetAccount(ctx, userID)
+	row, err := q.New(p.DB.Read()).GetAccount(ctx, userID)
 	if err != nil {
 		return Credential{}, db.Found(err, "There is no such person.")
 	}
@@ -292,7 +291,7 @@ func (p *People) setNames(ctx context.Context, actor authz.Principal, a authz.Ac
 		return err
 	}
 	return p.change(ctx, actor, a, userID, "names changed", func(tx *db.Tx, u User) error {
-		err := tx.UpdateAccountNames(ctx, q.UpdateAccountNamesParams{
+		err := q.New(tx).UpdateAccountNames(ctx, q.UpdateAccountNamesParams{
 			ID: u.ID, Email: n.Email, EmailKey: sql.NullString{String: key(n.Email), Valid: n.Email != ""}, Username: n.Username, UsernameKey: key(n.Username),
 			Name: n.Name, UpdatedAt: p.Now().UnixMilli(),
 		})
@@ -302,6 +301,6 @@ func (p *People) setNames(ctx context.Context, actor authz.Principal, a authz.Ac
 		if err != nil || key(n.Email) == key(u.Email) {
 			return err
 		}
-		return tx.SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: 0})
+		return q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: 0})
 	})
 }

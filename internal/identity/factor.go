@@ -5,7 +5,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -57,7 +57,7 @@ func (p *People) SetSecondFactor(ctx context.Context, actor authz.Principal, wor
 			WithNext("Set one up on your account page first.")
 	}
 	return p.changeWorkspace(ctx, actor, workspaceID, "second factor "+policy, func(tx *db.Tx) error {
-		_, err := tx.SetSecondFactor(ctx, q.SetSecondFactorParams{ID: workspaceID, SecondFactor: policy})
+		_, err := q.New(tx).SetSecondFactor(ctx, q.SetSecondFactorParams{ID: workspaceID, SecondFactor: policy})
 		return err
 	})
 }

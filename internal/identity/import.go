@@ -15,7 +15,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -126,7 +126,7 @@ func (p *People) PrepareWorkspace(name string) (Workspace, error) {
 // InsertWorkspaces adds prepared workspaces, without members, within the caller's transaction. Nodes are told once: each time they are, they read all workspaces anew.
 func (p *People) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
 	for _, w := range list {
-		if err := tx.InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
+		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
 			return fmt.Errorf("adding a workspace: %w", err)
 		}
 	}
@@ -138,7 +138,7 @@ func (p *People) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspa
 
 // Admit gives somebody a role in one more workspace within the transaction that has inserted them, which tells the nodes of everything.
 func (p *People) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
-	err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: who.account.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
+	err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: who.account.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("adding the membership: %w", err)
 	}

@@ -5,7 +5,8 @@ import (
 	"testing"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qapp "sluice/internal/db/q/app"
+	qflow "sluice/internal/db/q/flow"
 	"sluice/internal/identity"
 )
 
@@ -14,10 +15,10 @@ func own(t *testing.T, d *db.DB, objectID, ownerID string) {
 	t.Helper()
 	ctx := context.Background()
 	err := d.Tx(ctx, func(tx *db.Tx) error {
-		if err := tx.InsertApp(ctx, q.InsertAppParams{ID: "app", WorkspaceID: identity.DefaultWorkspace, Slug: "app", UpstreamUrl: "http://127.0.0.1:1"}); err != nil {
+		if err := qapp.New(tx).InsertApp(ctx, qapp.InsertAppParams{ID: "app", WorkspaceID: identity.DefaultWorkspace, Slug: "app", UpstreamUrl: "http://127.0.0.1:1"}); err != nil {
 			return err
 		}
-		_, err := tx.ClaimObject(ctx, q.ClaimObjectParams{AppID: "app", ObjectID: objectID, Kind: "chatflow", WorkspaceID: identity.DefaultWorkspace, OwnerID: ownerID})
+		_, err := qflow.New(tx).ClaimObject(ctx, qflow.ClaimObjectParams{AppID: "app", ObjectID: objectID, Kind: "chatflow", WorkspaceID: identity.DefaultWorkspace, OwnerID: ownerID})
 		return err
 	})
 	if err != nil {
@@ -25,6 +26,6 @@ func own(t *testing.T, d *db.DB, objectID, ownerID string) {
 	}
 }
 
-func objectKey(objectID string) q.GetObjectParams {
-	return q.GetObjectParams{AppID: "app", ObjectID: objectID}
+func objectKey(objectID string) qflow.GetObjectParams {
+	return qflow.GetObjectParams{AppID: "app", ObjectID: objectID}
 }

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -80,6 +81,19 @@ type Config struct {
 	Now func() time.Time
 	// Log gets failures to follow changes.
 	Log *slog.Logger
+	// Hooks are the effects on packages further right.
+	Hooks Hooks
+}
+
+// Hooks are the effects of changes here on packages further right, such as the sessions of a person who is disabled.
+// They run in the transaction of the change and fail it with their error. All are required.
+type Hooks struct {
+	// Disabled runs when a person is kept out: their sessions must not come back to life when the account does.
+	Disabled func(ctx context.Context, tx *db.Tx, userID string) error
+	// Removed runs before an account is deleted whose objects go to an heir.
+	Removed func(ctx context.Context, tx *db.Tx, userID, heirID string) error
+	// WorkspaceDeleted runs before a workspace is deleted in which nothing is left but empty projects.
+	WorkspaceDeleted func(ctx context.Context, tx *db.Tx, workspaceID string) error
 }
 
 // People is the capability: accounts, memberships, passwords, and the directory in memory.
@@ -99,9 +113,12 @@ type entry struct {
 
 // New loads the directory and follows changes. It makes the default workspace if there is none.
 func New(ctx context.Context, c Config) (*People, error) {
+	if c.Hooks.Disabled == nil || c.Hooks.Removed == nil || c.Hooks.WorkspaceDeleted == nil {
+		return nil, errors.New("identity: a hook is missing")
+	}
 	p := &People{Config: c}
 	err := c.DB.Tx(ctx, func(tx *db.Tx) error {
-		return tx.InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
+		return q.New(tx).InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the default workspace: %w", err)
@@ -122,11 +139,11 @@ func New(ctx context.Context, c Config) (*People, error) {
 func (p *People) loadAll(ctx context.Context) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
-	accounts, err := p.DB.Read().AllAccounts(ctx)
+	accounts, err := q.New(p.DB.Read()).AllAccounts(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err := p.DB.Read().AllMemberships(ctx)
+	rows, err := q.New(p.DB.Read()).AllMemberships(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,7 +157,7 @@ func (p *People) loadAll(ctx context.Context) error {
 			Memberships: held[a.ID], Generation: uint64(a.Generation),
 		}})
 	}
-	heads, err := p.DB.Read().ForeignPasswords(ctx)
+	heads, err := q.New(p.DB.Read()).ForeignPasswords(ctx)
 	if err != nil {
 		return err
 	}
@@ -153,7 +170,7 @@ func (p *People) loadAll(ctx context.Context) error {
 func (p *People) refresh(ctx context.Context, id string) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
-	a, err := p.DB.Read().GetAccount(ctx, id)
+	a, err := q.New(p.DB.Read()).GetAccount(ctx, id)
 	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 		p.directory.Delete(id)
 		return p.countSuperusers(ctx)
@@ -164,7 +181,7 @@ func (p *People) refresh(ctx context.Context, id string) error {
 	if a.Active {
 		p.Hasher.Expect(a.PasswordHash)
 	}
-	memberships, err := p.DB.Read().MembershipsOf(ctx, id)
+	memberships, err := q.New(p.DB.Read()).MembershipsOf(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -179,7 +196,7 @@ func (p *People) refresh(ctx context.Context, id string) error {
 }
 
 func (p *People) countSuperusers(ctx context.Context) error {
-	n, err := p.DB.Read().CountActiveSuperusers(ctx)
+	n, err := q.New(p.DB.Read()).CountActiveSuperusers(ctx)
 	p.superusers.Store(n)
 	return err
 }
@@ -206,11 +223,11 @@ func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]U
 		f.Limit = 50
 	}
 	pattern := likePattern(f.Query)
-	total, err := p.DB.Read().CountAccounts(ctx, pattern)
+	total, err := q.New(p.DB.Read()).CountAccounts(ctx, pattern)
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting people: %w", err)
 	}
-	rows, err := p.DB.Read().ListAccounts(ctx, q.ListAccountsParams{
+	rows, err := q.New(p.DB.Read()).ListAccounts(ctx, q.ListAccountsParams{
 		WorkspaceID: DefaultWorkspace, Pattern: pattern, RowLimit: int32(f.Limit), RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
 	})
 	if err != nil {
@@ -243,7 +260,7 @@ func (p *People) Get(ctx context.Context, actor authz.Principal, id string) (Use
 			return User{}, err
 		}
 	}
-	return p.load(ctx, p.DB.Read(), id)
+	return p.load(ctx, q.New(p.DB.Read()), id)
 }
 
 // Find returns the account with this username or e-mail address. It needs UserView.
@@ -251,11 +268,11 @@ func (p *People) Find(ctx context.Context, actor authz.Principal, emailOrUsernam
 	if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 		return User{}, err
 	}
-	row, err := p.DB.Read().FindAccount(ctx, key(emailOrUsername))
+	row, err := q.New(p.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err != nil {
 		return User{}, db.Found(err, "There is nobody with this username or e-mail address.")
 	}
-	return p.load(ctx, p.DB.Read(), row.ID)
+	return p.load(ctx, q.New(p.DB.Read()), row.ID)
 }
 
 func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User, error) {

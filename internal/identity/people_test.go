@@ -12,9 +12,11 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/audit"
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -31,7 +33,10 @@ func newPeople(t testing.TB, d *db.DB) *identity.People {
 		t.Fatal(err)
 	}
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
-	p, err := identity.New(context.Background(), identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
+	p, err := identity.New(context.Background(), identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 )
 
 // maxPreferences is the greatest length of preferences in bytes.
@@ -24,7 +24,7 @@ func (p *People) SetPreferences(ctx context.Context, actor authz.Principal, pref
 		return err
 	}
 	return p.Gate.DoDetail(ctx, actor, authz.AccountUpdate, u.resource(), "preferences changed", func(tx *db.Tx) error {
-		if err := tx.SetPreferences(ctx, q.SetPreferencesParams{ID: u.ID, Preferences: string(preferences), UpdatedAt: p.Now().UnixMilli()}); err != nil {
+		if err := q.New(tx).SetPreferences(ctx, q.SetPreferencesParams{ID: u.ID, Preferences: string(preferences), UpdatedAt: p.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("keeping preferences: %w", err)
 		}
 		return nil

@@ -5,15 +5,15 @@ import (
 	"fmt"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 )
 
 // Leave takes a membership away within the caller's transaction; it is the opposite of Join and asks no right either: an identity provider's groups have decided it.
 func (p *People) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID string) error {
-	if err := tx.DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
+	if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
 		return fmt.Errorf("ending the membership: %w", err)
 	}
-	if err := tx.BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+	if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 		return fmt.Errorf("ending the membership: %w", err)
 	}
 	return tx.Changed(ChangeKind, userID)
@@ -21,7 +21,7 @@ func (p *People) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID strin
 
 // SuperuserIn gives or takes the superuser flag within the caller's transaction. It asks no right. The last active superuser keeps it: problem.Conflict.
 func (p *People) SuperuserIn(ctx context.Context, tx *db.Tx, userID string, on bool) error {
-	u, err := p.load(ctx, tx.Queries, userID)
+	u, err := p.load(ctx, q.New(tx), userID)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (p *People) SuperuserIn(ctx context.Context, tx *db.Tx, userID string, on b
 			return err
 		}
 	}
-	if err := tx.SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{ID: userID, Superuser: on, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+	if err := q.New(tx).SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{ID: userID, Superuser: on, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 		return fmt.Errorf("changing the superuser flag: %w", err)
 	}
 	return tx.Changed(ChangeKind, userID)

@@ -12,7 +12,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -66,7 +66,7 @@ func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
 }
 
 func (p *People) loadRoles(ctx context.Context) error {
-	rows, err := p.DB.Read().AllRoles(ctx)
+	rows, err := q.New(p.DB.Read()).AllRoles(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (p *People) CreateRole(ctx context.Context, actor authz.Principal, r Role) 
 		return Role{}, problem.Newf(problem.Conflict, "There are %d custom roles, which is the most there can be.", maxRoles)
 	}
 	err = p.changeRole(ctx, actor, r, "created: "+strings.Join(r.Permissions, " "), func(tx *db.Tx) error {
-		return tx.InsertRole(ctx, q.InsertRoleParams{
+		return q.New(tx).InsertRole(ctx, q.InsertRoleParams{
 			ID: r.ID, Name: r.Name, NameKey: key(r.Name), Description: r.Description, Permissions: strings.Join(r.Permissions, " "), CreatedAt: p.Now().UnixMilli(),
 		})
 	})
@@ -144,7 +144,7 @@ func (p *People) UpdateRole(ctx context.Context, actor authz.Principal, r Role) 
 		return err
 	}
 	return p.changeRole(ctx, actor, r, "changed to: "+strings.Join(r.Permissions, " "), func(tx *db.Tx) error {
-		_, err := tx.UpdateRole(ctx, q.UpdateRoleParams{
+		_, err := q.New(tx).UpdateRole(ctx, q.UpdateRoleParams{
 			ID: r.ID, Name: r.Name, NameKey: key(r.Name), Description: r.Description, Permissions: strings.Join(r.Permissions, " "), UpdatedAt: p.Now().UnixMilli(),
 		})
 		return err
@@ -161,14 +161,14 @@ func (p *People) DeleteRole(ctx context.Context, actor authz.Principal, id strin
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		n, err := tx.CountMembershipsWithRole(ctx, id)
+		n, err := q.New(tx).CountMembershipsWithRole(ctx, id)
 		if err != nil {
 			return fmt.Errorf("counting who holds the role: %w", err)
 		}
 		if n > 0 {
 			return problem.Newf(problem.Conflict, "%d memberships have this role.", n).WithNext("Give those people another role first.")
 		}
-		_, err = tx.DeleteRole(ctx, id)
+		_, err = q.New(tx).DeleteRole(ctx, id)
 		return err
 	})
 }
@@ -274,7 +274,7 @@ func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heir
 				return err
 			}
 		}
-		owned, err := tx.CountObjectsOfOwner(ctx, u.ID)
+		owned, err := q.New(tx).CountObjectsOfOwner(ctx, u.ID)
 		if err != nil {
 			return fmt.Errorf("counting what the person owns: %w", err)
 		}
@@ -282,11 +282,11 @@ func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heir
 			return problem.Newf(problem.Conflict, "%s owns %d objects.", u.Username, owned).WithField("heir").WithNext("Choose who takes them over.")
 		}
 		if owned > 0 {
-			if _, err := tx.HandOverObjects(ctx, q.HandOverObjectsParams{FromAccount: u.ID, ToAccount: heirID}); err != nil {
-				return fmt.Errorf("handing over: %w", err)
+			if err := p.Hooks.Removed(ctx, tx, u.ID, heirID); err != nil {
+				return err
 			}
 		}
-		_, err = tx.DeleteAccount(ctx, u.ID)
+		_, err = q.New(tx).DeleteAccount(ctx, u.ID)
 		return err
 	})
 }

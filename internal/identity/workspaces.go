@@ -12,7 +12,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
@@ -38,7 +38,7 @@ type Member struct {
 }
 
 func (p *People) loadWorkspaces(ctx context.Context) error {
-	rows, err := p.DB.Read().AllWorkspaces(ctx)
+	rows, err := q.New(p.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (p *People) WorkspacesOf(who authz.Principal) []Workspace {
 
 // Workspaces lists the workspaces that the actor may see, with the number of members.
 func (p *People) Workspaces(ctx context.Context, actor authz.Principal) ([]Workspace, error) {
-	rows, err := p.DB.Read().AllWorkspaces(ctx)
+	rows, err := q.New(p.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing workspaces: %w", err)
 	}
@@ -92,7 +92,7 @@ func (p *People) Workspaces(ctx context.Context, actor authz.Principal) ([]Works
 
 // Workspace returns one workspace. Those of others are not found.
 func (p *People) Workspace(ctx context.Context, actor authz.Principal, id string) (Workspace, error) {
-	row, err := p.DB.Read().GetWorkspace(ctx, id)
+	row, err := q.New(p.DB.Read()).GetWorkspace(ctx, id)
 	if err != nil {
 		return Workspace{}, db.Found(err, noWorkspace().Detail)
 	}
@@ -135,7 +135,7 @@ func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, nam
 	}
 	w, now := Workspace{ID: id.String(), Name: name, CreatedAt: p.Now().UTC()}, p.Now().UnixMilli()
 	err = p.Gate.Do(ctx, actor, authz.WorkspaceCreate, authz.Resource{Type: "Workspace", ID: w.ID, Name: name}, func(tx *db.Tx) error {
-		if err := tx.InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: name, CreatedAt: now}); err != nil {
+		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: name, CreatedAt: now}); err != nil {
 			return fmt.Errorf("adding the workspace: %w", err)
 		}
 		if err := tx.Changed(WorkspaceChange, w.ID); err != nil {
@@ -153,10 +153,10 @@ func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, nam
 // join puts a membership in force within the caller's transaction.
 func (p *People) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
 	now := p.Now().UnixMilli()
-	if err := tx.PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: userID, Role: role, CreatedAt: now}); err != nil {
+	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: userID, Role: role, CreatedAt: now}); err != nil {
 		return fmt.Errorf("adding the membership: %w", err)
 	}
-	if err := tx.BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: now}); err != nil {
+	if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: now}); err != nil {
 		return fmt.Errorf("adding the membership: %w", err)
 	}
 	return tx.Changed(ChangeKind, userID)
@@ -182,7 +182,7 @@ func (p *People) RenameWorkspace(ctx context.Context, actor authz.Principal, id,
 		if err != nil {
 			return err
 		}
-		_, err = tx.RenameWorkspace(ctx, q.RenameWorkspaceParams{ID: id, Name: clean})
+		_, err = q.New(tx).RenameWorkspace(ctx, q.RenameWorkspaceParams{ID: id, Name: clean})
 		return err
 	})
 }
@@ -200,21 +200,21 @@ func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id 
 		return err
 	}
 	return p.changeWorkspace(ctx, actor, id, "deleted", func(tx *db.Tx) error {
-		n, err := tx.CountObjectsOfWorkspace(ctx, id)
+		n, err := q.New(tx).CountObjectsOfWorkspace(ctx, id)
 		if err != nil {
 			return fmt.Errorf("counting objects: %w", err)
 		}
 		if n > 0 {
 			return problem.Newf(problem.Conflict, "%d objects of builders belong to this workspace.", n).WithNext("Delete them in the builder, or assign them to another workspace.")
 		}
-		if err := tx.ForgetProjectsOfWorkspace(ctx, id); err != nil {
-			return fmt.Errorf("forgetting empty projects: %w", err)
+		if err := p.Hooks.WorkspaceDeleted(ctx, tx, id); err != nil {
+			return err
 		}
-		if _, err := tx.DeleteWorkspace(ctx, id); err != nil {
+		if _, err := q.New(tx).DeleteWorkspace(ctx, id); err != nil {
 			return fmt.Errorf("deleting the workspace: %w", err)
 		}
 		for _, m := range members {
-			if err := tx.BumpAccount(ctx, q.BumpAccountParams{ID: m.UserID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+			if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: m.UserID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 				return fmt.Errorf("ending a membership: %w", err)
 			}
 			if err := tx.Changed(ChangeKind, m.UserID); err != nil {
@@ -243,7 +243,7 @@ func (p *People) Members(ctx context.Context, actor authz.Principal, workspaceID
 	if err := p.seeWorkspace(ctx, actor, workspaceID); err != nil {
 		return nil, err
 	}
-	rows, err := p.DB.Read().MembersOf(ctx, workspaceID)
+	rows, err := q.New(p.DB.Read()).MembersOf(ctx, workspaceID)
 	if err != nil {
 		return nil, fmt.Errorf("listing members: %w", err)
 	}
@@ -273,7 +273,7 @@ func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, wor
 	if err := p.Gate.Check(ctx, actor, authz.MemberManage, res); err != nil {
 		return err
 	}
-	u, err := p.load(ctx, p.DB.Read(), userID)
+	u, err := p.load(ctx, q.New(p.DB.Read()), userID)
 	if err != nil {
 		return err
 	}
@@ -293,10 +293,10 @@ func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, wor
 		if role != "" {
 			return p.join(ctx, tx, workspaceID, userID, role)
 		}
-		if err := tx.DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
+		if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
 			return fmt.Errorf("ending the membership: %w", err)
 		}
-		if err := tx.BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+		if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("ending the membership: %w", err)
 		}
 		return tx.Changed(ChangeKind, userID)
@@ -307,7 +307,7 @@ func keepAdmin(ctx context.Context, tx *db.Tx, workspaceID string) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	n, err := tx.CountRole(ctx, q.CountRoleParams{WorkspaceID: workspaceID, Role: authz.RoleAdmin})
+	n, err := q.New(tx).CountRole(ctx, q.CountRoleParams{WorkspaceID: workspaceID, Role: authz.RoleAdmin})
 	if err != nil {
 		return fmt.Errorf("counting admins: %w", err)
 	}

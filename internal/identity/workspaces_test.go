@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	qflow "sluice/internal/db/q/flow"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
@@ -161,7 +162,7 @@ func TestRemoveHandsOver(t *testing.T) {
 		if _, ok := p.Principal(ann.ID); ok {
 			t.Error("she is still in the directory")
 		}
-		row, err := d.Read().GetObject(ctx, objectKey("flow-1"))
+		row, err := qflow.New(d.Read()).GetObject(ctx, objectKey("flow-1"))
 		if err != nil || row.OwnerID != bob.ID {
 			t.Errorf("her flow belongs to %q, %v", row.OwnerID, err)
 		}

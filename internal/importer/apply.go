@@ -10,7 +10,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/importer"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -75,12 +75,12 @@ func (a *application) origins() error {
 	now := a.im.Now().UnixMilli()
 	for _, o := range a.plan.origins {
 		if o.kind == originHome || o.kind == originProject {
-			if err := a.tx.PutImportOrigin(a.ctx, q.PutImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now}); err != nil {
+			if err := q.New(a.tx).PutImportOrigin(a.ctx, q.PutImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now}); err != nil {
 				return fmt.Errorf("noting what was imported: %w", err)
 			}
 			continue
 		}
-		err := a.tx.InsertImportOrigin(a.ctx, q.InsertImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now})
+		err := q.New(a.tx).InsertImportOrigin(a.ctx, q.InsertImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now})
 		if db.IsUnique(err) {
 			return problem.New(problem.Conflict, "Another import has brought the same things since this one was planned.").WithNext("Run it again.")
 		}
@@ -160,12 +160,11 @@ func (a *application) vault() error {
 func (a *application) accounts() error {
 	now := a.im.Now().UnixMilli()
 	for _, c := range a.plan.accounts {
-		n, err := a.tx.ImportAccount(a.ctx, q.ImportAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, PersonID: c.person, Username: c.username, CreatedAt: now})
-		if err == nil && n == 0 && c.from != "" {
-			_, err = a.tx.RebindAccount(a.ctx, q.RebindAccountParams{AppID: a.plan.appID, UpstreamID: c.id, WorkspaceID: c.workspace, PersonID: c.person, FormerWorkspace: c.from})
-		}
+		err := app.ImportAccount(a.ctx, a.tx, a.plan.appID, app.ImportedAccount{
+			ID: c.id, Username: c.username, Workspace: c.workspace, Person: c.person, From: c.from, At: now,
+		})
 		if err != nil {
-			return fmt.Errorf("noting an account of Langflow's: %w", err)
+			return err
 		}
 		if err := a.step(nil); err != nil {
 			return err
@@ -203,8 +202,8 @@ func (a *application) offers() error {
 		return nil
 	}
 	for _, w := range a.plan.offers {
-		if err := a.tx.OfferApp(a.ctx, q.OfferAppParams{AppID: a.plan.appID, WorkspaceID: w}); err != nil {
-			return fmt.Errorf("putting the app into a workspace: %w", err)
+		if err := app.Offer(a.ctx, a.tx, a.plan.appID, w); err != nil {
+			return err
 		}
 	}
 	return a.tx.Changed(app.ChangeKind, a.plan.appID)

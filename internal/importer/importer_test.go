@@ -17,7 +17,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qapp "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/importer"
@@ -93,12 +93,12 @@ func (w *world) langflow() string {
 	w.t.Helper()
 	id := uuid.NewString()
 	err := w.Sluice.DB.Tx(context.Background(), func(tx *db.Tx) error {
-		if err := tx.InsertApp(context.Background(), q.InsertAppParams{
+		if err := qapp.New(tx).InsertApp(context.Background(), qapp.InsertAppParams{
 			ID: id, WorkspaceID: identity.DefaultWorkspace, Slug: "langflow", Name: "Langflow", Kind: "langflow", UpstreamUrl: "http://127.0.0.1:1", PublicUrl: "http://flows.example.com", Mode: "proxy",
 		}); err != nil {
 			return err
 		}
-		return tx.OfferApp(context.Background(), q.OfferAppParams{AppID: id, WorkspaceID: identity.DefaultWorkspace})
+		return qapp.New(tx).OfferApp(context.Background(), qapp.OfferAppParams{AppID: id, WorkspaceID: identity.DefaultWorkspace})
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"sluice/internal/config"
+	qauthn "sluice/internal/db/q/authn"
+	q "sluice/internal/db/q/importer"
 	"sluice/internal/flow"
 	"sluice/internal/importer"
 	"sluice/internal/secret"
@@ -126,19 +128,19 @@ func (w *world) nothingImported() {
 	if err != nil || n != 0 {
 		w.t.Errorf("there are people: %+v, %v", people, err)
 	}
-	origins, err := w.Sluice.DB.Read().ImportOrigins(ctx)
+	origins, err := q.New(w.Sluice.DB.Read()).ImportOrigins(ctx)
 	if err != nil || len(origins) != 0 {
 		w.t.Errorf("there are origins: %+v, %v", origins, err)
 	}
-	credentials, err := w.Sluice.DB.Read().CredentialNames(ctx)
+	credentials, err := q.New(w.Sluice.DB.Read()).CredentialNames(ctx)
 	if err != nil || len(credentials) != 0 {
 		w.t.Errorf("there are credentials: %+v, %v", credentials, err)
 	}
-	keys, err := w.Sluice.DB.Read().LoadKeys(ctx, "")
+	keys, err := qauthn.New(w.Sluice.DB.Read()).LoadKeys(ctx, "")
 	if err != nil || len(keys) != 0 {
 		w.t.Errorf("there are keys: %+v, %v", keys, err)
 	}
-	workspaces, err := w.Sluice.DB.Read().AllWorkspaces(ctx)
+	workspaces, err := q.New(w.Sluice.DB.Read()).AllWorkspaces(ctx)
 	if err != nil || len(workspaces) != 1 {
 		w.t.Errorf("there are workspaces: %+v, %v", workspaces, err)
 	}

@@ -13,7 +13,11 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qapp "sluice/internal/db/q/app"
+	qauthn "sluice/internal/db/q/authn"
+	qidentity "sluice/internal/db/q/identity"
+	q "sluice/internal/db/q/importer"
+	qsecret "sluice/internal/db/q/secret"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/importer"
@@ -115,14 +119,14 @@ func TestOneWorkspaceForAllGivesNobodyTheRightsOfAnAdmin(t *testing.T) {
 	}
 	// Two credentials of one name came together.
 	var names []string
-	rows, err := w.Sluice.DB.Read().CredentialsIn(context.Background(), identity.DefaultWorkspace)
+	rows, err := qsecret.New(w.Sluice.DB.Read()).CredentialsIn(context.Background(), identity.DefaultWorkspace)
 	for _, c := range rows {
 		names = append(names, c.Name)
 	}
 	if diff := cmp.Diff(2, len(names)); err != nil || diff != "" || !strings.HasPrefix(names[0], "OPENAI_API_KEY") || names[0] == names[1] {
 		t.Errorf("%v %v", names, err)
 	}
-	accounts, err := w.Sluice.DB.Read().ImportAccounts(context.Background(), app)
+	accounts, err := q.New(w.Sluice.DB.Read()).ImportAccounts(context.Background(), app)
 	for _, a := range accounts {
 		if a.WorkspaceID != identity.DefaultWorkspace || !a.Adopted || a.PersonID != "" {
 			t.Errorf("%+v", a)
@@ -189,14 +193,14 @@ func TestWhatIsEndedHereStaysEnded(t *testing.T) {
 	p := w.bring(in, importer.Options{Keys: r.keys(t)})
 	key := item(t, p, importer.KindKey, "ci").Target
 	err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.DeleteKey(ctx, key)
+		_, err := qauthn.New(tx).DeleteKey(ctx, key)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	carol := item(t, p, importer.KindPerson, "carol").Target
-	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error { _, err := tx.DeleteAccount(ctx, carol); return err }); err != nil {
+	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error { _, err := qidentity.New(tx).DeleteAccount(ctx, carol); return err }); err != nil {
 		t.Fatal(err)
 	}
 	again := w.plan(in, importer.Options{Keys: r.keys(t)})
@@ -229,7 +233,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 			}
 		}
 		user := item(t, first, importer.KindPerson, "ann").Origin
-		_, err := tx.ImportAccount(ctx, q.ImportAccountParams{AppID: app, UpstreamID: user, WorkspaceID: identity.DefaultWorkspace, Username: "ann"})
+		_, err := qapp.New(tx).ImportAccount(ctx, qapp.ImportAccountParams{AppID: app, UpstreamID: user, WorkspaceID: identity.DefaultWorkspace, Username: "ann"})
 		return err
 	})
 	if err != nil {
@@ -250,7 +254,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 	if n := w.plan(in, importer.Options{Keys: r.keys(t)}).Changes(); n != 0 {
 		t.Errorf("a third run would bring %d things", n)
 	}
-	offered, err := w.Sluice.DB.Read().WorkspacesOfApp(ctx, app)
+	offered, err := q.New(w.Sluice.DB.Read()).WorkspacesOfApp(ctx, app)
 	if err != nil || len(offered) < 6 {
 		t.Errorf("the app is used in %v, %v", offered, err)
 	}
@@ -262,12 +266,12 @@ func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
 	app := w.langflow()
 	ctx := context.Background()
 	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
-		return tx.SetAppBridge(ctx, q.SetAppBridgeParams{ID: app, BridgeMode: "", PerPerson: true})
+		return qapp.New(tx).SetAppBridge(ctx, qapp.SetAppBridgeParams{ID: app, BridgeMode: "", PerPerson: true})
 	}); err != nil {
 		t.Fatal(err)
 	}
 	p := w.bring(cheap(t, r), importer.Options{Keys: r.keys(t)})
-	accounts, err := w.Sluice.DB.Read().ImportAccounts(ctx, app)
+	accounts, err := q.New(w.Sluice.DB.Read()).ImportAccounts(ctx, app)
 	for _, a := range accounts {
 		if want := item(t, p, importer.KindPerson, a.Username).Target; a.PersonID != want {
 			t.Errorf("the account of %s is %q's, want %q", a.Username, a.PersonID, want)

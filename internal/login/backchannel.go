@@ -10,7 +10,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -39,10 +39,10 @@ func (l *Logins) BackChannelLogout(ctx context.Context, slug, logoutToken string
 		if err := l.rememberLogout(ctx, tx, p, told.id); err != nil {
 			return err
 		}
-		rows, err := tx.ProviderSessionsOfSID(ctx, q.ProviderSessionsOfSIDParams{ProviderID: p.ID, Sid: told.sid, Subject: told.subject})
+		rows, err := q.New(tx).ProviderSessionsOfSID(ctx, q.ProviderSessionsOfSIDParams{ProviderID: p.ID, Sid: told.sid, Subject: told.subject})
 		if told.sid == "" {
 			var all []q.ProviderSessionsOfSubjectRow
-			all, err = tx.ProviderSessionsOfSubject(ctx, q.ProviderSessionsOfSubjectParams{ProviderID: p.ID, Subject: told.subject})
+			all, err = q.New(tx).ProviderSessionsOfSubject(ctx, q.ProviderSessionsOfSubjectParams{ProviderID: p.ID, Subject: told.subject})
 			rows = rows[:0]
 			for _, r := range all {
 				rows = append(rows, q.ProviderSessionsOfSIDRow(r))
@@ -104,14 +104,14 @@ func (l *Logins) verifyLogout(ctx context.Context, p *provider, raw string) (log
 func (l *Logins) rememberLogout(ctx context.Context, tx *db.Tx, p *provider, id string) error {
 	now := l.cfg.Now()
 	row := l.mac("logout token", p.ID+"\x00"+id)
-	_, err := tx.GetPending(ctx, q.GetPendingParams{TokenHash: row, Purpose: purposeLogout})
+	_, err := q.New(tx).GetPending(ctx, q.GetPendingParams{TokenHash: row, Purpose: purposeLogout})
 	switch err := db.Found(err, "new"); {
 	case err == nil:
 		return problem.New(problem.Invalid, "The logout token was used already (jti).").WithField("logout_token")
 	case !problem.Is(err, problem.NotFound):
 		return fmt.Errorf("remembering a logout token: %w", err)
 	}
-	err = tx.InsertPending(ctx, q.InsertPendingParams{
+	err = q.New(tx).InsertPending(ctx, q.InsertPendingParams{
 		TokenHash: row, Purpose: purposeLogout, Subject: p.ID, CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(logoutAge + 2*leeway).UnixMilli(),
 	})
 	if db.IsUnique(err) {
@@ -129,7 +129,7 @@ func (l *Logins) SignOutElsewhere(ctx context.Context, who authz.Principal, orig
 	if who.SessionID == "" {
 		return "", nil
 	}
-	row, err := l.cfg.DB.Read().GetProviderSession(ctx, who.SessionID)
+	row, err := q.New(l.cfg.DB.Read()).GetProviderSession(ctx, who.SessionID)
 	if err := db.Found(err, "none"); problem.Is(err, problem.NotFound) {
 		return "", nil
 	}

@@ -9,6 +9,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -50,7 +51,7 @@ func (l *Logins) ConfirmWays(ctx context.Context, p authz.Principal) (ConfirmWay
 	if c.PasswordHash != "" && l.mayUsePassword(c) == nil {
 		return ConfirmWays{Password: true}, nil
 	}
-	slug, err := l.cfg.DB.Read().LatestLinkedProvider(ctx, p.ID)
+	slug, err := q.New(l.cfg.DB.Read()).LatestLinkedProvider(ctx, p.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		// Nobody is left without a way: whoever came by a link proves with the password that it set.

@@ -11,7 +11,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -207,8 +207,8 @@ func TestWithoutAPassword(t *testing.T) {
 		}
 		link := func(provider string, enabled bool, used int64) {
 			err := h.db.Tx(ctx, func(tx *db.Tx) error {
-				err := tx.InsertProvider(ctx, q.InsertProviderParams{ID: provider, Slug: provider, Kind: "oidc", Name: provider, Enabled: enabled, Settings: "{}"})
-				return errors.Join(err, tx.InsertLink(ctx, q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used}))
+				err := q.New(tx).InsertProvider(ctx, q.InsertProviderParams{ID: provider, Slug: provider, Kind: "oidc", Name: provider, Enabled: enabled, Settings: "{}"})
+				return errors.Join(err, q.New(tx).InsertLink(ctx, q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used}))
 			})
 			if err != nil {
 				t.Fatal(err)

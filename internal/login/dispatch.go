@@ -9,7 +9,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -100,11 +100,11 @@ func (l *Logins) standing(ctx context.Context, a attempt) (s standing, err error
 
 // hasFactors reports whether a person has a second factor.
 func (l *Logins) hasFactors(ctx context.Context, userID string) (bool, error) {
-	totp, err := l.cfg.DB.Read().CountTOTP(ctx, userID)
+	totp, err := q.New(l.cfg.DB.Read()).CountTOTP(ctx, userID)
 	if err != nil {
 		return false, fmt.Errorf("reading second factors: %w", err)
 	}
-	passkeys, err := l.cfg.DB.Read().CountPasskeys(ctx, userID)
+	passkeys, err := q.New(l.cfg.DB.Read()).CountPasskeys(ctx, userID)
 	if err != nil {
 		return false, fmt.Errorf("reading second factors: %w", err)
 	}
@@ -144,7 +144,7 @@ func (l *Logins) advance(ctx context.Context, a attempt, also func(*db.Tx) error
 
 // invitationsFor lists the open invitations of an address.
 func (l *Logins) invitationsFor(ctx context.Context, email string) ([]Invitation, error) {
-	rows, err := l.cfg.DB.Read().InvitationsFor(ctx, q.InvitationsForParams{EmailKey: strings.ToLower(email), Now: l.cfg.Now().UnixMilli()})
+	rows, err := q.New(l.cfg.DB.Read()).InvitationsFor(ctx, q.InvitationsForParams{EmailKey: strings.ToLower(email), Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return nil, fmt.Errorf("reading invitations: %w", err)
 	}

@@ -2,9 +2,7 @@ package login
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -12,7 +10,6 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -48,7 +45,7 @@ func (l *Logins) ChangeEmail(ctx context.Context, p authz.Principal, password, n
 	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "change of e-mail address asked for", func(tx *db.Tx) error {
 		ends := []struct{ purpose, to string }{{authn.PurposeEmailNew, newEmail}, {authn.PurposeEmailOld, c.Email}}
 		for _, end := range ends {
-			if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: end.purpose, Subject: p.ID}); err != nil {
+			if err := authn.DropTickets(ctx, tx, end.purpose, p.ID); err != nil {
 				return fmt.Errorf("replacing earlier links: %w", err)
 			}
 			token, expires, err := l.cfg.Sessions.NewTicket(ctx, tx, end.purpose, target, l.cfg.InviteLife)
@@ -161,13 +158,10 @@ func (l *Logins) ConfirmEmailChange(ctx context.Context, token, ip string) (done
 			return err
 		}
 		other := map[string]string{authn.PurposeEmailOld: authn.PurposeEmailNew, authn.PurposeEmailNew: authn.PurposeEmailOld}[change.purpose]
-		ends, err := tx.TicketsOf(ctx, q.TicketsOfParams{Purpose: other, Subject: u.ID})
-		if err != nil {
-			return fmt.Errorf("reading the other end: %w", err)
-		}
-		done = slices.ContainsFunc(ends, func(t q.Ticket) bool { return t.Audience == change.audience && t.UsedAt > 0 })
-		if !done {
-			return nil
+		var err error
+		done, err = authn.TicketUsed(ctx, tx, other, authn.Ticket{Subject: u.ID, Audience: change.audience})
+		if err != nil || !done {
+			return err
 		}
 		return l.setEmail(ctx, tx, u.ID, change.NewEmail)
 	})
@@ -175,20 +169,14 @@ func (l *Logins) ConfirmEmailChange(ctx context.Context, token, ip string) (done
 }
 
 func (l *Logins) setEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
-	err := tx.ChangeEmail(ctx, q.ChangeEmailParams{
-		ID: userID, Email: email, EmailKey: sql.NullString{String: strings.ToLower(email), Valid: true}, EmailVerifiedAt: l.cfg.Now().UnixMilli(),
-	})
-	if db.IsUnique(err) {
-		return problem.New(problem.Gone, "This address cannot be used.")
-	}
-	if err != nil {
-		return fmt.Errorf("changing the address: %w", err)
+	if err := l.cfg.People.SetEmail(ctx, tx, userID, email); err != nil {
+		return err
 	}
 	// Reset links that went to the old address must not work any more.
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: userID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
 		return fmt.Errorf("spending reset links: %w", err)
 	}
-	return tx.Changed(identity.ChangeKind, userID)
+	return nil
 }
 
 // CancelEmailChange spends the link at the old end and ends the change.
@@ -199,7 +187,7 @@ func (l *Logins) CancelEmailChange(ctx context.Context, token string) error {
 	}
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		for _, purpose := range []string{authn.PurposeEmailOld, authn.PurposeEmailNew} {
-			if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: purpose, Subject: change.userID}); err != nil {
+			if err := authn.DropTickets(ctx, tx, purpose, change.userID); err != nil {
 				return fmt.Errorf("ending the change: %w", err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -72,14 +72,14 @@ func (l *Logins) factorsOf(ctx context.Context, c identity.Credential) (Factors,
 	if found {
 		f.TOTPSince, f.TOTPUsed = time.UnixMilli(app.CreatedAt).UTC(), time.UnixMilli(app.UsedAt).UTC()
 	}
-	keys, err := l.cfg.DB.Read().PasskeysOf(ctx, c.UserID)
+	keys, err := q.New(l.cfg.DB.Read()).PasskeysOf(ctx, c.UserID)
 	if err != nil {
 		return f, fmt.Errorf("reading passkeys: %w", err)
 	}
 	for _, k := range keys {
 		f.Passkeys = append(f.Passkeys, passkeyOf(k))
 	}
-	left, err := l.cfg.DB.Read().CountRecoveryCodes(ctx, c.UserID)
+	left, err := q.New(l.cfg.DB.Read()).CountRecoveryCodes(ctx, c.UserID)
 	if err != nil {
 		return f, fmt.Errorf("counting recovery codes: %w", err)
 	}
@@ -155,11 +155,11 @@ func (l *Logins) RemoveFactors(ctx context.Context, actor authz.Principal, userI
 		return err
 	}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "second factors removed", func(tx *db.Tx) error {
-		totp, err := tx.DeleteTOTP(ctx, userID)
+		totp, err := q.New(tx).DeleteTOTP(ctx, userID)
 		if err != nil {
 			return fmt.Errorf("removing the authenticator app: %w", err)
 		}
-		passkeys, err := tx.DeletePasskeysOf(ctx, userID)
+		passkeys, err := q.New(tx).DeletePasskeysOf(ctx, userID)
 		if err != nil {
 			return fmt.Errorf("removing passkeys: %w", err)
 		}
@@ -247,7 +247,7 @@ func (l *Logins) enrolIn(ctx context.Context, tx *db.Tx, p authz.Principal, n en
 	if err := tx.Ordered(); err != nil {
 		return nil, err
 	}
-	before, err := countFactors(ctx, tx.Queries, p.ID)
+	before, err := countFactors(ctx, q.New(tx), p.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +278,7 @@ func (l *Logins) unenrol(ctx context.Context, p authz.Principal, factor string, 
 		if n == 0 {
 			return problem.New(problem.NotFound, "It is not there; it may have been removed already.")
 		}
-		left, err := countFactors(ctx, tx.Queries, p.ID)
+		left, err := countFactors(ctx, q.New(tx), p.ID)
 		if err != nil {
 			return err
 		}
@@ -372,7 +372,7 @@ func (l *Logins) proveCode(ctx context.Context, p authz.Principal, text string, 
 func (l *Logins) warnOfGuesses(ctx context.Context, p authz.Principal, counters []counter) error {
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		for _, c := range counters {
-			g, err := tx.GetGuess(ctx, c.subject)
+			g, err := q.New(tx).GetGuess(ctx, c.subject)
 			if err := db.Found(err, "none"); err != nil {
 				if problem.Is(err, problem.NotFound) {
 					continue
@@ -390,7 +390,7 @@ func (l *Logins) warnOfGuesses(ctx context.Context, p authz.Principal, counters 
 
 func clearGuesses(ctx context.Context, tx *db.Tx, counters []counter) error {
 	for _, c := range counters {
-		if err := tx.ClearGuess(ctx, c.subject); err != nil {
+		if err := q.New(tx).ClearGuess(ctx, c.subject); err != nil {
 			return fmt.Errorf("taking the attempt back: %w", err)
 		}
 	}

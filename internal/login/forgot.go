@@ -8,7 +8,6 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -53,7 +52,7 @@ func (l *Logins) mailReset(ctx context.Context, identifier string) error {
 
 // resetMailIn makes a reset link and its mail; earlier links stop working.
 func (l *Logins) resetMailIn(ctx context.Context, tx *db.Tx, c identity.Credential) error {
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: c.UserID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, c.UserID); err != nil {
 		return fmt.Errorf("replacing earlier links: %w", err)
 	}
 	token, expires, err := l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: c.UserID}, l.cfg.ResetLife)

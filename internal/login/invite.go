@@ -12,7 +12,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -71,7 +71,7 @@ func (l *Logins) Invite(ctx context.Context, actor authz.Principal, workspaceID,
 	if found {
 		return l.addMember(ctx, actor, w, c, role)
 	}
-	open, err := l.cfg.DB.Read().InvitationsOf(ctx, workspaceID)
+	open, err := q.New(l.cfg.DB.Read()).InvitationsOf(ctx, workspaceID)
 	if err != nil {
 		return Invited{}, fmt.Errorf("counting invitations: %w", err)
 	}
@@ -87,7 +87,7 @@ func (l *Logins) ownsAddress(ctx context.Context, c identity.Credential) (bool, 
 	if c.EmailVerified || c.PasswordHash != "" {
 		return true, nil
 	}
-	links, err := l.cfg.DB.Read().LinksOf(ctx, c.UserID)
+	links, err := q.New(l.cfg.DB.Read()).LinksOf(ctx, c.UserID)
 	if err != nil {
 		return false, fmt.Errorf("reading linked identities: %w", err)
 	}
@@ -124,10 +124,10 @@ func (l *Logins) newInvitation(ctx context.Context, actor authz.Principal, w ide
 	now := l.cfg.Now()
 	out := Invited{Invitation: Invitation{ID: id.String(), WorkspaceID: w.ID, Email: email, Role: role, CreatedAt: now.UTC(), ExpiresAt: now.Add(l.cfg.InviteLife).UTC()}, Mailed: l.MailConfigured()}
 	err = l.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, workspaceResource(w.ID, w.Name), email+" invited as "+l.cfg.People.RoleName(role), func(tx *db.Tx) error {
-		if err := tx.DropInvitationsFor(ctx, q.DropInvitationsForParams{WorkspaceID: w.ID, EmailKey: strings.ToLower(email)}); err != nil {
+		if err := q.New(tx).DropInvitationsFor(ctx, q.DropInvitationsForParams{WorkspaceID: w.ID, EmailKey: strings.ToLower(email)}); err != nil {
 			return fmt.Errorf("replacing an earlier invitation: %w", err)
 		}
-		if err := tx.InsertInvitation(ctx, q.InsertInvitationParams{
+		if err := q.New(tx).InsertInvitation(ctx, q.InsertInvitationParams{
 			ID: out.ID, WorkspaceID: w.ID, Email: email, EmailKey: strings.ToLower(email), Role: role, InvitedBy: actor.ID, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(),
 		}); err != nil {
 			return fmt.Errorf("storing the invitation: %w", err)
@@ -139,7 +139,7 @@ func (l *Logins) newInvitation(ctx context.Context, actor authz.Principal, w ide
 }
 
 func (l *Logins) inviteLinkIn(ctx context.Context, tx *db.Tx, actor authz.Principal, w identity.Workspace, i Invitation) (string, error) {
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeInvite, Subject: i.ID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, i.ID); err != nil {
 		return "", fmt.Errorf("replacing earlier links: %w", err)
 	}
 	token, expires, err := l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeInvite, authn.Ticket{Subject: i.ID, Audience: i.WorkspaceID}, l.cfg.InviteLife)
@@ -155,7 +155,7 @@ func (l *Logins) Invitations(ctx context.Context, actor authz.Principal, workspa
 	if _, err := l.inviting(ctx, actor, workspaceID); err != nil {
 		return nil, err
 	}
-	rows, err := l.cfg.DB.Read().InvitationsOf(ctx, workspaceID)
+	rows, err := q.New(l.cfg.DB.Read()).InvitationsOf(ctx, workspaceID)
 	if err != nil {
 		return nil, fmt.Errorf("listing invitations: %w", err)
 	}
@@ -175,7 +175,7 @@ func (l *Logins) RenewInvitation(ctx context.Context, actor authz.Principal, wor
 	out := Invited{Invitation: row, Mailed: l.MailConfigured()}
 	out.ExpiresAt = l.cfg.Now().Add(l.cfg.InviteLife).UTC()
 	err = l.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, workspaceResource(w.ID, w.Name), row.Email+" invited again", func(tx *db.Tx) error {
-		if _, err := tx.RenewInvitation(ctx, q.RenewInvitationParams{ID: id, ExpiresAt: out.ExpiresAt.UnixMilli()}); err != nil {
+		if _, err := q.New(tx).RenewInvitation(ctx, q.RenewInvitationParams{ID: id, ExpiresAt: out.ExpiresAt.UnixMilli()}); err != nil {
 			return fmt.Errorf("renewing the invitation: %w", err)
 		}
 		out.Link, err = l.inviteLinkIn(ctx, tx, actor, w, row)
@@ -191,10 +191,10 @@ func (l *Logins) RevokeInvitation(ctx context.Context, actor authz.Principal, wo
 		return err
 	}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, workspaceResource(w.ID, w.Name), "invitation of "+row.Email+" taken back", func(tx *db.Tx) error {
-		if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeInvite, Subject: id}); err != nil {
+		if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, id); err != nil {
 			return fmt.Errorf("ending the link: %w", err)
 		}
-		_, err := tx.DeleteInvitation(ctx, id)
+		_, err := q.New(tx).DeleteInvitation(ctx, id)
 		return err
 	})
 }
@@ -204,7 +204,7 @@ func (l *Logins) openInvitation(ctx context.Context, actor authz.Principal, work
 	if err != nil {
 		return w, Invitation{}, err
 	}
-	r, err := l.cfg.DB.Read().GetInvitation(ctx, id)
+	r, err := q.New(l.cfg.DB.Read()).GetInvitation(ctx, id)
 	if err == nil && (r.WorkspaceID != workspaceID || r.AcceptedAt > 0) {
 		err = problem.New(problem.NotFound, "There is no such invitation; it may have been accepted.")
 	}
@@ -228,7 +228,7 @@ func (l *Logins) CheckInvite(ctx context.Context, token string) (InviteView, err
 	if err != nil {
 		return InviteView{}, err
 	}
-	r, err := l.cfg.DB.Read().GetInvitation(ctx, t.Subject)
+	r, err := q.New(l.cfg.DB.Read()).GetInvitation(ctx, t.Subject)
 	if err != nil {
 		return InviteView{}, db.Found(err, "The invitation was taken back.")
 	}
@@ -296,7 +296,7 @@ func (l *Logins) spendInvite(ctx context.Context, tx *db.Tx, token string, v Inv
 	if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeInvite, token); err != nil {
 		return err
 	}
-	n, err := tx.AcceptInvitation(ctx, q.AcceptInvitationParams{ID: v.ID, Now: l.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).AcceptInvitation(ctx, q.AcceptInvitationParams{ID: v.ID, Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("accepting the invitation: %w", err)
 	}

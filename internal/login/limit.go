@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -87,7 +87,7 @@ func (l *Logins) reserve(ctx context.Context, counters []counter) error {
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
 		var longest time.Duration
 		for _, c := range counters {
-			g, err := tx.GetGuess(ctx, c.subject)
+			g, err := q.New(tx).GetGuess(ctx, c.subject)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -104,7 +104,7 @@ func (l *Logins) reserve(ctx context.Context, counters []counter) error {
 			return tooFast(min(longest, pairLimit.most))
 		}
 		for _, c := range counters {
-			if _, err := tx.AddGuess(ctx, q.AddGuessParams{Subject: c.subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-forgetAfter).UnixMilli()}); err != nil {
+			if _, err := q.New(tx).AddGuess(ctx, q.AddGuessParams{Subject: c.subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-forgetAfter).UnixMilli()}); err != nil {
 				return fmt.Errorf("counting the attempt: %w", err)
 			}
 		}
@@ -122,9 +122,9 @@ func (l *Logins) forgive(ctx context.Context, tx *db.Tx, counters []counter, suc
 	for _, c := range counters {
 		var err error
 		if own := strings.HasPrefix(c.subject, "pair:") || strings.HasPrefix(c.subject, "device:"); own && success {
-			err = tx.ClearGuess(ctx, c.subject)
+			err = q.New(tx).ClearGuess(ctx, c.subject)
 		} else {
-			err = tx.ForgiveGuess(ctx, c.subject)
+			err = q.New(tx).ForgiveGuess(ctx, c.subject)
 		}
 		if err != nil {
 			return fmt.Errorf("taking the attempt back: %w", err)
@@ -136,8 +136,18 @@ func (l *Logins) forgive(ctx context.Context, tx *db.Tx, counters []counter, suc
 // PruneGuesses removes counters that have been forgotten; the server runs it regularly.
 func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.PruneGuesses(ctx, now.Add(-forgetAfter).UnixMilli())
+		_, err := q.New(tx).PruneGuesses(ctx, now.Add(-forgetAfter).UnixMilli())
 		return err
+	})
+}
+
+// PruneAttempts removes attempts that nobody went on with; the server runs it regularly.
+func (l *Logins) PruneAttempts(ctx context.Context, now time.Time) error {
+	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
+			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
+		}
+		return nil
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -124,7 +123,7 @@ func (l *Logins) MailResetLink(ctx context.Context, actor authz.Principal, userI
 
 // newResetIn makes a reset token; earlier ones of the person stop working.
 func (l *Logins) newResetIn(ctx context.Context, tx *db.Tx, u identity.User) (token string, expires time.Time, err error) {
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: u.ID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, u.ID); err != nil {
 		return "", time.Time{}, fmt.Errorf("replacing earlier links: %w", err)
 	}
 	life := l.cfg.ResetLife

@@ -14,7 +14,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -180,8 +180,7 @@ func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password st
 	stored, err := l.cfg.Hasher.Hash(ctx, password)
 	if err == nil {
 		err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-			_, err := tx.UpgradeAccountPassword(ctx, q.UpgradeAccountPasswordParams{ID: c.UserID, NewHash: stored, OldHash: c.PasswordHash})
-			return err
+			return l.cfg.People.UpgradePassword(ctx, tx, c, stored)
 		})
 	}
 	if err != nil {
@@ -211,11 +210,10 @@ func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, provid
 		if err := l.keepProvider(ctx, tx, r.Session.ID, provider); err != nil {
 			return err
 		}
-		now := l.cfg.Now().UnixMilli()
-		if err := tx.TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: now}); err != nil {
-			return fmt.Errorf("noting the sign-in: %w", err)
+		if err := l.cfg.People.NoteSignIn(ctx, tx, userID); err != nil {
+			return err
 		}
-		account, err := tx.GetAccount(ctx, userID)
+		account, err := q.New(tx).GetAccount(ctx, userID)
 		if err != nil {
 			return fmt.Errorf("reading the account: %w", err)
 		}
@@ -232,7 +230,7 @@ func (l *Logins) keepProvider(ctx context.Context, tx *db.Tx, sessionID string, 
 	}
 	sealed, err := l.cfg.Keyring.Seal([]byte(p.IDToken), "provider_session", sessionID)
 	if err == nil {
-		err = tx.InsertProviderSession(ctx, q.InsertProviderSessionParams{
+		err = q.New(tx).InsertProviderSession(ctx, q.InsertProviderSessionParams{
 			SessionID: sessionID, ProviderID: p.ProviderID, Subject: p.Subject, Sid: p.SID, IDTokenSealed: base64.StdEncoding.EncodeToString(sealed),
 		})
 	}
@@ -275,10 +273,10 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 
 // setPassword stores a hash, ends the sessions that the old password may have opened, and spends all reset links.
 func (l *Logins) setPassword(ctx context.Context, tx *db.Tx, userID, stored, keepSession string) error {
-	if err := tx.SetAccountPassword(ctx, q.SetAccountPasswordParams{ID: userID, PasswordHash: stored, UpdatedAt: l.cfg.Now().UnixMilli()}); err != nil {
-		return fmt.Errorf("storing the password: %w", err)
+	if err := l.cfg.People.SetPassword(ctx, tx, userID, stored); err != nil {
+		return err
 	}
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeReset, Subject: userID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
 		return fmt.Errorf("spending reset links: %w", err)
 	}
 	return l.cfg.Sessions.EndAllIn(ctx, tx, userID, keepSession)

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/mail"
@@ -140,7 +141,10 @@ func buildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Dura
 	hasher := identity.NewHasher(rounds, nil)
 	var errs [4]error
 	h.gate, errs[0] = authz.NewGate(authz.Config{DB: d, StepUp: stepUp, Now: h.Now, Log: log})
-	h.people, errs[1] = identity.New(ctx, identity.Config{DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log})
+	h.people, errs[1] = identity.New(ctx, identity.Config{
+		DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	h.sessions, errs[2] = authn.New(ctx, authn.Config{
 		DB: d, Gate: h.gate, People: h.people, TokenKey: key, MaxAge: 30 * 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: h.Now, Log: log,
 	})

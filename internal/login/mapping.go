@@ -9,7 +9,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -117,7 +117,7 @@ type person struct{ id, username, ip string }
 
 // applyRoles makes a person's roles what the groups say, within the caller's transaction. Without any mapping a provider does not decide about roles.
 func (l *Logins) applyRoles(ctx context.Context, tx *db.Tx, p Provider, who person, wanted []grant) error {
-	held, given, err := memberships(ctx, tx.Queries, p.ID, who.id)
+	held, given, err := memberships(ctx, q.New(tx), p.ID, who.id)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (l *Logins) applyRoles(ctx context.Context, tx *db.Tx, p Provider, who pers
 
 func (l *Logins) applyChange(ctx context.Context, tx *db.Tx, p Provider, who person, c change) (err error) {
 	forget := func() error {
-		err := tx.DeleteProviderRole(ctx, q.DeleteProviderRoleParams{ProviderID: p.ID, AccountID: who.id, WorkspaceID: c.workspace})
+		err := q.New(tx).DeleteProviderRole(ctx, q.DeleteProviderRoleParams{ProviderID: p.ID, AccountID: who.id, WorkspaceID: c.workspace})
 		if err != nil {
 			return fmt.Errorf("noting whose a role is: %w", err)
 		}
@@ -163,7 +163,7 @@ func (l *Logins) applyChange(ctx context.Context, tx *db.Tx, p Provider, who per
 }
 
 func noteGiven(ctx context.Context, tx *db.Tx, p Provider, userID, workspace, role string) error {
-	if err := tx.PutProviderRole(ctx, q.PutProviderRoleParams{ProviderID: p.ID, AccountID: userID, WorkspaceID: workspace, Role: role}); err != nil {
+	if err := q.New(tx).PutProviderRole(ctx, q.PutProviderRoleParams{ProviderID: p.ID, AccountID: userID, WorkspaceID: workspace, Role: role}); err != nil {
 		return fmt.Errorf("noting whose a role is: %w", err)
 	}
 	return nil
@@ -172,7 +172,7 @@ func noteGiven(ctx context.Context, tx *db.Tx, p Provider, userID, workspace, ro
 // applySuperuser gives the superuser flag to members of the provider's superuser group, and takes it from those who are not in it any more, if it was given that way. The last active
 // superuser keeps it.
 func (l *Logins) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, who person, gave, member bool) error {
-	account, err := tx.GetAccount(ctx, who.id)
+	account, err := q.New(tx).GetAccount(ctx, who.id)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
@@ -193,7 +193,7 @@ func (l *Logins) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, who 
 			return err
 		}
 	}
-	if err := tx.SetLinkSuperuser(ctx, q.SetLinkSuperuserParams{ProviderID: p.ID, AccountID: who.id, Superuser: set}); err != nil {
+	if err := q.New(tx).SetLinkSuperuser(ctx, q.SetLinkSuperuserParams{ProviderID: p.ID, AccountID: who.id, Superuser: set}); err != nil {
 		return fmt.Errorf("noting who made a superuser: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sluice/internal/authz"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -18,7 +19,7 @@ func (l *Logins) WithoutFactor(ctx context.Context, actor authz.Principal, works
 	if err := l.cfg.Gate.Check(ctx, actor, authz.WorkspaceManage, workspaceResource(workspaceID, name)); err != nil {
 		return 0, err
 	}
-	n, err := l.cfg.DB.Read().CountMembersWithoutFactor(ctx, workspaceID)
+	n, err := q.New(l.cfg.DB.Read()).CountMembersWithoutFactor(ctx, workspaceID)
 	if err != nil {
 		return 0, fmt.Errorf("counting members without a second factor: %w", err)
 	}

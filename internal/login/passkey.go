@@ -15,7 +15,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -89,7 +89,7 @@ func (l *Logins) BeginPasskey(ctx context.Context, e Enrolee, rp RelyingParty) (
 	if err != nil {
 		return "", nil, err
 	}
-	rows, err := l.cfg.DB.Read().PasskeysOf(ctx, who.ID)
+	rows, err := q.New(l.cfg.DB.Read()).PasskeysOf(ctx, who.ID)
 	if err != nil {
 		return "", nil, fmt.Errorf("reading passkeys: %w", err)
 	}
@@ -134,7 +134,7 @@ func (l *Logins) FinishPasskey(ctx context.Context, e Enrolee, rp RelyingParty, 
 		return Enrolled{}, fmt.Errorf("storing the passkey: %w", err)
 	}
 	return l.enrol(ctx, e, enrolment{factor: factorPasskey, store: func(tx *db.Tx, userID string) error {
-		err := tx.InsertPasskey(ctx, q.InsertPasskeyParams{ID: keyID(made.ID), AccountID: userID, Rp: rp.ID, Name: name, Credential: string(text), CreatedAt: l.cfg.Now().UnixMilli()})
+		err := q.New(tx).InsertPasskey(ctx, q.InsertPasskeyParams{ID: keyID(made.ID), AccountID: userID, Rp: rp.ID, Name: name, Credential: string(text), CreatedAt: l.cfg.Now().UnixMilli()})
 		if db.IsUnique(err) {
 			return problem.New(problem.Conflict, "This passkey is set up already.")
 		}
@@ -152,7 +152,7 @@ func (l *Logins) RenamePasskey(ctx context.Context, p authz.Principal, id, name 
 		return err
 	}
 	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, ownAccount(p), "passkey renamed", func(tx *db.Tx) error {
-		n, err := tx.RenamePasskey(ctx, q.RenamePasskeyParams{ID: id, AccountID: p.ID, Name: name})
+		n, err := q.New(tx).RenamePasskey(ctx, q.RenamePasskeyParams{ID: id, AccountID: p.ID, Name: name})
 		if err != nil {
 			return fmt.Errorf("renaming the passkey: %w", err)
 		}
@@ -166,7 +166,7 @@ func (l *Logins) RenamePasskey(ctx context.Context, p authz.Principal, id, name 
 // RemovePasskey removes one of one's own passkeys.
 func (l *Logins) RemovePasskey(ctx context.Context, p authz.Principal, id string) error {
 	return l.unenrol(ctx, p, factorPasskey, func(tx *db.Tx) (int64, error) {
-		return tx.DeletePasskey(ctx, q.DeletePasskeyParams{ID: id, AccountID: p.ID})
+		return q.New(tx).DeletePasskey(ctx, q.DeletePasskeyParams{ID: id, AccountID: p.ID})
 	})
 }
 
@@ -174,7 +174,7 @@ func (l *Logins) RemovePasskey(ctx context.Context, p authz.Principal, id string
 // Anybody may ask, so what waits for one address is bounded: Limited above that.
 func (l *Logins) OfferPasskey(ctx context.Context, rp RelyingParty, ip string) (token string, options []byte, err error) {
 	address := addressPrefix(ip)
-	waiting, err := l.cfg.DB.Read().CountPending(ctx, q.CountPendingParams{Purpose: purposePasskeySignIn, Subject: address, Now: l.cfg.Now().UnixMilli()})
+	waiting, err := q.New(l.cfg.DB.Read()).CountPending(ctx, q.CountPendingParams{Purpose: purposePasskeySignIn, Subject: address, Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return "", nil, fmt.Errorf("counting ceremonies: %w", err)
 	}
@@ -204,7 +204,7 @@ func (l *Logins) Passkey(ctx context.Context, rp RelyingParty, token string, res
 		return Progress{}, err
 	}
 	userID := string(answer.Response.UserHandle)
-	row, err := l.cfg.DB.Read().GetPasskey(ctx, q.GetPasskeyParams{ID: keyID(answer.RawID), AccountID: userID})
+	row, err := q.New(l.cfg.DB.Read()).GetPasskey(ctx, q.GetPasskeyParams{ID: keyID(answer.RawID), AccountID: userID})
 	if err := db.Found(err, ""); problem.Is(err, problem.NotFound) {
 		return Progress{}, passkeyUnknown()
 	}
@@ -244,7 +244,7 @@ func (l *Logins) FactorPasskey(ctx context.Context, attemptToken string, rp Rely
 
 // offerOwn begins a ceremony with the passkeys that a known person has for this place.
 func (l *Logins) offerOwn(ctx context.Context, purpose string, who authz.Principal, bound string, rp RelyingParty) (token string, options []byte, err error) {
-	rows, err := l.cfg.DB.Read().PasskeysOf(ctx, who.ID)
+	rows, err := q.New(l.cfg.DB.Read()).PasskeysOf(ctx, who.ID)
 	if err != nil {
 		return "", nil, fmt.Errorf("reading passkeys: %w", err)
 	}
@@ -276,7 +276,7 @@ func (l *Logins) answerOwn(ctx context.Context, purpose string, who authz.Princi
 	if err != nil {
 		return nil, err
 	}
-	rows, err := l.cfg.DB.Read().PasskeysOf(ctx, who.ID)
+	rows, err := q.New(l.cfg.DB.Read()).PasskeysOf(ctx, who.ID)
 	if err != nil {
 		return nil, fmt.Errorf("reading passkeys: %w", err)
 	}
@@ -376,7 +376,7 @@ func (l *Logins) judgePasskey(c ceremony, who authz.Principal, rows []q.Passkey,
 		}
 	}
 	return func(ctx context.Context, tx *db.Tx) error {
-		n, err := tx.UsePasskey(ctx, q.UsePasskeyParams{ID: id, AccountID: who.ID, Credential: string(text), Former: former, Now: l.cfg.Now().UnixMilli()})
+		n, err := q.New(tx).UsePasskey(ctx, q.UsePasskeyParams{ID: id, AccountID: who.ID, Credential: string(text), Former: former, Now: l.cfg.Now().UnixMilli()})
 		if err != nil {
 			return fmt.Errorf("noting the use of a passkey: %w", err)
 		}

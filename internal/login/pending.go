@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -23,7 +23,7 @@ func (l *Logins) hold(ctx context.Context, tx *db.Tx, purpose, subject string, d
 		return "", err
 	}
 	now := l.cfg.Now()
-	if err := tx.InsertPending(ctx, q.InsertPendingParams{
+	if err := q.New(tx).InsertPending(ctx, q.InsertPendingParams{
 		TokenHash: l.mac("pending", token), Purpose: purpose, Subject: subject, DataSealed: sealed, CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(life).UnixMilli(),
 	}); err != nil {
 		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
@@ -45,7 +45,7 @@ func (l *Logins) held(ctx context.Context, purpose, token string, data any) (sub
 	if token == "" || len(token) > 100 {
 		return "", nothingHeld()
 	}
-	row, err := l.cfg.DB.Read().GetPending(ctx, q.GetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
+	row, err := q.New(l.cfg.DB.Read()).GetPending(ctx, q.GetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
 	if err != nil {
 		return "", db.Found(err, nothingHeld().Detail)
 	}
@@ -68,7 +68,7 @@ func (l *Logins) held(ctx context.Context, purpose, token string, data any) (sub
 
 // take uses a token up within the caller's transaction. Of two that try at the same time only one succeeds; the other is Gone.
 func (l *Logins) take(ctx context.Context, tx *db.Tx, purpose, token string) error {
-	n, err := tx.DeletePending(ctx, q.DeletePendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
+	n, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
 	if err != nil {
 		return fmt.Errorf("using up what was kept: %w", err)
 	}
@@ -84,7 +84,7 @@ func (l *Logins) replace(ctx context.Context, tx *db.Tx, purpose, token, subject
 	if err != nil {
 		return err
 	}
-	n, err := tx.SetPending(ctx, q.SetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose, Subject: subject, DataSealed: sealed})
+	n, err := q.New(tx).SetPending(ctx, q.SetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose, Subject: subject, DataSealed: sealed})
 	if err == nil && n == 0 {
 		return nothingHeld()
 	}

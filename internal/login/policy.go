@@ -9,7 +9,6 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -32,7 +31,7 @@ const (
 type policy struct{ superusersOnly atomic.Bool }
 
 func (l *Logins) loadPolicy(ctx context.Context) error {
-	value, err := l.cfg.DB.Read().GetMeta(ctx, passwordPolicyName)
+	value, err := db.Meta(ctx, l.cfg.DB.Read(), passwordPolicyName)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("reading who may use a password: %w", err)
 	}
@@ -54,7 +53,7 @@ func (l *Logins) SetPasswordPolicy(ctx context.Context, actor authz.Principal, v
 		return problem.New(problem.Invalid, "Passwords are for everyone or for superusers.").WithField("password")
 	}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, authz.Resource{Type: "SignIn"}, "passwords for "+value, func(tx *db.Tx) error {
-		if err := tx.PutMeta(ctx, q.PutMetaParams{Name: passwordPolicyName, Value: value}); err != nil {
+		if err := tx.PutMeta(ctx, passwordPolicyName, value); err != nil {
 			return fmt.Errorf("storing who may use a password: %w", err)
 		}
 		return tx.Changed(ChangeKind, "password")

@@ -11,6 +11,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authn"
 	"sluice/internal/db"
+	qauthn "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -86,7 +87,7 @@ func TestProgramsSignIn(t *testing.T) {
 		if n := len(h.sessionsOf(t, u.ID)); n != 2 {
 			t.Errorf("%d sessions, want 2", n)
 		}
-		if cookies, err := d.Read().AllCookies(ctx); err != nil || len(cookies) != 0 {
+		if cookies, err := qauthn.New(d.Read()).AllCookies(ctx); err != nil || len(cookies) != 0 {
 			t.Errorf("%d cookies were made for programs", len(cookies))
 		}
 		entries, err := audit.After(ctx, d, 0, 1000)

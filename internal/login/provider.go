@@ -12,7 +12,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -140,7 +140,7 @@ func (s *providers) find(match func(*provider) bool) (*provider, bool) {
 
 // loadProviders reads the providers. What is known of the other side stays with a provider as long as its issuer does.
 func (l *Logins) loadProviders(ctx context.Context) error {
-	rows, err := l.cfg.DB.Read().AllProviders(ctx)
+	rows, err := q.New(l.cfg.DB.Read()).AllProviders(ctx)
 	if err != nil {
 		return fmt.Errorf("reading identity providers: %w", err)
 	}
@@ -227,7 +227,7 @@ func (l *Logins) addProvider(ctx context.Context, actor authz.Principal, p Provi
 	}
 	p.ID = id.String()
 	err = l.storeProvider(ctx, actor, p, "added", func(tx *db.Tx, secret, settings string) error {
-		return tx.InsertProvider(ctx, q.InsertProviderParams{
+		return q.New(tx).InsertProvider(ctx, q.InsertProviderParams{
 			ID: p.ID, Slug: p.Slug, Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, SecretSealed: secret, Settings: settings, Enabled: p.Enabled, CreatedAt: l.cfg.Now().UnixMilli(),
 		})
 	})
@@ -235,7 +235,7 @@ func (l *Logins) addProvider(ctx context.Context, actor authz.Principal, p Provi
 }
 
 func (l *Logins) changeProvider(ctx context.Context, actor authz.Principal, p Provider) (Provider, error) {
-	row, err := l.cfg.DB.Read().GetProvider(ctx, p.ID)
+	row, err := q.New(l.cfg.DB.Read()).GetProvider(ctx, p.ID)
 	if err != nil {
 		return Provider{}, db.Found(err, noProvider().Detail)
 	}
@@ -251,13 +251,13 @@ func (l *Logins) changeProvider(ctx context.Context, actor authz.Principal, p Pr
 	err = l.storeProvider(ctx, actor, p, "changed", func(tx *db.Tx, secret, settings string) error {
 		if secret == "" {
 			// Rotation may have sealed it anew since the page was shown.
-			now, err := tx.GetProvider(ctx, p.ID)
+			now, err := q.New(tx).GetProvider(ctx, p.ID)
 			if err != nil {
 				return db.Found(err, noProvider().Detail)
 			}
 			secret = now.SecretSealed
 		}
-		_, err := tx.UpdateProvider(ctx, q.UpdateProviderParams{
+		_, err := q.New(tx).UpdateProvider(ctx, q.UpdateProviderParams{
 			ID: p.ID, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, SecretSealed: secret, Settings: settings, Enabled: p.Enabled, UpdatedAt: l.cfg.Now().UnixMilli(),
 		})
 		return err
@@ -268,7 +268,7 @@ func (l *Logins) changeProvider(ctx context.Context, actor authz.Principal, p Pr
 
 // mayMove refuses another issuer where its subjects would meet the accounts of the present one, and where the present one's secret would be sent to it.
 func (l *Logins) mayMove(ctx context.Context, p Provider, row q.Provider) error {
-	n, err := l.cfg.DB.Read().CountLinksOfProvider(ctx, p.ID)
+	n, err := q.New(l.cfg.DB.Read()).CountLinksOfProvider(ctx, p.ID)
 	if err != nil {
 		return fmt.Errorf("counting links: %w", err)
 	}
@@ -326,7 +326,7 @@ func (l *Logins) RemoveProvider(ctx context.Context, actor authz.Principal, id s
 		if err := l.endSessionsOf(ctx, tx, actor, p); err != nil {
 			return err
 		}
-		if _, err := tx.DeleteProvider(ctx, id); err != nil {
+		if _, err := q.New(tx).DeleteProvider(ctx, id); err != nil {
 			return fmt.Errorf("removing the provider: %w", err)
 		}
 		return tx.Changed(ChangeKind, "provider")
@@ -335,7 +335,7 @@ func (l *Logins) RemoveProvider(ctx context.Context, actor authz.Principal, id s
 
 // clientSecret opens the secret that Sluice shows a provider. It is read at each use: rotation may have sealed it anew.
 func (l *Logins) clientSecret(ctx context.Context, p *provider) (string, error) {
-	row, err := l.cfg.DB.Read().GetProvider(ctx, p.ID)
+	row, err := q.New(l.cfg.DB.Read()).GetProvider(ctx, p.ID)
 	if err != nil {
 		return "", db.Found(err, noProvider().Detail)
 	}

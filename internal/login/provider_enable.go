@@ -6,7 +6,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 )
 
 // EnableProvider puts a provider in use, or takes it out. It looks at nothing else: a provider must be possible to stop although a workspace that its mappings name is gone. Taking it out ends the sessions that it has begun, but the actor's own. It needs SignInManage.
@@ -17,11 +17,11 @@ func (l *Logins) EnableProvider(ctx context.Context, actor authz.Principal, id s
 	}
 	detail := map[bool]string{true: "enabled", false: "disabled"}[on]
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, p.resource(), "provider "+p.Slug+" "+detail, func(tx *db.Tx) error {
-		row, err := tx.GetProvider(ctx, id)
+		row, err := q.New(tx).GetProvider(ctx, id)
 		if err != nil {
 			return db.Found(err, noProvider().Detail)
 		}
-		if _, err := tx.UpdateProvider(ctx, q.UpdateProviderParams{
+		if _, err := q.New(tx).UpdateProvider(ctx, q.UpdateProviderParams{
 			ID: id, Name: row.Name, Issuer: row.Issuer, ClientID: row.ClientID, SecretSealed: row.SecretSealed, Settings: row.Settings, Enabled: on, UpdatedAt: l.cfg.Now().UnixMilli(),
 		}); err != nil {
 			return fmt.Errorf("storing the provider: %w", err)
@@ -37,7 +37,7 @@ func (l *Logins) EnableProvider(ctx context.Context, actor authz.Principal, id s
 
 // endSessionsOf ends all sessions that a provider has begun: whoever stops trusting it does not trust them either. The actor's own stays, so that they can go on.
 func (l *Logins) endSessionsOf(ctx context.Context, tx *db.Tx, actor authz.Principal, p Provider) error {
-	rows, err := tx.SessionsOfProvider(ctx, p.ID)
+	rows, err := q.New(tx).SessionsOfProvider(ctx, p.ID)
 	if err != nil {
 		return fmt.Errorf("finding the provider's sessions: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
@@ -43,7 +44,7 @@ func TestProviderSettings(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("read: %v, %s", err, diff)
 		}
-		row, err := h.db.Read().GetProvider(ctx, made.ID)
+		row, err := q.New(h.db.Read()).GetProvider(ctx, made.ID)
 		if err != nil || row.SecretSealed == "" || strings.Contains(row.SecretSealed+row.Settings, "top secret") {
 			t.Errorf("the secret is stored as %q, %v", row.SecretSealed, err)
 		}
@@ -53,7 +54,7 @@ func TestProviderSettings(t *testing.T) {
 		if changed, err = h.logins.SaveProvider(ctx, cli, changed); err != nil || changed.Slug != "main" || changed.Kind != login.KindOIDC || changed.Name != "Renamed" || !changed.HasSecret {
 			t.Errorf("changed: %+v, %v", changed, err)
 		}
-		if after, err := h.db.Read().GetProvider(ctx, made.ID); err != nil || after.SecretSealed != row.SecretSealed {
+		if after, err := q.New(h.db.Read()).GetProvider(ctx, made.ID); err != nil || after.SecretSealed != row.SecretSealed {
 			t.Errorf("the stored secret was lost: %v", err)
 		}
 		if _, err := h.logins.SaveProvider(ctx, cli, in); !problem.Is(err, problem.Conflict) || problem.Of(err).Field != "slug" {

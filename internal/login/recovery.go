@@ -12,7 +12,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
@@ -37,7 +37,7 @@ func (l *Logins) NewRecoveryCodes(ctx context.Context, p authz.Principal) ([]str
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		n, err := countFactors(ctx, tx.Queries, p.ID)
+		n, err := countFactors(ctx, q.New(tx), p.ID)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (l *Logins) newRecoveryIn(ctx context.Context, tx *db.Tx, userID string) ([
 		return nil, fmt.Errorf("sealing the key of recovery codes: %w", err)
 	}
 	now := l.cfg.Now().UnixMilli()
-	if err := tx.PutRecoveryKey(ctx, q.PutRecoveryKeyParams{AccountID: userID, KeySealed: base64.StdEncoding.EncodeToString(sealed), CreatedAt: now}); err != nil {
+	if err := q.New(tx).PutRecoveryKey(ctx, q.PutRecoveryKeyParams{AccountID: userID, KeySealed: base64.StdEncoding.EncodeToString(sealed), CreatedAt: now}); err != nil {
 		return nil, fmt.Errorf("storing recovery codes: %w", err)
 	}
 	codes := make([]string, RecoveryCodes)
@@ -78,7 +78,7 @@ func (l *Logins) newRecoveryIn(ctx context.Context, tx *db.Tx, userID string) ([
 		if err != nil {
 			return nil, err
 		}
-		if err := tx.InsertRecoveryCode(ctx, q.InsertRecoveryCodeParams{AccountID: userID, CodeHash: recoveryHash(key, bare), CreatedAt: now}); err != nil {
+		if err := q.New(tx).InsertRecoveryCode(ctx, q.InsertRecoveryCodeParams{AccountID: userID, CodeHash: recoveryHash(key, bare), CreatedAt: now}); err != nil {
 			return nil, fmt.Errorf("storing recovery codes: %w", err)
 		}
 		codes[i] = grouped(bare)
@@ -87,10 +87,10 @@ func (l *Logins) newRecoveryIn(ctx context.Context, tx *db.Tx, userID string) ([
 }
 
 func dropRecovery(ctx context.Context, tx *db.Tx, userID string) error {
-	if err := tx.DeleteRecoveryCodes(ctx, userID); err != nil {
+	if err := q.New(tx).DeleteRecoveryCodes(ctx, userID); err != nil {
 		return fmt.Errorf("removing recovery codes: %w", err)
 	}
-	if err := tx.DeleteRecoveryKey(ctx, userID); err != nil {
+	if err := q.New(tx).DeleteRecoveryKey(ctx, userID); err != nil {
 		return fmt.Errorf("removing recovery codes: %w", err)
 	}
 	return nil
@@ -98,7 +98,7 @@ func dropRecovery(ctx context.Context, tx *db.Tx, userID string) error {
 
 // judgeRecovery prepares the use of a recovery code: whether it is right is decided by the one statement that uses it up, so that it works once however often it is sent at the same time.
 func (l *Logins) judgeRecovery(ctx context.Context, p authz.Principal, code string) (func(*db.Tx) error, error) {
-	row, err := l.cfg.DB.Read().GetRecoveryKey(ctx, p.ID)
+	row, err := q.New(l.cfg.DB.Read()).GetRecoveryKey(ctx, p.ID)
 	if err := db.Found(err, ""); problem.Is(err, problem.NotFound) {
 		return nil, recoveryWrong()
 	}
@@ -118,14 +118,14 @@ func (l *Logins) judgeRecovery(ctx context.Context, p authz.Principal, code stri
 }
 
 func (l *Logins) spendRecovery(ctx context.Context, tx *db.Tx, p authz.Principal, hash string) error {
-	n, err := tx.SpendRecoveryCode(ctx, q.SpendRecoveryCodeParams{AccountID: p.ID, CodeHash: hash, Now: l.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).SpendRecoveryCode(ctx, q.SpendRecoveryCodeParams{AccountID: p.ID, CodeHash: hash, Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("using up the recovery code: %w", err)
 	}
 	if n == 0 {
 		return recoveryWrong()
 	}
-	left, err := tx.CountRecoveryCodes(ctx, p.ID)
+	left, err := q.New(tx).CountRecoveryCodes(ctx, p.ID)
 	if err != nil {
 		return fmt.Errorf("counting recovery codes: %w", err)
 	}

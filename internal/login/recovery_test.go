@@ -11,6 +11,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/dbtest"
 	"sluice/internal/login"
 	"sluice/internal/problem"
@@ -119,7 +120,7 @@ func TestFactorsAreNoneOfTheRecordsBusiness(t *testing.T) {
 			t.Errorf("the record lacks %q:\n%s", want, details)
 		}
 	}
-	row, err := h.db.Read().GetTOTP(ctx, p.ID)
+	row, err := q.New(h.db.Read()).GetTOTP(ctx, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -96,7 +95,7 @@ func (l *Logins) insert(ctx context.Context, prepared identity.Prepared, m authn
 }
 
 func (l *Logins) verifyMailIn(ctx context.Context, tx *db.Tx, u identity.User) error {
-	if err := tx.DropTickets(ctx, q.DropTicketsParams{Purpose: authn.PurposeVerify, Subject: u.ID}); err != nil {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeVerify, u.ID); err != nil {
 		return fmt.Errorf("replacing earlier links: %w", err)
 	}
 	token, expires, err := l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeVerify, authn.Ticket{Subject: u.ID, Audience: u.Email}, l.cfg.InviteLife)
@@ -150,8 +149,8 @@ func (l *Logins) Verify(ctx context.Context, token, ip string) (identity.User, e
 		if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeVerify, token); err != nil {
 			return err
 		}
-		if err := tx.SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: l.cfg.Now().UnixMilli()}); err != nil {
-			return fmt.Errorf("noting that the address is proven: %w", err)
+		if err := l.cfg.People.SetEmailVerified(ctx, tx, u.ID); err != nil {
+			return err
 		}
 		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: ip}
 		return l.cfg.Gate.Record(ctx, tx, who, authz.AccountUpdate, u.Resource(), audit.Done, "e-mail address confirmed")

@@ -15,7 +15,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -283,7 +283,7 @@ func (l *Logins) lost(ctx context.Context, c Callback) (SSOEnd, error) {
 	var times int64
 	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
 		now := l.cfg.Now()
-		times, err = tx.AddGuess(ctx, q.AddGuessParams{Subject: subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-lostFor).UnixMilli()})
+		times, err = q.New(tx).AddGuess(ctx, q.AddGuessParams{Subject: subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-lostFor).UnixMilli()})
 		return err
 	})
 	if err != nil {

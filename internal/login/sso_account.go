@@ -12,7 +12,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -61,7 +61,7 @@ func (l *Logins) judge(ctx context.Context, p *provider, a assertion) (v verdict
 
 // findLinked looks for the account that an identity is linked to.
 func (l *Logins) findLinked(ctx context.Context, p *provider, a assertion, v *verdict) (found bool, err error) {
-	v.link, err = l.cfg.DB.Read().FindLink(ctx, q.FindLinkParams{ProviderID: p.ID, Subject: a.Subject})
+	v.link, err = q.New(l.cfg.DB.Read()).FindLink(ctx, q.FindLinkParams{ProviderID: p.ID, Subject: a.Subject})
 	if problem.Is(db.Found(err, "no link"), problem.NotFound) {
 		return false, nil
 	}
@@ -160,7 +160,7 @@ func (l *Logins) admit(ctx context.Context, p *provider, a assertion, ip string)
 func (l *Logins) renew(ctx context.Context, p *provider, a assertion, v verdict, ip string) error {
 	who := person{v.account.UserID, v.account.Username, ip}
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := tx.TouchLink(ctx, q.TouchLinkParams{ProviderID: p.ID, Subject: a.Subject, Label: a.Label, UsedAt: l.cfg.Now().UnixMilli()}); err != nil {
+		if err := q.New(tx).TouchLink(ctx, q.TouchLinkParams{ProviderID: p.ID, Subject: a.Subject, Label: a.Label, UsedAt: l.cfg.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("noting the sign-in: %w", err)
 		}
 		return l.applyGroups(ctx, tx, p.Provider, who, v)
@@ -204,7 +204,7 @@ func (l *Logins) create(ctx context.Context, p *provider, a assertion, v verdict
 
 func (l *Logins) insertLink(ctx context.Context, tx *db.Tx, p *provider, a assertion, userID string) error {
 	now := l.cfg.Now().UnixMilli()
-	if err := tx.InsertLink(ctx, q.InsertLinkParams{ProviderID: p.ID, Subject: a.Subject, AccountID: userID, Label: a.Label, CreatedAt: now, UsedAt: now}); err != nil {
+	if err := q.New(tx).InsertLink(ctx, q.InsertLinkParams{ProviderID: p.ID, Subject: a.Subject, AccountID: userID, Label: a.Label, CreatedAt: now, UsedAt: now}); err != nil {
 		return fmt.Errorf("linking: %w", err)
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -24,7 +24,7 @@ func (l *Logins) Links(ctx context.Context, actor authz.Principal, userID string
 	if _, err := l.cfg.People.Get(ctx, actor, userID); err != nil {
 		return nil, err
 	}
-	rows, err := l.cfg.DB.Read().LinksOf(ctx, userID)
+	rows, err := q.New(l.cfg.DB.Read()).LinksOf(ctx, userID)
 	if err != nil {
 		return nil, fmt.Errorf("reading linked identities: %w", err)
 	}
@@ -44,7 +44,7 @@ func (l *Logins) linkTo(ctx context.Context, p *provider, who authz.Principal, a
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		rows, err := tx.LinksOf(ctx, who.ID)
+		rows, err := q.New(tx).LinksOf(ctx, who.ID)
 		if err != nil {
 			return fmt.Errorf("reading linked identities: %w", err)
 		}
@@ -79,7 +79,7 @@ func (l *Logins) Unlink(ctx context.Context, who authz.Principal, providerID str
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		rows, err := tx.LinksOf(ctx, who.ID)
+		rows, err := q.New(tx).LinksOf(ctx, who.ID)
 		if err != nil {
 			return fmt.Errorf("reading linked identities: %w", err)
 		}
@@ -93,7 +93,7 @@ func (l *Logins) Unlink(ctx context.Context, who authz.Principal, providerID str
 		if err := l.takeBack(ctx, tx, p.Provider, who, gave); err != nil {
 			return err
 		}
-		n, err := tx.DeleteLink(ctx, q.DeleteLinkParams{ProviderID: providerID, AccountID: who.ID})
+		n, err := q.New(tx).DeleteLink(ctx, q.DeleteLinkParams{ProviderID: providerID, AccountID: who.ID})
 		if err == nil && n == 0 {
 			return problem.Newf(problem.NotFound, "Your account is not linked to %s.", p.Name)
 		}
@@ -116,14 +116,14 @@ func (l *Logins) takeBack(ctx context.Context, tx *db.Tx, p Provider, who authz.
 
 // anotherWay refuses if a person could not sign in without a provider.
 func (l *Logins) anotherWay(ctx context.Context, tx *db.Tx, userID, providerID string, links []q.LinkedIdentity) error {
-	account, err := tx.GetAccount(ctx, userID)
+	account, err := q.New(tx).GetAccount(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("reading the account: %w", err)
 	}
 	if account.PasswordHash != "" && (account.Superuser || l.PasswordPolicy() == PasswordEveryone) {
 		return nil
 	}
-	passkeys, err := tx.CountPasskeys(ctx, userID)
+	passkeys, err := q.New(tx).CountPasskeys(ctx, userID)
 	if err != nil {
 		return fmt.Errorf("counting passkeys: %w", err)
 	}
@@ -158,7 +158,7 @@ func (l *Logins) mayConfirmThere(ctx context.Context, p *provider, who authz.Pri
 
 // linkOf is a person's identity at a provider.
 func (l *Logins) linkOf(ctx context.Context, p *provider, userID string) (q.LinkedIdentity, error) {
-	rows, err := l.cfg.DB.Read().LinksOf(ctx, userID)
+	rows, err := q.New(l.cfg.DB.Read()).LinksOf(ctx, userID)
 	if err != nil {
 		return q.LinkedIdentity{}, fmt.Errorf("reading linked identities: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -107,7 +107,7 @@ func (l *Logins) reportRoles(ctx context.Context, p *provider, v verdict) ([]Rol
 	held, given := map[string]string{}, map[string]string{}
 	if v.account.UserID != "" {
 		var err error
-		if held, given, err = memberships(ctx, l.cfg.DB.Read(), p.ID, v.account.UserID); err != nil {
+		if held, given, err = memberships(ctx, q.New(l.cfg.DB.Read()), p.ID, v.account.UserID); err != nil {
 			return nil, err
 		}
 	}
@@ -193,10 +193,10 @@ func (l *Logins) keepReport(ctx context.Context, p *provider, who authz.Principa
 	}
 	now := l.cfg.Now()
 	return l.cfg.Gate.DoDetail(ctx, who, authz.SignInManage, p.resource(), "provider "+p.Slug+" tried", func(tx *db.Tx) error {
-		if _, err := tx.DeletePending(ctx, q.DeletePendingParams{TokenHash: row, Purpose: purposeReport}); err != nil {
+		if _, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: row, Purpose: purposeReport}); err != nil {
 			return fmt.Errorf("keeping the report: %w", err)
 		}
-		return tx.InsertPending(ctx, q.InsertPendingParams{
+		return q.New(tx).InsertPending(ctx, q.InsertPendingParams{
 			TokenHash: row, Purpose: purposeReport, Subject: p.ID, DataSealed: base64.StdEncoding.EncodeToString(sealed), CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(reportLife).UnixMilli(),
 		})
 	})

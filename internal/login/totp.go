@@ -20,7 +20,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -111,7 +111,7 @@ func (l *Logins) FinishTOTP(ctx context.Context, e Enrolee, token, code string) 
 			return err
 		}
 		p := q.PutTOTPParams{AccountID: userID, SecretSealed: base64.StdEncoding.EncodeToString(sealed), LastStep: steps[0], Now: l.cfg.Now().UnixMilli()}
-		if err := tx.PutTOTP(ctx, p); err != nil {
+		if err := q.New(tx).PutTOTP(ctx, p); err != nil {
 			return fmt.Errorf("storing the authenticator app: %w", err)
 		}
 		return nil
@@ -120,12 +120,12 @@ func (l *Logins) FinishTOTP(ctx context.Context, e Enrolee, token, code string) 
 
 // RemoveTOTP removes one's own authenticator app.
 func (l *Logins) RemoveTOTP(ctx context.Context, p authz.Principal) error {
-	return l.unenrol(ctx, p, factorTOTP, func(tx *db.Tx) (int64, error) { return tx.DeleteTOTP(ctx, p.ID) })
+	return l.unenrol(ctx, p, factorTOTP, func(tx *db.Tx) (int64, error) { return q.New(tx).DeleteTOTP(ctx, p.ID) })
 }
 
 // totpOf reads a person's authenticator app.
 func (l *Logins) totpOf(ctx context.Context, userID string) (row q.Totp, found bool, err error) {
-	row, err = l.cfg.DB.Read().GetTOTP(ctx, userID)
+	row, err = q.New(l.cfg.DB.Read()).GetTOTP(ctx, userID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, false, nil
 	}
@@ -172,14 +172,14 @@ func (l *Logins) judgeTOTP(ctx context.Context, p authz.Principal, code string) 
 
 // spendTOTP moves the last accepted step on, if nobody was faster.
 func (l *Logins) spendTOTP(ctx context.Context, tx *db.Tx, userID string, step int64) error {
-	_, err := tx.GetPending(ctx, q.GetPendingParams{TokenHash: l.burnt(userID, step), Purpose: purposeTOTPBurnt})
+	_, err := q.New(tx).GetPending(ctx, q.GetPendingParams{TokenHash: l.burnt(userID, step), Purpose: purposeTOTPBurnt})
 	if err == nil {
 		return totpUsed()
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("looking whether the code can be used: %w", err)
 	}
-	n, err := tx.SpendTOTP(ctx, q.SpendTOTPParams{AccountID: userID, Step: step, Now: l.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).SpendTOTP(ctx, q.SpendTOTPParams{AccountID: userID, Step: step, Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("using up the code: %w", err)
 	}
@@ -196,11 +196,11 @@ func (l *Logins) burn(ctx context.Context, userID string, now time.Time, offset 
 	}
 	hash := l.burnt(userID, totpStep(now)+offset)
 	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := tx.DeletePending(ctx, q.DeletePendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt}); err != nil {
+		if _, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt}); err != nil {
 			return fmt.Errorf("noting an early code: %w", err)
 		}
 		p := q.InsertPendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt, Subject: userID, CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(2 * totpDrift * totpPeriod * time.Second).UnixMilli()}
-		if err := tx.InsertPending(ctx, p); err != nil {
+		if err := q.New(tx).InsertPending(ctx, p); err != nil {
 			return fmt.Errorf("noting an early code: %w", err)
 		}
 		return nil

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
 )
 
@@ -77,7 +77,7 @@ func (l *Logins) AnswerInvitations(ctx context.Context, attemptToken string, acc
 }
 
 func (l *Logins) acceptIn(ctx context.Context, tx *db.Tx, a attempt, v InviteView) error {
-	n, err := tx.AcceptInvitation(ctx, q.AcceptInvitationParams{ID: v.ID, Now: l.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).AcceptInvitation(ctx, q.AcceptInvitationParams{ID: v.ID, Now: l.cfg.Now().UnixMilli()})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/mail"
 	"sluice/internal/problem"
 )
 
@@ -83,7 +83,7 @@ func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err er
 		r.token = uuid.NewString()
 	}
 	err = r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		row, err = tx.ClaimMail(ctx, q.ClaimMailParams{Lease: r.token, LeaseUntil: now.Add(lease).UnixMilli(), Now: now.UnixMilli()})
+		row, err = q.New(tx).ClaimMail(ctx, q.ClaimMailParams{Lease: r.token, LeaseUntil: now.Add(lease).UnixMilli(), Now: now.UnixMilli()})
 		return err
 	})
 	switch {
@@ -183,7 +183,7 @@ func wait(attempts int) time.Duration {
 
 func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Trouble, text string) error {
 	return r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.FinishMail(ctx, q.FinishMailParams{
+		_, err := q.New(tx).FinishMail(ctx, q.FinishMailParams{
 			State: string(s), Wipe: s == Sent, Trouble: string(t), LastError: text, Now: r.now().UnixMilli(), ID: row.ID, Lease: r.token,
 		})
 		return err
@@ -192,7 +192,7 @@ func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Troub
 
 func (r *round) postpone(ctx context.Context, row q.ClaimMailRow, t Trouble, text string, until time.Time) error {
 	return r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.PostponeMail(ctx, q.PostponeMailParams{Trouble: string(t), LastError: text, DueAt: until.UnixMilli(), ID: row.ID, Lease: r.token})
+		_, err := q.New(tx).PostponeMail(ctx, q.PostponeMailParams{Trouble: string(t), LastError: text, DueAt: until.UnixMilli(), ID: row.ID, Lease: r.token})
 		return err
 	})
 }
@@ -218,7 +218,7 @@ func (o *Outbox) works(ctx context.Context, now time.Time) error {
 	}
 	var n int64
 	err := o.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		n, err = tx.HastenMail(ctx, now.UnixMilli())
+		n, err = q.New(tx).HastenMail(ctx, now.UnixMilli())
 		return err
 	})
 	if err != nil {
@@ -237,7 +237,7 @@ func (o *Outbox) prune(ctx context.Context, now time.Time) error {
 	}
 	o.pruned = now
 	return o.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := tx.PruneMail(ctx, now.Add(-KeepFor).UnixMilli()); err != nil {
+		if _, err := q.New(tx).PruneMail(ctx, now.Add(-KeepFor).UnixMilli()); err != nil {
 			return fmt.Errorf("removing old mails: %w", err)
 		}
 		return nil

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/mail"
 	"sluice/internal/problem"
 )
 
@@ -72,11 +72,11 @@ func (o *Outbox) Status(ctx context.Context) (Status, error) {
 	if s.Configured {
 		s.Server = o.cfg.SMTP.address()
 	}
-	waiting, err := o.cfg.DB.Read().CountWaitingMail(ctx)
+	waiting, err := q.New(o.cfg.DB.Read()).CountWaitingMail(ctx)
 	if err != nil {
 		return s, fmt.Errorf("counting the mails that wait: %w", err)
 	}
-	failed, err := o.cfg.DB.Read().CountFailedMail(ctx)
+	failed, err := q.New(o.cfg.DB.Read()).CountFailedMail(ctx)
 	if err != nil {
 		return s, fmt.Errorf("counting the mails that failed: %w", err)
 	}
@@ -93,11 +93,11 @@ func (o *Outbox) List(ctx context.Context, f Filter) ([]Item, int, error) {
 		f.Limit = 50
 	}
 	pattern := likePattern(f.Query)
-	total, err := o.cfg.DB.Read().CountMail(ctx, q.CountMailParams{State: string(f.State), Pattern: pattern})
+	total, err := q.New(o.cfg.DB.Read()).CountMail(ctx, q.CountMailParams{State: string(f.State), Pattern: pattern})
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting mails: %w", err)
 	}
-	rows, err := o.cfg.DB.Read().ListMail(ctx, q.ListMailParams{
+	rows, err := q.New(o.cfg.DB.Read()).ListMail(ctx, q.ListMailParams{
 		State: string(f.State), Pattern: pattern, RowLimit: int32(f.Limit), RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (o *Outbox) List(ctx context.Context, f Filter) ([]Item, int, error) {
 
 // Get returns one mail; NotFound if there is none. The caller has asked for the right.
 func (o *Outbox) Get(ctx context.Context, id string) (Item, error) {
-	r, err := o.cfg.DB.Read().GetMail(ctx, id)
+	r, err := q.New(o.cfg.DB.Read()).GetMail(ctx, id)
 	if err != nil {
 		return Item{}, db.Found(err, "There is no such mail.")
 	}
@@ -136,7 +136,7 @@ func item(r q.GetMailRow) Item {
 // Retry makes a waiting or failed mail due at once and gives it another GiveUpAfter. It runs in the caller's transaction, together with the audit entry.
 func (o *Outbox) Retry(ctx context.Context, tx *db.Tx, id string) error {
 	now := o.cfg.Now()
-	n, err := tx.RetryMail(ctx, q.RetryMailParams{ID: id, Now: now.UnixMilli(), GiveUpAt: now.Add(GiveUpAfter).UnixMilli()})
+	n, err := q.New(tx).RetryMail(ctx, q.RetryMailParams{ID: id, Now: now.UnixMilli(), GiveUpAt: now.Add(GiveUpAfter).UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("making a mail due: %w", err)
 	}
@@ -150,7 +150,7 @@ func (o *Outbox) Retry(ctx context.Context, tx *db.Tx, id string) error {
 
 // Discard gives up a waiting or failed mail and wipes its body. It runs in the caller's transaction, together with the audit entry.
 func (o *Outbox) Discard(ctx context.Context, tx *db.Tx, id string) error {
-	n, err := tx.DiscardMail(ctx, q.DiscardMailParams{ID: id, Now: o.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).DiscardMail(ctx, q.DiscardMailParams{ID: id, Now: o.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("discarding a mail: %w", err)
 	}
@@ -162,7 +162,7 @@ func (o *Outbox) Discard(ctx context.Context, tx *db.Tx, id string) error {
 
 // unchangeable says why a mail was not touched.
 func (o *Outbox) unchangeable(ctx context.Context, tx *db.Tx, id, done string) error {
-	r, err := tx.GetMail(ctx, id)
+	r, err := q.New(tx).GetMail(ctx, id)
 	if err != nil {
 		return db.Found(err, "There is no such mail.")
 	}

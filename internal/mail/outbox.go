@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/mail"
 	"sluice/internal/problem"
 )
 
@@ -110,7 +110,7 @@ func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) erro
 	if err := to.check(); err != nil {
 		return err
 	}
-	waiting, err := tx.CountWaitingMail(ctx)
+	waiting, err := q.New(tx).CountWaitingMail(ctx)
 	if err != nil {
 		return fmt.Errorf("counting the mails that wait: %w", err)
 	}
@@ -130,7 +130,7 @@ func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) erro
 		return err
 	}
 	now := o.cfg.Now()
-	err = tx.InsertMail(ctx, q.InsertMailParams{
+	err = q.New(tx).InsertMail(ctx, q.InsertMailParams{
 		ID: id.String(), Kind: r.Kind, Recipient: to.Email, RecipientName: header(to.Name), Subject: r.Subject, BodySealed: sealed,
 		Now: now.UnixMilli(), GiveUpAt: now.Add(GiveUpAfter).UnixMilli(),
 	})

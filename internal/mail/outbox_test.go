@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/mail"
 	"sluice/internal/dbtest"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -26,7 +26,7 @@ func stored(t *testing.T, d *db.DB, at time.Time) (row q.ClaimMailRow) {
 	t.Helper()
 	undo := errors.New("undo")
 	err := d.Tx(context.Background(), func(tx *db.Tx) (err error) {
-		if row, err = tx.ClaimMail(context.Background(), q.ClaimMailParams{Lease: "thief", LeaseUntil: at.UnixMilli(), Now: at.UnixMilli()}); err != nil {
+		if row, err = q.New(tx).ClaimMail(context.Background(), q.ClaimMailParams{Lease: "thief", LeaseUntil: at.UnixMilli(), Now: at.UnixMilli()}); err != nil {
 			return err
 		}
 		return undo
@@ -344,7 +344,7 @@ func TestTooManyWaitingMailsAreRefused(t *testing.T) {
 	ctx := context.Background()
 	err := f.db.Tx(ctx, func(tx *db.Tx) error {
 		for n := range mail.MaxWaiting - 1 {
-			if err := tx.InsertMail(ctx, q.InsertMailParams{ID: fmt.Sprint(n), Kind: "test", Recipient: "x@example.com", BodySealed: "x", Now: 1, GiveUpAt: 2}); err != nil {
+			if err := q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: fmt.Sprint(n), Kind: "test", Recipient: "x@example.com", BodySealed: "x", Now: 1, GiveUpAt: 2}); err != nil {
 				return err
 			}
 		}
@@ -365,7 +365,7 @@ func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
 		f := outbox(t, d, server.SMTP)
 		ctx := context.Background()
 		err := d.Tx(ctx, func(tx *db.Tx) error {
-			return tx.InsertMail(ctx, q.InsertMailParams{ID: "0", Kind: "test", Recipient: "x@example.com", BodySealed: "AAAA", Now: f.now.UnixMilli(), GiveUpAt: f.now.Add(time.Hour).UnixMilli()})
+			return q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: "0", Kind: "test", Recipient: "x@example.com", BodySealed: "AAAA", Now: f.now.UnixMilli(), GiveUpAt: f.now.Add(time.Hour).UnixMilli()})
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/problem"
@@ -53,7 +54,10 @@ func newLangflowHouse(t testing.TB, version string) *langflowHouse {
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	gate, err := authz.NewGate(authz.Config{DB: d, StepUp: 15 * time.Minute, Now: now, Log: log})
 	must(err)
-	h.people, err = identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: now, Log: log})
+	h.people, err = identity.New(ctx, identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	must(err)
 	sessions, err := authn.New(ctx, authn.Config{DB: d, Gate: gate, People: h.people, TokenKey: key, MaxAge: time.Hour, MaxIdle: time.Hour, Now: now, Log: log})
 	must(err)

@@ -21,6 +21,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/proxy"
 )
@@ -72,7 +73,10 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Cleanup(func() { w.gate.Close(ctx) })
 	hasher := identity.NewHasher(4, nil)
 	t.Cleanup(hasher.Close)
-	if w.people, err = identity.New(ctx, identity.Config{DB: d, Gate: w.gate, Hasher: hasher, Now: w.clock.now, Log: log}); err != nil {
+	if w.people, err = identity.New(ctx, identity.Config{
+		DB: d, Gate: w.gate, Hasher: hasher, Now: w.clock.now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	w.sessions, err = authn.New(ctx, authn.Config{

@@ -11,7 +11,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
@@ -109,11 +109,11 @@ func (v *Vault) List(ctx context.Context, actor authz.Principal, workspaceID str
 	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return nil, err
 	}
-	rows, err := v.cfg.DB.Read().CredentialsIn(ctx, workspaceID)
+	rows, err := q.New(v.cfg.DB.Read()).CredentialsIn(ctx, workspaceID)
 	if err != nil {
 		return nil, fmt.Errorf("listing credentials: %w", err)
 	}
-	uses, err := v.cfg.DB.Read().UsesIn(ctx, workspaceID)
+	uses, err := q.New(v.cfg.DB.Read()).UsesIn(ctx, workspaceID)
 	if err != nil {
 		return nil, fmt.Errorf("listing where credentials are used: %w", err)
 	}
@@ -138,7 +138,7 @@ func (v *Vault) Get(ctx context.Context, actor authz.Principal, workspaceID, id 
 		return Credential{}, err
 	}
 	c := view(row)
-	uses, err := v.cfg.DB.Read().UsesOfCredential(ctx, id)
+	uses, err := q.New(v.cfg.DB.Read()).UsesOfCredential(ctx, id)
 	if err != nil {
 		return Credential{}, fmt.Errorf("listing where a credential is used: %w", err)
 	}
@@ -168,7 +168,7 @@ func (v *Vault) find(ctx context.Context, actor authz.Principal, workspaceID, id
 	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return q.Credential{}, err
 	}
-	row, err := v.cfg.DB.Read().GetCredential(ctx, q.GetCredentialParams{ID: id, WorkspaceID: workspaceID})
+	row, err := q.New(v.cfg.DB.Read()).GetCredential(ctx, q.GetCredentialParams{ID: id, WorkspaceID: workspaceID})
 	if err != nil {
 		return q.Credential{}, db.Found(err, noCredential().Detail)
 	}

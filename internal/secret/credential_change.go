@@ -9,7 +9,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/problem"
 )
 
@@ -46,14 +46,14 @@ func insertCredential(ctx context.Context, tx *db.Tx, row q.Credential) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	n, err := tx.CountCredentialsIn(ctx, row.WorkspaceID)
+	n, err := q.New(tx).CountCredentialsIn(ctx, row.WorkspaceID)
 	if err != nil {
 		return fmt.Errorf("counting credentials: %w", err)
 	}
 	if n >= maxCredentials {
 		return problem.Newf(problem.Conflict, "There are %d credentials in this workspace, which is the most there can be.", maxCredentials).WithNext("Delete those that nobody uses.")
 	}
-	return tx.InsertCredential(ctx, q.InsertCredentialParams{
+	return q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
 		ID: row.ID, WorkspaceID: row.WorkspaceID, Name: row.Name, NameKey: row.NameKey, Kind: row.Kind, Fields: row.Fields, DataSealed: row.DataSealed,
 		Roles: row.Roles, CreatedBy: row.CreatedBy, CreatedAt: row.CreatedAt,
 	})
@@ -81,7 +81,7 @@ func (v *Vault) Change(ctx context.Context, actor authz.Principal, workspaceID, 
 	}
 	next.UpdatedAt = v.cfg.Now().UTC()
 	return next, v.change(ctx, actor, next, strings.Join(done, ", "), func(tx *db.Tx) error {
-		n, err := tx.UpdateCredential(ctx, q.UpdateCredentialParams{
+		n, err := q.New(tx).UpdateCredential(ctx, q.UpdateCredentialParams{
 			ID: id, WorkspaceID: workspaceID, Name: next.Name, NameKey: strings.ToLower(next.Name), Roles: strings.Join(next.Roles, " "), UpdatedAt: next.UpdatedAt.UnixMilli(),
 		})
 		return changedOne(n, err)
@@ -132,14 +132,14 @@ func rotateCredential(ctx context.Context, tx *db.Tx, p q.RotateCredentialParams
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	n, err := tx.RotateCredential(ctx, p)
+	n, err := q.New(tx).RotateCredential(ctx, p)
 	if err != nil {
 		return fmt.Errorf("rotating a credential: %w", err)
 	}
 	if n == 0 {
 		return problem.New(problem.Conflict, "Somebody else has changed this credential at the same moment.").WithNext("Look at it again, then repeat.")
 	}
-	if err := tx.OutdateUses(ctx, p.ID); err != nil {
+	if err := q.New(tx).OutdateUses(ctx, p.ID); err != nil {
 		return fmt.Errorf("marking copies as outdated: %w", err)
 	}
 	return nil
@@ -155,14 +155,14 @@ func (v *Vault) Delete(ctx context.Context, actor authz.Principal, workspaceID, 
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		uses, err := tx.UsesOfCredential(ctx, id)
+		uses, err := q.New(tx).UsesOfCredential(ctx, id)
 		if err != nil {
 			return fmt.Errorf("listing where a credential is used: %w", err)
 		}
 		if len(uses) > 0 {
 			return problem.Newf(problem.Conflict, "This credential is in %d apps.", len(uses)).WithRule("credential in use").WithNext("Withdraw it from them first, or say that deleting does so.")
 		}
-		n, err := tx.DeleteCredential(ctx, q.DeleteCredentialParams{ID: id, WorkspaceID: workspaceID})
+		n, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: id, WorkspaceID: workspaceID})
 		return changedOne(n, err)
 	})
 }

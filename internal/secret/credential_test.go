@@ -12,10 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/bcrypt"
 
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qaudit "sluice/internal/db/q/audit"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/dbtest"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -40,7 +43,10 @@ func openVault(t *testing.T, d *db.DB) *strongbox {
 	ring := open(t, d, t.TempDir())
 	gate, err1 := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
-	people, err2 := identity.New(ctx, identity.Config{DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log})
+	people, err2 := identity.New(ctx, identity.Config{
+		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +88,7 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 		if text := fmt.Sprintf("%+v %#v", got, got); strings.Contains(text, canary) {
 			t.Errorf("what may be seen holds the value: %s", text)
 		}
-		row, err := d.Read().GetCredential(ctx, q.GetCredentialParams{ID: made.ID, WorkspaceID: "default"})
+		row, err := q.New(d.Read()).GetCredential(ctx, q.GetCredentialParams{ID: made.ID, WorkspaceID: "default"})
 		if err != nil || strings.Contains(fmt.Sprintf("%+v", row), canary) {
 			t.Errorf("the row holds the value in clear: %+v, %v", row, err)
 		}
@@ -104,15 +110,15 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 	ctx, d := context.Background(), dbtest.SQLite(t)
 	s := openVault(t, d)
 	made, twin := s.add(t, "one"), s.add(t, "two")
-	row, err := d.Read().GetCredential(ctx, q.GetCredentialParams{ID: made.ID, WorkspaceID: "default"})
+	row, err := q.New(d.Read()).GetCredential(ctx, q.GetCredentialParams{ID: made.ID, WorkspaceID: "default"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	move := func(from, to string) {
 		t.Helper()
 		err := d.Tx(ctx, func(tx *db.Tx) error {
-			_, err := tx.DeleteCredential(ctx, q.DeleteCredentialParams{ID: row.ID, WorkspaceID: from})
-			return errors.Join(err, tx.InsertCredential(ctx, q.InsertCredentialParams{
+			_, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: row.ID, WorkspaceID: from})
+			return errors.Join(err, q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
 				ID: row.ID, WorkspaceID: to, Name: row.Name, NameKey: row.NameKey, Kind: row.Kind, Fields: row.Fields, DataSealed: row.DataSealed, CreatedAt: row.CreatedAt,
 			}))
 		})
@@ -128,7 +134,7 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 	if _, err := s.opener.Open(ctx, operator, "default", made.ID, "a1"); err != nil {
 		t.Errorf("moved back it does not open: %v", err)
 	}
-	other, err := d.Read().GetCredential(ctx, q.GetCredentialParams{ID: twin.ID, WorkspaceID: "default"})
+	other, err := q.New(d.Read()).GetCredential(ctx, q.GetCredentialParams{ID: twin.ID, WorkspaceID: "default"})
 	if err == nil {
 		column := db.SealedColumn{Table: "credential", Column: "data_sealed", Row: "id"}
 		err = d.Tx(ctx, func(tx *db.Tx) error {
@@ -237,7 +243,7 @@ func TestTheRecordHoldsNoValue(t *testing.T) {
 	if err1 != nil || err2 == nil || err3 == nil || err4 != nil || strings.Contains(err3.Error(), canary) {
 		t.Fatalf("%v, %v, %v, %v", err1, err2, err3, err4)
 	}
-	entries, err := d.Read().AuditAfter(ctx, q.AuditAfterParams{Seq: 0, Limit: 1000})
+	entries, err := qaudit.New(d.Read()).AuditAfter(ctx, qaudit.AuditAfterParams{Seq: 0, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +298,7 @@ func TestRotatingTheVaultsKeySealsCredentialsAnew(t *testing.T) {
 		ctx, s := context.Background(), openVault(t, d)
 		c := s.add(t, "one")
 		sealed := func() string {
-			row, err := d.Read().GetCredential(ctx, q.GetCredentialParams{ID: c.ID, WorkspaceID: "default"})
+			row, err := q.New(d.Read()).GetCredential(ctx, q.GetCredentialParams{ID: c.ID, WorkspaceID: "default"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,7 @@ import (
 func Wrap(d *db.DB, present, next string) error {
 	ctx := context.Background()
 	return d.Tx(ctx, func(tx *db.Tx) error {
-		stored, err := meta(ctx, tx.Queries, keysetName)
+		stored, err := db.Meta(ctx, tx, keysetName)
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 )
 
 const (
@@ -77,11 +77,11 @@ func (k *Keyring) openKeys(ctx context.Context, p *places) error {
 
 // prepareKeys reads the installation's own key and sees to it that every secret has a key. Nodes that start together agree.
 func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
-	rows, err := k.current(ctx, k.db.Read())
+	rows, err := k.current(ctx, q.New(k.db.Read()))
 	if err != nil {
 		return err
 	}
-	sealed, err := meta(ctx, k.db.Read(), tokenName)
+	sealed, err := db.Meta(ctx, k.db.Read(), tokenName)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
 		if err := k.db.Tx(ctx, func(tx *db.Tx) error { return k.makeKeys(ctx, tx, given) }); err != nil {
 			return err
 		}
-		if sealed, err = meta(ctx, k.db.Read(), tokenName); err != nil {
+		if sealed, err = db.Meta(ctx, k.db.Read(), tokenName); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (k *Keyring) makeKeys(ctx context.Context, tx *db.Tx, given map[Name]found)
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	rows, err := k.current(ctx, tx.Queries)
+	rows, err := k.current(ctx, q.New(tx))
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func firstKey(n Name, own []byte, old bool, given found) (key []byte, where stri
 
 // ownKey returns the installation's own key, and whether it was there before.
 func (k *Keyring) ownKey(ctx context.Context, tx *db.Tx) (key []byte, old bool, err error) {
-	sealed, err := meta(ctx, tx.Queries, tokenName)
+	sealed, err := db.Meta(ctx, tx, tokenName)
 	if err != nil {
 		return nil, false, err
 	}
@@ -161,7 +161,7 @@ func (k *Keyring) ownKey(ctx context.Context, tx *db.Tx) (key []byte, old bool, 
 	if sealed, err = k.sealText(key, "meta", tokenName); err != nil {
 		return nil, false, err
 	}
-	return key, false, tx.PutMeta(ctx, q.PutMetaParams{Name: tokenName, Value: sealed})
+	return key, false, tx.PutMeta(ctx, tokenName, sealed)
 }
 
 func randomKey() ([]byte, error) {
@@ -172,7 +172,7 @@ func randomKey() ([]byte, error) {
 
 // takeGiven makes the keys of given secrets the ones in use. The keys before them go on as former ones, so that a changed variable ends no session.
 func (k *Keyring) takeGiven(ctx context.Context, given map[Name]found) error {
-	rows, err := k.current(ctx, k.db.Read())
+	rows, err := k.current(ctx, q.New(k.db.Read()))
 	if err != nil {
 		return err
 	}
@@ -217,10 +217,10 @@ func (k *Keyring) putKey(ctx context.Context, tx *db.Tx, n Name, key []byte, whe
 }
 
 func (k *Keyring) put(ctx context.Context, tx *db.Tx, row q.PutSecretKeyParams) error {
-	if err := tx.PutSecretKey(ctx, row); err != nil {
+	if err := q.New(tx).PutSecretKey(ctx, row); err != nil {
 		return fmt.Errorf("storing a key: %w", err)
 	}
-	if err := tx.RetireSecretKeys(ctx, q.RetireSecretKeysParams{Name: row.Name, Kid: row.Kid, RetiredAt: k.now().UnixMilli()}); err != nil {
+	if err := q.New(tx).RetireSecretKeys(ctx, q.RetireSecretKeysParams{Name: row.Name, Kid: row.Kid, RetiredAt: k.now().UnixMilli()}); err != nil {
 		return fmt.Errorf("retiring a key: %w", err)
 	}
 	return tx.Changed(ChangeKind, row.Name)
@@ -248,7 +248,7 @@ func (k *Keyring) current(ctx context.Context, queries *q.Queries) (map[Name]q.S
 
 // readKeys reads the keys of tokens into memory.
 func (k *Keyring) readKeys(ctx context.Context) error {
-	rows, err := k.db.Read().SecretKeys(ctx)
+	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}

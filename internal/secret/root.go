@@ -3,7 +3,6 @@ package secret
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,7 +15,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/problem"
 )
 
@@ -64,7 +63,7 @@ func (c *Config) passOverForeignRoot(ctx context.Context) error {
 	}
 	empty := true
 	for _, name := range []string{keysetName, formerName} {
-		stored, err := meta(ctx, c.DB.Read(), name)
+		stored, err := db.Meta(ctx, c.DB.Read(), name)
 		if err != nil {
 			return fmt.Errorf("reading the keyset: %w", err)
 		}
@@ -130,7 +129,7 @@ func (k *Keyring) openVault(ctx context.Context, p *places) error {
 }
 
 func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak []Weak) error {
-	stored, err := meta(ctx, k.db.Read(), keysetName)
+	stored, err := db.Meta(ctx, k.db.Read(), keysetName)
 	if err != nil {
 		return fmt.Errorf("reading the keyset: %w", err)
 	}
@@ -172,10 +171,10 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 		return "", err
 	}
 	err = k.db.Tx(ctx, func(tx *db.Tx) error {
-		if err := tx.PutMetaIfAbsent(ctx, q.PutMetaIfAbsentParams{Name: keysetName, Value: text}); err != nil {
+		if err := tx.PutMetaIfAbsent(ctx, keysetName, text); err != nil {
 			return err
 		}
-		stored, err = meta(ctx, tx.Queries, keysetName)
+		stored, err = db.Meta(ctx, tx, keysetName)
 		return err
 	})
 	return stored, err
@@ -184,7 +183,7 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 // unlock opens the stored keyset with the chosen root key; or what is kept for a former one, if that is the chosen one; or either with a root key that was used before, and then wraps the keyset with the
 // chosen one.
 func (k *Keyring) unlock(ctx context.Context, p *places, chosen found, stored string, weak []Weak) (*keyset.Handle, error) {
-	former, err := meta(ctx, k.db.Read(), formerName)
+	former, err := db.Meta(ctx, k.db.Read(), formerName)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +268,7 @@ func rewrap(ctx context.Context, tx *db.Tx, handle *keyset.Handle, stored, root 
 	if err := storeKeyset(ctx, tx, handle, stored, root); err != nil {
 		return err
 	}
-	if err := tx.PutMeta(ctx, q.PutMetaParams{Name: formerName, Value: stored}); err != nil {
+	if err := tx.PutMeta(ctx, formerName, stored); err != nil {
 		return err
 	}
 	return tx.Changed(ChangeKind, string(Root))
@@ -294,7 +293,7 @@ func (k *Keyring) noteRoot(ctx context.Context) error {
 	if err != nil || k.former {
 		return err
 	}
-	rows, err := k.db.Read().SecretKeys(ctx)
+	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
@@ -327,13 +326,4 @@ func (f files) remove(n Name) error {
 		return fmt.Errorf("removing a key file: %w", err)
 	}
 	return nil
-}
-
-// meta reads an entry of the table meta; a missing one is "".
-func meta(ctx context.Context, queries *q.Queries, name string) (string, error) {
-	text, err := queries.GetMeta(ctx, name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return text, err
 }

@@ -11,7 +11,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/problem"
 )
 
@@ -51,7 +51,7 @@ func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name, pro
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
-		rows, err := r.k.current(ctx, tx.Queries)
+		rows, err := r.k.current(ctx, q.New(tx))
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) err
 		case VaultKey:
 			return problem.New(problem.Conflict, "Former keys of the vault go by themselves when nothing is sealed with them any more.")
 		case Assertions:
-			if err := tx.PruneSigningKeys(ctx, r.k.now().UnixMilli()); err != nil {
+			if err := q.New(tx).PruneSigningKeys(ctx, r.k.now().UnixMilli()); err != nil {
 				return err
 			}
 			return tx.Changed(SigningKeyKind, "")
@@ -87,7 +87,7 @@ func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) err
 				return err
 			}
 		}
-		rows, err := tx.SecretKeys(ctx)
+		rows, err := q.New(tx).SecretKeys(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) err
 			if row.Name != string(n) || row.RetiredAt == 0 {
 				continue
 			}
-			if err := tx.DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
+			if err := q.New(tx).DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
 				return err
 			}
 		}
@@ -141,7 +141,7 @@ func (k *Keyring) addVaultKey(ctx context.Context, tx *db.Tx) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	stored, err := meta(ctx, tx.Queries, keysetName)
+	stored, err := db.Meta(ctx, tx, keysetName)
 	if err != nil {
 		return err
 	}
@@ -196,14 +196,14 @@ func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 		return err
 	}
 	err = r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(Root), "rotated", func(tx *db.Tx) error {
-		stored, err := meta(ctx, tx.Queries, keysetName)
+		stored, err := db.Meta(ctx, tx, keysetName)
 		if err != nil {
 			return err
 		}
 		handle, err := unwrapKeyset(stored, root.text)
 		if err != nil {
 			// The present root key may be lost. What opens with a former one is enough to make another.
-			former, readErr := meta(ctx, tx.Queries, formerName)
+			former, readErr := db.Meta(ctx, tx, formerName)
 			if readErr != nil {
 				return readErr
 			}
@@ -259,7 +259,7 @@ func (k *Keyring) Maintain(ctx context.Context, now time.Time) error {
 }
 
 func (k *Keyring) pruneKeys(ctx context.Context, now time.Time) error {
-	rows, err := k.db.Read().SecretKeys(ctx)
+	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
@@ -269,7 +269,7 @@ func (k *Keyring) pruneKeys(ctx context.Context, now time.Time) error {
 		}
 		if row.Name == string(TokenHash) {
 			// An API key has no end of its own: the key that its hash was made with stays as long as it lives.
-			if n, err := k.db.Read().LiveAPIKeysBefore(ctx, q.LiveAPIKeysBeforeParams{CreatedAt: row.RetiredAt, Now: now.UnixMilli()}); err != nil || n > 0 {
+			if n, err := q.New(k.db.Read()).LiveAPIKeysBefore(ctx, q.LiveAPIKeysBeforeParams{CreatedAt: row.RetiredAt, Now: now.UnixMilli()}); err != nil || n > 0 {
 				if err != nil {
 					return fmt.Errorf("looking for API keys: %w", err)
 				}
@@ -277,7 +277,7 @@ func (k *Keyring) pruneKeys(ctx context.Context, now time.Time) error {
 			}
 		}
 		err := k.db.Tx(ctx, func(tx *db.Tx) error {
-			if err := tx.DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
+			if err := q.New(tx).DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
 				return err
 			}
 			return tx.Changed(ChangeKind, row.Name)
@@ -298,7 +298,7 @@ func (k *Keyring) settleVault(ctx context.Context, now time.Time) error {
 	if err != nil || damaged > 0 {
 		return err
 	}
-	rows, err := k.current(ctx, k.db.Read())
+	rows, err := k.current(ctx, q.New(k.db.Read()))
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ func (k *Keyring) dropVaultKeys(ctx context.Context, tx *db.Tx) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	stored, err := meta(ctx, tx.Queries, keysetName)
+	stored, err := db.Meta(ctx, tx, keysetName)
 	if err != nil {
 		return err
 	}
@@ -336,7 +336,7 @@ func (k *Keyring) dropVaultKeys(ctx context.Context, tx *db.Tx) error {
 		if err := manager.Delete(id); err != nil {
 			return fmt.Errorf("removing a former key of the vault: %w", err)
 		}
-		if err := tx.DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id)}); err != nil {
+		if err := q.New(tx).DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id)}); err != nil {
 			return err
 		}
 	}

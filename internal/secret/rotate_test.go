@@ -17,7 +17,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	qlogin "sluice/internal/db/q/login"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -80,7 +80,7 @@ func fill(t testing.TB, d *db.DB, k *secret.Keyring, n int) map[string]string {
 			if err != nil {
 				return err
 			}
-			err = tx.InsertPending(ctx, q.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: base64.StdEncoding.EncodeToString(sealed), ExpiresAt: 1 << 60})
+			err = qlogin.New(tx).InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: base64.StdEncoding.EncodeToString(sealed), ExpiresAt: 1 << 60})
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ func fill(t testing.TB, d *db.DB, k *secret.Keyring, n int) map[string]string {
 func intact(t testing.TB, d *db.DB, k *secret.Keyring, values map[string]string) {
 	t.Helper()
 	for id, want := range values {
-		row, err := d.Read().GetPending(context.Background(), q.GetPendingParams{TokenHash: id, Purpose: "test"})
+		row, err := qlogin.New(d.Read()).GetPending(context.Background(), qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestADamagedValueStopsNoRotation(t *testing.T) {
 	}
 	for id, text := range map[string]string{"hash-000100x": base64.StdEncoding.EncodeToString(moved), "hash-000200x": "no base64!"} {
 		if err := d.Tx(ctx, func(tx *db.Tx) error {
-			return tx.InsertPending(ctx, q.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: text})
+			return qlogin.New(tx).InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: text})
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {
 				id := fmt.Sprintf("hash-%06d", i%300)
-				row, err := server.Read().GetPending(ctx, q.GetPendingParams{TokenHash: id, Purpose: "test"})
+				row, err := qlogin.New(server.Read()).GetPending(ctx, qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
 				if err != nil {
 					t.Error(err)
 					return

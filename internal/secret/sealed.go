@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 )
 
 // sealedColumns are all columns with sealed values, and the word that Seal is called with for each. A new column belongs here, or a rotation would leave it behind; a test compares the list with the schema.
@@ -104,7 +103,7 @@ func (k *Keyring) resealValues(ctx context.Context, word string, c db.SealedColu
 
 // resealOwnKey does the same for the one sealed value that is in no column of its own.
 func (k *Keyring) resealOwnKey(ctx context.Context, present string) error {
-	text, err := meta(ctx, k.db.Read(), tokenName)
+	text, err := db.Meta(ctx, k.db.Read(), tokenName)
 	if err != nil || len(text) >= len(present) && text[:len(present)] == present {
 		return err
 	}
@@ -112,5 +111,7 @@ func (k *Keyring) resealOwnKey(ctx context.Context, present string) error {
 	if err != nil {
 		return err
 	}
-	return k.db.Tx(ctx, func(tx *db.Tx) error { return tx.PutMeta(ctx, q.PutMetaParams{Name: tokenName, Value: sealed}) })
+	return k.db.Tx(ctx, func(tx *db.Tx) error {
+		return tx.PutMeta(ctx, tokenName, sealed)
+	})
 }

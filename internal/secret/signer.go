@@ -16,7 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
+	q "sluice/internal/db/q/secret"
 )
 
 const (
@@ -139,7 +139,7 @@ func (s *Signer) readOrMake(ctx context.Context) error {
 
 // load reads the table; without a current key it leaves none in memory. The caller holds mu.
 func (s *Signer) load(ctx context.Context) error {
-	rows, err := s.k.db.Read().SigningKeys(ctx)
+	rows, err := q.New(s.k.db.Read()).SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of identity assertions: %w", err)
 	}
@@ -201,7 +201,7 @@ func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.Insert
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	rows, err := tx.SigningKeys(ctx)
+	rows, err := q.New(tx).SigningKeys(ctx)
 	if err != nil {
 		return err
 	}
@@ -216,10 +216,10 @@ func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.Insert
 			}
 		}
 	}
-	if err := tx.PruneSigningKeys(ctx, k.now().Add(-k.overlap).UnixMilli()); err != nil {
+	if err := q.New(tx).PruneSigningKeys(ctx, k.now().Add(-k.overlap).UnixMilli()); err != nil {
 		return err
 	}
-	if err := tx.InsertSigningKey(ctx, fresh); err != nil {
+	if err := q.New(tx).InsertSigningKey(ctx, fresh); err != nil {
 		return err
 	}
 	return tx.Changed(SigningKeyKind, fresh.Kid)
@@ -265,5 +265,5 @@ func (k *Keyring) retireSigningKey(ctx context.Context, tx *db.Tx, row q.Signing
 	if err != nil {
 		return err
 	}
-	return tx.RetireSigningKey(ctx, q.RetireSigningKeyParams{Kid: row.Kid, KeySealed: sealed, RetiredAt: k.now().UnixMilli()})
+	return q.New(tx).RetireSigningKey(ctx, q.RetireSigningKeyParams{Kid: row.Kid, KeySealed: sealed, RetiredAt: k.now().UnixMilli()})
 }

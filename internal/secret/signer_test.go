@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/db"
+	q "sluice/internal/db/q/secret"
 	"sluice/internal/dbtest"
 	"sluice/internal/secret"
 )
@@ -156,7 +157,7 @@ func TestARetiredSigningKeyVerifiesForTheOverlap(t *testing.T) {
 		if _, _, err := verify(set, old); err != nil {
 			t.Errorf("an assertion of before the rotation: %v", err)
 		}
-		rows, err := d.Read().SigningKeys(ctx)
+		rows, err := q.New(d.Read()).SigningKeys(ctx)
 		if err != nil || len(rows) != 2 || len(rows[1].KeySealed) > 600 {
 			t.Errorf("the private half of the retired key is still stored: %d rows, %v", len(rows), err)
 		}
@@ -167,7 +168,7 @@ func TestARetiredSigningKeyVerifiesForTheOverlap(t *testing.T) {
 		if err := k.RotateSigner(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if rows, err = d.Read().SigningKeys(ctx); err != nil || len(rows) != 2 {
+		if rows, err = q.New(d.Read()).SigningKeys(ctx); err != nil || len(rows) != 2 {
 			t.Errorf("%d rows after the overlap, %v; want the current and the last", len(rows), err)
 		}
 		if again := open(t, d, folder); !cmp.Equal(kids(keySet(t, again))[0], kids(keySet(t, k))[0]) {

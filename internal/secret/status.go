@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/db"
+	q "sluice/internal/db/q/secret"
 )
 
 // Status is what may be known of a secret. It never holds one.
@@ -68,11 +70,11 @@ func (r *Rotator) Status(ctx context.Context, actor authz.Principal) ([]Status, 
 }
 
 func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
-	rows, err := k.db.Read().SecretKeys(ctx)
+	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
-	former, err := meta(ctx, k.db.Read(), formerName)
+	former, err := db.Meta(ctx, k.db.Read(), formerName)
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
 }
 
 func (k *Keyring) fillAssertions(ctx context.Context, s *Status) error {
-	rows, err := k.db.Read().SigningKeys(ctx)
+	rows, err := q.New(k.db.Read()).SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of identity assertions: %w", err)
 	}

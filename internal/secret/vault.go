@@ -16,7 +16,6 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"sluice/internal/db"
-	"sluice/internal/db/q"
 )
 
 const (
@@ -111,7 +110,7 @@ func unwrapKeyset(stored, root string) (*keyset.Handle, error) {
 func (k *Keyring) readVault(ctx context.Context) error {
 	k.reload.Lock()
 	defer k.reload.Unlock()
-	current, err := meta(ctx, k.db.Read(), keysetName)
+	current, err := db.Meta(ctx, k.db.Read(), keysetName)
 	if err != nil {
 		return err
 	}
@@ -140,7 +139,7 @@ func (k *Keyring) followRoot(ctx context.Context, current string) (*keyset.Handl
 			return handle, nil
 		}
 	}
-	former, err := meta(ctx, k.db.Read(), formerName)
+	former, err := db.Meta(ctx, k.db.Read(), formerName)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +152,7 @@ func (k *Keyring) followRoot(ctx context.Context, current string) (*keyset.Handl
 
 // storeKeyset wraps a keyset with the root key in use and writes it, if nobody has written another one since before was read.
 func storeKeyset(ctx context.Context, tx *db.Tx, handle *keyset.Handle, before, root string) error {
-	now, err := meta(ctx, tx.Queries, keysetName)
+	now, err := db.Meta(ctx, tx, keysetName)
 	if err != nil {
 		return err
 	}
@@ -164,5 +163,5 @@ func storeKeyset(ctx context.Context, tx *db.Tx, handle *keyset.Handle, before, 
 	if err != nil {
 		return err
 	}
-	return tx.PutMeta(ctx, q.PutMetaParams{Name: keysetName, Value: text})
+	return tx.PutMeta(ctx, keysetName, text)
 }

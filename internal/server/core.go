@@ -16,6 +16,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/config"
 	"sluice/internal/db"
+	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/mail"
@@ -71,7 +72,10 @@ func (c *Core) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.Hasher = identity.NewHasher(c.Values.PasswordHashRounds, extraProcessor(runtime.GOMAXPROCS(0)))
-	if c.People, err = identity.New(ctx, identity.Config{DB: c.DB, Gate: c.Gate, Hasher: c.Hasher, Now: time.Now, Log: c.Log}); err != nil {
+	if c.People, err = identity.New(ctx, identity.Config{
+		DB: c.DB, Gate: c.Gate, Hasher: c.Hasher, Now: time.Now, Log: c.Log,
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+	}); err != nil {
 		return err
 	}
 	c.Vault, c.Opener = secret.NewVault(secret.VaultConfig{DB: c.DB, Gate: c.Gate, People: c.People, Keyring: c.Keyring, Now: time.Now})

@@ -23,6 +23,7 @@ func (s *Server) jobs() []job {
 		{name: "keys", every: 30 * time.Second, run: s.Keys.Maintain},
 		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
 		{name: "secrets", every: 10 * time.Minute, run: s.Keyring.Maintain},
+		{name: "attempts", every: 30 * time.Second, run: s.Logins.PruneAttempts},
 		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
 		{name: "runs of flows", every: 10 * time.Minute, run: s.Apps.Flows.PruneJobs},
 		{name: "automatic sign-in", every: automaticReminder, run: s.remindOfAutomatic},
