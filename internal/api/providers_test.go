@@ -141,7 +141,7 @@ func TestIdentities(t *testing.T) {
 	id := val.call("getMe", nil).text("id")
 	link := func() {
 		now := time.Now().UnixMilli()
-		if err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := s.DB.Gated(ctx, func(tx *db.Tx) error {
 			return qlogin.New(tx).InsertLink(ctx, qlogin.InsertLinkParams{ProviderID: p.ID, Subject: "0815", AccountID: id, Label: "val@acme.example", CreatedAt: now})
 		}); err != nil {
 			t.Fatal(err)

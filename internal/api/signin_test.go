@@ -18,7 +18,7 @@ import (
 func (s *site) grow(sessionID string) {
 	s.t.Helper()
 	ctx := context.Background()
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := s.DB.Gated(ctx, func(tx *db.Tx) error {
 		if _, err := qauthn.New(tx).ProveSession(ctx, qauthn.ProveSessionParams{ID: sessionID, Now: time.Now().Add(-time.Hour).UnixMilli()}); err != nil {
 			return err
 		}

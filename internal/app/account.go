@@ -74,7 +74,7 @@ func (r *Registry) sealAccount(appID string, a profile.Account) (string, error) 
 // keepAccount stores a new or changed account of an app's builder, see profile.LangflowConfig.Keep. All nodes learn of it.
 func (r *Registry) keepAccount(ctx context.Context, appID string, a profile.Account, gone string) (profile.Account, error) {
 	kept := a
-	err := r.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := r.DB.System(ctx, "builder accounts", func(tx *db.Tx) error {
 		if gone != "" && gone != a.ID {
 			if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
 				return fmt.Errorf("forgetting an account that the builder has no more: %w", err)

@@ -129,7 +129,7 @@ func (r *Registry) adopt(ctx context.Context, actor authz.Principal, a *App, fou
 }
 
 func (r *Registry) markAdopted(ctx context.Context, a *App) error {
-	err := r.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := r.DB.System(ctx, "adoption", func(tx *db.Tx) error {
 		return q.New(tx).MarkAdopted(ctx, q.MarkAdoptedParams{AppID: a.ID, AdoptedAt: r.Now().UnixMilli()})
 	})
 	if err == nil {

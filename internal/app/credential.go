@@ -228,7 +228,7 @@ func (r *Registry) writeCopy(ctx context.Context, a *App, keeper profile.Credent
 			return false, err
 		}
 	}
-	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = r.DB.System(ctx, "credential copies", func(tx *db.Tx) error {
 		current, err = r.Vault.MarkCopied(ctx, tx, credentialID, a.ID, id, opened.Version)
 		return err
 	})

@@ -106,7 +106,7 @@ func (r *Registry) Asked(a *App, now time.Time) {
 type askedAt struct{ last, stored atomic.Int64 }
 
 func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
-	return r.DB.Tx(ctx, func(tx *db.Tx) error {
+	return r.DB.System(ctx, "app last asked", func(tx *db.Tx) error {
 		if err := q.New(tx).SetAppSeen(ctx, q.SetAppSeenParams{ID: a.ID, SeenAt: ms}); err != nil {
 			return err
 		}

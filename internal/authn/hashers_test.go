@@ -58,7 +58,7 @@ func (k *keyed) rotate(t testing.TB, names ...secret.Name) {
 
 func (k *keyed) link(t testing.TB) (token string) {
 	t.Helper()
-	err := k.db.Tx(context.Background(), func(tx *db.Tx) (err error) {
+	err := k.db.Gated(context.Background(), func(tx *db.Tx) (err error) {
 		token, _, err = k.sessions.NewTicket(context.Background(), tx, authn.PurposeReset, authn.Ticket{Subject: "ann"}, time.Hour)
 		return err
 	})
@@ -72,7 +72,7 @@ func (k *keyed) follow(token string) error {
 	if _, err := k.sessions.CheckTicket(context.Background(), authn.PurposeReset, token); err != nil {
 		return err
 	}
-	return k.db.Tx(context.Background(), func(tx *db.Tx) error {
+	return k.db.Gated(context.Background(), func(tx *db.Tx) error {
 		return k.sessions.UseTicket(context.Background(), tx, authn.PurposeReset, token)
 	})
 }
@@ -151,7 +151,7 @@ func TestCookiesOfAnOlderDatabaseGoOn(t *testing.T) {
 	}
 	ann := old.add(t, "ann")
 	cookie, _ := old.signIn(t, ann.ID)
-	err = d.Tx(context.Background(), func(tx *db.Tx) error {
+	err = d.Gated(context.Background(), func(tx *db.Tx) error {
 		rows, err := qsecret.New(tx).SecretKeys(context.Background())
 		for _, r := range rows {
 			if err == nil {

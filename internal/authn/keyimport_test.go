@@ -34,7 +34,7 @@ func (n *keyNode) bring(text string, k authn.ImportedKey) authn.PreparedKey {
 	k.Prefix = text[:12]
 	prepared, err := n.keys.PrepareImported(k)
 	if err == nil {
-		err = n.db.Tx(ctx, func(tx *db.Tx) error { return n.keys.InsertImported(ctx, tx, prepared) })
+		err = n.db.Gated(ctx, func(tx *db.Tx) error { return n.keys.InsertImported(ctx, tx, prepared) })
 	}
 	if err != nil {
 		n.t.Fatal(err)

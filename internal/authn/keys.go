@@ -312,7 +312,7 @@ func (k *Keys) writeUses(ctx context.Context) error {
 	k.mu.Unlock()
 	ids := slices.Collect(maps.Keys(uses))
 	for part := range slices.Chunk(ids, usesAtOnce) {
-		err := k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		err := k.cfg.DB.System(ctx, "key uses", func(tx *db.Tx) error {
 			for _, id := range part {
 				at := uses[id].at - uses[id].at%touchStep.Milliseconds()
 				if err := q.New(tx).TouchKey(ctx, q.TouchKeyParams{ID: id.String(), UsedAt: at, Ip: uses[id].from.String()}); err != nil {
@@ -339,7 +339,7 @@ func (k *Keys) prune(ctx context.Context, now time.Time) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return k.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return k.cfg.DB.System(ctx, "old keys", func(tx *db.Tx) error {
 		for _, id := range ids {
 			if _, err := q.New(tx).DeleteKey(ctx, id); err != nil {
 				return fmt.Errorf("removing an old API key: %w", err)

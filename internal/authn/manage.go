@@ -115,7 +115,7 @@ func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID
 	if !worksIn(s.cfg.People, p, workspaceID) {
 		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
 	}
-	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return s.cfg.DB.System(ctx, "session workspace", func(tx *db.Tx) error {
 		if _, err := q.New(tx).SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{ID: p.SessionID, WorkspaceID: workspaceID}); err != nil {
 			return fmt.Errorf("switching the workspace: %w", err)
 		}
@@ -150,7 +150,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 	if len(seen) == 0 {
 		return nil
 	}
-	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return s.cfg.DB.System(ctx, "session uses", func(tx *db.Tx) error {
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 }
 
 func (s *Sessions) prune(ctx context.Context, now time.Time) error {
-	return s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return s.cfg.DB.System(ctx, "old sessions", func(tx *db.Tx) error {
 		// An hour's grace: another node may be about to write a later last-seen time.
 		ids, err := q.New(tx).ExpiredSessions(ctx, q.ExpiredSessionsParams{Now: now.UnixMilli(), IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli()})
 		if err != nil {

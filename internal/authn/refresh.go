@@ -207,7 +207,7 @@ func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, 
 	}
 	v := t.judge(f, r, token)
 	if v == currentToken || v == replayedToken {
-		err = store.Tx(ctx, func(tx *db.Tx) error {
+		err = store.System(ctx, "refresh tokens", func(tx *db.Tx) error {
 			// All who come with one token at the same time wait here for the first.
 			if err := tx.Ordered(); err != nil {
 				return err

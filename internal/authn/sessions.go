@@ -324,7 +324,7 @@ func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 
 // Start makes a session in a transaction of its own.
 func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token string, out Session, err error) {
-	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.cfg.DB.System(ctx, "sessions", func(tx *db.Tx) error {
 		token, out, err = s.Begin(ctx, tx, userID, m)
 		return err
 	})
@@ -333,7 +333,7 @@ func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token stri
 
 // IssueFor makes a further cookie of a session, for an app's own origin; it replaces the one that this audience had.
 func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (token string, err error) {
-	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
 		token, err = s.issueIn(ctx, tx, sessionID, audience)
 		return err
 	})

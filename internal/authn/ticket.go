@@ -132,7 +132,7 @@ func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state s
 	if !wellFormed(state) {
 		return "", problem.New(problem.Invalid, "The way back to the app was not complete.").WithNext("Open the app from Sluice again.").WithRule("enter state")
 	}
-	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
 		code, _, err = s.NewTicket(ctx, tx, purposeEnter, Ticket{Subject: p.SessionID, Audience: appID + " " + state}, enterCodeLife)
 		return err
 	})
@@ -154,7 +154,7 @@ func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID, state strin
 	if subtle.ConstantTimeCompare([]byte(t.Audience), []byte(appID+" "+state)) != 1 {
 		return "", unknownTicket()
 	}
-	err = s.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
 		if err := s.UseTicket(ctx, tx, purposeEnter, code); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ var program = authn.Meta{IP: "192.0.2.9", UserAgent: "report/1.0", Method: "pass
 func (o *office) signIn(t testing.TB, userID string) authn.Pair {
 	t.Helper()
 	var p authn.Pair
-	err := o.db.Tx(context.Background(), func(tx *db.Tx) (err error) {
+	err := o.db.Gated(context.Background(), func(tx *db.Tx) (err error) {
 		p, _, err = o.tokens.Begin(context.Background(), tx, userID, program)
 		return err
 	})

@@ -256,7 +256,7 @@ func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, 
 }
 
 func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int64, ok bool, err error) {
-	err = b.db.Tx(ctx, func(tx *db.Tx) error {
+	err = b.db.System(ctx, "key limits", func(tx *db.Tx) error {
 		total, err = q.New(tx).ReserveUsage(ctx, q.ReserveUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size, Most: most})
 		return err
 	})
@@ -327,7 +327,7 @@ func (b *budgets) settle(ctx context.Context, everything bool) error {
 	if len(back) == 0 && !prune {
 		return nil
 	}
-	if err := b.db.Tx(ctx, func(tx *db.Tx) error { return b.write(ctx, tx, back, prune, now) }); err != nil {
+	if err := b.db.System(ctx, "key limits", func(tx *db.Tx) error { return b.write(ctx, tx, back, prune, now) }); err != nil {
 		b.backMu.Lock()
 		b.back = append(b.back, back...)
 		b.backMu.Unlock()

@@ -162,7 +162,7 @@ func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, 
 			return err
 		}
 	}
-	err := g.db.Tx(ctx, func(tx *db.Tx) error {
+	err := g.db.Gated(ctx, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (g *Gate) RecordLater(p Principal, a Action, r Resource, o audit.Outcome, d
 }
 
 func (g *Gate) append(ctx context.Context, e audit.Entry) error {
-	return g.db.Tx(ctx, func(tx *db.Tx) error { return audit.Append(ctx, tx, e) })
+	return g.db.Gated(ctx, func(tx *db.Tx) error { return audit.Append(ctx, tx, e) })
 }
 
 func (g *Gate) entry(p Principal, a Action, r Resource, o audit.Outcome, d Decision, detail string) audit.Entry {

@@ -86,7 +86,7 @@ func (r *recorder) flush(ctx context.Context) {
 	if len(entries) == 0 {
 		return
 	}
-	err := r.db.Tx(ctx, func(tx *db.Tx) error {
+	err := r.db.Gated(ctx, func(tx *db.Tx) error {
 		for _, e := range entries {
 			if err := audit.Append(ctx, tx, e); err != nil {
 				return err

@@ -60,7 +60,7 @@ func (h host) inside(fn func(context.Context, *server.Core)) {
 func (h host) enrol(ctx context.Context, c *server.Core, userID string) {
 	h.t.Helper()
 	p, _ := c.People.Principal(userID)
-	err := c.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := c.DB.Gated(ctx, func(tx *db.Tx) error {
 		_, s, err := c.Sessions.Begin(ctx, tx, userID, authn.Meta{Method: "password"})
 		p.SessionID, p.ProvenAt = s.ID, s.ProvenAt
 		return err

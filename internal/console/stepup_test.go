@@ -169,7 +169,7 @@ func TestAPasswordForSomebodyWithout(t *testing.T) {
 	device := s.device()
 	ceremony, options := b.ceremony("/account/security/passkeys/options")
 	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).want(t, 200, "")
-	fatal(t, s.db.Tx(context.Background(), func(tx *db.Tx) error {
+	fatal(t, s.db.Gated(context.Background(), func(tx *db.Tx) error {
 		return qidentity.New(tx).SetAccountPassword(context.Background(), qidentity.SetAccountPasswordParams{ID: u.ID, UpdatedAt: s.clock.now().UnixMilli()})
 	}))
 	hasNot(t, b.get("/account/security").body, "input[name=old_password]")

@@ -23,7 +23,7 @@ func TestTxRollsBackOnError(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		boom := errors.New("boom")
-		err := d.Tx(ctx, func(tx *db.Tx) error {
+		err := d.Gated(ctx, func(tx *db.Tx) error {
 			if err := q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "a", Value: "1"}); err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 			go func() {
 				defer wg.Done()
 				for range each {
-					errs <- d.Tx(ctx, func(tx *db.Tx) error { return tx.Changed("count", fmt.Sprint(w)) })
+					errs <- d.Gated(ctx, func(tx *db.Tx) error { return tx.Changed("count", fmt.Sprint(w)) })
 				}
 			}()
 		}
@@ -72,7 +72,7 @@ func TestSubscribersHaveRunWhenTxReturns(t *testing.T) {
 		d.Subscribe("account", func(item string) { got = append(got, item) })
 		d.Subscribe("other", func(string) { t.Error("a subscriber of another kind was called") })
 		ctx := context.Background()
-		err := d.Tx(ctx, func(tx *db.Tx) error { return errors.Join(tx.Changed("account", "a"), tx.Changed("account", "b")) })
+		err := d.Gated(ctx, func(tx *db.Tx) error { return errors.Join(tx.Changed("account", "a"), tx.Changed("account", "b")) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestChangesReachAnotherNode(t *testing.T) {
 			two.Subscribe("session", func(item string) { heard <- item })
 			ctx := context.Background()
 			for i := range 20 {
-				if err := one.Tx(ctx, func(tx *db.Tx) error { return tx.Changed("session", fmt.Sprint(i)) }); err != nil {
+				if err := one.Gated(ctx, func(tx *db.Tx) error { return tx.Changed("session", fmt.Sprint(i)) }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -117,7 +117,7 @@ func TestUniqueViolationIsRecognised(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		insert := func(id string) error {
-			return d.Tx(ctx, func(tx *db.Tx) error {
+			return d.Gated(ctx, func(tx *db.Tx) error {
 				return qidentity.New(tx).InsertAccount(ctx, qidentity.InsertAccountParams{ID: id, Email: "A@x", EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
 			})
 		}
@@ -142,7 +142,7 @@ func TestOpenTwiceKeepsTheData(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			err = d.Tx(ctx, func(tx *db.Tx) error { return q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) })
+			err = d.Gated(ctx, func(tx *db.Tx) error { return q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) })
 		} else {
 			_, err = q.New(d.Read()).GetMeta(ctx, "k")
 		}

@@ -90,7 +90,7 @@ func (f *feed) poll(ctx context.Context) {
 		if now := f.d.now(); now.Sub(pruned) > pruneEvery {
 			pruned = now
 			// A failed pruning only leaves rows for the next one.
-			_ = f.d.Tx(ctx, func(tx *Tx) error {
+			_ = f.d.System(ctx, "old changes", func(tx *Tx) error {
 				_, err := q.New(tx).PruneChanges(ctx, now.Add(-keepChanges).UnixMilli())
 				return err
 			})

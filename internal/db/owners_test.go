@@ -14,6 +14,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/internal/db"
+	"sluice/internal/dbtest"
 )
 
 // owners says which package writes which tables. Every table has one owner; the others read it, call the owner's
@@ -295,4 +298,71 @@ func onReader(x ast.Expr) bool {
 	}
 	sel, ok := arg.Fun.(*ast.SelectorExpr)
 	return ok && sel.Sel.Name == "Read"
+}
+
+// TestTwoWaysToWrite holds that writing transactions are begun by authz.Gate and by DB.System only, and that the table
+// of housekeeping is what System is called with.
+func TestTwoWaysToWrite(t *testing.T) {
+	used := map[string]bool{}
+	goFiles(t, func(path string, file *ast.File, set *token.FileSet) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Gated" && !strings.HasPrefix(path, "internal/authz/") {
+				t.Errorf("%s: Gated is authz's; call Gate.Do or DB.System", set.Position(sel.Pos()))
+			}
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			sel, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || sel.Sel.Name != "System" || len(call.Args) != 3 {
+				return true
+			}
+			name, ok := call.Args[1].(*ast.BasicLit)
+			if !ok || name.Kind != token.STRING {
+				t.Errorf("%s: name the housekeeping with a literal", set.Position(call.Pos()))
+				return true
+			}
+			text := strings.Trim(name.Value, `"`)
+			used[text] = true
+			if db.Housekeeping()[text] == "" {
+				t.Errorf("%s: %q is not in the table housekeeping", set.Position(call.Pos()), text)
+			}
+			return true
+		})
+		for _, spec := range file.Imports {
+			if spec.Path.Value == `"database/sql"` && !mayOpen(path) {
+				text, err := os.ReadFile(filepath.Join("../..", path))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if regexp.MustCompile(`sql\.Open(DB)?\(|BeginTx\(`).Match(text) {
+					t.Errorf("%s opens a database of its own", path)
+				}
+			}
+		}
+	})
+	for name, reason := range db.Housekeeping() {
+		if !used[name] {
+			t.Errorf("nothing uses the housekeeping %q", name)
+		}
+		if !strings.HasSuffix(reason, ".") {
+			t.Errorf("housekeeping %q: the reason is no sentence: %q", name, reason)
+		}
+	}
+}
+
+// mayOpen reports whether a file may open a database: Sluice's, or another product's to import it.
+func mayOpen(path string) bool {
+	return strings.HasPrefix(path, "internal/db/") || strings.Contains(path, "/importer/")
+}
+
+func TestSystemRefusesUnknownNames(t *testing.T) {
+	d := dbtest.SQLite(t)
+	err := d.System(t.Context(), "something", func(*db.Tx) error { t.Error("it ran"); return nil })
+	if err == nil {
+		t.Error("an unknown name was accepted")
+	}
 }

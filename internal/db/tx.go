@@ -18,8 +18,9 @@ type Tx struct {
 	changed bool
 }
 
-// Tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process have been called for its changes when Tx returns.
-func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
+// tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process have been called for its
+// changes when tx returns.
+func (d *DB) tx(ctx context.Context, fn func(*Tx) error) error {
 	sqlTx, err := d.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)

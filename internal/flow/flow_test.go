@@ -45,7 +45,7 @@ func library(t testing.TB, d *db.DB) *flow.Library {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { gate.Close(ctx) })
-	err = d.Tx(ctx, func(tx *db.Tx) error {
+	err = d.Gated(ctx, func(tx *db.Tx) error {
 		var errs []error
 		for _, w := range []string{"a", "b"} {
 			errs = append(errs, qidentity.New(tx).InsertWorkspaceIfAbsent(ctx, qidentity.InsertWorkspaceIfAbsentParams{ID: w, Name: "Workspace " + w, CreatedAt: 1}))

@@ -30,7 +30,7 @@ func (l *Library) StartJob(ctx context.Context, appID, id string, j Job) error {
 		return problem.New(problem.Invalid, "A job needs an id.").WithField("job_id")
 	}
 	made := int64(0)
-	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := l.cfg.DB.System(ctx, "runs", func(tx *db.Tx) (err error) {
 		made, err = q.New(tx).InsertJob(ctx, q.InsertJobParams{AppID: appID, JobID: id, FlowID: j.Flow, PersonID: j.Person, CreatedAt: l.cfg.Now().UnixMilli()})
 		return err
 	})
@@ -62,5 +62,5 @@ func (l *Library) Job(ctx context.Context, appID, id string) (Job, error) {
 
 // PruneJobs forgets jobs that are older than a day.
 func (l *Library) PruneJobs(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return q.New(tx).PruneJobs(ctx, now.Add(-jobAge).UnixMilli()) })
+	return l.cfg.DB.System(ctx, "runs", func(tx *db.Tx) error { return q.New(tx).PruneJobs(ctx, now.Add(-jobAge).UnixMilli()) })
 }

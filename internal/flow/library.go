@@ -180,7 +180,7 @@ func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.claim(ctx, tx, objects) })
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error { return l.claim(ctx, tx, objects) })
 }
 
 func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error {
@@ -218,7 +218,7 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error 
 
 // Bind records which account of the builder holds an object that is owned already.
 func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		n, err := q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: appID, ObjectID: id, UpstreamID: account})
 		if err != nil {
 			return fmt.Errorf("recording the account of an object: %w", err)
@@ -232,7 +232,7 @@ func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 
 // Note records that an object was changed, and its name; an empty one keeps the former.
 func (l *Library) Note(ctx context.Context, appID, id, name string) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		if name = cleanName(name); name == "" {
 			row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
 			if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
@@ -265,7 +265,7 @@ func ForgetProjects(ctx context.Context, tx *db.Tx, workspaceID string) error {
 
 // Forget removes objects from the map because the builder has deleted them.
 func (l *Library) Forget(ctx context.Context, appID string, ids ...string) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.ForgetIn(ctx, tx, appID, ids...) })
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error { return l.ForgetIn(ctx, tx, appID, ids...) })
 }
 
 // ForgetIn is Forget within the caller's transaction.

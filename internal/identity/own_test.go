@@ -14,7 +14,7 @@ import (
 func own(t *testing.T, d *db.DB, objectID, ownerID string) {
 	t.Helper()
 	ctx := context.Background()
-	err := d.Tx(ctx, func(tx *db.Tx) error {
+	err := d.Gated(ctx, func(tx *db.Tx) error {
 		if err := qapp.New(tx).InsertApp(ctx, qapp.InsertAppParams{ID: "app", WorkspaceID: identity.DefaultWorkspace, Slug: "app", UpstreamUrl: "http://127.0.0.1:1"}); err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func New(ctx context.Context, c Config) (*People, error) {
 		return nil, errors.New("identity: a hook is missing")
 	}
 	p := &People{Config: c}
-	err := c.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := c.DB.System(ctx, "first workspace", func(tx *db.Tx) error {
 		return q.New(tx).InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
 	})
 	if err != nil {

@@ -92,7 +92,7 @@ func everywhere(t *testing.T, test func(t *testing.T, lines ...string)) {
 func (w *world) langflow() string {
 	w.t.Helper()
 	id := uuid.NewString()
-	err := w.Sluice.DB.Tx(context.Background(), func(tx *db.Tx) error {
+	err := w.Sluice.DB.Gated(context.Background(), func(tx *db.Tx) error {
 		if err := qapp.New(tx).InsertApp(context.Background(), qapp.InsertAppParams{
 			ID: id, WorkspaceID: identity.DefaultWorkspace, Slug: "langflow", Name: "Langflow", Kind: "langflow", UpstreamUrl: "http://127.0.0.1:1", PublicUrl: "http://flows.example.com", Mode: "proxy",
 		}); err != nil {

@@ -192,7 +192,7 @@ func TestWhatIsEndedHereStaysEnded(t *testing.T) {
 	ctx := context.Background()
 	p := w.bring(in, importer.Options{Keys: r.keys(t)})
 	key := item(t, p, importer.KindKey, "ci").Target
-	err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error {
 		_, err := qauthn.New(tx).DeleteKey(ctx, key)
 		return err
 	})
@@ -200,7 +200,7 @@ func TestWhatIsEndedHereStaysEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	carol := item(t, p, importer.KindPerson, "carol").Target
-	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error { _, err := qidentity.New(tx).DeleteAccount(ctx, carol); return err }); err != nil {
+	if err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error { _, err := qidentity.New(tx).DeleteAccount(ctx, carol); return err }); err != nil {
 		t.Fatal(err)
 	}
 	again := w.plan(in, importer.Options{Keys: r.keys(t)})
@@ -226,7 +226,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 	}
 	app := w.langflow()
 	// What was adopted when it was connected is nobody's and moves; what somebody has claimed does not.
-	err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error {
 		for id, owner := range map[string]string{r.Flows["Support"]: "", r.Flows["Campaign"]: "somebody"} {
 			if _, err := w.Apps.Flows.Place(ctx, tx, flow.Object{App: app, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: owner}, ""); err != nil {
 				return err
@@ -265,7 +265,7 @@ func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
 	w := start(t)
 	app := w.langflow()
 	ctx := context.Background()
-	if err := w.Sluice.DB.Tx(ctx, func(tx *db.Tx) error {
+	if err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error {
 		return qapp.New(tx).SetAppBridge(ctx, qapp.SetAppBridgeParams{ID: app, BridgeMode: "", PerPerson: true})
 	}); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func (l *Logins) EnsureAutomatic(ctx context.Context, password string) (made boo
 	if err != nil {
 		return false, err
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "configured people", func(tx *db.Tx) error {
 		u, err := l.cfg.People.Insert(ctx, tx, prepared)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func (l *Logins) BackChannelLogout(ctx context.Context, slug, logoutToken string
 	if err != nil {
 		return err
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "provider sign-out", func(tx *db.Tx) error {
 		if err := l.rememberLogout(ctx, tx, p, told.id); err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (l *Logins) Confirm(ctx context.Context, p authz.Principal, rp RelyingParty
 
 // confirmed notes a proof with the session, in one transaction with what the proof uses up.
 func (l *Logins) confirmed(ctx context.Context, p authz.Principal, factor string, also func(*db.Tx) error) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "step-up", func(tx *db.Tx) error {
 		if err := also(tx); err != nil {
 			return err
 		}

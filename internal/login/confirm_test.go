@@ -206,7 +206,7 @@ func TestWithoutAPassword(t *testing.T) {
 			t.Errorf("nothing to prove with: %v", err)
 		}
 		link := func(provider string, enabled bool, used int64) {
-			err := h.db.Tx(ctx, func(tx *db.Tx) error {
+			err := h.db.Gated(ctx, func(tx *db.Tx) error {
 				err := q.New(tx).InsertProvider(ctx, q.InsertProviderParams{ID: provider, Slug: provider, Kind: "oidc", Name: provider, Enabled: enabled, Settings: "{}"})
 				return errors.Join(err, q.New(tx).InsertLink(ctx, q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used}))
 			})
@@ -261,7 +261,7 @@ func (h *house) sessionOf(t testing.TB, userID string) authz.Principal {
 
 func (h *house) begin(t testing.TB, userID string) (cookie string) {
 	t.Helper()
-	err := h.db.Tx(context.Background(), func(tx *db.Tx) (err error) {
+	err := h.db.Gated(context.Background(), func(tx *db.Tx) (err error) {
 		cookie, _, err = h.sessions.Begin(context.Background(), tx, userID, authn.Meta{Method: "sso"})
 		return err
 	})

@@ -129,7 +129,7 @@ func (l *Logins) advance(ctx context.Context, a attempt, also func(*db.Tx) error
 		return l.finished(ctx, a, p, also)
 	}
 	p.MaySkip = step == StepEnrol && s.policy != identity.FactorRequired
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error {
 		if err := also(tx); err != nil {
 			return err
 		}

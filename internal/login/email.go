@@ -185,7 +185,7 @@ func (l *Logins) CancelEmailChange(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "links", func(tx *db.Tx) error {
 		for _, purpose := range []string{authn.PurposeEmailOld, authn.PurposeEmailNew} {
 			if err := authn.DropTickets(ctx, tx, purpose, change.userID); err != nil {
 				return fmt.Errorf("ending the change: %w", err)

@@ -370,7 +370,7 @@ func (l *Logins) proveCode(ctx context.Context, p authz.Principal, text string, 
 // warnOfGuesses writes to somebody whose password is known to whoever guesses codes: once, with the last guess that is free. The counter goes on, so that there is no second mail
 // before the guesses have stopped for an hour.
 func (l *Logins) warnOfGuesses(ctx context.Context, p authz.Principal, counters []counter) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "guess warning", func(tx *db.Tx) error {
 		for _, c := range counters {
 			g, err := q.New(tx).GetGuess(ctx, c.subject)
 			if err := db.Found(err, "none"); err != nil {

@@ -28,7 +28,7 @@ func (l *Logins) EnsureSuperuser(ctx context.Context, username, password string,
 	if err != nil {
 		return false, weak, err
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "configured people", func(tx *db.Tx) error {
 		// Two nodes that start together must not make two.
 		if err := tx.Ordered(); err != nil {
 			return err

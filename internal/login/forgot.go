@@ -47,7 +47,7 @@ func (l *Logins) mailReset(ctx context.Context, identifier string) error {
 	if err != nil || !found || !c.Active || c.Email == "" {
 		return err
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.resetMailIn(ctx, tx, c) })
+	return l.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return l.resetMailIn(ctx, tx, c) })
 }
 
 // resetMailIn makes a reset link and its mail; earlier links stop working.

@@ -279,7 +279,7 @@ func (l *Logins) AcceptInviteAs(ctx context.Context, p authz.Principal, token st
 	if !strings.EqualFold(p.Email, v.Email) {
 		return problem.New(problem.Denied, "This invitation was made for another address than yours.").WithNext("Ask for an invitation to your own address.")
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "accepted invitation", func(tx *db.Tx) error {
 		if err := l.spendInvite(ctx, tx, token, v); err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func addressPrefix(ip string) string {
 // reserve counts an attempt on all counters, or refuses it with the time to wait.
 func (l *Logins) reserve(ctx context.Context, counters []counter) error {
 	now := l.cfg.Now()
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error {
 		var longest time.Duration
 		for _, c := range counters {
 			g, err := q.New(tx).GetGuess(ctx, c.subject)
@@ -135,7 +135,7 @@ func (l *Logins) forgive(ctx context.Context, tx *db.Tx, counters []counter, suc
 
 // PruneGuesses removes counters that have been forgotten; the server runs it regularly.
 func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error {
 		_, err := q.New(tx).PruneGuesses(ctx, now.Add(-forgetAfter).UnixMilli())
 		return err
 	})
@@ -143,7 +143,7 @@ func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
 
 // PruneAttempts removes attempts that nobody went on with; the server runs it regularly.
 func (l *Logins) PruneAttempts(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "old attempts", func(tx *db.Tx) error {
 		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
 			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
 		}

@@ -26,7 +26,7 @@ func (l *Logins) SetupLink(ctx context.Context) (token string, expires time.Time
 	if l.cfg.People.HasAdmin() {
 		return "", time.Time{}, problem.New(problem.Conflict, "Sluice has an admin already.")
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "setup link", func(tx *db.Tx) error {
 		token, expires, err = l.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeSetup, authn.Ticket{}, SetupLife)
 		return err
 	})
@@ -52,7 +52,7 @@ func (l *Logins) ClaimSetup(ctx context.Context, token string, n identity.NewUse
 		return Progress{}, err
 	}
 	var made identity.User
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "first admin", func(tx *db.Tx) error {
 		// Two valid links used at the same time must not make two admins.
 		if err := tx.Ordered(); err != nil {
 			return err

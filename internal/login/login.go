@@ -161,7 +161,7 @@ func notRight() error {
 func (l *Logins) unreserve(counters []counter) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.forgive(ctx, tx, counters, false) })
+	err := l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error { return l.forgive(ctx, tx, counters, false) })
 	if err != nil {
 		l.cfg.Log.Warn("an attempt that was not judged stays counted", "error", err)
 	}
@@ -179,7 +179,7 @@ func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
 func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password string) {
 	stored, err := l.cfg.Hasher.Hash(ctx, password)
 	if err == nil {
-		err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+		err = l.cfg.DB.System(ctx, "password upgrade", func(tx *db.Tx) error {
 			return l.cfg.People.UpgradePassword(ctx, tx, c, stored)
 		})
 	}
@@ -195,7 +195,7 @@ func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, provid
 		return Result{}, err
 	}
 	r := Result{Device: device, UserID: userID}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "sign-in", func(tx *db.Tx) error {
 		if err := also(tx); err != nil {
 			return err
 		}

@@ -297,7 +297,7 @@ func (l *Logins) holdCeremony(ctx context.Context, purpose, subject string, c ce
 	if options, err = json.Marshal(forBrowser); err != nil {
 		return "", nil, fmt.Errorf("writing the options of a passkey: %w", err)
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error {
 		token, err = l.hold(ctx, tx, purpose, subject, c, CeremonyLife)
 		return err
 	})
@@ -315,7 +315,7 @@ func (l *Logins) takeCeremony(ctx context.Context, purpose, token, subject, boun
 	if subject != "" && of != subject || c.Bound != bound || c.RP != rp {
 		return c, nothingHeld()
 	}
-	return c, l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.take(ctx, tx, purpose, token) })
+	return c, l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error { return l.take(ctx, tx, purpose, token) })
 }
 
 // created judges the answer to BeginPasskey.

@@ -72,7 +72,7 @@ func (l *Logins) signUpByMail(ctx context.Context, prepared identity.Prepared, n
 		return l.later.do(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
-			if err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.resetMailIn(ctx, tx, known) }); err != nil {
+			if err := l.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return l.resetMailIn(ctx, tx, known) }); err != nil {
 				l.cfg.Log.Error("a mail about an existing account could not be written", "error", err)
 			}
 		})
@@ -81,7 +81,7 @@ func (l *Logins) signUpByMail(ctx context.Context, prepared identity.Prepared, n
 }
 
 func (l *Logins) insert(ctx context.Context, prepared identity.Prepared, m authn.Meta, also func(*db.Tx, identity.User) error) error {
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "sign-up", func(tx *db.Tx) error {
 		u, err := l.cfg.People.Insert(ctx, tx, prepared)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (l *Logins) SendVerification(ctx context.Context, p authz.Principal) error 
 	if err := l.reserve(ctx, []counter{{"ask:" + l.mac("guess", p.ID), askLimit}}); err != nil {
 		return err
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.verifyMailIn(ctx, tx, u) })
+	return l.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return l.verifyMailIn(ctx, tx, u) })
 }
 
 // CheckVerify tells which address a link proves.
@@ -145,7 +145,7 @@ func (l *Logins) Verify(ctx context.Context, token, ip string) (identity.User, e
 	if u.Email != t.Audience {
 		return identity.User{}, problem.New(problem.Gone, "The account has another address by now.")
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "verified address", func(tx *db.Tx) error {
 		if err := l.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeVerify, token); err != nil {
 			return err
 		}

@@ -133,7 +133,7 @@ func (l *Logins) BeginSSO(ctx context.Context, in Round) (redirect, browser stri
 		return "", "", err
 	}
 	var state string
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error {
 		state, err = l.hold(ctx, tx, purposeSSO, p.ID, r, SSOLife)
 		return err
 	})
@@ -235,7 +235,7 @@ func (l *Logins) FinishSSO(ctx context.Context, c Callback) (SSOEnd, error) {
 	if r.Purpose != SSOSignIn && (c.Principal.SessionID == "" || c.Principal.SessionID != r.Session) {
 		return end, problem.New(problem.Unauthenticated, "You are not signed in as the person who began this any more.").WithNext("Sign in and begin again.")
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.take(ctx, tx, purposeSSO, state) })
+	err = l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error { return l.take(ctx, tx, purposeSSO, state) })
 	if problem.Is(err, problem.Gone) {
 		return l.lost(ctx, c)
 	}
@@ -281,7 +281,7 @@ func (l *Logins) lost(ctx context.Context, c Callback) (SSOEnd, error) {
 		subject = "sso-lost:" + l.mac("sso lost", c.Browser)
 	}
 	var times int64
-	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) (err error) {
 		now := l.cfg.Now()
 		times, err = q.New(tx).AddGuess(ctx, q.AddGuessParams{Subject: subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-lostFor).UnixMilli()})
 		return err

@@ -159,7 +159,7 @@ func (l *Logins) admit(ctx context.Context, p *provider, a assertion, ip string)
 // renew brings a known person's roles up to date.
 func (l *Logins) renew(ctx context.Context, p *provider, a assertion, v verdict, ip string) error {
 	who := person{v.account.UserID, v.account.Username, ip}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "provider groups", func(tx *db.Tx) error {
 		if err := q.New(tx).TouchLink(ctx, q.TouchLinkParams{ProviderID: p.ID, Subject: a.Subject, Label: a.Label, UsedAt: l.cfg.Now().UnixMilli()}); err != nil {
 			return fmt.Errorf("noting the sign-in: %w", err)
 		}
@@ -183,7 +183,7 @@ func (l *Logins) create(ctx context.Context, p *provider, a assertion, v verdict
 	if err != nil {
 		return "", err
 	}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "provider accounts", func(tx *db.Tx) error {
 		u, err := l.cfg.People.Insert(ctx, tx, prepared)
 		if err != nil {
 			return err

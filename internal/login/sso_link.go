@@ -190,7 +190,7 @@ func (l *Logins) confirmedThere(ctx context.Context, p *provider, r round, who a
 	if has && !strong {
 		return problem.Newf(problem.Denied, "You have a second factor, and %s did not ask for one.", p.Name).WithNext("Confirm with your second factor.").WithRule("step-up")
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "step-up", func(tx *db.Tx) error {
 		if err := l.cfg.Sessions.Prove(ctx, tx, who.SessionID, strong); err != nil {
 			return err
 		}

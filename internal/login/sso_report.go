@@ -212,7 +212,7 @@ func (l *Logins) TestReport(ctx context.Context, actor authz.Principal, provider
 	if _, err := l.held(ctx, purposeReport, token, &out); err != nil {
 		return ClaimReport{}, err
 	}
-	err := l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.take(ctx, tx, purposeReport, token) })
+	err := l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error { return l.take(ctx, tx, purposeReport, token) })
 	if problem.Is(err, problem.Gone) {
 		err = nothingHeld()
 	}

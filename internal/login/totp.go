@@ -70,7 +70,7 @@ func (l *Logins) BeginTOTP(ctx context.Context, e Enrolee) (TOTPOffer, error) {
 		return TOTPOffer{}, err
 	}
 	offer := TOTPOffer{Secret: key.Secret(), URL: key.URL(), QR: image}
-	err = l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = l.cfg.DB.System(ctx, "attempts", func(tx *db.Tx) error {
 		offer.Token, err = l.hold(ctx, tx, purposeTOTPEnrol, who.ID, totpHeld{Secret: key.Secret(), Bound: bound}, totpEnrolLife)
 		return err
 	})
@@ -195,7 +195,7 @@ func (l *Logins) burn(ctx context.Context, userID string, now time.Time, offset 
 		return nil
 	}
 	hash := l.burnt(userID, totpStep(now)+offset)
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return l.cfg.DB.System(ctx, "one-time codes", func(tx *db.Tx) error {
 		if _, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: hash, Purpose: purposeTOTPBurnt}); err != nil {
 			return fmt.Errorf("noting an early code: %w", err)
 		}

@@ -25,7 +25,7 @@ func (l *Logins) ResendVerification(ctx context.Context, attemptToken string) er
 	if err := l.reserve(ctx, []counter{{"ask:" + l.mac("guess", a.Account), askLimit}}); err != nil {
 		return err
 	}
-	return l.cfg.DB.Tx(ctx, func(tx *db.Tx) error { return l.verifyMailIn(ctx, tx, u) })
+	return l.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return l.verifyMailIn(ctx, tx, u) })
 }
 
 // WaitingInvitations lists the workspaces that an attempt at StepInvitation is offered.

@@ -82,7 +82,7 @@ func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err er
 	if r.token == "" {
 		r.token = uuid.NewString()
 	}
-	err = r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
 		row, err = q.New(tx).ClaimMail(ctx, q.ClaimMailParams{Lease: r.token, LeaseUntil: now.Add(lease).UnixMilli(), Now: now.UnixMilli()})
 		return err
 	})
@@ -182,7 +182,7 @@ func wait(attempts int) time.Duration {
 }
 
 func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Trouble, text string) error {
-	return r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
 		_, err := q.New(tx).FinishMail(ctx, q.FinishMailParams{
 			State: string(s), Wipe: s == Sent, Trouble: string(t), LastError: text, Now: r.now().UnixMilli(), ID: row.ID, Lease: r.token,
 		})
@@ -191,7 +191,7 @@ func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Troub
 }
 
 func (r *round) postpone(ctx context.Context, row q.ClaimMailRow, t Trouble, text string, until time.Time) error {
-	return r.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
 		_, err := q.New(tx).PostponeMail(ctx, q.PostponeMailParams{Trouble: string(t), LastError: text, DueAt: until.UnixMilli(), ID: row.ID, Lease: r.token})
 		return err
 	})
@@ -217,7 +217,7 @@ func (o *Outbox) works(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	var n int64
-	err := o.cfg.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := o.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) (err error) {
 		n, err = q.New(tx).HastenMail(ctx, now.UnixMilli())
 		return err
 	})
@@ -236,7 +236,7 @@ func (o *Outbox) prune(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	o.pruned = now
-	return o.cfg.DB.Tx(ctx, func(tx *db.Tx) error {
+	return o.cfg.DB.System(ctx, "old mail", func(tx *db.Tx) error {
 		if _, err := q.New(tx).PruneMail(ctx, now.Add(-KeepFor).UnixMilli()); err != nil {
 			return fmt.Errorf("removing old mails: %w", err)
 		}

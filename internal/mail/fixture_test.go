@@ -76,7 +76,7 @@ func reset() mail.PasswordReset {
 
 func (f *fixture) put(m mail.Message, to mail.Address) {
 	f.t.Helper()
-	if err := f.db.Tx(context.Background(), func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) }); err != nil {
+	if err := f.db.Gated(context.Background(), func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) }); err != nil {
 		f.t.Fatal(err)
 	}
 }

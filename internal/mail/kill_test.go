@@ -54,7 +54,7 @@ func live(told string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Tx(context.Background(), func(tx *db.Tx) error { return box.Put(context.Background(), tx, reset(), ann) }); err != nil {
+	if err := d.Gated(context.Background(), func(tx *db.Tx) error { return box.Put(context.Background(), tx, reset(), ann) }); err != nil {
 		t.Fatal(err)
 	}
 	os.Stdout.WriteString("stored\n")

@@ -25,7 +25,7 @@ import (
 func stored(t *testing.T, d *db.DB, at time.Time) (row q.ClaimMailRow) {
 	t.Helper()
 	undo := errors.New("undo")
-	err := d.Tx(context.Background(), func(tx *db.Tx) (err error) {
+	err := d.Gated(context.Background(), func(tx *db.Tx) (err error) {
 		if row, err = q.New(tx).ClaimMail(context.Background(), q.ClaimMailParams{Lease: "thief", LeaseUntil: at.UnixMilli(), Now: at.UnixMilli()}); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func TestAMailIsSealedSentAndWiped(t *testing.T) {
 		if i.State != mail.Sent || i.Attempts != 1 || i.FinishedAt.Before(f.now) || i.LastError != "" {
 			t.Errorf("after: %+v", i)
 		}
-		if err := d.Tx(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); !problem.Is(err, problem.Conflict) {
+		if err := d.Gated(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); !problem.Is(err, problem.Conflict) {
 			t.Errorf("a sent mail was sent again: %v", err)
 		}
 		f.deliver()
@@ -72,7 +72,7 @@ func TestAMailLivesAndDiesWithItsTransaction(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
 		boom := errors.New("boom")
-		err := d.Tx(context.Background(), func(tx *db.Tx) error {
+		err := d.Gated(context.Background(), func(tx *db.Tx) error {
 			if err := f.Put(context.Background(), tx, reset(), ann); err != nil {
 				return err
 			}
@@ -173,7 +173,7 @@ func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
 		if n := len(server.mails()); n != 0 {
 			t.Fatalf("a failed mail was tried again by itself: %d", n)
 		}
-		if err := d.Tx(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); err != nil {
+		if err := d.Gated(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		f.deliver()
@@ -190,7 +190,7 @@ func TestDiscard(t *testing.T) {
 		ctx := context.Background()
 		f.put(reset(), ann)
 		id := f.only().ID
-		discard := func(id string) error { return d.Tx(ctx, func(tx *db.Tx) error { return f.Discard(ctx, tx, id) }) }
+		discard := func(id string) error { return d.Gated(ctx, func(tx *db.Tx) error { return f.Discard(ctx, tx, id) }) }
 		if err := discard(id); err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestDiscard(t *testing.T) {
 		if err := discard(id); !problem.Is(err, problem.Conflict) {
 			t.Errorf("discarding twice: %v", err)
 		}
-		if err := d.Tx(ctx, func(tx *db.Tx) error { return f.Retry(ctx, tx, id) }); !problem.Is(err, problem.Conflict) {
+		if err := d.Gated(ctx, func(tx *db.Tx) error { return f.Retry(ctx, tx, id) }); !problem.Is(err, problem.Conflict) {
 			t.Errorf("a discarded mail can be sent: %v", err)
 		}
 		if err := discard("none"); !problem.Is(err, problem.NotFound) {
@@ -342,7 +342,7 @@ func TestSeveralNodesSendEachMailOnce(t *testing.T) {
 func TestTooManyWaitingMailsAreRefused(t *testing.T) {
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	ctx := context.Background()
-	err := f.db.Tx(ctx, func(tx *db.Tx) error {
+	err := f.db.Gated(ctx, func(tx *db.Tx) error {
 		for n := range mail.MaxWaiting - 1 {
 			if err := q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: fmt.Sprint(n), Kind: "test", Recipient: "x@example.com", BodySealed: "x", Now: 1, GiveUpAt: 2}); err != nil {
 				return err
@@ -364,7 +364,7 @@ func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
 		ctx := context.Background()
-		err := d.Tx(ctx, func(tx *db.Tx) error {
+		err := d.Gated(ctx, func(tx *db.Tx) error {
 			return q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: "0", Kind: "test", Recipient: "x@example.com", BodySealed: "AAAA", Now: f.now.UnixMilli(), GiveUpAt: f.now.Add(time.Hour).UnixMilli()})
 		})
 		if err != nil {

@@ -26,7 +26,7 @@ import (
 )
 
 func putOnce(f *fixture, m mail.Message, to mail.Address) error {
-	return f.db.Tx(context.Background(), func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) })
+	return f.db.Gated(context.Background(), func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) })
 }
 
 type parsedMail struct {

@@ -116,7 +116,7 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 	}
 	move := func(from, to string) {
 		t.Helper()
-		err := d.Tx(ctx, func(tx *db.Tx) error {
+		err := d.Gated(ctx, func(tx *db.Tx) error {
 			_, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: row.ID, WorkspaceID: from})
 			return errors.Join(err, q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
 				ID: row.ID, WorkspaceID: to, Name: row.Name, NameKey: row.NameKey, Kind: row.Kind, Fields: row.Fields, DataSealed: row.DataSealed, CreatedAt: row.CreatedAt,
@@ -137,7 +137,7 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 	other, err := q.New(d.Read()).GetCredential(ctx, q.GetCredentialParams{ID: twin.ID, WorkspaceID: "default"})
 	if err == nil {
 		column := db.SealedColumn{Table: "credential", Column: "data_sealed", Row: "id"}
-		err = d.Tx(ctx, func(tx *db.Tx) error {
+		err = d.Gated(ctx, func(tx *db.Tx) error {
 			return tx.ReplaceSealed(ctx, column, db.SealedValue{Row: twin.ID, Text: other.DataSealed}, row.DataSealed)
 		})
 	}

@@ -9,7 +9,7 @@ import (
 // Wrap wraps the keyset of a database with another root key, as a rotation does between its steps.
 func Wrap(d *db.DB, present, next string) error {
 	ctx := context.Background()
-	return d.Tx(ctx, func(tx *db.Tx) error {
+	return d.Gated(ctx, func(tx *db.Tx) error {
 		stored, err := db.Meta(ctx, tx, keysetName)
 		if err != nil {
 			return err

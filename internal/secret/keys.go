@@ -90,7 +90,7 @@ func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
 		complete = complete && rows[n].Kid != ""
 	}
 	if !complete {
-		if err := k.db.Tx(ctx, func(tx *db.Tx) error { return k.makeKeys(ctx, tx, given) }); err != nil {
+		if err := k.db.System(ctx, "first secrets", func(tx *db.Tx) error { return k.makeKeys(ctx, tx, given) }); err != nil {
 			return err
 		}
 		if sealed, err = db.Meta(ctx, k.db.Read(), tokenName); err != nil {
@@ -184,7 +184,7 @@ func (k *Keyring) takeGiven(ctx context.Context, given map[Name]found) error {
 		if now := rows[n]; now.Kid == keyID(key) && now.Source == f.where {
 			continue
 		}
-		if err := k.db.Tx(ctx, func(tx *db.Tx) error { return k.putKey(ctx, tx, n, key, f.where) }); err != nil {
+		if err := k.db.System(ctx, "given secrets", func(tx *db.Tx) error { return k.putKey(ctx, tx, n, key, f.where) }); err != nil {
 			return err
 		}
 		if rows[n].Kid != keyID(key) {

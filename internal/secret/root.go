@@ -170,7 +170,7 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 	if err != nil {
 		return "", err
 	}
-	err = k.db.Tx(ctx, func(tx *db.Tx) error {
+	err = k.db.System(ctx, "first secrets", func(tx *db.Tx) error {
 		if err := tx.PutMetaIfAbsent(ctx, keysetName, text); err != nil {
 			return err
 		}
@@ -252,7 +252,7 @@ func (k *Keyring) adoptRoot(ctx context.Context, p *places, chosen, old found, s
 		}
 		k.root = chosen
 	}
-	err = k.db.Tx(ctx, func(tx *db.Tx) error { return rewrap(ctx, tx, handle, stored, chosen.text) })
+	err = k.db.System(ctx, "given secrets", func(tx *db.Tx) error { return rewrap(ctx, tx, handle, stored, chosen.text) })
 	if err != nil {
 		return fmt.Errorf("wrapping the keyset with the new root key: %w", err)
 	}
@@ -308,7 +308,7 @@ func (k *Keyring) noteRoot(ctx context.Context) error {
 			since = info.ModTime()
 		}
 	}
-	return k.db.Tx(ctx, func(tx *db.Tx) error {
+	return k.db.System(ctx, "given secrets", func(tx *db.Tx) error {
 		return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Root), Kid: kid, Source: k.root.where, CreatedAt: since.UnixMilli()})
 	})
 }

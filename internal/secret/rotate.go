@@ -276,7 +276,7 @@ func (k *Keyring) pruneKeys(ctx context.Context, now time.Time) error {
 				continue
 			}
 		}
-		err := k.db.Tx(ctx, func(tx *db.Tx) error {
+		err := k.db.System(ctx, "old secrets", func(tx *db.Tx) error {
 			if err := q.New(tx).DeleteSecretKey(ctx, q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
 				return err
 			}
@@ -308,7 +308,7 @@ func (k *Keyring) settleVault(ctx context.Context, now time.Time) error {
 	if left, err := k.unsealed(ctx); err != nil || left > 0 {
 		return err
 	}
-	return k.db.Tx(ctx, func(tx *db.Tx) error { return k.dropVaultKeys(ctx, tx) })
+	return k.db.System(ctx, "old secrets", func(tx *db.Tx) error { return k.dropVaultKeys(ctx, tx) })
 }
 
 func (k *Keyring) dropVaultKeys(ctx context.Context, tx *db.Tx) error {

@@ -73,7 +73,7 @@ func TestNothingIsSealedOutsideTheList(t *testing.T) {
 func fill(t testing.TB, d *db.DB, k *secret.Keyring, n int) map[string]string {
 	t.Helper()
 	ctx, values := context.Background(), map[string]string{}
-	err := d.Tx(ctx, func(tx *db.Tx) error {
+	err := d.Gated(ctx, func(tx *db.Tx) error {
 		for i := range n {
 			id, text := fmt.Sprintf("hash-%06d", i), fmt.Sprintf("value %d", i)
 			sealed, err := k.Seal([]byte(text), "pending", id)
@@ -218,7 +218,7 @@ func TestADamagedValueStopsNoRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, text := range map[string]string{"hash-000100x": base64.StdEncoding.EncodeToString(moved), "hash-000200x": "no base64!"} {
-		if err := d.Tx(ctx, func(tx *db.Tx) error {
+		if err := d.Gated(ctx, func(tx *db.Tx) error {
 			return qlogin.New(tx).InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: text})
 		}); err != nil {
 			t.Fatal(err)

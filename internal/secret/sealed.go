@@ -88,7 +88,7 @@ func (k *Keyring) resealValues(ctx context.Context, word string, c db.SealedColu
 			return damaged, err
 		}
 	}
-	return damaged, k.db.Tx(ctx, func(tx *db.Tx) error {
+	return damaged, k.db.System(ctx, "resealing", func(tx *db.Tx) error {
 		for i, v := range values {
 			if fresh[i] == "" {
 				continue
@@ -111,7 +111,7 @@ func (k *Keyring) resealOwnKey(ctx context.Context, present string) error {
 	if err != nil {
 		return err
 	}
-	return k.db.Tx(ctx, func(tx *db.Tx) error {
+	return k.db.System(ctx, "resealing", func(tx *db.Tx) error {
 		return tx.PutMeta(ctx, tokenName, sealed)
 	})
 }

@@ -191,7 +191,7 @@ func (k *Keyring) replaceSigningKey(ctx context.Context, retire bool) error {
 	if err != nil {
 		return fmt.Errorf("making a key for identity assertions: %w", err)
 	}
-	if err := k.db.Tx(ctx, func(tx *db.Tx) error { return k.storeSigningKey(ctx, tx, fresh, retire) }); err != nil {
+	if err := k.db.System(ctx, "signing keys", func(tx *db.Tx) error { return k.storeSigningKey(ctx, tx, fresh, retire) }); err != nil {
 		return fmt.Errorf("storing a key for identity assertions: %w", err)
 	}
 	return nil

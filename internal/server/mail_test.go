@@ -45,7 +45,7 @@ func TestAMailLeavesAtOnce(t *testing.T) {
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	s := sluicetest.Start(t, "SMTP_HOST=127.0.0.1", "SMTP_PORT="+port, "SMTP_SECURE=false", "SENDER_EMAIL=Flows <flows@example.com>")
 	ctx := context.Background()
-	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.DB.Gated(ctx, func(tx *db.Tx) error {
 		return s.Mail.Put(ctx, tx, mail.AddedToWorkspace{WorkspaceName: "Research", DashboardLink: s.MainOrigin("") + "/flows"}, mail.Address{Email: "ann@example.com"})
 	})
 	if err != nil {
