@@ -79,11 +79,11 @@ func NewGate(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// Close writes the refusals that are still waiting.
+// Close writes the refusals and counted entries that are still waiting.
 func (g *Gate) Close(ctx context.Context) { g.recorder.stop(ctx) }
 
-// Flush writes the refusals that are still waiting; for tests and for pages that show the record.
-func (g *Gate) Flush(ctx context.Context) { g.recorder.flush(ctx) }
+// Flush writes the refusals and counted entries that are still waiting; for tests and for pages that show the record.
+func (g *Gate) Flush(ctx context.Context) { g.recorder.flushAll(ctx) }
 
 // Decide answers from memory. It records nothing: use Check or Do unless only a page's shape depends on the answer.
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
@@ -183,6 +183,24 @@ func (g *Gate) Record(ctx context.Context, tx *db.Tx, p Principal, a Action, r R
 // RecordLater hands an entry to the bounded recorder: for failed sign-ins, of which there may be many.
 func (g *Gate) RecordLater(p Principal, a Action, r Resource, o audit.Outcome, detail string) {
 	g.recorder.add(g.entry(p, a, r, o, Decision{}, detail))
+}
+
+// Count hands an event to the recorder that is counted: equal ones within CountFor, of one principal and one resource,
+// are one entry. It does no I/O, and a kill loses what still waits: it is for what happens often, and never for what must
+// be in the record, such as a change of rights. Names of flows that r lacks are looked up before the entry is written.
+func (g *Gate) Count(p Principal, a Action, r Resource, o audit.Outcome, detail string) {
+	g.recorder.count(g.entry(p, a, r, o, Decision{}, detail), r.App)
+}
+
+// NameCounted tells the name of a resource that is about to be deleted, for entries that are still counted.
+func (g *Gate) NameCounted(r Resource) { g.recorder.name(r) }
+
+// NameFlows says how the names of flows are looked up (Resource.App and ID) for counted entries. It is called once,
+// before the first event.
+func (g *Gate) NameFlows(look func(context.Context, Resource) string) {
+	g.recorder.mu.Lock()
+	defer g.recorder.mu.Unlock()
+	g.recorder.nameFlow = look
 }
 
 func (g *Gate) append(ctx context.Context, e audit.Entry) error {

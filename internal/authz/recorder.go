@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,36 +16,116 @@ const (
 	recordEvery = time.Second
 	// recordKinds bounds how many different refusals may wait; what comes above that is counted in one summary entry.
 	recordKinds = 1024
+	// countKinds bounds how many different counted entries may wait; when there are more, all are written early.
+	countKinds = 4096
 )
 
-// recorder writes refusals off the hot path. Equal ones of one interval become one entry with a count, so that a flood cannot fill the disk.
+// farFuture is later than every event, whatever the clock does.
+var farFuture = time.Unix(1<<40, 0)
+
+// CountFor is how long equal events of Gate.Count are counted in one entry, from the first on.
+const CountFor = 10 * time.Minute
+
+// recorder writes entries off the hot path: refusals of one interval, and the counted events of CountFor. Equal ones
+// become one entry with a count, so that a flood cannot fill the disk.
 type recorder struct {
 	db   *db.DB
 	log  *slog.Logger
 	now  func() time.Time
+	full chan struct{} // wakes the goroutine when no more counted entries fit
 	quit chan struct{}
 	done chan struct{}
 
-	mu      sync.Mutex
-	waiting map[audit.Entry]*pending
-	order   []audit.Entry
-	excess  int64
-	writing sync.Mutex
+	writing sync.Mutex // held while entries are written, so that they are written in order
+
+	mu       sync.Mutex // guards what follows
+	refusals waiting
+	counts   waiting
+	nameFlow func(context.Context, Resource) string
 }
 
-type pending struct {
+// waiting are entries that are still to be written, in the order of their first event.
+type waiting struct {
+	tallies map[audit.Entry]*tally
+	order   []audit.Entry // the keys of tallies
+	excess  int64         // events that did not fit
+}
+
+// tally counts equal events. What a key leaves out is that of the first event; name is the newest that is known.
+type tally struct {
 	at    time.Time
 	times int64
+	ip    string
+	name  string
+	app   string // of the resource
+}
+
+// add counts an entry under a key, unless that is new and there are most keys already.
+func (w *waiting) add(key audit.Entry, t tally, most int) (fits bool) {
+	if old := w.tallies[key]; old != nil {
+		old.times += t.times
+		if t.name != "" {
+			old.name = t.name
+		}
+		if t.at.Before(old.at) {
+			old.at = t.at
+		}
+		return true
+	}
+	if len(w.tallies) >= most {
+		w.excess += t.times
+		return false
+	}
+	if w.tallies == nil {
+		w.tallies = map[audit.Entry]*tally{}
+	}
+	w.tallies[key] = &t
+	w.order = append(w.order, key)
+	return true
+}
+
+// take removes the entries whose first event is not younger than a time, in order.
+func (w *waiting) take(upTo time.Time) (out []taken) {
+	w.order = slices.DeleteFunc(w.order, func(key audit.Entry) bool {
+		t := w.tallies[key]
+		if t.at.After(upTo) {
+			return false
+		}
+		delete(w.tallies, key)
+		out = append(out, taken{key, *t})
+		return true
+	})
+	return out
+}
+
+// taken is an entry to be written, with what is needed to put it back.
+type taken struct {
+	key   audit.Entry
+	tally tally
+}
+
+func (t taken) entry() audit.Entry {
+	e := t.key
+	e.At, e.Times, e.IP, e.ResourceName = t.tally.at, t.tally.times, t.tally.ip, t.tally.name
+	return e
 }
 
 func startRecorder(c Config) *recorder {
-	r := &recorder{db: c.DB, log: c.Log, now: c.Now, quit: make(chan struct{}), done: make(chan struct{}), waiting: map[audit.Entry]*pending{}}
+	r := &recorder{
+		db:   c.DB,
+		log:  c.Log,
+		now:  c.Now,
+		full: make(chan struct{}, 1),
+		quit: make(chan struct{}),
+		done: make(chan struct{}),
+	}
 	go r.run()
 	return r
 }
 
+// add hands over a refusal, or what else is recorded a moment later.
 func (r *recorder) add(e audit.Entry) {
-	at, times := e.At, e.Times
+	t := tally{at: e.At, times: e.Times, ip: e.IP, name: e.ResourceName}
 	e.At, e.Times = time.Time{}, 0
 	if e.ActorKind == Anonymous.String() {
 		// A stranger chooses ids freely; one entry per kind of request is all that they get.
@@ -52,16 +133,38 @@ func (r *recorder) add(e audit.Entry) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p := r.waiting[e]; p != nil {
-		p.times += times
+	r.refusals.add(e, t, recordKinds)
+}
+
+// count hands over an event that is counted for CountFor: by one person, from whatever address and under whatever name
+// the resource goes meanwhile.
+func (r *recorder) count(e audit.Entry, app string) {
+	t := tally{at: e.At, times: e.Times, ip: e.IP, name: e.ResourceName, app: app}
+	if e.ActorKind == Anonymous.String() {
+		// There are many strangers with one entry.
+		t.ip = ""
+	}
+	e.At, e.Times, e.IP, e.ResourceName = time.Time{}, 0, "", ""
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts.add(e, t, countKinds) {
 		return
 	}
-	if len(r.waiting) >= recordKinds {
-		r.excess += times
-		return
+	select {
+	case r.full <- struct{}{}:
+	default:
 	}
-	r.waiting[e] = &pending{at: at, times: times}
-	r.order = append(r.order, e)
+}
+
+// name sets the name of a resource in counted entries that have none.
+func (r *recorder) name(res Resource) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, t := range r.counts.tallies {
+		if t.name == "" && key.ResourceType == res.Type && key.ResourceID == res.ID && t.app == res.App {
+			t.name = res.Name
+		}
+	}
 }
 
 func (r *recorder) run() {
@@ -73,16 +176,63 @@ func (r *recorder) run() {
 		case <-r.quit:
 			return
 		case <-tick.C:
-			r.flush(context.Background())
+			r.nameCounted(context.Background())
+			r.flush(context.Background(), r.now().Add(-CountFor))
+		case <-r.full:
+			r.flushAll(context.Background())
 		}
 	}
 }
 
-// flush writes everything that waits, in one transaction. On failure it is put back, bounded as before.
-func (r *recorder) flush(ctx context.Context) {
+// nameCounted looks up the names that counted entries lack, while the flows still exist.
+func (r *recorder) nameCounted(ctx context.Context) {
+	r.mu.Lock()
+	var missing []Resource
+	for key, t := range r.counts.tallies {
+		if t.name == "" && key.ResourceID != "" {
+			missing = append(missing, Resource{Type: key.ResourceType, ID: key.ResourceID, App: t.app})
+		}
+	}
+	look := r.nameFlow
+	r.mu.Unlock()
+	if look == nil {
+		return
+	}
+	for _, res := range missing {
+		if res.Name = look(ctx, res); res.Name != "" {
+			r.name(res)
+		}
+	}
+}
+
+// flushAll writes everything that waits.
+func (r *recorder) flushAll(ctx context.Context) {
+	r.nameCounted(ctx)
+	r.flush(ctx, farFuture)
+}
+
+// flush writes the refusals, and the counted entries whose first event is not younger than a time, in one transaction.
+// On failure they are put back, bounded as before.
+func (r *recorder) flush(ctx context.Context, countedUpTo time.Time) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	entries := r.take()
+	r.mu.Lock()
+	refusals := r.refusals.take(farFuture)
+	counts := r.counts.take(countedUpTo)
+	excess := []int64{r.refusals.excess, r.counts.excess}
+	r.refusals.excess, r.counts.excess = 0, 0
+	r.mu.Unlock()
+
+	var entries []audit.Entry
+	for _, t := range slices.Concat(refusals, counts) {
+		entries = append(entries, t.entry())
+	}
+	if excess[0] > 0 {
+		entries = append(entries, r.summary(audit.Denied, excess[0], "more kinds of refusal than are recorded one by one"))
+	}
+	if excess[1] > 0 {
+		entries = append(entries, r.summary(audit.Done, excess[1], "more kinds of event than are counted one by one"))
+	}
 	if len(entries) == 0 {
 		return
 	}
@@ -94,35 +244,39 @@ func (r *recorder) flush(ctx context.Context) {
 		}
 		return nil
 	})
-	if err != nil {
-		r.log.Error("refusals could not be recorded; they will be tried again", "entries", len(entries), "error", err)
-		for _, e := range entries {
-			r.add(e)
-		}
+	if err == nil {
+		return
 	}
-}
-
-func (r *recorder) take() []audit.Entry {
+	r.log.Error("refusals could not be recorded; they will be tried again", "entries", len(entries), "error", err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	entries := make([]audit.Entry, 0, len(r.order)+1)
-	for _, e := range r.order {
-		p := r.waiting[e]
-		e.At, e.Times = p.at, p.times
-		entries = append(entries, e)
+	r.refusals.putBack(refusals, excess[0], recordKinds)
+	r.counts.putBack(counts, excess[1], countKinds)
+}
+
+// putBack returns what could not be written.
+func (w *waiting) putBack(list []taken, excess int64, most int) {
+	for _, t := range list {
+		w.add(t.key, t.tally, most)
 	}
-	if r.excess > 0 {
-		entries = append(entries, audit.Entry{
-			At: r.now(), ActorKind: Anonymous.String(), Action: "several", ResourceType: "System", Outcome: audit.Denied, Times: r.excess,
-			Detail: "more kinds of refusal than are recorded one by one",
-		})
+	w.excess += excess
+}
+
+// summary is the entry for events that did not fit.
+func (r *recorder) summary(o audit.Outcome, times int64, detail string) audit.Entry {
+	return audit.Entry{
+		At:           r.now(),
+		ActorKind:    Anonymous.String(),
+		Action:       "several",
+		ResourceType: "System",
+		Outcome:      o,
+		Times:        times,
+		Detail:       detail,
 	}
-	r.waiting, r.order, r.excess = map[audit.Entry]*pending{}, nil, 0
-	return entries
 }
 
 func (r *recorder) stop(ctx context.Context) {
 	close(r.quit)
 	<-r.done
-	r.flush(ctx)
+	r.flushAll(ctx)
 }

@@ -133,7 +133,7 @@ func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
 			}
 			return out
 		}
-		fatal(t, l.Note(ctx, appID, two, "Billing,  renamed\x00"))
+		fatal(t, l.Save(ctx, flow.Act{App: appID}, two, flow.Saved{Name: "Billing,  renamed\x00"}))
 		for name, c := range map[string]struct {
 			actor authz.Principal
 			f     flow.Filter

@@ -86,6 +86,7 @@ func New(ctx context.Context, c Config) (*Library, error) {
 		return nil, fmt.Errorf("making the table of chats: %w", err)
 	}
 	l := &Library{cfg: c, derived: derived, jobs: jobs, chats: chats}
+	c.Gate.NameFlows(l.nameOf)
 	// Subscribing first means that a change during the load is applied after it, never lost.
 	c.DB.Subscribe(ChangeKind, func(item string) {
 		appID, id, _ := strings.Cut(item, "/")
@@ -151,6 +152,8 @@ type Object struct {
 	// Name is what people call it; may be empty, and is cut to 200 characters.
 	Name                 string
 	CreatedAt, UpdatedAt time.Time
+	// Public tells that a flow was created with the builder's own mark that opens it to strangers. Only Create reads it.
+	Public bool
 }
 
 // nameKept is how many characters of a name are stored.
@@ -180,40 +183,64 @@ func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error { return l.claim(ctx, tx, objects) })
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		_, err := l.claim(ctx, tx, objects)
+		return err
+	})
 }
 
-func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) error {
+// claim records objects and returns those that were nobody's before.
+func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) (fresh []Object, err error) {
 	for _, o := range objects {
 		if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
-			return problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
+			return nil, problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
 		}
 		made, err := q.New(tx).ClaimObject(ctx, q.ClaimObjectParams{
-			AppID: o.App, ObjectID: o.ID, Kind: string(o.Kind), WorkspaceID: o.Workspace, OwnerID: o.Owner, UpstreamID: o.Account, Name: cleanName(o.Name), CreatedAt: l.cfg.Now().UnixMilli(),
+			AppID:       o.App,
+			ObjectID:    o.ID,
+			Kind:        string(o.Kind),
+			WorkspaceID: o.Workspace,
+			OwnerID:     o.Owner,
+			UpstreamID:  o.Account,
+			Name:        cleanName(o.Name),
+			CreatedAt:   l.cfg.Now().UnixMilli(),
 		})
 		if err != nil {
-			return fmt.Errorf("recording an object: %w", err)
+			return nil, fmt.Errorf("recording an object: %w", err)
 		}
-		if made == 0 {
-			row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
+		if made > 0 {
+			fresh = append(fresh, o)
+		} else if bound, err := l.bindKnown(ctx, tx, o); err != nil || !bound {
 			if err != nil {
-				return fmt.Errorf("reading an object: %w", err)
+				return nil, err
 			}
-			if row.WorkspaceID != o.Workspace {
-				return problem.New(problem.Conflict, "This object belongs to another workspace.").WithRule("object owned")
-			}
-			if o.Account == "" || row.UpstreamID != "" {
-				continue
-			}
-			if _, err := q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: o.App, ObjectID: o.ID, UpstreamID: o.Account}); err != nil {
-				return fmt.Errorf("recording the account of an object: %w", err)
-			}
+			continue
 		}
 		if err := tx.Changed(ChangeKind, o.App+"/"+o.ID); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return fresh, nil
+}
+
+// bindKnown records the account of an object that has a row without one, and reports whether it did. An object of
+// another workspace is a Conflict.
+func (l *Library) bindKnown(ctx context.Context, tx *db.Tx, o Object) (bound bool, err error) {
+	row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
+	if err != nil {
+		return false, fmt.Errorf("reading an object: %w", err)
+	}
+	if row.WorkspaceID != o.Workspace {
+		return false, problem.New(problem.Conflict, "This object belongs to another workspace.").WithRule("object owned")
+	}
+	if o.Account == "" || row.UpstreamID != "" {
+		return false, nil
+	}
+	_, err = q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: o.App, ObjectID: o.ID, UpstreamID: o.Account})
+	if err != nil {
+		return false, fmt.Errorf("recording the account of an object: %w", err)
+	}
+	return true, nil
 }
 
 // Bind records which account of the builder holds an object that is owned already.
@@ -227,23 +254,6 @@ func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 			return nil
 		}
 		return tx.Changed(ChangeKind, appID+"/"+id)
-	})
-}
-
-// Note records that an object was changed, and its name; an empty one keeps the former.
-func (l *Library) Note(ctx context.Context, appID, id, name string) error {
-	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
-		if name = cleanName(name); name == "" {
-			row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
-			if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("reading an object: %w", err)
-			}
-			name = row.Name
-		}
-		return q.New(tx).NoteObject(ctx, q.NoteObjectParams{AppID: appID, ObjectID: id, Name: name, UpdatedAt: l.cfg.Now().UnixMilli()})
 	})
 }
 

@@ -109,7 +109,7 @@ func (l *Library) Adopt(ctx context.Context, actor authz.Principal, appID, works
 			if !problem.Is(db.Found(err, "none"), problem.NotFound) {
 				return fmt.Errorf("reading an object: %w", err)
 			}
-			if err := l.claim(ctx, tx, []Object{o}); err != nil {
+			if _, err := l.claim(ctx, tx, []Object{o}); err != nil {
 				return err
 			}
 			adopted++

@@ -89,6 +89,9 @@ type BodyRule struct {
 	Why string
 	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go on without them.
 	Drop bool
+	// Mark is the key of Keys by which the builder opens a flow to strangers: wherever the rule needs the action; empty:
+	// there is none.
+	Mark string
 	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
 	Unset bool
 	// Except are texts that need no action. See Needs.
@@ -156,6 +159,8 @@ type Endpoint struct {
 	Learn *Lesson
 	// Hides names a secret in the answer; nil: there is none.
 	Hides *Hiding
+	// Runs tells that a request runs the flow that it names, for the audit record.
+	Runs bool
 	// Imports tells that the endpoint makes objects which its answer does not name.
 	Imports bool
 	// Shared tells that the endpoint shows or changes what belongs to all workspaces: only superusers may use it.

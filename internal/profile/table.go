@@ -62,6 +62,7 @@ type row struct {
 		Except     []string       `yaml:"except"`
 		Plain      bool           `yaml:"plain"`
 		Drop       bool           `yaml:"drop"`
+		Mark       string         `yaml:"mark"`
 		// Refused says that no action suffices; it stands instead of one. Why is said then.
 		Refused bool   `yaml:"refused"`
 		Why     string `yaml:"why"`
@@ -71,6 +72,7 @@ type row struct {
 	Deletes  bool      `yaml:"deletes"`
 	Renames  bool      `yaml:"renames"`
 	Imports  bool      `yaml:"imports"`
+	Runs     bool      `yaml:"runs"`
 	Shared   bool      `yaml:"shared"`
 	List     *Listing  `yaml:"list"`
 	Learn    *Lesson   `yaml:"learn"`
@@ -112,14 +114,14 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
 		Stranger: r.Stranger, FlowKey: r.FlowKey, Restores: r.Restores, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
 		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Many: r.Many, Deletes: r.Deletes,
-		Renames: r.Renames, Imports: r.Imports, Shared: r.Shared, List: r.List, Learn: r.Learn, Hides: r.Hides,
+		Renames: r.Renames, Imports: r.Imports, Runs: r.Runs, Shared: r.Shared, List: r.List, Learn: r.Learn, Hides: r.Hides,
 	}
 	if r.Optional != "" && slices.Contains(open, r.Optional) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
 		e.Body = append(e.Body, BodyRule{
-			In: b.In, Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Except: b.Except, Plain: b.Plain, Drop: b.Drop, Why: b.Why,
+			In: b.In, Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Except: b.Except, Plain: b.Plain, Drop: b.Drop, Mark: b.Mark, Why: b.Why,
 		})
 	}
 	var ok1, ok2 bool
@@ -177,6 +179,9 @@ func (r *row) check(e *Endpoint) error {
 		}
 		if b.Drop && (b.Refused || b.In != "") {
 			return fmt.Errorf("body rule %v: only top-level keys that need an action can be dropped", b)
+		}
+		if b.Mark != "" && (b.In != "" || !slices.Contains(b.Keys, b.Mark)) {
+			return fmt.Errorf("body rule %v: the mark is none of its top-level keys", b)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func (x *exchange) claimListed(elements []json.RawMessage, account string) error
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
 	defer cancel()
-	return x.p.cfg.Apps.Flows.Claim(ctx, fresh...)
+	return x.p.cfg.Apps.Flows.Found(ctx, x.app.ID, fresh...)
 }
 
 // addAccounts adds the lists of the workspace's other accounts to the one that came from first, and their counts to its counts.

@@ -91,7 +91,7 @@ func (x *exchange) discover(builder profile.Accounts, kind flow.Kind, id string)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
 	defer cancel()
-	err = x.p.cfg.Apps.Flows.Claim(ctx, flow.Object{App: x.app.ID, ID: id, Name: found.Name, Kind: found.Kind, Workspace: workspace, Account: account})
+	err = x.p.cfg.Apps.Flows.Found(ctx, x.app.ID, flow.Object{App: x.app.ID, ID: id, Name: found.Name, Kind: found.Kind, Workspace: workspace, Account: account})
 	if problem.Is(err, problem.Conflict) {
 		return place{}, noSuchObject() // somebody else was faster
 	}

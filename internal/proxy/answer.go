@@ -35,6 +35,9 @@ func (x *exchange) modify(res *http.Response) error {
 	if err := x.own(res); err != nil {
 		return err
 	}
+	if err := x.recordFlow(res.StatusCode); err != nil {
+		return err
+	}
 	if err := x.dressPage(res); err != nil {
 		return err
 	}

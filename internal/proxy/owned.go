@@ -136,7 +136,10 @@ func (x *exchange) claimAnswer(body []byte) error {
 	if m.ID == "" {
 		return nil
 	}
-	return x.claim(flow.Object{ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type)})
+	public := x.marksPublic()
+	return x.claim(flow.Object{
+		ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type), Public: public != nil && *public,
+	})
 }
 
 // claimMany records all objects that were made at once, but for those that are somebody's already.
@@ -180,7 +183,7 @@ func (x *exchange) claim(objects ...flow.Object) error {
 		objects[i].App, objects[i].Workspace, objects[i].Owner, objects[i].Account = x.app.ID, x.at.workspace, x.who.ID, account
 	}
 	if err == nil {
-		err = x.p.cfg.Apps.Flows.Claim(ctx, objects...)
+		err = x.p.cfg.Apps.Flows.Create(ctx, x.act(), x.creation(), objects...)
 	}
 	if err != nil {
 		return problem.New(problem.Unavailable, "It was created, but Sluice could not record that it belongs to your workspace.").WithRule("object not recorded").
@@ -200,7 +203,8 @@ func (x *exchange) claimLocation(location string) error {
 
 // forget removes what was deleted from the map. A row that stays is no harm: its id is never given to anything else.
 func (x *exchange) forget() {
-	if err := x.p.cfg.Apps.Flows.Forget(context.WithoutCancel(x.r.Context()), x.app.ID, append(x.named(), x.doomed...)...); err != nil {
+	ids := append(x.named(), x.doomed...)
+	if err := x.p.cfg.Apps.Flows.Delete(context.WithoutCancel(x.r.Context()), x.act(), ids...); err != nil {
 		x.p.cfg.Log.Warn("a deleted object stays in the ownership map", "app", x.app.Slug, "error", err)
 	}
 }
@@ -212,7 +216,8 @@ func (x *exchange) noteName(body []byte) {
 	if json.Unmarshal(body, &m) != nil || len(ids) != 1 || m.ID != "" && m.ID != ids[0] {
 		return
 	}
-	if err := x.p.cfg.Apps.Flows.Note(context.WithoutCancel(x.r.Context()), x.app.ID, ids[0], m.title()); err != nil {
+	saved := flow.Saved{Name: m.title(), Public: x.marksPublic()}
+	if err := x.p.cfg.Apps.Flows.Save(context.WithoutCancel(x.r.Context()), x.act(), ids[0], saved); err != nil {
 		x.p.cfg.Log.Warn("the new name of an object was not recorded", "app", x.app.Slug, "object", ids[0], "error", err)
 	}
 }

@@ -5,13 +5,14 @@
 package q
 
 type Object struct {
-	AppID       string
-	ObjectID    string
-	Kind        string
-	WorkspaceID string
-	OwnerID     string
-	Name        string
-	CreatedAt   int64
-	UpdatedAt   int64
-	UpstreamID  string
+	AppID        string
+	ObjectID     string
+	Kind         string
+	WorkspaceID  string
+	OwnerID      string
+	Name         string
+	CreatedAt    int64
+	UpdatedAt    int64
+	UpstreamID   string
+	MarkedPublic bool
 }

@@ -120,7 +120,7 @@ func (q *Queries) CountFlowsOfWorkspace(ctx context.Context, arg CountFlowsOfWor
 }
 
 const flowsOfWorkspace = `-- name: FlowsOfWorkspace :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object
 WHERE workspace_id = $1 AND kind IN ('chatflow', 'agentflow')
     AND (CAST($2 AS text) = '' OR lower(name) LIKE $2 ESCAPE '!')
 ORDER BY updated_at DESC, object_id LIMIT $4 OFFSET $3
@@ -157,6 +157,7 @@ func (q *Queries) FlowsOfWorkspace(ctx context.Context, arg FlowsOfWorkspacePara
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.UpstreamID,
+			&i.MarkedPublic,
 		); err != nil {
 			return nil, err
 		}
@@ -198,7 +199,7 @@ func (q *Queries) ForgetProjectsOfWorkspace(ctx context.Context, workspaceID str
 }
 
 const getObject = `-- name: GetObject :one
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 AND object_id = $2
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 AND object_id = $2
 `
 
 type GetObjectParams struct {
@@ -219,6 +220,7 @@ func (q *Queries) GetObject(ctx context.Context, arg GetObjectParams) (Object, e
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.UpstreamID,
+		&i.MarkedPublic,
 	)
 	return i, err
 }
@@ -300,14 +302,15 @@ func (q *Queries) NamesOfOthers(ctx context.Context, arg NamesOfOthersParams) ([
 }
 
 const noteObject = `-- name: NoteObject :exec
-UPDATE object SET name = $3, updated_at = $4 WHERE app_id = $1 AND object_id = $2
+UPDATE object SET name = $3, updated_at = $4, marked_public = $5 WHERE app_id = $1 AND object_id = $2
 `
 
 type NoteObjectParams struct {
-	AppID     string
-	ObjectID  string
-	Name      string
-	UpdatedAt int64
+	AppID        string
+	ObjectID     string
+	Name         string
+	UpdatedAt    int64
+	MarkedPublic bool
 }
 
 func (q *Queries) NoteObject(ctx context.Context, arg NoteObjectParams) error {
@@ -316,12 +319,13 @@ func (q *Queries) NoteObject(ctx context.Context, arg NoteObjectParams) error {
 		arg.ObjectID,
 		arg.Name,
 		arg.UpdatedAt,
+		arg.MarkedPublic,
 	)
 	return err
 }
 
 const objectsOfApp = `-- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 ORDER BY object_id
 `
 
 func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, error) {
@@ -343,6 +347,7 @@ func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, err
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.UpstreamID,
+			&i.MarkedPublic,
 		); err != nil {
 			return nil, err
 		}

@@ -25,13 +25,14 @@ type App struct {
 }
 
 type Object struct {
-	AppID       string
-	ObjectID    string
-	Kind        string
-	WorkspaceID string
-	OwnerID     string
-	Name        string
-	CreatedAt   int64
-	UpdatedAt   int64
-	UpstreamID  string
+	AppID        string
+	ObjectID     string
+	Kind         string
+	WorkspaceID  string
+	OwnerID      string
+	Name         string
+	CreatedAt    int64
+	UpdatedAt    int64
+	UpstreamID   string
+	MarkedPublic bool
 }

@@ -246,7 +246,7 @@ func (q *Queries) LiveKeyCounts(ctx context.Context, now int64) ([]LiveKeyCounts
 }
 
 const objectsOfApp = `-- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 ORDER BY object_id
 `
 
 func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, error) {
@@ -268,6 +268,7 @@ func (q *Queries) ObjectsOfApp(ctx context.Context, appID string) ([]Object, err
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.UpstreamID,
+			&i.MarkedPublic,
 		); err != nil {
 			return nil, err
 		}

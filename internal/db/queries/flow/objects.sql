@@ -3,13 +3,13 @@ INSERT INTO object (app_id, object_id, kind, workspace_id, owner_id, upstream_id
 ON CONFLICT (app_id, object_id) DO NOTHING;
 
 -- name: GetObject :one
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 AND object_id = $2;
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 AND object_id = $2;
 
 -- name: AllObjects :many
 SELECT app_id, object_id, kind, workspace_id, upstream_id FROM object;
 
 -- name: NoteObject :exec
-UPDATE object SET name = $3, updated_at = $4 WHERE app_id = $1 AND object_id = $2;
+UPDATE object SET name = $3, updated_at = $4, marked_public = $5 WHERE app_id = $1 AND object_id = $2;
 
 -- name: MoveObject :execrows
 UPDATE object SET workspace_id = $3, owner_id = $4, updated_at = $5 WHERE app_id = $1 AND object_id = $2;
@@ -18,10 +18,10 @@ UPDATE object SET workspace_id = $3, owner_id = $4, updated_at = $5 WHERE app_id
 DELETE FROM object WHERE app_id = $1 AND object_id = $2;
 
 -- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id;
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 ORDER BY object_id;
 
 -- name: FlowsOfWorkspace :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object
 WHERE workspace_id = sqlc.arg(workspace_id) AND kind IN ('chatflow', 'agentflow')
     AND (CAST(sqlc.arg(pattern) AS text) = '' OR lower(name) LIKE sqlc.arg(pattern) ESCAPE '!')
 ORDER BY updated_at DESC, object_id LIMIT sqlc.arg(row_limit) OFFSET sqlc.arg(row_offset);

@@ -4,7 +4,7 @@
 SELECT id, workspace_id, slug, name, kind, version, upstream_url, public_url, port, owner_sealed, verified_at, created_at, updated_at, mode, seen_at, bridge_mode, per_person FROM app ORDER BY created_at, id;
 
 -- name: ObjectsOfApp :many
-SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id FROM object WHERE app_id = $1 ORDER BY object_id;
+SELECT app_id, object_id, kind, workspace_id, owner_id, name, created_at, updated_at, upstream_id, marked_public FROM object WHERE app_id = $1 ORDER BY object_id;
 
 -- name: ImportNames :many
 SELECT id, username, username_key, COALESCE(email_key, '') AS email_key, superuser FROM account;

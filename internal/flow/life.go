@@ -1,0 +1,260 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	q "sluice/internal/db/q/flow"
+	"sluice/internal/problem"
+)
+
+// Act says who does something to the objects of an app by a request that the builder answers. It stands in the audit
+// entries of the flows that the request is about; other objects have none.
+type Act struct {
+	// Who is the person or stranger, with the API key if the request came with one.
+	Who authz.Principal
+	// App is the app's id, AppName what people call it.
+	App, AppName string
+}
+
+// What is done to a flow, as audit entries say it.
+const (
+	Created  = "created"
+	Imported = "imported"
+	deleted  = "deleted"
+	changed  = "changed"
+	ran      = "run"
+)
+
+// detail is the text of an entry: what was done, in which app, and with which API key.
+func (a Act) detail(did string) string {
+	text := did + " in " + cleanName(a.AppName) + " (app " + a.App + ")"
+	if a.Who.KeyID != "" {
+		text += " with API key " + a.Who.KeyID
+	}
+	return text
+}
+
+// IsFlow reports whether a kind of object is a flow.
+func (k Kind) IsFlow() bool { return k == Chatflow || k == Agentflow || k == Assistantflow }
+
+func (o Object) resource() authz.Resource {
+	return authz.Resource{Type: "Flow", ID: o.ID, Workspace: o.Workspace, App: o.App, Owner: o.Owner, Name: cleanName(o.Name)}
+}
+
+// Create is Claim for objects that a request has created or imported: did says which. The entry of each flow is written
+// in the same transaction.
+func (l *Library) Create(ctx context.Context, act Act, did string, objects ...Object) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		fresh, err := l.claim(ctx, tx, objects)
+		if err != nil {
+			return err
+		}
+		for _, o := range fresh {
+			if !o.Kind.IsFlow() {
+				continue
+			}
+			if err := l.record(ctx, tx, act, authz.FlowEdit, o, did); err != nil {
+				return err
+			}
+			if o.Public {
+				if err := l.mark(ctx, tx, act, stored{o, true}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// mark stores whether the builder's own mark opens a flow to strangers, with the entry.
+func (l *Library) mark(ctx context.Context, tx *db.Tx, act Act, o stored) error {
+	if err := l.note(ctx, tx, o); err != nil {
+		return err
+	}
+	did := map[bool]string{true: "published", false: "unpublished"}[o.public]
+	return l.record(ctx, tx, act, authz.FlowPublish, o.Object, did)
+}
+
+// note stores the name and the mark of an object, and that it was changed now.
+func (l *Library) note(ctx context.Context, tx *db.Tx, o stored) error {
+	err := q.New(tx).NoteObject(ctx, q.NoteObjectParams{
+		AppID:        o.App,
+		ObjectID:     o.ID,
+		Name:         cleanName(o.Name),
+		UpdatedAt:    l.cfg.Now().UnixMilli(),
+		MarkedPublic: o.public,
+	})
+	if err != nil {
+		return fmt.Errorf("recording a change of an object: %w", err)
+	}
+	return nil
+}
+
+func (l *Library) record(ctx context.Context, tx *db.Tx, act Act, a authz.Action, o Object, did string) error {
+	return l.cfg.Gate.Record(ctx, tx, act.Who, a, o.resource(), audit.Done, act.detail(did))
+}
+
+// Delete is Forget for objects that a request has deleted. The entry of each flow is written in the same transaction.
+func (l *Library) Delete(ctx context.Context, act Act, ids ...string) error {
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		for _, id := range ids {
+			o, found, err := l.read(ctx, tx, act.App, id)
+			if err != nil || !found {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if err := l.ForgetIn(ctx, tx, act.App, id); err != nil {
+				return err
+			}
+			if !o.Kind.IsFlow() {
+				continue
+			}
+			// What still waits to be counted can look up its name no more.
+			l.cfg.Gate.NameCounted(o.resource())
+			if err := l.record(ctx, tx, act, authz.FlowEdit, o.Object, deleted); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// stored is an object with what only entries need.
+type stored struct {
+	Object
+	public bool
+}
+
+// read reads an object within a transaction.
+func (l *Library) read(ctx context.Context, from db.Source, appID, id string) (o stored, found bool, err error) {
+	row, err := q.New(from).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: id})
+	if problem.Is(db.Found(err, "gone"), problem.NotFound) {
+		return o, false, nil
+	}
+	if err != nil {
+		return o, false, fmt.Errorf("reading an object: %w", err)
+	}
+	return stored{object(row), row.MarkedPublic}, true, nil
+}
+
+// Saved is what a request has changed about an object.
+type Saved struct {
+	// Name is what it is called now; an empty one keeps the previous name.
+	Name string
+	// Public tells that the builder's own mark now opens the flow to strangers, or does so no more; nil: it was not set.
+	Public *bool
+}
+
+// Save notes that a request has changed an object. Changes of one flow by one person within authz.CountFor are one
+// entry, which is written later. A change of the builder's mark of public flows is an entry of its own, in the same
+// transaction.
+func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
+	var o stored
+	var found bool
+	err := l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) (err error) {
+		if o, found, err = l.read(ctx, tx, act.App, id); err != nil || !found {
+			return err
+		}
+		if name := cleanName(s.Name); name != "" {
+			o.Name = name
+		}
+		before := o.public
+		if s.Public != nil && o.Kind.IsFlow() {
+			o.public = *s.Public
+		}
+		if o.public != before {
+			return l.mark(ctx, tx, act, o)
+		}
+		return l.note(ctx, tx, o)
+	})
+	if err == nil && found && o.Kind.IsFlow() {
+		l.cfg.Gate.Count(act.Who, authz.FlowEdit, o.resource(), audit.Done, act.detail(changed))
+	}
+	return err
+}
+
+// Expose records that a request has changed what strangers may do with a flow, other than by the builder's mark.
+func (l *Library) Expose(ctx context.Context, act Act, id string) error {
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		o, found, err := l.read(ctx, tx, act.App, id)
+		if err != nil || !found {
+			return err
+		}
+		return l.record(ctx, tx, act, authz.FlowPublish, o.Object, "access for strangers changed")
+	})
+}
+
+// Ran counts a run of a flow: those by one person within authz.CountFor are one entry, which is written later. It does
+// no I/O. status is the builder's HTTP status.
+func (l *Library) Ran(act Act, id string, status int) {
+	l.count(act, authz.FlowRun, id, ran, status)
+}
+
+// Failed counts what a request was to do to a flow (an id, or "" for one that was to be created), and what the builder
+// has refused or could not do. It does no I/O. status is the builder's HTTP status.
+func (l *Library) Failed(act Act, a authz.Action, id string, status int) {
+	l.count(act, a, id, "not done", status)
+}
+
+func (l *Library) count(act Act, a authz.Action, id, did string, status int) {
+	o := Object{App: act.App, ID: id, Workspace: act.Who.Workspace}
+	if workspace, _, ok := l.Owner(act.App, id); ok {
+		o.Workspace = workspace
+	}
+	outcome, text := audit.Done, act.detail(did)
+	if status >= 400 {
+		outcome = audit.Failed
+		text += "; the builder answered " + strconv.Itoa(status)
+	}
+	l.cfg.Gate.Count(act.Who, a, o.resource(), outcome, text)
+}
+
+// nameOf is the name of a flow for entries that were counted without it, "" if it is not known.
+func (l *Library) nameOf(ctx context.Context, r authz.Resource) string {
+	o, _, err := l.read(ctx, l.cfg.DB.Read(), r.App, r.ID)
+	if err != nil {
+		l.cfg.Log.Warn("the name of a flow could not be read for the audit record", "app", r.App, "flow", r.ID, "error", err)
+	}
+	return o.Name
+}
+
+// Found is Claim for objects that turned up in a builder's account without having been recorded: Sluice was stopped
+// between the builder's answer and the record, or they were created beside it.
+func (l *Library) Found(ctx context.Context, appID string, objects ...Object) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		fresh, err := l.claim(ctx, tx, objects)
+		if err != nil {
+			return err
+		}
+		var last Object
+		flows := 0
+		for _, o := range fresh {
+			if o.Kind.IsFlow() {
+				last, flows = o, flows+1
+			}
+		}
+		r := last.resource()
+		switch flows {
+		case 0:
+			return nil
+		case 1:
+		default:
+			r = authz.Resource{Type: "App", ID: appID, App: appID, Workspace: last.Workspace}
+		}
+		detail := fmt.Sprintf("found %d in the builder (app %s)", flows, appID)
+		return l.cfg.Gate.Record(ctx, tx, authz.SystemPrincipal("inventory"), authz.FlowEdit, r, audit.Done, detail)
+	})
+}
