@@ -15,6 +15,9 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/signup"
+	"sluice/internal/login/sso"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -42,6 +45,11 @@ type Config struct {
 	// Credentials tells who asks; nil: only session cookies and Keys do.
 	Credentials *authn.Credentials
 	Logins      *login.Logins
+	Factors     *factor.Factors
+	Providers   *sso.Providers
+	SSO         *sso.SSO
+	SignUps     *signup.SignUps
+	Invitations *signup.Invitations
 	Apps        *app.Registry
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/problem"
 )
 
@@ -18,7 +18,7 @@ type proofs struct {
 }
 
 func listProofs(x *visit, _ *struct{}) (proofs, error) {
-	w, err := x.cfg.Logins.ConfirmWays(x, x.who)
+	w, err := x.cfg.Factors.ConfirmWays(x, x.who)
 	return proofs{w.Password, w.TOTP, w.Recovery, w.Passkey, w.Provider}, err
 }
 
@@ -27,7 +27,7 @@ func offerProof(x *visit, _ *struct{}) (ceremony, error) {
 	if err != nil {
 		return ceremony{}, err
 	}
-	token, options, err := x.cfg.Logins.OfferConfirmPasskey(x, x.who, rp)
+	token, options, err := x.cfg.Factors.OfferConfirmPasskey(x, x.who, rp)
 	if err != nil {
 		return ceremony{}, err
 	}
@@ -51,7 +51,7 @@ type passkeyProof struct {
 // confirm takes one proof; with two of them it would be open which one counted.
 func confirm(x *visit, in *proofInput) (err error) {
 	b, given := in.Body, 0
-	proof, rp := login.Proof{Password: b.Password, Code: b.Code}, login.RelyingParty{}
+	proof, rp := factor.Proof{Password: b.Password, Code: b.Code}, factor.RelyingParty{}
 	for _, there := range []bool{b.Password != "", b.Code != "", b.Passkey != nil} {
 		if there {
 			given++
@@ -69,5 +69,5 @@ func confirm(x *visit, in *proofInput) (err error) {
 		}
 		proof.PasskeyToken = b.Passkey.Token
 	}
-	return x.cfg.Logins.Confirm(x, x.who, rp, proof)
+	return x.cfg.Factors.Confirm(x, x.who, rp, proof)
 }

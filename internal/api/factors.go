@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/problem"
 )
 
@@ -34,12 +34,12 @@ type passkey struct {
 	UsedAt    *time.Time `json:"used_at,omitempty" doc:"Left out for never."`
 }
 
-func passkeyOf(k login.Passkey) passkey {
+func passkeyOf(k factor.Passkey) passkey {
 	return passkey{k.ID, k.Name, k.RP, k.Synced, k.CreatedAt.UTC(), moment(k.UsedAt)}
 }
 
 func (x *visit) factorsOf(userID string) (factors, error) {
-	f, err := x.cfg.Logins.Factors(x, x.who, userID)
+	f, err := x.cfg.Factors.List(x, x.who, userID)
 	out := factors{Passkeys: []passkey{}, RecoveryLeft: f.RecoveryLeft, HasPassword: f.HasPassword}
 	if !f.TOTPSince.IsZero() {
 		out.TOTP = &totpApp{f.TOTPSince.UTC(), moment(f.TOTPUsed)}
@@ -55,11 +55,11 @@ func listMyFactors(x *visit, _ *struct{}) (factors, error) { return x.factorsOf(
 func listFactors(x *visit, in *UserPath) (factors, error) { return x.factorsOf(in.User) }
 
 func removeFactors(x *visit, in *UserPath) error {
-	return x.cfg.Logins.RemoveFactors(x, x.who, in.User)
+	return x.cfg.Factors.RemoveFactors(x, x.who, in.User)
 }
 
 // enrollee is whoever asks.
-func (x *visit) enrollee() login.Enrolee { return login.Enrolee{Principal: x.who} }
+func (x *visit) enrollee() factor.Enrolee { return factor.Enrolee{Principal: x.who} }
 
 // enrolled is what comes with a new factor.
 type enrolled struct {
@@ -74,7 +74,7 @@ type totpOffer struct {
 }
 
 func beginTOTP(x *visit, _ *struct{}) (totpOffer, error) {
-	o, err := x.cfg.Logins.BeginTOTP(x, x.enrollee())
+	o, err := x.cfg.Factors.BeginTOTP(x, x.enrollee())
 	return totpOffer{o.Token, o.Secret, o.URL}, err
 }
 
@@ -86,14 +86,14 @@ type totpInput struct {
 }
 
 func confirmTOTP(x *visit, in *totpInput) (enrolled, error) {
-	e, err := x.cfg.Logins.FinishTOTP(x, x.enrollee(), in.Body.Token, in.Body.Code)
+	e, err := x.cfg.Factors.FinishTOTP(x, x.enrollee(), in.Body.Token, in.Body.Code)
 	return enrolled{e.Recovery}, err
 }
 
-func removeTOTP(x *visit, _ *struct{}) error { return x.cfg.Logins.RemoveTOTP(x, x.who) }
+func removeTOTP(x *visit, _ *struct{}) error { return x.cfg.Factors.RemoveTOTP(x, x.who) }
 
 func newRecoveryCodes(x *visit, _ *struct{}) (enrolled, error) {
-	codes, err := x.cfg.Logins.NewRecoveryCodes(x, x.who)
+	codes, err := x.cfg.Factors.NewRecoveryCodes(x, x.who)
 	return enrolled{codes}, err
 }
 
@@ -112,8 +112,8 @@ func ceremonyOf(token string, options []byte) (ceremony, error) {
 }
 
 // relyingParty is the place that the browser's passkeys are for.
-func (x *visit) relyingParty() (login.RelyingParty, error) {
-	return login.RelyingPartyOf(x.cfg.MainOrigin(x.r.Host))
+func (x *visit) relyingParty() (factor.RelyingParty, error) {
+	return factor.RelyingPartyOf(x.cfg.MainOrigin(x.r.Host))
 }
 
 func offerPasskey(x *visit, _ *struct{}) (ceremony, error) {
@@ -121,7 +121,7 @@ func offerPasskey(x *visit, _ *struct{}) (ceremony, error) {
 	if err != nil {
 		return ceremony{}, err
 	}
-	token, options, err := x.cfg.Logins.BeginPasskey(x, x.enrollee(), rp)
+	token, options, err := x.cfg.Factors.BeginPasskey(x, x.enrollee(), rp)
 	if err != nil {
 		return ceremony{}, err
 	}
@@ -145,7 +145,7 @@ func addPasskey(x *visit, in *newPasskeyInput) (enrolled, error) {
 	if err != nil {
 		return enrolled{}, fmt.Errorf("reading the browser's answer: %w", err)
 	}
-	e, err := x.cfg.Logins.FinishPasskey(x, x.enrollee(), rp, in.Body.Token, response, in.Body.Name)
+	e, err := x.cfg.Factors.FinishPasskey(x, x.enrollee(), rp, in.Body.Token, response, in.Body.Name)
 	return enrolled{e.Recovery}, err
 }
 
@@ -174,9 +174,9 @@ type renamePasskeyInput struct {
 }
 
 func renamePasskey(x *visit, in *renamePasskeyInput) error {
-	return x.cfg.Logins.RenamePasskey(x, x.who, in.Passkey, in.Body.Name)
+	return x.cfg.Factors.RenamePasskey(x, x.who, in.Passkey, in.Body.Name)
 }
 
 func removePasskey(x *visit, in *PasskeyPath) error {
-	return x.cfg.Logins.RemovePasskey(x, x.who, in.Passkey)
+	return x.cfg.Factors.RemovePasskey(x, x.who, in.Passkey)
 }

@@ -3,7 +3,7 @@ package api
 import (
 	"time"
 
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 )
 
 // linkedIdentity is somebody's account at an identity provider.
@@ -15,17 +15,17 @@ type linkedIdentity struct {
 	UsedAt       time.Time `json:"used_at"`
 }
 
-func identityOf(l login.Link) linkedIdentity {
+func identityOf(l sso.Link) linkedIdentity {
 	return linkedIdentity{l.Provider, l.ProviderName, l.Label, l.CreatedAt.UTC(), l.UsedAt.UTC()}
 }
 
 func listMyIdentities(x *visit, in *Paging) (list[linkedIdentity], error) {
-	rows, err := x.cfg.Logins.Links(x, x.who, x.who.ID)
+	rows, err := x.cfg.SSO.Links(x, x.who, x.who.ID)
 	return pageOf(rows, *in, identityOf), err
 }
 
 func unlinkIdentity(x *visit, in *ProviderPath) error {
-	return x.cfg.Logins.Unlink(x, x.who, in.Provider)
+	return x.cfg.SSO.Unlink(x, x.who, in.Provider)
 }
 
 type identitiesInput struct {
@@ -34,6 +34,6 @@ type identitiesInput struct {
 }
 
 func listIdentities(x *visit, in *identitiesInput) (list[linkedIdentity], error) {
-	rows, err := x.cfg.Logins.Links(x, x.who, in.User)
+	rows, err := x.cfg.SSO.Links(x, x.who, in.User)
 	return pageOf(rows, in.Paging, identityOf), err
 }

@@ -3,7 +3,7 @@ package api
 import (
 	"time"
 
-	"sluice/internal/login"
+	"sluice/internal/login/signup"
 )
 
 // invitation is an open invitation to a workspace.
@@ -15,7 +15,7 @@ type invitation struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-func invitationOf(i login.Invitation) invitation {
+func invitationOf(i signup.Invitation) invitation {
 	return invitation{i.ID, i.Email, i.Role, i.CreatedAt.UTC(), i.ExpiresAt.UTC()}
 }
 
@@ -27,7 +27,7 @@ type invited struct {
 	Link       string      `json:"link,omitempty" doc:"Makes the account; shown once, works once."`
 }
 
-func invitedOf(i login.Invited) invited {
+func invitedOf(i signup.Invited) invited {
 	out := invited{Added: i.Added, Mailed: i.Mailed, Link: i.Link}
 	if !i.Added {
 		open := invitationOf(i.Invitation)
@@ -42,7 +42,7 @@ type invitationsInput struct {
 }
 
 func listInvitations(x *visit, in *invitationsInput) (list[invitation], error) {
-	rows, err := x.cfg.Logins.Invitations(x, x.who, in.Workspace)
+	rows, err := x.cfg.Invitations.List(x, x.who, in.Workspace)
 	return pageOf(rows, in.Paging, invitationOf), err
 }
 
@@ -55,7 +55,7 @@ type inviteInput struct {
 }
 
 func invite(x *visit, in *inviteInput) (invited, error) {
-	i, err := x.cfg.Logins.Invite(x, x.who, in.Workspace, in.Body.Email, in.Body.Role)
+	i, err := x.cfg.Invitations.Invite(x, x.who, in.Workspace, in.Body.Email, in.Body.Role)
 	return invitedOf(i), err
 }
 
@@ -65,10 +65,10 @@ type invitationInput struct {
 }
 
 func renewInvitation(x *visit, in *invitationInput) (invited, error) {
-	i, err := x.cfg.Logins.RenewInvitation(x, x.who, in.Workspace, in.Invitation)
+	i, err := x.cfg.Invitations.RenewInvitation(x, x.who, in.Workspace, in.Invitation)
 	return invitedOf(i), err
 }
 
 func revokeInvitation(x *visit, in *invitationInput) error {
-	return x.cfg.Logins.RevokeInvitation(x, x.who, in.Workspace, in.Invitation)
+	return x.cfg.Invitations.RevokeInvitation(x, x.who, in.Workspace, in.Invitation)
 }

@@ -74,10 +74,10 @@ type emailInput struct {
 }
 
 func changeEmail(x *visit, in *emailInput) error {
-	return x.cfg.Logins.ChangeEmail(x, x.who, in.Body.Password, in.Body.Email)
+	return x.cfg.SignUps.ChangeEmail(x, x.who, in.Body.Password, in.Body.Email)
 }
 
-func verifyEmail(x *visit, _ *struct{}) error { return x.cfg.Logins.SendVerification(x, x.who) }
+func verifyEmail(x *visit, _ *struct{}) error { return x.cfg.SignUps.SendVerification(x, x.who) }
 
 type passwordInput struct {
 	Body struct {

@@ -4,7 +4,7 @@ import (
 	"reflect"
 	"slices"
 
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 )
 
 // provider is an identity provider. Its client secret is only ever written.
@@ -38,7 +38,7 @@ type mapping struct {
 	Role      string `json:"role" minLength:"1" maxLength:"64" doc:"A role's id." example:"user"`
 }
 
-func (x *visit) providerOf(p login.Provider) provider {
+func (x *visit) providerOf(p sso.Provider) provider {
 	out := provider{
 		ID: p.ID, Slug: p.Slug, Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, HasSecret: p.HasSecret, Enabled: p.Enabled,
 		Scopes: append([]string{}, p.Scopes...), CreateAccounts: p.CreateAccounts, Domains: append([]string{}, p.Domains...), TrustFactor: p.TrustFactor,
@@ -49,14 +49,14 @@ func (x *visit) providerOf(p login.Provider) provider {
 	}
 	base := x.cfg.MainOrigin(x.r.Host) + "/sso/" + p.Slug
 	out.RedirectURI = base + "/callback"
-	if p.Kind == login.KindOIDC {
+	if p.Kind == sso.KindOIDC {
 		out.BackChannelLogout = base + "/back-channel-logout"
 	}
 	return out
 }
 
 func listProviders(x *visit, in *Paging) (list[provider], error) {
-	rows, err := x.cfg.Logins.Providers(x, x.who)
+	rows, err := x.cfg.Providers.List(x, x.who)
 	return pageOf(rows, *in, x.providerOf), err
 }
 
@@ -88,7 +88,7 @@ type ProviderSettings struct {
 }
 
 // apply changes what is given. Lists are copied, because those of p are everybody's.
-func (s ProviderSettings) apply(p *login.Provider) {
+func (s ProviderSettings) apply(p *sso.Provider) {
 	for to, given := range map[*string]*string{
 		&p.Name: s.Name, &p.Issuer: s.Issuer, &p.ClientID: s.ClientID, &p.ClientSecret: s.ClientSecret, &p.GroupClaim: s.GroupClaim, &p.SuperuserGroup: s.SuperuserGroup,
 		&p.UsernameClaim: s.UsernameClaim, &p.EmailClaim: s.EmailClaim, &p.NameClaim: s.NameClaim,
@@ -112,15 +112,15 @@ func (s ProviderSettings) apply(p *login.Provider) {
 	if s.Mappings != nil {
 		p.Mappings = nil
 		for _, m := range s.Mappings {
-			p.Mappings = append(p.Mappings, login.Mapping(m))
+			p.Mappings = append(p.Mappings, sso.Mapping(m))
 		}
 	}
 }
 
 func addProvider(x *visit, in *newProviderInput) (provider, error) {
-	p := login.Provider{Slug: in.Body.Slug, Kind: in.Body.Kind}
+	p := sso.Provider{Slug: in.Body.Slug, Kind: in.Body.Kind}
 	in.Body.apply(&p)
-	p, err := x.cfg.Logins.SaveProvider(x, x.who, p)
+	p, err := x.cfg.Providers.SaveProvider(x, x.who, p)
 	return x.providerOf(p), err
 }
 
@@ -130,7 +130,7 @@ type ProviderPath struct {
 }
 
 func getProvider(x *visit, in *ProviderPath) (provider, error) {
-	p, err := x.cfg.Logins.Provider(x, x.who, in.Provider)
+	p, err := x.cfg.Providers.Provider(x, x.who, in.Provider)
 	return x.providerOf(p), err
 }
 
@@ -142,22 +142,22 @@ type updateProviderInput struct {
 // updateProvider turns a provider on or off without a look at the rest: it must be possible to stop one whose settings have gone stale.
 func updateProvider(x *visit, in *updateProviderInput) (provider, error) {
 	if on := in.Body.Enabled; on != nil && reflect.DeepEqual(in.Body, ProviderSettings{Enabled: on}) {
-		if err := x.cfg.Logins.EnableProvider(x, x.who, in.Provider, *on); err != nil {
+		if err := x.cfg.Providers.EnableProvider(x, x.who, in.Provider, *on); err != nil {
 			return provider{}, err
 		}
 		return getProvider(x, &in.ProviderPath)
 	}
-	p, err := x.cfg.Logins.Provider(x, x.who, in.Provider)
+	p, err := x.cfg.Providers.Provider(x, x.who, in.Provider)
 	if err != nil {
 		return provider{}, err
 	}
 	in.Body.apply(&p)
-	p, err = x.cfg.Logins.SaveProvider(x, x.who, p)
+	p, err = x.cfg.Providers.SaveProvider(x, x.who, p)
 	return x.providerOf(p), err
 }
 
 func removeProvider(x *visit, in *ProviderPath) error {
-	return x.cfg.Logins.RemoveProvider(x, x.who, in.Provider)
+	return x.cfg.Providers.RemoveProvider(x, x.who, in.Provider)
 }
 
 // finding is one thing that a check found.
@@ -167,6 +167,6 @@ type finding struct {
 }
 
 func checkProvider(x *visit, in *ProviderPath) (list[finding], error) {
-	rows, err := x.cfg.Logins.CheckProvider(x, x.who, in.Provider)
-	return listOf(rows, len(rows), func(f login.Finding) finding { return finding(f) }), err
+	rows, err := x.cfg.Providers.CheckProvider(x, x.who, in.Provider)
+	return listOf(rows, len(rows), func(f sso.Finding) finding { return finding(f) }), err
 }

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/db"
 	qlogin "sluice/internal/db/q/login"
 	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/sluicetest"
 )
 
@@ -78,20 +79,20 @@ func TestStaleProviderCanBeStopped(t *testing.T) {
 		"mappings": []map[string]any{{"group": "authors", "workspace": w, "role": "user"}},
 	}).is(http.StatusCreated).text("id")
 	root.call("deleteWorkspace", nil, "workspace", w).is(http.StatusNoContent)
-	if n := len(s.Logins.SignInButtons()); n != 1 {
+	if n := len(s.Providers.SignInButtons()); n != 1 {
 		t.Fatalf("%d buttons", n)
 	}
 	if got := root.call("updateProvider", map[string]any{"enabled": false}, "provider", id).is(http.StatusOK); got.field("enabled") != false || got.field("has_secret") != true {
 		t.Errorf("stopped: %s", got.Body)
 	}
-	if n := len(s.Logins.SignInButtons()); n != 0 {
+	if n := len(s.Providers.SignInButtons()); n != 0 {
 		t.Errorf("%d buttons", n)
 	}
 	if d := root.call("updateProvider", map[string]any{"enabled": true, "name": "New"}, "provider", id).is(http.StatusBadRequest).problem(); d.Field != "mappings" {
 		t.Errorf("with its mapping: %+v", d)
 	}
 	root.call("updateProvider", map[string]any{"enabled": true}, "provider", id).is(http.StatusOK)
-	if n := len(s.Logins.SignInButtons()); n != 1 {
+	if n := len(s.Providers.SignInButtons()); n != 1 {
 		t.Errorf("%d buttons", n)
 	}
 }
@@ -133,7 +134,7 @@ func TestCheckProvider(t *testing.T) {
 func TestIdentities(t *testing.T) {
 	s := newSite(t)
 	ctx := context.Background()
-	p, err := s.Logins.SaveProvider(ctx, sluicetest.Operator(), login.Provider{Slug: "acme", Kind: login.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret, Enabled: true})
+	p, err := s.Providers.SaveProvider(ctx, sluicetest.Operator(), sso.Provider{Slug: "acme", Kind: sso.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret, Enabled: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
 	"sluice/internal/sluicetest"
@@ -85,9 +85,9 @@ func furnished(t *testing.T, environ ...string) *site {
 	must(err)
 	must(s.Apps.Flows.Claim(ctx, flow.Object{App: a.ID, ID: "1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
 	must(s.Apps.Publish(ctx, operator, a.ID, "1"))
-	i, err := s.Logins.Invite(ctx, operator, w.ID, "guest@example.com", "viewer")
+	i, err := s.Invitations.Invite(ctx, operator, w.ID, "guest@example.com", "viewer")
 	must(err)
-	p, err := s.Logins.SaveProvider(ctx, operator, login.Provider{Slug: "acme", Kind: login.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret})
+	p, err := s.Providers.SaveProvider(ctx, operator, sso.Provider{Slug: "acme", Kind: sso.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret})
 	must(err)
 	k, _, err := s.Keys.Create(ctx, operator, authn.NewAPIKey{Owner: other.ID, Workspace: w.ID, Name: "nightly run"})
 	must(err)

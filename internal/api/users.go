@@ -87,7 +87,7 @@ func createUser(x *visit, in *newUserInput) (newAccount, error) {
 }
 
 func (x *visit) resetLink(userID string) (link, error) {
-	token, expires, err := x.cfg.Logins.ResetLink(x, x.who, userID)
+	token, expires, err := x.cfg.SignUps.ResetLink(x, x.who, userID)
 	return link{URL: x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token, ExpiresAt: expires.UTC().Truncate(time.Millisecond)}, err
 }
 

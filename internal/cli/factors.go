@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/server"
 )
 
@@ -19,7 +19,7 @@ type userFactors struct {
 
 func (c *userFactors) Run(rt *Runtime) error {
 	return c.on(rt, func(ctx context.Context, core *server.Core, u identity.User) error {
-		f, err := core.Logins.Factors(ctx, operator(), u.ID)
+		f, err := core.Factors.List(ctx, operator(), u.ID)
 		if err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (c *userFactors) Run(rt *Runtime) error {
 	})
 }
 
-func printFactors(out io.Writer, f login.Factors) error {
+func printFactors(out io.Writer, f factor.Set) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FACTOR\tNAME\tSINCE\tLAST USED")
 	if !f.TOTPSince.IsZero() {
@@ -50,7 +50,7 @@ func printFactors(out io.Writer, f login.Factors) error {
 	return err
 }
 
-func printFactorsJSON(out io.Writer, f login.Factors) error {
+func printFactorsJSON(out io.Writer, f factor.Set) error {
 	type row struct {
 		Kind      string `json:"kind"`
 		ID        string `json:"id,omitempty"`
@@ -81,7 +81,7 @@ type userRemoveFactors struct{ who }
 
 func (c *userRemoveFactors) Run(rt *Runtime) error {
 	return c.on(rt, func(ctx context.Context, core *server.Core, u identity.User) error {
-		if err := core.Logins.RemoveFactors(ctx, operator(), u.ID); err != nil {
+		if err := core.Factors.RemoveFactors(ctx, operator(), u.ID); err != nil {
 			return err
 		}
 		fmt.Fprintf(rt.Stdout, "%s has no second factor any more.%s\n", u.Username, nextSignIn(core, u))

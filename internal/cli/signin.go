@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 	"sluice/internal/server"
 )
@@ -48,7 +49,7 @@ type signInProviders struct {
 
 func (c *signInProviders) Run(rt *Runtime) error {
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
-		list, err := core.Logins.Providers(ctx, operator())
+		list, err := core.Providers.List(ctx, operator())
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func (c *signInProviders) Run(rt *Runtime) error {
 	})
 }
 
-func printProvidersJSON(rt *Runtime, list []login.Provider) error {
+func printProvidersJSON(rt *Runtime, list []sso.Provider) error {
 	type row struct {
 		ID      string `json:"id"`
 		Slug    string `json:"slug"`
@@ -106,7 +107,7 @@ func (c *signInEnable) Run(rt *Runtime) error { return c.enable(rt, true) }
 
 func (c providerArg) enable(rt *Runtime, on bool) error {
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
-		list, err := core.Logins.Providers(ctx, operator())
+		list, err := core.Providers.List(ctx, operator())
 		if err != nil {
 			return err
 		}
@@ -114,7 +115,7 @@ func (c providerArg) enable(rt *Runtime, on bool) error {
 			if p.Slug != c.Slug {
 				continue
 			}
-			if err := core.Logins.EnableProvider(ctx, operator(), p.ID, on); err != nil {
+			if err := core.Providers.EnableProvider(ctx, operator(), p.ID, on); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(rt.Stdout, "%s: %s\n", p.Slug, inUse(on))

@@ -14,7 +14,8 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/db"
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/server"
 )
 
@@ -34,7 +35,7 @@ func furnished(t *testing.T) host {
 			t.Fatal(err)
 		}
 		h.enrol(ctx, c, u.ID)
-		if _, err := c.Logins.SaveProvider(ctx, operator(), login.Provider{Slug: "company", Kind: login.KindOIDC, Name: "Company account", Issuer: "https://login.example.com", ClientID: "sluice", ClientSecret: "a secret", Enabled: true}); err != nil {
+		if _, err := c.Providers.SaveProvider(ctx, operator(), sso.Provider{Slug: "company", Kind: sso.KindOIDC, Name: "Company account", Issuer: "https://login.example.com", ClientID: "sluice", ClientSecret: "a secret", Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -68,8 +69,8 @@ func (h host) enrol(ctx context.Context, c *server.Core, userID string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	who := login.Enrolee{Principal: p}
-	offer, err := c.Logins.BeginTOTP(ctx, who)
+	who := factor.Enrolee{Principal: p}
+	offer, err := c.Factors.BeginTOTP(ctx, who)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func (h host) enrol(ctx context.Context, c *server.Core, userID string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if _, err := c.Logins.FinishTOTP(ctx, who, offer.Token, code); err != nil {
+	if _, err := c.Factors.FinishTOTP(ctx, who, offer.Token, code); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -136,7 +137,7 @@ func TestProviderSwitch(t *testing.T) {
 	h := furnished(t)
 	state := func() (enabled bool) {
 		h.inside(func(ctx context.Context, c *server.Core) {
-			list, err := c.Logins.Providers(ctx, operator())
+			list, err := c.Providers.List(ctx, operator())
 			if err != nil || len(list) != 1 || !list[0].HasSecret {
 				t.Fatalf("%+v %v", list, err)
 			}

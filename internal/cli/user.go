@@ -238,7 +238,7 @@ func (c *userResetLink) Run(rt *Runtime) error {
 }
 
 func printReset(ctx context.Context, rt *Runtime, core *server.Core, u identity.User) error {
-	token, expires, err := core.Logins.ResetLink(ctx, operator(), u.ID)
+	token, expires, err := core.SignUps.ResetLink(ctx, operator(), u.ID)
 	if err != nil {
 		return err
 	}

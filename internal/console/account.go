@@ -122,7 +122,7 @@ func changeName(x *visit) error {
 // changeEmail sends a link to both ends. The password is asked for again: an unattended screen must not be enough to take the account over.
 func changeEmail(x *visit) error {
 	email := x.value("email")
-	if err := x.c.cfg.Logins.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
+	if err := x.c.cfg.SignUps.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
 		v := accountView{At: "email", NewEmail: clipped(email, 254)}
 		e := problem.Of(err)
 		if e.Field == "password" {
@@ -134,7 +134,7 @@ func changeEmail(x *visit) error {
 }
 
 func sendVerification(x *visit) error {
-	if err := x.c.cfg.Logins.SendVerification(x.r.Context(), x.who); err != nil {
+	if err := x.c.cfg.SignUps.SendVerification(x.r.Context(), x.who); err != nil {
 		return x.accountMistake(accountView{At: "profile"}, err)
 	}
 	return x.done("/account", "verify-sent")

@@ -16,6 +16,9 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/signup"
+	"sluice/internal/login/sso"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -37,6 +40,12 @@ type Config struct {
 	Secrets        *secret.Rotator
 	SecretWarnings []string
 	Logins         *login.Logins
+	Factors        *factor.Factors
+	Providers      *sso.Providers
+	SSO            *sso.SSO
+	SignUps        *signup.SignUps
+	Invitations    *signup.Invitations
+	Setup          *signup.Setup
 	Apps           *app.Registry
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault

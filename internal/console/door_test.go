@@ -17,7 +17,7 @@ import (
 
 func (s *site) setupToken() string {
 	s.t.Helper()
-	token, _, err := s.logins.SetupLink(context.Background())
+	token, _, err := s.setup.SetupLink(context.Background())
 	fatal(s.t, err)
 	return token
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/problem"
 )
 
 // factorStepView is the step that asks for a second factor.
 type factorStepView struct {
 	stepView
-	Ways    login.Ways
+	Ways    factor.Ways
 	Passkey passkeyView
 	// ByRecovery tells that the field is for a recovery code; the field takes either, this is only its label and keyboard.
 	ByRecovery bool
@@ -25,7 +26,7 @@ func showFactorStep(x *visit, p login.Progress) error {
 
 func (x *visit) renderFactorStep(status int, v factorStepView, p login.Progress) error {
 	var err error
-	if v.Ways, err = x.c.cfg.Logins.FactorWays(x.r.Context(), p.Token); err != nil {
+	if v.Ways, err = x.c.cfg.Factors.FactorWays(x.r.Context(), p.Token); err != nil {
 		return err
 	}
 	v.Passkey = x.passkeys()
@@ -55,13 +56,13 @@ func proveFactor(x *visit, p login.Progress) error {
 func (x *visit) judgeFactor(p login.Progress) (login.Progress, error) {
 	token, response, ok := x.passkeyAnswer()
 	if !ok {
-		return x.c.cfg.Logins.FactorCode(x.r.Context(), p.Token, x.field("code"), x.event.Peer)
+		return x.c.cfg.Factors.FactorCode(x.r.Context(), p.Token, x.field("code"), x.event.Peer)
 	}
 	rp, err := x.relyingParty()
 	if err != nil {
 		return login.Progress{}, err
 	}
-	return x.c.cfg.Logins.FactorPasskey(x.r.Context(), p.Token, rp, token, response)
+	return x.c.cfg.Factors.FactorPasskey(x.r.Context(), p.Token, rp, token, response)
 }
 
 // expired reports whether it is a ceremony or an offer that is over. Where an attempt itself is over the dispatcher says so first.
@@ -77,7 +78,7 @@ type totpView struct {
 	Wrong  wrong
 }
 
-func totpOf(o login.TOTPOffer) *totpView {
+func totpOf(o factor.TOTPOffer) *totpView {
 	var groups []string
 	for rest := o.Secret; rest != ""; {
 		n := min(4, len(rest))
@@ -135,7 +136,7 @@ func (x *visit) renderEnrolStep(status int, v enrolStepView, p login.Progress) e
 
 // enrolStep takes the form of the step: a choice, or the proof that what was chosen works.
 func enrolStep(x *visit, p login.Progress) error {
-	who := login.Enrolee{Attempt: p.Token}
+	who := factor.Enrolee{Attempt: p.Token}
 	if x.value("do") == "later" {
 		after, err := x.c.cfg.Logins.SkipEnrol(x.r.Context(), p.Token)
 		if err != nil {
@@ -164,18 +165,18 @@ func enrolStep(x *visit, p login.Progress) error {
 }
 
 // enrolBy does what the form asks for: "app" begins with an authenticator app, "code" proves that the app works, "passkey" stores a passkey. It fills in offer while the app is being set up.
-func (x *visit) enrolBy(who login.Enrolee, offer **totpView) (login.Enrolled, error) {
+func (x *visit) enrolBy(who factor.Enrolee, offer **totpView) (factor.Enrolled, error) {
 	switch x.value("do") {
 	case "app":
-		o, err := x.c.cfg.Logins.BeginTOTP(x.r.Context(), who)
+		o, err := x.c.cfg.Factors.BeginTOTP(x.r.Context(), who)
 		if err == nil {
 			*offer = totpOf(o)
 		}
-		return login.Enrolled{}, err
+		return factor.Enrolled{}, err
 	case "code":
-		done, err := x.c.cfg.Logins.FinishTOTP(x.r.Context(), who, x.field("offer"), x.field("code"))
+		done, err := x.c.cfg.Factors.FinishTOTP(x.r.Context(), who, x.field("offer"), x.field("code"))
 		if problem.Is(err, problem.Invalid) {
-			if o, again := x.c.cfg.Logins.OfferedTOTP(x.r.Context(), who, x.field("offer")); again == nil {
+			if o, again := x.c.cfg.Factors.OfferedTOTP(x.r.Context(), who, x.field("offer")); again == nil {
 				*offer = totpOf(o)
 			}
 		}
@@ -183,7 +184,7 @@ func (x *visit) enrolBy(who login.Enrolee, offer **totpView) (login.Enrolled, er
 	case "passkey":
 		return x.finishPasskey(who, x.passkeyName())
 	}
-	return login.Enrolled{}, problem.New(problem.Invalid, "Choose a passkey or an authenticator app.")
+	return factor.Enrolled{}, problem.New(problem.Invalid, "Choose a passkey or an authenticator app.")
 }
 
 // passkeyName is the name that was typed, or what the browser says it runs on.
@@ -195,7 +196,7 @@ func (x *visit) passkeyName() string {
 }
 
 // enrolled goes on after a factor was set up while signing in; recovery codes that came with it are shown first, with the cookies of what comes next.
-func (x *visit) enrolled(done login.Enrolled, account string) error {
+func (x *visit) enrolled(done factor.Enrolled, account string) error {
 	if len(done.Recovery) == 0 {
 		return x.advance(*done.Progress)
 	}

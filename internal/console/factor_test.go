@@ -14,6 +14,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
 )
 
 // local makes the site's own address one with a host name.
@@ -106,7 +107,7 @@ func codesIn(t *testing.T, page string) []string {
 	_, rest, _ = strings.Cut(rest, ">")
 	list, _, _ := strings.Cut(rest, "<")
 	codes := strings.Fields(list)
-	if !ok || len(codes) != login.RecoveryCodes {
+	if !ok || len(codes) != factor.RecoveryCodes {
 		t.Fatalf("the page shows the codes %q", codes)
 	}
 	return codes

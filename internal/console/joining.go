@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/signup"
 	"sluice/internal/problem"
 )
 
@@ -35,7 +36,7 @@ func showSignUp(x *visit) error {
 		x.redirect("/")
 		return nil
 	}
-	if !x.c.cfg.Logins.SignUpOpen() {
+	if !x.c.cfg.SignUps.SignUpOpen() {
 		return signUpClosed()
 	}
 	return x.render(http.StatusOK, signUpPage(x.frame("Create an account", ""), signUpView{ByMail: x.c.cfg.Logins.MailConfigured()}))
@@ -46,12 +47,12 @@ func signUpClosed() error {
 }
 
 func signUp(x *visit) error {
-	if !x.c.cfg.Logins.SignUpOpen() {
+	if !x.c.cfg.SignUps.SignUpOpen() {
 		return signUpClosed()
 	}
 	v := signUpView{Email: x.value("email"), Username: x.value("username"), Name: x.value("name"), ByMail: x.c.cfg.Logins.MailConfigured()}
 	n := identity.NewUser{Email: v.Email, Username: v.Username, Name: v.Name, Password: x.field("password")}
-	state, err := x.c.cfg.Logins.SignUp(x.r.Context(), n, x.meta())
+	state, err := x.c.cfg.SignUps.SignUp(x.r.Context(), n, x.meta())
 	if err != nil {
 		m, ok := formMistake(err, "email", "username", "name", "password")
 		if !ok {
@@ -63,9 +64,9 @@ func signUp(x *visit) error {
 		return x.render(m.status, signUpPage(x.frame("Create an account", ""), v))
 	}
 	switch state {
-	case login.SignUpDone:
+	case signup.Done:
 		return x.done("/login", "account")
-	case login.SignUpCheckMail:
+	case signup.CheckMail:
 		return x.outcome("Check your mail", "If "+v.Email+" can be used, a mail with a link is on its way to it. Open the link to confirm the address.", "/login", "Go to sign-in")
 	}
 	return x.outcome("Your account waits", "An admin has to activate it before you can sign in.", "/login", "Go to sign-in")
@@ -92,7 +93,7 @@ func forgot(x *visit) error {
 	v := forgotView{Identifier: clipped(x.value("identifier"), 254), Mail: x.c.cfg.Logins.MailConfigured()}
 	err := problem.New(problem.Invalid, "Enter your username or e-mail address.")
 	if x.value("identifier") != "" {
-		asked := x.c.cfg.Logins.RequestReset(x.r.Context(), x.value("identifier"), x.event.Peer)
+		asked := x.c.cfg.SignUps.RequestReset(x.r.Context(), x.value("identifier"), x.event.Peer)
 		if asked == nil {
 			return x.outcome("Check your mail", "If there is an active account with an e-mail address under what you entered, a link that sets a new password is on its way to it.", "/login", "Go to sign-in")
 		}
@@ -136,7 +137,7 @@ func showInvite(x *visit) error {
 }
 
 func (x *visit) invitation() (inviteView, error) {
-	i, err := x.c.cfg.Logins.CheckInvite(x.r.Context(), x.tokenOf(inviteCookie))
+	i, err := x.c.cfg.Invitations.CheckInvite(x.r.Context(), x.tokenOf(inviteCookie))
 	v := inviteView{Email: i.Email, Workspace: i.WorkspaceName, Role: i.RoleName, HasAccount: i.HasAccount}
 	if x.who.SignedIn() {
 		v.SignedInAs, v.Same = x.who.Name, strings.EqualFold(x.who.Email, i.Email)
@@ -153,9 +154,9 @@ func acceptInvite(x *visit) error {
 	v.Username, v.Name = x.value("username"), x.value("name")
 	token, progress := x.cookie(inviteCookie), login.Progress{Step: login.StepFinish}
 	if x.who.SignedIn() {
-		err = x.c.cfg.Logins.AcceptInviteAs(x.r.Context(), x.who, token)
+		err = x.c.cfg.Invitations.AcceptInviteAs(x.r.Context(), x.who, token)
 	} else {
-		progress, err = x.c.cfg.Logins.AcceptInvite(x.r.Context(), token, identity.NewUser{Username: v.Username, Name: v.Name, Password: x.field("password")}, x.meta())
+		progress, err = x.c.cfg.Invitations.AcceptInvite(x.r.Context(), token, identity.NewUser{Username: v.Username, Name: v.Name, Password: x.field("password")}, x.meta())
 	}
 	if err == nil {
 		x.setCookie(inviteCookie, "", "/invite", -1)

@@ -236,7 +236,7 @@ func TestForgottenPassword(t *testing.T) {
 		t.Error("the answer tells whether there is such an account")
 	}
 	b.post("/forgot", "identifier", strings.Repeat("a", 300)).want(t, 200, "")
-	s.logins.Close() // what was answered before it was done is done now
+	s.signUps.Close() // what was answered before it was done is done now
 	path := s.link(box, "ann@example.test")
 	b.get(path).want(t, 303, "/reset")
 	b.post("/reset", "password", "a completely different phrase").want(t, 303, "/")

@@ -41,7 +41,7 @@ func showSetup(x *visit) error {
 		x.redirect("/setup/apps")
 		return nil
 	}
-	if err := x.c.cfg.Logins.CheckSetup(x.r.Context(), token); err != nil {
+	if err := x.c.cfg.Setup.CheckSetup(x.r.Context(), token); err != nil {
 		return x.setupClosed(token, err)
 	}
 	if x.keepToken(setupCookie, "/setup") {
@@ -73,7 +73,7 @@ func claimSetup(x *visit) error {
 	token := x.cookie(setupCookie)
 	v := setupView{Email: x.value("email"), Username: x.value("username"), Name: x.value("name")}
 	n := identity.NewUser{Email: v.Email, Username: v.Username, Name: v.Name, Password: x.field("password"), Superuser: true, Active: true}
-	progress, err := x.c.cfg.Logins.ClaimSetup(x.r.Context(), token, n, x.meta())
+	progress, err := x.c.cfg.Setup.ClaimSetup(x.r.Context(), token, n, x.meta())
 	if err == nil {
 		x.setCookie(setupCookie, "", "/setup", -1)
 		return x.advanceTo(progress, "/setup/apps", "welcome")
@@ -122,7 +122,7 @@ var resetClosed = closedLink{Cookie: resetCookie, Path: "/reset", Title: "Choose
 
 // showReset shows the form for a new password to whoever has a person's one-time link.
 func showReset(x *visit) error {
-	u, err := x.c.cfg.Logins.CheckReset(x.r.Context(), x.tokenOf(resetCookie))
+	u, err := x.c.cfg.SignUps.CheckReset(x.r.Context(), x.tokenOf(resetCookie))
 	if err != nil {
 		return x.linkClosed(resetClosed, err)
 	}
@@ -135,7 +135,7 @@ func showReset(x *visit) error {
 // reset sets the password and signs the person in.
 func reset(x *visit) error {
 	token := x.cookie(resetCookie)
-	progress, err := x.c.cfg.Logins.Reset(x.r.Context(), token, x.field("password"), x.meta())
+	progress, err := x.c.cfg.SignUps.Reset(x.r.Context(), token, x.field("password"), x.meta())
 	if err == nil {
 		x.setCookie(resetCookie, "", "/reset", -1)
 		return x.advanceTo(progress, "/", "password")
@@ -144,7 +144,7 @@ func reset(x *visit) error {
 	if !ok {
 		return x.linkClosed(resetClosed, err)
 	}
-	u, lookup := x.c.cfg.Logins.CheckReset(x.r.Context(), token)
+	u, lookup := x.c.cfg.SignUps.CheckReset(x.r.Context(), token)
 	if lookup != nil {
 		return x.linkClosed(resetClosed, lookup)
 	}
@@ -155,7 +155,7 @@ var verifyClosed = closedLink{Cookie: verifyCookie, Path: "/verify", Title: "Con
 
 // showVerifyEmail shows a button: mail scanners open links, and opening alone must not prove anything.
 func showVerifyEmail(x *visit) error {
-	email, err := x.c.cfg.Logins.CheckVerify(x.r.Context(), x.tokenOf(verifyCookie))
+	email, err := x.c.cfg.SignUps.CheckVerify(x.r.Context(), x.tokenOf(verifyCookie))
 	if err != nil {
 		return x.linkClosed(verifyClosed, err)
 	}
@@ -166,7 +166,7 @@ func showVerifyEmail(x *visit) error {
 }
 
 func verifyEmail(x *visit) error {
-	u, err := x.c.cfg.Logins.Verify(x.r.Context(), x.cookie(verifyCookie), x.event.Peer)
+	u, err := x.c.cfg.SignUps.Verify(x.r.Context(), x.cookie(verifyCookie), x.event.Peer)
 	if err != nil {
 		return x.linkClosed(verifyClosed, err)
 	}
@@ -185,7 +185,7 @@ var emailClosed = closedLink{Cookie: emailCookie, Path: "/email", Title: "Change
 
 // showEmailChange shows what one end of a change of address is asked.
 func showEmailChange(x *visit) error {
-	change, err := x.c.cfg.Logins.CheckEmailChange(x.r.Context(), x.tokenOf(emailCookie))
+	change, err := x.c.cfg.SignUps.CheckEmailChange(x.r.Context(), x.tokenOf(emailCookie))
 	if err != nil {
 		return x.linkClosed(emailClosed, err)
 	}
@@ -196,7 +196,7 @@ func showEmailChange(x *visit) error {
 }
 
 func confirmEmailChange(x *visit) error {
-	done, err := x.c.cfg.Logins.ConfirmEmailChange(x.r.Context(), x.cookie(emailCookie), x.event.Peer)
+	done, err := x.c.cfg.SignUps.ConfirmEmailChange(x.r.Context(), x.cookie(emailCookie), x.event.Peer)
 	if err != nil {
 		return x.linkClosed(emailClosed, err)
 	}
@@ -209,7 +209,7 @@ func confirmEmailChange(x *visit) error {
 }
 
 func cancelEmailChange(x *visit) error {
-	if err := x.c.cfg.Logins.CancelEmailChange(x.r.Context(), x.cookie(emailCookie)); err != nil {
+	if err := x.c.cfg.SignUps.CancelEmailChange(x.r.Context(), x.cookie(emailCookie)); err != nil {
 		return x.linkClosed(emailClosed, err)
 	}
 	x.setCookie(emailCookie, "", "/email", -1)

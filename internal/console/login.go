@@ -69,8 +69,8 @@ func showLogin(x *visit) error {
 
 func (x *visit) loginForm(status int, d destination, v loginView) error {
 	v.App, v.Return, v.State = d.app, d.back, d.state
-	v.NoAdmin, v.SignUp = !x.c.cfg.People.HasAdmin(), x.c.cfg.Logins.SignUpOpen()
-	v.Providers, v.Passkeys = x.c.cfg.Logins.SignInButtons(), x.passkeys().Here
+	v.NoAdmin, v.SignUp = !x.c.cfg.People.HasAdmin(), x.c.cfg.SignUps.SignUpOpen()
+	v.Providers, v.Passkeys = x.c.cfg.Providers.SignInButtons(), x.passkeys().Here
 	v.Hidden = x.c.cfg.Logins.PasswordPolicy() == login.PasswordSuperusers && v.others() && x.r.URL.Query().Get("with") != "password" && (x.r.Method == http.MethodGet || x.r.URL.Path != "/login")
 	if a, ok := x.leadsTo(d); ok {
 		v.AppName = a.Name
@@ -221,7 +221,7 @@ func signOut(x *visit) error {
 	elsewhere := ""
 	if x.who.SignedIn() {
 		var err error
-		if elsewhere, err = x.c.cfg.Logins.SignOutElsewhere(x.r.Context(), x.who, x.c.cfg.MainOrigin(x.r.Host)); err != nil {
+		if elsewhere, err = x.c.cfg.Providers.SignOutElsewhere(x.r.Context(), x.who, x.c.cfg.MainOrigin(x.r.Host)); err != nil {
 			return err
 		}
 		if err := x.c.cfg.Logins.SignOut(x.r.Context(), x.who); err != nil {

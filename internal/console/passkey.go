@@ -6,17 +6,18 @@ import (
 	"net/url"
 
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/problem"
 )
 
 // relyingParty is the place that a passkey is made for or used at: the origin that the browser shows, which is Sluice's own address if the names agree. It fails with a sentence where
 // browsers know no passkeys.
-func (x *visit) relyingParty() (login.RelyingParty, error) {
+func (x *visit) relyingParty() (factor.RelyingParty, error) {
 	origin := x.c.cfg.MainOrigin(x.r.Host)
 	if u, err := url.Parse(origin); err != nil || u.Host != x.r.Host {
 		origin = x.request().scheme() + "://" + x.r.Host
 	}
-	return login.RelyingPartyOf(origin)
+	return factor.RelyingPartyOf(origin)
 }
 
 // passkeyView is what a page needs to offer passkeys.
@@ -64,7 +65,7 @@ func offerPasskey(x *visit) error {
 	if err != nil {
 		return err
 	}
-	return x.offer(x.c.cfg.Logins.OfferPasskey(x.r.Context(), rp, x.event.Peer))
+	return x.offer(x.c.cfg.Factors.OfferPasskey(x.r.Context(), rp, x.event.Peer))
 }
 
 // signInByPasskey signs in without a name: the passkey says who it is.
@@ -79,7 +80,7 @@ func signInByPasskey(x *visit) error {
 		return err
 	}
 	attempt := login.Attempt{IP: x.event.Peer, UserAgent: x.r.UserAgent(), Device: x.cookie(deviceCookie), Destination: d.attempt()}
-	progress, err := x.c.cfg.Logins.Passkey(x.r.Context(), rp, token, response, attempt)
+	progress, err := x.c.cfg.Factors.Passkey(x.r.Context(), rp, token, response, attempt)
 	if err != nil {
 		return x.signInMistake(err, d, "")
 	}
@@ -91,30 +92,30 @@ func offerFactorPasskey(x *visit) error {
 	if err != nil {
 		return err
 	}
-	return x.offer(x.c.cfg.Logins.OfferFactorPasskey(x.r.Context(), x.cookie(attemptCookie), rp))
+	return x.offer(x.c.cfg.Factors.OfferFactorPasskey(x.r.Context(), x.cookie(attemptCookie), rp))
 }
 
 func offerEnrolPasskey(x *visit) error {
-	return x.beginPasskey(login.Enrolee{Attempt: x.cookie(attemptCookie)})
+	return x.beginPasskey(factor.Enrolee{Attempt: x.cookie(attemptCookie)})
 }
 
-func (x *visit) beginPasskey(e login.Enrolee) error {
+func (x *visit) beginPasskey(e factor.Enrolee) error {
 	rp, err := x.relyingParty()
 	if err != nil {
 		return err
 	}
-	return x.offer(x.c.cfg.Logins.BeginPasskey(x.r.Context(), e, rp))
+	return x.offer(x.c.cfg.Factors.BeginPasskey(x.r.Context(), e, rp))
 }
 
 // finishPasskey stores the passkey that the browser has made.
-func (x *visit) finishPasskey(e login.Enrolee, name string) (login.Enrolled, error) {
+func (x *visit) finishPasskey(e factor.Enrolee, name string) (factor.Enrolled, error) {
 	token, response, ok := x.passkeyAnswer()
 	if !ok {
-		return login.Enrolled{}, problem.New(problem.Invalid, "Passkeys need JavaScript, which this browser did not run.").WithNext("Set up an authenticator app, which works without.")
+		return factor.Enrolled{}, problem.New(problem.Invalid, "Passkeys need JavaScript, which this browser did not run.").WithNext("Set up an authenticator app, which works without.")
 	}
 	rp, err := x.relyingParty()
 	if err != nil {
-		return login.Enrolled{}, err
+		return factor.Enrolled{}, err
 	}
-	return x.c.cfg.Logins.FinishPasskey(x.r.Context(), e, rp, token, response, name)
+	return x.c.cfg.Factors.FinishPasskey(x.r.Context(), e, rp, token, response, name)
 }

@@ -8,7 +8,8 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/mail"
 	"sluice/internal/web"
 )
@@ -28,8 +29,8 @@ func samplePersonPage(u personView) personPageView {
 	return personPageView{
 		User: u, Now: sampleNow, Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sampleSessions(), Roles: sampleRoleOptions(),
 		Memberships: []membershipView{{"default", "Default workspace", "admin"}, {"r", "Research", "x"}}, Joinable: sampleWorkspaceOptions()[2:],
-		Factors: login.Factors{TOTPSince: sampleNow.Add(-90 * time.Hour), RecoveryLeft: 8, Passkeys: []login.Passkey{{ID: "a", Name: "Work laptop", UsedAt: sampleNow.Add(-3 * time.Minute)}}},
-		Links:   []login.Link{{Provider: "p", ProviderName: "Example Okta", Label: "ann@example.com", UsedAt: sampleNow.Add(-time.Hour)}},
+		Factors: factor.Set{TOTPSince: sampleNow.Add(-90 * time.Hour), RecoveryLeft: 8, Passkeys: []factor.Passkey{{ID: "a", Name: "Work laptop", UsedAt: sampleNow.Add(-3 * time.Minute)}}},
+		Links:   []sso.Link{{Provider: "p", ProviderName: "Example Okta", Label: "ann@example.com", UsedAt: sampleNow.Add(-time.Hour)}},
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -23,8 +24,8 @@ type personPageView struct {
 	Form        identity.Names
 	Memberships []membershipView
 	Sessions    []sessionView
-	Factors     login.Factors
-	Links       []login.Link
+	Factors     factor.Set
+	Links       []sso.Link
 	// Roles are all roles; Joinable the workspaces that the person does not belong to.
 	Roles, Joinable []web.Option
 	// Link is a one-time link that has just been made.
@@ -86,10 +87,10 @@ func (x *visit) person(id string) (personPageView, error) {
 		User: x.personOf(u), Now: x.c.cfg.Now(), Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
 	}
 	if err == nil {
-		v.Factors, err = x.c.cfg.Logins.Factors(x.r.Context(), x.who, id)
+		v.Factors, err = x.c.cfg.Factors.List(x.r.Context(), x.who, id)
 	}
 	if err == nil {
-		v.Links, err = x.c.cfg.Logins.Links(x.r.Context(), x.who, id)
+		v.Links, err = x.c.cfg.SSO.Links(x.r.Context(), x.who, id)
 	}
 	v.Mailable = u.Email != "" && u.Active && x.c.cfg.Logins.MailConfigured()
 	// The directory keeps the memberships of inactive people too.
@@ -182,7 +183,7 @@ func setActive(x *visit) error {
 // removeFactors is for somebody who has lost their device. Whoever does it proves first that it is them, and the person is told.
 func removeFactors(x *visit) error {
 	id := x.r.PathValue("id")
-	return x.changed(id, "factors-removed", x.c.cfg.Logins.RemoveFactors(x.r.Context(), x.who, id))
+	return x.changed(id, "factors-removed", x.c.cfg.Factors.RemoveFactors(x.r.Context(), x.who, id))
 }
 
 func endAllSessions(x *visit) error {
@@ -193,14 +194,14 @@ func endAllSessions(x *visit) error {
 // mailResetLink sends the link to the person; whoever asks for it never sees it.
 func mailResetLink(x *visit) error {
 	id := x.r.PathValue("id")
-	return x.changed(id, "link-mailed", x.c.cfg.Logins.MailResetLink(x.r.Context(), x.who, id))
+	return x.changed(id, "link-mailed", x.c.cfg.SignUps.MailResetLink(x.r.Context(), x.who, id))
 }
 
 func makeResetLink(x *visit) error { return x.showLink(x.r.PathValue("id")) }
 
 // showLink makes a one-time link and shows it in the direct answer, the only place where it ever stands.
 func (x *visit) showLink(id string) error {
-	token, expires, err := x.c.cfg.Logins.ResetLink(x.r.Context(), x.who, id)
+	token, expires, err := x.c.cfg.SignUps.ResetLink(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}

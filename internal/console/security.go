@@ -6,6 +6,8 @@ import (
 
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 )
 
@@ -16,7 +18,7 @@ const securityPath = "/account/security"
 type securityView struct {
 	User    personView
 	Now     time.Time
-	Factors login.Factors
+	Factors factor.Set
 	// Policy is the strictest that a workspace of theirs says about second factors.
 	Policy  string
 	Passkey passkeyView
@@ -24,9 +26,9 @@ type securityView struct {
 	Weak bool
 	// PasswordUseless tells that passwords are for superusers only, and this is none.
 	PasswordUseless bool
-	Links           []login.Link
+	Links           []sso.Link
 	// Linkable are providers that they are not linked to.
-	Linkable []login.Button
+	Linkable []sso.Button
 	// At names the part that Problem and Wrong belong to: "password", "factors" or "links".
 	At            string
 	Problem, Next string
@@ -43,10 +45,10 @@ func (x *visit) renderSecurity(status int, v securityView) error {
 	if err != nil {
 		return err
 	}
-	if v.Factors, err = x.c.cfg.Logins.Factors(x.r.Context(), x.who, x.who.ID); err != nil {
+	if v.Factors, err = x.c.cfg.Factors.List(x.r.Context(), x.who, x.who.ID); err != nil {
 		return err
 	}
-	if v.Links, err = x.c.cfg.Logins.Links(x.r.Context(), x.who, x.who.ID); err != nil {
+	if v.Links, err = x.c.cfg.SSO.Links(x.r.Context(), x.who, x.who.ID); err != nil {
 		return err
 	}
 	v.User, v.Now, v.Policy, v.Passkey = x.personOf(u), x.c.cfg.Now(), x.c.cfg.People.SecondFactorFor(x.who), x.passkeys()
@@ -56,7 +58,7 @@ func (x *visit) renderSecurity(status int, v securityView) error {
 	for _, l := range v.Links {
 		linked[l.ProviderName] = true
 	}
-	for _, b := range x.c.cfg.Logins.SignInButtons() {
+	for _, b := range x.c.cfg.Providers.SignInButtons() {
 		if !linked[b.Name] {
 			v.Linkable = append(v.Linkable, b)
 		}
@@ -97,15 +99,15 @@ func changePassword(x *visit) error {
 	return x.done(securityPath, "password")
 }
 
-func offerOwnPasskey(x *visit) error { return x.beginPasskey(login.Enrolee{Principal: x.who}) }
+func offerOwnPasskey(x *visit) error { return x.beginPasskey(factor.Enrolee{Principal: x.who}) }
 
 func addPasskey(x *visit) error {
-	done, err := x.finishPasskey(login.Enrolee{Principal: x.who}, x.passkeyName())
+	done, err := x.finishPasskey(factor.Enrolee{Principal: x.who}, x.passkeyName())
 	return x.factorAdded(done, err, "passkey", "A passkey is set up")
 }
 
 // factorAdded shows the recovery codes that came with a first factor.
-func (x *visit) factorAdded(done login.Enrolled, err error, notice, added string) error {
+func (x *visit) factorAdded(done factor.Enrolled, err error, notice, added string) error {
 	if err != nil || len(done.Recovery) == 0 {
 		return x.secured(notice, err)
 	}
@@ -113,11 +115,11 @@ func (x *visit) factorAdded(done login.Enrolled, err error, notice, added string
 }
 
 func renamePasskey(x *visit) error {
-	return x.secured("passkey-renamed", x.c.cfg.Logins.RenamePasskey(x.r.Context(), x.who, x.r.PathValue("id"), x.value("name")))
+	return x.secured("passkey-renamed", x.c.cfg.Factors.RenamePasskey(x.r.Context(), x.who, x.r.PathValue("id"), x.value("name")))
 }
 
 func removePasskey(x *visit) error {
-	return x.secured("passkey-removed", x.c.cfg.Logins.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
+	return x.secured("passkey-removed", x.c.cfg.Factors.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
 }
 
 // appSetupView is the set-up of an authenticator app by somebody who is signed in.
@@ -129,7 +131,7 @@ type appSetupView struct {
 // setUpApp begins with an authenticator app, or puts it in force with a code.
 func setUpApp(x *visit) error {
 	var offer *totpView
-	done, err := x.enrolBy(login.Enrolee{Principal: x.who}, &offer)
+	done, err := x.enrolBy(factor.Enrolee{Principal: x.who}, &offer)
 	if offer == nil {
 		return x.factorAdded(done, err, "app-added", "The authenticator app is set up")
 	}
@@ -146,11 +148,11 @@ func setUpApp(x *visit) error {
 }
 
 func removeTOTPApp(x *visit) error {
-	return x.secured("app-removed", x.c.cfg.Logins.RemoveTOTP(x.r.Context(), x.who))
+	return x.secured("app-removed", x.c.cfg.Factors.RemoveTOTP(x.r.Context(), x.who))
 }
 
 func newRecoveryCodes(x *visit) error {
-	codes, err := x.c.cfg.Logins.NewRecoveryCodes(x.r.Context(), x.who)
+	codes, err := x.c.cfg.Factors.NewRecoveryCodes(x.r.Context(), x.who)
 	if err != nil {
 		return x.securityMistake("factors", err)
 	}
@@ -158,7 +160,7 @@ func newRecoveryCodes(x *visit) error {
 }
 
 func unlinkIdentity(x *visit) error {
-	if err := x.c.cfg.Logins.Unlink(x.r.Context(), x.who, x.r.PathValue("provider")); err != nil {
+	if err := x.c.cfg.SSO.Unlink(x.r.Context(), x.who, x.r.PathValue("provider")); err != nil {
 		return x.securityMistake("links", err)
 	}
 	return x.done(securityPath, "unlinked")

@@ -6,7 +6,8 @@ import (
 	"github.com/a-h/templ"
 
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/web"
 )
 
@@ -16,20 +17,20 @@ func securitySamples() map[string]templ.Component {
 	here, away := passkeyView{Here: true}, passkeyView{Why: "Browsers know no passkeys on an IP address.", How: "Open http://localhost:3000 instead."}
 	full := securityView{
 		User: samplePerson(), Now: sampleNow, Policy: identity.FactorRequired, Passkey: here,
-		Factors: login.Factors{TOTPSince: sampleNow.Add(-90 * time.Hour), TOTPUsed: sampleNow.Add(-3 * time.Hour), RecoveryLeft: 3, HasPassword: true, Passkeys: []login.Passkey{
+		Factors: factor.Set{TOTPSince: sampleNow.Add(-90 * time.Hour), TOTPUsed: sampleNow.Add(-3 * time.Hour), RecoveryLeft: 3, HasPassword: true, Passkeys: []factor.Passkey{
 			{ID: "a", Name: "Work laptop", RP: "sluice.example.com", CreatedAt: sampleNow.Add(-900 * time.Hour), UsedAt: sampleNow.Add(-3 * time.Minute)},
 			{ID: "b", Name: "A phone with quite a long name of its own", RP: "sluice.example.com", Synced: true, CreatedAt: sampleNow.Add(-20 * time.Hour)},
 		}},
-		Links:    []login.Link{{Provider: "p", ProviderName: "Example Okta", Label: "ann@example.com", CreatedAt: sampleNow.Add(-90 * time.Hour), UsedAt: sampleNow.Add(-time.Hour)}},
-		Linkable: []login.Button{{Slug: "github", Name: "GitHub", Kind: "github"}},
+		Links:    []sso.Link{{Provider: "p", ProviderName: "Example Okta", Label: "ann@example.com", CreatedAt: sampleNow.Add(-90 * time.Hour), UsedAt: sampleNow.Add(-time.Hour)}},
+		Linkable: []sso.Button{{Slug: "github", Name: "GitHub", Kind: "github"}},
 	}
-	bare := securityView{User: samplePerson(), Now: sampleNow, Policy: identity.FactorRequired, Passkey: away, Factors: login.Factors{}}
-	wrongOne := securityView{User: samplePerson(), Now: sampleNow, Passkey: here, Factors: login.Factors{HasPassword: true}, At: "password", Wrong: wrong{"old_password": "This is not your present password."}}
+	bare := securityView{User: samplePerson(), Now: sampleNow, Policy: identity.FactorRequired, Passkey: away, Factors: factor.Set{}}
+	wrongOne := securityView{User: samplePerson(), Now: sampleNow, Passkey: here, Factors: factor.Set{HasPassword: true}, At: "password", Wrong: wrong{"old_password": "This is not your present password."}}
 	offer := totpView{Token: "sample", Secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", URL: "otpauth://totp/Sluice:ann", QR: sampleQR, Wrong: wrong{"code": "That code is not right."}}
 	fields := []carried{{"active", "false"}, {"active", "true"}, {"password", "a new password"}}
-	asked := confirmView{Ways: login.ConfirmWays{TOTP: true, Passkey: true, Recovery: true}, Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin"}
-	bySSO := confirmView{Ways: login.ConfirmWays{Provider: "okta"}, Provider: "Example Okta", Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin", Problem: "It is not confirmed yet.", Next: "Finish it on the page of your provider first."}
-	byPassword := confirmView{Ways: login.ConfirmWays{Password: true}, Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin", Wrong: wrong{"confirm_password": "The present password is not right."}}
+	asked := confirmView{Ways: factor.ConfirmWays{TOTP: true, Passkey: true, Recovery: true}, Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin"}
+	bySSO := confirmView{Ways: factor.ConfirmWays{Provider: "okta"}, Provider: "Example Okta", Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin", Problem: "It is not confirmed yet.", Next: "Finish it on the page of your provider first."}
+	byPassword := confirmView{Ways: factor.ConfirmWays{Password: true}, Passkey: here, Action: "/admin/people", Fields: fields, Back: "/admin", Wrong: wrong{"confirm_password": "The present password is not right."}}
 	return map[string]templ.Component{
 		"security":          securityPage(frame, full),
 		"security-none":     securityPage(frame, bare),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -15,7 +16,7 @@ const signInPath = "/admin/sign-in"
 
 // signInView is how people sign in here.
 type signInView struct {
-	Providers []login.Provider
+	Providers []sso.Provider
 	// Password is who may use a password.
 	Password      string
 	Problem, Next string
@@ -30,7 +31,7 @@ func showSignIn(x *visit) error { return x.renderSignIn(http.StatusOK, signInVie
 
 func (x *visit) renderSignIn(status int, v signInView) error {
 	var err error
-	if v.Providers, err = x.c.cfg.Logins.Providers(x.r.Context(), x.who); err != nil {
+	if v.Providers, err = x.c.cfg.Providers.List(x.r.Context(), x.who); err != nil {
 		return err
 	}
 	v.Password = x.c.cfg.Logins.PasswordPolicy()
@@ -55,12 +56,12 @@ const spareMappings = 3
 // providerView is one identity provider and its form.
 type providerView struct {
 	// Form is what stands in the form, Preset where its notes come from. ID is empty for a new one.
-	Form   login.Provider
+	Form   sso.Provider
 	Preset preset
 	// Redirect and BackChannel are what the provider has to know of Sluice.
 	Redirect, BackChannel string
 	Workspaces, Roles     []web.Option
-	Findings              []login.Finding
+	Findings              []sso.Finding
 	Problem, Next         string
 	Wrong                 wrong
 }
@@ -68,15 +69,15 @@ type providerView struct {
 func (v providerView) path(rest string) string { return signInPath + "/" + v.Form.ID + rest }
 
 // rows are the mappings with some empty ones behind them.
-func (v providerView) rows() []login.Mapping {
-	return append(slices.Clone(v.Form.Mappings), make([]login.Mapping, spareMappings)...)
+func (v providerView) rows() []sso.Mapping {
+	return append(slices.Clone(v.Form.Mappings), make([]sso.Mapping, spareMappings)...)
 }
 
 func (v providerView) scopes() string { return strings.Join(v.Form.Scopes, " ") }
 
 func (v providerView) domains() string { return strings.Join(v.Form.Domains, " ") }
 
-func (v providerView) oidc() bool { return v.Form.Kind == login.KindOIDC }
+func (v providerView) oidc() bool { return v.Form.Kind == sso.KindOIDC }
 
 func (v providerView) secretHint() string {
 	if v.Form.HasSecret {
@@ -90,19 +91,19 @@ func showNewProvider(x *visit) error {
 	if !ok {
 		return x.render(http.StatusOK, presetsPage(x.frame("Add an identity provider", signInPath)))
 	}
-	return x.renderProvider(http.StatusOK, providerView{Preset: p, Form: login.Provider{
+	return x.renderProvider(http.StatusOK, providerView{Preset: p, Form: sso.Provider{
 		Slug: x.freeSlug(p.ID), Kind: p.Kind, Name: strings.TrimSuffix(p.Title, " provider"), Issuer: p.Issuer, Scopes: p.Scopes, GroupClaim: p.GroupClaim, Enabled: true, CreateAccounts: true,
 	}})
 }
 
 // freeSlug is a short name that no provider has yet.
 func (x *visit) freeSlug(base string) string {
-	taken, err := x.c.cfg.Logins.Providers(x.r.Context(), x.who)
+	taken, err := x.c.cfg.Providers.List(x.r.Context(), x.who)
 	if err != nil {
 		return base
 	}
 	slug := base
-	for n := 2; n < 100 && slices.ContainsFunc(taken, func(p login.Provider) bool { return p.Slug == slug }); n++ {
+	for n := 2; n < 100 && slices.ContainsFunc(taken, func(p sso.Provider) bool { return p.Slug == slug }); n++ {
 		slug = base + "-" + strconv.Itoa(n)
 	}
 	return slug
@@ -125,8 +126,8 @@ func (x *visit) renderProvider(status int, v providerView) error {
 }
 
 // providerForm reads the form. Of the mappings each row has three fields, in the same order; rows without a group are empty.
-func (x *visit) providerForm() login.Provider {
-	p := login.Provider{
+func (x *visit) providerForm() sso.Provider {
+	p := sso.Provider{
 		Slug: x.value("slug"), Kind: x.value("kind"), Name: x.value("name"), Issuer: x.value("issuer"), ClientID: x.value("client_id"), ClientSecret: x.value("client_secret"),
 		Enabled: x.ticked("enabled", false), Scopes: strings.Fields(x.value("scopes")), CreateAccounts: x.ticked("create_accounts", false), TrustFactor: x.ticked("trust_factor", false),
 		Domains:    strings.FieldsFunc(x.value("domains"), func(r rune) bool { return r == ',' || r == ';' || r <= ' ' }),
@@ -135,7 +136,7 @@ func (x *visit) providerForm() login.Provider {
 	groups, workspaces, roles := x.r.PostForm["mapping_group"], x.r.PostForm["mapping_workspace"], x.r.PostForm["mapping_role"]
 	for i, group := range groups {
 		if group = strings.TrimSpace(group); group != "" && i < len(workspaces) && i < len(roles) {
-			p.Mappings = append(p.Mappings, login.Mapping{Group: group, Workspace: workspaces[i], Role: roles[i]})
+			p.Mappings = append(p.Mappings, sso.Mapping{Group: group, Workspace: workspaces[i], Role: roles[i]})
 		}
 	}
 	return p
@@ -144,10 +145,10 @@ func (x *visit) providerForm() login.Provider {
 // providerFields are the fields at which a mistake can be shown.
 var providerFields = []string{"slug", "name", "issuer", "client_id", "client_secret", "scopes", "domains", "group_claim", "mappings", "superuser_group", "username_claim", "email_claim", "name_claim"}
 
-func addProvider(x *visit) error { return x.saveProvider(login.Provider{}) }
+func addProvider(x *visit) error { return x.saveProvider(sso.Provider{}) }
 
 func changeProvider(x *visit) error {
-	present, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+	present, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -155,12 +156,12 @@ func changeProvider(x *visit) error {
 }
 
 // saveProvider stores the form; present is the provider as it is, or empty for a new one.
-func (x *visit) saveProvider(present login.Provider) error {
+func (x *visit) saveProvider(present sso.Provider) error {
 	form := x.providerForm()
 	if present.ID != "" {
 		form.ID, form.Slug, form.Kind, form.HasSecret = present.ID, present.Slug, present.Kind, present.HasSecret
 	}
-	saved, err := x.c.cfg.Logins.SaveProvider(x.r.Context(), x.who, form)
+	saved, err := x.c.cfg.Providers.SaveProvider(x.r.Context(), x.who, form)
 	if err == nil {
 		return x.done(signInPath+"/"+saved.ID, "provider")
 	}
@@ -176,7 +177,7 @@ func (x *visit) saveProvider(present login.Provider) error {
 }
 
 func showProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -186,11 +187,11 @@ func showProvider(x *visit) error {
 // checkProvider asks the provider now and shows what was found.
 func checkProvider(x *visit) error {
 	id := x.r.PathValue("id")
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, id)
+	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
-	findings, err := x.c.cfg.Logins.CheckProvider(x.r.Context(), x.who, id)
+	findings, err := x.c.cfg.Providers.CheckProvider(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
@@ -199,11 +200,11 @@ func checkProvider(x *visit) error {
 
 // testProvider begins a round that shows what the provider says of oneself.
 func testProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	to, err := x.roundTrip(login.Round{Slug: p.Slug, Purpose: login.SSOTest})
+	to, err := x.roundTrip(sso.Round{Slug: p.Slug, Purpose: sso.ForTest})
 	if err != nil {
 		return x.providerTrouble(p.ID, err)
 	}
@@ -216,7 +217,7 @@ func (x *visit) providerTrouble(id string, err error) error {
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
 		return err
 	}
-	p, lookup := x.c.cfg.Logins.Provider(x.r.Context(), x.who, id)
+	p, lookup := x.c.cfg.Providers.Provider(x.r.Context(), x.who, id)
 	if lookup != nil {
 		return err
 	}
@@ -226,18 +227,18 @@ func (x *visit) providerTrouble(id string, err error) error {
 
 // reportView is what a provider said of the person who tried it.
 type reportView struct {
-	Provider login.Provider
-	Report   *login.ClaimReport
+	Provider sso.Provider
+	Report   *sso.ClaimReport
 }
 
 // showReport shows the report of the last try, once: it holds what the provider knows of a person.
 func showReport(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	v := reportView{Provider: p}
-	switch report, err := x.c.cfg.Logins.TestReport(x.r.Context(), x.who, p.ID); {
+	switch report, err := x.c.cfg.SSO.TestReport(x.r.Context(), x.who, p.ID); {
 	case err == nil:
 		v.Report = &report
 	case !expired(err):
@@ -247,7 +248,7 @@ func showReport(x *visit) error {
 }
 
 func showRemoveProvider(x *visit) error {
-	p, err := x.c.cfg.Logins.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -256,7 +257,7 @@ func showRemoveProvider(x *visit) error {
 
 func removeProvider(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Logins.RemoveProvider(x.r.Context(), x.who, id); err != nil {
+	if err := x.c.cfg.Providers.RemoveProvider(x.r.Context(), x.who, id); err != nil {
 		return x.providerTrouble(id, err)
 	}
 	return x.done(signInPath, "provider-gone")

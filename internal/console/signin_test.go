@@ -10,7 +10,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 )
 
 // form is the form of a provider, as its page sends it.
@@ -39,7 +39,7 @@ func TestProviderPages(t *testing.T) {
 		has(t, choices.body, "a[href=/admin/sign-in/new?preset="+one.ID+"]")
 		page := b.get("/admin/sign-in/new?preset="+one.ID).want(t, 200, "")
 		has(t, page.body, "input[id=redirect-uri][value="+s.url+"/sso/"+one.ID+"/callback]", "input[name=client_id][required]", "input[name=mapping_group]")
-		if one.Kind == login.KindGitHub {
+		if one.Kind == sso.KindGitHub {
 			hasNot(t, page.body, "input[id=back-channel-uri]", "input[name=group_claim]")
 		}
 	}
@@ -223,7 +223,7 @@ func TestTroubleWithAProvider(t *testing.T) {
 		step = lost.get(lost.through(step.location))
 	}
 	says(t, step.want(t, 200, "").body, "goes round in circles", "The browser keeps no cookies for this site", "What Sluice saw")
-	if rounds != login.MaxBounces {
+	if rounds != sso.MaxBounces {
 		t.Errorf("it went round %d times", rounds)
 	}
 	has(t, step.body, "a[href=/login?return=%2Faccount]")

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"strconv"
 
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/web"
 )
 
 // providerPlace says where a provider is.
-func providerPlace(p login.Provider) string {
-	if p.Kind == login.KindGitHub {
+func providerPlace(p sso.Provider) string {
+	if p.Kind == sso.KindGitHub {
 		return cmp.Or(p.Issuer, "https://github.com")
 	}
 	return p.Issuer
@@ -30,38 +30,38 @@ func claimsOpen(v providerView) bool {
 	return v.Form.UsernameClaim+v.Form.EmailClaim+v.Form.NameClaim+v.Wrong["username_claim"]+v.Wrong["email_claim"]+v.Wrong["name_claim"] != ""
 }
 
-func findingTone(f login.Finding) web.Tone {
+func findingTone(f sso.Finding) web.Tone {
 	switch f.Level {
-	case login.FindingGood:
+	case sso.FindingGood:
 		return web.Good
-	case login.FindingBad:
+	case sso.FindingBad:
 		return web.Bad
 	}
 	return web.Info
 }
 
-func findingIcon(f login.Finding) string {
+func findingIcon(f sso.Finding) string {
 	switch f.Level {
-	case login.FindingGood:
+	case sso.FindingGood:
 		return "circle-check"
-	case login.FindingBad:
+	case sso.FindingBad:
 		return "circle-alert"
 	}
 	return "info"
 }
 
-func findingWord(f login.Finding) string {
+func findingWord(f sso.Finding) string {
 	switch f.Level {
-	case login.FindingGood:
+	case sso.FindingGood:
 		return "Good"
-	case login.FindingBad:
+	case sso.FindingBad:
 		return "To mend"
 	}
 	return "Note"
 }
 
 // roleChangeText says what would happen to a membership, and why.
-func roleChangeText(c login.RoleChange) string {
+func roleChangeText(c sso.RoleChange) string {
 	by := ""
 	if c.Group != "" {
 		by = " by " + c.Group
@@ -88,7 +88,7 @@ func also(role, from, by string) string {
 }
 
 // roleAfter is the role that somebody has afterwards.
-func roleAfter(c login.RoleChange) string {
+func roleAfter(c sso.RoleChange) string {
 	if c.Stays {
 		return cmp.Or(c.From, "None")
 	}

@@ -23,6 +23,9 @@ import (
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/signup"
+	"sluice/internal/login/sso"
 	"sluice/internal/mail"
 	"sluice/internal/secret"
 )
@@ -31,21 +34,24 @@ const goodPassword = "seven unlikely herons dance"
 
 // site is a console with everything behind it, on a real listener and a real database.
 type site struct {
-	t        *testing.T
-	url      string
-	handler  http.Handler
-	people   *identity.People
-	sessions *authn.Sessions
-	logins   *login.Logins
-	apps     *app.Registry
-	flows    *flow.Library
-	gate     *authz.Gate
-	db       *db.DB
-	mail     *mail.Outbox
-	keys     *authn.Keys
-	keyring  *secret.Keyring
-	log      *safeBuffer
-	clock    *clock
+	t           *testing.T
+	url         string
+	handler     http.Handler
+	people      *identity.People
+	sessions    *authn.Sessions
+	logins      *login.Logins
+	apps        *app.Registry
+	flows       *flow.Library
+	gate        *authz.Gate
+	db          *db.DB
+	mail        *mail.Outbox
+	keys        *authn.Keys
+	keyring     *secret.Keyring
+	signUps     *signup.SignUps
+	invitations *signup.Invitations
+	setup       *signup.Setup
+	log         *safeBuffer
+	clock       *clock
 }
 
 // clock can be moved by a test.
@@ -129,11 +135,59 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	})
 	fatal(t, err)
 	s.logins, err = login.New(ctx, login.Config{
-		Keyring: keys, DB: d, Gate: gate, People: s.people, Hasher: hasher, Sessions: s.sessions, TokenKey: keys.TokenKey(), Mail: s.mail, BaseURL: func() string { return s.url },
-		ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, OpenSignUp: o.openSignUp, NewUserActive: o.newUserActive, Now: s.clock.now, Log: quiet,
+		Keyring:  keys,
+		DB:       d,
+		Gate:     gate,
+		People:   s.people,
+		Hasher:   hasher,
+		Sessions: s.sessions,
+		TokenKey: keys.TokenKey(),
+		Mail:     s.mail,
+		BaseURL:  func() string { return s.url },
+		Now:      s.clock.now,
+		Log:      quiet,
 	})
 	fatal(t, err)
-	t.Cleanup(s.logins.Close)
+	factors := factor.New(factor.Config{
+		DB:       d,
+		Gate:     gate,
+		People:   s.people,
+		Sessions: s.sessions,
+		Logins:   s.logins,
+		Keyring:  keys,
+		Now:      s.clock.now,
+	})
+	providers, err := sso.NewProviders(ctx, sso.Config{
+		DB:       d,
+		Gate:     gate,
+		People:   s.people,
+		Sessions: s.sessions,
+		Logins:   s.logins,
+		Keyring:  keys,
+		Now:      s.clock.now,
+		Log:      quiet,
+	})
+	fatal(t, err)
+	t.Cleanup(providers.Close)
+	signUp := signup.Config{
+		DB:            d,
+		Gate:          gate,
+		People:        s.people,
+		Hasher:        hasher,
+		Sessions:      s.sessions,
+		Logins:        s.logins,
+		ResetLife:     15 * time.Minute,
+		InviteLife:    24 * time.Hour,
+		OpenSignUp:    o.openSignUp,
+		NewUserActive: o.newUserActive,
+		Now:           s.clock.now,
+		Log:           quiet,
+	}
+	s.signUps = signup.New(signUp)
+	t.Cleanup(s.signUps.Close)
+	s.invitations = signup.NewInvitations(signUp, s.signUps)
+	s.setup = signup.NewSetup(signUp)
+	s.logins.Connect(login.Hooks{FactorCode: factors.FactorCode, KeepSession: providers.KeepSession})
 	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: s.people, Keyring: keys, Now: s.clock.now})
 	s.apps, err = app.New(ctx, app.Config{
 		DB: d, Gate: gate, Keyring: keys, Vault: vault, Opener: opener, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
@@ -142,7 +196,7 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	t.Cleanup(func() { s.apps.Close(ctx) })
 	s.flows = s.apps.Flows
 	c := Config{
-		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Apps: s.apps, Vault: vault, Mail: s.mail, Now: s.clock.now,
+		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Factors: factors, Providers: providers, SSO: sso.New(providers), SignUps: s.signUps, Invitations: s.invitations, Setup: s.setup, Apps: s.apps, Vault: vault, Mail: s.mail, Now: s.clock.now,
 		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {

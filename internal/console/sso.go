@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 )
 
@@ -26,41 +26,41 @@ func (x *visit) sendAway(v awayView) error {
 func beginSSO(x *visit) error {
 	query := x.r.URL.Query()
 	d := destinationOf(query)
-	in := login.Round{Slug: x.r.PathValue("slug"), Purpose: login.SSOSignIn, Destination: d.attempt()}
+	in := sso.Round{Slug: x.r.PathValue("slug"), Purpose: sso.ForSignIn, Destination: d.attempt()}
 	switch query.Get("purpose") {
 	case "":
 		if x.who.SignedIn() {
 			return x.onward(d)
 		}
-	case login.SSOConfirm:
-		in.Purpose = login.SSOConfirm
+	case sso.ForConfirm:
+		in.Purpose = sso.ForConfirm
 	default:
 		return problem.New(problem.Invalid, "This is begun on the page that needs it.").WithNext("Go to your account, or to the sign-in settings.")
 	}
 	to, err := x.roundTrip(in)
 	if err != nil {
-		return x.ssoTrouble(login.SSOEnd{Purpose: in.Purpose, Destination: in.Destination}, err)
+		return x.ssoTrouble(sso.End{Purpose: in.Purpose, Destination: in.Destination}, err)
 	}
 	x.redirect(to)
 	return nil
 }
 
 // roundTrip begins a round and gives the browser its cookie; it returns the address at the provider.
-func (x *visit) roundTrip(in login.Round) (string, error) {
+func (x *visit) roundTrip(in sso.Round) (string, error) {
 	in.Browser, in.Principal, in.Origin = x.cookie(ssoCookie), x.who, x.c.cfg.MainOrigin(x.r.Host)
 	in.IP, in.UserAgent = x.event.Peer, x.r.UserAgent()
-	to, browser, err := x.c.cfg.Logins.BeginSSO(x.r.Context(), in)
+	to, browser, err := x.c.cfg.SSO.Begin(x.r.Context(), in)
 	if err != nil {
 		return "", err
 	}
-	x.setCookie(ssoCookie, browser, "/sso", int(login.SSOLife.Seconds()))
+	x.setCookie(ssoCookie, browser, "/sso", int(sso.RoundLife.Seconds()))
 	return to, nil
 }
 
 // linkIdentity begins to link an identity to one's own account.
 func linkIdentity(x *visit) error {
 	slug := x.r.PathValue("slug")
-	to, err := x.roundTrip(login.Round{Slug: slug, Purpose: login.SSOLink})
+	to, err := x.roundTrip(sso.Round{Slug: slug, Purpose: sso.ForLink})
 	if err != nil {
 		return x.securityMistake("links", err)
 	}
@@ -68,7 +68,7 @@ func linkIdentity(x *visit) error {
 }
 
 func (x *visit) providerName(slug string) string {
-	for _, b := range x.c.cfg.Logins.SignInButtons() {
+	for _, b := range x.c.cfg.Providers.SignInButtons() {
 		if b.Slug == slug {
 			return b.Name
 		}
@@ -78,7 +78,7 @@ func (x *visit) providerName(slug string) string {
 
 // finishSSO is where a browser comes back from an identity provider.
 func finishSSO(x *visit) error {
-	end, err := x.c.cfg.Logins.FinishSSO(x.r.Context(), login.Callback{
+	end, err := x.c.cfg.SSO.Finish(x.r.Context(), sso.Callback{
 		Slug: x.r.PathValue("slug"), Query: x.r.URL.Query(), Browser: x.cookie(ssoCookie), Device: x.cookie(deviceCookie),
 		Origin: x.c.cfg.MainOrigin(x.r.Host), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Principal: x.who,
 	})
@@ -101,9 +101,9 @@ func finishSSO(x *visit) error {
 }
 
 // restartSSO begins a round again that lost its way, and ends that at the third time with the page that says why.
-func (x *visit) restartSSO(r login.Round) error {
+func (x *visit) restartSSO(r sso.Round) error {
 	again := destination{app: r.Destination.App, back: r.Destination.Return, state: r.Destination.State}
-	if r.Bounces >= login.MaxBounces {
+	if r.Bounces >= sso.MaxBounces {
 		q := x.request()
 		name := x.providerName(r.Slug)
 		return x.diagnose("Signing in with "+name+" goes round in circles", name+" sent your browser back, and the browser did not bring what Sluice had given it to recognise it by; "+
@@ -111,29 +111,29 @@ func (x *visit) restartSSO(r login.Round) error {
 	}
 	to, err := x.roundTrip(r)
 	if err != nil {
-		return x.ssoTrouble(login.SSOEnd{Purpose: r.Purpose, Destination: r.Destination}, err)
+		return x.ssoTrouble(sso.End{Purpose: r.Purpose, Destination: r.Destination}, err)
 	}
 	x.redirect(to)
 	return nil
 }
 
 // ssoTrouble shows what went wrong where the round was begun.
-func (x *visit) ssoTrouble(end login.SSOEnd, err error) error {
+func (x *visit) ssoTrouble(end sso.End, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
 		return err
 	}
 	x.event.Reason = e.Kind.String()
 	switch end.Purpose {
-	case login.SSOLink:
+	case sso.ForLink:
 		if x.who.SignedIn() {
 			return x.renderSecurity(shownStatus(e), securityView{At: "links", Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 		}
-	case login.SSOTest:
+	case sso.ForTest:
 		if x.who.SignedIn() {
 			return x.providerTrouble(end.Provider, err)
 		}
-	case login.SSOConfirm:
+	case sso.ForConfirm:
 		return err
 	}
 	if x.who.SignedIn() {
@@ -158,7 +158,7 @@ func shownStatus(e *problem.Error) int {
 // backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func backChannelLogout(x *visit) error {
 	x.w.Header().Set("Cache-Control", "no-store")
-	err := x.c.cfg.Logins.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
+	err := x.c.cfg.Providers.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
 	if err == nil {
 		x.w.WriteHeader(http.StatusOK)
 		return nil

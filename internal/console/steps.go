@@ -159,7 +159,7 @@ func (x *visit) renderVerifyStep(status int, v verifyStepView) error {
 }
 
 func resendVerification(x *visit, p login.Progress) error {
-	err := x.c.cfg.Logins.ResendVerification(x.r.Context(), p.Token)
+	err := x.c.cfg.SignUps.ResendVerification(x.r.Context(), p.Token)
 	if err == nil {
 		return x.done(stepPages[login.StepVerify], "verify-sent")
 	}
@@ -185,7 +185,7 @@ func showInvitationStep(x *visit, p login.Progress) error {
 }
 
 func (x *visit) renderInvitationStep(status int, v invitationStepView, p login.Progress) error {
-	offers, err := x.c.cfg.Logins.WaitingInvitations(x.r.Context(), p.Token)
+	offers, err := x.c.cfg.Invitations.WaitingInvitations(x.r.Context(), p.Token)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func answerInvitations(x *visit, p login.Progress) error {
 	if x.value("later") != "" {
 		accepted = nil
 	}
-	after, err := x.c.cfg.Logins.AnswerInvitations(x.r.Context(), p.Token, accepted)
+	after, err := x.c.cfg.Invitations.AnswerInvitations(x.r.Context(), p.Token, accepted)
 	if problem.Is(err, problem.Gone) {
 		// One of the invitations was taken back meanwhile; the others are offered again.
 		v := invitationStepView{stepView: x.stepOf(p)}

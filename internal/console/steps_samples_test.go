@@ -5,7 +5,8 @@ import (
 
 	"github.com/a-h/templ"
 
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/web"
 )
 
@@ -31,15 +32,15 @@ func stepSamples() map[string]templ.Component {
 	wrongCode := sampleStep()
 	wrongCode.Wrong = wrong{"code": "That code is not right. Type what the app shows for Sluice at this moment."}
 	offer := totpView{Token: "sample", Secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", URL: "otpauth://totp/Sluice:ann", QR: sampleQR}
-	keys := login.Ways{TOTP: true, Passkey: true, Recovery: true}
+	keys := factor.Ways{TOTP: true, Passkey: true, Recovery: true}
 	codes := []string{"0f3k-9m2p-xq7v-4t8w", "1f3k-9m2p-xq7v-4t8w", "2f3k-9m2p-xq7v-4t8w", "3f3k-9m2p-xq7v-4t8w", "4f3k-9m2p-xq7v-4t8w", "5f3k-9m2p-xq7v-4t8w",
 		"6f3k-9m2p-xq7v-4t8w", "7f3k-9m2p-xq7v-4t8w", "8f3k-9m2p-xq7v-4t8w", "9f3k-9m2p-xq7v-4t8w"}
-	buttons := []login.Button{{Slug: "okta", Name: "Example Okta", Kind: "oidc"}, {Slug: "github", Name: "GitHub", Kind: "github"}}
+	buttons := []sso.Button{{Slug: "okta", Name: "Example Okta", Kind: "oidc"}, {Slug: "github", Name: "GitHub", Kind: "github"}}
 	return map[string]templ.Component{
 		"step-factor":          factorStepPage(scripted, factorStepView{sampleStep(), keys, here, false}),
-		"step-factor-wrong":    factorStepPage(scripted, factorStepView{wrongCode, login.Ways{TOTP: true, Recovery: true}, here, false}),
+		"step-factor-wrong":    factorStepPage(scripted, factorStepView{wrongCode, factor.Ways{TOTP: true, Recovery: true}, here, false}),
 		"step-factor-recovery": factorStepPage(scripted, factorStepView{sampleStep(), keys, here, true}),
-		"step-factor-away":     factorStepPage(scripted, factorStepView{sampleStep(), login.Ways{Passkey: true, Recovery: true}, away, true}),
+		"step-factor-away":     factorStepPage(scripted, factorStepView{sampleStep(), factor.Ways{Passkey: true, Recovery: true}, away, true}),
 		"step-enrol":           enrolStepPage(scripted, enrolStepView{stepView: sampleStep(), MaySkip: true, Passkey: here}),
 		"step-enrol-required":  enrolStepPage(scripted, enrolStepView{stepView: sampleStep(), Passkey: away}),
 		"step-enrol-app":       enrolStepPage(scripted, enrolStepView{stepView: sampleStep(), Passkey: here, TOTP: &offer}),

@@ -88,7 +88,7 @@ func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
 	for _, name := range []string{"Research", "Sales"} {
 		w, err := s.people.CreateWorkspace(ctx, system, name)
 		fatal(t, err)
-		invited, err := s.logins.Invite(ctx, system, w.ID, "eve@example.test", "user")
+		invited, err := s.invitations.Invite(ctx, system, w.ID, "eve@example.test", "user")
 		fatal(t, err)
 		ids[name] = invited.ID
 		s.link(box, "eve@example.test")

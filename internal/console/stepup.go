@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -17,7 +17,7 @@ const confirmPrefix = "confirm_"
 
 // confirmView is the page that asks somebody to prove anew who they are. It holds what they were about to send, so that one answer is enough.
 type confirmView struct {
-	Ways    login.ConfirmWays
+	Ways    factor.ConfirmWays
 	Passkey passkeyView
 	// Action is where the form leads, Fields what it carries besides the proof.
 	Action string
@@ -34,7 +34,7 @@ type confirmView struct {
 }
 
 // none tells that there is no way to confirm.
-func (v confirmView) none() bool { return v.Ways == login.ConfirmWays{} }
+func (v confirmView) none() bool { return v.Ways == factor.ConfirmWays{} }
 
 // carried is a field of a form that is kept while somebody confirms.
 type carried struct{ Name, Value string }
@@ -59,14 +59,14 @@ func carriedFields(form url.Values) []carried {
 
 // confirm takes the proof that a form brings, before its handler runs. Shown means that it was not right and the answer is written.
 func (x *visit) confirm(n need) (shown bool, err error) {
-	proof := login.Proof{Password: x.field(confirmPrefix + "password"), Code: x.field(confirmPrefix + "code"),
+	proof := factor.Proof{Password: x.field(confirmPrefix + "password"), Code: x.field(confirmPrefix + "code"),
 		PasskeyToken: x.field(confirmPrefix + "passkey_token"), Passkey: []byte(x.field(confirmPrefix + "passkey"))}
 	if proof.Password == "" && proof.Code == "" && proof.PasskeyToken == "" || !x.who.SignedIn() {
 		return false, nil
 	}
 	// A place without passkeys has none to prove with.
 	rp, _ := x.relyingParty()
-	err = x.c.cfg.Logins.Confirm(x.r.Context(), x.who, rp, proof)
+	err = x.c.cfg.Factors.Confirm(x.r.Context(), x.who, rp, proof)
 	if err == nil {
 		return false, x.authenticate(n)
 	}
@@ -115,10 +115,10 @@ func (x *visit) askToConfirm(e *problem.Error) error {
 
 func (x *visit) renderConfirm(status int, v confirmView) error {
 	var err error
-	if v.Ways, err = x.c.cfg.Logins.ConfirmWays(x.r.Context(), x.who); err != nil {
+	if v.Ways, err = x.c.cfg.Factors.ConfirmWays(x.r.Context(), x.who); err != nil {
 		return err
 	}
-	for _, b := range x.c.cfg.Logins.SignInButtons() {
+	for _, b := range x.c.cfg.Providers.SignInButtons() {
 		if b.Slug == v.Ways.Provider {
 			v.Provider = b.Name
 		}
@@ -159,5 +159,5 @@ func offerConfirmPasskey(x *visit) error {
 	if err != nil {
 		return err
 	}
-	return x.offer(x.c.cfg.Logins.OfferConfirmPasskey(x.r.Context(), x.who, rp))
+	return x.offer(x.c.cfg.Factors.OfferConfirmPasskey(x.r.Context(), x.who, rp))
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/login"
+	"sluice/internal/login/sso"
 	"sluice/internal/profile"
 	"sluice/internal/web"
 )
@@ -53,7 +53,7 @@ type loginView struct {
 	// SignUp tells that strangers may make accounts.
 	SignUp bool
 	// Providers are the ways by single sign-on, Passkeys tells that browsers know passkeys at this address.
-	Providers []login.Button
+	Providers []sso.Button
 	Passkeys  bool
 	// Hidden tells that the password's form is not shown: it is only for superusers, and behind a link.
 	Hidden bool

@@ -9,7 +9,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/identity"
-	"sluice/internal/login"
+	"sluice/internal/login/signup"
 	"sluice/internal/web"
 )
 
@@ -198,7 +198,7 @@ func (x *visit) workspace(id string) (workspacePageView, error) {
 	}
 	v.Workspace.Members, v.SecondFactor = len(members), w.SecondFactor
 	if v.Rename {
-		if v.WithoutFactor, err = x.c.cfg.Logins.WithoutFactor(x.r.Context(), x.who, id); err != nil {
+		if v.WithoutFactor, err = x.c.cfg.Factors.WithoutFactor(x.r.Context(), x.who, id); err != nil {
 			return v, err
 		}
 	}
@@ -214,7 +214,7 @@ func (x *visit) addInvitations(v *workspacePageView) error {
 	if !v.Manage {
 		return nil
 	}
-	open, err := x.c.cfg.Logins.Invitations(x.r.Context(), x.who, v.Workspace.ID)
+	open, err := x.c.cfg.Invitations.List(x.r.Context(), x.who, v.Workspace.ID)
 	for _, i := range open {
 		v.Invitations = append(v.Invitations, invitationView{
 			ID: i.ID, Email: i.Email, Role: x.c.cfg.People.RoleName(i.Role), ExpiresAt: i.ExpiresAt, Expired: !i.ExpiresAt.After(v.Now),
@@ -280,7 +280,7 @@ func removeMember(x *visit) error {
 // invite brings somebody into a workspace; the answer shows the link, and nothing else ever does.
 func invite(x *visit) error {
 	id, email, role := x.r.PathValue("id"), x.value("email"), x.value("role")
-	out, err := x.c.cfg.Logins.Invite(x.r.Context(), x.who, id, email, role)
+	out, err := x.c.cfg.Invitations.Invite(x.r.Context(), x.who, id, email, role)
 	if err != nil {
 		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Email, v.Role = clipped(email, 254), role }, "email", "role")
 	}
@@ -289,14 +289,14 @@ func invite(x *visit) error {
 
 func renewInvitation(x *visit) error {
 	id := x.r.PathValue("id")
-	out, err := x.c.cfg.Logins.RenewInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation"))
+	out, err := x.c.cfg.Invitations.RenewInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation"))
 	if err != nil {
 		return err
 	}
 	return x.showInvited(id, out)
 }
 
-func (x *visit) showInvited(id string, out login.Invited) error {
+func (x *visit) showInvited(id string, out signup.Invited) error {
 	v, err := x.workspace(id)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (x *visit) showInvited(id string, out login.Invited) error {
 
 func revokeInvitation(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Logins.RevokeInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation")); err != nil {
+	if err := x.c.cfg.Invitations.RevokeInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation")); err != nil {
 		return err
 	}
 	return x.done("/workspaces/"+id, "revoked")

@@ -14,26 +14,28 @@ var provenFactors = []struct {
 	strong  bool
 }{
 	{nil, false},
-	{[]string{factorPassword}, false},
-	{[]string{factorLink}, false},
-	{[]string{factorSSO}, false},
-	{[]string{factorSSOStrong}, true},
-	{[]string{factorPasskey}, true},
-	{[]string{factorPassword, factorTOTP}, true},
-	{[]string{factorPassword, factorPasskey}, true},
-	{[]string{factorPassword, factorRecovery}, true},
-	{[]string{factorLink, factorTOTP}, true},
-	{[]string{factorSSO, factorRecovery}, true},
+	{[]string{FactorPassword}, false},
+	{[]string{FactorLink}, false},
+	{[]string{FactorSSO}, false},
+	{[]string{FactorSSOStrong}, true},
+	{[]string{FactorPasskey}, true},
+	{[]string{FactorPassword, FactorTOTP}, true},
+	{[]string{FactorPassword, FactorPasskey}, true},
+	{[]string{FactorPassword, FactorRecovery}, true},
+	{[]string{FactorLink, FactorTOTP}, true},
+	{[]string{FactorSSO, FactorRecovery}, true},
 }
 
-// TestDispatcher walks every combination of what was proven, what the person has, what their workspaces ask for, and what they have declined.
+// TestDispatcher walks every combination of what was proven, what the person has, what their
+// workspaces ask for, and what they have declined.
 func TestDispatcher(t *testing.T) {
 	cases, reached := 0, map[Step]int{}
 	for _, proven := range provenFactors {
 		for bits := range 1 << 6 {
-			known, active, has, invited, skippedEnrol, skippedInvitation := bits&1 > 0, bits&2 > 0, bits&4 > 0, bits&8 > 0, bits&16 > 0, bits&32 > 0
+			known, active, has, invited, skippedEnrol, skippedInvitation := bits&1 > 0, bits&2 > 0, bits&4 > 0,
+				bits&8 > 0, bits&16 > 0, bits&32 > 0
 			for _, policy := range []string{identity.FactorOff, identity.FactorEncouraged, identity.FactorRequired} {
-				a, s := attempt{Factors: proven.factors}, standing{factors: has, policy: policy, invited: invited}
+				a, s := State{Factors: proven.factors}, standing{factors: has, policy: policy, invited: invited}
 				s.account.Active = active
 				if known {
 					a.Account = "ann"
@@ -46,11 +48,22 @@ func TestDispatcher(t *testing.T) {
 				}
 				want := expected(known, active, has, proven.strong, policy, skippedEnrol, invited && !skippedInvitation)
 				got := next(a, s)
-				name := fmt.Sprintf("proven %v, known %v, active %v, factors %v, policy %s, declined %v, invited %v", proven.factors, known, active, has, policy, a.Skipped, invited)
+				name := fmt.Sprintf(
+					"proven %v, known %v, active %v, factors %v, policy %s, declined %v, invited %v",
+					proven.factors,
+					known,
+					active,
+					has,
+					policy,
+					a.Skipped,
+					invited,
+				)
 				if got != want {
 					t.Errorf("%s: %s, want %s", name, got, want)
 				}
-				if got == StepFinish && (!known || !active || has && !proven.strong || policy == identity.FactorRequired && !proven.strong) {
+				if got == StepFinish &&
+					(!known || !active || has && !proven.strong || policy == identity.FactorRequired &&
+						!proven.strong) {
 					t.Errorf("%s: a session", name)
 				}
 				cases++
@@ -65,7 +78,9 @@ func TestDispatcher(t *testing.T) {
 	}
 }
 
-// expected is the rule in other words than the dispatcher's: who is nobody identifies themselves; who may not come in waits; who is weak proves what they have or sets up what is asked; then invitations.
+// expected is the rule in other words than the dispatcher's: who is nobody identifies themselves;
+// who may not come in waits; who is weak proves what they have or sets up what is asked; then
+// invitations.
 func expected(known, active, has, strong bool, policy string, declined, invited bool) Step {
 	if !known {
 		return StepIdentify
@@ -95,23 +110,39 @@ func TestMethods(t *testing.T) {
 		factors []string
 		want    string
 	}{
-		{factorPassword, []string{factorPassword}, "password"},
-		{factorPassword, []string{factorPassword, factorTOTP}, "password + totp"},
-		{factorPassword, []string{factorPassword, factorPasskey}, "password + passkey"},
-		{factorPasskey, []string{factorPasskey}, "passkey"},
-		{"reset link", []string{factorLink, factorRecovery}, "reset link + recovery code"},
+		{FactorPassword, []string{FactorPassword}, "password"},
+		{FactorPassword, []string{FactorPassword, FactorTOTP}, "password + totp"},
+		{FactorPassword, []string{FactorPassword, FactorPasskey}, "password + passkey"},
+		{FactorPasskey, []string{FactorPasskey}, "passkey"},
+		{"reset link", []string{FactorLink, FactorRecovery}, "reset link + recovery code"},
 	} {
-		a := attempt{Method: tt.method, Factors: tt.factors}
+		a := State{Method: tt.method, Factors: tt.factors}
 		if got := a.method(); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.factors, got, tt.want)
 		}
 	}
 	for _, proven := range provenFactors {
-		if got := (attempt{Factors: proven.factors}).strong(); got != proven.strong {
+		if got := (State{Factors: proven.factors}).strong(); got != proven.strong {
 			t.Errorf("%v: strong %v", proven.factors, got)
 		}
 	}
-	if len(slices.Compact(slices.Sorted(slices.Values([]string{factorPassword, factorLink, factorTOTP, factorPasskey, factorRecovery, factorSSO, factorSSOStrong})))) != 7 {
+	if len(
+		slices.Compact(
+			slices.Sorted(
+				slices.Values(
+					[]string{
+						FactorPassword,
+						FactorLink,
+						FactorTOTP,
+						FactorPasskey,
+						FactorRecovery,
+						FactorSSO,
+						FactorSSOStrong,
+					},
+				),
+			),
+		),
+	) != 7 {
 		t.Error("two factors have one name")
 	}
 }

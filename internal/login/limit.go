@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -18,55 +19,67 @@ import (
 	"sluice/internal/problem"
 )
 
-// limit is how one counter slows down: free failures, then a wait that doubles from a second to most.
-type limit struct {
-	free int64
-	most time.Duration
+// Limit is how one counter slows down: Free failures, then a wait that doubles from a second up to
+// Most.
+type Limit struct {
+	Free int64
+	Most time.Duration
 }
 
 var (
-	pairLimit    = limit{5, 15 * time.Minute}
-	addressLimit = limit{20, 5 * time.Minute}
-	accountLimit = limit{30, 30 * time.Second}
-	deviceLimit  = limit{10, 5 * time.Minute}
+	pairLimit = Limit{Free: 5, Most: 15 * time.Minute}
+	// AddressLimit bounds what a stranger tries from one address.
+	AddressLimit = Limit{Free: 20, Most: 5 * time.Minute}
+	accountLimit = Limit{Free: 30, Most: 30 * time.Second}
+	deviceLimit  = Limit{Free: 10, Most: 5 * time.Minute}
 )
 
 // forgetAfter is how long a counter lasts after its last failure.
 const forgetAfter = time.Hour
 
 // wait is how long after the last of so many failures the next attempt may come.
-func (l limit) wait(failures int64) time.Duration {
-	over := failures - l.free
+func (l Limit) wait(failures int64) time.Duration {
+	over := failures - l.Free
 	if over < 0 {
 		return 0
 	}
 	if over > 20 {
-		return l.most
+		return l.Most
 	}
-	return min(time.Second<<over, l.most)
+	return min(time.Second<<over, l.Most)
 }
 
-// counter is one thing that is counted.
-type counter struct {
-	subject string
-	limit   limit
+// Counter is one thing that is counted: Subject is its name in the database, which holds no name of
+// a person in clear.
+type Counter struct {
+	Subject string
+	Limit   Limit
 }
 
-// counters lists what an attempt counts on. Account names are stored only as keyed hashes: people type passwords into the wrong field.
-func (l *Logins) counters(identifier, ip string, knownDevice string) []counter {
+// Limits count guesses and slow them down.
+type Limits struct {
+	db  *db.DB
+	key hashKey
+	now func() time.Time
+	log *slog.Logger
+}
+
+// signIn lists what a sign-in with a password counts on. Account names are stored only as keyed
+// hashes: people type passwords into the wrong field.
+func (l *Limits) signIn(identifier, ip string, knownDevice string) []Counter {
 	if knownDevice != "" {
-		return []counter{{"device:" + l.mac("guess", knownDevice), deviceLimit}}
+		return []Counter{{Subject: "device:" + l.key.hash("guess", knownDevice), Limit: deviceLimit}}
 	}
-	account, address := l.mac("guess", identifier), addressPrefix(ip)
-	return []counter{
-		{"pair:" + account + ":" + address, pairLimit},
-		{"address:" + address, addressLimit},
-		{"account:" + account, accountLimit},
+	account, address := l.key.hash("guess", identifier), AddressPrefix(ip)
+	return []Counter{
+		{Subject: "pair:" + account + ":" + address, Limit: pairLimit},
+		{Subject: "address:" + address, Limit: AddressLimit},
+		{Subject: "account:" + account, Limit: accountLimit},
 	}
 }
 
-// addressPrefix is what one client can be expected to hold: an IPv4 address, or a /64 of IPv6.
-func addressPrefix(ip string) string {
+// AddressPrefix is what one client can be expected to hold: an IPv4 address, or a /64 of IPv6.
+func AddressPrefix(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return "unknown"
@@ -81,13 +94,13 @@ func addressPrefix(ip string) string {
 	return prefix.String()
 }
 
-// reserve counts an attempt on all counters, or refuses it with the time to wait.
-func (l *Logins) reserve(ctx context.Context, counters []counter) error {
-	now := l.cfg.Now()
-	return l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error {
+// Reserve counts an attempt on all counters, or refuses it with the time to wait (problem.Limited).
+func (l *Limits) Reserve(ctx context.Context, counters ...Counter) error {
+	now := l.now()
+	return l.db.System(ctx, "guess counters", func(tx *db.Tx) error {
 		var longest time.Duration
 		for _, c := range counters {
-			g, err := q.New(tx).GetGuess(ctx, c.subject)
+			g, err := q.New(tx).GetGuess(ctx, c.Subject)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -96,82 +109,145 @@ func (l *Logins) reserve(ctx context.Context, counters []counter) error {
 			}
 			last := time.UnixMilli(g.LastAt)
 			if now.Sub(last) < forgetAfter {
-				longest = max(longest, c.limit.wait(g.Failures)-now.Sub(last))
+				longest = max(longest, c.Limit.wait(g.Failures)-now.Sub(last))
 			}
 		}
 		if longest > 0 {
 			// A clock that was set back must not make anybody wait longer than the limits say.
-			return tooFast(min(longest, pairLimit.most))
+			return tooFast(min(longest, pairLimit.Most))
 		}
 		for _, c := range counters {
-			if _, err := q.New(tx).AddGuess(ctx, q.AddGuessParams{Subject: c.subject, Now: now.UnixMilli(), ForgetBefore: now.Add(-forgetAfter).UnixMilli()}); err != nil {
-				return fmt.Errorf("counting the attempt: %w", err)
+			if _, err := l.Count(ctx, tx, c.Subject, forgetAfter); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 }
 
+// Count adds one to a counter, which starts anew if its last failure is longer ago than forget. It
+// returns the number of failures.
+func (l *Limits) Count(ctx context.Context, tx *db.Tx, subject string, forget time.Duration) (int64, error) {
+	now := l.now()
+	failures, err := q.New(tx).AddGuess(ctx, q.AddGuessParams{
+		Subject:      subject,
+		Now:          now.UnixMilli(),
+		ForgetBefore: now.Add(-forget).UnixMilli(),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting the attempt: %w", err)
+	}
+	return failures, nil
+}
+
 func tooFast(wait time.Duration) error {
-	return problem.New(problem.Limited, "Too many attempts that were not right.").WithRetryAfter(wait).WithRule("guess limit").
+	return problem.New(problem.Limited, "Too many attempts that were not right.").
+		WithRetryAfter(wait).
+		WithRule("guess limit").
 		WithNext("Wait, then try again. An admin can also give you a link that sets a new password.")
 }
 
-// forgive takes an attempt back that was right, or that was never judged. The counters of this person alone start anew after a success.
-func (l *Logins) forgive(ctx context.Context, tx *db.Tx, counters []counter, success bool) error {
+// Forgive takes back a reservation of an attempt that was right. The counters of this person alone
+// start anew.
+func (l *Limits) Forgive(ctx context.Context, tx *db.Tx, counters ...Counter) error {
 	for _, c := range counters {
 		var err error
-		if own := strings.HasPrefix(c.subject, "pair:") || strings.HasPrefix(c.subject, "device:"); own && success {
-			err = q.New(tx).ClearGuess(ctx, c.subject)
+		if strings.HasPrefix(c.Subject, "pair:") || strings.HasPrefix(c.Subject, "device:") {
+			err = l.Clear(ctx, tx, c)
 		} else {
-			err = q.New(tx).ForgiveGuess(ctx, c.subject)
+			err = l.uncount(ctx, tx, c)
 		}
 		if err != nil {
-			return fmt.Errorf("taking the attempt back: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
-// PruneGuesses removes counters that have been forgotten; the server runs it regularly.
-func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error {
+// Unreserve takes back a reservation of an attempt that was never judged. It has a deadline of its
+// own, because the request may have been given up.
+func (l *Limits) Unreserve(counters ...Counter) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := l.db.System(ctx, "guess counters", func(tx *db.Tx) error {
+		for _, c := range counters {
+			if err := l.uncount(ctx, tx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		l.log.Warn("an attempt that was not judged stays counted", "error", err)
+	}
+}
+
+func (l *Limits) uncount(ctx context.Context, tx *db.Tx, c Counter) error {
+	if err := q.New(tx).ForgiveGuess(ctx, c.Subject); err != nil {
+		return fmt.Errorf("taking the attempt back: %w", err)
+	}
+	return nil
+}
+
+// Clear forgets what a counter has counted.
+func (l *Limits) Clear(ctx context.Context, tx *db.Tx, c Counter) error {
+	if err := q.New(tx).ClearGuess(ctx, c.Subject); err != nil {
+		return fmt.Errorf("taking the attempt back: %w", err)
+	}
+	return nil
+}
+
+// Exhausted returns how many guesses were counted if the last one was the last that is free, else
+// 0.
+func (l *Limits) Exhausted(ctx context.Context, tx *db.Tx, c Counter) (int64, error) {
+	g, err := q.New(tx).GetGuess(ctx, c.Subject)
+	if err := db.Found(err, "none"); problem.Is(err, problem.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the guess limits: %w", err)
+	}
+	if g.Failures != c.Limit.Free {
+		return 0, nil
+	}
+	return g.Failures, nil
+}
+
+// prune removes counters that have been forgotten.
+func (l *Limits) prune(ctx context.Context, now time.Time) error {
+	return l.db.System(ctx, "old attempts", func(tx *db.Tx) error {
 		_, err := q.New(tx).PruneGuesses(ctx, now.Add(-forgetAfter).UnixMilli())
 		return err
 	})
 }
 
-// PruneAttempts removes attempts that nobody went on with; the server runs it regularly.
-func (l *Logins) PruneAttempts(ctx context.Context, now time.Time) error {
-	return l.cfg.DB.System(ctx, "old attempts", func(tx *db.Tx) error {
-		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
-			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
-		}
-		return nil
-	})
-}
-
-func (l *Logins) mac(purpose, text string) string {
-	m := hmac.New(sha256.New, l.cfg.TokenKey)
-	m.Write([]byte(purpose + "\x00" + text))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
-}
-
-// newDevice makes the value of a device cookie for an account: random, and authentic for this account only.
-func (l *Logins) newDevice(userID string) (string, error) {
+// newDevice creates the value of a device cookie for an account: random, and authentic for this
+// account only.
+func (l *Limits) newDevice(userID string) (string, error) {
 	raw := make([]byte, 16)
 	if _, err := rand.Read(raw); err != nil {
 		return "", fmt.Errorf("making a device cookie: %w", err)
 	}
 	id := base64.RawURLEncoding.EncodeToString(raw)
-	return id + "." + l.mac("device", userID+"\x00"+id), nil
+	return id + "." + l.key.hash("device", userID+"\x00"+id), nil
 }
 
-// knownDevice returns the device's id if the cookie was made for this account, else "".
-func (l *Logins) knownDevice(cookie, userID string) string {
+// KnownDevice returns the device's id if the cookie was created for this account, else "".
+func (l *Limits) KnownDevice(cookie, userID string) string {
 	id, mac, ok := strings.Cut(cookie, ".")
-	if !ok || len(cookie) > 200 || userID == "" || !hmac.Equal([]byte(mac), []byte(l.mac("device", userID+"\x00"+id))) {
+	if !ok || len(cookie) > 200 || userID == "" ||
+		!hmac.Equal([]byte(mac), []byte(l.key.hash("device", userID+"\x00"+id))) {
 		return ""
 	}
 	return id
+}
+
+// hashKey keys the hashes of what must not stand in the database in clear.
+type hashKey []byte
+
+// hash is the keyed hash of a text for one purpose, in base64url.
+func (k hashKey) hash(purpose, text string) string {
+	m := hmac.New(sha256.New, k)
+	m.Write([]byte(purpose + "\x00" + text))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }

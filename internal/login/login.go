@@ -2,19 +2,19 @@ package login
 
 import (
 	"context"
-	"encoding/base64"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/audit"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
-	q "sluice/internal/db/q/login"
 	"sluice/internal/identity"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
@@ -28,9 +28,9 @@ type Config struct {
 	People   *identity.People
 	Hasher   *identity.Hasher
 	Sessions *authn.Sessions
-	// Tokens makes the tokens of programs that sign in.
+	// Tokens creates the tokens of programs that sign in.
 	Tokens *authn.Tokens
-	// Keyring seals what waits for a browser, and the secrets of second factors and providers.
+	// Keyring seals what waits for a browser.
 	Keyring *secret.Keyring
 	// TokenKey keys the hashes of names and device cookies.
 	TokenKey []byte
@@ -38,53 +38,134 @@ type Config struct {
 	Mail *mail.Outbox
 	// BaseURL is the origin of Sluice's own pages, for links in mails (APP_URL).
 	BaseURL func() string
-	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS), InviteLife an invitation and a verification (INVITE_TOKEN_EXPIRY_IN_HOURS).
-	ResetLife, InviteLife time.Duration
-	// OpenSignUp lets strangers make accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether these may come in without an admin (NEW_USER_IS_ACTIVE).
-	OpenSignUp, NewUserActive bool
-	// AutoLogin is the username of the superuser as whom browsers on this machine are signed in without being asked (LANGFLOW_AUTO_LOGIN, LANGFLOW_SUPERUSER); "" asks everybody.
+	// AutoLogin is the username of the superuser as whom browsers on this machine are signed in
+	// without being asked (LANGFLOW_AUTO_LOGIN, LANGFLOW_SUPERUSER); "" asks everybody.
 	AutoLogin string
-	// HTTP asks identity providers; see ProviderClient, which nil stands for.
-	HTTP *http.Client
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what could not be written in the background.
 	Log *slog.Logger
 }
 
-// Logins is the capability.
+// The password policies: who may sign in with a password.
+const (
+	// PasswordEveryone lets everybody who has one.
+	PasswordEveryone = "everyone"
+	// PasswordSuperusers leaves it to superusers, so that somebody can come in when the identity
+	// provider does not answer; all others use single sign-on or a passkey.
+	PasswordSuperusers = "superusers"
+)
+
+const (
+	passwordPolicyName = "sign-in.password"
+	// ChangeKind is the kind of changes of how people sign in: the password policy and providers.
+	ChangeKind = "sign-in"
+)
+
+// automaticLimit bounds how many sessions a program on this machine can create by looking like a
+// browser.
+var automaticLimit = Limit{Free: 60, Most: 30 * time.Second}
+
+// Logins takes people from a first factor to a session.
 type Logins struct {
-	cfg       Config
-	later     *later
-	policy    policy
-	providers providers
+	// Limits count guesses, Pending keeps what waits for a browser; the parts use them too.
+	Limits  *Limits
+	Pending *Pending
+
+	cfg   Config
+	key   hashKey
+	hooks Hooks
+	// superusersOnly is the password policy.
+	superusersOnly atomic.Bool
 }
 
-// New makes Logins and follows changes of how people sign in. Close it before the database.
+// Hooks are what signing in needs of its parts, which it cannot import. The server connects them
+// before the first request.
+type Hooks struct {
+	// FactorCode proves the second factor of an attempt with a code (factor.Factors.FactorCode).
+	FactorCode func(ctx context.Context, attemptToken, code, ip string) (Progress, error)
+	// KeepSession keeps the provider's side of a new session (sso.Providers.KeepSession), in the
+	// transaction that creates the session.
+	KeepSession func(ctx context.Context, tx *db.Tx, sessionID string, s ProviderSession) error
+}
+
+// New creates Logins and follows changes of the password policy. Until Connect was called, sign-ins
+// that need a part fail.
 func New(ctx context.Context, c Config) (*Logins, error) {
-	if c.HTTP == nil {
-		c.HTTP = ProviderClient(providerTime, nil)
+	key := hashKey(c.TokenKey)
+	l := &Logins{
+		Limits:  &Limits{db: c.DB, key: key, now: c.Now, log: c.Log},
+		Pending: &Pending{db: c.DB, keyring: c.Keyring, key: key, now: c.Now},
+		cfg:     c,
+		key:     key,
+		hooks: Hooks{
+			FactorCode: func(context.Context, string, string, string) (Progress, error) {
+				return Progress{}, errors.New("second factors are not connected")
+			},
+			KeepSession: func(context.Context, *db.Tx, string, ProviderSession) error {
+				return errors.New("identity providers are not connected")
+			},
+		},
 	}
-	l := &Logins{cfg: c, later: startLater()}
 	c.DB.Subscribe(ChangeKind, func(string) {
-		ctx := context.Background()
-		if err := errors.Join(l.loadPolicy(ctx), l.loadProviders(ctx)); err != nil {
+		if err := l.loadPolicy(context.Background()); err != nil {
 			c.Log.Error("how people sign in could not be read again; what was known stays in force", "error", err)
 		}
 	})
-	return l, errors.Join(l.loadPolicy(ctx), l.loadProviders(ctx))
+	return l, l.loadPolicy(ctx)
 }
 
-// Close waits for work that was answered before it was done.
-func (l *Logins) Close() { l.later.stop() }
+// Connect sets the hooks. Call it once, before the first sign-in.
+func (l *Logins) Connect(h Hooks) { l.hooks = h }
+
+// Hash is the keyed hash of a text for one purpose, for what must not stand in the database in
+// clear.
+func (l *Logins) Hash(purpose, text string) string { return l.key.hash(purpose, text) }
+
+// PruneGuesses removes counters that have been forgotten; the server runs it regularly.
+func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
+	return l.Limits.prune(ctx, now)
+}
+
+// PruneAttempts removes attempts that nobody went on with, and all else that waited for a browser in
+// vain; the server runs it regularly.
+func (l *Logins) PruneAttempts(ctx context.Context, now time.Time) error {
+	return l.Pending.prune(ctx, now)
+}
+
+// MailConfigured reports whether mails leave the house. Without that every link is shown to the
+// admin who asks for it.
+func (l *Logins) MailConfigured() bool { return l.cfg.Mail != nil && l.cfg.Mail.Configured() }
+
+// Send puts a mail into the outbox within the caller's transaction. Nothing happens without an
+// address or a mail server.
+func (l *Logins) Send(ctx context.Context, tx *db.Tx, m mail.Message, to string) error {
+	if to == "" || !l.MailConfigured() {
+		return nil
+	}
+	return l.cfg.Mail.Put(ctx, tx, m, mail.Address{Email: to})
+}
+
+// Link is an address on Sluice's own pages, with a token if there is one.
+func (l *Logins) Link(path, token string) string {
+	base := ""
+	if l.cfg.BaseURL != nil {
+		base = l.cfg.BaseURL()
+	}
+	if token == "" {
+		return base + path
+	}
+	return base + path + "?token=" + url.QueryEscape(token)
+}
 
 // Attempt is one try to sign in; Identifier and Password are for passwords only.
 type Attempt struct {
-	// Identifier is a username or an e-mail address.
+	// Identifier is a username or an email address.
 	Identifier string
 	// Password in clear.
 	Password string
-	// IP is the client's address, UserAgent what its browser calls itself, Device the value of its device cookie or "".
+	// IP is the client's address, UserAgent what its browser calls itself, Device the value of its
+	// device cookie or "".
 	IP, UserAgent, Device string
 	// Destination is where the browser goes when it has signed in.
 	Destination Destination
@@ -93,28 +174,27 @@ type Attempt struct {
 	workspace string
 }
 
-// begun is the attempt whose first factor has just been proven.
-func (a Attempt) begun(account, method string, factors ...string) attempt {
-	out := attempt{Account: account, Method: method, Factors: factors, IP: a.IP, UserAgent: clipped(a.UserAgent, 300), Device: a.Device, Destination: a.Destination}
+// Identified is the state of an attempt whose first factor has just been proven.
+func (a Attempt) Identified(account, method string, factors ...string) State {
+	out := State{
+		Account:     account,
+		Method:      method,
+		Factors:     factors,
+		IP:          a.IP,
+		UserAgent:   a.UserAgent,
+		Device:      a.Device,
+		Destination: a.Destination,
+	}
 	if a.program {
 		// Nobody is there to answer an offer.
-		out.Program, out.Workspace, out.Skipped, out.Method = true, a.workspace, []Step{StepEnrol, StepInvitation}, apiMethod
+		out.Program, out.Workspace, out.Method = true, a.workspace, apiMethod
+		out.Skipped = []Step{StepEnrol, StepInvitation}
 	}
 	return out
 }
 
-// Result of a sign-in.
-type Result struct {
-	// Tokens are what a program gets; zero for browsers.
-	Tokens authn.Pair
-	// Token is the session cookie's value, Device the device cookie's.
-	Token, Device string
-	// Session is the new session, UserID its person.
-	Session authn.Session
-	UserID  string
-}
-
-// Password proves a first factor. Every wrong attempt gets the same problem.Unauthenticated; too many get Limited, a full hash queue Unavailable, both with RetryAfter.
+// Password proves a first factor. Every wrong attempt gets the same problem.Unauthenticated; too
+// many get Limited, a full hash queue Unavailable, both with RetryAfter.
 func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 	if len(a.Identifier) > 254 || len(a.Password) > identity.MaxPassword {
 		return Progress{}, notRight()
@@ -124,47 +204,39 @@ func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	counters := l.counters(identifier, a.IP, l.knownDevice(a.Device, credential.UserID))
-	if err := l.reserve(ctx, counters); err != nil {
+	counters := l.Limits.signIn(identifier, a.IP, l.Limits.KnownDevice(a.Device, credential.UserID))
+	if err := l.Limits.Reserve(ctx, counters...); err != nil {
 		return Progress{}, err
 	}
 	ok, upgrade, err := l.cfg.Hasher.Verify(ctx, credential.PasswordHash, a.Password)
 	if err != nil {
-		l.unreserve(counters)
+		l.Limits.Unreserve(counters...)
 		return Progress{}, err
 	}
 	if !ok || !found {
 		l.recordWrong(a, credential, found)
 		return Progress{}, notRight()
 	}
-	if err := l.mayUsePassword(credential); err != nil {
+	if err := l.MayUsePassword(credential); err != nil {
 		l.recordWrong(a, credential, found)
 		return Progress{}, err
 	}
 	if !l.cfg.Sessions.MayWorkIn(credential.UserID, a.workspace) {
-		l.unreserve(counters)
+		l.Limits.Unreserve(counters...)
 		return Progress{}, noWorkspace()
 	}
 	if upgrade {
 		l.upgrade(ctx, credential, a.Password)
 	}
-	return l.identified(ctx, a.begun(credential.UserID, factorPassword, factorPassword), func(tx *db.Tx) error {
-		return l.forgive(ctx, tx, counters, true)
+	return l.Begin(ctx, a.Identified(credential.UserID, FactorPassword, FactorPassword), func(tx *db.Tx) error {
+		return l.Limits.Forgive(ctx, tx, counters...)
 	})
 }
 
 // notRight is the one answer to every sign-in that fails.
 func notRight() error {
-	return problem.New(problem.Unauthenticated, "That username or password is not right.").WithNext("Try again, or ask an admin for a link that sets a new password.")
-}
-
-func (l *Logins) unreserve(counters []counter) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := l.cfg.DB.System(ctx, "guess counters", func(tx *db.Tx) error { return l.forgive(ctx, tx, counters, false) })
-	if err != nil {
-		l.cfg.Log.Warn("an attempt that was not judged stays counted", "error", err)
-	}
+	return problem.New(problem.Unauthenticated, "That username or password is not right.").
+		WithNext("Try again, or ask an admin for a link that sets a new password.")
 }
 
 func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
@@ -175,7 +247,8 @@ func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
 	l.cfg.Gate.RecordLater(authz.Principal{IP: a.IP}, authz.AccountSignIn, res, audit.Denied, "password")
 }
 
-// upgrade stores a hash with more rounds. It is a by-product: a failure only means that the next sign-in tries again.
+// upgrade stores a hash with more rounds. It is a by-product: a failure only means that the next
+// sign-in tries again.
 func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password string) {
 	stored, err := l.cfg.Hasher.Hash(ctx, password)
 	if err == nil {
@@ -188,56 +261,115 @@ func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password st
 	}
 }
 
-// finish makes the session and everything that goes with a sign-in, in one transaction with what the caller adds.
-func (l *Logins) finish(ctx context.Context, userID string, m authn.Meta, provider *providerSession, also func(*db.Tx) error) (Result, error) {
-	device, err := l.newDevice(userID)
-	if err != nil {
-		return Result{}, err
-	}
-	r := Result{Device: device, UserID: userID}
-	err = l.cfg.DB.System(ctx, "sign-in", func(tx *db.Tx) error {
-		if err := also(tx); err != nil {
-			return err
-		}
-		if m.Program {
-			r.Tokens, r.Session, err = l.cfg.Tokens.Begin(ctx, tx, userID, m)
-		} else {
-			r.Token, r.Session, err = l.cfg.Sessions.Begin(ctx, tx, userID, m)
-		}
-		if err != nil {
-			return err
-		}
-		if err := l.keepProvider(ctx, tx, r.Session.ID, provider); err != nil {
-			return err
-		}
-		if err := l.cfg.People.NoteSignIn(ctx, tx, userID); err != nil {
-			return err
-		}
-		account, err := q.New(tx).GetAccount(ctx, userID)
-		if err != nil {
-			return fmt.Errorf("reading the account: %w", err)
-		}
-		who := authz.Principal{Kind: authz.Person, ID: userID, Name: account.Username, IP: m.IP}
-		return l.cfg.Gate.Record(ctx, tx, who, authz.AccountSignIn, authz.Resource{Type: "User", ID: userID, Name: account.Username}, audit.Done, m.Method)
-	})
-	return r, err
+// Grant is what a program signs in with.
+type Grant struct {
+	// Identifier is a username or an email address, Password its password in clear.
+	Identifier, Password string
+	// Code is an authenticator app's code or a recovery code; "" for accounts without a second
+	// factor.
+	Code string
+	// Workspace is the id of the workspace to work in; "" leaves it to Sluice.
+	Workspace string
+	// IP is the client's address, UserAgent what it calls itself.
+	IP, UserAgent string
 }
 
-// keepProvider notes which session of an identity provider a session came from.
-func (l *Logins) keepProvider(ctx context.Context, tx *db.Tx, sessionID string, p *providerSession) error {
-	if p == nil {
-		return nil
-	}
-	sealed, err := l.cfg.Keyring.Seal([]byte(p.IDToken), "provider_session", sessionID)
-	if err == nil {
-		err = q.New(tx).InsertProviderSession(ctx, q.InsertProviderSessionParams{
-			SessionID: sessionID, ProviderID: p.ProviderID, Subject: p.Subject, Sid: p.SID, IDTokenSealed: base64.StdEncoding.EncodeToString(sealed),
-		})
+// SignInProgram signs a program in with a person's password, for tokens. It meets the same limits
+// and the same dispatcher as the form: a second factor is asked for in Code, what only a browser
+// can do is problem.Denied with a word on what to do there, and offers are passed over. Errors are
+// those of Password, and problem.NotFound for a workspace that the person does not belong to.
+func (l *Logins) SignInProgram(ctx context.Context, g Grant) (authn.Pair, error) {
+	p, err := l.Password(ctx, Attempt{
+		Identifier: g.Identifier,
+		Password:   g.Password,
+		IP:         g.IP,
+		UserAgent:  g.UserAgent,
+		program:    true,
+		workspace:  g.Workspace,
+	})
+	if err == nil && p.Step == StepFactor {
+		if g.Code == "" {
+			return authn.Pair{}, codeNeeded()
+		}
+		p, err = l.hooks.FactorCode(ctx, p.Token, g.Code, g.IP)
 	}
 	if err != nil {
-		return fmt.Errorf("noting the provider's session: %w", err)
+		return authn.Pair{}, err
 	}
-	return nil
+	if p.Step != StepFinish {
+		return authn.Pair{}, l.inBrowser(p.Step)
+	}
+	return p.Result.Tokens, nil
+}
+
+// inBrowser tells a program's owner which step they have to take themselves.
+func (l *Logins) inBrowser(step Step) error {
+	page := l.Link("/login", "")
+	switch step {
+	case StepEnrol:
+		return problem.New(problem.Denied, "A workspace of yours requires a second factor, and you have none yet.").
+			WithRule("second-factor").
+			WithNext("Sign in with a browser at " + page +
+				" and set one up; then send its code here, or make an API key for the program.")
+	case StepVerify:
+		return problem.New(problem.Denied, "Your e-mail address is not confirmed yet.").
+			WithRule("inactive account").
+			WithNext("Open the link in the mail that you were sent; a new one can be had at " + page + ".")
+	}
+	return problem.New(problem.Denied, "This sign-in needs a browser.").
+		WithRule("sign-in step").
+		WithNext("Sign in at " + page + ", or make an API key for the program.")
+}
+
+// codeNeeded is told only to those who know the password.
+func codeNeeded() error {
+	return problem.New(problem.Unauthenticated, "This account has a second factor, and no code was sent.").
+		WithField("code").
+		WithRule("second-factor").
+		WithNext("Send a code of the authenticator app, or a recovery code, in the field code." +
+			" For programs that run by themselves make an API key.")
+}
+
+func noWorkspace() error {
+	return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.").
+		WithField("workspace")
+}
+
+// AutoLogin is the username of the superuser as whom browsers on this machine are signed in without
+// being asked; "" if everybody is asked.
+func (l *Logins) AutoLogin() string { return l.cfg.AutoLogin }
+
+// Automatic signs a browser in as the superuser of AutoLogin, without any proof: the session is
+// marked as such until the person proves to be themselves. The caller has made sure that the
+// browser runs on this machine and that it is a person who came to Sluice. Errors: problem.Denied
+// where the account asks for more than that, such as a second factor; problem.Limited.
+func (l *Logins) Automatic(ctx context.Context, a Attempt) (Progress, error) {
+	c, found, err := l.cfg.People.Credential(ctx, l.cfg.AutoLogin)
+	if err != nil {
+		return Progress{}, err
+	}
+	if l.cfg.AutoLogin == "" || !found || !c.Superuser || !c.Active {
+		return Progress{}, notAutomatic()
+	}
+	begun := a.Identified(c.UserID, authn.MethodAutomatic)
+	begun.Skipped = []Step{StepEnrol, StepInvitation}
+	s, err := l.standing(ctx, begun)
+	if err != nil {
+		return Progress{}, err
+	}
+	if next(begun, s) != StepFinish {
+		return Progress{}, notAutomatic()
+	}
+	if err := l.Limits.Reserve(ctx, Counter{Subject: "automatic", Limit: automaticLimit}); err != nil {
+		return Progress{}, err
+	}
+	return l.Begin(ctx, begun, nil)
+}
+
+func notAutomatic() error {
+	return problem.New(problem.Denied, "Nobody is signed in automatically: the account asks for more than that.").
+		WithNext("Sign in.").
+		WithRule("automatic sign-in")
 }
 
 // SignOut ends the session that a request came with, on all origins.
@@ -249,9 +381,53 @@ func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
 	return err
 }
 
-// ChangePassword sets one's own password and ends one's other sessions. The old one must be right, if there is one; guesses at it are limited like sign-ins.
+// ConfirmPassword asks for somebody's own password again; guesses are limited like sign-ins. Field
+// is the input to name in the error. Somebody without a password must have proven in another way,
+// shortly before, to be themselves.
+func (l *Logins) ConfirmPassword(
+	ctx context.Context, p authz.Principal, password, field string,
+) (identity.Credential, error) {
+	if !p.SignedIn() {
+		return identity.Credential{}, problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	c, err := l.cfg.People.CredentialOf(ctx, p.ID)
+	if err != nil {
+		return c, err
+	}
+	if c.PasswordHash == "" {
+		return c, l.confirmFresh(p)
+	}
+	guesses := Counter{Subject: "change:" + l.Hash("guess", p.ID), Limit: deviceLimit}
+	if err := l.Limits.Reserve(ctx, guesses); err != nil {
+		return c, err
+	}
+	ok, _, err := l.cfg.Hasher.Verify(ctx, c.PasswordHash, password)
+	if err != nil || ok {
+		l.Limits.Unreserve(guesses)
+	}
+	if err != nil {
+		return c, err
+	}
+	if !ok {
+		return c, problem.New(problem.Invalid, "The present password is not right.").WithField(field)
+	}
+	return c, nil
+}
+
+// confirmFresh stands in for the password of somebody who has none: a browser's session in which
+// they have just proven to be themselves. A program's key must never become a password.
+func (l *Logins) confirmFresh(p authz.Principal) error {
+	if p.SessionID == "" {
+		return problem.New(problem.Denied, "Without a password this is done in a browser that is signed in.").
+			WithRule("step-up")
+	}
+	return l.cfg.Gate.Fresh(p)
+}
+
+// ChangePassword sets one's own password and ends one's other sessions. The old one must be right,
+// if there is one; guesses at it are limited like sign-ins.
 func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassword, newPassword string) error {
-	c, err := l.confirmPassword(ctx, p, oldPassword, "old_password")
+	c, err := l.ConfirmPassword(ctx, p, oldPassword, "old_password")
 	if err != nil {
 		return err
 	}
@@ -262,17 +438,57 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 	if err != nil {
 		return err
 	}
-	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
-	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "password changed", func(tx *db.Tx) error {
-		if err := l.send(ctx, tx, mail.PasswordChanged{Name: p.DisplayName, At: l.cfg.Now(), IP: p.IP, ResetPage: l.link("/forgot", "")}, c.Email); err != nil {
+	return l.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, OwnAccount(p), "password changed", func(tx *db.Tx) error {
+		if err := l.tellPasswordChanged(ctx, tx, p.DisplayName, p.IP, c.Email); err != nil {
 			return err
 		}
-		return l.setPassword(ctx, tx, p.ID, stored, p.SessionID)
+		return l.StorePassword(ctx, tx, p.ID, stored, p.SessionID)
 	})
 }
 
-// setPassword stores a hash, ends the sessions that the old password may have opened, and spends all reset links.
-func (l *Logins) setPassword(ctx context.Context, tx *db.Tx, userID, stored, keepSession string) error {
+// SetPassword gives somebody else a password and ends their sessions. It needs UserReset, as a
+// reset link does, which can do the same. A person who has an address is told by mail. One's own is
+// changed with ChangePassword, which asks for the current one.
+func (l *Logins) SetPassword(ctx context.Context, actor authz.Principal, userID, password string) error {
+	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
+		return err
+	}
+	if actor.Kind == authz.Person && actor.ID == userID {
+		return problem.New(problem.Denied, "Your own password is changed with the present one.").
+			WithRule("own password").
+			WithNext("Use the account page.")
+	}
+	u, err := l.cfg.People.Get(ctx, actor, userID)
+	if err != nil {
+		return err
+	}
+	if err := identity.CheckPassword(password, u.Username, u.Email, u.Name); err != nil {
+		return err
+	}
+	// Asked before the costly hash; the gate asks again.
+	if err := l.cfg.Gate.Fresh(actor); err != nil {
+		return err
+	}
+	stored, err := l.cfg.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return l.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "password set", func(tx *db.Tx) error {
+		if err := l.tellPasswordChanged(ctx, tx, u.Name, actor.IP, u.Email); err != nil {
+			return err
+		}
+		return l.StorePassword(ctx, tx, u.ID, stored, "")
+	})
+}
+
+func (l *Logins) tellPasswordChanged(ctx context.Context, tx *db.Tx, name, ip, email string) error {
+	m := mail.PasswordChanged{Name: name, At: l.cfg.Now(), IP: ip, ResetPage: l.Link("/forgot", "")}
+	return l.Send(ctx, tx, m, email)
+}
+
+// StorePassword stores a hash, ends the sessions that the old password may have opened, and spends
+// all reset links. KeepSession is the one session that goes on; "" for none.
+func (l *Logins) StorePassword(ctx context.Context, tx *db.Tx, userID, stored, keepSession string) error {
 	if err := l.cfg.People.SetPassword(ctx, tx, userID, stored); err != nil {
 		return err
 	}
@@ -280,4 +496,45 @@ func (l *Logins) setPassword(ctx context.Context, tx *db.Tx, userID, stored, kee
 		return fmt.Errorf("spending reset links: %w", err)
 	}
 	return l.cfg.Sessions.EndAllIn(ctx, tx, userID, keepSession)
+}
+
+func (l *Logins) loadPolicy(ctx context.Context) error {
+	value, err := db.Meta(ctx, l.cfg.DB.Read(), passwordPolicyName)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("reading who may use a password: %w", err)
+	}
+	l.superusersOnly.Store(value == PasswordSuperusers)
+	return nil
+}
+
+// PasswordPolicy is PasswordEveryone or PasswordSuperusers, from memory.
+func (l *Logins) PasswordPolicy() string {
+	if l.superusersOnly.Load() {
+		return PasswordSuperusers
+	}
+	return PasswordEveryone
+}
+
+// SetPasswordPolicy says who may sign in with a password. It needs SignInManage.
+func (l *Logins) SetPasswordPolicy(ctx context.Context, actor authz.Principal, value string) error {
+	if value != PasswordEveryone && value != PasswordSuperusers {
+		return problem.New(problem.Invalid, "Passwords are for everyone or for superusers.").WithField("password")
+	}
+	res := authz.Resource{Type: "SignIn"}
+	return l.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, res, "passwords for "+value, func(tx *db.Tx) error {
+		if err := tx.PutMeta(ctx, passwordPolicyName, value); err != nil {
+			return fmt.Errorf("storing who may use a password: %w", err)
+		}
+		return tx.Changed(ChangeKind, "password")
+	})
+}
+
+// MayUsePassword is asked after the password was right, so that it tells nothing to others.
+func (l *Logins) MayUsePassword(c identity.Credential) error {
+	if c.Superuser || l.PasswordPolicy() == PasswordEveryone {
+		return nil
+	}
+	return problem.New(problem.Denied, "Passwords are only for superusers here.").
+		WithNext("Sign in with single sign-on or a passkey.").
+		WithRule("password policy")
 }

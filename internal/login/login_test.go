@@ -2,9 +2,8 @@ package login_test
 
 import (
 	"context"
-	"errors"
-	"log/slog"
-	"regexp"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,192 +16,67 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
-	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
-	"sluice/internal/mail"
+	"sluice/internal/login/logintest"
 	"sluice/internal/problem"
-	"sluice/internal/secret"
 )
 
-const password = "correct horse battery staple"
+const password = logintest.Password
 
-var cli = authz.SystemPrincipal("cli")
+var cli = logintest.CLI
 
-// clock is a clock that stands until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) step(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// house is everything that signing in needs, with a clock of its own.
-type house struct {
-	*clock
-	db       *db.DB
-	gate     *authz.Gate
-	people   *identity.People
-	sessions *authn.Sessions
-	logins   *login.Logins
-	config   login.Config
-	post     postbox
-}
-
-// postbox sees every mail on its way into the outbox, which seals it.
-type postbox struct {
-	mu    sync.Mutex
-	mails []string
-}
-
-func (p *postbox) seal(data []byte, _ string) ([]byte, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mails = append(p.mails, string(data))
-	return []byte("sealed"), nil
-}
-
-func (p *postbox) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.mails)
-}
-
-// last is the mail that was written last; "" if there is none.
-func (p *postbox) last() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.mails) == 0 {
-		return ""
-	}
-	return p.mails[len(p.mails)-1]
-}
-
-var tokenInLink = regexp.MustCompile(`/(reset|verify|email|invite)\?token=([\w-]{43})`)
-
-// token is the one of the n-th last mail.
-func (p *postbox) token(t testing.TB, n int) string {
-	t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.mails) < n {
-		t.Fatalf("%d mails, want at least %d", len(p.mails), n)
-	}
-	m := tokenInLink.FindStringSubmatch(p.mails[len(p.mails)-n])
-	if m == nil {
-		t.Fatalf("no link in %s", p.mails[len(p.mails)-n])
-	}
-	return m[2]
-}
-
-// withMail makes Logins anew with a mail server and other settings.
-func (h *house) withMail(t testing.TB, change func(*login.Config)) *house {
-	t.Helper()
-	box, err := mail.New(mail.Config{DB: h.db, SMTP: mail.SMTP{Host: "127.0.0.1", Port: 1}, Host: "127.0.0.1", Seal: h.post.seal, Open: h.post.seal, Now: h.Now, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.config.Mail = box
-	return h.with(t, change)
-}
-
-// with makes Logins anew with other settings.
-func (h *house) with(t testing.TB, change func(*login.Config)) *house {
-	t.Helper()
-	change(&h.config)
-	var err error
-	if h.logins, err = login.New(context.Background(), h.config); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.logins.Close)
-	return h
-}
+// house is logintest.House with what only these tests need.
+type house struct{ *logintest.House }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
 	t.Helper()
-	return buildIn(t, d, rounds, t.TempDir(), 0)
+	return &house{logintest.Build(t, d, rounds)}
 }
 
-// buildIn is build with a folder for the root key, which houses on one database share as nodes do, and with the time that a proof of identity is good for.
 func buildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Duration) *house {
 	t.Helper()
-	h := &house{clock: &clock{now: time.Now()}, db: d}
-	log, key, ctx := slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef"), context.Background()
-	hasher := identity.NewHasher(rounds, nil)
-	var errs [4]error
-	h.gate, errs[0] = authz.NewGate(authz.Config{DB: d, StepUp: stepUp, Now: h.Now, Log: log})
-	h.people, errs[1] = identity.New(ctx, identity.Config{
-		DB: d, Gate: h.gate, Hasher: hasher, Now: h.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
-	})
-	h.sessions, errs[2] = authn.New(ctx, authn.Config{
-		DB: d, Gate: h.gate, People: h.people, TokenKey: key, MaxAge: 30 * 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: h.Now, Log: log,
-	})
-	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: folder})
-	errs[3] = err
-	if err := errors.Join(errs[:]...); err != nil {
-		t.Fatal(err)
-	}
-	h.config = login.Config{
-		Keyring: keys, DB: d, Gate: h.gate, People: h.people, Hasher: hasher, Sessions: h.sessions, TokenKey: key, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour,
-		BaseURL: func() string { return "https://sluice.example" }, Now: h.Now, Log: log,
-	}
-	if h.logins, err = login.New(ctx, h.config); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.logins.Close(); h.gate.Close(ctx); hasher.Close() })
+	return &house{logintest.BuildIn(t, d, rounds, folder, stepUp)}
+}
+
+// with creates signing in anew with other settings.
+func (h *house) with(t testing.TB, change func(*logintest.Settings)) *house {
+	t.Helper()
+	h.House.With(t, change)
 	return h
 }
 
-func (h *house) add(t testing.TB, username string) identity.User {
+// withMail is with, and with a mail server.
+func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
-	u, err := h.people.Create(context.Background(), cli, identity.NewUser{Username: username, Email: username + "@example.com", Password: password, Active: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
+	h.House.WithMail(t, change)
+	return h
 }
 
-func (h *house) try(who, pass, ip, device string) (login.Result, error) {
-	return session(h.logins.Password(context.Background(), login.Attempt{Identifier: who, Password: pass, IP: ip, UserAgent: "test", Device: device}))
-}
+func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
 
-// session is the outcome of a sign-in that the dispatcher finished.
-func session(p login.Progress, err error) (login.Result, error) {
-	if err != nil || p.Result == nil {
-		return login.Result{}, err
-	}
-	return *p.Result, nil
-}
+func second[T any](_ T, err error) error { return err }
+
+func nothing(*logintest.Settings) {}
 
 func TestPasswordSignIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
-		u := h.add(t, "ann")
+		u := h.Add(t, "ann")
 		for _, name := range []string{"ann", "ANN@example.com"} {
-			r, err := h.try(name, password, "192.0.2.1", "")
+			r, err := h.Try(name, password, "192.0.2.1", "")
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			p, ok := h.sessions.Lookup(r.Token, authn.AudienceMain)
+			p, ok := h.Sessions.Lookup(r.Token, authn.AudienceMain)
 			if !ok || p.ID != u.ID || p.SessionID != r.Session.ID {
 				t.Errorf("%s: the session is not in force: %+v, %v", name, p, ok)
 			}
-			if _, ok := h.sessions.Lookup(r.Token, "some-app"); ok {
+			if _, ok := h.Sessions.Lookup(r.Token, "some-app"); ok {
 				t.Error("the cookie of Sluice's own pages is good for an app")
 			}
 		}
-		if got, err := h.people.Get(context.Background(), cli, u.ID); err != nil || got.LastSignInAt.IsZero() {
+		if got, err := h.People.Get(context.Background(), cli, u.ID); err != nil || got.LastSignInAt.IsZero() {
 			t.Errorf("the sign-in was not noted: %v", err)
 		}
 	})
@@ -210,18 +84,19 @@ func TestPasswordSignIn(t *testing.T) {
 
 func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
-	h.add(t, "ann")
-	noPassword, err := h.people.Create(context.Background(), cli, identity.NewUser{Username: "bob", Active: true})
+	h.Add(t, "ann")
+	noPassword, err := h.People.Create(context.Background(), cli, identity.NewUser{Username: "bob", Active: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.people.SetActive(context.Background(), cli, h.add(t, "gone").ID, false); err != nil {
+	if err := h.People.SetActive(context.Background(), cli, h.Add(t, "gone").ID, false); err != nil {
 		t.Fatal(err)
 	}
 	want := ""
-	for i, c := range [][2]string{{"ann", "wrong"}, {"nobody", password}, {noPassword.Username, password}, {noPassword.Username, ""}, {"", ""}, {"gone", "wrong"},
+	for i, c := range [][2]string{{"ann", "wrong"}, {"nobody", password}, {noPassword.Username, password},
+		{noPassword.Username, ""}, {"", ""}, {"gone", "wrong"},
 		{strings.Repeat("x", 5000), "y"}, {"ann", strings.Repeat("y", 5000)}, {"ann\x00", password}} {
-		_, err := h.try(c[0], c[1], "192.0.2."+string(rune('1'+i)), "")
+		_, err := h.Try(c[0], c[1], "192.0.2."+string(rune('1'+i)), "")
 		e := problem.Of(err)
 		text := e.Kind.String() + e.Detail + e.Next + e.Rule
 		if want == "" {
@@ -231,84 +106,92 @@ func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 			t.Errorf("%.20q: %q, want %q", c[0], text, want)
 		}
 	}
-	if _, err := h.try("gone", password, "192.0.2.200", ""); !problem.Is(err, problem.Denied) {
+	if _, err := h.Try("gone", password, "192.0.2.200", ""); !problem.Is(err, problem.Denied) {
 		t.Errorf("an inactive person with the right password: %v, want denied", err)
 	}
 }
 
 func TestGuessesSlowDownAndForget(t *testing.T) {
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
-	h.add(t, "ann")
+	h.Add(t, "ann")
 	for range 5 {
-		if _, err := h.try("ann", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
+		if _, err := h.Try("ann", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
 			t.Fatal(err)
 		}
 	}
-	_, err := h.try("ann", password, "192.0.2.1", "")
+	_, err := h.Try("ann", password, "192.0.2.1", "")
 	if e := problem.Of(err); e.Kind != problem.Limited || e.RetryAfter <= 0 || e.RetryAfter > time.Second {
 		t.Fatalf("after five wrong ones even the right one waits: %v, RetryAfter %v", err, e.RetryAfter)
 	}
-	h.step(time.Second)
-	if _, err := h.try("ann", password, "192.0.2.1", ""); err != nil {
+	h.Step(time.Second)
+	if _, err := h.Try("ann", password, "192.0.2.1", ""); err != nil {
 		t.Fatalf("after the wait: %v", err)
 	}
-	if _, err := h.try("ann", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
+	if _, err := h.Try("ann", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a success starts the counter anew: %v", err)
 	}
 	for range 40 {
-		_, _ = h.try("ann", "wrong", "192.0.2.1", "")
-		h.step(20 * time.Minute)
+		_, _ = h.Try("ann", "wrong", "192.0.2.1", "")
+		h.Step(20 * time.Minute)
 	}
-	h.step(-365 * 24 * time.Hour)
-	if e := problem.Of(second(h.try("ann", password, "192.0.2.1", ""))); e.RetryAfter > 15*time.Minute {
+	h.Step(-365 * 24 * time.Hour)
+	if e := problem.Of(second(h.Try("ann", password, "192.0.2.1", ""))); e.RetryAfter > 15*time.Minute {
 		t.Errorf("a clock set back makes people wait %v", e.RetryAfter)
 	}
-	h.step(2 * 365 * 24 * time.Hour)
-	if _, err := h.try("ann", password, "192.0.2.1", ""); err != nil {
+	h.Step(2 * 365 * 24 * time.Hour)
+	if _, err := h.Try("ann", password, "192.0.2.1", ""); err != nil {
 		t.Errorf("later: %v", err)
 	}
 }
 
 func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
-	h.add(t, "ann")
-	known, err := h.try("ann", password, "198.51.100.7", "")
+	h.Add(t, "ann")
+	known, err := h.Try("ann", password, "198.51.100.7", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 200 {
-		_, _ = h.try("ann", "wrong", "203.0.113."+string(rune('0'+i%10)), "")
-		h.step(10 * time.Millisecond)
+		_, _ = h.Try("ann", "wrong", "203.0.113."+string(rune('0'+i%10)), "")
+		h.Step(10 * time.Millisecond)
 	}
-	if _, err := h.try("ann", password, "198.51.100.7", known.Device); err != nil {
+	if _, err := h.Try("ann", password, "198.51.100.7", known.Device); err != nil {
 		t.Errorf("the owner's own browser: %v", err)
 	}
-	_, err = h.try("ann", password, "198.51.100.9", "")
+	_, err = h.Try("ann", password, "198.51.100.9", "")
 	if e := problem.Of(err); e.Kind != problem.Limited || e.RetryAfter > 30*time.Second {
 		t.Errorf("the owner on a new device: %v, wait %v; want at most 30 s", err, e.RetryAfter)
 	}
-	if _, err := h.try("ann", password, "198.51.100.9", "forged."+strings.Repeat("A", 43)); !problem.Is(err, problem.Limited) {
+	if _, err := h.Try(
+		"ann",
+		password,
+		"198.51.100.9",
+		"forged."+strings.Repeat("A", 43),
+	); !problem.Is(
+		err,
+		problem.Limited,
+	) {
 		t.Errorf("a forged device cookie opens the lane: %v", err)
 	}
-	h.add(t, "bob")
+	h.Add(t, "bob")
 	for range 50 {
-		_, _ = h.try("bob", "wrong", "203.0.113.99", "")
-		_, _ = h.try("bob", "wrong", "198.51.100.7", "")
+		_, _ = h.Try("bob", "wrong", "203.0.113.99", "")
+		_, _ = h.Try("bob", "wrong", "198.51.100.7", "")
 	}
-	if _, err := h.try("bob", password, "198.51.100.7", known.Device); !problem.Is(err, problem.Limited) {
+	if _, err := h.Try("bob", password, "198.51.100.7", known.Device); !problem.Is(err, problem.Limited) {
 		t.Errorf("ann's device cookie opens a lane to bob: %v", err)
 	}
 }
 
 func TestParallelGuessesGainNothing(t *testing.T) {
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
-	h.add(t, "ann")
+	h.Add(t, "ann")
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	judged := 0
 	for range 30 {
 		wg.Go(func() {
-			if _, err := h.try("ann", "wrong", "192.0.2.1", ""); problem.Is(err, problem.Unauthenticated) {
+			if _, err := h.Try("ann", "wrong", "192.0.2.1", ""); problem.Is(err, problem.Unauthenticated) {
 				mu.Lock()
 				judged++
 				mu.Unlock()
@@ -323,12 +206,12 @@ func TestParallelGuessesGainNothing(t *testing.T) {
 
 func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
 	d, folder := dbtest.SQLite(t), t.TempDir()
-	u := buildIn(t, d, bcrypt.MinCost, folder, 0).add(t, "ann")
+	u := buildIn(t, d, bcrypt.MinCost, folder, 0).Add(t, "ann")
 	h := buildIn(t, d, bcrypt.MinCost+2, folder, 0)
-	if _, err := h.try("ann", password, "192.0.2.1", ""); err != nil {
+	if _, err := h.Try("ann", password, "192.0.2.1", ""); err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.people.CredentialOf(context.Background(), u.ID)
+	c, err := h.People.CredentialOf(context.Background(), u.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,159 +220,144 @@ func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
 	}
 }
 
-func TestSetupLink(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
-		admin := identity.NewUser{Username: "root", Email: "root@example.com", Password: password}
-		old, _, err := h.logins.SetupLink(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.step(31 * time.Minute)
-		token, expires, err := h.logins.SetupLink(ctx)
-		if err != nil || !expires.Equal(h.Now().Add(30*time.Minute)) {
-			t.Fatalf("expires %v, %v", expires, err)
-		}
-		if _, err := h.logins.ClaimSetup(ctx, old, admin, authn.Meta{}); !problem.Is(err, problem.Gone) {
-			t.Errorf("expired link: %v, want gone", err)
-		}
-		for _, foreign := range []string{"", "x", strings.Repeat("A", 43), token + "A"} {
-			if _, err := h.logins.ClaimSetup(ctx, foreign, admin, authn.Meta{}); !problem.Is(err, problem.NotFound) {
-				t.Errorf("foreign link %.5q: %v, want not found", foreign, err)
-			}
-		}
-		weak := admin
-		weak.Password = "root"
-		if _, err := h.logins.ClaimSetup(ctx, token, weak, authn.Meta{}); !problem.Is(err, problem.Invalid) {
-			t.Errorf("weak password: %v", err)
-		}
-		other, _, err := h.logins.SetupLink(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var wg sync.WaitGroup
-		errs := make([]error, 4)
-		for i, link := range []string{token, token, other, other} {
-			wg.Go(func() {
-				n := admin
-				n.Username, n.Email = n.Username+string(rune('a'+i)), ""
-				_, errs[i] = h.logins.ClaimSetup(ctx, link, n, authn.Meta{IP: "192.0.2.1"})
-			})
-		}
-		wg.Wait()
-		won := 0
-		for _, err := range errs {
-			if err == nil {
-				won++
-			} else if k := problem.Of(err).Kind; k != problem.Gone && k != problem.Conflict {
-				t.Errorf("a loser gets %v", err)
-			}
-		}
-		if won != 1 || !h.people.HasAdmin() {
-			t.Errorf("%d made an admin, want 1", won)
-		}
-		if _, _, err := h.logins.SetupLink(ctx); !problem.Is(err, problem.Conflict) {
-			t.Errorf("a link with an admin there: %v, want conflict", err)
-		}
-	})
-}
-
-func TestResetLink(t *testing.T) {
-	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
-	u := h.add(t, "ann")
-	before, err := h.try("ann", password, "192.0.2.1", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	replaced, _, _ := h.logins.ResetLink(ctx, cli, u.ID)
-	token, _, err := h.logins.ResetLink(ctx, cli, u.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const next = "another fine sentence here"
-	if _, err := h.logins.Reset(ctx, replaced, next, authn.Meta{}); !problem.Is(err, problem.NotFound) {
-		t.Errorf("a replaced link: %v", err)
-	}
-	if _, err := h.logins.Reset(ctx, token, "short", authn.Meta{}); !problem.Is(err, problem.Invalid) {
-		t.Errorf("a weak password: %v", err)
-	}
-	r, err := session(h.logins.Reset(ctx, token, next, authn.Meta{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := h.sessions.Lookup(before.Token, authn.AudienceMain); ok {
-		t.Error("the old session survived the reset")
-	}
-	if _, ok := h.sessions.Lookup(r.Token, authn.AudienceMain); !ok {
-		t.Error("the reset did not sign in")
-	}
-	if _, err := h.logins.Reset(ctx, token, next+"!", authn.Meta{}); err == nil {
-		t.Error("the link worked twice")
-	}
-	if _, err := h.try("ann", next, "192.0.2.1", ""); err != nil {
-		t.Errorf("the new password: %v", err)
-	}
-	if _, err := h.try("ann", password, "192.0.2.2", ""); err == nil {
-		t.Error("the old password still works")
-	}
-	viewer, _ := h.people.Principal(u.ID)
-	if _, _, err := h.logins.ResetLink(ctx, viewer, u.ID); !problem.Is(err, problem.Denied) {
-		t.Errorf("a viewer makes a link: %v", err)
-	}
-}
-
 func TestChangePassword(t *testing.T) {
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
-	h.add(t, "ann")
-	here, err := h.try("ann", password, "192.0.2.1", "")
+	h.Add(t, "ann")
+	here, err := h.Try("ann", password, "192.0.2.1", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := h.try("ann", password, "192.0.2.2", "")
+	there, err := h.Try("ann", password, "192.0.2.2", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := h.sessions.Lookup(here.Token, authn.AudienceMain)
-	if err := h.logins.ChangePassword(ctx, p, "wrong", "a fine new sentence here"); problem.Of(err).Field != "old_password" {
+	p, _ := h.Sessions.Lookup(here.Token, authn.AudienceMain)
+	if err := h.Logins.ChangePassword(
+		ctx,
+		p,
+		"wrong",
+		"a fine new sentence here",
+	); problem.Of(
+		err,
+	).Field != "old_password" {
 		t.Errorf("wrong old password: %v", err)
 	}
-	if err := h.logins.ChangePassword(ctx, p, password, "a fine new sentence here"); err != nil {
+	if err := h.Logins.ChangePassword(ctx, p, password, "a fine new sentence here"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := h.sessions.Lookup(here.Token, authn.AudienceMain); !ok {
+	if _, ok := h.Sessions.Lookup(here.Token, authn.AudienceMain); !ok {
 		t.Error("one's own session ended")
 	}
-	if _, ok := h.sessions.Lookup(there.Token, authn.AudienceMain); ok {
+	if _, ok := h.Sessions.Lookup(there.Token, authn.AudienceMain); ok {
 		t.Error("the other session goes on")
 	}
-	if err := h.logins.ChangePassword(ctx, authz.Principal{}, "", ""); !problem.Is(err, problem.Unauthenticated) {
+	if err := h.Logins.ChangePassword(ctx, authz.Principal{}, "", ""); !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a stranger: %v", err)
 	}
 }
 
 func TestNothingSecretIsStored(t *testing.T) {
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
-	u := h.add(t, "ann")
+	u := h.Add(t, "ann")
 	const typedInTheWrongField = "canary-7f3a-my-password"
-	_, _ = h.try(typedInTheWrongField, "x", "192.0.2.1", "")
-	token, _, err := h.logins.ResetLink(ctx, cli, u.ID)
+	_, _ = h.Try(typedInTheWrongField, "x", "192.0.2.1", "")
+	token, _, err := h.SignUps.ResetLink(ctx, cli, u.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.gate.Flush(ctx)
-	list, err := audit.After(ctx, h.db, 0, 1000)
+	h.Gate.Flush(ctx)
+	list, err := audit.After(ctx, h.DB, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range list {
 		text := e.Detail + e.ResourceName + e.ResourceID + e.ActorName
-		if strings.Contains(text, typedInTheWrongField) || strings.Contains(text, token) || strings.Contains(text, password) {
+		if strings.Contains(text, typedInTheWrongField) || strings.Contains(text, token) ||
+			strings.Contains(text, password) {
 			t.Errorf("the audit holds a secret: %+v", e)
 		}
 	}
-	if _, err := audit.Verify(ctx, h.db); err != nil {
+	if _, err := audit.Verify(ctx, h.DB); err != nil {
 		t.Error(err)
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
+func TestSetPassword(t *testing.T) {
+	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
+	ann, boss := h.Add(t, "ann"), h.Add(t, "boss")
+	if err := h.People.SetSuperuser(ctx, cli, boss.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	before, err := h.Try("ann", password, "192.0.2.1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actor, _ := h.People.Principal(boss.ID)
+	viewer, _ := h.People.Principal(ann.ID)
+	const next = "another fine sentence here"
+	if err := h.Logins.SetPassword(ctx, viewer, boss.ID, next); !problem.Is(err, problem.Denied) {
+		t.Errorf("by a viewer: %v", err)
+	}
+	if err := h.Logins.SetPassword(ctx, actor, boss.ID, next); !problem.Is(err, problem.Denied) {
+		t.Errorf("one's own: %v", err)
+	}
+	if err := h.Logins.SetPassword(ctx, actor, ann.ID, "short"); problem.Of(err).Field != "password" {
+		t.Errorf("a weak one: %v", err)
+	}
+	if err := h.Logins.SetPassword(ctx, actor, "nobody", next); !problem.Is(err, problem.NotFound) {
+		t.Errorf("nobody's: %v", err)
+	}
+	if _, ok := h.Sessions.Lookup(before.Token, authn.AudienceMain); !ok {
+		t.Fatal("what was refused ended the session")
+	}
+	if err := h.Logins.SetPassword(ctx, actor, ann.ID, next); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := h.Sessions.Lookup(before.Token, authn.AudienceMain); ok {
+		t.Error("the old session goes on")
+	}
+	if _, err := h.Try("ann", password, "192.0.2.1", ""); err == nil {
+		t.Error("the old password still works")
+	}
+	if _, err := h.Try("ann", next, "192.0.2.2", ""); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+}
+
+// BenchmarkEnumeration compares how long the answers take for accounts that exist and accounts that
+// do not, at the default cost. It reports the median and the 90th percentile of each and the ratio
+// of the medians, which should be 1 within noise: who measures answers must not learn who has an
+// account.
+func BenchmarkEnumeration(b *testing.B) {
+	h := build(b, dbtest.SQLite(b), bcrypt.DefaultCost).withMail(b, func(*logintest.Settings) {})
+	h.Add(b, "known")
+	number := 0
+	address := func() string { number++; return fmt.Sprintf("10.%d.%d.%d", number>>16&255, number>>8&255, number&255) }
+	questions := map[string]func(who string){
+		"sign-in": func(who string) { _, _ = h.Try(who, "a wrong password of some length", address(), "") },
+		"forgot":  func(who string) { _ = h.SignUps.RequestReset(context.Background(), who, address()) },
+	}
+	for name, ask := range questions {
+		b.Run(name, func(b *testing.B) {
+			took := map[string][]time.Duration{}
+			for b.Loop() {
+				for _, who := range []string{"known", "nobody"} {
+					// An hour later every counter has been forgotten.
+					h.Step(time.Hour)
+					start := time.Now()
+					ask(who)
+					took[who] = append(took[who], time.Since(start))
+				}
+			}
+			for _, who := range []string{"known", "nobody"} {
+				slices.Sort(took[who])
+				b.ReportMetric(float64(took[who][len(took[who])/2].Microseconds()), "p50-µs-"+who)
+				b.ReportMetric(float64(took[who][len(took[who])*9/10].Microseconds()), "p90-µs-"+who)
+			}
+			b.ReportMetric(
+				float64(took["known"][len(took["known"])/2])/float64(took["nobody"][len(took["nobody"])/2]),
+				"known/nobody",
+			)
+		})
+	}
+}

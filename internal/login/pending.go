@@ -11,28 +11,68 @@ import (
 	"sluice/internal/db"
 	q "sluice/internal/db/q/login"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
-// hold keeps something until a browser comes back for it with the token: sealed, bounded in time, and only by a keyed hash of the token.
-func (l *Logins) hold(ctx context.Context, tx *db.Tx, purpose, subject string, data any, life time.Duration) (token string, err error) {
-	if token, err = randomToken(); err != nil {
-		return "", err
-	}
-	sealed, err := l.sealPending(token, data)
-	if err != nil {
-		return "", err
-	}
-	now := l.cfg.Now()
-	if err := q.New(tx).InsertPending(ctx, q.InsertPendingParams{
-		TokenHash: l.mac("pending", token), Purpose: purpose, Subject: subject, DataSealed: sealed, CreatedAt: now.UnixMilli(), ExpiresAt: now.Add(life).UnixMilli(),
-	}); err != nil {
-		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
-	}
-	return token, nil
+// Pending keeps what waits for a browser to come back: sealed, bounded in time, and found only by a
+// keyed hash of the token that the browser brings. What is kept for one purpose is not found for
+// another.
+type Pending struct {
+	db      *db.DB
+	keyring *secret.Keyring
+	key     hashKey
+	now     func() time.Time
 }
 
-// randomToken is 256 random bits in base64url.
-func randomToken() (string, error) {
+// Keep keeps data in a transaction of its own and returns its token.
+func (p *Pending) Keep(
+	ctx context.Context, purpose, subject string, data any, life time.Duration,
+) (token string, err error) {
+	err = p.db.System(ctx, "attempts", func(tx *db.Tx) error {
+		token, err = p.Hold(ctx, tx, purpose, subject, data, life)
+		return err
+	})
+	return token, err
+}
+
+// Hold keeps data within the caller's transaction and returns its token. Subject is what the data
+// is about, for counting and deleting.
+func (p *Pending) Hold(
+	ctx context.Context, tx *db.Tx, purpose, subject string, data any, life time.Duration,
+) (token string, err error) {
+	if token, err = RandomToken(); err != nil {
+		return "", err
+	}
+	return token, p.HoldAs(ctx, tx, purpose, token, subject, data, life)
+}
+
+// HoldAs is Hold under a token of the caller's, which must not be in use.
+func (p *Pending) HoldAs(
+	ctx context.Context, tx *db.Tx, purpose, token, subject string, data any, life time.Duration,
+) error {
+	sealed, err := p.seal(token, data)
+	if err != nil {
+		return err
+	}
+	return p.insert(ctx, tx, q.InsertPendingParams{
+		TokenHash:  p.key.hash("pending", token),
+		Purpose:    purpose,
+		Subject:    subject,
+		DataSealed: sealed,
+	}, life)
+}
+
+func (p *Pending) insert(ctx context.Context, tx *db.Tx, row q.InsertPendingParams, life time.Duration) error {
+	now := p.now()
+	row.CreatedAt, row.ExpiresAt = now.UnixMilli(), now.Add(life).UnixMilli()
+	if err := q.New(tx).InsertPending(ctx, row); err != nil {
+		return fmt.Errorf("keeping what waits for the browser: %w", err)
+	}
+	return nil
+}
+
+// RandomToken is 256 random bits in base64url.
+func RandomToken() (string, error) {
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
 		return "", fmt.Errorf("making a token: %w", err)
@@ -40,23 +80,25 @@ func randomToken() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
-// held looks at what a token stands for, without using it up. What is unknown or used is NotFound, what is too old Gone.
-func (l *Logins) held(ctx context.Context, purpose, token string, data any) (subject string, err error) {
+// Held reads what a token stands for into data, without using it up. An unknown or used token is
+// problem.NotFound, one that has expired problem.Gone.
+func (p *Pending) Held(ctx context.Context, purpose, token string, data any) (subject string, err error) {
 	if token == "" || len(token) > 100 {
-		return "", nothingHeld()
+		return "", NothingHeld()
 	}
-	row, err := q.New(l.cfg.DB.Read()).GetPending(ctx, q.GetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
+	key := q.GetPendingParams{TokenHash: p.key.hash("pending", token), Purpose: purpose}
+	row, err := q.New(p.db.Read()).GetPending(ctx, key)
 	if err != nil {
-		return "", db.Found(err, nothingHeld().Detail)
+		return "", db.Found(err, NothingHeld().Detail)
 	}
-	if row.ExpiresAt <= l.cfg.Now().UnixMilli() {
+	if row.ExpiresAt <= p.now().UnixMilli() {
 		return "", problem.New(problem.Gone, "This took too long.").WithNext("Begin again.").WithRule("sign-in expiry")
 	}
 	sealed, err := base64.StdEncoding.DecodeString(row.DataSealed)
 	if err != nil {
 		return "", fmt.Errorf("reading what was kept: %w", err)
 	}
-	text, err := l.cfg.Keyring.Open(sealed, "pending", row.TokenHash)
+	text, err := p.keyring.Open(sealed, "pending", row.TokenHash)
 	if err != nil {
 		return "", err
 	}
@@ -66,43 +108,111 @@ func (l *Logins) held(ctx context.Context, purpose, token string, data any) (sub
 	return row.Subject, nil
 }
 
-// take uses a token up within the caller's transaction. Of two that try at the same time only one succeeds; the other is Gone.
-func (l *Logins) take(ctx context.Context, tx *db.Tx, purpose, token string) error {
-	n, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: l.mac("pending", token), Purpose: purpose})
-	if err != nil {
-		return fmt.Errorf("using up what was kept: %w", err)
-	}
-	if n == 0 {
-		return problem.New(problem.Gone, "This has been used already.").WithNext("Begin again.").WithRule("single use")
-	}
-	return nil
+// Waiting counts what is kept for a purpose and a subject and has not expired.
+func (p *Pending) Waiting(ctx context.Context, purpose, subject string) (int64, error) {
+	return q.New(p.db.Read()).CountPending(ctx, q.CountPendingParams{
+		Purpose: purpose,
+		Subject: subject,
+		Now:     p.now().UnixMilli(),
+	})
 }
 
-// replace changes what is kept under a token.
-func (l *Logins) replace(ctx context.Context, tx *db.Tx, purpose, token, subject string, data any) error {
-	sealed, err := l.sealPending(token, data)
-	if err != nil {
-		return err
-	}
-	n, err := q.New(tx).SetPending(ctx, q.SetPendingParams{TokenHash: l.mac("pending", token), Purpose: purpose, Subject: subject, DataSealed: sealed})
+// Spend uses a token up in a transaction of its own; see Take.
+func (p *Pending) Spend(ctx context.Context, purpose, token string) error {
+	return p.db.System(ctx, "attempts", func(tx *db.Tx) error { return p.Take(ctx, tx, purpose, token) })
+}
+
+// Take uses a token up within the caller's transaction. Of two that try at the same time only one
+// succeeds; the other gets problem.Gone.
+func (p *Pending) Take(ctx context.Context, tx *db.Tx, purpose, token string) error {
+	n, err := p.drop(ctx, tx, purpose, token)
 	if err == nil && n == 0 {
-		return nothingHeld()
+		return problem.New(problem.Gone, "This has been used already.").WithNext("Begin again.").WithRule("single use")
 	}
 	return err
 }
 
-func (l *Logins) sealPending(token string, data any) (string, error) {
+// Drop deletes what is kept under a token, if there is anything.
+func (p *Pending) Drop(ctx context.Context, tx *db.Tx, purpose, token string) error {
+	_, err := p.drop(ctx, tx, purpose, token)
+	return err
+}
+
+func (p *Pending) drop(ctx context.Context, tx *db.Tx, purpose, token string) (int64, error) {
+	n, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: p.key.hash("pending", token), Purpose: purpose})
+	if err != nil {
+		return 0, fmt.Errorf("using up what was kept: %w", err)
+	}
+	return n, nil
+}
+
+// Replace changes what is kept under a token.
+func (p *Pending) Replace(ctx context.Context, tx *db.Tx, purpose, token, subject string, data any) error {
+	sealed, err := p.seal(token, data)
+	if err != nil {
+		return err
+	}
+	n, err := q.New(tx).SetPending(ctx, q.SetPendingParams{
+		TokenHash:  p.key.hash("pending", token),
+		Purpose:    purpose,
+		Subject:    subject,
+		DataSealed: sealed,
+	})
+	if err == nil && n == 0 {
+		return NothingHeld()
+	}
+	return err
+}
+
+func (p *Pending) seal(token string, data any) (string, error) {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
 	}
-	sealed, err := l.cfg.Keyring.Seal(text, "pending", l.mac("pending", token))
+	sealed, err := p.keyring.Seal(text, "pending", p.key.hash("pending", token))
 	if err != nil {
 		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(sealed), nil
 }
 
-func nothingHeld() *problem.Error {
-	return problem.New(problem.NotFound, "Nothing is waiting here any more; it was finished, or it took too long.").WithNext("Begin again.")
+// Mark remembers for a while that something happened, such as the use of a token's id; mark is its
+// keyed hash (Logins.Hash). It reports false if that was marked already. Of two that mark the same
+// at the same time, one may get an error for which db.IsUnique is true.
+func (p *Pending) Mark(
+	ctx context.Context, tx *db.Tx, purpose, mark, subject string, life time.Duration,
+) (first bool, err error) {
+	marked, err := p.Marked(ctx, tx, purpose, mark)
+	if err != nil || marked {
+		return false, err
+	}
+	return true, p.insert(ctx, tx, q.InsertPendingParams{TokenHash: mark, Purpose: purpose, Subject: subject}, life)
+}
+
+// Marked reports whether Mark has remembered something.
+func (p *Pending) Marked(ctx context.Context, tx *db.Tx, purpose, mark string) (bool, error) {
+	_, err := q.New(tx).GetPending(ctx, q.GetPendingParams{TokenHash: mark, Purpose: purpose})
+	switch err := db.Found(err, "not marked"); {
+	case err == nil:
+		return true, nil
+	case problem.Is(err, problem.NotFound):
+		return false, nil
+	}
+	return false, fmt.Errorf("looking for a mark: %w", err)
+}
+
+// prune removes what has expired.
+func (p *Pending) prune(ctx context.Context, now time.Time) error {
+	return p.db.System(ctx, "old attempts", func(tx *db.Tx) error {
+		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
+			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
+		}
+		return nil
+	})
+}
+
+// NothingHeld tells that a token stands for nothing.
+func NothingHeld() *problem.Error {
+	return problem.New(problem.NotFound, "Nothing is waiting here any more; it was finished, or it took too long.").
+		WithNext("Begin again.")
 }

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/logintest"
 	"sluice/internal/problem"
 )
 
@@ -22,9 +23,17 @@ import (
 func (h *house) withTokens(t testing.TB) *house {
 	t.Helper()
 	keys := func() []authn.Key { return []authn.Key{{ID: "k", Value: []byte(strings.Repeat("k", 32))}} }
-	return h.with(t, func(c *login.Config) {
-		c.Tokens = authn.NewTokens(authn.TokenConfig{
-			Sessions: h.sessions, AccessKeys: keys, RefreshKeys: keys, HashKeys: keys, Issuer: "i", Audience: "a", AccessLife: time.Hour, RefreshLife: 24 * time.Hour, Grace: time.Minute,
+	return h.with(t, func(s *logintest.Settings) {
+		s.Login.Tokens = authn.NewTokens(authn.TokenConfig{
+			Sessions:    h.Sessions,
+			AccessKeys:  keys,
+			RefreshKeys: keys,
+			HashKeys:    keys,
+			Issuer:      "i",
+			Audience:    "a",
+			AccessLife:  time.Hour,
+			RefreshLife: 24 * time.Hour,
+			Grace:       time.Minute,
 		})
 	})
 }
@@ -32,13 +41,13 @@ func (h *house) withTokens(t testing.TB) *house {
 // program signs a program in.
 func (h *house) program(g login.Grant) (authn.Pair, error) {
 	g.IP, g.UserAgent = "192.0.2.1", "report/1.0"
-	return h.logins.SignInProgram(context.Background(), g)
+	return h.Logins.SignInProgram(context.Background(), g)
 }
 
 // sessions of a person, as the operator sees them.
 func (h *house) sessionsOf(t testing.TB, userID string) []authn.Session {
 	t.Helper()
-	list, err := h.sessions.List(context.Background(), cli, userID)
+	list, err := h.Sessions.List(context.Background(), cli, userID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,16 +57,16 @@ func (h *house) sessionsOf(t testing.TB, userID string) []authn.Session {
 func TestProgramsSignIn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withTokens(t), context.Background()
-		u := h.add(t, "ann")
-		w, err := h.people.CreateWorkspace(ctx, cli, "Research")
+		u := h.Add(t, "ann")
+		w, err := h.People.CreateWorkspace(ctx, cli, "Research")
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := h.people.CreateWorkspace(ctx, cli, "Other")
+		other, err := h.People.CreateWorkspace(ctx, cli, "Other")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.people.SetRole(ctx, cli, u.ID, w.ID, "user"); err != nil {
+		if err := h.People.SetRole(ctx, cli, u.ID, w.ID, "user"); err != nil {
 			t.Fatal(err)
 		}
 		for workspace, want := range map[string]string{"": identity.DefaultWorkspace, w.ID: w.ID} {
@@ -65,7 +74,7 @@ func TestProgramsSignIn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := h.config.Tokens.Verify(pair.Access)
+			p, err := h.Settings.Login.Tokens.Verify(pair.Access)
 			if err != nil || p.ID != u.ID || p.Workspace != want || p.Strong {
 				t.Errorf("workspace %q: %+v, %v", workspace, p, err)
 			}
@@ -76,7 +85,10 @@ func TestProgramsSignIn(t *testing.T) {
 			}
 		}
 		for _, workspace := range []string{other.ID, "nowhere"} {
-			if _, err := h.program(login.Grant{Identifier: "ann", Password: password, Workspace: workspace}); !problem.Is(err, problem.NotFound) || problem.Of(err).Field != "workspace" {
+			if _, err := h.program(
+				login.Grant{Identifier: "ann", Password: password, Workspace: workspace},
+			); !problem.Is(err, problem.NotFound) ||
+				problem.Of(err).Field != "workspace" {
 				t.Errorf("workspace %q: %v", workspace, err)
 			}
 			_, err := h.program(login.Grant{Identifier: "ann", Password: "wrong", Workspace: workspace})
@@ -96,7 +108,8 @@ func TestProgramsSignIn(t *testing.T) {
 		}
 		signIns := 0
 		for _, e := range entries {
-			if e.Action == "account:sign-in" && e.Outcome == audit.Done && e.Detail == "password (API)" && e.ActorName == "ann" {
+			if e.Action == "account:sign-in" && e.Outcome == audit.Done && e.Detail == "password (API)" &&
+				e.ActorName == "ann" {
 				signIns++
 			}
 		}
@@ -108,7 +121,7 @@ func TestProgramsSignIn(t *testing.T) {
 
 func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
-	h.add(t, "ann")
+	h.Add(t, "ann")
 	_, first := h.program(login.Grant{Identifier: "ann", Password: "wrong"})
 	_, nobody := h.program(login.Grant{Identifier: "nobody", Password: "wrong"})
 	if first == nil || nobody == nil || first.Error() != nobody.Error() {
@@ -116,26 +129,31 @@ func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
 	}
 	judged := 1
 	for range 20 {
-		if _, err := h.program(login.Grant{Identifier: "ann", Password: "wrong"}); problem.Is(err, problem.Unauthenticated) {
+		if _, err := h.program(
+			login.Grant{Identifier: "ann", Password: "wrong"},
+		); problem.Is(
+			err,
+			problem.Unauthenticated,
+		) {
 			judged++
 		}
 	}
 	if judged > 5 {
 		t.Errorf("%d guesses were judged", judged)
 	}
-	if _, err := h.try("ann", password, "192.0.2.1", ""); !problem.Is(err, problem.Limited) {
+	if _, err := h.Try("ann", password, "192.0.2.1", ""); !problem.Is(err, problem.Limited) {
 		t.Errorf("the form counts for itself: %v", err)
 	}
 }
 
 func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost).withMail(t, nothing).withTokens(t), context.Background()
-	h.root(t)
-	u := h.add(t, "ann")
+	h.Root(t)
+	u := h.Add(t, "ann")
 	good := login.Grant{Identifier: "ann", Password: password}
 	policy := func(value string) {
 		t.Helper()
-		if err := h.people.SetSecondFactor(ctx, cli, identity.DefaultWorkspace, value); err != nil {
+		if err := h.People.SetSecondFactor(ctx, cli, identity.DefaultWorkspace, value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -144,27 +162,30 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 		t.Errorf("an offer that nobody can answer: %v", err)
 	}
 	policy(identity.FactorRequired)
-	if _, err := h.program(good); !problem.Is(err, problem.Denied) || problem.Of(err).Rule != "second-factor" || !strings.Contains(problem.Of(err).Next, "https://sluice.example/login") {
+	if _, err := h.program(
+		good,
+	); !problem.Is(err, problem.Denied) || problem.Of(err).Rule != "second-factor" ||
+		!strings.Contains(problem.Of(err).Next, "https://sluice.example/login") {
 		t.Errorf("a factor that has to be set up: %v", err)
 	}
 	policy(identity.FactorOff)
-	a, enrolled := h.enrolApp(t, h.enter(t, "ann"))
+	a, enrolled := h.EnrolApp(t, h.Enter(t, "ann"))
 	if _, err := h.program(good); !problem.Is(err, problem.Unauthenticated) || problem.Of(err).Field != "code" {
 		t.Errorf("without a code: %v", err)
 	}
 	bad := good
-	bad.Code = a.wrong(t)
+	bad.Code = a.Wrong(t)
 	if _, err := h.program(bad); problem.Of(err).Field != "code" {
 		t.Errorf("with a wrong code: %v", err)
 	}
-	for name, code := range map[string]string{"an app's code": a.code(t, 0), "a recovery code": enrolled.Recovery[0]} {
+	for name, code := range map[string]string{"an app's code": a.Code(t, 0), "a recovery code": enrolled.Recovery[0]} {
 		right := good
 		right.Code = code
 		pair, err := h.program(right)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if p, err := h.config.Tokens.Verify(pair.Access); err != nil || !p.Strong || p.ID != u.ID {
+		if p, err := h.Settings.Login.Tokens.Verify(pair.Access); err != nil || !p.Strong || p.ID != u.ID {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 		if _, err := h.program(right); err == nil {
@@ -178,7 +199,7 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 	if !methods["password (API) + totp"] || !methods["password (API) + recovery code"] {
 		t.Errorf("methods %v", methods)
 	}
-	if err := h.people.SetActive(ctx, cli, u.ID, false); err != nil {
+	if err := h.People.SetActive(ctx, cli, u.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.program(good); !problem.Is(err, problem.Denied) {

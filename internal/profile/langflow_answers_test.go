@@ -69,7 +69,7 @@ func newLangflowHouse(t testing.TB, version string) *langflowHouse {
 	must(err)
 	h.logins, err = login.New(ctx, login.Config{Keyring: ring, DB: d, Gate: gate, People: h.people, Hasher: hasher, Sessions: sessions, TokenKey: key, Now: now, Log: log})
 	must(err)
-	t.Cleanup(func() { h.logins.Close(); gate.Close(ctx); hasher.Close() })
+	t.Cleanup(func() { gate.Close(ctx); hasher.Close() })
 	return h
 }
 

@@ -27,7 +27,7 @@ func (s *Server) automaticSignIn(ctx context.Context) error {
 	if !s.Values.AutoLogin {
 		return nil
 	}
-	made, err := s.Logins.EnsureAutomatic(ctx, s.Values.Superuser.Password.Reveal())
+	made, err := s.Setup.EnsureAutomatic(ctx, s.Values.Superuser.Password.Reveal())
 	if err != nil {
 		if p := problem.Of(err); p.Kind != problem.Internal {
 			return fmt.Errorf("%s %s", p.Detail, p.Next)

@@ -149,12 +149,12 @@ func (p *planter) makeSecrets() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	token, _, err := p.s.Logins.ResetLink(context.Background(), authz.SystemPrincipal("test"), u.ID)
+	token, _, err := p.s.SignUps.ResetLink(context.Background(), authz.SystemPrincipal("test"), u.ID)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.found["reset token"] = token
-	if err := p.s.Logins.RequestReset(context.Background(), "ann", "192.0.2.1"); err != nil {
+	if err := p.s.SignUps.RequestReset(context.Background(), "ann", "192.0.2.1"); err != nil {
 		p.t.Fatal(err)
 	}
 }

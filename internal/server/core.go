@@ -19,6 +19,9 @@ import (
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/login/factor"
+	"sluice/internal/login/signup"
+	"sluice/internal/login/sso"
 	"sluice/internal/mail"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -42,7 +45,14 @@ type Core struct {
 	Tokens   *authn.Tokens
 	// Credentials is the one place where requests become principals.
 	Credentials *authn.Credentials
+	// Logins take people to a session; the rest are the parts of signing in.
 	Logins      *login.Logins
+	Factors     *factor.Factors
+	Providers   *sso.Providers
+	SSO         *sso.SSO
+	SignUps     *signup.SignUps
+	Invitations *signup.Invitations
+	Setup       *signup.Setup
 	// Vault keeps the workspaces' credentials; Opener is for what puts them into builders, and for nothing else.
 	Vault  *secret.Vault
 	Opener *secret.Opener
@@ -92,12 +102,71 @@ func (c *Core) open(ctx context.Context) (err error) {
 	}
 	c.Tokens = c.openTokens()
 	c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys, Access: c.Tokens.Verify}
-	c.Logins, err = login.New(ctx, login.Config{
-		Keyring: c.Keyring, DB: c.DB, Gate: c.Gate, People: c.People, Hasher: c.Hasher, Sessions: c.Sessions, Tokens: c.Tokens, TokenKey: c.Keyring.TokenKey(),
-		Mail: c.Mail, BaseURL: func() string { return BaseURL(c.Values) }, ResetLife: c.Values.ResetLife, InviteLife: c.Values.InviteLife,
-		OpenSignUp: c.Values.OpenSignUp, NewUserActive: c.Values.NewUserActive, AutoLogin: autoLogin(c.Values), HTTP: login.ProviderClient(10*time.Second, nil), Now: time.Now, Log: c.Log,
+	return c.openLogins(ctx)
+}
+
+// openLogins creates signing in and its parts, and connects them.
+func (c *Core) openLogins(ctx context.Context) (err error) {
+	v := c.Values
+	if c.Logins, err = login.New(ctx, login.Config{
+		DB:        c.DB,
+		Gate:      c.Gate,
+		People:    c.People,
+		Hasher:    c.Hasher,
+		Sessions:  c.Sessions,
+		Tokens:    c.Tokens,
+		Keyring:   c.Keyring,
+		TokenKey:  c.Keyring.TokenKey(),
+		Mail:      c.Mail,
+		BaseURL:   func() string { return BaseURL(v) },
+		AutoLogin: autoLogin(v),
+		Now:       time.Now,
+		Log:       c.Log,
+	}); err != nil {
+		return err
+	}
+	c.Factors = factor.New(factor.Config{
+		DB:       c.DB,
+		Gate:     c.Gate,
+		People:   c.People,
+		Sessions: c.Sessions,
+		Logins:   c.Logins,
+		Keyring:  c.Keyring,
+		Now:      time.Now,
 	})
-	return err
+	if c.Providers, err = sso.NewProviders(ctx, sso.Config{
+		DB:       c.DB,
+		Gate:     c.Gate,
+		People:   c.People,
+		Sessions: c.Sessions,
+		Logins:   c.Logins,
+		Keyring:  c.Keyring,
+		HTTP:     sso.ProviderClient(10*time.Second, nil),
+		Now:      time.Now,
+		Log:      c.Log,
+	}); err != nil {
+		return err
+	}
+	c.SSO = sso.New(c.Providers)
+	signUp := signup.Config{
+		DB:            c.DB,
+		Gate:          c.Gate,
+		People:        c.People,
+		Hasher:        c.Hasher,
+		Sessions:      c.Sessions,
+		Logins:        c.Logins,
+		ResetLife:     v.ResetLife,
+		InviteLife:    v.InviteLife,
+		OpenSignUp:    v.OpenSignUp,
+		NewUserActive: v.NewUserActive,
+		Now:           time.Now,
+		Log:           c.Log,
+	}
+	c.SignUps = signup.New(signUp)
+	c.Invitations = signup.NewInvitations(signUp, c.SignUps)
+	c.Setup = signup.NewSetup(signUp)
+	c.Logins.Connect(login.Hooks{FactorCode: c.Factors.FactorCode, KeepSession: c.Providers.KeepSession})
+	return nil
 }
 
 func (c *Core) openTokens() *authn.Tokens {
@@ -111,8 +180,11 @@ func (c *Core) openTokens() *authn.Tokens {
 
 // Close ends the background work and closes the database.
 func (c *Core) Close(ctx context.Context) {
-	if c.Logins != nil {
-		c.Logins.Close()
+	if c.SignUps != nil {
+		c.SignUps.Close()
+	}
+	if c.Providers != nil {
+		c.Providers.Close()
 	}
 	if c.Keys != nil {
 		if err := c.Keys.Close(ctx); err != nil {

@@ -89,11 +89,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
+		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Setup: s.Setup, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log, Secrets: secret.NewRotator(s.Keyring, s.Gate), SecretWarnings: s.Keyring.Warnings(),
 	})
 	calls, err := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
+		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *Server) endSessions(ctx context.Context) error {
 
 // superuser makes the one that the configuration names.
 func (s *Server) superuser(ctx context.Context) error {
-	made, weak, err := s.Logins.EnsureSuperuser(ctx, s.Values.Superuser.Name, s.Values.Superuser.Password.Reveal(), isLoopback(s.Values.Host))
+	made, weak, err := s.Setup.EnsureSuperuser(ctx, s.Values.Superuser.Name, s.Values.Superuser.Password.Reveal(), isLoopback(s.Values.Host))
 	if err != nil {
 		if p := problem.Of(err); p.Kind != problem.Internal {
 			return fmt.Errorf("%s %s", p.Detail, p.Next)
@@ -258,7 +258,7 @@ func (s *Server) SetupLink(ctx context.Context) (link string, expires time.Time,
 	if s.People.HasAdmin() {
 		return "", time.Time{}, nil
 	}
-	token, expires, err := s.Logins.SetupLink(ctx)
+	token, expires, err := s.Setup.SetupLink(ctx)
 	if err != nil {
 		return "", time.Time{}, err
 	}

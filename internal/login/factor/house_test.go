@@ -1,0 +1,47 @@
+package factor_test
+
+import (
+	"testing"
+
+	"sluice/internal/db"
+	"sluice/internal/login"
+	"sluice/internal/login/logintest"
+)
+
+const (
+	password    = logintest.Password
+	newPassword = logintest.NewPassword
+	origin      = logintest.Origin
+	proofLife   = logintest.ProofLife
+)
+
+var cli = logintest.CLI
+
+type app = logintest.App
+
+// house is logintest.House with what only these tests need.
+type house struct{ *logintest.House }
+
+func build(t testing.TB, d *db.DB, rounds int) *house {
+	t.Helper()
+	return &house{logintest.Build(t, d, rounds)}
+}
+
+// guarded is a house in which dangerous acts ask for a fresh proof of identity.
+func guarded(t testing.TB, d *db.DB) *house {
+	t.Helper()
+	return &house{logintest.Guarded(t, d)}
+}
+
+// withMail is with, and with a mail server.
+func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house {
+	t.Helper()
+	h.House.WithMail(t, change)
+	return h
+}
+
+func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
+
+func second[T any](_ T, err error) error { return err }
+
+func nothing(*logintest.Settings) {}

@@ -1,0 +1,279 @@
+package factor
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image/color"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+	"github.com/pquerna/otp/totp"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	q "sluice/internal/db/q/login"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+	"sluice/internal/secret"
+)
+
+// apps are authenticator apps: secrets that produce codes.
+type apps struct {
+	db      *db.DB
+	logins  *login.Logins
+	keyring *secret.Keyring
+	now     func() time.Time
+}
+
+// The parameters that every authenticator app supports (RFC 6238 section 1.2 and the key URI format
+// that they share).
+const (
+	totpDigits = 6
+	totpPeriod = 30
+	// totpSecretBytes is the length that RFC 4226 section 4 recommends.
+	totpSecretBytes = 20
+	// totpSkew is how many steps a code may be early or late (RFC 6238 section 5.2).
+	totpSkew = 1
+	// totpDrift is how many steps away a code is still recognized, to say that the clocks differ;
+	// it is not accepted.
+	totpDrift = 20
+)
+
+const (
+	purposeTOTPEnrol = "totp-enrol"
+	// purposeTOTPBurnt are codes of a coming step that somebody was told about; they will not be
+	// accepted then.
+	purposeTOTPBurnt = "totp-burnt"
+	// totpBurntLife is longer than any code can be early.
+	totpBurntLife = 2 * totpDrift * totpPeriod * time.Second
+	// totpEnrolLife leaves time to install an app.
+	totpEnrolLife = 15 * time.Minute
+)
+
+// TOTPOffer is a new secret for an authenticator app, not in force until a code of it was
+// given to FinishTOTP.
+type TOTPOffer struct {
+	// Token stands for the offer.
+	Token string
+	// Secret is for typing (base32), URL for opening the app on the same device, QR (an SVG image)
+	// for scanning.
+	Secret, URL, QR string
+}
+
+// offer shows a secret of an account for scanning and typing; without one it creates a new one.
+func (a *apps) offer(account string, secret []byte) (TOTPOffer, error) {
+	key, err := totp.Generate(totp.GenerateOpts{
+		Issuer:      a.issuer(),
+		AccountName: account,
+		Secret:      secret,
+		SecretSize:  totpSecretBytes,
+		Period:      totpPeriod,
+		Digits:      otp.DigitsSix,
+		Algorithm:   otp.AlgorithmSHA1,
+		Rand:        rand.Reader,
+	})
+	if err != nil {
+		return TOTPOffer{}, fmt.Errorf("making a secret for an authenticator app: %w", err)
+	}
+	image, err := qrSVG(key.URL())
+	return TOTPOffer{Secret: key.Secret(), URL: key.URL(), QR: image}, err
+}
+
+// totpHeld is what waits for FinishTOTP.
+type totpHeld struct{ Secret, Bound string }
+
+// of reads a person's authenticator app.
+func (a *apps) of(ctx context.Context, userID string) (row q.Totp, found bool, err error) {
+	row, err = q.New(a.db.Read()).GetTOTP(ctx, userID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, false, nil
+	}
+	if err != nil {
+		return row, false, fmt.Errorf("reading the authenticator app: %w", err)
+	}
+	return row, true, nil
+}
+
+// judge looks whether a code is right at this moment. The returned function uses its step up: of
+// several that bring the same code only one succeeds (RFC 6238 section 5.2).
+func (a *apps) judge(ctx context.Context, p authz.Principal, code string) (func(*db.Tx) error, error) {
+	row, found, err := a.of(ctx, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, wrongCode("That code is not right.").
+			WithNext("You have no authenticator app; use a passkey or a recovery code.")
+	}
+	sealed, err := base64.StdEncoding.DecodeString(row.SecretSealed)
+	if err != nil {
+		return nil, fmt.Errorf("reading the app's secret: %w", err)
+	}
+	secret, err := a.keyring.Open(sealed, "totp", p.ID)
+	if err != nil {
+		return nil, err
+	}
+	steps, offset, err := matchTOTP(string(secret), code, a.now())
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) == 0 {
+		if err := a.burn(ctx, p.ID, a.now(), offset); err != nil {
+			return nil, err
+		}
+		return nil, totpWrong(offset)
+	}
+	for _, step := range steps {
+		if step > row.LastStep {
+			return func(tx *db.Tx) error { return a.spend(ctx, tx, p.ID, step) }, nil
+		}
+	}
+	return nil, totpUsed()
+}
+
+// spend moves the last accepted step on, if nobody was faster.
+func (a *apps) spend(ctx context.Context, tx *db.Tx, userID string, step int64) error {
+	burnt, err := a.logins.Pending.Marked(ctx, tx, purposeTOTPBurnt, a.burnt(userID, step))
+	if err != nil {
+		return err
+	}
+	if burnt {
+		return totpUsed()
+	}
+	n, err := q.New(tx).SpendTOTP(ctx, q.SpendTOTPParams{AccountID: userID, Step: step, Now: a.now().UnixMilli()})
+	if err != nil {
+		return fmt.Errorf("using up the code: %w", err)
+	}
+	if n == 0 {
+		return totpUsed()
+	}
+	return nil
+}
+
+// burn makes sure that a code of a coming step, which somebody has just been told is right but
+// early, opens nothing when its time comes: a guess must not gain from the hint.
+func (a *apps) burn(ctx context.Context, userID string, now time.Time, offset int64) error {
+	if offset <= 0 {
+		return nil
+	}
+	return a.db.System(ctx, "one-time codes", func(tx *db.Tx) error {
+		_, err := a.logins.Pending.Mark(
+			ctx,
+			tx,
+			purposeTOTPBurnt,
+			a.burnt(userID, totpStep(now)+offset),
+			userID,
+			totpBurntLife,
+		)
+		return err
+	})
+}
+
+func (a *apps) burnt(userID string, step int64) string {
+	return a.logins.Hash("totp burnt", fmt.Sprintf("%s\x00%d", userID, step))
+}
+
+func totpUsed() error {
+	return wrongCode("This code was used already.").WithNext("Wait until the app shows the next one.")
+}
+
+// totpWrong says that a code is not right, and by how much the clocks differ where that is the
+// reason.
+func totpWrong(offset int64) error {
+	if offset == 0 {
+		return wrongCode("That code is not right.").WithNext("Type what the app shows for Sluice at this moment.")
+	}
+	behind := "behind"
+	if offset > 0 {
+		behind = "ahead of"
+	}
+	apart := time.Duration(max(offset, -offset)) * totpPeriod * time.Second
+	return wrongCode(
+		fmt.Sprintf("The clocks differ: your app's is about %s %s Sluice's.", apart, behind),
+	).WithNext("Let your device set its time by itself, then type the next code. If it is right, tell your admin to " +
+		"look at the server's clock.")
+}
+
+func totpStep(at time.Time) int64 { return at.Unix() / totpPeriod }
+
+// matchTOTP returns the steps within the skew for which a code is right, latest first; if there is
+// none, how many steps away the nearest is for which it would be (0 for none). It takes the same
+// time for every code.
+func matchTOTP(secret, code string, now time.Time) (steps []int64, offset int64, err error) {
+	at := totpStep(now)
+	for d := int64(totpDrift); d >= -totpDrift; d-- {
+		if at+d < 0 {
+			continue
+		}
+		right, err := hotp.GenerateCode(secret, uint64(at+d))
+		if err != nil {
+			return nil, 0, fmt.Errorf("making a code: %w", err)
+		}
+		if subtle.ConstantTimeCompare([]byte(right), []byte(code)) != 1 {
+			continue
+		}
+		if d >= -totpSkew && d <= totpSkew {
+			steps = append(steps, at+d)
+		} else if offset == 0 || max(d, -d) < max(offset, -offset) {
+			offset = d
+		}
+	}
+	if len(steps) > 0 {
+		offset = 0
+	}
+	return steps, offset, nil
+}
+
+// issuer is what authenticator apps call this place.
+func (a *apps) issuer() string {
+	u, err := url.Parse(a.logins.Link("", ""))
+	if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") {
+		return "Sluice"
+	}
+	return "Sluice " + u.Hostname()
+}
+
+func dark(c color.Color) bool { r, _, _, _ := c.RGBA(); return r == 0 }
+
+// qrSVG draws a QR code (ISO/IEC 18004) as an image that is sharp at any size and needs no style.
+func qrSVG(text string) (string, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", problem.New(problem.Invalid, "The name of the account is too long for a QR code.").WithCause(err)
+	}
+	const quiet = 4
+	size := code.Bounds().Dx()
+	var path strings.Builder
+	for y := range size {
+		for x := 0; x < size; x++ {
+			run := 0
+			for x+run < size && dark(code.At(x+run, y)) {
+				run++
+			}
+			if run > 0 {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, run, run)
+				x += run
+			}
+		}
+	}
+	full := size + 2*quiet
+	return fmt.Sprintf(
+		`<svg xmlns="http://www.w3.org/2000/svg" class="qr" viewBox="0 0 %d %d" `+
+			`shape-rendering="crispEdges" role="img" aria-label="QR code for an authenticator app">`+
+			`<rect width="%d" height="%d" fill="#fff"/><path d="%s" fill="#000"/></svg>`,
+		full,
+		full,
+		full,
+		full,
+		path.String(),
+	), nil
+}

@@ -1,0 +1,454 @@
+package signup
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/audit"
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/mail"
+	"sluice/internal/problem"
+)
+
+// Config of the parts of signing up.
+type Config struct {
+	DB       *db.DB
+	Gate     *authz.Gate
+	People   *identity.People
+	Hasher   *identity.Hasher
+	Sessions *authn.Sessions
+	Logins   *login.Logins
+	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS), InviteLife
+	// an invitation and a verification (INVITE_TOKEN_EXPIRY_IN_HOURS).
+	ResetLife, InviteLife time.Duration
+	// OpenSignUp lets strangers create accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether
+	// these may come in without an admin (NEW_USER_IS_ACTIVE).
+	OpenSignUp, NewUserActive bool
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets what could not be written in the background.
+	Log *slog.Logger
+}
+
+// SignUps are the accounts that people create for themselves, and what they prove and change by
+// links: their address and a forgotten password.
+type SignUps struct {
+	cfg   Config
+	later *later
+}
+
+// New creates SignUps. Close it before the database.
+func New(c Config) *SignUps { return &SignUps{cfg: c, later: startLater()} }
+
+// Close waits for work that was answered before it was done.
+func (s *SignUps) Close() { s.later.stop() }
+
+// Outcome is how a sign-up ended.
+type Outcome int
+
+const (
+	// Done means that the account is active; the person can sign in.
+	Done Outcome = iota
+	// CheckMail means that a mail with a link is under way, if the address can be used.
+	CheckMail
+	// Waiting means that an admin has to let the person in.
+	Waiting
+)
+
+// SignUpOpen reports whether strangers may create accounts.
+func (s *SignUps) SignUpOpen() bool { return s.cfg.OpenSignUp }
+
+// SignUp creates an account for a stranger: a viewer of the default workspace. With a mail server
+// the address must be proven first, and an address that has an account already gets the same answer
+// and a mail that says so; without one a taken address is a Conflict, because nothing else could be
+// told truthfully.
+func (s *SignUps) SignUp(ctx context.Context, n identity.NewUser, m authn.Meta) (Outcome, error) {
+	if !s.cfg.OpenSignUp {
+		return 0, problem.New(problem.Denied, "Sign-up is closed.").
+			WithNext("Ask an admin for an invitation.").
+			WithRule("SLUICE_OPEN_SIGN_UP")
+	}
+	if n.Password == "" {
+		return 0, problem.New(problem.Invalid, "Choose a password of at least 15 characters.").WithField("password")
+	}
+	byMail := s.cfg.Logins.MailConfigured()
+	if byMail && n.Email == "" {
+		return 0, problem.New(problem.Invalid, "Enter your e-mail address; it will be confirmed by mail.").
+			WithField("email")
+	}
+	if err := s.cfg.Logins.Limits.Reserve(
+		ctx,
+		login.Counter{Subject: "sign-up:" + login.AddressPrefix(m.IP), Limit: login.AddressLimit},
+	); err != nil {
+		return 0, err
+	}
+	n.Superuser, n.Role, n.Workspace, n.EmailVerified = false, authz.RoleViewer, "", false
+	n.Active = s.cfg.NewUserActive && !byMail
+	prepared, err := s.cfg.People.Prepare(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	if byMail {
+		return CheckMail, s.signUpByMail(ctx, prepared, n, m)
+	}
+	if err := s.insert(ctx, prepared, m, func(*db.Tx, identity.User) error { return nil }); err != nil {
+		return 0, err
+	}
+	if n.Active {
+		return Done, nil
+	}
+	return Waiting, nil
+}
+
+func (s *SignUps) signUpByMail(
+	ctx context.Context,
+	prepared identity.Prepared,
+	n identity.NewUser,
+	m authn.Meta,
+) error {
+	known, found, err := s.cfg.People.Credential(ctx, n.Email)
+	if err != nil {
+		return err
+	}
+	if found {
+		return s.later.do(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if err := s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.resetMailIn(ctx, tx, known) }); err != nil {
+				s.cfg.Log.Error("a mail about an existing account could not be written", "error", err)
+			}
+		})
+	}
+	return s.insert(ctx, prepared, m, func(tx *db.Tx, u identity.User) error { return s.verifyMailIn(ctx, tx, u) })
+}
+
+func (s *SignUps) insert(
+	ctx context.Context,
+	prepared identity.Prepared,
+	m authn.Meta,
+	also func(*db.Tx, identity.User) error,
+) error {
+	return s.cfg.DB.System(ctx, "sign-up", func(tx *db.Tx) error {
+		u, err := s.cfg.People.Insert(ctx, tx, prepared)
+		if err != nil {
+			return err
+		}
+		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: m.IP}
+		if err := s.cfg.Gate.Record(ctx, tx, who, authz.UserCreate, u.Resource(), audit.Done, "signed up"); err != nil {
+			return err
+		}
+		return also(tx, u)
+	})
+}
+
+func (s *SignUps) verifyMailIn(ctx context.Context, tx *db.Tx, u identity.User) error {
+	if err := authn.DropTickets(ctx, tx, authn.PurposeVerify, u.ID); err != nil {
+		return fmt.Errorf("replacing earlier links: %w", err)
+	}
+	token, expires, err := s.cfg.Sessions.NewTicket(
+		ctx,
+		tx,
+		authn.PurposeVerify,
+		authn.Ticket{Subject: u.ID, Audience: u.Email},
+		s.cfg.InviteLife,
+	)
+	if err != nil {
+		return err
+	}
+	return s.cfg.Logins.Send(
+		ctx,
+		tx,
+		mail.VerifyEmail{Name: u.Name, Email: u.Email, Link: s.cfg.Logins.Link("/verify", token), Expires: expires},
+		u.Email,
+	)
+}
+
+// SendVerification mails the signed-in person a link that proves their address.
+func (s *SignUps) SendVerification(ctx context.Context, p authz.Principal) error {
+	u, err := s.cfg.People.Get(ctx, p, p.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case u.Email == "":
+		return problem.New(problem.Invalid, "Your account has no e-mail address.").WithField("email")
+	case u.EmailVerified:
+		return problem.New(problem.Conflict, "Your address is confirmed already.")
+	case !s.cfg.Logins.MailConfigured():
+		return problem.New(problem.Unavailable, "This Sluice sends no mail.")
+	}
+	if err := s.cfg.Logins.Limits.Reserve(
+		ctx,
+		login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", p.ID), Limit: askLimit},
+	); err != nil {
+		return err
+	}
+	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.verifyMailIn(ctx, tx, u) })
+}
+
+// CheckVerify tells which address a link proves.
+func (s *SignUps) CheckVerify(ctx context.Context, token string) (email string, err error) {
+	t, err := s.cfg.Sessions.CheckTicket(ctx, authn.PurposeVerify, token)
+	return t.Audience, err
+}
+
+// Verify spends the link. An account that only waited for it becomes active if new people may come
+// in by themselves.
+func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, error) {
+	t, err := s.cfg.Sessions.CheckTicket(ctx, authn.PurposeVerify, token)
+	if err != nil {
+		return identity.User{}, err
+	}
+	system := authz.SystemPrincipal("verification link")
+	u, err := s.cfg.People.Get(ctx, system, t.Subject)
+	if err != nil {
+		return identity.User{}, err
+	}
+	if u.Email != t.Audience {
+		return identity.User{}, problem.New(problem.Gone, "The account has another address by now.")
+	}
+	err = s.cfg.DB.System(ctx, "verified address", func(tx *db.Tx) error {
+		if err := s.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeVerify, token); err != nil {
+			return err
+		}
+		if err := s.cfg.People.SetEmailVerified(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: ip}
+		return s.cfg.Gate.Record(
+			ctx,
+			tx,
+			who,
+			authz.AccountUpdate,
+			u.Resource(),
+			audit.Done,
+			"e-mail address confirmed",
+		)
+	})
+	if err == nil && u.Waiting && s.cfg.NewUserActive {
+		err = s.cfg.People.SetActive(ctx, system, u.ID, true)
+	}
+	if err != nil {
+		return identity.User{}, err
+	}
+	return s.cfg.People.Get(ctx, system, u.ID)
+}
+
+// ChangeEmail begins a change of one's own address: both ends get a link, and both must be opened.
+// The password is asked again, of those who have one. The answer does not tell whether the new
+// address belongs to somebody else; then only the old end gets its mail and the change never
+// completes.
+func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, newEmail string) error {
+	if !s.cfg.Logins.MailConfigured() {
+		return problem.New(problem.Unavailable, "This Sluice sends no mail, so a new address cannot be confirmed.").
+			WithNext("Ask an admin to change it.")
+	}
+	newEmail, err := identity.CleanEmail(newEmail)
+	if err != nil {
+		return err
+	}
+	c, err := s.cfg.Logins.ConfirmPassword(ctx, p, password, "password")
+	if err != nil {
+		return err
+	}
+	if newEmail == "" || strings.EqualFold(newEmail, c.Email) {
+		return problem.New(problem.Invalid, "This is your address already.").WithField("email")
+	}
+	_, taken, err := s.cfg.People.Credential(ctx, newEmail)
+	if err != nil {
+		return err
+	}
+	pair, err := uuid.NewRandom()
+	if err != nil {
+		return fmt.Errorf("making an id: %w", err)
+	}
+	target := authn.Ticket{Subject: p.ID, Audience: newEmail + " " + pair.String()}
+	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
+	return s.cfg.Gate.DoDetail(
+		ctx,
+		p,
+		authz.AccountUpdate,
+		res,
+		"change of e-mail address asked for",
+		func(tx *db.Tx) error {
+			ends := []struct{ purpose, to string }{{authn.PurposeEmailNew, newEmail}, {authn.PurposeEmailOld, c.Email}}
+			for _, end := range ends {
+				if err := authn.DropTickets(ctx, tx, end.purpose, p.ID); err != nil {
+					return fmt.Errorf("replacing earlier links: %w", err)
+				}
+				token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, end.purpose, target, s.cfg.InviteLife)
+				if err != nil {
+					return err
+				}
+				old := end.purpose == authn.PurposeEmailOld
+				if old && c.Email == "" {
+					// There is no old end to ask; its half counts as confirmed.
+					if err := s.cfg.Sessions.UseTicket(ctx, tx, end.purpose, token); err != nil {
+						return err
+					}
+					continue
+				}
+				if !old && taken {
+					continue
+				}
+				m := mail.EmailChangeConfirm{
+					Name:     p.DisplayName,
+					OldEmail: c.Email,
+					NewEmail: newEmail,
+					ToOld:    old,
+					Link:     s.cfg.Logins.Link("/email", token),
+					Expires:  expires,
+				}
+				if err := s.cfg.Logins.Send(ctx, tx, m, end.to); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	)
+}
+
+// EmailChange is what a link of a change of address stands for.
+type EmailChange struct {
+	// NewEmail is the address to be; ToOld tells that the link went to the old one.
+	NewEmail string
+	ToOld    bool
+	userID   string
+	audience string
+	purpose  string
+}
+
+// CheckEmailChange tells what a link confirms.
+func (s *SignUps) CheckEmailChange(ctx context.Context, token string) (EmailChange, error) {
+	purpose := authn.PurposeEmailNew
+	t, err := s.cfg.Sessions.CheckTicket(ctx, purpose, token)
+	if problem.Is(err, problem.NotFound) {
+		purpose = authn.PurposeEmailOld
+		t, err = s.cfg.Sessions.CheckTicket(ctx, purpose, token)
+	}
+	if err != nil {
+		return EmailChange{}, err
+	}
+	address, _, _ := strings.Cut(t.Audience, " ")
+	return EmailChange{
+		NewEmail: address,
+		ToOld:    purpose == authn.PurposeEmailOld,
+		userID:   t.Subject,
+		audience: t.Audience,
+		purpose:  purpose,
+	}, nil
+}
+
+// ConfirmEmailChange spends one end's link; done tells that it was the second one and the address
+// has changed.
+func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (done bool, err error) {
+	change, err := s.CheckEmailChange(ctx, token)
+	if err != nil {
+		return false, err
+	}
+	u, err := s.cfg.People.Get(ctx, authz.SystemPrincipal("e-mail link"), change.userID)
+	if err != nil {
+		return false, err
+	}
+	who, active := s.cfg.People.Principal(u.ID)
+	if !active {
+		return false, problem.New(problem.Gone, "The account is not active.")
+	}
+	who.IP = ip
+	err = s.cfg.Gate.DoDetail(
+		ctx,
+		who,
+		authz.AccountUpdate,
+		u.Resource(),
+		"change of e-mail address confirmed at one end",
+		func(tx *db.Tx) error {
+			// The two ends may be opened at the same moment.
+			if err := tx.Ordered(); err != nil {
+				return err
+			}
+			if err := s.cfg.Sessions.UseTicket(ctx, tx, change.purpose, token); err != nil {
+				return err
+			}
+			other := authn.PurposeEmailOld
+			if change.ToOld {
+				other = authn.PurposeEmailNew
+			}
+			var err error
+			done, err = authn.TicketUsed(ctx, tx, other, authn.Ticket{Subject: u.ID, Audience: change.audience})
+			if err != nil || !done {
+				return err
+			}
+			return s.setEmail(ctx, tx, u.ID, change.NewEmail)
+		},
+	)
+	return done && err == nil, err
+}
+
+func (s *SignUps) setEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
+	if err := s.cfg.People.SetEmail(ctx, tx, userID, email); err != nil {
+		return err
+	}
+	// Reset links that went to the old address must not work any more.
+	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
+		return fmt.Errorf("spending reset links: %w", err)
+	}
+	return nil
+}
+
+// CancelEmailChange spends the link at the old end and ends the change.
+func (s *SignUps) CancelEmailChange(ctx context.Context, token string) error {
+	change, err := s.CheckEmailChange(ctx, token)
+	if err != nil {
+		return err
+	}
+	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error {
+		for _, purpose := range []string{authn.PurposeEmailOld, authn.PurposeEmailNew} {
+			if err := authn.DropTickets(ctx, tx, purpose, change.userID); err != nil {
+				return fmt.Errorf("ending the change: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// byLink is the attempt of somebody who came with a one-time link.
+func byLink(m authn.Meta, account, method string) login.State {
+	return login.State{
+		Account:   account,
+		Method:    method,
+		Factors:   []string{login.FactorLink},
+		IP:        m.IP,
+		UserAgent: login.Clip(m.UserAgent, 300),
+	}
+}
+
+// askLimit slows down who asks for mails: each lands in somebody's mailbox.
+var askLimit = login.Limit{Free: 5, Most: 15 * time.Minute}
+
+// ResendVerification mails the link again that an attempt at StepVerify waits for.
+func (s *SignUps) ResendVerification(ctx context.Context, attemptToken string) error {
+	a, err := s.cfg.Logins.Load(ctx, attemptToken, login.StepVerify)
+	if err != nil {
+		return err
+	}
+	u, err := s.cfg.People.Get(ctx, a.Principal(s.cfg.People), a.Account)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Logins.Limits.Reserve(
+		ctx,
+		login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", a.Account), Limit: askLimit},
+	); err != nil {
+		return err
+	}
+	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.verifyMailIn(ctx, tx, u) })
+}

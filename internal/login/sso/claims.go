@@ -1,0 +1,320 @@
+package sso
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+)
+
+// assertion is what a provider says about a person, after every check.
+type assertion struct {
+	Issuer, Subject string
+	// Label is what people call the account there.
+	Label string
+	// SID is the provider's session, IDToken the token as received; both may be empty.
+	SID, IDToken string
+	// Claims are those of the id token, UserInfo those that were asked for with the access token.
+	Claims, UserInfo map[string]any
+	// Groups are the groups found.
+	Groups []string
+	// AuthTime is when the person last proved to the provider who they are; zero if it does not
+	// say.
+	AuthTime time.Time
+}
+
+// lacks reports whether an id token leaves open what the settings need.
+func (p Provider) lacks(a assertion) bool {
+	groups := p.GroupClaim != "" && (len(p.Mappings) > 0 || p.SuperuserGroup != "")
+	return groups && a.value(p.GroupClaim) == nil || a.text(p.EmailClaim, "email") == ""
+}
+
+// needsGroups reports whether groups decide about anything.
+func (p Provider) needsGroups() bool { return len(p.Mappings) > 0 || p.SuperuserGroup != "" }
+
+const (
+	maxGroups     = 2000
+	maxClaimDepth = 8
+)
+
+// claimsOf reads the claims of a token as they are; numbers stay as they were written.
+func claimsOf(payload []byte) (map[string]any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(payload))
+	decoder.UseNumber()
+	var claims map[string]any
+	if err := decoder.Decode(&claims); err != nil {
+		return nil, fmt.Errorf("reading claims: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("reading claims: more than one value")
+	}
+	return claims, nil
+}
+
+// lookUp finds a claim by its name, or by a path of names with dots between. Names may hold dots
+// themselves, as those that are web addresses do: the longest name wins.
+func lookUp(claims map[string]any, path string, depth int) any {
+	if path == "" || depth > maxClaimDepth {
+		return nil
+	}
+	if v, ok := claims[path]; ok {
+		return v
+	}
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] != '.' {
+			continue
+		}
+		inner, ok := claims[path[:i]].(map[string]any)
+		if !ok {
+			continue
+		}
+		if v := lookUp(inner, path[i+1:], depth+1); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// value is a claim of the id token, else of userinfo; nil if neither has it.
+func (a assertion) value(path string) any {
+	if v := lookUp(a.Claims, path, 0); v != nil {
+		return v
+	}
+	return lookUp(a.UserInfo, path, 0)
+}
+
+// text is a claim as text; usual is the name of the claim where the settings name none.
+func (a assertion) text(path, usual string) string {
+	if path == "" {
+		path = usual
+	}
+	s, _ := a.value(path).(string)
+	return strings.TrimSpace(s)
+}
+
+// groupsOf reads a claim that holds one group or a list of them. Anything that is not text is
+// passed over.
+func groupsOf(claim any) []string {
+	var out []string
+	for _, g := range stringsOf(claim) {
+		if g = strings.TrimSpace(g); g == "" || len(g) > maxGroupName {
+			continue
+		}
+		out = append(out, g)
+		if len(out) == maxGroups {
+			break
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// stringsOf reads text or a list of texts.
+func stringsOf(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var out []string
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// momentOf reads a time in seconds since 1970 (RFC 7519 NumericDate); zero for anything else.
+func momentOf(claim any) time.Time {
+	n, ok := claim.(json.Number)
+	if !ok {
+		return time.Time{}
+	}
+	seconds, err := n.Float64()
+	if err != nil || seconds <= 0 || seconds > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0)
+}
+
+// plain makes one line of printable text of what somebody else has sent, at most so many bytes of
+// it.
+func plain(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == unicode.ReplacementChar || unicode.IsControl(r):
+			return ' '
+		case !unicode.IsPrint(r) && r != ' ':
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(login.Clip(text, 4*most), ""))
+	return strings.TrimSpace(login.Clip(strings.Join(strings.Fields(text), " "), most))
+}
+
+// email is the person's address, whether the provider has proven it, and whether it says that it
+// has not. What it says of its own claim "email" does not hold for another address. Anything that
+// is no address is none.
+func (p Provider) email(a assertion) (address string, verified, disowned bool) {
+	address, err := identity.CleanEmail(a.text(p.EmailClaim, "email"))
+	if err != nil || address == "" {
+		return "", false, false
+	}
+	for _, source := range []map[string]any{a.Claims, a.UserInfo} {
+		if about, _ := source["email"].(string); !strings.EqualFold(strings.TrimSpace(about), address) {
+			continue
+		}
+		switch v := source["email_verified"].(type) {
+		case bool:
+			verified, disowned = verified || v, disowned || !v
+		case string: // some providers send text, which is not what the specification says
+			verified, disowned = verified || v == "true", disowned || v != "true"
+		}
+	}
+	return address, verified && !disowned, disowned
+}
+
+// fullName is the person's name, or "".
+func (p Provider) fullName(a assertion) string {
+	name := a.text(p.NameClaim, "name")
+	if name == "" && p.NameClaim == "" {
+		name = strings.TrimSpace(a.text("", "given_name") + " " + a.text("", "family_name"))
+	}
+	if runes := []rune(plain(name, 400)); len(runes) > 100 {
+		return strings.TrimSpace(string(runes[:100]))
+	}
+	return plain(name, 400)
+}
+
+// labelOf is what people call the account at the provider.
+func (p Provider) labelOf(a assertion) string {
+	names := []string{a.text(p.EmailClaim, "email"), a.text(p.UsernameClaim, "preferred_username"), a.Subject}
+	for _, name := range names {
+		if label := plain(name, 200); label != "" {
+			return label
+		}
+	}
+	return ""
+}
+
+// username makes a username of what the provider calls the person: letters, digits, dots, dashes
+// and underscores, at least two of them.
+func (p Provider) username(a assertion) string {
+	email, _, _ := p.email(a)
+	names := []string{
+		a.text(p.UsernameClaim, "preferred_username"),
+		email,
+		a.text("", "nickname"),
+		p.fullName(a),
+	}
+	for _, name := range names {
+		if name = asUsername(name); name != "" {
+			return name
+		}
+	}
+	return "user"
+}
+
+// longestBase leaves room for the digits that make a username unique.
+const longestBase = 52
+
+func asUsername(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)), r == '.', r == '_', r == '-':
+			return r
+		case r == ' ', r == '/', r == '\\', r == '+':
+			return '-'
+		}
+		return -1
+	}, name)
+	name = strings.Trim(login.Clip(strings.TrimLeft(name, "._-"), longestBase), "._-")
+	if len(name) < 2 {
+		return ""
+	}
+	return name
+}
+
+// strongly reports whether what the provider says about how the person signed in (amr, RFC 8176
+// section 2) allows to count it as more than a password. A provider that says nothing is believed.
+func strongly(a assertion) bool {
+	weak := []string{"pwd", "pin", "kba", "user", "wia", "rba", "geo"}
+	methods := stringsOf(a.Claims["amr"])
+	return len(methods) == 0 || slices.ContainsFunc(methods, func(m string) bool { return !slices.Contains(weak, m) })
+}
+
+// plausible reports why a text cannot be a token of a provider: too long, not in the compact form,
+// or signed in a way that is not accepted. It looks at no key.
+func plausible(raw string) error {
+	if len(raw) > maxToken {
+		return errors.New("too long")
+	}
+	_, err := jose.ParseSignedCompact(raw, signatures)
+	return err
+}
+
+// superuserMember reports whether somebody is in the provider's superuser group.
+func (p Provider) superuserMember(groups []string) bool {
+	return p.SuperuserGroup != "" && slices.Contains(groups, p.SuperuserGroup)
+}
+
+// newcomer is the account that somebody gets who has none.
+func (p Provider) newcomer(a assertion) identity.NewUser {
+	email, verified, disowned := p.email(a)
+	if disowned {
+		// Nobody may come to stand here for an address that the provider itself does not vouch for:
+		// invitations go by addresses.
+		email, verified = "", false
+	}
+	return identity.NewUser{
+		Username:      p.username(a),
+		Email:         email,
+		EmailVerified: verified,
+		Name:          p.fullName(a),
+		Role:          authz.RoleViewer,
+		Active:        true,
+	}
+}
+
+// mayCome refuses people without an account where the settings create none for them.
+func (p Provider) mayCome(a assertion) *problem.Error {
+	const next = "Ask an admin for an account; then link %s on the page of your account."
+	if !p.CreateAccounts {
+		return problem.Newf(problem.Denied, "%s knows you, but there is no account here that is linked to you "+
+			"there.", p.Name).
+			WithNext(fmt.Sprintf(next, p.Name)).
+			WithRule("no account")
+	}
+	if len(p.Domains) == 0 {
+		return nil
+	}
+	email, verified, _ := p.email(a)
+	_, domain, _ := strings.Cut(email, "@")
+	switch {
+	case email == "" || !verified:
+		return problem.Newf(problem.Denied, "%s does not vouch for an e-mail address of yours, and accounts are made "+
+			"only for some domains.", p.Name).
+			WithNext(fmt.Sprintf(next, p.Name)).
+			WithRule("domains")
+	case !slices.Contains(p.Domains, strings.ToLower(domain)):
+		return problem.Newf(problem.Denied, "No account is made for addresses of %s.", domain).
+			WithNext(fmt.Sprintf(next, p.Name)).
+			WithRule("domains")
+	}
+	return nil
+}

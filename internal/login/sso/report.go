@@ -1,0 +1,253 @@
+package sso
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	q "sluice/internal/db/q/login"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+)
+
+// reports tell an admin what a provider says, and what a sign-in would do.
+type reports struct {
+	db       *db.DB
+	gate     *authz.Gate
+	people   *identity.People
+	logins   *login.Logins
+	accounts *accounts
+	now      func() time.Time
+}
+
+const (
+	purposeReport = "sso report"
+	reportLife    = 15 * time.Minute
+	maxClaimText  = 4000
+)
+
+// Claim is one claim as received; Value is JSON.
+type Claim struct{ Name, Value string }
+
+// ClaimReport is what a provider said about an admin who tried it, and what a sign-in would do.
+type ClaimReport struct {
+	At              time.Time
+	Issuer, Subject string
+	// Claims are those of the id token (for GitHub: of its user), UserInfo those that were asked
+	// for besides. The tokens themselves are in neither.
+	Claims, UserInfo []Claim
+	// Groups are the groups found.
+	Groups []string
+	// Factors tells what the sign-in would count as.
+	Factors string
+	// Username, Email, EmailVerified and Name are those of the account: the linked one, or the one
+	// that would be created.
+	Username, Email, Name string
+	EmailVerified         bool
+	// Exists tells that the identity is linked to an account. Outcome says in a sentence what a
+	// sign-in would do; Refused that it would be refused, and Next what to do about it.
+	Exists, Refused bool
+	Outcome, Next   string
+	// Roles are the memberships that groups decide about.
+	Roles []RoleChange
+	// Superuser tells that the person is in the superuser group.
+	Superuser bool
+	// Notes are what an admin should know.
+	Notes []string
+}
+
+// RoleChange is one membership in a report.
+type RoleChange struct {
+	// Workspace and Role are names; Role is "" where a membership would be taken back. Group is the
+	// one that decides.
+	Workspace, Role, Group string
+	// From is the role so far, "" for none. Stays tells that the present role was given by hand and
+	// stays.
+	From  string
+	Stays bool
+}
+
+// create says what a sign-in would do, and keeps that for the admin's session. It changes nothing
+// else.
+func (rs *reports) create(ctx context.Context, p *provider, who authz.Principal, a assertion) (*ClaimReport, error) {
+	v, err := rs.accounts.judge(ctx, p, a)
+	if err != nil {
+		return nil, err
+	}
+	out := &ClaimReport{
+		At: rs.now().
+			UTC(),
+		Issuer:        a.Issuer,
+		Subject:       a.Subject,
+		Claims:        claimList(a.Claims),
+		UserInfo:      claimList(a.UserInfo),
+		Groups:        a.Groups,
+		Superuser:     v.super,
+		Exists:        v.account.UserID != "",
+		Username:      v.newcomer.Username,
+		Email:         v.newcomer.Email,
+		EmailVerified: v.newcomer.EmailVerified,
+		Name:          v.newcomer.Name,
+		Factors:       "one factor",
+	}
+	if p.TrustFactor && strongly(a) {
+		out.Factors = "two factors"
+	}
+	switch {
+	case v.refusal != nil:
+		out.Refused, out.Outcome, out.Next = true, v.refusal.Detail, v.refusal.Next
+	case out.Exists:
+		if err := rs.known(ctx, out, v); err != nil {
+			return nil, err
+		}
+	default:
+		out.Outcome = "A new account " + v.newcomer.Username + " would be made and signed in."
+	}
+	if out.Roles, err = rs.roles(ctx, p, v); err != nil {
+		return nil, err
+	}
+	out.Notes = rs.notes(p, a, v)
+	return out, rs.keep(ctx, p, who, out)
+}
+
+func (rs *reports) known(ctx context.Context, out *ClaimReport, v verdict) error {
+	u, err := rs.people.Get(ctx, authz.SystemPrincipal("sso report"), v.account.UserID)
+	if err != nil {
+		return err
+	}
+	out.Username, out.Email, out.EmailVerified, out.Name = u.Username, u.Email, u.EmailVerified, u.Name
+	out.Outcome = u.Username + " would be signed in."
+	if !u.Active {
+		out.Refused, out.Outcome, out.Next = true, u.Username+" would stay outside: the account is not "+
+			"active.", "Activate it on the page of people."
+	}
+	return nil
+}
+
+func (rs *reports) roles(ctx context.Context, p *provider, v verdict) ([]RoleChange, error) {
+	if len(p.Mappings) == 0 {
+		return nil, nil
+	}
+	held, given := map[string]string{}, map[string]string{}
+	if v.account.UserID != "" {
+		var err error
+		if held, given, err = memberships(ctx, q.New(rs.db.Read()), p.ID, v.account.UserID); err != nil {
+			return nil, err
+		}
+	}
+	var out []RoleChange
+	for _, c := range plan(v.grants, held, given) {
+		name, _ := rs.people.WorkspaceName(c.workspace)
+		change := RoleChange{Workspace: name, Group: c.group, Stays: c.kind == changeStays || c.kind == changeForget}
+		if c.role != "" {
+			change.Role = rs.people.RoleName(c.role)
+		}
+		if c.from != "" {
+			change.From = rs.people.RoleName(c.from)
+		}
+		out = append(out, change)
+	}
+	return out, nil
+}
+
+// notes are what the claims show of the settings.
+func (rs *reports) notes(p *provider, a assertion, v verdict) []string {
+	var out []string
+	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	email, verified, disowned := p.email(a)
+	switch {
+	case email == "":
+		note("No e-mail address was received: a new account has none.")
+	case disowned:
+		note("The provider says that it has not verified the address: a new account gets none.")
+	case !verified:
+		note("The provider does not say whether it has verified the address: it counts as unconfirmed.")
+	}
+	sources, _ := a.Claims["_claim_names"].(map[string]any)
+	_, elsewhere := sources[p.GroupClaim]
+	switch {
+	case p.Kind == KindOIDC && p.GroupClaim != "" && elsewhere:
+		note(
+			"The person has so many groups that the token only points to them. Let the provider send only those that " +
+				"are assigned to the application.",
+		)
+	case p.Kind == KindOIDC && p.GroupClaim != "" && a.value(p.GroupClaim) == nil:
+		note("There is no claim %q: nobody has any group.", p.GroupClaim)
+	case p.needsGroups() && len(a.Groups) == 0:
+		note("No group was found.")
+	case len(p.Mappings) > 0 && len(v.grants) == 0:
+		note("None of the groups has a mapping: the person gets no role from here.")
+	}
+	for _, m := range p.Mappings {
+		if _, ok := rs.people.WorkspaceName(m.Workspace); !ok {
+			note("The mapping of the group %q names a workspace that is gone; it gives nothing.", m.Group)
+		}
+	}
+	if p.TrustFactor && !strongly(a) {
+		note("The provider says that the sign-in was by a password alone (amr): it counts as one factor.")
+	}
+	return out
+}
+
+func claimList(claims map[string]any) []Claim {
+	var out []Claim
+	for name, value := range claims {
+		text, err := json.Marshal(value)
+		if err != nil {
+			continue
+		}
+		out = append(out, Claim{login.Clip(name, maxClaimName), login.Clip(string(text), maxClaimText)})
+	}
+	slices.SortFunc(out, func(a, b Claim) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// token stands for the report of one session and provider, so that no address has to carry one.
+func (rs *reports) token(sessionID, providerID string) string {
+	return rs.logins.Hash("sso report", sessionID+"\x00"+providerID)
+}
+
+func (rs *reports) keep(ctx context.Context, p *provider, who authz.Principal, report *ClaimReport) error {
+	token := rs.token(who.SessionID, p.ID)
+	return rs.gate.DoDetail(
+		ctx,
+		who,
+		authz.SignInManage,
+		p.resource(),
+		"provider "+p.Slug+" tried",
+		func(tx *db.Tx) error {
+			if err := rs.logins.Pending.Drop(ctx, tx, purposeReport, token); err != nil {
+				return err
+			}
+			return rs.logins.Pending.HoldAs(ctx, tx, purposeReport, token, p.ID, report, reportLife)
+		},
+	)
+}
+
+// take returns a report, once.
+func (rs *reports) take(ctx context.Context, actor authz.Principal, providerID string) (ClaimReport, error) {
+	if err := rs.gate.Check(
+		ctx,
+		actor,
+		authz.SignInManage,
+		authz.Resource{Type: "SignIn", ID: providerID},
+	); err != nil {
+		return ClaimReport{}, err
+	}
+	var out ClaimReport
+	token := rs.token(actor.SessionID, providerID)
+	if _, err := rs.logins.Pending.Held(ctx, purposeReport, token, &out); err != nil {
+		return ClaimReport{}, err
+	}
+	err := rs.logins.Pending.Spend(ctx, purposeReport, token)
+	if problem.Is(err, problem.Gone) {
+		err = login.NothingHeld()
+	}
+	return out, err
+}
