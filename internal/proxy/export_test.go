@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"context"
+	"io"
+	"net"
 	"net/http"
 
 	"sluice/internal/app"
@@ -18,3 +21,34 @@ func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) error
 
 // FindAgain is when an id is asked for again that was not found, and another workspace's worth of them may be.
 const FindAgain = findWindow + missKept
+
+// Tap copies what is sent to the builders of all connected apps into writers, one for each connection. What was tapped
+// before is remembered in done. No request may be under way to an app that has not been tapped.
+func (p *Proxy) Tap(done map[any]bool, wire func() io.Writer) {
+	for _, a := range p.cfg.Apps.All() {
+		t := p.upstreamOf(a).transport
+		if done[t] {
+			continue
+		}
+		done[t] = true
+		dial := t.DialContext
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return tappedConn{c, wire()}, nil
+		}
+	}
+}
+
+type tappedConn struct {
+	net.Conn
+	wire io.Writer
+}
+
+// Write copies what is sent.
+func (c tappedConn) Write(b []byte) (int, error) {
+	_, _ = c.wire.Write(b)
+	return c.Conn.Write(b)
+}

@@ -52,6 +52,8 @@ type world struct {
 	clock    *clock
 	ids      map[string]string // role -> user id
 	other    string            // the workspace of "other", once there is such a person
+	builder  upstreamServer
+	witness  *witness // nil in benchmarks and fuzz tests
 }
 
 // options of a world; the zero value is Flowise at https://sluice.test behind a trusted TLS proxy on loopback.
@@ -65,7 +67,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
-	w := &world{t: t, db: d, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}}
+	w := &world{t: t, db: d, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}, builder: f}
 	var err error
 	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
@@ -103,6 +105,7 @@ func (w *world) serve(o options) {
 	if o.change != nil {
 		o.change(&c)
 	}
+	watch := witnessed(w, &c)
 	w.proxy = proxy.New(c)
 	w.t.Cleanup(w.proxy.Close)
 	next := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, "sluice itself") })
@@ -110,7 +113,7 @@ func (w *world) serve(o options) {
 	if o.public == "-" {
 		handler = w.proxy.ServeApp(w.app)
 	}
-	w.front = httptest.NewUnstartedServer(handler)
+	w.front = httptest.NewUnstartedServer(watch(handler))
 	w.front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	proxy.Harden(w.front.Config)
 	w.front.Start()

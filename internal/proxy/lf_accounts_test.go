@@ -80,7 +80,7 @@ func (w *lfWorld) call(role, method, target, body string) answer {
 func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	project := w.adopted.things["projects"][0].ID
-	for name, c := range map[string]struct {
+	for name, c := range inOrder(map[string]struct {
 		role, method, target, body string
 		want                       int
 		account                    *lfUser
@@ -102,7 +102,7 @@ func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 		"both, of two accounts":             {"admin", "DELETE", "/api/v1/flows/", `["` + w.ownFlow + `","` + w.oldFlow + `"]`, 404, nil},
 		"one of theirs":                     {"admin", "POST", "/api/v1/flows/download/", `["` + w.ownFlow + `","` + w.flow + `"]`, 404, nil},
 		"a run":                             {"admin", "POST", "/api/v1/run/" + w.oldFlow, `{"input_value":"x"}`, 200, w.adopted},
-	} {
+	}) {
 		w.f.take()
 		got := w.call(c.role, c.method, c.target, c.body)
 		log := w.f.take()

@@ -8,9 +8,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -433,7 +436,7 @@ func (f *lfUpstream) project(w http.ResponseWriter, r *http.Request, u *lfUser, 
 // serveMessages shows the messages of a user; those of everybody if it is old.
 func (f *lfUpstream) serveMessages(w http.ResponseWriter, r *http.Request, u *lfUser, id string) {
 	list, sessions := []lfMessage{}, []string{}
-	for _, other := range f.users {
+	for _, other := range slices.SortedFunc(maps.Values(f.users), func(a, b *lfUser) int { return strings.Compare(a.Username, b.Username) }) {
 		for _, m := range other.messages {
 			q := r.URL.Query()
 			if (other == u || f.old) && (q.Get("session_id") == "" || q.Get("session_id") == m.Session) && (q.Get("flow_id") == "" || q.Get("flow_id") == m.Flow) {
@@ -449,4 +452,18 @@ func (f *lfUpstream) serveMessages(w http.ResponseWriter, r *http.Request, u *lf
 	default:
 		f.json(w, 200, map[string]string{"message": "done"})
 	}
+}
+
+// accountMark is what Sluice adds to the names of its accounts so that they are nobody's yet.
+var accountMark = regexp.MustCompile(`-[0-9a-f]{8}$`)
+
+// accountNames names the users for the witness.
+func (f *lfUpstream) accountNames() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := map[string]string{}
+	for id, u := range f.users {
+		names[id] = "<account " + accountMark.ReplaceAllString(u.Username, "") + ">"
+	}
+	return names
 }

@@ -22,7 +22,7 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 	if err := w.apps.Flows.Move(ctx, systemPrincipal, w.app.ID, []string{w.oldFlow}, w.other, ""); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
+	for name, c := range inOrder(map[string]struct {
 		role, method, target, body string
 		want                       int
 		account                    *lfUser
@@ -33,7 +33,7 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 		"run by its name":  {"other", "POST", "/api/v1/run/old-hand", `{"input_value":"x"}`, 200, w.adopted},
 		"by the account's": {"admin", "GET", "/api/v1/flows/" + w.oldFlow, "", 404, nil},
 		"the account's":    {"other", "GET", "/api/v1/projects/" + w.adopted.things["projects"][0].ID, "", 404, nil},
-	} {
+	}) {
 		w.f.take()
 		got := w.call(c.role, c.method, c.target, c.body)
 		log := slices.DeleteFunc(w.f.take(), func(r lfRequest) bool { return strings.HasPrefix(r.target, "/api/v1/flows/?") })

@@ -139,7 +139,7 @@ func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
 		w.f.with(func() {
 			w.own.messages, w.theirs.messages, w.adopted.messages = []lfMessage{ours}, []lfMessage{theirs}, []lfMessage{adopted}
 		})
-		for name, c := range map[string]struct {
+		for name, c := range inOrder(map[string]struct {
 			method, target, body string
 			want                 int
 			account              string
@@ -152,7 +152,7 @@ func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
 			"an adopted chat":         {"DELETE", "/api/v1/monitor/messages/session/old%20chat", "", 200, "veteran"},
 			"our chat":                {"DELETE", "/api/v1/monitor/messages/session/our%20chat", "", 200, w.own.Username},
 			"a chat that there's not": {"DELETE", "/api/v1/monitor/messages/session/no%20chat", "", 200, w.own.Username},
-		} {
+		}) {
 			w.f.take()
 			got := w.call("user", c.method, c.target, c.body)
 			log := w.f.take()
