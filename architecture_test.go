@@ -14,8 +14,8 @@ import (
 
 // importLine is the import rule: a package imports nothing to its right, and the three front ends (joined by "|")
 // never import one another.
-const importLine = "problem config dial db audit mail web authz identity secret authn login flow profile builder app " +
-	"importer guard egress objects proxy|api|console server cli"
+const importLine = "problem config dial guard db audit mail web authz identity secret authn login flow profile builder app " +
+	"importer egress objects proxy|api|console server cli"
 
 // configReaders are the only packages that may import config; the others get plain values.
 var configReaders = []string{"server", "cli"}

@@ -6,9 +6,9 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	kinds "sluice/internal/builder"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // builder is a connected app. What only admins may see is left out for others.
@@ -56,7 +56,7 @@ func healthOf(h app.Health) health {
 func (x *visit) builderOf(a *app.App) builder {
 	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Mode: a.Mode, Origin: a.Origin(x.r.Host)}
 	if a.Profile != nil {
-		out.Kind = a.Profile.Kind
+		out.Kind = a.Kind.Name
 	}
 	if x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed {
 		out.Admin = &builderDetails{
@@ -112,7 +112,7 @@ type found struct {
 	Supports []string `json:"supports,omitempty" doc:"What this version can do, in sentences, where versions differ."`
 }
 
-func foundOf(f profile.Found) found {
+func foundOf(f kinds.Found) found {
 	return found{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note, f.Supports}
 }
 

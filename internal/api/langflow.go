@@ -3,7 +3,7 @@ package api
 import (
 	"sluice/internal/app"
 	"sluice/internal/authz"
-	"sluice/internal/profile"
+	kinds "sluice/internal/builder"
 )
 
 // langflowRoutes connect a Langflow and give its users to workspaces.
@@ -47,7 +47,7 @@ type accessInput struct {
 
 func (in *accessInput) access() app.LangflowAccess {
 	b := in.Body
-	return app.LangflowAccess{Mode: profile.BridgeMode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
+	return app.LangflowAccess{Mode: kinds.Mode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
 }
 
 func setConnection(x *visit, in *accessInput) (connection, error) {
@@ -67,7 +67,7 @@ type trial struct {
 
 func tryConnection(x *visit, in *accessInput) (list[trial], error) {
 	rows, err := x.cfg.Apps.TryLangflow(x, x.who, in.App, in.access())
-	return listOf(rows, len(rows), func(t profile.LangflowTrial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
+	return listOf(rows, len(rows), func(t kinds.Trial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
 }
 
 // builderUser is a user of a Langflow.
@@ -93,7 +93,7 @@ func builderUserOf(u app.LangflowUser) builderUser {
 
 // counted is nil where nobody knows.
 func counted(n int) *int {
-	if n == profile.UnknownCount {
+	if n == kinds.UnknownCount {
 		return nil
 	}
 	return &n

@@ -1,8 +1,8 @@
 package api
 
 import (
+	kinds "sluice/internal/builder"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 type appWorkspacesInput struct {
@@ -57,7 +57,7 @@ type unownedInput struct {
 
 func listUnownedObjects(x *visit, in *unownedInput) (list[thing], error) {
 	rows, err := x.cfg.Apps.Unowned(x, x.who, in.App)
-	return pageOf(rows, in.Paging, func(o profile.FoundObject) thing { return thing{o.ID, string(o.Kind), o.Name} }), err
+	return pageOf(rows, in.Paging, func(o kinds.FoundObject) thing { return thing{o.ID, string(o.Kind), o.Name} }), err
 }
 
 type adoptInput struct {

@@ -5,8 +5,8 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	kinds "sluice/internal/builder"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -222,7 +222,7 @@ type credentialField struct {
 	Options  []string `json:"options,omitempty" doc:"The only values that there are; left out for any."`
 }
 
-func credentialKindOf(k profile.CredentialKind) credentialKind {
+func credentialKindOf(k kinds.CredentialKind) credentialKind {
 	out := credentialKind{Name: k.Name, Label: k.Label, Fields: []credentialField{}}
 	for _, f := range k.Fields {
 		out.Fields = append(out.Fields, credentialField{f.Name, f.Label, f.Secret, f.Optional, f.Options})

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"strings"
 
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // accountSecrets is what is sealed of a builder's account.
@@ -24,20 +24,20 @@ type accountSecrets struct {
 const accountTable = "builder_account"
 
 // accounts reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
-func (r *Registry) accounts(ctx context.Context, appID string) ([]profile.Account, error) {
+func (r *Registry) accounts(ctx context.Context, appID string) ([]builder.Account, error) {
 	rows, err := q.New(r.DB.Read()).AccountsOfApp(ctx, appID)
 	if err != nil {
 		return nil, fmt.Errorf("listing the builder's accounts: %w", err)
 	}
-	out := make([]profile.Account, len(rows))
+	out := make([]builder.Account, len(rows))
 	for i, row := range rows {
 		out[i] = r.account(row)
 	}
 	return out, nil
 }
 
-func (r *Registry) account(row q.BuilderAccount) profile.Account {
-	a := profile.Account{ID: row.UpstreamID, Username: row.Username, Workspace: row.WorkspaceID, Person: row.PersonID, Adopted: row.Adopted}
+func (r *Registry) account(row q.BuilderAccount) builder.Account {
+	a := builder.Account{ID: row.UpstreamID, Username: row.Username, Workspace: row.WorkspaceID, Person: row.PersonID, Adopted: row.Adopted}
 	if row.SecretSealed == "" {
 		return a
 	}
@@ -56,7 +56,7 @@ func (r *Registry) account(row q.BuilderAccount) profile.Account {
 	return a
 }
 
-func (r *Registry) sealAccount(appID string, a profile.Account) (string, error) {
+func (r *Registry) sealAccount(appID string, a builder.Account) (string, error) {
 	if a.Password == "" && a.Key == "" {
 		return "", nil
 	}
@@ -71,8 +71,8 @@ func (r *Registry) sealAccount(appID string, a profile.Account) (string, error) 
 	return encode(sealed), nil
 }
 
-// keepAccount stores a new or changed account of an app's builder, see profile.LangflowConfig.Keep. All nodes learn of it.
-func (r *Registry) keepAccount(ctx context.Context, appID string, a profile.Account, gone string) (profile.Account, error) {
+// keepAccount stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All nodes learn of it.
+func (r *Registry) keepAccount(ctx context.Context, appID string, a builder.Account, gone string) (builder.Account, error) {
 	kept := a
 	err := r.DB.System(ctx, "builder accounts", func(tx *db.Tx) error {
 		if gone != "" && gone != a.ID {
@@ -89,7 +89,7 @@ func (r *Registry) keepAccount(ctx context.Context, appID string, a profile.Acco
 	return kept, err
 }
 
-func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a profile.Account) (profile.Account, error) {
+func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a builder.Account) (builder.Account, error) {
 	sealed, err := r.sealAccount(appID, a)
 	if err != nil {
 		return a, err

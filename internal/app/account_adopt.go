@@ -7,16 +7,16 @@ import (
 	"slices"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // LangflowUser is a user of a Langflow, and what became of it in Sluice.
 type LangflowUser struct {
-	profile.LangflowUser
+	builder.User
 	// Workspace is the one that the user's account belongs to, Person whose it is there; empty for users that Sluice does not use.
 	Workspace, Person string
 	// Adopted tells that it was adopted; an account with a workspace that was not is Sluice's own.
@@ -31,7 +31,7 @@ func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	}
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
-	users, err := b.Users(ctx)
+	users, err := b.Users.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,15 +41,15 @@ func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	}
 	out := make([]LangflowUser, len(users))
 	for i, u := range users {
-		out[i].LangflowUser = u
-		if at := slices.IndexFunc(accounts, func(a profile.Account) bool { return a.ID == u.ID }); at >= 0 {
+		out[i].User = u
+		if at := slices.IndexFunc(accounts, func(a builder.Account) bool { return a.ID == u.ID }); at >= 0 {
 			out[i].Workspace, out[i].Person, out[i].Adopted = accounts[at].Workspace, accounts[at].Person, accounts[at].Adopted
 		}
 	}
 	return out, nil
 }
 
-func (r *Registry) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *profile.LangflowBridge, error) {
+func (r *Registry) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *builder.Bridge, error) {
 	a, err := r.findLangflow(ctx, actor, authz.ObjectAdopt, appID)
 	if err != nil {
 		return nil, nil, err
@@ -74,11 +74,11 @@ func (r *Registry) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*langflowTime)
 	defer cancel()
-	user, err := b.User(ctx, upstreamUserID)
+	user, err := b.Users.Get(ctx, upstreamUserID)
 	if err != nil {
 		return 0, err
 	}
-	return r.bind(ctx, actor, a, profile.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
+	return r.bind(ctx, actor, a, builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
 }
 
 // mayHold reports whether accounts of an app's builder can belong to a workspace and a person.
@@ -103,7 +103,7 @@ func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID st
 }
 
 // bind stores an adopted account and claims what it holds. If Sluice cannot get into it, nothing changes.
-func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, account profile.Account) (int, error) {
+func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) (int, error) {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	fresh := false
 	err := r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
@@ -134,7 +134,7 @@ func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, acco
 }
 
 // claimHoldings gives everything in an account to its workspace.
-func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account profile.Account) (int, error) {
+func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account builder.Account) (int, error) {
 	a, ok := r.ByID(appID)
 	if !ok {
 		return 0, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
@@ -143,7 +143,7 @@ func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, app
 	if err != nil {
 		return 0, err
 	}
-	found, err := b.Holdings(ctx, account.ID)
+	found, err := b.Accounts.Holdings(ctx, account.ID)
 	if err != nil {
 		return 0, err
 	}
@@ -170,7 +170,7 @@ func (r *Registry) UnadoptUser(ctx context.Context, actor authz.Principal, appID
 	return r.unbind(ctx, actor, a, r.account(row))
 }
 
-func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, account profile.Account) error {
+func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) error {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	return r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
 		ids, err := q.New(tx).ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
@@ -199,7 +199,7 @@ func (r *Registry) adoptSuperuser(ctx context.Context, a *App) error {
 	if err != nil || a.PerPerson {
 		return errors.Join(err, r.markAdopted(ctx, a))
 	}
-	user, held, err := b.SuperuserHoldings(ctx)
+	user, held, err := b.Users.Superuser(ctx)
 	if problem.Is(err, problem.Conflict) || err == nil && held == 0 {
 		// Without a superuser's name and password nobody's flows can be looked at.
 		return r.markAdopted(ctx, a)
@@ -207,7 +207,7 @@ func (r *Registry) adoptSuperuser(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	n, err := r.bind(ctx, authz.SystemPrincipal("adoption"), a, profile.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
+	n, err := r.bind(ctx, authz.SystemPrincipal("adoption"), a, builder.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
 	if err != nil {
 		return err
 	}

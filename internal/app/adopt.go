@@ -6,11 +6,11 @@ import (
 	"slices"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // UsedIn reports whether people use the app in a workspace.
@@ -62,19 +62,15 @@ func (r *Registry) changeUse(ctx context.Context, actor authz.Principal, id, det
 }
 
 // inventory asks the builder for all of its objects. A builder that Sluice knows nothing about has none.
-func (r *Registry) inventory(ctx context.Context, a *App) ([]profile.FoundObject, error) {
-	if a.Profile.Kind == profile.KindDemo {
-		return profile.DemoInventory(ctx, r.Client, a.Upstream)
-	}
-	builder, ok := a.Bridge.(profile.Inventory)
-	if !ok {
+func (r *Registry) inventory(ctx context.Context, a *App) ([]builder.FoundObject, error) {
+	if a.Bridge == nil || a.Bridge.Inventory == nil {
 		return nil, nil
 	}
-	return builder.Inventory(ctx)
+	return a.Bridge.Inventory(ctx)
 }
 
 // Unowned asks the builder for its objects and lists those that belong to no workspace. It needs ObjectAdopt.
-func (r *Registry) Unowned(ctx context.Context, actor authz.Principal, id string) ([]profile.FoundObject, error) {
+func (r *Registry) Unowned(ctx context.Context, actor authz.Principal, id string) ([]builder.FoundObject, error) {
 	a, err := r.find(ctx, actor, authz.ObjectAdopt, id)
 	if err != nil {
 		return nil, err
@@ -82,12 +78,12 @@ func (r *Registry) Unowned(ctx context.Context, actor authz.Principal, id string
 	return r.unowned(ctx, a)
 }
 
-func (r *Registry) unowned(ctx context.Context, a *App) ([]profile.FoundObject, error) {
+func (r *Registry) unowned(ctx context.Context, a *App) ([]builder.FoundObject, error) {
 	all, err := r.inventory(ctx, a)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its objects: %w", a.Name, err)
 	}
-	return slices.DeleteFunc(all, func(o profile.FoundObject) bool {
+	return slices.DeleteFunc(all, func(o builder.FoundObject) bool {
 		_, _, owned := r.Flows.Owner(a.ID, o.ID)
 		return owned
 	}), nil
@@ -106,17 +102,19 @@ func (r *Registry) Adopt(ctx context.Context, actor authz.Principal, id string, 
 	if err != nil {
 		return 0, err
 	}
-	if accounts, ok := a.Bridge.(profile.Accounts); ok {
+	if a.Bridge != nil && a.Bridge.Accounts != nil {
 		// What an account holds belongs where the account does.
-		found = slices.DeleteFunc(found, func(o profile.FoundObject) bool { return accounts.HomeOf(o.Account) != workspaceID })
+		found = slices.DeleteFunc(found, func(o builder.FoundObject) bool {
+			return a.Bridge.Accounts.HomeOf(o.Account) != workspaceID
+		})
 	}
 	if len(ids) > 0 {
-		found = slices.DeleteFunc(found, func(o profile.FoundObject) bool { return !slices.Contains(ids, o.ID) })
+		found = slices.DeleteFunc(found, func(o builder.FoundObject) bool { return !slices.Contains(ids, o.ID) })
 	}
 	return r.adopt(ctx, actor, a, found, workspaceID, ownerID)
 }
 
-func (r *Registry) adopt(ctx context.Context, actor authz.Principal, a *App, found []profile.FoundObject, workspaceID, ownerID string) (int, error) {
+func (r *Registry) adopt(ctx context.Context, actor authz.Principal, a *App, found []builder.FoundObject, workspaceID, ownerID string) (int, error) {
 	objects := make([]flow.Object, len(found))
 	for i, o := range found {
 		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: ownerID, Account: o.Account}
@@ -159,7 +157,7 @@ func (r *Registry) adoptOnce(ctx context.Context, a *App, connecting bool) error
 	if connecting && len(workspaces) > 1 {
 		return r.markAdopted(ctx, a)
 	}
-	if a.Profile.Kind == profile.KindLangflow {
+	if a.Kind.Accounts != nil {
 		return r.adoptSuperuser(ctx, a)
 	}
 	found, err := r.unowned(ctx, a)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -20,7 +21,8 @@ type App struct {
 	// WorkspaceID is the app's first workspace: who manages the app is decided there. Workspaces are those in which it is used.
 	WorkspaceID string
 	Workspaces  []string
-	// Profile is what Sluice knows about this kind of builder; Version is the builder's own.
+	// Kind is what Sluice knows about the product, Profile its compiled route table; Version is the builder's own.
+	Kind    *builder.Kind
 	Profile *profile.Profile
 	Version string
 	// Mode is ModeProxy or ModeForwardAuth.
@@ -32,13 +34,13 @@ type App struct {
 	// Port is the own listener's port; 0 for an app with a host name.
 	Port int
 	// Bridge carries people into the builder's session; nil until the app is connected.
-	Bridge profile.Bridge
+	Bridge *builder.Bridge
 	// Pending means that nothing is known yet of what runs there; such an app is closed.
 	Pending bool
 	// NeedsOwner means that the builder has accounts and Sluice has none of them yet.
 	NeedsOwner bool
 	// BridgeMode is how people get into the accounts of a builder with accounts; "" until it is connected, and for other builders. PerPerson tells that each person has one.
-	BridgeMode profile.BridgeMode
+	BridgeMode builder.Mode
 	PerPerson  bool
 	// OwnerEmail is the bridged account's address, or the superuser's name of a Langflow; may be empty.
 	OwnerEmail string
@@ -82,7 +84,7 @@ type Spec struct {
 	URL string
 	// Mode is ModeProxy, ModeForwardAuth, or "" for ModeProxy.
 	Mode string
-	// Kind is "flowise", "langflow", "generic" or "" to find out.
+	// Kind is a kind's name, or "" to find out.
 	Kind string
 	// PublicURL is the origin for people; "" means the next free port.
 	PublicURL string
@@ -94,13 +96,15 @@ type Spec struct {
 const DemoURL = "demo"
 
 // clean checks a Spec and brings it to its canonical form.
-func (s *Spec) clean() error {
+func (s *Spec) clean(kinds builder.Kinds) error {
 	s.Name = strings.Join(strings.Fields(s.Name), " ")
 	if len(s.Name) > 80 {
 		return problem.New(problem.Invalid, "A name has at most 80 characters.").WithField("name")
 	}
-	if _, err := profile.New(cmp.Or(s.Kind, profile.KindGeneric), profile.Options{}); err != nil {
-		return err
+	if s.Kind != "" {
+		if _, err := kinds.Find(s.Kind); err != nil {
+			return err
+		}
 	}
 	s.URL, s.PublicURL, s.Mode = strings.TrimSpace(s.URL), strings.TrimSpace(s.PublicURL), cmp.Or(s.Mode, ModeProxy)
 	if s.PublicURL != "" {
@@ -112,16 +116,16 @@ func (s *Spec) clean() error {
 	}
 	switch s.Mode {
 	case ModeForwardAuth:
-		return s.cleanForwardAuth()
+		return s.cleanForwardAuth(kinds)
 	case ModeProxy:
-		return s.cleanUpstream()
+		return s.cleanUpstream(kinds)
 	}
 	return problem.Newf(problem.Invalid, "%q is no way to stand behind Sluice.", s.Mode).WithField("mode").WithNext("Use proxy or forward-auth.")
 }
 
-func (s *Spec) cleanUpstream() error {
-	if s.URL == DemoURL || s.Kind == profile.KindDemo {
-		s.URL, s.Kind = DemoURL, profile.KindDemo
+func (s *Spec) cleanUpstream(kinds builder.Kinds) error {
+	if own := kinds.BuiltIn(); own != nil && (s.URL == DemoURL || s.Kind == own.Name) {
+		s.URL, s.Kind = DemoURL, own.Name
 		return nil
 	}
 	origin, err := cleanOrigin(s.URL)

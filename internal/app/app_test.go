@@ -21,6 +21,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
@@ -28,7 +29,6 @@ import (
 	objects "sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -51,7 +51,7 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	})
 	demo := httptest.NewServer(http.NotFoundHandler())
 	r, err4 := app.New(ctx, app.Config{
-		DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
+		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
 		Demo: func() (*url.URL, error) { return url.Parse(demo.URL) },
 	})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -133,7 +133,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Profile.Kind != profile.KindFlowise || a.Version != "3.1.4" || !a.NeedsOwner || a.Bridge != nil || a.Port == 0 || a.Slug != "flowise" {
+		if a.Kind.Name != "flowise" || a.Version != "3.1.4" || !a.NeedsOwner || a.Bridge != nil || a.Port == 0 || a.Slug != "flowise" {
 			t.Errorf("added: %+v", a)
 		}
 		if err := r.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
@@ -248,7 +248,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 	go func() { _ = s.Serve(l) }()
 	defer s.Close()
 	r.CheckAll(ctx, true)
-	if a, _ = r.ByID(a.ID); a.Pending || a.Profile.Kind != profile.KindFlowise || a.Version != "3.1.4" {
+	if a, _ = r.ByID(a.ID); a.Pending || a.Kind.Name != "flowise" || a.Version != "3.1.4" {
 		t.Errorf("after it came up: %+v", a)
 	}
 	if b, err := r.Ensure(ctx, operator, spec); err != nil || b.ID != a.ID || len(r.All()) != 1 {

@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -35,24 +35,23 @@ type CredentialUse struct {
 	// Trouble tells why the copy was not brought up to date just now, Next what to do; both are empty otherwise.
 	Trouble, Next string
 	// Flows are those of the workspace that use the copy, as far as FlowsKnown.
-	Flows      []profile.FoundObject
+	Flows      []builder.FoundObject
 	FlowsKnown bool
 }
 
-// keeper is the bridge of an app that credentials can be put into.
-func (r *Registry) keeper(appID string) (*App, profile.CredentialKeeper, error) {
+// keeper is what an app keeps credentials with.
+func (r *Registry) keeper(appID string) (*App, *builder.Credentials, error) {
 	a, ok := r.ByID(appID)
 	if !ok {
 		return nil, nil, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
 	}
-	keeper, ok := a.Bridge.(profile.CredentialKeeper)
 	switch {
 	case a.Pending || a.NeedsOwner:
 		return nil, nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Give Sluice its owner account on the apps page.")
-	case !ok:
+	case a.Bridge == nil || a.Bridge.Credentials == nil:
 		return nil, nil, problem.Newf(problem.Conflict, "%s keeps no credentials that Sluice can write.", a.Name).WithField("app").WithNext("Flowise does.")
 	}
-	return a, keeper, nil
+	return a, a.Bridge.Credentials, nil
 }
 
 // KeepsCredentials reports whether credentials can be put into an app now.
@@ -62,7 +61,7 @@ func (r *Registry) KeepsCredentials(a *App) bool {
 }
 
 // CredentialKinds asks an app of the workspace which types of credential it knows. It needs CredentialManage there.
-func (r *Registry) CredentialKinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]profile.CredentialKind, error) {
+func (r *Registry) CredentialKinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]builder.CredentialKind, error) {
 	if err := r.Vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return nil, err
 	}
@@ -75,7 +74,7 @@ func (r *Registry) CredentialKinds(ctx context.Context, actor authz.Principal, w
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	return keeper.CredentialKinds(ctx)
+	return keeper.Kinds(ctx)
 }
 
 func notUsedHere(a *App) error {
@@ -203,7 +202,7 @@ func (r *Registry) copyCredential(ctx context.Context, workspaceID, credentialID
 	return problem.New(problem.Conflict, "The credential is being rotated again and again.").WithNext("Refresh its copies when that is over.")
 }
 
-func (r *Registry) writeCopy(ctx context.Context, a *App, keeper profile.CredentialKeeper, workspaceID, credentialID string) (current bool, err error) {
+func (r *Registry) writeCopy(ctx context.Context, a *App, keeper *builder.Credentials, workspaceID, credentialID string) (current bool, err error) {
 	opened, err := r.Opener.Open(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID, a.ID)
 	if err != nil {
 		return false, err
@@ -219,7 +218,7 @@ func (r *Registry) writeCopy(ctx context.Context, a *App, keeper profile.Credent
 	if err := claim(use.Object); err != nil {
 		return false, err
 	}
-	id, err := keeper.PutCredential(ctx, profile.BuilderCredential{ID: use.Object, Name: opened.Name, Kind: opened.Kind, Values: opened.Values})
+	id, err := keeper.Put(ctx, builder.Credential{ID: use.Object, Name: opened.Name, Kind: opened.Kind, Values: opened.Values})
 	if err != nil {
 		return false, err
 	}
@@ -234,7 +233,7 @@ func (r *Registry) writeCopy(ctx context.Context, a *App, keeper profile.Credent
 	})
 	if problem.Is(err, problem.NotFound) {
 		// Another node has withdrawn it at the same moment.
-		return false, errors.Join(err, keeper.DeleteCredential(ctx, id), r.Flows.Forget(ctx, a.ID, id))
+		return false, errors.Join(err, keeper.Delete(ctx, id), r.Flows.Forget(ctx, a.ID, id))
 	}
 	return current, err
 }

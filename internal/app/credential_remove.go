@@ -7,9 +7,9 @@ import (
 	"sync"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -44,7 +44,7 @@ func (r *Registry) WithdrawCredential(ctx context.Context, actor authz.Principal
 		return err
 	}
 	object := c.Uses[i].Object
-	if err := keeper.DeleteCredential(ctx, object); err != nil {
+	if err := keeper.Delete(ctx, object); err != nil {
 		return err
 	}
 	return r.Gate.DoDetail(ctx, actor, action, res, "withdrawn from "+a.Name, func(tx *db.Tx) error {
@@ -95,7 +95,7 @@ func (r *Registry) CredentialUses(ctx context.Context, actor authz.Principal, wo
 }
 
 // flowsWith asks a builder which flows of a workspace use a copy.
-func (r *Registry) flowsWith(ctx context.Context, workspaceID string, p secret.Placement) ([]profile.FoundObject, bool) {
+func (r *Registry) flowsWith(ctx context.Context, workspaceID string, p secret.Placement) ([]builder.FoundObject, bool) {
 	_, keeper, err := r.keeper(p.App)
 	if err != nil {
 		return nil, false
@@ -105,7 +105,7 @@ func (r *Registry) flowsWith(ctx context.Context, workspaceID string, p secret.P
 		r.Log.Info("a builder did not tell which flows use a credential", "app", p.App, "error", err)
 		return nil, false
 	}
-	return slices.DeleteFunc(found[p.Object], func(o profile.FoundObject) bool {
+	return slices.DeleteFunc(found[p.Object], func(o builder.FoundObject) bool {
 		owner, _, ok := r.Flows.Owner(p.App, o.ID)
 		return !ok || owner != workspaceID
 	}), true

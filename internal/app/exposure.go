@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"sluice/internal/authz"
-	"sluice/internal/profile"
 )
 
 // Exposure says whether the builder can be reached around Sluice.
@@ -29,7 +28,7 @@ func (r *Registry) Exposure(ctx context.Context, actor authz.Principal, id strin
 	if err != nil {
 		return Exposure{}, err
 	}
-	if a.Profile.Kind == profile.KindDemo {
+	if a.Kind.BuiltIn {
 		return Exposure{State: "closed", Text: "The demo builder listens inside Sluice, on the loopback address only."}, nil
 	}
 	if a.ForwardAuth() {

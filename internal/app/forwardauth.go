@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // The ways in which an app stands behind Sluice.
@@ -32,7 +32,7 @@ const askedStep = 5 * time.Minute
 func (a *App) ForwardAuth() bool { return a.Mode == ModeForwardAuth }
 
 // cleanForwardAuth checks what is said of a forward-auth app. Its public address stands in the configuration of another program, so that its host is a plain name or address.
-func (s *Spec) cleanForwardAuth() error {
+func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
 	if s.PublicURL == "" {
 		return problem.New(problem.Invalid, "An app behind a reverse proxy needs its public address.").WithField("public_url").
 			WithNext("Enter the address that people use, such as https://flows.example.com.")
@@ -40,11 +40,12 @@ func (s *Spec) cleanForwardAuth() error {
 	if _, host, _ := strings.Cut(s.PublicURL, "://"); !PlainHost(host) {
 		return problem.New(problem.Invalid, "The public address may hold letters, digits, dots and dashes, and a port.").WithField("public_url")
 	}
-	if s.Kind != "" && s.Kind != profile.KindGeneric {
+	any := kinds.Fallback().Name
+	if s.Kind != "" && s.Kind != any {
 		return problem.New(problem.Invalid, "An app behind a reverse proxy is of the kind generic: Sluice sees neither its answers nor what is sent to it.").WithField("kind").
 			WithNext("Leave the kind out, or connect the app as a proxy.")
 	}
-	s.URL, s.Kind = forwardAuthPrefix+s.PublicURL, profile.KindGeneric
+	s.URL, s.Kind = forwardAuthPrefix+s.PublicURL, any
 	return nil
 }
 
@@ -62,7 +63,7 @@ func PlainHost(host string) bool {
 
 // addForwardAuth connects an app that nobody has to look at: what runs there is the reverse proxy's matter.
 func (r *Registry) addForwardAuth(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
-	found := profile.Found{Kind: profile.KindGeneric}
+	found := builder.Found{Kind: r.Kinds.Fallback().Name}
 	if u, err := url.Parse(s.PublicURL); err == nil {
 		found.Title = u.Host
 	}
@@ -130,7 +131,7 @@ func (r *Registry) LastAsked(a *App) time.Time {
 
 // forwardAuthHealth is how a forward-auth app is: Sluice knows of it only what the reverse proxy asks.
 func (r *Registry) forwardAuthHealth(a *App) Health {
-	h := Health{CheckedAt: r.Now().UTC(), OwnerState: profile.OwnerNotApplicable}
+	h := Health{CheckedAt: r.Now().UTC(), OwnerState: builder.OwnerNotApplicable}
 	if r.LastAsked(a).IsZero() {
 		h.Text, h.Next = "No reverse proxy has asked about it yet.", "Put the snippet into its configuration, reload it, and open "+a.PublicURL+"."
 		return h

@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // Health is how an app answered when it was last looked at.
@@ -19,7 +19,7 @@ type Health struct {
 	Text, Next string
 	// Version is what the builder says of itself.
 	Version string
-	// OwnerState is one of profile's Owner constants.
+	// OwnerState is one of builder's Owner constants.
 	OwnerState string
 	// CheckedAt is when; zero for never.
 	CheckedAt time.Time
@@ -58,9 +58,9 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	if a.ForwardAuth() {
 		return r.forwardAuthHealth(a)
 	}
-	found, err := profile.Probe(ctx, r.Client, a.Upstream)
+	found, err := r.Kinds.Probe(ctx, r.Client, a.Upstream)
 	var connecting error
-	if _, named := r.named.Load(a.ID); named && err == nil && found.Kind == profile.KindLangflow && a.NeedsOwner {
+	if _, named := r.named.Load(a.ID); named && err == nil && r.Kinds[found.Kind].Accounts != nil && a.NeedsOwner {
 		connecting = r.connectByItself(ctx, authz.SystemPrincipal("serve"), a)
 		if now, ok := r.ByID(a.ID); ok {
 			a = now
@@ -71,19 +71,20 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	case err != nil:
 		p := problem.Of(err)
 		h.Text, h.Next = p.Detail, p.Next
-	case found.Kind != a.Profile.Kind && !a.Pending && a.Profile.Kind != profile.KindGeneric:
+	case found.Kind != a.Kind.Name && !a.Pending && !a.Kind.Fallback:
 		h.Text = "Something else answers at this address than before: " + found.Title + "."
 		h.Next = "If that is intended, remove the app and add it again."
-	case found.OwnerState == profile.OwnerNone:
+	case found.OwnerState == builder.OwnerNone:
 		h.Text, h.Next = a.Name+" has no owner yet.", "Let Sluice register a service owner."
-	case a.NeedsOwner && a.Profile.Kind == profile.KindLangflow:
+	case a.NeedsOwner && a.Kind.Accounts != nil:
 		h.Text, h.Next = needsLangflow(a, connecting)
 	case a.NeedsOwner:
 		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's e-mail address and password."
 	default:
 		h.OK, h.Text = true, "Answers."
 		if a.BridgeMode != "" {
-			h.Text = "Answers; people get in " + modeWords[a.BridgeMode] + "."
+			mode, _ := a.Kind.Accounts.Mode(a.BridgeMode)
+			h.Text = "Answers; people get in " + mode.How + "."
 		}
 		h = bridgeHealth(ctx, a, h)
 	}
@@ -97,7 +98,7 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 	if err == nil {
 		r.noteIdentity(ctx, a, found)
 	}
-	if now, ok := r.ByID(a.ID); ok && a.Pending && !now.Pending && now.Profile.Kind == profile.KindLangflow {
+	if now, ok := r.ByID(a.ID); ok && a.Pending && !now.Pending && now.Kind.Accounts != nil {
 		// It is known now what there is to connect.
 		return r.look(ctx, now)
 	}
@@ -113,19 +114,12 @@ func needsLangflow(a *App, connecting error) (text, next string) {
 	return "Nobody has chosen yet how Sluice gets into " + a.Name + ".", "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD."
 }
 
-// modeWords say what a bridge mode is.
-var modeWords = map[profile.BridgeMode]string{
-	profile.BridgeExternal: "by assertions that Sluice signs (external)", profile.BridgeSigned: "by tokens signed with the shared secret key (signed)",
-	profile.BridgeSignIn: "by a sign-in for each account (sign-in)",
-}
-
 // bridgeHealth makes sure that the bridge has a session.
 func bridgeHealth(ctx context.Context, a *App, h Health) Health {
-	b, ok := a.Bridge.(interface{ Connect(context.Context) error })
-	if !ok {
+	if a.Bridge == nil || a.Bridge.Connect == nil {
 		return h
 	}
-	if err := b.Connect(ctx); err != nil {
+	if err := a.Bridge.Connect(ctx); err != nil {
 		p := problem.Of(err)
 		h.OK, h.Text, h.Next = false, p.Detail, p.Next
 	}
@@ -133,8 +127,8 @@ func bridgeHealth(ctx context.Context, a *App, h Health) Health {
 }
 
 // noteIdentity stores what a pending app turned out to be, and a builder's new version.
-func (r *Registry) noteIdentity(ctx context.Context, a *App, found profile.Found) {
-	if !a.Pending && (found.Version == a.Version || found.Kind != a.Profile.Kind) {
+func (r *Registry) noteIdentity(ctx context.Context, a *App, found builder.Found) {
+	if !a.Pending && (found.Version == a.Version || found.Kind != a.Kind.Name) {
 		return
 	}
 	err := r.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {

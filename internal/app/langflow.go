@@ -9,16 +9,16 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // LangflowAccess is how Sluice gets into a Langflow. Empty secrets of a change keep the stored ones.
 type LangflowAccess struct {
 	// Mode is how people get into their accounts; "" is the best one that works: external, signed, sign-in.
-	Mode profile.BridgeMode
+	Mode builder.Mode
 	// PerPerson gives each person of a workspace an account of their own, so that nothing is shared.
 	PerPerson bool
 	// SecretKey is LANGFLOW_SECRET_KEY; Superuser and Password are of a Langflow superuser.
@@ -40,24 +40,27 @@ func (r *Registry) jwks(a *App) string {
 }
 
 // langflowConfig is what a bridge into an app's Langflow is made from.
-func (r *Registry) langflowConfig(a *App, mode profile.BridgeMode, perPerson bool, o owner) profile.LangflowConfig {
+func (r *Registry) langflowConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
 	appID := a.ID
-	return profile.LangflowConfig{
-		Base: a.Upstream, Client: r.Client, Mode: mode, PerPerson: perPerson, Workspace: a.WorkspaceID,
-		Keep: func(ctx context.Context, account profile.Account, gone string) (profile.Account, error) {
-			return r.keepAccount(ctx, appID, account, gone)
+	return builder.BridgeConfig{
+		Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log.With("app", a.Name),
+		Access: builder.Access{SecretKey: o.SecretKey, Superuser: o.Superuser, Password: o.Password},
+		AccountConfig: builder.AccountConfig{
+			Mode: mode, PerPerson: perPerson, Workspace: a.WorkspaceID,
+			Keep: func(ctx context.Context, account builder.Account, gone string) (builder.Account, error) {
+				return r.keepAccount(ctx, appID, account, gone)
+			},
+			Username: func(ctx context.Context, workspace, person string) (string, error) {
+				return r.accountName(ctx, appID, workspace, person)
+			},
+			Sign: r.Keyring.Signer().Sign, Issuer: r.Origin(), JWKS: r.jwks(a),
 		},
-		Username: func(ctx context.Context, workspace, person string) (string, error) {
-			return r.accountName(ctx, appID, workspace, person)
-		},
-		SecretKey: o.SecretKey, Superuser: o.Superuser, SuperuserPassword: o.Password,
-		Sign: r.Keyring.Signer().Sign, Issuer: r.Origin(), Audience: profile.LangflowAudience, Now: r.Now, Log: r.Log.With("app", a.Name),
 	}
 }
 
 // bridgeLangflow gives a Langflow its bridge: the one that it had, as long as it was made from the same settings, with the accounts as they are now.
 func (r *Registry) bridgeLangflow(ctx context.Context, a *App, row q.App) error {
-	a.BridgeMode, a.PerPerson = profile.BridgeMode(row.BridgeMode), row.PerPerson
+	a.BridgeMode, a.PerPerson = builder.Mode(row.BridgeMode), row.PerPerson
 	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
 		r.setBridge(a.ID, bridgeEntry{})
 		return nil
@@ -73,24 +76,23 @@ func (r *Registry) bridgeLangflow(ctx context.Context, a *App, row q.App) error 
 	}
 	basis := row.OwnerSealed + "\n" + row.UpstreamUrl + "\n" + row.BridgeMode + "\n" + strconv.FormatBool(row.PerPerson)
 	if r.bridges[a.ID].basis != basis {
-		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: profile.NewLangflowBridge(r.langflowConfig(a, a.BridgeMode, a.PerPerson, o))})
+		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: a.Kind.Bridge(r.langflowConfig(a, a.BridgeMode, a.PerPerson, o))})
 	}
-	b := r.bridges[a.ID].bridge.(*profile.LangflowBridge)
-	b.SetAccounts(accounts)
+	b := r.bridges[a.ID].bridge
+	b.Accounts.Set(accounts)
 	a.Bridge = b
 	return nil
 }
 
 // Langflow is the bridge of a connected Langflow. Errors: problem.Invalid for other apps, problem.Conflict for one that is not connected.
-func (a *App) langflow() (*profile.LangflowBridge, error) {
-	if a.Profile.Kind != profile.KindLangflow || a.Pending {
+func (a *App) langflow() (*builder.Bridge, error) {
+	if a.Kind.Accounts == nil || a.Pending {
 		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name).WithField("app")
 	}
-	b, ok := a.Bridge.(*profile.LangflowBridge)
-	if !ok {
+	if a.Bridge == nil {
 		return nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Connect it on the apps page.")
 	}
-	return b, nil
+	return a.Bridge, nil
 }
 
 // findLangflow is an app for somebody who may manage it, of which it is known that it is a Langflow.
@@ -102,7 +104,7 @@ func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, acti
 	if a.Pending {
 		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
 	}
-	if a.Profile.Kind != profile.KindLangflow {
+	if a.Kind.Accounts == nil {
 		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name)
 	}
 	return a, nil
@@ -113,9 +115,7 @@ func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, gi
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
-	switch given.Mode {
-	case "", profile.BridgeExternal, profile.BridgeSigned, profile.BridgeSignIn:
-	default:
+	if _, ok := a.Kind.Accounts.Mode(given.Mode); !ok && given.Mode != "" {
 		return owner{}, problem.Newf(problem.Invalid, "%q is no way into Langflow.", given.Mode).WithField("mode").WithNext("Use external, signed or sign-in.")
 	}
 	row, err := q.New(r.DB.Read()).GetApp(ctx, a.ID)
@@ -142,7 +142,7 @@ func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, gi
 }
 
 // TryLangflow tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
-func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]profile.LangflowTrial, error) {
+func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]builder.Trial, error) {
 	a, err := r.findLangflow(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id st
 	}
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
-	return profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)), nil
+	return a.Kind.Accounts.Test(ctx, r.langflowConfig(a, "", given.PerPerson, o)), nil
 }
 
 // ConnectLangflow sets how people get into a Langflow, after a test that it works. It needs AppManage.
@@ -192,11 +192,11 @@ func (r *Registry) connectLangflow(ctx context.Context, actor authz.Principal, a
 }
 
 // choose is the mode that was asked for, if it works, or the best one that does.
-func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (profile.BridgeMode, error) {
+func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (builder.Mode, error) {
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
 	var failed *problem.Error
-	for _, trial := range profile.TestLangflow(ctx, r.langflowConfig(a, "", given.PerPerson, o), r.jwks(a)) {
+	for _, trial := range a.Kind.Accounts.Test(ctx, r.langflowConfig(a, "", given.PerPerson, o)) {
 		switch {
 		case given.Mode != "" && trial.Mode != given.Mode:
 		case trial.OK:
@@ -251,7 +251,7 @@ func (r *Registry) afterConnecting(ctx context.Context, a *App) {
 // connectByItself connects a Langflow that nobody has chosen a way for, in the best one that works with what the configuration says (the LANGFLOW variables). It is done for apps that the operator
 // names, on the command line or as a superuser: nobody else can have Sluice send its superuser's password to an address.
 func (r *Registry) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
-	if a.Pending || a.Profile.Kind != profile.KindLangflow || !a.NeedsOwner {
+	if a.Pending || a.Kind.Accounts == nil || !a.NeedsOwner {
 		return nil
 	}
 	defer r.connecting(a.ID)()

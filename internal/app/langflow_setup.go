@@ -5,15 +5,15 @@ import (
 	"context"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
-	"sluice/internal/profile"
 )
 
 // LangflowConnection is how Sluice gets into a Langflow, without a secret.
 type LangflowConnection struct {
 	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an account of their own.
-	Mode      profile.BridgeMode
+	Mode      builder.Mode
 	PerPerson bool
 	// Superuser is the name of the Langflow superuser that Sluice has. HasSecretKey and HasPassword tell that it has these.
 	Superuser                 string
@@ -41,7 +41,7 @@ func (r *Registry) Langflow(ctx context.Context, actor authz.Principal, id strin
 	}
 	return LangflowConnection{
 		Mode: a.BridgeMode, PerPerson: a.PerPerson, Superuser: o.Superuser, HasSecretKey: o.SecretKey != "", HasPassword: o.Password != "",
-		ExternalLines: profile.LangflowExternalLines(r.Origin(), r.jwks(a)),
+		ExternalLines: a.Kind.Accounts.TrustLines(r.Origin(), r.jwks(a)),
 	}, nil
 }
 

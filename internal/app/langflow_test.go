@@ -18,13 +18,14 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -40,7 +41,7 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
 	})
 	c := app.Config{
-		DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
+		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
 		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
 	}
 	if configured {
@@ -60,7 +61,7 @@ func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Profile.Kind != profile.KindLangflow || !a.NeedsOwner || a.Bridge != nil {
+	if a.Kind.Name != "langflow" || !a.NeedsOwner || a.Bridge != nil {
 		t.Fatalf("added: %+v", a)
 	}
 	return a
@@ -78,15 +79,15 @@ func connectedLangflow(t *testing.T, r *house, f *langflow, given app.LangflowAc
 	return a
 }
 
-func lent(workspace, person string) profile.Lent {
-	return profile.Lent{Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person}, Workspace: workspace}
+func lent(workspace, person string) builder.OnBehalf {
+	return builder.OnBehalf{Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person}, Workspace: workspace}
 }
 
 // ownAccount is the account of a workspace, as the app's bridge makes it.
-func ownAccount(t *testing.T, r *house, a *app.App, l profile.Lent) string {
+func ownAccount(t *testing.T, r *house, a *app.App, l builder.OnBehalf) string {
 	t.Helper()
 	a, _ = r.ByID(a.ID)
-	id, err := a.Bridge.(profile.Accounts).Own(context.Background(), l)
+	id, err := a.Bridge.Accounts.Own(context.Background(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestLangflowConnectsByItself(t *testing.T) {
 		if err != nil || !h.OK || !strings.Contains(h.Text, "signed") {
 			t.Fatalf("%+v, %v", h, err)
 		}
-		if a, _ = r.ByID(a.ID); a.BridgeMode != profile.BridgeSigned || a.NeedsOwner || a.OwnerEmail != "admin" || a.Version != "1.13.0" {
+		if a, _ = r.ByID(a.ID); a.BridgeMode != "signed" || a.NeedsOwner || a.OwnerEmail != "admin" || a.Version != "1.13.0" {
 			t.Errorf("connected: %+v", a)
 		}
 		own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
@@ -142,7 +143,7 @@ func TestLangflowThatStartsLater(t *testing.T) {
 	s.Start()
 	t.Cleanup(s.Close)
 	r.CheckAll(ctx, true)
-	if a, _ = r.ByID(a.ID); a.Pending || a.BridgeMode != profile.BridgeSigned || !r.Health(a.ID).OK {
+	if a, _ = r.ByID(a.ID); a.Pending || a.BridgeMode != "signed" || !r.Health(a.ID).OK {
 		t.Errorf("%+v, %+v", a, r.Health(a.ID))
 	}
 }
@@ -175,7 +176,7 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 	if err := r.ConnectLangflow(ctx, admin, a.ID, app.LangflowAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
 		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.signIns, err, tryErr)
 	}
-	if a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != profile.BridgeSigned || mine.signIns == 0 {
+	if a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != "signed" || mine.signIns == 0 {
 		t.Errorf("the operator's own: %+v, %v", a, err)
 	}
 }
@@ -191,9 +192,9 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 		says  string
 	}{
 		"nothing":            {app.LangflowAccess{}, "None of the ways"},
-		"another secret":     {app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
-		"the wrong password": {app.LangflowAccess{Mode: profile.BridgeSignIn, Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
-		"no external one":    {app.LangflowAccess{Mode: profile.BridgeExternal}, "assertion"},
+		"another secret":     {app.LangflowAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
+		"the wrong password": {app.LangflowAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
+		"no external one":    {app.LangflowAccess{Mode: "external"}, "assertion"},
 	} {
 		err := r.ConnectLangflow(ctx, operator, a.ID, c.given)
 		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) || p.Next == "" || p.Field != "mode" {
@@ -216,7 +217,7 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 		t.Fatalf("%+v, %v", trials, err)
 	}
 	for _, trial := range trials {
-		if trial.OK != (trial.Mode != profile.BridgeExternal) {
+		if trial.OK != (trial.Mode != "external") {
 			t.Errorf("%+v", trial)
 		}
 	}
@@ -251,7 +252,7 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 		for i := range ids {
 			group.Go(func() {
 				a, _ := nodes[i%2].ByID(a.ID)
-				id, err := a.Bridge.(profile.Accounts).Own(context.Background(), profile.Lent{Principal: authz.SystemPrincipal("test"), Workspace: identity.DefaultWorkspace})
+				id, err := a.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: identity.DefaultWorkspace})
 				if err != nil {
 					t.Error(err)
 				}
@@ -331,7 +332,7 @@ func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
 		t.Fatal(err)
 	}
 	a, _ = r.ByID(a.ID)
-	if _, _, ok := r.Flows.Owner(a.ID, id); ok || a.Published(id) || a.Bridge.(profile.Accounts).HomeOf(u.ID) != "" {
+	if _, _, ok := r.Flows.Owner(a.ID, id); ok || a.Published(id) || a.Bridge.Accounts.HomeOf(u.ID) != "" {
 		t.Error("something of the adoption is left")
 	}
 	if err := r.UnadoptUser(ctx, operator, a.ID, u.ID); !problem.Is(err, problem.NotFound) {
@@ -376,7 +377,7 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 		t.Error("an account that Sluice cannot get into was adopted")
 	}
 	a, _ = r.ByID(a.ID)
-	if a.Bridge.(profile.Accounts).HomeOf(dave.ID) != "" {
+	if a.Bridge.Accounts.HomeOf(dave.ID) != "" {
 		t.Error("a failed adoption left the account behind")
 	}
 }
@@ -413,7 +414,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, _ = r.ByID(a.ID)
-		if home := a.Bridge.(profile.Accounts).HomeOf(own); home != "" {
+		if home := a.Bridge.Accounts.HomeOf(own); home != "" {
 			t.Errorf("the account of a deleted workspace belongs to %q", home)
 		}
 		if _, err := r.Remove(ctx, operator, a.ID); err != nil {
@@ -429,14 +430,14 @@ func TestLangflowNothingDangles(t *testing.T) {
 func TestLangflowSettingsAreKept(t *testing.T) {
 	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), newLangflow()
 	r := langflowHouse(t, d, keys, false)
-	a := connectedLangflow(t, r, f, app.LangflowAccess{Mode: profile.BridgeSigned})
+	a := connectedLangflow(t, r, f, app.LangflowAccess{Mode: "signed"})
 	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
-	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: profile.BridgeSignIn}); err != nil {
+	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "sign-in"}); err != nil {
 		t.Fatal(err)
 	}
 	again := langflowHouse(t, d, keys, false)
 	a, _ = again.ByID(a.ID)
-	if a.BridgeMode != profile.BridgeSignIn || a.PerPerson {
+	if a.BridgeMode != "sign-in" || a.PerPerson {
 		t.Errorf("%+v", a)
 	}
 	if got := ownAccount(t, again, a, lent(identity.DefaultWorkspace, "bob")); got != own {

@@ -14,11 +14,11 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // portsTried is how many ports are looked at for an app without a host name.
@@ -30,25 +30,25 @@ func somewhere() authz.Resource {
 }
 
 // Look finds out what runs at an address, without adding it. It needs AppManage.
-func (r *Registry) Look(ctx context.Context, actor authz.Principal, s Spec) (profile.Found, error) {
+func (r *Registry) Look(ctx context.Context, actor authz.Principal, s Spec) (builder.Found, error) {
 	if err := r.Gate.Check(ctx, actor, authz.AppManage, somewhere()); err != nil {
-		return profile.Found{}, err
+		return builder.Found{}, err
 	}
-	if err := s.clean(); err != nil {
-		return profile.Found{}, err
+	if err := s.clean(r.Kinds); err != nil {
+		return builder.Found{}, err
 	}
 	if s.Mode == ModeForwardAuth {
-		return profile.Found{}, problem.New(problem.Invalid, "Only the reverse proxy knows where this app runs; there is nothing to look at.").WithField("mode")
+		return builder.Found{}, problem.New(problem.Invalid, "Only the reverse proxy knows where this app runs; there is nothing to look at.").WithField("mode")
 	}
 	return r.probe(ctx, s.URL)
 }
 
-func (r *Registry) probe(ctx context.Context, address string) (profile.Found, error) {
+func (r *Registry) probe(ctx context.Context, address string) (builder.Found, error) {
 	base, err := r.upstream(address)
 	if err != nil {
-		return profile.Found{}, err
+		return builder.Found{}, err
 	}
-	return profile.Probe(ctx, r.Client, base)
+	return r.Kinds.Probe(ctx, r.Client, base)
 }
 
 // Add connects an app. It needs AppManage, and that something answers at the address, unless a reverse proxy will forward to it.
@@ -56,7 +56,7 @@ func (r *Registry) Add(ctx context.Context, actor authz.Principal, s Spec) (*App
 	if err := r.Gate.Check(ctx, actor, authz.AppManage, somewhere()); err != nil {
 		return nil, err
 	}
-	if err := s.clean(); err != nil {
+	if err := s.clean(r.Kinds); err != nil {
 		return nil, err
 	}
 	if s.Mode == ModeForwardAuth {
@@ -86,7 +86,7 @@ func (r *Registry) Ensure(ctx context.Context, actor authz.Principal, s Spec) (*
 }
 
 func (r *Registry) ensure(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
-	if err := s.clean(); err != nil {
+	if err := s.clean(r.Kinds); err != nil {
 		return nil, err
 	}
 	for _, a := range r.All() {
@@ -105,7 +105,7 @@ func (r *Registry) ensure(ctx context.Context, actor authz.Principal, s Spec) (*
 }
 
 func (r *Registry) addressOf(a *App) string {
-	if a.Profile.Kind == profile.KindDemo {
+	if a.Kind.BuiltIn {
 		return DemoURL
 	}
 	return a.Upstream.Scheme + "://" + a.Upstream.Host
@@ -125,7 +125,7 @@ func (r *Registry) readdress(ctx context.Context, actor authz.Principal, a *App,
 	return r.reread(a.ID, err)
 }
 
-func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, found profile.Found) (*App, error) {
+func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, found builder.Found) (*App, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, fmt.Errorf("making an id: %w", err)
@@ -167,7 +167,7 @@ func (r *Registry) insert(ctx context.Context, actor authz.Principal, s Spec, fo
 	return r.reread(row.ID, err)
 }
 
-func nameFor(s Spec, found profile.Found) string {
+func nameFor(s Spec, found builder.Found) string {
 	if found.Title != "" {
 		return strings.Join(strings.Fields(found.Title), " ")
 	}
@@ -281,8 +281,8 @@ func (r *Registry) Connect(ctx context.Context, actor authz.Principal, id string
 	if a.Pending {
 		return problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
 	}
-	if a.Profile.Kind != profile.KindFlowise {
-		return problem.Newf(problem.Invalid, "%s needs no owner account.", a.Profile.Title)
+	if a.Kind.Owner == nil {
+		return problem.Newf(problem.Invalid, "%s needs no owner account.", a.Kind.Title)
 	}
 	defer r.connecting(id)()
 	if err := r.connect(ctx, actor, a, given); err != nil {
@@ -310,7 +310,7 @@ func (r *Registry) connect(ctx context.Context, actor authz.Principal, a *App, g
 	return r.keepOwner(ctx, actor, a, owner{Email: given.Email, Password: given.Password}, "owner account connected")
 }
 
-// testOwner signs in once. The bridge's own session is given up first: two sign-ins at once break Flowise on SQLite.
+// testOwner signs in once. The bridge's own session is given up first: two sign-ins at once break some builders.
 func (r *Registry) testOwner(ctx context.Context, a *App, o owner) error {
 	r.mu.Lock()
 	old := r.bridges[a.ID].bridge
@@ -320,7 +320,7 @@ func (r *Registry) testOwner(ctx context.Context, a *App, o owner) error {
 		_ = old.Close(ctx)
 		defer r.restart(a.ID)
 	}
-	return profile.TestOwner(ctx, r.Client, a.Upstream, profile.Owner{Email: o.Email, Password: o.Password})
+	return a.Kind.Owner.Test(ctx, r.Client, a.Upstream, builder.OwnerAccount{Email: o.Email, Password: o.Password})
 }
 
 // restart replaces a closed bridge by a fresh one of the stored account.
@@ -347,12 +347,12 @@ func (r *Registry) register(ctx context.Context, actor authz.Principal, a *App) 
 		return problem.New(problem.Conflict, "Sluice holds an owner account of this builder already.")
 	}
 	if !o.Pending {
-		o = owner{Email: serviceEmail, Password: profile.NewOwnerPassword(), Made: true, Pending: true}
+		o = owner{Email: serviceEmail, Password: a.Kind.Owner.NewPassword(), Made: true, Pending: true}
 		if err := r.keepOwner(ctx, actor, a, o, "service owner prepared"); err != nil {
 			return err
 		}
 	}
-	err = profile.RegisterOwner(ctx, r.Client, a.Upstream, profile.Owner{Name: "Sluice service owner", Email: o.Email, Password: o.Password})
+	err = a.Kind.Owner.Register(ctx, r.Client, a.Upstream, builder.OwnerAccount{Name: "Sluice service owner", Email: o.Email, Password: o.Password})
 	if problem.Is(err, problem.Conflict) && r.testOwner(ctx, a, o) == nil {
 		// An earlier attempt registered it and was interrupted.
 		err = nil

@@ -59,13 +59,10 @@ func noFlow() error {
 
 // setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
 func (r *Registry) setPublic(ctx context.Context, a *App, flowID string, public bool) error {
-	switch b := a.Bridge.(type) {
-	case *profile.FlowiseBridge:
-		return b.SetPublic(ctx, flowID, public)
-	case *profile.LangflowBridge:
-		return b.SetPublic(ctx, r.Flows.Of(a.ID).Account(flowID), flowID, public)
+	if a.Bridge == nil || a.Bridge.SetPublic == nil {
+		return nil
 	}
-	return nil
+	return a.Bridge.SetPublic(ctx, r.Flows.Of(a.ID).Account(flowID), flowID, public)
 }
 
 // Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/flow"
@@ -39,6 +40,8 @@ type Config struct {
 	Opener *secret.Opener
 	// Flows says which workspace the objects of the apps belong to; nil makes one.
 	Flows *flow.Library
+	// Kinds are the products that Sluice knows.
+	Kinds builder.Kinds
 	// Client carries Sluice's own calls to builders. It must not follow proxies of the environment.
 	Client *http.Client
 	// Demo starts the built-in builder, if it does not run yet, and returns its address.
@@ -70,6 +73,8 @@ type Registry struct {
 
 	copying sync.Map // app id -> *sync.Mutex: one copy of a credential at a time
 
+	profiles sync.Map // name of a kind -> *profile.Profile: compiled once
+
 	named   sync.Map // ids of the apps that the configuration names (Ensure)
 	adopted sync.Map // ids of the apps whose objects were adopted once
 	asked   sync.Map // app id -> *askedAt
@@ -83,7 +88,7 @@ type snapshot struct {
 
 type bridgeEntry struct {
 	basis  string // what it was made from; another basis needs another bridge
-	bridge profile.Bridge
+	bridge *builder.Bridge
 }
 
 // owner is what is sealed of the service account.
@@ -235,10 +240,13 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 		Mode: cmp.Or(row.Mode, ModeProxy), SeenAt: moment(row.SeenAt), published: map[string]struct{}{},
 	}
 	if a.Pending {
-		kind = profile.KindGeneric
+		kind = r.Kinds.Fallback().Name
 	}
 	var err error
-	if a.Profile, err = profile.New(kind, profile.Options{}); err != nil {
+	if a.Kind, err = r.Kinds.Find(kind); err != nil {
+		return nil, err
+	}
+	if a.Profile, err = r.profile(a.Kind); err != nil {
 		return nil, err
 	}
 	if a.Upstream, err = r.upstream(row.UpstreamUrl); err != nil {
@@ -257,6 +265,19 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	return a, r.bridge(ctx, a, row)
 }
 
+// profile is the compiled route table of a kind, as every app of it uses it.
+func (r *Registry) profile(k *builder.Kind) (*profile.Profile, error) {
+	if p, ok := r.profiles.Load(k.Name); ok {
+		return p.(*profile.Profile), nil
+	}
+	p, err := k.Load(builder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	r.profiles.Store(k.Name, p)
+	return p, nil
+}
+
 func (r *Registry) upstream(text string) (*url.URL, error) {
 	if text == DemoURL {
 		return r.Demo()
@@ -269,11 +290,11 @@ func (r *Registry) bridge(ctx context.Context, a *App, row q.App) error {
 	if a.Pending {
 		return nil
 	}
-	if a.Profile.Kind == profile.KindLangflow {
+	if a.Kind.Accounts != nil {
 		return r.bridgeLangflow(ctx, a, row)
 	}
-	if a.Profile.Kind != profile.KindFlowise {
-		a.Bridge = profile.Passthrough{}
+	if a.Kind.Owner == nil {
+		a.Bridge = a.Kind.Bridge(builder.BridgeConfig{Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log})
 		return nil
 	}
 	o, err := r.openOwner(row)
@@ -287,8 +308,8 @@ func (r *Registry) bridge(ctx context.Context, a *App, row q.App) error {
 	a.OwnerEmail = o.Email
 	basis := row.OwnerSealed + "\n" + row.UpstreamUrl
 	if r.bridges[a.ID].basis != basis {
-		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: profile.NewFlowiseBridge(profile.FlowiseConfig{
-			Base: a.Upstream, Client: r.Client, Email: o.Email, Password: o.Password, Now: r.Now,
+		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: a.Kind.Bridge(builder.BridgeConfig{
+			Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log, Access: builder.Access{Email: o.Email, Password: o.Password},
 		})})
 	}
 	a.Bridge = r.bridges[a.ID].bridge

@@ -60,7 +60,7 @@ func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 	}
 	fmt.Fprintf(out, "Sluice %s\n\n  %-12s %s\n  %-12s %s\n", Version(), "Address", s.MainOrigin(""), "Data", data)
 	for _, a := range s.Apps.All() {
-		title := a.Profile.Title
+		title := a.Kind.Title
 		switch {
 		case a.Pending:
 			title = "not answering yet"

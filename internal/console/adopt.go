@@ -9,9 +9,9 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -92,7 +92,7 @@ var kindNames = []struct {
 	{flow.Evaluation, "Evaluations"}, {flow.StoredFile, "Files"},
 }
 
-func groupedByKind(found []profile.FoundObject) []unownedGroup {
+func groupedByKind(found []builder.FoundObject) []unownedGroup {
 	var groups []unownedGroup
 	for _, k := range kindNames {
 		g := unownedGroup{Name: k.name}

@@ -9,8 +9,8 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -18,7 +18,7 @@ import (
 func (x *visit) appOf(a *app.App) appView {
 	h := x.c.cfg.Apps.Health(a.ID)
 	v := appView{
-		ID: a.ID, Name: a.Name, Title: a.Profile.Title, Version: cmp.Or(h.Version, a.Version), Upstream: a.Upstream.String(), Origin: a.Origin(x.r.Host),
+		ID: a.ID, Name: a.Name, Title: a.Kind.Title, Version: cmp.Or(h.Version, a.Version), Upstream: a.Upstream.String(), Origin: a.Origin(x.r.Host),
 		Health: healthOf(a, h), Bridge: bridgeOf(a, h), Manage: x.c.cfg.Gate.Decide(x.who, authz.AppManage, a.Resource()).Allowed,
 	}
 	if a.Pending {
@@ -56,17 +56,17 @@ func bridgeOf(a *app.App, h app.Health) bridge {
 	switch {
 	case a.Pending:
 		return bridgeBroken
-	case a.Profile.Kind == profile.KindLangflow && a.NeedsOwner:
+	case a.Kind.Accounts != nil && a.NeedsOwner:
 		return bridgeNeedsChoice
-	case a.Profile.Kind == profile.KindLangflow && h.OK:
+	case a.Kind.Accounts != nil && h.OK:
 		return bridgeReady
-	case a.Profile.Kind == profile.KindLangflow:
+	case a.Kind.Accounts != nil:
 		return bridgeBroken
-	case a.Profile.Kind != profile.KindFlowise:
+	case a.Kind.Owner == nil:
 		return bridgeHeaders
 	case a.NeedsOwner && h.OwnerState == "":
 		return bridgeBroken
-	case a.NeedsOwner && h.OwnerState == profile.OwnerNone:
+	case a.NeedsOwner && h.OwnerState == builder.OwnerNone:
 		return bridgeNeedsOwner
 	case a.NeedsOwner:
 		return bridgeNeedsLogin
@@ -114,7 +114,7 @@ func findApp(x *visit) error {
 func (x *visit) renderFound(status int, v newAppView, before error) error {
 	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: v.Form.URL})
 	if err == nil {
-		v.Found = foundOf(found)
+		v.Found = x.foundOf(found)
 		v.Form.Name = cmp.Or(v.Form.Name, found.Title)
 	}
 	if before != nil {
@@ -146,7 +146,7 @@ func addApp(x *visit) error {
 			return x.renderApp(a.ID, err)
 		}
 	}
-	if a.Profile.Kind == profile.KindLangflow {
+	if a.Kind.Accounts != nil {
 		return x.toConnection(a)
 	}
 	return x.done("/admin/apps/"+a.ID, "app")
@@ -213,7 +213,7 @@ func (x *visit) appPage(id string) (appPageView, error) {
 	}
 	flows, err := x.c.cfg.Apps.PublishedFlows(x.r.Context(), x.who, id)
 	v := appPageView{App: x.appOf(a), Published: flows, MayOffer: x.may(authz.WorkspaceManage), Now: x.c.cfg.Now()}
-	v.Langflow, v.Connection, v.PerPerson = a.Profile.Kind == profile.KindLangflow && !a.Pending, modeTitle(a.BridgeMode), a.PerPerson
+	v.Langflow, v.Connection, v.PerPerson = a.Kind.Accounts != nil && !a.Pending, modeTitle(a.Kind.Accounts, a.BridgeMode), a.PerPerson
 	for _, o := range x.workspaceOptions() {
 		if a.UsedIn(o.Value) {
 			v.UsedIn = append(v.UsedIn, o)

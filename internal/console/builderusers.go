@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"sluice/internal/app"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -21,7 +21,7 @@ type builderUser struct {
 
 // holds says what a user has.
 func (u builderUser) holds() string {
-	if u.Flows == profile.UnknownCount {
+	if u.Flows == builder.UnknownCount {
 		return "unknown"
 	}
 	parts := []string{web.Count(u.Flows, "flow")}
@@ -85,7 +85,7 @@ func showBuilderUsers(x *visit) error {
 	}
 	for _, u := range users {
 		one := x.builderUserOf(u)
-		v.Blind = v.Blind || one.Flows == profile.UnknownCount
+		v.Blind = v.Blind || one.Flows == builder.UnknownCount
 		v.Users = append(v.Users, one)
 	}
 	return x.render(status, builderUsersPage(x.frame("Users of "+a.Name, "/admin/apps"), v))
@@ -147,7 +147,7 @@ func (x *visit) renderBuilderUser(status int, a *app.App, v builderUserView) err
 	if v.To, err = x.holders(a); err != nil {
 		return err
 	}
-	v.App, v.PerPerson, v.NewPassword = x.appOf(a), a.PerPerson, a.BridgeMode == profile.BridgeSignIn
+	v.App, v.PerPerson, v.NewPassword = x.appOf(a), a.PerPerson, newPasswords(a)
 	v.Chosen = cmp.Or(v.Chosen, v.User.WorkspaceID, x.who.Workspace)
 	return x.render(status, builderUserPage(x.frame(v.User.Username, "/admin/apps"), v))
 }
@@ -210,6 +210,12 @@ func releaseBuilderUser(x *visit) error {
 		return err
 	}
 	return x.renderBuilderUser(m.status, a, builderUserView{Problem: m.Text, Next: m.Next})
+}
+
+// newPasswords reports whether users that are adopted get another password.
+func newPasswords(a *app.App) bool {
+	mode, _ := a.Kind.Accounts.Mode(a.BridgeMode)
+	return mode.NewPasswords
 }
 
 // givenCount says in the button what is given.

@@ -9,7 +9,6 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -123,28 +122,16 @@ func (x *visit) flowOf(a *app.App, o flow.Object) flowView {
 
 // canvas is the page of a flow in its builder; "" if it has none that can be named.
 func canvas(a *app.App, o flow.Object) string {
-	switch a.Profile.Kind {
-	case profile.KindDemo:
-		return "/flows/" + url.PathEscape(o.ID)
-	case profile.KindLangflow:
-		return "/flow/" + url.PathEscape(o.ID)
-	case profile.KindFlowise:
-	default:
+	if a.Kind.FlowPage == nil {
 		return ""
 	}
-	switch o.Kind {
-	case flow.Chatflow:
-		return "/canvas/" + url.PathEscape(o.ID)
-	case flow.Agentflow:
-		return "/v2/agentcanvas/" + url.PathEscape(o.ID)
-	}
-	return "/assistants"
+	return a.Kind.FlowPage(o.Kind, o.ID)
 }
 
 func kindWord(a *app.App, k flow.Kind) string {
 	switch {
-	case a.Profile.Kind == profile.KindLangflow:
-		return "Flow"
+	case a.Kind.FlowWord != nil:
+		return a.Kind.FlowWord(k)
 	case k == flow.Agentflow:
 		return "Agentflow"
 	case k == flow.Assistantflow:

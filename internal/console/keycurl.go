@@ -10,7 +10,6 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 )
 
 // curlView is a command that tries a key.
@@ -45,11 +44,9 @@ func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
 		return v, nil
 	}
 	v.Flow = cmp.Or(o.Name, "a flow without a name")
-	path, body := "/api/v1/prediction/", `{"question": "Hello"}`
-	if a.Profile.Kind == profile.KindLangflow {
-		path, body = "/api/v1/run/", `{"input_value": "Hello"}`
-	}
-	v.Text = "curl -sS " + a.Origin(x.r.Host) + path + url.PathEscape(o.ID) + header + ` \` + "\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + body + "'"
+	call := a.Kind.RunCall
+	v.Text = "curl -sS " + a.Origin(x.r.Host) + call.Path + url.PathEscape(o.ID) + header + ` \` +
+		"\n  -H 'Content-Type: application/json'" + ` \` + "\n  -d '" + call.Body + "'"
 	return v, nil
 }
 
@@ -67,7 +64,7 @@ func (x *visit) runnable(k authn.APIKey) (flow.Object, *app.App, error) {
 	who.Scope = &authz.Scope{Workspace: k.Workspace, Actions: k.Scope.Actions, Apps: k.Scope.Apps, Flows: k.Scope.Flows}
 	for _, o := range list {
 		a, ok := x.c.cfg.Apps.ByID(o.App)
-		if !ok || a.ForwardAuth() || a.Pending || a.Profile.Kind != profile.KindFlowise && a.Profile.Kind != profile.KindLangflow || !a.UsedIn(k.Workspace) {
+		if !ok || a.ForwardAuth() || a.Pending || a.Kind.RunCall == nil || !a.UsedIn(k.Workspace) {
 			continue
 		}
 		res := authz.Resource{Type: "Flow", ID: o.ID, App: o.App, Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace)}

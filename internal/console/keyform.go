@@ -258,7 +258,7 @@ func (x *visit) offerPicks(f *keyForm, workspace string, chosen authn.KeyScope) 
 	visible := map[string]*app.App{}
 	for _, a := range x.c.cfg.Apps.Visible(who) {
 		visible[a.ID] = a
-		f.Apps = append(f.Apps, pick{ID: a.ID, Name: a.Name, Hint: strings.TrimSpace(a.Profile.Title + " " + a.Version), Chosen: slices.Contains(chosen.Apps, a.ID)})
+		f.Apps = append(f.Apps, pick{ID: a.ID, Name: a.Name, Hint: strings.TrimSpace(a.Kind.Title + " " + a.Version), Chosen: slices.Contains(chosen.Apps, a.ID)})
 	}
 	f.Apps = withChosen(f.Apps, chosen.Apps)
 	list, total, err := x.flowsIn(workspace)

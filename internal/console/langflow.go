@@ -7,8 +7,8 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -27,7 +27,7 @@ func langflowRoutes() []route {
 
 // bridgeChoice is a way into a Langflow: what it means, and what its test found.
 type bridgeChoice struct {
-	Mode         profile.BridgeMode
+	Mode         builder.Mode
 	Title        string
 	Tradeoff     string
 	Tried, OK    bool
@@ -35,12 +35,12 @@ type bridgeChoice struct {
 }
 
 // bridgeChoices are the ways in words, the best one first.
-func bridgeChoices() []bridgeChoice {
-	return []bridgeChoice{
-		{Mode: profile.BridgeExternal, Title: "Langflow trusts Sluice", Tradeoff: "Sluice keeps no secret of Langflow's, but it needs Langflow 1.10 or newer and the settings below, and alone it cannot enter users that were there before."},
-		{Mode: profile.BridgeSigned, Title: "A shared secret key", Tradeoff: "Works with every version, without sign-ins and for every user, but LANGFLOW_SECRET_KEY opens everything in Langflow, and Sluice keeps it (encrypted)."},
-		{Mode: profile.BridgeSignIn, Title: "A sign-in for each account", Tradeoff: "Needs only a superuser's password, but Langflow lets five sign-ins a minute pass, so a restart is slow, and users that are adopted get another password."},
+func bridgeChoices(setup *builder.AccountSetup) []bridgeChoice {
+	choices := make([]bridgeChoice, len(setup.Modes))
+	for i, m := range setup.Modes {
+		choices[i] = bridgeChoice{Mode: m.Mode, Title: m.Title, Tradeoff: m.Tradeoff}
 	}
+	return choices
 }
 
 // langflowForm is what was typed, without the secrets.
@@ -58,6 +58,7 @@ const (
 // connectionView is the page on which a Langflow is connected.
 type connectionView struct {
 	App     appView
+	Setup   *builder.AccountSetup
 	State   app.LangflowConnection
 	Found   *foundView
 	Choices []bridgeChoice
@@ -72,13 +73,12 @@ func (v connectionView) path() string { return "/admin/apps/" + v.App.ID + "/con
 func (v connectionView) connected() bool { return v.State.Mode != "" }
 
 // modeTitle names the chosen way; "" if none is.
-func modeTitle(mode profile.BridgeMode) string {
-	for _, c := range bridgeChoices() {
-		if c.Mode == mode {
-			return c.Title
-		}
+func modeTitle(setup *builder.AccountSetup, mode builder.Mode) string {
+	if setup == nil {
+		return ""
 	}
-	return ""
+	text, _ := setup.Mode(mode)
+	return text.Title
 }
 
 // kept says in a field for a secret whether Sluice has one already.
@@ -105,14 +105,14 @@ func (x *visit) renderConnection(status int, a *app.App, v connectionView) error
 	}
 	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
 	if err == nil {
-		v.Found = foundOf(found)
+		v.Found = x.foundOf(found)
 	} else if v.Problem == "" {
 		e := problem.Of(err)
 		v.Problem, v.Next = e.Detail, e.Next
 	}
-	v.App = x.appOf(a)
+	v.App, v.Setup = x.appOf(a), a.Kind.Accounts
 	if v.Choices == nil {
-		v.Choices = bridgeChoices()
+		v.Choices = bridgeChoices(a.Kind.Accounts)
 	}
 	if v.Form.Accounts == "" {
 		v.Form = langflowForm{Mode: string(v.State.Mode), Superuser: v.State.Superuser, Accounts: accountsShared}
@@ -133,7 +133,7 @@ func changeConnection(x *visit) error {
 	}
 	form := langflowForm{Mode: x.value("mode"), Superuser: clipped(x.value("superuser"), 255), Accounts: cmp.Or(x.value("accounts"), accountsShared)}
 	access := app.LangflowAccess{
-		Mode: profile.BridgeMode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
+		Mode: builder.Mode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
 	}
 	if x.value("do") != "test" {
 		if err = x.c.cfg.Apps.ConnectLangflow(x.r.Context(), x.who, a.ID, access); err == nil {
@@ -172,13 +172,13 @@ func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.Langf
 		}
 		return x.renderConnection(status, a, v)
 	}
-	v.Choices, v.Tested = tried(trials), true
+	v.Choices, v.Tested = tried(a.Kind.Accounts, trials), true
 	return x.renderConnection(status, a, v)
 }
 
 // tried puts what tests found beside the ways that were tested.
-func tried(trials []profile.LangflowTrial) []bridgeChoice {
-	choices := bridgeChoices()
+func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
+	choices := bridgeChoices(setup)
 	for i := range choices {
 		for _, t := range trials {
 			if t.Mode == choices[i].Mode {
@@ -216,6 +216,10 @@ func choiceWord(c bridgeChoice) string {
 }
 
 // foundOf is what a probe saw, as the pages show it.
-func foundOf(f profile.Found) *foundView {
-	return &foundView{f.Kind, f.Title, f.Version, f.OwnerState, f.Evidence, f.Note, f.Supports}
+func (x *visit) foundOf(f builder.Found) *foundView {
+	kind := x.c.cfg.Apps.Kinds[f.Kind]
+	return &foundView{
+		Kind: f.Kind, Title: f.Title, Version: f.Version, OwnerState: f.OwnerState, Evidence: f.Evidence, Note: f.Note, Supports: f.Supports,
+		HasOwner: kind.Owner != nil, HasAccounts: kind.Accounts != nil,
+	}
 }

@@ -4,7 +4,8 @@ import (
 	"github.com/a-h/templ"
 
 	"sluice/internal/app"
-	"sluice/internal/profile"
+	"sluice/internal/builder"
+	"sluice/internal/builder/langflow"
 	"sluice/internal/web"
 )
 
@@ -20,35 +21,36 @@ const sampleLines = "LANGFLOW_EXTERNAL_AUTH_ENABLED=true\nLANGFLOW_EXTERNAL_AUTH
 // langflowSamples are the pages that connect a Langflow and give its users to workspaces.
 func langflowSamples() map[string]templ.Component {
 	frame := sampleFrame("/admin/apps")
+	ways := langflow.Kind().Accounts
 	found := &foundView{
-		Kind: profile.KindLangflow, Title: "Langflow", Version: "1.13.0", OwnerState: profile.OwnerPresent, Evidence: "/api/v1/version says Langflow Base 1.13.0.",
+		Kind: "langflow", HasAccounts: true, Title: "Langflow", Version: "1.13.0", OwnerState: builder.OwnerPresent, Evidence: "/api/v1/version says Langflow Base 1.13.0.",
 		Supports: []string{"It can verify tokens that Sluice signs (external authentication), once its LANGFLOW_EXTERNAL_AUTH_… variables are set.", "It takes tokens that are signed with its LANGFLOW_SECRET_KEY, if Sluice has the same.", "Sluice can sign its accounts in with passwords, at most 5 times a minute."},
 	}
 	fresh, done, waiting := sampleLangflow(), sampleLangflow(), sampleLangflow()
 	fresh.Bridge, fresh.Health = bridgeNeedsChoice, healthView{Tone: web.Warning, Word: "Not connected", Detail: "Nobody has chosen yet how Sluice gets into Langflow.", CheckedAt: sampleNow}
 	waiting.Bridge, waiting.Health = bridgeBroken, healthView{Tone: web.Bad, Word: "Not working", Detail: "http://127.0.0.1:7860 refused the connection."}
-	tests := tried([]profile.LangflowTrial{
-		{Mode: profile.BridgeExternal, Detail: "Langflow does not accept Sluice's assertions.", Next: "Set the LANGFLOW_EXTERNAL_AUTH variables as Sluice shows them, and restart Langflow.\n" + sampleLines},
-		{Mode: profile.BridgeSigned, OK: true, Detail: "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts."},
-		{Mode: profile.BridgeSignIn, OK: true, Detail: "The superuser can make accounts.", Next: "Langflow lets 5 sign-ins a minute pass."},
+	tests := tried(ways, []builder.Trial{
+		{Mode: langflow.External, Detail: "Langflow does not accept Sluice's assertions.", Next: "Set the LANGFLOW_EXTERNAL_AUTH variables as Sluice shows them, and restart Langflow.\n" + sampleLines},
+		{Mode: langflow.Signed, OK: true, Detail: "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts."},
+		{Mode: langflow.SignIn, OK: true, Detail: "The superuser can make accounts.", Next: "Langflow lets 5 sign-ins a minute pass."},
 	})
-	connected := app.LangflowConnection{Mode: profile.BridgeSigned, PerPerson: true, Superuser: "administrator", HasSecretKey: true, HasPassword: true, ExternalLines: sampleLines}
+	connected := app.LangflowConnection{Mode: langflow.Signed, PerPerson: true, Superuser: "administrator", HasSecretKey: true, HasPassword: true, ExternalLines: sampleLines}
 	users := []builderUser{
 		{ID: "u1", Username: "administrator", Active: true, Superuser: true, Flows: 12, Projects: 3, Files: 1},
 		{ID: "u2", Username: "ann.with.quite.a.long.name@subsidiary.example.com", Active: true, Adopted: true, Flows: 1, WorkspaceID: "r", Workspace: "Research", Who: "Ann Archer"},
 		{ID: "u3", Username: "sluice-default-workspace", Active: true, Flows: 4, WorkspaceID: "default", Workspace: "Default workspace"},
-		{ID: "u4", Username: "former", Flows: profile.UnknownCount},
+		{ID: "u4", Username: "former", Flows: builder.UnknownCount},
 	}
 	to := sampleWorkspaceOptions()
 	banner := frame
 	banner.Banner = &web.Banner{Text: bannerText("langflow"), Href: "/login?with=password", Action: "Sign in as somebody else"}
 	narrow := web.Page{Title: "Sample", Banner: banner.Banner}
 	return map[string]templ.Component{
-		"connection":            connectionPage(frame, connectionView{App: fresh, Found: found, Choices: bridgeChoices(), State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Accounts: accountsShared}}),
-		"connection-tested":     connectionPage(frame, connectionView{App: fresh, Found: found, Choices: tests, Tested: true, State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared}, Problem: "Langflow does not accept Sluice's assertions."}),
-		"connection-done":       connectionPage(frame, connectionView{App: done, Found: found, Choices: bridgeChoices(), State: connected, Form: langflowForm{Mode: "signed", Superuser: "administrator", Accounts: accountsPerPerson}}),
-		"connection-down":       connectionPage(frame, connectionView{App: waiting, Choices: bridgeChoices(), State: connected, Form: langflowForm{Accounts: accountsShared, Wrong: wrong{"password": "Langflow does not accept this password."}}, Problem: "http://127.0.0.1:7860 refused the connection.", Next: "Start it."}),
-		"app-langflow":          appPage(frame, appPageView{App: done, Now: sampleNow, Langflow: true, Connection: modeTitle(profile.BridgeSigned), UsedIn: to[:1], Offerable: to[1:], MayOffer: true}),
+		"connection":            connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: bridgeChoices(ways), State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Accounts: accountsShared}}),
+		"connection-tested":     connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: tests, Tested: true, State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared}, Problem: "Langflow does not accept Sluice's assertions."}),
+		"connection-done":       connectionPage(frame, connectionView{Setup: ways, App: done, Found: found, Choices: bridgeChoices(ways), State: connected, Form: langflowForm{Mode: "signed", Superuser: "administrator", Accounts: accountsPerPerson}}),
+		"connection-down":       connectionPage(frame, connectionView{Setup: ways, App: waiting, Choices: bridgeChoices(ways), State: connected, Form: langflowForm{Accounts: accountsShared, Wrong: wrong{"password": "Langflow does not accept this password."}}, Problem: "http://127.0.0.1:7860 refused the connection.", Next: "Start it."}),
+		"app-langflow":          appPage(frame, appPageView{App: done, Now: sampleNow, Langflow: true, Connection: modeTitle(ways, langflow.Signed), UsedIn: to[:1], Offerable: to[1:], MayOffer: true}),
 		"app-langflow-new":      appPage(frame, appPageView{App: fresh, Now: sampleNow, Langflow: true, UsedIn: to[:1]}),
 		"app-found-langflow":    newAppPage(frame, newAppView{Form: appForm{URL: "http://127.0.0.1:7860", Name: "Langflow"}, Found: found}),
 		"apps-langflow":         appsPage(frame, appsView{Apps: []appView{fresh, done, waiting}}),

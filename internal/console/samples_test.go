@@ -102,7 +102,7 @@ func doorSamples() map[string]templ.Component {
 
 func appSamples() map[string]templ.Component {
 	frame := sampleFrame("/admin/apps")
-	flowise := &foundView{Kind: "flowise", Title: "Flowise", Version: "3.1.4", OwnerState: "present", Evidence: "/api/v1/version answered 3.1.4."}
+	flowise := &foundView{Kind: "flowise", HasOwner: true, Title: "Flowise", Version: "3.1.4", OwnerState: "present", Evidence: "/api/v1/version answered 3.1.4."}
 	other := &foundView{Kind: "generic", Title: "Example Domain", OwnerState: "n/a", Evidence: "An HTML page titled “Example Domain” answered.", Note: "This does not look like a builder that Sluice knows."}
 	broken := sampleApps()[2]
 	broken.Bridge = bridgeBroken

@@ -18,6 +18,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
@@ -190,7 +191,7 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	s.logins.Connect(login.Hooks{FactorCode: factors.FactorCode, KeepSession: providers.KeepSession})
 	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: s.people, Keyring: keys, Now: s.clock.now})
 	s.apps, err = app.New(ctx, app.Config{
-		DB: d, Gate: gate, Keyring: keys, Vault: vault, Opener: opener, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
+		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: keys, Vault: vault, Opener: opener, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
 	})
 	fatal(t, err)
 	t.Cleanup(func() { s.apps.Close(ctx) })

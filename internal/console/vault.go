@@ -9,8 +9,8 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 	"sluice/internal/web"
 )
@@ -102,7 +102,7 @@ type newCredentialView struct {
 	Kinds  []web.Option
 	Source string
 	// Kind is the chosen one; nil until there is one. Free tells that the names of its fields are typed too.
-	Kind *profile.CredentialKind
+	Kind *builder.CredentialKind
 	Free bool
 	// Name and KindName are what was typed, Names those of free fields. Values are never shown again.
 	Name, KindName string
@@ -150,7 +150,7 @@ func (x *visit) sharing(with []string) []roleTick {
 }
 
 // kinds asks the first app of the workspace that tells which types of credential there are. None is no error: the form is free then.
-func (x *visit) kinds(workspaceID string) ([]profile.CredentialKind, string) {
+func (x *visit) kinds(workspaceID string) ([]builder.CredentialKind, string) {
 	for _, a := range x.c.cfg.Apps.All() {
 		if !a.UsedIn(workspaceID) || !x.c.cfg.Apps.KeepsCredentials(a) {
 			continue
@@ -264,7 +264,7 @@ type credentialPageView struct {
 	// Targets are the apps that it can be put into. Roles are there for those who manage the vault, as are Fields.
 	Targets       []web.Option
 	Roles         []roleTick
-	Fields        []profile.CredentialField
+	Fields        []builder.CredentialField
 	Manage, Use   bool
 	Now           time.Time
 	Name          string
@@ -332,8 +332,8 @@ func copyOf(u app.CredentialUse, withdraw bool) copyView {
 }
 
 // fieldsOf describes the fields of a credential as its builder does; what no app knows is taken for a secret of one line.
-func (x *visit) fieldsOf(c secret.Credential) []profile.CredentialField {
-	known := map[string]profile.CredentialField{}
+func (x *visit) fieldsOf(c secret.Credential) []builder.CredentialField {
+	known := map[string]builder.CredentialField{}
 	kinds, _ := x.kinds(c.Workspace)
 	for _, k := range kinds {
 		if k.Name == c.Kind {
@@ -342,11 +342,11 @@ func (x *visit) fieldsOf(c secret.Credential) []profile.CredentialField {
 			}
 		}
 	}
-	var out []profile.CredentialField
+	var out []builder.CredentialField
 	for _, name := range c.Fields {
 		f, ok := known[name]
 		if !ok {
-			f = profile.CredentialField{Name: name, Label: name, Secret: true}
+			f = builder.CredentialField{Name: name, Label: name, Secret: true}
 		}
 		f.Optional = true
 		out = append(out, f)

@@ -5,14 +5,14 @@ import (
 
 	"github.com/a-h/templ"
 
-	"sluice/internal/profile"
+	"sluice/internal/builder"
 	"sluice/internal/web"
 )
 
 func vaultSamples() map[string]templ.Component {
 	frame, here := sampleFrame("/workspaces"), workspaceView{ID: "default", Name: "Default workspace"}
-	openAI := profile.CredentialKind{Name: "openAIApi", Label: "OpenAI API", Fields: []profile.CredentialField{{Name: "openAIApiKey", Label: "OpenAI Api Key", Secret: true}}}
-	google := profile.CredentialKind{Name: "googleVertexAuth", Label: "Google Vertex Auth", Fields: []profile.CredentialField{
+	openAI := builder.CredentialKind{Name: "openAIApi", Label: "OpenAI API", Fields: []builder.CredentialField{{Name: "openAIApiKey", Label: "OpenAI Api Key", Secret: true}}}
+	google := builder.CredentialKind{Name: "googleVertexAuth", Label: "Google Vertex Auth", Fields: []builder.CredentialField{
 		{Name: "googleApplicationCredential", Label: "Google Application Credential JSON File", Long: true, Optional: true}, {Name: "projectID", Label: "Project ID", Optional: true},
 		{Name: "region", Label: "Region", Options: []string{"europe-west1", "us-central1"}, Default: "us-central1"},
 	}}

@@ -11,7 +11,7 @@ import templruntime "github.com/a-h/templ/runtime"
 import (
 	"strings"
 
-	"sluice/internal/profile"
+	"sluice/internal/builder"
 	"sluice/internal/web"
 )
 
@@ -788,7 +788,7 @@ func freeCredential(v newCredentialView) templ.Component {
 }
 
 // credentialField is the field for one value, which is empty whatever is stored.
-func credentialField(f profile.CredentialField) templ.Component {
+func credentialField(f builder.CredentialField) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -1640,7 +1640,7 @@ func rotateSection(v credentialPageView) templ.Component {
 }
 
 // rotateField offers nothing that could be sent by mistake.
-func rotateField(f profile.CredentialField) templ.Component {
+func rotateField(f builder.CredentialField) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

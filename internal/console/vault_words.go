@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/internal/profile"
+	"sluice/internal/builder"
 	"sluice/internal/web"
 )
 
@@ -39,7 +39,7 @@ func freePlaceholder(i int) string {
 }
 
 // fieldDefault is what a field begins with; a secret has no beginning.
-func fieldDefault(f profile.CredentialField) string {
+func fieldDefault(f builder.CredentialField) string {
 	if f.Secret {
 		return ""
 	}
@@ -47,7 +47,7 @@ func fieldDefault(f profile.CredentialField) string {
 }
 
 // fieldOptions are the choices of a field; an optional one can be left out.
-func fieldOptions(f profile.CredentialField) []web.Option {
+func fieldOptions(f builder.CredentialField) []web.Option {
 	var out []web.Option
 	if f.Optional {
 		out = append(out, web.Option{Label: "Not set"})

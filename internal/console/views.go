@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/builder"
 	"sluice/internal/login/sso"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -190,6 +190,8 @@ type appForm struct {
 type foundView struct {
 	Kind, Title, Version, OwnerState, Evidence, Note string
 	Supports                                         []string
+	// HasOwner tells that one owner's account serves everybody there, HasAccounts that users are kept apart there.
+	HasOwner, HasAccounts bool
 }
 
 // newAppView is the form for a new app, before and after looking.
@@ -201,11 +203,11 @@ type newAppView struct {
 
 // NeedsLogin tells that the builder has an owner whose credentials are needed.
 func (v newAppView) NeedsLogin() bool {
-	return v.Found != nil && v.Found.OwnerState == profile.OwnerPresent && v.Found.Kind == profile.KindFlowise
+	return v.Found != nil && v.Found.OwnerState == builder.OwnerPresent && v.Found.HasOwner
 }
 
 // NeedsChoice tells that there are several ways into the builder's accounts.
-func (v newAppView) NeedsChoice() bool { return v.Found != nil && v.Found.Kind == profile.KindLangflow }
+func (v newAppView) NeedsChoice() bool { return v.Found != nil && v.Found.HasAccounts }
 
 // NeedsOwner tells that nobody owns the builder yet.
 func (v newAppView) NeedsOwner() bool { return v.Found != nil && v.Found.OwnerState == "none" }

@@ -74,7 +74,7 @@ func showNewWorkspace(x *visit) error {
 func (x *visit) appOptions() []web.Option {
 	var out []web.Option
 	for _, a := range x.c.cfg.Apps.All() {
-		out = append(out, web.Option{Value: a.ID, Label: a.Name, Hint: strings.TrimSpace(a.Profile.Title + " " + a.Version)})
+		out = append(out, web.Option{Value: a.ID, Label: a.Name, Hint: strings.TrimSpace(a.Kind.Title + " " + a.Version)})
 	}
 	return out
 }

@@ -12,9 +12,9 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder/demo"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 )
 
 func TestWorkspaces(t *testing.T) {
@@ -207,7 +207,7 @@ func TestFlows(t *testing.T) {
 func TestAnAppInWorkspaces(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
-	handler, err := profile.NewDemo(profile.DemoConfig{File: filepath.Join(t.TempDir(), "flows.json"), Now: time.Now})
+	handler, err := demo.NewServer(demo.Config{File: filepath.Join(t.TempDir(), "flows.json"), Now: time.Now})
 	fatal(t, err)
 	demo := httptest.NewServer(handler)
 	t.Cleanup(demo.Close)

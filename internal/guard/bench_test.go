@@ -23,7 +23,7 @@ func largeFlow(b *langflow) []byte {
 
 func BenchmarkCode(b *testing.B) {
 	up := newLangflow(b, "new")
-	g := New(Config{})
+	g := &Guard{}
 	body := largeFlow(up)
 	// GUARD_FLOW may name a real flow; what it holds need not be known.
 	if name := os.Getenv("GUARD_FLOW"); name != "" {

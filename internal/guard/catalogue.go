@@ -56,12 +56,12 @@ func (g *Guard) instance(app string) *instance {
 
 // good reports whether a reading can be used as it is. With again it is to be newer than refreshEvery; a failure counts for a moment, so that those who waited for it
 // do not wait once more.
-func (g *Guard) good(r *reading, version string, again bool) bool {
-	if r == nil || r.version != version {
+func (r *Request) good(last *reading, again bool) bool {
+	if last == nil || last.version != r.Version {
 		return false
 	}
-	age := g.now().Sub(r.at)
-	return r.err != nil && age < failedFor || r.err == nil && (!again || age < refreshEvery)
+	age := r.now().Sub(last.at)
+	return last.err != nil && age < failedFor || last.err == nil && (!again || age < refreshEvery)
 }
 
 // failedFor is how long the builder is not asked again after it gave no answer.
@@ -70,12 +70,12 @@ const failedFor = 2 * time.Second
 // shipped is what the instance ships with. One request reads it and the others wait. With again it is read once more, unless that was done lately.
 func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge, error) {
 	in := g.instance(r.App)
-	if last := in.ships.Load(); g.good(last, r.Version, again) {
+	if last := in.ships.Load(); r.good(last, again) {
 		return last.known, last.err
 	}
 	in.loading.Lock()
 	defer in.loading.Unlock()
-	if last := in.ships.Load(); g.good(last, r.Version, again) {
+	if last := in.ships.Load(); r.good(last, again) {
 		return last.known, last.err
 	}
 	old := in.ships.Load()
@@ -89,7 +89,7 @@ func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge
 	if err != nil && old != nil && old.known != nil && old.version == r.Version {
 		k, err = old.known, nil // what was known stays known
 	}
-	in.ships.Store(&reading{version: r.Version, at: g.now(), known: k, err: err})
+	in.ships.Store(&reading{version: r.Version, at: r.now(), known: k, err: err})
 	return k, err
 }
 
@@ -134,14 +134,14 @@ func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*
 	a := g.instance(r.App).account(r.Account)
 	a.loading.Lock()
 	defer a.loading.Unlock()
-	if g.good(&a.last, r.Version, true) {
+	if r.good(&a.last, true) {
 		return a.last.known, a.last.err
 	}
 	v, err := ask(ctx, r, "/api/v1/flows/?get_all=true", maxFlows)
 	if err != nil {
 		err = notKnown(r, err)
 	}
-	a.last = reading{version: r.Version, at: g.now(), known: fromFlows(v, ships), err: err}
+	a.last = reading{version: r.Version, at: r.now(), known: fromFlows(v, ships), err: err}
 	return a.last.known, err
 }
 

@@ -17,7 +17,7 @@ import (
 func TestWhatEditorsDo(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
 		b := newLangflow(t, release)
-		g := New(Config{})
+		g := &Guard{}
 		for _, example := range fixture[[]map[string]any]("examples-" + release) {
 			for _, c := range []struct {
 				name   string
@@ -231,7 +231,7 @@ func edgeInto(source, target string, handle map[string]any) map[string]any {
 func TestAttacksOnFlows(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
 		b := newLangflow(t, release)
-		g := New(Config{})
+		g := &Guard{}
 		for _, a := range attacks {
 			flow := flowOf(b.node("ChatInput"))
 			if err := g.Check(t.Context(), b.request(flow, "code")); err != nil {
@@ -318,7 +318,7 @@ var runnersOf = map[string][]string{
 func TestComponentsThatRunTheirInputs(t *testing.T) {
 	for release, names := range runnersOf {
 		b := newLangflow(t, release)
-		g := New(Config{})
+		g := &Guard{}
 		for _, name := range names {
 			fresh := b.node(name)
 			disguised := nodeOf("ChatInput", b.component(name))
@@ -337,7 +337,7 @@ func TestComponentsThatRunTheirInputs(t *testing.T) {
 
 func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	repl, input := b.node("PythonREPLComponent"), b.node("ChatInput")
 	field(repl, "python_code")["value"] = "print('what somebody who may wrote')"
 	stored := flowOf(repl, input)
@@ -377,7 +377,7 @@ func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
 
 func TestCodeThatIsStoredMayStay(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	custom := b.node("TextInput")
 	field(custom, "code")["value"] = foreign
 	b.flows[flowID] = flowOf(custom)
@@ -400,7 +400,7 @@ func TestCodeThatIsStoredMayStay(t *testing.T) {
 // TestStoredCodeThatRunsInputs: a component that somebody wrote executes its field; another value would be executed as well.
 func TestStoredCodeThatRunsInputs(t *testing.T) {
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	custom := b.node("TextInput")
 	field(custom, "code")["value"] = "class Calc(Component):\n    def build(self):\n        return eval(self.input_value)\n"
 	b.flows[flowID] = flowOf(custom)
@@ -419,14 +419,14 @@ func TestRunnersOfLaterReleasesAreNoticed(t *testing.T) {
 	c := b.component("TextInput")
 	set(c, "class New(Component):\n    def build(self):\n        exec(self.input_value)\n", "template", "code", "value")
 	b.extra["BrandNew"] = c
-	if got := ruleOf(New(Config{}).Check(t.Context(), b.request(flowOf(nodeOf("BrandNew", c)), "code"))); got != "guard.code" {
+	if got := ruleOf((&Guard{}).Check(t.Context(), b.request(flowOf(nodeOf("BrandNew", c)), "code"))); got != "guard.code" {
 		t.Errorf("rule %q", got)
 	}
 }
 
 func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	for _, c := range []struct {
 		name, want string
 		node       func() map[string]any
@@ -463,7 +463,7 @@ func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
 // TestWhatNobodyMay: commands of MCP servers, and components without a type, are refused to people who may bring code too.
 func TestWhatNobodyMay(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	server := func(v any) map[string]any {
 		n := b.node("MCPTools")
 		field(n, "mcp_server")["value"] = v
@@ -522,7 +522,7 @@ func TestWhatNobodyMay(t *testing.T) {
 
 func TestSingleComponents(t *testing.T) {
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	code := dig(b.component("ChatInput"), "template", "code", "value")
 	custom := b.node("TextInput")
 	field(custom, "code")["value"] = foreign
@@ -561,7 +561,7 @@ func TestSingleComponents(t *testing.T) {
 // TestWhatIsBroughtIsKnownAtOnce: the page asks about a component as soon as somebody who may has saved it.
 func TestWhatIsBroughtIsKnownAtOnce(t *testing.T) {
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	ask := b.request(map[string]any{"code": foreign}, "component")
 	ask.Flow = ""
 	if got := ruleOf(g.Check(t.Context(), ask)); got != "guard.code" {
@@ -581,7 +581,7 @@ func TestWhatIsBroughtIsKnownAtOnce(t *testing.T) {
 func TestCatalogue(t *testing.T) {
 	b := newLangflow(t, "new")
 	now := &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
-	g := New(Config{Now: now.now})
+	g := &Guard{}
 	read := func() int {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -589,13 +589,16 @@ func TestCatalogue(t *testing.T) {
 	}
 	check := func(r *Request, rule string, reads int) {
 		t.Helper()
+		r.Now = now.now
 		if got := ruleOf(g.Check(t.Context(), r)); got != rule || read() != reads {
 			t.Errorf("rule %q after %d readings, want %q after %d", got, read(), rule, reads)
 		}
 	}
 	b.broken = 500
 	check(b.request(flowOf(b.node("ChatInput")), "code"), "guard.code", 1)
-	if err := g.Check(t.Context(), b.request(flowOf(b.node("ChatInput")), "code")); !problem.Is(err, problem.Unavailable) || problem.Of(err).RetryAfter == 0 {
+	unread := b.request(flowOf(b.node("ChatInput")), "code")
+	unread.Now = now.now
+	if err := g.Check(t.Context(), unread); !problem.Is(err, problem.Unavailable) || problem.Of(err).RetryAfter == 0 {
 		t.Errorf("without a catalogue: %v, want it to be unavailable for a moment", err)
 	}
 	b.broken = 0
@@ -626,7 +629,7 @@ func TestCatalogue(t *testing.T) {
 // TestStrangersMakeNothingKnown: they have no account to ask with, and what they send must not have the builder asked, nor keep others from asking it.
 func TestStrangersMakeNothingKnown(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	stranger := b.request(flowOf(b.node("ChatInput")), "code")
 	stranger.Get = nil
 	if err := g.Check(t.Context(), stranger); !problem.Is(err, problem.Unavailable) {
@@ -646,7 +649,7 @@ func TestStrangersMakeNothingKnown(t *testing.T) {
 
 func TestBodiesThatAreNotRead(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	deep := strings.Repeat(`{"data":`, 70) + "1" + strings.Repeat("}", 70)
 	for _, c := range []struct{ name, kind, body, want string }{
 		{"key twice", "application/json", `{"data":{"nodes":[]},"data":{"nodes":[1]}}`, "body.json"},

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // Request is what the guards need to know of a request.
 type Request struct {
 	// Guards are the names of those it has to pass.
 	Guards []string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 	// App is the app's id, AppName what people call it, and Version the builder's own.
 	App, AppName, Version string
 	// Flow is the id of the flow that the request names; "" for none. Account is the builder's account that it goes into; "" if that is not known.
@@ -35,52 +36,51 @@ type Request struct {
 	Get func(ctx context.Context, path string, limit int64) (status int, body []byte, err error)
 }
 
-// Config of a Guard.
-type Config struct {
-	// Now is the clock; nil is time.Now.
-	Now func() time.Time
-}
+// Check judges a request. Errors: problem.Denied and problem.Invalid with the rule "guard.NAME", and problem.Unavailable
+// if what the instance knows could not be read.
+type Check func(ctx context.Context, r *Request) error
 
-// Guard is the capability. It is safe for concurrent use.
+// Guard keeps what instances are known to have. It is safe for concurrent use.
 type Guard struct {
-	now  func() time.Time
 	apps sync.Map // app id -> *instance
 }
 
-// New makes a Guard.
-func New(c Config) *Guard {
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	return &Guard{now: c.Now}
-}
-
-// Check takes a request through its guards. Errors: problem.Denied and problem.Invalid with the rule "guard.NAME", and problem.Unavailable if what the instance
-// knows could not be read.
+// Check takes a request through the guards that it names.
 func (g *Guard) Check(ctx context.Context, r *Request) error {
+	all := g.Checks()
 	for _, name := range r.Guards {
-		var err error
-		switch name {
-		case profile.GuardCode, profile.GuardComponent:
-			err = g.code(ctx, r, name == profile.GuardComponent)
-		case profile.GuardTweaks:
-			err = tweaks(r)
-		case profile.GuardMCP:
-			err = mcp(r)
-		case profile.GuardUpload:
-			err = upload(r)
-		case profile.GuardFiles:
-			err = files(r)
-		case profile.GuardName:
-			err = names(r)
-		default:
-			err = fmt.Errorf("there is no guard %q", name)
+		check := all[name]
+		if check == nil {
+			return fmt.Errorf("there is no guard %q", name)
 		}
-		if err != nil {
+		if err := check(ctx, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Request) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
+}
+
+// Checks are the guards by their names.
+func (g *Guard) Checks() map[string]Check {
+	plain := func(check func(*Request) error) Check {
+		return func(_ context.Context, r *Request) error { return check(r) }
+	}
+	return map[string]Check{
+		"code":      func(ctx context.Context, r *Request) error { return g.code(ctx, r, false) },
+		"component": func(ctx context.Context, r *Request) error { return g.code(ctx, r, true) },
+		"tweaks":    plain(tweaks),
+		"mcp":       plain(mcp),
+		"upload":    plain(upload),
+		"files":     plain(files),
+		"name":      plain(names),
+	}
 }
 
 // form is how a body is encoded, as far as guards read it.

@@ -7,7 +7,7 @@ import (
 
 func TestServers(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	server := func(more ...any) map[string]any {
 		out := map[string]any{"url": "https://mcp.example.com/mcp"}
 		for i := 0; i < len(more); i += 2 {

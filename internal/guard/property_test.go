@@ -24,7 +24,7 @@ func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
 	const seed = 20261122
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	names := []string{"ChatInput", "ChatOutput", "TextInput", "File", "LoopComponent", "MCPTools"}
 	for range 400 {
 		n := b.node(names[rnd.IntN(len(names))])
@@ -59,7 +59,7 @@ func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
 func TestOrderAndBlanksDoNotCount(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	for _, a := range attacks {
 		flow := flowOf(b.node("ChatInput"))
 		a.change(b, flow)
@@ -178,7 +178,7 @@ func plain(v *value) any {
 // FuzzCode: no body makes the guard fail, and none with a foreign text in a field of type "code" passes, whatever is around it.
 func FuzzCode(f *testing.F) {
 	b := newLangflow(f, "new")
-	g := New(Config{})
+	g := &Guard{}
 	for _, a := range attacks {
 		flow := flowOf(b.node("ChatInput"))
 		a.change(b, flow)

@@ -147,7 +147,7 @@ func TestArchives(t *testing.T) {
 
 func TestFilesOfARun(t *testing.T) {
 	b := newLangflow(t, "new")
-	g := New(Config{})
+	g := &Guard{}
 	for _, c := range []struct {
 		name, want string
 		body       any
@@ -181,7 +181,7 @@ func TestFilesOfARun(t *testing.T) {
 }
 
 func TestPlainNames(t *testing.T) {
-	g := New(Config{})
+	g := &Guard{}
 	for name, want := range map[string]string{"weather": "", "My server 2": "", "../x": "guard.name", "_mcp_servers": "guard.name", "x\x00y": "guard.name", "": "guard.name"} {
 		if got := ruleOf(g.Check(t.Context(), &Request{Guards: []string{"name"}, Plain: []string{"ok", name}})); got != want {
 			t.Errorf("%q: rule %q, want %q", name, got, want)
@@ -191,7 +191,7 @@ func TestPlainNames(t *testing.T) {
 
 func TestTweaks(t *testing.T) {
 	b := newLangflow(t, "old")
-	g := New(Config{})
+	g := &Guard{}
 	for _, c := range []struct {
 		name, want string
 		body       any

@@ -8,7 +8,6 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // planKeys decides about API keys. A key goes to the workspace of its user's own things and reaches the others that the user's projects go to, because in Langflow it reaches all of them.
@@ -25,7 +24,7 @@ func (p *planning) planKeys() error {
 
 func (p *planning) planKey(k key, item *Item) error {
 	target, brought := p.state.origin(KindKey, k.id)
-	if _, entered := p.state.accounts[k.user]; entered && !brought && k.name == profile.LangflowKeyName {
+	if _, entered := p.state.accounts[k.user]; entered && !brought && k.name == "Sluice" {
 		item.Outcome, item.Why = Stays, "Sluice has made this key itself, to run flows."
 		return nil
 	}

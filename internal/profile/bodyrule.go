@@ -40,11 +40,12 @@ func (b *BodyRule) harmless(value []byte) bool {
 	return b.Unset && (v == nil || v == false || v == "") || isText && slices.Contains(b.Except, text) || b.Plain && plainNames(v)
 }
 
-// plainNames reports whether a value is a text, or a list of texts, that are plain names of files or folders.
+// plainNames reports whether a value is a text, or a list of texts, that are plain names of files
+// or folders.
 func plainNames(v any) bool {
 	switch v := v.(type) {
 	case string:
-		return v != "" && v[0] != '.' && baseName(v) && plainText(v)
+		return v != "" && v[0] != '.' && baseName(v) && PlainText(v)
 	case []any:
 		for _, el := range v {
 			if text, ok := el.(string); !ok || !plainNames(text) {

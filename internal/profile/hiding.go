@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Hiding names a secret in the answer of an endpoint: the member of an object, or of each object in a list, where another member says that it is one. Langflow hides the
-// values of such variables itself; that it does so in every release is not taken for granted.
+// Hiding names a secret in the answer of an endpoint: the member of an object, or of each object in
+// a list, where another member says that it is one. A builder may hide such values itself; that it
+// does so in every release is not taken for granted.
 type Hiding struct {
 	// Member is set to null where the member Where is the text Is, in any case of letters.
 	Member string `yaml:"member"`
@@ -50,7 +51,8 @@ func (h *Hiding) object(body []byte) (clean []byte, hidden bool, err error) {
 		return nil, false, errNoObjects
 	}
 	var what string
-	if json.Unmarshal(members[h.Where], &what) != nil || !strings.EqualFold(what, h.Is) || members[h.Member] == nil || string(members[h.Member]) == "null" {
+	if json.Unmarshal(members[h.Where], &what) != nil || !strings.EqualFold(what, h.Is) ||
+		members[h.Member] == nil || string(members[h.Member]) == "null" {
 		return body, false, nil
 	}
 	members[h.Member] = json.RawMessage("null")

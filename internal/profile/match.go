@@ -2,7 +2,8 @@ package profile
 
 import "strings"
 
-// match finds the row of a path, and what to forward: a path that ends in a slash where the pattern does, and otherwise without where the builder takes it for the same.
+// match finds the row of a path, and what to forward: a path that ends in a slash where the pattern
+// does, and otherwise without where the builder takes it for the same.
 func (t *table) match(method, path string) (Match, bool) {
 	m, ok := t.walk(method, path)
 	if ok && m.Endpoint.slash && m.Path[len(m.Path)-1] != '/' {
@@ -11,8 +12,9 @@ func (t *table) match(method, path string) (Match, bool) {
 	return m, ok
 }
 
-// walk walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token beats any text; there is no going back,
-// except to the deepest {name...} that was passed. A node that exists for another method only is no match.
+// walk walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token
+// beats any text; there is no going back, except to the deepest {name...} that was passed. A node
+// that exists for another method only is no match.
 func (t *table) walk(method, path string) (Match, bool) {
 	v, ok := verbOf(method)
 	if !ok || path == "" || path[0] != '/' {
@@ -69,7 +71,7 @@ func (n *node) step(seg string, foldCase bool) (next *node, placed bool) {
 		return next, false
 	}
 	switch {
-	case n.param[classUUID] != nil && isUUID(seg):
+	case n.param[classUUID] != nil && IsUUID(seg):
 		return n.param[classUUID], true
 	case n.param[classToken] != nil && seg != "" && token(seg):
 		return n.param[classToken], true
@@ -79,8 +81,8 @@ func (n *node) step(seg string, foldCase bool) (next *node, placed bool) {
 	return nil, false
 }
 
-// isUUID reports whether s is the lower-case text form of RFC 9562 section 4.
-func isUUID(s string) bool {
+// IsUUID reports whether s is the lower-case text form of RFC 9562 section 4.
+func IsUUID(s string) bool {
 	if len(s) != 36 {
 		return false
 	}
@@ -95,4 +97,24 @@ func isUUID(s string) bool {
 		}
 	}
 	return true
+}
+
+// SetParam puts another value into a placeholder, in Path too. value must be of unreserved
+// characters.
+func (m *Match) SetParam(name, value string) {
+	path := strings.Split(m.Path, "/")
+	for i, seg := range strings.Split(m.Endpoint.Pattern, "/") {
+		if !strings.HasPrefix(seg, "{") || i >= len(path) {
+			continue
+		}
+		if found, _, rest, err := placeholder(seg); err == nil && found == name && !rest {
+			path[i] = value
+		}
+	}
+	m.Path = strings.Join(path, "/")
+	for i, n := range m.Endpoint.params {
+		if n == name {
+			m.values[i] = value
+		}
+	}
 }

@@ -21,14 +21,16 @@ const (
 	Chunk flow.Kind = "chunk"
 	// DatasetRow is a row of a dataset.
 	DatasetRow flow.Kind = "row"
-	// Job is a run of a flow that is under way, Message one of its chat messages, ChatSession a chat.
+	// Job is a run of a flow that is under way, Message one of its chat messages, ChatSession a
+	// chat.
 	Job         flow.Kind = "job"
 	Message     flow.Kind = "message"
 	ChatSession flow.Kind = "session"
-	// Part is what else the builder lists for a flow and finds by its own id: a trace, a trigger. One that was not listed yet is left to the builder, in the account of
-	// the workspace.
+	// Part is what else the builder lists for a flow and finds by its own id: a trace, a trigger.
+	// One that was not listed yet is left to the builder, in the account of the workspace.
 	Part flow.Kind = "part"
-	// File is a stored file; what names it is a path that has the id of the object which it lies in.
+	// File is a stored file; what names it is a path that has the id of the object which it lies
+	// in.
 	File flow.Kind = "file"
 )
 
@@ -50,7 +52,8 @@ func owned(k flow.Kind) bool {
 
 // How Listing.By names the objects of a list that is not made of objects.
 const (
-	// ByOptions is a list for a choice: the id is at the beginning of name or id, if it is one at all.
+	// ByOptions is a list for a choice: the id is at the beginning of name or id, if it is one at
+	// all.
 	ByOptions = "options"
 	// ByPath is a list of files: the path of each has the id of the object that it lies in.
 	ByPath = "path"
@@ -58,26 +61,33 @@ const (
 	ByExport = "export"
 )
 
-// Listing says where the answer of an endpoint has objects, so that those of other workspaces can be taken out. The list is the whole answer or the member At of it,
-// beside which stands their number, "total".
+// Listing says where the answer of an endpoint has objects, so that those of other workspaces can
+// be taken out. The list is the whole answer or the member At of it, beside which stands their
+// number, "total".
 type Listing struct {
 	// At is the member that holds the list where the answer is an object; empty: "data".
 	At string `yaml:"at"`
-	// By is the member of each element that holds the id of the object which it is, or lies in; or ByOptions, ByPath or ByExport.
+	// By is the member of each element that holds the id of the object which it is, or lies in; or
+	// ByOptions, ByPath or ByExport.
 	By string `yaml:"by"`
-	// Pages tells that the builder understands page and limit. Sluice pages itself then, after filtering.
+	// Pages tells that the builder understands page and limit. Sluice pages itself then, after
+	// filtering.
 	Pages bool `yaml:"pages"`
-	// Most is how many elements the builder puts on a page at most, if it gives no whole list; 0: it does.
+	// Most is how many elements the builder puts on a page at most, if it gives no whole list; 0:
+	// it does.
 	Most int `yaml:"most"`
-	// Accounts tells that each account of the builder has a list of its own; they are put together. What is in the list of an account and not known yet belongs to the account's workspace.
+	// Accounts tells that each account of the builder has a list of its own; they are put together.
+	// What is in the list of an account and not known yet belongs to the account's workspace.
 	Accounts bool `yaml:"accounts"`
 	// Kind is what the elements are, for those that are not known yet; empty: flows.
 	Kind flow.Kind `yaml:"kind"`
 }
 
-// Lesson says where the answer of an endpoint tells ids of what lies inside the object that the request names.
+// Lesson says where the answer of an endpoint tells ids of what lies inside the object that the
+// request names.
 type Lesson struct {
-	// At is the member that holds the list; empty: the answer is the list; ".": the answer is the one element.
+	// At is the member that holds the list; empty: the answer is the list; ".": the answer is the
+	// one element.
 	At string `yaml:"at"`
 	// By is the member of each element that holds its id; ".": the element is the id.
 	By string `yaml:"by"`
@@ -89,18 +99,19 @@ type Lesson struct {
 
 // checkObjects finds contradictions in what a row says about objects.
 func checkObjects(e *Endpoint) error {
+	r := &e.Result
 	switch {
-	case e.Creates != "" && !owned(e.Creates):
-		return fmt.Errorf("creates: there is no kind %q", e.Creates)
-	case e.List != nil && e.List.By == "":
+	case r.Creates != "" && !owned(r.Creates):
+		return fmt.Errorf("creates: there is no kind %q", r.Creates)
+	case r.List != nil && r.List.By == "":
 		return fmt.Errorf("list: by is needed")
-	case e.List != nil && e.List.Most > 0 && !e.List.Pages:
+	case r.List != nil && r.List.Most > 0 && !r.List.Pages:
 		return fmt.Errorf("list: most needs pages")
-	case e.Learn != nil && (e.Learn.By == "" || e.Learn.Parent == ""):
+	case r.Learn != nil && (r.Learn.By == "" || r.Learn.Parent == ""):
 		return fmt.Errorf("learn: by and parent are needed")
-	case e.Hides != nil && (e.Hides.Member == "" || e.Hides.Where == "" || e.Hides.Is == ""):
+	case r.Hides != nil && (r.Hides.Member == "" || r.Hides.Where == "" || r.Hides.Is == ""):
 		return fmt.Errorf("hides: member, where and is are needed")
-	case (e.Deletes || e.Renames) && len(e.Flow)+len(e.Objects) == 0:
+	case (r.Deletes || r.Renames) && len(e.Flow)+len(e.Objects) == 0:
 		return fmt.Errorf("deletes and renames need the place of an id")
 	case len(e.Permissions) > 0 && authz.ClassOf(e.Permissions[0]) != e.Action:
 		return fmt.Errorf("permission %q is no part of %q", e.Permissions[0], e.Action)
@@ -120,7 +131,8 @@ func checkObjects(e *Endpoint) error {
 	return nil
 }
 
-// Asks lists the permissions of which a person needs one to use the endpoint for a flow of this kind; an unknown kind leaves all. None: Action itself is asked for.
+// Asks lists the permissions of which a person needs one to use the endpoint for a flow of this
+// kind; an unknown kind leaves all. None: Action itself is asked for.
 func (e *Endpoint) Asks(kind flow.Kind) []authz.Action {
 	switch kind {
 	case flow.Agentflow:
@@ -168,5 +180,5 @@ func (e *Endpoint) prepare() {
 			e.Loose = append(e.Loose, name)
 		}
 	}
-	e.ReadsAnswer = e.Creates != "" || e.Deletes || e.Renames || e.Imports || e.List != nil || e.Learn != nil || e.Hides != nil
+	e.ReadsAnswer = e.Result.Reads()
 }

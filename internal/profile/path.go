@@ -11,11 +11,13 @@ import (
 // MaxTarget is the longest path, and the longest query, in bytes.
 const MaxTarget = 8 << 10
 
-// Canonical judges the path of a request target as it stood on the wire (RFC 9112 section 3.2.1, without the query) and returns the one form
-// to match and to forward. It refuses with problem.Invalid what two parsers could read differently: encoded slashes, dots, letters, double
-// encoding, dot segments, empty segments, HTML (Flowise strips tags and decodes entities in the URL before it routes), path parameters,
-// overlong or compatibility characters, blanks at the edge of a segment. The only repair is upper case for the digits of an escape
-// (RFC 3986 section 6.2.2.1). A trailing slash stays; Profile.Match decides about it.
+// Canonical judges the path of a request target as it stood on the wire (RFC 9112 section 3.2.1,
+// without the query) and returns the one form to match and to forward. It refuses with
+// problem.Invalid what two parsers could read differently: encoded slashes, dots, letters, double
+// encoding, dot segments, empty segments, HTML (Flowise strips tags and decodes entities in the URL
+// before it routes), path parameters, overlong or compatibility characters, blanks at the edge of a
+// segment. The only repair is upper case for the digits of an escape (RFC 3986 section 6.2.2.1). A
+// trailing slash stays; Profile.Match decides about it.
 func Canonical(raw string) (string, error) {
 	if len(raw) > MaxTarget {
 		return "", badPath("The path is longer than 8 KiB.", "path.length")
@@ -46,7 +48,8 @@ func badPath(text, rule string) error {
 	return problem.New(problem.Invalid, text).WithField("path").WithRule(rule)
 }
 
-// checkSegment judges the text between two slashes; lower tells that an escape has a lower-case digit.
+// checkSegment judges the text between two slashes; lower tells that an escape has a lower-case
+// digit.
 func checkSegment(seg string, last bool) (lower bool, err error) {
 	switch {
 	case seg == "" && !last:
@@ -131,12 +134,14 @@ func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// rawAllowed is pchar of RFC 3986 without '&' and ';', which start and end HTML entities and path parameters.
+// rawAllowed is pchar of RFC 3986 without '&' and ';', which start and end HTML entities and path
+// parameters.
 func rawAllowed(c byte) bool {
 	return unreserved(c) || strings.IndexByte("!$'()*+,:=@", c) >= 0
 }
 
-// compatibility lists the blocks whose characters Unicode normalisation (NFKC) or case folding turns into others, often into ASCII.
+// compatibility lists the blocks whose characters Unicode normalisation (NFKC) or case folding
+// turns into others, often into ASCII.
 var compatibility = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00aa, Hi: 0x00aa, Stride: 1}, {Lo: 0x00ba, Hi: 0x00ba, Stride: 1}, // ordinal indicators
@@ -154,7 +159,8 @@ var compatibility = &unicode.RangeTable{
 	},
 }
 
-// plainRune reports whether a character outside ASCII is a letter, mark or digit that no parser folds into another.
+// plainRune reports whether a character outside ASCII is a letter, mark or digit that no parser
+// folds into another.
 func plainRune(r rune) bool {
 	return (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)) && !unicode.Is(compatibility, r)
 }

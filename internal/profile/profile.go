@@ -1,29 +1,10 @@
 package profile
 
 import (
-	"context"
 	"net/http"
-	"net/url"
-	"time"
 
-	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
-	"sluice/internal/identity"
-	"sluice/internal/login"
-	"sluice/internal/problem"
-)
-
-// The kinds of builder.
-const (
-	// KindFlowise is FlowiseAI's Flowise 3.x.
-	KindFlowise = "flowise"
-	// KindLangflow is Langflow 1.x.
-	KindLangflow = "langflow"
-	// KindGeneric is any other web app: judged by method and by rules on admin paths.
-	KindGeneric = "generic"
-	// KindDemo is the small builder inside Sluice.
-	KindDemo = "demo"
 )
 
 // Public says whether an endpoint may be open to somebody who is not signed in.
@@ -34,7 +15,8 @@ const (
 	PublicNever Public = iota
 	// PublicAlways is open to everybody: health, the builder's static files.
 	PublicAlways
-	// PublicFlow is open to strangers if the flow that the request names is published in Sluice. The builder's own flag does not count.
+	// PublicFlow is open to strangers if the flow that the request names is published in Sluice.
+	// The builder's own flag does not count.
 	PublicFlow
 )
 
@@ -42,7 +24,8 @@ const (
 type Upstream uint8
 
 const (
-	// UpstreamSession lends the service owner's session to signed-in people. Strangers never get it, on any endpoint.
+	// UpstreamSession lends the service owner's session to signed-in people. Strangers never get
+	// it, on any endpoint.
 	UpstreamSession Upstream = iota
 	// UpstreamNone never sends a session, whoever asks.
 	UpstreamNone
@@ -58,7 +41,8 @@ const (
 	InPath In = iota
 	// InQuery is a query parameter.
 	InQuery
-	// InBody is a top-level key of a JSON object, or a form field; Whole instead of a key: the body is a list of ids.
+	// InBody is a top-level key of a JSON object, or a form field; Whole instead of a key: the body
+	// is a list of ids.
 	InBody
 )
 
@@ -71,28 +55,37 @@ type IDRef struct {
 	In In
 	// Name is the placeholder, parameter or key.
 	Name string
-	// Kind is what the id is of; empty: of nothing that has an owner, such as a chat or a node of a flow.
+	// Kind is what the id is of; empty: of nothing that has an owner, such as a chat or a node of a
+	// flow.
 	Kind flow.Kind
+	// Named tells that a flow may stand here by its endpoint name; its id is forwarded in the
+	// name's place. What is a UUID is an id.
+	Named bool
 }
 
-// BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys at its top level.
+// BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys
+// at its top level.
 type BodyRule struct {
-	// In is the top-level key of a list of objects that the rule is about instead; empty: the body itself.
+	// In is the top-level key of a list of objects that the rule is about instead; empty: the body
+	// itself.
 	In string
 	// Keys are compared exactly, after the JSON string was decoded.
 	Keys []string
-	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and are refused for everybody.
+	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and
+	// are refused for everybody.
 	Action authz.Action
 	// Permissions are the finer names of Action, see Endpoint.Permissions.
 	Permissions []authz.Action
 	// Why is said where the keys are refused for everybody; empty: a general sentence.
 	Why string
-	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go on without them.
+	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go
+	// on without them.
 	Drop bool
-	// Mark is the key of Keys by which the builder opens a flow to strangers: wherever the rule needs the action; empty:
-	// there is none.
+	// Mark is the key of Keys by which the builder opens a flow to strangers: wherever the rule needs
+	// the action; empty: there is none.
 	Mark string
-	// Unset permits the values null, false and "" without the action: the builder's pages send them for what is not used. See Needs.
+	// Unset permits the values null, false and "" without the action: the builder's pages send them
+	// for what is not used. See Needs.
 	Unset bool
 	// Except are texts that need no action. See Needs.
 	Except []string
@@ -110,13 +103,15 @@ type Endpoint struct {
 	Pattern string
 	// Action is the least permission.
 	Action authz.Action
-	// Permissions are the finer names that are asked for instead of Action, so that custom roles work; any of them will do. Those of agentflows count only for
-	// agentflows, those of chatflows only for other flows, as far as the flow's type is known. Empty: Action itself is asked for.
+	// Permissions are the finer names that are asked for instead of Action, so that custom roles
+	// work; any of them will do. Those of agentflows count only for agentflows, those of chatflows
+	// only for other flows, as far as the flow's type is known. Empty: Action itself is asked for.
 	Permissions []authz.Action
 	// Public opens the endpoint to strangers.
 	Public Public
-	// Flow is where the flow's id stands. The first place that has a value counts, and all that have one must agree. A place with a kind that lies inside a flow
-	// (Job) names the flow by what lies in it.
+	// Flow is where the flow's id stands. The first place that has a value counts, and all that
+	// have one must agree. A place with a kind that lies inside a flow (Job) names the flow by what
+	// lies in it.
 	Flow []IDRef
 	// Objects is where ids of other objects stand.
 	Objects []IDRef
@@ -124,58 +119,90 @@ type Endpoint struct {
 	Stream bool
 	// Upgrade permits a WebSocket upgrade.
 	Upgrade bool
+	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and
+	// the profile's CSP is set.
+	Page bool
 	// Upstream is whose session the builder sees.
 	Upstream Upstream
-	// Answer names what Sluice answers itself, see Profile.Answer; empty: forward.
-	Answer string
-	// Stranger names what Sluice answers somebody who is not signed in, whatever flow they name, where the flow is not open to them; empty: they are refused.
-	Stranger string
-	// FlowKey says which key of its own the builder may ask for, for the flow; empty: none. See FlowKeys.
-	FlowKey string
+	// Own names the answers that Sluice gives instead of the builder.
+	Own Own
 	// Body holds rules on keys of the JSON body.
 	Body []BodyRule
-	// Restores is the member of the body from which older versions of the builder take the flow that they run; empty: none. See Profile.Restores.
-	Restores string
-	// Guards names the checks of package guard that the request has to pass.
+	// Guards names the checks that the request has to pass.
 	Guards []string
-	// Named tells that the flow may stand in the path by its endpoint name; its id is forwarded in the name's place. What is a UUID is an id.
-	Named bool
-	// Locked are the members of the answer, separated by blanks, that are set to true for people who may not change the flow, or where there is none, flows at all; empty: none.
-	Locked string
-	// Denied names what Sluice answers a call of the builder's own page by a signed-in person who lacks the right, so that the page goes on quietly; empty: they are refused.
-	Denied string
+	// Adds names what Sluice puts into the request for the builder.
+	Adds Adds
 	// MaxBody is the largest body in bytes; 0 is the server's limit.
 	MaxBody int64
-	// Page tells that the answer is an HTML page of the builder: strangers are sent to sign in, and the profile's CSP is set.
-	Page bool
-	// Creates is the kind of object that a successful answer tells of; empty: none. Many tells that the answer is a list of all that were made.
-	Creates flow.Kind
-	Many    bool
-	// Deletes tells that the objects which the request names are gone after a successful answer, Renames that the answer tells their names.
-	Deletes, Renames bool
-	// List says how the answer lists objects; nil: it does not.
-	List *Listing
-	// Learn says how the answer tells what lies inside an object; nil: it does not.
-	Learn *Lesson
-	// Hides names a secret in the answer; nil: there is none.
-	Hides *Hiding
 	// Runs tells that a request runs the flow that it names, for the audit record.
 	Runs bool
-	// Imports tells that the endpoint makes objects which its answer does not name.
-	Imports bool
-	// Shared tells that the endpoint shows or changes what belongs to all workspaces: only superusers may use it.
+	// Result says what a successful answer means for objects, and how it is changed.
+	Result Result
+	// Shared tells that the endpoint shows or changes what belongs to all workspaces: only
+	// superusers may use it.
 	Shared bool
-	// Blocked is why the endpoint is closed for everybody and what to do instead; empty: open. It is safe to show.
+	// Blocked is why the endpoint is closed for everybody and what to do instead; empty: open. It
+	// is safe to show.
 	Blocked string
 
-	// Loose are the placeholders that name no object; NamesObjects tells that there are places of objects' ids, NamesInBody that some are in the body, and
-	// ReadsAnswer that the answer tells of objects. They follow from the fields above.
+	// Loose are the placeholders that name no object; NamesObjects tells that there are places of
+	// objects' ids, NamesInBody that some are in the body, and ReadsAnswer that the answer tells of
+	// objects. They follow from the fields above.
 	Loose                                  []string
 	NamesObjects, NamesInBody, ReadsAnswer bool
 
 	slash             bool // forwarded with a slash at the end
 	params            []string
 	askFlow, askAgent []authz.Action
+}
+
+// Own are the names of answers that Sluice gives instead of the builder; the builder's package has
+// them. An empty name means that there is none.
+type Own struct {
+	// Answer is given to everybody who may use the endpoint; the request is not forwarded.
+	Answer string
+	// Stranger is given to somebody who is not signed in, whatever flow they name, where the flow
+	// is not open to them; without it they are refused.
+	Stranger string
+	// Denied is given to a call of the builder's own page by a signed-in person who lacks the
+	// right, so that the page continues; without it they are refused.
+	Denied string
+}
+
+// Adds are what Sluice puts into a request where the builder needs it.
+type Adds struct {
+	// FlowKey is the kind of the key that the builder may ask for, for the flow; empty: none.
+	FlowKey string
+	// Flow is the member of the body in which some versions of the builder expect the flow as it is
+	// stored; empty: none.
+	Flow string
+}
+
+// Result says what a successful answer means for objects, and what Sluice changes in it.
+type Result struct {
+	// Creates is the kind of object that the answer tells of; empty: none. Many tells that the
+	// answer is a list of all that were created.
+	Creates flow.Kind
+	Many    bool
+	// Deletes tells that the objects which the request names are gone, Renames that the answer
+	// tells their names.
+	Deletes, Renames bool
+	// Imports tells that the endpoint creates objects which its answer does not name.
+	Imports bool
+	// List says how the answer lists objects; nil: it does not.
+	List *Listing
+	// Learn says how the answer tells what lies inside an object; nil: it does not.
+	Learn *Lesson
+	// Hides names a secret in the answer; nil: there is none.
+	Hides *Hiding
+	// Locked are the members of the answer, separated by blanks, that are set to true for people
+	// who may not change the flow, or where there is none, flows at all; empty: none.
+	Locked string
+}
+
+// Reads reports whether Sluice reads the answer, as far as it tells of objects.
+func (r *Result) Reads() bool {
+	return r.Creates != "" || r.Deletes || r.Renames || r.Imports || r.List != nil || r.Learn != nil || r.Hides != nil
 }
 
 // maxParams is the most placeholders that a pattern may have.
@@ -209,104 +236,49 @@ type Answer struct {
 	Header http.Header
 	// Body is the whole body.
 	Body []byte
-	// Read tells that there is no answer of Sluice's: the builder's to a GET of the same path goes back, and nothing is changed.
+	// Read tells that there is no answer of Sluice's: the builder's to a GET of the same path goes
+	// back, and nothing is changed.
 	Read bool
 }
 
-// AnswerContext is what Profile.Answer may need.
-type AnswerContext struct {
-	// Principal is who asks; may be anonymous.
-	Principal authz.Principal
-	// SignInURL is Sluice's sign-in page for this app, absolute.
-	SignInURL string
-	// SignedOutURL is where a browser goes after signing out, absolute.
-	SignedOutURL string
-	// SignOut ends the session of Principal.
-	SignOut func(context.Context) error
-	// Upstream is Bridge.Upstream: the service account as the builder describes it; nil while it is not known.
-	Upstream map[string]any
-	// Query is the request's parsed query.
-	Query url.Values
-	// App is the app's id.
-	App string
-	// Param gives a placeholder of the path, and Body the JSON object of the body, judged like one that is forwarded.
-	Param func(name string) string
-	Body  func() ([]byte, error)
-	// Keys are Sluice's API keys, and Fresh those that were just made; nil where there are none. KeysURL is the page where people manage theirs.
-	Keys    *authn.Keys
-	Fresh   *FreshKeys
-	KeysURL string
-	// People are Sluice's people, and Logins how they sign in; nil where the builder's pages show none. NewUserActive tells whether people who are added there may come in at once.
-	People        *identity.People
-	Logins        *login.Logins
-	NewUserActive bool
-	// May reports whether the person may use a row of the table, by its name, on an object that Sluice knows.
-	May func(endpoint, objectID string) bool
-	// AccountURL is the page of one's own account, ConfirmURL where people prove again that it is them, absolute.
-	AccountURL, ConfirmURL string
-	// Version is the builder's own; "" while it is not known.
-	Version string
-	// Now is the time of the request.
-	Now time.Time
-}
-
-// Bridge carries requests into the builder's own session. Implementations: FlowiseBridge, and Passthrough for the rest.
-type Bridge interface {
-	// Attach adds what the endpoint's upstream needs to the headers of a request about to be forwarded, after the client's own copies were
-	// dropped with Profile.CleanRequest. It adds nothing for anonymous principals and for UpstreamNone. While a renewal runs it waits, at
-	// most until ctx ends, and then fails with problem.Unavailable.
-	Attach(ctx context.Context, h http.Header, l Lent, e *Endpoint) error
-	// Rejected is told that the builder answered 401 to the headers that Attach gave. It renews the session once for all callers, and
-	// reports whether sending the request again makes sense (after removing what Attach added with Profile.CleanRequest).
-	Rejected(ctx context.Context, h http.Header) bool
-	// Upstream describes the service account; nil while it is not known. The map must not be changed.
-	Upstream() map[string]any
-	// Close gives the session back. The bridge cannot be used afterwards.
-	Close(ctx context.Context) error
-}
-
-// FlowKeys is a Bridge whose builder can ask for a key of its own for single flows, beside the session. People behind Sluice have no such keys and need none.
-type FlowKeys interface {
-	// FlowKey is the builder's key of a kind (Endpoint.FlowKey) for a flow; "" if it asks for none, or for one that does not exist.
-	FlowKey(ctx context.Context, kind, flowID string) (string, error)
-}
-
-// Options are what an operator may decide about a profile.
-type Options struct {
-	// Open names optional endpoints that are closed unless listed here, such as "queues" and "metrics" of Flowise.
+// Source is what a Profile is made from: a table file or rows, and a style.
+type Source struct {
+	// Table is a route table file, see row; Rows are used instead where it is nil.
+	Table []byte
+	Rows  []*Endpoint
+	// Open names the optional rows of the table that the operator opened.
 	Open []string
-	// AdminPaths are patterns of a generic app that need authz.BuilderManage; nil: "/admin" and everything below.
-	AdminPaths []string
+	// KeepSlash forwards a slash at the end of a path even where the pattern has none.
+	KeepSlash bool
+	// FoldCase compares literals without regard to case.
+	FoldCase bool
+	// Style is what else the builder's requests and answers have of their own.
+	Style Style
 }
 
-// Profile is what a kind of builder is. It is immutable and safe for concurrent use.
+// Profile is a compiled route table with its style. It is immutable and safe for concurrent use.
 type Profile struct {
-	// Kind is one of the Kind constants.
-	Kind string
-	// Title is the product's name.
-	Title string
-
 	table *table
-	style style
+	style Style
+
+	headers map[string]bool // Style.Headers, see dropped
 }
 
-// New makes the profile of a kind. Errors: problem.Invalid with Field "kind" or the option's name.
-func New(kind string, o Options) (*Profile, error) {
-	switch kind {
-	case KindFlowise:
-		return newFlowise(o)
-	case KindGeneric:
-		return newGeneric(o)
-	case KindLangflow:
-		return newLangflow(o)
-	case KindDemo:
-		return newDemo()
+// New compiles a profile. Errors: *RowError for a row that cannot be used, problem.Invalid with
+// Field "open".
+func New(s Source) (*Profile, error) {
+	t := &table{trimSlash: !s.KeepSlash, foldCase: s.FoldCase}
+	if err := t.load(s); err != nil {
+		return nil, err
 	}
-	return nil, problem.Newf(problem.Invalid, "%q is not a kind of builder that Sluice knows.", kind).
-		WithField("kind").WithNext("Use flowise, langflow, generic or demo.")
+	if s.Style.Error == nil {
+		s.Style.Error = rfc9457
+	}
+	return &Profile{table: t, style: s.Style, headers: dropped(s.Style.Headers...)}, nil
 }
 
-// Match finds the endpoint for a method and a path from Canonical. HEAD follows GET. What is not in the table is not found, and denied.
+// Match finds the endpoint for a method and a path from Canonical. HEAD follows GET. What is not in
+// the table is not found, and denied.
 func (p *Profile) Match(method, canonicalPath string) (Match, bool) {
 	return p.table.match(method, canonicalPath)
 }
@@ -321,5 +293,6 @@ func (p *Profile) Endpoint(name string) *Endpoint {
 	return nil
 }
 
-// Endpoints lists the rows of the table in file order. The slice and its elements must not be changed.
+// Endpoints lists the rows of the table in file order. The slice and its elements must not be
+// changed.
 func (p *Profile) Endpoints() []*Endpoint { return p.table.rows }

@@ -11,23 +11,28 @@ import (
 // maxPairs is the most parameters that a query may have.
 const maxPairs = 100
 
-// queryRules are what a kind of builder does to a query beyond the standard.
-type queryRules struct {
-	// ids are the parameters that name an object, in lower case: at most one of each, in any case, never as an array.
-	ids map[string]bool
-	// files are the parameters that name a file, in lower case: at most one of each, a plain base name.
-	files map[string]bool
-	// once are the parameters of which there is at most one, without a comma, at which some builders split, in lower case.
-	once map[string]bool
-	// secrets are the parameters that hold keys and tokens, in lower case: they must not stand in an address.
-	secrets map[string]bool
-	// plainKeys refuses parameter names that are more than a word with brackets.
-	plainKeys bool
+// QueryRules are what a kind of builder does to a query beyond the standard.
+type QueryRules struct {
+	// IDs are the parameters that name an object, in lower case: at most one of each, in any case,
+	// never as an array.
+	IDs map[string]bool
+	// Files are the parameters that name a file, in lower case: at most one of each, a plain base
+	// name.
+	Files map[string]bool
+	// Once are the parameters of which there is at most one, without a comma, at which some
+	// builders split, in lower case.
+	Once map[string]bool
+	// Secrets are the parameters that hold keys and tokens, in lower case: they must not stand in
+	// an address.
+	Secrets map[string]bool
+	// PlainKeys refuses parameter names that are more than a word with brackets.
+	PlainKeys bool
 }
 
-// Query parses the raw query of a request strictly (application/x-www-form-urlencoded of the WHATWG URL standard, only '&' separates). It
-// refuses with problem.Invalid: more than 8 KiB or 100 pairs, broken escapes, control characters, text that is not UTF-8, and, for the
-// parameters by which this builder finds objects, repetition, array spelling and values that are not plain tokens.
+// Query parses the raw query of a request strictly (application/x-www-form-urlencoded of the WHATWG
+// URL standard, only '&' separates). It refuses with problem.Invalid: more than 8 KiB or 100 pairs,
+// broken escapes, control characters, text that is not UTF-8, and, for the parameters by which this
+// builder finds objects, repetition, array spelling and values that are not plain tokens.
 func (p *Profile) Query(raw string) (url.Values, error) {
 	if len(raw) > MaxTarget {
 		return nil, badQuery("The query is longer than 8 KiB.", "query.length")
@@ -48,7 +53,7 @@ func (p *Profile) Query(raw string) (url.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := p.style.query.check(key, value, seen); err != nil {
+		if err := p.style.Query.check(key, value, seen); err != nil {
 			return nil, err
 		}
 		values[key] = append(values[key], value)
@@ -56,15 +61,16 @@ func (p *Profile) Query(raw string) (url.Values, error) {
 	return values, nil
 }
 
-// check judges a parameter whose name means something to the builder. seen holds those that stood before it.
-func (q *queryRules) check(key, value string, seen map[string]bool) error {
+// check judges a parameter whose name means something to the builder. seen holds those that stood
+// before it.
+func (q *QueryRules) check(key, value string, seen map[string]bool) error {
 	name := baseKey(key)
 	switch {
-	case q.secrets[strings.ReplaceAll(name, "_", "-")]:
+	case q.Secrets[strings.ReplaceAll(name, "_", "-")]:
 		return badQuery("A key must not stand in an address. Send it to Sluice in the Authorization header.", "query.secret").WithField(name)
-	case !q.ids[name] && !q.files[name] && !q.once[name]:
+	case !q.IDs[name] && !q.Files[name] && !q.Once[name]:
 		return nil
-	case seen[name] || len(name) != len(key) || q.ids[name] && !token(value) || q.files[name] && !baseName(value) || q.once[name] && strings.Contains(value, ","):
+	case seen[name] || len(name) != len(key) || q.IDs[name] && !token(value) || q.Files[name] && !baseName(value) || q.Once[name] && strings.Contains(value, ","):
 		return badQuery("A parameter that names an object or a file must stand once and hold a plain id or name.", "query.id").WithField(name)
 	}
 	seen[name] = true
@@ -88,17 +94,17 @@ func (p *Profile) queryPair(pair string) (key, value string, err error) {
 	if err1 != nil || err2 != nil {
 		return "", "", badQuery("The query has a broken percent escape.", "query.escape")
 	}
-	if !plainText(key) || !plainText(value) {
+	if !PlainText(key) || !PlainText(value) {
 		return "", "", badQuery("The query has a control character or is not UTF-8.", "query.character")
 	}
-	if p.style.query.plainKeys && !plainKey(key) {
+	if p.style.Query.PlainKeys && !plainKey(key) {
 		return "", "", badQuery("The query has a parameter name that this builder does not know.", "query.name")
 	}
 	return key, value, nil
 }
 
-// plainText is valid UTF-8 without control characters; line breaks and tabs are text.
-func plainText(s string) bool {
+// PlainText is valid UTF-8 without control characters; line breaks and tabs are text.
+func PlainText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
 			return false
@@ -117,12 +123,14 @@ func plainKey(key string) bool {
 	return true
 }
 
-// baseName reports whether a file name has no folder part on any system and is no device of its own.
+// baseName reports whether a file name has no folder part on any system and is no device of its
+// own.
 func baseName(name string) bool {
 	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\t\r\n%") && name == strings.TrimSpace(name)
 }
 
-// baseKey is the parameter that a nested spelling such as "chatId[]" or "chatId[0][x]" sets, in lower case.
+// baseKey is the parameter that a nested spelling such as "chatId[]" or "chatId[0][x]" sets, in
+// lower case.
 func baseKey(key string) string {
 	if i := strings.IndexAny(key, "[."); i > 0 {
 		key = key[:i]
@@ -130,8 +138,9 @@ func baseKey(key string) string {
 	return strings.ToLower(key)
 }
 
-// PlainID reports whether an id that a request names anywhere is one that no builder could take for a path, a pattern or markup: at most 256
-// unreserved characters, ':' and '@', and no dot segment. Ids in bodies (IDRef with InBody) are judged with it by whoever reads the body.
+// PlainID reports whether an id that a request names anywhere is one that no builder could take for
+// a path, a pattern or markup: at most 256 unreserved characters, ':' and '@', and no dot segment.
+// Ids in bodies (IDRef with InBody) are judged with it by whoever reads the body.
 func PlainID(id string) bool { return token(id) }
 
 // token is a value that no decoding changes.

@@ -8,41 +8,35 @@ import (
 	"sluice/internal/problem"
 )
 
-// style is what differs between kinds of builder besides the route table.
-type style struct {
-	// cookies are the builder's own session cookies: never taken from a client, never given to one.
-	cookies []string
-	// sealed keeps every cookie away, in both directions, known or not: the builder's pages need none.
-	sealed bool
-	// passes are the cookies that the builder's pages need all the same; a trailing '*' is a prefix.
-	passes []string
-	// headers are further request headers to drop, each as fold has it and in Go's canonical spelling, see dropped. prefixes are beginnings of such, folded.
-	headers  map[string]bool
-	prefixes []string
-	// csp is the policy for pages without frame-ancestors; empty: only frame-ancestors.
-	csp string
-	// query are the rules for parameters.
-	query queryRules
-	// errorBody renders an error in the builder's shape.
-	errorBody func(e *problem.Error, requestID string) (contentType string, body any)
-	// pageCall recognises calls of the builder's own pages by their headers; nil: they cannot be told.
-	pageCall func(h http.Header) bool
-	// pageDenied answers such a call when it is denied.
-	pageDenied func(e *problem.Error, requestID string) Answer
-	// entry is where a freshly signed-in browser is sent.
-	entry func(returnPath string) string
-	// answers are the builder's endpoints that Sluice answers.
-	answers map[string]answerFunc
-	// pageScript runs on the builder's pages before their own code; empty: none does.
-	pageScript []byte
-	// pageCookies make the builder's pages believe that somebody is signed in; nil: they need none.
-	pageCookies []*http.Cookie
-	// pageToken is what those pages send as a bearer token for that; it is no credential. Empty: they send none.
-	pageToken string
+// Style is what a builder's requests and answers have of their own besides the route table.
+type Style struct {
+	// Cookies are the builder's own session cookies: never taken from a client, never given to one.
+	Cookies []string
+	// Sealed keeps every cookie away, in both directions, known or not: the builder's pages need
+	// none.
+	Sealed bool
+	// Passes are the cookies that the builder's pages need all the same; a trailing '*' is a
+	// prefix.
+	Passes []string
+	// Headers are further request headers to drop, in any spelling; HeaderPrefixes are beginnings
+	// of such, in lower case with dashes.
+	Headers, HeaderPrefixes []string
+	// CSP is the policy for pages without frame-ancestors; empty: only frame-ancestors.
+	CSP string
+	// Query are the rules for parameters.
+	Query QueryRules
+	// Error renders an error in the builder's shape; nil: as RFC 9457 says.
+	Error func(e *problem.Error, requestID string) (contentType string, body any)
+	// PageCall recognizes calls of the builder's own pages by their headers; nil: they cannot be
+	// told.
+	PageCall func(h http.Header) bool
+	// PageDenied answers such a call when it is denied.
+	PageDenied func(e *problem.Error, requestID string) Answer
 }
 
-// forwardedHeaders are the request headers by which a client could pretend to be a proxy, another person or another request. They are
-// dropped for every kind of builder; those that Sluice itself sets are set after that. Compared folded. A trailing '*' is a prefix.
+// forwardedHeaders are the request headers by which a client could pretend to be a proxy, another
+// person or another request. They are dropped for every kind of builder; those that Sluice itself
+// sets are set after that. Compared folded. A trailing '*' is a prefix.
 var forwardedHeaders = []string{
 	// Where the request came from and how (RFC 7239 and its forerunners).
 	"forwarded", "x-forwarded-*", "x-real-ip", "x-real-port", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host",
@@ -75,7 +69,8 @@ func splitHeaders(names []string) (exact map[string]bool, prefixes []string) {
 	return exact, prefixes
 }
 
-// dropped makes style.headers. The canonical spelling saves folding the headers that nearly every request has.
+// dropped is the set of Style.Headers, each as fold has it and in Go's canonical spelling, which
+// saves folding the headers that nearly every request has.
 func dropped(names ...string) map[string]bool {
 	set := map[string]bool{}
 	for _, name := range names {
@@ -97,24 +92,25 @@ func fold(name string) string {
 	}, name)
 }
 
-// DropsRequestHeader reports whether a client's header of this name never reaches the builder. Spelling does not matter: case, '_' and '.'
-// are folded.
+// DropsRequestHeader reports whether a client's header of this name never reaches the builder.
+// Spelling does not matter: case, '_' and '.' are folded.
 func (p *Profile) DropsRequestHeader(name string) bool {
 	if plainHeader(name) {
 		return false
 	}
-	if p.style.headers[name] {
+	if p.headers[name] {
 		return true
 	}
 	folded := fold(name)
-	if dropExact[folded] || p.style.headers[folded] {
+	if dropExact[folded] || p.headers[folded] {
 		return true
 	}
 	starts := func(prefix string) bool { return strings.HasPrefix(folded, prefix) }
-	return slices.ContainsFunc(dropPrefix, starts) || slices.ContainsFunc(p.style.prefixes, starts)
+	return slices.ContainsFunc(dropPrefix, starts) || slices.ContainsFunc(p.style.HeaderPrefixes, starts)
 }
 
-// plainHeader names, in canonical spelling, what nearly every request has, so that the hot path does not fold them.
+// plainHeader names, in canonical spelling, what nearly every request has, so that the hot path
+// does not fold them.
 func plainHeader(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Cookie", "Origin", "Pragma",
@@ -125,8 +121,9 @@ func plainHeader(name string) bool {
 	return false
 }
 
-// CleanRequest removes from the headers of a request what must not reach the builder from a client: its own credentials and session cookies,
-// and every identity, forwarding and rewriting header in every spelling. Sluice's own cookies are the caller's matter.
+// CleanRequest removes from the headers of a request what must not reach the builder from a client:
+// its own credentials and session cookies, and every identity, forwarding and rewriting header in
+// every spelling. Sluice's own cookies are the caller's matter.
 func (p *Profile) CleanRequest(h http.Header) {
 	for name := range h {
 		if p.DropsRequestHeader(name) {
@@ -134,19 +131,19 @@ func (p *Profile) CleanRequest(h http.Header) {
 		}
 	}
 	switch cookies := h["Cookie"]; {
-	case p.style.sealed && len(p.style.passes) == 0:
+	case p.style.Sealed && len(p.style.Passes) == 0:
 		delete(h, "Cookie")
-	case len(cookies) > 0 && (p.style.sealed || len(p.style.cookies) > 0):
+	case len(cookies) > 0 && (p.style.Sealed || len(p.style.Cookies) > 0):
 		p.cleanCookies(h, cookies)
 	}
 }
 
 // keepsCookie reports whether a cookie may pass between client and builder.
 func (p *Profile) keepsCookie(name string) bool {
-	if !p.style.sealed {
+	if !p.style.Sealed {
 		return !p.OwnsCookie(name)
 	}
-	return slices.ContainsFunc(p.style.passes, func(pass string) bool {
+	return slices.ContainsFunc(p.style.Passes, func(pass string) bool {
 		prefix, open := strings.CutSuffix(pass, "*")
 		return name == pass || open && strings.HasPrefix(name, prefix)
 	})
@@ -169,10 +166,11 @@ func (p *Profile) cleanCookies(h http.Header, lines []string) {
 	h["Cookie"] = []string{strings.Join(keep, "; ")}
 }
 
-// OwnsCookie reports whether a cookie is one of the builder's own session cookies, with or without a prefix of RFC 6265bis.
+// OwnsCookie reports whether a cookie is one of the builder's own session cookies, with or without
+// a prefix of RFC 6265bis.
 func (p *Profile) OwnsCookie(name string) bool {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
-	for _, own := range p.style.cookies {
+	for _, own := range p.style.Cookies {
 		if strings.EqualFold(own, name) {
 			return true
 		}
@@ -180,7 +178,8 @@ func (p *Profile) OwnsCookie(name string) bool {
 	return false
 }
 
-// CleanResponse removes from the builder's answer what only Sluice may say: its session cookies, its CORS answers, its framing rules.
+// CleanResponse removes from the builder's answer what only Sluice may say: its session cookies,
+// its CORS answers, its framing rules.
 func (p *Profile) CleanResponse(h http.Header) {
 	for _, name := range [...]string{
 		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
@@ -189,7 +188,7 @@ func (p *Profile) CleanResponse(h http.Header) {
 	} {
 		delete(h, name)
 	}
-	if p.style.csp != "" {
+	if p.style.CSP != "" {
 		delete(h, "Content-Security-Policy")
 		delete(h, "Content-Security-Policy-Report-Only")
 	}
@@ -206,33 +205,19 @@ func (p *Profile) CleanResponse(h http.Header) {
 	}
 }
 
-// CSP is the Content-Security-Policy for the builder's pages. frameAncestors is the source list of who may frame them, e.g. "'none'" or
-// "'self' https://shop.example".
+// CSP is the Content-Security-Policy for the builder's pages. frameAncestors is the source list of
+// who may frame them, e.g. "'none'" or "'self' https://shop.example".
 func (p *Profile) CSP(frameAncestors string) string {
-	if p.style.csp == "" {
+	if p.style.CSP == "" {
 		return "frame-ancestors " + frameAncestors
 	}
-	return p.style.csp + "; frame-ancestors " + frameAncestors
+	return p.style.CSP + "; frame-ancestors " + frameAncestors
 }
 
-// PageScript is the JavaScript that runs on the builder's HTML pages before their own code; empty: none does. The slice must not be changed.
-func (p *Profile) PageScript() []byte { return p.style.pageScript }
+// PageCall reports whether the headers are those of a call that the builder's own page makes by
+// itself; false where that cannot be told.
+func (p *Profile) PageCall(h http.Header) bool { return p.style.PageCall != nil && p.style.PageCall(h) }
 
-// PageCookies are the cookies that the builder's pages look for before they show anything to a signed-in person. They hold no secret, and never reach the builder. The slice must not be
-// changed.
-func (p *Profile) PageCookies() []*http.Cookie { return p.style.pageCookies }
-
-// PageCall reports whether the headers are those of a call that the builder's own page makes by itself; false where that cannot be told.
-func (p *Profile) PageCall(h http.Header) bool { return p.style.pageCall != nil && p.style.pageCall(h) }
-
-// IsPageToken reports whether an Authorization header holds nothing but what the builder's pages were given by PageCookies.
-func (p *Profile) IsPageToken(authorization string) bool {
-	return p.style.pageToken != "" && authorization == "Bearer "+p.style.pageToken
-}
-
-// HoldsSession reports whether people are carried into a session of the builder's own, which it may have forgotten.
-func (p *Profile) HoldsSession() bool { return len(p.style.cookies) > 0 }
-
-// Entry is the path on the app's origin where a freshly signed-in browser is sent so that the builder's own pages know the person.
-// returnPath is a path of this origin, already judged by the caller.
-func (p *Profile) Entry(returnPath string) string { return p.style.entry(returnPath) }
+// HoldsSession reports whether people are carried into a session of the builder's own, which it may
+// have forgotten.
+func (p *Profile) HoldsSession() bool { return len(p.style.Cookies) > 0 }

@@ -2,7 +2,6 @@ package profile
 
 import (
 	"bytes"
-	_ "embed"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,15 +13,6 @@ import (
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 )
-
-//go:embed flowise.yaml
-var flowiseTable []byte
-
-//go:embed langflow.yaml
-var langflowTable []byte
-
-//go:embed demo.yaml
-var demoTable []byte
 
 // row is an Endpoint as it stands in a table file. A path is made of segments:
 //
@@ -83,56 +73,123 @@ type row struct {
 	Optional string    `yaml:"optional"`
 }
 
-// loadTable reads a table file; open names the optional rows that the operator opened.
-func loadTable(data []byte, trimSlash bool, open []string) (*table, error) {
+// RowError is a row of a route table that cannot be used.
+type RowError struct {
+	// Name and Pattern are the row's.
+	Name, Pattern string
+	// Err says what is wrong.
+	Err error
+}
+
+// Error says which row, and what is wrong with it.
+func (e *RowError) Error() string {
+	return fmt.Sprintf("route table row %s (%s): %v", e.Name, e.Pattern, e.Err)
+}
+
+// Unwrap gives what is wrong.
+func (e *RowError) Unwrap() error { return e.Err }
+
+// load fills the table with the rows of a source.
+func (t *table) load(s Source) error {
+	rows := s.Rows
+	if s.Table != nil {
+		var err error
+		if rows, err = readTable(s.Table, s.Open); err != nil {
+			return err
+		}
+	}
+	for _, e := range rows {
+		if err := t.add(e); err != nil {
+			return &RowError{Name: e.Name, Pattern: e.Pattern, Err: err}
+		}
+	}
+	return nil
+}
+
+// readTable reads a table file; open names the optional rows that the operator opened.
+func readTable(data []byte, open []string) ([]*Endpoint, error) {
 	var rows []row
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&rows); err != nil {
 		return nil, fmt.Errorf("reading the route table: %w", err)
 	}
-	t := &table{trimSlash: trimSlash}
 	for _, name := range open {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.Optional == name }) {
 			return nil, problem.Newf(problem.Invalid, "%q is not an optional route of this builder.", name).WithField("open")
 		}
 	}
+	out := make([]*Endpoint, len(rows))
 	for i, r := range rows {
 		e, err := r.endpoint(open)
 		if err != nil {
-			return nil, fmt.Errorf("route table row %d (%s): %w", i+1, r.Name, err)
+			return nil, &RowError{Name: r.Name, Pattern: r.Path, Err: err}
 		}
-		if err := t.add(e); err != nil {
-			return nil, fmt.Errorf("route table row %d (%s): %w", i+1, r.Name, err)
-		}
+		out[i] = e
 	}
-	return t, nil
+	return out, nil
 }
 
 func (r *row) endpoint(open []string) (*Endpoint, error) {
 	e := &Endpoint{
-		Name: r.Name, Methods: r.Methods, Pattern: r.Path, Action: r.Action, Stream: r.Stream, Upgrade: r.Upgrade, Answer: r.Answer,
-		Stranger: r.Stranger, FlowKey: r.FlowKey, Restores: r.Restores, Guards: r.Guards, Named: r.Named, Locked: r.Locked, Denied: r.Denied,
-		MaxBody: r.MaxBody, Page: r.Page, Blocked: strings.TrimSpace(r.Blocked), Permissions: r.Permission, Creates: r.Creates, Many: r.Many, Deletes: r.Deletes,
-		Renames: r.Renames, Imports: r.Imports, Runs: r.Runs, Shared: r.Shared, List: r.List, Learn: r.Learn, Hides: r.Hides,
+		Name:        r.Name,
+		Methods:     r.Methods,
+		Pattern:     r.Path,
+		Action:      r.Action,
+		Permissions: r.Permission,
+		Stream:      r.Stream,
+		Upgrade:     r.Upgrade,
+		Page:        r.Page,
+		Own:         Own{Answer: r.Answer, Stranger: r.Stranger, Denied: r.Denied},
+		Guards:      r.Guards,
+		Adds:        Adds{FlowKey: r.FlowKey, Flow: r.Restores},
+		MaxBody:     r.MaxBody,
+		Runs:        r.Runs,
+		Result: Result{
+			Creates: r.Creates,
+			Many:    r.Many,
+			Deletes: r.Deletes,
+			Renames: r.Renames,
+			Imports: r.Imports,
+			List:    r.List,
+			Learn:   r.Learn,
+			Hides:   r.Hides,
+			Locked:  r.Locked,
+		},
+		Shared:  r.Shared,
+		Blocked: strings.TrimSpace(r.Blocked),
 	}
 	if r.Optional != "" && slices.Contains(open, r.Optional) {
 		e.Blocked = ""
 	}
 	for _, b := range r.Body {
 		e.Body = append(e.Body, BodyRule{
-			In: b.In, Keys: b.Keys, Action: b.Action, Permissions: b.Permission, Unset: b.Unset, Except: b.Except, Plain: b.Plain, Drop: b.Drop, Mark: b.Mark, Why: b.Why,
+			In:          b.In,
+			Keys:        b.Keys,
+			Action:      b.Action,
+			Permissions: b.Permission,
+			Unset:       b.Unset,
+			Except:      b.Except,
+			Plain:       b.Plain,
+			Drop:        b.Drop,
+			Mark:        b.Mark,
+			Why:         b.Why,
 		})
 	}
 	var ok1, ok2 bool
 	e.Public, ok1 = map[string]Public{"": PublicNever, "always": PublicAlways, "flow": PublicFlow}[r.Public]
-	e.Upstream, ok2 = map[string]Upstream{"": UpstreamSession, "session": UpstreamSession, "none": UpstreamNone, "key": UpstreamKey}[r.Upstream]
+	e.Upstream, ok2 = map[string]Upstream{
+		"": UpstreamSession, "session": UpstreamSession, "none": UpstreamNone, "key": UpstreamKey,
+	}[r.Upstream]
 	if !ok1 || !ok2 {
 		return nil, fmt.Errorf("public %q or upstream %q is not a known word", r.Public, r.Upstream)
 	}
 	var err error
 	if e.Flow, err = idRefs(r.Flow, flow.Chatflow); err != nil {
 		return nil, err
+	}
+	for i := range e.Flow {
+		e.Flow[i].Named = r.Named && e.Flow[i].In == InPath && e.Flow[i].Kind == flow.Chatflow
 	}
 	if e.Objects, err = idRefs(r.Objects, ""); err != nil {
 		return nil, err
@@ -142,7 +199,7 @@ func (r *row) endpoint(open []string) (*Endpoint, error) {
 
 // check finds rows that say too little or contradict themselves.
 func (r *row) check(e *Endpoint) error {
-	inPath := func(ref IDRef) bool { return ref.In == InPath && ref.Kind == flow.Chatflow }
+	named := func(ref IDRef) bool { return ref.Named }
 	switch {
 	case e.Name == "" || len(e.Methods) == 0:
 		return fmt.Errorf("name and methods are needed")
@@ -152,23 +209,18 @@ func (r *row) check(e *Endpoint) error {
 		return fmt.Errorf("a row that is not blocked needs an action")
 	case e.Action != "" && !slices.Contains(authz.Actions(), e.Action):
 		return fmt.Errorf("action %q does not exist", e.Action)
-	case (e.Public == PublicFlow || e.FlowKey != "") && len(e.Flow) == 0:
+	case (e.Public == PublicFlow || e.Adds.FlowKey != "") && len(e.Flow) == 0:
 		return fmt.Errorf("public: flow and flow_key need the place of the flow's id")
-	case e.Named && !slices.ContainsFunc(e.Flow, inPath):
+	case r.Named && !slices.ContainsFunc(e.Flow, named):
 		return fmt.Errorf("named needs the flow's place in the path")
-	case e.Locked != "" && !slices.Contains(e.Methods, http.MethodGet):
+	case r.Locked != "" && !slices.Contains(e.Methods, http.MethodGet):
 		return fmt.Errorf("locked is for what is read")
-	case e.Denied != "" && (e.Blocked != "" || e.Public != PublicNever):
+	case r.Denied != "" && (e.Blocked != "" || e.Public != PublicNever):
 		return fmt.Errorf("denied is for rows that need a right")
-	case e.Many && e.Creates == "":
+	case r.Many && r.Creates == "":
 		return fmt.Errorf("many needs creates")
-	case e.Answer != "" && (len(e.Guards) > 0 || e.Upstream != UpstreamSession):
+	case r.Answer != "" && (len(e.Guards) > 0 || e.Upstream != UpstreamSession):
 		return fmt.Errorf("what Sluice answers itself needs no guards and no upstream")
-	}
-	for _, name := range e.Guards {
-		if !knownGuard(name) {
-			return fmt.Errorf("there is no guard %q", name)
-		}
 	}
 	if err := checkObjects(e); err != nil {
 		return err
@@ -187,7 +239,8 @@ func (r *row) check(e *Endpoint) error {
 	return nil
 }
 
-// idRefs reads "path.flow", "query.chatflowid", "body.chatflowid", and with a kind "path.tool tool".
+// idRefs reads "path.flow", "query.chatflowid", "body.chatflowid", and with a kind "path.tool
+// tool".
 func idRefs(texts []string, kind flow.Kind) ([]IDRef, error) {
 	var refs []IDRef
 	for _, text := range texts {
@@ -285,7 +338,9 @@ func (t *table) add(e *Endpoint) error {
 			return fmt.Errorf("path %q has an empty segment", e.Pattern)
 		}
 		if seg[0] != '{' {
-			if strings.Trim(seg, ".") == "" || strings.ContainsFunc(seg, func(r rune) bool { return r > 0x7e || !unreserved(byte(r)) }) {
+			if strings.Trim(seg, ".") == "" || strings.ContainsFunc(seg, func(r rune) bool {
+				return r > 0x7e || !unreserved(byte(r))
+			}) {
 				return fmt.Errorf("path %q: %q is not a plain segment", e.Pattern, seg)
 			}
 			n = n.child(literal(seg))

@@ -15,8 +15,8 @@ import (
 
 // claimListed records what the list of an account holds and the map does not, or does not know the account of.
 func (x *exchange) claimListed(elements []json.RawMessage, account string) error {
-	list, builder := x.match.Endpoint.List, x.accounts()
-	if builder == nil || list.By != "id" || account == "" || builder.HomeOf(account) != x.at.workspace {
+	list, accounts := x.match.Endpoint.Result.List, x.accounts()
+	if accounts == nil || list.By != "id" || account == "" || accounts.HomeOf(account) != x.at.workspace {
 		return nil
 	}
 	kind := list.Kind
@@ -43,13 +43,13 @@ func (x *exchange) claimListed(elements []json.RawMessage, account string) error
 
 // addAccounts adds the lists of the workspace's other accounts to the one that came from first, and their counts to its counts.
 func (x *exchange) addAccounts(into *listed, kept []json.RawMessage, first string) ([]json.RawMessage, error) {
-	builder, sent := x.accounts(), x.sent
-	if builder == nil || sent == nil || x.at.named || !x.match.Endpoint.List.Accounts {
+	accounts, sent := x.accounts(), x.sent
+	if accounts == nil || sent == nil || x.at.named || !x.match.Endpoint.Result.List.Accounts {
 		return kept, nil
 	}
 	size := 0
 	defer func() { x.at.account = "" }()
-	for _, account := range x.reached(builder) {
+	for _, account := range x.reached(accounts) {
 		if account == first {
 			continue
 		}
@@ -96,7 +96,7 @@ func (x *exchange) listOf(next *http.Request) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, ok := openList(body, x.match.Endpoint.List.At)
+	l, ok := openList(body, x.match.Endpoint.Result.List.At)
 	if !ok {
 		return nil, x.unreadable("something else than a list")
 	}
@@ -108,7 +108,7 @@ func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) 
 	if err := x.claimListed(l.elements, account); err != nil {
 		return nil, err
 	}
-	kept := x.keep(l.elements, x.match.Endpoint.List.By)
+	kept := x.keep(l.elements, x.match.Endpoint.Result.List.By)
 	if total := l.number("total"); total >= 0 {
 		l.set("total", max(total-len(l.elements)+len(kept), 0))
 	}
@@ -119,7 +119,7 @@ func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) 
 func (x *exchange) findDoomed() {
 	e := x.match.Endpoint
 	project := slices.ContainsFunc(e.Objects, func(ref profile.IDRef) bool { return ref.In == profile.InPath && ref.Kind == flow.Project })
-	if !e.Deletes || !project || x.accounts() == nil || !x.lend.SignedIn() {
+	if !e.Result.Deletes || !project || x.accounts() == nil || !x.lend.SignedIn() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)

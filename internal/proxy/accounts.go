@@ -6,44 +6,46 @@ import (
 
 	"github.com/google/uuid"
 
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // Some builders, such as Langflow, keep their users apart themselves. Each workspace works in accounts of such a builder, and every object lies in one of them: the map says
 // in which, and the request goes there. What the map does not know yet is looked for in the accounts of the workspace that the person works in.
 
 // accounts is the app's bridge where the builder has accounts; nil for the others.
-func (x *exchange) accounts() profile.Accounts {
-	a, _ := x.app.Bridge.(profile.Accounts)
-	return a
+func (x *exchange) accounts() *builder.Accounts {
+	if x.app.Bridge == nil {
+		return nil
+	}
+	return x.app.Bridge.Accounts
 }
 
 // inWorkspace says for whom and where something is looked up, before anything is lent.
-func (x *exchange) inWorkspace(workspace string) profile.Lent {
-	return profile.Lent{Principal: x.who, Workspace: workspace}
+func (x *exchange) inWorkspace(workspace string) builder.OnBehalf {
+	return builder.OnBehalf{Principal: x.who, Workspace: workspace}
 }
 
 // owner finds whose an object is. On a builder with accounts it also finds the account, and nobody's objects in accounts of the workspace are claimed on the way.
 func (x *exchange) owner(kind flow.Kind, id string) (place, error) {
 	workspace, known, ok := x.up.objects.Owner(id)
-	builder := x.accounts()
-	if builder == nil {
+	accounts := x.accounts()
+	if accounts == nil {
 		if !ok {
 			return place{}, noSuchObject()
 		}
 		return place{workspace: workspace, kind: known}, nil
 	}
 	if !ok {
-		return x.discover(builder, kind, id)
+		return x.discover(accounts, kind, id)
 	}
 	if !x.belongsTo(workspace) {
 		return place{}, noSuchObject()
 	}
 	found := place{workspace: workspace, kind: known, account: x.up.objects.Account(id)}
 	if found.account == "" {
-		account, _, err := x.find(builder, workspace, known, id)
+		account, _, err := x.find(accounts, workspace, known, id)
 		if err != nil {
 			return place{}, err
 		}
@@ -52,7 +54,7 @@ func (x *exchange) owner(kind flow.Kind, id string) (place, error) {
 			return place{}, err
 		}
 	}
-	if !x.enters(builder, found.account) {
+	if !x.enters(accounts, found.account) {
 		return place{}, noSuchObject()
 	}
 	return found, nil
@@ -60,16 +62,16 @@ func (x *exchange) owner(kind flow.Kind, id string) (place, error) {
 
 // enters reports whether the person may be carried into an account: it is one of those of the workspace that it belongs to, for them. What an account holds may be another workspace's (it was moved, or a project was
 // imported as a workspace of its own); the map says whose, and has been asked.
-func (x *exchange) enters(builder profile.Accounts, account string) bool {
-	home := builder.HomeOf(account)
-	return home != "" && slices.Contains(builder.Of(x.inWorkspace(home)), account)
+func (x *exchange) enters(accounts *builder.Accounts, account string) bool {
+	home := accounts.HomeOf(account)
+	return home != "" && slices.Contains(accounts.Of(x.inWorkspace(home)), account)
 }
 
 // reached are the accounts from which lists are put together: those of the workspace, and others that hold something of it.
-func (x *exchange) reached(builder profile.Accounts) []string {
-	list := builder.Of(x.lent())
+func (x *exchange) reached(accounts *builder.Accounts) []string {
+	list := accounts.Of(x.lent())
 	for _, account := range x.up.objects.AccountsIn(x.at.workspace) {
-		if !slices.Contains(list, account) && x.enters(builder, account) {
+		if !slices.Contains(list, account) && x.enters(accounts, account) {
 			list = append(slices.Clip(list), account)
 		}
 	}
@@ -77,13 +79,13 @@ func (x *exchange) reached(builder profile.Accounts) []string {
 }
 
 // discover looks for an object that nobody owns, and claims it for the workspace whose account holds it.
-func (x *exchange) discover(builder profile.Accounts, kind flow.Kind, id string) (place, error) {
+func (x *exchange) discover(accounts *builder.Accounts, kind flow.Kind, id string) (place, error) {
 	workspace := x.at.workspace
-	account, found, err := x.find(builder, workspace, kind, id)
+	account, found, err := x.find(accounts, workspace, kind, id)
 	if err != nil {
 		return place{}, err
 	}
-	if home := builder.HomeOf(account); home != workspace {
+	if home := accounts.HomeOf(account); home != workspace {
 		return place{}, noSuchObject()
 	}
 	if found.Kind == "" {
@@ -99,7 +101,7 @@ func (x *exchange) discover(builder profile.Accounts, kind flow.Kind, id string)
 }
 
 // find asks the builder which account of a workspace holds an object, within bounds.
-func (x *exchange) find(builder profile.Accounts, workspace string, kind flow.Kind, id string) (account string, found profile.FoundObject, err error) {
+func (x *exchange) find(accounts *builder.Accounts, workspace string, kind flow.Kind, id string) (account string, found builder.FoundObject, err error) {
 	if !plainUUID(id) || workspace == "" {
 		return "", found, noSuchObject()
 	}
@@ -109,7 +111,7 @@ func (x *exchange) find(builder profile.Accounts, workspace string, kind flow.Ki
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	account, found, err = builder.Find(ctx, x.inWorkspace(workspace), kind, id)
+	account, found, err = accounts.Find(ctx, x.inWorkspace(workspace), kind, id)
 	if problem.Is(err, problem.NotFound) {
 		x.up.finder.miss(asked, x.p.cfg.Now())
 		return "", found, noSuchObject()
@@ -137,9 +139,9 @@ func (x *exchange) join(found place) error {
 
 // entered is the account that the request went into, of a builder that has accounts.
 func (x *exchange) entered(ctx context.Context) (string, error) {
-	builder := x.accounts()
-	if builder == nil || x.at.account != "" {
+	accounts := x.accounts()
+	if accounts == nil || x.at.account != "" {
 		return x.at.account, nil
 	}
-	return builder.Own(ctx, x.lent())
+	return accounts.Own(ctx, x.lent())
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // modify makes the builder's answer fit to leave: it takes out what only Sluice may say and adds Sluice's own rules for the browser.
@@ -56,7 +55,7 @@ func (x *exchange) absent(res *http.Response) bool {
 
 // noAnswer tells the builder's own page, which means that it has nothing at the address, from that of something else in its place: a proxy's, or another program's on its port.
 func (x *exchange) noAnswer(res *http.Response) error {
-	title := x.app.Profile.Title
+	title := x.app.Kind.Title
 	nothing := problem.Newf(problem.NotFound, "%s has nothing there: there is no such object, or this version has no such route.", title).WithRule("nothing at the builder")
 	if x.r.Method == http.MethodHead {
 		return nothing
@@ -106,7 +105,7 @@ func (x *exchange) secure(res *http.Response) {
 // protectPage sets the policy of a document in which scripts could run. Where no page is expected it is something that somebody uploaded,
 // or that the builder fell back to, and may do nothing. A 304 has no type and renews the headers of what the browser has stored.
 func (x *exchange) protectPage(res *http.Response) {
-	page := x.match.Endpoint.Page || x.app.Profile.Kind == profile.KindGeneric
+	page := x.match.Endpoint.Page || x.app.Kind.Fallback
 	notModified := res.StatusCode == http.StatusNotModified
 	if notModified && !page || !notModified && !active(res.Header.Get("Content-Type")) {
 		return

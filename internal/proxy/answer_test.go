@@ -3,13 +3,11 @@ package proxy_test
 import (
 	"strings"
 	"testing"
-
-	"sluice/internal/profile"
 )
 
 func TestWhatTheBuilderMayNotSayIsTakenOut(t *testing.T) {
 	f := startFixture(t)
-	w := newWorld(t, f, options{kind: profile.KindGeneric})
+	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
 		return reply(200, "<p>hi</p>", "Content-Type: text/html", "Server: Express", "X-Powered-By: Express", "Access-Control-Allow-Origin: *",
 			"Access-Control-Allow-Credentials: true", "X-Frame-Options: ALLOWALL", "Strict-Transport-Security: max-age=0",

@@ -5,7 +5,6 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/problem"
-	"sluice/internal/profile"
 )
 
 // authenticate finds out who asks. No credential at all is a stranger; one that is not good is an error, so that nobody believes to be
@@ -14,12 +13,12 @@ func (x *exchange) authenticate() error {
 	if err := x.checkAddress(); err != nil {
 		return err
 	}
-	if sent := x.r.Header["Authorization"]; len(sent) == 1 && x.app.Profile.IsPageToken(sent[0]) {
+	if sent := x.r.Header["Authorization"]; len(sent) == 1 && x.app.Kind.IsPageToken(sent[0]) {
 		delete(x.r.Header, "Authorization") // no credential: the session cookie beside it is
 	}
 	from, _ := netip.ParseAddr(x.event.Peer)
 	shown, err := x.p.cfg.Credentials.Authenticate(x.r, authn.Place{
-		Audience: x.audience(), Secure: x.secureCookies(), From: from, OwnSignIn: x.app.Profile.Kind == profile.KindGeneric,
+		Audience: x.audience(), Secure: x.secureCookies(), From: from, OwnSignIn: x.app.Kind.Fallback,
 	})
 	shown.Limits.SetHeaders(x.w.Header())
 	who := shown.Principal

@@ -41,8 +41,8 @@ func (x *exchange) authorise() error {
 	}
 	if !x.who.SignedIn() {
 		switch {
-		case !open && e.Stranger != "":
-			x.instead = e.Stranger
+		case !open && e.Own.Stranger != "":
+			x.instead = e.Own.Stranger
 			return nil
 		case !open:
 			return needSignIn()
@@ -70,7 +70,7 @@ func (x *exchange) permit(open bool) error {
 	}
 	if x.allowed(x.resource()) {
 		x.keepChats(false)
-		x.locked = e.Locked != "" && !x.mayEdit(x.flow, x.at.workspace, x.at.kind)
+		x.locked = e.Result.Locked != "" && !x.mayEdit(x.flow, x.at.workspace, x.at.kind)
 		return x.checkStarter()
 	}
 	if open && x.who.KeyID == "" {

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"sluice/internal/profile"
 )
 
 // BenchmarkDecide is what Sluice adds before a request is forwarded: from the request target to the decision, from memory.
@@ -38,7 +36,7 @@ func BenchmarkForward(b *testing.B) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, body)
 	})
-	w := newWorld(b, up, options{kind: profile.KindGeneric})
+	w := newWorld(b, up, options{kind: "generic"})
 	rp := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(up.url()) }, Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}}
 	bare := httptest.NewServer(rp)
 	b.Cleanup(bare.Close)

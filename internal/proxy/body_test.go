@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/profile"
 	"sluice/internal/proxy"
 )
 
@@ -122,7 +121,7 @@ func TestBodiesThatCouldBeReadInTwoWays(t *testing.T) {
 
 func TestExpectContinueIsAnsweredBySluice(t *testing.T) {
 	f := startFixture(t)
-	w := newWorld(t, f, options{kind: profile.KindGeneric})
+	w := newWorld(t, f, options{kind: "generic"})
 	got := w.do("POST", "/x", with("Cookie: "+w.cookie("admin"), "Expect: 100-continue"), "hello")
 	if log := f.take(); got.status != 100 && got.status != 200 || len(log) == 1 && log[0].req.Header.Get("Expect") != "" {
 		t.Errorf("status %d, %d requests", got.status, len(log))

@@ -36,7 +36,7 @@ func (x *exchange) guard() error {
 	if limit := x.maxBody(); x.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	if e.Answer != "" || x.instead != "" {
+	if e.Own.Answer != "" || x.instead != "" {
 		return nil
 	}
 	wanted, err := x.wantsInspection()
@@ -47,16 +47,16 @@ func (x *exchange) guard() error {
 		if err := x.inspect(); err != nil {
 			return err
 		}
-	} else if x.r.ContentLength != 0 && x.app.Profile.Kind != profile.KindGeneric {
+	} else if x.r.ContentLength != 0 && !x.app.Kind.Fallback {
 		if err := x.hold(x.maxBody()); err != nil {
 			return err
 		}
 	}
-	if x.app.Profile.Kind != profile.KindGeneric {
+	if !x.app.Kind.Fallback {
 		if err := x.checkForeign(); err != nil {
 			return err
 		}
-		if err := x.checkVariables(); err != nil {
+		if err := x.checkSharedNames(); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (x *exchange) wantsInspection() (bool, error) {
 	if len(e.Body) > 0 || refersToBody(e) {
 		return true, nil
 	}
-	if x.r.ContentLength == 0 || x.app.Profile.Kind == profile.KindGeneric {
+	if x.r.ContentLength == 0 || x.app.Kind.Fallback {
 		return false, nil
 	}
 	if x.r.Header["Content-Encoding"] != nil {
@@ -133,7 +133,7 @@ func (x *exchange) wantsInspection() (bool, error) {
 	switch kind = strings.ToLower(strings.TrimSpace(kind)); {
 	case kind == "application/json":
 		return true, nil
-	case kind == "multipart/form-data", x.lend.SignedIn() && x.app.Profile.Kind == profile.KindDemo:
+	case kind == "multipart/form-data", x.lend.SignedIn() && x.app.Kind.BuiltIn:
 		return false, nil
 	case x.lend.SignedIn() && kind != "application/x-www-form-urlencoded":
 		return false, nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -21,7 +22,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := x.attach(req); err != nil {
 		return nil, err
 	}
-	if list := x.match.Endpoint.List; list != nil && (x.everyPage != "" || list.Accounts) {
+	if list := x.match.Endpoint.Result.List; list != nil && (x.everyPage != "" || list.Accounts) {
 		x.sent = req
 	}
 	res, err := x.up.transport.RoundTrip(req)
@@ -51,26 +52,25 @@ func (x *exchange) attach(req *http.Request) error {
 }
 
 // lent says for whom and where the request goes into the builder's session.
-func (x *exchange) lent() profile.Lent {
-	return x.atHome(profile.Lent{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account})
+func (x *exchange) lent() builder.OnBehalf {
+	return x.atHome(builder.OnBehalf{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account})
 }
 
 // atHome names an account's own workspace: it may hold what is another one's, and is entered from its own.
-func (x *exchange) atHome(l profile.Lent) profile.Lent {
-	if builder := x.accounts(); l.Account != "" && builder != nil {
-		l.Workspace = cmp.Or(builder.HomeOf(l.Account), l.Workspace)
+func (x *exchange) atHome(l builder.OnBehalf) builder.OnBehalf {
+	if accounts := x.accounts(); l.Account != "" && accounts != nil {
+		l.Workspace = cmp.Or(accounts.HomeOf(l.Account), l.Workspace)
 	}
 	return l
 }
 
 // attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right of their own runs it. Strangers get what the builder gives strangers.
 func (x *exchange) attachFlowKey(req *http.Request) error {
-	keys, ok := x.app.Bridge.(profile.FlowKeys)
-	kind := x.match.Endpoint.FlowKey
-	if kind == "" || !ok || !x.lend.SignedIn() {
+	kind := x.match.Endpoint.Adds.FlowKey
+	if kind == "" || x.app.Bridge.FlowKey == nil || !x.lend.SignedIn() {
 		return nil
 	}
-	key, err := keys.FlowKey(req.Context(), kind, x.flow)
+	key, err := x.app.Bridge.FlowKey(req.Context(), kind, x.flow)
 	if err != nil || key == "" {
 		return err
 	}

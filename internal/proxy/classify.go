@@ -52,7 +52,7 @@ func (x *exchange) flowAt(ref profile.IDRef, text string) (string, error) {
 	switch {
 	case ref.Inside():
 		return x.parent(ref, text)
-	case x.match.Endpoint.Named && ref.In == profile.InPath:
+	case ref.Named:
 		return x.flowNamed(ref, text)
 	}
 	return text, nil

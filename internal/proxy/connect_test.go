@@ -8,10 +8,10 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 	"sluice/internal/secret"
 )
 
@@ -27,7 +27,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		w.t.Fatal(err)
 	}
 	w.apps, err = app.New(ctx, app.Config{
-		DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		Kinds: buildertest.Kinds(w.t), DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -35,7 +35,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	w.t.Cleanup(func() { w.apps.Close(ctx) })
 	spec := app.Spec{URL: f.url().String(), Kind: o.kind, PublicURL: o.public, Name: "Flowise"}
 	if o.kind == "" {
-		spec.Kind = profile.KindFlowise
+		spec.Kind = "flowise"
 	}
 	switch o.public {
 	case "":
@@ -51,7 +51,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		w.connectLangflow(a, lf.access())
 		return
 	}
-	if _, bridged := f.(*fixture); bridged && spec.Kind == profile.KindFlowise {
+	if _, bridged := f.(*fixture); bridged && spec.Kind == "flowise" {
 		if err := w.apps.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
 			w.t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func (x *exchange) enter(code, back string) error {
 			x.sendToSignIn(back)
 			return nil
 		}
-		x.seeOther(x.app.Profile.Entry(back))
+		x.seeOther(x.app.Kind.EntryPath(back))
 		return nil
 	}
 	token, err := x.p.cfg.Sessions.RedeemEnterCode(x.r.Context(), code, x.app.ID, x.enterState())
@@ -33,7 +33,7 @@ func (x *exchange) enter(code, back string) error {
 	}
 	x.setEnterState("", -1)
 	x.p.cfg.Sessions.SetCookie(&x.w, token, x.secureCookies())
-	x.seeOther(x.app.Profile.Entry(back))
+	x.seeOther(x.app.Kind.EntryPath(back))
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/profile"
+	"sluice/internal/builder"
 )
 
 // FuzzForwardedHeaders sends what a client could make a careless proxy send. Whatever is taken is one method, one host and one path, and no header beside them can be read as Sluice's word.
@@ -29,12 +29,12 @@ func FuzzForwardedHeaders(f *testing.F) {
 			t.Fatalf("%+v can be read in two ways", got)
 		}
 		folded := strings.NewReplacer("_", "-", ".", "-").Replace(http.CanonicalHeaderKey(name))
-		for _, own := range profile.IdentityHeaders() {
+		for _, own := range builder.IdentityHeaders() {
 			if strings.EqualFold(folded, own) && http.CanonicalHeaderKey(name) != own {
 				t.Fatalf("%q stands for %s", name, own)
 			}
 		}
-		if strings.HasPrefix(strings.ToLower(folded), "x-sluice-") && !slices.Contains(profile.IdentityHeaders(), http.CanonicalHeaderKey(name)) {
+		if strings.HasPrefix(strings.ToLower(folded), "x-sluice-") && !slices.Contains(builder.IdentityHeaders(), http.CanonicalHeaderKey(name)) {
 			t.Fatalf("%q is in Sluice's name", name)
 		}
 	})

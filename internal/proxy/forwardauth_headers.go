@@ -11,6 +11,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -79,7 +80,7 @@ func hostOnly(s string) bool {
 	return true
 }
 
-// pretends reports whether a header could be taken for one of profile.IdentityHeaders and is none: CGI-like servers read underscores, and some dots, as dashes, and who knows which names later versions have.
+// pretends reports whether a header could be taken for one of builder.IdentityHeaders and is none: CGI-like servers read underscores, and some dots, as dashes, and who knows which names later versions have.
 // Those in their canonical spelling are not meant: the reverse proxy replaces them. Names are as net/http writes them.
 func pretends(name string) bool {
 	const prefix = "X-Sluice-"
@@ -87,7 +88,7 @@ func pretends(name string) bool {
 		return false
 	}
 	switch name {
-	case profile.HeaderUser, profile.HeaderID, profile.HeaderName, profile.HeaderEmail, profile.HeaderRole, profile.HeaderAssertion:
+	case builder.HeaderUser, builder.HeaderID, builder.HeaderName, builder.HeaderEmail, builder.HeaderRole, builder.HeaderAssertion:
 		return false
 	}
 	return true
@@ -198,8 +199,8 @@ func (x *exchange) saidHeaders() map[string][]string {
 		return h
 	}
 	said.set(h)
-	if h[profile.HeaderAssertion] != nil {
-		h[profile.HeaderAssertion] = []string{"(hidden)"}
+	if h[builder.HeaderAssertion] != nil {
+		h[builder.HeaderAssertion] = []string{"(hidden)"}
 	}
 	return h
 }
@@ -210,18 +211,18 @@ func (p *Proxy) newSaying(who authz.Principal, audience string, now time.Time) (
 		audience: audience, until: now.Add(assertionUse),
 	}
 	h := http.Header{}
-	profile.SetIdentity(h, who)
+	builder.SetIdentity(h, who)
 	if p.cfg.Sign != nil {
 		token, err := p.cfg.Sign(claims{
-			Issuer: p.cfg.MainOrigin(""), Audience: audience, Subject: who.ID, Username: who.Name, Email: who.Email, Name: who.DisplayName, Role: profile.RoleOf(who),
+			Issuer: p.cfg.MainOrigin(""), Audience: audience, Subject: who.ID, Username: who.Name, Email: who.Email, Name: who.DisplayName, Role: builder.RoleOf(who),
 			Session: sessionMark(who.SessionID), Key: who.KeyID, IssuedAt: now.Unix(), NotBefore: now.Add(-assertionSkew).Unix(), Expires: now.Add(assertionLife).Unix(),
 		})
 		if err != nil {
 			return nil, err
 		}
-		h[profile.HeaderAssertion] = []string{token}
+		h[builder.HeaderAssertion] = []string{token}
 	}
-	for _, name := range profile.IdentityHeaders() {
+	for _, name := range builder.IdentityHeaders() {
 		if v := h[name]; v != nil {
 			s.names, s.values = append(s.names, name), append(s.values, v)
 		}

@@ -16,9 +16,9 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 	"sluice/internal/proxy"
 	"sluice/internal/secret"
 	"sluice/internal/web"
@@ -44,7 +44,7 @@ func newAside(t testing.TB, change func(*proxy.Config)) *aside {
 			t.Errorf("%s was forwarded", r.URL)
 		}
 	})
-	a.world = newWorld(t, up, options{kind: profile.KindGeneric, change: func(c *proxy.Config) {
+	a.world = newWorld(t, up, options{kind: "generic", change: func(c *proxy.Config) {
 		c.Trust, c.Sign = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, a.keys.Signer().Sign
 		if change != nil {
 			change(c)
@@ -127,8 +127,8 @@ func TestForwardAuthDecides(t *testing.T) {
 			if got.status != tt.status || !strings.Contains(got.body, tt.detail) {
 				t.Fatalf("%d %s, want %d with %q", got.status, got.body, tt.status, tt.detail)
 			}
-			if said := got.header.Get(profile.HeaderUser); (said != "") != (tt.status == 204) || said != "" && said != tt.who {
-				t.Errorf("%s: %q with status %d", profile.HeaderUser, said, got.status)
+			if said := got.header.Get(builder.HeaderUser); (said != "") != (tt.status == 204) || said != "" && said != tt.who {
+				t.Errorf("%s: %q with status %d", builder.HeaderUser, said, got.status)
 			}
 			if to := got.header.Get("Location"); tt.status == 303 && to != asideOrigin+"/.sluice/enter?return="+url.QueryEscape(tt.uri) {
 				t.Errorf("sent to %s", to)
@@ -149,7 +149,7 @@ func TestForwardAuthDecides(t *testing.T) {
 			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 204 && (err != nil || !strings.Contains(document.Detail, tt.detail)) {
 				t.Errorf("nginx is told %q, want %q", short.header.Get("X-Sluice-Problem"), tt.detail)
 			}
-			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 204 && (long.status != 503 || long.header.Get(profile.HeaderUser) != "") || tt.status != 204 && long.status != tt.status {
+			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 204 && (long.status != 503 || long.header.Get(builder.HeaderUser) != "") || tt.status != 204 && long.status != tt.status {
 				t.Errorf("nginx gives the browser %d %v", long.status, long.header)
 			}
 		})
@@ -185,20 +185,20 @@ func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
 		{"X-Forwarded-Host: " + appHost},
 		{"X_Sluice_User: admin"}, {"X-Sluice_user: admin"}, {"x_sluice-Role: admin"}, {"X.Sluice.Assertion: a.b.c"}, {"X-SLUICE.ID: 1"}, {"X-Sluice-Admin: yes"}, {"X-Sluice-Users: root"}, {"X-Sluice-: 1"},
 	} {
-		if got := a.ask("GET", "/", append(lines, cookie)...); got.status != 403 || got.header.Get(profile.HeaderUser) != "" {
+		if got := a.ask("GET", "/", append(lines, cookie)...); got.status != 403 || got.header.Get(builder.HeaderUser) != "" {
 			t.Errorf("%q: %d %s", lines, got.status, got.body)
 		}
 	}
 	if got := a.ask("GET", "/", cookie, "X-Forwarded-Host: ASIDE.test"); got.status != 204 {
 		t.Errorf("a host in another case: %d %s", got.status, got.body)
 	}
-	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 204 || got.header.Get(profile.HeaderUser) != "admin" {
+	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 204 || got.header.Get(builder.HeaderUser) != "admin" {
 		t.Errorf("a client's own copy, which the proxy replaces: %d %v", got.status, got.header)
 	}
 	if got := a.ask("GET", "/", cookie, "Host: gate.test"); got.status != 403 || !strings.Contains(got.body, "for browsers") {
 		t.Errorf("asked at the address for browsers: %d %s", got.status, got.body)
 	}
-	if got := a.ask("GET", "/", cookie, "Host: "+appHost); got.header.Get(profile.HeaderUser) != "" {
+	if got := a.ask("GET", "/", cookie, "Host: "+appHost); got.header.Get(builder.HeaderUser) != "" {
 		t.Errorf("the path is Sluice's on the host of an app that Sluice forwards to: %d", got.status)
 	}
 }
@@ -217,7 +217,7 @@ func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 	if got.status != 204 {
 		a.t.Fatalf("%d %s", got.status, got.body)
 	}
-	token = got.header.Get(profile.HeaderAssertion)
+	token = got.header.Get(builder.HeaderAssertion)
 	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		a.t.Fatal(err)
@@ -277,8 +277,8 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 		t.Errorf("the new name is not said: %v", claims)
 	}
 	got := a.ask("GET", "/", cookie)
-	if name, err := url.PathUnescape(got.header.Get(profile.HeaderName)); err != nil || name != "Zoë Ü" {
-		t.Errorf("%s: %q", profile.HeaderName, got.header.Get(profile.HeaderName))
+	if name, err := url.PathUnescape(got.header.Get(builder.HeaderName)); err != nil || name != "Zoë Ü" {
+		t.Errorf("%s: %q", builder.HeaderName, got.header.Get(builder.HeaderName))
 	}
 	if err := a.people.SetRole(context.Background(), systemPrincipal, a.ids["user"], identity.DefaultWorkspace, authz.RoleViewer); err != nil {
 		t.Fatal(err)
@@ -302,7 +302,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 	if err := a.sessions.Revoke(context.Background(), who, session); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.ask("GET", "/", cookie); got.status != 401 || got.header.Get(profile.HeaderAssertion) != "" {
+	if got := a.ask("GET", "/", cookie); got.status != 401 || got.header.Get(builder.HeaderAssertion) != "" {
 		t.Errorf("after signing out: %d", got.status)
 	}
 	if got := a.ask("GET", "/", "Cookie: "+a.cookie("viewer")+"; "+a.cookie("admin")); got.status != 401 {
@@ -314,7 +314,7 @@ func TestForwardAuthFailsClosedWithoutASignature(t *testing.T) {
 	a := newAside(t, func(c *proxy.Config) {
 		c.Sign = func(any) (string, error) { return "", context.DeadlineExceeded }
 	})
-	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 503 || got.header.Get(profile.HeaderUser) != "" {
+	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 503 || got.header.Get(builder.HeaderUser) != "" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 }
@@ -343,7 +343,7 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 			session = strings.Split(line, ";")[0]
 		}
 	}
-	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 204 || got.header.Get(profile.HeaderUser) != "viewer" {
+	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 204 || got.header.Get(builder.HeaderUser) != "viewer" {
 		t.Errorf("with the cookie of the entrance: %d", got.status)
 	}
 	if got := a.do("GET", "/.sluice/verify/whoami", with(append(proxied, "Cookie: "+session)...), ""); got.status != 403 && got.status != 200 {
@@ -375,7 +375,7 @@ func TestForwardAuthKeepsSluicesCredentialsFromTheApp(t *testing.T) {
 	passed := func(lines ...string) map[string]string {
 		t.Helper()
 		got := a.ask("GET", "/", lines...)
-		if got.status != 204 || got.header.Get(profile.HeaderUser) != "viewer" {
+		if got.status != 204 || got.header.Get(builder.HeaderUser) != "viewer" {
 			t.Fatalf("%q: %d %s", lines, got.status, got.body)
 		}
 		out := map[string]string{}

@@ -11,6 +11,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/guard"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -22,7 +23,7 @@ const guardTimeout = 30 * time.Second
 // inspectGuarded takes the request through the guards that its endpoint names. A refusal is recorded like one of the gate.
 func (x *exchange) inspectGuarded() error {
 	e := x.match.Endpoint
-	if e == nil || len(e.Guards) == 0 || e.Answer != "" || x.instead != "" {
+	if e == nil || len(e.Guards) == 0 || e.Own.Answer != "" || x.instead != "" {
 		return nil
 	}
 	if x.r.ContentLength != 0 {
@@ -35,7 +36,7 @@ func (x *exchange) inspectGuarded() error {
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), guardTimeout)
 	defer cancel()
-	err := x.p.guards.Check(ctx, x.guarded())
+	err := x.passGuards(ctx)
 	if err == nil {
 		return nil
 	}
@@ -43,6 +44,17 @@ func (x *exchange) inspectGuarded() error {
 		x.p.cfg.Gate.RecordLater(x.who, authz.BuilderCode, x.resource(), audit.Denied, p.Rule+": "+p.Detail)
 	}
 	return err
+}
+
+// passGuards takes the request through its guards, in the order in which the endpoint names them.
+func (x *exchange) passGuards(ctx context.Context) error {
+	r := x.guarded()
+	for _, name := range x.match.Endpoint.Guards {
+		if err := x.app.Kind.Guards[name](ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // judgeDropped takes a body through the guards before something is taken out of it: who sends what they may not bring is refused. Where the builder cannot say what it
@@ -58,7 +70,7 @@ func (x *exchange) judgeDropped() error {
 // guarded is the request as the guards see it.
 func (x *exchange) guarded() *guard.Request {
 	r := &guard.Request{
-		Guards: x.match.Endpoint.Guards, App: x.app.ID, AppName: x.app.Name, Version: x.app.Version, Flow: x.flow, Account: x.guardedAccount(),
+		Now: x.p.cfg.Now, App: x.app.ID, AppName: x.app.Name, Version: x.app.Version, Flow: x.flow, Account: x.guardedAccount(),
 		MayCode:  func() bool { return x.mayEither(authz.BuilderCode, "code:run") },
 		MayServe: func() bool { return x.mayEither(authz.BuilderCode, "mcp-servers:manage") },
 	}
@@ -95,7 +107,7 @@ func (x *exchange) guardedAccount() string {
 	if x.at.account != "" {
 		return x.at.account
 	}
-	if accounts, ok := x.app.Bridge.(profile.Accounts); ok && x.lend.SignedIn() {
+	if accounts := x.accounts(); accounts != nil && x.lend.SignedIn() {
 		if ids := accounts.Of(x.lent()); len(ids) > 0 {
 			return ids[0]
 		}
@@ -117,7 +129,7 @@ func (x *exchange) askBuilder(ctx context.Context, path string, limit int64) (in
 
 // asking says in which account Sluice asks. Strangers have none: then it is the one that holds the published flow, and they learn nothing of the answer but whether the
 // builder knows what they send.
-func (x *exchange) asking() profile.Lent {
+func (x *exchange) asking() builder.OnBehalf {
 	l := x.lent()
 	if !l.SignedIn() && x.at.workspace != "" {
 		l.Principal, l.Account = authz.SystemPrincipal("guard"), x.up.objects.Account(x.flow)
@@ -154,7 +166,7 @@ func (x *exchange) askOnce(ctx context.Context, path string, limit int64) (statu
 	return res.StatusCode, body, false, err
 }
 
-// readPlain reads an answer whether it is compressed or not: Langflow compresses some whatever it is asked for.
+// readPlain reads an answer whether it is compressed or not: some builders compress whatever they are asked for.
 func readPlain(res *http.Response, limit int64) ([]byte, error) {
 	from := io.Reader(res.Body)
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {

@@ -32,12 +32,15 @@ func (x *exchange) jobFlow(id string) (string, error) {
 	return j.Flow, nil
 }
 
+// tellsFlows reports whether the builder can say in which flows a message or a chat lies.
+func (x *exchange) tellsFlows() bool { return x.app.Bridge != nil && x.app.Bridge.FlowsOf != nil }
+
 // messageFlow asks the builder in which flow a message lies.
-func (x *exchange) messageFlow(builder profile.Insides, id string) (string, error) {
+func (x *exchange) messageFlow(id string) (string, error) {
 	if !plainUUID(id) {
 		return "", noSuchObject()
 	}
-	flows, err := x.liesIn(builder, profile.Message, id)
+	flows, err := x.liesIn(profile.Message, id)
 	if err != nil {
 		return "", err
 	}
@@ -48,14 +51,14 @@ func (x *exchange) messageFlow(builder profile.Insides, id string) (string, erro
 }
 
 // liesIn asks the builder in which flows something lies, within bounds.
-func (x *exchange) liesIn(builder profile.Insides, kind flow.Kind, id string) ([]string, error) {
+func (x *exchange) liesIn(kind flow.Kind, id string) ([]string, error) {
 	asked := wanted{workspace: x.at.workspace, person: x.who.ID, kind: kind, id: id}
 	if err := x.up.finder.begin(asked, x.p.cfg.Now()); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	flows, err := builder.FlowsOf(ctx, x.inWorkspace(x.at.workspace), kind, id)
+	flows, err := x.app.Bridge.FlowsOf(ctx, x.inWorkspace(x.at.workspace), kind, id)
 	if err == nil && len(flows) == 0 && kind == profile.Message {
 		x.up.finder.miss(asked, x.p.cfg.Now())
 	}
@@ -116,11 +119,10 @@ func (x *exchange) locateChat(id string) error {
 
 // askChat asks the builder in which flows a session lies; all of them must be of the request's workspace.
 func (x *exchange) askChat(id string) (c flow.Chat, ok bool, err error) {
-	builder, can := x.app.Bridge.(profile.Insides)
-	if !can {
+	if !x.tellsFlows() {
 		return c, false, nil
 	}
-	flows, err := x.liesIn(builder, profile.ChatSession, id)
+	flows, err := x.liesIn(profile.ChatSession, id)
 	if err != nil || len(flows) == 0 {
 		return c, false, err
 	}

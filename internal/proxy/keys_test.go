@@ -11,7 +11,6 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 )
 
 const run = "/api/v1/prediction/" + privateFlow
@@ -192,7 +191,7 @@ func TestALimitedKeyIsToldWhenToComeAgain(t *testing.T) {
 
 func TestAStreamEndsWithItsKey(t *testing.T) {
 	up, events, arrived, ended := streamer(t)
-	w := newWorld(t, up, options{kind: profile.KindGeneric})
+	w := newWorld(t, up, options{kind: "generic"})
 	text, id := w.key("admin", authn.NewAPIKey{})
 	res, c := w.open("GET", "/events", with("Authorization: Bearer "+text), "")
 	defer func() { _ = c.Close() }()
@@ -214,7 +213,7 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 
 func TestAnAppKeepsItsOwnSignIn(t *testing.T) {
 	f := startFixture(t)
-	w := newWorld(t, f, options{kind: profile.KindGeneric})
+	w := newWorld(t, f, options{kind: "generic"})
 	text, _ := w.key("admin", authn.NewAPIKey{})
 	for _, c := range []struct {
 		lines         []string

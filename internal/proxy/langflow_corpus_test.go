@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 )
 
 // The fixtures of the corpus, see its README.
@@ -88,7 +88,7 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	t.Helper()
 	c := langflowCorpus{startLangflow(t, false)}
 	c.Config.Handler = c.catalogue(c.Config.Handler)
-	w := newWorld(t, c.lfUpstream, options{kind: profile.KindLangflow})
+	w := newWorld(t, c.lfUpstream, options{kind: "langflow"})
 	w.person("other")
 	a, b := c.account(w, identity.DefaultWorkspace), c.account(w, w.other)
 	c.with(func() {
@@ -145,7 +145,7 @@ func (c langflowCorpus) catalogue(next http.Handler) http.Handler {
 // account is the account that a workspace works in.
 func (c langflowCorpus) account(w *world, workspace string) *lfUser {
 	w.t.Helper()
-	id, err := w.app.Bridge.(profile.Accounts).Own(context.Background(), profile.Lent{Principal: authz.SystemPrincipal("test"), Workspace: workspace})
+	id, err := w.app.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: workspace})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // learn remembers what an answer tells of what lies in the object that the request names. It returns the answer that goes on: sessions of other workspaces are taken out of it.
 func (x *exchange) learn(body []byte) ([]byte, error) {
-	lesson := x.match.Endpoint.Learn
+	lesson := x.match.Endpoint.Result.Learn
 	parent := x.lessonParent(lesson)
 	ids := lessonIDs(body, lesson)
 	switch lesson.Kind {

@@ -10,9 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/authn"
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/profile"
 	"sluice/internal/proxy"
 )
 
@@ -28,7 +28,7 @@ type lfWorld struct {
 func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 	t.Helper()
 	f := startLangflow(t, old)
-	w := &lfWorld{world: newWorld(t, f, options{kind: profile.KindLangflow}), f: f, headers: map[string]http.Header{}}
+	w := &lfWorld{world: newWorld(t, f, options{kind: "langflow"}), f: f, headers: map[string]http.Header{}}
 	ctx := context.Background()
 	w.person("other")
 	var veteran *lfUser
@@ -52,7 +52,7 @@ func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 // account is the account for new things of a workspace.
 func (w *lfWorld) account(workspace string) *lfUser {
 	w.t.Helper()
-	id, err := w.app.Bridge.(profile.Accounts).Own(context.Background(), profile.Lent{Principal: systemPrincipal, Workspace: workspace})
+	id, err := w.app.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: systemPrincipal, Workspace: workspace})
 	if err != nil {
 		w.t.Fatal(err)
 	}

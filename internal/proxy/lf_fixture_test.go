@@ -21,7 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/app"
-	"sluice/internal/profile"
+	"sluice/internal/builder/langflow"
 )
 
 const (
@@ -100,7 +100,7 @@ func (f *lfUpstream) url() *url.URL { u, _ := url.Parse(f.Server.URL); return u 
 
 // access lets Sluice sign its tokens.
 func (f *lfUpstream) access() app.LangflowAccess {
-	return app.LangflowAccess{Mode: profile.BridgeSigned, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
+	return app.LangflowAccess{Mode: langflow.Signed, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
 }
 
 func (f *lfUpstream) add(name, password string) *lfUser {

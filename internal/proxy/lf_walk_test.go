@@ -127,7 +127,7 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 	unknown := lfIDs{nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys, nobodys}
 	tried, reached := 0, 0
 	for _, e := range w.app.Profile.Endpoints() {
-		if e.Blocked != "" || e.Answer != "" || e.Public == profile.PublicAlways || e.Upgrade || e.Shared {
+		if e.Blocked != "" || e.Own.Answer != "" || e.Public == profile.PublicAlways || e.Upgrade || e.Shared {
 			continue
 		}
 		places := idPlaces(e)
@@ -164,7 +164,7 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
 				}
 			}
-			if e.Deletes {
+			if e.Result.Deletes {
 				continue
 			}
 			w.f.take()

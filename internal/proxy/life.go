@@ -18,7 +18,7 @@ func (x *exchange) act() flow.Act {
 // creation is how the audit record calls what the endpoint creates.
 func (x *exchange) creation() string {
 	e := x.match.Endpoint
-	if e.Imports || slices.Contains(e.Permissions, "chatflows:import") {
+	if e.Result.Imports || slices.Contains(e.Permissions, "chatflows:import") {
 		return flow.Imported
 	}
 	return flow.Created
@@ -42,7 +42,7 @@ func (x *exchange) recordFlow(status int) error {
 			return problem.New(problem.Unavailable, "It was done, but Sluice could not record it.").
 				WithRule("change not recorded").WithCause(err)
 		}
-	case failed && (e.Creates.IsFlow() || e.Imports || x.flow != "" && (e.Deletes || e.Renames)):
+	case failed && (e.Result.Creates.IsFlow() || e.Result.Imports || x.flow != "" && (e.Result.Deletes || e.Result.Renames)):
 		flows.Failed(x.act(), authz.FlowEdit, x.flow, status)
 	}
 	return nil

@@ -16,7 +16,7 @@ type page struct{ number, size int }
 
 // takePaging takes page and limit out of the query, where the builder would count what the person may not see. The builder gives the whole list, and Sluice the page of it.
 func (x *exchange) takePaging() {
-	list := x.match.Endpoint.List
+	list := x.match.Endpoint.Result.List
 	if list == nil || !list.Pages || !x.lend.SignedIn() || x.flow != "" {
 		return // a flow that is the person's: the builder can count
 	}
@@ -62,7 +62,7 @@ func positive(s string) int {
 
 // filter takes what belongs to other workspaces, or to nobody, out of a list.
 func (x *exchange) filter(body []byte) ([]byte, error) {
-	list := x.match.Endpoint.List
+	list := x.match.Endpoint.Result.List
 	if list.By == profile.ByExport {
 		return x.filterExport(body)
 	}
@@ -121,7 +121,7 @@ const maxPages = 100
 // gather adds what belongs to the workspace of all further pages, of a builder that gives no whole list. got is how many elements the first page had.
 func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, error) {
 	size := 0
-	for number := 2; number <= maxPages && got >= x.match.Endpoint.List.Most; number++ {
+	for number := 2; number <= maxPages && got >= x.match.Endpoint.Result.List.Most; number++ {
 		next := x.sent.Clone(x.sent.Context())
 		next.URL.RawQuery = x.everyPage + strconv.Itoa(number)
 		res, err := x.RoundTrip(next)
@@ -140,7 +140,7 @@ func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, e
 		if json.Unmarshal(body, &page) != nil {
 			return nil, x.unreadable("something else than a list")
 		}
-		own := x.keep(page.Data, x.match.Endpoint.List.By)
+		own := x.keep(page.Data, x.match.Endpoint.Result.List.By)
 		for _, el := range own {
 			size += len(el)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -32,14 +33,14 @@ func (x *exchange) flowNamed(ref profile.IDRef, text string) (string, error) {
 }
 
 func (x *exchange) lookUpName(name string) (string, error) {
-	builder := x.accounts()
-	if builder == nil || !x.who.SignedIn() || x.at.workspace == "" || len(name) > maxFlowName {
+	accounts := x.accounts()
+	if accounts == nil || !x.who.SignedIn() || x.at.workspace == "" || len(name) > maxFlowName {
 		return "", noSuchObject()
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	for _, home := range x.homes(builder) {
-		id, err := builder.FlowNamed(ctx, x.inWorkspace(home), name)
+	for _, home := range x.homes(accounts) {
+		id, err := accounts.FlowNamed(ctx, x.inWorkspace(home), name)
 		if err == nil && plainUUID(id) {
 			return strings.ToLower(id), nil
 		}
@@ -54,10 +55,10 @@ func (x *exchange) lookUpName(name string) (string, error) {
 const maxHomes = 10
 
 // homes are the workspace that the request is about, and those whose accounts hold something of it. Whose the flow is that is found there the map says afterwards.
-func (x *exchange) homes(builder profile.Accounts) []string {
+func (x *exchange) homes(accounts *builder.Accounts) []string {
 	list := []string{x.at.workspace}
 	for _, account := range x.up.objects.AccountsIn(x.at.workspace) {
-		if home := builder.HomeOf(account); home != "" && !slices.Contains(list, home) && len(list) <= maxHomes {
+		if home := accounts.HomeOf(account); home != "" && !slices.Contains(list, home) && len(list) <= maxHomes {
 			list = append(list, home)
 		}
 	}

@@ -184,16 +184,15 @@ func (x *exchange) parent(ref profile.IDRef, id string) (string, error) {
 
 // askParent asks the builder in which object something lies.
 func (x *exchange) askParent(kind flow.Kind, id string) (string, error) {
-	if builder, ok := x.app.Bridge.(profile.Insides); ok && kind == profile.Message {
-		return x.messageFlow(builder, id)
+	if x.tellsFlows() && kind == profile.Message {
+		return x.messageFlow(id)
 	}
-	builder, ok := x.app.Bridge.(profile.Inventory)
-	if !ok {
+	if x.app.Bridge == nil || x.app.Bridge.Parent == nil {
 		return "", noSuchObject()
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	return builder.Parent(ctx, kind, id, x.flow)
+	return x.app.Bridge.Parent(ctx, kind, id, x.flow)
 }
 
 // folder is the object in whose folder a file lies.
@@ -313,14 +312,14 @@ func (x *exchange) searched() ([]byte, error) {
 // checkFlowType asks for the permission of the type that a new flow has, where that stands in the body.
 func (x *exchange) checkFlowType() error {
 	e := x.match.Endpoint
-	if e.Creates != flow.Chatflow || len(e.Permissions) == 0 || x.body == nil || x.body.fields == nil {
+	if e.Result.Creates != flow.Chatflow || len(e.Permissions) == 0 || x.body == nil || x.body.fields == nil {
 		return nil
 	}
 	flowType, err := x.body.textAt("type")
 	if err != nil {
 		return err
 	}
-	x.at.kind = profile.FlowKind(flow.Chatflow, flowType)
+	x.at.kind = x.app.Kind.FlowKind(flow.Chatflow, flowType)
 	return x.checkAny(e.Action, e.Asks(x.at.kind))
 }
 

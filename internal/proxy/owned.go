@@ -21,7 +21,9 @@ func (x *exchange) readsAnswer() bool {
 }
 
 // startsJob reports whether the answer may tell of a run that goes on.
-func startsJob(e *profile.Endpoint) bool { return e.Learn != nil && e.Learn.Kind == profile.Job }
+func startsJob(e *profile.Endpoint) bool {
+	return e.Result.Learn != nil && e.Result.Learn.Kind == profile.Job
+}
 
 // own records what an answer tells of objects before it is let go, and takes out of it what belongs to other workspaces.
 func (x *exchange) own(res *http.Response) error {
@@ -29,7 +31,7 @@ func (x *exchange) own(res *http.Response) error {
 		return nil
 	}
 	e := x.match.Endpoint
-	if e.List != nil || x.locked {
+	if e.Result.List != nil || x.locked {
 		// These describe the answer as the builder gave it.
 		delete(res.Header, "Etag")
 		delete(res.Header, "Last-Modified")
@@ -37,17 +39,17 @@ func (x *exchange) own(res *http.Response) error {
 	switch {
 	case startsJob(e) && !isJSON(res.Header):
 		return nil // the run itself, as a stream
-	case res.StatusCode == http.StatusSeeOther && e.Creates != "":
+	case res.StatusCode == http.StatusSeeOther && e.Result.Creates != "":
 		return x.claimLocation(res.Header.Get("Location"))
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return nil
 	case x.r.Method == http.MethodHead:
 		delete(res.Header, "Content-Length")
 		return nil
-	case e.Deletes:
+	case e.Result.Deletes:
 		x.forget()
 		return nil
-	case e.Imports && x.accounts() == nil:
+	case e.Result.Imports && x.accounts() == nil:
 		return x.claimImported()
 	}
 	body, err := x.readAnswer(res)
@@ -57,8 +59,8 @@ func (x *exchange) own(res *http.Response) error {
 	if body, err = x.readObjects(body); err != nil {
 		return err
 	}
-	if e.Hides != nil {
-		if body, err = e.Hides.Clean(body); err != nil {
+	if e.Result.Hides != nil {
+		if body, err = e.Result.Hides.Clean(body); err != nil {
 			return x.unreadable("something else than objects")
 		}
 	}
@@ -69,25 +71,25 @@ func (x *exchange) own(res *http.Response) error {
 // readObjects takes from an answer what it tells of objects, and out of it what is not for the person.
 func (x *exchange) readObjects(body []byte) ([]byte, error) {
 	e := x.match.Endpoint
-	if e.Creates != "" {
+	if e.Result.Creates != "" {
 		if err := x.claimAnswer(body); err != nil {
 			return nil, err
 		}
 	}
-	if e.Renames {
+	if e.Result.Renames {
 		x.noteName(body)
 	}
-	if e.Learn != nil {
+	if e.Result.Learn != nil {
 		var err error
 		if body, err = x.learn(body); err != nil {
 			return nil, err
 		}
 	}
-	if e.List != nil {
+	if e.Result.List != nil {
 		return x.filter(body)
 	}
 	if x.locked {
-		return lockAnswer(body, e.Locked)
+		return lockAnswer(body, e.Result.Locked)
 	}
 	return body, nil
 }
@@ -126,7 +128,7 @@ func (x *exchange) claimAnswer(body []byte) error {
 		if json.Unmarshal(body, &list) != nil {
 			return x.unreadable("an answer that is not JSON")
 		}
-		if x.match.Endpoint.Many {
+		if x.match.Endpoint.Result.Many {
 			return x.claimMany(list)
 		}
 		m = x.newest(list)
@@ -138,7 +140,10 @@ func (x *exchange) claimAnswer(body []byte) error {
 	}
 	public := x.marksPublic()
 	return x.claim(flow.Object{
-		ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type), Public: public != nil && *public,
+		ID:     m.ID,
+		Name:   m.title(),
+		Kind:   x.app.Kind.FlowKind(x.match.Endpoint.Result.Creates, m.Type),
+		Public: public != nil && *public,
 	})
 }
 
@@ -147,7 +152,7 @@ func (x *exchange) claimMany(list []made) error {
 	var fresh []flow.Object
 	for _, m := range list {
 		if _, _, taken := x.up.objects.Owner(m.ID); !taken && m.ID != "" {
-			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.title(), Kind: profile.FlowKind(x.match.Endpoint.Creates, m.Type)})
+			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.title(), Kind: x.app.Kind.FlowKind(x.match.Endpoint.Result.Creates, m.Type)})
 		}
 	}
 	return x.claim(fresh...)
@@ -198,7 +203,7 @@ func (x *exchange) claimLocation(location string) error {
 	if !profile.PlainID(id) || id == "" {
 		return nil
 	}
-	return x.claim(flow.Object{ID: id, Kind: x.match.Endpoint.Creates})
+	return x.claim(flow.Object{ID: id, Kind: x.match.Endpoint.Result.Creates})
 }
 
 // forget removes what was deleted from the map. A row that stays is no harm: its id is never given to anything else.
@@ -235,16 +240,15 @@ func (x *exchange) beginMaking() error {
 	e := x.match.Endpoint
 	switch {
 	case !x.lend.SignedIn():
-	case e.Deletes:
+	case e.Result.Deletes:
 		x.findDoomed()
-	case e.Imports && x.accounts() == nil:
+	case e.Result.Imports && x.accounts() == nil:
 		x.up.making.Lock()
 		x.frees = append(x.frees, x.up.making.Unlock)
-		builder, ok := x.app.Bridge.(profile.Inventory)
-		if !ok {
+		if x.app.Bridge == nil || x.app.Bridge.Inventory == nil {
 			return nil
 		}
-		before, err := builder.Inventory(x.r.Context())
+		before, err := x.app.Bridge.Inventory(x.r.Context())
 		if err != nil {
 			return err
 		}
@@ -252,7 +256,7 @@ func (x *exchange) beginMaking() error {
 		for _, o := range before {
 			x.before[o.ID] = true
 		}
-	case e.Creates != "":
+	case e.Result.Creates != "":
 		x.up.making.RLock()
 		x.frees = append(x.frees, x.up.making.RUnlock)
 	}
@@ -261,13 +265,12 @@ func (x *exchange) beginMaking() error {
 
 // claimImported records what an import has made.
 func (x *exchange) claimImported() error {
-	builder, ok := x.app.Bridge.(profile.Inventory)
-	if !ok {
+	if x.app.Bridge == nil || x.app.Bridge.Inventory == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
 	defer cancel()
-	after, err := builder.Inventory(ctx)
+	after, err := x.app.Bridge.Inventory(ctx)
 	if err != nil {
 		return err
 	}

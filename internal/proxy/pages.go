@@ -11,7 +11,7 @@ import (
 )
 
 // Some builders' pages decide by themselves whether somebody is signed in, and offer what Sluice does not give. Their HTML gets a script of Sluice's, and the browser the cookies that the
-// pages look for; see profile.PageScript and profile.PageCookies.
+// pages look for; see builder.Page.
 
 // pageScriptPath is where the script is, on every app's origin.
 const pageScriptPath = reservedPrefix + "page.js"
@@ -23,7 +23,7 @@ const maxPage = 4 << 20
 
 // dressesPage reports whether the answer is a page that gets the script.
 func (x *exchange) dressesPage() bool {
-	return x.match.Endpoint.Page && len(x.app.Profile.PageScript()) > 0
+	return x.match.Endpoint.Page && len(x.app.Kind.PageScript()) > 0
 }
 
 // dressPage puts the script into an HTML page, and the cookies beside it.
@@ -100,7 +100,7 @@ func (x *exchange) setPageCookies(h http.Header, away bool) {
 	if !away && !x.lend.SignedIn() {
 		return
 	}
-	for _, template := range x.app.Profile.PageCookies() {
+	for _, template := range x.app.Kind.PageCookies() {
 		c := *template
 		c.Path, c.Domain, c.Secure, c.SameSite = "/", "", x.scheme() == "https", http.SameSiteLaxMode
 		if away {
@@ -112,7 +112,7 @@ func (x *exchange) setPageCookies(h http.Header, away bool) {
 
 // servePageScript gives the script of the app's profile. It is the same for everybody, and changes with Sluice only.
 func (x *exchange) servePageScript() {
-	script := x.app.Profile.PageScript()
+	script := x.app.Kind.PageScript()
 	sum := sha256.Sum256(script)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	h := http.Header{"Content-Type": {"text/javascript; charset=utf-8"}, "Cache-Control": {"public, no-cache"}, "Etag": {tag}, "Cross-Origin-Resource-Policy": sameOrigin}

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/guard"
 	"sluice/internal/identity"
@@ -81,7 +82,7 @@ type Proxy struct {
 	sayings   *sayings
 	guards    *guard.Guard
 	asked     sync.Pool // of *askedExchange
-	fresh     profile.FreshKeys
+	fresh     builder.FreshKeys
 }
 
 // New makes a Proxy and registers its metrics.
@@ -97,7 +98,7 @@ func New(c Config) *Proxy {
 	if c.Credentials == nil {
 		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
 	}
-	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings(), guards: guard.New(guard.Config{Now: c.Now})}
+	return &Proxy{cfg: c, metrics: newMetrics(c.Metrics), sayings: newSayings()}
 }
 
 func orDefault[T int64 | time.Duration](v *T, d T) {
@@ -216,8 +217,8 @@ func (x *exchange) deliver() {
 		x.preflight()
 	case x.instead != "":
 		x.answerItself(x.instead)
-	case x.match.Endpoint.Answer != "":
-		x.answerItself(x.match.Endpoint.Answer)
+	case x.match.Endpoint.Own.Answer != "":
+		x.answerItself(x.match.Endpoint.Own.Answer)
 	default:
 		x.forward()
 	}

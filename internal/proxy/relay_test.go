@@ -5,13 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"sluice/internal/profile"
 )
 
 func TestHeadersOfTheConnectionStayOnIt(t *testing.T) {
 	f := startFixture(t)
-	w := newWorld(t, f, options{kind: profile.KindGeneric})
+	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
 		return reply(200, "x", "Connection: keep-alive, X-Private", "X-Private: 1", "Keep-Alive: timeout=5", "Proxy-Authenticate: Basic", "X-Kept: 1")
 	})
@@ -42,7 +40,7 @@ func TestTrailersOfAnAnswerArrive(t *testing.T) {
 		_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
 		w.Header().Set("X-Sum", "10000")
 	})
-	w := newWorld(t, up, options{kind: profile.KindGeneric})
+	w := newWorld(t, up, options{kind: "generic"})
 	res, c := w.open("GET", "/x", with("Cookie: "+w.cookie("viewer")), "")
 	defer func() { _ = c.Close() }()
 	if body, err := io.ReadAll(res.Body); err != nil || len(body) != 10_000 || res.Trailer.Get("X-Sum") != "10000" {
@@ -54,7 +52,7 @@ func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	})
-	w := newWorld(t, up, options{kind: profile.KindGeneric})
+	w := newWorld(t, up, options{kind: "generic"})
 	h := with("Cookie: "+w.cookie("admin"), "Content-Type: application/octet-stream")
 	for range 20 {
 		if got := w.do("POST", "/x", h, strings.Repeat("x", 3<<20)); got.status != http.StatusTeapot && got.status != http.StatusBadGateway {

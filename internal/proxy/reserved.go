@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 	"sluice/internal/web"
@@ -24,7 +25,7 @@ func (x *exchange) serveReserved() {
 	}
 	path, query, _ := strings.Cut(x.r.RequestURI, "?")
 	x.event.Path, x.event.Endpoint = path, "sluice"
-	if path == pageScriptPath && safe(x.r.Method) && len(x.app.Profile.PageScript()) > 0 {
+	if path == pageScriptPath && safe(x.r.Method) && len(x.app.Kind.PageScript()) > 0 {
 		x.servePageScript()
 		return
 	}
@@ -171,7 +172,7 @@ func (x *exchange) builderHeaders() map[string][]string {
 	h.Set("Host", x.app.Upstream.Host)
 	if x.app.Bridge != nil {
 		probe := &profile.Endpoint{Name: "verify", Upstream: profile.UpstreamSession}
-		if err := x.app.Bridge.Attach(x.r.Context(), h, profile.Lent{Principal: x.who, Workspace: x.who.Workspace}, probe); err != nil {
+		if err := x.app.Bridge.Attach(x.r.Context(), h, builder.OnBehalf{Principal: x.who, Workspace: x.who.Workspace}, probe); err != nil {
 			h.Set("Cookie", "")
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"sluice/internal/authn"
-	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
@@ -25,7 +24,7 @@ func cookieOf(a answer, name string) *http.Cookie {
 
 func TestTheRoundTripGivesThisBrowserACookie(t *testing.T) {
 	f := startFixture(t)
-	w := newWorld(t, f, options{kind: profile.KindGeneric})
+	w := newWorld(t, f, options{kind: "generic"})
 	first := w.do("GET", "/.sluice/enter?return=%2Fdeep%3Fa%3D1", with("Accept: text/html"), "")
 	state := cookieOf(first, "__Host-sluice_enter")
 	to, err := url.Parse(first.header.Get("Location"))
@@ -71,7 +70,7 @@ func TestTheRoundTripGivesThisBrowserACookie(t *testing.T) {
 }
 
 func TestEnteringNeverLeadsElsewhere(t *testing.T) {
-	w := newWorld(t, startFixture(t), options{kind: profile.KindGeneric})
+	w := newWorld(t, startFixture(t), options{kind: "generic"})
 	cookie := w.cookie("viewer")
 	for _, back := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "/%09/evil", "javascript:alert(1)", ""} {
 		got := w.do("GET", "/.sluice/enter?return="+url.QueryEscape(back), with("Cookie: "+cookie), "")

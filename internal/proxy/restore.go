@@ -9,27 +9,28 @@ import (
 	"strconv"
 
 	"sluice/internal/problem"
+	"sluice/internal/profile"
 )
 
 // maxGraph bounds a stored flow that is put into a request, in bytes.
 const maxGraph = 8 << 20
 
-// restoreGraph puts the flow as it is stored into a request for a public run that has none, where the builder runs only what the request brings: Langflow before 1.9 does. What the client sent
+// restoreGraph puts the flow as it is stored into a request for a public run that has none, where the builder runs only what the request brings. What the client sent
 // in its place was taken out, because it could be any code. It is read as strangers read it.
 func (x *exchange) restoreGraph() error {
 	e := x.match.Endpoint
-	if e == nil || x.instead != "" || x.body == nil || !x.app.Profile.Restores(e, x.app.Version) || !bytes.HasPrefix(bytes.TrimSpace(x.body.data), []byte("{")) {
+	if e == nil || x.instead != "" || x.body == nil || !x.needsStored(e) || !bytes.HasPrefix(bytes.TrimSpace(x.body.data), []byte("{")) {
 		return nil
 	}
-	switch value := x.body.valueAt(e.Restores); {
+	switch value := x.body.valueAt(e.Adds.Flow); {
 	case string(value) == "null":
-		x.body.drop([]string{e.Restores})
+		x.body.drop([]string{e.Adds.Flow})
 	case value != nil:
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
 	defer cancel()
-	status, body, err := x.askBuilder(ctx, "/api/v1/flows/public_flow/"+x.flow, maxGraph)
+	status, body, err := x.askBuilder(ctx, x.app.Kind.Stored.Path(x.flow), maxGraph)
 	var stored struct{ Data json.RawMessage }
 	if err != nil || status != http.StatusOK || json.Unmarshal(body, &stored) != nil || len(stored.Data) == 0 {
 		return problem.Newf(problem.Unavailable, "%s did not give the flow as it is stored, without which this version cannot run it for others.", x.app.Name).
@@ -40,8 +41,13 @@ func (x *exchange) restoreGraph() error {
 		return err
 	}
 	x.frees = append(x.frees, free)
-	x.body.put(e.Restores, stored.Data)
+	x.body.put(e.Adds.Flow, stored.Data)
 	return nil
+}
+
+// needsStored reports whether this version of the builder needs the flow in a request to the endpoint.
+func (x *exchange) needsStored(e *profile.Endpoint) bool {
+	return e.Adds.Flow != "" && x.app.Kind.Stored.Needed(x.app.Version)
 }
 
 // put adds a member to an inspected body that does not have it. The other members can still be read, and nothing can be dropped any more.

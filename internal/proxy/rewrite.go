@@ -6,8 +6,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-
-	"sluice/internal/profile"
 )
 
 // rewrite makes the request that the builder gets. httputil.ReverseProxy has removed hop-by-hop headers, those that Connection names
@@ -45,7 +43,7 @@ func (x *exchange) target(u *url.URL) {
 func (x *exchange) rewriteHeader(h http.Header) {
 	x.app.Profile.CleanRequest(h)
 	dropOwnCookies(h)
-	if x.app.Profile.Kind != profile.KindGeneric {
+	if !x.app.Kind.Fallback {
 		// An app that Sluice knows nothing about may have a sign-in of its own; the others get no credential but the bridge's.
 		delete(h, "Authorization")
 		delete(h, "X-Api-Key")

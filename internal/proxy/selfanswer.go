@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
@@ -17,7 +18,7 @@ import (
 // answerItself gives the answer that Sluice owes in the builder's stead: where to sign in, who is signed in, the end of the session.
 func (x *exchange) answerItself(what string) {
 	main := x.p.cfg.MainOrigin(x.r.Host)
-	c := profile.AnswerContext{
+	c := builder.AnswerContext{
 		Principal: x.who, SignInURL: x.signInURL(), SignedOutURL: main + "/login",
 		SignOut: func(ctx context.Context) error { return x.p.cfg.SignOut(ctx, x.who) },
 		Query:   x.query, App: x.app.ID, Param: x.match.Param, Body: x.wholeBody, Keys: x.p.cfg.Keys, Fresh: &x.p.fresh, KeysURL: main + "/account/keys",
@@ -27,7 +28,7 @@ func (x *exchange) answerItself(what string) {
 	if x.app.Bridge != nil {
 		c.Upstream = x.app.Bridge.Upstream()
 	}
-	a, err := x.app.Profile.Answer(x.r.Context(), what, c)
+	a, err := x.app.Kind.Answer(x.r.Context(), what, c)
 	if err != nil {
 		x.refuse(err)
 		return
@@ -36,7 +37,7 @@ func (x *exchange) answerItself(what string) {
 		x.readInstead()
 		return
 	}
-	x.write(a)
+	x.write(a.Answer)
 }
 
 // readInstead makes a request to change something one to read it, and forwards that.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"sluice/internal/authz"
-	"sluice/internal/profile"
 )
 
 // handlerServer is a builder made of a handler.
@@ -83,7 +82,7 @@ func (w *world) open(method, target string, header http.Header, body string) (*h
 
 func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
 	up, events, _, _ := streamer(t)
-	w := newWorld(t, up, options{kind: profile.KindGeneric})
+	w := newWorld(t, up, options{kind: "generic"})
 	res, c := w.open("GET", "/events", with("Cookie: "+w.cookie("viewer")), "")
 	defer func() { _ = c.Close() }()
 	if res.StatusCode != 200 || res.Header.Get("X-Accel-Buffering") != "no" {
@@ -112,7 +111,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			up, _, arrived, ended := streamer(t)
-			w := newWorld(t, up, options{kind: profile.KindGeneric})
+			w := newWorld(t, up, options{kind: "generic"})
 			token, session := w.session("admin")
 			conn := w.dial()
 			defer func() { _ = conn.Close() }()
@@ -166,7 +165,7 @@ func TestStrangersStreamsHaveNoSessionToEndWith(t *testing.T) {
 
 func TestAClientThatLeavesEndsTheBuildersWork(t *testing.T) {
 	up, _, _, ended := streamer(t)
-	w := newWorld(t, up, options{kind: profile.KindGeneric})
+	w := newWorld(t, up, options{kind: "generic"})
 	_, c := w.open("GET", "/events", with("Cookie: "+w.cookie("viewer")), "")
 	_ = c.Close()
 	select {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"sluice/internal/authz"
-	"sluice/internal/profile"
 )
 
 // startEcho is a builder with a WebSocket that sends back the bytes of its frames (RFC 6455 section 4.2.2 for the handshake).
@@ -63,7 +62,7 @@ func (w *world) upgrade(h http.Header) (net.Conn, *bufio.Reader, *http.Response)
 }
 
 func TestWebSocketEchoesAndEndsWithTheSession(t *testing.T) {
-	w := newWorld(t, startEcho(t), options{kind: profile.KindGeneric})
+	w := newWorld(t, startEcho(t), options{kind: "generic"})
 	token, session := w.session("viewer")
 	c, in, res := w.upgrade(handshake(appOrigin, "__Host-sluice_session="+token))
 	defer func() { _ = c.Close() }()
@@ -95,7 +94,7 @@ func TestWebSocketEchoesAndEndsWithTheSession(t *testing.T) {
 }
 
 func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
-	w := newWorld(t, startEcho(t), options{kind: profile.KindGeneric})
+	w := newWorld(t, startEcho(t), options{kind: "generic"})
 	for name, c := range map[string]struct {
 		header http.Header
 		want   int

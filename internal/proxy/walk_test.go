@@ -123,7 +123,7 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 	cookie := w.cookie("admin")
 	tried, reached := 0, 0
 	for _, e := range w.app.Profile.Endpoints() {
-		if e.Blocked != "" || e.Answer != "" || e.Public == profile.PublicAlways {
+		if e.Blocked != "" || e.Own.Answer != "" || e.Public == profile.PublicAlways {
 			continue
 		}
 		places := idPlaces(e)

@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/profile"
+	"sluice/internal/builder/demo"
 )
 
-// demo is the built-in builder, started on a free loopback port when the first app needs it.
-type demo struct {
+// builtIn is the built-in builder, started on a free loopback port when the first app needs it.
+type builtIn struct {
 	folder string
 	log    *slog.Logger
 
@@ -25,13 +25,13 @@ type demo struct {
 	base   *url.URL
 }
 
-func newDemo(folder string, log *slog.Logger) *demo { return &demo{folder: folder, log: log} }
+func newBuiltIn(folder string, log *slog.Logger) *builtIn { return &builtIn{folder: folder, log: log} }
 
 // demoPause is waited between the words of a streamed answer, so that one sees them come.
 const demoPause = 60 * time.Millisecond
 
 // address starts the demo builder if it does not run yet.
-func (d *demo) address() (*url.URL, error) {
+func (d *builtIn) address() (*url.URL, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.base != nil {
@@ -40,7 +40,7 @@ func (d *demo) address() (*url.URL, error) {
 	if err := os.MkdirAll(d.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("starting the demo builder: %w", err)
 	}
-	handler, err := profile.NewDemo(profile.DemoConfig{File: filepath.Join(d.folder, "demo-flows.json"), Now: time.Now, TokenPause: demoPause})
+	handler, err := demo.NewServer(demo.Config{File: filepath.Join(d.folder, "demo-flows.json"), Now: time.Now, TokenPause: demoPause})
 	if err != nil {
 		return nil, fmt.Errorf("starting the demo builder: %w", err)
 	}
@@ -58,7 +58,7 @@ func (d *demo) address() (*url.URL, error) {
 	return d.base, nil
 }
 
-func (d *demo) stop() {
+func (d *builtIn) stop() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.server != nil {

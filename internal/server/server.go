@@ -38,7 +38,7 @@ type Server struct {
 
 	proxy     *proxy.Proxy
 	listeners *listeners
-	demo      *demo
+	demo      *builtIn
 	runner    runner
 	metrics   *metricsListener
 	stopJobs  context.CancelFunc
@@ -54,7 +54,7 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 	for _, warning := range core.Keyring.Warnings() {
 		log.Warn(warning)
 	}
-	s := &Server{Core: core, demo: newDemo(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
+	s := &Server{Core: core, demo: newBuiltIn(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
 	s.listeners = &listeners{host: v.Host, local: v.AutoLogin, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
 	if err := s.start(ctx); err != nil {
 		s.Stop(ctx)
@@ -73,10 +73,14 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err := s.automaticSignIn(ctx); err != nil {
 		return err
 	}
+	kinds, err := Kinds()
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
-		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
+		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Kinds: kinds, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
 		LangflowSecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
 		Origin: func() string { return s.MainOrigin("") }, LocalOrigin: s.localOrigin, Now: time.Now, Log: s.Log,
 	})

@@ -1,0 +1,191 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// Answer is a complete response that Sluice gives instead of the builder.
+type Answer struct {
+	profile.Answer
+	// Read tells that there is no answer of Sluice's: the builder's to a GET of the same path goes
+	// back, and nothing is changed.
+	Read bool
+}
+
+// AnswerFunc gives one answer instead of the builder.
+type AnswerFunc func(ctx context.Context, c AnswerContext) (Answer, error)
+
+// JSON is an answer with a value that Sluice itself has built.
+func JSON(status int, body any) Answer { return Answer{Answer: profile.JSON(status, body)} }
+
+// AnswerContext is what an AnswerFunc may need.
+type AnswerContext struct {
+	// Principal is who asks; may be anonymous.
+	Principal authz.Principal
+	// SignInURL is Sluice's sign-in page for this app, absolute.
+	SignInURL string
+	// SignedOutURL is where a browser goes after signing out, absolute.
+	SignedOutURL string
+	// SignOut ends the session of Principal.
+	SignOut func(context.Context) error
+	// Upstream is Session.Upstream: the service account as the builder describes it; nil while it
+	// is not known.
+	Upstream map[string]any
+	// Query is the request's parsed query.
+	Query url.Values
+	// App is the app's id, Kind the name of its kind.
+	App, Kind string
+	// Param gives a placeholder of the path, and Body the JSON object of the body, judged like one
+	// that is forwarded.
+	Param func(name string) string
+	Body  func() ([]byte, error)
+	// Keys are Sluice's API keys, and Fresh those that were just created; nil where there are none.
+	// KeysURL is the page where people manage theirs.
+	Keys    *authn.Keys
+	Fresh   *FreshKeys
+	KeysURL string
+	// People are Sluice's people, and Logins how they sign in; nil where the builder's pages show
+	// none. NewUserActive tells whether people who are added there may come in at once.
+	People        *identity.People
+	Logins        *login.Logins
+	NewUserActive bool
+	// May reports whether the person may use a row of the table, by its name, on an object that
+	// Sluice knows.
+	May func(endpoint, objectID string) bool
+	// AccountURL is the page of one's own account, ConfirmURL where people prove again that it is
+	// them, absolute.
+	AccountURL, ConfirmURL string
+	// Version is the builder's own; "" while it is not known.
+	Version string
+	// Now is the time of the request.
+	Now time.Time
+}
+
+// Decode reads the JSON object of a request into a value of a known shape. Errors: problem.Invalid
+// with this detail.
+func Decode[T any](c AnswerContext, detail string) (v T, err error) {
+	body, err := c.Body()
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(body, &v); err != nil {
+		return v, problem.New(problem.Invalid, detail).WithRule("body.json").WithCause(err)
+	}
+	return v, nil
+}
+
+// OwnKeys lists the person's keys that are good for the app and the workspace that they work in.
+func (c AnswerContext) OwnKeys(ctx context.Context) ([]authn.APIKey, error) {
+	if c.Keys == nil {
+		return nil, noKeys()
+	}
+	filter := authn.KeyFilter{Owner: c.Principal.ID, Workspace: c.Principal.Workspace}
+	all, err := c.Keys.List(ctx, c.Principal, filter)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(k authn.APIKey) bool {
+		return !k.RevokedAt.IsZero() || len(k.Scope.Apps) > 0 && !slices.Contains(k.Scope.Apps, c.App)
+	}), nil
+}
+
+// OwnKey is the key that the path names as "key", if it is one of OwnKeys. Errors:
+// problem.NotFound.
+func (c AnswerContext) OwnKey(ctx context.Context) (authn.APIKey, error) {
+	keys, err := c.OwnKeys(ctx)
+	if err != nil {
+		return authn.APIKey{}, err
+	}
+	i := slices.IndexFunc(keys, func(k authn.APIKey) bool { return k.ID == c.Param("key") })
+	if i < 0 {
+		return authn.APIKey{}, problem.New(problem.NotFound, "There is no such API key.")
+	}
+	return keys[i], nil
+}
+
+// CreateKey creates an API key for the app. What the builder's page cannot ask for is refused with
+// where to go.
+func (c AnswerContext) CreateKey(ctx context.Context, n authn.NewAPIKey) (key authn.APIKey, secret string, err error) {
+	if c.Keys == nil {
+		return key, "", noKeys()
+	}
+	n.Workspace, n.Scope.Apps = c.Principal.Workspace, []string{c.App}
+	key, secret, err = c.Keys.Create(ctx, c.Principal, n)
+	if problem.Is(err, problem.StepUp) {
+		err = problem.New(problem.Denied, "Making an API key asks for a fresh proof that it is you. Make it at "+c.KeysURL+
+			", or sign out and in again.").WithRule("step-up")
+	}
+	return key, secret, err
+}
+
+func noKeys() error { return problem.New(problem.NotFound, "There are no API keys here.") }
+
+// PersonName is what people read of a principal.
+func PersonName(p authz.Principal) string {
+	if p.DisplayName != "" {
+		return p.DisplayName
+	}
+	return p.Name
+}
+
+// FreshKeys holds keys that were created a moment ago, each for one look by the session that
+// created it: a builder's page may not read the answer to "create", but show and copy what the next
+// list says. It is bounded, forgets within a minute, and is never written anywhere.
+type FreshKeys struct {
+	mu   sync.Mutex
+	keys map[string]freshKey // by id
+}
+
+type freshKey struct {
+	session, secret string
+	until           time.Time
+}
+
+const (
+	freshLife = time.Minute
+	freshMost = 1000
+)
+
+// Keep remembers a key for the session that created it.
+func (f *FreshKeys) Keep(session, id, secret string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys == nil {
+		f.keys = map[string]freshKey{}
+	}
+	for old, k := range f.keys {
+		if !now.Before(k.until) {
+			delete(f.keys, old)
+		}
+	}
+	if session != "" && len(f.keys) < freshMost {
+		f.keys[id] = freshKey{session, secret, now.Add(freshLife)}
+	}
+}
+
+// Take gives a key to the session that created it, once; "" if there is none.
+func (f *FreshKeys) Take(session, id string, now time.Time) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k, ok := f.keys[id]
+	if !ok || k.session != session {
+		return ""
+	}
+	delete(f.keys, id)
+	if !now.Before(k.until) {
+		return ""
+	}
+	return k.secret
+}

@@ -1,0 +1,278 @@
+package flowise
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+const (
+	// renewTimeout bounds one renewal. A sign-in costs Flowise about half a second when it is busy.
+	renewTimeout = 20 * time.Second
+	// maxBackoff is the longest pause between failed renewals, so that a restarted Flowise is found
+	// again within seconds.
+	maxBackoff = 8 * time.Second
+	// signInPause is waited before the second try of a sign-in that failed inside Flowise.
+	signInPause = 500 * time.Millisecond
+	// refusalGrace is how old a session must be before a 401 makes Sluice doubt it: a younger one
+	// is not the reason.
+	refusalGrace = 2 * time.Second
+	// refusedBackoff is the pause after Flowise refused the owner's credentials; only a person can
+	// mend that.
+	refusedBackoff = 30 * time.Second
+)
+
+// bridge holds one session of the service owner and lends it to signed-in people's requests.
+// Reading it takes no lock. At most one renewal runs at a time, so Flowise never sees two sign-ins
+// at once: on SQLite that breaks its session store until it is restarted.
+type bridge struct {
+	cfg     builder.BridgeConfig
+	client  *builder.Client
+	session atomic.Pointer[session]
+	keys    flowKeys
+	life    context.Context
+	stop    context.CancelFunc
+
+	mu       sync.Mutex
+	flight   chan struct{} // not nil while a renewal runs; closed when it ends
+	failures int
+	retryAt  time.Time
+	lastErr  error
+	closed   bool
+}
+
+// newBridge is a bridge that signs in when the first request needs it.
+func newBridge(cfg builder.BridgeConfig) *bridge {
+	life, stop := context.WithCancel(context.Background())
+	return &bridge{cfg: cfg, client: builder.NewClient(cfg.Base, cfg.Client), life: life, stop: stop}
+}
+
+// build is Kind.Bridge.
+func build(cfg builder.BridgeConfig) *builder.Bridge {
+	b := newBridge(cfg)
+	return &builder.Bridge{
+		Session:   b,
+		Connect:   b.connect,
+		FlowKey:   b.flowKey,
+		SetPublic: b.setPublic,
+		Inventory: b.inventory,
+		Parent:    b.parent,
+		Credentials: &builder.Credentials{
+			Put:       b.putCredential,
+			Delete:    b.deleteCredential,
+			Kinds:     b.credentialKinds,
+			FlowsWith: b.flowsWith,
+		},
+	}
+}
+
+// internalCall is the value by which Flowise tells its own pages' calls, which carry a session,
+// from those with an API key.
+var internalCall = []string{"internal"}
+
+// Attach implements builder.Session.
+func (b *bridge) Attach(ctx context.Context, h http.Header, o builder.OnBehalf, e *profile.Endpoint) error {
+	if e.Upstream == profile.UpstreamNone || o.Kind == authz.Anonymous {
+		return nil
+	}
+	s, err := b.current(ctx)
+	if err != nil {
+		return err
+	}
+	s.attach(h)
+	return nil
+}
+
+// current is a usable session: at once while it is fresh, after a renewal otherwise.
+func (b *bridge) current(ctx context.Context) (*session, error) {
+	s, now := b.session.Load(), b.cfg.Now()
+	if s != nil && now.Before(s.due) {
+		return s, nil
+	}
+	done, err := b.renew(s, false)
+	if s != nil && now.Before(s.dead) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.wait(ctx, done)
+}
+
+// connect signs in now if there is no session yet, and tells what is wrong otherwise; for health
+// checks and for the start.
+func (b *bridge) connect(ctx context.Context) error {
+	_, err := b.current(ctx)
+	return err
+}
+
+// wait blocks until a renewal has ended.
+func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, error) {
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, problem.New(problem.Unavailable, "Sluice is still signing in to Flowise.").WithRetryAfter(time.Second).WithCause(ctx.Err())
+	}
+	if s := b.session.Load(); s != nil {
+		return s, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return nil, b.unavailable()
+}
+
+// unavailable is what people are told while there is no session; the cause is in the chain. The
+// caller holds mu.
+func (b *bridge) unavailable() error {
+	pause := max(b.retryAt.Sub(b.cfg.Now()), time.Second)
+	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").WithRetryAfter(pause).WithCause(b.lastErr)
+	if problem.Is(b.lastErr, problem.Unauthenticated) {
+		return p.WithNext("Ask an admin to enter the Flowise owner's password again on Sluice's apps page.")
+	}
+	return p.WithNext("Try again in a few seconds. Sluice connects again by itself as soon as Flowise answers.")
+}
+
+// renew starts a renewal of stale unless one runs, and returns what is closed when it ends. check
+// tells that Flowise refused stale: then it is asked first whether it really forgot the session, so
+// that a route which always answers 401 causes no sign-ins.
+func (b *bridge) renew(stale *session, check bool) (<-chan struct{}, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+	}
+	if b.flight != nil {
+		return b.flight, nil
+	}
+	done := make(chan struct{})
+	if b.session.Load() != stale {
+		close(done)
+		return done, nil
+	}
+	if b.cfg.Now().Before(b.retryAt) {
+		return nil, b.unavailable()
+	}
+	b.flight = done
+	go b.run(stale, check, done)
+	return done, nil
+}
+
+// run is the renewal; only one runs at a time.
+func (b *bridge) run(stale *session, check bool, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(b.life, renewTimeout)
+	defer cancel()
+	s, err := b.fetch(ctx, stale, check)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer close(done)
+	b.flight = nil
+	if b.closed {
+		return
+	}
+	if err == nil {
+		b.failures, b.lastErr, b.retryAt = 0, nil, time.Time{}
+		b.session.Store(s)
+		return
+	}
+	pause := min(time.Second<<min(b.failures, 10), maxBackoff)
+	if problem.Is(err, problem.Unauthenticated) {
+		pause = refusedBackoff
+	}
+	b.failures, b.lastErr, b.retryAt = b.failures+1, err, b.cfg.Now().Add(pause)
+	b.session.Store(s)
+}
+
+// fetch finds a good session: the old one if Flowise still knows it, a refreshed one, or a new
+// sign-in. With an error it returns what may still be used: the old session unless it was refused
+// or is over.
+func (b *bridge) fetch(ctx context.Context, stale *session, check bool) (*session, error) {
+	now := b.cfg.Now()
+	if stale != nil && check {
+		if alive, err := sessionKnown(ctx, b.client, stale); alive || err != nil {
+			return stale, err
+		}
+	}
+	if stale != nil && now.Before(stale.born.Add(sessionLife)) {
+		if s, ok := refreshSession(ctx, b.client, stale, now); ok {
+			if alive, err := sessionKnown(ctx, b.client, s); alive && err == nil {
+				return s, nil
+			}
+		}
+	}
+	s, err := b.signIn(ctx, now)
+	if err != nil && stale != nil && !check && now.Before(stale.dead) {
+		return stale, err
+	}
+	return s, err
+}
+
+// signIn signs in and tries a second time if Flowise was busy: on SQLite a sign-in fails when
+// something else writes at the same moment.
+func (b *bridge) signIn(ctx context.Context, now time.Time) (*session, error) {
+	s, err := signInOwner(ctx, b.client, b.cfg.Access, now)
+	if !problem.Is(err, problem.Unavailable) {
+		return s, err
+	}
+	select {
+	case <-time.After(signInPause):
+		return signInOwner(ctx, b.client, b.cfg.Access, now)
+	case <-ctx.Done():
+		return nil, err
+	}
+}
+
+// Rejected implements builder.Session.
+func (b *bridge) Rejected(ctx context.Context, h http.Header) bool {
+	sent := h["Cookie"]
+	if len(sent) != 1 {
+		return false
+	}
+	s := b.session.Load()
+	if s == nil || s.header["Cookie"][0] != sent[0] {
+		// Somebody renewed it in between, or a renewal runs: current waits for that.
+		_, err := b.current(ctx)
+		return err == nil
+	}
+	if b.cfg.Now().Sub(s.born) < refusalGrace {
+		return false
+	}
+	done, err := b.renew(s, true)
+	if err != nil {
+		return false
+	}
+	next, err := b.wait(ctx, done)
+	return err == nil && next != s
+}
+
+// Upstream implements builder.Session.
+func (b *bridge) Upstream() map[string]any {
+	if s := b.session.Load(); s != nil {
+		return s.user
+	}
+	return nil
+}
+
+// Close implements builder.Session: it stops renewals and signs the owner out.
+func (b *bridge) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	flight := b.flight
+	b.mu.Unlock()
+	b.stop()
+	if flight != nil {
+		<-flight
+	}
+	s := b.session.Swap(nil)
+	if s == nil {
+		return nil
+	}
+	_, err := b.client.Send(ctx, http.MethodPost, "/api/v1/account/logout", s.header, struct{}{})
+	return err
+}

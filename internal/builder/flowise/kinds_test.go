@@ -1,0 +1,43 @@
+package flowise
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"sluice/internal/builder"
+	"sluice/internal/builder/demo"
+	"sluice/internal/builder/generic"
+	"sluice/internal/builder/langflow"
+	"sluice/internal/profile"
+)
+
+// allKinds are the products that Sluice knows, as the server puts them together.
+func allKinds() builder.Kinds {
+	kinds, err := builder.NewKinds(demo.Kind(), Kind(), langflow.Kind(), generic.Kind())
+	if err != nil {
+		panic(err)
+	}
+	return kinds
+}
+
+func mustProfile(tb testing.TB, kind string, open ...string) *profile.Profile {
+	tb.Helper()
+	p, err := allKinds()[kind].Load(builder.Options{Open: open})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// look looks what runs at an address, as the server does.
+func look(ctx context.Context, base *url.URL) (builder.Found, error) {
+	return allKinds().Probe(ctx, http.DefaultClient, base)
+}
+
+// The flows of the corpus: flowA is published.
+const (
+	flowA = "11111111-1111-4111-8111-111111111111"
+	flowB = "22222222-2222-4222-8222-222222222222"
+)

@@ -1,0 +1,188 @@
+package langflow
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/problem"
+)
+
+// What Sluice answers in Langflow's stead, in the shapes of langflow 1.13.0 and, where they differ,
+// of 1.6.8.
+
+// pageToken stands where Langflow's pages look for a token of their own. It is no secret and opens
+// nothing: calls of the pages are known by Sluice's session cookie.
+const pageToken = "sluice"
+
+// asked is a question that Sluice answers instead of Langflow.
+type asked struct{ builder.AnswerContext }
+
+// answers are the answers by the names that the route table uses.
+func answers() map[string]builder.AnswerFunc {
+	all := map[string]builder.AnswerFunc{}
+	for name, fn := range map[string]func(context.Context, asked) (builder.Answer, error){
+		"auto_login":           answerAutoLogin,
+		"session":              answerSession,
+		"refresh":              answerRefresh,
+		"logout":               answerLogout,
+		"login":                answerLogin,
+		"users.whoami":         answerWhoami,
+		"users.list":           answerUsers,
+		"users.create":         answerCreateUser,
+		"users.get":            answerGetUser,
+		"users.update":         answerUpdateUser,
+		"users.delete":         answerDeleteUser,
+		"users.reset-password": answerResetPassword,
+		"keys.list":            answerKeys,
+		"keys.create":          answerCreateKey,
+		"keys.delete":          answerRevokeKey,
+		"store-key":            answerStoreKey,
+		"permissions":          answerPermissions,
+		"denied.save":          deniedSave,
+		"denied.component":     deniedComponent,
+		"denied.quiet":         deniedQuiet,
+		"denied.list":          deniedList,
+	} {
+		all[name] = func(ctx context.Context, c builder.AnswerContext) (builder.Answer, error) {
+			return fn(ctx, asked{c})
+		}
+	}
+	return all
+}
+
+// detailBody is the shape of Langflow's errors and of its short answers. Its pages show a text as
+// it is.
+type detailBody struct {
+	Detail any `json:"detail"`
+}
+
+// old tells whether the builder's shapes are those of before 1.7: times without a zone, keys
+// without an end, another status for auto_login.
+func (c asked) old() bool {
+	major, rest, _ := strings.Cut(c.Version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(minor)
+	return err == nil && (major == "0" || major == "1" && n < 7)
+}
+
+// answerAutoLogin always says no: an automatic sign-in hides the page's user menu and its way out,
+// and is Sluice's matter.
+func answerAutoLogin(_ context.Context, c asked) (builder.Answer, error) {
+	status, message := http.StatusForbidden, "Auto login is disabled."
+	if c.old() {
+		status, message = http.StatusBadRequest, "Auto login is disabled. Please enable it in the settings"
+	}
+	type refusal struct {
+		Message   string `json:"message"`
+		AutoLogin bool   `json:"auto_login"`
+	}
+	return builder.JSON(status, detailBody{refusal{Message: message}}), nil
+}
+
+// sessionState is the answer to "who is signed in?".
+type sessionState struct {
+	Authenticated bool    `json:"authenticated"`
+	User          *person `json:"user"`
+	StoreAPIKey   *string `json:"store_api_key"`
+}
+
+func answerSession(ctx context.Context, c asked) (builder.Answer, error) {
+	if !c.Principal.SignedIn() {
+		return builder.JSON(http.StatusOK, sessionState{}), nil
+	}
+	user, err := c.self(ctx)
+	if err != nil {
+		return builder.Answer{}, err
+	}
+	return builder.JSON(http.StatusOK, sessionState{Authenticated: true, User: &user}), nil
+}
+
+// tokenTriple is what Langflow's pages get for having signed in.
+type tokenTriple struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+	Type    string `json:"token_type"`
+}
+
+func answerRefresh(_ context.Context, c asked) (builder.Answer, error) {
+	if !c.Principal.SignedIn() {
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "Invalid refresh token").WithNext("Sign in at " + c.SignInURL)
+	}
+	return builder.JSON(http.StatusOK, tokenTriple{pageToken, pageToken, "bearer"}), nil
+}
+
+// answerLogin never looks at the password that it is sent: passwords are Sluice's and typed on its
+// own pages only.
+func answerLogin(ctx context.Context, c asked) (builder.Answer, error) {
+	if c.Principal.SignedIn() {
+		return answerRefresh(ctx, c)
+	}
+	return builder.Answer{}, problem.New(problem.Unauthenticated, "Passwords are not taken here.").WithRule("sign-in").
+		WithNext("Sign in at " + c.SignInURL + "; programs use an API key of Sluice's.")
+}
+
+// answerLogout ends the session on all origins, and takes back what the page keeps of it.
+func answerLogout(ctx context.Context, c asked) (builder.Answer, error) {
+	if c.Principal.SignedIn() {
+		if err := c.SignOut(ctx); err != nil {
+			return builder.Answer{}, fmt.Errorf("signing out: %w", err)
+		}
+	}
+	return builder.JSON(http.StatusOK, map[string]string{"message": "Logout successful"}), nil
+}
+
+// answerStoreKey refuses keys of Langflow's store: they would be kept in the account of the whole
+// workspace.
+func answerStoreKey(context.Context, asked) (builder.Answer, error) {
+	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store cannot be used behind Sluice.").WithRule("store")
+}
+
+// timeText is a moment as pydantic writes it: with microseconds unless they are zero; old versions
+// leave the zone out.
+func (c asked) timeText(t time.Time) string {
+	form := "2006-01-02T15:04:05.000000"
+	if t.Nanosecond() == 0 {
+		form = "2006-01-02T15:04:05"
+	}
+	if !c.old() {
+		form += "Z"
+	}
+	return t.UTC().Format(form)
+}
+
+// timeOrNull is timeText, or null for never.
+func (c asked) timeOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	text := c.timeText(t)
+	return &text
+}
+
+// decode reads the JSON object of a request.
+func decode[T any](c asked) (T, error) {
+	return builder.Decode[T](c.AnswerContext, "The body of this request is not what was expected.")
+}
+
+// onPage makes a refusal one that Langflow's pages can show: they know nothing of a fresh proof of
+// identity, and show one sentence.
+func (c asked) onPage(err error) error {
+	if !problem.Is(err, problem.StepUp) {
+		return err
+	}
+	return problem.New(problem.Denied, "Confirm first that it is you, at "+c.ConfirmURL+", and try again.").WithRule("step-up")
+}
+
+// signedIn refuses strangers.
+func (c asked) signedIn() error {
+	if c.Principal.Kind != authz.Person || c.People == nil {
+		return problem.New(problem.Unauthenticated, "Nobody is signed in.").WithNext("Sign in at " + c.SignInURL)
+	}
+	return nil
+}

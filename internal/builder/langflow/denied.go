@@ -1,0 +1,110 @@
+package langflow
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"sluice/internal/builder"
+	"sluice/internal/problem"
+)
+
+// Pages of Langflow from 1.10 ask what somebody may do with what they show, and leave out what they
+// may not. Older ones know nothing of rights: what they do by themselves on a viewer's screen is
+// answered so that they go on.
+
+// rightsQuestion asks what somebody may do with some objects of one type.
+type rightsQuestion struct {
+	Type    string   `json:"resource_type"`
+	IDs     []string `json:"resource_ids"`
+	Actions []string `json:"actions"`
+}
+
+// rights is the answer: Langflow's words for actions by object.
+type rights struct {
+	Type        string              `json:"resource_type"`
+	Permissions map[string][]string `json:"permissions"`
+}
+
+// pageActions are Langflow's words for actions in its own order.
+var pageActions = []string{"read", "write", "execute", "delete", "create"}
+
+// actionRows are the rows of the table that stand for them. What is not here nobody may.
+var actionRows = map[string]map[string]string{
+	"flow":     {"read": "flows.get", "write": "flows.update", "execute": "build", "delete": "flows.delete", "create": "flows.create"},
+	"project":  {"read": "projects.get", "write": "projects.update", "execute": "build", "delete": "projects.delete", "create": "projects.create"},
+	"variable": {"read": "variables.list", "write": "variables.update", "delete": "variables.delete", "create": "variables.create"},
+	"file":     {"read": "store.files.get", "write": "store.files.rename", "delete": "store.files.delete"},
+}
+
+// mostAsked is how many objects Langflow's page asks about at most.
+const mostAsked = 500
+
+func answerPermissions(_ context.Context, c asked) (builder.Answer, error) {
+	asked, err := decode[rightsQuestion](c)
+	if err != nil {
+		return builder.Answer{}, err
+	}
+	if len(asked.IDs) > mostAsked {
+		return builder.Answer{}, problem.Newf(problem.Invalid, "At most %d objects can be asked about at a time.", mostAsked).WithField("resource_ids")
+	}
+	actions := asked.Actions
+	if len(actions) == 0 {
+		actions = pageActions
+	}
+	out := rights{Type: asked.Type, Permissions: make(map[string][]string, len(asked.IDs))}
+	for _, id := range asked.IDs {
+		out.Permissions[id] = []string{}
+		for _, action := range pageActions {
+			row := actionRows[asked.Type][action]
+			if row != "" && slices.Contains(actions, action) && c.May(row, id) {
+				out.Permissions[id] = append(out.Permissions[id], action)
+			}
+		}
+	}
+	return builder.JSON(http.StatusOK, out), nil
+}
+
+// deniedSave answers a page that saves by itself what a viewer has in front of them. A page that
+// knows the flow as locked gets what is stored; to any other the viewer has to be told that what
+// they did is not kept.
+func deniedSave(_ context.Context, c asked) (builder.Answer, error) {
+	sent, err := decode[struct {
+		Locked bool `json:"locked"`
+	}](c)
+	if err != nil || sent.Locked {
+		return builder.Answer{Read: true}, err
+	}
+	return builder.Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").WithRule("view only")
+}
+
+// deniedComponent answers the component as it was sent: nothing about it changes unless its code is
+// run. The page takes over the outputs of the answer, which it does not send. It keeps its own for
+// outputs that are false, and where it refreshes the choice of models for outputs that are missing.
+func deniedComponent(_ context.Context, c asked) (builder.Answer, error) {
+	sent, err := decode[struct {
+		Template map[string]json.RawMessage `json:"template"`
+	}](c)
+	if err != nil {
+		return builder.Answer{}, err
+	}
+	out := map[string]any{"template": sent.Template}
+	if string(sent.Template["is_refresh"]) != "true" {
+		out["outputs"] = false
+	}
+	for _, added := range [...]string{"is_refresh", "_frontend_node_flow_id", "_frontend_node_folder_id"} {
+		delete(sent.Template, added)
+	}
+	return builder.JSON(http.StatusOK, out), nil
+}
+
+// deniedQuiet says that there is nothing to tell.
+func deniedQuiet(context.Context, asked) (builder.Answer, error) {
+	return builder.JSON(http.StatusOK, struct{}{}), nil
+}
+
+// deniedList is an empty list.
+func deniedList(context.Context, asked) (builder.Answer, error) {
+	return builder.JSON(http.StatusOK, []struct{}{}), nil
+}

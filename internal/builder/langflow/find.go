@@ -1,0 +1,290 @@
+package langflow
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/internal/builder"
+	"sluice/internal/flow"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+const (
+	// namesKept is how long the endpoint names of an account's flows are kept.
+	namesKept = 3 * time.Second
+	// maxNames bounds the flows that are looked at for one account.
+	maxNames = 20_000
+	// findTime bounds a search through the accounts of a workspace.
+	findTime = 15 * time.Second
+)
+
+// flowNames are the flows of an account by their endpoint name, as of a moment.
+type flowNames struct {
+	at    time.Time
+	flows map[string]string
+}
+
+// listed is what lists of Langflow say of an object.
+type listed struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	UserID   string `json:"user_id"`
+	Endpoint string `json:"endpoint_name"`
+	// Component marks a saved component, which stands among the flows.
+	Component bool `json:"is_component"`
+}
+
+// lists are the lists that together hold everything of an account. Lists of flows are without their
+// definitions.
+var lists = []struct {
+	kind        flow.Kind
+	path, query string
+}{
+	{flow.Chatflow, "/api/v1/flows/", "get_all=true&header_flows=true&remove_example_flows=true"},
+	{flow.Project, "/api/v1/projects/", ""},
+	{flow.Variable, "/api/v1/variables/", ""},
+	{flow.StoredFile, "/api/v2/files/", ""},
+}
+
+// list reads one list of an account.
+func (b *bridge) list(ctx context.Context, e *entry, path, query string, visit func(listed)) error {
+	s, err := b.sessionOf(ctx, e)
+	if err != nil {
+		return err
+	}
+	return b.listAs(ctx, s, path, query, visit)
+}
+
+func (b *bridge) listAs(ctx context.Context, s *session, path, query string, visit func(listed)) error {
+	res, err := call{method: http.MethodGet, path: path, query: query, header: s.header()}.open(ctx, b.client)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK || !builder.IsJSON(res.Header) {
+		data, _ := io.ReadAll(io.LimitReader(res.Body, builder.MaxReply))
+		r := reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, JSON: builder.IsJSON(res.Header), Body: data}}
+		return r.trouble("reading a list")
+	}
+	n := 0
+	err = builder.EachElement(json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)), func(o listed) {
+		if n++; n <= maxNames && o.ID != "" {
+			visit(o)
+		}
+	})
+	if err != nil {
+		return problem.New(problem.Upstream, "Langflow gave a list that Sluice cannot read.").WithCause(err)
+	}
+	return nil
+}
+
+// find is Accounts.Find.
+func (b *bridge) find(ctx context.Context, o builder.OnBehalf, kind flow.Kind, id string) (account string, found builder.FoundObject, err error) {
+	unknown := problem.New(problem.NotFound, "There is no such object in this workspace.")
+	if !profile.IsUUID(id) {
+		return "", found, unknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	dir := b.dir.Load()
+	var failed error
+	for _, account := range dir.accounts(b, o) {
+		found, err := b.findIn(ctx, dir.byID[account], kind, id)
+		if err == nil {
+			return account, found, nil
+		}
+		if !problem.Is(err, problem.NotFound) {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return "", found, unavailable(failed)
+	}
+	return "", found, unknown
+}
+
+// findIn looks for an object in one account.
+func (b *bridge) findIn(ctx context.Context, e *entry, kind flow.Kind, id string) (found builder.FoundObject, err error) {
+	if kind == flow.Chatflow {
+		return b.findFlow(ctx, e, id)
+	}
+	for _, list := range lists {
+		if list.kind != kind {
+			continue
+		}
+		err = b.list(ctx, e, list.path, list.query, func(o listed) {
+			if strings.EqualFold(o.ID, id) {
+				found = builder.FoundObject{ID: o.ID, Name: o.Name, Kind: kind, Account: e.ID}
+			}
+		})
+	}
+	if err == nil && found.ID == "" {
+		err = problem.New(problem.NotFound, "There is no such object in this account.")
+	}
+	return found, err
+}
+
+// findFlow asks for one flow. One that an account can read is not always its own: shipped examples
+// belong to nobody, and public flows to others.
+func (b *bridge) findFlow(ctx context.Context, e *entry, id string) (found builder.FoundObject, err error) {
+	s, err := b.sessionOf(ctx, e)
+	if err != nil {
+		return found, err
+	}
+	res, err := call{method: http.MethodGet, path: "/api/v1/flows/" + id, header: s.header()}.open(ctx, b.client)
+	if err != nil {
+		return found, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	missing := problem.New(problem.NotFound, "There is no such flow in this account.")
+	if res.StatusCode != http.StatusOK || !builder.IsJSON(res.Header) {
+		r := reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, JSON: builder.IsJSON(res.Header)}}
+		if r.page() || r.Status == http.StatusNotFound || r.Status == http.StatusForbidden || r.Status == http.StatusUnprocessableEntity {
+			return found, missing
+		}
+		return found, r.trouble("reading a flow")
+	}
+	var o listed
+	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&o); err != nil {
+		return found, problem.New(problem.Upstream, "Langflow gave a flow that Sluice cannot read.").WithCause(err)
+	}
+	if o.UserID != e.ID || !strings.EqualFold(o.ID, id) {
+		return found, missing
+	}
+	return builder.FoundObject{ID: o.ID, Name: o.Name, Kind: flow.Chatflow, Account: e.ID}, nil
+}
+
+// flowNamed is Accounts.FlowNamed.
+func (b *bridge) flowNamed(ctx context.Context, o builder.OnBehalf, name string) (string, error) {
+	unknown := problem.New(problem.NotFound, "There is no flow with this name in this workspace.")
+	if name == "" || len(name) > 200 {
+		return "", unknown
+	}
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	dir := b.dir.Load()
+	for _, account := range dir.accounts(b, o) {
+		names, err := b.namesOf(ctx, dir.byID[account])
+		if err != nil {
+			return "", unavailable(err)
+		}
+		if id := names.flows[name]; id != "" {
+			return id, nil
+		}
+	}
+	return "", unknown
+}
+
+// namesOf are the endpoint names of an account's flows, at most namesKept old.
+func (b *bridge) namesOf(ctx context.Context, e *entry) (*flowNames, error) {
+	now := b.cfg.Now()
+	if names := e.names.Load(); names != nil && now.Sub(names.at) < namesKept {
+		return names, nil
+	}
+	names := &flowNames{at: now, flows: map[string]string{}}
+	err := b.list(ctx, e, lists[0].path, lists[0].query, func(o listed) {
+		if o.Endpoint != "" {
+			names.flows[o.Endpoint] = o.ID
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.names.Store(names)
+	return names, nil
+}
+
+// atOnce is how many accounts are read at the same time.
+const atOnce = 4
+
+// inventory is Bridge.Inventory: everything in the accounts that Sluice knows.
+func (b *bridge) inventory(ctx context.Context) ([]builder.FoundObject, error) {
+	list := b.dir.Load().list
+	parts, errs := make([][]builder.FoundObject, len(list)), make([]error, len(list))
+	var group sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i, e := range list {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			parts[i], errs[i] = b.inventoryOf(ctx, e)
+		})
+	}
+	group.Wait()
+	var all []builder.FoundObject
+	for i := range list {
+		if errs[i] != nil {
+			return nil, unavailable(errs[i])
+		}
+		all = append(all, parts[i]...)
+	}
+	return all, nil
+}
+
+// holdings is everything in one account that Sluice knows. Errors: problem.NotFound.
+func (b *bridge) holdings(ctx context.Context, account string) ([]builder.FoundObject, error) {
+	e := b.dir.Load().byID[account]
+	if e == nil {
+		return nil, problem.New(problem.NotFound, "Sluice does not know this account.")
+	}
+	all, err := b.inventoryOf(ctx, e)
+	return all, unavailableUnless(err)
+}
+
+func (b *bridge) inventoryOf(ctx context.Context, e *entry) (all []builder.FoundObject, err error) {
+	for _, list := range lists {
+		err := b.list(ctx, e, list.path, list.query, func(o listed) {
+			all = append(all, builder.FoundObject{ID: o.ID, Name: o.Name, Kind: list.kind, Account: e.ID})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// setPublic sets a flow's own access type: Langflow's public pages show flows with PUBLIC only.
+// Errors: problem.NotFound.
+func (b *bridge) setPublic(ctx context.Context, account, flowID string, public bool) error {
+	missing := problem.New(problem.NotFound, "There is no flow with this id in Langflow.").WithField("flow_id").WithNext("Copy the id from the end of the flow's address in the builder.")
+	e := b.dir.Load().byID[account]
+	if e == nil || !profile.IsUUID(flowID) {
+		return missing
+	}
+	s, err := b.sessionOf(ctx, e)
+	if err != nil {
+		return unavailable(err)
+	}
+	access := "PRIVATE"
+	if public {
+		access = "PUBLIC"
+	}
+	res, err := call{
+		method: http.MethodPatch, path: "/api/v1/flows/" + flowID, header: s.header(), json: map[string]string{"access_type": access},
+	}.open(ctx, b.client)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	r := reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, JSON: builder.IsJSON(res.Header)}}
+	if r.page() || r.Status == http.StatusNotFound {
+		return missing
+	}
+	var got struct {
+		ID     string `json:"id"`
+		Access string `json:"access_type"`
+	}
+	if r.Status != http.StatusOK {
+		return r.trouble("changing who may see a flow")
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&got); err != nil || got.Access != access {
+		return problem.New(problem.Upstream, "Langflow did not take the change.").WithNext("See Langflow's own log.").WithCause(err)
+	}
+	return nil
+}
