@@ -27,7 +27,7 @@ const (
 // Who signs in.
 const (
 	username = "bench"
-	password = "correct horse battery staple 42"
+	password = "nobody waters the plastic ferns"
 )
 
 // system is a process under test.

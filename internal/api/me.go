@@ -82,7 +82,7 @@ func verifyEmail(x *visit, _ *struct{}) error { return x.cfg.SignUps.SendVerific
 type passwordInput struct {
 	Body struct {
 		Old string `json:"old_password" minLength:"1" maxLength:"1024" doc:"The present password." example:"the present password"`
-		New string `json:"password" minLength:"1" maxLength:"1024" doc:"The new one, of at least 15 characters." example:"correct horse battery staple"`
+		New string `json:"password" minLength:"1" maxLength:"1024" doc:"The new one, of at least 15 characters." example:"seven unlikely herons dance"`
 	}
 }
 

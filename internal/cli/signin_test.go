@@ -30,7 +30,7 @@ func furnished(t *testing.T) host {
 	t.Helper()
 	h := host{t, []string{"HOME=/home/ada", "PASSWORD_SALT_HASH_ROUNDS=4", "DATABASE_PATH=" + t.TempDir()}}
 	h.inside(func(ctx context.Context, c *server.Core) {
-		u, err := c.People.Create(ctx, operator(), identity.NewUser{Username: "ann", Email: "ann@example.com", Password: "correct horse battery staple", Role: "viewer", Active: true})
+		u, err := c.People.Create(ctx, operator(), identity.NewUser{Username: "ann", Email: "ann@example.com", Password: "nobody waters the plastic ferns", Role: "viewer", Active: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,7 +96,7 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 		return out, err
 	}
 	if n.Password != "" {
-		if err := CheckPassword(n.Password, row.Username, row.Email, row.Name); err != nil {
+		if err := p.CheckPassword(n.Password, row.Username, row.Email, row.Name); err != nil {
 			return out, err
 		}
 		if row.PasswordHash, err = p.Hasher.Hash(ctx, n.Password); err != nil {

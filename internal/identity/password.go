@@ -4,28 +4,37 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	zxcvbn "github.com/ccojocar/zxcvbn-go"
 	"golang.org/x/text/unicode/norm"
 
 	"sluice/internal/problem"
 )
 
 const (
-	// MinPassword is the least length of a new password in characters, for passwords that are the only factor (NIST SP 800-63B-4 section 3.1.1.2).
+	// MinPassword is the least length of a new password in characters, for passwords that are the
+	// only factor (NIST SP 800-63B-4 section 3.1.1.2).
 	MinPassword = 15
-	// MaxPassword is the greatest length in bytes, against work without bound. NIST asks for at least 64.
+	// MaxPassword is the greatest length in bytes, against work without bound. NIST asks for at
+	// least 64.
 	MaxPassword = 1024
-	// guessable is how many characters of a password are looked at by the strength estimate, which grows worse than linearly.
-	guessable = 64
 )
 
-// CheckPassword reports why a new password is not acceptable: too short, too long, or easy to guess. Hints are words that an attacker would try first
-// (username, e-mail, product); they count as guessable. The problem's Field is "password".
-func CheckPassword(password string, hints ...string) error {
+// CheckPassword reports why a new password is not acceptable: too short, too long, or easy to
+// guess. An attacker tries first what is about the person (username, email, name); that counts as
+// guessable, like the names of the workspaces and of the products in use. The problem's Field is
+// "password".
+func (p *People) CheckPassword(password string, about ...string) error {
+	names := append(about[:len(about):len(about)], p.Products...)
+	for _, w := range *p.workspaces.Load() {
+		names = append(names, w.name)
+	}
+	return checkPassword(password, names)
+}
+
+func checkPassword(password string, names []string) error {
 	refuse := func(text, next string) error {
 		return problem.New(problem.Invalid, text).WithField("password").WithNext(next)
 	}
-	const advice = "Use a sentence or four unrelated words; any characters are fine, blanks too."
+	const advice = "Use a sentence of your own or four unrelated words; any characters are fine, blanks too."
 	if !utf8.ValidString(password) {
 		return refuse("The password is not valid text (UTF-8).", advice)
 	}
@@ -33,28 +42,20 @@ func CheckPassword(password string, hints ...string) error {
 		return refuse("The password is too long: at most 1,024 bytes.", advice)
 	}
 	normal := norm.NFKC.String(password)
-	if utf8.RuneCountInString(normal) < MinPassword {
+	if min(utf8.RuneCountInString(password), utf8.RuneCountInString(normal)) < MinPassword {
 		return refuse("The password is too short: at least 15 characters.", advice)
 	}
-	inputs := []string{"sluice", "flowise", "langflow"}
-	for _, h := range hints {
-		inputs = append(inputs, h)
-		if local, _, ok := strings.Cut(h, "@"); ok {
-			inputs = append(inputs, local)
-		}
-	}
-	if zxcvbn.PasswordStrength(prefix(normal, guessable), inputs).Score < 2 {
-		return refuse("The password is easy to guess: it is made of common passwords, repeated or neighbouring characters, or your own names.", advice)
+	if made := guessable(normal, names); len(made) > 0 {
+		return refuse("The password is easy to guess: it is made of "+enumerate(made)+".", advice)
 	}
 	return nil
 }
 
-func prefix(s string, runes int) string {
-	for i := range s {
-		if runes == 0 {
-			return s[:i]
-		}
-		runes--
+// enumerate joins words as a sentence does.
+func enumerate(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
 	}
-	return s
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

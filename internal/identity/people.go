@@ -77,6 +77,8 @@ type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	Hasher *Hasher
+	// Products are names that passwords must not be made of: Sluice's own and those of the builders.
+	Products []string
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets failures to follow changes.

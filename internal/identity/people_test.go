@@ -23,7 +23,7 @@ import (
 
 var cli = authz.SystemPrincipal("cli")
 
-const password = "correct horse battery staple"
+const password = "nobody waters the plastic ferns"
 
 func newPeople(t testing.TB, d *db.DB) *identity.People {
 	t.Helper()

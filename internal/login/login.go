@@ -431,7 +431,7 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 	if err != nil {
 		return err
 	}
-	if err := identity.CheckPassword(newPassword, p.Name, p.Email, p.DisplayName); err != nil {
+	if err := l.cfg.People.CheckPassword(newPassword, p.Name, p.Email, p.DisplayName); err != nil {
 		return err
 	}
 	stored, err := l.cfg.Hasher.Hash(ctx, newPassword)
@@ -462,7 +462,7 @@ func (l *Logins) SetPassword(ctx context.Context, actor authz.Principal, userID,
 	if err != nil {
 		return err
 	}
-	if err := identity.CheckPassword(password, u.Username, u.Email, u.Name); err != nil {
+	if err := l.cfg.People.CheckPassword(password, u.Username, u.Email, u.Name); err != nil {
 		return err
 	}
 	// Asked before the costly hash; the gate asks again.

@@ -82,10 +82,16 @@ func (c *Core) open(ctx context.Context) (err error) {
 		return err
 	}
 	c.Hasher = identity.NewHasher(c.Values.PasswordHashRounds, extraProcessor(runtime.GOMAXPROCS(0)))
-	if c.People, err = identity.New(ctx, identity.Config{
-		DB: c.DB, Gate: c.Gate, Hasher: c.Hasher, Now: time.Now, Log: c.Log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
-	}); err != nil {
+	c.People, err = identity.New(ctx, identity.Config{
+		DB:       c.DB,
+		Gate:     c.Gate,
+		Hasher:   c.Hasher,
+		Products: []string{"sluice", "flowise", "langflow"},
+		Hooks:    identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Now:      time.Now,
+		Log:      c.Log,
+	})
+	if err != nil {
 		return err
 	}
 	c.Vault, c.Opener = secret.NewVault(secret.VaultConfig{DB: c.DB, Gate: c.Gate, People: c.People, Keyring: c.Keyring, Now: time.Now})

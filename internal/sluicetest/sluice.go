@@ -21,7 +21,7 @@ import (
 )
 
 // Password is good enough for every account that the tests make.
-const Password = "correct horse battery staple"
+const Password = "nobody waters the plastic ferns"
 
 // Operator is the principal of somebody with a shell on the host.
 func Operator() authz.Principal { return authz.SystemPrincipal("test") }

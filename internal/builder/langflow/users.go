@@ -209,7 +209,7 @@ func (c asked) mayChange(u identity.User, change userChange) error {
 	case change.ProfileImage != nil && !pictureForm.MatchString(*change.ProfileImage):
 		return problem.New(problem.Invalid, "This is not one of Langflow's pictures.").WithField("profile_image")
 	case change.Password != nil && *change.Password != "":
-		return identity.CheckPassword(*change.Password, u.Username, u.Email, u.Name)
+		return c.People.CheckPassword(*change.Password, u.Username, u.Email, u.Name)
 	}
 	return nil
 }

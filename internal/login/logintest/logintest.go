@@ -32,7 +32,7 @@ import (
 
 const (
 	// Password is everybody's password.
-	Password = "correct horse battery staple"
+	Password = "nobody waters the plastic ferns"
 	// NewPassword is another one.
 	NewPassword = "another fine sentence here"
 	// Origin is that of Sluice's own pages.

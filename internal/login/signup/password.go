@@ -116,7 +116,7 @@ func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.
 	if err != nil {
 		return login.Progress{}, err
 	}
-	if err := identity.CheckPassword(newPassword, u.Username, u.Email, u.Name); err != nil {
+	if err := s.cfg.People.CheckPassword(newPassword, u.Username, u.Email, u.Name); err != nil {
 		return login.Progress{}, err
 	}
 	stored, err := s.cfg.Hasher.Hash(ctx, newPassword)

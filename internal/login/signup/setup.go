@@ -108,7 +108,7 @@ func (st *Setup) EnsureSuperuser(
 			"Sluice listens on more than the loopback address.").
 			WithNext("Choose a password of your own, or HOST=127.0.0.1.")
 	}
-	weak = identity.CheckPassword(password, username) != nil
+	weak = st.cfg.People.CheckPassword(password, username) != nil
 	prepared, err := st.cfg.People.PrepareOperator(ctx, username, password)
 	if err != nil {
 		return false, weak, err

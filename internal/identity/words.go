@@ -1,0 +1,105 @@
+package identity
+
+import (
+	_ "embed"
+	"slices"
+	"strings"
+)
+
+// words are passwords, words and names that guessers try, sorted, one a line: the word, a blank,
+// and its cost in bits as a hexadecimal digit (the logarithm of its rank among its like). The text
+// is searched where it lies, so that it costs neither time nor memory before somebody sets a
+// password. NOTICE tells where it is from.
+//
+//go:embed words.txt
+var words string
+
+const (
+	// shortestReversed is the least length of a word that is looked for backwards too.
+	shortestReversed = 4
+	// maxNarrowings bounds the work at one position of a text, where many digits and symbols stand
+	// for letters.
+	maxNarrowings = 256
+)
+
+// findWords looks for words at every position, forwards and backwards.
+func (s *solver) findWords() {
+	n := len(s.text)
+	reversed := slices.Clone(s.text)
+	slices.Reverse(reversed)
+	for i := range n {
+		eachWord(s.text[i:], func(length, cost int) {
+			s.found[i] = append(s.found[i], foundWord{i + length, cost, pieceWord})
+		})
+		eachWord(reversed[i:], func(length, cost int) {
+			if length >= shortestReversed {
+				start := n - i - length
+				s.found[start] = append(s.found[start], foundWord{n - i, cost + costReversed, pieceWord})
+			}
+		})
+	}
+}
+
+// eachWord calls found with the length and the cost of every word that the text begins with.
+func eachWord(text []rune, found func(length, cost int)) {
+	l := lookup{text: text, found: found, left: maxNarrowings}
+	l.descend(0, len(words), 0, 0)
+}
+
+type lookup struct {
+	text  []rune
+	found func(length, cost int)
+	left  int
+}
+
+// descend looks among the lines from lo to hi, which all begin with the first depth characters of
+// the text, read one way. extra is what that reading costs.
+func (l *lookup) descend(lo, hi, depth, extra int) {
+	if lo == hi {
+		return
+	}
+	if depth > 0 && words[lo+depth] == ' ' {
+		l.found(depth, hexDigit(words[lo+depth+1])+extra)
+	}
+	if depth == len(l.text) {
+		return
+	}
+	if r := l.text[depth]; r > ' ' && r < 0x80 {
+		l.narrow(lo, hi, depth, byte(r), extra)
+	}
+	for _, letter := range replaced(l.text[depth]) {
+		l.narrow(lo, hi, depth, byte(letter), costReplaced)
+	}
+}
+
+// narrow goes on with those lines whose next character is c.
+func (l *lookup) narrow(lo, hi, depth int, c byte, extra int) {
+	if l.left == 0 {
+		return
+	}
+	l.left--
+	lo = firstLine(lo, hi, depth, c)
+	l.descend(lo, firstLine(lo, hi, depth, c+1), depth+1, extra)
+}
+
+// firstLine is where the first line from lo to hi begins whose character at depth is c or greater;
+// hi if there is none.
+func firstLine(lo, hi, depth int, c byte) int {
+	for lo < hi {
+		middle := lo + (hi-lo)/2
+		start := lo + strings.LastIndexByte(words[lo:middle], '\n') + 1
+		if words[start+depth] < c {
+			lo = start + strings.IndexByte(words[start:hi], '\n') + 1
+		} else {
+			hi = start
+		}
+	}
+	return lo
+}
+
+func hexDigit(c byte) int {
+	if c >= 'a' {
+		return int(c-'a') + 10
+	}
+	return int(c - '0')
+}
