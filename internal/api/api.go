@@ -1,13 +1,12 @@
 package api
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/go-chi/chi/v5"
 
 	"sluice/internal/app"
 	"sluice/internal/authn"
@@ -69,60 +68,71 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// API serves the operations, their description and the page that shows it.
+// API serves the operations, their description and the page that shows it. The operations are built for
+// the first request and described for the first reader, because a start has no use for either.
 type API struct {
-	cfg  Config
-	mux  *chi.Mux
-	spec *huma.OpenAPI
+	cfg       Config
+	built     func() operations
+	described func() (description, error)
 }
 
-// New makes the handler of everything under Prefix.
-func New(c Config) (*API, error) {
+// operations are the routes, and huma's model of them.
+type operations struct {
+	router *web.Router
+	spec   *huma.OpenAPI
+}
+
+// New creates the handler of everything under Prefix.
+func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Credentials == nil {
 		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
 	}
-	a := &API{cfg: c, mux: chi.NewRouter()}
-	a.mux.NotFound(a.serve(nil, "none", func(x *visit) error { return noSuchPath() }))
-	a.mux.MethodNotAllowed(a.serve(nil, "none", a.noSuchMethod))
-	h := huma.NewAPI(humaConfig(), a)
+	a := &API{cfg: c}
+	a.built, a.described = sync.OnceValue(a.build), sync.OnceValues(a.describe)
+	return a
+}
+
+func (a *API) build() operations {
+	router := web.NewRouter(
+		a.serve(nil, "none", func(*visit) error { return noSuchPath() }),
+		a.serve(nil, "none", noSuchMethod),
+	)
+	h := huma.NewAPI(humaConfig(), adapter{a, router})
 	for _, rt := range routes() {
 		rt.add(h, rt.operation())
 	}
-	a.spec = h.OpenAPI()
-	if err := a.describe(); err != nil {
-		return nil, fmt.Errorf("describing the API: %w", err)
-	}
-	return a, nil
+	router.Handle(http.MethodGet, Prefix+"/openapi.json", a.serve(nil, "openapi", showJSON))
+	router.Handle(http.MethodGet, Prefix+"/openapi.yaml", a.serve(nil, "openapi", showYAML))
+	router.Handle(http.MethodGet, Prefix+"/docs", a.serve(nil, "docs", a.showDocs))
+	onlyProblems(h.OpenAPI().Components.Schemas)
+	return operations{router, h.OpenAPI()}
 }
 
 // ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.built().router.ServeHTTP(w, r) }
 
-// Handle implements huma.Adapter: it hangs an operation into the router, behind the steps that all requests take.
-func (a *API) Handle(op *huma.Operation, run func(huma.Context)) {
-	handler := a.serve(op, op.OperationID, func(x *visit) error {
+// adapter implements huma.Adapter: it hangs operations into the router, behind the steps that all
+// requests take.
+type adapter struct {
+	api *API
+	*web.Router
+}
+
+// Handle adds an operation.
+func (a adapter) Handle(op *huma.Operation, run func(huma.Context)) {
+	a.Router.Handle(op.Method, Prefix+op.Path, a.api.serve(op, op.OperationID, func(x *visit) error {
 		run(&exchange{below: newContext(op, x), x: x})
 		return nil
-	})
-	a.mux.Method(op.Method, Prefix+op.Path, handler)
-	if op.Method == http.MethodGet {
-		a.mux.Method(http.MethodHead, Prefix+op.Path, handler)
-	}
+	}))
 }
 
 func noSuchPath() error {
 	return problem.New(problem.NotFound, "There is nothing at this path.").WithNext("See " + Prefix + "/docs for what there is.")
 }
 
-// noSuchMethod names the methods that the path takes (RFC 9110 section 15.5.6).
-func (a *API) noSuchMethod(x *visit) error {
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if a.mux.Match(chi.NewRouteContext(), method, x.r.URL.Path) {
-			x.w.Header().Add("Allow", method)
-		}
-	}
+func noSuchMethod(x *visit) error {
 	return problem.Newf(problem.Method, "This path does not take %.20q requests.", x.r.Method)
 }

@@ -30,7 +30,8 @@ type Described struct{ api *API }
 
 // Describe makes the description without any service.
 func Describe() (Described, error) {
-	a, err := New(Config{})
+	a := New(Config{})
+	_, err := a.described()
 	return Described{a}, err
 }
 
@@ -73,7 +74,7 @@ func (d Described) Mismatch(op *huma.Operation, status string, body []byte) stri
 	}
 	for _, content := range response.Content {
 		var res huma.ValidateResult
-		huma.Validate(d.api.spec.Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &res)
+		huma.Validate(d.api.built().spec.Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &res)
 		if len(res.Errors) > 0 {
 			return res.Errors[0].Error()
 		}
@@ -89,7 +90,7 @@ var (
 )
 
 // Registry has the schemas of the description.
-func (d Described) Registry() huma.Registry { return d.api.spec.Components.Schemas }
+func (d Described) Registry() huma.Registry { return d.api.built().spec.Components.Schemas }
 
 // Mistake is what a capability's error becomes for somebody who is signed in.
 func Mistake(err error) *problem.Error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -62,43 +63,58 @@ func problemResponse() *huma.Response {
 
 const problemSchema = "Document"
 
-// describe completes the document and serves it.
-func (a *API) describe() error {
-	schemas := a.spec.Components.Schemas
+// onlyProblems replaces huma's model of errors by Sluice's.
+func onlyProblems(schemas huma.Registry) {
 	delete(schemas.Map(), "ErrorModel")
 	delete(schemas.Map(), "ErrorDetail")
 	schemas.Schema(reflect.TypeFor[problem.Document](), true, "")
+}
+
+// description is the OpenAPI document in its two forms.
+type description struct{ json, yaml []byte }
+
+// describe completes the document and renders it.
+func (a *API) describe() (d description, err error) {
 	for _, op := range a.operations() {
 		a.addExample(op)
 	}
-	asJSON, err := json.Marshal(a.spec)
-	if err != nil {
-		return err
+	if d.json, err = json.Marshal(a.built().spec); err != nil {
+		return description{}, fmt.Errorf("describing the API: %w", err)
 	}
-	asYAML, err := a.spec.YAML()
-	if err != nil {
-		return err
+	if d.yaml, err = a.built().spec.YAML(); err != nil {
+		return description{}, fmt.Errorf("describing the API: %w", err)
 	}
-	a.mux.Get(Prefix+"/openapi.json", a.serve(nil, "openapi", text("application/openapi+json", asJSON)))
-	a.mux.Get(Prefix+"/openapi.yaml", a.serve(nil, "openapi", text("application/openapi+yaml", asYAML)))
-	a.mux.Get(Prefix+"/docs", a.serve(nil, "docs", a.showDocs))
-	return nil
+	return d, nil
 }
 
-func text(contentType string, body []byte) func(*visit) error {
-	return func(x *visit) error {
-		x.w.Header().Set("Content-Type", contentType)
-		x.w.WriteHeader(http.StatusOK)
-		_, _ = x.w.Write(body)
-		return nil
+func showJSON(x *visit) error {
+	d, err := x.described()
+	if err != nil {
+		return err
 	}
+	return x.show("application/openapi+json", d.json)
+}
+
+func showYAML(x *visit) error {
+	d, err := x.described()
+	if err != nil {
+		return err
+	}
+	return x.show("application/openapi+yaml", d.yaml)
+}
+
+func (x *visit) show(contentType string, body []byte) error {
+	x.w.Header().Set("Content-Type", contentType)
+	x.w.WriteHeader(http.StatusOK)
+	_, _ = x.w.Write(body)
+	return nil
 }
 
 // operations lists all operations in the order of the map.
 func (a *API) operations() []*huma.Operation {
 	var out []*huma.Operation
 	for _, rt := range routes() {
-		item := a.spec.Paths[rt.path]
+		item := a.built().spec.Paths[rt.path]
 		out = append(out, map[string]*huma.Operation{
 			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
 		}[rt.method])
@@ -116,7 +132,7 @@ func (a *API) bodySchema(op *huma.Operation) *huma.Schema {
 
 func (a *API) resolve(s *huma.Schema) *huma.Schema {
 	for s.Ref != "" {
-		s = a.spec.Components.Schemas.SchemaFromRef(s.Ref)
+		s = a.built().spec.Components.Schemas.SchemaFromRef(s.Ref)
 	}
 	return s
 }

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"sluice/internal/authn"
 	"sluice/internal/authz"
@@ -59,7 +59,7 @@ type exchange struct {
 	x *visit
 }
 
-func newContext(op *huma.Operation, x *visit) huma.Context { return humachi.NewContext(op, x.r, x.w) }
+func newContext(op *huma.Operation, x *visit) huma.Context { return humago.NewContext(op, x.r, x.w) }
 
 // Context is the visit itself; see there.
 func (e *exchange) Context() context.Context { return e.x }

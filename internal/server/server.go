@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/internal/api"
@@ -96,13 +95,10 @@ func (s *Server) start(ctx context.Context) (err error) {
 		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Setup: s.Setup, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log, Secrets: secret.NewRotator(s.Keyring, s.Gate), SecretWarnings: s.Keyring.Warnings(),
 	})
-	calls, err := api.New(api.Config{
+	calls := api.New(api.Config{
 		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
 		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
 	})
-	if err != nil {
-		return err
-	}
 	// The port is known before the first app is added, so that no app takes it.
 	if s.port, err = s.listeners.open(mainListener, s.Values.Port, s.proxy.ServeHost(s.ownPages(pages, calls))); err != nil {
 		return err
@@ -176,12 +172,18 @@ func (s *Server) protect(ctx context.Context) error {
 
 // ownPages adds what is not a page of the console.
 func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
-	mux := chi.NewRouter()
-	mux.Get("/healthz", s.healthz)
-	mux.Get(jwksPath, s.jwks)
-	mux.Handle(api.Prefix+"/*", calls)
-	mux.Handle("/*", pages)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/healthz" && r.Method == http.MethodGet:
+			s.healthz(w, r)
+		case path == jwksPath && r.Method == http.MethodGet:
+			s.jwks(w, r)
+		case strings.HasPrefix(path, api.Prefix+"/"):
+			calls.ServeHTTP(w, r)
+		default:
+			pages.ServeHTTP(w, r)
+		}
+	})
 }
 
 // healthz answers 200 while the database does, for load balancers. It tells nothing else to strangers.
