@@ -87,11 +87,16 @@ func (t *Tokens) access(account, session string, sessionEnds time.Time) (token s
 		expires = sessionEnds
 	}
 	expires = expires.Truncate(time.Second).UTC()
-	c := claims{
-		issuer: t.cfg.Issuer, audience: t.cfg.Audience, subject: account, session: session, id: base64.RawURLEncoding.EncodeToString(id),
-		issued: now.Unix(), expires: expires.Unix(),
-	}
-	return signJWT(t.keysAt(now).list[0], c), expires, nil
+	token, err = signJWT(t.keysAt(now).list[0], claims{
+		Issuer:   t.cfg.Issuer,
+		Audience: t.cfg.Audience,
+		Subject:  account,
+		Session:  session,
+		ID:       base64.RawURLEncoding.EncodeToString(id),
+		Issued:   now.Unix(),
+		Expires:  expires.Unix(),
+	})
+	return token, expires, err
 }
 
 // keysAt returns the keys of access tokens, from memory if they were asked for just now.
@@ -152,7 +157,7 @@ func (t *Tokens) Verify(token string) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	t.known.add(d, knownToken{session: session, expires: c.expires * 1000, keys: keys.number})
+	t.known.add(d, knownToken{session: session, expires: c.Expires * 1000, keys: keys.number})
 	return p, nil
 }
 
@@ -167,14 +172,14 @@ func (t *Tokens) read(token string, keys *accessKeys, now time.Time) (claims, er
 	switch {
 	case !ok:
 		return claims{}, ErrForeign
-	case err != nil, !parsed.signedBy(key):
+	case err != nil:
 		return claims{}, badAccess()
 	}
-	c, err := parsed.claims()
+	c, err := parsed.claims(key)
 	switch latest := now.Add(clockSkew).Unix(); {
-	case err != nil, c.issuer != t.cfg.Issuer, c.audience != t.cfg.Audience, c.issued > latest, c.notBefore > latest:
+	case err != nil, c.Issuer != t.cfg.Issuer, c.Audience != t.cfg.Audience, c.Issued > latest, c.NotBefore > latest:
 		return claims{}, badAccess()
-	case now.Unix() >= c.expires:
+	case now.Unix() >= c.Expires:
 		return claims{}, expiredAccess()
 	}
 	return c, nil
@@ -182,12 +187,12 @@ func (t *Tokens) read(token string, keys *accessKeys, now time.Time) (claims, er
 
 // person finds the person of a token's session. A session that was made on another node a moment ago is fetched first.
 func (t *Tokens) person(c claims, now time.Time) (Principal, uuid.UUID, error) {
-	session, err := uuid.Parse(c.session)
+	session, err := uuid.Parse(c.Session)
 	if err != nil {
 		return Principal{}, uuid.UUID{}, badAccess()
 	}
 	p, ok := t.cfg.Sessions.byID(session)
-	if !ok && now.Sub(time.Unix(c.issued, 0)) < newcomer {
+	if !ok && now.Sub(time.Unix(c.Issued, 0)) < newcomer {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		t.cfg.Sessions.cfg.DB.CatchUp(ctx)
@@ -196,7 +201,7 @@ func (t *Tokens) person(c claims, now time.Time) (Principal, uuid.UUID, error) {
 	switch {
 	case !ok:
 		return Principal{}, uuid.UUID{}, endedAccess()
-	case p.ID != c.subject:
+	case p.ID != c.Subject:
 		return Principal{}, uuid.UUID{}, badAccess()
 	}
 	return p, session, nil

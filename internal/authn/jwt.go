@@ -1,117 +1,103 @@
 package authn
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"strconv"
+	"fmt"
+	"math"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Key is a secret key of 32 bytes and the name by which tokens say that they were made with it.
+// Key is a secret key of 32 bytes and the name by which tokens say that they were created with it.
 type Key struct {
 	ID    string
 	Value []byte
 }
 
-// errMalformed means that a text is no JWT of the one form that Sluice makes.
+// errMalformed means that a text is no JWT of the one form that Sluice creates.
 var errMalformed = errors.New("not a token of Sluice's form")
 
-const (
-	// algorithm is the only one (RFC 7518 section 3.2). A token's own word on it is compared, never followed (RFC 8725 section 3.1).
-	algorithm = "HS256"
-	tokenType = "JWT"
-	// maxMembers bounds the members of a header or of claims.
-	maxMembers = 16
-)
+// tokenType is the header "typ" of access tokens.
+const tokenType = "JWT"
+
+// algorithms are those that Sluice signs with (RFC 7518 section 3.2). A token's own word on it is
+// compared, never followed (RFC 8725 section 3.1).
+func algorithms() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{jose.HS256} }
 
 // claims are what an access token says (RFC 7519 section 4.1). Times are seconds since 1970.
 type claims struct {
-	issuer, audience, subject, session, id string
-	issued, notBefore, expires             int64
+	Issuer    string `json:"iss"`
+	Audience  string `json:"aud"`
+	Subject   string `json:"sub"`
+	Session   string `json:"sid"`
+	ID        string `json:"jti"`
+	Issued    int64  `json:"iat"`
+	NotBefore int64  `json:"nbf,omitempty"`
+	Expires   int64  `json:"exp"`
 }
 
-// jwt is a token taken apart. Nothing in it has been verified.
-type jwt struct {
-	keyID string
-	// signed is what the signature is over, body the claims' JSON.
-	signed, body string
-	signature    []byte
-}
-
-// signJWT makes a token.
-func signJWT(k Key, c claims) string {
-	header := append([]byte(`{"alg":"`+algorithm+`","kid":`), quoted(k.ID)...)
-	header = append(header, `,"typ":"`+tokenType+`"}`...)
-	body := append([]byte(`{"iss":`), quoted(c.issuer)...)
-	for _, m := range [][2]string{{"aud", c.audience}, {"sub", c.subject}, {"sid", c.session}, {"jti", c.id}} {
-		body = append(append(body, `,"`+m[0]+`":`...), quoted(m[1])...)
-	}
-	body = strconv.AppendInt(append(body, `,"iat":`...), c.issued, 10)
-	body = append(strconv.AppendInt(append(body, `,"exp":`...), c.expires, 10), '}')
-	text := base64.RawURLEncoding.AppendEncode(nil, header)
-	text = base64.RawURLEncoding.AppendEncode(append(text, '.'), body)
-	signature := k.sign(string(text))
-	return string(base64.RawURLEncoding.AppendEncode(append(text, '.'), signature))
-}
-
-func quoted(s string) []byte {
-	text, err := json.Marshal(s)
+// signJWT creates a token.
+func signJWT(k Key, c claims) (string, error) {
+	options := (&jose.SignerOptions{}).WithType(tokenType).WithHeader("kid", k.ID)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: k.Value}, options)
 	if err != nil {
-		return []byte(`""`)
+		return "", fmt.Errorf("signing an access token: %w", err)
 	}
-	return text
+	return jwt.Signed(signer).Claims(c).Serialize()
 }
 
-// sign is the HMAC-SHA-256 of a text.
-func (k Key) sign(text string) []byte {
-	m := hmac.New(sha256.New, k.Value)
-	m.Write([]byte(text))
-	return m.Sum(nil)
+// unverified is a token taken apart. Nothing in it has been verified.
+type unverified struct {
+	keyID string
+	token *jwt.JSONWebToken
 }
 
-// signedBy verifies the signature, in constant time.
-func (t jwt) signedBy(k Key) bool { return hmac.Equal(t.signature, k.sign(t.signed)) }
-
-// parseJWT takes a token apart. It is strict: three parts in base64url of one spelling, and a header of exactly alg, kid and typ. Of a text with a readable header it tells the key id even with an error.
-func parseJWT(token string) (t jwt, err error) {
-	first, rest, _ := strings.Cut(token, ".")
-	second, third, ok := strings.Cut(rest, ".")
-	header, _ := decodePart(first)
-	if t.keyID, err = readHeader(string(header)); err != nil {
-		return t, err
+// parseJWT takes a token apart. It is strict: three parts in base64url of one spelling, and a
+// header of exactly alg, kid and typ. Of a text with a readable header it tells the key id even
+// with an error.
+func parseJWT(text string) (unverified, error) {
+	token, err := jwt.ParseSigned(text, algorithms())
+	if err != nil || !onlySpelling(text) {
+		return unverified{keyID: namedKey(text)}, errMalformed
 	}
-	body, okBody := decodePart(second)
-	signature, okSignature := decodePart(third)
-	if !ok || !okBody || !okSignature || len(signature) != sha256.Size {
-		return t, errMalformed
-	}
-	t.signed, t.body, t.signature = token[:len(first)+1+len(second)], string(body), signature
-	return t, nil
-}
-
-// readHeader returns the key id, also of a header that is not good.
-func readHeader(text string) (keyID string, err error) {
-	members, ok := flatObject(text)
-	if !ok || len(members) != 3 {
+	h := token.Headers[0]
+	if h.KeyID == "" || h.JSONWebKey != nil || h.Nonce != "" || len(h.ExtraHeaders) != 1 ||
+		h.ExtraHeaders[jose.HeaderType] != tokenType {
 		err = errMalformed
 	}
-	for _, m := range members {
-		switch {
-		case m.name == "alg" && m.text == algorithm, m.name == "typ" && m.text == tokenType:
-		case m.name == "kid" && m.isText && m.text != "":
-			keyID = m.text
-		default:
-			err = errMalformed
-		}
-	}
-	return keyID, err
+	return unverified{keyID: h.KeyID, token: token}, err
 }
 
-// decodePart decodes base64url without padding. Each value has one spelling: the library's decoder alone would pass over line breaks, and over bits that no byte uses.
+// namedKey is the key id that the header of a malformed token names, if it can be read.
+func namedKey(text string) string {
+	first, _, _ := strings.Cut(text, ".")
+	header, _ := decodePart(first)
+	var h struct {
+		KeyID string `json:"kid"`
+	}
+	if json.Unmarshal(header, &h) != nil {
+		return ""
+	}
+	return h.KeyID
+}
+
+// onlySpelling reports whether no other text has the same parts. go-jose reads base64url with line
+// breaks, and with bits that no byte uses.
+func onlySpelling(text string) bool {
+	for part := range strings.SplitSeq(text, ".") {
+		if _, ok := decodePart(part); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// decodePart decodes base64url without padding. Each value has one spelling: the library's decoder
+// alone would pass over line breaks, and over bits that no byte uses.
 func decodePart(s string) ([]byte, bool) {
 	for i := range len(s) {
 		c := s[i]
@@ -123,42 +109,53 @@ func decodePart(s string) ([]byte, bool) {
 	return b, err == nil && len(b) > 0
 }
 
-// claims reads what a token says. Members that are not known are passed over, so that a newer Sluice may add some.
-func (t jwt) claims() (claims, error) {
-	members, ok := flatObject(t.body)
-	if !ok {
+// claims verifies the signature and reads what the token says. Members that are not known are
+// passed over if they are texts or numbers, so that a newer Sluice may add some.
+func (u unverified) claims(k Key) (claims, error) {
+	var members map[string]any
+	if err := u.token.Claims(k.Value, &members); err != nil {
 		return claims{}, errMalformed
 	}
 	var c claims
-	for _, m := range members {
-		text, number := c.text(m.name), c.time(m.name)
-		switch {
-		case text != nil && m.isText:
-			*text = m.text
-		case number != nil && !m.isText:
-			*number = m.number
-		case text != nil, number != nil:
+	for name, value := range members {
+		if !c.set(name, value) {
 			return claims{}, errMalformed
 		}
 	}
-	if c.issuer == "" || c.audience == "" || c.subject == "" || c.session == "" || c.id == "" || c.issued == 0 || c.expires <= c.issued {
+	if c.Issuer == "" || c.Audience == "" || c.Subject == "" || c.Session == "" || c.ID == "" || c.Issued == 0 ||
+		c.Expires <= c.Issued {
 		return claims{}, errMalformed
 	}
 	return c, nil
 }
 
+// set takes one member. It reports whether the value has the form that the name asks for.
+func (c *claims) set(name string, value any) bool {
+	text, isText := value.(string)
+	number, isNumber := value.(float64)
+	if place := c.text(name); place != nil {
+		*place = text
+		return isText
+	}
+	if place := c.time(name); place != nil {
+		*place = int64(number)
+		return isNumber && number == math.Trunc(number) && 0 <= number && number < maxTime
+	}
+	return isText || isNumber
+}
+
 func (c *claims) text(name string) *string {
 	switch name {
 	case "iss":
-		return &c.issuer
+		return &c.Issuer
 	case "aud":
-		return &c.audience
+		return &c.Audience
 	case "sub":
-		return &c.subject
+		return &c.Subject
 	case "sid":
-		return &c.session
+		return &c.Session
 	case "jti":
-		return &c.id
+		return &c.ID
 	}
 	return nil
 }
@@ -166,96 +163,14 @@ func (c *claims) text(name string) *string {
 func (c *claims) time(name string) *int64 {
 	switch name {
 	case "iat":
-		return &c.issued
+		return &c.Issued
 	case "nbf":
-		return &c.notBefore
+		return &c.NotBefore
 	case "exp":
-		return &c.expires
+		return &c.Expires
 	}
 	return nil
 }
 
-// member is a member of a flat JSON object: a text, or a whole number.
-type member struct {
-	name, text string
-	number     int64
-	isText     bool
-}
-
-// flatObject reads a JSON object of texts and whole numbers, as Sluice writes it: without white space, without a name that stands there twice.
-func flatObject(s string) ([]member, bool) {
-	rest, ok := strings.CutPrefix(s, "{")
-	if !ok || !utf8.ValidString(s) {
-		return nil, false
-	}
-	members := make([]member, 0, 8)
-	for len(members) < maxMembers {
-		var m member
-		if m, rest, ok = readMember(rest); !ok {
-			return nil, false
-		}
-		for _, before := range members {
-			if before.name == m.name {
-				return nil, false
-			}
-		}
-		members = append(members, m)
-		if rest == "}" {
-			return members, true
-		}
-		if rest, ok = strings.CutPrefix(rest, ","); !ok {
-			return nil, false
-		}
-	}
-	return nil, false
-}
-
-func readMember(s string) (m member, rest string, ok bool) {
-	if m.name, s, ok = readText(s); !ok {
-		return m, "", false
-	}
-	if s, ok = strings.CutPrefix(s, ":"); !ok {
-		return m, "", false
-	}
-	if strings.HasPrefix(s, `"`) {
-		m.isText = true
-		m.text, rest, ok = readText(s)
-		return m, rest, ok
-	}
-	m.number, rest, ok = readNumber(s)
-	return m, rest, ok
-}
-
-// readText reads a quoted text.
-func readText(s string) (text, rest string, ok bool) {
-	if s == "" || s[0] != '"' {
-		return "", "", false
-	}
-	for i, escaped := 1, false; i < len(s); i++ {
-		switch c := s[i]; {
-		case c < ' ':
-			return "", "", false
-		case c == '\\':
-			escaped = true
-			i++
-		case c == '"' && !escaped:
-			return s[1:i], s[i+1:], true
-		case c == '"':
-			err := json.Unmarshal([]byte(s[:i+1]), &text)
-			return text, s[i+1:], err == nil
-		}
-	}
-	return "", "", false
-}
-
-// readNumber reads a whole number of at most 15 digits: what a JSON number can say exactly in every language.
-func readNumber(s string) (n int64, rest string, ok bool) {
-	digits := 0
-	for digits < len(s) && '0' <= s[digits] && s[digits] <= '9' {
-		n = n*10 + int64(s[digits]-'0')
-		if digits++; digits > 15 {
-			return 0, "", false
-		}
-	}
-	return n, s[digits:], digits > 0 && (s[0] != '0' || digits == 1)
-}
+// maxTime bounds times in seconds: what a JSON number says exactly in every language.
+const maxTime = 1e15

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// methods are those that Router looks for when a path exists but does not take the request's method, in the order in
-// which Allow names them.
+// methods are those that Router looks for when a path exists but does not take the request's
+// method, in the order in which Allow names them.
 var methods = []string{
 	http.MethodGet,
 	http.MethodHead,
@@ -19,25 +19,26 @@ var methods = []string{
 // rest is the pattern behind all others: it matches what no route does.
 const rest = "/{rest...}"
 
-// Router is net/http's mux without its redirects. The mux redirects an unclean path ("//", "/./", "/../") and the name of
-// a subtree without its slash to the form that it knows; a path that is not spelled as a route is, does not exist here.
-// A route for GET answers HEAD too.
+// Router is net/http's mux without its redirects. The mux redirects an unclean path ("//", "/./",
+// "/../") and the name of a subtree without its slash to the form that it knows; a path that is not
+// spelled as a route is, does not exist here. A route for GET answers HEAD too.
 type Router struct {
 	mux      *http.ServeMux
 	notFound http.Handler
 	noMethod http.Handler
 }
 
-// NewRouter returns a router without routes. notFound answers what no route matches. noMethod answers where only the
-// method is wrong; Allow is set by then (RFC 9110 section 15.5.6).
+// NewRouter returns a router without routes. notFound answers what no route matches. noMethod
+// answers where only the method is wrong; Allow is set by then (RFC 9110 section 15.5.6).
 func NewRouter(notFound, noMethod http.Handler) *Router {
 	rt := &Router{mux: http.NewServeMux(), notFound: notFound, noMethod: noMethod}
 	rt.mux.HandleFunc(rest, rt.fallback)
 	return rt
 }
 
-// Handle adds a route. The pattern is a path of net/http's mux without method and host, such as /users/{id}; only "/" ends
-// in a slash. Handle panics if the pattern is malformed or conflicts with another, as the mux does.
+// Handle adds a route. The pattern is a path of net/http's mux without method and host, such as
+// /users/{id}; only "/" ends in a slash. Handle panics if the pattern is malformed or conflicts
+// with another, as the mux does.
 func (rt *Router) Handle(method, pattern string, h http.Handler) {
 	if pattern == "/" {
 		pattern = "/{$}"
