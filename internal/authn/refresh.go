@@ -78,8 +78,12 @@ func (t *Tokens) derived(session uuid.UUID, generation uint64, seed string) stri
 	return r.String()
 }
 
-// stored is the form in the database of a refresh token.
-func stored(k Key, token string) string { return hex.EncodeToString(k.sign(token)) }
+// stored is the form in the database of a refresh token: its HMAC-SHA-256.
+func stored(k Key, token string) string {
+	m := hmac.New(sha256.New, k.Value)
+	m.Write([]byte(token))
+	return hex.EncodeToString(m.Sum(nil))
+}
 
 // hashed reports whether a token is the one of a stored hash, under any key that is accepted.
 func (t *Tokens) hashed(token, hash string) bool {

@@ -20,9 +20,10 @@ type builtIn struct {
 	folder string
 	log    *slog.Logger
 
-	mu     sync.Mutex
-	server *http.Server
-	base   *url.URL
+	mu      sync.Mutex
+	server  *http.Server
+	base    *url.URL
+	serving sync.WaitGroup
 }
 
 func newBuiltIn(folder string, log *slog.Logger) *builtIn { return &builtIn{folder: folder, log: log} }
@@ -50,11 +51,12 @@ func (d *builtIn) address() (*url.URL, error) {
 	}
 	d.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	d.base = &url.URL{Scheme: "http", Host: l.Addr().String()}
-	go func(s *http.Server) {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	server := d.server
+	d.serving.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			d.log.Error("the demo builder ended", "error", err)
 		}
-	}(d.server)
+	})
 	return d.base, nil
 }
 
@@ -63,5 +65,6 @@ func (d *builtIn) stop() {
 	defer d.mu.Unlock()
 	if d.server != nil {
 		_ = d.server.Close()
+		d.serving.Wait()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +15,10 @@ import (
 )
 
 // metricsListener serves /metrics on an address of its own (SLUICE_METRICS_ADDR), so that it is never within reach of those who reach the apps.
-type metricsListener struct{ server *http.Server }
+type metricsListener struct {
+	server  *http.Server
+	serving sync.WaitGroup
+}
 
 // listenMetrics opens the listener; an empty address means none.
 func listenMetrics(address string, registry *prometheus.Registry, log *slog.Logger) (*metricsListener, error) {
@@ -32,16 +36,18 @@ func listenMetrics(address string, registry *prometheus.Registry, log *slog.Logg
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	m := &metricsListener{server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
-	go func() {
+	m.serving.Go(func() {
 		if err := m.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the metrics listener ended", "error", err)
 		}
-	}()
+	})
 	return m, nil
 }
 
 func (m *metricsListener) stop() {
-	if m != nil {
-		_ = m.server.Close()
+	if m == nil {
+		return
 	}
+	_ = m.server.Close()
+	m.serving.Wait()
 }
