@@ -48,16 +48,8 @@ func TestDispatcher(t *testing.T) {
 				}
 				want := expected(known, active, has, proven.strong, policy, skippedEnrol, invited && !skippedInvitation)
 				got := next(a, s)
-				name := fmt.Sprintf(
-					"proven %v, known %v, active %v, factors %v, policy %s, declined %v, invited %v",
-					proven.factors,
-					known,
-					active,
-					has,
-					policy,
-					a.Skipped,
-					invited,
-				)
+				name := fmt.Sprintf("proven %v, known %v, active %v, factors %v, policy %s, declined %v, invited %v",
+					proven.factors, known, active, has, policy, a.Skipped, invited)
 				if got != want {
 					t.Errorf("%s: %s, want %s", name, got, want)
 				}

@@ -162,15 +162,8 @@ func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
 	if e := problem.Of(err); e.Kind != problem.Limited || e.RetryAfter > 30*time.Second {
 		t.Errorf("the owner on a new device: %v, wait %v; want at most 30 s", err, e.RetryAfter)
 	}
-	if _, err := h.Try(
-		"ann",
-		password,
-		"198.51.100.9",
-		"forged."+strings.Repeat("A", 43),
-	); !problem.Is(
-		err,
-		problem.Limited,
-	) {
+	if _, err := h.Try("ann", password, "198.51.100.9", "forged."+strings.Repeat("A", 43)); !problem.Is(err,
+		problem.Limited) {
 		t.Errorf("a forged device cookie opens the lane: %v", err)
 	}
 	h.Add(t, "bob")
@@ -232,12 +225,7 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := h.Sessions.Lookup(here.Token, authn.AudienceMain)
-	if err := h.Logins.ChangePassword(
-		ctx,
-		p,
-		"wrong",
-		"a fine new sentence here",
-	); problem.Of(
+	if err := h.Logins.ChangePassword(ctx, p, "wrong", "a fine new sentence here"); problem.Of(
 		err,
 	).Field != "old_password" {
 		t.Errorf("wrong old password: %v", err)
@@ -354,10 +342,8 @@ func BenchmarkEnumeration(b *testing.B) {
 				b.ReportMetric(float64(took[who][len(took[who])/2].Microseconds()), "p50-µs-"+who)
 				b.ReportMetric(float64(took[who][len(took[who])*9/10].Microseconds()), "p90-µs-"+who)
 			}
-			b.ReportMetric(
-				float64(took["known"][len(took["known"])/2])/float64(took["nobody"][len(took["nobody"])/2]),
-				"known/nobody",
-			)
+			b.ReportMetric(float64(took["known"][len(took["known"])/2])/float64(took["nobody"][len(took["nobody"])/2]),
+				"known/nobody")
 		})
 	}
 }

@@ -139,7 +139,8 @@ func (p *Pending) Drop(ctx context.Context, tx *db.Tx, purpose, token string) er
 }
 
 func (p *Pending) drop(ctx context.Context, tx *db.Tx, purpose, token string) (int64, error) {
-	n, err := q.New(tx).DeletePending(ctx, q.DeletePendingParams{TokenHash: p.key.hash("pending", token), Purpose: purpose})
+	row := q.DeletePendingParams{TokenHash: p.key.hash("pending", token), Purpose: purpose}
+	n, err := q.New(tx).DeletePending(ctx, row)
 	if err != nil {
 		return 0, fmt.Errorf("using up what was kept: %w", err)
 	}

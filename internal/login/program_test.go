@@ -129,12 +129,8 @@ func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
 	}
 	judged := 1
 	for range 20 {
-		if _, err := h.program(
-			login.Grant{Identifier: "ann", Password: "wrong"},
-		); problem.Is(
-			err,
-			problem.Unauthenticated,
-		) {
+		if _, err := h.program(login.Grant{Identifier: "ann", Password: "wrong"}); problem.Is(err,
+			problem.Unauthenticated) {
 			judged++
 		}
 	}
@@ -162,9 +158,7 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 		t.Errorf("an offer that nobody can answer: %v", err)
 	}
 	policy(identity.FactorRequired)
-	if _, err := h.program(
-		good,
-	); !problem.Is(err, problem.Denied) || problem.Of(err).Rule != "second-factor" ||
+	if _, err := h.program(good); !problem.Is(err, problem.Denied) || problem.Of(err).Rule != "second-factor" ||
 		!strings.Contains(problem.Of(err).Next, "https://sluice.example/login") {
 		t.Errorf("a factor that has to be set up: %v", err)
 	}
@@ -204,5 +198,37 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 	}
 	if _, err := h.program(good); !problem.Is(err, problem.Denied) {
 		t.Errorf("of somebody who was disabled: %v", err)
+	}
+}
+
+// unconnected is login without its parts.
+func unconnected(t *testing.T, h *house) *login.Logins {
+	t.Helper()
+	l, err := login.New(t.Context(), h.Settings.Login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestConnect_WithoutPartsSignInsFail(t *testing.T) {
+	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
+	u := h.Add(t, "ann")
+	h.EnrolApp(t, h.Enter(t, "ann"))
+	bob := h.Add(t, "bob")
+	l := unconnected(t, h)
+	pair, err := l.SignInProgram(t.Context(), login.Grant{Identifier: "ann", Password: password, Code: "123456"})
+	if err == nil || pair.Access != "" {
+		t.Errorf("a program came in without its second factor being judged: %+v, %v", pair, err)
+	}
+	at := login.State{Account: bob.ID, Method: "sso:corp", Factors: []string{login.FactorSSO},
+		Provider: &login.ProviderSession{ProviderID: "corp", Subject: "s"}}
+	if p, err := l.Begin(t.Context(), at, nil); err == nil || p.Result != nil {
+		t.Errorf("a session began without what its provider needs to end it: %+v, %v", p, err)
+	}
+	for _, id := range []string{u.ID, bob.ID} {
+		if list := h.sessionsOf(t, id); len(list) > 1 || id == bob.ID && len(list) > 0 {
+			t.Errorf("%d sessions of %s", len(list), id)
+		}
 	}
 }

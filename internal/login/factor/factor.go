@@ -138,12 +138,7 @@ func (f *Factors) RemoveFactors(ctx context.Context, actor authz.Principal, user
 	if err != nil {
 		return err
 	}
-	return f.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.UserReset,
-		u.Resource(),
-		"second factors removed",
+	return f.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "second factors removed",
 		func(tx *db.Tx) error {
 			totp, err := q.New(tx).DeleteTOTP(ctx, userID)
 			if err != nil {
@@ -168,8 +163,7 @@ func (f *Factors) RemoveFactors(ctx context.Context, actor authz.Principal, user
 				AccountPage: f.cfg.Logins.Link("/account", ""),
 			}
 			return f.cfg.Logins.Send(ctx, tx, m, u.Email)
-		},
-	)
+		})
 }
 
 // factorTitles are what people call the factors that can be added and removed, as a sentence
@@ -222,19 +216,14 @@ func (f *Factors) enrol(ctx context.Context, e Enrolee, n enrolment) (Enrolled, 
 	var out Enrolled
 	if e.Attempt == "" {
 		p := e.Principal
-		err := f.cfg.Gate.DoDetail(
-			ctx,
-			p,
-			authz.AccountFactors,
-			login.OwnAccount(p),
+		err := f.cfg.Gate.DoDetail(ctx, p, authz.AccountFactors, login.OwnAccount(p),
 			factorTitles[n.factor]+" was added",
 			func(tx *db.Tx) (err error) {
 				if out.Recovery, err = f.enrolIn(ctx, tx, p, n); err != nil {
 					return err
 				}
 				return f.cfg.Sessions.Prove(ctx, tx, p.SessionID, true)
-			},
-		)
+			})
 		return out, err
 	}
 	a, err := f.cfg.Logins.Load(ctx, e.Attempt, login.StepEnrol)
@@ -247,15 +236,8 @@ func (f *Factors) enrol(ctx context.Context, e Enrolee, n enrolment) (Enrolled, 
 		if out.Recovery, err = f.enrolIn(ctx, tx, who, n); err != nil {
 			return err
 		}
-		return f.cfg.Gate.Record(
-			ctx,
-			tx,
-			who,
-			authz.AccountFactors,
-			login.OwnAccount(who),
-			audit.Done,
-			factorTitles[n.factor]+" was added while signing in",
-		)
+		return f.cfg.Gate.Record(ctx, tx, who, authz.AccountFactors, login.OwnAccount(who), audit.Done,
+			factorTitles[n.factor]+" was added while signing in")
 	})
 	out.Progress = &progress
 	return out, err
@@ -263,10 +245,7 @@ func (f *Factors) enrol(ctx context.Context, e Enrolee, n enrolment) (Enrolled, 
 
 // enrolIn stores a factor, with recovery codes if it is the first, and tells the person.
 func (f *Factors) enrolIn(
-	ctx context.Context,
-	tx *db.Tx,
-	p authz.Principal,
-	n enrolment,
+	ctx context.Context, tx *db.Tx, p authz.Principal, n enrolment,
 ) (recovery []string, err error) {
 	// Two first factors at the same moment must not create two sets of codes, one of them
 	// worthless.
@@ -291,20 +270,12 @@ func (f *Factors) enrolIn(
 // unenrol removes a factor of one's own; with the last one the recovery codes go, and no session is
 // strong any more.
 func (f *Factors) unenrol(
-	ctx context.Context,
-	p authz.Principal,
-	factor string,
-	remove func(*db.Tx) (int64, error),
+	ctx context.Context, p authz.Principal, factor string, remove func(*db.Tx) (int64, error),
 ) error {
 	if err := f.mayChangeFactors(ctx, p); err != nil {
 		return err
 	}
-	return f.cfg.Gate.DoDetail(
-		ctx,
-		p,
-		authz.AccountFactors,
-		login.OwnAccount(p),
-		factorTitles[factor]+" was removed",
+	return f.cfg.Gate.DoDetail(ctx, p, authz.AccountFactors, login.OwnAccount(p), factorTitles[factor]+" was removed",
 		func(tx *db.Tx) error {
 			if err := tx.Ordered(); err != nil {
 				return err
@@ -333,8 +304,7 @@ func (f *Factors) unenrol(
 				AccountPage: f.cfg.Logins.Link("/account", ""),
 			}
 			return f.cfg.Logins.Send(ctx, tx, m, p.Email)
-		},
-	)
+		})
 }
 
 // withoutFactors is what follows when somebody's last factor is gone.
@@ -368,12 +338,8 @@ func (f *Factors) WithoutFactor(ctx context.Context, actor authz.Principal, work
 	if !ok {
 		return 0, problem.New(problem.NotFound, "There is no such workspace.")
 	}
-	if err := f.cfg.Gate.Check(
-		ctx,
-		actor,
-		authz.WorkspaceManage,
-		login.WorkspaceResource(workspaceID, name),
-	); err != nil {
+	if err := f.cfg.Gate.Check(ctx, actor, authz.WorkspaceManage,
+		login.WorkspaceResource(workspaceID, name)); err != nil {
 		return 0, err
 	}
 	n, err := q.New(f.cfg.DB.Read()).CountMembersWithoutFactor(ctx, workspaceID)
@@ -481,9 +447,7 @@ func (f *Factors) heldTOTP(ctx context.Context, who authz.Principal, bound, toke
 // BeginPasskey begins to create a passkey. The options are the JSON of a CredentialCreationOptions
 // for the browser's navigator.credentials.create.
 func (f *Factors) BeginPasskey(
-	ctx context.Context,
-	e Enrolee,
-	rp RelyingParty,
+	ctx context.Context, e Enrolee, rp RelyingParty,
 ) (token string, options []byte, err error) {
 	who, bound, err := f.enrolling(ctx, e)
 	if err != nil {
@@ -506,10 +470,8 @@ func (f *Factors) BeginPasskey(
 	if err != nil {
 		return "", nil, err
 	}
-	creation, session, err := w.BeginRegistration(
-		owner,
-		webauthn.WithExclusions(webauthn.Credentials(owner.keys).CredentialDescriptors()),
-	)
+	creation, session, err := w.BeginRegistration(owner,
+		webauthn.WithExclusions(webauthn.Credentials(owner.keys).CredentialDescriptors()))
 	if err != nil {
 		return "", nil, fmt.Errorf("beginning to make a passkey: %w", err)
 	}
@@ -518,12 +480,7 @@ func (f *Factors) BeginPasskey(
 
 // FinishPasskey stores the passkey that the browser has created. An empty name becomes "Passkey".
 func (f *Factors) FinishPasskey(
-	ctx context.Context,
-	e Enrolee,
-	rp RelyingParty,
-	token string,
-	response []byte,
-	name string,
+	ctx context.Context, e Enrolee, rp RelyingParty, token string, response []byte, name string,
 ) (Enrolled, error) {
 	name, err := cleanPasskeyName(name)
 	if err != nil {
@@ -573,12 +530,7 @@ func (f *Factors) RenamePasskey(ctx context.Context, p authz.Principal, id, name
 	if err != nil {
 		return err
 	}
-	return f.cfg.Gate.DoDetail(
-		ctx,
-		p,
-		authz.AccountUpdate,
-		login.OwnAccount(p),
-		"passkey renamed",
+	return f.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, login.OwnAccount(p), "passkey renamed",
 		func(tx *db.Tx) error {
 			n, err := q.New(tx).RenamePasskey(ctx, q.RenamePasskeyParams{ID: id, AccountID: p.ID, Name: name})
 			if err != nil {
@@ -588,8 +540,7 @@ func (f *Factors) RenamePasskey(ctx context.Context, p authz.Principal, id, name
 				return problem.New(problem.NotFound, "There is no such passkey; it may have been removed already.")
 			}
 			return nil
-		},
-	)
+		})
 }
 
 // RemovePasskey removes one of one's own passkeys.
@@ -606,12 +557,7 @@ func (f *Factors) NewRecoveryCodes(ctx context.Context, p authz.Principal) ([]st
 		return nil, err
 	}
 	var codes []string
-	err := f.cfg.Gate.DoDetail(
-		ctx,
-		p,
-		authz.AccountFactors,
-		login.OwnAccount(p),
-		"new recovery codes",
+	err := f.cfg.Gate.DoDetail(ctx, p, authz.AccountFactors, login.OwnAccount(p), "new recovery codes",
 		func(tx *db.Tx) error {
 			if err := tx.Ordered(); err != nil {
 				return err
@@ -628,8 +574,7 @@ func (f *Factors) NewRecoveryCodes(ctx context.Context, p authz.Principal) ([]st
 				return err
 			}
 			return f.tellAdded(ctx, tx, p, "A new set of recovery codes")
-		},
-	)
+		})
 	if err != nil {
 		return nil, err
 	}

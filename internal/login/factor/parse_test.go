@@ -190,9 +190,7 @@ const fuzzChallenge = "sixteen bytes at least, here"
 func fuzzCeremony(user string) ceremony {
 	rp := RelyingParty{ID: "sluice.example", Origin: "https://sluice.example"}
 	return ceremony{RP: rp, Session: webauthn.SessionData{
-		Challenge: base64.RawURLEncoding.EncodeToString(
-			[]byte(fuzzChallenge),
-		),
+		Challenge:        base64.RawURLEncoding.EncodeToString([]byte(fuzzChallenge)),
 		RelyingPartyID:   rp.ID,
 		UserID:           []byte(user),
 		UserVerification: protocol.VerificationRequired,
@@ -206,20 +204,14 @@ func fuzzDevice() (virtualwebauthn.RelyingParty, virtualwebauthn.Authenticator, 
 	rp := virtualwebauthn.RelyingParty{ID: "sluice.example", Name: "Sluice", Origin: "https://sluice.example"}
 	auth, key := virtualwebauthn.NewAuthenticatorWithOptions(
 		virtualwebauthn.AuthenticatorOptions{UserHandle: []byte("ann")},
-	), virtualwebauthn.NewCredential(
-		virtualwebauthn.KeyTypeEC2,
-	)
+	), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 	for len(key.Key.AttestationData()) != 77 {
 		// A coordinate with a leading zero byte, which the virtual authenticator shortens.
 		key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
 	}
 	return rp, auth, key, []byte(
-		virtualwebauthn.CreateAttestationResponse(
-			rp,
-			auth,
-			key,
-			virtualwebauthn.AttestationOptions{Challenge: []byte(fuzzChallenge)},
-		),
+		virtualwebauthn.CreateAttestationResponse(rp, auth, key,
+			virtualwebauthn.AttestationOptions{Challenge: []byte(fuzzChallenge)}),
 	)
 }
 
@@ -237,12 +229,8 @@ func FuzzAssertion(f *testing.F) {
 	}
 	f.Add(
 		[]byte(
-			virtualwebauthn.CreateAssertionResponse(
-				rp,
-				auth,
-				key,
-				virtualwebauthn.AssertionOptions{Challenge: []byte("of another ceremony")},
-			),
+			virtualwebauthn.CreateAssertionResponse(rp, auth, key,
+				virtualwebauthn.AssertionOptions{Challenge: []byte("of another ceremony")}),
 		),
 	)
 	owner := passkeyOwner{who: who, keys: []webauthn.Credential{*made}}
@@ -258,11 +246,8 @@ func FuzzAssertion(f *testing.F) {
 			}
 			return
 		}
-		if _, _, err := w.ValidatePasskeyLogin(
-			func(_, _ []byte) (webauthn.User, error) { return owner, nil },
-			fuzzCeremony("").Session,
-			answer,
-		); err == nil {
+		if _, _, err := w.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return owner, nil },
+			fuzzCeremony("").Session, answer); err == nil {
 			t.Errorf("accepted: %s", response)
 		}
 		if _, err := w.ValidateLogin(owner, fuzzCeremony("ann").Session, answer); err == nil {

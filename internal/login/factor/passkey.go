@@ -98,11 +98,7 @@ type ceremony struct {
 
 // offerOwn begins a ceremony with the passkeys that a known person has for this place.
 func (k *passkeys) offerOwn(
-	ctx context.Context,
-	purpose string,
-	who authz.Principal,
-	bound string,
-	rp RelyingParty,
+	ctx context.Context, purpose string, who authz.Principal, bound string, rp RelyingParty,
 ) (token string, options []byte, err error) {
 	rows, err := q.New(k.db.Read()).PasskeysOf(ctx, who.ID)
 	if err != nil {
@@ -165,10 +161,7 @@ func noPasskeyHere(rows []q.Passkey, rp RelyingParty) error {
 
 // holdCeremony keeps what the answer will be judged by, and writes the options for the browser.
 func (k *passkeys) holdCeremony(
-	ctx context.Context,
-	purpose, subject string,
-	c ceremony,
-	forBrowser any,
+	ctx context.Context, purpose, subject string, c ceremony, forBrowser any,
 ) (token string, options []byte, err error) {
 	if options, err = json.Marshal(forBrowser); err != nil {
 		return "", nil, fmt.Errorf("writing the options of a passkey: %w", err)
@@ -181,9 +174,7 @@ func (k *passkeys) holdCeremony(
 // (WebAuthn section 13.4.3). It must belong to the same person ("" for anybody), the same session
 // or attempt, and the same place.
 func (k *passkeys) takeCeremony(
-	ctx context.Context,
-	purpose, token, subject, bound string,
-	rp RelyingParty,
+	ctx context.Context, purpose, token, subject, bound string, rp RelyingParty,
 ) (ceremony, error) {
 	var c ceremony
 	of, err := k.logins.Pending.Held(ctx, purpose, token, &c)
@@ -225,10 +216,7 @@ type passkeyUse func(context.Context, *db.Tx) error
 // judgePasskey judges an assertion (WebAuthn section 7.2): challenge, origin, relying party, user
 // verification, signature, backup flags and counter.
 func (k *passkeys) judgePasskey(
-	c ceremony,
-	who authz.Principal,
-	rows []q.Passkey,
-	answer *protocol.ParsedCredentialAssertionData,
+	c ceremony, who authz.Principal, rows []q.Passkey, answer *protocol.ParsedCredentialAssertionData,
 ) (passkeyUse, error) {
 	owner, err := ownerOf(who, rows, c.RP)
 	if err != nil {
@@ -240,11 +228,8 @@ func (k *passkeys) judgePasskey(
 	}
 	var used *webauthn.Credential
 	if len(c.Session.UserID) == 0 {
-		_, used, err = w.ValidatePasskeyLogin(
-			func(_, _ []byte) (webauthn.User, error) { return owner, nil },
-			c.Session,
-			answer,
-		)
+		_, used, err = w.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return owner, nil }, c.Session,
+			answer)
 	} else {
 		used, err = w.ValidateLogin(owner, c.Session, answer)
 	}

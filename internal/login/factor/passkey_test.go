@@ -95,13 +95,8 @@ func (h *house) nameless(t testing.TB, d *device) (login.Progress, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.Factors.Passkey(
-		context.Background(),
-		place,
-		token,
-		d.get(t, options),
-		login.Attempt{IP: "192.0.2.1", UserAgent: "test"},
-	)
+	return h.Factors.Passkey(context.Background(), place, token, d.get(t, options),
+		login.Attempt{IP: "192.0.2.1", UserAgent: "test"})
 }
 
 func TestPasskeys(t *testing.T) {
@@ -110,12 +105,7 @@ func TestPasskeys(t *testing.T) {
 		u := h.Add(t, "ann")
 		p := h.Enter(t, "ann")
 		first, second := newDevice(), newDevice()
-		if done := h.enrolKey(
-			t,
-			factor.Enrolee{Principal: p},
-			first,
-			"  My   laptop ",
-		); len(
+		if done := h.enrolKey(t, factor.Enrolee{Principal: p}, first, "  My   laptop "); len(
 			done.Recovery,
 		) != factor.RecoveryCodes {
 			t.Errorf("recovery codes with the first passkey: %d", len(done.Recovery))
@@ -165,11 +155,7 @@ func TestPasskeys(t *testing.T) {
 		if err := h.Factors.RemovePasskey(ctx, p, f.Passkeys[1].ID); err != nil {
 			t.Fatal(err)
 		}
-		if f, err := h.Factors.List(
-			ctx,
-			p,
-			u.ID,
-		); err != nil || f.Any() || f.RecoveryLeft != 0 ||
+		if f, err := h.Factors.List(ctx, p, u.ID); err != nil || f.Any() || f.RecoveryLeft != 0 ||
 			h.Refreshed(t, p).Strong {
 			t.Errorf("after the last one: %+v, %v", f, err)
 		}
@@ -226,10 +212,8 @@ func TestWhatBrowsersAreAskedFor(t *testing.T) {
 			AllowCredentials       []any
 		}
 	}
-	if err := json.Unmarshal(
-		options,
-		&get,
-	); err != nil || get.PublicKey.RPID != place.ID || get.PublicKey.UserVerification != "required" ||
+	if err := json.Unmarshal(options,
+		&get); err != nil || get.PublicKey.RPID != place.ID || get.PublicKey.UserVerification != "required" ||
 		len(get.PublicKey.AllowCredentials) != 0 {
 		t.Errorf("%+v, %v", get, err)
 	}
@@ -247,16 +231,8 @@ func TestPasskeyAsASecondFactor(t *testing.T) {
 			t.Fatal(err)
 		}
 		answer := key.get(t, options)
-		if _, err := h.Factors.FactorPasskey(
-			ctx,
-			other.Token,
-			place,
-			token,
-			answer,
-		); !problem.Is(
-			err,
-			problem.NotFound,
-		) {
+		if _, err := h.Factors.FactorPasskey(ctx, other.Token, place, token, answer); !problem.Is(err,
+			problem.NotFound) {
 			t.Errorf("the ceremony of another attempt: %v", err)
 		}
 		if _, err := h.Factors.Passkey(ctx, place, token, answer, login.Attempt{}); !problem.Is(err, problem.NotFound) {
@@ -267,24 +243,12 @@ func TestPasskeyAsASecondFactor(t *testing.T) {
 			done.Result.Session.Method != "password + passkey" {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		if _, err := h.Factors.FactorPasskey(
-			ctx,
-			other.Token,
-			place,
-			token,
-			answer,
-		); !problem.Is(
-			err,
-			problem.NotFound,
-		) {
+		if _, err := h.Factors.FactorPasskey(ctx, other.Token, place, token, answer); !problem.Is(err,
+			problem.NotFound) {
 			t.Errorf("the same answer again: %v", err)
 		}
 		elsewhere := factor.RelyingParty{ID: "other.example", Origin: "https://other.example"}
-		if _, _, err := h.Factors.OfferFactorPasskey(
-			ctx,
-			other.Token,
-			elsewhere,
-		); !strings.Contains(
+		if _, _, err := h.Factors.OfferFactorPasskey(ctx, other.Token, elsewhere); !strings.Contains(
 			problem.Of(err).Detail,
 			"made on sluice.example",
 		) {
@@ -354,23 +318,13 @@ func refusals(bob string) []refused {
 			return forged(
 				"response.clientDataJSON",
 				encoded(`{"type":"webauthn.get","challenge":"AAAA","origin":"https://sluice.example"}`),
-			)(
-				t,
-				h,
-				nil,
-				answer,
-			)
+			)(t, h, nil, answer)
 		}, problem.Unauthenticated},
 		{"another ceremony", nil, func(t *testing.T, h *house, _, answer []byte) []byte {
 			return forged(
 				"response.clientDataJSON",
 				encoded(`{"type":"webauthn.create","challenge":"AAAA","origin":"https://sluice.example"}`),
-			)(
-				t,
-				h,
-				nil,
-				answer,
-			)
+			)(t, h, nil, answer)
 		}, problem.Unauthenticated},
 		{"id and raw id differ", nil, forged("rawId", encoded("another")), problem.Invalid},
 		{"another type", nil, forged("type", "password"), problem.Invalid},
@@ -409,26 +363,12 @@ func TestAssertionsThatAreRefused(t *testing.T) {
 			if tt.answer != nil {
 				answer = tt.answer(t, h, options, answer)
 			}
-			if p, err := h.Factors.Passkey(
-				ctx,
-				place,
-				token,
-				answer,
-				login.Attempt{},
-			); !problem.Is(err, tt.want) ||
+			if p, err := h.Factors.Passkey(ctx, place, token, answer, login.Attempt{}); !problem.Is(err, tt.want) ||
 				p.Result != nil {
 				t.Errorf("%+v, %v; want %v", p, err, tt.want)
 			}
-			if _, err := h.Factors.Passkey(
-				ctx,
-				place,
-				token,
-				key.get(t, options),
-				login.Attempt{},
-			); !problem.Is(
-				err,
-				problem.NotFound,
-			) {
+			if _, err := h.Factors.Passkey(ctx, place, token, key.get(t, options), login.Attempt{}); !problem.Is(err,
+				problem.NotFound) {
 				t.Errorf("the challenge is good for a second answer: %v", err)
 			}
 		})
@@ -458,45 +398,24 @@ func TestPasskeyReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Factors.Passkey(
-		ctx,
-		place,
-		token,
-		answer,
-		login.Attempt{},
-	); !problem.Is(
-		err,
-		problem.Unauthenticated,
-	) {
+	if _, err := h.Factors.Passkey(ctx, place, token, answer, login.Attempt{}); !problem.Is(err,
+		problem.Unauthenticated) {
 		t.Errorf("the answer to an earlier challenge: %v", err)
 	}
 	token, options, err = h.Factors.OfferPasskey(ctx, place, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Factors.Passkey(
-		ctx,
-		factor.RelyingParty{ID: place.ID, Origin: "https://sluice.example:8443"},
-		token,
-		key.get(t, options),
-		login.Attempt{},
-	); !problem.Is(
+	if _, err := h.Factors.Passkey(ctx, factor.RelyingParty{ID: place.ID, Origin: "https://sluice.example:8443"}, token,
+		key.get(t, options), login.Attempt{}); !problem.Is(
 		err,
 		problem.NotFound,
 	) {
 		t.Errorf("a ceremony that was begun on another origin: %v", err)
 	}
 	h.Step(factor.CeremonyLife)
-	if _, err := h.Factors.Passkey(
-		ctx,
-		place,
-		token,
-		key.get(t, options),
-		login.Attempt{},
-	); !problem.Is(
-		err,
-		problem.Gone,
-	) {
+	if _, err := h.Factors.Passkey(ctx, place, token, key.get(t, options), login.Attempt{}); !problem.Is(err,
+		problem.Gone) {
 		t.Errorf("too late: %v", err)
 	}
 }
@@ -512,10 +431,7 @@ func TestACopiedPasskeyIsRefused(t *testing.T) {
 			good    bool
 		}{{7, true}, {8, true}, {8, false}, {3, false}, {0, false}, {9, true}} {
 			key.auth.Credentials[0].Counter = tt.counter
-			if _, err := h.nameless(
-				t,
-				key,
-			); (err == nil) != tt.good ||
+			if _, err := h.nameless(t, key); (err == nil) != tt.good ||
 				!tt.good && !strings.Contains(problem.Of(err).Detail, "counter went backwards") {
 				t.Errorf("counter %d: %v, want accepted %v", tt.counter, err, tt.good)
 			}
@@ -554,30 +470,12 @@ func TestEnrolmentsThatAreRefused(t *testing.T) {
 		}
 		d := newDevice()
 		change(d)
-		if _, err := h.Factors.FinishPasskey(
-			ctx,
-			e,
-			place,
-			token,
-			d.create(t, options),
-			"",
-		); !problem.Is(
-			err,
-			problem.Invalid,
-		) {
+		if _, err := h.Factors.FinishPasskey(ctx, e, place, token, d.create(t, options), ""); !problem.Is(err,
+			problem.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := h.Factors.FinishPasskey(
-			ctx,
-			e,
-			place,
-			token,
-			newDevice().create(t, options),
-			"",
-		); !problem.Is(
-			err,
-			problem.NotFound,
-		) {
+		if _, err := h.Factors.FinishPasskey(ctx, e, place, token, newDevice().create(t, options), ""); !problem.Is(err,
+			problem.NotFound) {
 			t.Errorf("%s, then a second answer: %v", name, err)
 		}
 	}

@@ -56,17 +56,12 @@ func (f *Factors) FactorCode(ctx context.Context, attemptToken, code, ip string)
 		a.IP = ip
 	}
 	var p login.Progress
-	err = f.proveCode(
-		ctx,
-		a.Principal(f.cfg.People),
-		code,
-		f.codeCounter("factor", a.Account, a.Device),
+	err = f.proveCode(ctx, a.Principal(f.cfg.People), code, f.codeCounter("factor", a.Account, a.Device),
 		func(factor string, spend func(*db.Tx) error) error {
 			a.Factors = append(a.Factors, factor)
 			p, err = f.cfg.Logins.Advance(ctx, a, spend)
 			return err
-		},
-	)
+		})
 	if err != nil {
 		return login.Progress{}, err
 	}
@@ -158,10 +153,8 @@ func parseCode(text string) (code, factor string, err error) {
 		return "", "", wrongCode("This is not a code.").WithNext(expected)
 	}
 	bare := strings.Join(
-		strings.FieldsFunc(
-			text,
-			func(r rune) bool { return strings.ContainsRune(" \t\r\n-‐‑–—._\u00a0\u2009\u202f", r) },
-		),
+		strings.FieldsFunc(text,
+			func(r rune) bool { return strings.ContainsRune(" \t\r\n-‐‑–—._\u00a0\u2009\u202f", r) }),
 		"",
 	)
 	if len(bare) == totpDigits && !slices.ContainsFunc([]byte(bare), func(b byte) bool { return b < '0' || b > '9' }) {
@@ -177,9 +170,7 @@ func parseCode(text string) (code, factor string, err error) {
 // this place. The options are the JSON of a CredentialRequestOptions for navigator.credentials.get.
 // Anybody may ask, so what waits for one address is bounded: Limited above that.
 func (f *Factors) OfferPasskey(
-	ctx context.Context,
-	rp RelyingParty,
-	ip string,
+	ctx context.Context, rp RelyingParty, ip string,
 ) (token string, options []byte, err error) {
 	address := login.AddressPrefix(ip)
 	waiting, err := f.cfg.Logins.Pending.Waiting(ctx, purposePasskeySignIn, address)
@@ -206,11 +197,7 @@ func (f *Factors) OfferPasskey(
 // Passkey signs in whoever the passkey belongs to. Everything that is not right gets the same
 // Unauthenticated, but for a passkey that seems to have been copied.
 func (f *Factors) Passkey(
-	ctx context.Context,
-	rp RelyingParty,
-	token string,
-	response []byte,
-	a login.Attempt,
+	ctx context.Context, rp RelyingParty, token string, response []byte, a login.Attempt,
 ) (login.Progress, error) {
 	c, err := f.passkeys.takeCeremony(ctx, purposePasskeySignIn, token, "", "", rp)
 	if err != nil {
@@ -238,44 +225,26 @@ func (f *Factors) Passkey(
 
 // OfferFactorPasskey lets an attempt at StepFactor go on with one of the person's passkeys.
 func (f *Factors) OfferFactorPasskey(
-	ctx context.Context,
-	attemptToken string,
-	rp RelyingParty,
+	ctx context.Context, attemptToken string, rp RelyingParty,
 ) (token string, options []byte, err error) {
 	a, err := f.cfg.Logins.Load(ctx, attemptToken, login.StepFactor)
 	if err != nil {
 		return "", nil, err
 	}
-	return f.passkeys.offerOwn(
-		ctx,
-		purposePasskeyFactor,
-		a.Principal(f.cfg.People),
-		f.cfg.Logins.Hash("attempt", attemptToken),
-		rp,
-	)
+	return f.passkeys.offerOwn(ctx, purposePasskeyFactor, a.Principal(f.cfg.People),
+		f.cfg.Logins.Hash("attempt", attemptToken), rp)
 }
 
 // FactorPasskey proves a second factor with a passkey.
 func (f *Factors) FactorPasskey(
-	ctx context.Context,
-	attemptToken string,
-	rp RelyingParty,
-	token string,
-	response []byte,
+	ctx context.Context, attemptToken string, rp RelyingParty, token string, response []byte,
 ) (login.Progress, error) {
 	a, err := f.cfg.Logins.Load(ctx, attemptToken, login.StepFactor)
 	if err != nil {
 		return login.Progress{}, err
 	}
-	use, err := f.passkeys.answerOwn(
-		ctx,
-		purposePasskeyFactor,
-		a.Principal(f.cfg.People),
-		f.cfg.Logins.Hash("attempt", attemptToken),
-		rp,
-		token,
-		response,
-	)
+	use, err := f.passkeys.answerOwn(ctx, purposePasskeyFactor, a.Principal(f.cfg.People),
+		f.cfg.Logins.Hash("attempt", attemptToken), rp, token, response)
 	if err != nil {
 		return login.Progress{}, err
 	}
@@ -336,9 +305,7 @@ func (f *Factors) ConfirmWays(ctx context.Context, p authz.Principal) (ConfirmWa
 
 // OfferConfirmPasskey lets somebody signed in prove with a passkey.
 func (f *Factors) OfferConfirmPasskey(
-	ctx context.Context,
-	p authz.Principal,
-	rp RelyingParty,
+	ctx context.Context, p authz.Principal, rp RelyingParty,
 ) (token string, options []byte, err error) {
 	if err := mayConfirm(p); err != nil {
 		return "", nil, err
@@ -355,29 +322,17 @@ func (f *Factors) Confirm(ctx context.Context, p authz.Principal, rp RelyingPart
 	}
 	switch {
 	case proof.PasskeyToken != "" && ways.Passkey:
-		use, err := f.passkeys.answerOwn(
-			ctx,
-			purposePasskeyConfirm,
-			p,
-			p.SessionID,
-			rp,
-			proof.PasskeyToken,
-			proof.Passkey,
-		)
+		use, err := f.passkeys.answerOwn(ctx, purposePasskeyConfirm, p, p.SessionID, rp, proof.PasskeyToken,
+			proof.Passkey)
 		if err != nil {
 			return err
 		}
 		return f.cfg.Logins.Confirmed(ctx, p, login.FactorPasskey, true, func(tx *db.Tx) error { return use(ctx, tx) })
 	case proof.Code != "" && (ways.TOTP || ways.Recovery):
-		return f.proveCode(
-			ctx,
-			p,
-			proof.Code,
-			f.codeCounter("step-up", p.ID, ""),
+		return f.proveCode(ctx, p, proof.Code, f.codeCounter("step-up", p.ID, ""),
 			func(factor string, spend func(*db.Tx) error) error {
 				return f.cfg.Logins.Confirmed(ctx, p, factor, true, spend)
-			},
-		)
+			})
 	case ways.Password:
 		if _, err := f.cfg.Logins.ConfirmPassword(ctx, p, proof.Password, "password"); err != nil {
 			return err

@@ -42,12 +42,7 @@ func TestStepUpIsAskedAndRemembered(t *testing.T) {
 		if ways, err := h.Factors.ConfirmWays(ctx, p); err != nil || ways != (factor.ConfirmWays{Password: true}) {
 			t.Errorf("%+v, %v", ways, err)
 		}
-		if err := h.Factors.Confirm(
-			ctx,
-			p,
-			place,
-			factor.Proof{Password: "wrong"},
-		); problem.Of(
+		if err := h.Factors.Confirm(ctx, p, place, factor.Proof{Password: "wrong"}); problem.Of(
 			err,
 		).Field != "password" {
 			t.Errorf("a wrong password: %v", err)
@@ -99,22 +94,12 @@ func TestStepUpAsksForTheSecondFactor(t *testing.T) {
 		if _, err := h.Factors.BeginTOTP(ctx, factor.Enrolee{Principal: weak}); !problem.Is(err, problem.StepUp) {
 			t.Errorf("a weak session sets up another factor: %v", err)
 		}
-		if ways, err := h.Factors.ConfirmWays(
-			ctx,
-			weak,
-		); err != nil ||
+		if ways, err := h.Factors.ConfirmWays(ctx, weak); err != nil ||
 			ways != (factor.ConfirmWays{TOTP: true, Passkey: true, Recovery: true}) {
 			t.Errorf("%+v, %v", ways, err)
 		}
-		if err := h.Factors.Confirm(
-			ctx,
-			weak,
-			place,
-			factor.Proof{Password: password},
-		); !problem.Is(
-			err,
-			problem.Invalid,
-		) {
+		if err := h.Factors.Confirm(ctx, weak, place, factor.Proof{Password: password}); !problem.Is(err,
+			problem.Invalid) {
 			t.Errorf("the password stands in for a factor: %v", err)
 		}
 		for name, proof := range map[string]func() factor.Proof{
@@ -166,12 +151,8 @@ func TestAnotherSessionsProofIsRefused(t *testing.T) {
 		t.Errorf("a proof of identity signs in: %v", err)
 	}
 	for name, who := range map[string]authz.Principal{"somebody else": bob} {
-		if err := h.Factors.Confirm(
-			ctx,
-			who,
-			place,
-			factor.Proof{PasskeyToken: token, Passkey: key.get(t, options)},
-		); !problem.Is(
+		if err := h.Factors.Confirm(ctx, who, place,
+			factor.Proof{PasskeyToken: token, Passkey: key.get(t, options)}); !problem.Is(
 			err,
 			problem.NotFound,
 		) {
@@ -180,27 +161,16 @@ func TestAnotherSessionsProofIsRefused(t *testing.T) {
 	}
 	for name, who := range map[string]authz.Principal{"a stranger": {}, "no session": {Kind: authz.Person, ID: p.ID},
 		"the command line": cli} {
-		if err := h.Factors.Confirm(
-			ctx,
-			who,
-			place,
-			factor.Proof{Password: password},
-		); !problem.Is(
-			err,
-			problem.Unauthenticated,
-		) {
+		if err := h.Factors.Confirm(ctx, who, place, factor.Proof{Password: password}); !problem.Is(err,
+			problem.Unauthenticated) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := h.Factors.ConfirmWays(ctx, who); !problem.Is(err, problem.Unauthenticated) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := h.Factors.Confirm(
-		ctx,
-		p,
-		place,
-		factor.Proof{PasskeyToken: token, Passkey: key.get(t, options)},
-	); err != nil {
+	if err := h.Factors.Confirm(ctx, p, place,
+		factor.Proof{PasskeyToken: token, Passkey: key.get(t, options)}); err != nil {
 		t.Errorf("the session itself: %v", err)
 	}
 }
@@ -254,10 +224,8 @@ func TestWithoutAPassword(t *testing.T) {
 				)
 				return errors.Join(
 					err,
-					q.New(tx).InsertLink(
-						ctx,
-						q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used},
-					),
+					q.New(tx).InsertLink(ctx,
+						q.InsertLinkParams{ProviderID: provider, Subject: "s", AccountID: u.ID, UsedAt: used}),
 				)
 			})
 			if err != nil {
@@ -273,15 +241,8 @@ func TestWithoutAPassword(t *testing.T) {
 		if ways, err := h.Factors.ConfirmWays(ctx, p); err != nil || ways != (factor.ConfirmWays{Provider: "corp"}) {
 			t.Errorf("the provider that was used last: %+v, %v", ways, err)
 		}
-		if err := h.Factors.Confirm(
-			ctx,
-			p,
-			place,
-			factor.Proof{Password: password},
-		); !problem.Is(
-			err,
-			problem.Invalid,
-		) {
+		if err := h.Factors.Confirm(ctx, p, place, factor.Proof{Password: password}); !problem.Is(err,
+			problem.Invalid) {
 			t.Errorf("a password that there is not: %v", err)
 		}
 		program := p

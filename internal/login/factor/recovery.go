@@ -111,10 +111,8 @@ func (c *codes) judge(ctx context.Context, p authz.Principal, code string) (func
 }
 
 func (c *codes) spend(ctx context.Context, tx *db.Tx, p authz.Principal, hash string) error {
-	n, err := q.New(tx).SpendRecoveryCode(
-		ctx,
-		q.SpendRecoveryCodeParams{AccountID: p.ID, CodeHash: hash, Now: c.now().UnixMilli()},
-	)
+	n, err := q.New(tx).SpendRecoveryCode(ctx,
+		q.SpendRecoveryCodeParams{AccountID: p.ID, CodeHash: hash, Now: c.now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("using up the recovery code: %w", err)
 	}
@@ -125,15 +123,8 @@ func (c *codes) spend(ctx context.Context, tx *db.Tx, p authz.Principal, hash st
 	if err != nil {
 		return fmt.Errorf("counting recovery codes: %w", err)
 	}
-	if err := c.gate.Record(
-		ctx,
-		tx,
-		p,
-		authz.AccountFactors,
-		login.OwnAccount(p),
-		audit.Done,
-		fmt.Sprintf("recovery code used, %d left", left),
-	); err != nil {
+	if err := c.gate.Record(ctx, tx, p, authz.AccountFactors, login.OwnAccount(p), audit.Done,
+		fmt.Sprintf("recovery code used, %d left", left)); err != nil {
 		return err
 	}
 	return c.logins.Send(

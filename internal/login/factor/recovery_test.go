@@ -35,12 +35,7 @@ func TestRecoveryCodesWorkOnceEach(t *testing.T) {
 			if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, typed, ""); err != nil {
 				t.Errorf("%q, typed as %q: %v", code, typed, err)
 			}
-			if _, err := h.Factors.FactorCode(
-				ctx,
-				h.atFactor(t, "ann").Token,
-				code,
-				"",
-			); problem.Of(
+			if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, code, ""); problem.Of(
 				err,
 			).Field != "code" {
 				t.Errorf("%q again: %v", code, err)
@@ -82,12 +77,7 @@ func TestNewRecoveryCodes(t *testing.T) {
 		if h.Post.Count() != 2 || !strings.Contains(h.Post.Mails()[1], "A new set of recovery codes was added") {
 			t.Errorf("mails: %q", h.Post.Mails())
 		}
-		if _, err := h.Factors.FactorCode(
-			ctx,
-			h.atFactor(t, "ann").Token,
-			done.Recovery[0],
-			"",
-		); problem.Of(
+		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, done.Recovery[0], ""); problem.Of(
 			err,
 		).Field != "code" {
 			t.Errorf("a code of the former set: %v", err)
@@ -95,13 +85,8 @@ func TestNewRecoveryCodes(t *testing.T) {
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, fresh[0], ""); err != nil {
 			t.Errorf("a code of the new set: %v", err)
 		}
-		if _, err := h.Factors.NewRecoveryCodes(
-			ctx,
-			authz.Principal{Kind: authz.Person, ID: p.ID},
-		); !problem.Is(
-			err,
-			problem.Unauthenticated,
-		) {
+		if _, err := h.Factors.NewRecoveryCodes(ctx, authz.Principal{Kind: authz.Person, ID: p.ID}); !problem.Is(err,
+			problem.Unauthenticated) {
 			t.Errorf("without a session: %v", err)
 		}
 		if err := h.Factors.RemoveTOTP(ctx, p); err != nil {

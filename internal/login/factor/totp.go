@@ -166,14 +166,8 @@ func (a *apps) burn(ctx context.Context, userID string, now time.Time, offset in
 		return nil
 	}
 	return a.db.System(ctx, "one-time codes", func(tx *db.Tx) error {
-		_, err := a.logins.Pending.Mark(
-			ctx,
-			tx,
-			purposeTOTPBurnt,
-			a.burnt(userID, totpStep(now)+offset),
-			userID,
-			totpBurntLife,
-		)
+		_, err := a.logins.Pending.Mark(ctx, tx, purposeTOTPBurnt, a.burnt(userID, totpStep(now)+offset), userID,
+			totpBurntLife)
 		return err
 	})
 }

@@ -22,10 +22,8 @@ import (
 // atFactor begins a sign-in with the password; it has to stop at the second factor.
 func (h *house) atFactor(t testing.TB, who string) login.Progress {
 	t.Helper()
-	p, err := h.Logins.Password(
-		context.Background(),
-		login.Attempt{Identifier: who, Password: password, IP: "192.0.2.1", UserAgent: "test"},
-	)
+	p, err := h.Logins.Password(context.Background(),
+		login.Attempt{Identifier: who, Password: password, IP: "192.0.2.1", UserAgent: "test"})
 	if err != nil || p.Step != login.StepFactor || p.Result != nil || p.Token == "" {
 		t.Fatalf("%+v, %v; want the second factor and no session", p, err)
 	}
@@ -50,23 +48,14 @@ func TestAuthenticatorApp(t *testing.T) {
 		if !strings.HasPrefix(offer.QR, "<svg ") || strings.Contains(offer.QR, "style") {
 			t.Errorf("the QR code: %.200s", offer.QR)
 		}
-		if _, err := h.Factors.FinishTOTP(
-			ctx,
-			factor.Enrolee{Principal: p},
-			offer.Token,
-			a.Wrong(t),
-		); problem.Of(
+		if _, err := h.Factors.FinishTOTP(ctx, factor.Enrolee{Principal: p}, offer.Token, a.Wrong(t)); problem.Of(
 			err,
 		).Field != "code" {
 			t.Errorf("a wrong first code: %v", err)
 		}
 		other := h.Add(t, "bob")
-		if _, err := h.Factors.FinishTOTP(
-			ctx,
-			factor.Enrolee{Principal: h.Enter(t, "bob")},
-			offer.Token,
-			a.Code(t, 0),
-		); !problem.Is(
+		if _, err := h.Factors.FinishTOTP(ctx, factor.Enrolee{Principal: h.Enter(t, "bob")}, offer.Token,
+			a.Code(t, 0)); !problem.Is(
 			err,
 			problem.NotFound,
 		) {
@@ -75,24 +64,16 @@ func TestAuthenticatorApp(t *testing.T) {
 		if f, err := h.Factors.List(ctx, p, p.ID); err != nil || f.Any() || !f.HasPassword {
 			t.Errorf("before the code: %+v, %v", f, err)
 		}
-		done, err := h.Factors.FinishTOTP(
-			ctx,
-			factor.Enrolee{Principal: p},
-			offer.Token,
-			a.Code(t, 0)[:3]+" "+a.Code(t, 0)[3:],
-		)
+		done, err := h.Factors.FinishTOTP(ctx, factor.Enrolee{Principal: p}, offer.Token,
+			a.Code(t, 0)[:3]+" "+a.Code(t, 0)[3:])
 		if err != nil || len(done.Recovery) != factor.RecoveryCodes || done.Progress != nil {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		if !h.Refreshed(t, p).Strong {
 			t.Error("the session is weak although the factor was just proven")
 		}
-		if _, err := h.Factors.FinishTOTP(
-			ctx,
-			factor.Enrolee{Principal: h.Refreshed(t, p)},
-			offer.Token,
-			a.Code(t, 0),
-		); err == nil {
+		if _, err := h.Factors.FinishTOTP(ctx, factor.Enrolee{Principal: h.Refreshed(t, p)}, offer.Token,
+			a.Code(t, 0)); err == nil {
 			t.Error("an offer can be used twice")
 		}
 		if f, err := h.Factors.List(ctx, p, p.ID); err != nil || !f.Any() || f.RecoveryLeft != factor.RecoveryCodes {
@@ -113,10 +94,7 @@ func TestASecondFactorIsAsked(t *testing.T) {
 		u := h.Add(t, "ann")
 		a, _ := h.EnrolApp(t, h.Enter(t, "ann"))
 		at := h.atFactor(t, "ann")
-		if ways, err := h.Factors.FactorWays(
-			ctx,
-			at.Token,
-		); err != nil ||
+		if ways, err := h.Factors.FactorWays(ctx, at.Token); err != nil ||
 			ways != (factor.Ways{TOTP: true, Recovery: true}) {
 			t.Errorf("ways %+v, %v", ways, err)
 		}
@@ -130,10 +108,7 @@ func TestASecondFactorIsAsked(t *testing.T) {
 		if err != nil || done.Step != login.StepFinish || done.Result == nil {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		if p := h.Who(
-			t,
-			done.Result.Token,
-		); !p.Strong || p.ID != u.ID ||
+		if p := h.Who(t, done.Result.Token); !p.Strong || p.ID != u.ID ||
 			done.Result.Session.Method != "password + totp" {
 			t.Errorf("the session: %+v, %q", p, done.Result.Session.Method)
 		}
@@ -170,10 +145,8 @@ func (h *house) onlyOneWins(t *testing.T, who string, devices []string, code str
 	t.Helper()
 	attempts, errs := make([]string, len(devices)), make([]error, len(devices))
 	for i, device := range devices {
-		p, err := h.Logins.Password(
-			context.Background(),
-			login.Attempt{Identifier: who, Password: password, IP: "192.0.2.1", Device: device},
-		)
+		p, err := h.Logins.Password(context.Background(),
+			login.Attempt{Identifier: who, Password: password, IP: "192.0.2.1", Device: device})
 		if err != nil || p.Step != login.StepFactor {
 			t.Fatalf("%+v, %v", p, err)
 		}
@@ -211,12 +184,7 @@ func TestACodeWorksOnce(t *testing.T) {
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Code(t, 1), ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Factors.FactorCode(
-			ctx,
-			h.atFactor(t, "ann").Token,
-			before,
-			"",
-		); !strings.Contains(
+		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, before, ""); !strings.Contains(
 			problem.Of(err).Detail,
 			"used already",
 		) {
@@ -240,9 +208,7 @@ func TestClockDrift(t *testing.T) {
 		h.Step(2 * time.Hour)
 		at := h.atFactor(t, "ann")
 		_, err := h.Factors.FactorCode(ctx, at.Token, a.Code(t, tt.steps), "")
-		if e := problem.Of(
-			err,
-		); tt.says == "" && err != nil ||
+		if e := problem.Of(err); tt.says == "" && err != nil ||
 			tt.says != "" && (err == nil || !strings.Contains(e.Detail, tt.says)) {
 			t.Errorf("%d steps away: %v, want %q", tt.steps, err, tt.says)
 		}
@@ -264,28 +230,14 @@ func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
 		a, _ := h.EnrolApp(t, h.Enter(t, "ann"))
 		at, early := h.atFactor(t, "ann"), a.Code(t, 5)
 		for range 2 {
-			if _, err := h.Factors.FactorCode(
-				ctx,
-				at.Token,
-				early,
-				"",
-			); !strings.Contains(
-				problem.Of(err).Detail,
-				"clocks differ",
-			) {
+			if _, err := h.Factors.FactorCode(ctx, at.Token, early, ""); !strings.Contains(problem.Of(err).Detail,
+				"clocks differ") {
 				t.Fatalf("%v", err)
 			}
 		}
 		h.Step(5 * 30 * time.Second)
-		if _, err := h.Factors.FactorCode(
-			ctx,
-			at.Token,
-			early,
-			"",
-		); !strings.Contains(
-			problem.Of(err).Detail,
-			"used already",
-		) {
+		if _, err := h.Factors.FactorCode(ctx, at.Token, early, ""); !strings.Contains(problem.Of(err).Detail,
+			"used already") {
 			t.Errorf("the code whose time has come: %v", err)
 		}
 		if _, err := h.Factors.FactorCode(ctx, at.Token, a.Code(t, 1), ""); err != nil {
@@ -305,36 +257,20 @@ func TestGuessesAtCodesSlowDown(t *testing.T) {
 	judged := 0
 	for range 30 {
 		// The password again sets nothing back.
-		if _, err := h.Factors.FactorCode(
-			ctx,
-			h.atFactor(t, "ann").Token,
-			a.Wrong(t),
-			"",
-		); !problem.Is(
-			err,
-			problem.Limited,
-		) {
+		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Wrong(t), ""); !problem.Is(err,
+			problem.Limited) {
 			judged++
 		}
 	}
 	if judged != 5 {
 		t.Errorf("%d of 30 guesses were judged, want 5", judged)
 	}
-	if _, err := h.Factors.FactorCode(
-		ctx,
-		h.atFactor(t, "ann").Token,
-		a.Code(t, 0),
-		"",
-	); !problem.Is(
-		err,
-		problem.Limited,
-	) {
+	if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Code(t, 0), ""); !problem.Is(err,
+		problem.Limited) {
 		t.Errorf("even the right one waits: %v", err)
 	}
-	own, err := h.Logins.Password(
-		ctx,
-		login.Attempt{Identifier: "ann", Password: password, IP: "198.51.100.7", Device: known.Device},
-	)
+	own, err := h.Logins.Password(ctx,
+		login.Attempt{Identifier: "ann", Password: password, IP: "198.51.100.7", Device: known.Device})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,15 +278,8 @@ func TestGuessesAtCodesSlowDown(t *testing.T) {
 		t.Errorf("whoever stole the password locks the owner's own browser out: %v", err)
 	}
 	for _, text := range []string{"", "12345", "1234567", "abcdef", strings.Repeat("9", 5000), "１２３４５６"} {
-		if _, err := h.Factors.FactorCode(
-			ctx,
-			h.atFactor(t, "ann").Token,
-			text,
-			"",
-		); !problem.Is(
-			err,
-			problem.Invalid,
-		) {
+		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, text, ""); !problem.Is(err,
+			problem.Invalid) {
 			t.Errorf("%.20q counts as a guess: %v", text, err)
 		}
 	}
@@ -369,12 +298,8 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 			}
 			return p
 		}
-		if err := h.People.SetSecondFactor(
-			ctx,
-			root,
-			identity.DefaultWorkspace,
-			identity.FactorEncouraged,
-		); err != nil {
+		if err := h.People.SetSecondFactor(ctx, root, identity.DefaultWorkspace,
+			identity.FactorEncouraged); err != nil {
 			t.Fatal(err)
 		}
 		p := begin()
@@ -399,12 +324,8 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := h.NewApp(offer.Secret)
-		if _, err := h.Factors.FinishTOTP(
-			ctx,
-			factor.Enrolee{Attempt: begin().Token},
-			offer.Token,
-			a.Code(t, 0),
-		); !problem.Is(
+		if _, err := h.Factors.FinishTOTP(ctx, factor.Enrolee{Attempt: begin().Token}, offer.Token,
+			a.Code(t, 0)); !problem.Is(
 			err,
 			problem.NotFound,
 		) {

@@ -58,9 +58,7 @@ type Invited struct {
 // told by mail, somebody who has none gets a link that creates one. It needs MemberManage in the
 // workspace.
 func (iv *Invitations) Invite(
-	ctx context.Context,
-	actor authz.Principal,
-	workspaceID, email, role string,
+	ctx context.Context, actor authz.Principal, workspaceID, email, role string,
 ) (Invited, error) {
 	w, err := iv.inviting(ctx, actor, workspaceID)
 	if err != nil {
@@ -116,9 +114,7 @@ func (iv *Invitations) ownsAddress(ctx context.Context, c identity.Credential) (
 
 // inviting checks the right and names the workspace.
 func (iv *Invitations) inviting(
-	ctx context.Context,
-	actor authz.Principal,
-	workspaceID string,
+	ctx context.Context, actor authz.Principal, workspaceID string,
 ) (identity.Workspace, error) {
 	w, err := iv.cfg.People.Workspace(ctx, actor, workspaceID)
 	if err != nil {
@@ -128,21 +124,13 @@ func (iv *Invitations) inviting(
 }
 
 func (iv *Invitations) addMember(
-	ctx context.Context,
-	actor authz.Principal,
-	w identity.Workspace,
-	c identity.Credential,
-	role string,
+	ctx context.Context, actor authz.Principal, w identity.Workspace, c identity.Credential, role string,
 ) (Invited, error) {
 	if who, ok := iv.cfg.People.Principal(c.UserID); ok && who.Role(w.ID) != "" {
 		return Invited{}, problem.New(problem.Conflict, "This person belongs to the workspace already.").
 			WithField("email")
 	}
-	err := iv.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.MemberManage,
-		login.WorkspaceResource(w.ID, w.Name),
+	err := iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
 		c.Username+" added as "+iv.cfg.People.RoleName(role),
 		func(tx *db.Tx) error {
 			if err := iv.cfg.People.Join(ctx, tx, w.ID, c.UserID, role); err != nil {
@@ -159,8 +147,7 @@ func (iv *Invitations) addMember(
 				},
 				c.Email,
 			)
-		},
-	)
+		})
 	return Invited{
 		Invitation: Invitation{WorkspaceID: w.ID, Email: c.Email, Role: role},
 		Added:      true,
@@ -169,10 +156,7 @@ func (iv *Invitations) addMember(
 }
 
 func (iv *Invitations) newInvitation(
-	ctx context.Context,
-	actor authz.Principal,
-	w identity.Workspace,
-	email, role string,
+	ctx context.Context, actor authz.Principal, w identity.Workspace, email, role string,
 ) (Invited, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -190,17 +174,11 @@ func (iv *Invitations) newInvitation(
 		},
 		Mailed: iv.cfg.Logins.MailConfigured(),
 	}
-	err = iv.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.MemberManage,
-		login.WorkspaceResource(w.ID, w.Name),
+	err = iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
 		email+" invited as "+iv.cfg.People.RoleName(role),
 		func(tx *db.Tx) error {
-			if err := q.New(tx).DropInvitationsFor(
-				ctx,
-				q.DropInvitationsForParams{WorkspaceID: w.ID, EmailKey: strings.ToLower(email)},
-			); err != nil {
+			if err := q.New(tx).DropInvitationsFor(ctx,
+				q.DropInvitationsForParams{WorkspaceID: w.ID, EmailKey: strings.ToLower(email)}); err != nil {
 				return fmt.Errorf("replacing an earlier invitation: %w", err)
 			}
 			if err := q.New(tx).InsertInvitation(ctx, q.InsertInvitationParams{
@@ -217,38 +195,25 @@ func (iv *Invitations) newInvitation(
 			}
 			out.Link, err = iv.inviteLinkIn(ctx, tx, actor, w, out.Invitation)
 			return err
-		},
-	)
+		})
 	return out, err
 }
 
 func (iv *Invitations) inviteLinkIn(
-	ctx context.Context,
-	tx *db.Tx,
-	actor authz.Principal,
-	w identity.Workspace,
-	i Invitation,
+	ctx context.Context, tx *db.Tx, actor authz.Principal, w identity.Workspace, i Invitation,
 ) (string, error) {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, i.ID); err != nil {
 		return "", fmt.Errorf("replacing earlier links: %w", err)
 	}
-	token, expires, err := iv.cfg.Sessions.NewTicket(
-		ctx,
-		tx,
-		authn.PurposeInvite,
-		authn.Ticket{Subject: i.ID, Audience: i.WorkspaceID},
-		iv.cfg.InviteLife,
-	)
+	token, expires, err := iv.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeInvite,
+		authn.Ticket{Subject: i.ID, Audience: i.WorkspaceID}, iv.cfg.InviteLife)
 	if err != nil {
 		return "", err
 	}
 	link := iv.cfg.Logins.Link("/invite", token)
-	return link, iv.cfg.Logins.Send(
-		ctx,
-		tx,
+	return link, iv.cfg.Logins.Send(ctx, tx,
 		mail.WorkspaceInvite{WorkspaceName: w.Name, InvitedBy: actor.Name, RegisterLink: link, Expires: expires},
-		i.Email,
-	)
+		i.Email)
 }
 
 // Invitations lists the open invitations of a workspace, newest first.
@@ -270,9 +235,7 @@ func (iv *Invitations) List(ctx context.Context, actor authz.Principal, workspac
 // RenewInvitation creates a new link for an open invitation and mails it again; the earlier one
 // stops working.
 func (iv *Invitations) RenewInvitation(
-	ctx context.Context,
-	actor authz.Principal,
-	workspaceID, id string,
+	ctx context.Context, actor authz.Principal, workspaceID, id string,
 ) (Invited, error) {
 	w, row, err := iv.openInvitation(ctx, actor, workspaceID, id)
 	if err != nil {
@@ -280,23 +243,16 @@ func (iv *Invitations) RenewInvitation(
 	}
 	out := Invited{Invitation: row, Mailed: iv.cfg.Logins.MailConfigured()}
 	out.ExpiresAt = iv.cfg.Now().Add(iv.cfg.InviteLife).UTC()
-	err = iv.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.MemberManage,
-		login.WorkspaceResource(w.ID, w.Name),
+	err = iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
 		row.Email+" invited again",
 		func(tx *db.Tx) error {
-			if _, err := q.New(tx).RenewInvitation(
-				ctx,
-				q.RenewInvitationParams{ID: id, ExpiresAt: out.ExpiresAt.UnixMilli()},
-			); err != nil {
+			if _, err := q.New(tx).RenewInvitation(ctx,
+				q.RenewInvitationParams{ID: id, ExpiresAt: out.ExpiresAt.UnixMilli()}); err != nil {
 				return fmt.Errorf("renewing the invitation: %w", err)
 			}
 			out.Link, err = iv.inviteLinkIn(ctx, tx, actor, w, row)
 			return err
-		},
-	)
+		})
 	return out, err
 }
 
@@ -306,11 +262,7 @@ func (iv *Invitations) RevokeInvitation(ctx context.Context, actor authz.Princip
 	if err != nil {
 		return err
 	}
-	return iv.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.MemberManage,
-		login.WorkspaceResource(w.ID, w.Name),
+	return iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
 		"invitation of "+row.Email+" taken back",
 		func(tx *db.Tx) error {
 			if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, id); err != nil {
@@ -318,14 +270,11 @@ func (iv *Invitations) RevokeInvitation(ctx context.Context, actor authz.Princip
 			}
 			_, err := q.New(tx).DeleteInvitation(ctx, id)
 			return err
-		},
-	)
+		})
 }
 
 func (iv *Invitations) openInvitation(
-	ctx context.Context,
-	actor authz.Principal,
-	workspaceID, id string,
+	ctx context.Context, actor authz.Principal, workspaceID, id string,
 ) (identity.Workspace, Invitation, error) {
 	w, err := iv.inviting(ctx, actor, workspaceID)
 	if err != nil {
@@ -373,10 +322,7 @@ func (iv *Invitations) CheckInvite(ctx context.Context, token string) (InviteVie
 // AcceptInvite spends the link, creates an account with the invited address, and signs its owner
 // in.
 func (iv *Invitations) AcceptInvite(
-	ctx context.Context,
-	token string,
-	n identity.NewUser,
-	m authn.Meta,
+	ctx context.Context, token string, n identity.NewUser, m authn.Meta,
 ) (login.Progress, error) {
 	v, err := iv.CheckInvite(ctx, token)
 	if err != nil {
@@ -396,12 +342,8 @@ func (iv *Invitations) AcceptInvite(
 	if err != nil {
 		return login.Progress{}, err
 	}
-	err = iv.signUps.insert(
-		ctx,
-		prepared,
-		m,
-		func(tx *db.Tx, _ identity.User) error { return iv.spendInvite(ctx, tx, token, v) },
-	)
+	err = iv.signUps.insert(ctx, prepared, m,
+		func(tx *db.Tx, _ identity.User) error { return iv.spendInvite(ctx, tx, token, v) })
 	if err != nil {
 		return login.Progress{}, err
 	}
@@ -430,15 +372,8 @@ func (iv *Invitations) AcceptInviteAs(ctx context.Context, p authz.Principal, to
 				return err
 			}
 		}
-		return iv.cfg.Gate.Record(
-			ctx,
-			tx,
-			p,
-			authz.MemberManage,
-			login.WorkspaceResource(v.WorkspaceID, v.WorkspaceName),
-			audit.Done,
-			"invitation accepted",
-		)
+		return iv.cfg.Gate.Record(ctx, tx, p, authz.MemberManage,
+			login.WorkspaceResource(v.WorkspaceID, v.WorkspaceName), audit.Done, "invitation accepted")
 	})
 }
 
@@ -491,9 +426,7 @@ func (iv *Invitations) offeredTo(ctx context.Context, a login.State) ([]InviteVi
 // AnswerInvitations accepts the invitations with these ids and leaves the others open; then the
 // sign-in goes on.
 func (iv *Invitations) AnswerInvitations(
-	ctx context.Context,
-	attemptToken string,
-	accepted []string,
+	ctx context.Context, attemptToken string, accepted []string,
 ) (login.Progress, error) {
 	a, err := iv.cfg.Logins.Load(ctx, attemptToken, login.StepInvitation)
 	if err != nil {
@@ -528,15 +461,8 @@ func (iv *Invitations) acceptIn(ctx context.Context, tx *db.Tx, a login.State, v
 	if err := iv.cfg.People.Join(ctx, tx, v.WorkspaceID, a.Account, v.Role); err != nil {
 		return err
 	}
-	return iv.cfg.Gate.Record(
-		ctx,
-		tx,
-		a.Principal(iv.cfg.People),
-		authz.MemberManage,
-		login.WorkspaceResource(v.WorkspaceID, v.WorkspaceName),
-		audit.Done,
-		"invitation accepted",
-	)
+	return iv.cfg.Gate.Record(ctx, tx, a.Principal(iv.cfg.People), authz.MemberManage,
+		login.WorkspaceResource(v.WorkspaceID, v.WorkspaceName), audit.Done, "invitation accepted")
 }
 
 func invitationOf(r q.InvitationsForRow) Invitation {

@@ -19,16 +19,10 @@ import (
 // ResetLink creates a link with which a person sets a new password. It needs UserReset on the
 // person. Earlier links of the person stop working.
 func (s *SignUps) ResetLink(
-	ctx context.Context,
-	actor authz.Principal,
-	userID string,
+	ctx context.Context, actor authz.Principal, userID string,
 ) (token string, expires time.Time, err error) {
-	if err := s.cfg.Gate.Check(
-		ctx,
-		actor,
-		authz.UserReset,
-		authz.Resource{Type: "User", Workspace: identity.DefaultWorkspace},
-	); err != nil {
+	if err := s.cfg.Gate.Check(ctx, actor, authz.UserReset,
+		authz.Resource{Type: "User", Workspace: identity.DefaultWorkspace}); err != nil {
 		return "", time.Time{}, err
 	}
 	u, err := s.cfg.People.Get(ctx, actor, userID)
@@ -42,7 +36,7 @@ func (s *SignUps) ResetLink(
 	return token, expires, err
 }
 
-// MailResetLink is ResetLink for who has an address: the link goes to them by mail, and the actor
+// MailResetLink is ResetLink for a person with an address: the link goes to them by mail, and the actor
 // never sees it. Errors: problem.Unavailable without a mail server, problem.Conflict without an
 // address.
 func (s *SignUps) MailResetLink(ctx context.Context, actor authz.Principal, userID string) error {
@@ -69,20 +63,14 @@ func (s *SignUps) MailResetLink(ctx context.Context, actor authz.Principal, user
 		if u.HasPassword {
 			return s.cfg.Logins.Send(ctx, tx, mail.PasswordReset{Name: u.Name, Link: link, Expires: expires}, u.Email)
 		}
-		return s.cfg.Logins.Send(
-			ctx,
-			tx,
-			mail.AccountCreated{Name: u.Name, Username: u.Username, Link: link, Expires: expires},
-			u.Email,
-		)
+		return s.cfg.Logins.Send(ctx, tx,
+			mail.AccountCreated{Name: u.Name, Username: u.Username, Link: link, Expires: expires}, u.Email)
 	})
 }
 
 // newResetIn creates a reset token; earlier ones of the person stop working.
 func (s *SignUps) newResetIn(
-	ctx context.Context,
-	tx *db.Tx,
-	u identity.User,
+	ctx context.Context, tx *db.Tx, u identity.User,
 ) (token string, expires time.Time, err error) {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, u.ID); err != nil {
 		return "", time.Time{}, fmt.Errorf("replacing earlier links: %w", err)
@@ -110,7 +98,7 @@ func (s *SignUps) CheckReset(ctx context.Context, token string) (identity.User, 
 }
 
 // Reset spends the token, sets the password and ends all sessions of the person. They are signed in
-// anew; who has a second factor is asked for it, so that mail alone does not open the account.
+// anew; a person with a second factor is asked for it, so that mail alone does not open the account.
 func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (login.Progress, error) {
 	u, err := s.CheckReset(ctx, token)
 	if err != nil {
@@ -128,15 +116,8 @@ func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.
 			return err
 		}
 		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: m.IP}
-		if err := s.cfg.Gate.Record(
-			ctx,
-			tx,
-			who,
-			authz.AccountUpdate,
-			u.Resource(),
-			audit.Done,
-			"password set by reset link",
-		); err != nil {
+		if err := s.cfg.Gate.Record(ctx, tx, who, authz.AccountUpdate, u.Resource(), audit.Done,
+			"password set by reset link"); err != nil {
 			return err
 		}
 		return s.cfg.Logins.StorePassword(ctx, tx, u.ID, stored, "")
@@ -158,11 +139,8 @@ func (s *SignUps) RequestReset(ctx context.Context, identifier, ip string) error
 		return nil
 	}
 	identifier = strings.ToLower(strings.TrimSpace(identifier))
-	err := s.cfg.Logins.Limits.Reserve(ctx,
-		login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", identifier), Limit: askLimit},
-		login.Counter{Subject: "ask-address:" + login.AddressPrefix(ip), Limit: login.AddressLimit},
-	)
-	if err != nil {
+	address := login.Counter{Subject: "ask-address:" + login.AddressPrefix(ip), Limit: login.AddressLimit}
+	if err := s.cfg.Logins.Limits.Reserve(ctx, s.asks(identifier), address); err != nil {
 		return err
 	}
 	return s.later.do(func() {
@@ -187,20 +165,11 @@ func (s *SignUps) resetMailIn(ctx context.Context, tx *db.Tx, c identity.Credent
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, c.UserID); err != nil {
 		return fmt.Errorf("replacing earlier links: %w", err)
 	}
-	token, expires, err := s.cfg.Sessions.NewTicket(
-		ctx,
-		tx,
-		authn.PurposeReset,
-		authn.Ticket{Subject: c.UserID},
-		s.cfg.ResetLife,
-	)
+	token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: c.UserID},
+		s.cfg.ResetLife)
 	if err != nil {
 		return err
 	}
-	return s.cfg.Logins.Send(
-		ctx,
-		tx,
-		mail.PasswordReset{Name: c.Username, Link: s.cfg.Logins.Link("/reset", token), Expires: expires},
-		c.Email,
-	)
+	return s.cfg.Logins.Send(ctx, tx,
+		mail.PasswordReset{Name: c.Username, Link: s.cfg.Logins.Link("/reset", token), Expires: expires}, c.Email)
 }

@@ -54,10 +54,7 @@ func (st *Setup) CheckSetup(ctx context.Context, token string) error {
 // ClaimSetup spends the token, creates the first superuser and signs them in, all in one
 // transaction.
 func (st *Setup) ClaimSetup(
-	ctx context.Context,
-	token string,
-	n identity.NewUser,
-	m authn.Meta,
+	ctx context.Context, token string, n identity.NewUser, m authn.Meta,
 ) (login.Progress, error) {
 	if err := st.CheckSetup(ctx, token); err != nil {
 		return login.Progress{}, err
@@ -96,9 +93,7 @@ const publishedPassword = "langflow"
 // rules are not asked, because it is the operator's own; weak tells that they would have refused
 // it. The builder's published default is accepted only where nobody but this host can try it.
 func (st *Setup) EnsureSuperuser(
-	ctx context.Context,
-	username, password string,
-	onlyLoopback bool,
+	ctx context.Context, username, password string, onlyLoopback bool,
 ) (made, weak bool, err error) {
 	if password == "" || st.cfg.People.HasAdmin() {
 		return false, false, nil
@@ -122,15 +117,8 @@ func (st *Setup) EnsureSuperuser(
 		if err != nil {
 			return err
 		}
-		return st.cfg.Gate.Record(
-			ctx,
-			tx,
-			authz.SystemPrincipal("serve"),
-			authz.UserCreate,
-			u.Resource(),
-			audit.Done,
-			"superuser made from LANGFLOW_SUPERUSER",
-		)
+		return st.cfg.Gate.Record(ctx, tx, authz.SystemPrincipal("serve"), authz.UserCreate, u.Resource(), audit.Done,
+			"superuser made from LANGFLOW_SUPERUSER")
 	})
 	switch p := problem.Of(err); {
 	case err == nil:
@@ -163,15 +151,8 @@ func (st *Setup) EnsureAutomatic(ctx context.Context, password string) (made boo
 		if err != nil {
 			return err
 		}
-		return st.cfg.Gate.Record(
-			ctx,
-			tx,
-			authz.SystemPrincipal("serve"),
-			authz.UserCreate,
-			u.Resource(),
-			audit.Done,
-			"superuser made for LANGFLOW_AUTO_LOGIN",
-		)
+		return st.cfg.Gate.Record(ctx, tx, authz.SystemPrincipal("serve"), authz.UserCreate, u.Resource(), audit.Done,
+			"superuser made for LANGFLOW_AUTO_LOGIN")
 	})
 	if problem.Is(err, problem.Conflict) {
 		// Another node that starts at the same time may have been faster.

@@ -85,10 +85,8 @@ func (s *SignUps) SignUp(ctx context.Context, n identity.NewUser, m authn.Meta) 
 		return 0, problem.New(problem.Invalid, "Enter your e-mail address; it will be confirmed by mail.").
 			WithField("email")
 	}
-	if err := s.cfg.Logins.Limits.Reserve(
-		ctx,
-		login.Counter{Subject: "sign-up:" + login.AddressPrefix(m.IP), Limit: login.AddressLimit},
-	); err != nil {
+	attempts := login.Counter{Subject: "sign-up:" + login.AddressPrefix(m.IP), Limit: login.AddressLimit}
+	if err := s.cfg.Logins.Limits.Reserve(ctx, attempts); err != nil {
 		return 0, err
 	}
 	n.Superuser, n.Role, n.Workspace, n.EmailVerified = false, authz.RoleViewer, "", false
@@ -110,10 +108,7 @@ func (s *SignUps) SignUp(ctx context.Context, n identity.NewUser, m authn.Meta) 
 }
 
 func (s *SignUps) signUpByMail(
-	ctx context.Context,
-	prepared identity.Prepared,
-	n identity.NewUser,
-	m authn.Meta,
+	ctx context.Context, prepared identity.Prepared, n identity.NewUser, m authn.Meta,
 ) error {
 	known, found, err := s.cfg.People.Credential(ctx, n.Email)
 	if err != nil {
@@ -123,7 +118,8 @@ func (s *SignUps) signUpByMail(
 		return s.later.do(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
-			if err := s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.resetMailIn(ctx, tx, known) }); err != nil {
+			err := s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.resetMailIn(ctx, tx, known) })
+			if err != nil {
 				s.cfg.Log.Error("a mail about an existing account could not be written", "error", err)
 			}
 		})
@@ -132,10 +128,7 @@ func (s *SignUps) signUpByMail(
 }
 
 func (s *SignUps) insert(
-	ctx context.Context,
-	prepared identity.Prepared,
-	m authn.Meta,
-	also func(*db.Tx, identity.User) error,
+	ctx context.Context, prepared identity.Prepared, m authn.Meta, also func(*db.Tx, identity.User) error,
 ) error {
 	return s.cfg.DB.System(ctx, "sign-up", func(tx *db.Tx) error {
 		u, err := s.cfg.People.Insert(ctx, tx, prepared)
@@ -154,22 +147,14 @@ func (s *SignUps) verifyMailIn(ctx context.Context, tx *db.Tx, u identity.User) 
 	if err := authn.DropTickets(ctx, tx, authn.PurposeVerify, u.ID); err != nil {
 		return fmt.Errorf("replacing earlier links: %w", err)
 	}
-	token, expires, err := s.cfg.Sessions.NewTicket(
-		ctx,
-		tx,
-		authn.PurposeVerify,
-		authn.Ticket{Subject: u.ID, Audience: u.Email},
-		s.cfg.InviteLife,
-	)
+	token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeVerify,
+		authn.Ticket{Subject: u.ID, Audience: u.Email}, s.cfg.InviteLife)
 	if err != nil {
 		return err
 	}
-	return s.cfg.Logins.Send(
-		ctx,
-		tx,
+	return s.cfg.Logins.Send(ctx, tx,
 		mail.VerifyEmail{Name: u.Name, Email: u.Email, Link: s.cfg.Logins.Link("/verify", token), Expires: expires},
-		u.Email,
-	)
+		u.Email)
 }
 
 // SendVerification mails the signed-in person a link that proves their address.
@@ -186,10 +171,7 @@ func (s *SignUps) SendVerification(ctx context.Context, p authz.Principal) error
 	case !s.cfg.Logins.MailConfigured():
 		return problem.New(problem.Unavailable, "This Sluice sends no mail.")
 	}
-	if err := s.cfg.Logins.Limits.Reserve(
-		ctx,
-		login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", p.ID), Limit: askLimit},
-	); err != nil {
+	if err := s.cfg.Logins.Limits.Reserve(ctx, s.asks(p.ID)); err != nil {
 		return err
 	}
 	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.verifyMailIn(ctx, tx, u) })
@@ -224,15 +206,8 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 			return err
 		}
 		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: ip}
-		return s.cfg.Gate.Record(
-			ctx,
-			tx,
-			who,
-			authz.AccountUpdate,
-			u.Resource(),
-			audit.Done,
-			"e-mail address confirmed",
-		)
+		return s.cfg.Gate.Record(ctx, tx, who, authz.AccountUpdate, u.Resource(), audit.Done,
+			"e-mail address confirmed")
 	})
 	if err == nil && u.Waiting && s.cfg.NewUserActive {
 		err = s.cfg.People.SetActive(ctx, system, u.ID, true)
@@ -273,12 +248,7 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 	}
 	target := authn.Ticket{Subject: p.ID, Audience: newEmail + " " + pair.String()}
 	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
-	return s.cfg.Gate.DoDetail(
-		ctx,
-		p,
-		authz.AccountUpdate,
-		res,
-		"change of e-mail address asked for",
+	return s.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "change of e-mail address asked for",
 		func(tx *db.Tx) error {
 			ends := []struct{ purpose, to string }{{authn.PurposeEmailNew, newEmail}, {authn.PurposeEmailOld, c.Email}}
 			for _, end := range ends {
@@ -313,8 +283,7 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 				}
 			}
 			return nil
-		},
-	)
+		})
 }
 
 // EmailChange is what a link of a change of address stands for.
@@ -364,11 +333,7 @@ func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (don
 		return false, problem.New(problem.Gone, "The account is not active.")
 	}
 	who.IP = ip
-	err = s.cfg.Gate.DoDetail(
-		ctx,
-		who,
-		authz.AccountUpdate,
-		u.Resource(),
+	err = s.cfg.Gate.DoDetail(ctx, who, authz.AccountUpdate, u.Resource(),
 		"change of e-mail address confirmed at one end",
 		func(tx *db.Tx) error {
 			// The two ends may be opened at the same moment.
@@ -388,8 +353,7 @@ func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (don
 				return err
 			}
 			return s.setEmail(ctx, tx, u.ID, change.NewEmail)
-		},
-	)
+		})
 	return done && err == nil, err
 }
 
@@ -427,12 +391,17 @@ func byLink(m authn.Meta, account, method string) login.State {
 		Method:    method,
 		Factors:   []string{login.FactorLink},
 		IP:        m.IP,
-		UserAgent: login.Clip(m.UserAgent, 300),
+		UserAgent: m.UserAgent,
 	}
 }
 
-// askLimit slows down who asks for mails: each lands in somebody's mailbox.
+// askLimit slows down requests for mails: each lands in somebody's mailbox.
 var askLimit = login.Limit{Free: 5, Most: 15 * time.Minute}
+
+// asks counts the mails that were asked for by one account, or for one name.
+func (s *SignUps) asks(of string) login.Counter {
+	return login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", of), Limit: askLimit}
+}
 
 // ResendVerification mails the link again that an attempt at StepVerify waits for.
 func (s *SignUps) ResendVerification(ctx context.Context, attemptToken string) error {
@@ -444,10 +413,7 @@ func (s *SignUps) ResendVerification(ctx context.Context, attemptToken string) e
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Logins.Limits.Reserve(
-		ctx,
-		login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", a.Account), Limit: askLimit},
-	); err != nil {
+	if err := s.cfg.Logins.Limits.Reserve(ctx, s.asks(a.Account)); err != nil {
 		return err
 	}
 	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.verifyMailIn(ctx, tx, u) })

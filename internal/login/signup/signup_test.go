@@ -31,11 +31,8 @@ func TestForgottenPassword(t *testing.T) {
 		}
 		logintest.Until(t, "the mail", func() bool { return h.Post.Count() == 1 })
 		// The mail is seen when it is written; its link works when that is committed.
-		logintest.Until(
-			t,
-			"the link",
-			func() bool { _, err := h.SignUps.CheckReset(ctx, h.Post.Token(t, 1)); return err == nil },
-		)
+		logintest.Until(t, "the link",
+			func() bool { _, err := h.SignUps.CheckReset(ctx, h.Post.Token(t, 1)); return err == nil })
 		if _, err := h.SignUps.Reset(ctx, h.Post.Token(t, 1), newPassword, authn.Meta{}); err != nil {
 			t.Fatal(err)
 		}
@@ -80,11 +77,8 @@ func TestSignUp(t *testing.T) {
 		}
 	})
 	t.Run("waits for approval", func(t *testing.T) {
-		h := build(
-			t,
-			dbtest.SQLite(t),
-			bcrypt.MinCost,
-		).with(t, func(s *logintest.Settings) { s.SignUp.OpenSignUp = true })
+		h := build(t, dbtest.SQLite(t),
+			bcrypt.MinCost).with(t, func(s *logintest.Settings) { s.SignUp.OpenSignUp = true })
 		state, err := h.SignUps.SignUp(ctx, newbie, authn.Meta{IP: "192.0.2.1"})
 		if err != nil || state != signup.Waiting {
 			t.Fatalf("%v, %v", state, err)
@@ -125,11 +119,9 @@ func TestSignUp(t *testing.T) {
 		).withMail(t, func(s *logintest.Settings) { s.SignUp.OpenSignUp, s.SignUp.NewUserActive = true, true })
 		h.Add(t, "ann")
 		fresh, err1 := h.SignUps.SignUp(ctx, newbie, authn.Meta{IP: "192.0.2.1"})
-		known, err2 := h.SignUps.SignUp(
-			ctx,
+		known, err2 := h.SignUps.SignUp(ctx,
 			identity.NewUser{Username: "other", Email: "ANN@example.com", Password: password},
-			authn.Meta{IP: "192.0.2.1"},
-		)
+			authn.Meta{IP: "192.0.2.1"})
 		if err1 != nil || err2 != nil || fresh != signup.CheckMail || known != fresh {
 			t.Fatalf("a new address: %v %v; a known one: %v %v; they must not differ", fresh, err1, known, err2)
 		}
@@ -161,11 +153,8 @@ func TestSignUp(t *testing.T) {
 		}
 	})
 	t.Run("bad input", func(t *testing.T) {
-		h := build(
-			t,
-			dbtest.SQLite(t),
-			bcrypt.MinCost,
-		).withMail(t, func(s *logintest.Settings) { s.SignUp.OpenSignUp = true })
+		h := build(t, dbtest.SQLite(t),
+			bcrypt.MinCost).withMail(t, func(s *logintest.Settings) { s.SignUp.OpenSignUp = true })
 		for field, n := range map[string]identity.NewUser{
 			"password": {Username: "a1", Email: "a1@example.com"}, "email": {Username: "a1", Password: password},
 			"username": {Username: "а1", Email: "a1@example.com", Password: password},
@@ -177,11 +166,8 @@ func TestSignUp(t *testing.T) {
 		limited := false
 		for range 40 {
 			_, err := h.SignUps.SignUp(ctx, identity.NewUser{}, authn.Meta{IP: "192.0.2.9"})
-			_, err2 := h.SignUps.SignUp(
-				ctx,
-				identity.NewUser{Username: "x", Email: "x@y.zz", Password: "weak"},
-				authn.Meta{IP: "192.0.2.9"},
-			)
+			_, err2 := h.SignUps.SignUp(ctx, identity.NewUser{Username: "x", Email: "x@y.zz", Password: "weak"},
+				authn.Meta{IP: "192.0.2.9"})
 			limited = limited || problem.Is(err, problem.Limited) || problem.Is(err2, problem.Limited)
 		}
 		if !limited {
@@ -298,12 +284,8 @@ func TestInvitations(t *testing.T) {
 			eve.Workspace != team.ID {
 			t.Errorf("the invited person: %+v", eve)
 		}
-		if _, err := h.Invitations.AcceptInvite(
-			ctx,
-			token,
-			identity.NewUser{Username: "eve2", Password: password},
-			authn.Meta{},
-		); err == nil {
+		if _, err := h.Invitations.AcceptInvite(ctx, token, identity.NewUser{Username: "eve2", Password: password},
+			authn.Meta{}); err == nil {
 			t.Error("the link worked twice")
 		}
 		if list, err := h.Invitations.List(ctx, root, team.ID); err != nil || len(list) != 0 {
@@ -324,16 +306,8 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 	if err != nil || !in.Added || in.Link != "" || h.Principal(t, ann.ID).Role(team.ID) != authz.RoleViewer {
 		t.Errorf("%+v, %v", in, err)
 	}
-	if _, err := h.Invitations.Invite(
-		ctx,
-		root,
-		team.ID,
-		"ann@example.com",
-		authz.RoleViewer,
-	); !problem.Is(
-		err,
-		problem.Conflict,
-	) {
+	if _, err := h.Invitations.Invite(ctx, root, team.ID, "ann@example.com", authz.RoleViewer); !problem.Is(err,
+		problem.Conflict) {
 		t.Errorf("a second time: %v", err)
 	}
 	later, err := h.Invitations.Invite(ctx, root, team.ID, "carl@example.com", authz.RoleViewer)
@@ -342,12 +316,8 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 	}
 	token := later.Link[strings.Index(later.Link, "=")+1:]
 	carl := h.Principal(t, h.Add(t, "carl").ID)
-	if _, err := h.Invitations.AcceptInvite(
-		ctx,
-		token,
-		identity.NewUser{Username: "carl2", Password: password},
-		authn.Meta{},
-	); !problem.Is(
+	if _, err := h.Invitations.AcceptInvite(ctx, token, identity.NewUser{Username: "carl2", Password: password},
+		authn.Meta{}); !problem.Is(
 		err,
 		problem.Conflict,
 	) {
@@ -356,11 +326,7 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 	if err := h.Invitations.AcceptInviteAs(ctx, h.Principal(t, ann.ID), token); !problem.Is(err, problem.Denied) {
 		t.Errorf("somebody else's invitation: %v", err)
 	}
-	if err := h.Invitations.AcceptInviteAs(
-		ctx,
-		carl,
-		token,
-	); err != nil ||
+	if err := h.Invitations.AcceptInviteAs(ctx, carl, token); err != nil ||
 		h.Principal(t, carl.ID).Role(team.ID) != authz.RoleViewer {
 		t.Errorf("one's own: %v", err)
 	}
@@ -374,75 +340,37 @@ func TestWhoMayInvite(t *testing.T) {
 		t.Fatal(err)
 	}
 	member := func(name, role string) authz.Principal {
-		u, err := h.People.Create(
-			ctx,
-			cli,
-			identity.NewUser{Username: name, Workspace: team.ID, Role: role, Active: true},
-		)
+		u, err := h.People.Create(ctx, cli,
+			identity.NewUser{Username: name, Workspace: team.ID, Role: role, Active: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return h.Principal(t, u.ID)
 	}
-	admin, viewer, outsider := member(
-		"adam",
-		authz.RoleAdmin,
-	), member(
-		"vic",
-		authz.RoleViewer,
-	), h.Principal(
-		t,
-		h.Add(t, "otto").ID,
-	)
+	admin, viewer, outsider := member("adam", authz.RoleAdmin), member("vic",
+		authz.RoleViewer), h.Principal(t, h.Add(t, "otto").ID)
 	in, err := h.Invitations.Invite(ctx, admin, team.ID, "x@example.com", authz.RoleViewer)
 	if err != nil || in.Mailed || in.Link == "" {
 		t.Errorf("a workspace admin, without mail: %+v, %v; the link is shown to be copied", in, err)
 	}
-	if _, err := h.Invitations.Invite(
-		ctx,
-		viewer,
-		team.ID,
-		"y@example.com",
-		authz.RoleViewer,
-	); !problem.Is(
-		err,
-		problem.Denied,
-	) {
+	if _, err := h.Invitations.Invite(ctx, viewer, team.ID, "y@example.com", authz.RoleViewer); !problem.Is(err,
+		problem.Denied) {
 		t.Errorf("a viewer: %v", err)
 	}
-	if _, err := h.Invitations.Invite(
-		ctx,
-		outsider,
-		team.ID,
-		"y@example.com",
-		authz.RoleViewer,
-	); !problem.Is(
-		err,
-		problem.NotFound,
-	) {
+	if _, err := h.Invitations.Invite(ctx, outsider, team.ID, "y@example.com", authz.RoleViewer); !problem.Is(err,
+		problem.NotFound) {
 		t.Errorf("somebody from elsewhere: %v", err)
 	}
-	if err := h.Invitations.RevokeInvitation(
-		ctx,
-		admin,
-		identity.DefaultWorkspace,
-		in.ID,
-	); !problem.Is(
-		err,
-		problem.NotFound,
-	) {
+	if err := h.Invitations.RevokeInvitation(ctx, admin, identity.DefaultWorkspace, in.ID); !problem.Is(err,
+		problem.NotFound) {
 		t.Errorf("through another workspace: %v", err)
 	}
 	if err := h.Invitations.RevokeInvitation(ctx, admin, team.ID, in.ID); err != nil {
 		t.Error(err)
 	}
 	token := in.Link[strings.Index(in.Link, "=")+1:]
-	if _, err := h.Invitations.AcceptInvite(
-		ctx,
-		token,
-		identity.NewUser{Username: "x1", Password: password},
-		authn.Meta{},
-	); err == nil {
+	if _, err := h.Invitations.AcceptInvite(ctx, token, identity.NewUser{Username: "x1", Password: password},
+		authn.Meta{}); err == nil {
 		t.Error("an invitation that was taken back works")
 	}
 	for what, try := range map[string][2]string{"no address": {"", authz.RoleViewer},
@@ -456,12 +384,8 @@ func TestWhoMayInvite(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Step(25 * time.Hour)
-	if _, err := h.Invitations.AcceptInvite(
-		ctx,
-		expired.Link[strings.Index(expired.Link, "=")+1:],
-		identity.NewUser{Username: "late", Password: password},
-		authn.Meta{},
-	); !problem.Is(
+	if _, err := h.Invitations.AcceptInvite(ctx, expired.Link[strings.Index(expired.Link, "=")+1:],
+		identity.NewUser{Username: "late", Password: password}, authn.Meta{}); !problem.Is(
 		err,
 		problem.Gone,
 	) {

@@ -165,15 +165,8 @@ func (ac *accounts) create(ctx context.Context, p *provider, a assertion, v verd
 		if err != nil {
 			return err
 		}
-		if err := ac.gate.Record(
-			ctx,
-			tx,
-			p.principal(ip),
-			authz.UserCreate,
-			u.Resource(),
-			audit.Done,
-			"made at the first sign-in as "+plain(a.Label, 200),
-		); err != nil {
+		if err := ac.gate.Record(ctx, tx, p.principal(ip), authz.UserCreate, u.Resource(), audit.Done,
+			"made at the first sign-in as "+plain(a.Label, 200)); err != nil {
 			return err
 		}
 		if err := ac.insertLink(ctx, tx, p, a, u.ID); err != nil {

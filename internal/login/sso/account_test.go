@@ -73,26 +73,20 @@ func TestTheSubjectBelongsToItsProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.set(func() { other.user["email"] = "impostor@example.net" })
-	to, cookie, err := h.SSO.Begin(
-		context.Background(),
-		sso.Round{Slug: "other", Purpose: sso.ForSignIn, Origin: origin},
-	)
+	to, cookie, err := h.SSO.Begin(context.Background(),
+		sso.Round{Slug: "other", Purpose: sso.ForSignIn, Origin: origin})
 	if err != nil {
 		t.Fatal(err)
 	}
 	back := mustQuery(t, redirectOf(t, to))
 	// The answer of one provider is not taken for another's.
-	end, err := h.SSO.Finish(
-		context.Background(),
-		sso.Callback{Slug: "corp", Query: back, Browser: cookie, Origin: origin},
-	)
+	end, err := h.SSO.Finish(context.Background(),
+		sso.Callback{Slug: "corp", Query: back, Browser: cookie, Origin: origin})
 	if err != nil || end.Progress != nil || end.Restart == nil {
 		t.Errorf("another's answer: %+v, %v", end, err)
 	}
-	end, err = h.SSO.Finish(
-		context.Background(),
-		sso.Callback{Slug: "other", Query: back, Browser: cookie, Origin: origin},
-	)
+	end, err = h.SSO.Finish(context.Background(),
+		sso.Callback{Slug: "other", Query: back, Browser: cookie, Origin: origin})
 	if err != nil || end.Progress == nil || end.Progress.Result.UserID == zoe.ID {
 		t.Errorf("the same subject elsewhere: %+v, %v", end, err)
 	}
@@ -233,12 +227,8 @@ func TestASecondFactorIsAskedUnlessTheProviderIsTrusted(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
-			if err := h.People.SetSecondFactor(
-				context.Background(),
-				cli,
-				identity.DefaultWorkspace,
-				identity.FactorRequired,
-			); err != nil {
+			if err := h.People.SetSecondFactor(context.Background(), cli, identity.DefaultWorkspace,
+				identity.FactorRequired); err != nil {
 				t.Fatal(err)
 			}
 			idp := startIDP(t, h.Now)
@@ -280,11 +270,8 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 			}
 			ws[i] = w.ID
 		}
-		custom, err := h.People.CreateRole(
-			ctx,
-			cli,
-			identity.Role{Name: "Tester", Permissions: []string{"chatflows:view"}},
-		)
+		custom, err := h.People.CreateRole(ctx, cli,
+			identity.Role{Name: "Tester", Permissions: []string{"chatflows:view"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,11 +317,8 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		check(
-			"by hand",
-			groups("dev", "lead", "ops"),
-			map[string]string{ws[0]: authz.RoleViewer, ws[1]: custom.ID, ws[2]: authz.RoleAdmin},
-		)
+		check("by hand", groups("dev", "lead", "ops"),
+			map[string]string{ws[0]: authz.RoleViewer, ws[1]: custom.ID, ws[2]: authz.RoleAdmin})
 		check("all groups lost", groups(), map[string]string{ws[0]: authz.RoleViewer, ws[2]: authz.RoleAdmin})
 		idp.set(func() { idp.user["realm_access"] = map[string]any{"roles": "dev"} })
 		check("one text for "+

@@ -36,13 +36,8 @@ func (f *findings) add(level, format string, args ...any) {
 func probeGitHub(ctx context.Context, c *client, p *provider, found *findings) {
 	_, api := p.githubAddresses()
 	var meta struct{}
-	if _, err := getJSON(
-		ctx,
-		c.http,
-		api+"/meta",
-		http.Header{"Accept": {"application/vnd.github+json"}},
-		&meta,
-	); err != nil {
+	if _, err := getJSON(ctx, c.http, api+"/meta", http.Header{"Accept": {"application/vnd.github+json"}},
+		&meta); err != nil {
 		found.add(FindingBad, "GitHub's interface at %s cannot be asked: %s.", api, reasonText(err))
 		return
 	}
@@ -61,20 +56,15 @@ func probeOIDC(ctx context.Context, c *client, p *provider, found *findings) {
 		found.add(FindingBad, "%s %s", told.Detail, told.Next)
 		return
 	}
-	found.add(
-		FindingGood,
-		"The discovery document at %s was read, and names the issuer as it stands here.",
-		p.discovery(),
-	)
+	found.add(FindingGood, "The discovery document at %s was read, and names the issuer as it stands here.",
+		p.discovery())
 	accepted := func(name string) bool {
 		return slices.ContainsFunc(signatures, func(s jose.SignatureAlgorithm) bool { return string(s) == name })
 	}
 	if len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, accepted) {
-		found.add(
-			FindingBad,
+		found.add(FindingBad,
 			"It signs tokens only by %s; Sluice accepts RS256, RS384, RS512, ES256, ES384, PS256 and EdDSA.",
-			plain(strings.Join(m.Algorithms, ", "), 200),
-		)
+			plain(strings.Join(m.Algorithms, ", "), 200))
 	}
 	keys, err := c.fetchKeys(ctx, m.Keys)
 	switch {
@@ -107,16 +97,11 @@ func probeMetadata(p Provider, m metadata, found *findings) {
 	if !m.BackChannel {
 		found.add(FindingNote, "It does not tell applications when somebody signs out there (back-channel logout).")
 	}
-	if claim, _, _ := strings.Cut(
-		p.GroupClaim,
-		".",
-	); claim != "" && len(m.Claims) > 0 && !slices.Contains(m.Claims, claim) &&
+	if claim, _, _ := strings.Cut(p.GroupClaim,
+		"."); claim != "" && len(m.Claims) > 0 && !slices.Contains(m.Claims, claim) &&
 		!slices.Contains(m.Claims, p.GroupClaim) {
-		found.add(
-			FindingNote,
-			"The claim %s is not among those that it lists; a test shows whether it comes.",
-			p.GroupClaim,
-		)
+		found.add(FindingNote, "The claim %s is not among those that it lists; a test shows whether it comes.",
+			p.GroupClaim)
 	}
 	if p.Issuer == "https://accounts.google.com" && p.CreateAccounts && len(p.Domains) == 0 {
 		found.add(FindingBad, "Everybody with a Google account gets an account here. Name the domains that may.")
@@ -128,10 +113,8 @@ func probeSettings(p Provider, found *findings) {
 		found.add(FindingNote, "No client secret is stored: that is right only for a public client.")
 	}
 	if p.CreateAccounts && len(p.Domains) == 0 && p.Kind == KindGitHub && p.Issuer == "" {
-		found.add(
-			FindingBad,
-			"Everybody with a GitHub account gets an account here. Name the domains that may, or do not make accounts.",
-		)
+		found.add(FindingBad,
+			"Everybody with a GitHub account gets an account here. Name the domains that may, or do not make accounts.")
 	}
 	if p.CreateAccounts && len(p.Mappings) == 0 {
 		found.add(FindingNote, "New people become viewers of the default workspace, because no group has a role.")

@@ -197,9 +197,7 @@ func FuzzClaims(f *testing.F) {
 			if n.EmailVerified && n.Email == "" || len(n.Email) > 254 {
 				t.Errorf("address %q", n.Email)
 			}
-			if label := p.labelOf(
-				a,
-			); len(label) > 200 ||
+			if label := p.labelOf(a); len(label) > 200 ||
 				strings.IndexFunc(label, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0 {
 				t.Errorf("label %q", label)
 			}

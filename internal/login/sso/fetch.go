@@ -36,8 +36,7 @@ var errTooLarge = errors.New("the answer is larger than 1 MiB")
 // and follows redirects of reads within the same host only: a token request holds secrets, which no
 // redirect may carry away.
 func ProviderClient(
-	limit time.Duration,
-	dial func(ctx context.Context, network, address string) (net.Conn, error),
+	limit time.Duration, dial func(ctx context.Context, network, address string) (net.Conn, error),
 ) *http.Client {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
@@ -105,11 +104,7 @@ func (e formError) Unwrap() error { return e.cause }
 
 // getJSON reads a JSON document. Header may be nil.
 func getJSON(
-	ctx context.Context,
-	client *http.Client,
-	address string,
-	header http.Header,
-	into any,
+	ctx context.Context, client *http.Client, address string, header http.Header, into any,
 ) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -263,10 +258,7 @@ func (f *fetched[T]) get(
 }
 
 func (f *fetched[T]) run(
-	ctx context.Context,
-	now func() time.Time,
-	fetch func(context.Context) (T, error),
-	done chan struct{},
+	ctx context.Context, now func() time.Time, fetch func(context.Context) (T, error), done chan struct{},
 ) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()

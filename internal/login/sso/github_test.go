@@ -90,12 +90,8 @@ func (g *hub) authorize(w http.ResponseWriter, r *http.Request) {
 			redirect:  q.Get("redirect_uri"),
 		}
 	})
-	http.Redirect(
-		w,
-		r,
-		q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(),
-		http.StatusFound,
-	)
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(),
+		http.StatusFound)
 }
 
 func (g *hub) token(w http.ResponseWriter, r *http.Request) {
@@ -206,19 +202,11 @@ func TestGitHubSignsIn(t *testing.T) {
 	if other := h.browser(t).signIn(); other.ID == first.ID || other.Name != "octo-cat-2" {
 		t.Errorf("another number, and the same account: %+v", other)
 	}
-	if links, err := h.SSO.Links(
-		context.Background(),
-		cli,
-		first.ID,
-	); err != nil || len(links) != 1 ||
+	if links, err := h.SSO.Links(context.Background(), cli, first.ID); err != nil || len(links) != 1 ||
 		links[0].Label != "octo-dog" {
 		t.Errorf("links: %+v, %v", links, err)
 	}
-	if found, err := h.Providers.CheckProvider(
-		context.Background(),
-		cli,
-		p.ID,
-	); err != nil ||
+	if found, err := h.Providers.CheckProvider(context.Background(), cli, p.ID); err != nil ||
 		found[0].Level != sso.FindingGood {
 		t.Errorf("check: %+v, %v", found, err)
 	}
@@ -262,10 +250,8 @@ func TestGitHubOrganisationsAndTeamsAreGroups(t *testing.T) {
 		}
 	})
 	p := h.browser(t).signIn()
-	if diff := cmp.Diff(
-		map[string]string{identity.DefaultWorkspace: authz.RoleViewer, w.ID: authz.RoleAdmin},
-		h.rolesOf(p.ID),
-	); diff != "" {
+	if diff := cmp.Diff(map[string]string{identity.DefaultWorkspace: authz.RoleViewer, w.ID: authz.RoleAdmin},
+		h.rolesOf(p.ID)); diff != "" {
 		t.Error(diff)
 	}
 	g.set(func() { g.teams = nil })

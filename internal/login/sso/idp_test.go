@@ -134,10 +134,8 @@ func (p *idp) signed(typ string, claims map[string]any) string {
 }
 
 func sign(alg jose.SignatureAlgorithm, key any, typ string, payload []byte) string {
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: alg, Key: key},
-		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)),
-	)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key},
+		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		panic(err)
 	}
@@ -233,11 +231,8 @@ func (p *idp) serveToken(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 	if !ok || base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge ||
 		r.PostFormValue("redirect_uri") != g.redirect {
-		answer(
-			w,
-			http.StatusBadRequest,
-			map[string]string{"error": "invalid_grant", "error_description": "no such code"},
-		)
+		answer(w, http.StatusBadRequest,
+			map[string]string{"error": "invalid_grant", "error_description": "no such code"})
 		return
 	}
 	access := rand.Text()

@@ -102,9 +102,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 			p.sign = func(payload []byte) string {
 				return base64.RawURLEncoding.EncodeToString(
 					[]byte(`{"alg":"none"}`),
-				) + "." + base64.RawURLEncoding.EncodeToString(
-					payload,
-				) + "."
+				) + "." + base64.RawURLEncoding.EncodeToString(payload) + "."
 			}
 		}, problem.Unauthenticated, "not signed in a way"},
 		"signed with the public key as a secret": {func(p *idp) {
@@ -125,10 +123,8 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 		}, problem.Unauthenticated, "does not publish"},
 		"signed with a key inside the token": {func(p *idp) {
 			p.sign = func(payload []byte) string {
-				signer, _ := jose.NewSigner(
-					jose.SigningKey{Algorithm: jose.ES256, Key: foreign},
-					&jose.SignerOptions{EmbedJWK: true},
-				)
+				signer, _ := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: foreign},
+					&jose.SignerOptions{EmbedJWK: true})
 				jws, _ := signer.Sign(payload)
 				text, _ := jws.CompactSerialize()
 				return text

@@ -33,10 +33,8 @@ func (s *SSO) Links(ctx context.Context, actor authz.Principal, userID string) (
 	out := []Link{}
 	for _, r := range rows {
 		if p, ok := s.providers.byID(r.ProviderID); ok {
-			out = append(
-				out,
-				Link{p.ID, p.Name, r.Label, time.UnixMilli(r.CreatedAt).UTC(), time.UnixMilli(r.UsedAt).UTC()},
-			)
+			out = append(out,
+				Link{p.ID, p.Name, r.Label, time.UnixMilli(r.CreatedAt).UTC(), time.UnixMilli(r.UsedAt).UTC()})
 		}
 	}
 	return out, nil
@@ -46,11 +44,7 @@ func (s *SSO) Links(ctx context.Context, actor authz.Principal, userID string) (
 func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a assertion) error {
 	taken := problem.Newf(problem.Conflict, "This identity at %s is linked to another account already.", p.Name).
 		WithNext("Sign in with it, or sign out at " + p.Name + " and choose another identity there.")
-	return s.cfg.Gate.DoDetail(
-		ctx,
-		who,
-		authz.AccountFactors,
-		login.OwnAccount(who),
+	return s.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, login.OwnAccount(who),
 		"linked to "+plain(a.Label, 200)+" at "+p.Slug,
 		func(tx *db.Tx) error {
 			if err := tx.Ordered(); err != nil {
@@ -77,8 +71,7 @@ func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a as
 			}
 			v := verdict{grants: s.accounts.grants(p.Provider, a.Groups), super: p.superuserMember(a.Groups)}
 			return s.accounts.applyGroups(ctx, tx, p.Provider, person{who.ID, who.Name, who.IP}, v)
-		},
-	)
+		})
 }
 
 // Unlink takes an identity from one's own account, and with it the roles that its groups gave:
@@ -89,12 +82,7 @@ func (s *SSO) Unlink(ctx context.Context, who authz.Principal, providerID string
 	if !ok {
 		return noProvider()
 	}
-	return s.cfg.Gate.DoDetail(
-		ctx,
-		who,
-		authz.AccountFactors,
-		login.OwnAccount(who),
-		"unlinked from "+p.Slug,
+	return s.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, login.OwnAccount(who), "unlinked from "+p.Slug,
 		func(tx *db.Tx) error {
 			// Two such acts at the same time must not leave a person without any way.
 			if err := tx.Ordered(); err != nil {
@@ -119,8 +107,7 @@ func (s *SSO) Unlink(ctx context.Context, who authz.Principal, providerID string
 				return problem.Newf(problem.NotFound, "Your account is not linked to %s.", p.Name)
 			}
 			return err
-		},
-	)
+		})
 }
 
 // anotherWay refuses if a person could not sign in without a provider.

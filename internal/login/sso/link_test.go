@@ -63,9 +63,7 @@ func TestLinkingAnIdentity(t *testing.T) {
 			t.Errorf("somebody else's links: %v", err)
 		}
 		idp.set(func() { idp.user["sub"] = "u2" })
-		if _, err := b.round(
-			sso.ForLink,
-		); !problem.Is(err, problem.Conflict) ||
+		if _, err := b.round(sso.ForLink); !problem.Is(err, problem.Conflict) ||
 			!strings.Contains(problem.Of(err).Next, "Unlink") {
 			t.Errorf("linking a second identity: %v", err)
 		}
@@ -108,11 +106,7 @@ func TestUnlinking(t *testing.T) {
 			t.Fatal(err)
 		}
 		zoe, _ = h.People.Principal(zoe.ID)
-		if err := h.SSO.Unlink(
-			ctx,
-			zoe,
-			p.ID,
-		); !problem.Is(err, problem.Conflict) ||
+		if err := h.SSO.Unlink(ctx, zoe, p.ID); !problem.Is(err, problem.Conflict) ||
 			!strings.Contains(problem.Of(err).Detail, "last active superuser") {
 			t.Fatalf("the last superuser: %v", err)
 		}

@@ -97,9 +97,7 @@ func plan(wanted []grant, held, given map[string]string) []change {
 
 // memberships are a person's roles and those of them that a provider gave, by workspace.
 func memberships(
-	ctx context.Context,
-	queries *q.Queries,
-	providerID, userID string,
+	ctx context.Context, queries *q.Queries, providerID, userID string,
 ) (held, given map[string]string, err error) {
 	held, given = map[string]string{}, map[string]string{}
 	rows, err := queries.MembershipsOf(ctx, userID)
@@ -139,10 +137,8 @@ func (ac *accounts) applyRoles(ctx context.Context, tx *db.Tx, p Provider, who p
 
 func (ac *accounts) applyChange(ctx context.Context, tx *db.Tx, p Provider, who person, c change) (err error) {
 	forget := func() error {
-		err := q.New(tx).DeleteProviderRole(
-			ctx,
-			q.DeleteProviderRoleParams{ProviderID: p.ID, AccountID: who.id, WorkspaceID: c.workspace},
-		)
+		err := q.New(tx).DeleteProviderRole(ctx,
+			q.DeleteProviderRoleParams{ProviderID: p.ID, AccountID: who.id, WorkspaceID: c.workspace})
 		if err != nil {
 			return fmt.Errorf("noting whose a role is: %w", err)
 		}
@@ -170,22 +166,13 @@ func (ac *accounts) applyChange(ctx context.Context, tx *db.Tx, p Provider, who 
 	if c.group != "" {
 		detail += " by group " + plain(c.group, maxGroupName)
 	}
-	return ac.gate.Record(
-		ctx,
-		tx,
-		p.principal(who.ip),
-		authz.MemberManage,
-		login.WorkspaceResource(c.workspace, name),
-		audit.Done,
-		detail,
-	)
+	return ac.gate.Record(ctx, tx, p.principal(who.ip), authz.MemberManage, login.WorkspaceResource(c.workspace, name),
+		audit.Done, detail)
 }
 
 func noteGiven(ctx context.Context, tx *db.Tx, p Provider, userID, workspace, role string) error {
-	if err := q.New(tx).PutProviderRole(
-		ctx,
-		q.PutProviderRoleParams{ProviderID: p.ID, AccountID: userID, WorkspaceID: workspace, Role: role},
-	); err != nil {
+	if err := q.New(tx).PutProviderRole(ctx,
+		q.PutProviderRoleParams{ProviderID: p.ID, AccountID: userID, WorkspaceID: workspace, Role: role}); err != nil {
 		return fmt.Errorf("noting whose a role is: %w", err)
 	}
 	return nil
@@ -206,36 +193,20 @@ func (ac *accounts) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, w
 	if account.Superuser != set {
 		err := ac.people.SuperuserIn(ctx, tx, who.id, set)
 		if problem.Is(err, problem.Conflict) {
-			return ac.gate.Record(
-				ctx,
-				tx,
-				p.principal(who.ip),
-				authz.UserUpdate,
-				accountResource(account),
-				audit.Failed,
-				"superuser kept: "+problem.Of(err).Detail,
-			)
+			return ac.gate.Record(ctx, tx, p.principal(who.ip), authz.UserUpdate, accountResource(account),
+				audit.Failed, "superuser kept: "+problem.Of(err).Detail)
 		}
 		if err != nil {
 			return err
 		}
 		detail := map[bool]string{true: "superuser on by group", false: "superuser off: the group is lost"}[set]
-		if err := ac.gate.Record(
-			ctx,
-			tx,
-			p.principal(who.ip),
-			authz.UserUpdate,
-			accountResource(account),
-			audit.Done,
-			detail,
-		); err != nil {
+		if err := ac.gate.Record(ctx, tx, p.principal(who.ip), authz.UserUpdate, accountResource(account), audit.Done,
+			detail); err != nil {
 			return err
 		}
 	}
-	if err := q.New(tx).SetLinkSuperuser(
-		ctx,
-		q.SetLinkSuperuserParams{ProviderID: p.ID, AccountID: who.id, Superuser: set},
-	); err != nil {
+	if err := q.New(tx).SetLinkSuperuser(ctx,
+		q.SetLinkSuperuserParams{ProviderID: p.ID, AccountID: who.id, Superuser: set}); err != nil {
 		return fmt.Errorf("noting who made a superuser: %w", err)
 	}
 	return nil

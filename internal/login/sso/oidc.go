@@ -82,20 +82,14 @@ func newRemote() *remote { return &remote{} }
 
 // metadata is the provider's discovery document, from memory or fetched.
 func (c *client) metadata(ctx context.Context, p *provider) (metadata, error) {
-	m, err := p.remote.metadata.get(
-		ctx,
-		c.fetches,
-		c.now,
-		c.now().Add(-metadataLife),
-		metadataStale,
+	m, err := p.remote.metadata.get(ctx, c.fetches, c.now, c.now().Add(-metadataLife), metadataStale,
 		func(ctx context.Context) (metadata, error) {
 			var m metadata
 			if _, err := getJSON(ctx, c.http, p.discovery(), nil, &m); err != nil {
 				return metadata{}, err
 			}
 			return m, p.checkMetadata(m)
-		},
-	)
+		})
 	if err != nil {
 		return metadata{}, p.unusable(err, p.discovery())
 	}
@@ -159,11 +153,7 @@ var wrongClient = []string{"invalid_client", "unauthorized_client", "incorrect_c
 
 // exchange gives a code for tokens.
 func (c *client) exchange(
-	ctx context.Context,
-	p *provider,
-	client oauth2.Config,
-	r round,
-	code string,
+	ctx context.Context, p *provider, client oauth2.Config, r round, code string,
 ) (*oauth2.Token, error) {
 	token, err := client.Exchange(oidc.ClientContext(ctx, c.http), code, oauth2.VerifierOption(r.Verifier))
 	if err == nil {
@@ -279,10 +269,7 @@ func (c *client) verifier(p *provider, payload []byte) *oidc.IDTokenVerifier {
 
 // verifyIDToken checks an id token (OpenID Connect Core 1.0 section 3.1.3.7).
 func (c *client) verifyIDToken(
-	ctx context.Context,
-	p *provider,
-	m metadata,
-	raw, nonce, access string,
+	ctx context.Context, p *provider, m metadata, raw, nonce, access string,
 ) (assertion, error) {
 	payload, err := c.signed(ctx, p, m, raw, &p.remote.signIns)
 	if err != nil {
@@ -347,13 +334,8 @@ func (c *client) whyRefused(p *provider, payload []byte) string {
 // same person (OpenID Connect Core 1.0 section 5.3.2).
 func (c *client) askUserInfo(ctx context.Context, p *provider, m metadata, access string, a *assertion) error {
 	var claims map[string]any
-	if _, err := getJSON(
-		ctx,
-		c.http,
-		m.UserInfo,
-		http.Header{"Authorization": {"Bearer " + access}},
-		&claims,
-	); err != nil {
+	if _, err := getJSON(ctx, c.http, m.UserInfo, http.Header{"Authorization": {"Bearer " + access}},
+		&claims); err != nil {
 		return p.unusable(err, m.UserInfo)
 	}
 	if subject, _ := claims["sub"].(string); subject != a.Subject {

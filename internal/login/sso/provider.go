@@ -242,10 +242,8 @@ func (p *Provider) cleanScopes() error {
 		return wrong("scopes", "Scopes are at most %d words separated by blanks.", maxScopes)
 	}
 	if p.Kind == KindOIDC && !slices.Contains(p.Scopes, "openid") {
-		return wrong(
-			"scopes",
-			"The scopes of OpenID Connect must contain openid; without it the provider signs nobody in.",
-		)
+		return wrong("scopes",
+			"The scopes of OpenID Connect must contain openid; without it the provider signs nobody in.")
 	}
 	return nil
 }
@@ -267,11 +265,8 @@ func (p *Provider) cleanDomains() error {
 	}
 	for _, d := range p.Domains {
 		if !domainForm.MatchString(d) {
-			return wrong(
-				"domains",
-				"%.60q is not a domain; expected is the part of an address behind the @, such as example.com.",
-				d,
-			)
+			return wrong("domains",
+				"%.60q is not a domain; expected is the part of an address behind the @, such as example.com.", d)
 		}
 	}
 	return nil

@@ -134,22 +134,14 @@ func TestProviderSettings(t *testing.T) {
 		if err != nil || after.SecretSealed != row.SecretSealed {
 			t.Errorf("the stored secret was lost: %v", err)
 		}
-		if _, err := h.Providers.SaveProvider(
-			ctx,
-			cli,
-			in,
-		); !problem.Is(err, problem.Conflict) ||
+		if _, err := h.Providers.SaveProvider(ctx, cli, in); !problem.Is(err, problem.Conflict) ||
 			problem.Of(err).Field != "slug" {
 			t.Errorf("the same short name twice: %v", err)
 		}
 		// The secret of one issuer is not sent to another.
 		moved := got
 		moved.Issuer = "https://evil.example"
-		if _, err := h.Providers.SaveProvider(
-			ctx,
-			cli,
-			moved,
-		); !problem.Is(err, problem.Invalid) ||
+		if _, err := h.Providers.SaveProvider(ctx, cli, moved); !problem.Is(err, problem.Invalid) ||
 			problem.Of(err).Field != "client_secret" {
 			t.Errorf("another issuer with the old secret: %v", err)
 		}
@@ -254,11 +246,7 @@ func TestSettingsThatCannotBeStored(t *testing.T) {
 			Mappings:     []sso.Mapping{{"dev", identity.DefaultWorkspace, authz.RoleUser}},
 		}
 		c.change(&p)
-		if _, err := h.Providers.SaveProvider(
-			context.Background(),
-			cli,
-			p,
-		); !problem.Is(err, problem.Invalid) ||
+		if _, err := h.Providers.SaveProvider(context.Background(), cli, p); !problem.Is(err, problem.Invalid) ||
 			problem.Of(err).Field != c.field {
 			t.Errorf("%s: %v (field %q), want field %q", name, err, problem.Of(err).Field, c.field)
 		}
@@ -282,10 +270,7 @@ func TestSettingsThatCannotBeStored(t *testing.T) {
 		context.Background(),
 		cli,
 		sso.Provider{Slug: "more", Kind: sso.KindOIDC, Name: "P", Issuer: "http://localhost", ClientID: "x"},
-	); !problem.Is(
-		err,
-		problem.Conflict,
-	) {
+	); !problem.Is(err, problem.Conflict) {
 		t.Errorf("one too many: %v", err)
 	}
 }
@@ -296,11 +281,7 @@ func TestTheIssuerStaysWhilePeopleAreLinked(t *testing.T) {
 	p := h.withProvider(t, idp, nil)
 	h.browser(t).signIn()
 	p.Issuer, p.ClientSecret = other.URL, clientSecret
-	if _, err := h.Providers.SaveProvider(
-		context.Background(),
-		cli,
-		p,
-	); !problem.Is(err, problem.Conflict) ||
+	if _, err := h.Providers.SaveProvider(context.Background(), cli, p); !problem.Is(err, problem.Conflict) ||
 		problem.Of(err).Field != "issuer" {
 		t.Errorf("%v", err)
 	}

@@ -170,11 +170,8 @@ func (ps *Providers) addProvider(ctx context.Context, actor authz.Principal, p P
 			WithField("client_secret")
 	}
 	if len(ps.all()) >= maxProviders {
-		return Provider{}, problem.Newf(
-			problem.Conflict,
-			"There are %d providers, which is the most there can be.",
-			maxProviders,
-		)
+		return Provider{}, problem.Newf(problem.Conflict, "There are %d providers, which is the most there can be.",
+			maxProviders)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -277,12 +274,7 @@ func (ps *Providers) storeProvider(
 		}
 		sealed = base64.StdEncoding.EncodeToString(raw)
 	}
-	return ps.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.SignInManage,
-		p.resource(),
-		"provider "+p.Slug+" "+detail,
+	return ps.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, p.resource(), "provider "+p.Slug+" "+detail,
 		func(tx *db.Tx) error {
 			err := write(tx, sealed, string(settings))
 			if db.IsUnique(err) {
@@ -293,8 +285,7 @@ func (ps *Providers) storeProvider(
 				return fmt.Errorf("storing the provider: %w", err)
 			}
 			return tx.Changed(login.ChangeKind, "provider")
-		},
-	)
+		})
 }
 
 // RemoveProvider removes a provider with its links. Accounts and the roles that it gave stay; these
@@ -305,12 +296,7 @@ func (ps *Providers) RemoveProvider(ctx context.Context, actor authz.Principal, 
 	if err != nil {
 		return err
 	}
-	return ps.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.SignInManage,
-		p.resource(),
-		"provider "+p.Slug+" removed",
+	return ps.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, p.resource(), "provider "+p.Slug+" removed",
 		func(tx *db.Tx) error {
 			if err := ps.endSessionsOf(ctx, tx, actor, p); err != nil {
 				return err
@@ -319,8 +305,7 @@ func (ps *Providers) RemoveProvider(ctx context.Context, actor authz.Principal, 
 				return fmt.Errorf("removing the provider: %w", err)
 			}
 			return tx.Changed(login.ChangeKind, "provider")
-		},
-	)
+		})
 }
 
 // clientSecret opens the secret that Sluice shows a provider. It is read at each use: rotation may
@@ -346,23 +331,17 @@ func (ps *Providers) cleanProvider(p *Provider) error {
 	// The lists of a provider in memory are everybody's.
 	p.Scopes, p.Domains, p.Mappings = slices.Clone(p.Scopes), slices.Clone(p.Domains), slices.Clone(p.Mappings)
 	p.Name, p.Slug = strings.Join(strings.Fields(p.Name), " "), strings.TrimSpace(p.Slug)
-	p.Issuer, p.ClientID, p.ClientSecret = strings.TrimSpace(
-		p.Issuer,
-	), strings.TrimSpace(
+	p.Issuer, p.ClientID, p.ClientSecret = strings.TrimSpace(p.Issuer), strings.TrimSpace(
 		p.ClientID,
-	), strings.TrimSpace(
-		p.ClientSecret,
-	)
+	), strings.TrimSpace(p.ClientSecret)
 	switch {
 	case p.Kind != KindOIDC && p.Kind != KindGitHub:
 		return wrong("kind", "A provider is of the kind oidc or github.")
 	case !plainText(p.Name, 50):
 		return wrong("name", "A name has 1 to 50 printable characters.")
 	case !slugForm.MatchString(p.Slug):
-		return wrong(
-			"slug",
-			"A short name has 1 to 32 small letters, digits or dashes, and begins and ends with a letter or digit.",
-		)
+		return wrong("slug",
+			"A short name has 1 to 32 small letters, digits or dashes, and begins and ends with a letter or digit.")
 	case !plainText(p.ClientID, 300):
 		return wrong("client_id", "Enter the client id that the provider gave to Sluice, at most 300 characters.")
 	case len(p.ClientSecret) > 4096:
@@ -392,13 +371,9 @@ func (ps *Providers) cleanMappings(p *Provider) error {
 		return wrong("mappings", "There can be at most %d mappings.", maxMappings)
 	}
 	for i, m := range p.Mappings {
-		m.Group, m.Workspace, m.Role = strings.TrimSpace(
-			m.Group,
-		), strings.TrimSpace(
+		m.Group, m.Workspace, m.Role = strings.TrimSpace(m.Group), strings.TrimSpace(
 			m.Workspace,
-		), strings.TrimSpace(
-			m.Role,
-		)
+		), strings.TrimSpace(m.Role)
 		p.Mappings[i] = m
 		if len(m.Group) > maxGroupName || !plainText(m.Group, maxGroupName) {
 			return wrong("mappings", "Mapping %d needs a group of at most %d printable characters.", i+1, maxGroupName)
@@ -430,12 +405,7 @@ func (ps *Providers) EnableProvider(ctx context.Context, actor authz.Principal, 
 		return err
 	}
 	detail := map[bool]string{true: "enabled", false: "disabled"}[on]
-	return ps.cfg.Gate.DoDetail(
-		ctx,
-		actor,
-		authz.SignInManage,
-		p.resource(),
-		"provider "+p.Slug+" "+detail,
+	return ps.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, p.resource(), "provider "+p.Slug+" "+detail,
 		func(tx *db.Tx) error {
 			row, err := q.New(tx).GetProvider(ctx, id)
 			if err != nil {
@@ -459,8 +429,7 @@ func (ps *Providers) EnableProvider(ctx context.Context, actor authz.Principal, 
 				}
 			}
 			return tx.Changed(login.ChangeKind, "provider")
-		},
-	)
+		})
 }
 
 // endSessionsOf ends all sessions that a provider has begun: whoever stops trusting it does not

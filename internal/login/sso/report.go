@@ -215,29 +215,19 @@ func (rs *reports) token(sessionID, providerID string) string {
 
 func (rs *reports) keep(ctx context.Context, p *provider, who authz.Principal, report *ClaimReport) error {
 	token := rs.token(who.SessionID, p.ID)
-	return rs.gate.DoDetail(
-		ctx,
-		who,
-		authz.SignInManage,
-		p.resource(),
-		"provider "+p.Slug+" tried",
+	return rs.gate.DoDetail(ctx, who, authz.SignInManage, p.resource(), "provider "+p.Slug+" tried",
 		func(tx *db.Tx) error {
 			if err := rs.logins.Pending.Drop(ctx, tx, purposeReport, token); err != nil {
 				return err
 			}
 			return rs.logins.Pending.HoldAs(ctx, tx, purposeReport, token, p.ID, report, reportLife)
-		},
-	)
+		})
 }
 
 // take returns a report, once.
 func (rs *reports) take(ctx context.Context, actor authz.Principal, providerID string) (ClaimReport, error) {
-	if err := rs.gate.Check(
-		ctx,
-		actor,
-		authz.SignInManage,
-		authz.Resource{Type: "SignIn", ID: providerID},
-	); err != nil {
+	if err := rs.gate.Check(ctx, actor, authz.SignInManage,
+		authz.Resource{Type: "SignIn", ID: providerID}); err != nil {
 		return ClaimReport{}, err
 	}
 	var out ClaimReport

@@ -190,9 +190,7 @@ func TestALoopIsCounted(t *testing.T) {
 		}
 	}
 	h.Step(10 * time.Minute)
-	if end, err := b.finish(
-		url.Values{"state": {"mangled"}},
-	); err != nil || end.Restart == nil ||
+	if end, err := b.finish(url.Values{"state": {"mangled"}}); err != nil || end.Restart == nil ||
 		end.Restart.Bounces != 1 {
 		t.Errorf("much later: %+v, %v", end.Restart, err)
 	}
@@ -258,10 +256,7 @@ func TestOnlyProvidersInUseSignIn(t *testing.T) {
 	if got := h.Providers.SignInButtons(); len(got) != 0 {
 		t.Errorf("buttons: %+v", got)
 	}
-	if _, _, err := h.SSO.Begin(
-		context.Background(),
-		sso.Round{Slug: "other", Purpose: sso.ForSignIn},
-	); !problem.Is(
+	if _, _, err := h.SSO.Begin(context.Background(), sso.Round{Slug: "other", Purpose: sso.ForSignIn}); !problem.Is(
 		err,
 		problem.NotFound,
 	) {
@@ -301,10 +296,8 @@ func (h *house) entries(t testing.TB) []string {
 	for _, e := range list {
 		out = append(
 			out,
-			strings.Join(
-				[]string{e.ActorKind, e.ActorName, e.Action, e.ResourceName, string(e.Outcome), e.Detail},
-				" | ",
-			),
+			strings.Join([]string{e.ActorKind, e.ActorName, e.Action, e.ResourceName, string(e.Outcome), e.Detail},
+				" | "),
 		)
 	}
 	return out

@@ -64,16 +64,12 @@ func (ps *Providers) BackChannelLogout(ctx context.Context, slug, logoutToken st
 		if err := ps.rememberLogout(ctx, tx, p, told.id); err != nil {
 			return err
 		}
-		rows, err := q.New(tx).ProviderSessionsOfSID(
-			ctx,
-			q.ProviderSessionsOfSIDParams{ProviderID: p.ID, Sid: told.sid, Subject: told.subject},
-		)
+		rows, err := q.New(tx).ProviderSessionsOfSID(ctx,
+			q.ProviderSessionsOfSIDParams{ProviderID: p.ID, Sid: told.sid, Subject: told.subject})
 		if told.sid == "" {
 			var all []q.ProviderSessionsOfSubjectRow
-			all, err = q.New(tx).ProviderSessionsOfSubject(
-				ctx,
-				q.ProviderSessionsOfSubjectParams{ProviderID: p.ID, Subject: told.subject},
-			)
+			all, err = q.New(tx).ProviderSessionsOfSubject(ctx,
+				q.ProviderSessionsOfSubjectParams{ProviderID: p.ID, Subject: told.subject})
 			rows = rows[:0]
 			for _, r := range all {
 				rows = append(rows, q.ProviderSessionsOfSIDRow(r))
@@ -87,15 +83,8 @@ func (ps *Providers) BackChannelLogout(ctx context.Context, slug, logoutToken st
 				return err
 			}
 			res := authz.Resource{Type: "Session", ID: r.SessionID, Owner: r.AccountID}
-			if err := ps.cfg.Gate.Record(
-				ctx,
-				tx,
-				p.principal(""),
-				authz.SessionEnd,
-				res,
-				audit.Done,
-				"signed out at the provider",
-			); err != nil {
+			if err := ps.cfg.Gate.Record(ctx, tx, p.principal(""), authz.SessionEnd, res, audit.Done,
+				"signed out at the provider"); err != nil {
 				return err
 			}
 		}

@@ -171,9 +171,7 @@ func TestBadLogoutTokensEndNothing(t *testing.T) {
 	}
 	bad["unsigned"] = base64.RawURLEncoding.EncodeToString(
 		[]byte(`{"alg":"none"}`),
-	) + "." + base64.RawURLEncoding.EncodeToString(
-		payload,
-	) + "."
+	) + "." + base64.RawURLEncoding.EncodeToString(payload) + "."
 	bad["signed with the client "+
 		"secret"] = sign(jose.HS256, []byte(strings.Repeat(clientSecret, 2)), "logout+jwt", payload)
 	idToken := ""
@@ -229,11 +227,8 @@ func TestSigningOutElsewhereToo(t *testing.T) {
 	}
 	// A token that would make the address too long is left out.
 	idp.set(func() { idp.user["groups"] = slices.Repeat([]string{"a long name of a group"}, 400) })
-	if to, err = h.Providers.SignOutElsewhere(
-		ctx,
-		h.browser(t).signIn(),
-		origin,
-	); err != nil || mustQuery(t, to).Has("id_token_hint") ||
+	if to, err = h.Providers.SignOutElsewhere(ctx, h.browser(t).signIn(),
+		origin); err != nil || mustQuery(t, to).Has("id_token_hint") ||
 		!mustQuery(t, to).Has("client_id") {
 		t.Errorf("with a long token: %d bytes, %v", len(to), err)
 	}

@@ -199,12 +199,8 @@ func (s *SSO) mayBegin(ctx context.Context, p *provider, in Round) error {
 		}
 		return err
 	case ForLink:
-		if err := s.cfg.Gate.Check(
-			ctx,
-			in.Principal,
-			authz.AccountFactors,
-			login.OwnAccount(in.Principal),
-		); err != nil {
+		if err := s.cfg.Gate.Check(ctx, in.Principal, authz.AccountFactors,
+			login.OwnAccount(in.Principal)); err != nil {
 			return err
 		}
 		return s.cfg.Gate.Fresh(in.Principal)
@@ -244,12 +240,8 @@ func (s *SSO) Finish(ctx context.Context, c Callback) (End, error) {
 	}
 	for _, name := range []string{"state", "code", "iss", "error"} {
 		if values := c.Query[name]; len(values) > 1 || len(values) == 1 && len(values[0]) > 8192 {
-			return End{}, problem.Newf(
-				problem.Invalid,
-				"The answer of %s has more than one %s, or one that is too long.",
-				p.Name,
-				name,
-			)
+			return End{}, problem.Newf(problem.Invalid,
+				"The answer of %s has more than one %s, or one that is too long.", p.Name, name)
 		}
 	}
 	state := c.Query.Get("state")
@@ -323,7 +315,7 @@ func (s *SSO) signedIn(ctx context.Context, p *provider, r round, c Callback, a 
 		Method:      p.method(),
 		Factors:     []string{factor},
 		IP:          c.IP,
-		UserAgent:   login.Clip(c.UserAgent, 300),
+		UserAgent:   c.UserAgent,
 		Device:      c.Device,
 		Destination: r.Destination,
 		Provider:    &login.ProviderSession{ProviderID: p.ID, Subject: a.Subject, SID: a.SID, IDToken: a.IDToken},
@@ -427,13 +419,8 @@ func (s *SSO) recordRefused(p *provider, r round, c Callback, err error) {
 		}
 		detail = e.Detail
 	}
-	s.cfg.Gate.RecordLater(
-		who,
-		action,
-		authz.Resource{Type: "User", ID: who.ID, Name: who.Name, Owner: who.ID},
-		audit.Denied,
-		p.method()+" "+r.Purpose+": "+login.Clip(detail, 400),
-	)
+	s.cfg.Gate.RecordLater(who, action, authz.Resource{Type: "User", ID: who.ID, Name: who.Name, Owner: who.ID},
+		audit.Denied, p.method()+" "+r.Purpose+": "+login.Clip(detail, 400))
 }
 
 // TestReport returns the report of the last try of a provider in the actor's session, once.

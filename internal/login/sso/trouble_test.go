@@ -81,11 +81,8 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 }
 
 func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
-	h := build(
-		t,
-		dbtest.SQLite(t),
-		bcrypt.MinCost,
-	).with(t, func(s *logintest.Settings) { s.SSO.HTTP = sso.ProviderClient(2*time.Second, nil) })
+	h := build(t, dbtest.SQLite(t),
+		bcrypt.MinCost).with(t, func(s *logintest.Settings) { s.SSO.HTTP = sso.ProviderClient(2*time.Second, nil) })
 	h.Add(t, "ann")
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -121,10 +118,8 @@ func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
 	if _, err := h.Try("ann", password, "192.0.2.7", ""); err != nil {
 		t.Errorf("a password while a provider is silent: %v", err)
 	}
-	if _, _, err := h.SSO.Begin(
-		context.Background(),
-		sso.Round{Slug: "quick", Purpose: sso.ForSignIn, Origin: origin},
-	); err != nil {
+	if _, _, err := h.SSO.Begin(context.Background(),
+		sso.Round{Slug: "quick", Purpose: sso.ForSignIn, Origin: origin}); err != nil {
 		t.Errorf("another provider while one is silent: %v", err)
 	}
 	if got := h.Providers.SignInButtons(); len(got) != 2 {
@@ -169,9 +164,7 @@ func TestAProviderThatDripsIsCutOff(t *testing.T) {
 			}
 		}
 	})
-	if _, err := b.finish(
-		back,
-	); err == nil ||
+	if _, err := b.finish(back); err == nil ||
 		problem.Of(err).Kind != problem.Timeout && problem.Of(err).Kind != problem.Unavailable {
 		t.Errorf("a token endpoint that drips: %v", err)
 	}
@@ -215,14 +208,8 @@ func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
 	before = idp.asked("/jwks")
 	for range 40 {
 		token := sign(jose.ES256, jose.JSONWebKey{Key: foreign, KeyID: rand.Text()}, "logout+jwt", []byte(`{}`))
-		if err := h.Providers.BackChannelLogout(
-			context.Background(),
-			"corp",
-			token,
-		); !problem.Is(
-			err,
-			problem.Invalid,
-		) {
+		if err := h.Providers.BackChannelLogout(context.Background(), "corp", token); !problem.Is(err,
+			problem.Invalid) {
 			t.Fatalf("a logout token of a stranger: %v", err)
 		}
 	}
@@ -269,5 +256,38 @@ func TestTheProviderClientGoesNowhereElse(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusFound || len(secrets) != 0 {
 		t.Errorf("a redirect carried a request on: %d, %d requests elsewhere", res.StatusCode, len(secrets))
+	}
+}
+
+func TestClose_GivesUpWhatIsFetched(t *testing.T) {
+	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
+	idp := startIDP(t, h.Now)
+	h.withProvider(t, idp, nil)
+	asked, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	var once sync.Once
+	idp.set(func() {
+		idp.handle["/.well-known/openid-configuration"] = func(http.ResponseWriter, *http.Request) {
+			once.Do(func() { close(asked) })
+			<-release
+		}
+	})
+	begun := make(chan error, 1)
+	go func() {
+		_, err := h.browser(t).begin(sso.ForSignIn)
+		begun <- err
+	}()
+	<-asked
+	h.Providers.Close()
+	if err := <-begun; !problem.Is(err, problem.Timeout) {
+		t.Errorf("the fetch went on: %v", err)
+	}
+	before := idp.asked("/.well-known/openid-configuration")
+	h.Step(6 * time.Second)
+	if _, err := h.browser(t).begin(sso.ForSignIn); !problem.Is(err, problem.Timeout) {
+		t.Errorf("after closing: %v", err)
+	}
+	if n := idp.asked("/.well-known/openid-configuration"); n != before {
+		t.Errorf("the provider was asked after closing: %d times, want %d", n, before)
 	}
 }
