@@ -190,6 +190,8 @@ func (f *fixture) ownAnswer(g request) (string, bool) {
 		return "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>", true
 	case "/api/v1/version":
 		return jsonReply(200, `{"version":"3.1.4"}`), true
+	case "/api/health":
+		return jsonReply(404, `{}`), true // a health check of Sluice's, in search of another builder
 	case "/api/v1/settings":
 		return jsonReply(200, `{"PLATFORM_TYPE":"open source"}`), true
 	case "/api/v1/auth/resolve":

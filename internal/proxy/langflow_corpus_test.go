@@ -49,7 +49,7 @@ func (c langflowCorpus) arrived() []arrival {
 		var raw strings.Builder
 		raw.WriteString(g.method + " " + g.target + "\n")
 		_ = g.header.Write(&raw)
-		list = append(list, arrival{g.method, g.target, g.body, raw.String(), g.header})
+		list = append(list, arrival{g.method, g.target, g.body, raw.String(), g.header, false})
 	}
 	return list
 }
