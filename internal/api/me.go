@@ -5,6 +5,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/identity"
+	"sluice/internal/problem"
 )
 
 // me is who asks.
@@ -60,7 +61,7 @@ type meInput struct {
 }
 
 func updateMe(x *visit, in *meInput) (me, error) {
-	if err := x.cfg.People.SetOwnName(x, x.who, in.Body.Name); err != nil {
+	if err := x.cfg.People.Update(x, x.who, x.who.ID, identity.UserUpdate{Name: problem.Some(in.Body.Name), Own: true}); err != nil {
 		return me{}, err
 	}
 	return getMe(x, nil)

@@ -69,12 +69,23 @@ func people(t *testing.T, environ ...string) {
 	}
 	root.call("updateUser", map[string]any{"username": "bob"}, "user", id).is(http.StatusConflict)
 	root.call("updateUser", map[string]any{"role": "user"}, "user", id).is(http.StatusOK)
-	for _, body := range []map[string]any{{}, {"role": "admin", "active": false}, {"name": "x", "superuser": true}} {
-		root.call("updateUser", body, "user", id).is(http.StatusBadRequest)
+	for want, bodies := range map[int][]map[string]any{
+		http.StatusBadRequest: {{}, {"name": nil}, {"role": "no such role", "active": false}, {"active": false, "username": "a b"}},
+		http.StatusConflict:   {{"username": "bob", "superuser": true}, {"active": false, "username": "bob"}},
+	} {
+		for _, body := range bodies {
+			root.call("updateUser", body, "user", id).is(want)
+		}
 	}
-	if got := root.call("getUser", nil, "user", id); got.text("role") != "user" || got.field("superuser") != false || got.field("active") != true {
+	if got := root.call("getUser", nil, "user", id); got.text("role") != "user" || got.field("superuser") != false || got.field("active") != true ||
+		got.text("username") != "ann" || got.text("email") != "ann@example.com" {
 		t.Errorf("a refused change left something behind: %s", got.Body)
 	}
+	both := root.call("updateUser", map[string]any{"name": "Ann Both", "superuser": true}, "user", id).is(http.StatusOK)
+	if both.text("name") != "Ann Both" || both.field("superuser") != true || both.text("email") != "ann@example.com" {
+		t.Errorf("two changes at once: %s", both.Body)
+	}
+	root.call("updateUser", map[string]any{"superuser": false}, "user", id).is(http.StatusOK)
 	if n := len(root.list("listSessions", "user", id)); n != 2 {
 		t.Errorf("%d sessions", n)
 	}

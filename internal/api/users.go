@@ -101,54 +101,35 @@ type updateUserInput struct {
 	Body userChange
 }
 
-// userChange is one change of a person: names, or one of the rest.
+// userChange is a change of a person: all of it is made, or none.
 type userChange struct {
-	Username  *string `json:"username,omitempty" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
-	Email     *string `json:"email,omitempty" maxLength:"254" doc:"Counts as unconfirmed until the person confirms it; empty for none." example:"ann@example.com"`
-	Name      *string `json:"name,omitempty" maxLength:"100" doc:"The full name; empty for none." example:"Ann Example"`
-	Role      *string `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the default workspace; empty takes the membership away."`
-	Superuser *bool   `json:"superuser,omitempty" doc:"Whether the person may do everything."`
-	Active    *bool   `json:"active,omitempty" doc:"Whether the person may sign in. Turning it off ends all sessions and streams at once."`
+	Username  opt[string] `json:"username,omitempty" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
+	Email     opt[string] `json:"email,omitempty" maxLength:"254" doc:"Counts as unconfirmed until the person confirms it; empty for none." example:"ann@example.com"`
+	Name      opt[string] `json:"name,omitempty" maxLength:"100" doc:"The full name; empty for none." example:"Ann Example"`
+	Role      opt[string] `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the default workspace; empty takes the membership away."`
+	Superuser opt[bool]   `json:"superuser,omitempty" doc:"Whether the person may do everything."`
+	Active    opt[bool]   `json:"active,omitempty" doc:"Whether the person may sign in. Turning it off ends all sessions and streams at once."`
 }
 
-// updateUser changes one thing at a time, so that a change is one transaction with one entry in the audit record, and never half done.
+// updateUser changes everything that is given in one transaction.
 func updateUser(x *visit, in *updateUserInput) (Account, error) {
-	var changes []func() error
+	if in.Body == (userChange{}) {
+		return Account{}, problem.New(problem.Invalid, "Give something to change: username, email, name, role, superuser or active.").
+			WithField("body")
+	}
 	b := in.Body
-	if b.Username != nil || b.Email != nil || b.Name != nil {
-		changes = append(changes, func() error { return x.setNames(in.User, b) })
-	}
-	if b.Role != nil {
-		changes = append(changes, func() error { return x.cfg.People.SetRole(x, x.who, in.User, identity.DefaultWorkspace, *b.Role) })
-	}
-	if b.Superuser != nil {
-		changes = append(changes, func() error { return x.cfg.People.SetSuperuser(x, x.who, in.User, *b.Superuser) })
-	}
-	if b.Active != nil {
-		changes = append(changes, func() error { return x.cfg.People.SetActive(x, x.who, in.User, *b.Active) })
-	}
-	if len(changes) != 1 {
-		return Account{}, problem.New(problem.Invalid, "Change one thing at a time: the names (username, email, name), role, superuser or active.").WithField("body")
-	}
-	if err := changes[0](); err != nil {
+	err := x.cfg.People.Update(x, x.who, in.User, identity.UserUpdate{
+		Username:  b.Username.Opt,
+		Email:     b.Email.Opt,
+		Name:      b.Name.Opt,
+		Role:      b.Role.Opt,
+		Superuser: b.Superuser.Opt,
+		Active:    b.Active.Opt,
+	})
+	if err != nil {
 		return Account{}, err
 	}
 	return getUser(x, &in.UserPath)
-}
-
-// setNames changes those names that are given.
-func (x *visit) setNames(userID string, b userChange) error {
-	u, err := x.cfg.People.Get(x, x.who, userID)
-	if err != nil {
-		return err
-	}
-	n := identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}
-	for to, given := range map[*string]*string{&n.Username: b.Username, &n.Email: b.Email, &n.Name: b.Name} {
-		if given != nil {
-			*to = *given
-		}
-	}
-	return x.cfg.People.SetNames(x, x.who, userID, n)
 }
 
 type deleteUserInput struct {

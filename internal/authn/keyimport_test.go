@@ -110,7 +110,7 @@ func TestAnImportedKeyEndsWithItsOwnerItsTimeAndTheOrganisationsMaximum(t *testi
 	if _, err := n.use(langflowKey); err != nil {
 		t.Error(err)
 	}
-	if err := n.people.SetActive(ctx, authz.SystemPrincipal("test"), u.ID, false); err != nil {
+	if err := n.people.Update(ctx, authz.SystemPrincipal("test"), u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.use(langflowKey); rule(err) != "key owner" {

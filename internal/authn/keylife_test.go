@@ -146,7 +146,7 @@ func TestKeysHoldOnEveryNodeAndEndTheirStreams(t *testing.T) {
 	}
 	third, _ := two.make(two.person(u.ID), authn.NewAPIKey{})
 	stream = two.keys.Done(third.ID)
-	if err := one.people.SetActive(ctx, cli, u.ID, false); err != nil {
+	if err := one.people.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the end of streams of somebody who was shut out", ended(stream))

@@ -205,13 +205,13 @@ func TestWhatIsNotGoodIsRefusedForAReasonThatOnlyTheHolderLearns(t *testing.T) {
 	if _, err := n.use(secret); rule(err) != "key expired" || !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("expired: %v", err)
 	}
-	if err := n.people.SetActive(ctx, cli, ann.ID, false); err != nil {
+	if err := n.people.Update(ctx, cli, ann.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.use(other); rule(err) != "key owner" {
 		t.Errorf("of somebody who was shut out: %v", err)
 	}
-	if err := n.people.SetActive(ctx, cli, ann.ID, true); err != nil {
+	if err := n.people.Update(ctx, cli, ann.ID, identity.UserUpdate{Active: problem.Some(true)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.use(other); err != nil {

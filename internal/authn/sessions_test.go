@@ -151,7 +151,7 @@ func TestDisablingEndsSessionsForGood(t *testing.T) {
 	token, s := n.signIn(t, u.ID)
 	done := n.sessions.Done(s.ID)
 	ctx := context.Background()
-	if err := n.people.SetActive(ctx, cli, u.ID, false); err != nil {
+	if err := n.people.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -162,7 +162,7 @@ func TestDisablingEndsSessionsForGood(t *testing.T) {
 	if n.live(token) {
 		t.Error("the session goes on")
 	}
-	if err := n.people.SetActive(ctx, cli, u.ID, true); err != nil {
+	if err := n.people.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(true)}); err != nil {
 		t.Fatal(err)
 	}
 	if n.live(token) || start(t, n.db).live(token) {

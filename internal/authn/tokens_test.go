@@ -17,6 +17,7 @@ import (
 	"sluice/internal/db"
 	q "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
 
@@ -172,7 +173,7 @@ func TestLogoutEndsAccessTokens(t *testing.T) {
 			return o.tokens.Revoke(ctx, p.Refresh, program)
 		},
 		"account disabled": func(_ *testing.T, o *office, userID string, _ authn.Pair) error {
-			return o.people.SetActive(ctx, cli, userID, false)
+			return o.people.Update(ctx, cli, userID, identity.UserUpdate{Active: problem.Some(false)})
 		},
 		"account deleted": func(_ *testing.T, o *office, userID string, _ authn.Pair) error {
 			return o.people.Remove(ctx, cli, userID, "")

@@ -150,29 +150,59 @@ func (g *Gate) Do(ctx context.Context, p Principal, a Action, r Resource, fn fun
 
 // DoDetail is Do with a short safe text for the entry, such as what was changed.
 func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, detail string, fn func(*db.Tx) error) error {
-	d := g.Decide(p, a, r)
-	if !d.Allowed {
-		if err := g.append(ctx, g.entry(p, a, r, audit.Denied, d, detail)); err != nil {
-			return err
+	return g.DoAll(ctx, p, Step{Action: a, Resource: r, Detail: detail, Change: fn})
+}
+
+// Step is one change of several that are made together, with its own question and its own audit entry.
+type Step struct {
+	Action   Action
+	Resource Resource
+	// Detail is a short safe text for the entry.
+	Detail string
+	// Change makes the change within the transaction.
+	Change func(*db.Tx) error
+}
+
+// DoAll is Do for several changes in one transaction: all are made, or none. The first step that is refused, or fails,
+// is recorded alone.
+func (g *Gate) DoAll(ctx context.Context, p Principal, steps ...Step) error {
+	decisions := make([]Decision, len(steps))
+	for i, s := range steps {
+		d := g.Decide(p, s.Action, s.Resource)
+		if !d.Allowed {
+			if err := g.append(ctx, g.entry(p, s.Action, s.Resource, audit.Denied, d, s.Detail)); err != nil {
+				return err
+			}
+			return g.refusal(p, s.Action, s.Resource, d)
 		}
-		return g.refusal(p, a, r, d)
+		decisions[i] = d
 	}
-	if dangerous[a] || p.Automatic && beyondKeys[ClassOf(a)] {
-		if err := g.Fresh(p); err != nil {
-			return err
+	for _, s := range steps {
+		if dangerous[s.Action] || p.Automatic && beyondKeys[ClassOf(s.Action)] {
+			if err := g.Fresh(p); err != nil {
+				return err
+			}
 		}
 	}
+	failed := 0
 	err := g.db.Gated(ctx, func(tx *db.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
+		for i, s := range steps {
+			failed = i
+			if err := s.Change(tx); err != nil {
+				return err
+			}
+			if err := audit.Append(ctx, tx, g.entry(p, s.Action, s.Resource, audit.Done, decisions[i], s.Detail)); err != nil {
+				return err
+			}
 		}
-		return audit.Append(ctx, tx, g.entry(p, a, r, audit.Done, d, detail))
-	})
-	if err == nil {
 		return nil
+	})
+	if err == nil || len(steps) == 0 {
+		return err
 	}
-	failed := g.entry(p, a, r, audit.Failed, d, failure(err))
-	return errors.Join(err, g.append(context.WithoutCancel(ctx), failed))
+	s := steps[failed]
+	entry := g.entry(p, s.Action, s.Resource, audit.Failed, decisions[failed], failure(err))
+	return errors.Join(err, g.append(context.WithoutCancel(ctx), entry))
 }
 
 // Record writes an entry for something that policy does not decide, such as a sign-in, within the caller's transaction.

@@ -266,7 +266,7 @@ func (c *userPromote) Run(rt *Runtime) error {
 			}
 		}
 		if c.Superuser != nil {
-			if err := core.People.SetSuperuser(ctx, operator(), u.ID, *c.Superuser); err != nil {
+			if err := core.People.Update(ctx, operator(), u.ID, identity.UserUpdate{Superuser: problem.Some(*c.Superuser)}); err != nil {
 				return err
 			}
 		}
@@ -292,7 +292,7 @@ func (c *userEnable) Run(rt *Runtime) error { return setActive(rt, c.who, true) 
 
 func setActive(rt *Runtime, w who, on bool) error {
 	return w.on(rt, func(ctx context.Context, core *server.Core, u identity.User) error {
-		if err := core.People.SetActive(ctx, operator(), u.ID, on); err != nil {
+		if err := core.People.Update(ctx, operator(), u.ID, identity.UserUpdate{Active: problem.Some(on)}); err != nil {
 			return err
 		}
 		return printStanding(ctx, rt, core, u.ID)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/internal/authn"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
@@ -113,7 +114,7 @@ func (x *visit) accountMistake(v accountView, err error, fields ...string) error
 }
 
 func changeName(x *visit) error {
-	if err := x.c.cfg.People.SetOwnName(x.r.Context(), x.who, x.value("name")); err != nil {
+	if err := x.c.cfg.People.Update(x.r.Context(), x.who, x.who.ID, identity.UserUpdate{Name: problem.Some(x.value("name")), Own: true}); err != nil {
 		return x.accountMistake(accountView{At: "name"}, err, "name")
 	}
 	return x.done("/account", "name")

@@ -27,7 +27,7 @@ func sampleWorkspaceOptions() []web.Option {
 
 func samplePersonPage(u personView) personPageView {
 	return personPageView{
-		User: u, Now: sampleNow, Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sampleSessions(), Roles: sampleRoleOptions(),
+		User: u, Now: sampleNow, Form: nameForm{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sampleSessions(), Roles: sampleRoleOptions(),
 		Memberships: []membershipView{{"default", "Default workspace", "admin"}, {"r", "Research", "x"}}, Joinable: sampleWorkspaceOptions()[2:],
 		Factors: factor.Set{TOTPSince: sampleNow.Add(-90 * time.Hour), RecoveryLeft: 8, Passkeys: []factor.Passkey{{ID: "a", Name: "Work laptop", UsedAt: sampleNow.Add(-3 * time.Minute)}}},
 		Links:   []sso.Link{{Provider: "p", ProviderName: "Example Okta", Label: "ann@example.com", UsedAt: sampleNow.Add(-time.Hour)}},

@@ -16,12 +16,15 @@ import (
 // membershipView is a role that somebody has in a workspace.
 type membershipView struct{ WorkspaceID, Workspace, Role string }
 
+// nameForm is what the form for names holds.
+type nameForm struct{ Username, Email, Name string }
+
 // personPageView is one person.
 type personPageView struct {
 	User personView
 	Now  time.Time
 	// Form is what was typed about the person; the same as User until somebody changes it.
-	Form        identity.Names
+	Form        nameForm
 	Memberships []membershipView
 	Sessions    []sessionView
 	Factors     factor.Set
@@ -84,7 +87,7 @@ func (x *visit) person(id string) (personPageView, error) {
 	}
 	sessions, err := x.sessionsOf(id)
 	v := personPageView{
-		User: x.personOf(u), Now: x.c.cfg.Now(), Form: identity.Names{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
+		User: x.personOf(u), Now: x.c.cfg.Now(), Form: nameForm{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
 	}
 	if err == nil {
 		v.Factors, err = x.c.cfg.Factors.List(x.r.Context(), x.who, id)
@@ -133,8 +136,9 @@ func (x *visit) personMistake(id string, err error, fill func(*personPageView), 
 }
 
 func setNames(x *visit) error {
-	id, n := x.r.PathValue("id"), identity.Names{Username: x.value("username"), Email: x.value("email"), Name: x.value("name")}
-	if err := x.c.cfg.People.SetNames(x.r.Context(), x.who, id, n); err != nil {
+	id, n := x.r.PathValue("id"), nameForm{x.value("username"), x.value("email"), x.value("name")}
+	change := identity.UserUpdate{Username: problem.Some(n.Username), Email: problem.Some(n.Email), Name: problem.Some(n.Name)}
+	if err := x.c.cfg.People.Update(x.r.Context(), x.who, id, change); err != nil {
 		return x.personMistake(id, err, func(v *personPageView) { v.Form = n }, "username", "email", "name")
 	}
 	return x.done("/admin/people/"+id, "names")
@@ -152,14 +156,14 @@ func setRole(x *visit) error {
 func setSuperuser(x *visit) error {
 	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	notice := map[bool]string{true: "superuser", false: "no-superuser"}[on]
-	return x.changed(id, notice, x.c.cfg.People.SetSuperuser(x.r.Context(), x.who, id, on))
+	return x.changed(id, notice, x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Superuser: problem.Some(on)}))
 }
 
 // setActive lets somebody in, or is the leaver switch: one act that ends everything, and the answer says what that was.
 func setActive(x *visit) error {
 	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	if on {
-		err := x.c.cfg.People.SetActive(x.r.Context(), x.who, id, true)
+		err := x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(true)})
 		if err == nil && x.value("return") == "/admin" {
 			return x.done("/admin", "enabled")
 		}
@@ -169,7 +173,7 @@ func setActive(x *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.People.SetActive(x.r.Context(), x.who, id, false); err != nil {
+	if err := x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		return x.changed(id, "", err)
 	}
 	v, err := x.person(id)

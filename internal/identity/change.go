@@ -148,45 +148,6 @@ func describeNew(n NewUser, role string) string {
 	return "role " + role
 }
 
-// SetSuperuser gives or takes the superuser flag. Only a superuser may; the last active one cannot lose it.
-func (p *People) SetSuperuser(ctx context.Context, actor authz.Principal, userID string, on bool) error {
-	detail := map[bool]string{true: "superuser on", false: "superuser off"}[on]
-	if err := p.Gate.Check(ctx, actor, authz.UserUpdate, authz.Resource{Type: "User", ID: userID}); err != nil {
-		return err
-	}
-	return p.change(ctx, actor, authz.UserUpdate, userID, detail, func(tx *db.Tx, u User) error {
-		if u.Superuser && !on {
-			if err := keepOne(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		return q.New(tx).SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{ID: u.ID, Superuser: on, UpdatedAt: p.Now().UnixMilli()})
-	})
-}
-
-// SetActive lets a person in or keeps them out. Turning it off ends all their sessions and streams; the last active superuser cannot be turned off.
-func (p *People) SetActive(ctx context.Context, actor authz.Principal, userID string, on bool) error {
-	detail := map[bool]string{true: "enabled", false: "disabled"}[on]
-	return p.change(ctx, actor, authz.UserDisable, userID, detail, func(tx *db.Tx, u User) error {
-		if u.Superuser && u.Active && !on {
-			if err := keepOne(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		if !on {
-			if err := p.Hooks.Disabled(ctx, tx, u.ID); err != nil {
-				return err
-			}
-		}
-		if on && u.Waiting {
-			if err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: u.ID, Waiting: false, UpdatedAt: p.Now().UnixMilli()}); err != nil {
-				return err
-			}
-		}
-		return q.New(tx).SetAccountActive(ctx, q.SetAccountActiveParams{ID: u.ID, Active: on, UpdatedAt: p.Now().UnixMilli()})
-	})
-}
-
 // keepOne refuses to take away the last active superuser. The numbering lock keeps two such changes from passing each other.
 func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	if err := tx.Ordered(); err != nil {
@@ -200,27 +161,6 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 		return problem.Newf(problem.Conflict, "%s is the last active superuser.", u.Username).WithNext("Make somebody else a superuser first.")
 	}
 	return nil
-}
-
-// change loads a person, asks the gate, and runs fn; the account's generation grows, so that every node decides anew.
-func (p *People) change(ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error) error {
-	u, err := p.load(ctx, q.New(p.DB.Read()), userID)
-	if err != nil {
-		// Whoever may not see people must not learn from the answer which ids exist.
-		if denied := p.Gate.Check(ctx, actor, a, anybody()); denied != nil {
-			return denied
-		}
-		return err
-	}
-	return p.Gate.DoDetail(ctx, actor, a, u.resource(), detail, func(tx *db.Tx) error {
-		if err := fn(tx, u); err != nil {
-			return err
-		}
-		if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: u.ID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
-			return fmt.Errorf("changing the account: %w", err)
-		}
-		return tx.Changed(ChangeKind, u.ID)
-	})
 }
 
 // Credential is what package login needs to verify a password.
@@ -262,45 +202,3 @@ func credentialOf(r q.FindAccountRow) Credential {
 
 // Resource is the account as the gate sees it, for packages that act on people.
 func (u User) Resource() authz.Resource { return u.resource() }
-
-// Names are what can be changed of an account by hand.
-type Names struct{ Username, Email, Name string }
-
-// SetNames changes somebody's username, address and full name. It needs UserUpdate. An address that an admin sets counts as unconfirmed.
-func (p *People) SetNames(ctx context.Context, actor authz.Principal, userID string, n Names) error {
-	return p.setNames(ctx, actor, authz.UserUpdate, userID, n)
-}
-
-// SetOwnName changes one's own full name.
-func (p *People) SetOwnName(ctx context.Context, actor authz.Principal, name string) error {
-	u, err := p.Get(ctx, actor, actor.ID)
-	if err != nil {
-		return err
-	}
-	return p.setNames(ctx, actor, authz.AccountUpdate, actor.ID, Names{Username: u.Username, Email: u.Email, Name: name})
-}
-
-func (p *People) setNames(ctx context.Context, actor authz.Principal, a authz.Action, userID string, n Names) (err error) {
-	if n.Username, err = cleanUsername(n.Username); err != nil {
-		return err
-	}
-	if n.Email, err = cleanEmail(n.Email); err != nil {
-		return err
-	}
-	if n.Name, err = cleanName(n.Name); err != nil {
-		return err
-	}
-	return p.change(ctx, actor, a, userID, "names changed", func(tx *db.Tx, u User) error {
-		err := q.New(tx).UpdateAccountNames(ctx, q.UpdateAccountNamesParams{
-			ID: u.ID, Email: n.Email, EmailKey: sql.NullString{String: key(n.Email), Valid: n.Email != ""}, Username: n.Username, UsernameKey: key(n.Username),
-			Name: n.Name, UpdatedAt: p.Now().UnixMilli(),
-		})
-		if db.IsUnique(err) {
-			return problem.New(problem.Conflict, "This username or e-mail address is taken.").WithField("username").WithNext("Choose another one.")
-		}
-		if err != nil || key(n.Email) == key(u.Email) {
-			return err
-		}
-		return q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: 0})
-	})
-}

@@ -173,10 +173,10 @@ func TestRights(t *testing.T) {
 		"viewer reads another":         first(p.Get(ctx, viewer, root.ID)),
 		"viewer creates":               first(p.Create(ctx, viewer, identity.NewUser{Username: "x"})),
 		"viewer raises herself":        p.SetRole(ctx, viewer, viewer.ID, identity.DefaultWorkspace, authz.RoleAdmin),
-		"viewer disables nobody":       p.SetActive(ctx, viewer, "no-such-id", false),
-		"admin makes a superuser":      p.SetSuperuser(ctx, admin, viewer.ID, true),
+		"viewer disables nobody":       p.Update(ctx, viewer, "no-such-id", identity.UserUpdate{Active: problem.Some(false)}),
+		"admin makes a superuser":      p.Update(ctx, admin, viewer.ID, identity.UserUpdate{Superuser: problem.Some(true)}),
 		"admin adds a superuser":       first(p.Create(ctx, admin, identity.NewUser{Username: "y", Superuser: true})),
-		"admin disables the superuser": p.SetActive(ctx, admin, root.ID, false),
+		"admin disables the superuser": p.Update(ctx, admin, root.ID, identity.UserUpdate{Active: problem.Some(false)}),
 	}
 	for what, err := range denied {
 		if !problem.Is(err, problem.Denied) {
@@ -213,7 +213,7 @@ func TestTheLastSuperuserStays(t *testing.T) {
 		var wg sync.WaitGroup
 		errs := make([]error, 2)
 		for i, u := range []identity.User{a, b} {
-			wg.Go(func() { errs[i] = p.SetActive(ctx, cli, u.ID, false) })
+			wg.Go(func() { errs[i] = p.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(false)}) })
 		}
 		wg.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) {
@@ -224,7 +224,7 @@ func TestTheLastSuperuserStays(t *testing.T) {
 		}
 		for _, u := range []identity.User{a, b} {
 			if _, active := p.Principal(u.ID); active {
-				if err := p.SetSuperuser(ctx, cli, u.ID, false); !problem.Is(err, problem.Conflict) {
+				if err := p.Update(ctx, cli, u.ID, identity.UserUpdate{Superuser: problem.Some(false)}); !problem.Is(err, problem.Conflict) {
 					t.Errorf("demoting the last one: %v, want conflict", err)
 				}
 			}

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -18,12 +19,12 @@ func TestPreferences(t *testing.T) {
 		ann := principal(t, p, add(t, p, identity.NewUser{Username: "ann"}).ID)
 		bob := add(t, p, identity.NewUser{Username: "bob"})
 		const want = `{"langflow":{"profile_image":"Space/a.svg"}}`
-		if err := p.SetPreferences(ctx, ann, []byte(want)); err != nil {
+		if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(want))}); err != nil {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{"", "[]", `{"a":`, `{"a":"` + strings.Repeat("x", 4<<10) + `"}`} {
-			if err := p.SetPreferences(ctx, ann, []byte(bad)); problem.Of(err).Field != "preferences" {
-				t.Errorf("SetPreferences(%.20q) = %v", bad, err)
+			if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(bad))}); problem.Of(err).Field != "preferences" {
+				t.Errorf("Update(%.20q) = %v", bad, err)
 			}
 		}
 		if u, err := p.Get(ctx, cli, ann.ID); err != nil || u.Preferences != want {
@@ -36,7 +37,7 @@ func TestPreferences(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].Preferences != want || list[0].UpdatedAt.IsZero() {
 			t.Errorf("List = %+v, %v", list, err)
 		}
-		if err := p.SetPreferences(ctx, authz.Principal{}, []byte("{}")); err == nil {
+		if err := p.Update(ctx, authz.Principal{}, authz.Principal{}.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage("{}"))}); err == nil {
 			t.Error("a stranger keeps preferences")
 		}
 	})

@@ -260,32 +260,42 @@ func (p *People) Members(ctx context.Context, actor authz.Principal, workspaceID
 // SetRole gives a member a role in a workspace; "" takes the membership away. It needs MemberManage in the workspace. The last active admin of a workspace can be taken away by
 // superusers only: nobody else could bring one back.
 func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, workspaceID, role string) error {
+	step, err := p.planMembership(ctx, actor, userID, workspaceID, role)
+	if err != nil {
+		return err
+	}
+	return p.Gate.DoAll(ctx, actor, *step)
+}
+
+func (p *People) planMembership(
+	ctx context.Context, actor authz.Principal, userID, workspaceID, role string,
+) (*authz.Step, error) {
 	if role != "" {
 		if err := p.checkRole(role); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := p.seeWorkspace(ctx, actor, workspaceID); err != nil {
-		return err
+		return nil, err
 	}
 	name, _ := p.WorkspaceName(workspaceID)
 	res := workspaceResource(workspaceID, name)
 	if err := p.Gate.Check(ctx, actor, authz.MemberManage, res); err != nil {
-		return err
+		return nil, err
 	}
 	u, err := p.load(ctx, q.New(p.DB.Read()), userID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	who, _ := p.directoryEntry(userID)
-	present := who.Role(workspaceID)
-	if !actor.Superuser && present == "" {
+	current := who.Role(workspaceID)
+	if !actor.Superuser && current == "" {
 		// Admins of a workspace bring people in by invitation; whether an account exists elsewhere is not theirs to find out.
-		return problem.New(problem.NotFound, "There is no such person in this workspace.").WithNext("Invite them.")
+		return nil, problem.New(problem.NotFound, "There is no such person in this workspace.").WithNext("Invite them.")
 	}
-	detail := fmt.Sprintf("%s: %s to %s", u.Username, p.RoleName(present), p.RoleName(role))
-	return p.Gate.DoDetail(ctx, actor, authz.MemberManage, res, detail, func(tx *db.Tx) error {
-		if present == authz.RoleAdmin && role != authz.RoleAdmin && u.Active && !actor.Superuser {
+	detail := fmt.Sprintf("%s: %s to %s", u.Username, p.RoleName(current), p.RoleName(role))
+	return &authz.Step{Action: authz.MemberManage, Resource: res, Detail: detail, Change: func(tx *db.Tx) error {
+		if current == authz.RoleAdmin && role != authz.RoleAdmin && u.Active && !actor.Superuser {
 			if err := keepAdmin(ctx, tx, workspaceID); err != nil {
 				return err
 			}
@@ -293,14 +303,16 @@ func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, wor
 		if role != "" {
 			return p.join(ctx, tx, workspaceID, userID, role)
 		}
-		if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
+		err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID})
+		if err != nil {
 			return fmt.Errorf("ending the membership: %w", err)
 		}
-		if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()}); err != nil {
+		err = q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.Now().UnixMilli()})
+		if err != nil {
 			return fmt.Errorf("ending the membership: %w", err)
 		}
 		return tx.Changed(ChangeKind, userID)
-	})
+	}}, nil
 }
 
 func keepAdmin(ctx context.Context, tx *db.Tx, workspaceID string) error {

@@ -182,7 +182,7 @@ func TestWaitingEndsWithTheFirstActivation(t *testing.T) {
 		t.Fatalf("%+v, %v", u, err)
 	}
 	for _, on := range []bool{true, false} {
-		if err := p.SetActive(ctx, cli, u.ID, on); err != nil {
+		if err := p.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(on)}); err != nil {
 			t.Fatal(err)
 		}
 	}

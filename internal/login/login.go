@@ -450,35 +450,44 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 // reset link does, which can do the same. A person who has an address is told by mail. One's own is
 // changed with ChangePassword, which asks for the current one.
 func (l *Logins) SetPassword(ctx context.Context, actor authz.Principal, userID, password string) error {
-	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
+	step, err := l.PlanPassword(ctx, actor, userID, password)
+	if err != nil {
 		return err
 	}
+	return l.cfg.Gate.DoAll(ctx, actor, step)
+}
+
+// PlanPassword is SetPassword as a step of a change that sets more, see identity.People.Update.
+func (l *Logins) PlanPassword(ctx context.Context, actor authz.Principal, userID, password string) (authz.Step, error) {
+	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
+		return authz.Step{}, err
+	}
 	if actor.Kind == authz.Person && actor.ID == userID {
-		return problem.New(problem.Denied, "Your own password is changed with the present one.").
+		return authz.Step{}, problem.New(problem.Denied, "Your own password is changed with the present one.").
 			WithRule("own password").
 			WithNext("Use the account page.")
 	}
 	u, err := l.cfg.People.Get(ctx, actor, userID)
 	if err != nil {
-		return err
+		return authz.Step{}, err
 	}
 	if err := l.cfg.People.CheckPassword(password, u.Username, u.Email, u.Name); err != nil {
-		return err
+		return authz.Step{}, err
 	}
 	// Asked before the costly hash; the gate asks again.
 	if err := l.cfg.Gate.Fresh(actor); err != nil {
-		return err
+		return authz.Step{}, err
 	}
 	stored, err := l.cfg.Hasher.Hash(ctx, password)
 	if err != nil {
-		return err
+		return authz.Step{}, err
 	}
-	return l.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "password set", func(tx *db.Tx) error {
+	return authz.Step{Action: authz.UserReset, Resource: u.Resource(), Detail: "password set", Change: func(tx *db.Tx) error {
 		if err := l.tellPasswordChanged(ctx, tx, u.Name, actor.IP, u.Email); err != nil {
 			return err
 		}
 		return l.StorePassword(ctx, tx, u.ID, stored, "")
-	})
+	}}, nil
 }
 
 func (l *Logins) tellPasswordChanged(ctx context.Context, tx *db.Tx, name, ip, email string) error {

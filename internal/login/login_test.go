@@ -89,7 +89,7 @@ func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.People.SetActive(context.Background(), cli, h.Add(t, "gone").ID, false); err != nil {
+	if err := h.People.Update(context.Background(), cli, h.Add(t, "gone").ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	want := ""
@@ -273,7 +273,7 @@ func TestNothingSecretIsStored(t *testing.T) {
 func TestSetPassword(t *testing.T) {
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	ann, boss := h.Add(t, "ann"), h.Add(t, "boss")
-	if err := h.People.SetSuperuser(ctx, cli, boss.ID, true); err != nil {
+	if err := h.People.Update(ctx, cli, boss.ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := h.Try("ann", password, "192.0.2.1", "")

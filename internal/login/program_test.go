@@ -193,7 +193,7 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 	if !methods["password (API) + totp"] || !methods["password (API) + recovery code"] {
 		t.Errorf("methods %v", methods)
 	}
-	if err := h.People.SetActive(ctx, cli, u.ID, false); err != nil {
+	if err := h.People.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.program(good); !problem.Is(err, problem.Denied) {

@@ -19,6 +19,7 @@ import (
 	"sluice/internal/builder"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
+	"sluice/internal/problem"
 	"sluice/internal/proxy"
 	"sluice/internal/secret"
 	"sluice/internal/web"
@@ -270,7 +271,7 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 	if later == first {
 		t.Error("after a minute the same assertion is given out")
 	}
-	if err := a.people.SetNames(context.Background(), systemPrincipal, a.ids["user"], identity.Names{Username: "user", Email: "user@example.test", Name: "Zoë Ü"}); err != nil {
+	if err := a.people.Update(context.Background(), systemPrincipal, a.ids["user"], identity.UserUpdate{Username: problem.Some("user"), Email: problem.Some("user@example.test"), Name: problem.Some("Zoë Ü")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, claims := a.assertion(cookie); claims["name"] != "Zoë Ü" {

@@ -9,6 +9,8 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/dbtest"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
 	"sluice/internal/sluicetest"
 )
 
@@ -42,7 +44,7 @@ func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
 	// Both nodes have one host name here, and cookies do not know ports.
 	there := b.At(two.MainOrigin(""))
 	until(t, "the session on the other node", func() bool { return there.Get("/account").Status == http.StatusOK })
-	if err := two.People.SetActive(context.Background(), sluicetest.Operator(), ann.ID, false); err != nil {
+	if err := two.People.Update(context.Background(), sluicetest.Operator(), ann.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := there.Get("/account").Status; got != http.StatusSeeOther {

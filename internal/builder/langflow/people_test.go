@@ -107,6 +107,17 @@ func TestAdminPageChangesPeople(t *testing.T) {
 	if a := h.give(admin, "users.update", made.ID, "", `{"username":"other","password":"short"}`); a.Status != http.StatusBadRequest || h.user(made.ID).Username != "eva" {
 		t.Errorf("a change that is half bad: %d %s, %+v", a.Status, a.Body, h.user(made.ID))
 	}
+	// Everything is there before the name is refused, and nothing of it stays.
+	half := `{"username":"admin","password":"green kettles on the moon","is_active":false,"is_superuser":false}`
+	if a := h.give(admin, "users.update", made.ID, "", half); a.Status != http.StatusBadRequest && a.Status != http.StatusConflict {
+		t.Errorf("a name that is taken: %d %s", a.Status, a.Body)
+	}
+	if u := h.user(made.ID); u.Username != "eva" || !u.Active || !u.Superuser {
+		t.Errorf("a refused change left something behind: %+v", u)
+	}
+	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "eva", Password: "purple kettles on the sun"}); err != nil {
+		t.Errorf("the password after a refused change: %v", err)
+	}
 	if a := h.give(admin, "users.update", admin.ID, "", `{"is_active":false}`); a.Status != http.StatusForbidden || detailOf(t, a) != "You can't deactivate your own user account" {
 		t.Errorf("deactivating oneself: %d %s", a.Status, a.Body)
 	}
@@ -142,7 +153,7 @@ func TestPagesAskForAFreshProof(t *testing.T) {
 func TestProfilePage(t *testing.T) {
 	h := newHouse(t, "1.13.0")
 	admin, ann := h.person("admin", true), h.person("ann", false)
-	if err := h.people.SetPreferences(context.Background(), ann, json.RawMessage(`{"other":{"kept":true}}`)); err != nil {
+	if err := h.people.Update(context.Background(), ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(`{"other":{"kept":true}}`))}); err != nil {
 		t.Fatal(err)
 	}
 	if a := h.give(ann, "users.update", ann.ID, "", `{"profile_image":"Space/046-rocket.svg"}`); a.Status != http.StatusOK || !strings.Contains(string(a.Body), `"profile_image":"Space/046-rocket.svg"`) {

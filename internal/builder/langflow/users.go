@@ -187,10 +187,8 @@ func answerUpdateUser(ctx context.Context, c asked) (builder.Answer, error) {
 	if err := c.mayChange(u, change); err != nil {
 		return builder.Answer{}, err
 	}
-	for _, step := range c.steps(ctx, u, change) {
-		if err := step(); err != nil {
-			return builder.Answer{}, c.onPage(err)
-		}
+	if err := c.changePerson(ctx, u, change); err != nil {
+		return builder.Answer{}, c.onPage(err)
 	}
 	if u, err = c.People.Get(ctx, c.Principal, u.ID); err != nil {
 		return builder.Answer{}, err
@@ -219,21 +217,17 @@ var pictureForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _.-]{0,80}(/[A-Za-z
 
 func same(a, b *string) bool { return a != nil && b != nil && *a == *b }
 
-// steps are the changes that are not there yet. Each is a transaction with an entry in the audit
-// record.
-func (c asked) steps(ctx context.Context, u identity.User, change userChange) (todo []func() error) {
+// changePerson makes the changes that are not there yet, in one transaction.
+func (c asked) changePerson(ctx context.Context, u identity.User, change userChange) error {
+	var update identity.UserUpdate
 	if change.Username != nil && *change.Username != u.Username {
-		names := identity.Names{Username: *change.Username, Email: u.Email, Name: u.Name}
-		todo = append(todo, func() error { return c.People.SetNames(ctx, c.Principal, u.ID, names) })
-	}
-	if change.Password != nil && *change.Password != "" {
-		todo = append(todo, func() error { return c.Logins.SetPassword(ctx, c.Principal, u.ID, *change.Password) })
+		update.Username = problem.Some(*change.Username)
 	}
 	if change.IsSuperuser != nil && *change.IsSuperuser != u.Superuser {
-		todo = append(todo, func() error { return c.People.SetSuperuser(ctx, c.Principal, u.ID, *change.IsSuperuser) })
+		update.Superuser = problem.Some(*change.IsSuperuser)
 	}
 	if change.IsActive != nil && *change.IsActive != u.Active {
-		todo = append(todo, func() error { return c.People.SetActive(ctx, c.Principal, u.ID, *change.IsActive) })
+		update.Active = problem.Some(*change.IsActive)
 	}
 	kept := preferencesOf(u)
 	next := kept
@@ -244,29 +238,38 @@ func (c asked) steps(ctx context.Context, u identity.User, change userChange) (t
 		next.Optins = change.Optins
 	}
 	if u.ID == c.Principal.ID && (!same(next.ProfileImage, kept.ProfileImage) || string(next.Optins) != string(kept.Optins)) {
-		todo = append(todo, func() error { return c.keepPreferences(ctx, u, next) })
+		text, err := preferencesWith(u, next)
+		if err != nil {
+			return err
+		}
+		update.Preferences = problem.Some(text)
 	}
-	return todo
+	var also []authz.Step
+	if change.Password != nil && *change.Password != "" {
+		step, err := c.Logins.PlanPassword(ctx, c.Principal, u.ID, *change.Password)
+		if err != nil {
+			return err
+		}
+		also = append(also, step)
+	}
+	return c.People.Update(ctx, c.Principal, u.ID, update, also...)
 }
 
-// keepPreferences stores what Langflow's pages remember, beside what those of other builders do.
-func (c asked) keepPreferences(ctx context.Context, u identity.User, next preferences) error {
+// preferencesWith is what Langflow's pages remember about a person, beside what those of other
+// builders do.
+func preferencesWith(u identity.User, next preferences) (json.RawMessage, error) {
 	var optins map[string]bool
 	if next.Optins != nil && json.Unmarshal(next.Optins, &optins) != nil {
-		return problem.New(problem.Invalid, "What somebody has seen is a list of yes and no.").WithField("optins")
+		return nil, problem.New(problem.Invalid, "What somebody has seen is a list of yes and no.").WithField("optins")
 	}
 	all := map[string]json.RawMessage{}
 	_ = json.Unmarshal([]byte(u.Preferences), &all) // what was never stored is not there
 	own, err := json.Marshal(next)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all[name] = own
-	text, err := json.Marshal(all)
-	if err != nil {
-		return err
-	}
-	return c.People.SetPreferences(ctx, c.Principal, text)
+	return json.Marshal(all)
 }
 
 // answerDeleteUser removes a person for good. What they own goes to whoever removes them:

@@ -16,6 +16,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
+	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/login/factor"
 	"sluice/internal/problem"
@@ -519,7 +520,7 @@ func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
 	u := h.Add(t, "ann")
 	key := newDevice()
 	h.enrolKey(t, factor.Enrolee{Principal: h.Enter(t, "ann")}, key, "")
-	if err := h.People.SetActive(ctx, cli, u.ID, false); err != nil {
+	if err := h.People.Update(ctx, cli, u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.nameless(t, key); !problem.Is(err, problem.Denied) {

@@ -210,7 +210,7 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 			"e-mail address confirmed")
 	})
 	if err == nil && u.Waiting && s.cfg.NewUserActive {
-		err = s.cfg.People.SetActive(ctx, system, u.ID, true)
+		err = s.cfg.People.Update(ctx, system, u.ID, identity.UserUpdate{Active: problem.Some(true)})
 	}
 	if err != nil {
 		return identity.User{}, err

@@ -205,7 +205,7 @@ func TestInactivePeopleStayOutside(t *testing.T) {
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
 	p := h.browser(t).signIn()
-	if err := h.People.SetActive(context.Background(), cli, p.ID, false); err != nil {
+	if err := h.People.Update(context.Background(), cli, p.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if end, err := h.browser(t).round(sso.ForSignIn); !problem.Is(err, problem.Denied) || end.Progress != nil {
@@ -390,7 +390,7 @@ func TestTheSuperuserGroup(t *testing.T) {
 			t.Error("no entry says that the last superuser was kept")
 		}
 		root := h.Add(t, "root")
-		if err := h.People.SetSuperuser(ctx, cli, root.ID, true); err != nil {
+		if err := h.People.Update(ctx, cli, root.ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 			t.Fatal(err)
 		}
 		if member() {
@@ -400,7 +400,7 @@ func TestTheSuperuserGroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.People.SetSuperuser(ctx, cli, zoe.ID, true); err != nil {
+		if err := h.People.Update(ctx, cli, zoe.ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 			t.Fatal(err)
 		}
 		if !member("admins") || !member() {

@@ -110,7 +110,7 @@ func TestUnlinking(t *testing.T) {
 			!strings.Contains(problem.Of(err).Detail, "last active superuser") {
 			t.Fatalf("the last superuser: %v", err)
 		}
-		if err := h.People.SetSuperuser(ctx, cli, h.Add(t, "root").ID, true); err != nil {
+		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.SSO.Unlink(ctx, zoe, p.ID); err != nil {
@@ -194,7 +194,7 @@ func TestConfirmingAtTheProvider(t *testing.T) {
 func TestAnAdminTriesAProvider(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
-		if err := h.People.SetSuperuser(ctx, cli, h.Add(t, "root").ID, true); err != nil {
+		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 			t.Fatal(err)
 		}
 		h.Add(t, "ann")
@@ -253,7 +253,7 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 
 func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
-	if err := h.People.SetSuperuser(ctx, cli, h.Add(t, "root").ID, true); err != nil {
+	if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 		t.Fatal(err)
 	}
 	idp := startIDP(t, h.Now)
@@ -287,7 +287,7 @@ func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 	if r := report(); !r.Exists || r.Refused || r.Username != "zoe" {
 		t.Errorf("somebody known: %+v", r)
 	}
-	if err := h.People.SetActive(ctx, cli, zoe.ID, false); err != nil {
+	if err := h.People.Update(ctx, cli, zoe.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if r := report(); !r.Refused || !strings.Contains(r.Outcome, "not active") {
