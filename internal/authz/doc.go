@@ -12,6 +12,10 @@
 // Do commits the change with its entry (Done), records a refusal (Denied) or a failure after rollback (Failed). Check decides from memory
 // and does no I/O; refusals are handed to a bounded recorder that writes them a moment later, equal ones counted together.
 //
+// DoAll makes several changes in one transaction, each with its question and its entry. Count is for what happens often,
+// such as runs of flows: equal events of CountFor are one entry, written later, and lost if the process is killed.
+// Writing transactions are begun here and by db.System only.
+//
 // Roles are memberships: a Principal holds a role in a workspace, a Resource lies in one. Admin, User and Viewer are built in; a superuser
 // may everything everywhere.
 package authz

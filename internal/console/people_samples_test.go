@@ -7,7 +7,6 @@ import (
 	"github.com/a-h/templ"
 
 	"sluice/internal/authz"
-	"sluice/internal/identity"
 	"sluice/internal/login/factor"
 	"sluice/internal/login/sso"
 	"sluice/internal/mail"

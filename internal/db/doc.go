@@ -11,12 +11,15 @@
 //
 // SQLite has one writing connection (its transactions begin IMMEDIATE) and a pool of readers; a writer therefore never fails with SQLITE_BUSY half way.
 //
+// A writing transaction is begun by authz.Gate, which decides, or by System, for housekeeping that no policy decides: its
+// names and reasons are one table (system.go). No transaction is open during a call to a builder or a provider.
+//
 // # Changes
 //
 // Whoever caches rows in memory learns of changes through the change table. A transaction says tx.Changed(kind, item); subscribers of that kind are called
 // in order of commit:
 //
-//	this process   before Tx returns, so "saved" means "in force"
+//	this process   before the transaction returns, so "saved" means "in force"
 //	other ones     within 100 ms: by polling, on PostgreSQL sooner by LISTEN/NOTIFY
 //
 // Order holds because the number of a change is taken under a lock that lasts until commit.

@@ -11,6 +11,12 @@
 // A job of a builder's (a run that goes on after its first answer) is stored with its flow and who started it, see StartJob; a chat session is remembered with the workspace that used it first,
 // see LearnChat.
 //
+// # The audit record
+//
+// Whoever lets a request through to the builder tells what its answer says of flows, as an Act: Create, Save, Expose,
+// Delete, Ran, Failed. Creations, deletions and changes of what strangers may see are entries in the transaction of the
+// row. Changes and runs are counted (authz.Gate.Count). What turns up in a builder without having been recorded is Found.
+//
 // # In memory
 //
 // All rows are also held in memory, one table without pointers for each app, so that a request costs one look-up and no query. The tables follow the "object"
