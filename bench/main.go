@@ -1,7 +1,9 @@
 // Command bench compares Sluice, as a user runs it, with a bare httputil.ReverseProxy over the same kind of transport, in one run on one
 // machine, and measures what a storm of sign-ins does to people who are signed in.
 //
-//	go run ./bench [-rounds 5] [-seconds 2]
+//	go run ./bench [-rounds 5] [-seconds 2] [-base FILE]
+//
+// Start-up and idle memory are measured beside a build of the commit before, if -base or SLUICEDEV_BENCH_BASE names one.
 //
 // Load generator and upstream share one core, the system under test has another one to itself, where taskset and a second core are
 // available. Rounds are interleaved and only figures of the same round are compared; the ratio is the median. Everything listens on
@@ -20,6 +22,7 @@ type settings struct {
 	rounds  int
 	seconds int
 	conns   int
+	base    string
 }
 
 func main() {
@@ -34,6 +37,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&s.seconds, "seconds", 2, "seconds of load in a round, for each side")
 	flag.IntVar(&s.conns, "conns", 32, "keep-alive connections")
+	flag.StringVar(&s.base, "base", os.Getenv("SLUICEDEV_BENCH_BASE"), "a build of the commit before, to start in turns with this one")
 	flag.Parse()
 	started := time.Now()
 	missed, err := run(s)
@@ -81,7 +85,7 @@ func run(s settings) (missed int, err error) {
 		return 0, err
 	}
 	fmt.Println("Start and memory")
-	if err := startup(&stage, &t); err != nil {
+	if err := startup(&stage, s.base, &t); err != nil {
 		return 0, err
 	}
 	return t.print(os.Stdout), nil

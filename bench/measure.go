@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,64 +111,6 @@ func streams(s *stage, t *table) error {
 	}
 	t.atMost("first event of a stream, added to bare, µs", median(added), 1000, "%.0f")
 	return nil
-}
-
-// startup measures the time from exec to the first answer, and the memory of an idle process.
-func startup(s *stage, t *table) error {
-	folder := filepath.Join(s.folder, "start")
-	var warm []float64
-	var cold, rss float64
-	for i := range 6 {
-		d, memory, err := startOnce(s, folder, i == 0)
-		if err != nil {
-			return err
-		}
-		if i == 0 {
-			cold, rss = ms(d), memory
-			continue
-		}
-		warm = append(warm, ms(d))
-	}
-	t.note("first start, with a new database, ms", "%.0f", cold)
-	t.atMost("start to the first 200, ms", median(warm), 300, "%.0f")
-	t.atMost("memory when idle (RSS), MB", rss, 60, "%.0f")
-	memory, err := residentMB(s.sluice.process.pid())
-	if err != nil {
-		return err
-	}
-	t.note("memory after the load above (RSS), MB", "%.0f", memory)
-	return nil
-}
-
-// startOnce starts Sluice on its own, waits for the first 200, optionally lets it idle for its memory, and stops it.
-func startOnce(s *stage, folder string, idle bool) (took time.Duration, rss float64, err error) {
-	env := append(s.environment(folder), "PORT=4038", "SLUICE_APP_PORTS=4039")
-	start := time.Now()
-	p, _, err := s.child(systemCore, env, s.binary, "serve")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer p.stop()
-	page := &system{host: "127.0.0.1:4038"}
-	for {
-		if c, err := connect(page, "/login"); err == nil {
-			err := c.get()
-			c.close()
-			if err == nil {
-				took = time.Since(start)
-				break
-			}
-		}
-		if time.Since(start) > 10*time.Second {
-			return 0, 0, fmt.Errorf("sluice did not start within 10 s\n%s", p.out)
-		}
-		time.Sleep(500 * time.Microsecond)
-	}
-	if idle {
-		time.Sleep(2 * time.Second)
-		rss, err = residentMB(p.pid())
-	}
-	return took, rss, err
 }
 
 // clockTick is USER_HZ: the unit of the times in /proc, 1/100 s on every Linux that Go runs on.

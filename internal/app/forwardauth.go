@@ -93,14 +93,14 @@ func (r *Registry) Asked(a *App, now time.Time) {
 	if ms-stored < askedStep.Milliseconds() || !at.stored.CompareAndSwap(stored, ms) {
 		return
 	}
-	go func() {
+	r.background.start(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := r.storeAsked(ctx, a, ms); err != nil {
 			at.stored.CompareAndSwap(ms, stored)
 			r.Log.Warn("that a reverse proxy asks about an app could not be stored", "app", a.Name, "error", err)
 		}
-	}()
+	})
 }
 
 // askedAt is when a forward-auth app was last asked about, and up to when that is stored, in unix ms.

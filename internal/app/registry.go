@@ -75,9 +75,35 @@ type Registry struct {
 
 	profiles sync.Map // name of a kind -> *profile.Profile: compiled once
 
+	background background
+
 	named   sync.Map // ids of the apps that the configuration names (Ensure)
 	adopted sync.Map // ids of the apps whose objects were adopted once
 	asked   sync.Map // app id -> *askedAt
+}
+
+// background owns what goes on after a call has returned.
+type background struct {
+	mu     sync.Mutex // held while work starts, so that none starts after stop
+	closed bool
+	group  sync.WaitGroup
+}
+
+// start runs work on a goroutine of its own; after stop it does nothing.
+func (b *background) start(work func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.group.Go(work)
+	}
+}
+
+// stop waits for what runs.
+func (b *background) stop() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.group.Wait()
 }
 
 type snapshot struct {
@@ -192,6 +218,7 @@ func (r *Registry) CheckOpen(ctx context.Context, p authz.Principal, a *App) err
 
 // Close gives all upstream sessions back.
 func (r *Registry) Close(ctx context.Context) {
+	r.background.stop()
 	r.mu.Lock()
 	bridges := maps.Clone(r.bridges)
 	r.mu.Unlock()
@@ -228,7 +255,7 @@ func (r *Registry) rebuild(ctx context.Context) error {
 		}
 	}
 	r.current.Store(next)
-	go r.changed()
+	r.background.start(r.changed)
 	return nil
 }
 
@@ -319,12 +346,12 @@ func (r *Registry) bridge(ctx context.Context, a *App, row q.App) error {
 // setBridge replaces a bridge; the former gives its session back in the background. The caller holds mu.
 func (r *Registry) setBridge(id string, next bridgeEntry) {
 	if old := r.bridges[id].bridge; old != nil {
-		go func() {
+		r.background.start(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			// A builder that is gone cannot take its session back; it ends by itself within a day.
 			_ = old.Close(ctx)
-		}()
+		})
 	}
 	if next.bridge == nil {
 		delete(r.bridges, id)

@@ -39,10 +39,10 @@ func (c *serveCommand) Run(rt *Runtime) error {
 	if err != nil {
 		return err
 	}
-	// Policies, templates and migrations leave garbage that a quiet server would keep for hours.
-	go debug.FreeOSMemory()
 	err = announce(ctx, rt.Stdout, s)
 	if err == nil {
+		// Policies, templates and migrations leave garbage that a quiet server would keep for hours.
+		debug.FreeOSMemory()
 		<-ctx.Done()
 		// A second signal ends the process at once.
 		stop()

@@ -266,6 +266,7 @@ func (b *bridge) Close(ctx context.Context) error {
 	flight := b.flight
 	b.mu.Unlock()
 	b.stop()
+	b.keys.stop()
 	if flight != nil {
 		<-flight
 	}

@@ -33,8 +33,18 @@ const (
 
 // flowKeys remembers which flows Flowise wants keys for.
 type flowKeys struct {
-	mu    sync.Mutex
-	known map[string]*flowKeyEntry // by kind and flow
+	mu      sync.Mutex               // also held while a question starts, so that none starts after stop
+	known   map[string]*flowKeyEntry // by kind and flow
+	running sync.WaitGroup
+}
+
+// stop waits for the questions that run. The bridge's life is over by then, and whoever gets the
+// lock afterwards sees that.
+func (k *flowKeys) stop() {
+	k.mu.Lock()
+	running := &k.running
+	k.mu.Unlock()
+	running.Wait()
 }
 
 type flowKeyEntry struct {
@@ -57,9 +67,13 @@ func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, erro
 		e = &flowKeyEntry{ready: make(chan struct{})}
 		k.known[name] = e
 	}
+	if b.life.Err() != nil {
+		k.mu.Unlock()
+		return "", problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+	}
 	if !e.asking && (e.asked.IsZero() || now.Sub(e.asked) >= flowKeyFresh) {
 		e.asking = true
-		go b.askFlowKey(kind, flowID, e)
+		k.running.Go(func() { b.askFlowKey(kind, flowID, e) })
 	}
 	k.mu.Unlock()
 	select {
