@@ -20,7 +20,7 @@ const (
 )
 
 // SecondFactorFor is the strictest policy of the workspaces that somebody belongs to.
-func (p *People) SecondFactorFor(who authz.Principal) string {
+func (p *workspaceBook) SecondFactorFor(who authz.Principal) string {
 	strictest := FactorOff
 	known := *p.workspaces.Load()
 	for _, m := range who.Memberships {
@@ -39,7 +39,7 @@ func (p *People) SecondFactorFor(who authz.Principal) string {
 }
 
 // SetSecondFactor needs WorkspaceManage in the workspace. Whoever requires a second factor must have proven one: otherwise they would lock themselves out with this very act.
-func (p *People) SetSecondFactor(ctx context.Context, actor authz.Principal, workspaceID, policy string) error {
+func (p *workspaceBook) SetSecondFactor(ctx context.Context, actor authz.Principal, workspaceID, policy string) error {
 	switch policy {
 	case FactorOff, FactorEncouraged, FactorRequired:
 	default:

@@ -111,7 +111,7 @@ func (p Prepared) Resource() authz.Resource {
 func CleanUsername(s string) (string, error) { return cleanUsername(s) }
 
 // PrepareWorkspace checks the name of a workspace and gives it an id. It asks no right.
-func (p *People) PrepareWorkspace(name string) (Workspace, error) {
+func (p *workspaceBook) PrepareWorkspace(name string) (Workspace, error) {
 	name, err := cleanWorkspaceName(name)
 	if err != nil {
 		return Workspace{}, err
@@ -124,7 +124,7 @@ func (p *People) PrepareWorkspace(name string) (Workspace, error) {
 }
 
 // InsertWorkspaces adds prepared workspaces, without members, within the caller's transaction. Nodes are told once: each time they are, they read all workspaces anew.
-func (p *People) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
+func (p *workspaceBook) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
 	for _, w := range list {
 		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
 			return fmt.Errorf("adding a workspace: %w", err)
@@ -137,7 +137,7 @@ func (p *People) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspa
 }
 
 // Admit gives somebody a role in one more workspace within the transaction that has inserted them, which tells the nodes of everything.
-func (p *People) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
+func (p *accountWriter) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
 	err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: who.account.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("adding the membership: %w", err)

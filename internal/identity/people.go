@@ -98,15 +98,32 @@ type Hooks struct {
 	WorkspaceDeleted func(ctx context.Context, tx *db.Tx, workspaceID string) error
 }
 
-// People is the capability: accounts, memberships, passwords, and the directory in memory.
+// People is the capability: accounts and the directory in memory, and with them roles, workspaces, and what others write
+// about an account in their own transactions.
 type People struct {
 	Config
+	*roleBook
+	*workspaceBook
+	*accountWriter
 	directory  sync.Map // account id -> entry
 	superusers atomic.Int64
 	reload     sync.Mutex
-	roles      atomic.Pointer[[]Role]
+}
+
+// roleBook keeps the built-in and custom roles, in memory and in the database.
+type roleBook struct {
+	Config
+	roles atomic.Pointer[[]Role]
+}
+
+// workspaceBook keeps the workspaces and what they ask of second factors, in memory and in the database.
+type workspaceBook struct {
+	Config
 	workspaces atomic.Pointer[map[string]workplace] // by id
 }
+
+// accountWriter writes about accounts and memberships in the transactions of other packages, which have decided it.
+type accountWriter struct{ Config }
 
 type entry struct {
 	principal authz.Principal
@@ -118,7 +135,12 @@ func New(ctx context.Context, c Config) (*People, error) {
 	if c.Hooks.Disabled == nil || c.Hooks.Removed == nil || c.Hooks.WorkspaceDeleted == nil {
 		return nil, errors.New("identity: a hook is missing")
 	}
-	p := &People{Config: c}
+	p := &People{
+		Config:        c,
+		roleBook:      &roleBook{Config: c},
+		workspaceBook: &workspaceBook{Config: c},
+		accountWriter: &accountWriter{c},
+	}
 	err := c.DB.System(ctx, "first workspace", func(tx *db.Tx) error {
 		return q.New(tx).InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
 	})

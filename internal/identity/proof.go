@@ -15,7 +15,7 @@ import (
 // that; each runs in the transaction of the step that it belongs to.
 
 // SetEmail changes a person's address to one that was proven. An address that belongs to somebody else is Gone.
-func (p *People) SetEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
+func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
 	err := q.New(tx).ChangeEmail(ctx, q.ChangeEmailParams{
 		ID:              userID,
 		Email:           email,
@@ -32,7 +32,7 @@ func (p *People) SetEmail(ctx context.Context, tx *db.Tx, userID, email string) 
 }
 
 // SetEmailVerified notes that a person's address was proven to be theirs.
-func (p *People) SetEmailVerified(ctx context.Context, tx *db.Tx, userID string) error {
+func (p *accountWriter) SetEmailVerified(ctx context.Context, tx *db.Tx, userID string) error {
 	at := p.Now().UnixMilli()
 	err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: userID, EmailVerifiedAt: at})
 	if err != nil {
@@ -42,7 +42,7 @@ func (p *People) SetEmailVerified(ctx context.Context, tx *db.Tx, userID string)
 }
 
 // SetPassword stores the hash of a new password.
-func (p *People) SetPassword(ctx context.Context, tx *db.Tx, userID, hash string) error {
+func (p *accountWriter) SetPassword(ctx context.Context, tx *db.Tx, userID, hash string) error {
 	at := p.Now().UnixMilli()
 	err := q.New(tx).SetAccountPassword(ctx, q.SetAccountPasswordParams{ID: userID, PasswordHash: hash, UpdatedAt: at})
 	if err != nil {
@@ -53,7 +53,7 @@ func (p *People) SetPassword(ctx context.Context, tx *db.Tx, userID, hash string
 
 // UpgradePassword replaces the hash of a person's password by a stronger one of the same password, unless the password
 // has been changed since the credential was read.
-func (p *People) UpgradePassword(ctx context.Context, tx *db.Tx, c Credential, hash string) error {
+func (p *accountWriter) UpgradePassword(ctx context.Context, tx *db.Tx, c Credential, hash string) error {
 	_, err := q.New(tx).UpgradeAccountPassword(ctx, q.UpgradeAccountPasswordParams{
 		ID: c.UserID, NewHash: hash, OldHash: c.PasswordHash,
 	})
@@ -64,7 +64,7 @@ func (p *People) UpgradePassword(ctx context.Context, tx *db.Tx, c Credential, h
 }
 
 // NoteSignIn stores when a person last signed in: now.
-func (p *People) NoteSignIn(ctx context.Context, tx *db.Tx, userID string) error {
+func (p *accountWriter) NoteSignIn(ctx context.Context, tx *db.Tx, userID string) error {
 	err := q.New(tx).TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: p.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("noting the sign-in: %w", err)

@@ -9,7 +9,7 @@ import (
 )
 
 // Leave takes a membership away within the caller's transaction; it is the opposite of Join and asks no right either: an identity provider's groups have decided it.
-func (p *People) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID string) error {
+func (p *accountWriter) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID string) error {
 	if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID}); err != nil {
 		return fmt.Errorf("ending the membership: %w", err)
 	}

@@ -65,7 +65,7 @@ func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
 	return nil
 }
 
-func (p *People) loadRoles(ctx context.Context) error {
+func (p *roleBook) loadRoles(ctx context.Context) error {
 	rows, err := q.New(p.DB.Read()).AllRoles(ctx)
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func (p *People) loadRoles(ctx context.Context) error {
 }
 
 // Roles lists the built-in roles and then the custom ones by name, from memory. It is no secret which roles exist.
-func (p *People) Roles() []Role { return *p.roles.Load() }
+func (p *roleBook) Roles() []Role { return *p.roles.Load() }
 
 // Role finds a role by id.
-func (p *People) Role(id string) (Role, bool) {
+func (p *roleBook) Role(id string) (Role, bool) {
 	i := slices.IndexFunc(p.Roles(), func(r Role) bool { return r.ID == id })
 	if i < 0 {
 		return Role{}, false
@@ -97,14 +97,14 @@ func (p *People) Role(id string) (Role, bool) {
 }
 
 // RoleName is the display name of a role's id.
-func (p *People) RoleName(id string) string {
+func (p *roleBook) RoleName(id string) string {
 	if r, ok := p.Role(id); ok {
 		return r.Name
 	}
 	return authz.RoleTitle(id)
 }
 
-func (p *People) checkRole(id string) error {
+func (p *roleBook) checkRole(id string) error {
 	if _, ok := p.Role(id); !ok {
 		return invalid("role", "The role is not known; expected is admin, user, viewer or the id of a custom role.")
 	}
@@ -112,7 +112,7 @@ func (p *People) checkRole(id string) error {
 }
 
 // CreateRole adds a custom role. It needs RoleManage, as do changing and deleting one.
-func (p *People) CreateRole(ctx context.Context, actor authz.Principal, r Role) (Role, error) {
+func (p *roleBook) CreateRole(ctx context.Context, actor authz.Principal, r Role) (Role, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Role{}, fmt.Errorf("making an id: %w", err)
@@ -136,7 +136,7 @@ func (p *People) CreateRole(ctx context.Context, actor authz.Principal, r Role) 
 }
 
 // UpdateRole changes a custom role; everybody who holds it has the new rights on the next request.
-func (p *People) UpdateRole(ctx context.Context, actor authz.Principal, r Role) error {
+func (p *roleBook) UpdateRole(ctx context.Context, actor authz.Principal, r Role) error {
 	if err := p.customRole(ctx, actor, r.ID); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (p *People) UpdateRole(ctx context.Context, actor authz.Principal, r Role) 
 }
 
 // DeleteRole removes a custom role that nobody holds.
-func (p *People) DeleteRole(ctx context.Context, actor authz.Principal, id string) error {
+func (p *roleBook) DeleteRole(ctx context.Context, actor authz.Principal, id string) error {
 	if err := p.customRole(ctx, actor, id); err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (p *People) DeleteRole(ctx context.Context, actor authz.Principal, id strin
 	})
 }
 
-func (p *People) customRole(ctx context.Context, actor authz.Principal, id string) error {
+func (p *roleBook) customRole(ctx context.Context, actor authz.Principal, id string) error {
 	if err := p.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role", ID: id}); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (p *People) customRole(ctx context.Context, actor authz.Principal, id strin
 	return nil
 }
 
-func (p *People) changeRole(ctx context.Context, actor authz.Principal, r Role, detail string, fn func(*db.Tx) error) error {
+func (p *roleBook) changeRole(ctx context.Context, actor authz.Principal, r Role, detail string, fn func(*db.Tx) error) error {
 	return p.Gate.DoDetail(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role", ID: r.ID, Name: r.Name}, detail, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil {
 			if db.IsUnique(err) {

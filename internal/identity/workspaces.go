@@ -37,7 +37,7 @@ type Member struct {
 	Since, LastSignInAt time.Time
 }
 
-func (p *People) loadWorkspaces(ctx context.Context) error {
+func (p *workspaceBook) loadWorkspaces(ctx context.Context) error {
 	rows, err := q.New(p.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return err
@@ -58,13 +58,13 @@ func (p *People) loadWorkspaces(ctx context.Context) error {
 type workplace struct{ name, secondFactor string }
 
 // WorkspaceName is a workspace's name from memory; ok is false if there is none with this id.
-func (p *People) WorkspaceName(id string) (name string, ok bool) {
+func (p *workspaceBook) WorkspaceName(id string) (name string, ok bool) {
 	w, ok := (*p.workspaces.Load())[id]
 	return w.name, ok
 }
 
 // WorkspacesOf lists the workspaces that somebody may work in, by name: their own, for superusers all.
-func (p *People) WorkspacesOf(who authz.Principal) []Workspace {
+func (p *workspaceBook) WorkspacesOf(who authz.Principal) []Workspace {
 	var out []Workspace
 	for id, w := range *p.workspaces.Load() {
 		if who.Superuser || who.Role(id) != "" {
@@ -76,7 +76,7 @@ func (p *People) WorkspacesOf(who authz.Principal) []Workspace {
 }
 
 // Workspaces lists the workspaces that the actor may see, with the number of members.
-func (p *People) Workspaces(ctx context.Context, actor authz.Principal) ([]Workspace, error) {
+func (p *workspaceBook) Workspaces(ctx context.Context, actor authz.Principal) ([]Workspace, error) {
 	rows, err := q.New(p.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing workspaces: %w", err)
@@ -91,7 +91,7 @@ func (p *People) Workspaces(ctx context.Context, actor authz.Principal) ([]Works
 }
 
 // Workspace returns one workspace. Those of others are not found.
-func (p *People) Workspace(ctx context.Context, actor authz.Principal, id string) (Workspace, error) {
+func (p *workspaceBook) Workspace(ctx context.Context, actor authz.Principal, id string) (Workspace, error) {
 	row, err := q.New(p.DB.Read()).GetWorkspace(ctx, id)
 	if err != nil {
 		return Workspace{}, db.Found(err, noWorkspace().Detail)
@@ -103,7 +103,7 @@ func (p *People) Workspace(ctx context.Context, actor authz.Principal, id string
 }
 
 // seeWorkspace answers NotFound, and records the refusal, for workspaces that are not the actor's.
-func (p *People) seeWorkspace(ctx context.Context, actor authz.Principal, id string) error {
+func (p *workspaceBook) seeWorkspace(ctx context.Context, actor authz.Principal, id string) error {
 	name, ok := p.WorkspaceName(id)
 	err := p.Gate.Check(ctx, actor, authz.WorkspaceView, workspaceResource(id, name))
 	if !ok || problem.Is(err, problem.Denied) {
@@ -151,7 +151,7 @@ func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, nam
 }
 
 // join puts a membership in force within the caller's transaction.
-func (p *People) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
+func (p *accountWriter) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
 	now := p.Now().UnixMilli()
 	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: userID, Role: role, CreatedAt: now}); err != nil {
 		return fmt.Errorf("adding the membership: %w", err)
@@ -163,7 +163,7 @@ func (p *People) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role 
 }
 
 // Join gives somebody a role in a workspace within the caller's transaction. It asks no right: an accepted invitation has decided it.
-func (p *People) Join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
+func (p *accountWriter) Join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
 	return p.join(ctx, tx, workspaceID, userID, role)
 }
 
@@ -176,7 +176,7 @@ func cleanWorkspaceName(name string) (string, error) {
 }
 
 // RenameWorkspace needs WorkspaceManage in it.
-func (p *People) RenameWorkspace(ctx context.Context, actor authz.Principal, id, name string) error {
+func (p *workspaceBook) RenameWorkspace(ctx context.Context, actor authz.Principal, id, name string) error {
 	return p.changeWorkspace(ctx, actor, id, "renamed", func(tx *db.Tx) error {
 		clean, err := cleanWorkspaceName(name)
 		if err != nil {
@@ -225,7 +225,7 @@ func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id 
 	})
 }
 
-func (p *People) changeWorkspace(ctx context.Context, actor authz.Principal, id, detail string, fn func(*db.Tx) error) error {
+func (p *workspaceBook) changeWorkspace(ctx context.Context, actor authz.Principal, id, detail string, fn func(*db.Tx) error) error {
 	if err := p.seeWorkspace(ctx, actor, id); err != nil {
 		return err
 	}
