@@ -49,6 +49,8 @@ type DB struct {
 	dsn            string
 	now            func() time.Time
 	feed           *feed
+	path           string // of the SQLite file
+	backup         string // of the copy that was taken before migrating, "" for none
 }
 
 // Open opens the database, applies missing migrations and starts to follow changes. The caller closes it.
@@ -82,6 +84,7 @@ func (d *DB) openSQLite(folder string) error {
 		return fmt.Errorf("making the data folder %s: %w", folder, err)
 	}
 	path := filepath.Join(folder, FileName)
+	d.path = path
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the database file: %w", err)
@@ -136,8 +139,7 @@ func (d *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	return d.upgrade(ctx, provider)
 }
 
 // migrationLock is the advisory lock under which one node at a time migrates.
@@ -157,8 +159,7 @@ func (d *DB) migratePostgres(ctx context.Context, dir fs.FS) error {
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
-	return err
+	return d.upgrade(ctx, provider)
 }
 
 // Engine is "sqlite" or "postgres".

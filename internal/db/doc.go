@@ -14,6 +14,13 @@
 // A writing transaction is begun by authz.Gate, which decides, or by System, for housekeeping that no policy decides: its
 // names and reasons are one table (system.go). No transaction is open during a call to a builder or a provider.
 //
+// # Upgrades
+//
+// Open applies the migrations that a database lacks. A SQLite file is copied beside itself first, as
+// sluice.sqlite.before-8 where 8 is the number of the first migration applied; the three newest copies stay. On
+// PostgreSQL the copy is the operator's. A database that a newer Sluice has written is refused: there is no way down
+// except putting such a copy back.
+//
 // # Changes
 //
 // Whoever caches rows in memory learns of changes through the change table. A transaction says tx.Changed(kind, item); subscribers of that kind are called

@@ -72,6 +72,9 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if c.DB, err = db.Open(ctx, databaseConfig(c.Values.Database)); err != nil {
 		return explain(err, "DATABASE_PATH", c.Values.Database.Folder)
 	}
+	if copied := c.DB.Backup(); copied != "" {
+		c.Log.Info("the database was copied before it was brought up to date", "copy", copied)
+	}
 	if c.Keyring, err = secret.Open(ctx, c.secretConfig()); err != nil {
 		return explain(err, "SECRETKEY_PATH", c.Values.Secrets.Folder)
 	}
