@@ -3,6 +3,8 @@ package dbtest
 import (
 	"context"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +21,39 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 // SQLite opens an empty SQLite database in a temporary folder.
 func SQLite(t testing.TB) *db.DB {
 	t.Helper()
-	return Open(t, db.Config{Folder: t.TempDir(), Now: time.Now})
+	return Open(t, db.Config{Folder: Folder(t), Now: time.Now})
+}
+
+// migrated is the file of a SQLite database with all migrations and nothing else. It is made once.
+var migrated = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "sluice-dbtest-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	d, err := db.Open(context.Background(), db.Config{Folder: dir, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	// The last connection that closes moves everything into the one file.
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, db.FileName))
+})
+
+// Folder makes a data folder with an empty SQLite database, which costs no migrations.
+func Folder(t testing.TB) string {
+	t.Helper()
+	text, err := migrated()
+	if err != nil {
+		t.Fatalf("creating a database to copy: %v", err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, db.FileName), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
 }
 
 // Open opens a database and closes it when the test ends.

@@ -1,5 +1,10 @@
-// Package dbtest gives storage tests both real engines: a SQLite file in a temporary folder, and a database of its own on a real PostgreSQL
-// server that is started on loopback once per test binary and dies with it.
+// Package dbtest gives storage tests both real engines: a SQLite file in a temporary folder, and a
+// database of its own on a real PostgreSQL server that is started on loopback once per test binary
+// and dies with it.
 //
-// It is imported by tests only. Where PostgreSQL is not installed its half is skipped, unless SLUICEDEV_POSTGRES=require, as `make test` sets it.
+// Both are copies of a database that is migrated once, because migrating takes longer than most
+// tests.
+//
+// It is imported by tests only. Where PostgreSQL is not installed its half is skipped, unless
+// SLUICEDEV_POSTGRES=require, as `make test` sets it.
 package dbtest

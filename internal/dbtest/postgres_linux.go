@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"sluice/internal/db"
 )
 
 var (
@@ -34,10 +36,68 @@ var (
 // errNotInstalled means that there is no PostgreSQL server on this machine.
 var errNotInstalled = errors.New("PostgreSQL is not installed (Debian: apt-get install postgresql)")
 
-// Postgres makes an empty database on the test server and returns its connection URL. It skips the test where PostgreSQL is not installed and not required.
+// template is the name of a database with all migrations and nothing else, which the others copy.
+const template = "sluice_template"
+
+// Postgres makes an empty database on the test server, with all migrations, and returns its
+// connection URL. It skips the test where PostgreSQL is not installed and not required.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	serverOnce.Do(func() { serverPort, errServer = startServer() })
+	return database(t, template)
+}
+
+// BarePostgres is Postgres without the migrations.
+func BarePostgres(t testing.TB) string {
+	t.Helper()
+	return database(t, "template0")
+}
+
+// migrate fills the template. Nobody may be connected to it afterwards.
+func migrate() error {
+	ctx := context.Background()
+	admin, err := pgx.Connect(ctx, url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer admin.Close(ctx)
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+template); err != nil {
+		return err
+	}
+	d, err := db.Open(ctx, db.Config{Postgres: url(template), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	if err := d.Close(); err != nil {
+		return err
+	}
+	return awaitNobody(ctx, admin)
+}
+
+// awaitNobody waits until the server has noticed that all connections to the template are closed.
+func awaitNobody(ctx context.Context, admin *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		var n int
+		err := admin.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", template).Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections to the template stay", n)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func database(t testing.TB, from string) string {
+	t.Helper()
+	serverOnce.Do(func() {
+		if serverPort, errServer = startServer(); errServer == nil {
+			errServer = migrate()
+		}
+	})
 	runtime.KeepAlive(alive)
 	if errors.Is(errServer, errNotInstalled) && !required() {
 		t.Skip(errServer)
@@ -52,7 +112,7 @@ func Postgres(t testing.TB) string {
 	}
 	defer admin.Close(ctx)
 	name := fmt.Sprintf("t%d", databases.Add(1))
-	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
 		t.Fatalf("making a test database: %v", err)
 	}
 	t.Cleanup(func() { drop(t, name) })
@@ -77,7 +137,8 @@ func url(database string) string {
 	return fmt.Sprintf("postgres://sluice@127.0.0.1:%d/%s?sslmode=disable", serverPort, database)
 }
 
-// startServer makes a cluster in a temporary folder and starts it on a free loopback port. The kernel ends the server when this process dies.
+// startServer makes a cluster in a temporary folder and starts it on a free loopback port. The
+// kernel ends the server when this process dies.
 func startServer() (int, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -116,7 +177,8 @@ func startServer() (int, error) {
 	return port, awaitServer(port)
 }
 
-// removeAtEnd leaves behind a shell that outlives this process, however it ends, by a moment: its input ends then, it waits until the server has too, and removes the folder.
+// removeAtEnd leaves behind a shell that outlives this process, however it ends, by a moment: its
+// input ends then, it waits until the server has too, and removes the folder.
 func removeAtEnd(dir string, attr *syscall.SysProcAttr) error {
 	const script = `cat; for i in $(seq 100); do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.1; done; rm -rf "$1"`
 	keeper := exec.Command("/bin/sh", "-c", script, "sh", dir)
@@ -130,7 +192,8 @@ func removeAtEnd(dir string, attr *syscall.SysProcAttr) error {
 	return keeper.Start()
 }
 
-// startPinned starts a process from a thread that lives as long as this process: the kernel sends Pdeathsig when the starting thread ends.
+// startPinned starts a process from a thread that lives as long as this process: the kernel sends
+// Pdeathsig when the starting thread ends.
 func startPinned(c *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
@@ -172,7 +235,8 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// unprivileged makes dir usable by, and a process run as, the postgres user when this process is root, since the server refuses to run as root.
+// unprivileged makes dir usable by, and a process run as, the postgres user when this process is
+// root, since the server refuses to run as root.
 func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return &syscall.SysProcAttr{}, nil

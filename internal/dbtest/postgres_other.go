@@ -13,3 +13,9 @@ func Postgres(t testing.TB) string {
 	t.Skip("the PostgreSQL half of the storage tests runs on Linux only")
 	return ""
 }
+
+// BarePostgres needs Linux too.
+func BarePostgres(t testing.TB) string {
+	t.Helper()
+	return Postgres(t)
+}

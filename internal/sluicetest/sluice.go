@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/config"
+	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/server"
 )
@@ -58,7 +59,7 @@ func (l *Log) String() string {
 // Values reads a configuration as `sluice serve` would, from NAME=VALUE lines, with free ports, a temporary data folder and the cheapest password hashes.
 func Values(t testing.TB, environ ...string) config.Values {
 	t.Helper()
-	base := []string{"PORT=0", "DATABASE_PATH=" + t.TempDir(), "PASSWORD_SALT_HASH_ROUNDS=4", "LOG_LEVEL=debug"}
+	base := []string{"PORT=0", "DATABASE_PATH=" + dbtest.Folder(t), "PASSWORD_SALT_HASH_ROUNDS=4", "LOG_LEVEL=debug"}
 	flags := map[string]string{}
 	for _, line := range append(base, environ...) {
 		name, value, _ := strings.Cut(line, "=")
