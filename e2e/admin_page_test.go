@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // adminPageEnv is the .env file of Langflow's page on authentication, as it stands there.
@@ -18,6 +19,7 @@ LANGFLOW_NEW_USER_IS_ACTIVE=False
 
 // TestTheAdminPageStepByStep walks the numbered steps of "Manage users as an administrator" on Langflow's page.
 func TestTheAdminPageStepByStep(t *testing.T) {
+	longSuite(t, 10*time.Minute)
 	env := filepath.Join(t.TempDir(), ".env")
 	if err := os.WriteFile(env, []byte(adminPageEnv), 0o600); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 var testOwner = Owner{Name: "Olga Owner", Email: "olga@example.com", Password: "Correct-horse-7"}
@@ -13,6 +14,7 @@ var testOwner = Owner{Name: "Olga Owner", Email: "olga@example.com", Password: "
 // TestBareFlowise shows on a Flowise without Sluice in front what Sluice is for, so that the tests which find these doors closed through
 // Sluice cannot pass because the door is not where they look.
 func TestBareFlowise(t *testing.T) {
+	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
 	if f.HasOwner(t) {
 		t.Fatal("a fresh Flowise has an owner")

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
@@ -22,9 +21,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
-
-// stepLimit is how long a person waits for a page to do what they expect.
-const stepLimit = 40 * time.Second
 
 // shotsDir is where screenshots go, below this folder; it is not part of the repository.
 const shotsDir = "shots"
@@ -156,10 +152,10 @@ func (p *Person) Asked(method, part string) []Request {
 	return found
 }
 
-// do runs browser actions within the step limit, and fails the test when they do not succeed.
+// do runs browser actions within the time of the suite, and fails the test when they do not succeed.
 func (p *Person) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
+	ctx, cancel := inTime(p.ctx, p.t)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatalf("%s: %s: %v", p.Name, what, err)
@@ -189,7 +185,7 @@ func (p *Person) Press(keys string) {
 
 // eval is the value of a JavaScript expression in the page, now. A page that is just being replaced gives an error.
 func eval[T any](p *Person, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
+	ctx, cancel := inTime(p.ctx, p.t)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 }
@@ -224,7 +220,7 @@ func (p *Person) Cookies() []string {
 
 func (p *Person) cookies() []*network.Cookie {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
+	ctx, cancel := inTime(p.ctx, p.t)
 	defer cancel()
 	res, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
 	if err != nil {
@@ -248,7 +244,7 @@ func (p *Person) Program() *Client {
 // Shot saves a screenshot under a name that says test, person and moment.
 func (p *Person) Shot(moment string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, stepLimit)
+	ctx, cancel := inTime(p.ctx, p.t)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {

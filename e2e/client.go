@@ -36,7 +36,7 @@ func NewClient(t testing.TB, base string) *Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &Client{Base: base, Header: http.Header{}, t: t, http: &http.Client{
-		Jar: jar, Transport: transport, Timeout: time.Minute,
+		Jar: jar, Transport: transport, Timeout: time.Until(deadline(t)),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -160,7 +160,7 @@ func (c *Client) Raw(method, target string) Answer {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(deadline(c.t))
 	var b strings.Builder
 	b.WriteString(method + " " + target + " HTTP/1.1\r\nHost: " + u.Host + "\r\nConnection: close\r\n")
 	var cookies []string

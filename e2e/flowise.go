@@ -61,7 +61,7 @@ func (f *Flowise) Start(t testing.TB) {
 		"DISABLE_FLOWISE_TELEMETRY=true",
 	}
 	f.p = startProcess(f.life, fmt.Sprintf("flowise-%d", f.port), cmd)
-	f.p.until(t, 3*time.Minute, "answer to /api/v1/ping", f.Healthy)
+	f.p.until(t, "answer to /api/v1/ping", f.Healthy)
 }
 
 // Stop ends it in good order.

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -149,6 +150,7 @@ var (
 func TestForwardAuth(t *testing.T) {
 	for _, p := range frontProxies {
 		t.Run(p.name, func(t *testing.T) {
+			longSuite(t, 15*time.Minute)
 			if p.name == "Traefik" && !worthBuilding(t, "traefik") {
 				t.Skip("building Traefik takes a quarter of an hour: e2e/install-proxies.sh traefik does it once, SLUICEDEV_TRAEFIK=require does it here")
 			}
@@ -322,7 +324,7 @@ func (w *aside) run(t *testing.T, dir, text string, port int) {
 	cmd := w.proxy.command(t, dir, text, port)
 	cmd.Dir = dir
 	p := startProcess(w.s.life, fmt.Sprintf("%s-%d", w.proxy.name, port), cmd)
-	p.until(t, 30*time.Second, "answer", func() bool {
+	p.until(t, "answer", func() bool {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			_ = c.Close()
@@ -330,7 +332,7 @@ func (w *aside) run(t *testing.T, dir, text string, port int) {
 		return err == nil
 	})
 	// Traefik listens before it has read its routes.
-	p.until(t, 30*time.Second, "route", func() bool { return w.client(t, w.app).Get("/").Status != http.StatusNotFound })
+	p.until(t, "route", func() bool { return w.client(t, w.app).Get("/").Status != http.StatusNotFound })
 }
 
 func (w *aside) strangers(t *testing.T) {
@@ -499,7 +501,7 @@ func (w *aside) careless(t *testing.T) {
 	}
 	cmd := nginxCommand(t, other.dir, text, other.port)
 	p := startProcess(t, "nginx-careless", cmd)
-	p.until(t, 30*time.Second, "answer", func() bool {
+	p.until(t, "answer", func() bool {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", other.port))
 		if err == nil {
 			_ = c.Close()
@@ -544,7 +546,7 @@ func (w *aside) rawAnswer(t *testing.T, c *Client, method, target string, lines 
 	t.Helper()
 	conn := w.dial(t)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(deadline(t))
 	text := method + " " + target + " HTTP/1.1\r\nHost: " + strings.SplitN(w.app, "://", 2)[1] + "\r\nCookie: " + w.cookies(t, c) + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
@@ -668,7 +670,7 @@ func (w *aside) stream(t *testing.T) {
 func (w *aside) webSocket(t *testing.T) {
 	shake := func(c *Client, origin string) (net.Conn, *bufio.Reader, *http.Response) {
 		conn := w.dial(t)
-		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		_ = conn.SetDeadline(deadline(t))
 		fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: %s\r\n\r\n",
 			strings.SplitN(w.app, "://", 2)[1], w.cookies(t, c), origin)
 		r := bufio.NewReader(conn)
@@ -723,8 +725,8 @@ func (w *aside) upload(t *testing.T) {
 			case <-w.b.begun:
 				_, _ = out.Write(part)
 				_ = out.Close()
-			case <-time.After(20 * time.Second):
-				_ = out.CloseWithError(fmt.Errorf("the app has not seen the beginning after 20 s"))
+			case <-time.After(time.Until(deadline(t))):
+				_ = out.CloseWithError(errors.New("the app has not seen the beginning within the time of the suite"))
 			}
 		})
 		res, err := w.user.http.Do(req)
@@ -772,15 +774,7 @@ func (w *aside) down(t *testing.T) {
 	}
 	w.s.Start(t)
 	// nginx leaves a server that has failed alone for ten seconds.
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		a := w.user.Get("/data")
-		if a.Status == http.StatusOK {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("with Sluice again: %d %.200s", a.Status, a.Body)
-		}
-	}
+	await(t, "answer with Sluice again", func() bool { return w.user.Get("/data").Status == http.StatusOK }, func() string { return "" })
 }
 
 func (w *aside) signOut(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var (
@@ -28,6 +29,7 @@ type team struct {
 
 // TestGate is the scenario of a team's first day, in order; a step that fails ends it, as the later ones build on it.
 func TestGate(t *testing.T) {
+	suite(t, 10*time.Minute)
 	f := StartFlowise(t)
 	w := &team{f: f, s: StartSluice(t, "--protect", f.URL), admin: NewPerson(t, "ada"), viewer: NewPerson(t, "vic")}
 	steps := []struct {

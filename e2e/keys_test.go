@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // keyring is one Flowise behind one Sluice, and programs that come with keys.
@@ -31,6 +32,7 @@ var wholeKey = regexp.MustCompile(`sluice_[0-9A-Za-z]{46}`)
 
 // TestKeys is the life of API keys in front of a real Flowise, with the programs that people use.
 func TestKeys(t *testing.T) {
+	suite(t, 8*time.Minute)
 	f := StartFlowise(t)
 	w := &keyring{f: f, s: StartSluice(t, "--protect", f.URL), admin: NewPerson(t, "ada"), boss: Owner{Name: "Boss", Email: "boss@example.com", Password: "Boss-Password-1"}}
 	steps := []struct {

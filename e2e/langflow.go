@@ -87,7 +87,7 @@ func (l *Langflow) Start(t testing.TB) {
 		"LANGFLOW_OPEN_BROWSER=false", "DO_NOT_TRACK=true", "LANGFLOW_DO_NOT_TRACK=true",
 	}, accounts, l.Env)
 	l.p = startProcess(l.life, fmt.Sprintf("langflow-%s-%d", l.release, l.port), cmd)
-	l.p.until(t, 3*time.Minute, "answer to /health_check", l.Healthy)
+	l.p.until(t, "answer to /health_check", l.Healthy)
 }
 
 // Database is the path of its SQLite file.

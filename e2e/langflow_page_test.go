@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // langflowDay is the day of a team with Langflow's own page on authentication in hand: one .env file for Langflow and for Sluice before it.
@@ -34,8 +35,9 @@ var (
 
 // TestLangflowPage walks the numbered steps of Langflow's page on authentication with its own .env file, and then works in the pages of Langflow.
 func TestLangflowPage(t *testing.T) {
-	for _, release := range []string{newLangflow, oldLangflow} {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
+			suite(t, 10*time.Minute)
 			w := openLangflowDay(t, release)
 			for _, step := range []struct {
 				name string

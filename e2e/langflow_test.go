@@ -5,12 +5,14 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLangflowByItself makes sure that the tests' own flow runs in each release without Sluice, so that a failure elsewhere is not blamed on it.
 func TestLangflowByItself(t *testing.T) {
-	for _, release := range []string{newLangflow, oldLangflow} {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
+			longSuite(t, 10*time.Minute)
 			t.Parallel()
 			l := StartLangflow(t, release)
 			admin := l.SignIn(t, langflowAdmin)

@@ -27,6 +27,7 @@ type lodging struct {
 
 // TestLangflowTrouble stops, restarts, upgrades and replaces a Langflow, and changes the way into it, under people who work in it.
 func TestLangflowTrouble(t *testing.T) {
+	longSuite(t, 30*time.Minute)
 	l := StartLangflow(t, oldLangflow)
 	w := &lodging{l: l, s: StartSluiceWith(t, langflowVariables, "--protect", l.URL), guest: NewPerson(t, "guest")}
 	for _, step := range []struct {
@@ -85,7 +86,7 @@ func (w *lodging) connect(t *testing.T, mode string) {
 // works looks at the list of flows and runs the flow, as soon as Langflow is ready for it.
 func (w *lodging) works(t *testing.T, word string) {
 	t.Helper()
-	w.s.p.until(t, time.Minute, "list of flows", func() bool { return strings.Contains(w.lf.Get("/api/v1/flows/?get_all=true").Body, w.flow) })
+	w.s.p.until(t, "list of flows", func() bool { return strings.Contains(w.lf.Get("/api/v1/flows/?get_all=true").Body, w.flow) })
 	if a := RunFlow(NewClient(t, w.lf.Base), w.key, w.flow, word); a.Status != http.StatusOK || !strings.Contains(a.Body, word) {
 		t.Errorf("running the flow: %d %.400s", a.Status, a.Body)
 	}
@@ -95,7 +96,7 @@ func (w *lodging) signed(t *testing.T) {
 	w.root = w.s.SignIn(t, langflowAdmin)
 	w.lf = w.s.Enter(t, w.root)
 	w.lf.Header = http.Header{}
-	w.s.p.until(t, time.Minute, "connection with Langflow", func() bool { return w.lf.Get("/api/v1/projects/").Status == http.StatusOK })
+	w.s.p.until(t, "connection with Langflow", func() bool { return w.lf.Get("/api/v1/projects/").Status == http.StatusOK })
 	var apps struct {
 		Items []struct{ ID, Version string }
 	}
@@ -220,7 +221,7 @@ func (w *lodging) otherKey(t *testing.T) {
 	w.l.Start(t)
 	// The first answers know only that the session is not accepted any more.
 	var last Answer
-	w.s.p.until(t, time.Minute, "answer that says what is wrong", func() bool {
+	w.s.p.until(t, "answer that says what is wrong", func() bool {
 		last = w.lf.Get("/api/v1/flows/?get_all=true")
 		return last.Status == http.StatusServiceUnavailable && strings.Contains(last.Body, "secret keys differ")
 	})
@@ -237,7 +238,7 @@ func (w *lodging) otherKey(t *testing.T) {
 	w.l.Stop(t)
 	w.l.Env = lines
 	w.l.Start(t)
-	w.s.p.until(t, 2*time.Minute, "the way back with the first key", func() bool { return w.health(t).OK })
+	w.s.p.until(t, "the way back with the first key", func() bool { return w.health(t).OK })
 	w.works(t, "with the first key again")
 }
 
@@ -253,7 +254,7 @@ func (w *lodging) emptied(t *testing.T) {
 	}
 	w.l.Start(t)
 	lost := w.flow
-	w.s.p.until(t, time.Minute, "account that is made anew", func() bool { return w.lf.Get("/api/v1/flows/?get_all=true").Status == http.StatusOK })
+	w.s.p.until(t, "account that is made anew", func() bool { return w.lf.Get("/api/v1/flows/?get_all=true").Status == http.StatusOK })
 	if a := w.lf.Get("/api/v1/flows/" + lost); a.Status != http.StatusNotFound {
 		t.Errorf("a flow that is lost: %d %.200s", a.Status, a.Body)
 	}

@@ -32,8 +32,9 @@ type resident struct {
 
 // TestLangflowWorkspaces is two workspaces in front of one real Langflow of each release.
 func TestLangflowWorkspaces(t *testing.T) {
-	for _, release := range []string{newLangflow, oldLangflow} {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
+			suite(t, 10*time.Minute)
 			l := StartLangflow(t, release)
 			w := &quarters{release: release, l: l, s: StartSluiceWith(t, langflowVariables, "--protect", l.URL), people: map[string]*resident{}}
 			for _, step := range []struct {
@@ -87,7 +88,7 @@ func (w *quarters) setUp(t *testing.T) {
 	call(t, w.root, "GET", "/api/v1/workspaces", nil, &workspaces)
 	w.home = workspaces.Items[0].ID
 	lf := w.s.Enter(t, w.root)
-	w.s.p.until(t, time.Minute, "connection with Langflow", func() bool { return lf.Get("/api/v1/projects/").Status == http.StatusOK })
+	w.s.p.until(t, "connection with Langflow", func() bool { return lf.Get("/api/v1/projects/").Status == http.StatusOK })
 }
 
 func (w *quarters) settle(t *testing.T) {

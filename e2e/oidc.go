@@ -50,7 +50,7 @@ func StartOpenIDProvider(t testing.TB, s *Sluice, conform bool) *OpenIDProvider 
 	o := &OpenIDProvider{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	o.c = NewClient(t, o.URL)
 	o.p = startProcess(t, fmt.Sprintf("oidc-%d", port), cmd)
-	o.p.until(t, 30*time.Second, "answer to discovery", func() bool {
+	o.p.until(t, "answer to discovery", func() bool {
 		res, err := (&http.Client{Timeout: 2 * time.Second}).Get(o.URL + "/.well-known/openid-configuration")
 		if err != nil {
 			return false

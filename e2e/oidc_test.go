@@ -24,7 +24,7 @@ func startOrg(t *testing.T, conform bool) *org {
 	t.Helper()
 	s := StartSluice(t)
 	g := &org{s: s, admin: NewTraveller(t, s.URL)}
-	s.p.until(t, 10*time.Second, "set-up link", func() bool { return s.SetupLink() != "" })
+	s.p.until(t, "set-up link", func() bool { return s.SetupLink() != "" })
 	f := g.admin.Go(s.SetupLink()).FormTo(t, "/setup")
 	f.Fields.Set("username", "root")
 	f.Fields.Set("email", "root@example.com")
@@ -91,6 +91,7 @@ func claims(login string, groups ...string) map[string]any {
 }
 
 func TestARealOpenIDProvider(t *testing.T) {
+	longSuite(t, 10*time.Minute)
 	for name, conform := range map[string]bool{"claims in userinfo": true, "claims in the id token": false} {
 		t.Run(name, func(t *testing.T) {
 			g := startOrg(t, conform)
@@ -168,6 +169,7 @@ func (g *org) leaves(t testing.TB, v *Traveller) {
 }
 
 func TestSigningOutAtARealProviderEndsTheSessionHere(t *testing.T) {
+	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	for _, login := range []string{"ann", "bob"} {
 		g.o.Knows(t, login, claims(login, "authors"))
@@ -182,7 +184,7 @@ func TestSigningOutAtARealProviderEndsTheSessionHere(t *testing.T) {
 	f := page.FormTo(t, "/session/end/confirm")
 	f.Fields.Set("logout", "yes")
 	laptop.Send(f)
-	g.o.p.until(t, 20*time.Second, "call of the back channel", func() bool { return len(g.o.Told(t)) > 0 })
+	g.o.p.until(t, "call of the back channel", func() bool { return len(g.o.Told(t)) > 0 })
 	for _, c := range g.o.Told(t) {
 		if !c.OK || c.Sub != "ann" || c.SID == "" {
 			t.Errorf("the back channel: %+v", c)
@@ -203,6 +205,7 @@ func TestSigningOutAtARealProviderEndsTheSessionHere(t *testing.T) {
 }
 
 func TestACallbackOfARealProviderCountsOnce(t *testing.T) {
+	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	g.o.Knows(t, "ann", claims("ann", "authors"))
 	ann := NewTraveller(t, g.s.URL)
@@ -242,6 +245,7 @@ func TestACallbackOfARealProviderCountsOnce(t *testing.T) {
 }
 
 func TestARealProviderConfirmsWhoSomebodyIs(t *testing.T) {
+	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	g.o.Knows(t, "ann", claims("ann", "authors"))
 	g.o.Knows(t, "bob", claims("bob", "authors"))
@@ -271,13 +275,14 @@ func TestARealProviderConfirmsWhoSomebodyIs(t *testing.T) {
 	}
 	// Whoever signs in there as somebody else ends ann's session there, and with it the one here: the proof goes nowhere.
 	a := ann.SignInThere(ann.Go(g.s.URL+"/sso/"+oidcSlug+"?purpose=confirm"), "bob")
-	g.o.p.until(t, 20*time.Second, "call of the back channel", func() bool { return len(g.o.Told(t)) > 0 })
+	g.o.p.until(t, "call of the back channel", func() bool { return len(g.o.Told(t)) > 0 })
 	if username, _ := ann.me(t, g.s); username != "" || strings.Contains(a.Body, "Confirmed") {
 		t.Errorf("confirming as somebody else leaves %q signed in: %d at %s: %.1500s", username, a.Status, ann.At, a.Body)
 	}
 }
 
 func TestWhoDoesNotAgreeAtTheProviderStaysOutside(t *testing.T) {
+	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	ann := NewTraveller(t, g.s.URL)
 	page := ann.Go(g.s.URL + "/sso/" + oidcSlug)

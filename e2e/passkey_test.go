@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
@@ -85,6 +86,7 @@ func (p *Person) forget() {
 
 // TestPasskeys is a person with a passkey on a laptop, then one on a phone, then without the laptop; in a real browser, by its virtual authenticator.
 func TestPasskeys(t *testing.T) {
+	suite(t, 5*time.Minute)
 	s := StartSluice(t)
 	s.URL = fmt.Sprintf("http://localhost:%d", s.port) // browsers know no passkeys on IP addresses
 	ann := Account{Username: "ann", Email: "ann@example.com", Password: "four unrelated words here"}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -64,11 +63,7 @@ func (p *Person) find(css, text string) point {
 // until waits until cond holds, asking again and again, also across page changes.
 func (p *Person) until(what string, cond func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(stepLimit); !cond(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			p.t.Fatalf("%s found no %s within %s", p.Name, what, stepLimit)
-		}
-	}
+	await(p.t, what+" for "+p.Name, cond, func() string { return "" })
 }
 
 // Click clicks the first element that matches a CSS selector and says text ("" for any).

@@ -107,21 +107,16 @@ func (p *process) tail(lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// until asks cond again and again until it holds, and fails the test when the child ends before or the time is up.
-func (p *process) until(t testing.TB, limit time.Duration, what string, cond func() bool) {
+// until waits until cond holds, and fails the test when the child ends before or the time of the
+// suite is over.
+func (p *process) until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); ; {
-		if cond() {
-			return
+	await(t, what+" of "+p.name, cond, func() string {
+		if p.running() {
+			return ""
 		}
-		if !p.running() {
-			t.Fatalf("%s ended before %s:\n%s", p.name, what, p.tail(40))
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: no %s within %s:\n%s", p.name, what, limit, p.tail(40))
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return "it has ended:\n" + p.tail(40)
+	})
 }
 
 // freePort is a loopback port that nobody listens on right now.

@@ -66,7 +66,7 @@ func StartSluiceWith(t testing.TB, env []string, args ...string) *Sluice {
 func (s *Sluice) Start(t testing.TB) {
 	t.Helper()
 	s.p = startProcess(s.life, fmt.Sprintf("sluice-%d", s.port), s.command(t, append([]string{"serve"}, s.args...)...))
-	s.p.until(t, 30*time.Second, "answer to /healthz", func() bool {
+	s.p.until(t, "answer to /healthz", func() bool {
 		client := http.Client{Timeout: 2 * time.Second}
 		res, err := client.Get(s.URL + "/healthz")
 		if err != nil {

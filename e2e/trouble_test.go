@@ -80,6 +80,7 @@ func (w *team) powerCut(t *testing.T) {
 
 // TestOwned shows Sluice in front of a Flowise that has an owner: wrong credentials are told, right ones are kept.
 func TestOwned(t *testing.T) {
+	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
 	f.Register(t, testOwner)
 	s := StartSluice(t, "--protect", f.URL)
@@ -109,6 +110,7 @@ func TestOwned(t *testing.T) {
 
 // TestStartRefusals shows starts that cannot work: each says what is wrong and what to do, and ends with an error.
 func TestStartRefusals(t *testing.T) {
+	suite(t, 3*time.Minute)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +149,7 @@ func TestStartRefusals(t *testing.T) {
 
 // TestNotABuilder shows Sluice in front of nothing and of something else: both start, and both are told.
 func TestNotABuilder(t *testing.T) {
+	suite(t, 3*time.Minute)
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<h1>a wiki</h1>") }))
 	defer other.Close()
 	nothing := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
@@ -170,6 +173,7 @@ func TestNotABuilder(t *testing.T) {
 
 // TestHostileRequests sends what no browser sends. Sluice stays up and gives a clear answer.
 func TestHostileRequests(t *testing.T) {
+	suite(t, 5*time.Minute)
 	s := StartSluice(t, "--protect", "demo")
 	c := NewClient(t, s.URL)
 	for name, header := range map[string]http.Header{
@@ -206,7 +210,7 @@ func readAll(t testing.TB, res *http.Response) string {
 
 // signInPatiently signs in and, while the door is crowded, comes back when told to.
 func (c *Client) signInPatiently(a Account) bool {
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+	for end := deadline(c.t); time.Now().Before(end); {
 		r := c.PostForm("/login", map[string][]string{"identifier": {a.Username}, "password": {a.Password}})
 		switch r.Status {
 		case http.StatusSeeOther:
@@ -223,6 +227,6 @@ func (c *Client) signInPatiently(a Account) bool {
 			return false
 		}
 	}
-	c.t.Errorf("%s could not sign in within two minutes", a.Username)
+	c.t.Errorf("%s could not sign in within the time of the suite", a.Username)
 	return false
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // model is a language model on the loopback address that notes the keys it is called with.
@@ -72,6 +73,7 @@ const (
 
 // TestVault puts a credential into a real Flowise, whose flows call a model with it, and rotates it there, also while Flowise is down.
 func TestVault(t *testing.T) {
+	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
 	w := &safe{f: f, s: StartSluice(t, "--protect", f.URL), m: startModel(t)}
 	steps := []struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // tenant is somebody with all rights in one workspace, and what they have made there.
@@ -31,6 +32,7 @@ type houses struct {
 
 // TestWorkspaces is two workspaces in front of one real Flowise: neither sees, runs, changes or deletes what is the other's, by any route.
 func TestWorkspaces(t *testing.T) {
+	longSuite(t, 15*time.Minute)
 	f := StartFlowise(t)
 	w := &houses{f: f, s: StartSluice(t, "--protect", f.URL)}
 	steps := []struct {

@@ -1,0 +1,85 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// suites are the deadlines of the suites that run, by the name of their test.
+var suites sync.Map
+
+// suite begins a suite: everything below t must be over within limit. Nothing inside waits for a
+// time of its own, so a slow machine needs longer and finds the same. A limit is several times what
+// the suite takes on two cores.
+func suite(t *testing.T, limit time.Duration) {
+	t.Helper()
+	suites.Store(t.Name(), time.Now().Add(limit))
+	t.Cleanup(func() { suites.Delete(t.Name()) })
+}
+
+// longSuite is suite for what `make e2e` leaves to `make e2e-full`.
+func longSuite(t *testing.T, limit time.Duration) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("make e2e-full runs it")
+	}
+	suite(t, limit)
+}
+
+// releases are the Langflows that a suite drives: the newer one, and with `make e2e-full` both.
+func releases() []string {
+	if testing.Short() {
+		return []string{newLangflow}
+	}
+	return []string{newLangflow, oldLangflow}
+}
+
+// deadline is when the suite of t must be over.
+func deadline(t testing.TB) time.Time {
+	t.Helper()
+	for name := t.Name(); ; {
+		if end, ok := suites.Load(name); ok {
+			return end.(time.Time)
+		}
+		cut := strings.LastIndexByte(name, '/')
+		if cut < 0 {
+			t.Fatalf("%s belongs to no suite: its test must begin with suite or longSuite", t.Name())
+		}
+		name = name[:cut]
+	}
+}
+
+// lastLook is how long a step may take when the time of its suite is over: enough for a screenshot
+// of what went wrong.
+const lastLook = 10 * time.Second
+
+// inTime is a context that ends with the suite of t.
+func inTime(ctx context.Context, t testing.TB) (context.Context, context.CancelFunc) {
+	t.Helper()
+	end := deadline(t)
+	if last := time.Now().Add(lastLook); end.Before(last) {
+		end = last
+	}
+	return context.WithDeadline(ctx, end)
+}
+
+// await asks cond again and again until it holds. It stops when the suite's time is over or stopped
+// returns a reason.
+func await(t testing.TB, what string, cond func() bool, stopped func() string) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := deadline(t); !cond(); <-tick.C {
+		if why := stopped(); why != "" {
+			t.Fatalf("no %s: %s", what, why)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no %s within the time of the suite", what)
+		}
+	}
+}
