@@ -21,3 +21,6 @@ var ErrUnprotected = errUnprotected
 
 // Check is Address.check.
 func Check(a Address) error { return a.check() }
+
+// Samples are the mails that the previews show.
+var Samples = samples

@@ -2,8 +2,12 @@ package mail_test
 
 import (
 	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -66,6 +70,46 @@ func TestMailsHoldOneLinkAndLoadNothing(t *testing.T) {
 		}
 		if found := loads.FindString(r.HTML); found != "" {
 			t.Errorf("%s loads something: %q", kind, found)
+		}
+	}
+}
+
+// A mail without a sample would be rendered for the first time in the transaction that sends it, and
+// a mistake in its templates would undo what a person has done there.
+func TestEveryMailHasASample(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "message.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, m := range mail.Samples() {
+		shown[reflect.TypeOf(m).Name()] = true
+	}
+	found := 0
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Recv == nil || f.Name.Name != "Kind" {
+			continue
+		}
+		found++
+		if name := f.Recv.List[0].Type.(*ast.Ident).Name; !shown[name] {
+			t.Errorf("%s has no row in samples", name)
+		}
+	}
+	if found != len(shown) {
+		t.Errorf("message.go has %d mails, and %d are shown", found, len(shown))
+	}
+	used := map[string]bool{"layout": true}
+	for _, kind := range mail.Previews() {
+		used[kind] = true
+	}
+	templates, err := filepath.Glob("templates/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range templates {
+		if name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)); !used[name] {
+			t.Errorf("%s belongs to no mail that is shown", path)
 		}
 	}
 }
