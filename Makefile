@@ -3,14 +3,14 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e check bench golden tools
+.PHONY: help run test e2e e2e-full check lines recipes mutate bench golden tools
 
 # Whatever is installed or built beside the sources is kept here, outside the checkout.
 export SLUICEDEV_CACHE ?= $(HOME)/.cache/sluice
 BIN := $(SLUICEDEV_CACHE)/bin
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Start Sluice in front of its built-in demo builder
 	go run . serve --protect demo
@@ -20,22 +20,38 @@ test: check ## Run all checks and tests, storage on SQLite and on a real Postgre
 	e2e/install-moto.sh
 	SLUICEDEV_POSTGRES=require SLUICEDEV_MOTO=require go test ./...
 
-e2e: ## Drive real builders, Flowise and two releases of Langflow, in a real Chromium (installs them when missing)
+e2e: install-builders ## A day of each role with Flowise and Langflow in a real Chromium (installs them when missing)
+	go test -tags e2e -short -count=1 -timeout 25m ./e2e/...
+
+e2e-full: install-builders ## All of e2e: also imports, troubles, an older Langflow, OpenID providers, reverse proxies
+	go test -tags e2e -count=1 -timeout 150m ./e2e/...
+
+.PHONY: install-builders
+install-builders:
 	e2e/install-deps.sh chromium fonts-dejavu-core
 	e2e/install-flowise.sh
 	e2e/install-langflow.sh
 	e2e/install-clients.sh
-	go test -tags e2e -count=1 -timeout 30m ./e2e/...
 
-check: tools ## Check formatting, vet, staticcheck and that generated files are fresh
+check: tools lines ## Check formatting, vet, staticcheck, other systems, and that generated files are fresh
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
 	go vet -tags e2e ./e2e/...
-	GOOS=darwin go build ./... && GOOS=windows go build ./...
+	cd tools && go vet ./...
 	$(BIN)/staticcheck ./...
 	$(BIN)/staticcheck -tags e2e ./e2e/...
+	go run -C tools ./systems darwin windows
 	tools/golden.sh --check
+
+lines: ## Check the width of lines and print which files and functions are long
+	go run -C tools ./lines
+
+recipes: tools ## Carry out every recipe of CONTRIBUTING.md on a copy of the sources
+	go run -C tools ./recipes
+
+mutate: ## Change the code of the deciding packages in small ways and see whether their tests notice (hours)
+	tools/mutate.sh
 
 bench: ## Compare with a bare reverse proxy and measure start and memory
 	e2e/install-deps.sh wrk
