@@ -49,7 +49,7 @@ type Config struct {
 	SSO         *sso.SSO
 	SignUps     *signup.SignUps
 	Invitations *signup.Invitations
-	Apps        *app.Registry
+	Apps        *app.Apps
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault
 	// Mail is the outbox; there need not be a mail server.

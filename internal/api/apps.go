@@ -61,7 +61,7 @@ func (x *visit) builderOf(a *app.App) builder {
 	if x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed {
 		out.Admin = &builderDetails{
 			Version: a.Version, PublicURL: a.PublicURL, Port: a.Port, Workspace: a.WorkspaceID, Pending: a.Pending, NeedsOwner: a.NeedsOwner,
-			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), AskedAt: moment(x.cfg.Apps.LastAsked(a)), CreatedAt: a.CreatedAt.UTC(),
+			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Monitor.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), AskedAt: moment(x.cfg.Apps.LastAsked(a)), CreatedAt: a.CreatedAt.UTC(),
 		}
 		if !a.ForwardAuth() {
 			out.Admin.Upstream = a.Upstream.String()
@@ -117,12 +117,12 @@ func foundOf(f kinds.Found) found {
 }
 
 func lookAtApp(x *visit, in *appSpecInput) (found, error) {
-	f, err := x.cfg.Apps.Look(x, x.who, in.Body.spec())
+	f, err := x.cfg.Apps.Manager.Look(x, x.who, in.Body.spec())
 	return foundOf(f), err
 }
 
 func addApp(x *visit, in *appSpecInput) (builder, error) {
-	a, err := x.cfg.Apps.Add(x, x.who, in.Body.spec())
+	a, err := x.cfg.Apps.Manager.Add(x, x.who, in.Body.spec())
 	if err != nil {
 		return builder{}, err
 	}
@@ -154,11 +154,11 @@ type ownerInput struct {
 }
 
 func connectApp(x *visit, in *ownerInput) error {
-	return x.cfg.Apps.Connect(x, x.who, in.App, app.Owner{Email: in.Body.Email, Password: in.Body.Password})
+	return x.cfg.Apps.Connector.Connect(x, x.who, in.App, app.Owner{Email: in.Body.Email, Password: in.Body.Password})
 }
 
 func checkApp(x *visit, in *AppPath) (health, error) {
-	h, err := x.cfg.Apps.Check(x, x.who, in.App)
+	h, err := x.cfg.Apps.Monitor.Check(x, x.who, in.App)
 	return healthOf(h), err
 }
 
@@ -170,11 +170,13 @@ type exposure struct {
 }
 
 func getExposure(x *visit, in *AppPath) (exposure, error) {
-	e, err := x.cfg.Apps.Exposure(x, x.who, in.App)
+	e, err := x.cfg.Apps.Monitor.Exposure(x, x.who, in.App)
 	return exposure{e.State, e.Text, e.Next}, err
 }
 
-func markVerified(x *visit, in *AppPath) error { return x.cfg.Apps.MarkVerified(x, x.who, in.App) }
+func markVerified(x *visit, in *AppPath) error {
+	return x.cfg.Apps.Manager.MarkVerified(x, x.who, in.App)
+}
 
 // removed is what is left of an app.
 type removed struct {
@@ -188,7 +190,7 @@ type owner struct {
 }
 
 func removeApp(x *visit, in *AppPath) (removed, error) {
-	o, err := x.cfg.Apps.Remove(x, x.who, in.App)
+	o, err := x.cfg.Apps.Manager.Remove(x, x.who, in.App)
 	if err != nil || o.Email == "" {
 		return removed{}, err
 	}
@@ -201,7 +203,7 @@ type publishedInput struct {
 }
 
 func listPublishedFlows(x *visit, in *publishedInput) (list[string], error) {
-	rows, err := x.cfg.Apps.PublishedFlows(x, x.who, in.App)
+	rows, err := x.cfg.Apps.Publications.List(x, x.who, in.App)
 	return pageOf(rows, in.Paging, func(id string) string { return id }), err
 }
 
@@ -211,9 +213,9 @@ type flowInput struct {
 }
 
 func publishFlow(x *visit, in *flowInput) error {
-	return x.cfg.Apps.Publish(x, x.who, in.App, in.Flow)
+	return x.cfg.Apps.Publications.Publish(x, x.who, in.App, in.Flow)
 }
 
 func unpublishFlow(x *visit, in *flowInput) error {
-	return x.cfg.Apps.Unpublish(x, x.who, in.App, in.Flow)
+	return x.cfg.Apps.Publications.Unpublish(x, x.who, in.App, in.Flow)
 }

@@ -29,7 +29,7 @@ type connection struct {
 }
 
 func getConnection(x *visit, in *AppPath) (connection, error) {
-	c, err := x.cfg.Apps.Langflow(x, x.who, in.App)
+	c, err := x.cfg.Apps.Connector.Langflow(x, x.who, in.App)
 	return connection{string(c.Mode), c.PerPerson, c.Superuser, c.HasSecretKey, c.HasPassword, c.ExternalLines}, err
 }
 
@@ -51,7 +51,7 @@ func (in *accessInput) access() app.LangflowAccess {
 }
 
 func setConnection(x *visit, in *accessInput) (connection, error) {
-	if err := x.cfg.Apps.ConnectLangflow(x, x.who, in.App, in.access()); err != nil {
+	if err := x.cfg.Apps.Connector.ConnectLangflow(x, x.who, in.App, in.access()); err != nil {
 		return connection{}, err
 	}
 	return getConnection(x, &in.AppPath)
@@ -66,7 +66,7 @@ type trial struct {
 }
 
 func tryConnection(x *visit, in *accessInput) (list[trial], error) {
-	rows, err := x.cfg.Apps.TryLangflow(x, x.who, in.App, in.access())
+	rows, err := x.cfg.Apps.Connector.TryLangflow(x, x.who, in.App, in.access())
 	return listOf(rows, len(rows), func(t kinds.Trial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
 }
 
@@ -105,7 +105,7 @@ type builderUsersInput struct {
 }
 
 func listBuilderUsers(x *visit, in *builderUsersInput) (list[builderUser], error) {
-	rows, err := x.cfg.Apps.LangflowUsers(x, x.who, in.App)
+	rows, err := x.cfg.Apps.Adoption.LangflowUsers(x, x.who, in.App)
 	return pageOf(rows, in.Paging, builderUserOf), err
 }
 
@@ -124,10 +124,10 @@ type adoptUserInput struct {
 }
 
 func adoptBuilderUser(x *visit, in *adoptUserInput) (adopted, error) {
-	n, err := x.cfg.Apps.AdoptUser(x, x.who, in.App, in.User, in.Body.Workspace, in.Body.Person)
+	n, err := x.cfg.Apps.Adoption.AdoptUser(x, x.who, in.App, in.User, in.Body.Workspace, in.Body.Person)
 	return adopted{n}, err
 }
 
 func releaseBuilderUser(x *visit, in *BuilderUserPath) error {
-	return x.cfg.Apps.UnadoptUser(x, x.who, in.App, in.User)
+	return x.cfg.Apps.Adoption.UnadoptUser(x, x.who, in.App, in.User)
 }

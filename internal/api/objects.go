@@ -36,11 +36,11 @@ type useInput struct {
 }
 
 func offerApp(x *visit, in *useInput) error {
-	return x.cfg.Apps.Offer(x, x.who, in.App, in.Workspace)
+	return x.cfg.Apps.Manager.Offer(x, x.who, in.App, in.Workspace)
 }
 
 func withdrawApp(x *visit, in *useInput) error {
-	return x.cfg.Apps.Withdraw(x, x.who, in.App, in.Workspace)
+	return x.cfg.Apps.Manager.Withdraw(x, x.who, in.App, in.Workspace)
 }
 
 // thing is an object of a builder.
@@ -56,7 +56,7 @@ type unownedInput struct {
 }
 
 func listUnownedObjects(x *visit, in *unownedInput) (list[thing], error) {
-	rows, err := x.cfg.Apps.Unowned(x, x.who, in.App)
+	rows, err := x.cfg.Apps.Adoption.Unowned(x, x.who, in.App)
 	return pageOf(rows, in.Paging, func(o kinds.FoundObject) thing { return thing{o.ID, string(o.Kind), o.Name} }), err
 }
 
@@ -75,6 +75,6 @@ type adopted struct {
 }
 
 func adoptObjects(x *visit, in *adoptInput) (adopted, error) {
-	n, err := x.cfg.Apps.Adopt(x, x.who, in.App, in.Body.IDs, in.Body.Workspace, in.Body.Owner)
+	n, err := x.cfg.Apps.Adoption.Adopt(x, x.who, in.App, in.Body.IDs, in.Body.Workspace, in.Body.Owner)
 	return adopted{n}, err
 }

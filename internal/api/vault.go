@@ -129,7 +129,7 @@ type rotateCredentialInput struct {
 }
 
 func rotateCredential(x *visit, in *rotateCredentialInput) (list[credentialUse], error) {
-	uses, err := x.cfg.Apps.RotateCredential(x, x.who, in.Workspace, in.Credential, in.Body.Values)
+	uses, err := x.cfg.Apps.Credentials.Rotate(x, x.who, in.Workspace, in.Credential, in.Body.Values)
 	return listOf(uses, len(uses), credentialUseOf), err
 }
 
@@ -139,7 +139,7 @@ type deleteCredentialInput struct {
 }
 
 func deleteCredential(x *visit, in *deleteCredentialInput) error {
-	return x.cfg.Apps.DeleteCredential(x, x.who, in.Workspace, in.Credential, in.Withdraw)
+	return x.cfg.Apps.Credentials.Delete(x, x.who, in.Workspace, in.Credential, in.Withdraw)
 }
 
 // credentialUse is a copy of a credential in an app.
@@ -174,7 +174,7 @@ func credentialUseOf(u app.CredentialUse) credentialUse {
 }
 
 func listCredentialUses(x *visit, in *CredentialPath) (list[credentialUse], error) {
-	uses, err := x.cfg.Apps.CredentialUses(x, x.who, in.Workspace, in.Credential)
+	uses, err := x.cfg.Apps.Credentials.Uses(x, x.who, in.Workspace, in.Credential)
 	return listOf(uses, len(uses), credentialUseOf), err
 }
 
@@ -189,12 +189,12 @@ type putCredentialInput struct {
 }
 
 func putCredential(x *visit, in *putCredentialInput) (credentialUse, error) {
-	use, err := x.cfg.Apps.PutCredential(x, x.who, in.Workspace, in.Body.App, in.Credential)
+	use, err := x.cfg.Apps.Credentials.Put(x, x.who, in.Workspace, in.Body.App, in.Credential)
 	return credentialUseOf(use), err
 }
 
 func refreshCredentialUses(x *visit, in *CredentialPath) (list[credentialUse], error) {
-	uses, err := x.cfg.Apps.RefreshUses(x, x.who, in.Workspace, in.Credential)
+	uses, err := x.cfg.Apps.Credentials.Refresh(x, x.who, in.Workspace, in.Credential)
 	return listOf(uses, len(uses), credentialUseOf), err
 }
 
@@ -204,7 +204,7 @@ type withdrawCredentialInput struct {
 }
 
 func withdrawCredential(x *visit, in *withdrawCredentialInput) error {
-	return x.cfg.Apps.WithdrawCredential(x, x.who, in.Workspace, in.App, in.Credential)
+	return x.cfg.Apps.Credentials.Withdraw(x, x.who, in.Workspace, in.App, in.Credential)
 }
 
 // credentialKind is a type of credential that a builder knows.
@@ -237,6 +237,6 @@ type credentialKindsInput struct {
 }
 
 func listCredentialKinds(x *visit, in *credentialKindsInput) (list[credentialKind], error) {
-	kinds, err := x.cfg.Apps.CredentialKinds(x, x.who, in.Workspace, in.App)
+	kinds, err := x.cfg.Apps.Credentials.Kinds(x, x.who, in.Workspace, in.App)
 	return pageOf(kinds, in.Paging, credentialKindOf), err
 }

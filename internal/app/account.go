@@ -3,15 +3,19 @@ package app
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
+	"time"
 
 	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/problem"
+	"sluice/internal/secret"
 )
 
 // accountSecrets is what is sealed of a builder's account.
@@ -23,40 +27,49 @@ type accountSecrets struct {
 // accountTable is the word that secrets of accounts are sealed with.
 const accountTable = "builder_account"
 
-// accounts reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
-func (r *Registry) accounts(ctx context.Context, appID string) ([]builder.Account, error) {
-	rows, err := q.New(r.DB.Read()).AccountsOfApp(ctx, appID)
+// accountStore stores what opens the accounts in builders, sealed: of each app the account that Sluice
+// itself works with (its owner), and those that it made or adopted for workspaces and people.
+type accountStore struct {
+	db      *db.DB
+	keyring *secret.Keyring
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// list reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
+func (s *accountStore) list(ctx context.Context, appID string) ([]builder.Account, error) {
+	rows, err := q.New(s.db.Read()).AccountsOfApp(ctx, appID)
 	if err != nil {
 		return nil, fmt.Errorf("listing the builder's accounts: %w", err)
 	}
 	out := make([]builder.Account, len(rows))
 	for i, row := range rows {
-		out[i] = r.account(row)
+		out[i] = s.read(row)
 	}
 	return out, nil
 }
 
-func (r *Registry) account(row q.BuilderAccount) builder.Account {
+func (s *accountStore) read(row q.BuilderAccount) builder.Account {
 	a := builder.Account{ID: row.UpstreamID, Username: row.Username, Workspace: row.WorkspaceID, Person: row.PersonID, Adopted: row.Adopted}
 	if row.SecretSealed == "" {
 		return a
 	}
-	var s accountSecrets
+	var opened accountSecrets
 	sealed, err := decode(row.SecretSealed)
 	if err == nil {
-		sealed, err = r.Keyring.Open(sealed, accountTable, row.AppID+"/"+row.UpstreamID)
+		sealed, err = s.keyring.Open(sealed, accountTable, row.AppID+"/"+row.UpstreamID)
 	}
 	if err == nil {
-		err = json.Unmarshal(sealed, &s)
+		err = json.Unmarshal(sealed, &opened)
 	}
 	if err != nil {
-		r.Log.Error("what opens a builder's account cannot be read; Sluice gets into it anew", "app", row.AppID, "account", row.UpstreamID, "error", err)
+		s.log.Error("what opens a builder's account cannot be read; Sluice gets into it anew", "app", row.AppID, "account", row.UpstreamID, "error", err)
 	}
-	a.Password, a.Key = s.Password, s.Key
+	a.Password, a.Key = opened.Password, opened.Key
 	return a
 }
 
-func (r *Registry) sealAccount(appID string, a builder.Account) (string, error) {
+func (s *accountStore) seal(appID string, a builder.Account) (string, error) {
 	if a.Password == "" && a.Key == "" {
 		return "", nil
 	}
@@ -64,24 +77,24 @@ func (r *Registry) sealAccount(appID string, a builder.Account) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	sealed, err := r.Keyring.Seal(plain, accountTable, appID+"/"+a.ID)
+	sealed, err := s.keyring.Seal(plain, accountTable, appID+"/"+a.ID)
 	if err != nil {
 		return "", fmt.Errorf("sealing a builder's account: %w", err)
 	}
 	return encode(sealed), nil
 }
 
-// keepAccount stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All nodes learn of it.
-func (r *Registry) keepAccount(ctx context.Context, appID string, a builder.Account, gone string) (builder.Account, error) {
+// keep stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All nodes learn of it.
+func (s *accountStore) keep(ctx context.Context, appID string, a builder.Account, gone string) (builder.Account, error) {
 	kept := a
-	err := r.DB.System(ctx, "builder accounts", func(tx *db.Tx) error {
+	err := s.db.System(ctx, "builder accounts", func(tx *db.Tx) error {
 		if gone != "" && gone != a.ID {
 			if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
 				return fmt.Errorf("forgetting an account that the builder has no more: %w", err)
 			}
 		}
 		var err error
-		if kept, err = r.keepIn(ctx, tx, appID, a); err != nil {
+		if kept, err = s.keepIn(ctx, tx, appID, a); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, appID)
@@ -89,13 +102,13 @@ func (r *Registry) keepAccount(ctx context.Context, appID string, a builder.Acco
 	return kept, err
 }
 
-func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a builder.Account) (builder.Account, error) {
-	sealed, err := r.sealAccount(appID, a)
+func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a builder.Account) (builder.Account, error) {
+	sealed, err := s.seal(appID, a)
 	if err != nil {
 		return a, err
 	}
 	made, err := q.New(tx).InsertBuilderAccount(ctx, q.InsertBuilderAccountParams{
-		AppID: appID, UpstreamID: a.ID, WorkspaceID: a.Workspace, PersonID: a.Person, Username: a.Username, Adopted: a.Adopted, SecretSealed: sealed, CreatedAt: r.Now().UnixMilli(),
+		AppID: appID, UpstreamID: a.ID, WorkspaceID: a.Workspace, PersonID: a.Person, Username: a.Username, Adopted: a.Adopted, SecretSealed: sealed, CreatedAt: s.now().UnixMilli(),
 	})
 	if err != nil {
 		return a, fmt.Errorf("storing a builder's account: %w", err)
@@ -107,7 +120,7 @@ func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a builde
 	if problem.Is(db.Found(err, "none"), problem.NotFound) && !a.Adopted {
 		// Another node has made the account of this home.
 		if row, err = q.New(tx).OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
-			return r.account(row), nil
+			return s.read(row), nil
 		}
 	}
 	if err != nil {
@@ -120,15 +133,15 @@ func (r *Registry) keepIn(ctx context.Context, tx *db.Tx, appID string, a builde
 	return a, q.New(tx).UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
 }
 
-// accountName is what the account for a workspace, or for a person in it, is called in the builder: names that people know, and an end that is different for each home and app.
-func (r *Registry) accountName(ctx context.Context, appID, workspaceID, personID string) (string, error) {
-	workspace, err := q.New(r.DB.Read()).GetWorkspace(ctx, workspaceID)
+// name is what the account for a workspace, or for a person in it, is called in the builder: names that people know, and an end that is different for each home and app.
+func (s *accountStore) name(ctx context.Context, appID, workspaceID, personID string) (string, error) {
+	workspace, err := q.New(s.db.Read()).GetWorkspace(ctx, workspaceID)
 	if err != nil {
 		return "", db.Found(err, "There is no such workspace.")
 	}
 	label := slugOf(workspace.Name)
 	if personID != "" {
-		person, err := q.New(r.DB.Read()).GetAccount(ctx, personID)
+		person, err := q.New(s.db.Read()).GetAccount(ctx, personID)
 		if err != nil {
 			return "", db.Found(err, "There is no such person.")
 		}
@@ -146,3 +159,51 @@ func slugOf(name string) string {
 	slug := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(name), "-"), "-")
 	return strings.Trim(slug[:min(len(slug), 40)], "-")
 }
+
+// owner is what is sealed of the service account.
+type owner struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	// Superuser is the name that Password belongs to, and SecretKey the LANGFLOW_SECRET_KEY, of a Langflow.
+	Superuser string `json:"superuser,omitempty"`
+	SecretKey string `json:"secret_key,omitempty"`
+	// Made tells that Sluice registered the account itself.
+	Made bool `json:"made"`
+	// Pending tells that the account was stored before it was registered or tested.
+	Pending bool `json:"pending"`
+}
+
+// owner reads the account by which Sluice gets into an app's builder. It is empty where none is stored.
+func (s *accountStore) owner(row q.App) (owner, error) {
+	var o owner
+	if row.OwnerSealed == "" {
+		return o, nil
+	}
+	sealed, err := decode(row.OwnerSealed)
+	if err != nil {
+		return o, fmt.Errorf("reading the owner account: %w", err)
+	}
+	plain, err := s.keyring.Open(sealed, "app", row.ID)
+	if err != nil {
+		return o, err
+	}
+	return o, json.Unmarshal(plain, &o)
+}
+
+// sealOwner is the stored form of an owner account.
+func (s *accountStore) sealOwner(appID string, o owner) (string, error) {
+	plain, err := json.Marshal(o)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := s.keyring.Seal(plain, "app", appID)
+	if err != nil {
+		return "", fmt.Errorf("sealing how Sluice gets into a builder: %w", err)
+	}
+	return encode(sealed), nil
+}
+
+// encode and decode are the text form of a sealed value.
+func encode(sealed []byte) string { return base64.StdEncoding.EncodeToString(sealed) }
+
+func decode(text string) ([]byte, error) { return base64.StdEncoding.DecodeString(text) }

@@ -24,8 +24,8 @@ type LangflowUser struct {
 }
 
 // LangflowUsers lists the users of an app's Langflow, with how much each holds and which workspace it belongs to. It needs ObjectAdopt.
-func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, appID string) ([]LangflowUser, error) {
-	_, b, err := r.adoptable(ctx, actor, appID)
+func (d *Adoption) LangflowUsers(ctx context.Context, actor authz.Principal, appID string) ([]LangflowUser, error) {
+	_, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := r.accounts(ctx, appID)
+	accounts, err := d.accounts.list(ctx, appID)
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func (r *Registry) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	return out, nil
 }
 
-func (r *Registry) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *builder.Bridge, error) {
-	a, err := r.findLangflow(ctx, actor, authz.ObjectAdopt, appID)
+func (d *Adoption) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *builder.Bridge, error) {
+	a, err := d.registry.findLangflow(ctx, actor, authz.ObjectAdopt, appID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,16 +60,16 @@ func (r *Registry) adoptable(ctx context.Context, actor authz.Principal, appID s
 
 // AdoptUser gives a user of Langflow's to a workspace, or to one person in it, with all that it holds: its flows stay where they are, with their ids, and people of the workspace go into its account
 // for them. It needs ObjectAdopt there, and returns how many objects were claimed. In sign-in mode the user gets another password, so that the former one opens it in Langflow no more.
-func (r *Registry) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
-	a, b, err := r.adoptable(ctx, actor, appID)
+func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
+	a, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
 		return 0, err
 	}
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: workspaceID, Name: a.Name}
-	if err := r.Gate.Check(ctx, actor, authz.ObjectAdopt, res); err != nil {
+	if err := d.gate.Check(ctx, actor, authz.ObjectAdopt, res); err != nil {
 		return 0, err
 	}
-	if err := r.mayHold(ctx, a, workspaceID, personID); err != nil {
+	if err := d.mayHold(ctx, a, workspaceID, personID); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*langflowTime)
@@ -78,11 +78,11 @@ func (r *Registry) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	if err != nil {
 		return 0, err
 	}
-	return r.bind(ctx, actor, a, builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
+	return d.bind(ctx, actor, a, builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
 }
 
 // mayHold reports whether accounts of an app's builder can belong to a workspace and a person.
-func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID string) error {
+func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID string) error {
 	if !a.UsedIn(workspaceID) {
 		return problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).WithField("workspace_id").WithNext("Add the app to the workspace first.")
 	}
@@ -92,7 +92,7 @@ func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID st
 		}
 		return nil
 	}
-	members, err := q.New(r.DB.Read()).MembersOf(ctx, workspaceID)
+	members, err := q.New(d.db.Read()).MembersOf(ctx, workspaceID)
 	if err != nil {
 		return fmt.Errorf("listing the members of a workspace: %w", err)
 	}
@@ -103,10 +103,10 @@ func (r *Registry) mayHold(ctx context.Context, a *App, workspaceID, personID st
 }
 
 // bind stores an adopted account and claims what it holds. If Sluice cannot get into it, nothing changes.
-func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) (int, error) {
+func (d *Adoption) bind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) (int, error) {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	fresh := false
-	err := r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
+	err := d.gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
 		row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
 		switch {
 		case err == nil && !row.Adopted:
@@ -115,10 +115,10 @@ func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, acco
 			return fmt.Errorf("reading a builder's account: %w", err)
 		}
 		fresh = err != nil
-		if former := r.account(row); !fresh {
+		if former := d.accounts.read(row); !fresh {
 			account.Password, account.Key = former.Password, former.Key
 		}
-		if _, err := r.keepIn(ctx, tx, a.ID, account); err != nil {
+		if _, err := d.accounts.keepIn(ctx, tx, a.ID, account); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, a.ID)
@@ -126,16 +126,16 @@ func (r *Registry) bind(ctx context.Context, actor authz.Principal, a *App, acco
 	if err != nil {
 		return 0, err
 	}
-	n, err := r.claimHoldings(ctx, actor, a.ID, account)
+	n, err := d.claimHoldings(ctx, actor, a.ID, account)
 	if err != nil && fresh {
-		return 0, errors.Join(err, r.unbind(context.WithoutCancel(ctx), actor, a, account))
+		return 0, errors.Join(err, d.unbind(context.WithoutCancel(ctx), actor, a, account))
 	}
 	return n, err
 }
 
 // claimHoldings gives everything in an account to its workspace.
-func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account builder.Account) (int, error) {
-	a, ok := r.ByID(appID)
+func (d *Adoption) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account builder.Account) (int, error) {
+	a, ok := d.registry.ByID(appID)
 	if !ok {
 		return 0, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
 	}
@@ -151,28 +151,28 @@ func (r *Registry) claimHoldings(ctx context.Context, actor authz.Principal, app
 	for i, o := range found {
 		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: account.Person, Account: account.ID}
 	}
-	return r.Flows.Adopt(ctx, actor, appID, account.Workspace, objects)
+	return d.flows.Adopt(ctx, actor, appID, account.Workspace, objects)
 }
 
 // UnadoptUser undoes an adoption: the user's flows stay in Langflow and belong to no workspace any more, and none of them is published. It needs ObjectAdopt in that workspace.
-func (r *Registry) UnadoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID string) error {
-	a, _, err := r.adoptable(ctx, actor, appID)
+func (d *Adoption) UnadoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID string) error {
+	a, _, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
 		return err
 	}
-	row, err := q.New(r.DB.Read()).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
+	row, err := q.New(d.db.Read()).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
 	if err := db.Found(err, "This user was not adopted."); err != nil {
 		return err
 	}
 	if !row.Adopted {
 		return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace, not an adopted one.", row.Username).WithField("user")
 	}
-	return r.unbind(ctx, actor, a, r.account(row))
+	return d.unbind(ctx, actor, a, d.accounts.read(row))
 }
 
-func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) error {
+func (d *Adoption) unbind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) error {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
-	return r.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
+	return d.gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
 		ids, err := q.New(tx).ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
 		if err != nil {
 			return fmt.Errorf("listing what an account holds: %w", err)
@@ -182,7 +182,7 @@ func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, ac
 				return fmt.Errorf("closing a flow: %w", err)
 			}
 		}
-		if err := r.Flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
+		if err := d.flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
 			return err
 		}
 		if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
@@ -194,23 +194,23 @@ func (r *Registry) unbind(ctx context.Context, actor authz.Principal, a *App, ac
 
 // adoptSuperuser gives what Langflow's superuser holds to the app's first workspace, at the first connection: that is what an operator has built who used Langflow with its automatic login. Other
 // users are for an admin to decide about.
-func (r *Registry) adoptSuperuser(ctx context.Context, a *App) error {
+func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
 	b, err := a.langflow()
 	if err != nil || a.PerPerson {
-		return errors.Join(err, r.markAdopted(ctx, a))
+		return errors.Join(err, d.markAdopted(ctx, a))
 	}
 	user, held, err := b.Users.Superuser(ctx)
 	if problem.Is(err, problem.Conflict) || err == nil && held == 0 {
 		// Without a superuser's name and password nobody's flows can be looked at.
-		return r.markAdopted(ctx, a)
+		return d.markAdopted(ctx, a)
 	}
 	if err != nil {
 		return err
 	}
-	n, err := r.bind(ctx, authz.SystemPrincipal("adoption"), a, builder.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
+	n, err := d.bind(ctx, authz.SystemPrincipal("adoption"), a, builder.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
 	if err != nil {
 		return err
 	}
-	r.Log.Info("what Langflow's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
-	return r.markAdopted(ctx, a)
+	d.log.Info("what Langflow's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
+	return d.markAdopted(ctx, a)
 }

@@ -49,11 +49,11 @@ func (s *stocked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func connected(t *testing.T, r *house, s *stocked) *app.App {
 	t.Helper()
 	ctx := context.Background()
-	a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, s)})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, s)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
 	a, _ = r.ByID(a.ID)
@@ -69,7 +69,7 @@ func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
 				t.Errorf("%s belongs to %q as %s, want %s", id, ws, k, kind)
 			}
 		}
-		if left, err := r.Unowned(context.Background(), operator, a.ID); err != nil || len(left) != 0 {
+		if left, err := r.Adoption.Unowned(context.Background(), operator, a.ID); err != nil || len(left) != 0 {
 			t.Errorf("left over: %v, %v", left, err)
 		}
 	})
@@ -82,23 +82,23 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := connected(t, r, &stocked{})
-	if _, err := r.Check(ctx, operator, a.ID); err != nil {
+	if _, err := r.Monitor.Check(ctx, operator, a.ID); err != nil {
 		t.Fatal(err)
 	}
-	left, err := r.Unowned(ctx, operator, a.ID)
+	left, err := r.Adoption.Unowned(ctx, operator, a.ID)
 	if err != nil || len(left) != 2 {
 		t.Fatalf("nobody has decided, and %d objects are left over, %v", len(left), err)
 	}
-	if _, err := r.Adopt(ctx, operator, a.ID, nil, ws.ID, ""); !problem.Is(err, problem.Invalid) {
+	if _, err := r.Adoption.Adopt(ctx, operator, a.ID, nil, ws.ID, ""); !problem.Is(err, problem.Invalid) {
 		t.Errorf("adopting into a workspace that does not use the app: %v", err)
 	}
-	if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+	if err := r.Manager.Offer(ctx, operator, a.ID, ws.ID); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := r.Adopt(ctx, operator, a.ID, []string{oldTool}, ws.ID, "somebody"); err != nil || n != 1 {
+	if n, err := r.Adoption.Adopt(ctx, operator, a.ID, []string{oldTool}, ws.ID, "somebody"); err != nil || n != 1 {
 		t.Errorf("adopted %d, %v", n, err)
 	}
-	if n, err := r.Adopt(ctx, operator, a.ID, nil, identity.DefaultWorkspace, ""); err != nil || n != 1 {
+	if n, err := r.Adoption.Adopt(ctx, operator, a.ID, nil, identity.DefaultWorkspace, ""); err != nil || n != 1 {
 		t.Errorf("adopted %d of the rest, %v", n, err)
 	}
 	if got, _, _ := r.Flows.Owner(a.ID, oldTool); got != ws.ID {
@@ -109,9 +109,9 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := r.people.Principal(u.ID)
-	_, unownedErr := r.Unowned(ctx, p, a.ID)
-	_, adoptErr := r.Adopt(ctx, p, a.ID, nil, identity.DefaultWorkspace, "")
-	for what, err := range map[string]error{"see": unownedErr, "adopt": adoptErr, "offer": r.Offer(ctx, p, a.ID, ws.ID), "withdraw": r.Withdraw(ctx, p, a.ID, ws.ID)} {
+	_, unownedErr := r.Adoption.Unowned(ctx, p, a.ID)
+	_, adoptErr := r.Adoption.Adopt(ctx, p, a.ID, nil, identity.DefaultWorkspace, "")
+	for what, err := range map[string]error{"see": unownedErr, "adopt": adoptErr, "offer": r.Manager.Offer(ctx, p, a.ID, ws.ID), "withdraw": r.Manager.Withdraw(ctx, p, a.ID, ws.ID)} {
 		if !problem.Is(err, problem.Denied) {
 			t.Errorf("a user may %s: %v", what, err)
 		}
@@ -134,7 +134,7 @@ func TestAnUpgradeLosesNothing(t *testing.T) {
 	s.broken = false
 	s.mu.Unlock()
 	again := open(t, d, keys)
-	again.CheckAll(ctx, false)
+	again.Monitor.CheckAll(ctx, false)
 	if ws, _, _ := again.Flows.Owner(a.ID, oldFlow); ws != identity.DefaultWorkspace {
 		t.Errorf("after the upgrade the flow belongs to %q", ws)
 	}
@@ -146,7 +146,7 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := r.Add(ctx, operator, app.Spec{URL: app.DemoURL})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: app.DemoURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,20 +155,20 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 	if sees() != 0 || !problem.Is(r.CheckOpen(ctx, p, a), problem.NotFound) {
 		t.Error("an app that is not used in the workspace is there")
 	}
-	if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+	if err := r.Manager.Offer(ctx, operator, a.ID, ws.ID); err != nil {
 		t.Fatal(err)
 	}
 	if a, _ = r.ByID(a.ID); sees() != 1 || r.CheckOpen(ctx, p, a) != nil {
 		t.Error("an offered app is not there")
 	}
-	if err := r.Withdraw(ctx, operator, a.ID, ws.ID); err != nil {
+	if err := r.Manager.Withdraw(ctx, operator, a.ID, ws.ID); err != nil {
 		t.Fatal(err)
 	}
 	if sees() != 0 {
 		t.Error("a withdrawn app is still there")
 	}
 	for what, err := range map[string]error{
-		"an unknown workspace": r.Offer(ctx, operator, a.ID, "nowhere"), "an unknown app": r.Offer(ctx, operator, "nothing", ws.ID), "what is not offered": r.Withdraw(ctx, operator, a.ID, ws.ID),
+		"an unknown workspace": r.Manager.Offer(ctx, operator, a.ID, "nowhere"), "an unknown app": r.Manager.Offer(ctx, operator, "nothing", ws.ID), "what is not offered": r.Manager.Withdraw(ctx, operator, a.ID, ws.ID),
 	} {
 		if !problem.Is(err, problem.NotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -182,7 +182,7 @@ func TestPublishingIsDecidedInTheFlowsWorkspace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := r.Add(ctx, operator, app.Spec{URL: app.DemoURL})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: app.DemoURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,16 +191,16 @@ func TestPublishingIsDecidedInTheFlowsWorkspace(t *testing.T) {
 		return authz.Principal{Kind: authz.Person, ID: "admin of " + workspace, Workspace: workspace, Memberships: []authz.Membership{{Workspace: workspace, Role: authz.RoleAdmin}}}
 	}
 	for what, err := range map[string]error{
-		"publishing the other's": r.Publish(ctx, admin(ws.ID), a.ID, "mine"), "publishing nothing": r.Publish(ctx, admin(ws.ID), a.ID, "nothing"),
+		"publishing the other's": r.Publications.Publish(ctx, admin(ws.ID), a.ID, "mine"), "publishing nothing": r.Publications.Publish(ctx, admin(ws.ID), a.ID, "nothing"),
 	} {
 		if !problem.Is(err, problem.NotFound) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := r.Publish(ctx, admin(identity.DefaultWorkspace), a.ID, "mine"); err != nil {
+	if err := r.Publications.Publish(ctx, admin(identity.DefaultWorkspace), a.ID, "mine"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Unpublish(ctx, admin(ws.ID), a.ID, "mine"); !problem.Is(err, problem.NotFound) {
+	if err := r.Publications.Unpublish(ctx, admin(ws.ID), a.ID, "mine"); !problem.Is(err, problem.NotFound) {
 		t.Errorf("closing the other's: %v", err)
 	}
 }

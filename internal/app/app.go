@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -163,3 +164,14 @@ func cleanOrigin(text string) (string, *problem.Error) {
 	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 	return u.Scheme + "://" + host, nil
 }
+
+// UsedIn reports whether people use the app in a workspace.
+func (a *App) UsedIn(workspaceID string) bool { return slices.Contains(a.Workspaces, workspaceID) }
+
+// installation is the resource for what concerns all workspaces: only superusers may decide about it.
+func (a *App) installation() authz.Resource {
+	return authz.Resource{Type: "App", ID: a.ID, Name: a.Name}
+}
+
+// ForwardAuth reports whether a reverse proxy asks Sluice about this app. Nothing is ever forwarded to such an app, and its Upstream names no host.
+func (a *App) ForwardAuth() bool { return a.Mode == ModeForwardAuth }

@@ -35,8 +35,9 @@ import (
 var operator = authz.SystemPrincipal("cli")
 
 type house struct {
-	*app.Registry
+	*app.Apps
 	people *identity.People
+	vault  *secret.Vault
 }
 
 func open(t testing.TB, d *db.DB, keys string) *house {
@@ -50,15 +51,16 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
 	})
 	demo := httptest.NewServer(http.NotFoundHandler())
+	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: people, Keyring: ring, Now: time.Now})
 	r, err4 := app.New(ctx, app.Config{
-		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
+		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Vault: vault, Opener: opener, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
 		Demo: func() (*url.URL, error) { return url.Parse(demo.URL) },
 	})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { demo.Close(); r.Close(ctx); gate.Close(ctx); hasher.Close() })
-	return &house{r, people}
+	return &house{r, people, vault}
 }
 
 // flowise answers the calls by which Sluice finds out about a Flowise and its owner, with the exchanges recorded from version 3.1.4.
@@ -129,21 +131,21 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, ctx, f := t.TempDir(), context.Background(), &flowise{}
 		r := open(t, d, keys)
-		a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, f)})
+		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if a.Kind.Name != "flowise" || a.Version != "3.1.4" || !a.NeedsOwner || a.Bridge != nil || a.Port == 0 || a.Slug != "flowise" {
 			t.Errorf("added: %+v", a)
 		}
-		if err := r.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
+		if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 			t.Fatal(err)
 		}
 		a, _ = r.ByID(a.ID)
 		if a.NeedsOwner || a.Bridge == nil || a.OwnerEmail != f.email || f.email == "" {
 			t.Errorf("connected: %+v, owner %q", a, f.email)
 		}
-		if h, err := r.Check(ctx, operator, a.ID); err != nil || !h.OK {
+		if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || !h.OK {
 			t.Errorf("health: %+v, %v", h, err)
 		}
 		row, err := q.New(d.Read()).GetApp(ctx, a.ID)
@@ -154,7 +156,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 		if b, ok := again.ByID(a.ID); !ok || b.NeedsOwner || b.Bridge == nil {
 			t.Errorf("after a restart: %+v", b)
 		}
-		handed, err := r.Remove(ctx, operator, a.ID)
+		handed, err := r.Manager.Remove(ctx, operator, a.ID)
 		if err != nil || handed.Password != f.password || handed.Email != f.email {
 			t.Errorf("removing hands over %q, %v; the registered password must not be lost", handed.Email, err)
 		}
@@ -167,11 +169,11 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	d, ctx, f := dbtest.SQLite(t), context.Background(), &flowise{register: 500}
 	r := open(t, d, t.TempDir())
-	a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, f)})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Upstream) {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Upstream) {
 		t.Fatalf("a failing registration: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner {
@@ -180,7 +182,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	f.mu.Lock()
 	f.register = 0
 	f.mu.Unlock()
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
 	// The answer to a registration may get lost: the next attempt finds an owner, and the stored password fits.
@@ -188,7 +190,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	if err != nil || row.OwnerSealed == "" {
 		t.Fatal("nothing is stored")
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Conflict) {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("connecting a connected app: %v", err)
 	}
 }
@@ -196,23 +198,23 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 func TestAFlowiseWithAnOwner(t *testing.T) {
 	ctx, f := context.Background(), &flowise{email: "boss@example.com", password: "Very-Secret-1"}
 	r := open(t, dbtest.SQLite(t), t.TempDir())
-	a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, f), Name: "Ours"})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f), Name: "Ours"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Conflict) {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("registering a second owner: %v, want conflict", err)
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "wrong"}); !problem.Is(err, problem.Unauthenticated) {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "wrong"}); !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("wrong password: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner {
 		t.Error("a wrong password connects")
 	}
-	if err := r.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "Very-Secret-1"}); err != nil {
+	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "Very-Secret-1"}); err != nil {
 		t.Fatal(err)
 	}
-	handed, err := r.Remove(ctx, operator, a.ID)
+	handed, err := r.Manager.Remove(ctx, operator, a.ID)
 	if err != nil || handed != (app.Owner{}) {
 		t.Errorf("somebody's own password is shown: %q, %v", handed.Email, err)
 	}
@@ -229,15 +231,15 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 	}
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	spec := app.Spec{URL: "http://" + address}
-	if _, err := r.Add(ctx, operator, spec); err == nil {
+	if _, err := r.Manager.Add(ctx, operator, spec); err == nil {
 		t.Error("the wizard adds an address where nothing answers")
 	}
-	a, err := r.Ensure(ctx, operator, spec)
+	a, err := r.Manager.Ensure(ctx, operator, spec)
 	if err != nil || !a.Pending {
 		t.Fatalf("Ensure: %+v, %v; want a pending app", a, err)
 	}
-	r.CheckAll(ctx, true)
-	if h := r.Health(a.ID); h.OK || h.Text == "" {
+	r.Monitor.CheckAll(ctx, true)
+	if h := r.Monitor.Health(a.ID); h.OK || h.Text == "" {
 		t.Errorf("health of what is down: %+v", h)
 	}
 	l, err = net.Listen("tcp", address)
@@ -247,14 +249,14 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 	s := &http.Server{Handler: &flowise{}}
 	go func() { _ = s.Serve(l) }()
 	defer s.Close()
-	r.CheckAll(ctx, true)
+	r.Monitor.CheckAll(ctx, true)
 	if a, _ = r.ByID(a.ID); a.Pending || a.Kind.Name != "flowise" || a.Version != "3.1.4" {
 		t.Errorf("after it came up: %+v", a)
 	}
-	if b, err := r.Ensure(ctx, operator, spec); err != nil || b.ID != a.ID || len(r.All()) != 1 {
+	if b, err := r.Manager.Ensure(ctx, operator, spec); err != nil || b.ID != a.ID || len(r.All()) != 1 {
 		t.Errorf("the next start makes another app: %v, %v", b, err)
 	}
-	b, err := r.Ensure(ctx, operator, app.Spec{URL: spec.URL, PublicURL: "https://flows.example.com"})
+	b, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: spec.URL, PublicURL: "https://flows.example.com"})
 	if err != nil || b.PublicURL != "https://flows.example.com" || b.ID != a.ID {
 		t.Fatalf("another public address: %+v, %v", b, err)
 	}
@@ -265,7 +267,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 
 func TestOnlyAdminsManageApps(t *testing.T) {
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
-	a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,14 +278,14 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, _ := r.people.Principal(u.ID)
-		_, addErr := r.Add(ctx, p, app.Spec{URL: "http://127.0.0.1:1"})
-		_, lookErr := r.Look(ctx, p, app.Spec{URL: "http://127.0.0.1:1"})
-		_, removeErr := r.Remove(ctx, p, a.ID)
-		_, noneErr := r.Remove(ctx, p, "no-such-app")
-		_, checkErr := r.Check(ctx, p, a.ID)
+		_, addErr := r.Manager.Add(ctx, p, app.Spec{URL: "http://127.0.0.1:1"})
+		_, lookErr := r.Manager.Look(ctx, p, app.Spec{URL: "http://127.0.0.1:1"})
+		_, removeErr := r.Manager.Remove(ctx, p, a.ID)
+		_, noneErr := r.Manager.Remove(ctx, p, "no-such-app")
+		_, checkErr := r.Monitor.Check(ctx, p, a.ID)
 		for what, err := range map[string]error{
 			"add": addErr, "look": lookErr, "remove": removeErr, "remove what is not there": noneErr, "check": checkErr,
-			"connect": r.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publish(ctx, p, a.ID, "own-flow"), "verify": r.MarkVerified(ctx, p, a.ID),
+			"connect": r.Connector.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publications.Publish(ctx, p, a.ID, "own-flow"), "verify": r.Manager.MarkVerified(ctx, p, a.ID),
 		} {
 			if !problem.Is(err, problem.Denied) {
 				t.Errorf("%s may %s: %v", role, what, err)
@@ -301,29 +303,29 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 func TestPublishing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r, ctx := open(t, d, t.TempDir()), context.Background()
-		a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
 		if err != nil {
 			t.Fatal(err)
 		}
 		const flow = "11111111-1111-4111-8111-111111111111"
 		own(t, r, a.ID, flow)
 		for _, bad := range []string{"", "../x", "a b", "<script>", strings.Repeat("a", 101)} {
-			if err := r.Publish(ctx, operator, a.ID, bad); !problem.Is(err, problem.Invalid) {
+			if err := r.Publications.Publish(ctx, operator, a.ID, bad); !problem.Is(err, problem.Invalid) {
 				t.Errorf("publishing %.20q: %v", bad, err)
 			}
 		}
 		for range 2 {
-			if err := r.Publish(ctx, operator, a.ID, " "+flow+" "); err != nil {
+			if err := r.Publications.Publish(ctx, operator, a.ID, " "+flow+" "); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if a, _ = r.ByID(a.ID); !a.Published(flow) || a.Published("other") {
 			t.Error("Published is wrong")
 		}
-		if ids, err := r.PublishedFlows(ctx, operator, a.ID); err != nil || !cmp.Equal(ids, []string{flow}) {
+		if ids, err := r.Publications.List(ctx, operator, a.ID); err != nil || !cmp.Equal(ids, []string{flow}) {
 			t.Errorf("list %v, %v", ids, err)
 		}
-		if err := r.Unpublish(ctx, operator, a.ID, flow); err != nil {
+		if err := r.Publications.Unpublish(ctx, operator, a.ID, flow); err != nil {
 			t.Fatal(err)
 		}
 		if a, _ = r.ByID(a.ID); a.Published(flow) {
@@ -335,11 +337,11 @@ func TestPublishing(t *testing.T) {
 func TestAddRefusesBadAddresses(t *testing.T) {
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	for _, bad := range []string{"", "flowise", "ftp://x", "http://", "http://user:secret@127.0.0.1", "http://127.0.0.1/flowise", "http://127.0.0.1:99999", "http://a b", "javascript:alert(1)"} {
-		_, err := r.Add(context.Background(), operator, app.Spec{URL: bad})
+		_, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: bad})
 		if e := problem.Of(err); e.Kind != problem.Invalid || e.Field != "url" || strings.Contains(e.Detail, "secret") {
 			t.Errorf("%q: %v (field %q), want invalid url", bad, err, e.Field)
 		}
-		_, err = r.Look(context.Background(), operator, app.Spec{URL: "http://127.0.0.1:1", PublicURL: "x" + bad})
+		_, err = r.Manager.Look(context.Background(), operator, app.Spec{URL: "http://127.0.0.1:1", PublicURL: "x" + bad})
 		if e := problem.Of(err); e.Field != "public_url" {
 			t.Errorf("public %q: field %q", bad, e.Field)
 		}
@@ -363,11 +365,11 @@ func TestOrigin(t *testing.T) {
 
 func TestExposureOfALoopbackBuilder(t *testing.T) {
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
-	a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := r.Exposure(ctx, operator, a.ID); err != nil || e.State != "closed" {
+	if e, err := r.Monitor.Exposure(ctx, operator, a.ID); err != nil || e.State != "closed" {
 		t.Errorf("a server on the loopback address: %+v, %v", e, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -39,9 +40,22 @@ type CredentialUse struct {
 	FlowsKnown bool
 }
 
+// Credentials are the copies of the vault's credentials in builders.
+type Credentials struct {
+	registry *Registry
+	vault    *secret.Vault
+	opener   *secret.Opener
+	flows    *flow.Library
+	db       *db.DB
+	gate     *authz.Gate
+	now      func() time.Time
+	log      *slog.Logger
+	copying  sync.Map // app id -> *sync.Mutex: one copy at a time
+}
+
 // keeper is what an app keeps credentials with.
-func (r *Registry) keeper(appID string) (*App, *builder.Credentials, error) {
-	a, ok := r.ByID(appID)
+func (k *Credentials) keeper(appID string) (*App, *builder.Credentials, error) {
+	a, ok := k.registry.ByID(appID)
 	if !ok {
 		return nil, nil, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
 	}
@@ -54,18 +68,18 @@ func (r *Registry) keeper(appID string) (*App, *builder.Credentials, error) {
 	return a, a.Bridge.Credentials, nil
 }
 
-// KeepsCredentials reports whether credentials can be put into an app now.
-func (r *Registry) KeepsCredentials(a *App) bool {
-	_, _, err := r.keeper(a.ID)
+// Keep reports whether credentials can be put into an app now.
+func (k *Credentials) Keep(a *App) bool {
+	_, _, err := k.keeper(a.ID)
 	return err == nil
 }
 
-// CredentialKinds asks an app of the workspace which types of credential it knows. It needs CredentialManage there.
-func (r *Registry) CredentialKinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]builder.CredentialKind, error) {
-	if err := r.Vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
+// Kinds asks an app of the workspace which types of credential it knows. It needs CredentialManage there.
+func (k *Credentials) Kinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]builder.CredentialKind, error) {
+	if err := k.vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return nil, err
 	}
-	a, keeper, err := r.keeper(appID)
+	a, keeper, err := k.keeper(appID)
 	if err != nil {
 		return nil, err
 	}
@@ -81,19 +95,19 @@ func notUsedHere(a *App) error {
 	return problem.Newf(problem.Conflict, "%s is not used in this workspace.", a.Name).WithField("app").WithNext("Ask an admin of the whole installation to add the app to the workspace.")
 }
 
-// PutCredential makes a copy of a credential in an app, where everybody who may edit the workspace's flows can choose it by name. It needs CredentialUse for the app, and that
+// Put makes a copy of a credential in an app, where everybody who may edit the workspace's flows can choose it by name. It needs CredentialUse for the app, and that
 // the credential is shared with the actor. If the builder cannot be reached the copy is noted and made later; the use tells.
-func (r *Registry) PutCredential(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) (CredentialUse, error) {
-	c, err := r.Vault.Get(ctx, actor, workspaceID, credentialID)
+func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) (CredentialUse, error) {
+	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return CredentialUse{}, err
 	}
 	res := c.Resource()
 	res.App = appID
-	if err := r.Gate.Check(ctx, actor, authz.CredentialUse, res); err != nil {
+	if err := k.gate.Check(ctx, actor, authz.CredentialUse, res); err != nil {
 		return CredentialUse{}, err
 	}
-	a, _, err := r.keeper(appID)
+	a, _, err := k.keeper(appID)
 	if err != nil {
 		return CredentialUse{}, err
 	}
@@ -104,8 +118,8 @@ func (r *Registry) PutCredential(ctx context.Context, actor authz.Principal, wor
 	if err != nil {
 		return CredentialUse{}, fmt.Errorf("making an id: %w", err)
 	}
-	err = r.Gate.DoDetail(ctx, actor, authz.CredentialUse, res, "put into "+a.Name, func(tx *db.Tx) error {
-		err := r.Vault.Place(ctx, tx, c.ID, appID, object.String(), actor.ID)
+	err = k.gate.DoDetail(ctx, actor, authz.CredentialUse, res, "put into "+a.Name, func(tx *db.Tx) error {
+		err := k.vault.Place(ctx, tx, c.ID, appID, object.String(), actor.ID)
 		if problem.Is(err, problem.Conflict) {
 			return problem.Newf(problem.Conflict, "This credential is in %s already.", a.Name).WithField("app")
 		}
@@ -115,45 +129,45 @@ func (r *Registry) PutCredential(ctx context.Context, actor authz.Principal, wor
 		return CredentialUse{}, err
 	}
 	// What was noted is made even if nobody waits for it any more.
-	return r.refreshUse(context.WithoutCancel(ctx), workspaceID, c.ID, appID)
+	return k.refreshUse(context.WithoutCancel(ctx), workspaceID, c.ID, appID)
 }
 
-// RotateCredential gives a credential new values and brings every copy up to date. Copies that could not be are outdated; they are mended when their builder answers again.
-func (r *Registry) RotateCredential(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, values map[string]string) ([]CredentialUse, error) {
-	c, err := r.Vault.Rotate(ctx, actor, workspaceID, credentialID, values)
+// Rotate gives a credential new values and brings every copy up to date. Copies that could not be are outdated; they are mended when their builder answers again.
+func (k *Credentials) Rotate(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, values map[string]string) ([]CredentialUse, error) {
+	c, err := k.vault.Rotate(ctx, actor, workspaceID, credentialID, values)
 	if err != nil {
 		return nil, err
 	}
-	return r.refreshAll(context.WithoutCancel(ctx), c)
+	return k.refreshAll(context.WithoutCancel(ctx), c)
 }
 
-// RefreshUses writes the present values into every copy of a credential, and makes copies anew that somebody has deleted in the builder. It needs CredentialUse.
-func (r *Registry) RefreshUses(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
-	c, err := r.Vault.Get(ctx, actor, workspaceID, credentialID)
+// Refresh writes the present values into every copy of a credential, and makes copies anew that somebody has deleted in the builder. It needs CredentialUse.
+func (k *Credentials) Refresh(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
+	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Gate.DoDetail(ctx, actor, authz.CredentialUse, c.Resource(), "copies refreshed", func(*db.Tx) error { return nil }); err != nil {
+	if err := k.gate.DoDetail(ctx, actor, authz.CredentialUse, c.Resource(), "copies refreshed", func(*db.Tx) error { return nil }); err != nil {
 		return nil, err
 	}
-	return r.refreshAll(context.WithoutCancel(ctx), c)
+	return k.refreshAll(context.WithoutCancel(ctx), c)
 }
 
 // refreshAll asks all builders at the same time, because one that is down would hold up the others.
-func (r *Registry) refreshAll(ctx context.Context, c secret.Credential) ([]CredentialUse, error) {
+func (k *Credentials) refreshAll(ctx context.Context, c secret.Credential) ([]CredentialUse, error) {
 	uses, failed := make([]CredentialUse, len(c.Uses)), make([]error, len(c.Uses))
 	var all sync.WaitGroup
 	for i, u := range c.Uses {
-		all.Go(func() { uses[i], failed[i] = r.refreshUse(ctx, c.Workspace, c.ID, u.App) })
+		all.Go(func() { uses[i], failed[i] = k.refreshUse(ctx, c.Workspace, c.ID, u.App) })
 	}
 	all.Wait()
 	return uses, errors.Join(failed...)
 }
 
 // refreshUse brings one copy up to date. That a builder does not take it is no error: the use tells.
-func (r *Registry) refreshUse(ctx context.Context, workspaceID, credentialID, appID string) (CredentialUse, error) {
-	trouble := r.copyCredential(ctx, workspaceID, credentialID, appID)
-	c, err := r.Vault.Get(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID)
+func (k *Credentials) refreshUse(ctx context.Context, workspaceID, credentialID, appID string) (CredentialUse, error) {
+	trouble := k.copyCredential(ctx, workspaceID, credentialID, appID)
+	c, err := k.vault.Get(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID)
 	if err != nil {
 		return CredentialUse{}, err
 	}
@@ -161,7 +175,7 @@ func (r *Registry) refreshUse(ctx context.Context, workspaceID, credentialID, ap
 	if i < 0 {
 		return CredentialUse{}, problem.New(problem.NotFound, "This credential is not in the app any more.")
 	}
-	use := CredentialUse{Placement: c.Uses[i], AppName: r.appName(appID)}
+	use := CredentialUse{Placement: c.Uses[i], AppName: k.appName(appID)}
 	if trouble == nil {
 		return use, nil
 	}
@@ -173,8 +187,8 @@ func (r *Registry) refreshUse(ctx context.Context, workspaceID, credentialID, ap
 	return use, nil
 }
 
-func (r *Registry) appName(id string) string {
-	if a, ok := r.ByID(id); ok {
+func (k *Credentials) appName(id string) string {
+	if a, ok := k.registry.ByID(id); ok {
 		return a.Name
 	}
 	return "A removed app"
@@ -182,19 +196,19 @@ func (r *Registry) appName(id string) string {
 
 // copyCredential writes a credential into a builder and notes whether the copy has the present values. One at a time for an app; should another node write older values at the same
 // moment, it finds that out by the version and writes again.
-func (r *Registry) copyCredential(ctx context.Context, workspaceID, credentialID, appID string) error {
-	lock, _ := r.copying.LoadOrStore(appID, &sync.Mutex{})
+func (k *Credentials) copyCredential(ctx context.Context, workspaceID, credentialID, appID string) error {
+	lock, _ := k.copying.LoadOrStore(appID, &sync.Mutex{})
 	mu := lock.(*sync.Mutex)
 	mu.Lock()
 	defer mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, copyTime)
 	defer cancel()
-	a, keeper, err := r.keeper(appID)
+	a, keeper, err := k.keeper(appID)
 	if err != nil {
 		return err
 	}
 	for range copyTries {
-		current, err := r.writeCopy(ctx, a, keeper, workspaceID, credentialID)
+		current, err := k.writeCopy(ctx, a, keeper, workspaceID, credentialID)
 		if err != nil || current {
 			return err
 		}
@@ -202,17 +216,17 @@ func (r *Registry) copyCredential(ctx context.Context, workspaceID, credentialID
 	return problem.New(problem.Conflict, "The credential is being rotated again and again.").WithNext("Refresh its copies when that is over.")
 }
 
-func (r *Registry) writeCopy(ctx context.Context, a *App, keeper *builder.Credentials, workspaceID, credentialID string) (current bool, err error) {
-	opened, err := r.Opener.Open(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID, a.ID)
+func (k *Credentials) writeCopy(ctx context.Context, a *App, keeper *builder.Credentials, workspaceID, credentialID string) (current bool, err error) {
+	opened, err := k.opener.Open(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID, a.ID)
 	if err != nil {
 		return false, err
 	}
-	use, err := r.Vault.PlacementIn(ctx, r.DB.Read(), credentialID, a.ID)
+	use, err := k.vault.PlacementIn(ctx, k.db.Read(), credentialID, a.ID)
 	if err != nil {
 		return false, err
 	}
 	claim := func(id string) error {
-		return r.Flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.PutBy, Name: opened.Name})
+		return k.flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.PutBy, Name: opened.Name})
 	}
 	// Claimed before it is made, the copy is never without an owner.
 	if err := claim(use.Object); err != nil {
@@ -223,36 +237,134 @@ func (r *Registry) writeCopy(ctx context.Context, a *App, keeper *builder.Creden
 		return false, err
 	}
 	if id != use.Object {
-		if err := errors.Join(claim(id), r.Flows.Forget(ctx, a.ID, use.Object)); err != nil {
+		if err := errors.Join(claim(id), k.flows.Forget(ctx, a.ID, use.Object)); err != nil {
 			return false, err
 		}
 	}
-	err = r.DB.System(ctx, "credential copies", func(tx *db.Tx) error {
-		current, err = r.Vault.MarkCopied(ctx, tx, credentialID, a.ID, id, opened.Version)
+	err = k.db.System(ctx, "credential copies", func(tx *db.Tx) error {
+		current, err = k.vault.MarkCopied(ctx, tx, credentialID, a.ID, id, opened.Version)
 		return err
 	})
 	if problem.Is(err, problem.NotFound) {
 		// Another node has withdrawn it at the same moment.
-		return false, errors.Join(err, keeper.Delete(ctx, id), r.Flows.Forget(ctx, a.ID, id))
+		return false, errors.Join(err, keeper.Delete(ctx, id), k.flows.Forget(ctx, a.ID, id))
 	}
 	return current, err
 }
 
 // refreshStale mends the copies in an app that a rotation could not reach; the health check calls it when the builder answers.
-func (r *Registry) refreshStale(ctx context.Context, a *App) {
-	if r.Vault == nil || !r.KeepsCredentials(a) {
+func (k *Credentials) refreshStale(ctx context.Context, a *App) {
+	if k.vault == nil || !k.Keep(a) {
 		return
 	}
-	stale, err := r.Vault.StaleCopies(ctx, a.ID)
+	stale, err := k.vault.StaleCopies(ctx, a.ID)
 	if err != nil {
-		r.Log.Error("outdated copies of credentials could not be listed", "app", a.Name, "error", err)
+		k.log.Error("outdated copies of credentials could not be listed", "app", a.Name, "error", err)
 		return
 	}
 	for _, use := range stale {
-		if err := r.copyCredential(ctx, use.Workspace, use.Credential, a.ID); err != nil {
-			r.Log.Warn("a credential's copy is still outdated", "app", a.Name, "credential", use.Credential, "error", err)
+		if err := k.copyCredential(ctx, use.Workspace, use.Credential, a.ID); err != nil {
+			k.log.Warn("a credential's copy is still outdated", "app", a.Name, "credential", use.Credential, "error", err)
 			continue
 		}
-		r.Log.Info("a credential's copy has the present values again", "app", a.Name, "credential", use.Credential)
+		k.log.Info("a credential's copy has the present values again", "app", a.Name, "credential", use.Credential)
 	}
+}
+
+// Withdraw deletes the copy of a credential in an app. Flows that use it stop working. It needs CredentialUse of whoever put it there, of others CredentialManage. A builder that
+// cannot be reached keeps its copy, and so the use stays: Errors are the builder's then.
+func (k *Credentials) Withdraw(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) error {
+	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(c.Uses, func(p secret.Placement) bool { return p.App == appID })
+	if i < 0 {
+		return problem.New(problem.NotFound, "This credential is not in the app.")
+	}
+	action := authz.CredentialManage
+	if c.Uses[i].PutBy == actor.ID {
+		action = authz.CredentialUse
+	}
+	res := c.Resource()
+	res.App = appID
+	if err := k.gate.Check(ctx, actor, action, res); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), copyTime)
+	defer cancel()
+	lock, _ := k.copying.LoadOrStore(appID, &sync.Mutex{})
+	mu := lock.(*sync.Mutex)
+	mu.Lock()
+	defer mu.Unlock()
+	a, keeper, err := k.keeper(appID)
+	if err != nil {
+		return err
+	}
+	object := c.Uses[i].Object
+	if err := keeper.Delete(ctx, object); err != nil {
+		return err
+	}
+	return k.gate.DoDetail(ctx, actor, action, res, "withdrawn from "+a.Name, func(tx *db.Tx) error {
+		if err := k.vault.Displace(ctx, tx, c.ID, appID); err != nil {
+			return err
+		}
+		return k.flows.ForgetIn(ctx, tx, appID, object)
+	})
+}
+
+// Delete removes a credential. While it is in apps that is a Conflict, unless withdraw says to take it out of them first; if one of them cannot be reached, nothing more is done.
+func (k *Credentials) Delete(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, withdraw bool) error {
+	if withdraw {
+		c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
+		if err != nil {
+			return err
+		}
+		if err := k.gate.Check(ctx, actor, authz.CredentialManage, c.Resource()); err != nil {
+			return err
+		}
+		var failed []error
+		for _, u := range c.Uses {
+			failed = append(failed, k.Withdraw(ctx, actor, workspaceID, u.App, credentialID))
+		}
+		if err := errors.Join(failed...); err != nil {
+			return err
+		}
+	}
+	return k.vault.Delete(ctx, actor, workspaceID, credentialID)
+}
+
+// Uses lists the copies of a credential, and the workspace's flows that use each, as far as the builders tell at once. It needs CredentialView.
+func (k *Credentials) Uses(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
+	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	uses := make([]CredentialUse, len(c.Uses))
+	var all sync.WaitGroup
+	for i, p := range c.Uses {
+		uses[i] = CredentialUse{Placement: p, AppName: k.appName(p.App)}
+		all.Go(func() { uses[i].Flows, uses[i].FlowsKnown = k.flowsWith(ctx, workspaceID, p) })
+	}
+	all.Wait()
+	return uses, nil
+}
+
+// flowsWith asks a builder which flows of a workspace use a copy.
+func (k *Credentials) flowsWith(ctx context.Context, workspaceID string, p secret.Placement) ([]builder.FoundObject, bool) {
+	_, keeper, err := k.keeper(p.App)
+	if err != nil {
+		return nil, false
+	}
+	found, err := keeper.FlowsWith(ctx, []string{p.Object})
+	if err != nil {
+		k.log.Info("a builder did not tell which flows use a credential", "app", p.App, "error", err)
+		return nil, false
+	}
+	return slices.DeleteFunc(found[p.Object], func(o builder.FoundObject) bool {
+		owner, _, ok := k.flows.Owner(p.App, o.ID)
+		return !ok || owner != workspaceID
+	}), true
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
@@ -70,15 +69,14 @@ func vaulted(t *testing.T) (*house, *keeping, *app.App, secret.Credential) {
 	t.Helper()
 	ctx := context.Background()
 	h, k := open(t, dbtest.SQLite(t), t.TempDir()), &keeping{values: map[string]string{}}
-	h.Vault, h.Opener = secret.NewVault(secret.VaultConfig{DB: h.DB, Gate: h.Gate, People: h.people, Keyring: h.Keyring, Now: time.Now})
-	a, err := h.Add(ctx, operator, app.Spec{URL: serve(t, k)})
+	a, err := h.Manager.Add(ctx, operator, app.Spec{URL: serve(t, k)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
+	if err := h.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.Vault.Create(ctx, operator, "default", secret.NewCredential{Name: "one", Kind: "k", Values: map[string]string{"key": "v1"}, Roles: []string{"user"}})
+	c, err := h.vault.Create(ctx, operator, "default", secret.NewCredential{Name: "one", Kind: "k", Values: map[string]string{"key": "v1"}, Roles: []string{"user"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +88,11 @@ func TestARotationWhileACopyIsMade(t *testing.T) {
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
 	k.before = func() {
-		if _, err := h.Vault.Rotate(ctx, operator, "default", c.ID, map[string]string{"key": "v2"}); err != nil {
+		if _, err := h.vault.Rotate(ctx, operator, "default", c.ID, map[string]string{"key": "v2"}); err != nil {
 			t.Error(err)
 		}
 	}
-	use, err := h.PutCredential(ctx, operator, "default", a.ID, c.ID)
+	use, err := h.Credentials.Put(ctx, operator, "default", a.ID, c.ID)
 	if err != nil || !use.Current || k.values[use.Object] != "v2" {
 		t.Fatalf("put: %+v, %v; Flowise has %v", use, err, k.values)
 	}
@@ -110,31 +108,31 @@ func TestWhoPutsAndWithdraws(t *testing.T) {
 		return authz.Principal{Kind: authz.Person, Strong: true, ID: id, Memberships: []authz.Membership{{Workspace: "default", Role: role}}}
 	}
 	uma, ugo, vic, ada := somebody("uma", "user"), somebody("ugo", "user"), somebody("vic", "viewer"), somebody("ada", "admin")
-	if _, err := h.PutCredential(ctx, vic, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+	if _, err := h.Credentials.Put(ctx, vic, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
 		t.Errorf("put by a viewer = %v", err)
 	}
 	scoped := uma
 	scoped.ID, scoped.Scope = "uma-key", &authz.Scope{Workspace: "default", Apps: []string{"another"}}
-	if _, err := h.PutCredential(ctx, scoped, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+	if _, err := h.Credentials.Put(ctx, scoped, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
 		t.Errorf("put by a key of another app = %v", err)
 	}
-	if _, err := h.PutCredential(ctx, uma, "default", a.ID, c.ID); err != nil {
+	if _, err := h.Credentials.Put(ctx, uma, "default", a.ID, c.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.WithdrawCredential(ctx, ugo, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
+	if err := h.Credentials.Withdraw(ctx, ugo, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
 		t.Errorf("withdrawn by another user = %v", err)
 	}
-	if err := h.Vault.Delete(ctx, ada, "default", c.ID); !problem.Is(err, problem.Conflict) {
+	if err := h.vault.Delete(ctx, ada, "default", c.ID); !problem.Is(err, problem.Conflict) {
 		t.Errorf("deleted while it is in an app = %v", err)
 	}
-	if err := h.WithdrawCredential(ctx, uma, "default", a.ID, c.ID); err != nil || len(k.values) != 0 {
+	if err := h.Credentials.Withdraw(ctx, uma, "default", a.ID, c.ID); err != nil || len(k.values) != 0 {
 		t.Errorf("withdrawn by whoever put it there = %v; Flowise has %d", err, len(k.values))
 	}
-	use, err := h.PutCredential(ctx, uma, "default", a.ID, c.ID)
+	use, err := h.Credentials.Put(ctx, uma, "default", a.ID, c.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.DeleteCredential(ctx, ada, "default", c.ID, true); err != nil || len(k.values) != 0 {
+	if err := h.Credentials.Delete(ctx, ada, "default", c.ID, true); err != nil || len(k.values) != 0 {
 		t.Errorf("deleted with its copies = %v; Flowise has %d", err, len(k.values))
 	}
 	if _, _, ok := h.Flows.Owner(a.ID, use.Object); ok {
@@ -145,14 +143,14 @@ func TestWhoPutsAndWithdraws(t *testing.T) {
 func TestOnlyBuildersThatKeepCredentialsGetSome(t *testing.T) {
 	ctx := context.Background()
 	h, _, _, c := vaulted(t)
-	demo, err := h.Add(ctx, operator, app.Spec{URL: app.DemoURL})
+	demo, err := h.Manager.Add(ctx, operator, app.Spec{URL: app.DemoURL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.PutCredential(ctx, operator, "default", demo.ID, c.ID); !problem.Is(err, problem.Conflict) {
+	if _, err := h.Credentials.Put(ctx, operator, "default", demo.ID, c.ID); !problem.Is(err, problem.Conflict) {
 		t.Errorf("put into the demo builder = %v", err)
 	}
-	if got, err := h.Vault.Get(ctx, operator, "default", c.ID); err != nil || len(got.Uses) != 0 {
+	if got, err := h.vault.Get(ctx, operator, "default", c.ID); err != nil || len(got.Uses) != 0 {
 		t.Errorf("noted as used: %+v, %v", got.Uses, err)
 	}
 }

@@ -7,7 +7,20 @@
 //	found       kind and version are known; a Flowise still needs its owner account
 //	connected   the owner's credentials are tested and sealed (Connect), people can work
 //
-// Readers get immutable App snapshots from memory (ByHost, ByID, All); the registry follows the "app" changes of package db and builds new ones.
+// # Parts
+//
+// Everybody reads the Registry: immutable App snapshots from memory (ByHost, ByID, All), which it builds
+// anew when an "app" change of package db arrives. The other parts of Apps change what it holds, each
+// with the few dependencies that it needs:
+//
+//	Manager       adds and removes apps, and offers them to workspaces
+//	Connector     gets Sluice into a builder's accounts, tests the way in and stores it
+//	Adoption      gives workspaces what a builder had before
+//	Publications  opens flows to strangers and closes them
+//	Credentials   copies the vault's credentials into builders
+//	Monitor       looks at the apps and remembers how they answered
+//
+// Below them stand the open bridges (bridge.go) and the store of what opens accounts (account.go).
 //
 // # Forward-auth
 //
@@ -16,8 +29,8 @@
 //
 // # Workspaces
 //
-// An app is used in the workspaces that it was offered to (Offer, Withdraw). Which objects of the builder belong to which workspace stands in Flows; what the builder had
-// before it was connected is adopted (Adopt), by itself as long as there is one workspace.
+// An app is used in the workspaces that it was offered to (Manager.Offer, Withdraw). Which objects of the builder belong to which workspace stands in Flows; what the builder had
+// before it was connected is adopted (Adoption.Adopt), by itself as long as there is one workspace.
 //
 // # The owner account
 //
@@ -28,12 +41,12 @@
 //
 // Langflow keeps its users apart itself, so that each workspace works in an account of Langflow's, or each person in one of their own. ConnectLangflow chooses how Sluice gets into them, after
 // TryLangflow's tests; the bridge makes an account when it is first needed, and it is stored with what opens it, sealed, so that all nodes go into the same one. Users that Langflow had before are
-// adopted into a workspace (AdoptUser): their flows stay where they are. With one workspace, what the superuser has built is adopted at the first connection; other users are an admin's decision.
+// adopted into a workspace (Adoption.AdoptUser): their flows stay where they are. With one workspace, what the superuser has built is adopted at the first connection; other users are an admin's decision.
 // What the LANGFLOW variables say is used for apps that the operator names, on the command line or as a superuser, and for nobody else's: it opens Sluice too.
 //
 // # Credentials
 //
-// A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (PutCredential). A rotation outdates all copies and then writes each anew; what a
+// A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (Credentials.Put). A rotation outdates all copies and then writes each anew; what a
 // builder could not take is outdated until the health check finds it well again. A copy counts as current only for the version that was written, so no order of rotations, writes and
 // crashes leaves former values behind unnoticed. Write-only goes as far as the builder's own: Flowise 3.1.4 shows nobody the values of a credential.
 package app

@@ -23,8 +23,8 @@ type Exposure struct {
 }
 
 // Exposure finds out whether the builder can be reached around Sluice: on this host the kernel tells on which addresses its port is listened on. It needs AppView.
-func (r *Registry) Exposure(ctx context.Context, actor authz.Principal, id string) (Exposure, error) {
-	a, err := r.find(ctx, actor, authz.AppView, id)
+func (m *Monitor) Exposure(ctx context.Context, actor authz.Principal, id string) (Exposure, error) {
+	a, err := m.registry.find(ctx, actor, authz.AppView, id)
 	if err != nil {
 		return Exposure{}, err
 	}

@@ -2,12 +2,10 @@ package app
 
 import (
 	"context"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
@@ -27,9 +25,6 @@ const forwardAuthPrefix = ModeForwardAuth + ":"
 
 // askedStep is how old the stored time of the last sub-request may be before it is written again.
 const askedStep = 5 * time.Minute
-
-// ForwardAuth reports whether a reverse proxy asks Sluice about this app. Nothing is ever forwarded to such an app, and its Upstream names no host.
-func (a *App) ForwardAuth() bool { return a.Mode == ModeForwardAuth }
 
 // cleanForwardAuth checks what is said of a forward-auth app. Its public address stands in the configuration of another program, so that its host is a plain name or address.
 func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
@@ -61,24 +56,6 @@ func PlainHost(host string) bool {
 	return host != "" && host[0] != '-'
 }
 
-// addForwardAuth connects an app that nobody has to look at: what runs there is the reverse proxy's matter.
-func (r *Registry) addForwardAuth(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
-	found := builder.Found{Kind: r.Kinds.Fallback().Name}
-	if u, err := url.Parse(s.PublicURL); err == nil {
-		found.Title = u.Host
-	}
-	return r.insert(ctx, actor, s, found)
-}
-
-// checkAddress makes sure that no other app has a public address already: requests are told apart by it.
-func (r *Registry) checkAddress(publicURL string) error {
-	_, host, ok := strings.Cut(publicURL, "://")
-	if a, taken := r.ByHost(host); ok && taken {
-		return problem.Newf(problem.Conflict, "%s has this public address already.", a.Name).WithField("public_url")
-	}
-	return nil
-}
-
 // Asked notes that a reverse proxy has asked about a forward-auth app. The first time is announced to all nodes at once, later ones are stored every few minutes; it does no I/O itself.
 func (r *Registry) Asked(a *App, now time.Time) {
 	v, ok := r.asked.Load(a.ID)
@@ -98,7 +75,7 @@ func (r *Registry) Asked(a *App, now time.Time) {
 		defer cancel()
 		if err := r.storeAsked(ctx, a, ms); err != nil {
 			at.stored.CompareAndSwap(ms, stored)
-			r.Log.Warn("that a reverse proxy asks about an app could not be stored", "app", a.Name, "error", err)
+			r.log.Warn("that a reverse proxy asks about an app could not be stored", "app", a.Name, "error", err)
 		}
 	})
 }
@@ -107,7 +84,7 @@ func (r *Registry) Asked(a *App, now time.Time) {
 type askedAt struct{ last, stored atomic.Int64 }
 
 func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
-	return r.DB.System(ctx, "app last asked", func(tx *db.Tx) error {
+	return r.db.System(ctx, "app last asked", func(tx *db.Tx) error {
 		if err := q.New(tx).SetAppSeen(ctx, q.SetAppSeenParams{ID: a.ID, SeenAt: ms}); err != nil {
 			return err
 		}
@@ -127,15 +104,4 @@ func (r *Registry) LastAsked(a *App) time.Time {
 		}
 	}
 	return last
-}
-
-// forwardAuthHealth is how a forward-auth app is: Sluice knows of it only what the reverse proxy asks.
-func (r *Registry) forwardAuthHealth(a *App) Health {
-	h := Health{CheckedAt: r.Now().UTC(), OwnerState: builder.OwnerNotApplicable}
-	if r.LastAsked(a).IsZero() {
-		h.Text, h.Next = "No reverse proxy has asked about it yet.", "Put the snippet into its configuration, reload it, and open "+a.PublicURL+"."
-		return h
-	}
-	h.OK, h.Text = true, "A reverse proxy asks Sluice about each request."
-	return h
 }

@@ -16,7 +16,7 @@ func TestForwardAuthApp(t *testing.T) {
 	ctx, keys := context.Background(), t.TempDir()
 	d := dbtest.SQLite(t)
 	r := open(t, d, keys)
-	a, err := r.Add(ctx, operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://Flows.example.com:443/"})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://Flows.example.com:443/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,28 +26,28 @@ func TestForwardAuthApp(t *testing.T) {
 	if found, ok := r.ByHost("flows.example.com"); !ok || found.ID != a.ID {
 		t.Error("it is not found by its host")
 	}
-	if h, err := r.Check(ctx, operator, a.ID); err != nil || h.OK || h.Next == "" {
+	if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK || h.Next == "" {
 		t.Errorf("before the first sub-request: %+v, %v", h, err)
 	}
-	if e, err := r.Exposure(ctx, operator, a.ID); err != nil || e.State != "unknown" {
+	if e, err := r.Monitor.Exposure(ctx, operator, a.ID); err != nil || e.State != "unknown" {
 		t.Errorf("exposure: %+v, %v", e, err)
 	}
 	first := time.Now().Add(-time.Hour)
 	r.Asked(a, first)
-	if h := r.Health(a.ID); !h.OK || r.LastAsked(a).UnixMilli() != first.UnixMilli() {
+	if h := r.Monitor.Health(a.ID); !h.OK || r.LastAsked(a).UnixMilli() != first.UnixMilli() {
 		t.Errorf("after it: %+v, %v", h, r.LastAsked(a))
 	}
 	other := open(t, d, keys)
 	waitFor(t, func() bool {
 		now, _ := other.ByID(a.ID)
-		return other.Health(a.ID).OK && now.SeenAt.UnixMilli() == first.UnixMilli()
+		return other.Monitor.Health(a.ID).OK && now.SeenAt.UnixMilli() == first.UnixMilli()
 	})
 	later := first.Add(2 * time.Second)
 	r.Asked(a, later)
 	if got := r.LastAsked(a); got.UnixMilli() != later.UnixMilli() {
 		t.Errorf("last asked %v, want %v", got, later)
 	}
-	if o, err := r.Remove(ctx, operator, a.ID); err != nil || o.Email != "" {
+	if o, err := r.Manager.Remove(ctx, operator, a.ID); err != nil || o.Email != "" {
 		t.Errorf("removing it: %+v, %v", o, err)
 	}
 }
@@ -65,7 +65,7 @@ func waitFor(t *testing.T, ok func() bool) {
 func TestForwardAuthAppIsRefused(t *testing.T) {
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	add := func(s app.Spec) error {
-		_, err := r.Add(context.Background(), operator, s)
+		_, err := r.Manager.Add(context.Background(), operator, s)
 		return err
 	}
 	if err := add(app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com"}); err != nil {
@@ -92,10 +92,10 @@ func TestForwardAuthAppIsRefused(t *testing.T) {
 			t.Errorf("%+v: %v", tt.spec, err)
 		}
 	}
-	if _, err := r.Look(context.Background(), operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Invalid) {
+	if _, err := r.Manager.Look(context.Background(), operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Invalid) {
 		t.Errorf("looking: %v", err)
 	}
-	if _, err := r.Add(context.Background(), authz.Principal{}, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Unauthenticated) {
+	if _, err := r.Manager.Add(context.Background(), authz.Principal{}, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a stranger: %v", err)
 	}
 	if n := len(r.All()); n != 1 || !strings.HasPrefix(r.All()[0].Upstream.String(), "forward-auth:") {

@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
+	"sync"
 	"time"
 
 	"sluice/internal/authz"
@@ -25,48 +28,61 @@ type Health struct {
 	CheckedAt time.Time
 }
 
+// Monitor knows how the apps are, and looks at them.
+type Monitor struct {
+	registry    *Registry
+	connector   *Connector
+	adoption    *Adoption
+	credentials *Credentials
+	kinds       builder.Kinds
+	client      *http.Client
+	now         func() time.Time
+	log         *slog.Logger
+	health      sync.Map // app id -> Health
+}
+
 // Health returns what was last seen of an app, from memory.
-func (r *Registry) Health(id string) Health {
-	if a, ok := r.ByID(id); ok && a.ForwardAuth() {
-		return r.forwardAuthHealth(a)
+func (m *Monitor) Health(id string) Health {
+	if a, ok := m.registry.ByID(id); ok && a.ForwardAuth() {
+		return m.forwardAuthHealth(a)
 	}
-	if v, ok := r.health.Load(id); ok {
+	if v, ok := m.health.Load(id); ok {
 		return v.(Health)
 	}
 	return Health{Text: "Not looked at yet."}
 }
 
 // Check looks at an app now. It needs AppView.
-func (r *Registry) Check(ctx context.Context, actor authz.Principal, id string) (Health, error) {
-	a, err := r.find(ctx, actor, authz.AppView, id)
+func (m *Monitor) Check(ctx context.Context, actor authz.Principal, id string) (Health, error) {
+	a, err := m.registry.find(ctx, actor, authz.AppView, id)
 	if err != nil {
 		return Health{}, err
 	}
-	return r.look(ctx, a), nil
+	return m.look(ctx, a), nil
 }
 
 // CheckAll looks at every app; the server runs it regularly. Pending apps become known here.
-func (r *Registry) CheckAll(ctx context.Context, onlyPending bool) {
-	for _, a := range r.All() {
+func (m *Monitor) CheckAll(ctx context.Context, onlyPending bool) {
+	for _, a := range m.registry.All() {
 		if !onlyPending || a.Pending {
-			r.look(ctx, a)
+			m.look(ctx, a)
 		}
 	}
 }
 
-func (r *Registry) look(ctx context.Context, a *App) Health {
+func (m *Monitor) look(ctx context.Context, a *App) Health {
 	if a.ForwardAuth() {
-		return r.forwardAuthHealth(a)
+		return m.forwardAuthHealth(a)
 	}
-	found, err := r.Kinds.Probe(ctx, r.Client, a.Upstream)
+	found, err := m.kinds.Probe(ctx, m.client, a.Upstream)
 	var connecting error
-	if _, named := r.named.Load(a.ID); named && err == nil && r.Kinds[found.Kind].Accounts != nil && a.NeedsOwner {
-		connecting = r.connectByItself(ctx, authz.SystemPrincipal("serve"), a)
-		if now, ok := r.ByID(a.ID); ok {
+	if _, named := m.connector.named.Load(a.ID); named && err == nil && m.kinds[found.Kind].Accounts != nil && a.NeedsOwner {
+		connecting = m.connector.connectByItself(ctx, authz.SystemPrincipal("serve"), a)
+		if now, ok := m.registry.ByID(a.ID); ok {
 			a = now
 		}
 	}
-	h := Health{CheckedAt: r.Now().UTC(), Version: found.Version, OwnerState: found.OwnerState}
+	h := Health{CheckedAt: m.now().UTC(), Version: found.Version, OwnerState: found.OwnerState}
 	switch {
 	case err != nil:
 		p := problem.Of(err)
@@ -89,18 +105,18 @@ func (r *Registry) look(ctx context.Context, a *App) Health {
 		h = bridgeHealth(ctx, a, h)
 	}
 	if h.OK {
-		if err := r.adoptOnce(ctx, a, false); err != nil {
-			r.Log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
+		if err := m.adoption.adoptOnce(ctx, a, false); err != nil {
+			m.log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
 		}
-		r.refreshStale(ctx, a)
+		m.credentials.refreshStale(ctx, a)
 	}
-	r.health.Store(a.ID, h)
+	m.health.Store(a.ID, h)
 	if err == nil {
-		r.noteIdentity(ctx, a, found)
+		m.noteIdentity(ctx, a, found)
 	}
-	if now, ok := r.ByID(a.ID); ok && a.Pending && !now.Pending && now.Kind.Accounts != nil {
+	if now, ok := m.registry.ByID(a.ID); ok && a.Pending && !now.Pending && now.Kind.Accounts != nil {
 		// It is known now what there is to connect.
-		return r.look(ctx, now)
+		return m.look(ctx, now)
 	}
 	return h
 }
@@ -127,14 +143,25 @@ func bridgeHealth(ctx context.Context, a *App, h Health) Health {
 }
 
 // noteIdentity stores what a pending app turned out to be, and a builder's new version.
-func (r *Registry) noteIdentity(ctx context.Context, a *App, found builder.Found) {
+func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found) {
 	if !a.Pending && (found.Version == a.Version || found.Kind != a.Kind.Name) {
 		return
 	}
-	err := r.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {
-		return q.New(tx).UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: r.Now().UnixMilli()})
+	err := m.registry.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {
+		return q.New(tx).UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: m.now().UnixMilli()})
 	})
 	if err != nil {
-		r.Log.Warn("what runs at an app's address could not be stored", "app", a.Name, "error", err)
+		m.log.Warn("what runs at an app's address could not be stored", "app", a.Name, "error", err)
 	}
+}
+
+// forwardAuthHealth is how a forward-auth app is: Sluice knows of it only what the reverse proxy asks.
+func (m *Monitor) forwardAuthHealth(a *App) Health {
+	h := Health{CheckedAt: m.now().UTC(), OwnerState: builder.OwnerNotApplicable}
+	if m.registry.LastAsked(a).IsZero() {
+		h.Text, h.Next = "No reverse proxy has asked about it yet.", "Put the snippet into its configuration, reload it, and open "+a.PublicURL+"."
+		return h
+	}
+	h.OK, h.Text = true, "A reverse proxy asks Sluice about each request."
+	return h
 }

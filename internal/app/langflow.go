@@ -1,11 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"sluice/internal/authz"
@@ -32,55 +30,53 @@ const jwksPath = "/.well-known/jwks.json"
 const langflowTime = 25 * time.Second
 
 // jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which Langflow permits for loopback addresses only.
-func (r *Registry) jwks(a *App) string {
-	if local := r.LocalOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
+func (b *bridges) jwks(a *App) string {
+	if local := b.localOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
 		return local + jwksPath
 	}
-	return r.Origin() + jwksPath
+	return b.origin() + jwksPath
 }
 
 // langflowConfig is what a bridge into an app's Langflow is made from.
-func (r *Registry) langflowConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
+func (b *bridges) langflowConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
 	appID := a.ID
 	return builder.BridgeConfig{
-		Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log.With("app", a.Name),
+		Base: a.Upstream, Client: b.client, Now: b.now, Log: b.log.With("app", a.Name),
 		Access: builder.Access{SecretKey: o.SecretKey, Superuser: o.Superuser, Password: o.Password},
 		AccountConfig: builder.AccountConfig{
 			Mode: mode, PerPerson: perPerson, Workspace: a.WorkspaceID,
 			Keep: func(ctx context.Context, account builder.Account, gone string) (builder.Account, error) {
-				return r.keepAccount(ctx, appID, account, gone)
+				return b.accounts.keep(ctx, appID, account, gone)
 			},
 			Username: func(ctx context.Context, workspace, person string) (string, error) {
-				return r.accountName(ctx, appID, workspace, person)
+				return b.accounts.name(ctx, appID, workspace, person)
 			},
-			Sign: r.Keyring.Signer().Sign, Issuer: r.Origin(), JWKS: r.jwks(a),
+			Sign: b.sign, Issuer: b.origin(), JWKS: b.jwks(a),
 		},
 	}
 }
 
-// bridgeLangflow gives a Langflow its bridge: the one that it had, as long as it was made from the same settings, with the accounts as they are now.
-func (r *Registry) bridgeLangflow(ctx context.Context, a *App, row q.App) error {
+// langflow gives a Langflow its bridge: the one that it had, as long as it was made from the same settings, with the accounts as they are now.
+func (b *bridges) langflow(ctx context.Context, a *App, row q.App) error {
 	a.BridgeMode, a.PerPerson = builder.Mode(row.BridgeMode), row.PerPerson
 	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
-		r.setBridge(a.ID, bridgeEntry{})
+		b.drop(a.ID)
 		return nil
 	}
-	o, err := r.openOwner(row)
+	o, err := b.accounts.owner(row)
 	if err != nil {
 		return err
 	}
 	a.OwnerEmail = o.Superuser
-	accounts, err := r.accounts(ctx, a.ID)
+	accounts, err := b.accounts.list(ctx, a.ID)
 	if err != nil {
 		return err
 	}
 	basis := row.OwnerSealed + "\n" + row.UpstreamUrl + "\n" + row.BridgeMode + "\n" + strconv.FormatBool(row.PerPerson)
-	if r.bridges[a.ID].basis != basis {
-		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: a.Kind.Bridge(r.langflowConfig(a, a.BridgeMode, a.PerPerson, o))})
-	}
-	b := r.bridges[a.ID].bridge
-	b.Accounts.Set(accounts)
-	a.Bridge = b
+	a.Bridge = b.keep(a.ID, basis, func() *builder.Bridge {
+		return a.Kind.Bridge(b.langflowConfig(a, a.BridgeMode, a.PerPerson, o))
+	})
+	a.Bridge.Accounts.Set(accounts)
 	return nil
 }
 
@@ -95,34 +91,19 @@ func (a *App) langflow() (*builder.Bridge, error) {
 	return a.Bridge, nil
 }
 
-// findLangflow is an app for somebody who may manage it, of which it is known that it is a Langflow.
-func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
-	a, err := r.find(ctx, actor, action, id)
-	if err != nil {
-		return nil, err
-	}
-	if a.Pending {
-		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
-	}
-	if a.Kind.Accounts == nil {
-		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name)
-	}
-	return a, nil
-}
-
 // access fills in what is stored for what was not given, and for a superuser what is configured: what the LANGFLOW variables hold opens Sluice too, and goes only where somebody sends it who has it.
-func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) (owner, error) {
+func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) (owner, error) {
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
 	if _, ok := a.Kind.Accounts.Mode(given.Mode); !ok && given.Mode != "" {
 		return owner{}, problem.Newf(problem.Invalid, "%q is no way into Langflow.", given.Mode).WithField("mode").WithNext("Use external, signed or sign-in.")
 	}
-	row, err := q.New(r.DB.Read()).GetApp(ctx, a.ID)
+	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
 	if err != nil {
 		return owner{}, db.Found(err, "There is no such app. It may have been removed.")
 	}
-	o, err := r.openOwner(row)
+	o, err := c.accounts.owner(row)
 	if err != nil {
 		return o, err
 	}
@@ -136,67 +117,59 @@ func (r *Registry) access(ctx context.Context, actor authz.Principal, a *App, gi
 		o.Password = given.Password
 	}
 	if actor.Superuser {
-		o = r.orConfigured(o)
+		o = c.orConfigured(o)
 	}
 	return o, nil
 }
 
 // TryLangflow tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
-func (r *Registry) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]builder.Trial, error) {
-	a, err := r.findLangflow(ctx, actor, authz.AppManage, id)
+func (c *Connector) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]builder.Trial, error) {
+	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return nil, err
 	}
-	o, err := r.access(ctx, actor, a, given)
+	o, err := c.access(ctx, actor, a, given)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
-	return a.Kind.Accounts.Test(ctx, r.langflowConfig(a, "", given.PerPerson, o)), nil
+	return a.Kind.Accounts.Test(ctx, c.bridges.langflowConfig(a, "", given.PerPerson, o)), nil
 }
 
 // ConnectLangflow sets how people get into a Langflow, after a test that it works. It needs AppManage.
-func (r *Registry) ConnectLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) error {
-	a, err := r.findLangflow(ctx, actor, authz.AppManage, id)
+func (c *Connector) ConnectLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) error {
+	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return err
 	}
-	defer r.connecting(id)()
-	return r.connectLangflow(ctx, actor, a, given)
+	defer c.connecting(id)()
+	return c.connectLangflow(ctx, actor, a, given)
 }
 
-// connecting makes sure that one attempt to connect an app runs at a time; the caller calls what it returns at the end.
-func (r *Registry) connecting(id string) (done func()) {
-	lock, _ := r.owners.LoadOrStore(id, &sync.Mutex{})
-	mu := lock.(*sync.Mutex)
-	mu.Lock()
-	return mu.Unlock
-}
-
-func (r *Registry) connectLangflow(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) error {
-	o, err := r.access(ctx, actor, a, given)
+func (c *Connector) connectLangflow(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) error {
+	o, err := c.access(ctx, actor, a, given)
 	if err != nil {
 		return err
 	}
-	if given.Mode, err = r.choose(ctx, a, given, o); err != nil {
+	if given.Mode, err = c.choose(ctx, a, given, o); err != nil {
 		return err
 	}
-	if err := r.keepAccess(ctx, actor, a, given, o); err != nil {
+	if err := c.keepAccess(ctx, actor, a, given, o); err != nil {
 		return err
 	}
-	if a, ok := r.ByID(a.ID); ok {
-		r.afterConnecting(ctx, a)
+	if a, ok := c.registry.ByID(a.ID); ok {
+		c.afterConnecting(ctx, a)
 	}
 	return nil
 }
 
 // choose is the mode that was asked for, if it works, or the best one that does.
-func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (builder.Mode, error) {
+func (c *Connector) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (builder.Mode, error) {
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
 	var failed *problem.Error
-	for _, trial := range a.Kind.Accounts.Test(ctx, r.langflowConfig(a, "", given.PerPerson, o)) {
+	for _, trial := range a.Kind.Accounts.Test(ctx, c.bridges.langflowConfig(a, "", given.PerPerson, o)) {
 		switch {
 		case given.Mode != "" && trial.Mode != given.Mode:
 		case trial.OK:
@@ -212,28 +185,24 @@ func (r *Registry) choose(ctx context.Context, a *App, given LangflowAccess, o o
 	return "", failed
 }
 
-func (r *Registry) keepAccess(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess, o owner) error {
-	plain, err := json.Marshal(o)
+func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess, o owner) error {
+	sealed, err := c.accounts.sealOwner(a.ID, o)
 	if err != nil {
 		return err
-	}
-	sealed, err := r.Keyring.Seal(plain, "app", a.ID)
-	if err != nil {
-		return fmt.Errorf("sealing how Sluice gets into Langflow: %w", err)
 	}
 	detail := "connected, " + string(given.Mode)
 	if given.PerPerson {
 		detail += ", an account for each person"
 	}
-	return r.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
+	return c.registry.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
 		return q.New(tx).SetAppBridge(ctx, q.SetAppBridgeParams{
-			ID: a.ID, OwnerSealed: encode(sealed), BridgeMode: string(given.Mode), PerPerson: given.PerPerson, UpdatedAt: r.Now().UnixMilli(),
+			ID: a.ID, OwnerSealed: sealed, BridgeMode: string(given.Mode), PerPerson: given.PerPerson, UpdatedAt: c.now().UnixMilli(),
 		})
 	})
 }
 
 // afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as Langflow answers.
-func (r *Registry) afterConnecting(ctx context.Context, a *App) {
+func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 	ctx, cancel := context.WithTimeout(ctx, langflowTime)
 	defer cancel()
 	b, err := a.langflow()
@@ -241,26 +210,76 @@ func (r *Registry) afterConnecting(ctx context.Context, a *App) {
 		err = b.Connect(ctx)
 	}
 	if err == nil {
-		err = r.adoptOnce(ctx, a, true)
+		err = c.adoption.adoptOnce(ctx, a, true)
 	}
 	if err != nil {
-		r.Log.Warn("a Langflow is connected, and not everything is ready yet", "app", a.Name, "error", err)
+		c.log.Warn("a Langflow is connected, and not everything is ready yet", "app", a.Name, "error", err)
 	}
 }
 
 // connectByItself connects a Langflow that nobody has chosen a way for, in the best one that works with what the configuration says (the LANGFLOW variables). It is done for apps that the operator
 // names, on the command line or as a superuser: nobody else can have Sluice send its superuser's password to an address.
-func (r *Registry) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
+func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
 	if a.Pending || a.Kind.Accounts == nil || !a.NeedsOwner {
 		return nil
 	}
-	defer r.connecting(a.ID)()
-	if now, ok := r.ByID(a.ID); !ok || !now.NeedsOwner {
+	defer c.connecting(a.ID)()
+	if now, ok := c.registry.ByID(a.ID); !ok || !now.NeedsOwner {
 		return nil // somebody was faster
 	}
-	err := r.connectLangflow(ctx, actor, a, LangflowAccess{})
-	if now, ok := r.ByID(a.ID); err == nil && ok {
-		r.Log.Info("a Langflow was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
+	err := c.connectLangflow(ctx, actor, a, LangflowAccess{})
+	if now, ok := c.registry.ByID(a.ID); err == nil && ok {
+		c.log.Info("a Langflow was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
 	}
 	return err
+}
+
+// LangflowConnection is how Sluice gets into a Langflow, without a secret.
+type LangflowConnection struct {
+	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an account of their own.
+	Mode      builder.Mode
+	PerPerson bool
+	// Superuser is the name of the Langflow superuser that Sluice has. HasSecretKey and HasPassword tell that it has these.
+	Superuser                 string
+	HasSecretKey, HasPassword bool
+	// ExternalLines are the settings by which this Langflow would trust Sluice, as lines of a .env file.
+	ExternalLines string
+}
+
+// Langflow tells how Sluice gets into an app's Langflow. It needs AppManage. Errors: problem.Invalid for other apps.
+func (c *Connector) Langflow(ctx context.Context, actor authz.Principal, id string) (LangflowConnection, error) {
+	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
+	if err != nil {
+		return LangflowConnection{}, err
+	}
+	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
+	if err != nil {
+		return LangflowConnection{}, db.Found(err, "There is no such app. It may have been removed.")
+	}
+	o, err := c.accounts.owner(row)
+	if err != nil {
+		return LangflowConnection{}, err
+	}
+	if actor.Superuser {
+		o = c.orConfigured(o)
+	}
+	return LangflowConnection{
+		Mode: a.BridgeMode, PerPerson: a.PerPerson, Superuser: o.Superuser, HasSecretKey: o.SecretKey != "", HasPassword: o.Password != "",
+		ExternalLines: a.Kind.Accounts.TrustLines(c.origin(), c.bridges.jwks(a)),
+	}, nil
+}
+
+// orConfigured fills what is not stored of a Langflow with what the LANGFLOW variables say. A password goes with its name only.
+func (c *Connector) orConfigured(o owner) owner {
+	o.SecretKey = cmp.Or(o.SecretKey, c.configured.SecretKey)
+	if c.configured.Password == "" {
+		return o
+	}
+	if o.Superuser == "" {
+		o.Superuser = c.configured.Superuser
+	}
+	if o.Password == "" && o.Superuser == c.configured.Superuser {
+		o.Password = c.configured.Password
+	}
+	return o
 }

@@ -52,12 +52,12 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close(ctx); gate.Close(ctx); hasher.Close() })
-	return &house{r, people}
+	return &house{Apps: r, people: people}
 }
 
 func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
 	t.Helper()
-	a, err := r.Add(context.Background(), operator, app.Spec{URL: serve(t, f)})
+	a, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: serve(t, f)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func connectedLangflow(t *testing.T, r *house, f *langflow, given app.LangflowAc
 	t.Helper()
 	a := addLangflow(t, r, f)
 	given.SecretKey, given.Superuser, given.Password = langflowSecret, "admin", langflowPassword
-	if err := r.ConnectLangflow(context.Background(), operator, a.ID, given); err != nil {
+	if err := r.Connector.ConnectLangflow(context.Background(), operator, a.ID, given); err != nil {
 		t.Fatal(err)
 	}
 	a, _ = r.ByID(a.ID)
@@ -100,11 +100,11 @@ func TestLangflowConnectsByItself(t *testing.T) {
 		built, carol := f.named("admin"), f.add("carol", "x", "Carol's")
 		built.flows = []string{"Built before"}
 		r := langflowHouse(t, d, t.TempDir(), true)
-		a, err := r.Ensure(ctx, operator, app.Spec{URL: serve(t, f)})
+		a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: serve(t, f)})
 		if err != nil || !a.NeedsOwner {
 			t.Fatalf("%+v, %v", a, err)
 		}
-		h, err := r.Check(ctx, operator, a.ID)
+		h, err := r.Monitor.Check(ctx, operator, a.ID)
 		if err != nil || !h.OK || !strings.Contains(h.Text, "signed") {
 			t.Fatalf("%+v, %v", h, err)
 		}
@@ -130,11 +130,11 @@ func TestLangflowThatStartsLater(t *testing.T) {
 	ctx, f := context.Background(), newLangflow()
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
 	address := "http://" + freeAddress(t)
-	a, err := r.Ensure(ctx, operator, app.Spec{URL: address})
+	a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: address})
 	if err != nil || !a.Pending {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	r.CheckAll(ctx, true)
+	r.Monitor.CheckAll(ctx, true)
 	l, err := net.Listen("tcp", strings.TrimPrefix(address, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -142,9 +142,9 @@ func TestLangflowThatStartsLater(t *testing.T) {
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: f}}
 	s.Start()
 	t.Cleanup(s.Close)
-	r.CheckAll(ctx, true)
-	if a, _ = r.ByID(a.ID); a.Pending || a.BridgeMode != "signed" || !r.Health(a.ID).OK {
-		t.Errorf("%+v, %+v", a, r.Health(a.ID))
+	r.Monitor.CheckAll(ctx, true)
+	if a, _ = r.ByID(a.ID); a.Pending || a.BridgeMode != "signed" || !r.Monitor.Health(a.ID).OK {
+		t.Errorf("%+v, %+v", a, r.Monitor.Health(a.ID))
 	}
 }
 
@@ -167,16 +167,16 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 		Kind: authz.Person, ID: "admin", Workspace: identity.DefaultWorkspace, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: authz.RoleAdmin}},
 	}
 	theirs, mine := newLangflow(), newLangflow()
-	a, err := r.Add(ctx, admin, app.Spec{URL: serve(t, theirs)})
+	a, err := r.Manager.Add(ctx, admin, app.Spec{URL: serve(t, theirs)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.CheckAll(ctx, false)
-	_, tryErr := r.TryLangflow(ctx, admin, a.ID, app.LangflowAccess{})
-	if err := r.ConnectLangflow(ctx, admin, a.ID, app.LangflowAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
+	r.Monitor.CheckAll(ctx, false)
+	_, tryErr := r.Connector.TryLangflow(ctx, admin, a.ID, app.LangflowAccess{})
+	if err := r.Connector.ConnectLangflow(ctx, admin, a.ID, app.LangflowAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
 		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.signIns, err, tryErr)
 	}
-	if a, err := r.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != "signed" || mine.signIns == 0 {
+	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != "signed" || mine.signIns == 0 {
 		t.Errorf("the operator's own: %+v, %v", a, err)
 	}
 }
@@ -184,7 +184,7 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 func TestLangflowWithoutAnythingWaits(t *testing.T) {
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
 	a := addLangflow(t, r, f)
-	if h, err := r.Check(ctx, operator, a.ID); err != nil || h.OK || !strings.Contains(h.Next, "LANGFLOW") {
+	if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK || !strings.Contains(h.Next, "LANGFLOW") {
 		t.Errorf("%+v, %v", h, err)
 	}
 	for what, c := range map[string]struct {
@@ -196,12 +196,12 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 		"the wrong password": {app.LangflowAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
 		"no external one":    {app.LangflowAccess{Mode: "external"}, "assertion"},
 	} {
-		err := r.ConnectLangflow(ctx, operator, a.ID, c.given)
+		err := r.Connector.ConnectLangflow(ctx, operator, a.ID, c.given)
 		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) || p.Next == "" || p.Field != "mode" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
+	if err := r.Connector.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner || a.Bridge != nil {
@@ -212,7 +212,7 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 func TestLangflowTrialsChangeNothing(t *testing.T) {
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
 	a := addLangflow(t, r, f)
-	trials, err := r.TryLangflow(ctx, operator, a.ID, app.LangflowAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
+	trials, err := r.Connector.TryLangflow(ctx, operator, a.ID, app.LangflowAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
 	if err != nil || len(trials) != 3 {
 		t.Fatalf("%+v, %v", trials, err)
 	}
@@ -229,11 +229,11 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := r.people.Principal(u.ID)
-	_, tryErr := r.TryLangflow(ctx, p, a.ID, app.LangflowAccess{})
-	_, usersErr := r.LangflowUsers(ctx, p, a.ID)
-	_, adoptErr := r.AdoptUser(ctx, p, a.ID, "x", identity.DefaultWorkspace, "")
+	_, tryErr := r.Connector.TryLangflow(ctx, p, a.ID, app.LangflowAccess{})
+	_, usersErr := r.Adoption.LangflowUsers(ctx, p, a.ID)
+	_, adoptErr := r.Adoption.AdoptUser(ctx, p, a.ID, "x", identity.DefaultWorkspace, "")
 	for what, err := range map[string]error{
-		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.ConnectLangflow(ctx, p, a.ID, app.LangflowAccess{}),
+		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.Adoption.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.Connector.ConnectLangflow(ctx, p, a.ID, app.LangflowAccess{}),
 	} {
 		if !problem.Is(err, problem.Denied) {
 			t.Errorf("a user may %s: %v", what, err)
@@ -285,20 +285,20 @@ func TestLangflowUsersAreAdopted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); !problem.Is(err, problem.Invalid) {
+		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); !problem.Is(err, problem.Invalid) {
 			t.Errorf("into a workspace that does not use the app: %v", err)
 		}
-		if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+		if err := r.Manager.Offer(ctx, operator, a.ID, ws.ID); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 2 {
+		if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 2 {
 			t.Fatalf("adopted %d, %v", n, err)
 		}
 		id := flowOf(carol, "One")
 		if got, _, _ := r.Flows.Owner(a.ID, id); got != ws.ID || r.Flows.Of(a.ID).Account(id) != carol.ID {
 			t.Errorf("the flow belongs to %q, in %q", got, r.Flows.Of(a.ID).Account(id))
 		}
-		users, err := r.LangflowUsers(ctx, operator, a.ID)
+		users, err := r.Adoption.LangflowUsers(ctx, operator, a.ID)
 		if err != nil || len(users) != 3 {
 			t.Fatalf("%+v, %v", users, err)
 		}
@@ -311,10 +311,10 @@ func TestLangflowUsersAreAdopted(t *testing.T) {
 				t.Errorf("carol has %d flows", u.Flows)
 			}
 		}
-		if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 0 {
+		if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 0 {
 			t.Errorf("again: %d, %v", n, err)
 		}
-		if _, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, ""); !problem.Is(err, problem.Conflict) {
+		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, ""); !problem.Is(err, problem.Conflict) {
 			t.Errorf("into another workspace too: %v", err)
 		}
 		undone(t, r, a, carol)
@@ -325,17 +325,17 @@ func TestLangflowUsersAreAdopted(t *testing.T) {
 func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
 	t.Helper()
 	ctx, id := context.Background(), flowOf(u, "One")
-	if err := r.Publish(ctx, operator, a.ID, id); err != nil {
+	if err := r.Publications.Publish(ctx, operator, a.ID, id); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.UnadoptUser(ctx, operator, a.ID, u.ID); err != nil {
+	if err := r.Adoption.UnadoptUser(ctx, operator, a.ID, u.ID); err != nil {
 		t.Fatal(err)
 	}
 	a, _ = r.ByID(a.ID)
 	if _, _, ok := r.Flows.Owner(a.ID, id); ok || a.Published(id) || a.Bridge.Accounts.HomeOf(u.ID) != "" {
 		t.Error("something of the adoption is left")
 	}
-	if err := r.UnadoptUser(ctx, operator, a.ID, u.ID); !problem.Is(err, problem.NotFound) {
+	if err := r.Adoption.UnadoptUser(ctx, operator, a.ID, u.ID); !problem.Is(err, problem.NotFound) {
 		t.Errorf("undone twice: %v", err)
 	}
 }
@@ -359,21 +359,21 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 		"nobody": {"0b4f2f3e-5a55-4d3a-8a54-000000000001", u.ID, problem.NotFound}, "for everybody": {carol.ID, "", problem.Invalid},
 		"for a stranger": {carol.ID, "stranger", problem.Invalid}, "Sluice's own": {own, u.ID, problem.Conflict},
 	} {
-		if _, err := r.AdoptUser(ctx, operator, a.ID, c.user, identity.DefaultWorkspace, c.person); !problem.Is(err, c.kind) {
+		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, c.user, identity.DefaultWorkspace, c.person); !problem.Is(err, c.kind) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if n, err := r.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 1 {
+	if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 1 {
 		t.Errorf("for ann: %d, %v", n, err)
 	}
-	if err := r.UnadoptUser(ctx, operator, a.ID, own); !problem.Is(err, problem.Conflict) {
+	if err := r.Adoption.UnadoptUser(ctx, operator, a.ID, own); !problem.Is(err, problem.Conflict) {
 		t.Errorf("undoing what was no adoption: %v", err)
 	}
 	dave := f.add("dave", "x", "One")
 	f.mu.Lock()
 	f.secret = strings.Repeat("x", 43)
 	f.mu.Unlock()
-	if _, err := r.AdoptUser(ctx, operator, a.ID, dave.ID, identity.DefaultWorkspace, u.ID); err == nil {
+	if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, dave.ID, identity.DefaultWorkspace, u.ID); err == nil {
 		t.Error("an account that Sluice cannot get into was adopted")
 	}
 	a, _ = r.ByID(a.ID)
@@ -391,7 +391,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Offer(ctx, operator, a.ID, ws.ID); err != nil {
+		if err := r.Manager.Offer(ctx, operator, a.ID, ws.ID); err != nil {
 			t.Fatal(err)
 		}
 		own := ownAccount(t, r, a, lent(ws.ID, "ann"))
@@ -417,7 +417,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 		if home := a.Bridge.Accounts.HomeOf(own); home != "" {
 			t.Errorf("the account of a deleted workspace belongs to %q", home)
 		}
-		if _, err := r.Remove(ctx, operator, a.ID); err != nil {
+		if _, err := r.Manager.Remove(ctx, operator, a.ID); err != nil {
 			t.Fatal(err)
 		}
 		if rows, err := q.New(d.Read()).AccountsOfApp(ctx, a.ID); err != nil || len(rows) != 0 {
@@ -432,7 +432,7 @@ func TestLangflowSettingsAreKept(t *testing.T) {
 	r := langflowHouse(t, d, keys, false)
 	a := connectedLangflow(t, r, f, app.LangflowAccess{Mode: "signed"})
 	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
-	if err := r.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "sign-in"}); err != nil {
+	if err := r.Connector.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "sign-in"}); err != nil {
 		t.Fatal(err)
 	}
 	again := langflowHouse(t, d, keys, false)
@@ -443,13 +443,13 @@ func TestLangflowSettingsAreKept(t *testing.T) {
 	if got := ownAccount(t, again, a, lent(identity.DefaultWorkspace, "bob")); got != own {
 		t.Errorf("the account is %s, was %s", got, own)
 	}
-	if h, err := again.Check(ctx, operator, a.ID); err != nil || !h.OK || !strings.Contains(h.Text, "sign-in") {
+	if h, err := again.Monitor.Check(ctx, operator, a.ID); err != nil || !h.OK || !strings.Contains(h.Text, "sign-in") {
 		t.Errorf("%+v, %v", h, err)
 	}
 	f.mu.Lock()
 	f.down = true
 	f.mu.Unlock()
-	if h, err := again.Check(ctx, operator, a.ID); err != nil || h.OK {
+	if h, err := again.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK {
 		t.Errorf("while it is down: %+v, %v", h, err)
 	}
 }

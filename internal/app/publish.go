@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
+	"time"
 
 	"sluice/internal/authz"
 	"sluice/internal/db"
@@ -13,24 +15,34 @@ import (
 	"sluice/internal/profile"
 )
 
+// Publications are the flows that are open to strangers.
+type Publications struct {
+	registry *Registry
+	flows    *flow.Library
+	db       *db.DB
+	gate     *authz.Gate
+	now      func() time.Time
+	log      *slog.Logger
+}
+
 // Publish opens a flow to people who are not signed in.
-func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowID string) error {
-	a, ok := r.ByID(id)
+func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, flowID string) error {
+	a, ok := p.registry.ByID(id)
 	if !ok {
 		return noFlow()
 	}
 	if flowID = strings.TrimSpace(flowID); flowID == "" || len(flowID) > 100 || !profile.PlainID(flowID) {
 		return problem.New(problem.Invalid, "This is not a flow's id; expected is the id that stands at the end of the flow's address in the builder.").WithField("flow_id")
 	}
-	res, err := r.flowResource(ctx, actor, a, flowID)
+	res, err := p.flowResource(ctx, actor, a, flowID)
 	if err != nil {
 		return err
 	}
-	if err := r.setPublic(ctx, a, flowID, true); err != nil {
+	if err := p.setPublic(ctx, a, flowID, true); err != nil {
 		return err
 	}
-	return r.Gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published", func(tx *db.Tx) error {
-		if err := q.New(tx).PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: r.Now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
+	return p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published", func(tx *db.Tx) error {
+		if err := q.New(tx).PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: p.now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, id)
@@ -38,18 +50,18 @@ func (r *Registry) Publish(ctx context.Context, actor authz.Principal, id, flowI
 }
 
 // flowResource finds a flow for somebody who may publish it. A flow of a workspace that is not the actor's is not found.
-func (r *Registry) flowResource(ctx context.Context, actor authz.Principal, a *App, flowID string) (authz.Resource, error) {
-	workspace, kind, ok := r.Flows.Owner(a.ID, flowID)
+func (p *Publications) flowResource(ctx context.Context, actor authz.Principal, a *App, flowID string) (authz.Resource, error) {
+	workspace, kind, ok := p.flows.Owner(a.ID, flowID)
 	res := authz.Resource{Type: "Flow", ID: flowID, Workspace: workspace, Name: a.Name}
 	switch {
 	case !ok || kind != flow.Chatflow && kind != flow.Agentflow && kind != flow.Assistantflow:
 		return res, noFlow()
 	case !actor.Superuser && actor.Role(workspace) == "":
-		if err := r.Gate.Check(ctx, actor, authz.FlowPublish, res); err != nil {
+		if err := p.gate.Check(ctx, actor, authz.FlowPublish, res); err != nil {
 			return res, noFlow()
 		}
 	}
-	return res, r.Gate.Check(ctx, actor, authz.FlowPublish, res)
+	return res, p.gate.Check(ctx, actor, authz.FlowPublish, res)
 }
 
 func noFlow() error {
@@ -58,28 +70,28 @@ func noFlow() error {
 }
 
 // setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
-func (r *Registry) setPublic(ctx context.Context, a *App, flowID string, public bool) error {
+func (p *Publications) setPublic(ctx context.Context, a *App, flowID string, public bool) error {
 	if a.Bridge == nil || a.Bridge.SetPublic == nil {
 		return nil
 	}
-	return a.Bridge.SetPublic(ctx, r.Flows.Of(a.ID).Account(flowID), flowID, public)
+	return a.Bridge.SetPublic(ctx, p.flows.Of(a.ID).Account(flowID), flowID, public)
 }
 
 // Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.
-func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flowID string) error {
-	a, ok := r.ByID(id)
+func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id, flowID string) error {
+	a, ok := p.registry.ByID(id)
 	if !ok {
 		return noFlow()
 	}
-	res, err := r.flowResource(ctx, actor, a, flowID)
-	if _, _, owned := r.Flows.Owner(a.ID, flowID); err != nil && !owned {
+	res, err := p.flowResource(ctx, actor, a, flowID)
+	if _, _, owned := p.flows.Owner(a.ID, flowID); err != nil && !owned {
 		// The flow was deleted: that it was published can still be taken back by whoever manages the app.
-		res, err = a.Resource(), r.Gate.Check(ctx, actor, authz.FlowPublish, a.Resource())
+		res, err = a.Resource(), p.gate.Check(ctx, actor, authz.FlowPublish, a.Resource())
 	}
 	if err != nil {
 		return err
 	}
-	err = r.Gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID, func(tx *db.Tx) error {
+	err = p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID, func(tx *db.Tx) error {
 		if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
 			return err
 		}
@@ -88,24 +100,24 @@ func (r *Registry) Unpublish(ctx context.Context, actor authz.Principal, id, flo
 	if err != nil {
 		return err
 	}
-	if err := r.setPublic(ctx, a, flowID, false); err != nil {
-		r.Log.Info("the builder's own mark of a public flow stays set", "app", a.Name, "flow", flowID, "error", err)
+	if err := p.setPublic(ctx, a, flowID, false); err != nil {
+		p.log.Info("the builder's own mark of a public flow stays set", "app", a.Name, "flow", flowID, "error", err)
 	}
 	return nil
 }
 
-// PublishedFlows lists the ids of an app's flows that are open to strangers, oldest first, as far as they belong to the actor's workspaces.
-func (r *Registry) PublishedFlows(ctx context.Context, actor authz.Principal, id string) ([]string, error) {
-	if _, err := r.find(ctx, actor, authz.AppView, id); err != nil {
+// List returns the ids of an app's flows that are open to strangers, oldest first, as far as they belong to the actor's workspaces.
+func (p *Publications) List(ctx context.Context, actor authz.Principal, id string) ([]string, error) {
+	if _, err := p.registry.find(ctx, actor, authz.AppView, id); err != nil {
 		return nil, err
 	}
-	rows, err := q.New(r.DB.Read()).PublishedFlows(ctx, id)
+	rows, err := q.New(p.db.Read()).PublishedFlows(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("listing published flows: %w", err)
 	}
 	ids := []string{}
 	for _, row := range rows {
-		if workspace, _, ok := r.Flows.Owner(id, row.FlowID); !ok || actor.Superuser || actor.Role(workspace) != "" {
+		if workspace, _, ok := p.flows.Owner(id, row.FlowID); !ok || actor.Superuser || actor.Role(workspace) != "" {
 			ids = append(ids, row.FlowID)
 		}
 	}

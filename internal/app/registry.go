@@ -3,11 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"sort"
@@ -59,27 +56,158 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Registry is the capability.
+// Apps is the capability: the registry that everybody reads, and the parts that change what it holds.
+type Apps struct {
+	*Registry
+	// Manager adds apps, removes them, and decides in which workspaces they are used.
+	Manager *Manager
+	// Connector gives Sluice its way into a builder.
+	Connector *Connector
+	// Adoption gives workspaces what a builder had before.
+	Adoption *Adoption
+	// Publications opens flows to strangers.
+	Publications *Publications
+	// Credentials puts the vault's credentials into builders.
+	Credentials *Credentials
+	// Monitor knows how the apps are.
+	Monitor *Monitor
+}
+
+// New loads the apps and follows changes.
+func New(ctx context.Context, c Config) (*Apps, error) {
+	if c.Origin == nil {
+		c.Origin = func() string { return "" }
+	}
+	if c.LocalOrigin == nil {
+		c.LocalOrigin = func() string { return "" }
+	}
+	if c.Flows == nil {
+		var err error
+		if c.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
+			return nil, err
+		}
+	}
+	accounts := &accountStore{db: c.DB, keyring: c.Keyring, now: c.Now, log: c.Log}
+	work := &background{}
+	bridges := &bridges{
+		background:  work,
+		accounts:    accounts,
+		sign:        c.Keyring.Signer().Sign,
+		client:      c.Client,
+		origin:      c.Origin,
+		localOrigin: c.LocalOrigin,
+		now:         c.Now,
+		log:         c.Log,
+		open:        map[string]bridgeEntry{},
+	}
+	registry := &Registry{
+		Flows:      c.Flows,
+		db:         c.DB,
+		gate:       c.Gate,
+		Kinds:      c.Kinds,
+		demo:       c.Demo,
+		log:        c.Log,
+		bridges:    bridges,
+		background: work,
+		changed:    func() {},
+	}
+	if err := registry.follow(ctx); err != nil {
+		return nil, fmt.Errorf("loading the apps: %w", err)
+	}
+	adoption := &Adoption{
+		registry: registry,
+		accounts: accounts,
+		flows:    c.Flows,
+		db:       c.DB,
+		gate:     c.Gate,
+		now:      c.Now,
+		log:      c.Log,
+	}
+	connector := &Connector{
+		registry: registry,
+		bridges:  bridges,
+		accounts: accounts,
+		adoption: adoption,
+		db:       c.DB,
+		client:   c.Client,
+		configured: owner{
+			Superuser: c.LangflowSuperuser,
+			Password:  c.LangflowSuperuserPassword,
+			SecretKey: c.LangflowSecretKey,
+		},
+		origin: c.Origin,
+		now:    c.Now,
+		log:    c.Log,
+	}
+	credentials := &Credentials{
+		registry: registry,
+		vault:    c.Vault,
+		opener:   c.Opener,
+		flows:    c.Flows,
+		db:       c.DB,
+		gate:     c.Gate,
+		now:      c.Now,
+		log:      c.Log,
+	}
+	return &Apps{
+		Registry: registry,
+		Manager: &Manager{
+			registry:   registry,
+			connector:  connector,
+			accounts:   accounts,
+			db:         c.DB,
+			gate:       c.Gate,
+			kinds:      c.Kinds,
+			client:     c.Client,
+			listenHost: c.ListenHost,
+			firstPort:  c.FirstPort,
+			now:        c.Now,
+			log:        c.Log,
+		},
+		Connector: connector,
+		Adoption:  adoption,
+		Publications: &Publications{
+			registry: registry,
+			flows:    c.Flows,
+			db:       c.DB,
+			gate:     c.Gate,
+			now:      c.Now,
+			log:      c.Log,
+		},
+		Credentials: credentials,
+		Monitor: &Monitor{
+			registry:    registry,
+			connector:   connector,
+			adoption:    adoption,
+			credentials: credentials,
+			kinds:       c.Kinds,
+			client:      c.Client,
+			now:         c.Now,
+			log:         c.Log,
+		},
+	}, nil
+}
+
+// Registry holds the apps in memory and follows their changes. It hands out immutable snapshots.
 type Registry struct {
-	Config
-	current atomic.Pointer[snapshot]
+	// Flows says which workspace the objects of the apps belong to.
+	Flows *flow.Library
 
-	mu      sync.Mutex // one rebuild at a time
-	bridges map[string]bridgeEntry
+	db   *db.DB
+	gate *authz.Gate
+	// Kinds are the products that Sluice knows.
+	Kinds      builder.Kinds
+	demo       func() (*url.URL, error)
+	log        *slog.Logger
+	bridges    *bridges
+	current    atomic.Pointer[snapshot]
+	background *background
+	asked      sync.Map // app id -> *askedAt
+	// profiles are the compiled route tables by the name of their kind, *profile.Profile each.
+	profiles sync.Map
+
+	mu      sync.Mutex // guards changed, and lets one rebuild run at a time
 	changed func()
-
-	health sync.Map // app id -> Health
-	owners sync.Map // app id -> *sync.Mutex: one connection attempt at a time
-
-	copying sync.Map // app id -> *sync.Mutex: one copy of a credential at a time
-
-	profiles sync.Map // name of a kind -> *profile.Profile: compiled once
-
-	background background
-
-	named   sync.Map // ids of the apps that the configuration names (Ensure)
-	adopted sync.Map // ids of the apps whose objects were adopted once
-	asked   sync.Map // app id -> *askedAt
 }
 
 // background owns what goes on after a call has returned.
@@ -112,55 +240,18 @@ type snapshot struct {
 	byHost map[string]*App
 }
 
-type bridgeEntry struct {
-	basis  string // what it was made from; another basis needs another bridge
-	bridge *builder.Bridge
-}
-
-// owner is what is sealed of the service account.
-type owner struct {
-	Email    string `json:"email"`
-	Password string `json:"password"`
-	// Superuser is the name that Password belongs to, and SecretKey the LANGFLOW_SECRET_KEY, of a Langflow.
-	Superuser string `json:"superuser,omitempty"`
-	SecretKey string `json:"secret_key,omitempty"`
-	// Made tells that Sluice registered the account itself.
-	Made bool `json:"made"`
-	// Pending tells that the account was stored before it was registered or tested.
-	Pending bool `json:"pending"`
-}
-
-// New loads the apps and follows changes.
-func New(ctx context.Context, c Config) (*Registry, error) {
-	r := &Registry{Config: c, bridges: map[string]bridgeEntry{}, changed: func() {}}
-	if r.Origin == nil {
-		r.Origin = func() string { return "" }
-	}
-	if r.LocalOrigin == nil {
-		r.LocalOrigin = func() string { return "" }
-	}
-	if r.Flows == nil {
-		var err error
-		if r.Flows, err = flow.New(ctx, flow.Config{DB: c.DB, Gate: c.Gate, Now: c.Now, Log: c.Log}); err != nil {
-			return nil, err
-		}
-	}
+// follow loads the apps and subscribes to what changes them.
+func (r *Registry) follow(ctx context.Context) error {
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
-	c.DB.Subscribe(ChangeKind, func(string) {
+	again := func(string) {
 		if err := r.rebuild(context.Background()); err != nil {
-			c.Log.Error("the apps could not be read again; the former state stays in force", "error", err)
+			r.log.Error("the apps could not be read again; the former state stays in force", "error", err)
 		}
-	})
-	// A workspace that is deleted takes its accounts of builders along.
-	c.DB.Subscribe(identity.WorkspaceChange, func(string) {
-		if err := r.rebuild(context.Background()); err != nil {
-			c.Log.Error("the apps could not be read again; the former state stays in force", "error", err)
-		}
-	})
-	if err := r.rebuild(ctx); err != nil {
-		return nil, fmt.Errorf("loading the apps: %w", err)
 	}
-	return r, nil
+	r.db.Subscribe(ChangeKind, again)
+	// A workspace that is deleted takes its accounts of builders along.
+	r.db.Subscribe(identity.WorkspaceChange, again)
+	return r.rebuild(ctx)
 }
 
 // OnChange calls fn after the apps have changed, now and later; the server opens and closes listeners there.
@@ -196,7 +287,7 @@ func (r *Registry) Visible(p authz.Principal) []*App {
 		for _, workspace := range a.Workspaces {
 			res := a.Resource()
 			res.Workspace = workspace
-			if (p.Workspace == "" || p.Workspace == workspace) && r.Gate.Decide(p, authz.AppOpen, res).Allowed {
+			if (p.Workspace == "" || p.Workspace == workspace) && r.gate.Decide(p, authz.AppOpen, res).Allowed {
 				out = append(out, a)
 				break
 			}
@@ -213,26 +304,19 @@ func (r *Registry) CheckOpen(ctx context.Context, p authz.Principal, a *App) err
 	}
 	res := a.Resource()
 	res.Workspace = p.Workspace
-	return r.Gate.Check(ctx, p, authz.AppOpen, res)
+	return r.gate.Check(ctx, p, authz.AppOpen, res)
 }
 
 // Close gives all upstream sessions back.
 func (r *Registry) Close(ctx context.Context) {
 	r.background.stop()
-	r.mu.Lock()
-	bridges := maps.Clone(r.bridges)
-	r.mu.Unlock()
-	for id, entry := range bridges {
-		if err := entry.bridge.Close(ctx); err != nil {
-			r.Log.Info("a builder did not take its session back", "app", id, "error", err)
-		}
-	}
+	r.bridges.close(ctx)
 }
 
 func (r *Registry) rebuild(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rows, err := q.New(r.DB.Read()).AllApps(ctx)
+	rows, err := q.New(r.db.Read()).AllApps(ctx)
 	if err != nil {
 		return err
 	}
@@ -249,11 +333,7 @@ func (r *Registry) rebuild(ctx context.Context) error {
 		}
 	}
 	sort.SliceStable(next.list, func(i, j int) bool { return next.list[i].Name < next.list[j].Name })
-	for id := range r.bridges {
-		if next.byID[id] == nil {
-			r.setBridge(id, bridgeEntry{})
-		}
-	}
+	r.bridges.retain(func(id string) bool { return next.byID[id] != nil })
 	r.current.Store(next)
 	r.background.start(r.changed)
 	return nil
@@ -279,17 +359,17 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	if a.Upstream, err = r.upstream(row.UpstreamUrl); err != nil {
 		return nil, err
 	}
-	flows, err := q.New(r.DB.Read()).PublishedFlows(ctx, row.ID)
+	flows, err := q.New(r.db.Read()).PublishedFlows(ctx, row.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range flows {
 		a.published[f.FlowID] = struct{}{}
 	}
-	if a.Workspaces, err = q.New(r.DB.Read()).WorkspacesOfApp(ctx, row.ID); err != nil {
+	if a.Workspaces, err = q.New(r.db.Read()).WorkspacesOfApp(ctx, row.ID); err != nil {
 		return nil, err
 	}
-	return a, r.bridge(ctx, a, row)
+	return a, r.bridges.of(ctx, a, row)
 }
 
 // profile is the compiled route table of a kind, as every app of it uses it.
@@ -307,73 +387,9 @@ func (r *Registry) profile(k *builder.Kind) (*profile.Profile, error) {
 
 func (r *Registry) upstream(text string) (*url.URL, error) {
 	if text == DemoURL {
-		return r.Demo()
+		return r.demo()
 	}
 	return url.Parse(text)
-}
-
-// bridge gives the app its bridge: the one that it had, as long as it was made from the same account and address.
-func (r *Registry) bridge(ctx context.Context, a *App, row q.App) error {
-	if a.Pending {
-		return nil
-	}
-	if a.Kind.Accounts != nil {
-		return r.bridgeLangflow(ctx, a, row)
-	}
-	if a.Kind.Owner == nil {
-		a.Bridge = a.Kind.Bridge(builder.BridgeConfig{Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log})
-		return nil
-	}
-	o, err := r.openOwner(row)
-	if err != nil {
-		return err
-	}
-	if a.NeedsOwner = o.Email == "" || o.Pending; a.NeedsOwner {
-		r.setBridge(a.ID, bridgeEntry{})
-		return nil
-	}
-	a.OwnerEmail = o.Email
-	basis := row.OwnerSealed + "\n" + row.UpstreamUrl
-	if r.bridges[a.ID].basis != basis {
-		r.setBridge(a.ID, bridgeEntry{basis: basis, bridge: a.Kind.Bridge(builder.BridgeConfig{
-			Base: a.Upstream, Client: r.Client, Now: r.Now, Log: r.Log, Access: builder.Access{Email: o.Email, Password: o.Password},
-		})})
-	}
-	a.Bridge = r.bridges[a.ID].bridge
-	return nil
-}
-
-// setBridge replaces a bridge; the former gives its session back in the background. The caller holds mu.
-func (r *Registry) setBridge(id string, next bridgeEntry) {
-	if old := r.bridges[id].bridge; old != nil {
-		r.background.start(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			defer cancel()
-			// A builder that is gone cannot take its session back; it ends by itself within a day.
-			_ = old.Close(ctx)
-		})
-	}
-	if next.bridge == nil {
-		delete(r.bridges, id)
-		return
-	}
-	r.bridges[id] = next
-}
-
-func (r *Registry) openOwner(row q.App) (owner, error) {
-	var o owner
-	if row.OwnerSealed == "" {
-		return o, nil
-	}
-	sealed, err := decode(row.OwnerSealed)
-	if err != nil {
-		return o, fmt.Errorf("reading the owner account: %w", err)
-	}
-	plain, err := r.Keyring.Open(sealed, "app", row.ID)
-	if err != nil {
-		return o, err
-	}
-	return o, json.Unmarshal(plain, &o)
 }
 
 func moment(ms int64) time.Time {
@@ -383,7 +399,67 @@ func moment(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// encode and decode are the text form of a sealed value.
-func encode(sealed []byte) string { return base64.StdEncoding.EncodeToString(sealed) }
+// reopen replaces the closed bridge of an app by a fresh one of the stored account.
+func (r *Registry) reopen(id string) {
+	r.bridges.forget(id)
+	if err := r.rebuild(context.Background()); err != nil {
+		r.log.Error("the bridge could not be started again", "app", id, "error", err)
+	}
+}
 
-func decode(text string) ([]byte, error) { return base64.StdEncoding.DecodeString(text) }
+// reread returns the app as it is after a change.
+func (r *Registry) reread(id string, err error) (*App, error) {
+	if err != nil {
+		return nil, err
+	}
+	a, ok := r.ByID(id)
+	if !ok {
+		return nil, fmt.Errorf("app %s is not there after it was stored", id)
+	}
+	return a, nil
+}
+
+func (r *Registry) change(ctx context.Context, actor authz.Principal, action authz.Action, a *App, detail string, fn func(*db.Tx) error) error {
+	return r.gate.DoDetail(ctx, actor, action, a.Resource(), detail, func(tx *db.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.Changed(ChangeKind, a.ID)
+	})
+}
+
+// find returns an app for somebody who may manage it; for others every id is unknown or refused.
+func (r *Registry) find(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
+	a, ok := r.ByID(id)
+	res := somewhere()
+	if ok {
+		res = a.Resource()
+	}
+	if err := r.gate.Check(ctx, actor, action, res); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
+	}
+	return a, nil
+}
+
+// somewhere is the resource for questions about apps in general.
+func somewhere() authz.Resource {
+	return authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
+}
+
+// findLangflow is an app for somebody who may manage it, of which it is known that it is a Langflow.
+func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
+	a, err := r.find(ctx, actor, action, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.Pending {
+		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
+	}
+	if a.Kind.Accounts == nil {
+		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name)
+	}
+	return a, nil
+}

@@ -124,7 +124,7 @@ func TestPublicFlows(t *testing.T) {
 	s, id := newSite(t), "0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"
 	s.add("root", "superuser")
 	f := newFlowise(t, "", "")
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
 	fatal(t, s.flows.Claim(context.Background(), flow.Object{App: a.ID, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
 	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
@@ -145,7 +145,7 @@ func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
 	f := newFlowise(t, "", "")
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
 	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
 	b.post(page+"/connect", "how", "register").want(t, 303, page)
@@ -162,7 +162,7 @@ func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
 func TestABuilderThatIsDown(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: "http://127.0.0.1:1"})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: "http://127.0.0.1:1"})
 	fatal(t, err)
 	b := s.signedIn("root")
 	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Waiting")

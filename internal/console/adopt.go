@@ -17,12 +17,12 @@ import (
 
 // offerApp lets the people of a workspace use an app.
 func offerApp(x *visit) error {
-	return x.changeUse(x.value("workspace"), "offered", x.c.cfg.Apps.Offer)
+	return x.changeUse(x.value("workspace"), "offered", x.c.cfg.Apps.Manager.Offer)
 }
 
 // withdrawApp ends the use of an app in a workspace. What lies there stays.
 func withdrawApp(x *visit) error {
-	return x.changeUse(x.r.PathValue("workspace"), "withdrawn", x.c.cfg.Apps.Withdraw)
+	return x.changeUse(x.r.PathValue("workspace"), "withdrawn", x.c.cfg.Apps.Manager.Withdraw)
 }
 
 func (x *visit) changeUse(workspace, notice string, change func(context.Context, authz.Principal, string, string) error) error {
@@ -68,7 +68,7 @@ func showUnowned(x *visit) error {
 }
 
 func (x *visit) renderUnowned(status int, a *app.App, v unownedView) error {
-	found, err := x.c.cfg.Apps.Unowned(x.r.Context(), x.who, a.ID)
+	found, err := x.c.cfg.Apps.Adoption.Unowned(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func adopt(x *visit) error {
 		err = problem.New(problem.Invalid, "Tick what you want to give, or give all of it.")
 	}
 	if err == nil {
-		_, err = x.c.cfg.Apps.Adopt(x.r.Context(), x.who, a.ID, ids, v.Workspace, x.who.ID)
+		_, err = x.c.cfg.Apps.Adoption.Adopt(x.r.Context(), x.who, a.ID, ids, v.Workspace, x.who.ID)
 	}
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/unowned", "adopted")

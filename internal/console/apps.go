@@ -16,7 +16,7 @@ import (
 
 // appOf is an app as the pages show it to this visitor.
 func (x *visit) appOf(a *app.App) appView {
-	h := x.c.cfg.Apps.Health(a.ID)
+	h := x.c.cfg.Apps.Monitor.Health(a.ID)
 	v := appView{
 		ID: a.ID, Name: a.Name, Title: a.Kind.Title, Version: cmp.Or(h.Version, a.Version), Upstream: a.Upstream.String(), Origin: a.Origin(x.r.Host),
 		Health: healthOf(a, h), Bridge: bridgeOf(a, h), Manage: x.c.cfg.Gate.Decide(x.who, authz.AppManage, a.Resource()).Allowed,
@@ -78,10 +78,10 @@ func bridgeOf(a *app.App, h app.Health) bridge {
 
 // looked makes sure that an app has been looked at once, so that its page can say something.
 func (x *visit) looked(a *app.App) error {
-	if !x.c.cfg.Apps.Health(a.ID).CheckedAt.IsZero() {
+	if !x.c.cfg.Apps.Monitor.Health(a.ID).CheckedAt.IsZero() {
 		return nil
 	}
-	_, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID)
+	_, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID)
 	return err
 }
 
@@ -112,7 +112,7 @@ func findApp(x *visit) error {
 
 // renderFound shows the form of an app with what runs at its address, and with what was wrong before, if anything was.
 func (x *visit) renderFound(status int, v newAppView, before error) error {
-	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: v.Form.URL})
+	found, err := x.c.cfg.Apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: v.Form.URL})
 	if err == nil {
 		v.Found = x.foundOf(found)
 		v.Form.Name = cmp.Or(v.Form.Name, found.Title)
@@ -137,7 +137,7 @@ func (x *visit) renderFound(status int, v newAppView, before error) error {
 // addApp connects the app, and gives Sluice the owner's account at once if it was entered.
 func addApp(x *visit) error {
 	form := x.formOf()
-	a, err := x.c.cfg.Apps.Add(x.r.Context(), x.who, app.Spec{URL: form.URL, Name: form.Name, PublicURL: form.PublicURL})
+	a, err := x.c.cfg.Apps.Manager.Add(x.r.Context(), x.who, app.Spec{URL: form.URL, Name: form.Name, PublicURL: form.PublicURL})
 	if err != nil {
 		return x.renderFound(http.StatusOK, newAppView{Form: form}, err)
 	}
@@ -154,7 +154,7 @@ func addApp(x *visit) error {
 
 // toConnection goes on with a Langflow that was just added: to the choice of how people get in, unless the configuration has answered it.
 func (x *visit) toConnection(a *app.App) error {
-	if _, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID); err != nil {
+	if _, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	if now, ok := x.c.cfg.Apps.ByID(a.ID); ok && !now.NeedsOwner {
@@ -211,7 +211,7 @@ func (x *visit) appPage(id string) (appPageView, error) {
 	if now, ok := x.c.cfg.Apps.ByID(id); ok {
 		a = now
 	}
-	flows, err := x.c.cfg.Apps.PublishedFlows(x.r.Context(), x.who, id)
+	flows, err := x.c.cfg.Apps.Publications.List(x.r.Context(), x.who, id)
 	v := appPageView{App: x.appOf(a), Published: flows, MayOffer: x.may(authz.WorkspaceManage), Now: x.c.cfg.Now()}
 	v.Langflow, v.Connection, v.PerPerson = a.Kind.Accounts != nil && !a.Pending, modeTitle(a.Kind.Accounts, a.BridgeMode), a.PerPerson
 	for _, o := range x.workspaceOptions() {
@@ -230,7 +230,7 @@ func checkApp(x *visit) error {
 	if err != nil {
 		return err
 	}
-	if _, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID); err != nil {
+	if _, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	if x.r.Header.Get("HX-Request") != "" {
@@ -241,10 +241,10 @@ func checkApp(x *visit) error {
 
 // connect gives Sluice the owner's account and looks at the app again, so that its state is the new one.
 func (x *visit) connect(id string, owner app.Owner) error {
-	if err := x.c.cfg.Apps.Connect(x.r.Context(), x.who, id, owner); err != nil {
+	if err := x.c.cfg.Apps.Connector.Connect(x.r.Context(), x.who, id, owner); err != nil {
 		return err
 	}
-	_, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, id)
+	_, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, id)
 	return err
 }
 
@@ -284,7 +284,7 @@ func publishFlow(x *visit) error {
 	if flow == "" {
 		return x.renderApp(a.ID, problem.New(problem.Invalid, "Enter a flow's id.").WithField("flow_id"))
 	}
-	if err := x.c.cfg.Apps.Publish(x.r.Context(), x.who, a.ID, flow); err != nil {
+	if err := x.c.cfg.Apps.Publications.Publish(x.r.Context(), x.who, a.ID, flow); err != nil {
 		return x.renderApp(a.ID, err)
 	}
 	return x.done("/admin/apps/"+a.ID, "published")
@@ -295,7 +295,7 @@ func unpublishFlow(x *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Apps.Unpublish(x.r.Context(), x.who, a.ID, x.r.PathValue("flow")); err != nil {
+	if err := x.c.cfg.Apps.Publications.Unpublish(x.r.Context(), x.who, a.ID, x.r.PathValue("flow")); err != nil {
 		return err
 	}
 	return x.done("/admin/apps/"+a.ID, "unpublished")
@@ -315,7 +315,7 @@ func removeApp(x *visit) error {
 	if err != nil {
 		return err
 	}
-	owner, err := x.c.cfg.Apps.Remove(x.r.Context(), x.who, a.ID)
+	owner, err := x.c.cfg.Apps.Manager.Remove(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
@@ -357,7 +357,7 @@ func (x *visit) renderSetupApps(before error) error {
 
 // addSetupApp connects what runs at an address, with its own name and the next free port.
 func addSetupApp(x *visit) error {
-	if _, err := x.c.cfg.Apps.Add(x.r.Context(), x.who, app.Spec{URL: x.value("url")}); err != nil {
+	if _, err := x.c.cfg.Apps.Manager.Add(x.r.Context(), x.who, app.Spec{URL: x.value("url")}); err != nil {
 		return x.renderSetupApps(err)
 	}
 	x.redirect("/setup/apps")

@@ -74,7 +74,7 @@ func showBuilderUsers(x *visit) error {
 		return err
 	}
 	v := builderUsersView{App: x.appOf(a)}
-	users, err := x.c.cfg.Apps.LangflowUsers(x.r.Context(), x.who, a.ID)
+	users, err := x.c.cfg.Apps.Adoption.LangflowUsers(x.r.Context(), x.who, a.ID)
 	status := http.StatusOK
 	if err != nil {
 		m, ok := formMistake(err)
@@ -119,7 +119,7 @@ func (x *visit) nameOf(id string) string {
 
 // builderUser finds the user of the route.
 func (x *visit) builderUser(a *app.App) (builderUser, error) {
-	users, err := x.c.cfg.Apps.LangflowUsers(x.r.Context(), x.who, a.ID)
+	users, err := x.c.cfg.Apps.Adoption.LangflowUsers(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return builderUser{}, err
 	}
@@ -181,7 +181,7 @@ func adoptBuilderUser(x *visit) error {
 		return err
 	}
 	workspace, person, _ := strings.Cut(x.value("to"), "/")
-	_, err = x.c.cfg.Apps.AdoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"), workspace, person)
+	_, err = x.c.cfg.Apps.Adoption.AdoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"), workspace, person)
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-adopted")
 	}
@@ -201,7 +201,7 @@ func releaseBuilderUser(x *visit) error {
 	if err != nil {
 		return err
 	}
-	err = x.c.cfg.Apps.UnadoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"))
+	err = x.c.cfg.Apps.Adoption.UnadoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"))
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-released")
 	}

@@ -46,7 +46,7 @@ type Config struct {
 	SignUps        *signup.SignUps
 	Invitations    *signup.Invitations
 	Setup          *signup.Setup
-	Apps           *app.Registry
+	Apps           *app.Apps
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault
 	// Mail is the outbox; it need not be configured.

@@ -53,7 +53,7 @@ func showNewForwardAuth(x *visit) error {
 // addForwardAuth connects the app and leads to the configuration of the reverse proxy.
 func addForwardAuth(x *visit) error {
 	form := x.formOf()
-	a, err := x.c.cfg.Apps.Add(x.r.Context(), x.who, app.Spec{Mode: app.ModeForwardAuth, Name: form.Name, PublicURL: form.PublicURL})
+	a, err := x.c.cfg.Apps.Manager.Add(x.r.Context(), x.who, app.Spec{Mode: app.ModeForwardAuth, Name: form.Name, PublicURL: form.PublicURL})
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/forward-auth", "forward-auth")
 	}

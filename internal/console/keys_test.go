@@ -187,7 +187,7 @@ func TestAKeyForOneFlow(t *testing.T) {
 	s, ctx := newSite(t), context.Background()
 	ann := s.add("ann", "user")
 	f := newFlowise(t, "", "")
-	a, err := s.apps.Ensure(ctx, authz.SystemPrincipal("serve"), app.Spec{URL: f.url, Name: "Flows"})
+	a, err := s.apps.Manager.Ensure(ctx, authz.SystemPrincipal("serve"), app.Spec{URL: f.url, Name: "Flows"})
 	fatal(t, err)
 	other, err := s.people.CreateWorkspace(ctx, authz.SystemPrincipal("test"), "Research")
 	fatal(t, err)

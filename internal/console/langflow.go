@@ -100,10 +100,10 @@ func showConnection(x *visit) error {
 
 func (x *visit) renderConnection(status int, a *app.App, v connectionView) error {
 	var err error
-	if v.State, err = x.c.cfg.Apps.Langflow(x.r.Context(), x.who, a.ID); err != nil {
+	if v.State, err = x.c.cfg.Apps.Connector.Langflow(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
-	found, err := x.c.cfg.Apps.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
+	found, err := x.c.cfg.Apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
 	if err == nil {
 		v.Found = x.foundOf(found)
 	} else if v.Problem == "" {
@@ -136,7 +136,7 @@ func changeConnection(x *visit) error {
 		Mode: builder.Mode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
 	}
 	if x.value("do") != "test" {
-		if err = x.c.cfg.Apps.ConnectLangflow(x.r.Context(), x.who, a.ID, access); err == nil {
+		if err = x.c.cfg.Apps.Connector.ConnectLangflow(x.r.Context(), x.who, a.ID, access); err == nil {
 			return x.langflowConnected(a)
 		}
 	}
@@ -145,7 +145,7 @@ func changeConnection(x *visit) error {
 
 // langflowConnected looks at the app again, so that its state is the new one, and goes on to its page.
 func (x *visit) langflowConnected(a *app.App) error {
-	if _, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID); err != nil {
+	if _, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	return x.done("/admin/apps/"+a.ID, "langflow")
@@ -161,7 +161,7 @@ func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.Langf
 		}
 		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(m.Next), m.Wrong
 	}
-	trials, err := x.c.cfg.Apps.TryLangflow(x.r.Context(), x.who, a.ID, access)
+	trials, err := x.c.cfg.Apps.Connector.TryLangflow(x.r.Context(), x.who, a.ID, access)
 	if err != nil {
 		m, ok := formMistake(err, "mode", "secret_key")
 		if !ok {

@@ -41,7 +41,7 @@ type site struct {
 	people      *identity.People
 	sessions    *authn.Sessions
 	logins      *login.Logins
-	apps        *app.Registry
+	apps        *app.Apps
 	flows       *flow.Library
 	gate        *authz.Gate
 	db          *db.DB

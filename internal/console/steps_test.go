@@ -124,7 +124,7 @@ func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
 func TestStepsMayLeadToTheApp(t *testing.T) {
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
 	fatal(t, err)
 	b := s.browser()
 	const password = "a completely different phrase"
@@ -184,7 +184,7 @@ func TestALostSessionIsExplained(t *testing.T) {
 func TestTheThirdBounceIsTheLast(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
 	fatal(t, err)
 	b := s.signedIn("ann")
 	path := "/login?app=" + a.ID + "&return=%2Fcanvas%2F1&state="

@@ -152,10 +152,10 @@ func (x *visit) sharing(with []string) []roleTick {
 // kinds asks the first app of the workspace that tells which types of credential there are. None is no error: the form is free then.
 func (x *visit) kinds(workspaceID string) ([]builder.CredentialKind, string) {
 	for _, a := range x.c.cfg.Apps.All() {
-		if !a.UsedIn(workspaceID) || !x.c.cfg.Apps.KeepsCredentials(a) {
+		if !a.UsedIn(workspaceID) || !x.c.cfg.Apps.Credentials.Keep(a) {
 			continue
 		}
-		kinds, err := x.c.cfg.Apps.CredentialKinds(x.r.Context(), x.who, workspaceID, a.ID)
+		kinds, err := x.c.cfg.Apps.Credentials.Kinds(x.r.Context(), x.who, workspaceID, a.ID)
 		if err == nil && len(kinds) > 0 {
 			return kinds, a.Name
 		}
@@ -300,7 +300,7 @@ func (x *visit) credential() (credentialPageView, error) {
 	if err != nil {
 		return credentialPageView{}, err
 	}
-	uses, err := x.c.cfg.Apps.CredentialUses(ctx, x.who, id, c.ID)
+	uses, err := x.c.cfg.Apps.Credentials.Uses(ctx, x.who, id, c.ID)
 	if err != nil {
 		return credentialPageView{}, err
 	}
@@ -313,7 +313,7 @@ func (x *visit) credential() (credentialPageView, error) {
 	}
 	for _, a := range x.c.cfg.Apps.All() {
 		there := slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return u.App == a.ID })
-		if !there && a.UsedIn(id) && x.c.cfg.Apps.KeepsCredentials(a) {
+		if !there && a.UsedIn(id) && x.c.cfg.Apps.Credentials.Keep(a) {
 			v.Targets = append(v.Targets, web.Option{Value: a.ID, Label: a.Name})
 		}
 	}
@@ -387,7 +387,7 @@ func changeCredential(x *visit) error {
 }
 
 func rotateCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.RotateCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), x.values())
+	uses, err := x.c.cfg.Apps.Credentials.Rotate(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), x.values())
 	if err != nil {
 		return x.credentialMistake(err, "values")
 	}
@@ -403,7 +403,7 @@ func (x *visit) afterCopies(uses []app.CredentialUse, notice string) error {
 }
 
 func putCredential(x *visit) error {
-	use, err := x.c.cfg.Apps.PutCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
+	use, err := x.c.cfg.Apps.Credentials.Put(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err, "app")
 	}
@@ -411,7 +411,7 @@ func putCredential(x *visit) error {
 }
 
 func refreshCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.RefreshUses(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"))
+	uses, err := x.c.cfg.Apps.Credentials.Refresh(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err)
 	}
@@ -419,7 +419,7 @@ func refreshCredential(x *visit) error {
 }
 
 func withdrawCredential(x *visit) error {
-	err := x.c.cfg.Apps.WithdrawCredential(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
+	err := x.c.cfg.Apps.Credentials.Withdraw(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
 	if err != nil {
 		return x.credentialMistake(err)
 	}
@@ -428,7 +428,7 @@ func withdrawCredential(x *visit) error {
 
 func deleteCredential(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Apps.DeleteCredential(x.r.Context(), x.who, id, x.r.PathValue("credential"), x.value("withdraw") == "true"); err != nil {
+	if err := x.c.cfg.Apps.Credentials.Delete(x.r.Context(), x.who, id, x.r.PathValue("credential"), x.value("withdraw") == "true"); err != nil {
 		return x.credentialMistake(err)
 	}
 	return x.done("/workspaces/"+id+"/vault", "vault-deleted")

@@ -19,11 +19,11 @@ func showVerify(x *visit) error {
 		x.redirect("/admin/apps/" + a.ID + "/forward-auth")
 		return nil
 	}
-	health, err := x.c.cfg.Apps.Check(x.r.Context(), x.who, a.ID)
+	health, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
-	exposure, err := x.c.cfg.Apps.Exposure(x.r.Context(), x.who, a.ID)
+	exposure, err := x.c.cfg.Apps.Monitor.Exposure(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func markVerified(x *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Apps.MarkVerified(x.r.Context(), x.who, a.ID); err != nil {
+	if err := x.c.cfg.Apps.Manager.MarkVerified(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	if !web.WantsPage(x.r) {

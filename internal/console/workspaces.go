@@ -90,7 +90,7 @@ func addWorkspace(x *visit) error {
 	w, err := x.c.cfg.People.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
 	if err == nil {
 		for _, id := range offered {
-			if err := x.c.cfg.Apps.Offer(x.r.Context(), x.who, id, w.ID); err != nil {
+			if err := x.c.cfg.Apps.Manager.Offer(x.r.Context(), x.who, id, w.ID); err != nil {
 				return err
 			}
 		}

@@ -150,7 +150,7 @@ func TestDeletingAPerson(t *testing.T) {
 	root := s.add("root", "superuser")
 	cid, heir := s.add("cid", "user"), s.add("heir", "user")
 	f := newFlowise(t, "", "")
-	a, err := s.apps.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
 	fatal(t, s.flows.Claim(context.Background(), flow.Object{App: a.ID, ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: cid.ID, Name: "Invoices"}))
 	b, page := s.signedIn("root"), "/admin/people/"+cid.ID
@@ -170,7 +170,7 @@ func TestFlows(t *testing.T) {
 	s.add("root", "superuser")
 	ann, eve := s.add("ann", "user"), s.add("eve", "viewer")
 	f := newFlowise(t, "", "")
-	a, err := s.apps.Ensure(ctx, authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
+	a, err := s.apps.Manager.Ensure(ctx, authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
 	w, err := s.people.CreateWorkspace(ctx, authz.SystemPrincipal("test"), "Research")
 	fatal(t, err)

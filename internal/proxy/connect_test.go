@@ -43,7 +43,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	case "-":
 		spec.PublicURL = ""
 	}
-	a, err := w.apps.Add(ctx, system, spec)
+	a, err := w.apps.Manager.Add(ctx, system, spec)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -52,12 +52,12 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		return
 	}
 	if _, bridged := f.(*fixture); bridged && spec.Kind == "flowise" {
-		if err := w.apps.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
+		if err := w.apps.Connector.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	w.own(a.ID, identity.DefaultWorkspace, corpusOwned...)
-	if err := w.apps.Publish(ctx, system, a.ID, publicFlow); err != nil {
+	if err := w.apps.Publications.Publish(ctx, system, a.ID, publicFlow); err != nil {
 		w.t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(a.ID)
@@ -66,7 +66,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 // connectLangflow tells Sluice how it gets into a Langflow.
 func (w *world) connectLangflow(a *app.App, access app.LangflowAccess) {
 	w.t.Helper()
-	if err := w.apps.ConnectLangflow(context.Background(), systemPrincipal, a.ID, access); err != nil {
+	if err := w.apps.Connector.ConnectLangflow(context.Background(), systemPrincipal, a.ID, access); err != nil {
 		w.t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(a.ID)

@@ -51,7 +51,7 @@ func newAside(t testing.TB, change func(*proxy.Config)) *aside {
 			change(c)
 		}
 	}})
-	a.app, err = a.apps.Add(t.Context(), systemPrincipal, app.Spec{Mode: app.ModeForwardAuth, PublicURL: asideOrigin, Name: "Aside"})
+	a.app, err = a.apps.Manager.Add(t.Context(), systemPrincipal, app.Spec{Mode: app.ModeForwardAuth, PublicURL: asideOrigin, Name: "Aside"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,11 +357,11 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 
 func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
 	a := newAside(t, nil)
-	if h := a.apps.Health(a.app.ID); h.OK || !strings.Contains(h.Text, "No reverse proxy has asked") {
+	if h := a.apps.Monitor.Health(a.app.ID); h.OK || !strings.Contains(h.Text, "No reverse proxy has asked") {
 		t.Errorf("before: %+v", h)
 	}
 	a.ask("GET", "/")
-	if h := a.apps.Health(a.app.ID); !h.OK {
+	if h := a.apps.Monitor.Health(a.app.ID); !h.OK {
 		t.Errorf("after: %+v", h)
 	}
 	eventually(t, "the first sub-request being stored", func() bool {

@@ -43,7 +43,7 @@ type world struct {
 	people   *identity.People
 	sessions *authn.Sessions
 	keys     *authn.Keys
-	apps     *app.Registry
+	apps     *app.Apps
 	app      *app.App
 	proxy    *proxy.Proxy
 	metrics  *prometheus.Registry
@@ -98,7 +98,7 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 
 func (w *world) serve(o options) {
 	c := proxy.Config{
-		Apps: w.apps, Sessions: w.sessions, Keys: w.keys, People: w.people, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
+		Apps: w.apps.Registry, Sessions: w.sessions, Keys: w.keys, People: w.people, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
 		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
 		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.clock.now,
 	}
@@ -134,7 +134,7 @@ func (w *world) person(role string) string {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if err := w.apps.Offer(ctx, system, w.app.ID, ws.ID); err != nil {
+		if err := w.apps.Manager.Offer(ctx, system, w.app.ID, ws.ID); err != nil {
 			w.t.Fatal(err)
 		}
 		n.Role, n.Workspace, w.other = authz.RoleAdmin, ws.ID, ws.ID

@@ -116,7 +116,7 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 		}
 	}
 	library.LearnChat(w.app.ID, "sess-a", flow.Chat{Workspace: identity.DefaultWorkspace, Flow: lfPrivate})
-	if err := w.apps.Publish(t.Context(), systemPrincipal, w.app.ID, lfPublic); err != nil {
+	if err := w.apps.Publications.Publish(t.Context(), systemPrincipal, w.app.ID, lfPublic); err != nil {
 		t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(w.app.ID)

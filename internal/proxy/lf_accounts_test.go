@@ -36,7 +36,7 @@ func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 		veteran = f.add("veteran", "x")
 		w.oldFlow = veteran.put("flows", &lfThing{Name: "Old hand", Endpoint: "old-hand", Data: json.RawMessage(`{}`)}).ID
 	})
-	if _, err := w.apps.AdoptUser(ctx, systemPrincipal, w.app.ID, veteran.ID, identity.DefaultWorkspace, ""); err != nil {
+	if _, err := w.apps.Adoption.AdoptUser(ctx, systemPrincipal, w.app.ID, veteran.ID, identity.DefaultWorkspace, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(w.app.ID)

@@ -180,7 +180,7 @@ func TestFailuresOfLangflowTellNothing(t *testing.T) {
 
 func TestNothingWorksWithoutAnAccount(t *testing.T) {
 	w := newLangflowWorld(t, false)
-	if err := w.apps.Withdraw(context.Background(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
+	if err := w.apps.Manager.Withdraw(context.Background(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
 		t.Fatal(err)
 	}
 	w.f.take()

@@ -61,7 +61,7 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 		sum, _ := authn.ImportedKeyHash(text)
 		prepared, err := w.keys.PrepareImported(authn.ImportedKey{Owner: user, Workspace: identity.DefaultWorkspace, Also: also, Name: "x", Prefix: text[:12], Hash: sum, Apps: []string{w.app.ID}})
 		if err == nil {
-			err = w.apps.DB.Gated(ctx, func(tx *db.Tx) error { return w.keys.InsertImported(ctx, tx, prepared) })
+			err = w.db.Gated(ctx, func(tx *db.Tx) error { return w.keys.InsertImported(ctx, tx, prepared) })
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 	if got := run(wide, w.oldFlow); got != http.StatusNotFound {
 		t.Errorf("a workspace that its owner does not belong to: %d", got)
 	}
-	if err := w.apps.DB.Gated(ctx, func(tx *db.Tx) error { return w.people.Join(ctx, tx, w.other, user, authz.RoleUser) }); err != nil {
+	if err := w.db.Gated(ctx, func(tx *db.Tx) error { return w.people.Join(ctx, tx, w.other, user, authz.RoleUser) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -187,7 +187,7 @@ func TestStrangersRunWhatIsPublished(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
 	w.call("admin", "GET", "/api/v1/flows/", "")
-	if err := w.apps.Publish(ctx, systemPrincipal, w.app.ID, w.ownFlow); err != nil {
+	if err := w.apps.Publications.Publish(ctx, systemPrincipal, w.app.ID, w.ownFlow); err != nil {
 		t.Fatal(err)
 	}
 	h := with("Content-Type: application/json", "Cookie: client_id=visitor")

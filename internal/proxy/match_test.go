@@ -38,7 +38,7 @@ func TestAnAppOnItsOwnPort(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", host, got.status, want)
 		}
 	}
-	if _, err := w.apps.Remove(t.Context(), systemPrincipal, w.app.ID); err != nil {
+	if _, err := w.apps.Manager.Remove(t.Context(), systemPrincipal, w.app.ID); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.raw("GET /api/v1/ping HTTP/1.1\r\nHost: localhost:4000\r\n\r\n", "GET"); got.status != http.StatusGone {

@@ -191,7 +191,7 @@ func TestAnAppIsUsedInWorkspaces(t *testing.T) {
 	if got := w.do("GET", "/api/v1/nodes", reading(other), ""); got.status != 200 {
 		t.Fatalf("an app that is used: %d %s", got.status, got.body)
 	}
-	if err := w.apps.Withdraw(context.Background(), systemPrincipal, w.app.ID, w.other); err != nil {
+	if err := w.apps.Manager.Withdraw(context.Background(), systemPrincipal, w.app.ID, w.other); err != nil {
 		t.Fatal(err)
 	}
 	f.take()
@@ -200,7 +200,7 @@ func TestAnAppIsUsedInWorkspaces(t *testing.T) {
 			t.Errorf("%s of an app that is not used any more: %d %s", target, got.status, got.body)
 		}
 	}
-	if err := w.apps.Offer(context.Background(), authz.Principal{Kind: authz.Person, ID: w.ids["other"], Memberships: []authz.Membership{{Workspace: w.other, Role: authz.RoleAdmin}}}, w.app.ID, w.other); err == nil {
+	if err := w.apps.Manager.Offer(context.Background(), authz.Principal{Kind: authz.Person, ID: w.ids["other"], Memberships: []authz.Membership{{Workspace: w.other, Role: authz.RoleAdmin}}}, w.app.ID, w.other); err == nil {
 		t.Error("a workspace's admin brings an app in alone")
 	}
 }

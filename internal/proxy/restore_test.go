@@ -18,7 +18,7 @@ func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 		if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != http.StatusOK {
 			t.Fatal(got.body)
 		}
-		if err := w.apps.Publish(t.Context(), systemPrincipal, w.app.ID, w.ownFlow); err != nil {
+		if err := w.apps.Publications.Publish(t.Context(), systemPrincipal, w.app.ID, w.ownFlow); err != nil {
 			t.Fatal(err)
 		}
 		w.f.with(func() { w.own.get("flows", w.ownFlow).Access = "PUBLIC" })

@@ -189,7 +189,7 @@ func TestStrangersStayInThePublishedFlow(t *testing.T) {
 	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h, `{"question":"x"}`); got.status != http.StatusOK {
 		t.Errorf("the flow itself: %d %s", got.status, got.body)
 	}
-	if err := w.apps.Withdraw(t.Context(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
+	if err := w.apps.Manager.Withdraw(t.Context(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h, `{"question":"x"}`); got.status != http.StatusUnauthorized {

@@ -161,7 +161,7 @@ func TestNoAutomaticSignInWhereOthersReachSluice(t *testing.T) {
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo")
 	first := sluicetest.StartWith(t, v)
 	ctx := context.Background()
-	if _, err := first.Apps.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
+	if _, err := first.Apps.Manager.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
 		t.Fatal(err)
 	}
 	first.Stop()
@@ -181,7 +181,7 @@ func TestNoAutomaticSignInWhereOthersReachSluice(t *testing.T) {
 		t.Errorf("the start stops with %q", err)
 	}
 	running := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
-	if _, err := running.Apps.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
+	if _, err := running.Apps.Manager.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := typed(running).Get("/login"); a.Status != http.StatusOK {

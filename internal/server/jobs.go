@@ -27,8 +27,8 @@ func (s *Server) jobs() []job {
 		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
 		{name: "runs of flows", every: 10 * time.Minute, run: s.Apps.Flows.PruneJobs},
 		{name: "automatic sign-in", every: automaticReminder, run: s.remindOfAutomatic},
-		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, false); return nil }},
-		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.CheckAll(ctx, true); return nil }},
+		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.Monitor.CheckAll(ctx, false); return nil }},
+		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.Monitor.CheckAll(ctx, true); return nil }},
 	}
 }
 

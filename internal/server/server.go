@@ -33,7 +33,7 @@ const mainListener = "main"
 type Server struct {
 	*Core
 	// Apps are the connected builders.
-	Apps *app.Registry
+	Apps *app.Apps
 
 	proxy     *proxy.Proxy
 	listeners *listeners
@@ -88,7 +88,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps, Sessions: s.Sessions, Keys: s.Keys, People: s.People, Logins: s.Logins, NewUserActive: s.Values.NewUserActive, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
+		Apps: s.Apps.Registry, Sessions: s.Sessions, Keys: s.Keys, People: s.People, Logins: s.Logins, NewUserActive: s.Values.NewUserActive, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
 		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
 	})
 	pages := console.New(console.Config{
@@ -113,7 +113,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	jobs, stop := context.WithCancel(context.Background())
 	s.stopJobs = stop
 	s.runner.start(jobs, s.jobs())
-	s.runner.done.Go(func() { s.Apps.CheckAll(jobs, false) })
+	s.runner.done.Go(func() { s.Apps.Monitor.CheckAll(jobs, false) })
 	return nil
 }
 
@@ -159,7 +159,7 @@ func (s *Server) protect(ctx context.Context) error {
 		if target.URL == "" {
 			spec.URL = app.DemoURL
 		}
-		if _, err := s.Apps.Ensure(ctx, authz.SystemPrincipal("serve"), spec); err != nil {
+		if _, err := s.Apps.Manager.Ensure(ctx, authz.SystemPrincipal("serve"), spec); err != nil {
 			p := problem.Of(err)
 			if p.Kind == problem.Internal {
 				return fmt.Errorf("connecting %s: %w", target, err)

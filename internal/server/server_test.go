@@ -88,7 +88,7 @@ func TestAppsComeAndGoWithTheirListeners(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Close()
-	if _, err := s.Apps.Remove(ctx, sluicetest.Operator(), a.ID); err != nil {
+	if _, err := s.Apps.Manager.Remove(ctx, sluicetest.Operator(), a.ID); err != nil {
 		t.Fatal(err)
 	}
 	for range 1000 {
