@@ -70,7 +70,7 @@ func people(t *testing.T, environ ...string) {
 	root.call("updateUser", map[string]any{"username": "bob"}, "user", id).is(http.StatusConflict)
 	root.call("updateUser", map[string]any{"role": "user"}, "user", id).is(http.StatusOK)
 	for want, bodies := range map[int][]map[string]any{
-		http.StatusBadRequest: {{}, {"name": nil}, {"role": "no such role", "active": false}, {"active": false, "username": "a b"}},
+		http.StatusBadRequest: {{}, {"name": nil}, {"active": nil}, {"role": "no such role", "active": false}, {"active": false, "username": "a b"}},
 		http.StatusConflict:   {{"username": "bob", "superuser": true}, {"active": false, "username": "bob"}},
 	} {
 		for _, body := range bodies {

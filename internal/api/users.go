@@ -113,20 +113,20 @@ type userChange struct {
 
 // updateUser changes everything that is given in one transaction.
 func updateUser(x *visit, in *updateUserInput) (Account, error) {
-	if in.Body == (userChange{}) {
+	b := in.Body
+	u := identity.UserUpdate{
+		Username:  b.Username.given(),
+		Email:     b.Email.given(),
+		Name:      b.Name.given(),
+		Role:      b.Role.given(),
+		Superuser: b.Superuser.given(),
+		Active:    b.Active.given(),
+	}
+	if !u.Username.Set && !u.Email.Set && !u.Name.Set && !u.Role.Set && !u.Superuser.Set && !u.Active.Set {
 		return Account{}, problem.New(problem.Invalid, "Give something to change: username, email, name, role, superuser or active.").
 			WithField("body")
 	}
-	b := in.Body
-	err := x.cfg.People.Update(x, x.who, in.User, identity.UserUpdate{
-		Username:  b.Username.Opt,
-		Email:     b.Email.Opt,
-		Name:      b.Name.Opt,
-		Role:      b.Role.Opt,
-		Superuser: b.Superuser.Opt,
-		Active:    b.Active.Opt,
-	})
-	if err != nil {
+	if err := x.cfg.People.Update(x, x.who, in.User, u); err != nil {
 		return Account{}, err
 	}
 	return getUser(x, &in.UserPath)

@@ -80,6 +80,7 @@ func TestUpdate_TwoFieldsAreTwoEntries(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		ann := add(t, p, identity.NewUser{Username: "ann", Email: "ann@example.com", Role: authz.RoleUser})
+		add(t, p, identity.NewUser{Username: "root", Superuser: true})
 		seq := last(t, p, d)
 		u := identity.UserUpdate{
 			Username:  problem.Some("anna"),
