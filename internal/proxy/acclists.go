@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/profile"
 )
 
@@ -16,7 +17,7 @@ import (
 // claimListed records what the list of an account holds and the map does not, or does not know the account of.
 func (x *exchange) claimListed(elements []json.RawMessage, account string) error {
 	list, accounts := x.match.Endpoint.Result.List, x.accounts()
-	if accounts == nil || list.By != "id" || account == "" || accounts.HomeOf(account) != x.at.workspace {
+	if accounts == nil || list.By != "id" || account == "" || accounts.HomeOf(account) != x.at.Workspace {
 		return nil
 	}
 	kind := list.Kind
@@ -29,31 +30,31 @@ func (x *exchange) claimListed(elements []json.RawMessage, account string) error
 			ID   string `json:"id"`
 			Name string `json:"name"`
 		}
-		if json.Unmarshal(el, &m) != nil || !plainUUID(m.ID) {
+		if json.Unmarshal(el, &m) != nil || !objects.PlainUUID(m.ID) {
 			continue
 		}
-		if workspace, _, ok := x.up.objects.Owner(m.ID); !ok || workspace == x.at.workspace && x.up.objects.Account(m.ID) == "" {
-			fresh = append(fresh, flow.Object{App: x.app.ID, ID: m.ID, Name: m.Name, Kind: kind, Workspace: x.at.workspace, Account: account})
+		if workspace, _, ok := x.up.objects.Owner(m.ID); !ok || workspace == x.at.Workspace && x.up.objects.Account(m.ID) == "" {
+			fresh = append(fresh, flow.Object{App: x.app.ID, ID: m.ID, Name: m.Name, Kind: kind, Workspace: x.at.Workspace, Account: account})
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), objects.ClaimTimeout)
 	defer cancel()
 	return x.p.cfg.Apps.Flows.Found(ctx, x.app.ID, fresh...)
 }
 
 // addAccounts adds the lists of the workspace's other accounts to the one that came from first, and their counts to its counts.
-func (x *exchange) addAccounts(into *listed, kept []json.RawMessage, first string) ([]json.RawMessage, error) {
+func (x *exchange) addAccounts(into *objects.List, kept []json.RawMessage, first string) ([]json.RawMessage, error) {
 	accounts, sent := x.accounts(), x.sent
-	if accounts == nil || sent == nil || x.at.named || !x.match.Endpoint.Result.List.Accounts {
+	if accounts == nil || sent == nil || x.at.Named || !x.match.Endpoint.Result.List.Accounts {
 		return kept, nil
 	}
 	size := 0
-	defer func() { x.at.account = "" }()
-	for _, account := range x.reached(accounts) {
+	defer func() { x.at.Account = "" }()
+	for _, account := range x.lookup().Reached(accounts, x.at.Workspace, x.lent()) {
 		if account == first {
 			continue
 		}
-		x.at.account = account
+		x.at.Account = account
 		l, err := x.listOf(sent.Clone(sent.Context()))
 		if err != nil {
 			// The rest of the list is of use without it.
@@ -71,16 +72,16 @@ func (x *exchange) addAccounts(into *listed, kept []json.RawMessage, first strin
 			return nil, x.tooLong(maxRead)
 		}
 		kept = append(kept, more...)
-		if into.number("total") >= 0 && l.number("total") >= 0 {
-			into.set("total", into.number("total")+l.number("total"))
-			into.set("pages", max(into.number("pages"), l.number("pages")))
+		if into.Number("total") >= 0 && l.Number("total") >= 0 {
+			into.Set("total", into.Number("total")+l.Number("total"))
+			into.Set("pages", max(into.Number("pages"), l.Number("pages")))
 		}
 	}
 	return kept, nil
 }
 
 // listOf asks for a list once more, in the account of x.at.
-func (x *exchange) listOf(next *http.Request) (*listed, error) {
+func (x *exchange) listOf(next *http.Request) (*objects.List, error) {
 	x.rewriteHeader(next.Header)
 	askPlain(next.Header)
 	res, err := x.RoundTrip(next)
@@ -96,7 +97,7 @@ func (x *exchange) listOf(next *http.Request) (*listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, ok := openList(body, x.match.Endpoint.Result.List.At)
+	l, ok := objects.OpenList(body, x.match.Endpoint.Result.List.At)
 	if !ok {
 		return nil, x.unreadable("something else than a list")
 	}
@@ -104,13 +105,13 @@ func (x *exchange) listOf(next *http.Request) (*listed, error) {
 }
 
 // keepOf is what may be shown of the list of an account. Its length beside it goes along.
-func (x *exchange) keepOf(l *listed, account string) ([]json.RawMessage, error) {
-	if err := x.claimListed(l.elements, account); err != nil {
+func (x *exchange) keepOf(l *objects.List, account string) ([]json.RawMessage, error) {
+	if err := x.claimListed(l.Elements, account); err != nil {
 		return nil, err
 	}
-	kept := x.keep(l.elements, x.match.Endpoint.Result.List.By)
-	if total := l.number("total"); total >= 0 {
-		l.set("total", max(total-len(l.elements)+len(kept), 0))
+	kept := x.filterOf().Keep(l.Elements, x.match.Endpoint.Result.List.By)
+	if total := l.Number("total"); total >= 0 {
+		l.Set("total", max(total-len(l.Elements)+len(kept), 0))
 	}
 	return kept, nil
 }
@@ -122,15 +123,15 @@ func (x *exchange) findDoomed() {
 	if !e.Result.Deletes || !project || x.accounts() == nil || !x.lend.SignedIn() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
+	ctx, cancel := context.WithTimeout(x.r.Context(), objects.ResolveTimeout)
 	defer cancel()
 	status, body, err := x.askBuilder(ctx, x.match.Path, maxRead)
-	l, ok := openList(body, "flows")
+	l, ok := objects.OpenList(body, "flows")
 	if err != nil || status != http.StatusOK || !ok {
 		return // they stay in the map, where they do no harm
 	}
-	for _, el := range l.elements {
-		var m made
+	for _, el := range l.Elements {
+		var m objects.Created
 		if json.Unmarshal(el, &m) == nil && m.ID != "" {
 			x.doomed = append(x.doomed, m.ID)
 		}

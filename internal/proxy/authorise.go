@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -22,7 +23,7 @@ func (x *exchange) authorise() error {
 	if e.Blocked != "" {
 		return x.closed()
 	}
-	x.at.workspace = x.who.Workspace
+	x.at.Workspace = x.who.Workspace
 	if err := x.checkUpgrade(); err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (x *exchange) permit(open bool) error {
 	}
 	if x.allowed(x.resource()) {
 		x.keepChats(false)
-		x.locked = e.Result.Locked != "" && !x.mayEdit(x.flow, x.at.workspace, x.at.kind)
+		x.locked = e.Result.Locked != "" && !x.mayEdit(x.flow, x.at.Workspace, x.at.Kind)
 		return x.checkStarter()
 	}
 	if open && x.who.KeyID == "" {
@@ -81,7 +82,7 @@ func (x *exchange) permit(open bool) error {
 		x.goOn(e.Name)
 		return nil
 	}
-	return x.checkAny(e.Action, e.Asks(x.at.kind))
+	return x.checkAny(e.Action, e.Asks(x.at.Kind))
 }
 
 // errAsStranger means that a person has no right of their own.
@@ -92,9 +93,9 @@ func (x *exchange) strangers(open bool, why error) error {
 	if !open || x.who.KeyID != "" && x.match.Endpoint.Public != profile.PublicAlways || !problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
 		return why
 	}
-	x.at = place{}
+	x.at = objects.Place{}
 	if workspace, kind, ok := x.up.objects.Owner(x.flow); ok {
-		x.at = place{workspace: workspace, named: true, kind: kind}
+		x.at = objects.Place{Workspace: workspace, Named: true, Kind: kind}
 	}
 	return x.checkInside()
 }
@@ -117,12 +118,12 @@ func (x *exchange) checkInside() error {
 		}
 		for _, id := range ids {
 			if !x.isInside(ref, id) {
-				return noSuchObject()
+				return objects.NotFound()
 			}
 		}
 	}
 	if x.job != nil && x.job.Person != "" && x.job.Person != x.who.ID {
-		return noSuchObject()
+		return objects.NotFound()
 	}
 	x.keepChats(true)
 	return nil
@@ -133,7 +134,7 @@ func (x *exchange) isInside(ref profile.IDRef, id string) bool {
 	if ref.Kind == profile.ChatSession {
 		c, known := x.p.cfg.Apps.Flows.ChatOf(x.app.ID, id)
 		x.chats = append(x.chats, id)
-		return len(id) <= maxChat && (!known || c.Public && c.Flow == x.flow)
+		return len(id) <= objects.MaxChat && (!known || c.Public && c.Flow == x.flow)
 	}
 	parent, err := x.parent(ref, id)
 	return err == nil && parent == x.flow
@@ -162,7 +163,7 @@ func (x *exchange) published() bool {
 		return false
 	}
 	if !x.who.SignedIn() {
-		x.at = place{workspace: workspace, named: true, kind: kind}
+		x.at = objects.Place{Workspace: workspace, Named: true, Kind: kind}
 	}
 	return true
 }
@@ -174,7 +175,7 @@ func (x *exchange) check(a authz.Action) error {
 
 // resource is what rights are asked about: the flow if the request names one, otherwise the app.
 func (x *exchange) resource() authz.Resource {
-	res := authz.Resource{Type: "App", ID: x.app.ID, App: x.app.ID, Workspace: x.at.workspace, Name: x.app.Name}
+	res := authz.Resource{Type: "App", ID: x.app.ID, App: x.app.ID, Workspace: x.at.Workspace, Name: x.app.Name}
 	if x.match.Endpoint == nil {
 		res.Workspace = x.app.WorkspaceID // Sluice's own paths are about the app itself
 	}

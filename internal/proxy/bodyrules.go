@@ -108,7 +108,7 @@ func (x *exchange) mayKey(rule *profile.BodyRule) bool {
 	if rule.Action == "" || !x.who.SignedIn() {
 		return false
 	}
-	asked := rule.Asks(x.at.kind)
+	asked := rule.Asks(x.at.Kind)
 	if len(asked) == 0 {
 		asked = []authz.Action{rule.Action}
 	}
@@ -153,7 +153,7 @@ func (x *exchange) allowKey(rule *profile.BodyRule, key string) error {
 	if !x.who.SignedIn() {
 		return needSignIn()
 	}
-	if err := x.checkAny(rule.Action, rule.Asks(x.at.kind)); err != nil {
+	if err := x.checkAny(rule.Action, rule.Asks(x.at.Kind)); err != nil {
 		return problem.Of(err).WithField(key)
 	}
 	return nil

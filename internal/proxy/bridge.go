@@ -53,7 +53,7 @@ func (x *exchange) attach(req *http.Request) error {
 
 // lent says for whom and where the request goes into the builder's session.
 func (x *exchange) lent() builder.OnBehalf {
-	return x.atHome(builder.OnBehalf{Principal: x.lend, Workspace: x.at.workspace, Account: x.at.account})
+	return x.atHome(builder.OnBehalf{Principal: x.lend, Workspace: x.at.Workspace, Account: x.at.Account})
 }
 
 // atHome names an account's own workspace: it may hold what is another one's, and is entered from its own.

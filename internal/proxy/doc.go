@@ -7,19 +7,19 @@
 //	classify      method and path -> endpoint of the profile's route table             classify.go
 //	authenticate  session cookie, access token or API key -> principal                 authenticate.go
 //	authorise     endpoint's action, from memory; or the flow is published             authorise.go
-//	locate        ids of objects -> workspace and account that hold all of them        objects.go, accounts.go
+//	locate        ids of objects -> workspace and account that hold all of them        package objects
 //	guard         rules on a body's keys, no id of another workspace in it             bodyrules.go
 //	guards        what stands inside a body, where the endpoint asks for it            guard.go
 //	rewrite       the client's credentials and claims out, Sluice's own in             rewrite.go
 //	bridge        the builder's session in, renewed once if the builder refuses it     bridge.go
 //	forward       over a transport of its own for each builder                         forward.go
-//	own           what an answer tells of objects: recorded, or taken out of a list    owned.go, lists.go, learn.go
+//	own           what an answer tells of objects: recorded, or taken out of a list    owned.go, learn.go, package objects
 //	dress         a script of Sluice's into the builder's pages                        pages.go
 //	answer        what the builder says, without what only Sluice may say              answer.go
 //	event         one log line and the metrics                                         event.go
 //
 // Everything before "forward" is judged from memory, without I/O and without a lock that a sign-in can hold; only guards, and ids and names of which Sluice has never heard, have
-// the builder asked, within bounds (finder.go). What was judged is what is forwarded: the builder gets the canonical path, the raw query that was parsed, and the very bytes of an inspected body.
+// the builder asked, within bounds (objects.Finder). What was judged is what is forwarded: the builder gets the canonical path, the raw query that was parsed, and the very bytes of an inspected body.
 //
 // What is refused is answered in the form that the other side understands: a person's navigation gets a page (or is sent to sign in),
 // a call gets the builder's own error shape. Streams have no total timeout, but end within a second when the session or key behind them ends.

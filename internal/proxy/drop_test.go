@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/guard"
+	"sluice/internal/objects"
 )
 
 // fieldsOf takes a body apart like inspect.
@@ -87,7 +88,7 @@ func TestPythonReadsUUIDsInManyWays(t *testing.T) {
 		id: id, "0A1B2C3D-4E5F-4A6B-8C7D-8E9F0A1B2C3D": id, "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3d": id, "urn:uuid:" + id: id, "{" + id + "}": id,
 		"0a1b-2c3d4e5f4a6b8c7d8e9f0a1b2c-3d": id, "uuid:" + id: id, "name": "", "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3": "", id + "0": "", "": "",
 	} {
-		if got, ok := pythonUUID(text); got != want || ok != (want != "") {
+		if got, ok := objects.ReadUUID(text); got != want || ok != (want != "") {
 			t.Errorf("%q: %q, %v", text, got, ok)
 		}
 	}
@@ -112,12 +113,12 @@ func FuzzOpenList(f *testing.F) {
 		f.Add([]byte(s), "")
 	}
 	f.Fuzz(func(t *testing.T, body []byte, at string) {
-		l, ok := openList(body, at)
+		l, ok := objects.OpenList(body, at)
 		if !ok {
 			return
 		}
-		l.number("total")
-		if out := l.closeWith(nil); !json.Valid(out) || bytes.Contains(out, []byte("secret-marker")) && !bytes.Contains(body, []byte("secret-marker")) {
+		l.Number("total")
+		if out := l.With(nil); !json.Valid(out) || bytes.Contains(out, []byte("secret-marker")) && !bytes.Contains(body, []byte("secret-marker")) {
 			t.Errorf("%q became %q", body, out)
 		}
 	})

@@ -19,9 +19,6 @@ func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) error
 	return x.judge()
 }
 
-// FindAgain is when an id is asked for again that was not found, and another workspace's worth of them may be.
-const FindAgain = findWindow + missKept
-
 // Tap copies what is sent to the builders of all connected apps into writers, one for each connection. What was tapped
 // before is remembered in done. No request may be under way to an app that has not been tapped.
 func (p *Proxy) Tap(done map[any]bool, wire func() io.Writer) {

@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 )
 
@@ -21,9 +22,9 @@ type upstream struct {
 	address   string
 	transport *http.Transport
 	counters  counters
-	objects   *flow.Objects // whose its objects are
-	making    sync.RWMutex  // read by creations, written by imports
-	finder    finder        // looks for what the map does not know
+	objects   *flow.Objects  // whose its objects are
+	making    sync.RWMutex   // read by creations, written by imports
+	finder    objects.Finder // looks for what the map does not know
 }
 
 // upstreamOf finds or makes the upstream of an app. A changed address gets a new transport.

@@ -104,8 +104,8 @@ func (x *exchange) mayEither(action, permission authz.Action) bool {
 
 // guardedAccount is the builder's account that the request goes into.
 func (x *exchange) guardedAccount() string {
-	if x.at.account != "" {
-		return x.at.account
+	if x.at.Account != "" {
+		return x.at.Account
 	}
 	if accounts := x.accounts(); accounts != nil && x.lend.SignedIn() {
 		if ids := accounts.Of(x.lent()); len(ids) > 0 {
@@ -131,7 +131,7 @@ func (x *exchange) askBuilder(ctx context.Context, path string, limit int64) (in
 // builder knows what they send.
 func (x *exchange) asking() builder.OnBehalf {
 	l := x.lent()
-	if !l.SignedIn() && x.at.workspace != "" {
+	if !l.SignedIn() && x.at.Workspace != "" {
 		l.Principal, l.Account = authz.SystemPrincipal("guard"), x.up.objects.Account(x.flow)
 	}
 	return x.atHome(l)

@@ -1,12 +1,11 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"strings"
 
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -15,7 +14,7 @@ import (
 func (x *exchange) learn(body []byte) ([]byte, error) {
 	lesson := x.match.Endpoint.Result.Learn
 	parent := x.lessonParent(lesson)
-	ids := lessonIDs(body, lesson)
+	ids := objects.LessonIDs(body, lesson)
 	switch lesson.Kind {
 	case profile.Job:
 		for _, id := range ids {
@@ -54,40 +53,9 @@ func (x *exchange) lessonParent(lesson *profile.Lesson) string {
 	return id
 }
 
-// lessonIDs are the ids that an answer tells.
-func lessonIDs(body []byte, lesson *profile.Lesson) []string {
-	list := json.RawMessage(body)
-	switch lesson.At {
-	case "":
-	case ".":
-		list = bytes.Join([][]byte{[]byte("["), body, []byte("]")}, nil)
-	default:
-		var root map[string]json.RawMessage
-		if json.Unmarshal(body, &root) != nil {
-			return nil
-		}
-		list = root[lesson.At]
-	}
-	var elements []json.RawMessage
-	if json.Unmarshal(list, &elements) != nil {
-		return nil
-	}
-	ids := make([]string, 0, len(elements))
-	for _, el := range elements {
-		var members map[string]json.RawMessage
-		if lesson.By != "." && json.Unmarshal(el, &members) == nil {
-			el = members[lesson.By]
-		}
-		if id := textOf(el); id != "" {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // startJob records a run that goes on, before anybody knows its id.
 func (x *exchange) startJob(id, flowID string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), objects.ClaimTimeout)
 	defer cancel()
 	if err := x.p.cfg.Apps.Flows.StartJob(ctx, x.app.ID, id, flow.Job{Flow: flowID, Person: x.who.ID}); err != nil {
 		return problem.New(problem.Unavailable, "The run was started, but Sluice could not record whose it is.").WithRule("job not recorded").WithNext("Run the flow again.").WithCause(err)
@@ -100,10 +68,10 @@ func (x *exchange) learnChats(ids []string, flowID string, body []byte) ([]byte,
 	library := x.p.cfg.Apps.Flows
 	kept := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if flowID != "" && len(id) <= maxChat {
-			library.LearnChat(x.app.ID, id, flow.Chat{Workspace: x.at.workspace, Flow: flowID})
+		if flowID != "" && len(id) <= objects.MaxChat {
+			library.LearnChat(x.app.ID, id, flow.Chat{Workspace: x.at.Workspace, Flow: flowID})
 		}
-		if c, ok := library.ChatOf(x.app.ID, id); ok && c.Workspace == x.at.workspace {
+		if c, ok := library.ChatOf(x.app.ID, id); ok && c.Workspace == x.at.Workspace {
 			kept = append(kept, id)
 		}
 	}
@@ -111,16 +79,4 @@ func (x *exchange) learnChats(ids []string, flowID string, body []byte) ([]byte,
 		return body, nil
 	}
 	return json.Marshal(kept)
-}
-
-// lockAnswer sets the members of an object that tell the builder's page not to let the person change things.
-func lockAnswer(body []byte, members string) ([]byte, error) {
-	var root map[string]json.RawMessage
-	if err := json.Unmarshal(body, &root); err != nil || root == nil {
-		return body, nil
-	}
-	for _, member := range strings.Fields(members) {
-		root[member] = json.RawMessage("true")
-	}
-	return joinObject(root), nil
 }

@@ -13,7 +13,7 @@ import (
 	"sluice/internal/builder"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
-	"sluice/internal/proxy"
+	"sluice/internal/objects"
 )
 
 // lfWorld is a proxy in front of a Langflow: the default workspace and that of "other" have an account each, and the default one has adopted a user as well. Each account holds a flow.
@@ -211,7 +211,7 @@ func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 			t.Errorf("%s: %d", odd, got.status)
 		}
 	}
-	w.clock.advance(proxy.FindAgain)
+	w.clock.advance(objects.FindAgain)
 	w.f.with(func() { w.own.put("flows", &lfThing{ID: nobodys, Name: "late"}) })
 	if got := w.call("admin", "GET", "/api/v1/flows/"+nobodys, ""); got.status != 200 {
 		t.Errorf("after it was made: %d %s", got.status, got.body)

@@ -9,8 +9,8 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/profile"
-	"sluice/internal/proxy"
 )
 
 // plainKey is a key without limits of its own.
@@ -132,7 +132,7 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 		}
 		places := idPlaces(e)
 		for _, method := range e.Methods {
-			w.clock.advance(proxy.FindAgain) // what is asked of Langflow about unknown ids is limited
+			w.clock.advance(objects.FindAgain) // what is asked of Langflow about unknown ids is limited
 			for i, p := range places {
 				for _, bad := range []lfIDs{theirs, unknown} {
 					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession || p.ref.Kind == profile.Part) {

@@ -1,18 +1,15 @@
 package proxy
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"sluice/internal/objects"
 	"sluice/internal/profile"
 )
-
-// page is what a client asked of a list: the page from 1 and how many on each; zero for all.
-type page struct{ number, size int }
 
 // takePaging takes page and limit out of the query, where the builder would count what the person may not see. The builder gives the whole list, and Sluice the page of it.
 func (x *exchange) takePaging() {
@@ -27,13 +24,13 @@ func (x *exchange) takePaging() {
 			kept = append(kept, pair)
 		}
 	}
-	x.page = page{positive(x.query.Get("page")), positive(x.query.Get("limit"))}
-	if x.page.number == 0 || x.page.size == 0 {
-		x.page = page{}
+	x.page = objects.Page{Number: positive(x.query.Get("page")), Size: positive(x.query.Get("limit"))}
+	if x.page.Number == 0 || x.page.Size == 0 {
+		x.page = objects.Page{}
 	}
 	if list.Most > 0 {
-		if x.page.size == 0 {
-			x.page = page{1, 12}
+		if x.page.Size == 0 {
+			x.page = objects.Page{Number: 1, Size: 12}
 		}
 		kept = append(kept, "limit="+strconv.Itoa(list.Most), "page=")
 	}
@@ -64,11 +61,15 @@ func positive(s string) int {
 func (x *exchange) filter(body []byte) ([]byte, error) {
 	list := x.match.Endpoint.Result.List
 	if list.By == profile.ByExport {
-		return x.filterExport(body)
+		filtered, ok, err := x.filterOf().Export(body)
+		if !ok {
+			return nil, x.unreadable("something else than an export")
+		}
+		return filtered, err
 	}
-	l, ok := openList(body, list.At)
+	l, ok := objects.OpenList(body, list.At)
 	if !ok {
-		if list.By == profile.ByOptions && l != nil && l.holder == nil {
+		if list.By == profile.ByOptions && l != nil && l.Bare() {
 			return []byte("[]"), nil
 		}
 		return nil, x.unreadable("something else than a list")
@@ -83,36 +84,17 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 	}
 	own := len(kept)
 	if x.everyPage != "" {
-		kept, err = x.gather(kept, len(l.elements))
+		kept, err = x.gather(kept, len(l.Elements))
 	} else {
 		kept, err = x.addAccounts(l, kept, account)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if own == len(l.elements) && own == len(kept) && x.page.size == 0 && l.holder != nil {
+	if own == len(l.Elements) && own == len(kept) && x.page.Size == 0 && !l.Bare() {
 		return body, nil
 	}
-	return x.wrap(l, kept), nil
-}
-
-// wrap is the answer with what may be shown of its list, of which Sluice gives a page if one was asked for.
-func (x *exchange) wrap(l *listed, kept []json.RawMessage) []byte {
-	total := len(kept)
-	if x.page.size > 0 {
-		from := min((x.page.number-1)*x.page.size, total)
-		kept = kept[from:min(from+x.page.size, total)]
-		if l.holder == nil {
-			l.holder, l.name = map[string]json.RawMessage{}, "data"
-		}
-	}
-	if l.holder != nil && (x.page.size > 0 || l.name == "data") {
-		l.set("total", total)
-	}
-	if size := l.number("size"); size > 0 && l.number("pages") >= 0 {
-		l.set("pages", max(l.number("pages"), (l.number("total")+size-1)/size))
-	}
-	return l.closeWith(kept)
+	return l.Cut(kept, x.page), nil
 }
 
 // maxPages is how many pages of a builder are read for one list. What is older is not shown.
@@ -140,7 +122,7 @@ func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, e
 		if json.Unmarshal(body, &page) != nil {
 			return nil, x.unreadable("something else than a list")
 		}
-		own := x.keep(page.Data, x.match.Endpoint.Result.List.By)
+		own := x.filterOf().Keep(page.Data, x.match.Endpoint.Result.List.By)
 		for _, el := range own {
 			size += len(el)
 		}
@@ -155,128 +137,9 @@ func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, e
 	return kept, nil
 }
 
-// keep lists the elements that belong to the request's workspace.
-func (x *exchange) keep(elements []json.RawMessage, by string) []json.RawMessage {
-	kept := make([]json.RawMessage, 0, len(elements))
-	for _, el := range elements {
-		may := x.mayList
-		switch by {
-		case profile.ByOptions:
-			may = x.mayChoose
-		case profile.ByPath:
-			may = x.mayRead
-		}
-		if may(el, by) {
-			kept = append(kept, el)
-		}
-	}
-	return kept
-}
-
-// mayList reports whether an element is an object of the workspace, or lies in one.
-func (x *exchange) mayList(el json.RawMessage, by string) bool {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(el, &members) != nil {
-		return false
-	}
-	id := textOf(members[by])
-	workspace, _, ok := x.up.objects.Owner(id)
-	if !ok || workspace != x.at.workspace {
-		return false
-	}
-	if by != "id" {
-		if inner := textOf(members["id"]); inner != "" {
-			x.p.cfg.Apps.Flows.Learn(x.app.ID, inner, id)
-		}
-	}
-	return true
-}
-
-// mayChoose reports whether an element of a list for a choice may be shown: it names nothing of another workspace, and what begins with an id is the workspace's own.
-// Most options are no objects at all, but models or regions.
-func (x *exchange) mayChoose(el json.RawMessage, _ string) bool {
-	foreign := false
-	eachUUID(el, func(id [16]byte) bool {
-		workspace, ok := x.up.objects.OwnerOf(id)
-		foreign = ok && workspace != x.at.workspace
-		return !foreign
-	})
-	if foreign {
-		return false
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(el, &members) != nil {
-		return true
-	}
-	for _, key := range [...]string{"name", "id"} {
-		if s := textOf(members[key]); len(s) >= 36 && isUUID(s[:36]) {
-			if workspace, _, ok := x.up.objects.Owner(s[:36]); !ok || workspace != x.at.workspace {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// mayRead reports whether a file lies in an object of the workspace.
-func (x *exchange) mayRead(el json.RawMessage, by string) bool {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(el, &members) != nil {
-		return false
-	}
-	own, foreign := false, false
-	eachUUID([]byte(textOf(members[by])), func(id [16]byte) bool {
-		workspace, ok := x.up.objects.OwnerOf(id)
-		own, foreign = own || ok && workspace == x.at.workspace, foreign || ok && workspace != x.at.workspace
-		return true
-	})
-	return own && !foreign
-}
-
-func isUUID(s string) bool {
-	found := false
-	scanUUIDs([]byte(s), func([16]byte) bool { found = true; return false })
-	return found
-}
-
-// filterExport filters every list of an export. What lies in an object names it; the rest are objects.
-func (x *exchange) filterExport(body []byte) ([]byte, error) {
-	var root map[string]json.RawMessage
-	if json.Unmarshal(body, &root) != nil {
-		return nil, x.unreadable("something else than an export")
-	}
-	for name, value := range root {
-		var elements []map[string]json.RawMessage
-		if bytes.HasPrefix(bytes.TrimSpace(value), []byte("{")) {
-			delete(root, name)
-			continue
-		}
-		if !bytes.HasPrefix(bytes.TrimSpace(value), []byte("[")) {
-			continue
-		}
-		kept := []map[string]json.RawMessage{}
-		if json.Unmarshal(value, &elements) == nil {
-			for _, el := range elements {
-				if x.mayExport(el) {
-					kept = append(kept, el)
-				}
-			}
-		}
-		data, err := json.Marshal(kept)
-		if err != nil {
-			return nil, err
-		}
-		root[name] = data
-	}
-	return json.Marshal(root)
-}
-
-func (x *exchange) mayExport(el map[string]json.RawMessage) bool {
-	for _, key := range [...]string{"chatflowid", "agentflowId", "storeId", "id"} {
-		if id := textOf(el[key]); id != "" {
-			workspace, _, ok := x.up.objects.Owner(id)
-			return ok && workspace == x.at.workspace
-		}
-	}
-	return false
+// filterOf says what of a list belongs to the request's workspace.
+func (x *exchange) filterOf() objects.Filter {
+	flows, id := x.p.cfg.Apps.Flows, x.app.ID
+	learn := func(inner, parent string) { flows.Learn(id, inner, parent) }
+	return objects.Filter{Owners: x.up.objects, Workspace: x.at.Workspace, Learn: learn}
 }

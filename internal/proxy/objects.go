@@ -1,28 +1,17 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/google/uuid"
 
 	"sluice/internal/authz"
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
-
-// place is where a request happens: the workspace that all objects which it names belong to, or the one that the person works in.
-type place struct {
-	workspace string
-	named     bool      // an object says so
-	kind      flow.Kind // of the flow that is named, if one is
-	account   string    // of the builder, that holds what is named
-}
 
 // locate finds the place of a signed-in person's request. What belongs to a workspace that is not theirs is not found, and neither is what nobody owns.
 func (x *exchange) locate() error {
@@ -75,22 +64,23 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 			return err
 		}
 		id, kind = parent, flow.Chatflow
-		if flowParent(ref.Kind) {
+		if objects.StandsForFlow(ref.Kind) {
 			if x.flow != "" && x.flow != id {
-				return noSuchObject()
+				return objects.NotFound()
 			}
 			x.flow, x.event.Flow = id, id
 		}
 	}
-	found, err := x.owner(kind, id)
+	lookup := x.lookup()
+	found, err := lookup.Owner(x.r.Context(), x.at, kind, id)
 	if err != nil {
 		return err
 	}
-	if err := x.join(found); err != nil {
+	if x.at, err = lookup.Join(x.at, found); err != nil {
 		return err
 	}
 	if kind == flow.Chatflow || ref.Kind == profile.Execution {
-		x.at.kind = found.kind
+		x.at.Kind = found.Kind
 	}
 	return nil
 }
@@ -98,31 +88,9 @@ func (x *exchange) belongs(ref profile.IDRef, id string) error {
 // unlistedPart judges the id of something that was not listed yet: it is no object's.
 func (x *exchange) unlistedPart(id string) error {
 	if _, _, owned := x.up.objects.Owner(id); owned {
-		return noSuchObject()
+		return objects.NotFound()
 	}
 	return nil
-}
-
-// belongsTo reports whether the workspace is one of the person's, and within reach of their key.
-func (x *exchange) belongsTo(workspace string) bool {
-	if !x.who.Scope.Reaches(workspace) {
-		return false
-	}
-	if x.who.Superuser {
-		return true
-	}
-	for i := range x.who.Memberships {
-		if x.who.Memberships[i].Workspace == workspace {
-			return true
-		}
-	}
-	return false
-}
-
-// noSuchObject is the one answer for ids that do not exist, belong to others, or to nobody.
-func noSuchObject() error {
-	return problem.New(problem.NotFound, "There is no such object here.").WithRule("object").
-		WithNext("It may have been deleted, or belong to another workspace.")
 }
 
 // maxNamed bounds how many objects a request may name in one list.
@@ -157,62 +125,9 @@ func (b *heldBody) textsAt(key string) ([]string, error) {
 	return []string{one}, nil
 }
 
-// resolveTimeout bounds how long the builder may take to say what something lies in.
-const resolveTimeout = 10 * time.Second
-
-// parent is the object that something lies in: as remembered, or as the builder says.
-func (x *exchange) parent(ref profile.IDRef, id string) (string, error) {
-	switch ref.Kind {
-	case profile.File:
-		return x.folder(id)
-	case profile.Job:
-		return x.jobFlow(id)
-	}
-	if known, ok := x.p.cfg.Apps.Flows.Parent(x.app.ID, id); ok {
-		return known, nil
-	}
-	found, err := x.askParent(ref.Kind, id)
-	if problem.Is(err, problem.NotFound) {
-		return "", noSuchObject()
-	}
-	if err != nil {
-		return "", err
-	}
-	x.p.cfg.Apps.Flows.Learn(x.app.ID, id, found)
-	return found, nil
-}
-
-// askParent asks the builder in which object something lies.
-func (x *exchange) askParent(kind flow.Kind, id string) (string, error) {
-	if x.tellsFlows() && kind == profile.Message {
-		return x.messageFlow(id)
-	}
-	if x.app.Bridge == nil || x.app.Bridge.Parent == nil {
-		return "", noSuchObject()
-	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
-	defer cancel()
-	return x.app.Bridge.Parent(ctx, kind, id, x.flow)
-}
-
-// folder is the object in whose folder a file lies.
-func (x *exchange) folder(path string) (string, error) {
-	owner := ""
-	eachUUID([]byte(path), func(id [16]byte) bool {
-		if _, ok := x.up.objects.OwnerOf(id); ok {
-			owner = uuid.UUID(id).String()
-		}
-		return owner == ""
-	})
-	if owner == "" {
-		return "", noSuchObject()
-	}
-	return owner, nil
-}
-
 // checkUsed refuses an app that is not used in the workspace.
 func (x *exchange) checkUsed() error {
-	if x.at.workspace == "" || x.app.UsedIn(x.at.workspace) {
+	if x.at.Workspace == "" || x.app.UsedIn(x.at.Workspace) {
 		return nil
 	}
 	return problem.Newf(problem.NotFound, "%s is not used in the workspace that you work in.", x.app.Name).WithRule("app not in workspace").
@@ -222,7 +137,7 @@ func (x *exchange) checkUsed() error {
 // allowed asks for one of the endpoint's permissions, without recording anything.
 func (x *exchange) allowed(res authz.Resource) bool {
 	e := x.match.Endpoint
-	asked := e.Asks(x.at.kind)
+	asked := e.Asks(x.at.Kind)
 	if len(asked) == 0 {
 		return x.p.cfg.Gate.Decide(x.who, e.Action, res).Allowed
 	}
@@ -251,25 +166,25 @@ func (x *exchange) checkAny(action authz.Action, asked []authz.Action) error {
 // checkForeign refuses a request that names an object of another workspace anywhere: in a parameter that is no id, in the query, or at any depth of its body. Ids that
 // nobody has claimed may be those of nodes or chats, and pass.
 func (x *exchange) checkForeign() error {
-	if x.at.workspace == "" {
+	if x.at.Workspace == "" {
 		return nil
 	}
 	foreign := false
 	visit := func(id [16]byte) bool {
 		workspace, ok := x.up.objects.OwnerOf(id)
-		foreign = foreign || ok && workspace != x.at.workspace
+		foreign = foreign || ok && workspace != x.at.Workspace
 		return !foreign
 	}
 	for _, name := range x.match.Endpoint.Loose {
 		if value := x.match.Param(name); len(value) >= 32 {
-			scanUUIDs([]byte(plainText(value)), visit)
+			objects.ScanUUIDs([]byte(plainText(value)), visit)
 		}
 	}
 	if len(x.rawQuery) >= 32 {
 		for _, values := range x.query {
 			for _, v := range values {
 				if len(v) >= 32 && !foreign {
-					eachUUID([]byte(v), visit)
+					objects.EachUUID([]byte(v), visit)
 				}
 			}
 		}
@@ -279,12 +194,12 @@ func (x *exchange) checkForeign() error {
 		if err != nil {
 			return err
 		}
-		if eachUUID(text, visit) {
+		if objects.EachUUID(text, visit) {
 			return problem.New(problem.Invalid, "The body has escapes inside escapes deeper than Sluice follows.").WithRule("body.escape")
 		}
 	}
 	if foreign {
-		return noSuchObject()
+		return objects.NotFound()
 	}
 	return nil
 }
@@ -319,8 +234,8 @@ func (x *exchange) checkFlowType() error {
 	if err != nil {
 		return err
 	}
-	x.at.kind = x.app.Kind.FlowKind(flow.Chatflow, flowType)
-	return x.checkAny(e.Action, e.Asks(x.at.kind))
+	x.at.Kind = x.app.Kind.FlowKind(flow.Chatflow, flowType)
+	return x.checkAny(e.Action, e.Asks(x.at.Kind))
 }
 
 // named lists the ids of owned objects that the request names.

@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"sluice/internal/flow"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -89,42 +89,16 @@ func (x *exchange) readObjects(body []byte) ([]byte, error) {
 		return x.filter(body)
 	}
 	if x.locked {
-		return lockAnswer(body, e.Result.Locked)
+		return objects.SetTrue(body, e.Result.Locked), nil
 	}
 	return body, nil
 }
 
-// made is what the builder says of an object.
-type made struct {
-	ID          string `json:"id"`
-	Name        string `json:"name"`
-	KeyName     string `json:"keyName"`
-	Type        string `json:"type"`
-	Details     string `json:"details"`
-	UpdatedDate string `json:"updatedDate"`
-}
-
-// title is what people call the object. The name of an assistant stands in a text of JSON.
-func (m *made) title() string {
-	if m.Name+m.KeyName == "" && m.Details != "" {
-		var inner struct {
-			Name string `json:"name"`
-		}
-		if json.Unmarshal([]byte(m.Details), &inner) == nil {
-			return inner.Name
-		}
-	}
-	return m.Name + m.KeyName
-}
-
-// claimTimeout bounds how long a created object may take to be recorded.
-const claimTimeout = 10 * time.Second
-
 // claimAnswer records the object that an answer tells of.
 func (x *exchange) claimAnswer(body []byte) error {
-	var m made
+	var m objects.Created
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
-		var list []made
+		var list []objects.Created
 		if json.Unmarshal(body, &list) != nil {
 			return x.unreadable("an answer that is not JSON")
 		}
@@ -141,25 +115,25 @@ func (x *exchange) claimAnswer(body []byte) error {
 	public := x.marksPublic()
 	return x.claim(flow.Object{
 		ID:     m.ID,
-		Name:   m.title(),
+		Name:   m.Title(),
 		Kind:   x.app.Kind.FlowKind(x.match.Endpoint.Result.Creates, m.Type),
 		Public: public != nil && *public,
 	})
 }
 
 // claimMany records all objects that were made at once, but for those that are somebody's already.
-func (x *exchange) claimMany(list []made) error {
+func (x *exchange) claimMany(list []objects.Created) error {
 	var fresh []flow.Object
 	for _, m := range list {
 		if _, _, taken := x.up.objects.Owner(m.ID); !taken && m.ID != "" {
-			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.title(), Kind: x.app.Kind.FlowKind(x.match.Endpoint.Result.Creates, m.Type)})
+			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.Title(), Kind: x.app.Kind.FlowKind(x.match.Endpoint.Result.Creates, m.Type)})
 		}
 	}
 	return x.claim(fresh...)
 }
 
-// newest finds the object that was just made in a list of all: nobody's yet, with the name that was asked for, and the last.
-func (x *exchange) newest(list []made) made {
+// newest finds the object that was just created in a list of all.
+func (x *exchange) newest(list []objects.Created) objects.Created {
 	wanted := ""
 	if x.body != nil {
 		for _, key := range [...]string{"keyName", "name"} {
@@ -169,26 +143,22 @@ func (x *exchange) newest(list []made) made {
 			}
 		}
 	}
-	var found made
-	for _, m := range list {
-		_, _, taken := x.up.objects.Owner(m.ID)
-		if !taken && (wanted == "" || m.title() == wanted) && (found.ID == "" || m.UpdatedDate > found.UpdatedDate) {
-			found = m
-		}
-	}
-	return found
+	return objects.Newest(list, wanted, func(id string) bool {
+		_, _, taken := x.up.objects.Owner(id)
+		return taken
+	})
 }
 
 // claim records objects as made by the person in the request's workspace. If that fails they are nobody's, can be adopted later, and the client is told.
-func (x *exchange) claim(objects ...flow.Object) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+func (x *exchange) claim(created ...flow.Object) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), objects.ClaimTimeout)
 	defer cancel()
 	account, err := x.entered(ctx)
-	for i := range objects {
-		objects[i].App, objects[i].Workspace, objects[i].Owner, objects[i].Account = x.app.ID, x.at.workspace, x.who.ID, account
+	for i := range created {
+		created[i].App, created[i].Workspace, created[i].Owner, created[i].Account = x.app.ID, x.at.Workspace, x.who.ID, account
 	}
 	if err == nil {
-		err = x.p.cfg.Apps.Flows.Create(ctx, x.act(), x.creation(), objects...)
+		err = x.p.cfg.Apps.Flows.Create(ctx, x.act(), x.creation(), created...)
 	}
 	if err != nil {
 		return problem.New(problem.Unavailable, "It was created, but Sluice could not record that it belongs to your workspace.").WithRule("object not recorded").
@@ -216,23 +186,15 @@ func (x *exchange) forget() {
 
 // noteName keeps the name that lists show up to date.
 func (x *exchange) noteName(body []byte) {
-	var m made
+	var m objects.Created
 	ids := x.named()
 	if json.Unmarshal(body, &m) != nil || len(ids) != 1 || m.ID != "" && m.ID != ids[0] {
 		return
 	}
-	saved := flow.Saved{Name: m.title(), Public: x.marksPublic()}
+	saved := flow.Saved{Name: m.Title(), Public: x.marksPublic()}
 	if err := x.p.cfg.Apps.Flows.Save(context.WithoutCancel(x.r.Context()), x.act(), ids[0], saved); err != nil {
 		x.p.cfg.Log.Warn("the new name of an object was not recorded", "app", x.app.Slug, "object", ids[0], "error", err)
 	}
-}
-
-func textOf(raw json.RawMessage) string {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
 }
 
 // beginMaking holds imports and single creations apart: an import finds out what it made by comparing before and after.
@@ -268,7 +230,7 @@ func (x *exchange) claimImported() error {
 	if x.app.Bridge == nil || x.app.Bridge.Inventory == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), claimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), objects.ClaimTimeout)
 	defer cancel()
 	after, err := x.app.Bridge.Inventory(ctx)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"sluice/internal/guard"
 	"sluice/internal/identity"
 	"sluice/internal/login"
+	"sluice/internal/objects"
 	"sluice/internal/profile"
 	"sluice/internal/web"
 )
@@ -146,8 +147,8 @@ type exchange struct {
 	job            *flow.Job        // the run that the request names
 	chats          []string         // the sessions that it names
 	locked         bool             // the person may not change the flow that the answer shows
-	at             place            // the workspace that it is about
-	page           page             // of a list, if Sluice pages it
+	at             objects.Place    // the workspace that it is about
+	page           objects.Page     // of a list, if Sluice pages it
 	everyPage      string           // the query for the pages of a builder that gives no whole list, up to the number
 	sent           *http.Request    // what was sent to the builder, while that may be asked for further pages
 	before         map[string]bool  // objects that were there before an import

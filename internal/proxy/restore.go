@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -28,7 +29,7 @@ func (x *exchange) restoreGraph() error {
 	case value != nil:
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), resolveTimeout)
+	ctx, cancel := context.WithTimeout(x.r.Context(), objects.ResolveTimeout)
 	defer cancel()
 	status, body, err := x.askBuilder(ctx, x.app.Kind.Stored.Path(x.flow), maxGraph)
 	var stored struct{ Data json.RawMessage }

@@ -12,14 +12,14 @@ import (
 // same name.
 func (x *exchange) checkSharedNames() error {
 	shared := x.app.Kind.Shared
-	if shared == nil || x.body == nil || x.at.workspace == "" {
+	if shared == nil || x.body == nil || x.at.Workspace == "" {
 		return nil
 	}
 	naming := x.givesName(shared.Kind)
 	if !naming && !shared.Mentions(x.body.data) {
 		return nil
 	}
-	others, err := x.p.cfg.Apps.Flows.NamesOfOthers(x.r.Context(), x.app.ID, shared.Kind, x.at.workspace)
+	others, err := x.p.cfg.Apps.Flows.NamesOfOthers(x.r.Context(), x.app.ID, shared.Kind, x.at.Workspace)
 	if err != nil || len(others) == 0 {
 		return err
 	}

@@ -1,4 +1,4 @@
-package proxy
+package objects
 
 import (
 	"strconv"
@@ -9,7 +9,7 @@ import (
 )
 
 func TestTheFinderIsBounded(t *testing.T) {
-	var f finder
+	var f Finder
 	now := time.Now()
 	w := func(i int) wanted { return wanted{workspace: "a", id: strconv.Itoa(i)} }
 	for i := range findMost {

@@ -1,4 +1,4 @@
-package proxy
+package objects
 
 import (
 	"encoding/json"
@@ -15,7 +15,7 @@ import (
 const someID = "f0e1d2c3-b4a5-4697-8879-6a5b4c3d2e1f"
 
 func found(text string) (ids []string, deep bool) {
-	deep = eachUUID([]byte(text), func(id [16]byte) bool {
+	deep = EachUUID([]byte(text), func(id [16]byte) bool {
 		if s := uuid.UUID(id).String(); len(ids) == 0 || ids[len(ids)-1] != s {
 			ids = append(ids, s)
 		}
@@ -66,7 +66,7 @@ func TestIdsAreFoundHoweverTheyAreWritten(t *testing.T) {
 
 func TestASearchEndsWithTheFirstHit(t *testing.T) {
 	n := 0
-	eachUUID([]byte(someID+" "+uuid.NewString()+`\\`), func([16]byte) bool { n++; return false })
+	EachUUID([]byte(someID+" "+uuid.NewString()+`\\`), func([16]byte) bool { n++; return false })
 	if n != 1 {
 		t.Errorf("%d calls", n)
 	}
@@ -88,7 +88,7 @@ func FuzzNestedIds(f *testing.F) {
 			text = string(b)
 		}
 		hit := false
-		deep := eachUUID([]byte(text), func(id [16]byte) bool { hit = uuid.UUID(id).String() == someID; return !hit })
+		deep := EachUUID([]byte(text), func(id [16]byte) bool { hit = uuid.UUID(id).String() == someID; return !hit })
 		if !hit && !deep {
 			t.Errorf("not found in %s", text)
 		}

@@ -1,4 +1,4 @@
-package proxy
+package objects
 
 import (
 	"sync"
@@ -8,8 +8,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// finder bounds what is asked of a builder about ids that Sluice does not know, so that a flood of wrong ids does not become a flood at the builder. The zero value is ready.
-type finder struct {
+// Finder bounds what is asked of a builder about ids that Sluice does not know, so that a flood of
+// wrong ids does not become a flood at the builder. The zero value is ready.
+type Finder struct {
 	mu     sync.Mutex
 	missed map[wanted]time.Time // until when it is not asked for again
 	asked  map[string]*asking   // by workspace
@@ -22,27 +23,34 @@ type wanted struct {
 	id                string
 }
 
-// asking counts the questions of a workspace in the present window.
+// asking counts the questions of a workspace in the current window.
 type asking struct {
 	from  time.Time
 	count int
 }
 
 const (
-	// missKept is how long an id that was not found is not asked for again, and maxMissed how many of them are remembered.
+	// missKept is how long an id that was not found is not asked for again, and maxMissed how many
+	// of them are remembered.
 	missKept  = 5 * time.Second
 	maxMissed = 4096
-	// findWindow is the time in which a workspace may ask for findMost unknown ids. Whoever opens a flow that Sluice has not seen yet asks for one.
+	// findWindow is the time in which a workspace may ask for findMost unknown ids. Whoever opens a
+	// flow that Sluice has not seen yet asks for one.
 	findWindow = 10 * time.Second
 	findMost   = 40
 )
 
-// begin says whether an id may be asked for now. Errors: problem.NotFound for what was not found just now, problem.Limited.
-func (f *finder) begin(w wanted, now time.Time) error {
+// FindAgain is when an id is asked for again that was not found, and another window's worth of them
+// may be.
+const FindAgain = findWindow + missKept
+
+// begin says whether an id may be asked for now. Errors: problem.NotFound for what was not found
+// just now, problem.Limited.
+func (f *Finder) begin(w wanted, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if until, ok := f.missed[w]; ok && now.Before(until) {
-		return noSuchObject()
+		return NotFound()
 	}
 	if f.asked == nil {
 		f.asked, f.missed = map[string]*asking{}, map[wanted]time.Time{}
@@ -60,7 +68,7 @@ func (f *finder) begin(w wanted, now time.Time) error {
 }
 
 // miss remembers that there is no such object.
-func (f *finder) miss(w wanted, now time.Time) {
+func (f *Finder) miss(w wanted, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.missed) >= maxMissed {
