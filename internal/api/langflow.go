@@ -29,7 +29,7 @@ type connection struct {
 }
 
 func getConnection(x *visit, in *AppPath) (connection, error) {
-	c, err := x.cfg.Apps.Connector.Langflow(x, x.who, in.App)
+	c, err := x.cfg.Apps.Connector.Connection(x, x.who, in.App)
 	return connection{string(c.Mode), c.PerPerson, c.Superuser, c.HasSecretKey, c.HasPassword, c.ExternalLines}, err
 }
 
@@ -45,13 +45,13 @@ type accessInput struct {
 	}
 }
 
-func (in *accessInput) access() app.LangflowAccess {
+func (in *accessInput) access() app.AccountAccess {
 	b := in.Body
-	return app.LangflowAccess{Mode: kinds.Mode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
+	return app.AccountAccess{Mode: kinds.Mode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
 }
 
 func setConnection(x *visit, in *accessInput) (connection, error) {
-	if err := x.cfg.Apps.Connector.ConnectLangflow(x, x.who, in.App, in.access()); err != nil {
+	if err := x.cfg.Apps.Connector.ConnectAccounts(x, x.who, in.App, in.access()); err != nil {
 		return connection{}, err
 	}
 	return getConnection(x, &in.AppPath)
@@ -66,7 +66,7 @@ type trial struct {
 }
 
 func tryConnection(x *visit, in *accessInput) (list[trial], error) {
-	rows, err := x.cfg.Apps.Connector.TryLangflow(x, x.who, in.App, in.access())
+	rows, err := x.cfg.Apps.Connector.TryAccounts(x, x.who, in.App, in.access())
 	return listOf(rows, len(rows), func(t kinds.Trial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
 }
 
@@ -84,7 +84,7 @@ type builderUser struct {
 	Adopted   bool   `json:"adopted" doc:"Whether it was adopted; an account with a workspace that was not is Sluice's own."`
 }
 
-func builderUserOf(u app.LangflowUser) builderUser {
+func builderUserOf(u app.BuilderUser) builderUser {
 	return builderUser{
 		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Flows: counted(u.Flows), Projects: counted(u.Projects), Files: counted(u.Files),
 		Workspace: u.Workspace, Person: u.Person, Adopted: u.Adopted,
@@ -105,7 +105,7 @@ type builderUsersInput struct {
 }
 
 func listBuilderUsers(x *visit, in *builderUsersInput) (list[builderUser], error) {
-	rows, err := x.cfg.Apps.Adoption.LangflowUsers(x, x.who, in.App)
+	rows, err := x.cfg.Apps.Adoption.BuilderUsers(x, x.who, in.App)
 	return pageOf(rows, in.Paging, builderUserOf), err
 }
 

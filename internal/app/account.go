@@ -164,7 +164,7 @@ func slugOf(name string) string {
 type owner struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Superuser is the name that Password belongs to, and SecretKey the LANGFLOW_SECRET_KEY, of a Langflow.
+	// Superuser is the name that Password belongs to, and SecretKey signs its tokens, of a builder with accounts.
 	Superuser string `json:"superuser,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
 	// Made tells that Sluice registered the account itself.

@@ -14,8 +14,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// LangflowUser is a user of a Langflow, and what became of it in Sluice.
-type LangflowUser struct {
+// BuilderUser is a user of a builder, and what became of it in Sluice.
+type BuilderUser struct {
 	builder.User
 	// Workspace is the one that the user's account belongs to, Person whose it is there; empty for users that Sluice does not use.
 	Workspace, Person string
@@ -23,13 +23,13 @@ type LangflowUser struct {
 	Adopted bool
 }
 
-// LangflowUsers lists the users of an app's Langflow, with how much each holds and which workspace it belongs to. It needs ObjectAdopt.
-func (d *Adoption) LangflowUsers(ctx context.Context, actor authz.Principal, appID string) ([]LangflowUser, error) {
+// BuilderUsers lists the users of an app's builder, with how much each holds and which workspace it belongs to. It needs ObjectAdopt.
+func (d *Adoption) BuilderUsers(ctx context.Context, actor authz.Principal, appID string) ([]BuilderUser, error) {
 	_, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
 	users, err := b.Users.List(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (d *Adoption) LangflowUsers(ctx context.Context, actor authz.Principal, app
 	if err != nil {
 		return nil, err
 	}
-	out := make([]LangflowUser, len(users))
+	out := make([]BuilderUser, len(users))
 	for i, u := range users {
 		out[i].User = u
 		if at := slices.IndexFunc(accounts, func(a builder.Account) bool { return a.ID == u.ID }); at >= 0 {
@@ -50,16 +50,16 @@ func (d *Adoption) LangflowUsers(ctx context.Context, actor authz.Principal, app
 }
 
 func (d *Adoption) adoptable(ctx context.Context, actor authz.Principal, appID string) (*App, *builder.Bridge, error) {
-	a, err := d.registry.findLangflow(ctx, actor, authz.ObjectAdopt, appID)
+	a, err := d.registry.findWithAccounts(ctx, actor, authz.ObjectAdopt, appID)
 	if err != nil {
 		return nil, nil, err
 	}
-	b, err := a.langflow()
+	b, err := a.accountBridge()
 	return a, b, err
 }
 
-// AdoptUser gives a user of Langflow's to a workspace, or to one person in it, with all that it holds: its flows stay where they are, with their ids, and people of the workspace go into its account
-// for them. It needs ObjectAdopt there, and returns how many objects were claimed. In sign-in mode the user gets another password, so that the former one opens it in Langflow no more.
+// AdoptUser gives a user of the builder to a workspace, or to one person in it, with all that it holds: its flows stay where they are, with their ids, and people of the workspace go into its account
+// for them. It needs ObjectAdopt there, and returns how many objects were claimed. In sign-in mode the user gets another password, so that the previous one no longer opens it there.
 func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
 	a, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	if err := d.mayHold(ctx, a, workspaceID, personID); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*langflowTime)
+	ctx, cancel := context.WithTimeout(ctx, 2*accountTime)
 	defer cancel()
 	user, err := b.Users.Get(ctx, upstreamUserID)
 	if err != nil {
@@ -139,7 +139,7 @@ func (d *Adoption) claimHoldings(ctx context.Context, actor authz.Principal, app
 	if !ok {
 		return 0, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
 	}
-	b, err := a.langflow()
+	b, err := a.accountBridge()
 	if err != nil {
 		return 0, err
 	}
@@ -154,7 +154,7 @@ func (d *Adoption) claimHoldings(ctx context.Context, actor authz.Principal, app
 	return d.flows.Adopt(ctx, actor, appID, account.Workspace, objects)
 }
 
-// UnadoptUser undoes an adoption: the user's flows stay in Langflow and belong to no workspace any more, and none of them is published. It needs ObjectAdopt in that workspace.
+// UnadoptUser undoes an adoption: the user's flows stay in the builder and belong to no workspace any more, and none of them is published. It needs ObjectAdopt in that workspace.
 func (d *Adoption) UnadoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID string) error {
 	a, _, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
@@ -192,10 +192,11 @@ func (d *Adoption) unbind(ctx context.Context, actor authz.Principal, a *App, ac
 	})
 }
 
-// adoptSuperuser gives what Langflow's superuser holds to the app's first workspace, at the first connection: that is what an operator has built who used Langflow with its automatic login. Other
-// users are for an admin to decide about.
+// adoptSuperuser gives what the builder's superuser holds to the app's first workspace, at the first connection:
+// that is what an operator has built who used the builder with an automatic login. Other users are for an admin to
+// decide about.
 func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
-	b, err := a.langflow()
+	b, err := a.accountBridge()
 	if err != nil || a.PerPerson {
 		return errors.Join(err, d.markAdopted(ctx, a))
 	}
@@ -211,6 +212,6 @@ func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	d.log.Info("what Langflow's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
+	d.log.Info("what the builder's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
 	return d.markAdopted(ctx, a)
 }

@@ -43,7 +43,7 @@ type App struct {
 	// BridgeMode is how people get into the accounts of a builder with accounts; "" until it is connected, and for other builders. PerPerson tells that each person has one.
 	BridgeMode builder.Mode
 	PerPerson  bool
-	// OwnerEmail is the bridged account's address, or the superuser's name of a Langflow; may be empty.
+	// OwnerEmail is the bridged account's address, or the superuser's name of a builder with accounts; may be empty.
 	OwnerEmail string
 	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is when the app was added.
 	VerifiedAt, CreatedAt time.Time

@@ -40,7 +40,7 @@ func (b *bridges) of(ctx context.Context, a *App, row q.App) error {
 		return nil
 	}
 	if a.Kind.Accounts != nil {
-		return b.langflow(ctx, a, row)
+		return b.ofAccounts(ctx, a, row)
 	}
 	if a.Kind.Owner == nil {
 		a.Bridge = a.Kind.Bridge(builder.BridgeConfig{Base: a.Upstream, Client: b.client, Now: b.now, Log: b.log})

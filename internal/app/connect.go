@@ -30,7 +30,7 @@ type Connector struct {
 	adoption *Adoption
 	db       *db.DB
 	client   *http.Client
-	// configured is what the LANGFLOW variables say.
+	// configured is what the configuration says about a builder with accounts.
 	configured owner
 	origin     func() string
 	now        func() time.Time

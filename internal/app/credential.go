@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,9 +64,23 @@ func (k *Credentials) keeper(appID string) (*App, *builder.Credentials, error) {
 	case a.Pending || a.NeedsOwner:
 		return nil, nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Give Sluice its owner account on the apps page.")
 	case a.Bridge == nil || a.Bridge.Credentials == nil:
-		return nil, nil, problem.Newf(problem.Conflict, "%s keeps no credentials that Sluice can write.", a.Name).WithField("app").WithNext("Flowise does.")
+		return nil, nil, problem.Newf(problem.Conflict, "%s keeps no credentials that Sluice can write.", a.Name).WithField("app").WithNext(k.keepersText())
 	}
 	return a, a.Bridge.Credentials, nil
+}
+
+// keepersText names the products that keep credentials which Sluice can write, as a sentence.
+func (k *Credentials) keepersText() string {
+	var titles []string
+	for _, name := range k.registry.Kinds.Names() {
+		if kind := k.registry.Kinds[name]; kind.KeepsCredentials {
+			titles = append(titles, kind.Title)
+		}
+	}
+	if len(titles) == 1 {
+		return titles[0] + " does."
+	}
+	return strings.Join(titles, ", ") + " do."
 }
 
 // Keep reports whether credentials can be put into an app now.

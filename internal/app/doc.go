@@ -4,7 +4,7 @@
 // # Life of an app
 //
 //	pending     added while nothing answered at its address; closed until the probe has seen what runs there
-//	found       kind and version are known; a Flowise still needs its owner account
+//	found       kind and version are known; a builder with an owner still needs its account
 //	connected   the owner's credentials are tested and sealed (Connect), people can work
 //
 // # Parts
@@ -34,19 +34,19 @@
 //
 // # The owner account
 //
-// Where a Flowise has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
+// Where such a builder has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
 // cannot lose it; Remove hands it over.
 //
 // # Accounts of a builder
 //
-// Langflow keeps its users apart itself, so that each workspace works in an account of Langflow's, or each person in one of their own. ConnectLangflow chooses how Sluice gets into them, after
-// TryLangflow's tests; the bridge makes an account when it is first needed, and it is stored with what opens it, sealed, so that all nodes go into the same one. Users that Langflow had before are
+// Some builders keep their users apart themselves, so that each workspace works in an account of theirs, or each person in one of their own. ConnectAccounts chooses how Sluice gets into them, after
+// the tests of TryAccounts; the bridge makes an account when it is first needed, and it is stored with what opens it, sealed, so that all nodes go into the same one. Users that the builder had before are
 // adopted into a workspace (Adoption.AdoptUser): their flows stay where they are. With one workspace, what the superuser has built is adopted at the first connection; other users are an admin's decision.
-// What the LANGFLOW variables say is used for apps that the operator names, on the command line or as a superuser, and for nobody else's: it opens Sluice too.
+// What the configuration says is used for apps that the operator names, on the command line or as a superuser, and for nobody else's: it opens Sluice too.
 //
 // # Credentials
 //
 // A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (Credentials.Put). A rotation outdates all copies and then writes each anew; what a
 // builder could not take is outdated until the health check finds it well again. A copy counts as current only for the version that was written, so no order of rotations, writes and
-// crashes leaves former values behind unnoticed. Write-only goes as far as the builder's own: Flowise 3.1.4 shows nobody the values of a credential.
+// crashes leaves former values behind unnoticed. Write-only goes as far as the builder's own: none that Sluice knows shows anybody the values of a credential.
 package app

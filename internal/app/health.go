@@ -93,7 +93,7 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 	case found.OwnerState == builder.OwnerNone:
 		h.Text, h.Next = a.Name+" has no owner yet.", "Let Sluice register a service owner."
 	case a.NeedsOwner && a.Kind.Accounts != nil:
-		h.Text, h.Next = needsLangflow(a, connecting)
+		h.Text, h.Next = needsAccounts(a, connecting)
 	case a.NeedsOwner:
 		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's e-mail address and password."
 	default:
@@ -121,13 +121,13 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 	return h
 }
 
-// needsLangflow says what a Langflow lacks that is not connected.
-func needsLangflow(a *App, connecting error) (text, next string) {
+// needsAccounts says what a builder with accounts lacks that is not connected.
+func needsAccounts(a *App, connecting error) (text, next string) {
 	if connecting != nil {
 		p := problem.Of(connecting)
 		return p.Detail, p.Next
 	}
-	return "Nobody has chosen yet how Sluice gets into " + a.Name + ".", "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD."
+	return "Nobody has chosen yet how Sluice gets into " + a.Name + ".", a.Kind.Accounts.Texts.NotConnected
 }
 
 // bridgeHealth makes sure that the bridge has a session.

@@ -45,7 +45,7 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
 	}
 	if configured {
-		c.LangflowSecretKey, c.LangflowSuperuser, c.LangflowSuperuserPassword = langflowSecret, "admin", langflowPassword
+		c.Configured = builder.Access{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword}
 	}
 	r, err4 := app.New(ctx, c)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -68,11 +68,11 @@ func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
 }
 
 // connectedLangflow is a Langflow that was connected in signed mode.
-func connectedLangflow(t *testing.T, r *house, f *langflow, given app.LangflowAccess) *app.App {
+func connectedLangflow(t *testing.T, r *house, f *langflow, given app.AccountAccess) *app.App {
 	t.Helper()
 	a := addLangflow(t, r, f)
 	given.SecretKey, given.Superuser, given.Password = langflowSecret, "admin", langflowPassword
-	if err := r.Connector.ConnectLangflow(context.Background(), operator, a.ID, given); err != nil {
+	if err := r.Connector.ConnectAccounts(context.Background(), operator, a.ID, given); err != nil {
 		t.Fatal(err)
 	}
 	a, _ = r.ByID(a.ID)
@@ -172,8 +172,8 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Monitor.CheckAll(ctx, false)
-	_, tryErr := r.Connector.TryLangflow(ctx, admin, a.ID, app.LangflowAccess{})
-	if err := r.Connector.ConnectLangflow(ctx, admin, a.ID, app.LangflowAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
+	_, tryErr := r.Connector.TryAccounts(ctx, admin, a.ID, app.AccountAccess{})
+	if err := r.Connector.ConnectAccounts(ctx, admin, a.ID, app.AccountAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
 		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.signIns, err, tryErr)
 	}
 	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != "signed" || mine.signIns == 0 {
@@ -188,20 +188,20 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 		t.Errorf("%+v, %v", h, err)
 	}
 	for what, c := range map[string]struct {
-		given app.LangflowAccess
+		given app.AccountAccess
 		says  string
 	}{
-		"nothing":            {app.LangflowAccess{}, "None of the ways"},
-		"another secret":     {app.LangflowAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
-		"the wrong password": {app.LangflowAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
-		"no external one":    {app.LangflowAccess{Mode: "external"}, "assertion"},
+		"nothing":            {app.AccountAccess{}, "None of the ways"},
+		"another secret":     {app.AccountAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
+		"the wrong password": {app.AccountAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
+		"no external one":    {app.AccountAccess{Mode: "external"}, "assertion"},
 	} {
-		err := r.Connector.ConnectLangflow(ctx, operator, a.ID, c.given)
+		err := r.Connector.ConnectAccounts(ctx, operator, a.ID, c.given)
 		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) || p.Next == "" || p.Field != "mode" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := r.Connector.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
+	if err := r.Connector.ConnectAccounts(ctx, operator, a.ID, app.AccountAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner || a.Bridge != nil {
@@ -212,7 +212,7 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 func TestLangflowTrialsChangeNothing(t *testing.T) {
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
 	a := addLangflow(t, r, f)
-	trials, err := r.Connector.TryLangflow(ctx, operator, a.ID, app.LangflowAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
+	trials, err := r.Connector.TryAccounts(ctx, operator, a.ID, app.AccountAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
 	if err != nil || len(trials) != 3 {
 		t.Fatalf("%+v, %v", trials, err)
 	}
@@ -229,11 +229,11 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := r.people.Principal(u.ID)
-	_, tryErr := r.Connector.TryLangflow(ctx, p, a.ID, app.LangflowAccess{})
-	_, usersErr := r.Adoption.LangflowUsers(ctx, p, a.ID)
+	_, tryErr := r.Connector.TryAccounts(ctx, p, a.ID, app.AccountAccess{})
+	_, usersErr := r.Adoption.BuilderUsers(ctx, p, a.ID)
 	_, adoptErr := r.Adoption.AdoptUser(ctx, p, a.ID, "x", identity.DefaultWorkspace, "")
 	for what, err := range map[string]error{
-		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.Adoption.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.Connector.ConnectLangflow(ctx, p, a.ID, app.LangflowAccess{}),
+		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.Adoption.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.Connector.ConnectAccounts(ctx, p, a.ID, app.AccountAccess{}),
 	} {
 		if !problem.Is(err, problem.Denied) {
 			t.Errorf("a user may %s: %v", what, err)
@@ -246,7 +246,7 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, f := t.TempDir(), newLangflow()
 		nodes := []*house{langflowHouse(t, d, keys, false), langflowHouse(t, d, keys, false)}
-		a := connectedLangflow(t, nodes[0], f, app.LangflowAccess{PerPerson: true})
+		a := connectedLangflow(t, nodes[0], f, app.AccountAccess{PerPerson: true})
 		ids := make([]string, 8)
 		var group sync.WaitGroup
 		for i := range ids {
@@ -275,12 +275,12 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 	})
 }
 
-func TestLangflowUsersAreAdopted(t *testing.T) {
+func TestBuilderUsersAreAdopted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), newLangflow()
 		carol := f.add("carol", "x", "One", "Two")
 		r := langflowHouse(t, d, t.TempDir(), false)
-		a := connectedLangflow(t, r, f, app.LangflowAccess{})
+		a := connectedLangflow(t, r, f, app.AccountAccess{})
 		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
 		if err != nil {
 			t.Fatal(err)
@@ -298,7 +298,7 @@ func TestLangflowUsersAreAdopted(t *testing.T) {
 		if got, _, _ := r.Flows.Owner(a.ID, id); got != ws.ID || r.Flows.Of(a.ID).Account(id) != carol.ID {
 			t.Errorf("the flow belongs to %q, in %q", got, r.Flows.Of(a.ID).Account(id))
 		}
-		users, err := r.Adoption.LangflowUsers(ctx, operator, a.ID)
+		users, err := r.Adoption.BuilderUsers(ctx, operator, a.ID)
 		if err != nil || len(users) != 3 {
 			t.Fatalf("%+v, %v", users, err)
 		}
@@ -343,7 +343,7 @@ func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
 func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
 	carol := f.add("carol", "x", "One")
-	a := connectedLangflow(t, r, f, app.LangflowAccess{PerPerson: true})
+	a := connectedLangflow(t, r, f, app.AccountAccess{PerPerson: true})
 	u, err := r.people.Create(ctx, operator, identity.NewUser{Username: "Ann", Role: authz.RoleUser, Active: true})
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), newLangflow()
 		r := langflowHouse(t, d, t.TempDir(), false)
-		a := connectedLangflow(t, r, f, app.LangflowAccess{})
+		a := connectedLangflow(t, r, f, app.AccountAccess{})
 		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
 		if err != nil {
 			t.Fatal(err)
@@ -430,9 +430,9 @@ func TestLangflowNothingDangles(t *testing.T) {
 func TestLangflowSettingsAreKept(t *testing.T) {
 	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), newLangflow()
 	r := langflowHouse(t, d, keys, false)
-	a := connectedLangflow(t, r, f, app.LangflowAccess{Mode: "signed"})
+	a := connectedLangflow(t, r, f, app.AccountAccess{Mode: "signed"})
 	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
-	if err := r.Connector.ConnectLangflow(ctx, operator, a.ID, app.LangflowAccess{Mode: "sign-in"}); err != nil {
+	if err := r.Connector.ConnectAccounts(ctx, operator, a.ID, app.AccountAccess{Mode: "sign-in"}); err != nil {
 		t.Fatal(err)
 	}
 	again := langflowHouse(t, d, keys, false)

@@ -82,12 +82,12 @@ func (m *Manager) Add(ctx context.Context, actor authz.Principal, s Spec) (*App,
 		return a, err
 	}
 	if err := m.connector.connectByItself(ctx, actor, a); err != nil {
-		m.log.Info("a Langflow waits for an admin who connects it", "app", a.Name, "error", err)
+		m.log.Info("a builder waits for an admin who connects it", "app", a.Name, "error", err)
 	}
 	return m.registry.reread(a.ID, nil)
 }
 
-// Ensure makes sure that an app with the Spec's address exists; for --protect. What does not answer yet becomes a pending app. A Langflow is connected by itself as soon as it answers.
+// Ensure makes sure that an app with the Spec's address exists; for --protect. What does not answer yet becomes a pending app. A builder with accounts is connected by itself as soon as it answers.
 func (m *Manager) Ensure(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	a, err := m.ensure(ctx, actor, s)
 	if err == nil {

@@ -46,8 +46,9 @@ type Config struct {
 	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try, 0 for any free one.
 	ListenHost string
 	FirstPort  int
-	// LangflowSecretKey, LangflowSuperuser and LangflowSuperuserPassword are what the configuration says about the Langflow in front of which Sluice stands; they may be empty.
-	LangflowSecretKey, LangflowSuperuser, LangflowSuperuserPassword string
+	// Configured is what the configuration says about the builder with accounts in front of which Sluice
+	// stands; its fields may be empty.
+	Configured builder.Access
 	// Origin is the origin of Sluice's own pages: the issuer of its assertions. LocalOrigin is that under which programs on this machine reach them, "" if there is none. Nil means that it is not known.
 	Origin, LocalOrigin func() string
 	// Now is the clock.
@@ -131,9 +132,9 @@ func New(ctx context.Context, c Config) (*Apps, error) {
 		db:       c.DB,
 		client:   c.Client,
 		configured: owner{
-			Superuser: c.LangflowSuperuser,
-			Password:  c.LangflowSuperuserPassword,
-			SecretKey: c.LangflowSecretKey,
+			Superuser: c.Configured.Superuser,
+			Password:  c.Configured.Password,
+			SecretKey: c.Configured.SecretKey,
 		},
 		origin: c.Origin,
 		now:    c.Now,
@@ -449,8 +450,8 @@ func somewhere() authz.Resource {
 	return authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
 }
 
-// findLangflow is an app for somebody who may manage it, of which it is known that it is a Langflow.
-func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
+// findWithAccounts is an app for somebody who may manage it, of which it is known that its builder has accounts.
+func (r *Registry) findWithAccounts(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
 	a, err := r.find(ctx, actor, action, id)
 	if err != nil {
 		return nil, err
@@ -459,7 +460,7 @@ func (r *Registry) findLangflow(ctx context.Context, actor authz.Principal, acti
 		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
 	}
 	if a.Kind.Accounts == nil {
-		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name)
+		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name)
 	}
 	return a, nil
 }

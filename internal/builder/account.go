@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"sluice/internal/flow"
 )
@@ -103,6 +104,29 @@ type AccountSetup struct {
 	// TrustLines are the settings by which the builder trusts Sluice's assertions, as lines of a
 	// .env file.
 	TrustLines func(issuer, jwks string) string
+	// Texts are sentences for people.
+	Texts AccountTexts
+}
+
+// AccountTexts are sentences about a builder with accounts.
+type AccountTexts struct {
+	// NotConnected is what to do where nobody has chosen a way in, NoWay where none works.
+	NotConnected, NoWay string
+	// SettingsBegin is how the first of TrustLines begins, where they stand in a Trial's Next.
+	SettingsBegin string
+}
+
+// ModeNames lists the ways in for people, such as "a, b or c".
+func (s *AccountSetup) ModeNames() string {
+	names := make([]string, len(s.Modes))
+	for i, m := range s.Modes {
+		names[i] = string(m.Mode)
+	}
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // Mode is the text of a way in; ok is false if there is no such way.

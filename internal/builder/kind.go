@@ -41,6 +41,8 @@ type Kind struct {
 	// Owner is set for a builder in which one account, its owner's, serves everybody; nil for
 	// others.
 	Owner *Owner
+	// KeepsCredentials tells that the Bridge has Credentials.
+	KeepsCredentials bool
 	// Accounts is set for a builder that keeps its users apart itself; nil for others.
 	Accounts *AccountSetup
 

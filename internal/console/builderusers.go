@@ -74,7 +74,7 @@ func showBuilderUsers(x *visit) error {
 		return err
 	}
 	v := builderUsersView{App: x.appOf(a)}
-	users, err := x.c.cfg.Apps.Adoption.LangflowUsers(x.r.Context(), x.who, a.ID)
+	users, err := x.c.cfg.Apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	status := http.StatusOK
 	if err != nil {
 		m, ok := formMistake(err)
@@ -91,7 +91,7 @@ func showBuilderUsers(x *visit) error {
 	return x.render(status, builderUsersPage(x.frame("Users of "+a.Name, "/admin/apps"), v))
 }
 
-func (x *visit) builderUserOf(u app.LangflowUser) builderUser {
+func (x *visit) builderUserOf(u app.BuilderUser) builderUser {
 	out := builderUser{
 		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Adopted: u.Adopted, Flows: u.Flows, Projects: u.Projects, Files: u.Files, WorkspaceID: u.Workspace,
 	}
@@ -119,7 +119,7 @@ func (x *visit) nameOf(id string) string {
 
 // builderUser finds the user of the route.
 func (x *visit) builderUser(a *app.App) (builderUser, error) {
-	users, err := x.c.cfg.Apps.Adoption.LangflowUsers(x.r.Context(), x.who, a.ID)
+	users, err := x.c.cfg.Apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return builderUser{}, err
 	}

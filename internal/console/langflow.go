@@ -59,7 +59,7 @@ const (
 type connectionView struct {
 	App     appView
 	Setup   *builder.AccountSetup
-	State   app.LangflowConnection
+	State   app.Connection
 	Found   *foundView
 	Choices []bridgeChoice
 	Form    langflowForm
@@ -100,7 +100,7 @@ func showConnection(x *visit) error {
 
 func (x *visit) renderConnection(status int, a *app.App, v connectionView) error {
 	var err error
-	if v.State, err = x.c.cfg.Apps.Connector.Langflow(x.r.Context(), x.who, a.ID); err != nil {
+	if v.State, err = x.c.cfg.Apps.Connector.Connection(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	found, err := x.c.cfg.Apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
@@ -132,11 +132,11 @@ func changeConnection(x *visit) error {
 		return err
 	}
 	form := langflowForm{Mode: x.value("mode"), Superuser: clipped(x.value("superuser"), 255), Accounts: cmp.Or(x.value("accounts"), accountsShared)}
-	access := app.LangflowAccess{
+	access := app.AccountAccess{
 		Mode: builder.Mode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
 	}
 	if x.value("do") != "test" {
-		if err = x.c.cfg.Apps.Connector.ConnectLangflow(x.r.Context(), x.who, a.ID, access); err == nil {
+		if err = x.c.cfg.Apps.Connector.ConnectAccounts(x.r.Context(), x.who, a.ID, access); err == nil {
 			return x.langflowConnected(a)
 		}
 	}
@@ -152,7 +152,7 @@ func (x *visit) langflowConnected(a *app.App) error {
 }
 
 // connectionTrouble shows the page with what each way lacks, and with why the chosen one was not taken, if it was not.
-func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.LangflowAccess, refused error) error {
+func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.AccountAccess, refused error) error {
 	status := http.StatusOK
 	if refused != nil {
 		m, ok := formMistake(refused, "secret_key", "superuser", "password")
@@ -161,7 +161,7 @@ func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.Langf
 		}
 		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(m.Next), m.Wrong
 	}
-	trials, err := x.c.cfg.Apps.Connector.TryLangflow(x.r.Context(), x.who, a.ID, access)
+	trials, err := x.c.cfg.Apps.Connector.TryAccounts(x.r.Context(), x.who, a.ID, access)
 	if err != nil {
 		m, ok := formMistake(err, "mode", "secret_key")
 		if !ok {

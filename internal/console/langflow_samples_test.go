@@ -34,7 +34,7 @@ func langflowSamples() map[string]templ.Component {
 		{Mode: langflow.Signed, OK: true, Detail: "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts."},
 		{Mode: langflow.SignIn, OK: true, Detail: "The superuser can make accounts.", Next: "Langflow lets 5 sign-ins a minute pass."},
 	})
-	connected := app.LangflowConnection{Mode: langflow.Signed, PerPerson: true, Superuser: "administrator", HasSecretKey: true, HasPassword: true, ExternalLines: sampleLines}
+	connected := app.Connection{Mode: langflow.Signed, PerPerson: true, Superuser: "administrator", HasSecretKey: true, HasPassword: true, ExternalLines: sampleLines}
 	users := []builderUser{
 		{ID: "u1", Username: "administrator", Active: true, Superuser: true, Flows: 12, Projects: 3, Files: 1},
 		{ID: "u2", Username: "ann.with.quite.a.long.name@subsidiary.example.com", Active: true, Adopted: true, Flows: 1, WorkspaceID: "r", Workspace: "Research", Who: "Ann Archer"},
@@ -46,8 +46,8 @@ func langflowSamples() map[string]templ.Component {
 	banner.Banner = &web.Banner{Text: bannerText("langflow"), Href: "/login?with=password", Action: "Sign in as somebody else"}
 	narrow := web.Page{Title: "Sample", Banner: banner.Banner}
 	return map[string]templ.Component{
-		"connection":            connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: bridgeChoices(ways), State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Accounts: accountsShared}}),
-		"connection-tested":     connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: tests, Tested: true, State: app.LangflowConnection{ExternalLines: sampleLines}, Form: langflowForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared}, Problem: "Langflow does not accept Sluice's assertions."}),
+		"connection":            connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: bridgeChoices(ways), State: app.Connection{ExternalLines: sampleLines}, Form: langflowForm{Accounts: accountsShared}}),
+		"connection-tested":     connectionPage(frame, connectionView{Setup: ways, App: fresh, Found: found, Choices: tests, Tested: true, State: app.Connection{ExternalLines: sampleLines}, Form: langflowForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared}, Problem: "Langflow does not accept Sluice's assertions."}),
 		"connection-done":       connectionPage(frame, connectionView{Setup: ways, App: done, Found: found, Choices: bridgeChoices(ways), State: connected, Form: langflowForm{Mode: "signed", Superuser: "administrator", Accounts: accountsPerPerson}}),
 		"connection-down":       connectionPage(frame, connectionView{Setup: ways, App: waiting, Choices: bridgeChoices(ways), State: connected, Form: langflowForm{Accounts: accountsShared, Wrong: wrong{"password": "Langflow does not accept this password."}}, Problem: "http://127.0.0.1:7860 refused the connection.", Next: "Start it."}),
 		"app-langflow":          appPage(frame, appPageView{App: done, Now: sampleNow, Langflow: true, Connection: modeTitle(ways, langflow.Signed), UsedIn: to[:1], Offerable: to[1:], MayOffer: true}),

@@ -27,7 +27,7 @@ var shipped = [...]string{"/api/v1/all", "/api/v1/flows/basic_examples/", "/api/
 // instance is what the guard keeps for one app.
 type instance struct {
 	ships    atomic.Pointer[reading]
-	loading  sync.Mutex
+	loading  flight
 	mu       sync.Mutex
 	accounts map[string]*account
 }
@@ -42,8 +42,69 @@ type reading struct {
 
 // account is the code in all flows of one of the builder's accounts.
 type account struct {
-	loading sync.Mutex
-	last    reading
+	loading flight
+	last    atomic.Pointer[reading]
+}
+
+// flight lets one request at a time read something; the others can wait for its end as long as they like to.
+type flight struct {
+	mu   sync.Mutex
+	done chan struct{} // not nil while a reading is under way; closed at its end
+}
+
+// begin reports whether the caller reads, and calls end afterwards. Otherwise done is closed when who reads has ended.
+func (f *flight) begin() (done <-chan struct{}, reads bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done != nil {
+		return f.done, false
+	}
+	f.done = make(chan struct{})
+	return f.done, true
+}
+
+func (f *flight) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.done)
+	f.done = nil
+}
+
+// read gives the reading in last if it is good, and else one that read makes. Who comes while another request reads waits
+// for that as long as ctx lasts, and then gets what was known before, if anything was. A reading that failed because its
+// request was given up counts for nobody else.
+func (r *Request) read(
+	ctx context.Context, f *flight, last *atomic.Pointer[reading], again bool, read func() (*knowledge, error),
+) (*knowledge, error) {
+	for {
+		now := last.Load()
+		if r.good(now, again) {
+			return now.known, now.err
+		}
+		done, reads := f.begin()
+		if reads {
+			return r.readNow(ctx, f, last, read)
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			if now != nil && now.known != nil && now.version == r.Version {
+				return now.known, nil
+			}
+			return nil, notKnown(r, ctx.Err())
+		}
+	}
+}
+
+func (r *Request) readNow(
+	ctx context.Context, f *flight, last *atomic.Pointer[reading], read func() (*knowledge, error),
+) (*knowledge, error) {
+	defer f.end()
+	k, err := read()
+	if err == nil || ctx.Err() == nil {
+		last.Store(&reading{version: r.Version, at: r.now(), known: k, err: err})
+	}
+	return k, err
 }
 
 func (g *Guard) instance(app string) *instance {
@@ -67,30 +128,26 @@ func (r *Request) good(last *reading, again bool) bool {
 // failedFor is how long the builder is not asked again after it gave no answer.
 const failedFor = 2 * time.Second
 
-// shipped is what the instance ships with. One request reads it and the others wait. With again it is read once more, unless that was done lately.
+// shipped is what the instance ships with. One request reads it, see read. With again it is read once more, unless that was done lately.
 func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge, error) {
 	in := g.instance(r.App)
-	if last := in.ships.Load(); r.good(last, again) {
-		return last.known, last.err
-	}
-	in.loading.Lock()
-	defer in.loading.Unlock()
-	if last := in.ships.Load(); r.good(last, again) {
-		return last.known, last.err
-	}
-	old := in.ships.Load()
 	if r.Get == nil {
-		if old != nil && old.known != nil {
-			return old.known, nil
+		last := in.ships.Load()
+		switch {
+		case r.good(last, again):
+			return last.known, last.err
+		case last != nil && last.known != nil:
+			return last.known, nil
 		}
 		return nil, notKnown(r, nil)
 	}
-	k, err := readShipped(ctx, r)
-	if err != nil && old != nil && old.known != nil && old.version == r.Version {
-		k, err = old.known, nil // what was known stays known
-	}
-	in.ships.Store(&reading{version: r.Version, at: r.now(), known: k, err: err})
-	return k, err
+	return r.read(ctx, &in.loading, &in.ships, again, func() (*knowledge, error) {
+		k, err := readShipped(ctx, r)
+		if old := in.ships.Load(); err != nil && old != nil && old.known != nil && old.version == r.Version {
+			return old.known, nil // what was known stays known
+		}
+		return k, err
+	})
 }
 
 func readShipped(ctx context.Context, r *Request) (*knowledge, error) {
@@ -132,17 +189,13 @@ func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*
 		return nil, nil
 	}
 	a := g.instance(r.App).account(r.Account)
-	a.loading.Lock()
-	defer a.loading.Unlock()
-	if r.good(&a.last, true) {
-		return a.last.known, a.last.err
-	}
-	v, err := ask(ctx, r, "/api/v1/flows/?get_all=true", maxFlows)
-	if err != nil {
-		err = notKnown(r, err)
-	}
-	a.last = reading{version: r.Version, at: r.now(), known: fromFlows(v, ships), err: err}
-	return a.last.known, err
+	return r.read(ctx, &a.loading, &a.last, true, func() (*knowledge, error) {
+		v, err := ask(ctx, r, "/api/v1/flows/?get_all=true", maxFlows)
+		if err != nil {
+			return nil, notKnown(r, err)
+		}
+		return fromFlows(v, ships), nil
+	})
 }
 
 // maxAccounts bounds how many accounts' code is remembered for an app; it is read again when it is needed.

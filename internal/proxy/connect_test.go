@@ -47,7 +47,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if lf, ok := f.(interface{ access() app.LangflowAccess }); ok {
+	if lf, ok := f.(interface{ access() app.AccountAccess }); ok {
 		w.connectLangflow(a, lf.access())
 		return
 	}
@@ -64,9 +64,9 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 }
 
 // connectLangflow tells Sluice how it gets into a Langflow.
-func (w *world) connectLangflow(a *app.App, access app.LangflowAccess) {
+func (w *world) connectLangflow(a *app.App, access app.AccountAccess) {
 	w.t.Helper()
-	if err := w.apps.Connector.ConnectLangflow(context.Background(), systemPrincipal, a.ID, access); err != nil {
+	if err := w.apps.Connector.ConnectAccounts(context.Background(), systemPrincipal, a.ID, access); err != nil {
 		w.t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(a.ID)

@@ -99,8 +99,8 @@ func startLangflow(t testing.TB, old bool) *lfUpstream {
 func (f *lfUpstream) url() *url.URL { u, _ := url.Parse(f.Server.URL); return u }
 
 // access lets Sluice sign its tokens.
-func (f *lfUpstream) access() app.LangflowAccess {
-	return app.LangflowAccess{Mode: langflow.Signed, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
+func (f *lfUpstream) access() app.AccountAccess {
+	return app.AccountAccess{Mode: langflow.Signed, SecretKey: lfSecret, Superuser: "admin", Password: lfPassword}
 }
 
 func (f *lfUpstream) add(name, password string) *lfUser {

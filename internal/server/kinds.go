@@ -8,12 +8,12 @@ import (
 	"sluice/internal/builder/langflow"
 )
 
-// Kinds are the products that Sluice knows. A new one is a folder below builder and a line here.
-func Kinds() (builder.Kinds, error) {
-	return builder.NewKinds(
+// kinds are the products that Sluice knows, and further ones. A new product is a folder below builder and a line here.
+func kinds(more []*builder.Kind) (builder.Kinds, error) {
+	return builder.NewKinds(append([]*builder.Kind{
 		flowise.Kind(),
 		langflow.Kind(),
 		demo.Kind(),
 		generic.Kind(),
-	)
+	}, more...)...)
 }

@@ -19,6 +19,7 @@ import (
 	"sluice/internal/api"
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/config"
 	"sluice/internal/console"
 	"sluice/internal/problem"
@@ -45,7 +46,8 @@ type Server struct {
 }
 
 // Start opens everything, listens, and connects the apps that the configuration names. When it returns, Sluice answers. The caller stops it with Stop.
-func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, error) {
+// Further kinds of builder are for tests.
+func Start(ctx context.Context, v config.Values, log *slog.Logger, more ...*builder.Kind) (*Server, error) {
 	core, err := OpenCore(ctx, v, log)
 	if err != nil {
 		return nil, err
@@ -55,14 +57,14 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger) (*Server, err
 	}
 	s := &Server{Core: core, demo: newBuiltIn(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
 	s.listeners = &listeners{host: v.Host, local: v.AutoLogin, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, more); err != nil {
 		s.Stop(ctx)
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context) (err error) {
+func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 	if err := s.endSessions(ctx); err != nil {
 		return err
 	}
@@ -72,15 +74,17 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err := s.automaticSignIn(ctx); err != nil {
 		return err
 	}
-	kinds, err := Kinds()
+	known, err := kinds(more)
 	if err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
-		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Kinds: kinds, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
-		LangflowSecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()), LangflowSuperuser: s.Values.Superuser.Name, LangflowSuperuserPassword: s.Values.Superuser.Password.Reveal(),
+		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Kinds: known, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
+		Configured: builder.Access{
+			SecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()), Superuser: s.Values.Superuser.Name, Password: s.Values.Superuser.Password.Reveal(),
+		},
 		Origin: func() string { return s.MainOrigin("") }, LocalOrigin: s.localOrigin, Now: time.Now, Log: s.Log,
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/config"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
@@ -81,9 +82,15 @@ func Start(t testing.TB, environ ...string) *Sluice {
 // StartWith runs a Sluice with a given configuration, for tests that start one again on the same data.
 func StartWith(t testing.TB, v config.Values) *Sluice {
 	t.Helper()
+	return StartKinds(t, v)
+}
+
+// StartKinds runs a Sluice that knows further kinds of builder.
+func StartKinds(t testing.TB, v config.Values, more ...*builder.Kind) *Sluice {
+	t.Helper()
 	s := &Sluice{Log: &Log{}, t: t}
 	var err error
-	s.Server, err = server.Start(context.Background(), v, slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s.Server, err = server.Start(context.Background(), v, slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), more...)
 	if err != nil {
 		t.Fatalf("starting Sluice: %v", err)
 	}

@@ -49,7 +49,7 @@ func Kind() *builder.Kind {
 		Guards:   new(guard.Guard).Checks(),
 		Probe:    probe,
 		Bridge:   build,
-		Accounts: &builder.AccountSetup{Modes: modes, Test: try, TrustLines: trustLines},
+		Accounts: &builder.AccountSetup{Modes: modes, Test: try, TrustLines: trustLines, Texts: texts},
 		Page:     &builder.Page{Script: pageScript, Cookies: pageCookies, Token: pageToken},
 		FlowWord: func(flow.Kind) string { return "Flow" },
 		FlowPage: func(_ flow.Kind, id string) string { return "/flow/" + url.PathEscape(id) },

@@ -38,6 +38,15 @@ var modes = []builder.ModeText{
 	},
 }
 
+// texts are the sentences about a Langflow that is not connected.
+var texts = builder.AccountTexts{
+	NotConnected: "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and " +
+		"LANGFLOW_SUPERUSER_PASSWORD.",
+	NoWay: "Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH variables " +
+		"at Langflow. The test on the app's page tells what each way lacks.",
+	SettingsBegin: "LANGFLOW_EXTERNAL_AUTH_ENABLED=",
+}
+
 // try tries each way into a Langflow with what is known, the best one first. It signs in at most
 // once, and makes no account but, by an external assertion that Langflow accepts, that of the app's
 // first workspace.

@@ -13,23 +13,24 @@ import (
 	"sluice/internal/problem"
 )
 
-// LangflowAccess is how Sluice gets into a Langflow. Empty secrets of a change keep the stored ones.
-type LangflowAccess struct {
+// AccountAccess is how Sluice gets into the accounts of a builder. Empty secrets of a change keep the stored ones.
+type AccountAccess struct {
 	// Mode is how people get into their accounts; "" is the best one that works: external, signed, sign-in.
 	Mode builder.Mode
 	// PerPerson gives each person of a workspace an account of their own, so that nothing is shared.
 	PerPerson bool
-	// SecretKey is LANGFLOW_SECRET_KEY; Superuser and Password are of a Langflow superuser.
+	// SecretKey is the builder's; Superuser and Password are of one of its superusers.
 	SecretKey, Superuser, Password string
 }
 
 // jwksPath is where Sluice publishes its keys.
 const jwksPath = "/.well-known/jwks.json"
 
-// langflowTime bounds what somebody waits for at a page: a Langflow that has counted too many sign-ins lets none pass for a minute.
-const langflowTime = 25 * time.Second
+// accountTime bounds what somebody waits for at a page: a builder that has counted too many sign-ins
+// may let none pass for a minute.
+const accountTime = 25 * time.Second
 
-// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which Langflow permits for loopback addresses only.
+// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which builders permit for loopback addresses only.
 func (b *bridges) jwks(a *App) string {
 	if local := b.localOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
 		return local + jwksPath
@@ -37,8 +38,8 @@ func (b *bridges) jwks(a *App) string {
 	return b.origin() + jwksPath
 }
 
-// langflowConfig is what a bridge into an app's Langflow is made from.
-func (b *bridges) langflowConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
+// bridgeConfig is what a bridge into the accounts of an app's builder is made from.
+func (b *bridges) bridgeConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
 	appID := a.ID
 	return builder.BridgeConfig{
 		Base: a.Upstream, Client: b.client, Now: b.now, Log: b.log.With("app", a.Name),
@@ -56,8 +57,9 @@ func (b *bridges) langflowConfig(a *App, mode builder.Mode, perPerson bool, o ow
 	}
 }
 
-// langflow gives a Langflow its bridge: the one that it had, as long as it was made from the same settings, with the accounts as they are now.
-func (b *bridges) langflow(ctx context.Context, a *App, row q.App) error {
+// ofAccounts gives a builder with accounts its bridge: the one that it had, as long as it was made from the
+// same settings, with the accounts as they are now.
+func (b *bridges) ofAccounts(ctx context.Context, a *App, row q.App) error {
 	a.BridgeMode, a.PerPerson = builder.Mode(row.BridgeMode), row.PerPerson
 	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
 		b.drop(a.ID)
@@ -74,16 +76,17 @@ func (b *bridges) langflow(ctx context.Context, a *App, row q.App) error {
 	}
 	basis := row.OwnerSealed + "\n" + row.UpstreamUrl + "\n" + row.BridgeMode + "\n" + strconv.FormatBool(row.PerPerson)
 	a.Bridge = b.keep(a.ID, basis, func() *builder.Bridge {
-		return a.Kind.Bridge(b.langflowConfig(a, a.BridgeMode, a.PerPerson, o))
+		return a.Kind.Bridge(b.bridgeConfig(a, a.BridgeMode, a.PerPerson, o))
 	})
 	a.Bridge.Accounts.Set(accounts)
 	return nil
 }
 
-// Langflow is the bridge of a connected Langflow. Errors: problem.Invalid for other apps, problem.Conflict for one that is not connected.
-func (a *App) langflow() (*builder.Bridge, error) {
+// accountBridge is the bridge of a connected builder with accounts. Errors: problem.Invalid for other apps,
+// problem.Conflict for one that is not connected.
+func (a *App) accountBridge() (*builder.Bridge, error) {
 	if a.Kind.Accounts == nil || a.Pending {
-		return nil, problem.Newf(problem.Invalid, "%s is no Langflow.", a.Name).WithField("app")
+		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name).WithField("app")
 	}
 	if a.Bridge == nil {
 		return nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Connect it on the apps page.")
@@ -91,13 +94,14 @@ func (a *App) langflow() (*builder.Bridge, error) {
 	return a.Bridge, nil
 }
 
-// access fills in what is stored for what was not given, and for a superuser what is configured: what the LANGFLOW variables hold opens Sluice too, and goes only where somebody sends it who has it.
-func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) (owner, error) {
+// access fills in what is stored for what was not given, and for a superuser what is configured: what the configuration holds opens Sluice too, and goes only where somebody sends it who has it.
+func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, given AccountAccess) (owner, error) {
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
 	if _, ok := a.Kind.Accounts.Mode(given.Mode); !ok && given.Mode != "" {
-		return owner{}, problem.Newf(problem.Invalid, "%q is no way into Langflow.", given.Mode).WithField("mode").WithNext("Use external, signed or sign-in.")
+		return owner{}, problem.Newf(problem.Invalid, "%q is no way into %s.", given.Mode, a.Kind.Title).WithField("mode").
+			WithNext("Use " + a.Kind.Accounts.ModeNames() + ".")
 	}
 	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
 	if err != nil {
@@ -122,9 +126,9 @@ func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, g
 	return o, nil
 }
 
-// TryLangflow tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
-func (c *Connector) TryLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) ([]builder.Trial, error) {
-	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
+// TryAccounts tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
+func (c *Connector) TryAccounts(ctx context.Context, actor authz.Principal, id string, given AccountAccess) ([]builder.Trial, error) {
+	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return nil, err
 	}
@@ -132,22 +136,22 @@ func (c *Connector) TryLangflow(ctx context.Context, actor authz.Principal, id s
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
-	return a.Kind.Accounts.Test(ctx, c.bridges.langflowConfig(a, "", given.PerPerson, o)), nil
+	return a.Kind.Accounts.Test(ctx, c.bridges.bridgeConfig(a, "", given.PerPerson, o)), nil
 }
 
-// ConnectLangflow sets how people get into a Langflow, after a test that it works. It needs AppManage.
-func (c *Connector) ConnectLangflow(ctx context.Context, actor authz.Principal, id string, given LangflowAccess) error {
-	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
+// ConnectAccounts sets how people get into the accounts of a builder, after a test that it works. It needs AppManage.
+func (c *Connector) ConnectAccounts(ctx context.Context, actor authz.Principal, id string, given AccountAccess) error {
+	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return err
 	}
 	defer c.connecting(id)()
-	return c.connectLangflow(ctx, actor, a, given)
+	return c.connectAccounts(ctx, actor, a, given)
 }
 
-func (c *Connector) connectLangflow(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess) error {
+func (c *Connector) connectAccounts(ctx context.Context, actor authz.Principal, a *App, given AccountAccess) error {
 	o, err := c.access(ctx, actor, a, given)
 	if err != nil {
 		return err
@@ -165,11 +169,11 @@ func (c *Connector) connectLangflow(ctx context.Context, actor authz.Principal, 
 }
 
 // choose is the mode that was asked for, if it works, or the best one that does.
-func (c *Connector) choose(ctx context.Context, a *App, given LangflowAccess, o owner) (builder.Mode, error) {
-	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+func (c *Connector) choose(ctx context.Context, a *App, given AccountAccess, o owner) (builder.Mode, error) {
+	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
 	var failed *problem.Error
-	for _, trial := range a.Kind.Accounts.Test(ctx, c.bridges.langflowConfig(a, "", given.PerPerson, o)) {
+	for _, trial := range a.Kind.Accounts.Test(ctx, c.bridges.bridgeConfig(a, "", given.PerPerson, o)) {
 		switch {
 		case given.Mode != "" && trial.Mode != given.Mode:
 		case trial.OK:
@@ -180,12 +184,12 @@ func (c *Connector) choose(ctx context.Context, a *App, given LangflowAccess, o 
 	}
 	if failed == nil || given.Mode == "" {
 		failed = problem.Newf(problem.Conflict, "None of the ways into %s works with what Sluice knows.", a.Name).WithField("mode").
-			WithNext("Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH variables at Langflow. The test on the app's page tells what each way lacks.")
+			WithNext(a.Kind.Accounts.Texts.NoWay)
 	}
 	return "", failed
 }
 
-func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *App, given LangflowAccess, o owner) error {
+func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *App, given AccountAccess, o owner) error {
 	sealed, err := c.accounts.sealOwner(a.ID, o)
 	if err != nil {
 		return err
@@ -201,11 +205,11 @@ func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *Ap
 	})
 }
 
-// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as Langflow answers.
+// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as the builder answers.
 func (c *Connector) afterConnecting(ctx context.Context, a *App) {
-	ctx, cancel := context.WithTimeout(ctx, langflowTime)
+	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
-	b, err := a.langflow()
+	b, err := a.accountBridge()
 	if err == nil {
 		err = b.Connect(ctx)
 	}
@@ -213,11 +217,11 @@ func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 		err = c.adoption.adoptOnce(ctx, a, true)
 	}
 	if err != nil {
-		c.log.Warn("a Langflow is connected, and not everything is ready yet", "app", a.Name, "error", err)
+		c.log.Warn("a builder is connected, and not everything is ready yet", "app", a.Name, "error", err)
 	}
 }
 
-// connectByItself connects a Langflow that nobody has chosen a way for, in the best one that works with what the configuration says (the LANGFLOW variables). It is done for apps that the operator
+// connectByItself connects a builder with accounts that nobody has chosen a way for, in the best one that works with what the configuration says. It is done for apps that the operator
 // names, on the command line or as a superuser: nobody else can have Sluice send its superuser's password to an address.
 func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
 	if a.Pending || a.Kind.Accounts == nil || !a.NeedsOwner {
@@ -227,49 +231,49 @@ func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, 
 	if now, ok := c.registry.ByID(a.ID); !ok || !now.NeedsOwner {
 		return nil // somebody was faster
 	}
-	err := c.connectLangflow(ctx, actor, a, LangflowAccess{})
+	err := c.connectAccounts(ctx, actor, a, AccountAccess{})
 	if now, ok := c.registry.ByID(a.ID); err == nil && ok {
-		c.log.Info("a Langflow was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
+		c.log.Info("a builder was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
 	}
 	return err
 }
 
-// LangflowConnection is how Sluice gets into a Langflow, without a secret.
-type LangflowConnection struct {
+// Connection is how Sluice gets into the accounts of a builder, without a secret.
+type Connection struct {
 	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an account of their own.
 	Mode      builder.Mode
 	PerPerson bool
-	// Superuser is the name of the Langflow superuser that Sluice has. HasSecretKey and HasPassword tell that it has these.
+	// Superuser is the name of the builder's superuser that Sluice has. HasSecretKey and HasPassword tell that it has these.
 	Superuser                 string
 	HasSecretKey, HasPassword bool
-	// ExternalLines are the settings by which this Langflow would trust Sluice, as lines of a .env file.
+	// ExternalLines are the settings by which this builder would trust Sluice, as lines of a .env file.
 	ExternalLines string
 }
 
-// Langflow tells how Sluice gets into an app's Langflow. It needs AppManage. Errors: problem.Invalid for other apps.
-func (c *Connector) Langflow(ctx context.Context, actor authz.Principal, id string) (LangflowConnection, error) {
-	a, err := c.registry.findLangflow(ctx, actor, authz.AppManage, id)
+// Connection tells how Sluice gets into the accounts of an app's builder. It needs AppManage. Errors: problem.Invalid for other apps.
+func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id string) (Connection, error) {
+	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
-		return LangflowConnection{}, err
+		return Connection{}, err
 	}
 	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
 	if err != nil {
-		return LangflowConnection{}, db.Found(err, "There is no such app. It may have been removed.")
+		return Connection{}, db.Found(err, "There is no such app. It may have been removed.")
 	}
 	o, err := c.accounts.owner(row)
 	if err != nil {
-		return LangflowConnection{}, err
+		return Connection{}, err
 	}
 	if actor.Superuser {
 		o = c.orConfigured(o)
 	}
-	return LangflowConnection{
+	return Connection{
 		Mode: a.BridgeMode, PerPerson: a.PerPerson, Superuser: o.Superuser, HasSecretKey: o.SecretKey != "", HasPassword: o.Password != "",
 		ExternalLines: a.Kind.Accounts.TrustLines(c.origin(), c.bridges.jwks(a)),
 	}, nil
 }
 
-// orConfigured fills what is not stored of a Langflow with what the LANGFLOW variables say. A password goes with its name only.
+// orConfigured fills what is not stored of a builder with what the configuration says. A password goes with its name only.
 func (c *Connector) orConfigured(o owner) owner {
 	o.SecretKey = cmp.Or(o.SecretKey, c.configured.SecretKey)
 	if c.configured.Password == "" {
