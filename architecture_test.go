@@ -144,6 +144,48 @@ func isTestOnly(pkg string) bool {
 	return slices.Contains(testOnly, pkg) || strings.Contains(pkg, "/") && strings.HasSuffix(pkg, "test")
 }
 
+// products are the names that stand in their own package only, in server, in documents and in e2e.
+var products = []string{"flowise", "langflow"}
+
+// namesProducts are the folders of internal whose code may name products, each with its reason. Tests may everywhere:
+// they work with the products' fakes.
+var namesProducts = map[string]string{
+	"server":     "it puts the products together",
+	"config":     "the variables of a product's .env file work here under their names",
+	"cli":        "the command `sluice import langflow`, and the names of variables",
+	"secret":     "the names of variables and of entries that products share with Sluice",
+	"login":      "the names of variables",
+	"authz":      "the permission names are a product's own, and the names of variables",
+	"identity":   "names of products are no passwords, and hashes of one are taken over",
+	"authn":      "keys of one product are recognized by their form",
+	"importer":   "the reader of a product's database has no place behind Kind yet",
+	"guard":      "the catalog of a product's components has no place behind Kind yet",
+	"api":        "texts of the description of the API",
+	"console":    "texts of the pages",
+	"proxy":      "comments",
+	"sluicetest": "a product's fake",
+}
+
+func TestProductsAreNamedInTheirOwnPackage(t *testing.T) {
+	for _, s := range sources(t) {
+		owner, part, _ := strings.Cut(s.pkg, "/")
+		if s.pkg == "" || s.test || owner == "builder" && part != "" || namesProducts[owner] != "" {
+			continue
+		}
+		text, err := os.ReadFile(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(strings.ToLower(string(text)), "\n") {
+			for _, product := range products {
+				if strings.Contains(line, product) {
+					t.Errorf("%s:%d names %s: what is about one product belongs into builder/%s", s.path, n+1, product, product)
+				}
+			}
+		}
+	}
+}
+
 func TestEveryPackageStatesItsModel(t *testing.T) {
 	documented := map[string]bool{}
 	for _, s := range sources(t) {

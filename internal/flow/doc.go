@@ -1,4 +1,4 @@
-// Package flow keeps the ownership map: which workspace of Sluice every object of a builder belongs to. Flowise has one workspace of its own and lends all of
+// Package flow keeps the ownership map: which workspace of Sluice every object of a builder belongs to. A builder may have one workspace of its own and show all of
 // its objects to whoever has a session; this map is what keeps workspaces apart in front of it.
 //
 // # Objects

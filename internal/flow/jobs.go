@@ -10,7 +10,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Job is a run of a flow that the builder names by an id of its own, such as Langflow's builds.
+// Job is a run of a flow that the builder names by an id of its own, such as a build.
 type Job struct {
 	// Flow is what runs.
 	Flow string

@@ -14,7 +14,7 @@ const MaxTarget = 8 << 10
 // Canonical judges the path of a request target as it stood on the wire (RFC 9112 section 3.2.1,
 // without the query) and returns the one form to match and to forward. It refuses with
 // problem.Invalid what two parsers could read differently: encoded slashes, dots, letters, double
-// encoding, dot segments, empty segments, HTML (Flowise strips tags and decodes entities in the URL
+// encoding, dot segments, empty segments, HTML (some builders strip tags and decode entities in the URL
 // before it routes), path parameters, overlong or compatibility characters, blanks at the edge of a
 // segment. The only repair is upper case for the digits of an escape (RFC 3986 section 6.2.2.1). A
 // trailing slash stays; Profile.Match decides about it.
