@@ -112,8 +112,6 @@ type AccountSetup struct {
 type AccountTexts struct {
 	// NotConnected is what to do where nobody has chosen a way in, NoWay where none works.
 	NotConnected, NoWay string
-	// SettingsBegin is how the first of TrustLines begins, where they stand in a Trial's Next.
-	SettingsBegin string
 }
 
 // ModeNames lists the ways in for people, such as "a, b or c".

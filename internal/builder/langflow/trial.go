@@ -44,7 +44,6 @@ var texts = builder.AccountTexts{
 		"LANGFLOW_SUPERUSER_PASSWORD.",
 	NoWay: "Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH variables " +
 		"at Langflow. The test on the app's page tells what each way lacks.",
-	SettingsBegin: "LANGFLOW_EXTERNAL_AUTH_ENABLED=",
 }
 
 // try tries each way into a Langflow with what is known, the best one first. It signs in at most
