@@ -156,13 +156,10 @@ var namesProducts = map[string]string{
 	"secret":     "the names of variables and of entries that products share with Sluice",
 	"login":      "the names of variables",
 	"authz":      "the permission names are a product's own, and the names of variables",
-	"identity":   "names of products are no passwords, and hashes of one are taken over",
-	"authn":      "keys of one product are recognized by their form",
 	"importer":   "the reader of a product's database has no place behind Kind yet",
 	"guard":      "the catalog of a product's components has no place behind Kind yet",
 	"api":        "texts of the description of the API",
 	"console":    "texts of the pages",
-	"proxy":      "comments",
 	"sluicetest": "a product's fake",
 }
 

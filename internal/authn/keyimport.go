@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Keys of Langflow read "sk-" and 43 characters of base64url. Other products' keys begin so too, so that one which is not known is no business of Sluice's.
+// Keys that are taken over read "sk-" and 43 characters of base64url. Other products' keys begin so too, so that one which is not known is no business of Sluice's.
 const (
 	importedStart = "sk-"
 	importedLeast = 20

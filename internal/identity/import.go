@@ -19,7 +19,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// MaxForeignRounds is the greatest cost of a hash that is taken over. Langflow's have this one; each more would double the time for which one wrong password keeps everybody else waiting.
+// MaxForeignRounds is the greatest cost of a hash that is taken over. Those of the product that is imported have this one; each more would double the time for which one wrong password keeps everybody else waiting.
 const MaxForeignRounds = 12
 
 var foreignForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)

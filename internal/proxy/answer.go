@@ -47,7 +47,8 @@ func (x *exchange) modify(res *http.Response) error {
 	return nil
 }
 
-// absent reports whether the builder has nothing at the address: Langflow 1.6 gives its page, with status 200, instead of every 404.
+// absent reports whether the builder has nothing at the address: some give their page, with status 200, instead of
+// every 404.
 func (x *exchange) absent(res *http.Response) bool {
 	e := x.match.Endpoint
 	return x.accounts() != nil && !e.Page && strings.HasPrefix(e.Pattern, "/api/") && res.StatusCode == http.StatusOK && strings.HasPrefix(res.Header.Get("Content-Type"), "text/html")

@@ -17,7 +17,7 @@ func (x *exchange) classify() {
 	x.match = m
 	x.event.Endpoint = m.Endpoint.Name
 	if m.Endpoint.Blocked != "" {
-		// A closed route may carry a key in its path (Flowise's verify/apikey/…): the log gets the pattern.
+		// A closed route may carry a key in its path (such as verify/apikey/…): the log gets the pattern.
 		x.event.Path = m.Endpoint.Pattern
 	}
 }

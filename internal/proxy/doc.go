@@ -28,7 +28,7 @@
 //
 // # Accounts
 //
-// A builder such as Langflow keeps its users apart itself, and each workspace works in accounts of its own there. A request goes into the account that holds what it names, and all of that must lie
+// A builder with accounts keeps its users apart itself, and each workspace works in accounts of its own there. A request goes into the account that holds what it names, and all of that must lie
 // in one; what names nothing goes into the account for new things. Lists are put together from all accounts of the workspace (acclists.go).
 //
 // A run that goes on has an id of its own. Who started it may follow and stop it, and so may those who may change the flow. A stranger's run of a published flow is known by nothing but its id,

@@ -54,7 +54,7 @@ type Config struct {
 	SecureCookies *bool
 	// Trust says which proxies in front of Sluice are believed.
 	Trust web.Trust
-	// MaxBody is the largest request body in bytes where the endpoint sets no limit; default 50 MiB, Flowise's own.
+	// MaxBody is the largest request body in bytes where the endpoint sets no limit; default 50 MiB.
 	MaxBody int64
 	// MaxStrangerBody is the largest body in bytes that somebody who is not signed in may have inspected; default 8 MiB.
 	MaxStrangerBody int64

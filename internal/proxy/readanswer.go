@@ -42,7 +42,7 @@ func (x *exchange) readAnswer(res *http.Response) ([]byte, error) {
 	return x.readWhole(res, maxRead)
 }
 
-// readWhole reads a body of at most limit bytes into memory and takes its compression away: Langflow 1.6 compresses some answers for those too who did not ask for it. The caller closes
+// readWhole reads a body of at most limit bytes into memory and takes its compression away: some builders compress some answers for those too who did not ask for it. The caller closes
 // the body.
 func (x *exchange) readWhole(res *http.Response, limit int64) ([]byte, error) {
 	from, size := io.Reader(res.Body), res.ContentLength

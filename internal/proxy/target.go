@@ -59,7 +59,7 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// appOrigin is the origin of the app as this browser sees it, e.g. "https://flowise.example.com".
+// appOrigin is the origin of the app as this browser sees it, e.g. "https://flows.example.com".
 func (x *exchange) appOrigin() string {
 	if x.origin == "" {
 		x.origin = x.app.Origin(x.r.Host)
