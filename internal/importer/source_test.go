@@ -50,7 +50,7 @@ func written(t testing.TB, content []byte) string {
 
 func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
 	folder := t.TempDir()
-	own := dbtest.Postgres(t)
+	own := dbtest.BarePostgres(t)
 	dbtest.Open(t, db.Config{Postgres: own, Now: time.Now})
 	for name, c := range map[string]struct{ database, want string }{
 		"nothing":              {"", "No file is named"},
@@ -72,9 +72,9 @@ func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
 		"no address":           {"postgresql://user:se cret@[::1", "This is no address of a PostgreSQL"},
 		"a wrong port":         {"postgresql://user:secret@127.0.0.1:notaport/x", "This is no address of a PostgreSQL"},
 		"PostgreSQL down":      {"postgresql+psycopg://user:secret@127.0.0.1:1/langflow", "does not answer"},
-		"no such database":     {strings.Replace(dbtest.Postgres(t), "/t", "/nowhere", 1), "does not exist"},
-		"no such user":         {strings.Replace(dbtest.Postgres(t), "sluice@", "nobody:secret@", 1), "role \"nobody\" does not exist"},
-		"an empty PostgreSQL":  {dbtest.Postgres(t), "has no tables"},
+		"no such database":     {strings.Replace(dbtest.BarePostgres(t), "/t", "/nowhere", 1), "does not exist"},
+		"no such user":         {strings.Replace(dbtest.BarePostgres(t), "sluice@", "nobody:secret@", 1), "role \"nobody\" does not exist"},
+		"an empty PostgreSQL":  {dbtest.BarePostgres(t), "has no tables"},
 		"Sluice on PostgreSQL": {own, "has no tables"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,7 +251,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 func onPostgres(t testing.TB, r recipe) string {
 	t.Helper()
 	ctx := context.Background()
-	address := dbtest.Postgres(t)
+	address := dbtest.BarePostgres(t)
 	to, err := pgx.Connect(ctx, address)
 	if err != nil {
 		t.Fatal(err)
