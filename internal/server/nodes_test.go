@@ -17,7 +17,13 @@ import (
 // onPostgres are the variables of a Sluice on a database of the test server.
 func onPostgres(t *testing.T) []string {
 	t.Helper()
-	u, err := url.Parse(dbtest.Postgres(t))
+	return databaseLines(t, dbtest.Postgres(t))
+}
+
+// databaseLines are the variables of a Sluice on the database of a connection URL.
+func databaseLines(t *testing.T, dsn string) []string {
+	t.Helper()
+	u, err := url.Parse(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
