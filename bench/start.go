@@ -30,7 +30,10 @@ type build struct {
 func startup(s *stage, base string, t *table) error {
 	builds := []*build{{name: "this build", binary: s.binary, folder: filepath.Join(s.folder, "start")}}
 	if base != "" {
-		builds = append(builds, &build{name: "the one before", binary: base, folder: filepath.Join(s.folder, "start-base")})
+		builds = append(
+			builds,
+			&build{name: "the one before", binary: base, folder: filepath.Join(s.folder, "start-base")},
+		)
 	}
 	for i := range 1 + startRounds {
 		for _, b := range builds {

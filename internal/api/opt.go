@@ -8,7 +8,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// opt is a field of a PATCH body that may be absent; null counts as absent. In the description it is a T.
+// opt is a field of a PATCH body that may be absent; null counts as absent. In the description it
+// is a T.
 type opt[T any] struct{ problem.Opt[T] }
 
 // Schema is huma.SchemaProvider.

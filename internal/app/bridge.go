@@ -34,7 +34,8 @@ type bridgeEntry struct {
 	bridge *builder.Bridge
 }
 
-// of gives the app its bridge: the one that it had, as long as it was made from the same account and address.
+// of gives the app its bridge: the one that it had, as long as it was made from the same account
+// and address.
 func (b *bridges) of(ctx context.Context, a *App, row q.App) error {
 	if a.Pending {
 		return nil
@@ -67,7 +68,8 @@ func (b *bridges) of(ctx context.Context, a *App, row q.App) error {
 	return nil
 }
 
-// keep returns the bridge of an app, which open creates anew if it is to be made from another basis.
+// keep returns the bridge of an app, which open creates anew if it is to be made from another
+// basis.
 func (b *bridges) keep(id, basis string, open func() *builder.Bridge) *builder.Bridge {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -19,7 +19,8 @@ import (
 // Owner is a builder's owner account.
 type Owner struct{ Email, Password string }
 
-// serviceEmail is the address of the owner that Sluice registers. The domain can never receive mail (RFC 6762 appendix G reserves .internal for private use).
+// serviceEmail is the address of the owner that Sluice registers. The domain can never receive mail
+// (RFC 6762 appendix G reserves .internal for private use).
 const serviceEmail = "service@sluice.internal"
 
 // Connector gives Sluice its way into a builder, tests it and stores it.
@@ -39,15 +40,18 @@ type Connector struct {
 	named      sync.Map // ids of the apps that the configuration names
 }
 
-// Connect gives Sluice the builder's owner account: with an empty Owner it registers a service owner where there is none, else it tests the credentials. It needs AppManage.
-// Errors of the builder keep their kind: Unauthenticated for wrong credentials, Conflict where an owner exists already.
+// Connect gives Sluice the builder's owner account: with an empty Owner it registers a service
+// owner where there is none, else it tests the credentials. It needs AppManage. Errors of the
+// builder keep their kind: Unauthenticated for wrong credentials, Conflict where an owner exists
+// already.
 func (c *Connector) Connect(ctx context.Context, actor authz.Principal, id string, given Owner) error {
 	a, err := c.registry.find(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return err
 	}
 	if a.Pending {
-		return problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
+		return problem.New(problem.Unavailable, "Nothing has answered at this address yet.").
+			WithNext("Start the builder, then check the app again.")
 	}
 	if a.Kind.Owner == nil {
 		return problem.Newf(problem.Invalid, "%s needs no owner account.", a.Kind.Title)
@@ -59,7 +63,13 @@ func (c *Connector) Connect(ctx context.Context, actor authz.Principal, id strin
 	if a, ok := c.registry.ByID(id); ok {
 		if err := c.adoption.adoptOnce(ctx, a, true); err != nil {
 			// The health check tries again as soon as the builder answers.
-			c.log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
+			c.log.Warn(
+				"what the builder already has could not be given to a workspace yet",
+				"app",
+				a.Name,
+				"error",
+				err,
+			)
 		}
 	}
 	return nil
@@ -78,7 +88,8 @@ func (c *Connector) connect(ctx context.Context, actor authz.Principal, a *App, 
 	return c.keepOwner(ctx, actor, a, owner{Email: given.Email, Password: given.Password}, "owner account connected")
 }
 
-// testOwner signs in once. The bridge's own session is given up first: two sign-ins at once break some builders.
+// testOwner signs in once. The bridge's own session is given up first: two sign-ins at once break
+// some builders.
 func (c *Connector) testOwner(ctx context.Context, a *App, o owner) error {
 	if old := c.bridges.current(a.ID); old != nil {
 		// The old account may be gone, which is why somebody enters a new one.
@@ -107,7 +118,12 @@ func (c *Connector) register(ctx context.Context, actor authz.Principal, a *App)
 			return err
 		}
 	}
-	err = a.Kind.Owner.Register(ctx, c.client, a.Upstream, builder.OwnerAccount{Name: "Sluice service owner", Email: o.Email, Password: o.Password})
+	err = a.Kind.Owner.Register(
+		ctx,
+		c.client,
+		a.Upstream,
+		builder.OwnerAccount{Name: "Sluice service owner", Email: o.Email, Password: o.Password},
+	)
 	if problem.Is(err, problem.Conflict) && c.testOwner(ctx, a, o) == nil {
 		// An earlier attempt registered it and was interrupted.
 		err = nil
@@ -131,11 +147,13 @@ func (c *Connector) keepOwner(ctx context.Context, actor authz.Principal, a *App
 		}
 	}
 	return c.registry.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
-		return q.New(tx).SetAppOwner(ctx, q.SetAppOwnerParams{ID: a.ID, OwnerSealed: text, UpdatedAt: c.now().UnixMilli()})
+		return q.New(tx).
+			SetAppOwner(ctx, q.SetAppOwnerParams{ID: a.ID, OwnerSealed: text, UpdatedAt: c.now().UnixMilli()})
 	})
 }
 
-// connecting makes sure that one attempt to connect an app runs at a time; the caller calls what it returns at the end.
+// connecting makes sure that one attempt to connect an app runs at a time; the caller calls what it
+// returns at the end.
 func (c *Connector) connecting(id string) (done func()) {
 	lock, _ := c.attempts.LoadOrStore(id, &sync.Mutex{})
 	mu := lock.(*sync.Mutex)

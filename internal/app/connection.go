@@ -13,11 +13,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// AccountAccess is how Sluice gets into the accounts of a builder. Empty secrets of a change keep the stored ones.
+// AccountAccess is how Sluice gets into the accounts of a builder. Empty secrets of a change keep
+// the stored ones.
 type AccountAccess struct {
-	// Mode is how people get into their accounts; "" is the best one that works: external, signed, sign-in.
+	// Mode is how people get into their accounts; "" is the best one that works: external, signed,
+	// sign-in.
 	Mode builder.Mode
-	// PerPerson gives each person of a workspace an account of their own, so that nothing is shared.
+	// PerPerson gives each person of a workspace an account of their own, so that nothing is
+	// shared.
 	PerPerson bool
 	// SecretKey is the builder's; Superuser and Password are of one of its superusers.
 	SecretKey, Superuser, Password string
@@ -26,11 +29,12 @@ type AccountAccess struct {
 // jwksPath is where Sluice publishes its keys.
 const jwksPath = "/.well-known/jwks.json"
 
-// accountTime bounds what somebody waits for at a page: a builder that has counted too many sign-ins
-// may let none pass for a minute.
+// accountTime bounds what somebody waits for at a page: a builder that has counted too many
+// sign-ins may let none pass for a minute.
 const accountTime = 25 * time.Second
 
-// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them without TLS, which builders permit for loopback addresses only.
+// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them
+// without TLS, which builders permit for loopback addresses only.
 func (b *bridges) jwks(a *App) string {
 	if local := b.localOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
 		return local + jwksPath
@@ -57,8 +61,8 @@ func (b *bridges) bridgeConfig(a *App, mode builder.Mode, perPerson bool, o owne
 	}
 }
 
-// ofAccounts gives a builder with accounts its bridge: the one that it had, as long as it was made from the
-// same settings, with the accounts as they are now.
+// ofAccounts gives a builder with accounts its bridge: the one that it had, as long as it was made
+// from the same settings, with the accounts as they are now.
 func (b *bridges) ofAccounts(ctx context.Context, a *App, row q.App) error {
 	a.BridgeMode, a.PerPerson = builder.Mode(row.BridgeMode), row.PerPerson
 	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
@@ -82,25 +86,30 @@ func (b *bridges) ofAccounts(ctx context.Context, a *App, row q.App) error {
 	return nil
 }
 
-// accountBridge is the bridge of a connected builder with accounts. Errors: problem.Invalid for other apps,
-// problem.Conflict for one that is not connected.
+// accountBridge is the bridge of a connected builder with accounts. Errors: problem.Invalid for
+// other apps, problem.Conflict for one that is not connected.
 func (a *App) accountBridge() (*builder.Bridge, error) {
 	if a.Kind.Accounts == nil || a.Pending {
-		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name).WithField("app")
+		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name).
+			WithField("app")
 	}
 	if a.Bridge == nil {
-		return nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Connect it on the apps page.")
+		return nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).
+			WithField("app").
+			WithNext("Connect it on the apps page.")
 	}
 	return a.Bridge, nil
 }
 
-// access fills in what is stored for what was not given, and for a superuser what is configured: what the configuration holds opens Sluice too, and goes only where somebody sends it who has it.
+// access fills in what is stored for what was not given, and for a superuser what is configured:
+// what the configuration holds opens Sluice too, and goes only where somebody sends it who has it.
 func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, given AccountAccess) (owner, error) {
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
 	if _, ok := a.Kind.Accounts.Mode(given.Mode); !ok && given.Mode != "" {
-		return owner{}, problem.Newf(problem.Invalid, "%q is no way into %s.", given.Mode, a.Kind.Title).WithField("mode").
+		return owner{}, problem.Newf(problem.Invalid, "%q is no way into %s.", given.Mode, a.Kind.Title).
+			WithField("mode").
 			WithNext("Use " + a.Kind.Accounts.ModeNames() + ".")
 	}
 	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
@@ -126,8 +135,14 @@ func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, g
 	return o, nil
 }
 
-// TryAccounts tests for each mode whether it works with what is given and stored, and tells what to set where it does not. It needs AppManage, and changes nothing in Sluice.
-func (c *Connector) TryAccounts(ctx context.Context, actor authz.Principal, id string, given AccountAccess) ([]builder.Trial, error) {
+// TryAccounts tests for each mode whether it works with what is given and stored, and tells what to
+// set where it does not. It needs AppManage, and changes nothing in Sluice.
+func (c *Connector) TryAccounts(
+	ctx context.Context,
+	actor authz.Principal,
+	id string,
+	given AccountAccess,
+) ([]builder.Trial, error) {
 	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
 		return nil, err
@@ -141,7 +156,8 @@ func (c *Connector) TryAccounts(ctx context.Context, actor authz.Principal, id s
 	return a.Kind.Accounts.Test(ctx, c.bridges.bridgeConfig(a, "", given.PerPerson, o)), nil
 }
 
-// ConnectAccounts sets how people get into the accounts of a builder, after a test that it works. It needs AppManage.
+// ConnectAccounts sets how people get into the accounts of a builder, after a test that it works.
+// It needs AppManage.
 func (c *Connector) ConnectAccounts(ctx context.Context, actor authz.Principal, id string, given AccountAccess) error {
 	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
@@ -183,7 +199,8 @@ func (c *Connector) choose(ctx context.Context, a *App, given AccountAccess, o o
 		}
 	}
 	if failed == nil || given.Mode == "" {
-		failed = problem.Newf(problem.Conflict, "None of the ways into %s works with what Sluice knows.", a.Name).WithField("mode").
+		failed = problem.Newf(problem.Conflict, "None of the ways into %s works with what Sluice knows.", a.Name).
+			WithField("mode").
 			WithNext(a.Kind.Accounts.Texts.NoWay)
 	}
 	return "", failed
@@ -205,7 +222,8 @@ func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *Ap
 	})
 }
 
-// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails is done by the health check as soon as the builder answers.
+// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails
+// is done by the health check as soon as the builder answers.
 func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
@@ -221,8 +239,10 @@ func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 	}
 }
 
-// connectByItself connects a builder with accounts that nobody has chosen a way for, in the best one that works with what the configuration says. It is done for apps that the operator
-// names, on the command line or as a superuser: nobody else can have Sluice send its superuser's password to an address.
+// connectByItself connects a builder with accounts that nobody has chosen a way for, in the best
+// one that works with what the configuration says. It is done for apps that the operator names, on
+// the command line or as a superuser: nobody else can have Sluice send its superuser's password to
+// an address.
 func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
 	if a.Pending || a.Kind.Accounts == nil || !a.NeedsOwner {
 		return nil
@@ -233,24 +253,34 @@ func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, 
 	}
 	err := c.connectAccounts(ctx, actor, a, AccountAccess{})
 	if now, ok := c.registry.ByID(a.ID); err == nil && ok {
-		c.log.Info("a builder was connected with what the configuration says", "app", a.Name, "mode", string(now.BridgeMode))
+		c.log.Info(
+			"a builder was connected with what the configuration says",
+			"app",
+			a.Name,
+			"mode",
+			string(now.BridgeMode),
+		)
 	}
 	return err
 }
 
 // Connection is how Sluice gets into the accounts of a builder, without a secret.
 type Connection struct {
-	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an account of their own.
+	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an
+	// account of their own.
 	Mode      builder.Mode
 	PerPerson bool
-	// Superuser is the name of the builder's superuser that Sluice has. HasSecretKey and HasPassword tell that it has these.
+	// Superuser is the name of the builder's superuser that Sluice has. HasSecretKey and
+	// HasPassword tell that it has these.
 	Superuser                 string
 	HasSecretKey, HasPassword bool
-	// ExternalLines are the settings by which this builder would trust Sluice, as lines of a .env file.
+	// ExternalLines are the settings by which this builder would trust Sluice, as lines of a .env
+	// file.
 	ExternalLines string
 }
 
-// Connection tells how Sluice gets into the accounts of an app's builder. It needs AppManage. Errors: problem.Invalid for other apps.
+// Connection tells how Sluice gets into the accounts of an app's builder. It needs AppManage.
+// Errors: problem.Invalid for other apps.
 func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id string) (Connection, error) {
 	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
 	if err != nil {
@@ -273,7 +303,8 @@ func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id st
 	}, nil
 }
 
-// orConfigured fills what is not stored of a builder with what the configuration says. A password goes with its name only.
+// orConfigured fills what is not stored of a builder with what the configuration says. A password
+// goes with its name only.
 func (c *Connector) orConfigured(o owner) owner {
 	o.SecretKey = cmp.Or(o.SecretKey, c.configured.SecretKey)
 	if c.configured.Password == "" {

@@ -20,8 +20,9 @@ type ImportedAccount struct {
 	At int64
 }
 
-// ImportAccount notes an account of a builder, in the importer's transaction. An account that is noted already is left
-// alone, unless an adoption gave it to the whole workspace From: then it is moved.
+// ImportAccount notes an account of a builder, in the importer's transaction. An account that is
+// noted already is left alone, unless an adoption gave it to the whole workspace From: then it is
+// moved.
 func ImportAccount(ctx context.Context, tx *db.Tx, appID string, a ImportedAccount) error {
 	n, err := q.New(tx).ImportAccount(ctx, q.ImportAccountParams{
 		AppID:       appID,

@@ -16,7 +16,8 @@ import (
 	"sluice/internal/dbtest"
 )
 
-// bench is a recorder without its goroutine, so that only the test flushes, and a clock that the test moves.
+// bench is a recorder without its goroutine, so that only the test flushes, and a clock that the
+// test moves.
 type bench struct {
 	*recorder
 	gate  *Gate
@@ -31,14 +32,20 @@ func newBench(t *testing.T) *bench {
 	b.clock.Store(1_700_000_000_000)
 	now := func() time.Time { return time.UnixMilli(b.clock.Load()) }
 	d := dbtest.SQLite(t)
-	b.recorder = &recorder{db: d, now: now, log: slog.New(slog.NewTextHandler(&b.log, nil)), full: make(chan struct{}, 1)}
+	b.recorder = &recorder{
+		db:   d,
+		now:  now,
+		log:  slog.New(slog.NewTextHandler(&b.log, nil)),
+		full: make(chan struct{}, 1),
+	}
 	b.gate = &Gate{db: d, now: now, recorder: b.recorder}
 	return b
 }
 
 func (b *bench) advance(d time.Duration) { b.clock.Add(d.Milliseconds()) }
 
-// written are the entries since the last call: actor, outcome, resource with its name, count, address, detail.
+// written are the entries since the last call: actor, outcome, resource with its name, count,
+// address, detail.
 func (b *bench) written(t *testing.T) (lines []string) {
 	t.Helper()
 	entries, err := audit.After(context.Background(), b.db, b.read, 100_000)
@@ -197,7 +204,8 @@ func TestRefusals_AreCountedAndBounded(t *testing.T) {
 	}
 	b.flush(ctx, b.now())
 	lines := b.written(t)
-	if len(lines) != recordKinds+1 || lines[recordKinds] != "denied / ×3  more kinds of refusal than are recorded one by one" {
+	if len(lines) != recordKinds+1 ||
+		lines[recordKinds] != "denied / ×3  more kinds of refusal than are recorded one by one" {
 		t.Errorf("%d entries, the last %q", len(lines), lines[len(lines)-1])
 	}
 }
@@ -268,12 +276,17 @@ func TestDoAll_AllOrNothing(t *testing.T) {
 		t.Cleanup(func() { g.Close(ctx) })
 		system := SystemPrincipal("test")
 		step := func(a Action, name string, fail error) Step {
-			return Step{Action: a, Resource: Resource{Type: "User", ID: name}, Detail: name, Change: func(tx *db.Tx) error {
-				if fail != nil {
-					return fail
-				}
-				return tx.PutMeta(ctx, name, "changed")
-			}}
+			return Step{
+				Action:   a,
+				Resource: Resource{Type: "User", ID: name},
+				Detail:   name,
+				Change: func(tx *db.Tx) error {
+					if fail != nil {
+						return fail
+					}
+					return tx.PutMeta(ctx, name, "changed")
+				},
+			}
 		}
 		value := func(name string) string {
 			v, err := db.Meta(ctx, d.Read(), name)

@@ -125,7 +125,8 @@ func (c AnswerContext) CreateKey(ctx context.Context, n authn.NewAPIKey) (key au
 	key, secret, err = c.Keys.Create(ctx, c.Principal, n)
 	if problem.Is(err, problem.StepUp) {
 		err = problem.New(problem.Denied, "Making an API key asks for a fresh proof that it is you. Make it at "+c.KeysURL+
-			", or sign out and in again.").WithRule("step-up")
+			", or sign out and in again.").
+			WithRule("step-up")
 	}
 	return key, secret, err
 }

@@ -124,17 +124,33 @@ func (c *Client) Unreachable(err error) error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
-		return problem.Newf(problem.Timeout, "%s did not answer in time.", host).WithNext("See whether the builder is busy or stuck.").WithField("url").WithCause(err)
+		return problem.Newf(problem.Timeout, "%s did not answer in time.", host).
+			WithNext("See whether the builder is busy or stuck.").
+			WithField("url").
+			WithCause(err)
 	case errors.As(err, &dns):
-		return problem.Newf(problem.Upstream, "The name %s was not found.", c.Base.Hostname()).WithNext("Check the spelling of the address.").WithField("url").WithCause(err)
+		return problem.Newf(problem.Upstream, "The name %s was not found.", c.Base.Hostname()).
+			WithNext("Check the spelling of the address.").
+			WithField("url").
+			WithCause(err)
 	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return problem.Newf(problem.Upstream, "%s speaks plain HTTP.", host).WithNext("Use an address that starts with http://.").WithField("url").WithCause(err)
+		return problem.Newf(problem.Upstream, "%s speaks plain HTTP.", host).
+			WithNext("Use an address that starts with http://.").
+			WithField("url").
+			WithCause(err)
 	case strings.Contains(err.Error(), "x509:") || strings.Contains(err.Error(), "tls:"):
-		return problem.Newf(problem.Upstream, "The TLS certificate of %s was not accepted.", host).WithField("url").WithCause(err)
+		return problem.Newf(problem.Upstream, "The TLS certificate of %s was not accepted.", host).
+			WithField("url").
+			WithCause(err)
 	case strings.Contains(err.Error(), "malformed HTTP"):
-		return problem.Newf(problem.Upstream, "What answers at %s does not speak HTTP.", host).WithField("url").WithCause(err)
+		return problem.Newf(problem.Upstream, "What answers at %s does not speak HTTP.", host).
+			WithField("url").
+			WithCause(err)
 	case errors.As(err, &op) && op.Op == "dial":
-		return problem.Newf(problem.Upstream, "Nothing answers at %s.", host).WithNext("Start the builder there, or correct the address.").WithField("url").WithCause(err)
+		return problem.Newf(problem.Upstream, "Nothing answers at %s.", host).
+			WithNext("Start the builder there, or correct the address.").
+			WithField("url").
+			WithCause(err)
 	}
 	return problem.Newf(problem.Upstream, "%s broke the connection off.", host).WithField("url").WithCause(err)
 }

@@ -138,7 +138,11 @@ func (k *Kind) Load(o Options) (*profile.Profile, error) {
 			}
 		}
 		if e.Adds.Flow != "" && k.Stored == nil {
-			return nil, fmt.Errorf("%s: route table row %s: the kind does not tell how a flow is stored", k.Name, e.Name)
+			return nil, fmt.Errorf(
+				"%s: route table row %s: the kind does not tell how a flow is stored",
+				k.Name,
+				e.Name,
+			)
 		}
 	}
 	return p, nil
@@ -220,7 +224,11 @@ func NewKinds(list ...*Kind) (Kinds, error) {
 		}
 	}
 	if fallbacks != 1 || builtIn > 1 {
-		return nil, fmt.Errorf("exactly one kind is the fallback and at most one is built in; there are %d and %d", fallbacks, builtIn)
+		return nil, fmt.Errorf(
+			"exactly one kind is the fallback and at most one is built in; there are %d and %d",
+			fallbacks,
+			builtIn,
+		)
 	}
 	return all, nil
 }

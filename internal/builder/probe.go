@@ -102,7 +102,9 @@ func (k Kinds) Probe(ctx context.Context, httpClient *http.Client, base *url.URL
 // checkBase refuses addresses that are more than scheme, host and port.
 func checkBase(base *url.URL) error {
 	bad := func(text string) error {
-		return problem.New(problem.Invalid, text).WithField("url").WithNext("Use an address such as http://127.0.0.1:3001.")
+		return problem.New(problem.Invalid, text).
+			WithField("url").
+			WithNext("Use an address such as http://127.0.0.1:3001.")
 	}
 	switch {
 	case base == nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":

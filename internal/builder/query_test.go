@@ -22,9 +22,17 @@ func TestQuery(t *testing.T) {
 	}{
 		{ours, "", url.Values{}},
 		{ours, "type=CHATFLOW&page=1&limit=12", url.Values{"type": {"CHATFLOW"}, "page": {"1"}, "limit": {"12"}}},
-		{ours, "chatflowId=" + flowA + "&chatId=c-1&fileName=r%C3%A9sum%C3%A9.pdf", url.Values{"chatflowId": {flowA}, "chatId": {"c-1"}, "fileName": {"résumé.pdf"}}},
+		{
+			ours,
+			"chatflowId=" + flowA + "&chatId=c-1&fileName=r%C3%A9sum%C3%A9.pdf",
+			url.Values{"chatflowId": {flowA}, "chatId": {"c-1"}, "fileName": {"résumé.pdf"}},
+		},
 		{ours, "feedbackType%5B%5D=A&feedbackType[]=B", url.Values{"feedbackType[]": {"A", "B"}}},
-		{ours, "url=https%3A%2F%2Fa.example%2F%3Cb%3E%2520&limit=10", url.Values{"url": {"https://a.example/<b>%20"}, "limit": {"10"}}},
+		{
+			ours,
+			"url=https%3A%2F%2Fa.example%2F%3Cb%3E%2520&limit=10",
+			url.Values{"url": {"https://a.example/<b>%20"}, "limit": {"10"}},
+		},
 		{ours, "search=a+b%0Ac", url.Values{"search": {"a b\nc"}}},
 		{any, "id=1&id=2&a.b=x%20y", url.Values{"id": {"1", "2"}, "a.b": {"x y"}}},
 	}
@@ -82,7 +90,12 @@ func FuzzQuery(f *testing.F) {
 		if got, err := lf.Query(raw); err == nil {
 			for key, values := range got {
 				// Langflow makes several parameters of one with commas.
-				if slices.Contains([]string{"flow_id", "source_flow_id", "folder_id", "project_id", "job_id"}, strings.ToLower(key)) && (len(values) != 1 || strings.ContainsAny(values[0], `,/\%<>`)) || slices.Contains([]string{"x-api-key", "api-key", "apikey", "token", "access-token"}, strings.ToLower(key)) {
+				if slices.Contains(
+					[]string{"flow_id", "source_flow_id", "folder_id", "project_id", "job_id"},
+					strings.ToLower(key),
+				) &&
+					(len(values) != 1 || strings.ContainsAny(values[0], `,/\%<>`)) ||
+					slices.Contains([]string{"x-api-key", "api-key", "apikey", "token", "access-token"}, strings.ToLower(key)) {
 					t.Fatalf("Langflow: %s = %v", key, values)
 				}
 			}
@@ -99,7 +112,30 @@ func FuzzQuery(f *testing.F) {
 			t.Fatalf("Query(%q) = %v, net/url reads %v, %v", raw, got, std, err)
 		}
 		for key, values := range got {
-			if slices.Contains([]string{"id", "chatflowid", "agentflowid", "chatid", "sessionid", "messageid", "executionid", "credential", "credentialid", "storeid", "docid", "loaderid", "organizationid", "workspaceid", "userid", "roleid", "apikey", "state"}, strings.ToLower(key)) && (len(values) != 1 || strings.ContainsAny(values[0], `/\%<>`)) {
+			if slices.Contains(
+				[]string{
+					"id",
+					"chatflowid",
+					"agentflowid",
+					"chatid",
+					"sessionid",
+					"messageid",
+					"executionid",
+					"credential",
+					"credentialid",
+					"storeid",
+					"docid",
+					"loaderid",
+					"organizationid",
+					"workspaceid",
+					"userid",
+					"roleid",
+					"apikey",
+					"state",
+				},
+				strings.ToLower(key),
+			) &&
+				(len(values) != 1 || strings.ContainsAny(values[0], `/\%<>`)) {
 				t.Fatalf("%s = %v", key, values)
 			}
 		}

@@ -23,7 +23,13 @@ func TestCleanRequestDropsEverySpelling(t *testing.T) {
 		h[name] = []string{"SLUICE-MARKER"}
 	}
 	h["Cookie"] = []string{"token=SLUICE-MARKER; theme=dark"}
-	keep := http.Header{"Accept": {"*/*"}, "Content-Type": {"application/json"}, "X-Requested-With": {"XMLHttpRequest"}, "If-Match": {"1"}, "Last-Event-Id": {"7"}}
+	keep := http.Header{
+		"Accept":           {"*/*"},
+		"Content-Type":     {"application/json"},
+		"X-Requested-With": {"XMLHttpRequest"},
+		"If-Match":         {"1"},
+		"Last-Event-Id":    {"7"},
+	}
 	for name, values := range keep {
 		h[name] = values
 	}
@@ -35,9 +41,18 @@ func TestCleanRequestDropsEverySpelling(t *testing.T) {
 
 func TestCleanRequestKeepsWhatAGenericAppNeeds(t *testing.T) {
 	p := mustProfile(t, "generic", builder.Options{})
-	h := http.Header{"Cookie": {"app_session=1", "theme=dark"}, "Authorization": {"Basic eDp5"}, "X-Csrf-Token": {"t"}, "Remote-User": {"root"}}
+	h := http.Header{
+		"Cookie":        {"app_session=1", "theme=dark"},
+		"Authorization": {"Basic eDp5"},
+		"X-Csrf-Token":  {"t"},
+		"Remote-User":   {"root"},
+	}
 	p.CleanRequest(h)
-	want := http.Header{"Cookie": {"app_session=1", "theme=dark"}, "Authorization": {"Basic eDp5"}, "X-Csrf-Token": {"t"}}
+	want := http.Header{
+		"Cookie":        {"app_session=1", "theme=dark"},
+		"Authorization": {"Basic eDp5"},
+		"X-Csrf-Token":  {"t"},
+	}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}
@@ -46,14 +61,24 @@ func TestCleanRequestKeepsWhatAGenericAppNeeds(t *testing.T) {
 func TestCleanResponse(t *testing.T) {
 	p := mustProfile(t, "flowise", builder.Options{})
 	h := http.Header{
-		"Set-Cookie": {"token=x", "connect.sid=y", "other=z"}, "Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Credentials": {"true"},
-		"X-Frame-Options": {"SAMEORIGIN"}, "Content-Security-Policy": {"frame-ancestors 'self'"}, "Content-Type": {"text/html"}, "Etag": {`W/"1"`},
+		"Set-Cookie": {
+			"token=x",
+			"connect.sid=y",
+			"other=z",
+		}, "Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Credentials": {"true"},
+		"X-Frame-Options": {
+			"SAMEORIGIN",
+		}, "Content-Security-Policy": {"frame-ancestors 'self'"}, "Content-Type": {"text/html"}, "Etag": {`W/"1"`},
 	}
 	p.CleanResponse(h)
 	if diff := cmp.Diff(http.Header{"Content-Type": {"text/html"}, "Etag": {`W/"1"`}}, h); diff != "" {
 		t.Error(diff)
 	}
-	generic := http.Header{"Set-Cookie": {"app=1"}, "Content-Security-Policy": {"default-src 'self'"}, "X-Frame-Options": {"DENY"}}
+	generic := http.Header{
+		"Set-Cookie":              {"app=1"},
+		"Content-Security-Policy": {"default-src 'self'"},
+		"X-Frame-Options":         {"DENY"},
+	}
 	mustProfile(t, "generic", builder.Options{}).CleanResponse(generic)
 	if diff := cmp.Diff(http.Header{"Set-Cookie": {"app=1"}, "Content-Security-Policy": {"default-src 'self'"}}, generic); diff != "" {
 		t.Error(diff)
@@ -74,7 +99,8 @@ func TestCSP(t *testing.T) {
 				t.Errorf("%s: the policy %q lacks %q", kind, csp, want)
 			}
 		}
-		if strings.Contains(csp, "https:") || strings.Contains(csp, "script-src 'self' 'unsafe") || strings.Contains(csp, "unsafe-eval") {
+		if strings.Contains(csp, "https:") || strings.Contains(csp, "script-src 'self' 'unsafe") ||
+			strings.Contains(csp, "unsafe-eval") {
 			t.Errorf("%s: the policy %q is too wide", kind, csp)
 		}
 	}
@@ -83,8 +109,12 @@ func TestCSP(t *testing.T) {
 func BenchmarkCleanRequest(b *testing.B) {
 	p := mustProfile(b, "flowise", builder.Options{})
 	h := http.Header{
-		"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}, "Accept-Language": {"en"}, "User-Agent": {"x"}, "Referer": {"x"}, "Sec-Fetch-Site": {"same-origin"},
-		"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}, "Connection": {"keep-alive"}, "Cookie": {"a=b"}, "X-Request-From": {"internal"},
+		"Accept": {
+			"*/*",
+		}, "Accept-Encoding": {"gzip"}, "Accept-Language": {"en"}, "User-Agent": {"x"}, "Referer": {"x"}, "Sec-Fetch-Site": {"same-origin"},
+		"Sec-Fetch-Mode": {
+			"cors",
+		}, "Sec-Fetch-Dest": {"empty"}, "Connection": {"keep-alive"}, "Cookie": {"a=b"}, "X-Request-From": {"internal"},
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -97,11 +97,14 @@ func TestRowsSayEnough(t *testing.T) {
 			}
 			// Langflow gives its settings to strangers in a short form, which its pages need, and
 			// in full to those who are signed in.
-			if e.Public == profile.PublicAlways && e.Upstream != profile.UpstreamNone && e.Own.Answer == "" && e.Name != "config" {
+			if e.Public == profile.PublicAlways && e.Upstream != profile.UpstreamNone && e.Own.Answer == "" &&
+				e.Name != "config" {
 				t.Errorf("%s %s: open to everybody, so it must not lend a session", kind, e.Name)
 			}
 			for _, ref := range slices.Concat(e.Flow, e.Objects) {
-				if ref.In == profile.InPath && !strings.Contains(e.Pattern, "{"+ref.Name+"}") && !strings.Contains(e.Pattern, "{"+ref.Name+":") && !strings.Contains(e.Pattern, "{"+ref.Name+"...") {
+				if ref.In == profile.InPath && !strings.Contains(e.Pattern, "{"+ref.Name+"}") &&
+					!strings.Contains(e.Pattern, "{"+ref.Name+":") &&
+					!strings.Contains(e.Pattern, "{"+ref.Name+"...") {
 					t.Errorf("%s %s: the pattern has no {%s}", kind, e.Name, ref.Name)
 				}
 			}
@@ -243,7 +246,15 @@ func TestNewRefusesBadOptions(t *testing.T) {
 }
 
 func TestOptionalRowsOpenForAdminsOnly(t *testing.T) {
-	closed, open := mustProfile(t, "flowise", builder.Options{}), mustProfile(t, "flowise", builder.Options{Open: []string{"queues"}})
+	closed, open := mustProfile(
+		t,
+		"flowise",
+		builder.Options{},
+	), mustProfile(
+		t,
+		"flowise",
+		builder.Options{Open: []string{"queues"}},
+	)
 	a, _ := closed.Match("GET", "/admin/queues/")
 	b, _ := open.Match("GET", "/admin/queues/")
 	if a.Endpoint.Blocked == "" || b.Endpoint.Blocked != "" || b.Endpoint.Action != authz.BuilderManage {
@@ -269,10 +280,12 @@ func FuzzMatch(f *testing.F) {
 		if !ok {
 			return
 		}
-		if slash := strings.HasSuffix(m.Path, "/"); slash != strings.HasSuffix(m.Endpoint.Pattern, "/") && m.Path != "/" {
+		if slash := strings.HasSuffix(m.Path, "/"); slash != strings.HasSuffix(m.Endpoint.Pattern, "/") &&
+			m.Path != "/" {
 			t.Fatalf("%s is forwarded as %q, its row is %q", path, m.Path, m.Endpoint.Pattern)
 		}
-		if !slices.Contains(m.Endpoint.Methods, method) && (method != http.MethodHead || !slices.Contains(m.Endpoint.Methods, http.MethodGet)) {
+		if !slices.Contains(m.Endpoint.Methods, method) &&
+			(method != http.MethodHead || !slices.Contains(m.Endpoint.Methods, http.MethodGet)) {
 			t.Fatalf("%s reached %s of methods %v", method, m.Endpoint.Name, m.Endpoint.Methods)
 		}
 		again, ok := p.Match(method, m.Path)

@@ -19,9 +19,10 @@ import (
 	"sluice/internal/dbtest"
 )
 
-// owners says which package writes which tables. Every table has one owner; the others read it, call the owner's
-// methods in their transaction, or are called by a hook. Only the rotation of the vault's keys is not a query:
-// Tx.ReplaceSealed writes new ciphertext of the same value into whatever table holds it.
+// owners says which package writes which tables. Every table has one owner; the others read it,
+// call the owner's methods in their transaction, or are called by a hook. Only the rotation of the
+// vault's keys is not a query: Tx.ReplaceSealed writes new ciphertext of the same value into
+// whatever table holds it.
 var owners = map[string][]string{
 	"db":       {"change", "meta"},
 	"audit":    {"audit"},
@@ -38,7 +39,8 @@ var owners = map[string][]string{
 	"importer": {"import_origin"},
 }
 
-// cascades are the rows that go with a row of another owner's table: the database deletes them, no query does.
+// cascades are the rows that go with a row of another owner's table: the database deletes them, no
+// query does.
 var cascades = []string{
 	"api_key with account",
 	"api_key with workspace",
@@ -154,10 +156,12 @@ func queries(t *testing.T) []query {
 }
 
 // target matches what a statement writes: the table, and the keyword before it.
-var target = regexp.MustCompile(`(?i)\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|REPLACE\s+INTO|MERGE\s+INTO|TRUNCATE)\s+"?(\w+)`)
+var target = regexp.MustCompile(
+	`(?i)\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|REPLACE\s+INTO|MERGE\s+INTO|TRUNCATE)\s+"?(\w+)`,
+)
 
-// written returns the tables that a query writes. The UPDATE of an upsert writes the INSERT's table, and FOR UPDATE only
-// locks.
+// written returns the tables that a query writes. The UPDATE of an upsert writes the INSERT's
+// table, and FOR UPDATE only locks.
 func written(q query) (tables []string) {
 	sql := regexp.MustCompile(`(?i)\bDO\s+UPDATE\s+SET\b|\bFOR\s+UPDATE\b`).ReplaceAllString(q.sql, "")
 	for _, m := range target.FindAllStringSubmatch(sql, -1) {
@@ -176,8 +180,13 @@ func TestAPackageWritesItsOwnTablesOnly(t *testing.T) {
 		for _, table := range written(q) {
 			writes++
 			if !slices.Contains(owners[q.owner], table) {
-				t.Errorf("queries/%s: %s writes %s, which is %s's; call a method of that package, or let it call a hook",
-					q.owner, q.name, table, ownerOf(table))
+				t.Errorf(
+					"queries/%s: %s writes %s, which is %s's; call a method of that package, or let it call a hook",
+					q.owner,
+					q.name,
+					table,
+					ownerOf(table),
+				)
 			}
 		}
 	}
@@ -200,7 +209,8 @@ func TestWrittenTables(t *testing.T) {
 	}
 }
 
-// goFiles parses every file of the program that is not generated. Paths are relative to the repository's root.
+// goFiles parses every file of the program that is not generated. Paths are relative to the
+// repository's root.
 func goFiles(t *testing.T, fn func(path string, file *ast.File, set *token.FileSet)) {
 	t.Helper()
 	root, count := "../..", 0
@@ -228,8 +238,8 @@ func goFiles(t *testing.T, fn func(path string, file *ast.File, set *token.FileS
 
 const generated = `"sluice/internal/db/q/`
 
-// TestQueriesAreTheirOwners lets a package, and its parts, import its own queries only. Tests may import the queries of
-// others to prepare and check rows.
+// TestQueriesAreTheirOwners lets a package, and its parts, import its own queries only. Tests may
+// import the queries of others to prepare and check rows.
 func TestQueriesAreTheirOwners(t *testing.T) {
 	imports := 0
 	goFiles(t, func(path string, file *ast.File, _ *token.FileSet) {
@@ -249,8 +259,8 @@ func TestQueriesAreTheirOwners(t *testing.T) {
 	}
 }
 
-// TestStatementsAreGenerated keeps SQL in queries/: outside db nobody runs a statement of its own on a Tx or a Reader,
-// and what a Reader runs does not write.
+// TestStatementsAreGenerated keeps SQL in queries/: outside db nobody runs a statement of its own
+// on a Tx or a Reader, and what a Reader runs does not write.
 func TestStatementsAreGenerated(t *testing.T) {
 	writing := map[string]bool{}
 	used := map[string]bool{}
@@ -300,8 +310,8 @@ func onReader(x ast.Expr) bool {
 	return ok && sel.Sel.Name == "Read"
 }
 
-// TestTwoWaysToWrite holds that writing transactions are begun by authz.Gate and by DB.System only, and that the table
-// of housekeeping is what System is called with.
+// TestTwoWaysToWrite holds that writing transactions are begun by authz.Gate and by DB.System only,
+// and that the table of housekeeping is what System is called with.
 func TestTwoWaysToWrite(t *testing.T) {
 	used := map[string]bool{}
 	goFiles(t, func(path string, file *ast.File, set *token.FileSet) {
@@ -309,7 +319,8 @@ func TestTwoWaysToWrite(t *testing.T) {
 			return
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Gated" && !strings.HasPrefix(path, "internal/authz/") {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Gated" &&
+				!strings.HasPrefix(path, "internal/authz/") {
 				t.Errorf("%s: Gated is authz's; call Gate.Do or DB.System", set.Position(sel.Pos()))
 			}
 			call, ok := n.(*ast.CallExpr)

@@ -17,7 +17,8 @@ type Source interface {
 // errReadOnly is returned for a statement that would write outside a transaction.
 var errReadOnly = errors.New("a write needs a transaction")
 
-// Reader reads outside a transaction: q.New(d.Read()) has the queries of a package. It refuses to execute statements.
+// Reader reads outside a transaction: q.New(d.Read()) has the queries of a package. It refuses to
+// execute statements.
 type Reader struct{ pool *sql.DB }
 
 // Read returns the source of reads outside a transaction.

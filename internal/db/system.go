@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// housekeeping lists every write that authz.Gate does not decide, by name, with the reason why no policy is asked.
-// Entries that such a write owes to the audit record are written in the same transaction (authz.Gate.Record).
+// housekeeping lists every write that authz.Gate does not decide, by name, with the reason why no
+// policy is asked. Entries that such a write owes to the audit record are written in the same
+// transaction (authz.Gate.Record).
 var housekeeping = map[string]string{
 	// What keeps the database in order.
 	"old changes":  "The change feed forgets what every node has seen.",
@@ -59,8 +60,9 @@ var housekeeping = map[string]string{
 	"provider sign-out":   "The provider's signed token decides.",
 }
 
-// System runs housekeeping in a transaction and commits it; any error rolls back. It is the only way to write besides
-// authz.Gate.Do, for what no policy decides. name is one of the table housekeeping.
+// System runs housekeeping in a transaction and commits it; any error rolls back. It is the only
+// way to write besides authz.Gate.Do, for what no policy decides. name is one of the table
+// housekeeping.
 func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error {
 	if housekeeping[name] == "" {
 		return fmt.Errorf("db: no housekeeping has the name %q", name)
@@ -68,5 +70,6 @@ func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error 
 	return d.tx(ctx, fn)
 }
 
-// Gated is System for package authz, which calls it for what it has decided. Nobody else may; a test enforces that.
+// Gated is System for package authz, which calls it for what it has decided. Nobody else may; a
+// test enforces that.
 func (d *DB) Gated(ctx context.Context, fn func(*Tx) error) error { return d.tx(ctx, fn) }

@@ -12,8 +12,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// Act says who does something to the objects of an app by a request that the builder answers. It stands in the audit
-// entries of the flows that the request is about; other objects have none.
+// Act says who does something to the objects of an app by a request that the builder answers. It
+// stands in the audit entries of the flows that the request is about; other objects have none.
 type Act struct {
 	// Who is the person or stranger, with the API key if the request came with one.
 	Who authz.Principal
@@ -43,11 +43,18 @@ func (a Act) detail(did string) string {
 func (k Kind) IsFlow() bool { return k == Chatflow || k == Agentflow || k == Assistantflow }
 
 func (o Object) resource() authz.Resource {
-	return authz.Resource{Type: "Flow", ID: o.ID, Workspace: o.Workspace, App: o.App, Owner: o.Owner, Name: cleanName(o.Name)}
+	return authz.Resource{
+		Type:      "Flow",
+		ID:        o.ID,
+		Workspace: o.Workspace,
+		App:       o.App,
+		Owner:     o.Owner,
+		Name:      cleanName(o.Name),
+	}
 }
 
-// Create is Claim for objects that a request has created or imported: did says which. The entry of each flow is written
-// in the same transaction.
+// Create is Claim for objects that a request has created or imported: did says which. The entry of
+// each flow is written in the same transaction.
 func (l *Library) Create(ctx context.Context, act Act, did string, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -102,7 +109,8 @@ func (l *Library) record(ctx context.Context, tx *db.Tx, act Act, a authz.Action
 	return l.cfg.Gate.Record(ctx, tx, act.Who, a, o.resource(), audit.Done, act.detail(did))
 }
 
-// Delete is Forget for objects that a request has deleted. The entry of each flow is written in the same transaction.
+// Delete is Forget for objects that a request has deleted. The entry of each flow is written in the
+// same transaction.
 func (l *Library) Delete(ctx context.Context, act Act, ids ...string) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		for _, id := range ids {
@@ -151,13 +159,14 @@ func (l *Library) read(ctx context.Context, from db.Source, appID, id string) (o
 type Saved struct {
 	// Name is what it is called now; an empty one keeps the previous name.
 	Name string
-	// Public tells that the builder's own mark now opens the flow to strangers, or does so no more; nil: it was not set.
+	// Public tells that the builder's own mark now opens the flow to strangers, or does so no more;
+	// nil: it was not set.
 	Public *bool
 }
 
-// Save notes that a request has changed an object. Changes of one flow by one person within authz.CountFor are one
-// entry, which is written later. A change of the builder's mark of public flows is an entry of its own, in the same
-// transaction.
+// Save notes that a request has changed an object. Changes of one flow by one person within
+// authz.CountFor are one entry, which is written later. A change of the builder's mark of public
+// flows is an entry of its own, in the same transaction.
 func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	var o stored
 	var found bool
@@ -183,7 +192,8 @@ func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	return err
 }
 
-// Expose records that a request has changed what strangers may do with a flow, other than by the builder's mark.
+// Expose records that a request has changed what strangers may do with a flow, other than by the
+// builder's mark.
 func (l *Library) Expose(ctx context.Context, act Act, id string) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		o, found, err := l.read(ctx, tx, act.App, id)
@@ -194,14 +204,15 @@ func (l *Library) Expose(ctx context.Context, act Act, id string) error {
 	})
 }
 
-// Ran counts a run of a flow: those by one person within authz.CountFor are one entry, which is written later. It does
-// no I/O. status is the builder's HTTP status.
+// Ran counts a run of a flow: those by one person within authz.CountFor are one entry, which is
+// written later. It does no I/O. status is the builder's HTTP status.
 func (l *Library) Ran(act Act, id string, status int) {
 	l.count(act, authz.FlowRun, id, ran, status)
 }
 
-// Failed counts what a request was to do to a flow (an id, or "" for one that was to be created), and what the builder
-// has refused or could not do. It does no I/O. status is the builder's HTTP status.
+// Failed counts what a request was to do to a flow (an id, or "" for one that was to be created),
+// and what the builder has refused or could not do. It does no I/O. status is the builder's HTTP
+// status.
 func (l *Library) Failed(act Act, a authz.Action, id string, status int) {
 	l.count(act, a, id, "not done", status)
 }
@@ -223,13 +234,21 @@ func (l *Library) count(act Act, a authz.Action, id, did string, status int) {
 func (l *Library) nameOf(ctx context.Context, r authz.Resource) string {
 	o, _, err := l.read(ctx, l.cfg.DB.Read(), r.App, r.ID)
 	if err != nil {
-		l.cfg.Log.Warn("the name of a flow could not be read for the audit record", "app", r.App, "flow", r.ID, "error", err)
+		l.cfg.Log.Warn(
+			"the name of a flow could not be read for the audit record",
+			"app",
+			r.App,
+			"flow",
+			r.ID,
+			"error",
+			err,
+		)
 	}
 	return o.Name
 }
 
-// Found is Claim for objects that turned up in a builder's account without having been recorded: Sluice was stopped
-// between the builder's answer and the record, or they were created beside it.
+// Found is Claim for objects that turned up in a builder's account without having been recorded:
+// Sluice was stopped between the builder's answer and the record, or they were created beside it.
 func (l *Library) Found(ctx context.Context, appID string, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil

@@ -408,7 +408,8 @@ func TestWords(t *testing.T) {
 	previous := ""
 	for line := range strings.Lines(words) {
 		word, cost, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if !ok || word <= previous || len(cost) != 1 || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		if !ok || word <= previous || len(cost) != 1 ||
+			strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
 			t.Fatalf("the line %q after %q", line, previous)
 		}
 		if n := hexDigit(cost[0]); n < 1 || n > 15 {

@@ -23,7 +23,9 @@ func TestPreferences(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{"", "[]", `{"a":`, `{"a":"` + strings.Repeat("x", 4<<10) + `"}`} {
-			if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(bad))}); problem.Of(err).Field != "preferences" {
+			if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(bad))}); problem.Of(
+				err,
+			).Field != "preferences" {
 				t.Errorf("Update(%.20q) = %v", bad, err)
 			}
 		}

@@ -11,10 +11,11 @@ import (
 	"sluice/internal/problem"
 )
 
-// The functions here write what a sign-in, a link or a changed password proves about a person. Package login decides
-// that; each runs in the transaction of the step that it belongs to.
+// The functions here write what a sign-in, a link or a changed password proves about a person.
+// Package login decides that; each runs in the transaction of the step that it belongs to.
 
-// SetEmail changes a person's address to one that was proven. An address that belongs to somebody else is Gone.
+// SetEmail changes a person's address to one that was proven. An address that belongs to somebody
+// else is Gone.
 func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
 	err := q.New(tx).ChangeEmail(ctx, q.ChangeEmailParams{
 		ID:              userID,
@@ -51,8 +52,8 @@ func (p *accountWriter) SetPassword(ctx context.Context, tx *db.Tx, userID, hash
 	return nil
 }
 
-// UpgradePassword replaces the hash of a person's password by a stronger one of the same password, unless the password
-// has been changed since the credential was read.
+// UpgradePassword replaces the hash of a person's password by a stronger one of the same password,
+// unless the password has been changed since the credential was read.
 func (p *accountWriter) UpgradePassword(ctx context.Context, tx *db.Tx, c Credential, hash string) error {
 	_, err := q.New(tx).UpgradeAccountPassword(ctx, q.UpgradeAccountPasswordParams{
 		ID: c.UserID, NewHash: hash, OldHash: c.PasswordHash,

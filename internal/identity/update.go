@@ -12,7 +12,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// UserUpdate says what changes about a person. Absent fields stay as they are; null is the same as the zero value.
+// UserUpdate says what changes about a person. Absent fields stay as they are; null is the same as
+// the zero value.
 type UserUpdate struct {
 	// Username, Email and Name need UserUpdate. An address that is changed counts as unconfirmed.
 	Username, Email, Name problem.Opt[string]
@@ -22,19 +23,21 @@ type UserUpdate struct {
 	Role problem.Opt[string]
 	// Superuser needs UserUpdate and a superuser. The last active superuser cannot lose it.
 	Superuser problem.Opt[bool]
-	// Active needs UserDisable. Turning it off ends all sessions and streams; the last active superuser stays active.
+	// Active needs UserDisable. Turning it off ends all sessions and streams; the last active
+	// superuser stays active.
 	Active problem.Opt[bool]
-	// Preferences are what builders' own pages remember about the signed-in person: a JSON object of at most 4 KiB. They
-	// need AccountUpdate, and nothing is decided by them.
+	// Preferences are what builders' own pages remember about the signed-in person: a JSON object
+	// of at most 4 KiB. They need AccountUpdate, and nothing is decided by them.
 	Preferences problem.Opt[json.RawMessage]
 }
 
 // maxPreferences is the greatest length of preferences in bytes.
 const maxPreferences = 4 << 10
 
-// Update changes a person in one transaction: everything that is given, or nothing. Each right that the change needs is
-// decided before, and each kind of change has an audit entry of its own: names, role, superuser, active, preferences.
-// The steps in also, which are other packages' changes of the same person, belong to the same transaction.
+// Update changes a person in one transaction: everything that is given, or nothing. Each right that
+// the change needs is decided before, and each kind of change has an audit entry of its own: names,
+// role, superuser, active, preferences. The steps in also, which are other packages' changes of the
+// same person, belong to the same transaction.
 func (p *People) Update(
 	ctx context.Context, actor authz.Principal, userID string, u UserUpdate, also ...authz.Step,
 ) error {
@@ -56,8 +59,8 @@ func (p *People) Update(
 	return p.Gate.DoAll(ctx, actor, steps...)
 }
 
-// planned is the step of a change of one person: fn gets the person as the transaction finds them. The account's
-// generation grows, so that every node decides anew.
+// planned is the step of a change of one person: fn gets the person as the transaction finds them.
+// The account's generation grows, so that every node decides anew.
 func (p *People) planned(
 	ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error,
 ) (*authz.Step, error) {
@@ -95,7 +98,12 @@ func (p *People) change(
 	return p.Gate.DoAll(ctx, actor, *step)
 }
 
-func (p *People) planNames(ctx context.Context, actor authz.Principal, userID string, c UserUpdate) (*authz.Step, error) {
+func (p *People) planNames(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
 	if !c.Username.Set && !c.Email.Set && !c.Name.Set {
 		return nil, nil
 	}
@@ -161,7 +169,12 @@ func (p *People) planSuperuser(
 	})
 }
 
-func (p *People) planActive(ctx context.Context, actor authz.Principal, userID string, c UserUpdate) (*authz.Step, error) {
+func (p *People) planActive(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
 	if !c.Active.Set {
 		return nil, nil
 	}
@@ -216,11 +229,21 @@ func (p *People) planPreferences(
 		}
 		return nil
 	}
-	step := authz.Step{Action: authz.AccountUpdate, Resource: u.resource(), Detail: "preferences changed", Change: change}
+	step := authz.Step{
+		Action:   authz.AccountUpdate,
+		Resource: u.resource(),
+		Detail:   "preferences changed",
+		Change:   change,
+	}
 	return &step, nil
 }
 
-func (p *People) planRole(ctx context.Context, actor authz.Principal, userID string, c UserUpdate) (*authz.Step, error) {
+func (p *People) planRole(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
 	if !c.Role.Set {
 		return nil, nil
 	}

@@ -15,7 +15,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// details are the details of the audit entries about people and members after a position, with their outcomes.
+// details are the details of the audit entries about people and members after a position, with
+// their outcomes.
 func details(t *testing.T, p *identity.People, d *db.DB, after int64) (out []string) {
 	t.Helper()
 	p.Gate.Flush(context.Background())
@@ -137,7 +138,8 @@ func TestUpdate_AbsentFieldsStay(t *testing.T) {
 			t.Fatalf("%+v: %v", c.u, err)
 		}
 		got, err := p.Get(ctx, cli, ann.ID)
-		if err != nil || got.Username != c.username || got.Name != c.name || got.Email != c.email || got.EmailVerified != c.verified {
+		if err != nil || got.Username != c.username || got.Name != c.name || got.Email != c.email ||
+			got.EmailVerified != c.verified {
 			t.Errorf("%+v: %+v, %v", c.u, got, err)
 		}
 	}
@@ -163,7 +165,8 @@ func TestUpdate_OwnName(t *testing.T) {
 			t.Errorf("%+v: %v", u, err)
 		}
 	}
-	if got, err := p.Get(ctx, cli, ann.ID); err != nil || got.Name != "New" || got.Username != "ann" || got.Email != "" {
+	if got, err := p.Get(ctx, cli, ann.ID); err != nil || got.Name != "New" || got.Username != "ann" ||
+		got.Email != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -36,7 +36,8 @@ func (c *Created) Title() string {
 func Newest(list []Created, title string, taken func(id string) bool) Created {
 	var found Created
 	for _, c := range list {
-		if !taken(c.ID) && (title == "" || c.Title() == title) && (found.ID == "" || c.UpdatedDate > found.UpdatedDate) {
+		if !taken(c.ID) && (title == "" || c.Title() == title) &&
+			(found.ID == "" || c.UpdatedDate > found.UpdatedDate) {
 			found = c
 		}
 	}

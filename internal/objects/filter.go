@@ -59,9 +59,9 @@ func (f Filter) lists(el json.RawMessage, by string) bool {
 	return true
 }
 
-// offers reports whether an element of a list for a choice may be shown: it names nothing of another
-// workspace, and what begins with an id is the workspace's own. Most options are no objects at all,
-// but models or regions.
+// offers reports whether an element of a list for a choice may be shown: it names nothing of
+// another workspace, and what begins with an id is the workspace's own. Most options are no objects
+// at all, but models or regions.
 func (f Filter) offers(el json.RawMessage, _ string) bool {
 	foreign := false
 	EachUUID(el, func(id [16]byte) bool {

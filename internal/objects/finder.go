@@ -61,8 +61,10 @@ func (f *Finder) begin(w wanted, now time.Time) error {
 		f.asked[w.workspace] = a
 	}
 	if a.count++; a.count > findMost {
-		return problem.New(problem.Limited, "Too many objects that Sluice does not know were asked for.").WithRule("unknown objects").
-			WithRetryAfter(max(a.from.Add(findWindow).Sub(now), time.Second)).WithNext("Wait a few seconds.")
+		return problem.New(problem.Limited, "Too many objects that Sluice does not know were asked for.").
+			WithRule("unknown objects").
+			WithRetryAfter(max(a.from.Add(findWindow).Sub(now), time.Second)).
+			WithNext("Wait a few seconds.")
 	}
 	return nil
 }

@@ -14,10 +14,10 @@ import (
 // doubles the backslashes before a quote.
 const maxEscaped = 12
 
-// EachUUID calls visit for every UUID that a builder could read out of data: as it stands, in either
-// case, with or without hyphens, and written in JSON's escapes, on each level of JSON inside strings
-// of JSON. It stops when visit returns false. deep is true if escapes are nested deeper than is
-// looked at.
+// EachUUID calls visit for every UUID that a builder could read out of data: as it stands, in
+// either case, with or without hyphens, and written in JSON's escapes, on each level of JSON inside
+// strings of JSON. It stops when visit returns false. deep is true if escapes are nested deeper
+// than is looked at.
 func EachUUID(data []byte, visit func(id [16]byte) bool) (deep bool) {
 	for range maxEscaped {
 		if !ScanUUIDs(data, visit) {

@@ -72,7 +72,8 @@ func TestASearchEndsWithTheFirstHit(t *testing.T) {
 	}
 }
 
-// FuzzNestedIds hides an id in JSON inside JSON, beside any text: it must be found on the way to every level that a builder could decode.
+// FuzzNestedIds hides an id in JSON inside JSON, beside any text: it must be found on the way to
+// every level that a builder could decode.
 func FuzzNestedIds(f *testing.F) {
 	f.Add("x", 1)
 	f.Add(`\`, 3)

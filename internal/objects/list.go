@@ -20,9 +20,9 @@ type List struct {
 	at       string                     // of holder in outer
 }
 
-// OpenList finds the list in an answer; at is the member that holds it where the answer is an object,
-// empty for "data". Where ok is false there is no list; l is not nil if the answer is some other JSON
-// than an object.
+// OpenList finds the list in an answer; at is the member that holds it where the answer is an
+// object, empty for "data". Where ok is false there is no list; l is not nil if the answer is some
+// other JSON than an object.
 func OpenList(body []byte, at string) (list *List, ok bool) {
 	l := &List{}
 	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("[")) {

@@ -27,8 +27,8 @@ const (
 	maxHomes = 10
 )
 
-// Lookup answers whose the objects of one app are, for one person. It is a value: who asks and where
-// do not change while a request is judged.
+// Lookup answers whose the objects of one app are, for one person. It is a value: who asks and
+// where do not change while a request is judged.
 type Lookup struct {
 	// App is the connected app, Owners its part of the map, and Flows all that is remembered.
 	App    *app.App
@@ -42,9 +42,9 @@ type Lookup struct {
 	Now func() time.Time
 }
 
-// Accounts are the app's accounts where the builder has accounts; nil for the others. Each workspace
-// works in accounts of such a builder, and every object lies in one of them: the map says in which,
-// and the request goes there.
+// Accounts are the app's accounts where the builder has accounts; nil for the others. Each
+// workspace works in accounts of such a builder, and every object lies in one of them: the map says
+// in which, and the request goes there.
 func (l Lookup) Accounts() *builder.Accounts {
 	if l.App.Bridge == nil {
 		return nil
@@ -124,8 +124,8 @@ func (l Lookup) Reached(accounts *builder.Accounts, workspace string, o builder.
 	return list
 }
 
-// discover looks for an object that nobody owns, and claims it for the workspace whose account holds
-// it.
+// discover looks for an object that nobody owns, and claims it for the workspace whose account
+// holds it.
 func (l Lookup) discover(ctx context.Context, accounts *builder.Accounts, workspace string,
 	kind flow.Kind, id string) (Place, error) {
 	account, found, err := l.find(ctx, accounts, workspace, kind, id)
@@ -212,10 +212,15 @@ func (l Lookup) homes(accounts *builder.Accounts, workspace string) []string {
 	return list
 }
 
-// Parent is the object that something of a kind lies in: as remembered, or as the builder says. hint
-// is the flow that the request names beside it. A run comes with who started it. Errors:
+// Parent is the object that something of a kind lies in: as remembered, or as the builder says.
+// hint is the flow that the request names beside it. A run comes with who started it. Errors:
 // problem.NotFound.
-func (l Lookup) Parent(ctx context.Context, workspace string, kind flow.Kind, id, hint string) (string, *flow.Job, error) {
+func (l Lookup) Parent(
+	ctx context.Context,
+	workspace string,
+	kind flow.Kind,
+	id, hint string,
+) (string, *flow.Job, error) {
 	switch kind {
 	case profile.File:
 		parent, err := l.folder(id)

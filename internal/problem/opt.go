@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 )
 
-// Opt is a field of a change: absent (the zero value), null, or a value. What is absent stays as it is.
+// Opt is a field of a change: absent (the zero value), null, or a value. What is absent stays as it
+// is.
 type Opt[T any] struct {
 	// Set tells that the field is there.
 	Set bool

@@ -81,7 +81,12 @@ func TestBodyRuleNeeds(t *testing.T) {
 }
 
 func TestBodyRuleExceptions(t *testing.T) {
-	access := BodyRule{Keys: []string{"access_type"}, Action: authz.FlowPublish, Unset: true, Except: []string{"PRIVATE"}}
+	access := BodyRule{
+		Keys:   []string{"access_type"},
+		Action: authz.FlowPublish,
+		Unset:  true,
+		Except: []string{"PRIVATE"},
+	}
 	names := BodyRule{Keys: []string{"name"}, Plain: true}
 	inside := BodyRule{In: "flows", Keys: []string{"id"}, Unset: true}
 	cases := []struct {
@@ -89,14 +94,49 @@ func TestBodyRuleExceptions(t *testing.T) {
 		key, value string
 		want       bool
 	}{
-		{access, "access_type", `"PRIVATE"`, false}, {access, "access_type", `"PRIVAT\u0045"`, false}, {access, "access_type", `null`, false},
-		{access, "access_type", `"PUBLIC"`, true}, {access, "access_type", `"private"`, true}, {access, "access_type", `["PRIVATE"]`, true}, {access, "access_type", `bad`, true},
+		{
+			access,
+			"access_type",
+			`"PRIVATE"`,
+			false,
+		}, {access, "access_type", `"PRIVAT\u0045"`, false}, {access, "access_type", `null`, false},
+		{
+			access,
+			"access_type",
+			`"PUBLIC"`,
+			true,
+		}, {access, "access_type", `"private"`, true}, {access, "access_type", `["PRIVATE"]`, true}, {access, "access_type", `bad`, true},
 		{names, "name", `"my base"`, false}, {names, "name", `"Größe_1.x"`, false}, {names, "name", `["a","b"]`, false},
-		{names, "name", `"/tmp/x"`, true}, {names, "name", `"a/b"`, true}, {names, "name", `"a\\b"`, true}, {names, "name", `"x\u0000y"`, true}, {names, "name", `".."`, true},
-		{names, "name", `".hidden"`, true}, {names, "name", `" a"`, true}, {names, "name", `"a%2fb"`, true}, {names, "name", `""`, true}, {names, "name", `["a","../b"]`, true},
-		{names, "name", `[["a"]]`, true}, {names, "name", `{"a":1}`, true}, {names, "name", `"\u007f"`, true}, {names, "name", `null`, true},
-		{inside, "flows", `[{"name":"x"},{"id":null}]`, false}, {inside, "flows", `[]`, false}, {inside, "id", `"x"`, false}, {inside, "other", `[{"id":"x"}]`, false},
-		{inside, "flows", `[{"name":"x"},{"id":"x"}]`, true}, {inside, "flows", `[{"\u0069d":"x"}]`, true}, {inside, "flows", `{"id":"x"}`, true}, {inside, "flows", `[1]`, true},
+		{
+			names,
+			"name",
+			`"/tmp/x"`,
+			true,
+		}, {names, "name", `"a/b"`, true}, {names, "name", `"a\\b"`, true}, {names, "name", `"x\u0000y"`, true}, {names, "name", `".."`, true},
+		{
+			names,
+			"name",
+			`".hidden"`,
+			true,
+		}, {names, "name", `" a"`, true}, {names, "name", `"a%2fb"`, true}, {names, "name", `""`, true}, {names, "name", `["a","../b"]`, true},
+		{
+			names,
+			"name",
+			`[["a"]]`,
+			true,
+		}, {names, "name", `{"a":1}`, true}, {names, "name", `"\u007f"`, true}, {names, "name", `null`, true},
+		{
+			inside,
+			"flows",
+			`[{"name":"x"},{"id":null}]`,
+			false,
+		}, {inside, "flows", `[]`, false}, {inside, "id", `"x"`, false}, {inside, "other", `[{"id":"x"}]`, false},
+		{
+			inside,
+			"flows",
+			`[{"name":"x"},{"id":"x"}]`,
+			true,
+		}, {inside, "flows", `[{"\u0069d":"x"}]`, true}, {inside, "flows", `{"id":"x"}`, true}, {inside, "flows", `[1]`, true},
 	}
 	for _, c := range cases {
 		if got := c.rule.Needs(c.key, []byte(c.value)); got != c.want {
@@ -170,7 +210,8 @@ func FuzzPlainNames(f *testing.F) {
 			t.Fatalf("%q passes and is neither a text nor a list: %v", value, err)
 		}
 		for _, name := range list {
-			if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\\\x00\n\r%") || len(name) > 255 {
+			if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\\\x00\n\r%") ||
+				len(name) > 255 {
 				t.Fatalf("%q passes", name)
 			}
 		}

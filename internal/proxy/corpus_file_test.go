@@ -15,8 +15,9 @@ import (
 	"testing"
 )
 
-// runFile judges the rows of a file, as the corpus README describes them. Each row is a subtest in a world of its own,
-// so that the order of the rows does not matter. No row is excused, and a row that cannot be sent as it is meant fails.
+// runFile judges the rows of a file, as the corpus README describes them. Each row is a subtest in
+// a world of its own, so that the order of the rows does not matter. No row is excused, and a row
+// that cannot be sent as it is meant fails.
 func runFile(t *testing.T, path string) {
 	rows := corpusFile(t, path)
 	if len(rows) == 0 {
@@ -198,7 +199,8 @@ func (w *world) judgeRaw(b corpusBuilder, r row, description string) string {
 	return w.judgeBytes(b, text)
 }
 
-// judgeBytes sends bytes on a connection of its own: the builder gets no request at all, or exactly one.
+// judgeBytes sends bytes on a connection of its own: the builder gets no request at all, or exactly
+// one.
 func (w *world) judgeBytes(b corpusBuilder, text string) string {
 	b.prepare(row{})
 	got := w.raw(text, "GET")
@@ -257,7 +259,8 @@ var corpusRaw = []struct {
 	rawBytes(`(?i)upgrade`, "GET", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", ""),
 }
 
-// rawBytes makes the bytes of a request to a harmless path; without a method, header is the whole text.
+// rawBytes makes the bytes of a request to a harmless path; without a method, header is the whole
+// text.
 func rawBytes(pattern, method, header, body string) struct {
 	is    *regexp.Regexp
 	bytes string

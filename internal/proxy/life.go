@@ -24,8 +24,9 @@ func (x *exchange) creation() string {
 	return flow.Created
 }
 
-// recordFlow records what the request was about a flow, as far as its answer alone tells: a run, a change of what
-// strangers may do, and what the builder refused. Creations, deletions and saves are recorded with their objects.
+// recordFlow records what the request was about a flow, as far as its answer alone tells: a run, a
+// change of what strangers may do, and what the builder refused. Creations, deletions and saves are
+// recorded with their objects.
 func (x *exchange) recordFlow(status int) error {
 	e, flows := x.match.Endpoint, x.p.cfg.Apps.Flows
 	failed := status >= http.StatusBadRequest
@@ -53,7 +54,8 @@ func changes(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
-// marksPublic is what the body says of the builder's own mark of flows that are open to strangers; nil: nothing.
+// marksPublic is what the body says of the builder's own mark of flows that are open to strangers;
+// nil: nothing.
 func (x *exchange) marksPublic() *bool {
 	if x.body == nil {
 		return nil

@@ -15,7 +15,8 @@ import (
 	"sluice/internal/authz"
 )
 
-// flowEntries writes what is still counted, and returns the audit entries about flows since the last call, one line each.
+// flowEntries writes what is still counted, and returns the audit entries about flows since the
+// last call, one line each.
 func (w *world) flowEntries(since *int64) (lines []string) {
 	w.t.Helper()
 	w.gate.Flush(context.Background())
@@ -73,7 +74,11 @@ func TestFlowLife_Flowise(t *testing.T) {
 	}
 	do("POST", "/api/v1/prediction/"+newID, `{"question":"hi"}`, 200)
 	do("POST", "/api/v1/internal-prediction/"+newID, `{"question":"hi"}`, 200)
-	want("changed and run", line("flow:edit", "done", "New", 3, "changed"+in), line("flow:run", "done", "New", 2, "run"+in))
+	want(
+		"changed and run",
+		line("flow:edit", "done", "New", 3, "changed"+in),
+		line("flow:run", "done", "New", 2, "run"+in),
+	)
 
 	for range 2 {
 		do("PUT", "/api/v1/chatflows/"+newID, `{"name":"New","isPublic":true}`, 200)
@@ -178,7 +183,8 @@ func TestFlowLife_Langflow(t *testing.T) {
 		return got
 	}
 	var made struct{ ID string }
-	if err := json.Unmarshal([]byte(do("POST", "/api/v1/flows/", `{"name":"Fresh"}`, 201).body), &made); err != nil || made.ID == "" {
+	if err := json.Unmarshal([]byte(do("POST", "/api/v1/flows/", `{"name":"Fresh"}`, 201).body), &made); err != nil ||
+		made.ID == "" {
 		t.Fatalf("created %+v, %v", made, err)
 	}
 	// Langflow's page saves every two seconds.

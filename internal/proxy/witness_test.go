@@ -27,10 +27,11 @@ import (
 	"sluice/internal/proxy"
 )
 
-// The witness writes down what the data plane made of every request of this package's tests and of the attack corpus:
-// the decision as the event tells it, the requests that the builder got, the answer that the client got, and whose
-// each object is in the end. The record is compared with testdata/witness/record.jsonl.gz, so that work on the steps
-// shows every change of behavior. After a change that is meant, `go test ./internal/proxy -update` writes it anew.
+// The witness writes down what the data plane made of every request of this package's tests and of
+// the attack corpus: the decision as the event tells it, the requests that the builder got, the
+// answer that the client got, and whose each object is in the end. The record is compared with
+// testdata/witness/record.jsonl.gz, so that work on the steps shows every change of behavior. After
+// a change that is meant, `go test ./internal/proxy -update` writes it anew.
 
 const witnessFile = "testdata/witness/record.jsonl.gz"
 
@@ -62,7 +63,12 @@ func TestMain(m *testing.M) {
 	case whole && !testing.Short() && code == 0 && len(record.got) > 0:
 		for name := range record.want {
 			if record.got[name] == nil {
-				fmt.Fprintf(os.Stderr, "%s knows %s, which has not run: write it anew with -update\n", witnessFile, name)
+				fmt.Fprintf(
+					os.Stderr,
+					"%s knows %s, which has not run: write it anew with -update\n",
+					witnessFile,
+					name,
+				)
 				code = 1
 			}
 		}
@@ -130,8 +136,8 @@ func writeRecord(whole bool) error {
 type sighting struct {
 	// Row is the corpus row that the request belongs to.
 	Row string `json:"row,omitempty"`
-	// Request is method and target as they stood on the wire; Asked is a question of Sluice's own to a builder, Owned
-	// an object with its owner at the end of the test.
+	// Request is method and target as they stood on the wire; Asked is a question of Sluice's own
+	// to a builder, Owned an object with its owner at the end of the test.
 	Request string `json:"request,omitempty"`
 	Asked   string `json:"asked,omitempty"`
 	Owned   string `json:"owned,omitempty"`
@@ -286,8 +292,8 @@ func (l witnessLog) Handle(ctx context.Context, r slog.Record) error {
 	return l.Handler.Handle(ctx, r)
 }
 
-// What most events, requests and answers say is left out of the record. Where a header of these is missing, the record
-// says "(none)".
+// What most events, requests and answers say is left out of the record. Where a header of these is
+// missing, the record says "(none)".
 var (
 	usualEvent = map[string]string{"app": "flowise", "front": "app", "host": appHost}
 	usualSent  = map[string]string{
@@ -321,12 +327,17 @@ func (s *witness) testify(t *testing.T) {
 		return // a test that the record does not know yet: the next -update adds it
 	}
 	if why := unlike(want, got); why != "" {
-		t.Errorf("the data plane behaves otherwise than %s says; run with -update if that is meant:\n%s", witnessFile, why)
+		t.Errorf(
+			"the data plane behaves otherwise than %s says; run with -update if that is meant:\n%s",
+			witnessFile,
+			why,
+		)
 	}
 }
 
-// unsteady are tests whose requests race with something that the test stops, or each other: which of several allowed
-// things happens differs from run to run. The tests themselves judge the outcome.
+// unsteady are tests whose requests race with something that the test stops, or each other: which
+// of several allowed things happens differs from run to run. The tests themselves judge the
+// outcome.
 var unsteady = map[string]bool{
 	"TestManyRequestsRenewOnce":                    true, // who renews, and who waits
 	"TestABuilderThatIsDownIsExplainedAndRecovers": true, // whether a connection was still idle
@@ -334,7 +345,8 @@ var unsteady = map[string]bool{
 	"TestWhatFollowsARefusedBodyIsNoRequest":       true, // whether the client is still there
 }
 
-// inOrder ranges over a map in the order of its keys, for requests that see what others before them did.
+// inOrder ranges over a map in the order of its keys, for requests that see what others before them
+// did.
 func inOrder[V any](m map[string]V) iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
 		for _, name := range slices.Sorted(maps.Keys(m)) {

@@ -9,8 +9,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// Place notes, in the caller's transaction, that an app holds a copy of a credential under an id that Sluice chose.
-// The copy counts as outdated until MarkCopied. A second copy in one app is a Conflict.
+// Place notes, in the caller's transaction, that an app holds a copy of a credential under an id
+// that Sluice chose. The copy counts as outdated until MarkCopied. A second copy in one app is a
+// Conflict.
 func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objectID, actorID string) error {
 	err := q.New(tx).InsertCredentialUse(ctx, q.InsertCredentialUseParams{
 		CredentialID: credentialID,
@@ -37,12 +38,14 @@ func (v *Vault) PlacementIn(ctx context.Context, from db.Source, credentialID, a
 	return placement(use), nil
 }
 
-// MarkCopied notes, in the caller's transaction, that an object in an app holds the values of a version. It reports
-// whether that version is the current one. A copy that was withdrawn meanwhile is NotFound.
+// MarkCopied notes, in the caller's transaction, that an object in an app holds the values of a
+// version. It reports whether that version is the current one. A copy that was withdrawn meanwhile
+// is NotFound.
 func (v *Vault) MarkCopied(
 	ctx context.Context, tx *db.Tx, credentialID, appID, objectID string, version int64,
 ) (current bool, err error) {
-	// A rotation takes the same lock: it comes before, and is seen here, or after, and outdates the copy.
+	// A rotation takes the same lock: it comes before, and is seen here, or after, and outdates the
+	// copy.
 	if err := tx.Ordered(); err != nil {
 		return false, err
 	}

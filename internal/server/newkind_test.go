@@ -14,8 +14,8 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// TestANewKindIsAFolderAndALine starts a whole Sluice with a kind of builder that no other code knows, in front of a
-// real server, and works with it as people do.
+// TestANewKindIsAFolderAndALine starts a whole Sluice with a kind of builder that no other code
+// knows, in front of a real server, and works with it as people do.
 func TestANewKindIsAFolderAndALine(t *testing.T) {
 	var person atomic.Value
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,8 @@ func TestANewKindIsAFolderAndALine(t *testing.T) {
 	if a := stranger.With("Sec-Fetch-Mode", "cors").Get("/rest/workflows"); a.Status != http.StatusUnauthorized {
 		t.Errorf("a stranger's call: %d", a.Status)
 	}
-	if a := call.Get("/rest/workflows"); a.Status != http.StatusOK || a.Body != `{"data":[]}` || person.Load() != "vera" {
+	if a := call.Get("/rest/workflows"); a.Status != http.StatusOK || a.Body != `{"data":[]}` ||
+		person.Load() != "vera" {
 		t.Errorf("allowed: %d %s as %q, want the list as vera", a.Status, a.Body, person.Load())
 	}
 	if a := call.Get("/rest/login"); a.Status != http.StatusOK || !strings.Contains(a.Body, `"vera@example.com"`) {

@@ -88,7 +88,8 @@ func inventory(ctx context.Context, c *http.Client, base *url.URL) ([]builder.Fo
 		all = append(all, builder.FoundObject{ID: f.ID, Name: f.Name, Kind: flow.Chatflow})
 	})
 	if err != nil {
-		return nil, problem.New(problem.Upstream, "The demo builder gave a list that Sluice cannot read.").WithCause(err)
+		return nil, problem.New(problem.Upstream, "The demo builder gave a list that Sluice cannot read.").
+			WithCause(err)
 	}
 	return all, nil
 }
@@ -158,7 +159,11 @@ type demoPage struct {
 // everybody may edit.
 func (d *demo) page(r *http.Request, title string) demoPage {
 	role := r.Header.Get(builder.HeaderRole)
-	return demoPage{Title: title, Person: demoPerson(r), Edit: role != authz.RoleViewer && (role != "" || r.Header.Get(builder.HeaderUser) == "")}
+	return demoPage{
+		Title:  title,
+		Person: demoPerson(r),
+		Edit:   role != authz.RoleViewer && (role != "" || r.Header.Get(builder.HeaderUser) == ""),
+	}
 }
 
 func demoPerson(r *http.Request) string {
@@ -214,7 +219,13 @@ func (d *demo) showFlow(w http.ResponseWriter, r *http.Request, name string) {
 
 func (d *demo) saveForm(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, builder.MaxReply)
-	f := demoFlow{ID: r.PathValue("id"), Name: r.PostFormValue("name"), Reply: r.PostFormValue("reply"), Updated: d.cfg.Now().UTC(), By: demoPerson(r)}
+	f := demoFlow{
+		ID:      r.PathValue("id"),
+		Name:    r.PostFormValue("name"),
+		Reply:   r.PostFormValue("reply"),
+		Updated: d.cfg.Now().UTC(),
+		By:      demoPerson(r),
+	}
 	saved, err := d.store.put(f)
 	if problem.Is(err, problem.Invalid) {
 		p := d.page(r, "Check the form")
@@ -292,7 +303,9 @@ func (d *demo) apiSave(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := r.PathValue("id")
-	f, err := d.store.put(demoFlow{ID: id, Name: in.Name, Reply: in.Reply, Updated: d.cfg.Now().UTC(), By: demoPerson(r)})
+	f, err := d.store.put(
+		demoFlow{ID: id, Name: in.Name, Reply: in.Reply, Updated: d.cfg.Now().UTC(), By: demoPerson(r)},
+	)
 	status := http.StatusOK
 	if id == "" {
 		status = http.StatusCreated
@@ -357,7 +370,14 @@ func (f *demoFlow) answer(question, person string, now time.Time) string {
 		person = "stranger"
 	}
 	return strings.NewReplacer(
-		"{question}", question, "{person}", person, "{words}", strconv.Itoa(len(strings.Fields(question))), "{time}", now.UTC().Format("15:04:05 UTC"),
+		"{question}",
+		question,
+		"{person}",
+		person,
+		"{words}",
+		strconv.Itoa(len(strings.Fields(question))),
+		"{time}",
+		now.UTC().Format("15:04:05 UTC"),
 	).Replace(f.Reply)
 }
 

@@ -23,7 +23,9 @@ import (
 
 func startDemo(t *testing.T, file string) *httptest.Server {
 	t.Helper()
-	h, err := NewServer(Config{File: file, Now: func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }})
+	h, err := NewServer(
+		Config{File: file, Now: func() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,43 +63,80 @@ const formType = "application/x-www-form-urlencoded"
 
 func TestDemoByForms(t *testing.T) {
 	srv := startDemo(t, "")
-	status, path, body := call(t, "POST", srv.URL+"/new", formType, url.Values{"name": {"<b>Mine</b>"}, "reply": {"{person}: {question} ({words})"}}.Encode())
-	if status != 200 || !strings.HasPrefix(path, "/flows/") || !strings.Contains(body, "&lt;b&gt;Mine&lt;/b&gt;") || !strings.Contains(body, "Hello, Zoë") {
+	status, path, body := call(
+		t,
+		"POST",
+		srv.URL+"/new",
+		formType,
+		url.Values{"name": {"<b>Mine</b>"}, "reply": {"{person}: {question} ({words})"}}.Encode(),
+	)
+	if status != 200 || !strings.HasPrefix(path, "/flows/") || !strings.Contains(body, "&lt;b&gt;Mine&lt;/b&gt;") ||
+		!strings.Contains(body, "Hello, Zoë") {
 		t.Fatalf("create: %d at %s: %s", status, path, body)
 	}
-	if status, _, body := call(t, "POST", srv.URL+path, formType, "name=&reply=x"); status != 400 || !strings.Contains(body, "The name needs") {
+	if status, _, body := call(t, "POST", srv.URL+path, formType, "name=&reply=x"); status != 400 ||
+		!strings.Contains(body, "The name needs") {
 		t.Errorf("an empty name: %d %s", status, body)
 	}
-	if _, _, body := call(t, "POST", srv.URL+path, formType, "name=Renamed&reply="+url.QueryEscape("{person}: {question} ({words})")); !strings.Contains(body, "Renamed") {
+	if _, _, body := call(t, "POST", srv.URL+path, formType, "name=Renamed&reply="+url.QueryEscape("{person}: {question} ({words})")); !strings.Contains(
+		body,
+		"Renamed",
+	) {
 		t.Errorf("rename: %s", body)
 	}
 	run := srv.URL + "/api" + path + "/run"
-	if _, _, body := call(t, "POST", run, formType, "question=how+are+you"); !strings.Contains(body, "Zoë: how are you (3)") {
+	if _, _, body := call(t, "POST", run, formType, "question=how+are+you"); !strings.Contains(
+		body,
+		"Zoë: how are you (3)",
+	) {
 		t.Errorf("run without script: %s", body)
 	}
-	if status, path, body := call(t, "POST", srv.URL+path+"/delete", formType, ""); status != 200 || path != "/" || strings.Contains(body, "Renamed") {
+	if status, path, body := call(t, "POST", srv.URL+path+"/delete", formType, ""); status != 200 || path != "/" ||
+		strings.Contains(body, "Renamed") {
 		t.Errorf("delete: %d at %s", status, path)
 	}
-	if status, _, body := call(t, "GET", srv.URL+path, "", ""); status != 404 || !strings.Contains(body, "no such flow") {
+	if status, _, body := call(t, "GET", srv.URL+path, "", ""); status != 404 ||
+		!strings.Contains(body, "no such flow") {
 		t.Errorf("after delete: %d %s", status, body)
 	}
 }
 
 func TestDemoAPIAndStream(t *testing.T) {
 	srv := startDemo(t, "")
-	status, _, body := call(t, "POST", srv.URL+"/api/flows", "application/json", `{"name":"n","reply":"one two {question}"}`)
+	status, _, body := call(
+		t,
+		"POST",
+		srv.URL+"/api/flows",
+		"application/json",
+		`{"name":"n","reply":"one two {question}"}`,
+	)
 	var f demoFlow
 	if err := json.Unmarshal([]byte(body), &f); err != nil || status != 201 || !profile.IsUUID(f.ID) || f.By != "Zoë" {
 		t.Fatalf("create: %d %s", status, body)
 	}
-	status, _, body = call(t, "POST", srv.URL+"/api/flows/"+f.ID+"/run", "application/json", `{"question":"three\nfour"}`)
+	status, _, body = call(
+		t,
+		"POST",
+		srv.URL+"/api/flows/"+f.ID+"/run",
+		"application/json",
+		`{"question":"three\nfour"}`,
+	)
 	var events []string
 	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
 		if lines.Text() != "" {
 			events = append(events, lines.Text())
 		}
 	}
-	want := []string{"event: token", `data: "one "`, "event: token", `data: "two "`, "event: token", `data: "three\nfour"`, "event: end", `data: ""`}
+	want := []string{
+		"event: token",
+		`data: "one "`,
+		"event: token",
+		`data: "two "`,
+		"event: token",
+		`data: "three\nfour"`,
+		"event: end",
+		`data: ""`,
+	}
 	if diff := cmp.Diff(want, events); diff != "" || status != 200 {
 		t.Errorf("stream: %d %s", status, diff)
 	}
@@ -169,7 +208,9 @@ func TestDemoIsBounded(t *testing.T) {
 		t.Errorf("one flow too many: %v", err)
 	}
 	f := demoFlow{Reply: "{question}"}
-	if got := f.answer(strings.Repeat("ä", maxDemoText+1), "", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)); len([]rune(got)) != maxDemoText {
+	if got := f.answer(strings.Repeat("ä", maxDemoText+1), "", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)); len(
+		[]rune(got),
+	) != maxDemoText {
 		t.Errorf("an answer of %d characters", len([]rune(got)))
 	}
 }

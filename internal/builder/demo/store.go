@@ -152,7 +152,8 @@ func (s *demoStore) put(f demoFlow) (demoFlow, error) {
 	err := s.change(func(all []demoFlow) ([]demoFlow, error) {
 		if f.ID == "" {
 			if len(all) >= maxDemoFlows {
-				return nil, problem.Newf(problem.Conflict, "The demo builder holds at most %d flows.", maxDemoFlows).WithNext("Delete one first.")
+				return nil, problem.Newf(problem.Conflict, "The demo builder holds at most %d flows.", maxDemoFlows).
+					WithNext("Delete one first.")
 			}
 			f.ID = uuid.NewString()
 			return append(all, f), nil

@@ -32,7 +32,8 @@ func answer(t *testing.T, name string, c builder.AnswerContext) (int, map[string
 	if err := json.Unmarshal(a.Body, &body); err != nil {
 		t.Fatalf("%s: %s: %v", name, a.Body, err)
 	}
-	if !strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") || a.Header.Get("Cache-Control") != "no-store" {
+	if !strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") ||
+		a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s: headers %v", name, a.Header)
 	}
 	return a.Status, body
@@ -41,14 +42,21 @@ func answer(t *testing.T, name string, c builder.AnswerContext) (int, map[string
 func TestFlowiseUserIsThePersonAndNotTheOwner(t *testing.T) {
 	ann := person
 	ann.DisplayName, ann.Memberships = "Ann Author", []authz.Membership{{Workspace: "default", Role: authz.RoleUser}}
-	boss := authz.Principal{Kind: authz.Person, ID: "p2", Name: "boss", Email: "boss@example.test", Memberships: []authz.Membership{{Workspace: "default", Role: authz.RoleAdmin}}}
+	boss := authz.Principal{
+		Kind:        authz.Person,
+		ID:          "p2",
+		Name:        "boss",
+		Email:       "boss@example.test",
+		Memberships: []authz.Membership{{Workspace: "default", Role: authz.RoleAdmin}},
+	}
 	for _, c := range []struct {
 		p     authz.Principal
 		name  string
 		admin bool
 	}{{ann, "Ann Author", false}, {boss, "boss", true}} {
 		status, got := answer(t, "user", builder.AnswerContext{Principal: c.p, Upstream: upstreamUser})
-		if status != 200 || got["id"] != c.p.ID || got["email"] != c.p.Email || got["name"] != c.name || got["activeWorkspaceId"] != "w1" {
+		if status != 200 || got["id"] != c.p.ID || got["email"] != c.p.Email || got["name"] != c.name ||
+			got["activeWorkspaceId"] != "w1" {
 			t.Errorf("%s: %d %v", c.name, status, got)
 		}
 		if got["isSSO"] != true || got["isOrganizationAdmin"] != c.admin {
@@ -63,11 +71,17 @@ func TestFlowiseUserIsThePersonAndNotTheOwner(t *testing.T) {
 func TestFlowiseAnswersNobody(t *testing.T) {
 	p := Kind()
 	for _, name := range []string{"user", "refresh"} {
-		if _, err := p.Answer(t.Context(), name, builder.AnswerContext{Upstream: upstreamUser}); !problem.Is(err, problem.Unauthenticated) {
+		if _, err := p.Answer(t.Context(), name, builder.AnswerContext{Upstream: upstreamUser}); !problem.Is(
+			err,
+			problem.Unauthenticated,
+		) {
 			t.Errorf("%s for a stranger: %v", name, err)
 		}
 	}
-	if _, err := p.Answer(t.Context(), "user", builder.AnswerContext{Principal: person}); !problem.Is(err, problem.Unavailable) {
+	if _, err := p.Answer(t.Context(), "user", builder.AnswerContext{Principal: person}); !problem.Is(
+		err,
+		problem.Unavailable,
+	) {
 		t.Errorf("without a session upstream: %v", err)
 	}
 	if _, err := p.Answer(t.Context(), "nope", builder.AnswerContext{}); !problem.Is(err, problem.NotFound) {
@@ -111,7 +125,9 @@ func TestFlowiseAccount(t *testing.T) {
 }
 
 func TestErrorsInTheBuildersShape(t *testing.T) {
-	denied := problem.New(problem.Denied, "You may view flows here, but not change them.").WithNext("Ask an admin.").WithRule("viewer")
+	denied := problem.New(problem.Denied, "You may view flows here, but not change them.").
+		WithNext("Ask an admin.").
+		WithRule("viewer")
 	internal := http.Header{"X-Request-From": {"internal"}}
 	cases := []struct {
 		kind   string
@@ -153,23 +169,35 @@ func TestErrorsInTheBuildersShape(t *testing.T) {
 func TestErrorsCarryRetryAfter(t *testing.T) {
 	for _, kind := range []string{"flowise", "generic", "demo"} {
 		a := mustProfile(t, kind).Error(problem.New(problem.Limited, "Slower.").WithRetryAfter(90*time.Second), "r1")
-		if a.Status != 429 || a.Header.Get("Retry-After") != "90" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		if a.Status != 429 || a.Header.Get("Retry-After") != "90" ||
+			a.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d %v", kind, a.Status, a.Header)
 		}
 	}
-	if a := mustProfile(t, "generic").Error(problem.New(problem.Denied, "x"), ""); a.Header.Get("Content-Type") != problem.ContentType {
+	if a := mustProfile(t, "generic").Error(problem.New(problem.Denied, "x"), ""); a.Header.Get(
+		"Content-Type",
+	) != problem.ContentType {
 		t.Errorf("content type %q", a.Header.Get("Content-Type"))
 	}
 }
 
 func TestPassthroughTellsWhoAsks(t *testing.T) {
 	p := person
-	p.DisplayName, p.Memberships = "Zoë\r\nX-Evil: 1", []authz.Membership{{Workspace: "a", Role: authz.RoleViewer}, {Workspace: "b", Role: authz.RoleUser}}
+	p.DisplayName, p.Memberships = "Zoë\r\nX-Evil: 1", []authz.Membership{
+		{Workspace: "a", Role: authz.RoleViewer},
+		{Workspace: "b", Role: authz.RoleUser},
+	}
 	h := http.Header{}
 	if err := (builder.Passthrough{}).Attach(t.Context(), h, builder.OnBehalf{Principal: p}, endpoint); err != nil {
 		t.Fatal(err)
 	}
-	want := http.Header{builder.HeaderUser: {person.Name}, builder.HeaderID: {"p1"}, builder.HeaderName: {"Zo%C3%AB%0D%0AX-Evil:%201"}, builder.HeaderEmail: {"ann@example.test"}, builder.HeaderRole: {"user"}}
+	want := http.Header{
+		builder.HeaderUser:  {person.Name},
+		builder.HeaderID:    {"p1"},
+		builder.HeaderName:  {"Zo%C3%AB%0D%0AX-Evil:%201"},
+		builder.HeaderEmail: {"ann@example.test"},
+		builder.HeaderRole:  {"user"},
+	}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}

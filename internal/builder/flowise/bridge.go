@@ -118,7 +118,9 @@ func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, erro
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return nil, problem.New(problem.Unavailable, "Sluice is still signing in to Flowise.").WithRetryAfter(time.Second).WithCause(ctx.Err())
+		return nil, problem.New(problem.Unavailable, "Sluice is still signing in to Flowise.").
+			WithRetryAfter(time.Second).
+			WithCause(ctx.Err())
 	}
 	if s := b.session.Load(); s != nil {
 		return s, nil
@@ -132,7 +134,9 @@ func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, erro
 // caller holds mu.
 func (b *bridge) unavailable() error {
 	pause := max(b.retryAt.Sub(b.cfg.Now()), time.Second)
-	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").WithRetryAfter(pause).WithCause(b.lastErr)
+	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").
+		WithRetryAfter(pause).
+		WithCause(b.lastErr)
 	if problem.Is(b.lastErr, problem.Unauthenticated) {
 		return p.WithNext("Ask an admin to enter the Flowise owner's password again on Sluice's apps page.")
 	}
@@ -146,7 +150,8 @@ func (b *bridge) renew(stale *session, check bool) (<-chan struct{}, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").
+			WithRetryAfter(time.Second)
 	}
 	if b.flight != nil {
 		return b.flight, nil

@@ -58,9 +58,15 @@ func newFlowiseServer(t *testing.T) *flowiseServer {
 	mux.HandleFunc("POST /api/v1/auth/refreshToken", s.refresh)
 	mux.HandleFunc("POST /api/v1/auth/resolve", s.resolve)
 	mux.HandleFunc("POST /api/v1/account/register", s.register)
-	mux.HandleFunc("POST /api/v1/account/logout", func(_ http.ResponseWriter, r *http.Request) { s.forget(cookieValue(r, "connect.sid")) })
+	mux.HandleFunc(
+		"POST /api/v1/account/logout",
+		func(_ http.ResponseWriter, r *http.Request) { s.forget(cookieValue(r, "connect.sid")) },
+	)
 	mux.HandleFunc("GET /api/v1/auth/permissions/{type}", s.check)
-	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"version": "3.1.4"}) })
+	mux.HandleFunc(
+		"GET /api/v1/version",
+		func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"version": "3.1.4"}) },
+	)
 	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, _ *http.Request) {
 		sendJSON(w, 200, map[string]any{"PLATFORM_TYPE": "open source"})
 	})
@@ -129,7 +135,11 @@ func (s *flowiseServer) login(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "token", Value: token, Path: "/", HttpOnly: true})
 		http.SetCookie(w, &http.Cookie{Name: "refreshToken", Value: "refresh", Path: "/", HttpOnly: true})
 		http.SetCookie(w, &http.Cookie{Name: "connect.sid", Value: sid, Path: "/", HttpOnly: true})
-		sendJSON(w, 200, map[string]any{"id": "owner-id", "email": body.Email, "permissions": []string{"organization", "workspace"}})
+		sendJSON(
+			w,
+			200,
+			map[string]any{"id": "owner-id", "email": body.Email, "permissions": []string{"organization", "workspace"}},
+		)
 	}
 }
 
@@ -149,7 +159,8 @@ func (s *flowiseServer) refresh(w http.ResponseWriter, r *http.Request) {
 
 func (s *flowiseServer) check(w http.ResponseWriter, r *http.Request) {
 	s.checks.Add(1)
-	if r.Header.Get("X-Request-From") != "internal" || !s.knows(cookieValue(r, "connect.sid"), cookieValue(r, "token")) {
+	if r.Header.Get("X-Request-From") != "internal" ||
+		!s.knows(cookieValue(r, "connect.sid"), cookieValue(r, "token")) {
 		sendJSON(w, 401, map[string]any{"message": "Invalid or Missing token"})
 		return
 	}
@@ -175,7 +186,11 @@ func (s *flowiseServer) register(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	switch {
 	case s.owner:
-		sendJSON(w, 400, map[string]any{"statusCode": 400, "success": false, "message": "You can only have one organization"})
+		sendJSON(
+			w,
+			400,
+			map[string]any{"statusCode": 400, "success": false, "message": "You can only have one organization"},
+		)
 	case len(body.User.Credential) < 8:
 		sendJSON(w, 400, map[string]any{"statusCode": 400, "success": false, "message": "Invalid Password"})
 	default:
@@ -258,7 +273,8 @@ func TestBridgeSignsInOnceForAll(t *testing.T) {
 	for range 50 {
 		all.Go(func() {
 			h := http.Header{}
-			if err := b.Attach(context.Background(), h, builder.OnBehalf{Principal: person}, endpoint); err != nil || !s.accepts(h) {
+			if err := b.Attach(context.Background(), h, builder.OnBehalf{Principal: person}, endpoint); err != nil ||
+				!s.accepts(h) {
 				t.Errorf("Attach: %v, headers %v", err, h)
 			}
 		})
@@ -368,7 +384,10 @@ func TestBridgeSurvivesAnOutage(t *testing.T) {
 	s.down.Store(false)
 	tries := s.signIns.Load()
 	for range 100 {
-		if err := b.Attach(t.Context(), http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
+		if err := b.Attach(t.Context(), http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(
+			err,
+			problem.Unavailable,
+		) {
 			t.Fatalf("within the pause: %v", err)
 		}
 	}
@@ -415,7 +434,10 @@ func TestBridgeWaitsOnlyAsLongAsTheRequest(t *testing.T) {
 	b := s.bridge("Owner-pass-1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := b.Attach(ctx, http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
+	if err := b.Attach(ctx, http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(
+		err,
+		problem.Unavailable,
+	) {
 		t.Errorf("Attach = %v, want problem.Unavailable", err)
 	}
 	close(s.hold)
@@ -433,14 +455,19 @@ func TestBridgeClose(t *testing.T) {
 	if s.accepts(h) {
 		t.Error("the owner is still signed in upstream")
 	}
-	if err := b.Attach(t.Context(), http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(err, problem.Unavailable) {
+	if err := b.Attach(t.Context(), http.Header{}, builder.OnBehalf{Principal: person}, endpoint); !problem.Is(
+		err,
+		problem.Unavailable,
+	) {
 		t.Errorf("Attach after Close = %v", err)
 	}
 }
 
 func BenchmarkAttach(b *testing.B) {
 	session := &session{header: http.Header{"Cookie": {"token=x"}}, due: testStart.Add(time.Hour)}
-	bridge := newBridge(builder.BridgeConfig{Base: &url.URL{}, Client: http.DefaultClient, Now: func() time.Time { return testStart }})
+	bridge := newBridge(
+		builder.BridgeConfig{Base: &url.URL{}, Client: http.DefaultClient, Now: func() time.Time { return testStart }},
+	)
 	bridge.session.Store(session)
 	h := http.Header{"Cookie": nil, "X-Request-From": nil}
 	b.ReportAllocs()

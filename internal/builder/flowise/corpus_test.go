@@ -124,13 +124,29 @@ func TestCorpusByTheTableAlone(t *testing.T) {
 		case r.Expect != "deny":
 			decided++
 			if !allowed {
-				t.Errorf("%s (%s) %s %.80s as %s: refused by %s, want it let through", r.ID, r.Class, r.Method, r.Path, r.As, why)
+				t.Errorf(
+					"%s (%s) %s %.80s as %s: refused by %s, want it let through",
+					r.ID,
+					r.Class,
+					r.Method,
+					r.Path,
+					r.As,
+					why,
+				)
 			}
 		case slices.Contains(laterGuards, r.Class) || slices.Contains(laterRows, r.ID):
 		default:
 			decided++
 			if allowed {
-				t.Errorf("%s (%s) %s %.80s as %s: let through as %s, want it refused", r.ID, r.Class, r.Method, r.Path, r.As, why)
+				t.Errorf(
+					"%s (%s) %s %.80s as %s: let through as %s, want it refused",
+					r.ID,
+					r.Class,
+					r.Method,
+					r.Path,
+					r.As,
+					why,
+				)
 			}
 		}
 	}

@@ -36,7 +36,10 @@ func (b *bridge) putCredential(ctx context.Context, c builder.Credential) (strin
 	if id := res.Text("id"); profile.IsUUID(id) {
 		return id, nil
 	}
-	return "", problem.New(problem.Upstream, "Flowise gave an answer that Sluice cannot read when it was to keep a credential.")
+	return "", problem.New(
+		problem.Upstream,
+		"Flowise gave an answer that Sluice cannot read when it was to keep a credential.",
+	)
 }
 
 func (b *bridge) hasCredential(ctx context.Context, id, kind string) (found bool, err error) {
@@ -72,7 +75,8 @@ func (b *bridge) call(ctx context.Context, method, path string, body any) (*buil
 		return nil, err
 	}
 	if res.Status < 200 || res.Status > 299 || !res.JSON {
-		return nil, problem.Newf(problem.Upstream, "Flowise answered with status %d.", res.Status).WithNext("Look into Flowise's log, then try again.")
+		return nil, problem.Newf(problem.Upstream, "Flowise answered with status %d.", res.Status).
+			WithNext("Look into Flowise's log, then try again.")
 	}
 	return res, nil
 }
@@ -117,7 +121,13 @@ func (b *bridge) credentialKinds(ctx context.Context) ([]builder.CredentialKind,
 }
 
 func (in field) field() builder.CredentialField {
-	f := builder.CredentialField{Name: in.Name, Label: in.Label, Secret: in.Type == "password", Long: in.Rows > 1 || in.Type == "json", Optional: in.Optional}
+	f := builder.CredentialField{
+		Name:     in.Name,
+		Label:    in.Label,
+		Secret:   in.Type == "password",
+		Long:     in.Rows > 1 || in.Type == "json",
+		Optional: in.Optional,
+	}
 	for _, o := range in.Options {
 		f.Options = append(f.Options, o.Name)
 	}
@@ -136,7 +146,10 @@ func (b *bridge) flowsWith(ctx context.Context, ids []string) (map[string][]buil
 		}) {
 			for _, id := range ids {
 				if strings.Contains(o.FlowData, id) {
-					found[id] = append(found[id], builder.FoundObject{ID: o.ID, Name: o.Name, Kind: flowKind(flow.Chatflow, o.Type)})
+					found[id] = append(
+						found[id],
+						builder.FoundObject{ID: o.ID, Name: o.Name, Kind: flowKind(flow.Chatflow, o.Type)},
+					)
 				}
 			}
 		})

@@ -130,7 +130,14 @@ func renderError(e *problem.Error, requestID string) (string, any) {
 }
 
 func bodyOf(e *problem.Error, requestID string) errorBody {
-	b := errorBody{StatusCode: e.Kind.Status(), Message: e.Detail, Next: e.Next, Field: e.Field, Rule: e.Rule, RequestID: requestID}
+	b := errorBody{
+		StatusCode: e.Kind.Status(),
+		Message:    e.Detail,
+		Next:       e.Next,
+		Field:      e.Field,
+		Rule:       e.Rule,
+		RequestID:  requestID,
+	}
 	switch {
 	case e.Kind == problem.Unauthenticated && !authn.TokenTrouble(e):
 		b.Message, b.Detail = invalidToken, e.Detail
@@ -174,7 +181,8 @@ func user(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 		return builder.Answer{}, problem.New(problem.Unauthenticated, "Nobody is signed in.")
 	}
 	if c.Upstream == nil {
-		return builder.Answer{}, problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").WithNext("Try again in a few seconds.")
+		return builder.Answer{}, problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").
+			WithNext("Try again in a few seconds.")
 	}
 	shown := maps.Clone(c.Upstream)
 	admin := managesBuilder(c.Principal)
@@ -198,7 +206,8 @@ func managesBuilder(p authz.Principal) bool {
 // account answers GET /user for the account page: the person, not the service owner.
 func account(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if id := c.Query.Get("id"); id != "" && id != c.Principal.ID {
-		return builder.Answer{}, problem.New(problem.NotFound, "There is no such person here.").WithNext("People are managed in Sluice.")
+		return builder.Answer{}, problem.New(problem.NotFound, "There is no such person here.").
+			WithNext("People are managed in Sluice.")
 	}
 	now := c.Now.UTC().Format("2006-01-02T15:04:05.000Z")
 	return builder.JSON(http.StatusOK, map[string]any{
@@ -214,7 +223,10 @@ func loginMethods(context.Context, builder.AnswerContext) (builder.Answer, error
 
 // absent answers for files that the pages ask for and that exist nowhere.
 func absent(context.Context, builder.AnswerContext) (builder.Answer, error) {
-	return builder.JSON(http.StatusNotFound, errorBody{StatusCode: http.StatusNotFound, Message: "There is no such file."}), nil
+	return builder.JSON(
+		http.StatusNotFound,
+		errorBody{StatusCode: http.StatusNotFound, Message: "There is no such file."},
+	), nil
 }
 
 func logout(ctx context.Context, c builder.AnswerContext) (builder.Answer, error) {

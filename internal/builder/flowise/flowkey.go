@@ -69,7 +69,8 @@ func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, erro
 	}
 	if b.life.Err() != nil {
 		k.mu.Unlock()
-		return "", problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+		return "", problem.New(problem.Unavailable, "This app is being removed or restarted.").
+			WithRetryAfter(time.Second)
 	}
 	if !e.asking && (e.asked.IsZero() || now.Sub(e.asked) >= flowKeyFresh) {
 		e.asking = true
@@ -79,7 +80,9 @@ func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, erro
 	select {
 	case <-e.ready:
 	case <-ctx.Done():
-		return "", problem.New(problem.Unavailable, "Flowise is slow to say whether the flow needs a key.").WithRetryAfter(time.Second).WithCause(ctx.Err())
+		return "", problem.New(problem.Unavailable, "Flowise is slow to say whether the flow needs a key.").
+			WithRetryAfter(time.Second).
+			WithCause(ctx.Err())
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -112,7 +115,11 @@ func (b *bridge) lookUpFlowKey(ctx context.Context, kind, flowID string) (value 
 			Enabled bool   `json:"enabled"`
 			Token   string `json:"token"`
 		}
-		err := b.readList(ctx, "/api/v1/mcp-server/"+flowID, func(dec *json.Decoder) error { return dec.Decode(&server) })
+		err := b.readList(
+			ctx,
+			"/api/v1/mcp-server/"+flowID,
+			func(dec *json.Decoder) error { return dec.Decode(&server) },
+		)
 		if err != nil || !server.Enabled {
 			return "", err
 		}
@@ -121,7 +128,8 @@ func (b *bridge) lookUpFlowKey(ctx context.Context, kind, flowID string) (value 
 	var flow struct {
 		KeyID string `json:"apikeyid"`
 	}
-	if err := b.readList(ctx, "/api/v1/chatflows/"+flowID, func(dec *json.Decoder) error { return dec.Decode(&flow) }); err != nil || flow.KeyID == "" {
+	if err := b.readList(ctx, "/api/v1/chatflows/"+flowID, func(dec *json.Decoder) error { return dec.Decode(&flow) }); err != nil ||
+		flow.KeyID == "" {
 		return "", err
 	}
 	type key struct {

@@ -46,7 +46,8 @@ func keyOf(k authn.APIKey, secret string) shownKey {
 func shownPermissions(actions []authz.Action) []authz.Action {
 	out := []authz.Action{}
 	for _, p := range authz.Permissions() {
-		if authz.Grantable(p.Name) && (len(actions) == 0 || slices.Contains(actions, p.Name) || slices.Contains(actions, p.Class)) {
+		if authz.Grantable(p.Name) &&
+			(len(actions) == 0 || slices.Contains(actions, p.Name) || slices.Contains(actions, p.Class)) {
 			out = append(out, p.Name)
 		}
 	}
@@ -85,7 +86,10 @@ func listKeys(ctx context.Context, c builder.AnswerContext) (builder.Answer, err
 		return builder.JSON(http.StatusOK, shown(c, keys)), nil
 	}
 	from := min((page-1)*size, len(keys))
-	return builder.JSON(http.StatusOK, map[string]any{"total": len(keys), "data": shown(c, keys[from:min(from+size, len(keys))])}), nil
+	return builder.JSON(
+		http.StatusOK,
+		map[string]any{"total": len(keys), "data": shown(c, keys[from:min(from+size, len(keys))])},
+	), nil
 }
 
 // shown are keys in Flowise's form; one that the session has just made is whole, once.
@@ -206,7 +210,8 @@ func revokeKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, er
 // Sluice reads no key.
 func verifyKey(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if c.Principal.KeyID == "" {
-		return builder.Answer{}, problem.New(problem.Unauthenticated, "Send the API key in the Authorization header, as Bearer.").WithRule("no key")
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "Send the API key in the Authorization header, as Bearer.").
+			WithRule("no key")
 	}
 	return builder.JSON(http.StatusOK, "OK"), nil
 }

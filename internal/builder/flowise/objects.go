@@ -159,12 +159,15 @@ func (b *bridge) readList(ctx context.Context, path string, read func(*json.Deco
 	defer func() { _ = res.Body.Close() }()
 	switch {
 	case res.StatusCode == http.StatusUnauthorized:
-		return problem.New(problem.Unavailable, "Flowise does not accept Sluice's session at the moment.").WithRetryAfter(refusalGrace)
+		return problem.New(problem.Unavailable, "Flowise does not accept Sluice's session at the moment.").
+			WithRetryAfter(refusalGrace)
 	case res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json"):
-		return problem.New(problem.NotFound, "There is no such object in Flowise.").WithRule(fmt.Sprintf("flowise status %d", res.StatusCode))
+		return problem.New(problem.NotFound, "There is no such object in Flowise.").
+			WithRule(fmt.Sprintf("flowise status %d", res.StatusCode))
 	}
 	if err := read(json.NewDecoder(io.LimitReader(res.Body, builder.MaxList))); err != nil {
-		return problem.New(problem.Upstream, "Flowise gave a list that Sluice cannot read.").WithCause(fmt.Errorf("%s: %w", path, err))
+		return problem.New(problem.Upstream, "Flowise gave a list that Sluice cannot read.").
+			WithCause(fmt.Errorf("%s: %w", path, err))
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	}
 	if !strings.HasPrefix(number, "3.") {
 		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Flowise %.20s. Sluice carries people into Flowise 3 only; other versions sign in differently.", number).
-			WithField("url").WithNext("Update Flowise to 3.1.4.")
+			WithField("url").
+			WithNext("Update Flowise to 3.1.4.")
 	}
 	f := builder.Found{
 		Version: builder.Clip(number, 20), OwnerState: builder.OwnerNotApplicable,
@@ -51,7 +52,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 		f.OwnerState = builder.OwnerPresent
 	default:
 		return builder.Found{}, false, problem.Newf(problem.Upstream, "Flowise %.20s does not say how its owner signs in (%.60q).", number, to).
-			WithField("url").WithNext("Open Flowise directly once and see that its sign-in page works.")
+			WithField("url").
+			WithNext("Open Flowise directly once and see that its sign-in page works.")
 	}
 	if platform != "" && platform != "open source" {
 		f.Note = fmt.Sprintf("Its platform is %.40q; Sluice is made for the open source edition.", platform)
@@ -79,14 +81,17 @@ func registerOwner(ctx context.Context, httpClient *http.Client, base *url.URL, 
 	message := r.Text("message")
 	switch {
 	case strings.Contains(message, "only have one organization"):
-		return problem.New(problem.Conflict, "This Flowise has an owner already.").WithNext("Enter the owner's e-mail address and password.")
+		return problem.New(problem.Conflict, "This Flowise has an owner already.").
+			WithNext("Enter the owner's e-mail address and password.")
 	case r.Status == http.StatusBadRequest && strings.Contains(message, "Password"):
 		return problem.New(problem.Invalid, "Flowise did not accept the owner's password.").WithField("owner_password").
 			WithNext("Use 8 to 128 characters with lower and upper case, a digit and a special character.")
 	case r.Status == http.StatusBadRequest && message != "":
-		return problem.Newf(problem.Invalid, "Flowise did not accept the owner account: %s", builder.Clip(message, 120)).WithField("owner_email")
+		return problem.Newf(problem.Invalid, "Flowise did not accept the owner account: %s", builder.Clip(message, 120)).
+			WithField("owner_email")
 	}
-	return problem.Newf(problem.Upstream, "Flowise could not register its owner (status %d).", r.Status).WithNext("See Flowise's own log.")
+	return problem.Newf(problem.Upstream, "Flowise could not register its owner (status %d).", r.Status).
+		WithNext("See Flowise's own log.")
 }
 
 // testOwner signs the owner in once and out again. Errors: problem.Unauthenticated with Field

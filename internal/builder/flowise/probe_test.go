@@ -32,7 +32,13 @@ func TestProbeFlowise(t *testing.T) {
 	s := newFlowiseServer(t)
 	for _, owner := range []bool{false, true} {
 		s.owner = owner
-		want := builder.Found{Kind: "flowise", Title: "Flowise", Version: "3.1.4", OwnerState: builder.OwnerNone, Evidence: `/api/v1/version says 3.1.4, platform "open source".`}
+		want := builder.Found{
+			Kind:       "flowise",
+			Title:      "Flowise",
+			Version:    "3.1.4",
+			OwnerState: builder.OwnerNone,
+			Evidence:   `/api/v1/version says 3.1.4, platform "open source".`,
+		}
 		if owner {
 			want.OwnerState = builder.OwnerPresent
 		}
@@ -52,14 +58,34 @@ func TestProbeOthers(t *testing.T) {
 		title  string
 		note   string
 	}{
-		"a page for every path": {func(w http.ResponseWriter, _ *http.Request) { sendPage(w) }, "Flowise - Build AI Agents, Visually", "not a builder"},
+		"a page for every path": {
+			func(w http.ResponseWriter, _ *http.Request) { sendPage(w) },
+			"Flowise - Build AI Agents, Visually",
+			"not a builder",
+		},
 		"a title with markup": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprint(w, "<title>\n A &amp; B  \n</title>")
 		}, "A & B", "not a builder"},
-		"a redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, "Web app", "redirects to /login"},
-		"an error":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "Web app", "error at the moment"},
-		"other JSON":  {func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"ok": true}) }, "Web app", "not a builder"},
-		"a JSON list": {func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, []int{1}) }, "Web app", "not a builder"},
+		"a redirect": {
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
+			"Web app",
+			"redirects to /login",
+		},
+		"an error": {
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+			"Web app",
+			"error at the moment",
+		},
+		"other JSON": {
+			func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"ok": true}) },
+			"Web app",
+			"not a builder",
+		},
+		"a JSON list": {
+			func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, []int{1}) },
+			"Web app",
+			"not a builder",
+		},
 		"a version only": {func(w http.ResponseWriter, r *http.Request) {
 			sendJSON(w, 200, map[string]any{"version": "1.7.2"})
 		}, "Web app", "not a builder"},
@@ -120,7 +146,8 @@ func TestProbeRefuses(t *testing.T) {
 		}
 		_, err = look(t.Context(), u)
 		p := problem.Of(err)
-		if p.Kind != c.kind || p.Field != "url" || !strings.Contains(p.Detail, c.text) || strings.Contains(p.Error(), "secret") {
+		if p.Kind != c.kind || p.Field != "url" || !strings.Contains(p.Detail, c.text) ||
+			strings.Contains(p.Error(), "secret") {
 			t.Errorf("%s: %v (%v), want %v with %q", name, err, p.Kind, c.kind, c.text)
 		}
 	}
@@ -141,7 +168,11 @@ func TestRegisterAndTryOwner(t *testing.T) {
 	s := newFlowiseServer(t)
 	s.owner = false
 	o := builder.OwnerAccount{Name: "Sluice", Email: "owner@sluice.internal", Password: newOwnerPassword()}
-	if err := registerOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{Email: o.Email, Password: "short"}); !problem.Is(err, problem.Invalid) || problem.Of(err).Field != "owner_password" {
+	if err := registerOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{Email: o.Email, Password: "short"}); !problem.Is(
+		err,
+		problem.Invalid,
+	) ||
+		problem.Of(err).Field != "owner_password" {
 		t.Errorf("a short password: %v", err)
 	}
 	if err := registerOwner(t.Context(), http.DefaultClient, s.url, o); err != nil {
@@ -164,15 +195,21 @@ func TestRegisterAndTryOwner(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := testOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{}); !problem.Is(err, problem.Upstream) {
+	if err := testOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{}); !problem.Is(
+		err,
+		problem.Upstream,
+	) {
 		t.Errorf("Flowise's page as an answer: %v", err)
 	}
 }
 
 func TestNewOwnerPasswordSatisfiesFlowise(t *testing.T) {
 	p := newOwnerPassword()
-	if len(p) < 20 || len(p) > 72 || !strings.ContainsAny(p, "abcdefghijklmnopqrstuvwxyz") || !strings.ContainsAny(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
-		!strings.ContainsAny(p, "0123456789") || !strings.Contains(p, "-") || p == newOwnerPassword() {
+	if len(p) < 20 || len(p) > 72 || !strings.ContainsAny(p, "abcdefghijklmnopqrstuvwxyz") ||
+		!strings.ContainsAny(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||
+		!strings.ContainsAny(p, "0123456789") ||
+		!strings.Contains(p, "-") ||
+		p == newOwnerPassword() {
 		t.Errorf("password %q", p)
 	}
 }

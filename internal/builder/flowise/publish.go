@@ -21,7 +21,13 @@ func (b *bridge) setPublic(ctx context.Context, _, flowID string, public bool) e
 	if err != nil {
 		return err
 	}
-	r, err := b.client.Send(ctx, http.MethodPut, "/api/v1/chatflows/"+flowID, s.header, map[string]bool{"isPublic": public})
+	r, err := b.client.Send(
+		ctx,
+		http.MethodPut,
+		"/api/v1/chatflows/"+flowID,
+		s.header,
+		map[string]bool{"isPublic": public},
+	)
 	if err != nil {
 		return err
 	}
@@ -33,5 +39,6 @@ func (b *bridge) setPublic(ctx context.Context, _, flowID string, public bool) e
 		return problem.New(problem.NotFound, "There is no flow with this id in Flowise.").WithField("flow_id").
 			WithNext("Copy the id from the end of the flow's address in the builder.")
 	}
-	return problem.Newf(problem.Upstream, "Flowise did not take the change (status %d).", r.Status).WithNext("See Flowise's own log.")
+	return problem.Newf(problem.Upstream, "Flowise did not take the change (status %d).", r.Status).
+		WithNext("See Flowise's own log.")
 }

@@ -88,7 +88,13 @@ func (s *session) schedule(now time.Time) {
 // signInOwner signs the owner in. Errors: problem.Unauthenticated for wrong credentials,
 // problem.Upstream, Unavailable or Timeout else.
 func signInOwner(ctx context.Context, c *builder.Client, a builder.Access, now time.Time) (*session, error) {
-	r, err := c.Send(ctx, http.MethodPost, "/api/v1/auth/login", nil, map[string]string{"email": a.Email, "password": a.Password})
+	r, err := c.Send(
+		ctx,
+		http.MethodPost,
+		"/api/v1/auth/login",
+		nil,
+		map[string]string{"email": a.Email, "password": a.Password},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +104,8 @@ func signInOwner(ctx context.Context, c *builder.Client, a builder.Access, now t
 	switch {
 	case r.Status == http.StatusUnauthorized || r.Status == http.StatusNotFound && r.JSON:
 		return nil, problem.New(problem.Unauthenticated, "Flowise did not accept the owner's e-mail address and password.").
-			WithField("owner_password").WithNext("Enter the credentials that open this Flowise when you use it directly.")
+			WithField("owner_password").
+			WithNext("Enter the credentials that open this Flowise when you use it directly.")
 	case r.Status == http.StatusTooManyRequests || r.Status >= 500:
 		return nil, problem.Newf(problem.Unavailable, "Flowise could not sign the owner in just now (status %d).", r.Status).
 			WithNext("Try again in a few seconds; if it stays, restart Flowise.")

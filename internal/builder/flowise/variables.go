@@ -59,7 +59,8 @@ func variableName(after []byte) (name string, plain bool) {
 	}
 	inner, _, found := bytes.Cut(after[1:], []byte("]"))
 	inner = bytes.ReplaceAll(inner, []byte(`\`), nil)
-	if !found || len(inner) < 3 || inner[0] != '"' && inner[0] != '\'' && inner[0] != '`' || inner[len(inner)-1] != inner[0] {
+	if !found || len(inner) < 3 || inner[0] != '"' && inner[0] != '\'' && inner[0] != '`' ||
+		inner[len(inner)-1] != inner[0] {
 		return "", false
 	}
 	name = string(inner[1 : len(inner)-1])

@@ -57,7 +57,13 @@ func (b *bridge) drifts(r *reply) bool {
 
 func (b *bridge) takeClock(r *reply) {
 	b.skew.Store(int64(r.behind))
-	b.cfg.Log.Warn("Langflow's clock differs from Sluice's; tokens are made for its clock", "host", b.cfg.Base.Host, "later_by", r.behind.Round(time.Second).String())
+	b.cfg.Log.Warn(
+		"Langflow's clock differs from Sluice's; tokens are made for its clock",
+		"host",
+		b.cfg.Base.Host,
+		"later_by",
+		r.behind.Round(time.Second).String(),
+	)
 }
 
 // mode is how Sluice gets into an account. External assertions open only accounts that Langflow has
@@ -95,7 +101,8 @@ func (b *bridge) renew(ctx context.Context, e *entry, stale *session) error {
 	case SignIn:
 		s, err = b.renewSignIn(ctx, e, stale)
 	default:
-		err = problem.New(problem.Conflict, "Nobody has chosen yet how Sluice gets into Langflow.").WithNext("Connect the app on Sluice's apps page.")
+		err = problem.New(problem.Conflict, "Nobody has chosen yet how Sluice gets into Langflow.").
+			WithNext("Connect the app on Sluice's apps page.")
 	}
 	if err != nil {
 		return err
@@ -138,7 +145,9 @@ func (b *bridge) renewSigned(ctx context.Context, e *entry) (*session, error) {
 			return nil, r.trouble("asking who an account is")
 		}
 	}
-	return nil, problem.Newf(problem.Unavailable, "Langflow does not accept Sluice's token for %q.", e.Username).WithRetryAfter(5 * time.Second).WithNext("See Langflow's own log.")
+	return nil, problem.Newf(problem.Unavailable, "Langflow does not accept Sluice's token for %q.", e.Username).
+		WithRetryAfter(5 * time.Second).
+		WithNext("See Langflow's own log.")
 }
 
 // mendSigned finds out why a fresh token was refused; nil means that another try makes sense.
@@ -191,7 +200,8 @@ func (b *bridge) testSecret(ctx context.Context, superuser string) error {
 			break
 		}
 	}
-	return problem.New(problem.Conflict, "The secret keys differ: Langflow does not accept what Sluice signs with LANGFLOW_SECRET_KEY.").WithField("secret_key").
+	return problem.New(problem.Conflict, "The secret keys differ: Langflow does not accept what Sluice signs with LANGFLOW_SECRET_KEY.").
+		WithField("secret_key").
 		WithNext("Give Sluice the LANGFLOW_SECRET_KEY that Langflow runs with, or the content of the file secret_key in its LANGFLOW_CONFIG_DIR. Langflow's LANGFLOW_ALGORITHM must be HS256.")
 }
 
@@ -204,9 +214,15 @@ func (b *bridge) mendUser(ctx context.Context, e *entry, root *superuser) error 
 	case err != nil:
 		return err
 	case u.Active:
-		return problem.Newf(problem.Unavailable, "Langflow knows the account %q and does not let Sluice in.", e.Username).WithRetryAfter(5 * time.Second).WithNext("See Langflow's own log.")
+		return problem.Newf(problem.Unavailable, "Langflow knows the account %q and does not let Sluice in.", e.Username).
+			WithRetryAfter(5 * time.Second).
+			WithNext("See Langflow's own log.")
 	}
-	b.cfg.Log.Warn("an account was switched off in Langflow; Sluice switches it on again, with another password", "username", e.Username)
+	b.cfg.Log.Warn(
+		"an account was switched off in Langflow; Sluice switches it on again, with another password",
+		"username",
+		e.Username,
+	)
 	// Whoever had it before does not get in again by that.
 	_, err = b.patchUser(ctx, root, e.ID, map[string]any{"is_active": true, "password": newPassword()})
 	return err
@@ -216,15 +232,24 @@ func (b *bridge) mendUser(ctx context.Context, e *entry, root *superuser) error 
 // adopted ones are for a person to decide about.
 func (b *bridge) lost(ctx context.Context, e *entry) error {
 	if e.Adopted {
-		return problem.Newf(problem.Conflict, "The adopted user %q does not exist in Langflow any more.", e.Username).WithNext("Undo the adoption on the app's page, or restore Langflow's database.")
+		return problem.Newf(problem.Conflict, "The adopted user %q does not exist in Langflow any more.", e.Username).
+			WithNext("Undo the adoption on the app's page, or restore Langflow's database.")
 	}
-	b.cfg.Log.Warn("Langflow does not know an account any more: its database is another one, or the account was deleted there; it is made again, and flows that it held are not there",
-		"username", e.Username, "former_id", e.ID, "workspace", e.Workspace)
+	b.cfg.Log.Warn(
+		"Langflow does not know an account any more: its database is another one, or the account was deleted there; it is made again, and flows that it held are not there",
+		"username",
+		e.Username,
+		"former_id",
+		e.ID,
+		"workspace",
+		e.Workspace,
+	)
 	fresh, err := b.create(ctx, homeKey{e.Workspace, e.Person}, e.ID)
 	if err != nil {
 		return err
 	}
-	return problem.Newf(problem.Gone, "Langflow has lost the account %q; it was made again with the id %s.", e.Username, fresh.ID).WithRetryAfter(time.Second)
+	return problem.Newf(problem.Gone, "Langflow has lost the account %q; it was made again with the id %s.", e.Username, fresh.ID).
+		WithRetryAfter(time.Second)
 }
 
 // renewExternal signs an assertion, and looks into which account it leads.
@@ -240,12 +265,22 @@ func (b *bridge) renewExternal(ctx context.Context, e *entry) (*session, error) 
 	if u.ID == e.ID {
 		return s, nil
 	}
-	b.cfg.Log.Warn("Langflow has made an account anew: its database is another one, or the account was deleted there; flows that the former one held are not there",
-		"username", u.Username, "former_id", e.ID, "id", u.ID, "workspace", e.Workspace)
+	b.cfg.Log.Warn(
+		"Langflow has made an account anew: its database is another one, or the account was deleted there; flows that the former one held are not there",
+		"username",
+		u.Username,
+		"former_id",
+		e.ID,
+		"id",
+		u.ID,
+		"workspace",
+		e.Workspace,
+	)
 	if _, err := b.keep(ctx, builder.Account{ID: u.ID, Username: u.Username, Workspace: e.Workspace, Person: e.Person}, e.ID); err != nil {
 		return nil, err
 	}
-	return nil, problem.Newf(problem.Gone, "Langflow has lost the account %q; it has made it again with the id %s.", e.Username, u.ID).WithRetryAfter(time.Second)
+	return nil, problem.Newf(problem.Gone, "Langflow has lost the account %q; it has made it again with the id %s.", e.Username, u.ID).
+		WithRetryAfter(time.Second)
 }
 
 // assertTested signs an assertion and asks Langflow whom it takes that for. With a Timeout the
@@ -282,10 +317,12 @@ func (b *bridge) assertTested(ctx context.Context, home homeKey, username string
 func (b *bridge) assertionRefused(status int) error {
 	if status == http.StatusForbidden {
 		return problem.New(problem.Conflict, "Langflow does not look at Sluice's assertion: its external authentication is off, reads another header, or this version has none (it came with 1.10).").
-			WithField("mode").WithNext("Set the LANGFLOW_EXTERNAL_AUTH variables as Sluice shows them, and restart Langflow.")
+			WithField("mode").
+			WithNext("Set the LANGFLOW_EXTERNAL_AUTH variables as Sluice shows them, and restart Langflow.")
 	}
 	return problem.New(problem.Conflict, "Langflow sees Sluice's assertion and does not accept it: the JWKS address, the issuer or the audience are not Sluice's, or the account is switched off in Langflow.").
-		WithField("mode").WithNext("Compare LANGFLOW_EXTERNAL_AUTH_JWKS_URL, _ISSUER and _AUDIENCE with what Sluice shows, and see that Langflow can reach that address.")
+		WithField("mode").
+		WithNext("Compare LANGFLOW_EXTERNAL_AUTH_JWKS_URL, _ISSUER and _AUDIENCE with what Sluice shows, and see that Langflow can reach that address.")
 }
 
 // makeOwn is the account for a home's new things; it is made if it does not exist, once for all who
@@ -313,7 +350,8 @@ func (b *bridge) makeOwn(ctx context.Context, home homeKey) (*entry, error) {
 	}
 	e := b.dir.Load().own[home]
 	if e == nil {
-		return nil, problem.New(problem.Unavailable, "The workspace's account in Langflow was changed just now.").WithRetryAfter(time.Second)
+		return nil, problem.New(problem.Unavailable, "The workspace's account in Langflow was changed just now.").
+			WithRetryAfter(time.Second)
 	}
 	return e, nil
 }

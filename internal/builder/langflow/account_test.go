@@ -39,7 +39,8 @@ func TestAdoptedAccounts(t *testing.T) {
 			t.Errorf("its password changed: %v", changed)
 		}
 		own, err := b.Accounts.Own(context.Background(), lentTo("w1", "ann"))
-		if err != nil || own == u.ID || !cmp.Equal(b.Accounts.Of(lentTo("w1", "bob")), []string{own, u.ID}) || len(b.Accounts.Of(lentTo("w2", "ann"))) != 0 {
+		if err != nil || own == u.ID || !cmp.Equal(b.Accounts.Of(lentTo("w1", "bob")), []string{own, u.ID}) ||
+			len(b.Accounts.Of(lentTo("w2", "ann"))) != 0 {
 			t.Errorf("own %q, all %v, %v", own, b.Accounts.Of(lentTo("w1", "bob")), err)
 		}
 		f.set(func() { u.Active = false })
@@ -47,11 +48,13 @@ func TestAdoptedAccounts(t *testing.T) {
 			return
 		}
 		again := lfBridge(t, lfConfig(t, f, mode, store))
-		if got, err := enters(t, f, again, l, profile.Endpoint{}); err != nil || got.ID != u.ID || u.password == "their own password" {
+		if got, err := enters(t, f, again, l, profile.Endpoint{}); err != nil || got.ID != u.ID ||
+			u.password == "their own password" {
 			t.Errorf("switched off: %+v, %v", got, err)
 		}
 		f.set(func() { delete(f.users, u.ID) })
-		if _, err := enters(t, f, lfBridge(t, lfConfig(t, f, mode, store)), l, profile.Endpoint{}); err == nil || !strings.Contains(problem.Of(err).Detail, "does not exist in Langflow") {
+		if _, err := enters(t, f, lfBridge(t, lfConfig(t, f, mode, store)), l, profile.Endpoint{}); err == nil ||
+			!strings.Contains(problem.Of(err).Detail, "does not exist in Langflow") {
 			t.Errorf("deleted: %v", err)
 		}
 	})
@@ -80,7 +83,8 @@ func TestExternalFallsBack(t *testing.T) {
 		}
 		c.cut(&cfg)
 		got, err := enters(t, f, lfBridge(t, cfg), l, profile.Endpoint{})
-		if c.want == "" && (err != nil || got.ID != u.ID) || c.want != "" && !strings.Contains(problem.Of(err).Detail, c.want) {
+		if c.want == "" && (err != nil || got.ID != u.ID) ||
+			c.want != "" && !strings.Contains(problem.Of(err).Detail, c.want) {
 			t.Errorf("with %s: %+v, %v", c.what, got, err)
 		}
 	}
@@ -94,7 +98,13 @@ func TestModesCanBeChanged(t *testing.T) {
 	for _, start := range allModes {
 		workspace := "w-" + string(start)
 		for _, mode := range append([]builder.Mode{start}, allModes...) {
-			u, err := enters(t, f, lfBridge(t, lfConfig(t, f, mode, store)), lentTo(workspace, "ann"), profile.Endpoint{})
+			u, err := enters(
+				t,
+				f,
+				lfBridge(t, lfConfig(t, f, mode, store)),
+				lentTo(workspace, "ann"),
+				profile.Endpoint{},
+			)
 			if err != nil {
 				t.Fatalf("%s after %s: %v", mode, start, err)
 			}
@@ -121,13 +131,15 @@ func TestKeys(t *testing.T) {
 		run := profile.Endpoint{Upstream: profile.UpstreamKey}
 		f.set(func() { f.noKeys = true })
 		_, err := enters(t, f, b, lentTo("w1", "ann"), run)
-		if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "LANGFLOW_SECRET_KEY") || !strings.Contains(p.Next, "token_urlsafe") {
+		if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "LANGFLOW_SECRET_KEY") ||
+			!strings.Contains(p.Next, "token_urlsafe") {
 			t.Errorf("no Fernet key: %v", err)
 		}
 		f.set(func() { f.noKeys = false })
 		clock.advance(time.Minute)
 		h := http.Header{}
-		if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &run); err != nil || len(h) != 1 || asks(t, f, h).Username != "sluice-w1" {
+		if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &run); err != nil || len(h) != 1 ||
+			asks(t, f, h).Username != "sluice-w1" {
 			t.Fatalf("%v, %v", h, err)
 		}
 		if kept := store.list(); len(kept) != 1 || kept[0].Key != h.Get("X-Api-Key") {
@@ -162,15 +174,22 @@ func TestFinds(t *testing.T) {
 		})
 		for id, want := range map[string]string{mine.ID: own, old.flows[0].ID: old.ID, shipped.ID: "", uuid.NewString(): "", "no id": ""} {
 			account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Chatflow, id)
-			if want == "" && !problem.Is(err, problem.NotFound) || want != "" && (err != nil || account != want || found.ID != id || found.Account != want || found.Kind != flow.Chatflow) {
+			if want == "" && !problem.Is(err, problem.NotFound) ||
+				want != "" &&
+					(err != nil || account != want || found.ID != id || found.Account != want || found.Kind != flow.Chatflow) {
 				t.Errorf("%s is in %q: %+v, %v", id, account, found, err)
 			}
 		}
-		if _, _, err := b.Accounts.Find(ctx, lentTo("w2", "ann"), flow.Chatflow, mine.ID); !problem.Is(err, problem.NotFound) {
+		if _, _, err := b.Accounts.Find(ctx, lentTo("w2", "ann"), flow.Chatflow, mine.ID); !problem.Is(
+			err,
+			problem.NotFound,
+		) {
 			t.Errorf("another workspace finds it: %v", err)
 		}
 		project := uuid.NewSHA1(uuid.NameSpaceURL, []byte(old.ID)).String()
-		if account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Project, project); err != nil || account != old.ID || found.Name != "Starter Project" {
+		if account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Project, project); err != nil ||
+			account != old.ID ||
+			found.Name != "Starter Project" {
 			t.Errorf("the project is in %q: %+v, %v", account, found, err)
 		}
 		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "new"); err != nil || id != mine.ID {
@@ -183,7 +202,12 @@ func TestFinds(t *testing.T) {
 			t.Errorf("another workspace: %v", err)
 		}
 		all, err := b.Inventory(ctx)
-		if err != nil || !slices.Contains(all, builder.FoundObject{ID: mine.ID, Name: "New flow", Kind: flow.Chatflow, Account: own}) || len(all) != 6 {
+		if err != nil ||
+			!slices.Contains(
+				all,
+				builder.FoundObject{ID: mine.ID, Name: "New flow", Kind: flow.Chatflow, Account: own},
+			) ||
+			len(all) != 6 {
 			t.Errorf("inventory: %v, %v", all, err)
 		}
 	})
@@ -194,7 +218,8 @@ func TestPublishes(t *testing.T) {
 	u := adopt(f, store)
 	b := lfBridge(t, lfConfig(t, f, Signed, store))
 	for _, public := range []bool{true, false} {
-		if err := b.SetPublic(context.Background(), u.ID, u.flows[0].ID, public); err != nil || (u.flows[0].Access == "PUBLIC") != public {
+		if err := b.SetPublic(context.Background(), u.ID, u.flows[0].ID, public); err != nil ||
+			(u.flows[0].Access == "PUBLIC") != public {
 			t.Errorf("public %v: %s, %v", public, u.flows[0].Access, err)
 		}
 	}

@@ -51,7 +51,15 @@ func (b *bridge) user(ctx context.Context, id string) (builder.User, error) {
 	if err != nil {
 		return builder.User{}, unavailableUsers(err)
 	}
-	return builder.User{ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Flows: builder.UnknownCount, Projects: builder.UnknownCount, Files: builder.UnknownCount}, nil
+	return builder.User{
+		ID:        u.ID,
+		Username:  u.Username,
+		Active:    u.Active,
+		Superuser: u.Superuser,
+		Flows:     builder.UnknownCount,
+		Projects:  builder.UnknownCount,
+		Files:     builder.UnknownCount,
+	}, nil
 }
 
 // unavailableUsers keeps what an admin can mend, and nothing that looks like a refusal of the

@@ -112,7 +112,8 @@ type tokenTriple struct {
 
 func answerRefresh(_ context.Context, c asked) (builder.Answer, error) {
 	if !c.Principal.SignedIn() {
-		return builder.Answer{}, problem.New(problem.Unauthenticated, "Invalid refresh token").WithNext("Sign in at " + c.SignInURL)
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "Invalid refresh token").
+			WithNext("Sign in at " + c.SignInURL)
 	}
 	return builder.JSON(http.StatusOK, tokenTriple{pageToken, pageToken, "bearer"}), nil
 }
@@ -140,7 +141,8 @@ func answerLogout(ctx context.Context, c asked) (builder.Answer, error) {
 // answerStoreKey refuses keys of Langflow's store: they would be kept in the account of the whole
 // workspace.
 func answerStoreKey(context.Context, asked) (builder.Answer, error) {
-	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store cannot be used behind Sluice.").WithRule("store")
+	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store cannot be used behind Sluice.").
+		WithRule("store")
 }
 
 // timeText is a moment as pydantic writes it: with microseconds unless they are zero; old versions
@@ -176,7 +178,8 @@ func (c asked) onPage(err error) error {
 	if !problem.Is(err, problem.StepUp) {
 		return err
 	}
-	return problem.New(problem.Denied, "Confirm first that it is you, at "+c.ConfirmURL+", and try again.").WithRule("step-up")
+	return problem.New(problem.Denied, "Confirm first that it is you, at "+c.ConfirmURL+", and try again.").
+		WithRule("step-up")
 }
 
 // signedIn refuses strangers.

@@ -44,7 +44,13 @@ const goodPassword = "orange teapots on the moon"
 func newHouse(t testing.TB, version string) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Date(2026, 11, 22, 10, 20, 30, 123456789, time.UTC), version: version}
-	d, ctx, log, key := dbtest.SQLite(t), context.Background(), slog.New(slog.DiscardHandler), []byte("0123456789abcdef0123456789abcdef")
+	d, ctx, log, key := dbtest.SQLite(
+		t,
+	), context.Background(), slog.New(
+		slog.DiscardHandler,
+	), []byte(
+		"0123456789abcdef0123456789abcdef",
+	)
 	now := func() time.Time { return h.now }
 	must := func(err error) {
 		if err != nil {
@@ -57,10 +63,26 @@ func newHouse(t testing.TB, version string) *house {
 	must(err)
 	h.people, err = identity.New(ctx, identity.Config{
 		DB: d, Gate: gate, Hasher: hasher, Now: now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	must(err)
-	sessions, err := authn.New(ctx, authn.Config{DB: d, Gate: gate, People: h.people, TokenKey: key, MaxAge: time.Hour, MaxIdle: time.Hour, Now: now, Log: log})
+	sessions, err := authn.New(
+		ctx,
+		authn.Config{
+			DB:       d,
+			Gate:     gate,
+			People:   h.people,
+			TokenKey: key,
+			MaxAge:   time.Hour,
+			MaxIdle:  time.Hour,
+			Now:      now,
+			Log:      log,
+		},
+	)
 	must(err)
 	h.keys, err = authn.NewKeys(ctx, authn.KeyConfig{
 		DB: d, Gate: gate, People: h.people, HashKeys: func() []authn.Key { return []authn.Key{{ID: "k", Value: key}} }, MaxAge: 365 * 24 * time.Hour, Now: now, Log: log,
@@ -68,7 +90,20 @@ func newHouse(t testing.TB, version string) *house {
 	must(err)
 	ring, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
 	must(err)
-	h.logins, err = login.New(ctx, login.Config{Keyring: ring, DB: d, Gate: gate, People: h.people, Hasher: hasher, Sessions: sessions, TokenKey: key, Now: now, Log: log})
+	h.logins, err = login.New(
+		ctx,
+		login.Config{
+			Keyring:  ring,
+			DB:       d,
+			Gate:     gate,
+			People:   h.people,
+			Hasher:   hasher,
+			Sessions: sessions,
+			TokenKey: key,
+			Now:      now,
+			Log:      log,
+		},
+	)
 	must(err)
 	t.Cleanup(func() { gate.Close(ctx); hasher.Close() })
 	return h
@@ -77,7 +112,17 @@ func newHouse(t testing.TB, version string) *house {
 // person makes somebody and gives them in a session that has just been proven.
 func (h *house) person(name string, superuser bool) authz.Principal {
 	h.t.Helper()
-	u, err := h.people.Create(context.Background(), authz.SystemPrincipal("test"), identity.NewUser{Username: name, Password: goodPassword, Role: authz.RoleUser, Superuser: superuser, Active: true})
+	u, err := h.people.Create(
+		context.Background(),
+		authz.SystemPrincipal("test"),
+		identity.NewUser{
+			Username:  name,
+			Password:  goodPassword,
+			Role:      authz.RoleUser,
+			Superuser: superuser,
+			Active:    true,
+		},
+	)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -155,7 +200,14 @@ func shapeOf(t testing.TB, text []byte) string {
 var (
 	anyID    = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	anyTime  = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(.*)$`)
-	constant = map[string]bool{"auto_login": true, "session nobody": true, "logout": true, "keys.delete": true, "users.delete": true, "permissions": true}
+	constant = map[string]bool{
+		"auto_login":     true,
+		"session nobody": true,
+		"logout":         true,
+		"keys.delete":    true,
+		"users.delete":   true,
+		"permissions":    true,
+	}
 )
 
 func kindOf(s string) string {
@@ -217,7 +269,13 @@ func (h *house) recorded(admin, ann authz.Principal, name string) builder.Answer
 	case "keys.delete none":
 		return h.give(admin, "keys.delete", nobody, "", "")
 	case "permissions":
-		return h.give(admin, name, "", "", `{"resource_type":"flow","resource_ids":["00000000-0000-4000-8000-000000000001"]}`)
+		return h.give(
+			admin,
+			name,
+			"",
+			"",
+			`{"resource_type":"flow","resource_ids":["00000000-0000-4000-8000-000000000001"]}`,
+		)
 	}
 	return h.give(admin, name, "", "", "")
 }

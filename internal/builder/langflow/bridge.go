@@ -211,7 +211,8 @@ func (b *bridge) renewed(ctx context.Context, e *entry, stale *session) (*sessio
 	if s := e.session.Load(); s != nil {
 		return s, nil
 	}
-	return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").WithRetryAfter(time.Second)
+	return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").
+		WithRetryAfter(time.Second)
 }
 
 // unavailable is what people are told while a session cannot be had. Only a builder's refusal of
@@ -239,7 +240,10 @@ func unavailableUnless(err error) error {
 // connect makes sure that people can get in: it asks Langflow who the account of the app's first
 // workspace is, and tells what is wrong otherwise; for health checks.
 func (b *bridge) connect(ctx context.Context) error {
-	e, err := b.enter(ctx, builder.OnBehalf{Principal: authz.SystemPrincipal("health check"), Workspace: b.cfg.Workspace})
+	e, err := b.enter(
+		ctx,
+		builder.OnBehalf{Principal: authz.SystemPrincipal("health check"), Workspace: b.cfg.Workspace},
+	)
 	if err != nil {
 		return err
 	}

@@ -58,8 +58,17 @@ func TestAWorkspaceSharesAnAccount(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if own, err := b.Accounts.Own(context.Background(), lentTo(who.workspace, who.person)); err != nil || own != u.ID || b.Accounts.HomeOf(own) != who.workspace {
-					t.Errorf("own account of %v: %q of %q, %v; Langflow says %q", who, own, b.Accounts.HomeOf(own), err, u.ID)
+				if own, err := b.Accounts.Own(context.Background(), lentTo(who.workspace, who.person)); err != nil ||
+					own != u.ID ||
+					b.Accounts.HomeOf(own) != who.workspace {
+					t.Errorf(
+						"own account of %v: %q of %q, %v; Langflow says %q",
+						who,
+						own,
+						b.Accounts.HomeOf(own),
+						err,
+						u.ID,
+					)
 				}
 				names[who.workspace+"/"+who.person] = u.Username
 			}
@@ -80,7 +89,8 @@ func TestEachPersonHasAnAccount(t *testing.T) {
 		b := lfBridge(t, cfg)
 		ann, err1 := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
 		bob, err2 := enters(t, f, b, lentTo("w1", "bob"), profile.Endpoint{})
-		if err := errors.Join(err1, err2); err != nil || ann.Username != "sluice-w1ann" || bob.Username != "sluice-w1bob" {
+		if err := errors.Join(err1, err2); err != nil || ann.Username != "sluice-w1ann" ||
+			bob.Username != "sluice-w1bob" {
 			t.Fatalf("%+v, %+v, %v", ann, bob, err)
 		}
 		if got := b.Accounts.Of(lentTo("w1", "ann")); !cmp.Equal(got, []string{ann.ID}) {
@@ -116,11 +126,17 @@ func TestNobodyIsLentNothing(t *testing.T) {
 		"of another workspace": {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w2", Account: own},
 		"unknown":              {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w1", Account: "0"},
 	} {
-		if err := b.Attach(context.Background(), http.Header{}, l, &profile.Endpoint{}); !problem.Is(err, problem.NotFound) {
+		if err := b.Attach(context.Background(), http.Header{}, l, &profile.Endpoint{}); !problem.Is(
+			err,
+			problem.NotFound,
+		) {
 			t.Errorf("an account %s: %v", what, err)
 		}
 	}
-	if err := b.Attach(context.Background(), http.Header{}, lentTo("", "ann"), &profile.Endpoint{}); !problem.Is(err, problem.Unavailable) {
+	if err := b.Attach(context.Background(), http.Header{}, lentTo("", "ann"), &profile.Endpoint{}); !problem.Is(
+		err,
+		problem.Unavailable,
+	) {
 		t.Errorf("without a workspace: %v", err)
 	}
 }
@@ -203,7 +219,9 @@ func TestLosesItsDatabaseUnderWay(t *testing.T) {
 		if got := b.Rejected(context.Background(), h); got != (mode != External) {
 			t.Errorf("another account makes sense: %v", got)
 		}
-		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" || u.ID == before.ID {
+		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+			u.Username != "sluice-w1" ||
+			u.ID == before.ID {
 			t.Errorf("%+v, %v", u, err)
 		}
 	})
@@ -238,7 +256,11 @@ func TestA401RenewsOnce(t *testing.T) {
 			t.Errorf("renewed: %v", got)
 		}
 		if mode != SignIn {
-			if err := b.Attach(context.Background(), http.Header{}, lentTo("w1", "ann"), &profile.Endpoint{}); !problem.Is(err, problem.Unavailable) || strings.Contains(problem.Of(err).Detail, "no session") {
+			if err := b.Attach(context.Background(), http.Header{}, lentTo("w1", "ann"), &profile.Endpoint{}); !problem.Is(
+				err,
+				problem.Unavailable,
+			) ||
+				strings.Contains(problem.Of(err).Detail, "no session") {
 				t.Errorf("afterwards people are told: %v", err)
 			}
 		}
@@ -278,12 +300,15 @@ func TestTroubles(t *testing.T) {
 			b := lfBridge(t, cfg)
 			f.set(func() { c.cause(f) })
 			_, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
-			if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, c.says) || !strings.Contains(p.Next, c.next) || p.RetryAfter <= 0 {
+			if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, c.says) ||
+				!strings.Contains(p.Next, c.next) ||
+				p.RetryAfter <= 0 {
 				t.Errorf("%v (%s): %s %s", err, p.Kind, p.Detail, p.Next)
 			}
 			f.set(func() { c.end(f) })
 			clock.advance(time.Minute)
-			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+				u.Username != "sluice-w1" {
 				t.Errorf("afterwards: %+v, %v", u, err)
 			}
 		})
@@ -297,7 +322,8 @@ func TestDownAndUpAgain(t *testing.T) {
 	b := lfBridge(t, cfg)
 	address := f.Listener.Addr().String()
 	f.Server.Close()
-	if _, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); !problem.Is(err, problem.Upstream) || !strings.Contains(problem.Of(err).Detail, "Nothing answers") {
+	if _, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); !problem.Is(err, problem.Upstream) ||
+		!strings.Contains(problem.Of(err).Detail, "Nothing answers") {
 		t.Errorf("down: %v", err)
 	}
 	l, err := net.Listen("tcp", address)
@@ -342,7 +368,8 @@ func TestClocksDiffer(t *testing.T) {
 		eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
 			f.ahead = ahead
 			b := lfBridge(t, lfConfig(t, f, mode, &kept{}))
-			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+				u.Username != "sluice-w1" {
 				t.Errorf("%s ahead: %+v, %v", ahead, u, err)
 			}
 		})
@@ -361,7 +388,8 @@ func TestSignInsAreCounted(t *testing.T) {
 	}
 	f.set(func() { f.limited = 2 })
 	_, err := enters(t, f, b, lentTo("w2", "ann"), profile.Endpoint{})
-	if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "few sign-ins") || p.RetryAfter <= 0 {
+	if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "few sign-ins") ||
+		p.RetryAfter <= 0 {
 		t.Errorf("refused again and again: %v", err)
 	}
 }
@@ -376,7 +404,11 @@ func TestSessionsAreRefreshed(t *testing.T) {
 	clock.advance(70 * time.Minute)
 	refused(t, b, lentTo("w1", "ann"))
 	if f.count("POST /api/v1/login") != before || f.count("POST /api/v1/refresh") != 1 {
-		t.Errorf("%d more sign-ins, %d refreshes", f.count("POST /api/v1/login")-before, f.count("POST /api/v1/refresh"))
+		t.Errorf(
+			"%d more sign-ins, %d refreshes",
+			f.count("POST /api/v1/login")-before,
+			f.count("POST /api/v1/refresh"),
+		)
 	}
 	clock.advance(25 * time.Hour)
 	if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {

@@ -56,7 +56,15 @@ func (c call) do(ctx context.Context, to *builder.Client, now func() time.Time) 
 	if err != nil {
 		return nil, to.Unreachable(err)
 	}
-	r := &reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, Cookies: res.Cookies(), JSON: builder.IsJSON(res.Header), Body: data}}
+	r := &reply{
+		Reply: builder.Reply{
+			Status:  res.StatusCode,
+			Header:  res.Header,
+			Cookies: res.Cookies(),
+			JSON:    builder.IsJSON(res.Header),
+			Body:    data,
+		},
+	}
 	r.behind = clockOf(res.Header, before, after)
 	return r, nil
 }
@@ -95,7 +103,9 @@ func (c call) open(ctx context.Context, to *builder.Client) (*http.Response, err
 	u.RawQuery = c.query
 	req, err := http.NewRequestWithContext(ctx, c.method, u.String(), body)
 	if err != nil {
-		return nil, problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(err)
+		return nil, problem.New(problem.Invalid, "The builder's address is not a usable URL.").
+			WithField("url").
+			WithCause(err)
 	}
 	if c.header != nil {
 		req.Header = c.header.Clone()
@@ -138,17 +148,20 @@ func (r *reply) trouble(doing string) error {
 	case r.Status == http.StatusTooManyRequests:
 		return limited(r.retryAfter())
 	case r.Status >= 500:
-		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: status %d).", doing, r.Status).WithRetryAfter(2 * time.Second).
+		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: status %d).", doing, r.Status).
+			WithRetryAfter(2 * time.Second).
 			WithNext("It may be starting or busy; Sluice tries again by itself. If it stays, see Langflow's own log.")
 	case !r.JSON:
-		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: status %d).", doing, r.Status).WithRetryAfter(5 * time.Second).
+		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: status %d).", doing, r.Status).
+			WithRetryAfter(5 * time.Second).
 			WithNext("Langflow is being upgraded, or something else answers at its address; Sluice tries again by itself.")
 	}
 	text := builder.Clip(r.detail(), 120)
 	if !profile.PlainText(text) {
 		text = ""
 	}
-	return problem.Newf(problem.Upstream, "Langflow refused: %s (status %d) %s", doing, r.Status, text).WithNext("See Langflow's own log.")
+	return problem.Newf(problem.Upstream, "Langflow refused: %s (status %d) %s", doing, r.Status, text).
+		WithNext("See Langflow's own log.")
 }
 
 // retryAfter is how long to wait after a 429 (RFC 9110 section 10.2.3, in seconds); a minute if it

@@ -32,10 +32,27 @@ var pageActions = []string{"read", "write", "execute", "delete", "create"}
 
 // actionRows are the rows of the table that stand for them. What is not here nobody may.
 var actionRows = map[string]map[string]string{
-	"flow":     {"read": "flows.get", "write": "flows.update", "execute": "build", "delete": "flows.delete", "create": "flows.create"},
-	"project":  {"read": "projects.get", "write": "projects.update", "execute": "build", "delete": "projects.delete", "create": "projects.create"},
-	"variable": {"read": "variables.list", "write": "variables.update", "delete": "variables.delete", "create": "variables.create"},
-	"file":     {"read": "store.files.get", "write": "store.files.rename", "delete": "store.files.delete"},
+	"flow": {
+		"read":    "flows.get",
+		"write":   "flows.update",
+		"execute": "build",
+		"delete":  "flows.delete",
+		"create":  "flows.create",
+	},
+	"project": {
+		"read":    "projects.get",
+		"write":   "projects.update",
+		"execute": "build",
+		"delete":  "projects.delete",
+		"create":  "projects.create",
+	},
+	"variable": {
+		"read":   "variables.list",
+		"write":  "variables.update",
+		"delete": "variables.delete",
+		"create": "variables.create",
+	},
+	"file": {"read": "store.files.get", "write": "store.files.rename", "delete": "store.files.delete"},
 }
 
 // mostAsked is how many objects Langflow's page asks about at most.
@@ -47,7 +64,8 @@ func answerPermissions(_ context.Context, c asked) (builder.Answer, error) {
 		return builder.Answer{}, err
 	}
 	if len(asked.IDs) > mostAsked {
-		return builder.Answer{}, problem.Newf(problem.Invalid, "At most %d objects can be asked about at a time.", mostAsked).WithField("resource_ids")
+		return builder.Answer{}, problem.Newf(problem.Invalid, "At most %d objects can be asked about at a time.", mostAsked).
+			WithField("resource_ids")
 	}
 	actions := asked.Actions
 	if len(actions) == 0 {
@@ -76,7 +94,8 @@ func deniedSave(_ context.Context, c asked) (builder.Answer, error) {
 	if err != nil || sent.Locked {
 		return builder.Answer{Read: true}, err
 	}
-	return builder.Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").WithRule("view only")
+	return builder.Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").
+		WithRule("view only")
 }
 
 // deniedComponent answers the component as it was sent: nothing about it changes unless its code is

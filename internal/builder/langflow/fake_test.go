@@ -192,7 +192,10 @@ func (f *langflow) asserted(text string) (*fakeUser, int, string) {
 		Exp, Iat      int64
 	}
 	now := f.clock().Unix()
-	if err != nil || json.Unmarshal(payload, &c) != nil || c.Iss != "https://sluice.example.com" || c.Aud != "langflow" || now > c.Exp || c.Iat > now {
+	if err != nil || json.Unmarshal(payload, &c) != nil || c.Iss != "https://sluice.example.com" ||
+		c.Aud != "langflow" ||
+		now > c.Exp ||
+		c.Iat > now {
 		return nil, 401, "Invalid token"
 	}
 	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(strconv.Itoa(f.counts["database"])+c.Sub)).String()
@@ -294,7 +297,15 @@ func (f *langflow) session(w http.ResponseWriter, r *http.Request) {
 	token := func(kind string, life time.Duration) string {
 		return f.sign(map[string]any{"sub": u.ID, "type": kind, "exp": f.clock().Add(life).Unix()})
 	}
-	f.answer(w, 200, map[string]string{"access_token": token("access", time.Hour), "refresh_token": token("refresh", 24*time.Hour), "token_type": "bearer"})
+	f.answer(
+		w,
+		200,
+		map[string]string{
+			"access_token":  token("access", time.Hour),
+			"refresh_token": token("refresh", 24*time.Hour),
+			"token_type":    "bearer",
+		},
+	)
 }
 
 func (f *langflow) serve(w http.ResponseWriter, r *http.Request, u *fakeUser) {
@@ -318,7 +329,11 @@ func (f *langflow) serve(w http.ResponseWriter, r *http.Request, u *fakeUser) {
 	case isFlow:
 		f.serveFlow(w, r, u, flowID)
 	case r.URL.Path == "/api/v1/projects/":
-		f.answer(w, 200, []fakeFlow{{ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(u.ID)).String(), Name: "Starter Project"}})
+		f.answer(
+			w,
+			200,
+			[]fakeFlow{{ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte(u.ID)).String(), Name: "Starter Project"}},
+		)
 	case r.URL.Path == "/api/v1/variables/", r.URL.Path == "/api/v2/files/":
 		f.answer(w, 200, []fakeFlow{})
 	default:
@@ -400,7 +415,8 @@ func (k *kept) keep(_ context.Context, a builder.Account, gone string) (builder.
 		k.gone = append(k.gone, gone)
 	}
 	for _, other := range k.accounts {
-		if other.ID != a.ID && other.Workspace == a.Workspace && other.Person == a.Person && !other.Adopted && !a.Adopted {
+		if other.ID != a.ID && other.Workspace == a.Workspace && other.Person == a.Person && !other.Adopted &&
+			!a.Adopted {
 			return other, nil
 		}
 	}
@@ -478,7 +494,10 @@ func lfBridge(t testing.TB, cfg builder.BridgeConfig) *builder.Bridge {
 }
 
 func lentTo(workspace, person string) builder.OnBehalf {
-	return builder.OnBehalf{Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person}, Workspace: workspace}
+	return builder.OnBehalf{
+		Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person},
+		Workspace: workspace,
+	}
 }
 
 // enters sends a request as a person through a bridge, and returns whom Langflow took it for.

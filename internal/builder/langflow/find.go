@@ -69,7 +69,14 @@ func (b *bridge) listAs(ctx context.Context, s *session, path, query string, vis
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK || !builder.IsJSON(res.Header) {
 		data, _ := io.ReadAll(io.LimitReader(res.Body, builder.MaxReply))
-		r := reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, JSON: builder.IsJSON(res.Header), Body: data}}
+		r := reply{
+			Reply: builder.Reply{
+				Status: res.StatusCode,
+				Header: res.Header,
+				JSON:   builder.IsJSON(res.Header),
+				Body:   data,
+			},
+		}
 		return r.trouble("reading a list")
 	}
 	n := 0
@@ -85,7 +92,12 @@ func (b *bridge) listAs(ctx context.Context, s *session, path, query string, vis
 }
 
 // find is Accounts.Find.
-func (b *bridge) find(ctx context.Context, o builder.OnBehalf, kind flow.Kind, id string) (account string, found builder.FoundObject, err error) {
+func (b *bridge) find(
+	ctx context.Context,
+	o builder.OnBehalf,
+	kind flow.Kind,
+	id string,
+) (account string, found builder.FoundObject, err error) {
 	unknown := problem.New(problem.NotFound, "There is no such object in this workspace.")
 	if !profile.IsUUID(id) {
 		return "", found, unknown
@@ -110,7 +122,12 @@ func (b *bridge) find(ctx context.Context, o builder.OnBehalf, kind flow.Kind, i
 }
 
 // findIn looks for an object in one account.
-func (b *bridge) findIn(ctx context.Context, e *entry, kind flow.Kind, id string) (found builder.FoundObject, err error) {
+func (b *bridge) findIn(
+	ctx context.Context,
+	e *entry,
+	kind flow.Kind,
+	id string,
+) (found builder.FoundObject, err error) {
 	if kind == flow.Chatflow {
 		return b.findFlow(ctx, e, id)
 	}
@@ -145,7 +162,8 @@ func (b *bridge) findFlow(ctx context.Context, e *entry, id string) (found build
 	missing := problem.New(problem.NotFound, "There is no such flow in this account.")
 	if res.StatusCode != http.StatusOK || !builder.IsJSON(res.Header) {
 		r := reply{Reply: builder.Reply{Status: res.StatusCode, Header: res.Header, JSON: builder.IsJSON(res.Header)}}
-		if r.page() || r.Status == http.StatusNotFound || r.Status == http.StatusForbidden || r.Status == http.StatusUnprocessableEntity {
+		if r.page() || r.Status == http.StatusNotFound || r.Status == http.StatusForbidden ||
+			r.Status == http.StatusUnprocessableEntity {
 			return found, missing
 		}
 		return found, r.trouble("reading a flow")
@@ -252,7 +270,9 @@ func (b *bridge) inventoryOf(ctx context.Context, e *entry) (all []builder.Found
 // setPublic sets a flow's own access type: Langflow's public pages show flows with PUBLIC only.
 // Errors: problem.NotFound.
 func (b *bridge) setPublic(ctx context.Context, account, flowID string, public bool) error {
-	missing := problem.New(problem.NotFound, "There is no flow with this id in Langflow.").WithField("flow_id").WithNext("Copy the id from the end of the flow's address in the builder.")
+	missing := problem.New(problem.NotFound, "There is no flow with this id in Langflow.").
+		WithField("flow_id").
+		WithNext("Copy the id from the end of the flow's address in the builder.")
 	e := b.dir.Load().byID[account]
 	if e == nil || !profile.IsUUID(flowID) {
 		return missing
@@ -283,8 +303,11 @@ func (b *bridge) setPublic(ctx context.Context, account, flowID string, public b
 	if r.Status != http.StatusOK {
 		return r.trouble("changing who may see a flow")
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&got); err != nil || got.Access != access {
-		return problem.New(problem.Upstream, "Langflow did not take the change.").WithNext("See Langflow's own log.").WithCause(err)
+	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&got); err != nil ||
+		got.Access != access {
+		return problem.New(problem.Upstream, "Langflow did not take the change.").
+			WithNext("See Langflow's own log.").
+			WithCause(err)
 	}
 	return nil
 }

@@ -63,7 +63,15 @@ func (b *bridge) messages(ctx context.Context, e *entry, query string, visit fun
 	if err != nil {
 		return err
 	}
-	res, err := call{method: http.MethodGet, path: "/api/v1/monitor/messages", query: query, header: s.header()}.open(ctx, b.client)
+	res, err := call{
+		method: http.MethodGet,
+		path:   "/api/v1/monitor/messages",
+		query:  query,
+		header: s.header(),
+	}.open(
+		ctx,
+		b.client,
+	)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ func (b *bridge) keyOf(ctx context.Context, e *entry) ([]string, error) {
 	if now := b.dir.Load().byID[e.ID]; now != nil && now.key != nil {
 		return now.key, nil
 	}
-	return nil, problem.New(problem.Unavailable, "The account's API key was changed just now.").WithRetryAfter(time.Second)
+	return nil, problem.New(problem.Unavailable, "The account's API key was changed just now.").
+		WithRetryAfter(time.Second)
 }
 
 // makeKey makes a key and stores it.
@@ -71,7 +72,15 @@ func (b *bridge) dropKey(ctx context.Context, s *session, id string) {
 	if !profile.IsUUID(id) {
 		return
 	}
-	r, err := call{method: http.MethodDelete, path: "/api/v1/api_key/" + id, header: s.header()}.do(ctx, b.client, b.cfg.Now)
+	r, err := call{
+		method: http.MethodDelete,
+		path:   "/api/v1/api_key/" + id,
+		header: s.header(),
+	}.do(
+		ctx,
+		b.client,
+		b.cfg.Now,
+	)
 	if err != nil || r.Status >= 300 {
 		b.cfg.Log.Warn("an API key that is not needed stays in Langflow", "id", id)
 	}
@@ -90,7 +99,13 @@ func (b *bridge) keyRejected(ctx context.Context, key string) bool {
 			if err != nil || r.Status != http.StatusUnauthorized && r.Status != http.StatusForbidden {
 				return err
 			}
-			b.cfg.Log.Warn("Langflow does not know the account's API key any more; another one is made", "username", e.Username, "workspace", e.Workspace)
+			b.cfg.Log.Warn(
+				"Langflow does not know the account's API key any more; another one is made",
+				"username",
+				e.Username,
+				"workspace",
+				e.Workspace,
+			)
 			replaced = true
 			return b.makeKey(ctx, e)
 		})

@@ -108,7 +108,8 @@ func moment(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, problem.New(problem.Invalid, "The end of a key is a time such as 2027-01-31T12:00:00Z.").WithField("expires_at")
+	return time.Time{}, problem.New(problem.Invalid, "The end of a key is a time such as 2027-01-31T12:00:00Z.").
+		WithField("expires_at")
 }
 
 // answerRevokeKey revokes a key of the list.

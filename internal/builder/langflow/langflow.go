@@ -70,8 +70,14 @@ var style = profile.Style{
 	Sealed:  true,
 	// client_id tells one visitor of a published flow from another, the others belong to a consent
 	// in another window.
-	Passes:         []string{"client_id", "lf_connection_oauth_*"},
-	Headers:        []string{"authorization", "x-api-key", "api-key", "x-langflow-mcp-composer-token", "x-oauth-scopes"},
+	Passes: []string{"client_id", "lf_connection_oauth_*"},
+	Headers: []string{
+		"authorization",
+		"x-api-key",
+		"api-key",
+		"x-langflow-mcp-composer-token",
+		"x-oauth-scopes",
+	},
 	HeaderPrefixes: []string{"x-langflow-global-var-"},
 	CSP:            csp,
 	Query:          query,
@@ -103,7 +109,14 @@ type errorBody struct {
 }
 
 func renderError(e *problem.Error, requestID string) (string, any) {
-	b := errorBody{Detail: e.Detail, Status: e.Kind.Status(), Next: e.Next, Field: e.Field, Rule: e.Rule, RequestID: requestID}
+	b := errorBody{
+		Detail:    e.Detail,
+		Status:    e.Kind.Status(),
+		Next:      e.Next,
+		Field:     e.Field,
+		Rule:      e.Rule,
+		RequestID: requestID,
+	}
 	if e.Next != "" {
 		b.Detail += " " + e.Next
 	}

@@ -57,7 +57,8 @@ func TestAdminPageIsForSuperusers(t *testing.T) {
 		"delete":        {"users.delete", bob.ID, ""},
 		"another's own": {"users.reset-password", bob.ID, `{"current_password":"` + goodPassword + `","password":"purple kettles on the sun"}`},
 	} {
-		if a := h.give(ann, c.name, c.param, "", c.body); a.Status != http.StatusForbidden && a.Status != http.StatusNotFound {
+		if a := h.give(ann, c.name, c.param, "", c.body); a.Status != http.StatusForbidden &&
+			a.Status != http.StatusNotFound {
 			t.Errorf("%s by a user: %d %s", what, a.Status, a.Body)
 		}
 		if a := h.give(stranger, c.name, c.param, "", c.body); a.Status != http.StatusUnauthorized {
@@ -89,7 +90,8 @@ func TestAdminPageChangesPeople(t *testing.T) {
 		"a bad name":        {`{"username":"z z","password":"` + goodPassword + `"}`, "A username has"},
 		"nothing of a kind": {`{"username":5}`, "not what was expected"},
 	} {
-		if a := h.give(admin, "users.create", "", "", c.body); a.Status != http.StatusBadRequest || !strings.Contains(detailOf(t, a), c.want) {
+		if a := h.give(admin, "users.create", "", "", c.body); a.Status != http.StatusBadRequest ||
+			!strings.Contains(detailOf(t, a), c.want) {
 			t.Errorf("%s: %d %s", what, a.Status, a.Body)
 		}
 	}
@@ -104,12 +106,14 @@ func TestAdminPageChangesPeople(t *testing.T) {
 	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "eva", Password: "purple kettles on the sun"}); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
-	if a := h.give(admin, "users.update", made.ID, "", `{"username":"other","password":"short"}`); a.Status != http.StatusBadRequest || h.user(made.ID).Username != "eva" {
+	if a := h.give(admin, "users.update", made.ID, "", `{"username":"other","password":"short"}`); a.Status != http.StatusBadRequest ||
+		h.user(made.ID).Username != "eva" {
 		t.Errorf("a change that is half bad: %d %s, %+v", a.Status, a.Body, h.user(made.ID))
 	}
 	// Everything is there before the name is refused, and nothing of it stays.
 	half := `{"username":"admin","password":"green kettles on the moon","is_active":false,"is_superuser":false}`
-	if a := h.give(admin, "users.update", made.ID, "", half); a.Status != http.StatusBadRequest && a.Status != http.StatusConflict {
+	if a := h.give(admin, "users.update", made.ID, "", half); a.Status != http.StatusBadRequest &&
+		a.Status != http.StatusConflict {
 		t.Errorf("a name that is taken: %d %s", a.Status, a.Body)
 	}
 	if u := h.user(made.ID); u.Username != "eva" || !u.Active || !u.Superuser {
@@ -118,7 +122,8 @@ func TestAdminPageChangesPeople(t *testing.T) {
 	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "eva", Password: "purple kettles on the sun"}); err != nil {
 		t.Errorf("the password after a refused change: %v", err)
 	}
-	if a := h.give(admin, "users.update", admin.ID, "", `{"is_active":false}`); a.Status != http.StatusForbidden || detailOf(t, a) != "You can't deactivate your own user account" {
+	if a := h.give(admin, "users.update", admin.ID, "", `{"is_active":false}`); a.Status != http.StatusForbidden ||
+		detailOf(t, a) != "You can't deactivate your own user account" {
 		t.Errorf("deactivating oneself: %d %s", a.Status, a.Body)
 	}
 	if a := h.give(admin, "users.delete", made.ID, "", ""); a.Status != http.StatusOK {
@@ -141,7 +146,8 @@ func TestPagesAskForAFreshProof(t *testing.T) {
 		"a key":        {"keys.create", "", `{"name":"k"}`, "/account/keys"},
 	} {
 		a := h.give(admin, c.name, c.param, "", c.body)
-		if a.Status != http.StatusForbidden || !strings.Contains(detailOf(t, a), "https://sluice.example"+c.at) || a.Header.Get("WWW-Authenticate") != "" {
+		if a.Status != http.StatusForbidden || !strings.Contains(detailOf(t, a), "https://sluice.example"+c.at) ||
+			a.Header.Get("WWW-Authenticate") != "" {
 			t.Errorf("%s: %d %v %s", what, a.Status, a.Header, a.Body)
 		}
 	}
@@ -156,17 +162,25 @@ func TestProfilePage(t *testing.T) {
 	if err := h.people.Update(context.Background(), ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(`{"other":{"kept":true}}`))}); err != nil {
 		t.Fatal(err)
 	}
-	if a := h.give(ann, "users.update", ann.ID, "", `{"profile_image":"Space/046-rocket.svg"}`); a.Status != http.StatusOK || !strings.Contains(string(a.Body), `"profile_image":"Space/046-rocket.svg"`) {
+	if a := h.give(ann, "users.update", ann.ID, "", `{"profile_image":"Space/046-rocket.svg"}`); a.Status != http.StatusOK ||
+		!strings.Contains(string(a.Body), `"profile_image":"Space/046-rocket.svg"`) {
 		t.Fatalf("a picture: %d %s", a.Status, a.Body)
 	}
-	if a := h.give(ann, "users.update", ann.ID, "", `{"optins":{"dialog_dismissed":true}}`); a.Status != http.StatusOK || !strings.Contains(string(a.Body), `"optins":{"dialog_dismissed":true}`) {
+	if a := h.give(ann, "users.update", ann.ID, "", `{"optins":{"dialog_dismissed":true}}`); a.Status != http.StatusOK ||
+		!strings.Contains(string(a.Body), `"optins":{"dialog_dismissed":true}`) {
 		t.Fatalf("optins: %d %s", a.Status, a.Body)
 	}
 	var kept map[string]any
 	if err := json.Unmarshal([]byte(h.user(ann.ID).Preferences), &kept); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]any{"other": map[string]any{"kept": true}, "langflow": map[string]any{"profile_image": "Space/046-rocket.svg", "optins": map[string]any{"dialog_dismissed": true}}}
+	want := map[string]any{
+		"other": map[string]any{"kept": true},
+		"langflow": map[string]any{
+			"profile_image": "Space/046-rocket.svg",
+			"optins":        map[string]any{"dialog_dismissed": true},
+		},
+	}
 	if diff := cmp.Diff(want, kept); diff != "" {
 		t.Error(diff)
 	}
@@ -210,15 +224,23 @@ func TestSignsNobodyInAndEverybodyOut(t *testing.T) {
 		t.Error("somebody looks at what was typed")
 		return nil, errors.New("never")
 	}
-	c := builder.AnswerContext{SignInURL: "https://sluice.example/login", Body: never, People: h.people, Version: "1.13.0"}
-	if _, err := Kind().Answer(context.Background(), "login", c); !problem.Is(err, problem.Unauthenticated) || !strings.Contains(problem.Of(err).Next, c.SignInURL) {
+	c := builder.AnswerContext{
+		SignInURL: "https://sluice.example/login",
+		Body:      never,
+		People:    h.people,
+		Version:   "1.13.0",
+	}
+	if _, err := Kind().Answer(context.Background(), "login", c); !problem.Is(err, problem.Unauthenticated) ||
+		!strings.Contains(problem.Of(err).Next, c.SignInURL) {
 		t.Errorf("a stranger's password: %v", err)
 	}
 	if a := h.give(authz.Principal{}, "refresh", "", "", ""); a.Status != http.StatusUnauthorized {
 		t.Errorf("a stranger's refresh: %d", a.Status)
 	}
 	for _, name := range []string{"login", "refresh"} {
-		if a := h.give(ann, name, "", "", ""); string(a.Body) != `{"access_token":"sluice","refresh_token":"sluice","token_type":"bearer"}` {
+		if a := h.give(ann, name, "", "", ""); string(
+			a.Body,
+		) != `{"access_token":"sluice","refresh_token":"sluice","token_type":"bearer"}` {
 			t.Errorf("%s: %s", name, a.Body)
 		}
 	}
@@ -291,7 +313,9 @@ func TestPagesOfViewersGoOn(t *testing.T) {
 	if a := h.give(ann, "denied.save", "", "", `{"name":"x","locked":true}`); !a.Read {
 		t.Errorf("a locked flow that a page saves by itself: %+v", a)
 	}
-	if a := h.give(ann, "denied.save", "", "", `{"name":"x","locked":false}`); a.Read || a.Status != http.StatusForbidden || !strings.Contains(detailOf(t, a), "nothing was saved") {
+	if a := h.give(ann, "denied.save", "", "", `{"name":"x","locked":false}`); a.Read ||
+		a.Status != http.StatusForbidden ||
+		!strings.Contains(detailOf(t, a), "nothing was saved") {
 		t.Errorf("what somebody has changed: %d %s", a.Status, a.Body)
 	}
 	for body, want := range map[string]string{

@@ -36,7 +36,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	minor, ok := minorVersion(product)
 	if !ok {
 		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is %.40s %.20s. Sluice carries people into Langflow 1 only.", pkg, number).
-			WithField("url").WithNext("Update Langflow to 1.13.0.")
+			WithField("url").
+			WithNext("Update Langflow to 1.13.0.")
 	}
 	f := builder.Found{
 		Version: builder.Clip(product, 20), OwnerState: builder.OwnerPresent,
@@ -68,10 +69,12 @@ func unusable(ctx context.Context, v *builder.Visit, version *builder.Reply) (bu
 	switch {
 	case named && (version.Status >= 500 || version.Status == http.StatusTooManyRequests):
 		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page is here, but /api/v1/version answers %d.", version.Status).
-			WithField("url").WithNext("Wait until it has started, or see its own log.")
+			WithField("url").
+			WithNext("Wait until it has started, or see its own log.")
 	case named && version.Object() == nil:
 		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page is here, but /api/v1/version answers %d and no JSON.", version.Status).
-			WithField("url").WithNext("Use the address of Langflow itself, and not one of a server that gives out only its pages or redirects.")
+			WithField("url").
+			WithNext("Use the address of Langflow itself, and not one of a server that gives out only its pages or redirects.")
 	case version.Text("version") == "":
 		return builder.Found{}, false, nil
 	}
@@ -83,7 +86,8 @@ func unusable(ctx context.Context, v *builder.Visit, version *builder.Reply) (bu
 		return builder.Found{}, false, nil
 	}
 	return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Langflow %.20s. Sluice carries people into Langflow 1 only, from a release that names its package.", version.Text("version")).
-		WithField("url").WithNext("Update Langflow to 1.13.0.")
+		WithField("url").
+		WithNext("Update Langflow to 1.13.0.")
 }
 
 // minorVersion is the second number of a version 1.x.
@@ -102,7 +106,9 @@ func checkHealth(ctx context.Context, v *builder.Visit) error {
 	}
 	for _, part := range [...]struct{ key, what string }{{"db", "its database"}, {"chat", "its chat service"}} {
 		if state := health.Text(part.key); state != "ok" {
-			return problem.Newf(problem.Upstream, "Langflow answers, but reports trouble with %s.", part.what).WithField("url").WithNext("See Langflow's own log.")
+			return problem.Newf(problem.Upstream, "Langflow answers, but reports trouble with %s.", part.what).
+				WithField("url").
+				WithNext("See Langflow's own log.")
 		}
 	}
 	return nil
@@ -113,14 +119,20 @@ func checkHealth(ctx context.Context, v *builder.Visit) error {
 func supports(minor int, session bool) []string {
 	var list []string
 	if minor >= firstExternal {
-		list = append(list, "It can verify tokens that Sluice signs (external authentication), once its LANGFLOW_EXTERNAL_AUTH_… variables are set.")
+		list = append(
+			list,
+			"It can verify tokens that Sluice signs (external authentication), once its LANGFLOW_EXTERNAL_AUTH_… variables are set.",
+		)
 	} else {
 		list = append(list, "It cannot verify tokens that Sluice signs: external authentication began with 1.10.")
 	}
 	list = append(list, "It takes tokens that are signed with its LANGFLOW_SECRET_KEY, if Sluice has the same.",
 		"Sluice can sign its accounts in with passwords, at most 5 times a minute.")
 	if !session {
-		list = append(list, "It does not say who is signed in (GET /api/v1/session, from 1.7): its pages read a cookie instead, which Sluice provides.")
+		list = append(
+			list,
+			"It does not say who is signed in (GET /api/v1/session, from 1.7): its pages read a cookie instead, which Sluice provides.",
+		)
 	}
 	return list
 }
@@ -129,13 +141,28 @@ func supports(minor int, session bool) []string {
 func notes(minor int, automatic bool) []string {
 	var notes []string
 	if automatic {
-		notes = append(notes, "LANGFLOW_AUTO_LOGIN is on there: whoever reaches Langflow around Sluice is its superuser. Start it with LANGFLOW_AUTO_LOGIN=False.")
+		notes = append(
+			notes,
+			"LANGFLOW_AUTO_LOGIN is on there: whoever reaches Langflow around Sluice is its superuser. Start it with LANGFLOW_AUTO_LOGIN=False.",
+		)
 	}
 	switch {
 	case minor > newest:
-		notes = append(notes, fmt.Sprintf("It is newer than 1.%d, with which Sluice was built: what it has gained since is closed.", newest))
+		notes = append(
+			notes,
+			fmt.Sprintf(
+				"It is newer than 1.%d, with which Sluice was built: what it has gained since is closed.",
+				newest,
+			),
+		)
 	case minor < oldest:
-		notes = append(notes, fmt.Sprintf("It is older than 1.%d, with which Sluice was tried last; some of its pages may not work.", oldest))
+		notes = append(
+			notes,
+			fmt.Sprintf(
+				"It is older than 1.%d, with which Sluice was tried last; some of its pages may not work.",
+				oldest,
+			),
+		)
 	}
 	return notes
 }

@@ -51,7 +51,11 @@ func (l instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, 200, map[string]any{"authenticated": false})
 	case "/api/v1/auto_login":
 		if l.automatic {
-			sendJSON(w, 200, map[string]any{"access_token": "superuser-token", "refresh_token": nil, "token_type": "bearer"})
+			sendJSON(
+				w,
+				200,
+				map[string]any{"access_token": "superuser-token", "refresh_token": nil, "token_type": "bearer"},
+			)
 			return
 		}
 		sendJSON(w, 403, map[string]any{"detail": map[string]any{"auto_login": false}})
@@ -67,15 +71,60 @@ func TestProbeLangflow(t *testing.T) {
 		note     string // part of it; "": none
 		supports string // part of one of the sentences
 	}{
-		"today's":             {instance{pkg: "Langflow", version: "1.13.0", session: true, db: "ok"}, "1.13.0", "", "can verify tokens"},
-		"a year ago's":        {instance{pkg: "Langflow Base", version: "0.6.8", db: "ok"}, "1.6.8", "", "cannot verify tokens"},
-		"its pages":           {instance{pkg: "Langflow", version: "1.6.8", db: "ok"}, "1.6.8", "", "pages read a cookie"},
-		"a nightly":           {instance{pkg: "Langflow Nightly", version: "1.13.0.dev35", session: true, db: "ok"}, "1.13.0.dev35", "", "can verify tokens"},
-		"base of today":       {instance{pkg: "Langflow Base", version: "1.13.0", session: true, db: "ok"}, "1.13.0", "", "can verify tokens"},
-		"the next":            {instance{pkg: "Langflow", version: "1.14.0", session: true, db: "ok"}, "1.14.0", "newer than 1.13", "can verify tokens"},
-		"an old one":          {instance{pkg: "Langflow", version: "1.2.0", db: "ok"}, "1.2.0", "older than 1.6", "cannot verify tokens"},
-		"an automatic one":    {instance{pkg: "Langflow", version: "1.9.2", session: true, automatic: true, db: "ok"}, "1.9.2", "LANGFLOW_AUTO_LOGIN is on", "LANGFLOW_SECRET_KEY"},
-		"automatic and newer": {instance{pkg: "Langflow", version: "1.20.1", session: true, automatic: true, db: "ok"}, "1.20.1", "superuser", "passwords"},
+		"today's": {
+			instance{pkg: "Langflow", version: "1.13.0", session: true, db: "ok"},
+			"1.13.0",
+			"",
+			"can verify tokens",
+		},
+		"a year ago's": {
+			instance{pkg: "Langflow Base", version: "0.6.8", db: "ok"},
+			"1.6.8",
+			"",
+			"cannot verify tokens",
+		},
+		"its pages": {
+			instance{pkg: "Langflow", version: "1.6.8", db: "ok"},
+			"1.6.8",
+			"",
+			"pages read a cookie",
+		},
+		"a nightly": {
+			instance{pkg: "Langflow Nightly", version: "1.13.0.dev35", session: true, db: "ok"},
+			"1.13.0.dev35",
+			"",
+			"can verify tokens",
+		},
+		"base of today": {
+			instance{pkg: "Langflow Base", version: "1.13.0", session: true, db: "ok"},
+			"1.13.0",
+			"",
+			"can verify tokens",
+		},
+		"the next": {
+			instance{pkg: "Langflow", version: "1.14.0", session: true, db: "ok"},
+			"1.14.0",
+			"newer than 1.13",
+			"can verify tokens",
+		},
+		"an old one": {
+			instance{pkg: "Langflow", version: "1.2.0", db: "ok"},
+			"1.2.0",
+			"older than 1.6",
+			"cannot verify tokens",
+		},
+		"an automatic one": {
+			instance{pkg: "Langflow", version: "1.9.2", session: true, automatic: true, db: "ok"},
+			"1.9.2",
+			"LANGFLOW_AUTO_LOGIN is on",
+			"LANGFLOW_SECRET_KEY",
+		},
+		"automatic and newer": {
+			instance{pkg: "Langflow", version: "1.20.1", session: true, automatic: true, db: "ok"},
+			"1.20.1",
+			"superuser",
+			"passwords",
+		},
 	}
 	for name, c := range cases {
 		got, err := look(t.Context(), serve(t, c.is.ServeHTTP))
@@ -83,7 +132,8 @@ func TestProbeLangflow(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if got.Kind != "langflow" || got.Title != "Langflow" || got.Version != c.version || got.OwnerState != builder.OwnerPresent {
+		if got.Kind != "langflow" || got.Title != "Langflow" || got.Version != c.version ||
+			got.OwnerState != builder.OwnerPresent {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if (c.note == "") != (got.Note == "") || !strings.Contains(got.Note, c.note) {
@@ -104,14 +154,34 @@ func TestProbeRefusesAnUnusableLangflow(t *testing.T) {
 		kind problem.Kind
 		says string
 	}{
-		"version 0.6":             {instance{pkg: "Langflow", version: "0.6.19", db: "ok"}, problem.Invalid, "Langflow 1 only"},
-		"one that is not named":   {instance{version: "0.5.0", db: "ok"}, problem.Invalid, "Langflow 1 only"},
-		"version 2":               {instance{pkg: "Langflow", version: "2.0.0", db: "ok"}, problem.Invalid, "Langflow 1 only"},
-		"no number":               {instance{pkg: "Langflow", version: "main", db: "ok"}, problem.Invalid, "Langflow 1 only"},
-		"a database that is down": {instance{pkg: "Langflow", version: "1.13.0", db: "error check the server logs"}, problem.Upstream, "trouble with its database"},
-		"one that is starting":    {instance{versionStatus: 503}, problem.Upstream, "answers 503"},
-		"pages only":              {instance{versionIsAPage: true}, problem.Upstream, "no JSON"},
-		"a redirect":              {instance{versionRedirect: "https://elsewhere.example/"}, problem.Upstream, "no JSON"},
+		"version 0.6": {
+			instance{pkg: "Langflow", version: "0.6.19", db: "ok"},
+			problem.Invalid,
+			"Langflow 1 only",
+		},
+		"one that is not named": {instance{version: "0.5.0", db: "ok"}, problem.Invalid, "Langflow 1 only"},
+		"version 2": {
+			instance{pkg: "Langflow", version: "2.0.0", db: "ok"},
+			problem.Invalid,
+			"Langflow 1 only",
+		},
+		"no number": {
+			instance{pkg: "Langflow", version: "main", db: "ok"},
+			problem.Invalid,
+			"Langflow 1 only",
+		},
+		"a database that is down": {
+			instance{pkg: "Langflow", version: "1.13.0", db: "error check the server logs"},
+			problem.Upstream,
+			"trouble with its database",
+		},
+		"one that is starting": {instance{versionStatus: 503}, problem.Upstream, "answers 503"},
+		"pages only":           {instance{versionIsAPage: true}, problem.Upstream, "no JSON"},
+		"a redirect": {
+			instance{versionRedirect: "https://elsewhere.example/"},
+			problem.Upstream,
+			"no JSON",
+		},
 	}
 	for name, c := range cases {
 		got, err := look(t.Context(), serve(t, c.is.ServeHTTP))

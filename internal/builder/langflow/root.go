@@ -46,7 +46,8 @@ func (b *bridge) rootOf(ctx context.Context) (*superuser, error) {
 		return nil, err
 	}
 	if root = b.root.Load(); root == nil {
-		return nil, problem.New(problem.Unavailable, "Langflow does not accept its superuser's session at the moment.").WithRetryAfter(time.Second)
+		return nil, problem.New(problem.Unavailable, "Langflow does not accept its superuser's session at the moment.").
+			WithRetryAfter(time.Second)
 	}
 	return root, nil
 }
@@ -65,13 +66,16 @@ func (b *bridge) signRoot(ctx context.Context, former *superuser) *superuser {
 
 func (b *bridge) signInRoot(ctx context.Context) (*superuser, error) {
 	if b.cfg.Access.Superuser == "" || b.cfg.Access.Password == "" {
-		return nil, problem.New(problem.Conflict, "Sluice needs a superuser of Langflow to make accounts there.").WithField("superuser").
+		return nil, problem.New(problem.Conflict, "Sluice needs a superuser of Langflow to make accounts there.").
+			WithField("superuser").
 			WithNext("Give LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD, or enter them on the app's page.")
 	}
 	s, err := b.signIn(ctx, b.cfg.Access.Superuser, b.cfg.Access.Password)
 	if problem.Is(err, problem.Unauthenticated) {
-		return nil, problem.New(problem.Unauthenticated, "Langflow did not accept the superuser's name and password.").WithField("superuser_password").
-			WithNext("Enter those that open this Langflow when you use it directly. LANGFLOW_SUPERUSER_PASSWORD counts in Langflow only when the account is made at its first start.").WithCause(err)
+		return nil, problem.New(problem.Unauthenticated, "Langflow did not accept the superuser's name and password.").
+			WithField("superuser_password").
+			WithNext("Enter those that open this Langflow when you use it directly. LANGFLOW_SUPERUSER_PASSWORD counts in Langflow only when the account is made at its first start.").
+			WithCause(err)
 	}
 	if err != nil {
 		return nil, err
@@ -85,7 +89,9 @@ func (b *bridge) signInRoot(ctx context.Context) (*superuser, error) {
 	case r.Status != http.StatusOK || !r.decode(&u) || !profile.IsUUID(u.ID):
 		return nil, r.trouble("asking who the superuser is")
 	case !u.Superuser:
-		return nil, problem.Newf(problem.Unauthenticated, "%s is no superuser in Langflow.", builder.Clip(b.cfg.Access.Superuser, 40)).WithField("superuser").WithNext("Enter a superuser of Langflow, who may make users.")
+		return nil, problem.Newf(problem.Unauthenticated, "%s is no superuser in Langflow.", builder.Clip(b.cfg.Access.Superuser, 40)).
+			WithField("superuser").
+			WithNext("Enter a superuser of Langflow, who may make users.")
 	}
 	return &superuser{user: u, session: s, signedIn: b.cfg.Now()}, nil
 }
@@ -116,10 +122,21 @@ func (b *bridge) signIn(ctx context.Context, username, password string) (*sessio
 			if !r.JSON {
 				return nil, r.trouble("signing in")
 			}
-			return nil, problem.Newf(problem.Unauthenticated, "Langflow did not sign %q in: %s.", builder.Clip(username, 60), builder.Clip(r.detail(), 80))
+			return nil, problem.Newf(
+				problem.Unauthenticated,
+				"Langflow did not sign %q in: %s.",
+				builder.Clip(username, 60),
+				builder.Clip(r.detail(), 80),
+			)
 		case http.StatusTooManyRequests:
 			b.waitFor.Store(b.cfg.Now().Add(r.retryAfter()).UnixNano())
-			b.cfg.Log.Warn("Langflow lets only a few sign-ins a minute pass; Sluice waits", "host", b.cfg.Base.Host, "wait", r.retryAfter().String())
+			b.cfg.Log.Warn(
+				"Langflow lets only a few sign-ins a minute pass; Sluice waits",
+				"host",
+				b.cfg.Base.Host,
+				"wait",
+				r.retryAfter().String(),
+			)
 			if try == 0 {
 				continue
 			}
@@ -135,7 +152,8 @@ func (b *bridge) signInPause() time.Duration {
 
 // limited is what people are told while Langflow takes no sign-in.
 func limited(pause time.Duration) *problem.Error {
-	return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").WithRetryAfter(pause).
+	return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").
+		WithRetryAfter(pause).
 		WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
 }
 
@@ -283,7 +301,15 @@ func (b *bridge) askRoot(ctx context.Context, root *superuser, c call) (*reply, 
 // an interrupted attempt or another node has made.
 func (b *bridge) createUser(ctx context.Context, root *superuser, a *builder.Account) (made bool, err error) {
 	a.Password = newPassword()
-	r, err := b.askRoot(ctx, root, call{method: http.MethodPost, path: "/api/v1/users/", json: map[string]string{"username": a.Username, "password": a.Password}})
+	r, err := b.askRoot(
+		ctx,
+		root,
+		call{
+			method: http.MethodPost,
+			path:   "/api/v1/users/",
+			json:   map[string]string{"username": a.Username, "password": a.Password},
+		},
+	)
 	if err != nil {
 		return false, err
 	}
@@ -294,7 +320,10 @@ func (b *bridge) createUser(ctx context.Context, root *superuser, a *builder.Acc
 		made = true
 	case r.Status == http.StatusBadRequest && r.JSON:
 		name := a.Username
-		if u, err = b.findUser(ctx, root, func(u upstreamUser) bool { return u.Username == name }); problem.Is(err, problem.NotFound) {
+		if u, err = b.findUser(ctx, root, func(u upstreamUser) bool { return u.Username == name }); problem.Is(
+			err,
+			problem.NotFound,
+		) {
 			return false, r.trouble("making an account")
 		}
 		if err != nil {
@@ -307,14 +336,20 @@ func (b *bridge) createUser(ctx context.Context, root *superuser, a *builder.Acc
 	a.ID = u.ID
 	u, err = b.patchUser(ctx, root, a.ID, change)
 	if err == nil && !u.Active {
-		err = problem.Newf(problem.Conflict, "Langflow does not switch the account %q on.", a.Username).WithNext("See Langflow's own log.")
+		err = problem.Newf(problem.Conflict, "Langflow does not switch the account %q on.", a.Username).
+			WithNext("See Langflow's own log.")
 	}
 	return made, err
 }
 
 // patchUser changes a user. Errors: problem.NotFound, also where Langflow up to 1.6 sends its page
 // for what it does not find.
-func (b *bridge) patchUser(ctx context.Context, root *superuser, id string, change map[string]any) (upstreamUser, error) {
+func (b *bridge) patchUser(
+	ctx context.Context,
+	root *superuser,
+	id string,
+	change map[string]any,
+) (upstreamUser, error) {
 	r, err := b.askRoot(ctx, root, call{method: http.MethodPatch, path: "/api/v1/users/" + id, json: change})
 	var u upstreamUser
 	switch {
@@ -375,7 +410,11 @@ func (b *bridge) eachUser(ctx context.Context, root *superuser, visit func(upstr
 }
 
 // findUser finds one user. Errors: problem.NotFound.
-func (b *bridge) findUser(ctx context.Context, root *superuser, is func(upstreamUser) bool) (found upstreamUser, err error) {
+func (b *bridge) findUser(
+	ctx context.Context,
+	root *superuser,
+	is func(upstreamUser) bool,
+) (found upstreamUser, err error) {
 	err = b.eachUser(ctx, root, func(u upstreamUser) bool {
 		if is(u) {
 			found = u

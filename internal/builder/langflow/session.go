@@ -68,11 +68,17 @@ func nativeSession(token string, now time.Time, life time.Duration) *session {
 // exp), good by Langflow's clock.
 func (b *bridge) mint(account string) *session {
 	now := b.cfg.Now()
-	claims, err := json.Marshal(map[string]any{"sub": account, "type": "access", "exp": now.Add(b.clock() + tokenLife).Unix()})
+	claims, err := json.Marshal(
+		map[string]any{"sub": account, "type": "access", "exp": now.Add(b.clock() + tokenLife).Unix()},
+	)
 	if err != nil {
 		return nil
 	}
-	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	text := base64.RawURLEncoding.EncodeToString(
+		[]byte(`{"alg":"HS256","typ":"JWT"}`),
+	) + "." + base64.RawURLEncoding.EncodeToString(
+		claims,
+	)
 	mac := hmac.New(sha256.New, []byte(b.cfg.Access.SecretKey))
 	mac.Write([]byte(text))
 	return nativeSession(text+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), now, tokenLife)
@@ -103,7 +109,13 @@ func (b *bridge) assert(home homeKey, username string) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing an assertion for Langflow: %w", err)
 	}
-	return &session{assertion: []string{token}, token: token, made: now, due: now.Add(tokenDue), dead: now.Add(tokenLife - tokenReserve)}, nil
+	return &session{
+		assertion: []string{token},
+		token:     token,
+		made:      now,
+		due:       now.Add(tokenDue),
+		dead:      now.Add(tokenLife - tokenReserve),
+	}, nil
 }
 
 // singleFlight runs one piece of work at a time, for all who need it, and pauses after failures.
@@ -127,7 +139,8 @@ func (f *singleFlight) start(b *bridge, work func(context.Context) error) (<-cha
 		return nil, problem.Of(f.err).WithRetryAfter(max(pause, time.Second))
 	}
 	if b.life.Err() != nil {
-		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").WithRetryAfter(time.Second)
+		return nil, problem.New(problem.Unavailable, "This app is being removed or restarted.").
+			WithRetryAfter(time.Second)
 	}
 	f.done = make(chan struct{})
 	b.running.Go(func() {
@@ -171,7 +184,9 @@ func (f *singleFlight) do(ctx context.Context, b *bridge, work func(context.Cont
 		if pause := b.signInPause(); pause > 0 {
 			return limited(pause).WithCause(ctx.Err())
 		}
-		return problem.New(problem.Unavailable, "Sluice is still signing in to Langflow.").WithRetryAfter(2 * time.Second).WithCause(ctx.Err())
+		return problem.New(problem.Unavailable, "Sluice is still signing in to Langflow.").
+			WithRetryAfter(2 * time.Second).
+			WithCause(ctx.Err())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -64,7 +64,9 @@ func TestEveryLangflowOperationHasARow(t *testing.T) {
 			other.path += "/"
 		}
 		if !slices.ContainsFunc(operations(t), func(o operation) bool {
-			return argument.ReplaceAllString(o.path, "") == argument.ReplaceAllString(other.path, "") && o.method == other.method && (o.release == op.release || o.release == "both")
+			return argument.ReplaceAllString(o.path, "") == argument.ReplaceAllString(other.path, "") &&
+				o.method == other.method &&
+				(o.release == op.release || o.release == "both")
 		}) {
 			t.Errorf("%s %s (%s) is forwarded as %s, which the app redirects", op.method, op.path, op.release, m.Path)
 		}
@@ -189,10 +191,20 @@ func TestWhatLangflowsPagesAskFor(t *testing.T) {
 func TestRows(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	guarded := map[string][]string{
-		"flows.create": {"code"}, "flows.update": {"code"}, "flows.batch": {"code"}, "flows.upload": {"code", "upload"}, "flows.overwrite": {"code"},
-		"flows.fork": {"code"}, "projects.upload": {"code", "upload"}, "folders.upload": {"code", "upload"}, "components.check": {"component"}, "components.update": {"component"},
-		"mcp-servers.write": {"mcp", "name"}, "store.files.rename": {"name"}, "run": {"tweaks"}, "run.advanced": {"tweaks"}, "run.session": {"tweaks"},
-		"build": {"code", "files"}, "build.vertices": {"code", "files"}, "build.vertex": {"code", "files"}, "build-public": {"code", "files"},
+		"flows.create": {
+			"code",
+		}, "flows.update": {"code"}, "flows.batch": {"code"}, "flows.upload": {"code", "upload"}, "flows.overwrite": {"code"},
+		"flows.fork": {
+			"code",
+		}, "projects.upload": {"code", "upload"}, "folders.upload": {"code", "upload"}, "components.check": {"component"}, "components.update": {"component"},
+		"mcp-servers.write": {
+			"mcp",
+			"name",
+		}, "store.files.rename": {"name"}, "run": {"tweaks"}, "run.advanced": {"tweaks"}, "run.session": {"tweaks"},
+		"build": {
+			"code",
+			"files",
+		}, "build.vertices": {"code", "files"}, "build.vertex": {"code", "files"}, "build-public": {"code", "files"},
 		"workflows.run": {"code", "tweaks", "files"}, "workflows.public": {"code", "tweaks", "files"},
 	}
 	for _, e := range p.Endpoints() {
@@ -223,5 +235,8 @@ func TestRows(t *testing.T) {
 
 // refuses reports whether a key of the body is refused for everybody.
 func refuses(e *profile.Endpoint, key, value string) bool {
-	return slices.ContainsFunc(e.Body, func(b profile.BodyRule) bool { return b.Action == "" && b.Needs(key, []byte(value)) })
+	return slices.ContainsFunc(
+		e.Body,
+		func(b profile.BodyRule) bool { return b.Action == "" && b.Needs(key, []byte(value)) },
+	)
 }

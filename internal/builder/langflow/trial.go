@@ -66,7 +66,11 @@ func failedTrial(mode builder.Mode, err error) builder.Trial {
 func (b *bridge) tryExternal(ctx context.Context) builder.Trial {
 	lines := trustLines(b.cfg.Issuer, b.cfg.JWKS)
 	if b.cfg.Sign == nil || b.cfg.Issuer == "" {
-		return builder.Trial{Mode: External, Detail: "Sluice does not know its own address.", Next: "Set APP_URL to the address at which Langflow reaches Sluice."}
+		return builder.Trial{
+			Mode:   External,
+			Detail: "Sluice does not know its own address.",
+			Next:   "Set APP_URL to the address at which Langflow reaches Sluice.",
+		}
 	}
 	home := homeKey{workspace: b.cfg.Workspace}
 	name, err := b.cfg.Username(ctx, home.workspace, "")
@@ -75,7 +79,11 @@ func (b *bridge) tryExternal(ctx context.Context) builder.Trial {
 	}
 	_, u, err := b.assertTested(ctx, home, name)
 	if why := jwksTrouble(b.cfg.JWKS); err != nil && why != "" && problem.Is(err, problem.Conflict) {
-		return builder.Trial{Mode: External, Detail: why, Next: "Give Sluice an https address (APP_URL), or run Langflow on the same machine."}
+		return builder.Trial{
+			Mode:   External,
+			Detail: why,
+			Next:   "Give Sluice an https address (APP_URL), or run Langflow on the same machine.",
+		}
 	}
 	if err != nil {
 		t := failedTrial(External, err)
@@ -100,7 +108,10 @@ func jwksTrouble(jwks string) string {
 	case u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1":
 		return ""
 	}
-	return "Langflow reads keys from an https address only, or from its own machine; Sluice's address is " + builder.Clip(u.Scheme+"://"+u.Host, 120) + "."
+	return "Langflow reads keys from an https address only, or from its own machine; Sluice's address is " + builder.Clip(
+		u.Scheme+"://"+u.Host,
+		120,
+	) + "."
 }
 
 // trustLines are the settings by which a Langflow from 1.10 trusts Sluice, as lines of a .env file.
@@ -130,7 +141,9 @@ func (b *bridge) trySigned(ctx context.Context, root *superuser, rootErr error) 
 	}
 	t.OK, t.Detail = true, "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts."
 	if skew := b.clock(); skew != 0 {
-		t.Detail += " Its clock differs from Sluice's by " + skew.Round(time.Second).String() + ", which Sluice makes up for."
+		t.Detail += " Its clock differs from Sluice's by " + skew.Round(time.Second).
+			String() +
+			", which Sluice makes up for."
 	}
 	if _, err := secret.NewLangflowKeys(b.cfg.Access.SecretKey); err != nil {
 		p := problem.Of(err)

@@ -43,7 +43,9 @@ func (c asked) person(u identity.User) person {
 	kept := preferencesOf(u)
 	out := person{
 		ID: u.ID, Username: u.Username, ProfileImage: kept.ProfileImage, IsActive: u.Active, IsSuperuser: u.Superuser,
-		CreateAt: c.timeText(u.CreatedAt), UpdatedAt: c.timeText(u.UpdatedAt), LastLoginAt: c.timeOrNull(u.LastSignInAt), Optins: kept.Optins,
+		CreateAt: c.timeText(
+			u.CreatedAt,
+		), UpdatedAt: c.timeText(u.UpdatedAt), LastLoginAt: c.timeOrNull(u.LastSignInAt), Optins: kept.Optins,
 	}
 	if out.Optins == nil {
 		out.Optins = json.RawMessage(newOptins)
@@ -94,7 +96,11 @@ func answerUsers(ctx context.Context, c asked) (builder.Answer, error) {
 	if limit == 0 {
 		limit = 10
 	}
-	rows, total, err := c.People.List(ctx, c.Principal, identity.Filter{Query: c.Query.Get("search"), Offset: skip, Limit: min(limit, 200)})
+	rows, total, err := c.People.List(
+		ctx,
+		c.Principal,
+		identity.Filter{Query: c.Query.Get("search"), Offset: skip, Limit: min(limit, 200)},
+	)
 	if err != nil {
 		return builder.Answer{}, err
 	}
@@ -129,7 +135,8 @@ func answerCreateUser(ctx context.Context, c asked) (builder.Answer, error) {
 		return builder.Answer{}, err
 	}
 	if wish.Password == "" {
-		return builder.Answer{}, problem.New(problem.Invalid, "A new user needs a username and a password.").WithField("password")
+		return builder.Answer{}, problem.New(problem.Invalid, "A new user needs a username and a password.").
+			WithField("password")
 	}
 	u, err := c.People.Create(ctx, c.Principal, identity.NewUser{
 		Username: wish.Username, Password: wish.Password, Role: authz.RoleUser, Workspace: c.Principal.Workspace, Active: c.NewUserActive,
@@ -203,7 +210,9 @@ func (c asked) mayChange(u identity.User, change userChange) error {
 	case self && change.IsActive != nil && !*change.IsActive:
 		return problem.New(problem.Denied, "You can't deactivate your own user account").WithRule("own account")
 	case !self && (change.ProfileImage != nil && !same(change.ProfileImage, preferencesOf(u).ProfileImage)):
-		return problem.New(problem.Denied, "Everybody chooses their own picture.").WithRule("own account").WithField("profile_image")
+		return problem.New(problem.Denied, "Everybody chooses their own picture.").
+			WithRule("own account").
+			WithField("profile_image")
 	case change.ProfileImage != nil && !pictureForm.MatchString(*change.ProfileImage):
 		return problem.New(problem.Invalid, "This is not one of Langflow's pictures.").WithField("profile_image")
 	case change.Password != nil && *change.Password != "":
@@ -237,7 +246,8 @@ func (c asked) changePerson(ctx context.Context, u identity.User, change userCha
 	if len(change.Optins) > 0 && string(change.Optins) != "null" {
 		next.Optins = change.Optins
 	}
-	if u.ID == c.Principal.ID && (!same(next.ProfileImage, kept.ProfileImage) || string(next.Optins) != string(kept.Optins)) {
+	if u.ID == c.Principal.ID &&
+		(!same(next.ProfileImage, kept.ProfileImage) || string(next.Optins) != string(kept.Optins)) {
 		text, err := preferencesWith(u, next)
 		if err != nil {
 			return err
@@ -305,7 +315,8 @@ func answerResetPassword(ctx context.Context, c asked) (builder.Answer, error) {
 		return builder.Answer{}, err
 	}
 	if wish.Current == "" {
-		return builder.Answer{}, problem.New(problem.Denied, "Change your password at "+c.AccountURL+", where the present one is asked for.").WithRule("own password")
+		return builder.Answer{}, problem.New(problem.Denied, "Change your password at "+c.AccountURL+", where the present one is asked for.").
+			WithRule("own password")
 	}
 	if err := c.Logins.ChangePassword(ctx, c.Principal, wish.Current, wish.Password); err != nil {
 		return builder.Answer{}, c.onPage(err)

@@ -1,5 +1,6 @@
-// Package n8ntest is a kind of builder that exists in tests only: a table, a probe and one answer, in the manner of n8n.
-// It proves that a new product is one folder and one line in the map of kinds.
+// Package n8ntest is a kind of builder that exists in tests only: a table, a probe and one answer,
+// in the manner of n8n. It proves that a new product is one folder and one line in the map of
+// kinds.
 package n8ntest
 
 import (

@@ -36,9 +36,9 @@ func (s *SignUps) ResetLink(
 	return token, expires, err
 }
 
-// MailResetLink is ResetLink for a person with an address: the link goes to them by mail, and the actor
-// never sees it. Errors: problem.Unavailable without a mail server, problem.Conflict without an
-// address.
+// MailResetLink is ResetLink for a person with an address: the link goes to them by mail, and the
+// actor never sees it. Errors: problem.Unavailable without a mail server, problem.Conflict without
+// an address.
 func (s *SignUps) MailResetLink(ctx context.Context, actor authz.Principal, userID string) error {
 	if err := s.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
 		return err
@@ -98,7 +98,8 @@ func (s *SignUps) CheckReset(ctx context.Context, token string) (identity.User, 
 }
 
 // Reset spends the token, sets the password and ends all sessions of the person. They are signed in
-// anew; a person with a second factor is asked for it, so that mail alone does not open the account.
+// anew; a person with a second factor is asked for it, so that mail alone does not open the
+// account.
 func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (login.Progress, error) {
 	u, err := s.CheckReset(ctx, token)
 	if err != nil {
