@@ -26,7 +26,6 @@ import (
 	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
 	"sluice/internal/flow"
-	objects "sluice/internal/flow"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
@@ -393,7 +392,7 @@ func TestListenersTable(t *testing.T) {
 // own gives a flow to the default workspace.
 func own(t *testing.T, r *house, appID, id string) {
 	t.Helper()
-	o := objects.Object{App: appID, ID: id, Kind: objects.Chatflow, Workspace: identity.DefaultWorkspace}
+	o := flow.Object{App: appID, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}
 	if err := r.Flows.Claim(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}

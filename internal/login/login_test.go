@@ -17,7 +17,6 @@ import (
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
-	"sluice/internal/login"
 	"sluice/internal/login/logintest"
 	"sluice/internal/problem"
 )
@@ -52,8 +51,6 @@ func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house 
 	h.House.WithMail(t, change)
 	return h
 }
-
-func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
 
 func second[T any](_ T, err error) error { return err }
 

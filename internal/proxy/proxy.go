@@ -17,7 +17,6 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/flow"
-	"sluice/internal/guard"
 	"sluice/internal/identity"
 	"sluice/internal/login"
 	"sluice/internal/objects"
@@ -81,7 +80,6 @@ type Proxy struct {
 	held      atomic.Int64
 	metrics   metrics
 	sayings   *sayings
-	guards    *guard.Guard
 	asked     sync.Pool // of *askedExchange
 	fresh     builder.FreshKeys
 }

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sluice/internal/identity"
 	"sluice/internal/proxy"
@@ -561,7 +562,7 @@ func headerOf(h http.Header, usual map[string]string, plain func(string) string)
 
 func bodyOf(b []byte, plain func(string) string) string {
 	text := plain(string(b))
-	if len(text) > 600 || strings.ContainsAny(text, "\x00\xff") {
+	if len(text) > 600 || strings.ContainsRune(text, 0) || strings.ContainsRune(text, utf8.RuneError) {
 		return summary([]byte(text))
 	}
 	return text

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"sluice/internal/db"
-	"sluice/internal/login"
 	"sluice/internal/login/logintest"
 )
 
@@ -16,8 +15,6 @@ const (
 )
 
 var cli = logintest.CLI
-
-type app = logintest.App
 
 // house is logintest.House with what only these tests need.
 type house struct{ *logintest.House }
@@ -39,9 +36,5 @@ func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house 
 	h.House.WithMail(t, change)
 	return h
 }
-
-func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
-
-func second[T any](_ T, err error) error { return err }
 
 func nothing(*logintest.Settings) {}

@@ -39,6 +39,4 @@ func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house 
 
 func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
 
-func second[T any](_ T, err error) error { return err }
-
 func nothing(*logintest.Settings) {}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"sluice/internal/db"
-	"sluice/internal/login"
 	"sluice/internal/login/logintest"
 )
 
@@ -42,9 +41,3 @@ func (h *house) with(t testing.TB, change func(*logintest.Settings)) *house {
 	h.House.With(t, change)
 	return h
 }
-
-func session(p login.Progress, err error) (login.Result, error) { return logintest.Session(p, err) }
-
-func second[T any](_ T, err error) error { return err }
-
-func nothing(*logintest.Settings) {}
