@@ -20,7 +20,8 @@ import (
 
 // AWS says how AWS Secrets Manager is asked.
 type AWS struct {
-	// AccessKey and SecretKey are the credentials; where both are "", the AWS SDK looks for some (environment, profile, container, instance).
+	// AccessKey and SecretKey are the credentials; where both are "", the AWS SDK looks for some
+	// (environment, profile, container, instance).
 	AccessKey, SecretKey string
 	// Region such as "us-east-1".
 	Region string
@@ -32,7 +33,8 @@ type AWS struct {
 
 const awsPatience = 10 * time.Second
 
-// awsSource keeps each secret in an entry of its own, as Flowise does. An entry may hold the text itself or, as the AWS console makes them, a JSON object: then the field with the variable's name
+// awsSource keeps each secret in an entry of its own, as Flowise does. An entry may hold the text
+// itself or, as the AWS console makes them, a JSON object: then the field with the variable's name
 // counts, or the only one. The root key's entry may hold all secrets as fields.
 type awsSource struct {
 	AWS
@@ -70,7 +72,8 @@ func (a *awsSource) Get(ctx context.Context, n Name) (text, where string, err er
 	}
 	text, ok := e.field(n, true)
 	if !ok || strings.TrimSpace(text) == "" {
-		return "", "", problem.Newf(problem.Invalid, "The entry %s in AWS Secrets Manager (%s) holds no text for %s.", own, a.variable(n), n).
+		return "", "", problem.Newf(problem.Invalid, "The entry %s in AWS Secrets Manager (%s) holds no text "+
+			"for %s.", own, a.variable(n), n).
 			WithNext("Store the secret itself as text, or a JSON object with the field " + string(n) + ".")
 	}
 	return strings.TrimSpace(text), a.place(own), nil
@@ -126,7 +129,8 @@ func (a *awsSource) read(ctx context.Context, n Name, name string) (entry, error
 	return e, nil
 }
 
-// field is the text of a secret in an entry. Own says that the entry is the secret's own, so that a plain text, or the only field of an object, is meant too.
+// field is the text of a secret in an entry. Own says that the entry is the secret's own, so that a
+// plain text, or the only field of an object, is meant too.
 func (e entry) field(n Name, own bool) (string, bool) {
 	var fields map[string]any
 	if !strings.HasPrefix(strings.TrimSpace(e.text), "{") || json.Unmarshal([]byte(e.text), &fields) != nil {
@@ -154,7 +158,8 @@ func (e entry) field(n Name, own bool) (string, bool) {
 	return "", false
 }
 
-// previous is the value that the root key's entry had before it was changed in AWS; "" if there is none.
+// previous is the value that the root key's entry had before it was changed in AWS; "" if there is
+// none.
 func (a *awsSource) previous(ctx context.Context) string {
 	ctx, cancel := context.WithDeadline(ctx, a.until)
 	defer cancel()
@@ -162,7 +167,10 @@ func (a *awsSource) previous(ctx context.Context) string {
 		return ""
 	}
 	stage := "AWSPREVIOUS"
-	out, err := a.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &a.Name, VersionStage: &stage})
+	out, err := a.client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{
+		SecretId:     &a.Name,
+		VersionStage: &stage,
+	})
 	if err != nil || out.SecretString == nil {
 		return ""
 	}
@@ -176,15 +184,21 @@ func (a *awsSource) connect(ctx context.Context) error {
 	}
 	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithRegion(a.Region), awsconfig.WithRetryMaxAttempts(3)}
 	if a.AccessKey != "" && a.SecretKey != "" {
-		options = append(options, awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(a.AccessKey, a.SecretKey, "")))
+		options = append(
+			options,
+			awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(a.AccessKey, a.SecretKey, "")),
+		)
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return problem.New(problem.Invalid, "SECRETKEY_STORAGE_TYPE is aws, but the AWS settings on this machine cannot be read: "+err.Error()).WithCause(err)
+		return problem.New(problem.Invalid, "SECRETKEY_STORAGE_TYPE is aws, but the AWS settings on this machine "+
+			"cannot be read: "+err.Error()).WithCause(err)
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return problem.New(problem.Invalid, "SECRETKEY_STORAGE_TYPE is aws, but there are no AWS credentials: SECRETKEY_AWS_ACCESS_KEY and SECRETKEY_AWS_SECRET_KEY are not set, and the AWS SDK finds none.").
-			WithNext("Set the two variables, or give this machine a role. Until then nothing is started and no key is made.").WithCause(err)
+		return problem.New(problem.Invalid, "SECRETKEY_STORAGE_TYPE is aws, but there are no AWS credentials: "+
+			"SECRETKEY_AWS_ACCESS_KEY and SECRETKEY_AWS_SECRET_KEY are not set, and the AWS SDK finds none.").
+			WithNext("Set the two variables, or give this machine a role. Until then nothing is started and no key " +
+				"is made.").WithCause(err)
 	}
 	a.client = secretsmanager.NewFromConfig(cfg)
 	return nil
@@ -198,7 +212,11 @@ func (a *awsSource) Keep(ctx context.Context, n Name, text string) (kept, where 
 		return "", "", err
 	}
 	about := "Root key of Sluice: without it the secrets in its database cannot be opened."
-	_, err = a.client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &a.Name, SecretString: &text, Description: &about})
+	_, err = a.client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name:         &a.Name,
+		SecretString: &text,
+		Description:  &about,
+	})
 	if _, exists := errors.AsType[*types.ResourceExistsException](err); err != nil && !exists {
 		return "", "", a.explain(n, a.Name, "making", "secretsmanager:CreateSecret", err)
 	}
@@ -216,7 +234,16 @@ func (a *awsSource) Keep(ctx context.Context, n Name, text string) (kept, where 
 	}
 }
 
-var badCredentials = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch", "ExpiredTokenException", "ExpiredToken", "IncompleteSignature", "MissingAuthenticationToken"}
+var badCredentials = []string{
+	"UnrecognizedClientException",
+	"InvalidClientTokenId",
+	"InvalidSignatureException",
+	"SignatureDoesNotMatch",
+	"ExpiredTokenException",
+	"ExpiredToken",
+	"IncompleteSignature",
+	"MissingAuthenticationToken",
+}
 
 // explain says what AWS, or the way to it, did not do.
 func (a *awsSource) explain(n Name, name, doing, permission string, err error) error {
@@ -227,18 +254,25 @@ func (a *awsSource) explain(n Name, name, doing, permission string, err error) e
 	}
 	switch isAPI := errors.As(err, &api); {
 	case isAPI && slices.Contains(badCredentials, api.ErrorCode()):
-		return problem.Newf(problem.Invalid, "AWS does not accept the credentials (%s) for %s %s.", api.ErrorCode(), doing, name).
-			WithNext("Check SECRETKEY_AWS_ACCESS_KEY and SECRETKEY_AWS_SECRET_KEY, and this machine's clock." + standing).WithCause(err)
+		return problem.Newf(problem.Invalid, "AWS does not accept the credentials (%s) for "+
+			"%s %s.", api.ErrorCode(), doing, name).
+			WithNext("Check SECRETKEY_AWS_ACCESS_KEY and SECRETKEY_AWS_SECRET_KEY, and this machine's " +
+				"clock." + standing).WithCause(err)
 	case isAPI && strings.HasPrefix(api.ErrorCode(), "AccessDenied"):
-		return problem.Newf(problem.Invalid, "AWS denies %s the entry %s (%s), which %s comes from.", doing, name, a.variable(n), n).
+		return problem.Newf(problem.Invalid, "AWS denies %s the entry %s (%s), which %s comes "+
+			"from.", doing, name, a.variable(n), n).
 			WithNext(fmt.Sprintf("Allow %s on it, or set %s.", permission, n) + standing).WithCause(err)
 	case isAPI:
-		return problem.Newf(problem.Unavailable, "AWS Secrets Manager failed at %s the entry %s (%s): %s: %s", doing, name, a.variable(n), api.ErrorCode(), strings.Join(strings.Fields(api.ErrorMessage()), " ")).
+		return problem.Newf(problem.Unavailable, "AWS Secrets Manager failed at %s the entry %s (%s): "+
+			"%s: %s", doing, name, a.variable(n), api.ErrorCode(),
+			strings.Join(strings.Fields(api.ErrorMessage()), " ")).
 			WithNext("Mend the entry, or set " + string(n) + "." + standing).WithCause(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s did not answer within %s.", a.Region, cmp.Or(a.Patience, awsPatience)).
+		return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s did "+
+			"not answer within %s.", a.Region, cmp.Or(a.Patience, awsPatience)).
 			WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
 	}
-	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot be reached or gives no sensible answer.", a.Region).
+	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot be "+
+		"reached or gives no sensible answer.", a.Region).
 		WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
 }

@@ -13,26 +13,32 @@ import (
 	"sluice/internal/problem"
 )
 
-// LangflowKeys opens what a Langflow has encrypted under its LANGFLOW_SECRET_KEY, in whichever way its version made a Fernet key of that.
+// LangflowKeys opens what a Langflow has encrypted under its LANGFLOW_SECRET_KEY, in whichever way
+// its version made a Fernet key of that.
 type LangflowKeys struct{ keys []*fernet.Key }
 
-// fernetPrefix begins every Fernet token in base64 (version 0x80 and a time before the year 2106); Langflow takes values without it for plaintext.
+// fernetPrefix begins every Fernet token in base64 (version 0x80 and a time before the year 2106);
+// Langflow takes values without it for plaintext.
 const fernetPrefix = "gAAAAA"
 
-// longSecret is the length in characters from which Langflow takes its secret for the Fernet key itself.
+// longSecret is the length in characters from which Langflow takes its secret for the Fernet key
+// itself.
 const longSecret = 32
 
-// NewLangflowKeys derives the Fernet keys of a LANGFLOW_SECRET_KEY (lfx services/auth/utils, Langflow 1.0 to 1.13):
+// NewLangflowKeys derives the Fernet keys of a LANGFLOW_SECRET_KEY (lfx services/auth/utils,
+// Langflow 1.0 to 1.13):
 //
-//	32 characters or more   base64url of the 32 bytes of the key; other alphabets are skipped as Python's decoder does
+//	32 characters or more   base64url of the 32 bytes of the key; others are skipped, as by Python
 //	fewer, since 1.10.1     SHA-256 of the text
 //	fewer, before           the bytes of Python's random.seed(text)
 //
-// A text from which no version gets a usable key, such as the sample on Langflow's own page (42 characters, 31 bytes), is Invalid with the reason: Langflow itself has
-// encrypted nothing with it.
+// A text from which no version gets a usable key, such as the sample on Langflow's own page (42
+// characters, 31 bytes), is Invalid with the reason: Langflow itself has encrypted nothing with it.
 func NewLangflowKeys(secret string) (*LangflowKeys, error) {
 	if secret == "" {
-		return nil, problem.New(problem.Invalid, "The secret key is empty.").WithField("LANGFLOW_SECRET_KEY").WithNext("Give the LANGFLOW_SECRET_KEY that Langflow ran with, or the content of its file secret_key.")
+		return nil, problem.New(problem.Invalid, "The secret key is empty.").
+			WithField("LANGFLOW_SECRET_KEY").
+			WithNext("Give the LANGFLOW_SECRET_KEY that Langflow ran with, or the content of its file secret_key.")
 	}
 	if len([]rune(secret)) < longSecret {
 		hashed := fernet.Key(sha256.Sum256([]byte(secret)))
@@ -41,26 +47,33 @@ func NewLangflowKeys(secret string) (*LangflowKeys, error) {
 	}
 	raw := decodeLikePython(secret)
 	if len(raw) != len(fernet.Key{}) {
-		return nil, problem.Newf(problem.Invalid, "The secret key has %d characters, which stand for %d bytes; Langflow's encryption needs exactly 32 bytes, so that Langflow itself cannot encrypt with it.", len([]rune(secret)), len(raw)).
-			WithField("LANGFLOW_SECRET_KEY").WithNext(`A usable one is made by: python3 -c "import secrets; print(secrets.token_urlsafe(32))"`)
+		return nil, problem.Newf(problem.Invalid, "The secret key has %d characters, which stand for %d bytes; "+
+			"Langflow's encryption needs exactly 32 bytes, so that Langflow itself cannot encrypt "+
+			"with it.", len([]rune(secret)), len(raw)).
+			WithField("LANGFLOW_SECRET_KEY").
+			WithNext(`A usable one is made by: python3 -c "import secrets; print(secrets.token_urlsafe(32))"`)
 	}
 	key := fernet.Key(raw)
 	return &LangflowKeys{keys: []*fernet.Key{&key}}, nil
 }
 
-// Open decrypts a value. Values that are no Fernet token are plaintext in Langflow's tables and come back as they are; a token of another key is Invalid.
+// Open decrypts a value. Values that are no Fernet token are plaintext in Langflow's tables and
+// come back as they are; a token of another key is Invalid.
 func (l *LangflowKeys) Open(value string) (string, error) {
 	if !strings.HasPrefix(value, fernetPrefix) {
 		return value, nil
 	}
 	plaintext := fernet.VerifyAndDecrypt([]byte(value), 0, l.keys)
 	if plaintext == nil {
-		return "", problem.New(problem.Invalid, "The value was encrypted with another secret key.").WithField("LANGFLOW_SECRET_KEY").WithNext("Give the key that this Langflow ran with.")
+		return "", problem.New(problem.Invalid, "The value was encrypted with another secret key.").
+			WithField("LANGFLOW_SECRET_KEY").
+			WithNext("Give the key that this Langflow ran with.")
 	}
 	return string(plaintext), nil
 }
 
-// decodeLikePython is base64.urlsafe_b64decode of the text padded to a multiple of four: characters outside of the alphabet are skipped, and what stands behind the padding is ignored.
+// decodeLikePython is base64.urlsafe_b64decode of the text padded to a multiple of four: characters
+// outside of the alphabet are skipped, and what stands behind the padding is ignored.
 func decodeLikePython(text string) []byte {
 	clean := strings.Map(func(r rune) rune {
 		switch {
@@ -80,8 +93,9 @@ func decodeLikePython(text string) []byte {
 	return raw
 }
 
-// pythonRandomBytes is bytes(random.getrandbits(8) for _ in range(32)) after random.seed(text) of CPython (Lib/random.py, Modules/_randommodule.c): the text and its SHA-512 as one big
-// integer seed a Mersenne Twister.
+// pythonRandomBytes is bytes(random.getrandbits(8) for _ in range(32)) after random.seed(text) of
+// CPython (Lib/random.py, Modules/_randommodule.c): the text and its SHA-512 as one big integer
+// seed a Mersenne Twister.
 func pythonRandomBytes(text string) (out [32]byte) {
 	sum := sha512.Sum512([]byte(text))
 	seed := append([]byte(text), sum[:]...)

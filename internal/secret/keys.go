@@ -1,13 +1,16 @@
 package secret
 
 import (
-	"bytes"
 	"context"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/db"
@@ -28,60 +31,60 @@ type Key struct {
 	ID string
 	// Value must not be changed.
 	Value []byte
-	// Until is when everything that a former key made has ended, so that Maintain removes it; zero for the key in use.
+	// Until is when everything that a previous key made has ended, so that Maintain removes it;
+	// zero for the key in use.
 	Until time.Time
 }
 
 // keySet holds the keys of each secret, the one in use first.
 type keySet map[Name][]Key
 
-// AccessKeys are the keys of access tokens, the one that signs first, then former ones by which tokens still verify. The slice is shared: do not change it.
-func (k *Keyring) AccessKeys() []Key { return k.Keys(AccessToken) }
+// keyStore holds the keys of tokens: the table secret_key, and what of it is in memory.
+type keyStore struct {
+	db    *db.DB
+	seal  *sealer
+	lives map[Name]time.Duration // as in Config
+	now   func() time.Time
+	log   *slog.Logger
 
-// RefreshKeys are the keys of refresh tokens, as AccessKeys.
-func (k *Keyring) RefreshKeys() []Key { return k.Keys(RefreshToken) }
+	own  []byte // the installation's own key, which never changes
+	keys atomic.Pointer[keySet]
+}
 
-// SessionKeys are the keys under which session cookies are hashed: new ones under the first, looked up by all.
-func (k *Keyring) SessionKeys() []Key { return k.Keys(Session) }
+// of returns the keys of one secret, the one in use first.
+func (ks *keyStore) of(n Name) []Key { return (*ks.keys.Load())[n] }
 
-// TokenKeys are the keys under which links, codes and API keys are hashed, as SessionKeys.
-func (k *Keyring) TokenKeys() []Key { return k.Keys(TokenHash) }
-
-// Keys are the keys of one secret. They change while Sluice runs: ask each time, or follow ChangeKind.
-func (k *Keyring) Keys(n Name) []Key { return (*k.keys.Load())[n] }
-
-// TokenKey is the installation's own key, which never changes: names and device cookies are hashed under it.
-func (k *Keyring) TokenKey() []byte { return bytes.Clone(k.tokenKey) }
-
-// openKeys reads the keys of tokens, makes what is missing and takes what the sources give.
-func (k *Keyring) openKeys(ctx context.Context, p *places) error {
+// open reads the keys of tokens, creates what is missing and takes what the sources give. It
+// returns the values that were too weak to be taken.
+func (ks *keyStore) open(ctx context.Context, p *places) (weak []Weak, err error) {
 	given := map[Name]found{}
 	for _, n := range keyNames {
-		f, weak, err := resolve(ctx, p.all, n)
+		f, passed, err := resolve(ctx, p.all, n)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		k.weak = append(k.weak, weak...)
+		weak = append(weak, passed...)
 		if f.where != "" {
 			given[n] = f
 		}
 	}
-	if err := k.prepareKeys(ctx, given); err != nil {
-		return fmt.Errorf("preparing the keys of tokens: %w", err)
+	if err := ks.prepare(ctx, given); err != nil {
+		return nil, fmt.Errorf("preparing the keys of tokens: %w", err)
 	}
-	if err := k.takeGiven(ctx, given); err != nil {
-		return fmt.Errorf("taking over the secrets that were given: %w", err)
+	if err := ks.takeGiven(ctx, given); err != nil {
+		return nil, fmt.Errorf("taking over the secrets that were given: %w", err)
 	}
-	return k.readKeys(ctx)
+	return weak, ks.read(ctx)
 }
 
-// prepareKeys reads the installation's own key and sees to it that every secret has a key. Nodes that start together agree.
-func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
-	rows, err := k.current(ctx, q.New(k.db.Read()))
+// prepare reads the installation's own key and sees to it that every secret has a key. Nodes that
+// start together agree.
+func (ks *keyStore) prepare(ctx context.Context, given map[Name]found) error {
+	rows, err := ks.current(ctx, q.New(ks.db.Read()))
 	if err != nil {
 		return err
 	}
-	sealed, err := db.Meta(ctx, k.db.Read(), tokenName)
+	sealed, err := db.Meta(ctx, ks.db.Read(), tokenName)
 	if err != nil {
 		return err
 	}
@@ -90,27 +93,30 @@ func (k *Keyring) prepareKeys(ctx context.Context, given map[Name]found) error {
 		complete = complete && rows[n].Kid != ""
 	}
 	if !complete {
-		if err := k.db.System(ctx, "first secrets", func(tx *db.Tx) error { return k.makeKeys(ctx, tx, given) }); err != nil {
+		if err := ks.db.System(ctx, "first secrets", func(tx *db.Tx) error {
+			return ks.create(ctx, tx, given)
+		}); err != nil {
 			return err
 		}
-		if sealed, err = db.Meta(ctx, k.db.Read(), tokenName); err != nil {
+		if sealed, err = db.Meta(ctx, ks.db.Read(), tokenName); err != nil {
 			return err
 		}
 	}
-	k.tokenKey, err = k.openText(sealed, "meta", tokenName)
+	ks.own, err = ks.seal.openText(sealed, "meta", tokenName)
 	return err
 }
 
-// makeKeys makes what is missing. In a database of before there were several keys, all tokens are hashed under the installation's own key: it goes on as the first key of both kinds of hashes.
-func (k *Keyring) makeKeys(ctx context.Context, tx *db.Tx, given map[Name]found) error {
+// create creates what is missing. In a database of before there were several keys, all tokens are
+// hashed under the installation's own key: it goes on as the first key of both kinds of hashes.
+func (ks *keyStore) create(ctx context.Context, tx *db.Tx, given map[Name]found) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
-	rows, err := k.current(ctx, q.New(tx))
+	rows, err := ks.current(ctx, q.New(tx))
 	if err != nil {
 		return err
 	}
-	own, old, err := k.ownKey(ctx, tx)
+	own, old, err := ks.ownKey(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -122,17 +128,27 @@ func (k *Keyring) makeKeys(ctx context.Context, tx *db.Tx, given map[Name]found)
 		if err != nil {
 			return err
 		}
-		if err := k.putKey(ctx, tx, n, key, where); err != nil {
+		if err := ks.putKey(ctx, tx, n, key, where); err != nil {
 			return err
 		}
 	}
 	if rows[VaultKey].Kid != "" {
 		return nil
 	}
-	return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(k.vault.Load().primary), Source: inDatabase, CreatedAt: k.now().UnixMilli()})
+	return ks.put(
+		ctx,
+		tx,
+		q.PutSecretKeyParams{
+			Name:      string(VaultKey),
+			Kid:       vaultKid(ks.seal.vault.Load().primary),
+			Source:    inDatabase,
+			CreatedAt: ks.now().UnixMilli(),
+		},
+	)
 }
 
-// firstKey is the first key of a secret: the one that was in use all along, else what is given, else a random one.
+// firstKey is the first key of a secret: the one that was in use all along, else what is given,
+// else a random one.
 func firstKey(n Name, own []byte, old bool, given found) (key []byte, where string, err error) {
 	switch {
 	case old && (n == Session || n == TokenHash):
@@ -146,19 +162,19 @@ func firstKey(n Name, own []byte, old bool, given found) (key []byte, where stri
 }
 
 // ownKey returns the installation's own key, and whether it was there before.
-func (k *Keyring) ownKey(ctx context.Context, tx *db.Tx) (key []byte, old bool, err error) {
+func (ks *keyStore) ownKey(ctx context.Context, tx *db.Tx) (key []byte, old bool, err error) {
 	sealed, err := db.Meta(ctx, tx, tokenName)
 	if err != nil {
 		return nil, false, err
 	}
 	if sealed != "" {
-		key, err = k.openText(sealed, "meta", tokenName)
+		key, err = ks.seal.openText(sealed, "meta", tokenName)
 		return key, true, err
 	}
 	if key, err = randomKey(); err != nil {
 		return nil, false, err
 	}
-	if sealed, err = k.sealText(key, "meta", tokenName); err != nil {
+	if sealed, err = ks.seal.sealText(key, "meta", tokenName); err != nil {
 		return nil, false, err
 	}
 	return key, false, tx.PutMeta(ctx, tokenName, sealed)
@@ -170,31 +186,41 @@ func randomKey() ([]byte, error) {
 	return key, err
 }
 
-// takeGiven makes the keys of given secrets the ones in use. The keys before them go on as former ones, so that a changed variable ends no session.
-func (k *Keyring) takeGiven(ctx context.Context, given map[Name]found) error {
-	rows, err := k.current(ctx, q.New(k.db.Read()))
+// takeGiven makes the keys of given secrets the ones in use. The keys before them go on as previous
+// ones, so that a changed variable ends no session.
+func (ks *keyStore) takeGiven(ctx context.Context, given map[Name]found) error {
+	rows, err := ks.current(ctx, q.New(ks.db.Read()))
 	if err != nil {
 		return err
 	}
 	for n, f := range given {
-		key, err := derive(n, f.text, k.tokenKey)
+		key, err := derive(n, f.text, ks.own)
 		if err != nil {
 			return err
 		}
 		if now := rows[n]; now.Kid == keyID(key) && now.Source == f.where {
 			continue
 		}
-		if err := k.db.System(ctx, "given secrets", func(tx *db.Tx) error { return k.putKey(ctx, tx, n, key, f.where) }); err != nil {
+		if err := ks.db.System(ctx, "given secrets", func(tx *db.Tx) error {
+			return ks.putKey(ctx, tx, n, key, f.where)
+		}); err != nil {
 			return err
 		}
 		if rows[n].Kid != keyID(key) {
-			k.log.Info("a secret has a new value; what was made with the former one stays valid until it ends", "secret", string(n), "from", f.where)
+			ks.log.Info(
+				"a secret has a new value; what was made with the former one stays valid until it ends",
+				"secret",
+				string(n),
+				"from",
+				f.where,
+			)
 		}
 	}
 	return nil
 }
 
-// derive makes the key of a given secret. The installation's own key is mixed in: whoever knows the variable alone, as a builder that shares the env file does, cannot make tokens of Sluice.
+// derive makes the key of a given secret. The installation's own key is mixed in: whoever knows the
+// variable alone, as a builder that shares the env file does, cannot make tokens of Sluice.
 func derive(n Name, text string, own []byte) ([]byte, error) {
 	return hkdf.Key(sha256.New, []byte(text), own, "sluice "+string(n)+" v1", 32)
 }
@@ -207,20 +233,31 @@ func keyID(key []byte) string {
 func vaultKid(id uint32) string { return fmt.Sprintf("%08x", id) }
 
 // putKey makes a key the one in use.
-func (k *Keyring) putKey(ctx context.Context, tx *db.Tx, n Name, key []byte, where string) error {
+func (ks *keyStore) putKey(ctx context.Context, tx *db.Tx, n Name, key []byte, where string) error {
 	id := keyID(key)
-	sealed, err := k.sealText(key, keyTable, keyRow(n, id))
+	sealed, err := ks.seal.sealText(key, keyTable, keyRow(n, id))
 	if err != nil {
 		return err
 	}
-	return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(n), Kid: id, Source: where, KeySealed: sealed, CreatedAt: k.now().UnixMilli()})
+	return ks.put(
+		ctx,
+		tx,
+		q.PutSecretKeyParams{
+			Name:      string(n),
+			Kid:       id,
+			Source:    where,
+			KeySealed: sealed,
+			CreatedAt: ks.now().UnixMilli(),
+		},
+	)
 }
 
-func (k *Keyring) put(ctx context.Context, tx *db.Tx, row q.PutSecretKeyParams) error {
+func (ks *keyStore) put(ctx context.Context, tx *db.Tx, row q.PutSecretKeyParams) error {
 	if err := q.New(tx).PutSecretKey(ctx, row); err != nil {
 		return fmt.Errorf("storing a key: %w", err)
 	}
-	if err := q.New(tx).RetireSecretKeys(ctx, q.RetireSecretKeysParams{Name: row.Name, Kid: row.Kid, RetiredAt: k.now().UnixMilli()}); err != nil {
+	if err := q.New(tx).RetireSecretKeys(ctx,
+		q.RetireSecretKeysParams{Name: row.Name, Kid: row.Kid, RetiredAt: ks.now().UnixMilli()}); err != nil {
 		return fmt.Errorf("retiring a key: %w", err)
 	}
 	return tx.Changed(ChangeKind, row.Name)
@@ -232,7 +269,7 @@ const keyTable = "secret_key"
 func keyRow(n Name, id string) string { return string(n) + "." + id }
 
 // current are the rows of the keys in use.
-func (k *Keyring) current(ctx context.Context, queries *q.Queries) (map[Name]q.SecretKey, error) {
+func (ks *keyStore) current(ctx context.Context, queries *q.Queries) (map[Name]q.SecretKey, error) {
 	rows, err := queries.SecretKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the keys: %w", err)
@@ -246,9 +283,9 @@ func (k *Keyring) current(ctx context.Context, queries *q.Queries) (map[Name]q.S
 	return now, nil
 }
 
-// readKeys reads the keys of tokens into memory.
-func (k *Keyring) readKeys(ctx context.Context) error {
-	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
+// read reads the keys of tokens into memory.
+func (ks *keyStore) read(ctx context.Context) error {
+	rows, err := q.New(ks.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
@@ -258,11 +295,11 @@ func (k *Keyring) readKeys(ctx context.Context) error {
 			continue
 		}
 		n := Name(r.Name)
-		value, err := k.openText(r.KeySealed, keyTable, keyRow(n, r.Kid))
+		value, err := ks.seal.openText(r.KeySealed, keyTable, keyRow(n, r.Kid))
 		if err != nil {
 			return err
 		}
-		key := Key{ID: r.Kid, Value: value, Until: k.until(r)}
+		key := Key{ID: r.Kid, Value: value, Until: ks.until(r)}
 		if r.RetiredAt == 0 {
 			set[n] = append([]Key{key}, set[n]...)
 		} else {
@@ -274,18 +311,83 @@ func (k *Keyring) readKeys(ctx context.Context) error {
 			return fmt.Errorf("reading the keys: %s has none in use", n)
 		}
 	}
-	k.keys.Store(&set)
+	ks.keys.Store(&set)
 	return nil
 }
 
 // until is when a key ends to be accepted; zero for one in use.
-func (k *Keyring) until(r q.SecretKey) time.Time {
+func (ks *keyStore) until(r q.SecretKey) time.Time {
 	if r.RetiredAt == 0 {
 		return time.Time{}
 	}
-	life := k.lives[Name(r.Name)]
+	life := ks.lives[Name(r.Name)]
 	if life == 0 {
 		life = defaultLife
 	}
 	return time.UnixMilli(r.RetiredAt).Add(life)
+}
+
+// noteRoot writes down since when the root key is in use, and where it came from.
+func (ks *keyStore) noteRoot(ctx context.Context, root found, former bool) error {
+	kid, err := fingerprint(root.text)
+	if err != nil || former {
+		return err
+	}
+	rows, err := q.New(ks.db.Read()).SecretKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys: %w", err)
+	}
+	for _, r := range rows {
+		if r.Name == string(Root) && r.Kid == kid && r.RetiredAt == 0 && r.Source == root.where {
+			return nil
+		}
+	}
+	since := ks.now()
+	if path, isFile := strings.CutPrefix(root.where, "file "); isFile {
+		if info, err := os.Stat(path); err == nil {
+			since = info.ModTime()
+		}
+	}
+	return ks.db.System(ctx, "given secrets", func(tx *db.Tx) error {
+		return ks.put(
+			ctx,
+			tx,
+			q.PutSecretKeyParams{Name: string(Root), Kid: kid, Source: root.where, CreatedAt: since.UnixMilli()},
+		)
+	})
+}
+
+func (ks *keyStore) prune(ctx context.Context, now time.Time) error {
+	rows, err := q.New(ks.db.Read()).SecretKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys: %w", err)
+	}
+	for _, row := range rows {
+		if row.RetiredAt == 0 || row.Name == string(VaultKey) || ks.until(row).After(now) {
+			continue
+		}
+		if row.Name == string(TokenHash) {
+			// An API key has no end of its own: the key that its hash was made with stays as long
+			// as it lives.
+			if n, err := q.New(ks.db.Read()).LiveAPIKeysBefore(ctx,
+				q.LiveAPIKeysBeforeParams{CreatedAt: row.RetiredAt, Now: now.UnixMilli()}); err != nil ||
+				n > 0 {
+				if err != nil {
+					return fmt.Errorf("looking for API keys: %w", err)
+				}
+				continue
+			}
+		}
+		err := ks.db.System(ctx, "old secrets", func(tx *db.Tx) error {
+			if err := q.New(tx).DeleteSecretKey(ctx,
+				q.DeleteSecretKeyParams{Name: row.Name, Kid: row.Kid}); err != nil {
+				return err
+			}
+			return tx.Changed(ChangeKind, row.Name)
+		})
+		if err != nil {
+			return fmt.Errorf("removing a former key: %w", err)
+		}
+	}
+	return nil
 }

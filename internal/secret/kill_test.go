@@ -93,7 +93,8 @@ func killed(t *testing.T, v victim, after time.Duration) {
 	}
 }
 
-// Whenever a rotation is killed, everything opens afterwards, the next rotation goes on, and nothing is sealed with a former key in the end.
+// Whenever a rotation is killed, everything opens afterwards, the next rotation goes on, and
+// nothing is sealed with a former key in the end.
 func TestARotationIsKilled(t *testing.T) {
 	for engine, c := range map[string]func(t *testing.T) db.Config{
 		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: t.TempDir(), Now: time.Now} },
@@ -115,7 +116,9 @@ func TestARotationIsKilled(t *testing.T) {
 				if string(anew.TokenKey()) != string(token) {
 					t.Fatal("the nodes have different keys")
 				}
-				until(t, "the running node hears of the new keys", func() bool { return k.SessionKeys()[0].ID == anew.SessionKeys()[0].ID })
+				until(t, "the running node hears of the new keys", func() bool {
+					return k.SessionKeys()[0].ID == anew.SessionKeys()[0].ID
+				})
 				if status(t, r, secret.VaultKey).Left > 0 {
 					interrupted++
 				}

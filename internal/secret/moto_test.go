@@ -22,7 +22,9 @@ import (
 	"sluice/internal/secret"
 )
 
-// moto starts a server that answers as AWS Secrets Manager does, and returns a client of it. Where there is no Python, or moto cannot be installed, the test is skipped unless SLUICEDEV_MOTO=require.
+// moto starts a server that answers as AWS Secrets Manager does, and returns a client of it. Where
+// there is no Python, or moto cannot be installed, the test is skipped unless
+// SLUICEDEV_MOTO=require.
 func moto(t *testing.T) *secretsmanager.Client {
 	t.Helper()
 	install := exec.Command(filepath.Join("..", "..", "e2e", "install-moto.sh"))
@@ -52,8 +54,13 @@ func moto(t *testing.T) *secretsmanager.Client {
 			t.Fatal("moto does not answer")
 		}
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(context.Background(), awsconfig.WithRegion(ask().Region),
-		awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(ask().AccessKey, ask().SecretKey, "")))
+	cfg, err := awsconfig.LoadDefaultConfig(
+		context.Background(),
+		awsconfig.WithRegion(ask().Region),
+		awsconfig.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(ask().AccessKey, ask().SecretKey, ""),
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +100,10 @@ func (s shelf) clear() {
 	ctx, now := context.Background(), true
 	list, err := s.ListSecrets(ctx, &secretsmanager.ListSecretsInput{IncludePlannedDeletion: &now})
 	for i := 0; err == nil && i < len(list.SecretList); i++ {
-		_, err = s.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: list.SecretList[i].Name, ForceDeleteWithoutRecovery: &now})
+		_, err = s.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{
+			SecretId:                   list.SecretList[i].Name,
+			ForceDeleteWithoutRecovery: &now,
+		})
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -103,9 +113,14 @@ func (s shelf) clear() {
 func TestAWS(t *testing.T) {
 	client := moto(t)
 	for name, test := range map[string]func(*testing.T, shelf){
-		"the first start makes the root key there": awsFirstStart, "two nodes that start together agree": awsTwoNodes, "entries as Flowise makes them": awsFlowise,
-		"one entry with fields": awsFields, "weak entries": awsWeak, "the root key is changed there": awsChanged, "an entry that is gone": awsGone,
-		"an installation moves there": awsMove,
+		"the first start makes the root key there": awsFirstStart,
+		"two nodes that start together agree":      awsTwoNodes,
+		"entries as Flowise makes them":            awsFlowise,
+		"one entry with fields":                    awsFields,
+		"weak entries":                             awsWeak,
+		"the root key is changed there":            awsChanged,
+		"an entry that is gone":                    awsGone,
+		"an installation moves there":              awsMove,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := shelf{t, client}
@@ -118,7 +133,8 @@ func TestAWS(t *testing.T) {
 func awsFirstStart(t *testing.T, s shelf) {
 	d, folder := dbtest.SQLite(t), filepath.Join(t.TempDir(), "keys")
 	k, r := mustOpen(t, secret.Config{DB: d, Folder: folder, AWS: ask()})
-	if got := status(t, r, secret.Root); got.Source != "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1" || got.Rotates {
+	if got := status(t, r, secret.Root); got.Source != "AWS Secrets Manager, FlowiseEncryptionKey in "+
+		"eu-central-1" || got.Rotates {
 		t.Errorf("status %+v", got)
 	}
 	if got := status(t, r, secret.TokenHash); got.Source != "database" {
@@ -147,7 +163,12 @@ func awsTwoNodes(t *testing.T, _ shelf) {
 	results := make(chan result)
 	for _, d := range dbs {
 		go func() {
-			k, err := secret.Open(context.Background(), secret.Config{DB: d, Folder: t.TempDir(), AWS: ask(), Log: quiet})
+			k, err := secret.Open(context.Background(), secret.Config{
+				DB:     d,
+				Folder: t.TempDir(),
+				AWS:    ask(),
+				Log:    quiet,
+			})
 			results <- result{k, err}
 		}()
 	}
@@ -162,16 +183,24 @@ func awsTwoNodes(t *testing.T, _ shelf) {
 
 func awsFlowise(t *testing.T, s shelf) {
 	s.put("FlowiseEncryptionKey", "mwpHktuYbkTyHWtmyNFPyr2G/tY8SSXW")
-	for _, name := range []string{"FlowiseJWTAuthTokenSecret", "FlowiseJWTRefreshTokenSecret", "FlowiseExpressSessionSecret", "FlowiseTokenHashSecret"} {
+	for _, name := range []string{"FlowiseJWTAuthTokenSecret", "FlowiseJWTRefreshTokenSecret",
+		"FlowiseExpressSessionSecret", "FlowiseTokenHashSecret"} {
 		s.put(name, valueA)
 	}
 	folder := t.TempDir()
 	write(t, folder, "token_hash_secret.key", valueC)
-	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder, AWS: ask(), Given: given("EXPRESS_SESSION_SECRET", valueB)})
+	_, r := mustOpen(t, secret.Config{
+		DB:     dbtest.SQLite(t),
+		Folder: folder,
+		AWS:    ask(),
+		Given:  given("EXPRESS_SESSION_SECRET", valueB),
+	})
 	for n, want := range map[secret.Name]string{
-		secret.Root: "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1", secret.AccessToken: "AWS Secrets Manager, FlowiseJWTAuthTokenSecret in eu-central-1",
-		secret.RefreshToken: "AWS Secrets Manager, FlowiseJWTRefreshTokenSecret in eu-central-1", secret.Session: "environment",
-		secret.TokenHash: "AWS Secrets Manager, FlowiseTokenHashSecret in eu-central-1",
+		secret.Root:         "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1",
+		secret.AccessToken:  "AWS Secrets Manager, FlowiseJWTAuthTokenSecret in eu-central-1",
+		secret.RefreshToken: "AWS Secrets Manager, FlowiseJWTRefreshTokenSecret in eu-central-1",
+		secret.Session:      "environment",
+		secret.TokenHash:    "AWS Secrets Manager, FlowiseTokenHashSecret in eu-central-1",
 	} {
 		if got := status(t, r, n); got.Source != want {
 			t.Errorf("%s comes from %q, want %q", n, got.Source, want)
@@ -180,20 +209,27 @@ func awsFlowise(t *testing.T, s shelf) {
 }
 
 func awsFields(t *testing.T, s shelf) {
-	s.put("FlowiseEncryptionKey", `{"LANGFLOW_SECRET_KEY":"`+valueA+`","TOKEN_HASH_SECRET":"`+valueB+`","EXPRESS_SESSION_SECRET":"popcorn"}`)
+	s.put(
+		"FlowiseEncryptionKey",
+		`{"LANGFLOW_SECRET_KEY":"`+valueA+`","TOKEN_HASH_SECRET":"`+valueB+`","EXPRESS_SESSION_SECRET":"popcorn"}`,
+	)
 	s.put("FlowiseJWTAuthTokenSecret", `{"secret":"`+valueC+`"}`)
 	folder := t.TempDir()
 	write(t, folder, "express_session_secret.key", valueC)
 	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder, AWS: ask()})
 	for n, want := range map[secret.Name]string{
-		secret.Root: "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1", secret.TokenHash: "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1, field TOKEN_HASH_SECRET",
-		secret.AccessToken: "AWS Secrets Manager, FlowiseJWTAuthTokenSecret in eu-central-1", secret.Session: "file " + filepath.Join(folder, "express_session_secret.key"), secret.RefreshToken: "database",
+		secret.Root:         "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1",
+		secret.TokenHash:    "AWS Secrets Manager, FlowiseEncryptionKey in eu-central-1, field TOKEN_HASH_SECRET",
+		secret.AccessToken:  "AWS Secrets Manager, FlowiseJWTAuthTokenSecret in eu-central-1",
+		secret.Session:      "file " + filepath.Join(folder, "express_session_secret.key"),
+		secret.RefreshToken: "database",
 	} {
 		if got := status(t, r, n); got.Source != want {
 			t.Errorf("%s comes from %q, want %q", n, got.Source, want)
 		}
 	}
-	if weak := status(t, r, secret.Session).Weak; len(weak) != 1 || !strings.Contains(weak[0].Where, "field EXPRESS_SESSION_SECRET") {
+	if weak := status(t, r, secret.Session).Weak; len(weak) != 1 ||
+		!strings.Contains(weak[0].Where, "field EXPRESS_SESSION_SECRET") {
 		t.Errorf("weak: %+v", weak)
 	}
 }
@@ -204,7 +240,8 @@ func awsWeak(t *testing.T, s shelf) {
 	folder := t.TempDir()
 	write(t, folder, secret.RootFile, valueA)
 	k, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder, AWS: ask()})
-	if got := status(t, r, secret.Root).Source; got != "file "+filepath.Join(folder, secret.RootFile) || len(k.Warnings()) != 2 {
+	if got := status(t, r, secret.Root).Source; got != "file "+filepath.Join(folder, secret.RootFile) ||
+		len(k.Warnings()) != 2 {
 		t.Errorf("the root key comes from %q; warnings %q", got, k.Warnings())
 	}
 }
@@ -231,7 +268,10 @@ func awsGone(t *testing.T, s shelf) {
 	s.put("FlowiseTokenHashSecret", valueB)
 	before, _ := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), AWS: ask()})
 	name, now := "FlowiseTokenHashSecret", true
-	if _, err := s.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: &now}); err != nil {
+	if _, err := s.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{
+		SecretId:                   &name,
+		ForceDeleteWithoutRecovery: &now,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	after, _ := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), AWS: ask()})
@@ -239,12 +279,18 @@ func awsGone(t *testing.T, s shelf) {
 		t.Error("the key in use was replaced")
 	}
 	s.clear()
-	refused(t, secret.Config{DB: d, Folder: t.TempDir(), AWS: ask()}, "holds no root key, and a new one does not open the secrets in this database")
-	if list, err := s.ListSecrets(context.Background(), &secretsmanager.ListSecretsInput{}); err != nil || len(list.SecretList) > 0 {
+	refused(t, secret.Config{
+		DB:     d,
+		Folder: t.TempDir(),
+		AWS:    ask(),
+	}, "holds no root key, and a new one does not open the secrets in this database")
+	if list, err := s.ListSecrets(context.Background(), &secretsmanager.ListSecretsInput{}); err != nil ||
+		len(list.SecretList) > 0 {
 		t.Errorf("an entry was made: %v, %v", list, err)
 	}
 	s.put("FlowiseEncryptionKey", valueA)
-	if _, err := s.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{SecretId: ptr("FlowiseEncryptionKey")}); err != nil {
+	if _, err := s.DeleteSecret(context.Background(),
+		&secretsmanager.DeleteSecretInput{SecretId: ptr("FlowiseEncryptionKey")}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := secret.Open(context.Background(), secret.Config{DB: d, Folder: t.TempDir(), AWS: ask(), Log: quiet})
@@ -259,13 +305,15 @@ func awsMove(t *testing.T, s shelf) {
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
 	local, r := mustOpen(t, secret.Config{DB: d, Folder: folder, AWS: ask()})
-	if got := status(t, r, secret.Root).Source; !strings.HasPrefix(got, "file ") || !bytes.Equal(local.TokenKey(), first.TokenKey()) {
+	if got := status(t, r, secret.Root).Source; !strings.HasPrefix(got, "file ") ||
+		!bytes.Equal(local.TokenKey(), first.TokenKey()) {
 		t.Errorf("AWS without an entry: the root key comes from %q", got)
 	}
 	s.put("FlowiseEncryptionKey", valueA)
 	mustOpen(t, secret.Config{DB: d, Folder: folder, AWS: ask()})
 	moved, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), AWS: ask()})
-	if got := status(t, r, secret.Root).Source; !strings.HasPrefix(got, "AWS ") || !bytes.Equal(moved.TokenKey(), first.TokenKey()) {
+	if got := status(t, r, secret.Root).Source; !strings.HasPrefix(got, "AWS ") ||
+		!bytes.Equal(moved.TokenKey(), first.TokenKey()) {
 		t.Errorf("with an entry: the root key comes from %q", got)
 	}
 }

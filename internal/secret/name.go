@@ -50,7 +50,8 @@ func ParseName(text string) (Name, bool) {
 	return Names()[i], true
 }
 
-// fileName is the name of the secret's file inside SECRETKEY_PATH. Those of the keys are Flowise's. The root key has a name of its own: Flowise's encryption.key can be read by the code of every
+// fileName is the name of the secret's file inside SECRETKEY_PATH. Those of the keys are Flowise's.
+// The root key has a name of its own: Flowise's encryption.key can be read by the code of every
 // flow, so Sluice must not hang on it.
 func (n Name) fileName() string {
 	if n == Root {
@@ -61,7 +62,8 @@ func (n Name) fileName() string {
 
 // awsName is the last part of the entry's name in AWS Secrets Manager, as Flowise calls it.
 func (n Name) awsName() string {
-	return map[Name]string{AccessToken: "JWTAuthTokenSecret", RefreshToken: "JWTRefreshTokenSecret", Session: "ExpressSessionSecret", TokenHash: "TokenHashSecret"}[n]
+	return map[Name]string{AccessToken: "JWTAuthTokenSecret", RefreshToken: "JWTRefreshTokenSecret",
+		Session: "ExpressSessionSecret", TokenHash: "TokenHashSecret"}[n]
 }
 
 // pathOf is where the secret's file is expected.

@@ -6,27 +6,26 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 
 	"sluice/internal/db"
-	q "sluice/internal/db/q/secret"
 	"sluice/internal/problem"
 )
 
 // RootFile is the root key's file name inside SECRETKEY_PATH.
 const RootFile = "sluice_root.key"
 
-// nextRoot is the name of the file that holds a new root key while the keyset is being wrapped with it.
+// nextRoot is the name of the file that holds a new root key while the keyset is being wrapped with
+// it.
 const nextRoot Name = "SLUICE_ROOT_NEXT"
 
 // errOvertaken means that another process changed the keyset meanwhile; reading it again helps.
-var errOvertaken error = problem.New(problem.Conflict, "Another process is replacing the same keys.").WithNext("Try again in a moment.")
+var errOvertaken error = problem.New(problem.Conflict, "Another process is replacing the same keys.").
+	WithNext("Try again in a moment.")
 
 // places are the sources in their order: variables, AWS if asked for, files.
 type places struct {
@@ -55,7 +54,8 @@ func (p *places) keeper() keeper {
 	return p.files
 }
 
-// passOverForeignRoot takes the root key out of what is given, unless it opens what is there, or there is nothing yet.
+// passOverForeignRoot takes the root key out of what is given, unless it opens what is there, or
+// there is nothing yet.
 func (c *Config) passOverForeignRoot(ctx context.Context) error {
 	given, ok := c.Given[Root]
 	if !ok {
@@ -103,33 +103,30 @@ func randomText() (string, error) {
 
 func weakRoot(w Weak) error {
 	return problem.Newf(problem.Invalid, "The root key (%s) is damaged or was never good: it %s.", w.Where, w.Why).
-		WithNext("Restore it from a backup: without it the secrets in the database cannot be opened. If there are none yet, put the output of `sluice secret generate` in its place.")
+		WithNext("Restore it from a backup: without it the secrets in the database cannot be opened. If there are " +
+			"none yet, put the output of `sluice secret generate` in its place.")
 }
 
 // openVault finds the root key and opens the keyset with it. The first start makes both.
-func (k *Keyring) openVault(ctx context.Context, p *places) error {
+func (s *sealer) openVault(ctx context.Context, p *places) (weak []Weak, err error) {
 	chosen, weak, err := resolve(ctx, p.all, Root)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	k.weak = append(k.weak, weak...)
 	for _, w := range weak {
 		if strings.HasPrefix(w.Where, "file ") {
-			return weakRoot(w)
+			return nil, weakRoot(w)
 		}
 	}
-	err = k.openKeyset(ctx, p, chosen, weak)
+	err = s.openKeyset(ctx, p, chosen, weak)
 	for try := 0; errors.Is(err, errOvertaken) && try < 3; try++ {
-		err = k.openKeyset(ctx, p, chosen, weak)
+		err = s.openKeyset(ctx, p, chosen, weak)
 	}
-	if err != nil {
-		return err
-	}
-	return k.noteRoot(ctx)
+	return weak, err
 }
 
-func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak []Weak) error {
-	stored, err := db.Meta(ctx, k.db.Read(), keysetName)
+func (s *sealer) openKeyset(ctx context.Context, p *places, chosen found, weak []Weak) error {
+	stored, err := db.Meta(ctx, s.db.Read(), keysetName)
 	if err != nil {
 		return fmt.Errorf("reading the keyset: %w", err)
 	}
@@ -146,22 +143,22 @@ func (k *Keyring) openKeyset(ctx context.Context, p *places, chosen found, weak 
 		return err
 	}
 	if stored == "" {
-		if stored, err = k.makeKeyset(ctx, chosen.text); err != nil {
+		if stored, err = s.createKeyset(ctx, chosen.text); err != nil {
 			return fmt.Errorf("making the keyset: %w", err)
 		}
 	}
-	handle, err := k.unlock(ctx, p, chosen, stored, weak)
+	handle, err := s.unlock(ctx, p, chosen, stored, weak)
 	if err != nil {
 		return err
 	}
-	v, err := newVault(handle)
+	v, err := newVaultKeys(handle)
 	if err == nil {
-		k.vault.Store(v)
+		s.vault.Store(v)
 	}
 	return err
 }
 
-func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, err error) {
+func (s *sealer) createKeyset(ctx context.Context, root string) (stored string, err error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return "", err
@@ -170,7 +167,7 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 	if err != nil {
 		return "", err
 	}
-	err = k.db.System(ctx, "first secrets", func(tx *db.Tx) error {
+	err = s.db.System(ctx, "first secrets", func(tx *db.Tx) error {
 		if err := tx.PutMetaIfAbsent(ctx, keysetName, text); err != nil {
 			return err
 		}
@@ -180,14 +177,21 @@ func (k *Keyring) makeKeyset(ctx context.Context, root string) (stored string, e
 	return stored, err
 }
 
-// unlock opens the stored keyset with the chosen root key; or what is kept for a former one, if that is the chosen one; or either with a root key that was used before, and then wraps the keyset with the
-// chosen one.
-func (k *Keyring) unlock(ctx context.Context, p *places, chosen found, stored string, weak []Weak) (*keyset.Handle, error) {
-	former, err := db.Meta(ctx, k.db.Read(), formerName)
+// unlock opens the stored keyset with the chosen root key; or what is kept for a previous one, if
+// that is the chosen one; or either with a root key that was used before, and then wraps the keyset
+// with the chosen one.
+func (s *sealer) unlock(
+	ctx context.Context,
+	p *places,
+	chosen found,
+	stored string,
+	weak []Weak,
+) (*keyset.Handle, error) {
+	former, err := db.Meta(ctx, s.db.Read(), formerName)
 	if err != nil {
 		return nil, err
 	}
-	k.root, k.former = chosen, false
+	s.root, s.former = chosen, false
 	if chosen.where != "" {
 		if handle, err := unwrapKeyset(stored, chosen.text); err == nil {
 			return handle, nil
@@ -196,18 +200,18 @@ func (k *Keyring) unlock(ctx context.Context, p *places, chosen found, stored st
 	older := p.olderRoots(ctx, chosen, weak)
 	for _, old := range older {
 		if handle, err := unwrapKeyset(stored, old.text); err == nil {
-			return handle, k.adoptRoot(ctx, p, chosen, old, stored, handle)
+			return handle, s.adoptRoot(ctx, p, chosen, old, stored, handle)
 		}
 	}
 	if chosen.where != "" {
 		if handle, err := unwrapKeyset(former, chosen.text); err == nil {
-			k.former = true
+			s.former = true
 			return handle, nil
 		}
 	}
 	for _, old := range older {
 		if handle, err := unwrapKeyset(former, old.text); err == nil {
-			return handle, k.adoptRoot(ctx, p, chosen, old, stored, handle)
+			return handle, s.adoptRoot(ctx, p, chosen, old, stored, handle)
 		}
 	}
 	return nil, lockedOut(p, chosen)
@@ -239,24 +243,42 @@ func (p *places) olderRoots(ctx context.Context, chosen found, weak []Weak) (old
 	return old
 }
 
-// adoptRoot wraps the keyset with the chosen root key, which is made if there is none. What the old one opens is kept, so that nodes that have only that go on; the next new key of the vault ends it.
-func (k *Keyring) adoptRoot(ctx context.Context, p *places, chosen, old found, stored string, handle *keyset.Handle) (err error) {
+// adoptRoot wraps the keyset with the chosen root key, which is made if there is none. What the old
+// one opens is kept, so that nodes that have only that go on; the next new key of the vault ends
+// it.
+func (s *sealer) adoptRoot(
+	ctx context.Context,
+	p *places,
+	chosen, old found,
+	stored string,
+	handle *keyset.Handle,
+) (err error) {
 	if strings.HasSuffix(old.where, nextRoot.fileName()) {
 		// A rotation was killed when the keyset was wrapped already.
-		k.root = found{text: old.text, where: "file " + Root.pathOf(p.files.folder)}
+		s.root = found{text: old.text, where: "file " + Root.pathOf(p.files.folder)}
 		return p.files.finishNext(old.text)
 	}
 	if chosen.where == "" {
 		if chosen, err = p.makeRoot(ctx); err != nil {
 			return err
 		}
-		k.root = chosen
+		s.root = chosen
 	}
-	err = k.db.System(ctx, "given secrets", func(tx *db.Tx) error { return rewrap(ctx, tx, handle, stored, chosen.text) })
+	err = s.db.System(
+		ctx,
+		"given secrets",
+		func(tx *db.Tx) error { return rewrap(ctx, tx, handle, stored, chosen.text) },
+	)
 	if err != nil {
 		return fmt.Errorf("wrapping the keyset with the new root key: %w", err)
 	}
-	k.log.Info("the secrets in the database are now protected by another root key", "from", old.where, "to", chosen.where)
+	s.log.Info(
+		"the secrets in the database are now protected by another root key",
+		"from",
+		old.where,
+		"to",
+		chosen.where,
+	)
 	return nil
 }
 
@@ -275,55 +297,20 @@ func rewrap(ctx context.Context, tx *db.Tx, handle *keyset.Handle, stored, root 
 }
 
 func lockedOut(p *places, chosen found) error {
-	const next = "Give Sluice the root key that this database was made with: the file " + RootFile + ", or LANGFLOW_SECRET_KEY (the file's content will do). Where the key was changed, give the former one in " +
+	const next = "Give Sluice the root key that this database was made with: " +
+		"the file " + RootFile + ", or LANGFLOW_SECRET_KEY (the file's content will do). Where the key was changed, " +
+		"give the former one in " +
 		"SLUICE_FORMER_SECRET_KEY. Or start with an empty database."
 	if chosen.where == "" {
 		where := "SECRETKEY_PATH (" + p.files.folder + ")"
 		if p.aws != nil {
 			where = p.aws.place(p.aws.Name) + ", like " + where + ","
 		}
-		return problem.Newf(problem.Conflict, "LANGFLOW_SECRET_KEY is not set, %s holds no root key, and a new one does not open the secrets in this database.", where).WithNext(next)
+		return problem.Newf(problem.Conflict, "LANGFLOW_SECRET_KEY is not set, %s holds no root key, and a new one "+
+			"does not open the secrets in this database.", where).
+			WithNext(next)
 	}
-	return problem.Newf(problem.Conflict, "The root key (LANGFLOW_SECRET_KEY; %s) does not open the secrets in this database.", chosen.where).WithNext(next)
-}
-
-// noteRoot writes down since when the root key is in use, and where it came from.
-func (k *Keyring) noteRoot(ctx context.Context) error {
-	kid, err := fingerprint(k.root.text)
-	if err != nil || k.former {
-		return err
-	}
-	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the keys: %w", err)
-	}
-	for _, r := range rows {
-		if r.Name == string(Root) && r.Kid == kid && r.RetiredAt == 0 && r.Source == k.root.where {
-			return nil
-		}
-	}
-	since := k.now()
-	if path, isFile := strings.CutPrefix(k.root.where, "file "); isFile {
-		if info, err := os.Stat(path); err == nil {
-			since = info.ModTime()
-		}
-	}
-	return k.db.System(ctx, "given secrets", func(tx *db.Tx) error {
-		return k.put(ctx, tx, q.PutSecretKeyParams{Name: string(Root), Kid: kid, Source: k.root.where, CreatedAt: since.UnixMilli()})
-	})
-}
-
-// finishNext puts a new root key into its place.
-func (f files) finishNext(text string) error {
-	if err := f.replace(Root, text); err != nil {
-		return fmt.Errorf("putting the new root key into its place: %w", err)
-	}
-	return f.remove(nextRoot)
-}
-
-func (f files) remove(n Name) error {
-	if err := os.Remove(n.pathOf(f.folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing a key file: %w", err)
-	}
-	return nil
+	return problem.Newf(problem.Conflict, "The root key (LANGFLOW_SECRET_KEY; %s) does not open the secrets in this "+
+		"database.", chosen.where).
+		WithNext(next)
 }

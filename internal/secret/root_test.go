@@ -33,7 +33,8 @@ func refused(t *testing.T, c secret.Config, want string) {
 	}
 }
 
-// An installation with a root key of its own is later given one: it changes over, and nobody is locked out on the way.
+// An installation with a root key of its own is later given one: it changes over, and nobody is
+// locked out on the way.
 func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder, empty := t.TempDir(), t.TempDir()
@@ -48,7 +49,11 @@ func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
 				t.Errorf("%s: %q, %v", who, got, err)
 			}
 		}
-		refused(t, secret.Config{DB: d, Folder: empty, Given: given("LANGFLOW_SECRET_KEY", valueA)}, "The root key (LANGFLOW_SECRET_KEY; environment) does not open the secrets in this database")
+		refused(t, secret.Config{
+			DB:     d,
+			Folder: empty,
+			Given:  given("LANGFLOW_SECRET_KEY", valueA),
+		}, "The root key (LANGFLOW_SECRET_KEY; environment) does not open the secrets in this database")
 		both, r := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
 		opens("with both", both)
 		if s := status(t, r, secret.Root); s.Source != "environment" || len(s.Former) != 1 || s.Rotates {
@@ -76,8 +81,17 @@ func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, secret.RootFile)); err == nil {
 		t.Error("a root key file was made although a key was given")
 	}
-	refused(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueB)}, "SLUICE_FORMER_SECRET_KEY")
-	refused(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueB), FormerRoot: valueC}, "does not open")
+	refused(t, secret.Config{
+		DB:     d,
+		Folder: folder,
+		Given:  given("LANGFLOW_SECRET_KEY", valueB),
+	}, "SLUICE_FORMER_SECRET_KEY")
+	refused(t, secret.Config{
+		DB:         d,
+		Folder:     folder,
+		Given:      given("LANGFLOW_SECRET_KEY", valueB),
+		FormerRoot: valueC,
+	}, "does not open")
 	mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueB), FormerRoot: valueA})
 	second, _ := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueB)})
 	if !bytes.Equal(first.TokenKey(), second.TokenKey()) {
@@ -90,7 +104,8 @@ func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
 	}
 }
 
-// A stray variable in one shell becomes the root key and is lost. Whoever has the former one makes another, as a file or as a variable.
+// A stray variable in one shell becomes the root key and is lost. Whoever has the former one makes
+// another, as a file or as a variable.
 func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
 	d, folder, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -110,7 +125,12 @@ func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
 
 	kept := rootFile(t, folder)
 	mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
-	mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", valueB), FormerRoot: kept})
+	mustOpen(t, secret.Config{
+		DB:         d,
+		Folder:     t.TempDir(),
+		Given:      given("LANGFLOW_SECRET_KEY", valueB),
+		FormerRoot: kept,
+	})
 	last, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", valueB)})
 	if err := r.Rotate(ctx, cli, secret.VaultKey, nil); err != nil || !bytes.Equal(last.TokenKey(), first.TokenKey()) {
 		t.Errorf("%v, or the keys changed", err)
@@ -122,7 +142,11 @@ func TestTheFilesContentWorksAsVariable(t *testing.T) {
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
 	one, _ := mustOpen(t, secret.Config{DB: dbtest.Open(t, c), Folder: folder})
-	two, _ := mustOpen(t, secret.Config{DB: dbtest.Open(t, c), Folder: t.TempDir(), Given: given("LANGFLOW_SECRET_KEY", rootFile(t, folder))})
+	two, _ := mustOpen(t, secret.Config{
+		DB:     dbtest.Open(t, c),
+		Folder: t.TempDir(),
+		Given:  given("LANGFLOW_SECRET_KEY", rootFile(t, folder)),
+	})
 	for _, n := range []secret.Name{secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash} {
 		if !bytes.Equal(one.Keys(n)[0].Value, two.Keys(n)[0].Value) {
 			t.Errorf("the nodes have different keys of %s", n)
@@ -130,11 +154,15 @@ func TestTheFilesContentWorksAsVariable(t *testing.T) {
 	}
 }
 
-// A node that has lost its folder makes no new root key: that would look like a fresh start and lead nowhere.
+// A node that has lost its folder makes no new root key: that would look like a fresh start and
+// lead nowhere.
 func TestNoRootKeyIsMadeBesideSecretsThatItCannotOpen(t *testing.T) {
 	d, empty := dbtest.SQLite(t), filepath.Join(t.TempDir(), "empty")
 	mustOpen(t, secret.Config{DB: d, Folder: t.TempDir()})
-	refused(t, secret.Config{DB: d, Folder: empty}, "holds no root key, and a new one does not open the secrets in this database")
+	refused(t, secret.Config{
+		DB:     d,
+		Folder: empty,
+	}, "holds no root key, and a new one does not open the secrets in this database")
 	if _, err := os.Stat(empty); err == nil {
 		t.Error("something was made in the empty folder")
 	}
@@ -173,7 +201,8 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 		if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
 			t.Errorf("left in the folder: %v, %v", left, err)
 		}
-		// Those beside the file follow a new key of the vault; the copy elsewhere goes on with what it has.
+		// Those beside the file follow a new key of the vault; the copy elsewhere goes on with what
+		// it has.
 		sealed, err := here.Seal([]byte("x"), "app", "1")
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +230,8 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 	})
 }
 
-// A rotation of the root key that was killed between its steps: the next start finds its way whatever the steps were.
+// A rotation of the root key that was killed between its steps: the next start finds its way
+// whatever the steps were.
 func TestAnInterruptedRotationOfTheRootKey(t *testing.T) {
 	const next = "sluice_root_next.key"
 	t.Run("before the keyset was wrapped", func(t *testing.T) {

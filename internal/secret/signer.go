@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +22,8 @@ import (
 )
 
 const (
-	// SigningKeyKind is the kind of changes of the keys that sign identity assertions; the item is the new key's id.
+	// SigningKeyKind is the kind of changes of the keys that sign identity assertions; the item is
+	// the new key's id.
 	SigningKeyKind = "signing-key"
 
 	signingAlgorithm = jose.RS256
@@ -31,15 +34,22 @@ const (
 	signerPatience = 10 * time.Second
 )
 
-// Signer signs identity assertions, with which Sluice tells builders and reverse proxies who somebody is. It is safe for concurrent use, and all nodes on one database use the same key.
+// Signer signs identity assertions, with which Sluice tells builders and reverse proxies who
+// somebody is. It is safe for concurrent use, and all nodes on one database use the same key.
 type Signer struct {
-	k      *Keyring
-	making sync.Mutex // held by who makes the first key
-	mu     sync.Mutex // held while the table is read
-	keys   atomic.Pointer[signingKeys]
+	db      *db.DB
+	seal    *sealer
+	overlap time.Duration // as SignerOverlap of Config
+	now     func() time.Time
+	log     *slog.Logger
+
+	creating sync.Mutex // held while the first key is created
+	reading  sync.Mutex // held while the table is read
+	keys     atomic.Pointer[signingKeys]
 }
 
-// signingKeys is what the table signing_key holds: the signer of the current key, and every public key with the time of its retirement (zero for the current one).
+// signingKeys is what the table signing_key holds: the signer of the current key, and every public
+// key with the time of its retirement (zero for the current one).
 type signingKeys struct {
 	signer jose.Signer
 	public []publicKey
@@ -50,27 +60,32 @@ type publicKey struct {
 	retired time.Time
 }
 
-func newSigner(k *Keyring) *Signer {
-	s := &Signer{k: k}
-	k.db.Subscribe(SigningKeyKind, func(string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+func newSigner(c Config, seal *sealer) *Signer {
+	s := &Signer{
+		db:      c.DB,
+		seal:    seal,
+		overlap: cmp.Or(c.SignerOverlap, defaultOverlap),
+		now:     c.Now,
+		log:     c.Log,
+	}
+	s.db.Subscribe(SigningKeyKind, func(string) {
+		s.reading.Lock()
+		defer s.reading.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
 		defer cancel()
 		if err := s.load(ctx); err != nil {
 			// The next use reads them again.
 			s.keys.Store(nil)
-			k.log.Error("the keys of identity assertions could not be read again", "error", err)
+			s.log.Error("the keys of identity assertions could not be read again", "error", err)
 		}
 	})
 	return s
 }
 
-// Signer returns the signer of identity assertions.
-func (k *Keyring) Signer() *Signer { return k.signer }
-
-// Sign returns claims as a compact JWS (RFC 7515 section 7.1) with typ "JWT" and the key's id, signed by RS256, which is what Langflow expects of external tokens. It takes about a
-// millisecond of one processor: callers keep what they can use again. The first signature of an installation makes the key.
+// Sign returns claims as a compact JWS (RFC 7515 section 7.1) with typ "JWT" and the key's id,
+// signed by RS256, which is what Langflow expects of external tokens. It takes about a millisecond
+// of one processor: callers keep what they can use again. The first signature of an installation
+// makes the key.
 func (s *Signer) Sign(claims any) (string, error) {
 	keys, err := s.ready()
 	if err != nil {
@@ -87,14 +102,16 @@ func (s *Signer) Sign(claims any) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// JWKS returns the public keys as a JSON Web Key Set (RFC 7517 section 5): the current one first, then those retired less than the overlap ago. While the database cannot be read it is a set of none.
+// JWKS returns the public keys as a JSON Web Key Set (RFC 7517 section 5): the current one first,
+// then those retired less than the overlap ago. While the database cannot be read it is a set of
+// none.
 func (s *Signer) JWKS() []byte {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	keys, err := s.ready()
 	if err != nil {
-		s.k.log.Error("the public keys of identity assertions could not be read", "error", err)
+		s.log.Error("the public keys of identity assertions could not be read", "error", err)
 	} else {
-		since := s.k.now().Add(-s.k.overlap)
+		since := s.now().Add(-s.overlap)
 		for _, p := range keys.public {
 			if p.retired.IsZero() || p.retired.After(since) {
 				set.Keys = append(set.Keys, p.jwk)
@@ -103,7 +120,7 @@ func (s *Signer) JWKS() []byte {
 	}
 	text, err := json.Marshal(set)
 	if err != nil {
-		s.k.log.Error("the public keys of identity assertions could not be encoded", "error", err)
+		s.log.Error("the public keys of identity assertions could not be encoded", "error", err)
 		return []byte(`{"keys":[]}`)
 	}
 	return text
@@ -116,7 +133,7 @@ func (s *Signer) ready() (*signingKeys, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), signerPatience)
 	defer cancel()
-	if err := s.readOrMake(ctx); err != nil {
+	if err := s.readOrCreate(ctx); err != nil {
 		return nil, err
 	}
 	if keys := s.keys.Load(); keys != nil {
@@ -125,21 +142,21 @@ func (s *Signer) ready() (*signingKeys, error) {
 	return nil, fmt.Errorf("reading the key of identity assertions: there is none")
 }
 
-func (s *Signer) readOrMake(ctx context.Context) error {
-	s.making.Lock()
-	defer s.making.Unlock()
-	s.mu.Lock()
+func (s *Signer) readOrCreate(ctx context.Context) error {
+	s.creating.Lock()
+	defer s.creating.Unlock()
+	s.reading.Lock()
 	err := s.load(ctx)
-	s.mu.Unlock()
+	s.reading.Unlock()
 	if err != nil || s.keys.Load() != nil {
 		return err
 	}
-	return s.k.replaceSigningKey(ctx, false)
+	return s.replace(ctx, false)
 }
 
-// load reads the table; without a current key it leaves none in memory. The caller holds mu.
+// load reads the table; without a current key it leaves none in memory. The caller holds reading.
 func (s *Signer) load(ctx context.Context) error {
-	rows, err := q.New(s.k.db.Read()).SigningKeys(ctx)
+	rows, err := q.New(s.db.Read()).SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of identity assertions: %w", err)
 	}
@@ -156,7 +173,7 @@ func (s *Signer) load(ctx context.Context) error {
 }
 
 func (s *Signer) add(keys *signingKeys, row q.SigningKey) error {
-	der, err := s.k.openText(row.KeySealed, signingTable, row.Kid)
+	der, err := s.seal.openText(row.KeySealed, signingTable, row.Kid)
 	if err != nil {
 		return err
 	}
@@ -178,26 +195,31 @@ func (s *Signer) add(keys *signingKeys, row q.SigningKey) error {
 	entry.jwk.Key = &private.PublicKey
 	keys.public = append([]publicKey{entry}, keys.public...)
 	keys.signer, err = jose.NewSigner(
-		jose.SigningKey{Algorithm: signingAlgorithm, Key: jose.JSONWebKey{Key: private, KeyID: row.Kid}}, (&jose.SignerOptions{}).WithType("JWT"))
+		jose.SigningKey{
+			Algorithm: signingAlgorithm,
+			Key:       jose.JSONWebKey{Key: private, KeyID: row.Kid},
+		},
+		(&jose.SignerOptions{}).WithType("JWT"),
+	)
 	return err
 }
 
-// RotateSigner replaces the key of identity assertions on all nodes. The former one signs no more and its private half is destroyed; its public half stays in the set for the overlap.
-func (k *Keyring) RotateSigner(ctx context.Context) error { return k.replaceSigningKey(ctx, true) }
-
-// replaceSigningKey makes a key and retires the current one. Without retire a key that is there stays, so that of two nodes that need the first key one makes it for both.
-func (k *Keyring) replaceSigningKey(ctx context.Context, retire bool) error {
-	fresh, err := k.newSigningKey()
+// replace makes a key and retires the current one. Without retire a key that is there stays, so
+// that of two nodes that need the first key one makes it for both.
+func (s *Signer) replace(ctx context.Context, retire bool) error {
+	fresh, err := s.newKey()
 	if err != nil {
 		return fmt.Errorf("making a key for identity assertions: %w", err)
 	}
-	if err := k.db.System(ctx, "signing keys", func(tx *db.Tx) error { return k.storeSigningKey(ctx, tx, fresh, retire) }); err != nil {
+	if err := s.db.System(ctx, "signing keys", func(tx *db.Tx) error {
+		return s.store(ctx, tx, fresh, retire)
+	}); err != nil {
 		return fmt.Errorf("storing a key for identity assertions: %w", err)
 	}
 	return nil
 }
 
-func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.InsertSigningKeyParams, retire bool) error {
+func (s *Signer) store(ctx context.Context, tx *db.Tx, fresh q.InsertSigningKeyParams, retire bool) error {
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
@@ -211,12 +233,12 @@ func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.Insert
 		case !retire:
 			return tx.Changed(SigningKeyKind, row.Kid)
 		default:
-			if err := k.retireSigningKey(ctx, tx, row); err != nil {
+			if err := s.retire(ctx, tx, row); err != nil {
 				return err
 			}
 		}
 	}
-	if err := q.New(tx).PruneSigningKeys(ctx, k.now().Add(-k.overlap).UnixMilli()); err != nil {
+	if err := q.New(tx).PruneSigningKeys(ctx, s.now().Add(-s.overlap).UnixMilli()); err != nil {
 		return err
 	}
 	if err := q.New(tx).InsertSigningKey(ctx, fresh); err != nil {
@@ -225,8 +247,8 @@ func (k *Keyring) storeSigningKey(ctx context.Context, tx *db.Tx, fresh q.Insert
 	return tx.Changed(SigningKeyKind, fresh.Kid)
 }
 
-// newSigningKey makes a key whose id is its thumbprint (RFC 7638).
-func (k *Keyring) newSigningKey() (row q.InsertSigningKeyParams, err error) {
+// newKey creates a key whose id is its thumbprint (RFC 7638).
+func (s *Signer) newKey() (row q.InsertSigningKeyParams, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, signingBits)
 	if err != nil {
 		return row, err
@@ -239,14 +261,18 @@ func (k *Keyring) newSigningKey() (row q.InsertSigningKeyParams, err error) {
 	if err != nil {
 		return row, err
 	}
-	row = q.InsertSigningKeyParams{Kid: base64.RawURLEncoding.EncodeToString(print), Algorithm: string(signingAlgorithm), CreatedAt: k.now().UnixMilli()}
-	row.KeySealed, err = k.sealText(der, signingTable, row.Kid)
+	row = q.InsertSigningKeyParams{
+		Kid:       base64.RawURLEncoding.EncodeToString(print),
+		Algorithm: string(signingAlgorithm),
+		CreatedAt: s.now().UnixMilli(),
+	}
+	row.KeySealed, err = s.seal.sealText(der, signingTable, row.Kid)
 	return row, err
 }
 
-// retireSigningKey keeps the public half only.
-func (k *Keyring) retireSigningKey(ctx context.Context, tx *db.Tx, row q.SigningKey) error {
-	der, err := k.openText(row.KeySealed, signingTable, row.Kid)
+// retire keeps the public half only.
+func (s *Signer) retire(ctx context.Context, tx *db.Tx, row q.SigningKey) error {
+	der, err := s.seal.openText(row.KeySealed, signingTable, row.Kid)
 	if err != nil {
 		return err
 	}
@@ -261,9 +287,10 @@ func (k *Keyring) retireSigningKey(ctx context.Context, tx *db.Tx, row q.Signing
 	if der, err = x509.MarshalPKIXPublicKey(&private.PublicKey); err != nil {
 		return err
 	}
-	sealed, err := k.sealText(der, signingTable, row.Kid)
+	sealed, err := s.seal.sealText(der, signingTable, row.Kid)
 	if err != nil {
 		return err
 	}
-	return q.New(tx).RetireSigningKey(ctx, q.RetireSigningKeyParams{Kid: row.Kid, KeySealed: sealed, RetiredAt: k.now().UnixMilli()})
+	return q.New(tx).
+		RetireSigningKey(ctx, q.RetireSigningKeyParams{Kid: row.Kid, KeySealed: sealed, RetiredAt: s.now().UnixMilli()})
 }

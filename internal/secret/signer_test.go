@@ -79,7 +79,8 @@ func TestAnAssertionIsVerifiedByThePublishedSet(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := open(t, d, t.TempDir())
 		set := keySet(t, k)
-		if len(set.Keys) != 1 || !set.Keys[0].IsPublic() || set.Keys[0].Use != "sig" || set.Keys[0].Algorithm != "RS256" {
+		if len(set.Keys) != 1 || !set.Keys[0].IsPublic() || set.Keys[0].Use != "sig" ||
+			set.Keys[0].Algorithm != "RS256" {
 			t.Fatalf("the set of a new installation: %s", k.Signer().JWKS())
 		}
 		subject, header, err := verify(set, sign(t, k, "ann"))
@@ -99,7 +100,8 @@ func TestAForeignAssertionIsNotVerified(t *testing.T) {
 	}
 }
 
-// Two nodes that need the first key at once make one for both, and each hears of the other's rotation.
+// Two nodes that need the first key at once make one for both, and each hears of the other's
+// rotation.
 func TestNodesAgreeOnTheSigningKey(t *testing.T) {
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
@@ -130,7 +132,9 @@ func TestNodesAgreeOnTheSigningKey(t *testing.T) {
 	if err := two.RotateSigner(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the rotation on the other node", func() bool { return cmp.Equal(kids(keySet(t, one)), kids(keySet(t, two))) })
+	until(t, "the rotation on the other node", func() bool {
+		return cmp.Equal(kids(keySet(t, one)), kids(keySet(t, two)))
+	})
 	_, header, err := verify(keySet(t, two), sign(t, one, "ann"))
 	if err != nil || header.KeyID == set.Keys[0].KeyID {
 		t.Errorf("the other node signs with %s, %v", header.KeyID, err)

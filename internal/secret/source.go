@@ -14,22 +14,26 @@ import (
 	"sluice/internal/problem"
 )
 
-// Source is a place where secrets are kept. Sources are asked in their order; the first good value counts.
+// Source is a place where secrets are kept. Sources are asked in their order; the first good value
+// counts.
 type Source interface {
-	// Get returns the text that is kept under a name, and where exactly, in words for people. Both are "" where there is none; an error means that the source cannot tell.
+	// Get returns the text that is kept under a name, and where exactly, in words for people. Both
+	// are "" where there is none; an error means that the source cannot tell.
 	Get(ctx context.Context, n Name) (text, where string, err error)
 }
 
 // keeper is a source that can also keep what Sluice makes.
 type keeper interface {
 	Source
-	// Keep stores a text under a name for which there is none, and returns what is stored afterwards: another node may have been faster.
+	// Keep stores a text under a name for which there is none, and returns what is stored
+	// afterwards: another node may have been faster.
 	Keep(ctx context.Context, n Name, text string) (kept, where string, err error)
 }
 
 // Given is a value from the configuration.
 type Given struct {
-	// Text is the value, As the name that it was given under (an alias, perhaps), Where the place: "environment", ".env:12".
+	// Text is the value, As the name that it was given under (an alias, perhaps), Where the place:
+	// "environment", ".env:12".
 	Text, As, Where string
 }
 
@@ -71,12 +75,17 @@ func (f files) Get(_ context.Context, n Name) (text, where string, err error) {
 		return "", "", fmt.Errorf("reading the key file %s: %w", path, err)
 	}
 	if len(content) > maxSecretFile {
-		return "", "", problem.Newf(problem.Invalid, "The key file %s is larger than 64 KiB: it does not hold a secret.", path)
+		return "", "", problem.Newf(
+			problem.Invalid,
+			"The key file %s is larger than 64 KiB: it does not hold a secret.",
+			path,
+		)
 	}
 	return strings.TrimSpace(string(content)), "file " + path, nil
 }
 
-// Keep writes the text to a temporary file and links it into place: the file appears complete or not at all, for its owner only, and what is there already stands.
+// Keep writes the text to a temporary file and links it into place: the file appears complete or
+// not at all, for its owner only, and what is there already stands.
 func (f files) Keep(ctx context.Context, n Name, text string) (kept, where string, err error) {
 	temp, err := f.write(n, text)
 	if err != nil {
@@ -156,4 +165,40 @@ func resolve(ctx context.Context, sources []Source, n Name) (f found, weak []Wea
 		return found{text: text, where: where}, weak, nil
 	}
 	return found{}, weak, nil
+}
+
+// prepareNext keeps a new root key beside the current one. What an interrupted rotation has left is
+// taken, unless it is in use already.
+func (f files) prepareNext(ctx context.Context, present string) (string, error) {
+	for {
+		text, err := randomText()
+		if err != nil {
+			return "", err
+		}
+		kept, _, err := f.Keep(ctx, nextRoot, text)
+		if err != nil {
+			return "", fmt.Errorf("keeping the new root key: %w", err)
+		}
+		if kept != present && Weakness(kept) == "" {
+			return kept, nil
+		}
+		if err := f.remove(nextRoot); err != nil {
+			return "", err
+		}
+	}
+}
+
+// finishNext puts a new root key into its place.
+func (f files) finishNext(text string) error {
+	if err := f.replace(Root, text); err != nil {
+		return fmt.Errorf("putting the new root key into its place: %w", err)
+	}
+	return f.remove(nextRoot)
+}
+
+func (f files) remove(n Name) error {
+	if err := os.Remove(n.pathOf(f.folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a key file: %w", err)
+	}
+	return nil
 }

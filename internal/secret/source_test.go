@@ -87,7 +87,8 @@ func write(t testing.TB, folder, name, text string) {
 	}
 }
 
-// The page's order: variables, (AWS: see TestAWS), files, made. Weak values are passed over at each place and reported.
+// The page's order: variables, (AWS: see TestAWS), files, made. Weak values are passed over at each
+// place and reported.
 func TestTheOrderOfSources(t *testing.T) {
 	hash := string(secret.TokenHash)
 	for _, tt := range []struct {
@@ -98,15 +99,18 @@ func TestTheOrderOfSources(t *testing.T) {
 		{"nothing is given", "", "", "database", nil},
 		{"a variable", valueA, "", "environment", nil},
 		{"a file", "", valueA, "file {folder}/token_hash_secret.key", nil},
-		{"a file that ends as editors end them", "", "\t" + valueA + " \r\n\n", "file {folder}/token_hash_secret.key", nil},
+		{"a file that ends as editors " +
+			"end them", "", "\t" + valueA + " \r\n\n", "file {folder}/token_hash_secret.key", nil},
 		{"the variable is stronger", valueA, valueB, "environment", nil},
 		{"a published variable", "popcorn", valueB, "file {folder}/token_hash_secret.key", []string{"environment"}},
 		{"a short variable", "0123456789", "", "database", []string{"environment"}},
 		{"a guessable variable", "change-this-super-secret-key-in-production", "", "database", []string{"environment"}},
-		{"a placeholder", "<32-byte-hex-string>", valueB, "file {folder}/token_hash_secret.key", []string{"environment"}},
+		{"a placeholder", "<32-byte-hex-string>", valueB, "file {folder}/token_hash_secret.key",
+			[]string{"environment"}},
 		{"a weak file", "", "popcorn", "database", []string{"file {folder}/token_hash_secret.key"}},
 		{"an empty file", "", " \n", "database", []string{"file {folder}/token_hash_secret.key"}},
-		{"both weak", "popcorn", strings.Repeat("x", 64), "database", []string{"environment", "file {folder}/token_hash_secret.key"}},
+		{"both weak", "popcorn", strings.Repeat("x", 64), "database",
+			[]string{"environment", "file {folder}/token_hash_secret.key"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "keys")
@@ -123,7 +127,8 @@ func TestTheOrderOfSources(t *testing.T) {
 			for _, w := range s.Weak {
 				weak = append(weak, strings.ReplaceAll(w.Where, folder, "{folder}"))
 			}
-			if got := strings.ReplaceAll(s.Source, folder, "{folder}"); got != tt.want || !cmp.Equal(weak, append([]string{}, tt.weak...)) {
+			if got := strings.ReplaceAll(s.Source, folder, "{folder}"); got != tt.want ||
+				!cmp.Equal(weak, append([]string{}, tt.weak...)) {
 				t.Errorf("from %q, weak %q", got, weak)
 			}
 			if len(k.Warnings()) != len(tt.weak) || len(s.Former) != 0 {
@@ -145,10 +150,15 @@ func TestTheOrderOfSources(t *testing.T) {
 	}
 }
 
-// The same value is the same key wherever it stands, and another key in every other installation and for every other secret.
+// The same value is the same key wherever it stands, and another key in every other installation
+// and for every other secret.
 func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
 	d, folder := dbtest.SQLite(t), t.TempDir()
-	one, _ := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("TOKEN_HASH_SECRET", valueA, "EXPRESS_SESSION_SECRET", valueA)})
+	one, _ := mustOpen(t, secret.Config{
+		DB:     d,
+		Folder: folder,
+		Given:  given("TOKEN_HASH_SECRET", valueA, "EXPRESS_SESSION_SECRET", valueA),
+	})
 	write(t, folder, "token_hash_secret.key", valueA)
 	two, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
 	if !bytes.Equal(one.TokenKeys()[0].Value, two.TokenKeys()[0].Value) || len(two.TokenKeys()) != 1 {
@@ -157,18 +167,28 @@ func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
 	if bytes.Equal(one.TokenKeys()[0].Value, one.SessionKeys()[0].Value) {
 		t.Error("two secrets with one value have one key")
 	}
-	other, _ := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: t.TempDir(), Given: given("TOKEN_HASH_SECRET", valueA)})
+	other, _ := mustOpen(t, secret.Config{
+		DB:     dbtest.SQLite(t),
+		Folder: t.TempDir(),
+		Given:  given("TOKEN_HASH_SECRET", valueA),
+	})
 	if bytes.Equal(one.TokenKeys()[0].Value, other.TokenKeys()[0].Value) {
 		t.Error("whoever shares the env file shares the key")
 	}
 }
 
-// An operator changes a variable: what the former value made goes on until it ends, and the way back is open.
+// An operator changes a variable: what the former value made goes on until it ends, and the way
+// back is open.
 func TestAChangedVariableKeepsTheFormerKey(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		now, folder := newClock(), t.TempDir()
 		at := func(value string) *secret.Keyring {
-			c := secret.Config{DB: d, Folder: folder, Now: now.Now, Lives: map[secret.Name]time.Duration{secret.AccessToken: time.Hour}}
+			c := secret.Config{
+				DB:     d,
+				Folder: folder,
+				Now:    now.Now,
+				Lives:  map[secret.Name]time.Duration{secret.AccessToken: time.Hour},
+			}
 			if value != "" {
 				c.Given = given("JWT_AUTH_TOKEN_SECRET", value)
 			}
@@ -259,18 +279,24 @@ func TestTheLangflowKeyIsKeptHoweverWeak(t *testing.T) {
 		{"LANGFLOW_SECRET_KEY", valueA, valueA, ""},
 		{"LANGFLOW_SECRET_KEY", sample, sample, "42 characters decode to 31 bytes, and Fernet needs 32"},
 		{"LANGFLOW_SECRET_KEY", "shortkey123", "shortkey123", "is shorter than 32 characters"},
-		{"LANGFLOW_SECRET_KEY", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "is good for Sluice. Langflow itself cannot encrypt with it"},
+		{"LANGFLOW_SECRET_KEY", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "is good for " +
+			"Sluice. Langflow itself cannot encrypt with it"},
 		{"FLOWISE_SECRETKEY_OVERWRITE", "myencryptionkey", "", "(environment, FLOWISE_SECRETKEY_OVERWRITE) is shorter"},
 	} {
 		t.Run(tt.as, func(t *testing.T) {
 			folder := t.TempDir()
-			c := secret.Config{DB: dbtest.SQLite(t), Folder: folder, Given: map[secret.Name]secret.Given{secret.Root: {Text: tt.text, As: tt.as, Where: "environment"}}}
+			c := secret.Config{
+				DB:     dbtest.SQLite(t),
+				Folder: folder,
+				Given:  map[secret.Name]secret.Given{secret.Root: {Text: tt.text, As: tt.as, Where: "environment"}},
+			}
 			k, _ := mustOpen(t, c)
 			if k.LangflowKey() != tt.want {
 				t.Errorf("LangflowKey = %q, want %q", k.LangflowKey(), tt.want)
 			}
 			all := strings.Join(k.Warnings(), "\n")
-			if strings.Contains(all, tt.text) || tt.warning == "" && all != "" || tt.warning != "" && (len(k.Warnings()) != 1 || !strings.Contains(all, tt.warning)) {
+			if strings.Contains(all, tt.text) || tt.warning == "" && all != "" ||
+				tt.warning != "" && (len(k.Warnings()) != 1 || !strings.Contains(all, tt.warning)) {
 				t.Errorf("warnings: %q", k.Warnings())
 			}
 			_, err := os.Stat(filepath.Join(folder, secret.RootFile))

@@ -13,9 +13,11 @@ import (
 // Status is what may be known of a secret. It never holds one.
 type Status struct {
 	Name Name
-	// Source says where the value in use came from: "environment", "file …", "AWS Secrets Manager, …", or "database" where Sluice made it.
+	// Source says where the value in use came from: "environment", "file …", "AWS Secrets Manager,
+	// …", or "database" where Sluice made it.
 	Source string
-	// Since is when it came into use; for a key of before this was written down, when Sluice first saw it. Zero if there is none yet.
+	// Since is when it came into use; for a key of before this was written down, when Sluice first
+	// saw it. Zero if there is none yet.
 	Since time.Time
 	// KeyID tells keys apart.
 	KeyID string
@@ -23,13 +25,14 @@ type Status struct {
 	Former []Former
 	// Weak are values that were passed over when this process started.
 	Weak []Weak
-	// Left is how many values are sealed with a former key of the vault: a rotation that is not finished.
+	// Left is how many values are sealed with a previous key of the vault: a rotation that is not
+	// finished.
 	Left int
 	// Rotates says that Sluice can make a new one by itself.
 	Rotates bool
 }
 
-// Former is a former key.
+// Former is a previous key.
 type Former struct {
 	KeyID string
 	// Until is when it is removed at the earliest; zero where that depends on other things.
@@ -45,10 +48,10 @@ func (r *Rotator) Status(ctx context.Context, actor authz.Principal) ([]Status, 
 	for _, n := range Names() {
 		list = append(list, Status{Name: n})
 	}
-	if err := r.k.fillKeys(ctx, list); err != nil {
+	if err := r.fillKeys(ctx, list); err != nil {
 		return nil, err
 	}
-	if err := r.k.fillAssertions(ctx, &list[len(list)-1]); err != nil {
+	if err := r.fillAssertions(ctx, &list[len(list)-1]); err != nil {
 		return nil, err
 	}
 	var err error
@@ -60,21 +63,21 @@ func (r *Rotator) Status(ctx context.Context, actor authz.Principal) ([]Status, 
 			}
 		}
 		if s.Name == VaultKey {
-			if s.Left, err = r.k.unsealed(ctx); err != nil {
+			if s.Left, err = r.k.resealer.unsealed(ctx); err != nil {
 				return nil, err
 			}
 		}
-		s.Rotates = s.Source == inDatabase || s.Name == Root && s.Source == "file "+Root.pathOf(r.k.folder.folder)
+		s.Rotates = s.Source == inDatabase || s.Name == Root && s.Source == "file "+Root.pathOf(r.k.seal.folder.folder)
 	}
 	return list, nil
 }
 
-func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
-	rows, err := q.New(k.db.Read()).SecretKeys(ctx)
+func (r *Rotator) fillKeys(ctx context.Context, list []Status) error {
+	rows, err := q.New(r.db.Read()).SecretKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys: %w", err)
 	}
-	former, err := db.Meta(ctx, k.db.Read(), formerName)
+	former, err := db.Meta(ctx, r.db.Read(), formerName)
 	if err != nil {
 		return err
 	}
@@ -92,40 +95,27 @@ func (k *Keyring) fillKeys(ctx context.Context, list []Status) error {
 					s.Former = []Former{{KeyID: row.Kid}}
 				}
 			default:
-				s.Former = append(s.Former, Former{KeyID: row.Kid, Until: k.until(row).UTC()})
+				s.Former = append(s.Former, Former{KeyID: row.Kid, Until: r.k.keys.until(row).UTC()})
 			}
 		}
 	}
 	return nil
 }
 
-func (k *Keyring) fillAssertions(ctx context.Context, s *Status) error {
-	rows, err := q.New(k.db.Read()).SigningKeys(ctx)
+func (r *Rotator) fillAssertions(ctx context.Context, s *Status) error {
+	rows, err := q.New(r.db.Read()).SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of identity assertions: %w", err)
 	}
 	s.Source = inDatabase
 	for _, row := range rows {
-		until := time.UnixMilli(row.RetiredAt).Add(k.overlap).UTC()
+		until := time.UnixMilli(row.RetiredAt).Add(r.k.signer.overlap).UTC()
 		switch {
 		case row.RetiredAt == 0:
 			s.Since, s.KeyID = time.UnixMilli(row.CreatedAt).UTC(), row.Kid
-		case until.After(k.now()):
+		case until.After(r.now()):
 			s.Former = append(s.Former, Former{KeyID: row.Kid, Until: until})
 		}
 	}
 	return nil
-}
-
-// unsealed counts the values that are not sealed with the vault's present key.
-func (k *Keyring) unsealed(ctx context.Context) (total int, err error) {
-	present := prefix(k.vault.Load().primary)
-	for _, s := range sealedColumns {
-		n, err := k.db.CountSealedUnlike(ctx, s.column, present)
-		if err != nil {
-			return 0, err
-		}
-		total += n
-	}
-	return total, nil
 }

@@ -1,6 +1,7 @@
 package secret
 
-// twister is MT19937 as CPython seeds it (Matsumoto and Nishimura, mt19937ar.c). It is predictable, and here only because old Langflow versions made keys with it.
+// twister is MT19937 as CPython seeds it (Matsumoto and Nishimura, mt19937ar.c). It is predictable,
+// and here only because old Langflow versions made keys with it.
 type twister struct {
 	state [624]uint32
 	index int

@@ -1,167 +1,252 @@
 package secret
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
-	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
-
+	"sluice/internal/authz"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/secret"
+	"sluice/internal/identity"
+	"sluice/internal/problem"
 )
 
+// credentialTable is the word that credentials are sealed with, credentialType their type as
+// resources.
 const (
-	// keysetName is the entry of the table meta that holds the keyset wrapped by the root key, formerName the one wrapped by the root key before.
-	keysetName = "vault.keyset"
-	formerName = "vault.keyset.former"
+	credentialTable = "credential"
+	credentialType  = "Credential"
 )
 
-// vault is the opened keyset.
-type vault struct {
-	handle  *keyset.Handle
-	aead    tink.AEAD
-	primary uint32
-	ids     []uint32
+// Credential is what may be seen of a credential: everything but its values. Times are UTC.
+type Credential struct {
+	// ID is a UUID. Workspace is where it belongs; it never moves.
+	ID, Workspace string
+	// Name is unique in the workspace, whatever its case. Kind is the builder's word for its type,
+	// such as "openAIApi".
+	Name, Kind string
+	// Fields are the names of its values, sorted.
+	Fields []string
+	// Roles are the ids of the roles that may see and use it, beside those who manage the vault.
+	Roles []string
+	// CreatedBy is an account's id.
+	CreatedBy string
+	// RotatedAt is when its current values were given, UpdatedAt when anything was changed last.
+	CreatedAt, UpdatedAt, RotatedAt time.Time
+	// Uses are the apps that it was put into; those are places, not values.
+	Uses []Placement
 }
 
-func newVault(handle *keyset.Handle) (*vault, error) {
-	primitive, err := aead.New(handle)
+// Resource is the credential as the gate sees it.
+func (c Credential) Resource() authz.Resource {
+	return authz.Resource{Type: credentialType, ID: c.ID, Workspace: c.Workspace, Name: c.Name}
+}
+
+// Placement says where a credential was put.
+type Placement struct {
+	// App is an app's id, Object the id of what holds the copy there.
+	App, Object string
+	// PutBy is an account's id.
+	PutBy string
+	PutAt time.Time
+	// Current tells that the copy has the current values.
+	Current bool
+}
+
+// Vault keeps the credentials of workspaces. It takes values and never returns one: only the Opener
+// does, which the fronts do not have.
+type Vault struct{ cfg VaultConfig }
+
+// VaultConfig of a Vault.
+type VaultConfig struct {
+	DB      *db.DB
+	Gate    *authz.Gate
+	People  *identity.People
+	Keyring *Keyring
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Opener reads the values of a vault, for whoever puts them where they are used.
+type Opener struct{ vault *Vault }
+
+// NewVault creates a vault, and the only thing that can read from it.
+func NewVault(c VaultConfig) (*Vault, *Opener) {
+	v := &Vault{cfg: c}
+	return v, &Opener{vault: v}
+}
+
+// Opened are the values of a credential at a moment.
+type Opened struct {
+	Credential
+	// Values by field. They must reach nothing but the builder: no log, no message, no answer.
+	Values map[string]string
+	// Version tells whether the values were changed since.
+	Version int64
+}
+
+// Open reads a credential with its values. It needs CredentialUse of the app that it is put into,
+// and that the credential is shared with the actor.
+func (o *Opener) Open(ctx context.Context, actor authz.Principal, workspaceID, id, appID string) (Opened, error) {
+	v := o.vault
+	row, err := v.find(ctx, actor, workspaceID, id)
 	if err != nil {
-		return nil, fmt.Errorf("using the keyset: %w", err)
+		return Opened{}, err
 	}
-	v := &vault{handle: handle, aead: primitive}
-	for i := range handle.Len() {
-		e, err := handle.Entry(i)
-		if err != nil {
-			return nil, fmt.Errorf("using the keyset: %w", err)
+	out := Opened{Credential: view(row), Version: row.RotatedAt}
+	res := out.Resource()
+	res.App = appID
+	if err := v.cfg.Gate.Check(ctx, actor, authz.CredentialUse, res); err != nil {
+		return Opened{}, err
+	}
+	out.Values, err = v.open(row)
+	return out, err
+}
+
+// List returns the credentials of a workspace that the actor may see, by name, with where they were
+// put. It needs CredentialView.
+func (v *Vault) List(ctx context.Context, actor authz.Principal, workspaceID string) ([]Credential, error) {
+	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
+		return nil, err
+	}
+	rows, err := q.New(v.cfg.DB.Read()).CredentialsIn(ctx, workspaceID)
+	if err != nil {
+		return nil, fmt.Errorf("listing credentials: %w", err)
+	}
+	uses, err := q.New(v.cfg.DB.Read()).UsesIn(ctx, workspaceID)
+	if err != nil {
+		return nil, fmt.Errorf("listing where credentials are used: %w", err)
+	}
+	places := map[string][]Placement{}
+	for _, u := range uses {
+		places[u.CredentialID] = append(places[u.CredentialID], placement(u))
+	}
+	out := []Credential{}
+	for _, row := range rows {
+		if c := view(row); v.shared(actor, c) {
+			c.Uses = places[c.ID]
+			out = append(out, c)
 		}
-		v.ids = append(v.ids, e.KeyID())
-		if e.IsPrimary() {
-			v.primary = e.KeyID()
-		}
 	}
-	return v, nil
+	return out, nil
 }
 
-func (v *vault) has(id uint32) bool { return slices.Contains(v.ids, id) }
-
-// prefix is how the stored text of every value begins that is sealed with a key. Tink's prefix is 5 bytes, of which 6 characters of base64 hold 36 bits.
-func prefix(id uint32) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32([]byte{1}, id))[:6]
-}
-
-// rootBytes is the key material of a root key's text: what Sluice makes is 32 bytes in base64, anything else is taken as it stands.
-func rootBytes(text string) []byte {
-	if raw, err := base64.StdEncoding.DecodeString(text); err == nil && len(raw) == 32 {
-		return raw
-	}
-	return []byte(text)
-}
-
-// wrapping derives the key that wraps the keyset, so that the root key itself encrypts nothing.
-func wrapping(root string) (tink.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, rootBytes(root), nil, "sluice keyset wrapping v1", 32)
+// Get returns one credential. It needs CredentialView, and that it is shared with the actor: for
+// others it is not there.
+func (v *Vault) Get(ctx context.Context, actor authz.Principal, workspaceID, id string) (Credential, error) {
+	row, err := v.find(ctx, actor, workspaceID, id)
 	if err != nil {
-		return nil, err
+		return Credential{}, err
 	}
-	return subtle.NewAESGCM(key)
+	c := view(row)
+	uses, err := q.New(v.cfg.DB.Read()).UsesOfCredential(ctx, id)
+	if err != nil {
+		return Credential{}, fmt.Errorf("listing where a credential is used: %w", err)
+	}
+	for _, u := range uses {
+		c.Uses = append(c.Uses, placement(u))
+	}
+	return c, nil
 }
 
-// fingerprint tells root keys apart in lists.
-func fingerprint(root string) (string, error) {
-	print, err := hkdf.Key(sha256.New, rootBytes(root), nil, "sluice root fingerprint v1", 8)
-	return fmt.Sprintf("%x", print), err
+// Manages reports whether the actor manages the vault of a workspace.
+func (v *Vault) Manages(actor authz.Principal, workspaceID string) bool {
+	return v.cfg.Gate.Decide(
+		actor,
+		authz.CredentialManage,
+		authz.Resource{Type: credentialType, Workspace: workspaceID},
+	).Allowed
 }
 
-// wrapKeyset returns the keyset as it is stored.
-func wrapKeyset(handle *keyset.Handle, root string) (string, error) {
-	wrap, err := wrapping(root)
-	if err != nil {
-		return "", err
-	}
-	var out bytes.Buffer
-	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&out), wrap, []byte(keysetName)); err != nil {
-		return "", err
-	}
-	return base64.StdEncoding.EncodeToString(out.Bytes()), nil
-}
-
-func unwrapKeyset(stored, root string) (*keyset.Handle, error) {
-	wrap, err := wrapping(root)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := base64.StdEncoding.DecodeString(stored)
-	if err != nil {
-		return nil, err
-	}
-	return keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(raw)), wrap, []byte(keysetName))
-}
-
-// readVault reads the keyset again. If it was wrapped with another root key meanwhile, that is looked for where ours came from; a node that cannot have it goes on with what is kept for the former one.
-func (k *Keyring) readVault(ctx context.Context) error {
-	k.reload.Lock()
-	defer k.reload.Unlock()
-	current, err := db.Meta(ctx, k.db.Read(), keysetName)
-	if err != nil {
-		return err
-	}
-	handle, err := unwrapKeyset(current, k.root.text)
-	if err != nil {
-		if handle, err = k.followRoot(ctx, current); err != nil {
+// Enter asks for a right in a workspace's vault. A workspace that is not the actor's is not there;
+// a custom role may open the vault without seeing who else belongs to the workspace.
+func (v *Vault) Enter(ctx context.Context, actor authz.Principal, action authz.Action, workspaceID string) error {
+	if actor.Role(workspaceID) == "" {
+		if _, err := v.cfg.People.Workspace(ctx, actor, workspaceID); err != nil {
 			return err
 		}
 	}
-	v, err := newVault(handle)
-	if err == nil {
-		k.vault.Store(v)
-	}
-	return err
+	return v.cfg.Gate.Check(ctx, actor, action, authz.Resource{Type: credentialType, Workspace: workspaceID})
 }
 
-// followRoot opens a keyset that our root key does not open any more. The caller holds reload.
-func (k *Keyring) followRoot(ctx context.Context, current string) (*keyset.Handle, error) {
-	for _, n := range []Name{Root, nextRoot} {
-		text, _, err := k.folder.Get(ctx, n)
-		if err != nil || text == "" {
-			continue
-		}
-		if handle, err := unwrapKeyset(current, text); err == nil {
-			k.root = found{text: text, where: "file " + Root.pathOf(k.folder.folder)}
-			return handle, nil
-		}
+// find reads a credential for somebody who may see it.
+func (v *Vault) find(ctx context.Context, actor authz.Principal, workspaceID, id string) (q.Credential, error) {
+	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
+		return q.Credential{}, err
 	}
-	former, err := db.Meta(ctx, k.db.Read(), formerName)
+	row, err := q.New(v.cfg.DB.Read()).GetCredential(ctx, q.GetCredentialParams{ID: id, WorkspaceID: workspaceID})
+	if err != nil {
+		return q.Credential{}, db.Found(err, noCredential().Detail)
+	}
+	if !v.shared(actor, view(row)) {
+		return q.Credential{}, noCredential()
+	}
+	return row, nil
+}
+
+func noCredential() *problem.Error {
+	return problem.New(
+		problem.NotFound,
+		"There is no such credential in this workspace, or it is not shared with your role.",
+	)
+}
+
+// shared reports whether somebody may see a credential at all.
+func (v *Vault) shared(actor authz.Principal, c Credential) bool {
+	return v.Manages(actor, c.Workspace) || slices.Contains(c.Roles, cmp.Or(actor.Role(c.Workspace), "-"))
+}
+
+func (v *Vault) open(row q.Credential) (map[string]string, error) {
+	clear, err := v.cfg.Keyring.seal.openText(row.DataSealed, credentialTable, credentialPlace(row.WorkspaceID, row.ID))
 	if err != nil {
 		return nil, err
 	}
-	handle, err := unwrapKeyset(former, k.root.text)
-	if err != nil {
-		return nil, fmt.Errorf("the root key was replaced; start this node again with the present one: %w", err)
+	var values map[string]string
+	if err := json.Unmarshal(clear, &values); err != nil {
+		// The cause could quote a value.
+		return nil, fmt.Errorf("reading the credential %s: it is damaged", row.ID)
 	}
-	return handle, nil
+	return values, nil
 }
 
-// storeKeyset wraps a keyset with the root key in use and writes it, if nobody has written another one since before was read.
-func storeKeyset(ctx context.Context, tx *db.Tx, handle *keyset.Handle, before, root string) error {
-	now, err := db.Meta(ctx, tx, keysetName)
+func (v *Vault) seal(values map[string]string, workspaceID, id string) (string, error) {
+	clear, err := json.Marshal(values)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("encoding a credential: its values cannot be encoded")
 	}
-	if now != before {
-		return errOvertaken
+	return v.cfg.Keyring.seal.sealText(clear, credentialTable, credentialPlace(workspaceID, id))
+}
+
+// credentialPlace is what a credential is sealed for, as the list of sealed columns says: a row
+// that is moved to another workspace does not open there.
+func credentialPlace(workspaceID, id string) string { return workspaceID + "/" + id }
+
+func view(row q.Credential) Credential {
+	return Credential{
+		ID:        row.ID,
+		Workspace: row.WorkspaceID,
+		Name:      row.Name,
+		Kind:      row.Kind,
+		Fields:    strings.Fields(row.Fields),
+		Roles:     strings.Fields(row.Roles),
+		CreatedBy: row.CreatedBy,
+		CreatedAt: time.UnixMilli(row.CreatedAt).UTC(),
+		UpdatedAt: time.UnixMilli(row.UpdatedAt).UTC(),
+		RotatedAt: time.UnixMilli(row.RotatedAt).UTC(),
 	}
-	text, err := wrapKeyset(handle, root)
-	if err != nil {
-		return err
+}
+
+func placement(u q.CredentialUse) Placement {
+	return Placement{
+		App:     u.AppID,
+		Object:  u.ObjectID,
+		PutBy:   u.CreatedBy,
+		PutAt:   time.UnixMilli(u.CreatedAt).UTC(),
+		Current: u.Current,
 	}
-	return tx.PutMeta(ctx, keysetName, text)
 }

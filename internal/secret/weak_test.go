@@ -43,14 +43,16 @@ func TestWeakValues(t *testing.T) {
 	}
 }
 
-// What `openssl rand` and its like print is never called weak. The seed is fixed, so that the test is the same each time.
+// What `openssl rand` and its like print is never called weak. The seed is fixed, so that the test
+// is the same each time.
 func TestRandomValuesAreNotWeak(t *testing.T) {
 	source := rand.NewChaCha8([32]byte{1})
 	for range 2_000 {
 		raw := make([]byte, 32)
 		_, _ = source.Read(raw)
 		for _, text := range []string{
-			hex.EncodeToString(raw[:16]), hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw[:24]), base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+			hex.EncodeToString(raw[:16]), hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw[:24]),
+			base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 		} {
 			if why := secret.Weakness(text); why != "" {
 				t.Fatalf("%s %s", text, why)

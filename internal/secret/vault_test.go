@@ -45,7 +45,11 @@ func openVault(t *testing.T, d *db.DB) *strongbox {
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	people, err2 := identity.New(ctx, identity.Config{
 		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
@@ -61,7 +65,13 @@ func openVault(t *testing.T, d *db.DB) *strongbox {
 
 // person is somebody with a role in a workspace; the vault asks nothing else about people.
 func person(workspace, role string) authz.Principal {
-	return authz.Principal{Kind: authz.Person, Strong: true, ID: workspace + role, Name: role, Memberships: []authz.Membership{{Workspace: workspace, Role: role}}}
+	return authz.Principal{
+		Kind:        authz.Person,
+		Strong:      true,
+		ID:          workspace + role,
+		Name:        role,
+		Memberships: []authz.Membership{{Workspace: workspace, Role: role}},
+	}
 }
 
 const canary = "sk-canary-9f1c"
@@ -69,7 +79,8 @@ const canary = "sk-canary-9f1c"
 func (s *strongbox) add(t *testing.T, name string, roles ...string) secret.Credential {
 	t.Helper()
 	c, err := s.Create(context.Background(), person("default", "admin"), "default", secret.NewCredential{
-		Name: name, Kind: "openAIApi", Values: map[string]string{"openAIApiKey": canary, "organisation": "acme"}, Roles: roles,
+		Name: name, Kind: "openAIApi", Values: map[string]string{"openAIApiKey": canary, "organisation": "acme"},
+		Roles: roles,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +93,9 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 		ctx, s := context.Background(), openVault(t, d)
 		made := s.add(t, "  OpenAI   main ", "user")
 		got, err := s.Get(ctx, operator, "default", made.ID)
-		if err != nil || got.Name != "OpenAI main" || !cmp.Equal(got.Fields, []string{"openAIApiKey", "organisation"}) || !cmp.Equal(got.Roles, []string{"user"}) {
+		if err != nil || got.Name != "OpenAI main" ||
+			!cmp.Equal(got.Fields, []string{"openAIApiKey", "organisation"}) ||
+			!cmp.Equal(got.Roles, []string{"user"}) {
 			t.Fatalf("Get = %+v, %v", got, err)
 		}
 		if text := fmt.Sprintf("%+v %#v", got, got); strings.Contains(text, canary) {
@@ -93,14 +106,21 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 			t.Errorf("the row holds the value in clear: %+v, %v", row, err)
 		}
 		opened, err := s.opener.Open(ctx, operator, "default", made.ID, "a1")
-		if want := map[string]string{"openAIApiKey": canary, "organisation": "acme"}; err != nil || !cmp.Equal(opened.Values, want) {
+		if want := map[string]string{"openAIApiKey": canary, "organisation": "acme"}; err != nil ||
+			!cmp.Equal(opened.Values, want) {
 			t.Errorf("Open = %v, %v", opened.Values, err)
 		}
-		_, err = s.Create(ctx, operator, "default", secret.NewCredential{Name: "openai MAIN", Kind: "x", Values: map[string]string{"a": "b"}})
+		_, err = s.Create(
+			ctx,
+			operator,
+			"default",
+			secret.NewCredential{Name: "openai MAIN", Kind: "x", Values: map[string]string{"a": "b"}},
+		)
 		if !problem.Is(err, problem.Conflict) || problem.Of(err).Field != "name" {
 			t.Errorf("a second one with the name = %v, want a conflict", err)
 		}
-		if _, err = s.Create(ctx, operator, s.other, secret.NewCredential{Name: "openai MAIN", Kind: "x", Values: map[string]string{"a": "b"}}); err != nil {
+		if _, err = s.Create(ctx, operator, s.other,
+			secret.NewCredential{Name: "openai MAIN", Kind: "x", Values: map[string]string{"a": "b"}}); err != nil {
 			t.Errorf("the same name in another workspace = %v", err)
 		}
 	})
@@ -119,7 +139,8 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 		err := d.Gated(ctx, func(tx *db.Tx) error {
 			_, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: row.ID, WorkspaceID: from})
 			return errors.Join(err, q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
-				ID: row.ID, WorkspaceID: to, Name: row.Name, NameKey: row.NameKey, Kind: row.Kind, Fields: row.Fields, DataSealed: row.DataSealed, CreatedAt: row.CreatedAt,
+				ID: row.ID, WorkspaceID: to, Name: row.Name, NameKey: row.NameKey, Kind: row.Kind, Fields: row.Fields,
+				DataSealed: row.DataSealed, CreatedAt: row.CreatedAt,
 			}))
 		})
 		if err != nil {
@@ -127,7 +148,8 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 		}
 	}
 	move("default", s.other)
-	if got, err := s.opener.Open(ctx, operator, s.other, made.ID, "a1"); err == nil || problem.Is(err, problem.NotFound) {
+	if got, err := s.opener.Open(ctx, operator, s.other, made.ID, "a1"); err == nil ||
+		problem.Is(err, problem.NotFound) {
 		t.Errorf("moved to another workspace: %v, %v; want that it is there and does not open", got.Fields, err)
 	}
 	move(s.other, "default")
@@ -161,9 +183,11 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 	}{
 		{person("default", "admin"), 2, 0, 0, 0, 0, 0},
 		{person("default", "user"), 1, 0, problem.NotFound, 0, problem.Denied, 0},
-		{person("default", "viewer"), 0, problem.Denied, problem.Denied, problem.Denied, problem.Denied, problem.Denied},
+		{person("default", "viewer"), 0, problem.Denied, problem.Denied, problem.Denied, problem.Denied,
+			problem.Denied},
 		{foreign, 0, problem.NotFound, problem.NotFound, problem.NotFound, problem.NotFound, problem.NotFound},
-		{authz.Principal{}, 0, problem.Unauthenticated, problem.Unauthenticated, problem.Unauthenticated, problem.Unauthenticated, problem.Unauthenticated},
+		{authz.Principal{}, 0, problem.Unauthenticated, problem.Unauthenticated, problem.Unauthenticated,
+			problem.Unauthenticated, problem.Unauthenticated},
 	} {
 		kind := func(err error) problem.Kind {
 			if err == nil {
@@ -177,7 +201,8 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 		_, used := s.opener.Open(ctx, c.who, "default", shared.ID, "a1")
 		_, managed := s.Rotate(ctx, c.who, "default", shared.ID, map[string]string{"organisation": "new"})
 		got := []problem.Kind{kind(err), kind(gotShared), kind(gotPrivate), kind(used), kind(managed)}
-		if want := []problem.Kind{c.list, c.shared, c.private, c.use, c.manage}; len(list) != c.sees || !cmp.Equal(got, want) {
+		if want := []problem.Kind{c.list, c.shared, c.private, c.use, c.manage}; len(list) != c.sees ||
+			!cmp.Equal(got, want) {
 			t.Errorf("%s of %v: %d, %v; want %d, %v", c.who.Name, c.who.Memberships, len(list), got, c.sees, want)
 		}
 	}
@@ -185,17 +210,25 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 	if _, err := s.Get(ctx, foreign, s.other, shared.ID); !problem.Is(err, problem.NotFound) {
 		t.Errorf("asked for in another workspace = %v", err)
 	}
-	if _, err := s.Change(ctx, operator, "default", shared.ID, secret.CredentialChange{Roles: &[]string{}}); err != nil {
+	if _, err := s.Change(ctx, operator, "default", shared.ID,
+		secret.CredentialChange{Roles: &[]string{}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.opener.Open(ctx, person("default", "user"), "default", shared.ID, "a1"); !problem.Is(err, problem.NotFound) {
+	if _, err := s.opener.Open(ctx, person("default", "user"), "default", shared.ID, "a1"); !problem.Is(
+		err,
+		problem.NotFound,
+	) {
 		t.Errorf("used after it is shared no more = %v", err)
 	}
 }
 
 func TestACustomRoleUsesTheVault(t *testing.T) {
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
-	role, err := s.people.CreateRole(ctx, operator, identity.Role{Name: "Integrator", Permissions: []string{"credential:view", "credential:use"}})
+	role, err := s.people.CreateRole(
+		ctx,
+		operator,
+		identity.Role{Name: "Integrator", Permissions: []string{"credential:view", "credential:use"}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +250,8 @@ func TestRotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, values := range []map[string]string{nil, {"unknown": "x"}, {"openAIApiKey": ""}, {"openAIApiKey": strings.Repeat("x", 17<<10)}} {
+		for _, values := range []map[string]string{nil, {"unknown": "x"}, {"openAIApiKey": ""},
+			{"openAIApiKey": strings.Repeat("x", 17<<10)}} {
 			if _, err := s.Rotate(ctx, operator, "default", c.ID, values); !problem.Is(err, problem.Invalid) {
 				t.Errorf("Rotate to fields %d = %v, want invalid", len(values), err)
 			}
@@ -226,8 +260,16 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		after, err := s.opener.Open(ctx, operator, "default", c.ID, "a1")
-		if want := map[string]string{"openAIApiKey": "sk-new", "organisation": "acme"}; err != nil || !cmp.Equal(after.Values, want) || after.Version <= before.Version {
-			t.Errorf("after the rotation: %v of version %d after %d, %v", after.Values, after.Version, before.Version, err)
+		if want := map[string]string{"openAIApiKey": "sk-new", "organisation": "acme"}; err != nil ||
+			!cmp.Equal(after.Values, want) ||
+			after.Version <= before.Version {
+			t.Errorf(
+				"after the rotation: %v of version %d after %d, %v",
+				after.Values,
+				after.Version,
+				before.Version,
+				err,
+			)
 		}
 	})
 }
@@ -238,7 +280,12 @@ func TestTheRecordHoldsNoValue(t *testing.T) {
 	c := s.add(t, "one", "user")
 	_, err1 := s.Rotate(ctx, operator, "default", c.ID, map[string]string{"openAIApiKey": canary + "-2"})
 	_, err2 := s.Rotate(ctx, operator, "default", c.ID, map[string]string{canary: "x"})
-	_, err3 := s.Create(ctx, operator, "default", secret.NewCredential{Name: "two", Kind: "k", Values: map[string]string{"a": canary + "\x00"}})
+	_, err3 := s.Create(
+		ctx,
+		operator,
+		"default",
+		secret.NewCredential{Name: "two", Kind: "k", Values: map[string]string{"a": canary + "\x00"}},
+	)
 	err4 := s.Delete(ctx, operator, "default", c.ID)
 	if err1 != nil || err2 == nil || err3 == nil || err4 != nil || strings.Contains(err3.Error(), canary) {
 		t.Fatalf("%v, %v, %v, %v", err1, err2, err3, err4)
@@ -280,7 +327,8 @@ func TestVaultRefusesBadInput(t *testing.T) {
 		{"values", secret.NewCredential{Name: "n", Kind: "k", Values: map[string]string{"a b": "v"}}},
 		{"values", secret.NewCredential{Name: "n", Kind: "k", Values: map[string]string{"a": ""}}},
 		{"values", secret.NewCredential{Name: "n", Kind: "k", Values: map[string]string{"a": "\xff"}}},
-		{"values", secret.NewCredential{Name: "n", Kind: "k", Values: map[string]string{"a": strings.Repeat("x", 16<<10), "b": strings.Repeat("x", 16<<10), "c": "x"}}},
+		{"values", secret.NewCredential{Name: "n", Kind: "k",
+			Values: map[string]string{"a": strings.Repeat("x", 16<<10), "b": strings.Repeat("x", 16<<10), "c": "x"}}},
 		{"roles", secret.NewCredential{Name: "n", Kind: "k", Values: good, Roles: []string{"nobody"}}},
 	} {
 		_, err := s.Create(ctx, operator, "default", c.n)
@@ -312,7 +360,8 @@ func TestRotatingTheVaultsKeySealsCredentialsAnew(t *testing.T) {
 		if sealed()[:6] == before[:6] {
 			t.Error("the credential was not sealed anew")
 		}
-		if opened, err := s.opener.Open(ctx, operator, "default", c.ID, "a1"); err != nil || opened.Values["openAIApiKey"] != canary {
+		if opened, err := s.opener.Open(ctx, operator, "default", c.ID, "a1"); err != nil ||
+			opened.Values["openAIApiKey"] != canary {
 			t.Errorf("after it: %v", err)
 		}
 	})

@@ -1,0 +1,497 @@
+package secret
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"sluice/internal/authz"
+	"sluice/internal/db"
+	q "sluice/internal/db/q/secret"
+	"sluice/internal/problem"
+)
+
+// Bounds of the vault.
+const (
+	// maxCredentials is how many a workspace can have.
+	maxCredentials = 500
+	// maxFields is how many values a credential can have; the largest of Flowise's own types has
+	// nine.
+	maxFields = 32
+	// maxValue and maxValues bound one value and all of a credential together, in bytes; a service
+	// account's JSON has about 2,400.
+	maxValue  = 16 << 10
+	maxValues = 32 << 10
+	// maxCredentialName is in characters.
+	maxCredentialName = 80
+	// maxSharedRoles is how many roles a credential can be shared with.
+	maxSharedRoles = 50
+)
+
+// NewCredential is what a credential is made from.
+type NewCredential struct {
+	// Name has 1 to 80 printable characters, Kind is the builder's word for its type.
+	Name, Kind string
+	// Values by field.
+	Values map[string]string
+	// Roles are the ids of the roles that it is shared with; none: only those who manage the vault
+	// use it.
+	Roles []string
+}
+
+// CredentialChange says what to change of a credential; nil leaves a thing as it is.
+type CredentialChange struct {
+	Name  *string
+	Roles *[]string
+}
+
+// Create adds a credential. It needs CredentialManage, as do all changes.
+func (v *Vault) Create(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID string,
+	n NewCredential,
+) (Credential, error) {
+	if err := v.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
+		return Credential{}, err
+	}
+	p, err := v.Prepare(workspaceID, actor.ID, n)
+	if err != nil {
+		return Credential{}, err
+	}
+	made := view(p.row)
+	return made, v.change(
+		ctx,
+		actor,
+		made,
+		"added, "+made.Kind+sharing(made.Roles),
+		func(tx *db.Tx) error { return insertCredential(ctx, tx, p.row) },
+	)
+}
+
+func insertCredential(ctx context.Context, tx *db.Tx, row q.Credential) error {
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	n, err := q.New(tx).CountCredentialsIn(ctx, row.WorkspaceID)
+	if err != nil {
+		return fmt.Errorf("counting credentials: %w", err)
+	}
+	if n >= maxCredentials {
+		return problem.Newf(problem.Conflict, "There are %d credentials in this workspace, which is the most there "+
+			"can be.", maxCredentials).
+			WithNext("Delete those that nobody uses.")
+	}
+	return q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
+		ID:          row.ID,
+		WorkspaceID: row.WorkspaceID,
+		Name:        row.Name,
+		NameKey:     row.NameKey,
+		Kind:        row.Kind,
+		Fields:      row.Fields,
+		DataSealed:  row.DataSealed,
+		Roles:       row.Roles,
+		CreatedBy:   row.CreatedBy,
+		CreatedAt:   row.CreatedAt,
+	})
+}
+
+// Change renames a credential or shares it with other roles. Copies in builders keep the name that
+// they have until the next rotation.
+func (v *Vault) Change(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, id string,
+	c CredentialChange,
+) (Credential, error) {
+	row, err := v.manage(ctx, actor, workspaceID, id)
+	if err != nil {
+		return Credential{}, err
+	}
+	next := view(row)
+	var done []string
+	if c.Name != nil {
+		if next.Name, err = cleanCredentialName(*c.Name); err != nil {
+			return Credential{}, err
+		}
+		done = append(done, "renamed")
+	}
+	if c.Roles != nil {
+		if next.Roles, err = v.cleanRoles(*c.Roles); err != nil {
+			return Credential{}, err
+		}
+		done = append(done, strings.TrimPrefix(sharing(next.Roles), ", "))
+	}
+	next.UpdatedAt = v.cfg.Now().UTC()
+	return next, v.change(ctx, actor, next, strings.Join(done, ", "), func(tx *db.Tx) error {
+		n, err := q.New(tx).UpdateCredential(ctx, q.UpdateCredentialParams{
+			ID:          id,
+			WorkspaceID: workspaceID,
+			Name:        next.Name,
+			NameKey:     strings.ToLower(next.Name),
+			Roles:       strings.Join(next.Roles, " "),
+			UpdatedAt:   next.UpdatedAt.UnixMilli(),
+		})
+		return changedOne(n, err)
+	})
+}
+
+// Rotate gives a credential new values. Fields that are not named keep theirs; fields that it does
+// not have are refused. All copies in apps count as outdated from then on.
+func (v *Vault) Rotate(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, id string,
+	values map[string]string,
+) (Credential, error) {
+	row, err := v.manage(ctx, actor, workspaceID, id)
+	if err != nil {
+		return Credential{}, err
+	}
+	next := view(row)
+	if len(values) == 0 {
+		return Credential{}, problem.New(problem.Invalid, "Give at least one new value.").WithField("values")
+	}
+	for _, name := range fieldsOf(values) {
+		if !slices.Contains(next.Fields, name) {
+			return Credential{}, problem.Newf(problem.Invalid, "This credential has no field %.80q.", name).
+				WithField("values").
+				WithNext("Its fields are " + strings.Join(next.Fields, ", ") + ".")
+		}
+	}
+	all, err := v.open(row)
+	if err != nil {
+		return Credential{}, err
+	}
+	maps.Copy(all, values)
+	if err := checkValues(all); err != nil {
+		return Credential{}, err
+	}
+	sealed, err := v.seal(all, workspaceID, id)
+	if err != nil {
+		return Credential{}, err
+	}
+	now := v.cfg.Now().UnixMilli()
+	// The time is the version too, so that two rotations must not share it.
+	version := max(now, row.RotatedAt+1)
+	err = v.change(ctx, actor, next, "new values of "+strings.Join(fieldsOf(values), ", "), func(tx *db.Tx) error {
+		return rotateCredential(
+			ctx,
+			tx,
+			q.RotateCredentialParams{
+				ID:          id,
+				WorkspaceID: workspaceID,
+				DataSealed:  sealed,
+				RotatedAt:   version,
+				Now:         now,
+				Former:      row.RotatedAt,
+			},
+		)
+	})
+	if err != nil {
+		return Credential{}, err
+	}
+	return v.Get(ctx, actor, workspaceID, id)
+}
+
+func rotateCredential(ctx context.Context, tx *db.Tx, p q.RotateCredentialParams) error {
+	// The lock keeps a copy that is just being made with the previous values from counting as
+	// current.
+	if err := tx.Ordered(); err != nil {
+		return err
+	}
+	n, err := q.New(tx).RotateCredential(ctx, p)
+	if err != nil {
+		return fmt.Errorf("rotating a credential: %w", err)
+	}
+	if n == 0 {
+		return problem.New(problem.Conflict, "Somebody else has changed this credential at the same moment.").
+			WithNext("Look at it again, then repeat.")
+	}
+	if err := q.New(tx).OutdateUses(ctx, p.ID); err != nil {
+		return fmt.Errorf("marking copies as outdated: %w", err)
+	}
+	return nil
+}
+
+// Delete removes a credential that is in no app. Errors: problem.Conflict if it is in one.
+func (v *Vault) Delete(ctx context.Context, actor authz.Principal, workspaceID, id string) error {
+	row, err := v.manage(ctx, actor, workspaceID, id)
+	if err != nil {
+		return err
+	}
+	return v.change(ctx, actor, view(row), "deleted", func(tx *db.Tx) error {
+		if err := tx.Ordered(); err != nil {
+			return err
+		}
+		uses, err := q.New(tx).UsesOfCredential(ctx, id)
+		if err != nil {
+			return fmt.Errorf("listing where a credential is used: %w", err)
+		}
+		if len(uses) > 0 {
+			return problem.Newf(problem.Conflict, "This credential is in %d apps.", len(uses)).
+				WithRule("credential in use").
+				WithNext("Withdraw it from them first, or say that deleting does so.")
+		}
+		n, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: id, WorkspaceID: workspaceID})
+		return changedOne(n, err)
+	})
+}
+
+// manage reads a credential for somebody who may change it.
+func (v *Vault) manage(ctx context.Context, actor authz.Principal, workspaceID, id string) (q.Credential, error) {
+	row, err := v.find(ctx, actor, workspaceID, id)
+	if err != nil {
+		return row, err
+	}
+	return row, v.cfg.Gate.Check(ctx, actor, authz.CredentialManage, view(row).Resource())
+}
+
+func (v *Vault) change(
+	ctx context.Context,
+	actor authz.Principal,
+	c Credential,
+	detail string,
+	fn func(*db.Tx) error,
+) error {
+	return v.cfg.Gate.DoDetail(ctx, actor, authz.CredentialManage, c.Resource(), detail, func(tx *db.Tx) error {
+		err := fn(tx)
+		if db.IsUnique(err) {
+			return problem.New(problem.Conflict, "There is a credential with this name in the workspace already.").
+				WithField("name")
+		}
+		return err
+	})
+}
+
+func changedOne(n int64, err error) error {
+	if err == nil && n == 0 {
+		return noCredential()
+	}
+	return err
+}
+
+// sharing says in the record with which roles something is shared.
+func sharing(roles []string) string {
+	if len(roles) == 0 {
+		return ", shared with no role"
+	}
+	return ", shared with " + strings.Join(roles, " ")
+}
+
+// MaxCredentials is how many credentials a workspace can have.
+const MaxCredentials = maxCredentials
+
+// PreparedCredential is a checked and sealed credential that is ready to be stored.
+type PreparedCredential struct{ row q.Credential }
+
+// Resource is the credential as the gate sees it.
+func (p PreparedCredential) Resource() authz.Resource { return view(p.row).Resource() }
+
+// Prepare checks a credential that was kept elsewhere and seals it, before any transaction is open.
+// It asks no right: whoever calls Insert with the result has decided that it may be added. The
+// workspace may be made in the same transaction.
+func (v *Vault) Prepare(workspaceID, createdBy string, n NewCredential) (out PreparedCredential, err error) {
+	if err := v.clean(&n); err != nil {
+		return out, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return out, fmt.Errorf("making an id: %w", err)
+	}
+	sealed, err := v.seal(n.Values, workspaceID, id.String())
+	if err != nil {
+		return out, err
+	}
+	now := v.cfg.Now().UnixMilli()
+	out.row = q.Credential{
+		ID:          id.String(),
+		WorkspaceID: workspaceID,
+		Name:        n.Name,
+		NameKey:     strings.ToLower(n.Name),
+		Kind:        n.Kind,
+		Fields:      strings.Join(fieldsOf(n.Values), " "),
+		DataSealed:  sealed,
+		Roles:       strings.Join(n.Roles, " "),
+		CreatedBy:   createdBy,
+		CreatedAt:   now,
+		UpdatedAt:   now,
+		RotatedAt:   now,
+	}
+	return out, nil
+}
+
+// Insert stores a prepared credential within the caller's transaction. Errors: problem.Conflict if
+// the name is taken in the workspace, or the vault is full.
+func (v *Vault) Insert(ctx context.Context, tx *db.Tx, p PreparedCredential) error {
+	err := insertCredential(ctx, tx, p.row)
+	if db.IsUnique(err) {
+		return problem.Newf(problem.Conflict, "There is a credential %q in the workspace already.", p.row.Name).
+			WithField("name")
+	}
+	return err
+}
+
+// Place notes, in the caller's transaction, that an app holds a copy of a credential under an id
+// that Sluice chose. The copy counts as outdated until MarkCopied. A second copy in one app is a
+// Conflict.
+func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objectID, actorID string) error {
+	err := q.New(tx).InsertCredentialUse(ctx, q.InsertCredentialUseParams{
+		CredentialID: credentialID,
+		AppID:        appID,
+		ObjectID:     objectID,
+		CreatedBy:    actorID,
+		CreatedAt:    v.cfg.Now().UnixMilli(),
+	})
+	if db.IsUnique(err) {
+		return problem.New(problem.Conflict, "This credential is in the app already.").WithField("app")
+	}
+	if err != nil {
+		return fmt.Errorf("noting a copy: %w", err)
+	}
+	return nil
+}
+
+// PlacementIn returns the copy of a credential in an app; none is NotFound.
+func (v *Vault) PlacementIn(ctx context.Context, from db.Source, credentialID, appID string) (Placement, error) {
+	use, err := q.New(from).GetCredentialUse(ctx, q.GetCredentialUseParams{CredentialID: credentialID, AppID: appID})
+	if err != nil {
+		return Placement{}, db.Found(err, "This credential is not in the app any more.")
+	}
+	return placement(use), nil
+}
+
+// MarkCopied notes, in the caller's transaction, that an object in an app holds the values of a
+// version. It reports whether that version is the current one. A copy that was withdrawn meanwhile
+// is NotFound.
+func (v *Vault) MarkCopied(
+	ctx context.Context, tx *db.Tx, credentialID, appID, objectID string, version int64,
+) (current bool, err error) {
+	// A rotation takes the same lock: it comes before, and is seen here, or after, and outdates the
+	// copy.
+	if err := tx.Ordered(); err != nil {
+		return false, err
+	}
+	_, err = q.New(tx).MarkUse(ctx, q.MarkUseParams{
+		CredentialID: credentialID, AppID: appID, ObjectID: objectID, Version: version,
+	})
+	if err != nil {
+		return false, fmt.Errorf("noting that a copy was made: %w", err)
+	}
+	p, err := v.PlacementIn(ctx, tx, credentialID, appID)
+	return p.Current, err
+}
+
+// Displace removes, in the caller's transaction, the note that an app holds a copy of a credential.
+func (v *Vault) Displace(ctx context.Context, tx *db.Tx, credentialID, appID string) error {
+	_, err := q.New(tx).DeleteCredentialUse(ctx, q.DeleteCredentialUseParams{CredentialID: credentialID, AppID: appID})
+	if err != nil {
+		return fmt.Errorf("forgetting a copy: %w", err)
+	}
+	return nil
+}
+
+// StaleCopy is a credential whose copy in an app has older values.
+type StaleCopy struct{ Credential, Workspace string }
+
+// StaleCopies lists the outdated copies in an app, oldest first, up to 1000.
+func (v *Vault) StaleCopies(ctx context.Context, appID string) ([]StaleCopy, error) {
+	rows, err := q.New(v.cfg.DB.Read()).StaleUsesOfApp(ctx, appID)
+	if err != nil {
+		return nil, fmt.Errorf("listing outdated copies: %w", err)
+	}
+	out := make([]StaleCopy, len(rows))
+	for i, r := range rows {
+		out[i] = StaleCopy{Credential: r.CredentialID, Workspace: r.WorkspaceID}
+	}
+	return out, nil
+}
+
+// word is the form of kinds and of names of fields: both are identifiers in the builders.
+var word = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
+
+func (v *Vault) clean(n *NewCredential) (err error) {
+	if n.Name, err = cleanCredentialName(n.Name); err != nil {
+		return err
+	}
+	if n.Kind = strings.TrimSpace(n.Kind); !word.MatchString(n.Kind) {
+		return problem.New(problem.Invalid, "The kind is the builder's own word for the type of credential: 1 to 80 "+
+			"letters, digits, dots, dashes and underscores.").
+			WithField("kind").
+			WithNext("For an OpenAI key in Flowise it is openAIApi.")
+	}
+	if err = checkValues(n.Values); err != nil {
+		return err
+	}
+	n.Roles, err = v.cleanRoles(n.Roles)
+	return err
+}
+
+func cleanCredentialName(s string) (string, error) {
+	s = strings.Join(strings.Fields(s), " ")
+	bad := strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	if n := utf8.RuneCountInString(s); n < 1 || n > maxCredentialName || bad || !utf8.ValidString(s) {
+		return "", problem.Newf(problem.Invalid, "A credential's name has 1 to %d printable "+
+			"characters.", maxCredentialName).
+			WithField("name")
+	}
+	return s, nil
+}
+
+// checkValues bounds the values. Its messages name fields, never values.
+func checkValues(values map[string]string) error {
+	refuse := func(format string, args ...any) error {
+		return problem.Newf(problem.Invalid, format, args...).WithField("values")
+	}
+	if len(values) < 1 || len(values) > maxFields {
+		return refuse("A credential has 1 to %d fields.", maxFields)
+	}
+	total := 0
+	for _, name := range fieldsOf(values) {
+		value := values[name]
+		total += len(value)
+		switch {
+		case !word.MatchString(name):
+			return refuse("%.80q is no name of a field: 1 to 80 letters, digits, dots, dashes and underscores.", name)
+		case value == "":
+			return refuse("The field %s is empty.", name)
+		case len(value) > maxValue:
+			return refuse("The value of %s has more than %d bytes.", name, maxValue)
+		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
+			return refuse("The value of %s is no text (UTF-8 without NUL).", name)
+		}
+	}
+	if total > maxValues {
+		return refuse("The values have more than %d bytes together.", maxValues)
+	}
+	return nil
+}
+
+// fieldsOf are the names of values, sorted.
+func fieldsOf(values map[string]string) []string { return slices.Sorted(maps.Keys(values)) }
+
+// cleanRoles sorts the ids of roles, all of which must be there.
+func (v *Vault) cleanRoles(roles []string) ([]string, error) {
+	roles = slices.Clone(roles)
+	slices.Sort(roles)
+	roles = slices.Compact(roles)
+	if len(roles) > maxSharedRoles {
+		return nil, problem.Newf(problem.Invalid, "A credential is shared with at most %d roles.", maxSharedRoles).
+			WithField("roles")
+	}
+	for _, id := range roles {
+		if _, ok := v.cfg.People.Role(id); !ok {
+			return nil, problem.Newf(problem.Invalid, "There is no role %.64q; expected is user, viewer or the id of "+
+				"a custom role.", id).
+				WithField("roles")
+		}
+	}
+	return roles, nil
+}
