@@ -2,12 +2,14 @@ package langflow
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/problem"
@@ -188,4 +190,30 @@ func (c asked) signedIn() error {
 		return problem.New(problem.Unauthenticated, "Nobody is signed in.").WithNext("Sign in at " + c.SignInURL)
 	}
 	return nil
+}
+
+func (c asked) shownKey(k authn.APIKey) shownKey {
+	out := shownKey{
+		Name:       k.Name,
+		LastUsedAt: c.timeOrNull(k.LastUsedAt),
+		IsActive:   k.Usable,
+		ID:         k.ID,
+		APIKey:     k.Prefix + keyMask,
+		UserID:     k.Owner,
+		CreatedAt:  c.timeText(k.CreatedAt),
+	}
+	if !c.old() {
+		out.CreatedAt = k.CreatedAt.UTC().Format("2006-01-02T15:04:05+00:00")
+	}
+	if k.LastUsedAt.IsZero() {
+		out.TotalUses = new(int)
+	}
+	switch {
+	case c.old():
+	case k.ExpiresAt.IsZero():
+		out.ExpiresAt = json.RawMessage("null")
+	default:
+		out.ExpiresAt = json.RawMessage(`"` + c.timeText(k.ExpiresAt) + `"`)
+	}
+	return out
 }

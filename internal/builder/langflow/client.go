@@ -148,13 +148,16 @@ func (r *reply) trouble(doing string) error {
 	case r.Status == http.StatusTooManyRequests:
 		return limited(r.retryAfter())
 	case r.Status >= 500:
-		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: status %d).", doing, r.Status).
+		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: "+
+			"status %d).", doing, r.Status).
 			WithRetryAfter(2 * time.Second).
 			WithNext("It may be starting or busy; Sluice tries again by itself. If it stays, see Langflow's own log.")
 	case !r.JSON:
-		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: status %d).", doing, r.Status).
+		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: "+
+			"status %d).", doing, r.Status).
 			WithRetryAfter(5 * time.Second).
-			WithNext("Langflow is being upgraded, or something else answers at its address; Sluice tries again by itself.")
+			WithNext("Langflow is being upgraded, or something else answers at its address; Sluice tries again by " +
+				"itself.")
 	}
 	text := builder.Clip(r.detail(), 120)
 	if !profile.PlainText(text) {

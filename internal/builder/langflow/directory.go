@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"sluice/internal/authz"
 	"sluice/internal/builder"
 )
 
@@ -86,36 +85,4 @@ func (e *entry) changed(a builder.Account) *entry {
 		next.session.Store(e.session.Load())
 	}
 	return next
-}
-
-// homeOf is the home of new things of somebody: their own in per-person mode. API keys of a
-// workspace and Sluice itself are nobody in particular.
-func (b *bridge) homeOf(o builder.OnBehalf) homeKey {
-	home := homeKey{workspace: o.Workspace}
-	if home.workspace == "" {
-		home.workspace = o.Principal.Workspace
-	}
-	if b.cfg.PerPerson && o.Kind == authz.Person {
-		home.person = o.ID
-	}
-	return home
-}
-
-// accounts are the ids of Of. Without per-person mode the workspace's come first; those that are a
-// person's alone follow, for that person.
-func (d *directory) accounts(b *bridge, o builder.OnBehalf) []string {
-	home := b.homeOf(o)
-	shared := d.of[home]
-	if b.cfg.PerPerson || o.Kind != authz.Person {
-		return shared
-	}
-	home.person = o.ID
-	mine := d.of[home]
-	switch {
-	case len(mine) == 0:
-		return shared
-	case len(shared) == 0:
-		return mine
-	}
-	return slices.Concat(shared, mine)
 }

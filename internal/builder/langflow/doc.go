@@ -10,6 +10,10 @@
 // and each trouble (another secret key, another database, another clock, an upgrade, too many
 // sign-ins) has words of its own and ends by itself.
 //
+// The bridge is joined from types that each know those before it: wire (calls, clocks, what Sluice
+// signs), signIns, worker, admin (the superuser), accounts (which there are, and whose), sessions
+// (how each is opened), keys, contents (what accounts hold) and userList (accounts to adopt).
+//
 // What Sluice answers instead of Langflow shows and changes people and keys through packages
 // identity, login and authn, which decide; here is only the shape. A script (page.js) runs on
 // Langflow's pages before their own and leads from signing in and out, and from the page for

@@ -34,26 +34,6 @@ type shownKey struct {
 // keyMask is what Langflow shows in place of the rest of a key.
 var keyMask = strings.Repeat("*", 37)
 
-func (c asked) shownKey(k authn.APIKey) shownKey {
-	out := shownKey{
-		Name: k.Name, LastUsedAt: c.timeOrNull(k.LastUsedAt), IsActive: k.Usable, ID: k.ID, APIKey: k.Prefix + keyMask, UserID: k.Owner, CreatedAt: c.timeText(k.CreatedAt),
-	}
-	if !c.old() {
-		out.CreatedAt = k.CreatedAt.UTC().Format("2006-01-02T15:04:05+00:00")
-	}
-	if k.LastUsedAt.IsZero() {
-		out.TotalUses = new(int)
-	}
-	switch {
-	case c.old():
-	case k.ExpiresAt.IsZero():
-		out.ExpiresAt = json.RawMessage("null")
-	default:
-		out.ExpiresAt = json.RawMessage(`"` + c.timeText(k.ExpiresAt) + `"`)
-	}
-	return out
-}
-
 // keyList is a person's keys.
 type keyList struct {
 	TotalCount int        `json:"total_count"`

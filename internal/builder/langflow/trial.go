@@ -16,7 +16,8 @@ var modes = []builder.ModeText{
 	{
 		Mode:  External,
 		Title: "Langflow trusts Sluice",
-		Tradeoff: "Sluice keeps no secret of Langflow's, but it needs Langflow 1.10 or newer and the settings below, and " +
+		Tradeoff: "Sluice keeps no secret of Langflow's, but it needs Langflow 1.10 or newer and the settings " +
+			"below, and " +
 			"alone it cannot enter users that were there before.",
 		How:        "by assertions that Sluice signs (external)",
 		Assertions: true,
@@ -24,14 +25,16 @@ var modes = []builder.ModeText{
 	{
 		Mode:  Signed,
 		Title: "A shared secret key",
-		Tradeoff: "Works with every version, without sign-ins and for every user, but LANGFLOW_SECRET_KEY opens everything " +
+		Tradeoff: "Works with every version, without sign-ins and for every user, but LANGFLOW_SECRET_KEY opens " +
+			"everything " +
 			"in Langflow, and Sluice keeps it (encrypted).",
 		How: "by tokens signed with the shared secret key (signed)",
 	},
 	{
 		Mode:  SignIn,
 		Title: "A sign-in for each account",
-		Tradeoff: "Needs only a superuser's password, but Langflow lets five sign-ins a minute pass, so a restart is slow, " +
+		Tradeoff: "Needs only a superuser's password, but Langflow lets five sign-ins a minute pass, so a restart is " +
+			"slow, " +
 			"and users that are adopted get another password.",
 		How:          "by a sign-in for each account (sign-in)",
 		NewPasswords: true,
@@ -42,7 +45,8 @@ var modes = []builder.ModeText{
 var texts = builder.AccountTexts{
 	NotConnected: "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and " +
 		"LANGFLOW_SUPERUSER_PASSWORD.",
-	NoWay: "Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH variables " +
+	NoWay: "Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH " +
+		"variables " +
 		"at Langflow. The test on the app's page tells what each way lacks.",
 }
 
@@ -53,8 +57,16 @@ func try(ctx context.Context, cfg builder.BridgeConfig) []builder.Trial {
 	cfg.Accounts = nil
 	b := newBridge(cfg)
 	defer func() { _ = b.Close(ctx) }()
-	root, rootErr := b.rootOf(ctx)
-	return []builder.Trial{b.tryExternal(ctx), b.trySigned(ctx, root, rootErr), b.trySignIn(rootErr)}
+	ts := &trials{cfg: b.cfg, wire: b.wire, admin: b.admin}
+	root, rootErr := ts.admin.session(ctx)
+	return []builder.Trial{ts.external(ctx), ts.signed(ctx, root, rootErr), ts.signIn(rootErr)}
+}
+
+// trials tries the ways into a Langflow.
+type trials struct {
+	cfg   *builder.BridgeConfig
+	wire  *wire
+	admin *admin
 }
 
 func failedTrial(mode builder.Mode, err error) builder.Trial {
@@ -62,23 +74,23 @@ func failedTrial(mode builder.Mode, err error) builder.Trial {
 	return builder.Trial{Mode: mode, Detail: p.Detail, Next: p.Next}
 }
 
-// tryExternal lets Langflow read an assertion for the first workspace.
-func (b *bridge) tryExternal(ctx context.Context) builder.Trial {
-	lines := trustLines(b.cfg.Issuer, b.cfg.JWKS)
-	if b.cfg.Sign == nil || b.cfg.Issuer == "" {
+// external lets Langflow read an assertion for the first workspace.
+func (ts *trials) external(ctx context.Context) builder.Trial {
+	lines := trustLines(ts.cfg.Issuer, ts.cfg.JWKS)
+	if ts.cfg.Sign == nil || ts.cfg.Issuer == "" {
 		return builder.Trial{
 			Mode:   External,
 			Detail: "Sluice does not know its own address.",
 			Next:   "Set APP_URL to the address at which Langflow reaches Sluice.",
 		}
 	}
-	home := homeKey{workspace: b.cfg.Workspace}
-	name, err := b.cfg.Username(ctx, home.workspace, "")
+	home := homeKey{workspace: ts.cfg.Workspace}
+	name, err := ts.cfg.Username(ctx, home.workspace, "")
 	if err != nil {
 		return failedTrial(External, err)
 	}
-	_, u, err := b.assertTested(ctx, home, name)
-	if why := jwksTrouble(b.cfg.JWKS); err != nil && why != "" && problem.Is(err, problem.Conflict) {
+	_, u, err := ts.wire.assertTested(ctx, home, name)
+	if why := jwksTrouble(ts.cfg.JWKS); err != nil && why != "" && problem.Is(err, problem.Conflict) {
 		return builder.Trial{
 			Mode:   External,
 			Detail: why,
@@ -91,8 +103,12 @@ func (b *bridge) tryExternal(ctx context.Context) builder.Trial {
 		return t
 	}
 	return builder.Trial{
-		Mode: External, OK: true, Detail: "Langflow accepts Sluice's assertions; the workspace's account there is " + builder.Clip(u.Username, 80) + ". No secret of Langflow's is needed.",
-		Next: "Users that Langflow had before can be adopted only if Sluice also has the secret key, or a superuser's name and password.",
+		Mode: External,
+		OK:   true,
+		Detail: "Langflow accepts Sluice's assertions; the workspace's account " +
+			"there is " + builder.Clip(u.Username, 80) + ". No secret of Langflow's is needed.",
+		Next: "Users that Langflow had before can be adopted only if Sluice also has the secret key, or a " +
+			"superuser's name and password.",
 	}
 }
 
@@ -108,7 +124,8 @@ func jwksTrouble(jwks string) string {
 	case u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1":
 		return ""
 	}
-	return "Langflow reads keys from an https address only, or from its own machine; Sluice's address is " + builder.Clip(
+	return "Langflow reads keys from an https address only, or from its own machine; Sluice's " +
+		"address is " + builder.Clip(
 		u.Scheme+"://"+u.Host,
 		120,
 	) + "."
@@ -126,26 +143,29 @@ func trustLines(issuer, jwks string) string {
 	}, "\n")
 }
 
-// trySigned signs a token for the superuser.
-func (b *bridge) trySigned(ctx context.Context, root *superuser, rootErr error) builder.Trial {
+// signed signs a token for the superuser.
+func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) builder.Trial {
 	t := builder.Trial{Mode: Signed}
-	if b.cfg.Access.SecretKey == "" {
-		t.Detail, t.Next = "Sluice does not have LANGFLOW_SECRET_KEY.", "Give Sluice the one that Langflow runs with, or the content of the file secret_key in its LANGFLOW_CONFIG_DIR."
+	if ts.cfg.Access.SecretKey == "" {
+		t.Detail, t.Next = "Sluice does not have "+
+			"LANGFLOW_SECRET_KEY.", "Give Sluice the one that Langflow runs with, or the content of the file "+
+			"secret_key in its LANGFLOW_CONFIG_DIR."
 		return t
 	}
 	if rootErr != nil {
 		return failedTrial(Signed, rootErr)
 	}
-	if err := b.testSecret(ctx, root.user.ID); err != nil {
+	if err := ts.wire.testSecret(ctx, root.user.ID); err != nil {
 		return failedTrial(Signed, err)
 	}
-	t.OK, t.Detail = true, "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts."
-	if skew := b.clock(); skew != 0 {
+	t.OK, t.Detail = true, "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the "+
+		"accounts."
+	if skew := ts.wire.clock(); skew != 0 {
 		t.Detail += " Its clock differs from Sluice's by " + skew.Round(time.Second).
 			String() +
 			", which Sluice makes up for."
 	}
-	if _, err := secret.NewLangflowKeys(b.cfg.Access.SecretKey); err != nil {
+	if _, err := secret.NewLangflowKeys(ts.cfg.Access.SecretKey); err != nil {
 		p := problem.Of(err)
 		t.Detail += " But Langflow cannot make API keys with it, so that flows do not run by API: " + p.Detail
 		t.Next = p.Next
@@ -153,13 +173,17 @@ func (b *bridge) trySigned(ctx context.Context, root *superuser, rootErr error) 
 	return t
 }
 
-// trySignIn tells whether the superuser can make accounts that Sluice signs in.
-func (b *bridge) trySignIn(rootErr error) builder.Trial {
+// signIn tells whether the superuser can make accounts that Sluice signs in.
+func (ts *trials) signIn(rootErr error) builder.Trial {
 	if rootErr != nil {
 		return failedTrial(SignIn, rootErr)
 	}
 	return builder.Trial{
-		Mode: SignIn, OK: true, Detail: "The superuser can make accounts, and Sluice signs each of them in with a password that only Sluice knows.",
-		Next: "Langflow lets 5 sign-ins a minute pass (LANGFLOW_RATE_LIMIT_PER_MINUTE): after a restart of Sluice many workspaces wait for one another. Users that are adopted get another password.",
+		Mode: SignIn,
+		OK:   true,
+		Detail: "The superuser can make accounts, and Sluice signs each of them in with a password that only Sluice " +
+			"knows.",
+		Next: "Langflow lets 5 sign-ins a minute pass (LANGFLOW_RATE_LIMIT_PER_MINUTE): after a restart of Sluice " +
+			"many workspaces wait for one another. Users that are adopted get another password.",
 	}
 }

@@ -52,17 +52,25 @@ var lists = []struct {
 	{flow.StoredFile, "/api/v2/files/", ""},
 }
 
+// contents reads what the accounts hold: flows, projects, variables, files and messages.
+type contents struct {
+	cfg      *builder.BridgeConfig
+	wire     *wire
+	accounts *accounts
+	sessions *sessions
+}
+
 // list reads one list of an account.
-func (b *bridge) list(ctx context.Context, e *entry, path, query string, visit func(listed)) error {
-	s, err := b.sessionOf(ctx, e)
+func (cs *contents) list(ctx context.Context, e *entry, path, query string, visit func(listed)) error {
+	s, err := cs.sessions.of(ctx, e)
 	if err != nil {
 		return err
 	}
-	return b.listAs(ctx, s, path, query, visit)
+	return cs.listAs(ctx, s, path, query, visit)
 }
 
-func (b *bridge) listAs(ctx context.Context, s *session, path, query string, visit func(listed)) error {
-	res, err := call{method: http.MethodGet, path: path, query: query, header: s.header()}.open(ctx, b.client)
+func (cs *contents) listAs(ctx context.Context, s *session, path, query string, visit func(listed)) error {
+	res, err := cs.wire.open(ctx, call{method: http.MethodGet, path: path, query: query, header: s.header()})
 	if err != nil {
 		return err
 	}
@@ -92,7 +100,7 @@ func (b *bridge) listAs(ctx context.Context, s *session, path, query string, vis
 }
 
 // find is Accounts.Find.
-func (b *bridge) find(
+func (cs *contents) find(
 	ctx context.Context,
 	o builder.OnBehalf,
 	kind flow.Kind,
@@ -104,10 +112,10 @@ func (b *bridge) find(
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	dir := b.dir.Load()
+	dir := cs.accounts.dir.Load()
 	var failed error
-	for _, account := range dir.accounts(b, o) {
-		found, err := b.findIn(ctx, dir.byID[account], kind, id)
+	for _, account := range cs.accounts.ids(dir, o) {
+		found, err := cs.findIn(ctx, dir.byID[account], kind, id)
 		if err == nil {
 			return account, found, nil
 		}
@@ -122,20 +130,20 @@ func (b *bridge) find(
 }
 
 // findIn looks for an object in one account.
-func (b *bridge) findIn(
+func (cs *contents) findIn(
 	ctx context.Context,
 	e *entry,
 	kind flow.Kind,
 	id string,
 ) (found builder.FoundObject, err error) {
 	if kind == flow.Chatflow {
-		return b.findFlow(ctx, e, id)
+		return cs.findFlow(ctx, e, id)
 	}
 	for _, list := range lists {
 		if list.kind != kind {
 			continue
 		}
-		err = b.list(ctx, e, list.path, list.query, func(o listed) {
+		err = cs.list(ctx, e, list.path, list.query, func(o listed) {
 			if strings.EqualFold(o.ID, id) {
 				found = builder.FoundObject{ID: o.ID, Name: o.Name, Kind: kind, Account: e.ID}
 			}
@@ -149,12 +157,12 @@ func (b *bridge) findIn(
 
 // findFlow asks for one flow. One that an account can read is not always its own: shipped examples
 // belong to nobody, and public flows to others.
-func (b *bridge) findFlow(ctx context.Context, e *entry, id string) (found builder.FoundObject, err error) {
-	s, err := b.sessionOf(ctx, e)
+func (cs *contents) findFlow(ctx context.Context, e *entry, id string) (found builder.FoundObject, err error) {
+	s, err := cs.sessions.of(ctx, e)
 	if err != nil {
 		return found, err
 	}
-	res, err := call{method: http.MethodGet, path: "/api/v1/flows/" + id, header: s.header()}.open(ctx, b.client)
+	res, err := cs.wire.open(ctx, call{method: http.MethodGet, path: "/api/v1/flows/" + id, header: s.header()})
 	if err != nil {
 		return found, err
 	}
@@ -179,16 +187,16 @@ func (b *bridge) findFlow(ctx context.Context, e *entry, id string) (found build
 }
 
 // flowNamed is Accounts.FlowNamed.
-func (b *bridge) flowNamed(ctx context.Context, o builder.OnBehalf, name string) (string, error) {
+func (cs *contents) flowNamed(ctx context.Context, o builder.OnBehalf, name string) (string, error) {
 	unknown := problem.New(problem.NotFound, "There is no flow with this name in this workspace.")
 	if name == "" || len(name) > 200 {
 		return "", unknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	dir := b.dir.Load()
-	for _, account := range dir.accounts(b, o) {
-		names, err := b.namesOf(ctx, dir.byID[account])
+	dir := cs.accounts.dir.Load()
+	for _, account := range cs.accounts.ids(dir, o) {
+		names, err := cs.namesOf(ctx, dir.byID[account])
 		if err != nil {
 			return "", unavailable(err)
 		}
@@ -200,13 +208,13 @@ func (b *bridge) flowNamed(ctx context.Context, o builder.OnBehalf, name string)
 }
 
 // namesOf are the endpoint names of an account's flows, at most namesKept old.
-func (b *bridge) namesOf(ctx context.Context, e *entry) (*flowNames, error) {
-	now := b.cfg.Now()
+func (cs *contents) namesOf(ctx context.Context, e *entry) (*flowNames, error) {
+	now := cs.cfg.Now()
 	if names := e.names.Load(); names != nil && now.Sub(names.at) < namesKept {
 		return names, nil
 	}
 	names := &flowNames{at: now, flows: map[string]string{}}
-	err := b.list(ctx, e, lists[0].path, lists[0].query, func(o listed) {
+	err := cs.list(ctx, e, lists[0].path, lists[0].query, func(o listed) {
 		if o.Endpoint != "" {
 			names.flows[o.Endpoint] = o.ID
 		}
@@ -222,8 +230,8 @@ func (b *bridge) namesOf(ctx context.Context, e *entry) (*flowNames, error) {
 const atOnce = 4
 
 // inventory is Bridge.Inventory: everything in the accounts that Sluice knows.
-func (b *bridge) inventory(ctx context.Context) ([]builder.FoundObject, error) {
-	list := b.dir.Load().list
+func (cs *contents) inventory(ctx context.Context) ([]builder.FoundObject, error) {
+	list := cs.accounts.dir.Load().list
 	parts, errs := make([][]builder.FoundObject, len(list)), make([]error, len(list))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
@@ -231,7 +239,7 @@ func (b *bridge) inventory(ctx context.Context) ([]builder.FoundObject, error) {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			parts[i], errs[i] = b.inventoryOf(ctx, e)
+			parts[i], errs[i] = cs.inventoryOf(ctx, e)
 		})
 	}
 	group.Wait()
@@ -246,18 +254,18 @@ func (b *bridge) inventory(ctx context.Context) ([]builder.FoundObject, error) {
 }
 
 // holdings is everything in one account that Sluice knows. Errors: problem.NotFound.
-func (b *bridge) holdings(ctx context.Context, account string) ([]builder.FoundObject, error) {
-	e := b.dir.Load().byID[account]
+func (cs *contents) holdings(ctx context.Context, account string) ([]builder.FoundObject, error) {
+	e := cs.accounts.dir.Load().byID[account]
 	if e == nil {
 		return nil, problem.New(problem.NotFound, "Sluice does not know this account.")
 	}
-	all, err := b.inventoryOf(ctx, e)
+	all, err := cs.inventoryOf(ctx, e)
 	return all, unavailableUnless(err)
 }
 
-func (b *bridge) inventoryOf(ctx context.Context, e *entry) (all []builder.FoundObject, err error) {
+func (cs *contents) inventoryOf(ctx context.Context, e *entry) (all []builder.FoundObject, err error) {
 	for _, list := range lists {
-		err := b.list(ctx, e, list.path, list.query, func(o listed) {
+		err := cs.list(ctx, e, list.path, list.query, func(o listed) {
 			all = append(all, builder.FoundObject{ID: o.ID, Name: o.Name, Kind: list.kind, Account: e.ID})
 		})
 		if err != nil {
@@ -269,15 +277,15 @@ func (b *bridge) inventoryOf(ctx context.Context, e *entry) (all []builder.Found
 
 // setPublic sets a flow's own access type: Langflow's public pages show flows with PUBLIC only.
 // Errors: problem.NotFound.
-func (b *bridge) setPublic(ctx context.Context, account, flowID string, public bool) error {
+func (cs *contents) setPublic(ctx context.Context, account, flowID string, public bool) error {
 	missing := problem.New(problem.NotFound, "There is no flow with this id in Langflow.").
 		WithField("flow_id").
 		WithNext("Copy the id from the end of the flow's address in the builder.")
-	e := b.dir.Load().byID[account]
+	e := cs.accounts.dir.Load().byID[account]
 	if e == nil || !profile.IsUUID(flowID) {
 		return missing
 	}
-	s, err := b.sessionOf(ctx, e)
+	s, err := cs.sessions.of(ctx, e)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -285,9 +293,12 @@ func (b *bridge) setPublic(ctx context.Context, account, flowID string, public b
 	if public {
 		access = "PUBLIC"
 	}
-	res, err := call{
-		method: http.MethodPatch, path: "/api/v1/flows/" + flowID, header: s.header(), json: map[string]string{"access_type": access},
-	}.open(ctx, b.client)
+	res, err := cs.wire.open(ctx, call{
+		method: http.MethodPatch,
+		path:   "/api/v1/flows/" + flowID,
+		header: s.header(),
+		json:   map[string]string{"access_type": access},
+	})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ const maxMessages = 10_000
 
 // flowsOf is Bridge.FlowsOf. Langflow up to 1.6 shows the messages of all its accounts to
 // everybody, so that flows of others may be among them.
-func (b *bridge) flowsOf(ctx context.Context, o builder.OnBehalf, kind flow.Kind, id string) ([]string, error) {
+func (cs *contents) flowsOf(ctx context.Context, o builder.OnBehalf, kind flow.Kind, id string) ([]string, error) {
 	query := url.Values{"order": {"DESC"}}
 	matches := func(m message) bool { return strings.EqualFold(m.ID, id) }
 	switch kind {
@@ -43,9 +43,9 @@ func (b *bridge) flowsOf(ctx context.Context, o builder.OnBehalf, kind flow.Kind
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	var flows []string
-	dir := b.dir.Load()
-	for _, account := range dir.accounts(b, o) {
-		err := b.messages(ctx, dir.byID[account], query.Encode(), func(m message) {
+	dir := cs.accounts.dir.Load()
+	for _, account := range cs.accounts.ids(dir, o) {
+		err := cs.messages(ctx, dir.byID[account], query.Encode(), func(m message) {
 			if matches(m) && m.Flow != "" && !slices.Contains(flows, m.Flow) {
 				flows = append(flows, m.Flow)
 			}
@@ -58,20 +58,17 @@ func (b *bridge) flowsOf(ctx context.Context, o builder.OnBehalf, kind flow.Kind
 }
 
 // messages reads the messages of an account.
-func (b *bridge) messages(ctx context.Context, e *entry, query string, visit func(message)) error {
-	s, err := b.sessionOf(ctx, e)
+func (cs *contents) messages(ctx context.Context, e *entry, query string, visit func(message)) error {
+	s, err := cs.sessions.of(ctx, e)
 	if err != nil {
 		return err
 	}
-	res, err := call{
+	res, err := cs.wire.open(ctx, call{
 		method: http.MethodGet,
 		path:   "/api/v1/monitor/messages",
 		query:  query,
 		header: s.header(),
-	}.open(
-		ctx,
-		b.client,
-	)
+	})
 	if err != nil {
 		return err
 	}

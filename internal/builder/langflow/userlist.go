@@ -12,16 +12,32 @@ import (
 // maxCounted is how many users' holdings are counted at a time; of more the rest is unknown.
 const maxCounted = 200
 
-// users lists Langflow's users. It needs the superuser. Errors: problem.Conflict without one.
-func (b *bridge) users(ctx context.Context) ([]builder.User, error) {
-	root, err := b.rootOf(ctx)
+// userList shows Langflow's users to those who may adopt them.
+type userList struct {
+	cfg      *builder.BridgeConfig
+	wire     *wire
+	admin    *admin
+	accounts *accounts
+	sessions *sessions
+	contents *contents
+}
+
+// all lists Langflow's users. It needs the superuser. Errors: problem.Conflict without one.
+func (ul *userList) all(ctx context.Context) ([]builder.User, error) {
+	root, err := ul.admin.session(ctx)
 	if err != nil {
 		return nil, unavailableUsers(err)
 	}
 	var users []builder.User
-	err = b.eachUser(ctx, root, func(u upstreamUser) bool {
+	err = ul.admin.eachUser(ctx, root, func(u upstreamUser) bool {
 		users = append(users, builder.User{
-			ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Flows: builder.UnknownCount, Projects: builder.UnknownCount, Files: builder.UnknownCount,
+			ID:        u.ID,
+			Username:  u.Username,
+			Active:    u.Active,
+			Superuser: u.Superuser,
+			Flows:     builder.UnknownCount,
+			Projects:  builder.UnknownCount,
+			Files:     builder.UnknownCount,
 		})
 		return true
 	})
@@ -34,20 +50,20 @@ func (b *bridge) users(ctx context.Context) ([]builder.User, error) {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			b.count(ctx, root, &users[i])
+			ul.count(ctx, root, &users[i])
 		})
 	}
 	group.Wait()
 	return users, nil
 }
 
-// user is one of Langflow's users, without what it holds. Errors: problem.NotFound.
-func (b *bridge) user(ctx context.Context, id string) (builder.User, error) {
-	root, err := b.rootOf(ctx)
+// get is one of Langflow's users, without what it holds. Errors: problem.NotFound.
+func (ul *userList) get(ctx context.Context, id string) (builder.User, error) {
+	root, err := ul.admin.session(ctx)
 	if err != nil {
 		return builder.User{}, unavailableUsers(err)
 	}
-	u, err := b.findUser(ctx, root, func(u upstreamUser) bool { return u.ID == id })
+	u, err := ul.admin.findUser(ctx, root, func(u upstreamUser) bool { return u.ID == id })
 	if err != nil {
 		return builder.User{}, unavailableUsers(err)
 	}
@@ -62,7 +78,7 @@ func (b *bridge) user(ctx context.Context, id string) (builder.User, error) {
 	}, nil
 }
 
-// unavailableUsers keeps what an admin can mend, and nothing that looks like a refusal of the
+// unavailableUsers keeps what an admin can fix, and nothing that looks like a refusal of the
 // admin.
 func unavailableUsers(err error) error {
 	if problem.Is(err, problem.Conflict) {
@@ -73,8 +89,8 @@ func unavailableUsers(err error) error {
 
 // count looks into an account as far as that is possible without changing it. What cannot be read
 // stays unknown.
-func (b *bridge) count(ctx context.Context, root *superuser, u *builder.User) {
-	s := b.peek(ctx, root, *u)
+func (ul *userList) count(ctx context.Context, root *superuser, u *builder.User) {
+	s := ul.peek(ctx, root, *u)
 	if s == nil {
 		return
 	}
@@ -83,33 +99,33 @@ func (b *bridge) count(ctx context.Context, root *superuser, u *builder.User) {
 			continue
 		}
 		n := 0
-		if err := b.listAs(ctx, s, lists[i].path, lists[i].query, func(listed) { n++ }); err == nil {
+		if err := ul.contents.listAs(ctx, s, lists[i].path, lists[i].query, func(listed) { n++ }); err == nil {
 			*into = n
 		}
 	}
 }
 
 // peek is a session of an account that changes nothing there; nil if there is none.
-func (b *bridge) peek(ctx context.Context, root *superuser, u builder.User) *session {
-	switch e := b.dir.Load().byID[u.ID]; {
+func (ul *userList) peek(ctx context.Context, root *superuser, u builder.User) *session {
+	switch e := ul.accounts.dir.Load().byID[u.ID]; {
 	case u.ID == root.user.ID:
 		return root.session
-	case e != nil && (e.Password != "" || b.cfg.Mode != SignIn):
-		s, err := b.sessionOf(ctx, e)
+	case e != nil && (e.Password != "" || ul.cfg.Mode != SignIn):
+		s, err := ul.sessions.of(ctx, e)
 		if err != nil {
 			return nil
 		}
 		return s
-	case b.cfg.Access.SecretKey != "" && b.cfg.Mode != SignIn && u.Active:
-		return b.mint(u.ID)
+	case ul.cfg.Access.SecretKey != "" && ul.cfg.Mode != SignIn && u.Active:
+		return ul.wire.mint(u.ID)
 	}
 	return nil
 }
 
-// superuserHoldings is what the superuser holds that Sluice knows, without the project that every
+// superuser is what the superuser holds that Sluice knows, without the project that every
 // user has; and its id. Errors: problem.Conflict without a superuser.
-func (b *bridge) superuserHoldings(ctx context.Context) (user builder.User, held int, err error) {
-	root, err := b.rootOf(ctx)
+func (ul *userList) superuser(ctx context.Context) (user builder.User, held int, err error) {
+	root, err := ul.admin.session(ctx)
 	if err != nil {
 		return user, 0, unavailableUsers(err)
 	}
@@ -118,7 +134,7 @@ func (b *bridge) superuserHoldings(ctx context.Context) (user builder.User, held
 		if list.kind != flow.Chatflow && list.kind != flow.StoredFile {
 			continue
 		}
-		if err := b.listAs(ctx, root.session, list.path, list.query, func(listed) { held++ }); err != nil {
+		if err := ul.contents.listAs(ctx, root.session, list.path, list.query, func(listed) { held++ }); err != nil {
 			return user, 0, err
 		}
 	}

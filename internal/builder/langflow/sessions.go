@@ -1,0 +1,391 @@
+package langflow
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/problem"
+)
+
+// session is what opens an account. It is immutable; the slices are shared by the headers of many
+// requests.
+type session struct {
+	// bearer and cookie carry a token of Langflow's own, assertion one of Sluice's.
+	bearer, cookie, assertion []string
+	token                     string
+	// refresh gets the next token after a sign-in; empty for tokens that Sluice signs.
+	refresh string
+	// made is when it was, due when it is renewed, dead when it is used no more.
+	made, due, dead time.Time
+}
+
+// sentIn reports whether headers carry this session.
+func (s *session) sentIn(h http.Header) bool {
+	if sent := h[builder.HeaderAssertion]; len(sent) == 1 {
+		return s.assertion != nil && sent[0] == s.token
+	}
+	sent := h["Authorization"]
+	return len(sent) == 1 && s.bearer != nil && sent[0] == s.bearer[0]
+}
+
+// attach puts the session into the headers of a request.
+func (s *session) attach(h http.Header) {
+	if s.assertion != nil {
+		h[builder.HeaderAssertion] = s.assertion
+		return
+	}
+	h["Authorization"], h["Cookie"] = s.bearer, s.cookie
+}
+
+// header is a new set of headers with the session.
+func (s *session) header() http.Header {
+	h := http.Header{}
+	s.attach(h)
+	return h
+}
+
+// sessions opens accounts: it gets a session for each in one of the three modes, and renews it.
+type sessions struct {
+	cfg      *builder.BridgeConfig
+	wire     *wire
+	signIns  *signIns
+	admin    *admin
+	accounts *accounts
+	work     *worker
+}
+
+// of is a usable session of an account: at once while it is fresh, after a renewal
+// otherwise.
+func (ss *sessions) of(ctx context.Context, e *entry) (*session, error) {
+	if s := e.session.Load(); s != nil && ss.cfg.Now().Before(s.due) {
+		return s, nil
+	}
+	return ss.renewed(ctx, e, e.session.Load())
+}
+
+func (ss *sessions) renewed(ctx context.Context, e *entry, stale *session) (*session, error) {
+	renew := func(ctx context.Context) error { return ss.renew(ctx, e, stale) }
+	if stale != nil && ss.cfg.Now().Before(stale.dead) {
+		// While it is still good a failed renewal troubles nobody; it is tried again after the
+		// pause.
+		_, _ = e.signing.start(ss.work, renew)
+		return stale, nil
+	}
+	if err := e.signing.do(ctx, ss.work, renew); err != nil {
+		return nil, err
+	}
+	if s := e.session.Load(); s != nil {
+		return s, nil
+	}
+	return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").
+		WithRetryAfter(time.Second)
+}
+
+// unavailable is what people are told while a session cannot be had. Only a builder's refusal of
+// what Sluice itself says is kept from looking like a refusal of the person.
+func unavailable(err error) error {
+	p := problem.Of(err)
+	switch p.Kind {
+	case problem.Internal, problem.NotFound, problem.Unavailable, problem.Upstream, problem.Timeout:
+		return err
+	}
+	pause := p.RetryAfter
+	if pause <= 0 {
+		pause = 5 * time.Second
+	}
+	return problem.New(problem.Unavailable, p.Detail).WithNext(p.Next).WithRetryAfter(pause).WithCause(err)
+}
+
+func unavailableUnless(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unavailable(err)
+}
+
+// connect makes sure that people can get in: it asks Langflow who the account of the app's first
+// workspace is, and tells what is wrong otherwise; for health checks.
+func (ss *sessions) connect(ctx context.Context) error {
+	e, err := ss.accounts.enter(
+		ctx,
+		builder.OnBehalf{Principal: authz.SystemPrincipal("health check"), Workspace: ss.cfg.Workspace},
+	)
+	if err != nil {
+		return err
+	}
+	s, err := ss.of(ctx, e)
+	if err != nil {
+		return err
+	}
+	if ss.cfg.Now().Sub(s.made) < refusalGrace {
+		return nil
+	}
+	r, err := ss.wire.whoami(ctx, s.header())
+	var u upstreamUser
+	if err != nil || r.Status == http.StatusOK && r.decode(&u) && u.ID == e.ID {
+		return err
+	}
+	return e.signing.do(ctx, ss.work, func(ctx context.Context) error { return ss.replace(ctx, e, s) })
+}
+
+// replace renews a session that Langflow refused. If that fails nobody gets it any more, so that
+// they are told why.
+func (ss *sessions) replace(ctx context.Context, e *entry, refused *session) error {
+	err := ss.renew(ctx, e, refused)
+	if err != nil {
+		e.session.CompareAndSwap(refused, nil)
+	}
+	return err
+}
+
+// mode is how Sluice gets into an account. External assertions open only accounts that Langflow has
+// made for them: neither adopted ones nor those that a superuser has made for Sluice, which have a
+// password.
+func (ss *sessions) mode(a builder.Account) (builder.Mode, error) {
+	switch {
+	case ss.cfg.Mode != External || !a.Adopted && a.Password == "":
+		return ss.cfg.Mode, nil
+	case ss.cfg.Access.SecretKey != "":
+		return Signed, nil
+	case a.Password != "" || ss.cfg.Access.Superuser != "" && ss.cfg.Access.Password != "":
+		return SignIn, nil
+	}
+	return "", problem.Newf(problem.Conflict, "Sluice cannot get into the Langflow user %q: external authentication "+
+		"opens only the accounts that it has made itself.", a.Username).
+		WithNext("Give Sluice LANGFLOW_SECRET_KEY, or the name and password of a Langflow superuser, on the app's " +
+			"page.")
+}
+
+// renew gets a new session for an account whose current one is stale. It runs once at a time for
+// each account.
+func (ss *sessions) renew(ctx context.Context, e *entry, stale *session) error {
+	if e.session.Load() != stale {
+		return nil
+	}
+	mode, err := ss.mode(e.Account)
+	if err != nil {
+		return err
+	}
+	var s *session
+	switch mode {
+	case Signed:
+		s, err = ss.renewSigned(ctx, e)
+	case External:
+		s, err = ss.renewExternal(ctx, e)
+	case SignIn:
+		s, err = ss.renewSignIn(ctx, e, stale)
+	default:
+		err = problem.New(problem.Conflict, "Nobody has chosen yet how Sluice gets into Langflow.").
+			WithNext("Connect the app on Sluice's apps page.")
+	}
+	if err != nil {
+		return err
+	}
+	e.session.Store(s)
+	if now := ss.accounts.dir.Load().byID[e.ID]; now != nil && now != e {
+		now.session.Store(s)
+	}
+	return nil
+}
+
+// renewSigned signs a token, and tests it: the key may be another one, the clocks may differ, or
+// the account may be gone. A Langflow that is busy does not keep people out.
+func (ss *sessions) renewSigned(ctx context.Context, e *entry) (*session, error) {
+	for try := range 3 {
+		s := ss.wire.mint(e.ID)
+		r, err := ss.wire.whoami(ctx, s.header())
+		if problem.Is(err, problem.Timeout) {
+			s.due = s.made.Add(lookAgain)
+			return s, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch r.Status {
+		case http.StatusOK:
+			var u upstreamUser
+			if !r.decode(&u) || u.ID != e.ID {
+				return nil, r.trouble("asking who an account is")
+			}
+			// A token that was taken is good, whatever the clocks say after two corrections.
+			if !ss.wire.drifts(r) || try == 2 {
+				return s, nil
+			}
+		case http.StatusUnauthorized, http.StatusForbidden:
+			if err := ss.fixSigned(ctx, e, r); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, r.trouble("asking who an account is")
+		}
+	}
+	return nil, problem.Newf(problem.Unavailable, "Langflow does not accept Sluice's token for %q.", e.Username).
+		WithRetryAfter(5 * time.Second).
+		WithNext("See Langflow's own log.")
+}
+
+// fixSigned finds out why a fresh token was refused; nil means that another try makes sense.
+func (ss *sessions) fixSigned(ctx context.Context, e *entry, r *reply) error {
+	if adjusted, err := ss.wire.adjust(r); adjusted || err != nil {
+		return err
+	}
+	if ss.cfg.Access.Superuser == "" || ss.cfg.Access.Password == "" {
+		return problem.Newf(problem.Conflict, "Langflow does not accept Sluice's token for %q: the secret keys "+
+			"differ, or the account was deleted in Langflow.", e.Username).
+			WithNext("Give both the same LANGFLOW_SECRET_KEY. With the name and password of a Langflow superuser " +
+				"Sluice finds out which it is.")
+	}
+	root, err := ss.admin.session(ctx)
+	if err != nil {
+		return err
+	}
+	err = ss.wire.testSecret(ctx, root.user.ID)
+	if err != nil && ss.cfg.Now().Sub(root.signedIn) > superuserDoubt {
+		// In another database the superuser has another id: only a sign-in tells.
+		ss.admin.root.CompareAndSwap(root, nil)
+		if root, err = ss.admin.session(ctx); err == nil {
+			err = ss.wire.testSecret(ctx, root.user.ID)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return ss.fixUser(ctx, e, root)
+}
+
+// refusalGrace is how old a session must be before a 401 casts doubt on it: a younger one is not
+// the reason.
+const refusalGrace = 2 * time.Second
+
+// superuserDoubt is how old the superuser's sign-in may be before its id is doubted, when its
+// tokens are refused.
+const superuserDoubt = 15 * time.Second
+
+// fixUser makes an account usable that Langflow knows, and one anew that it has lost.
+func (ss *sessions) fixUser(ctx context.Context, e *entry, root *superuser) error {
+	u, err := ss.admin.findUser(ctx, root, func(u upstreamUser) bool { return u.ID == e.ID })
+	switch {
+	case problem.Is(err, problem.NotFound):
+		return ss.accounts.lost(ctx, e)
+	case err != nil:
+		return err
+	case u.Active:
+		return problem.Newf(problem.Unavailable, "Langflow knows the account %q and does not let "+
+			"Sluice in.", e.Username).
+			WithRetryAfter(5 * time.Second).
+			WithNext("See Langflow's own log.")
+	}
+	ss.cfg.Log.Warn(
+		"an account was switched off in Langflow; Sluice switches it on again, with another password",
+		"username", e.Username,
+	)
+	// Whoever had it before does not get in again by that.
+	_, err = ss.admin.patchUser(ctx, root, e.ID, map[string]any{"is_active": true, "password": newPassword()})
+	return err
+}
+
+// renewExternal signs an assertion, and looks into which account it leads.
+func (ss *sessions) renewExternal(ctx context.Context, e *entry) (*session, error) {
+	s, u, err := ss.wire.assertTested(ctx, homeKey{e.Workspace, e.Person}, e.Username)
+	if problem.Is(err, problem.Timeout) {
+		s.due = s.made.Add(lookAgain)
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u.ID == e.ID {
+		return s, nil
+	}
+	ss.cfg.Log.Warn(
+		"Langflow has made an account anew: its database is another one, or the account was deleted there; flows "+
+			"that the former one held are not there",
+		"username", u.Username,
+		"former_id", e.ID,
+		"id", u.ID,
+		"workspace", e.Workspace,
+	)
+	if _, err := ss.accounts.keep(ctx, builder.Account{
+		ID:        u.ID,
+		Username:  u.Username,
+		Workspace: e.Workspace,
+		Person:    e.Person,
+	}, e.ID); err != nil {
+		return nil, err
+	}
+	return nil, problem.Newf(problem.Gone, "Langflow has lost the account %q; it has made it again with the "+
+		"id %s.", e.Username, u.ID).
+		WithRetryAfter(time.Second)
+}
+
+// renewSignIn refreshes a session, or signs the account in. An account whose password Sluice does
+// not have, such as an adopted one, gets a random one by the superuser: its previous password opens
+// it in Langflow no more. The superuser that Sluice itself signs in keeps its password.
+func (ss *sessions) renewSignIn(ctx context.Context, e *entry, stale *session) (*session, error) {
+	if stale != nil && stale.refresh != "" {
+		r, err := ss.wire.do(ctx, call{
+			method: http.MethodPost,
+			path:   "/api/v1/refresh",
+			header: http.Header{"Cookie": {"refresh_token_lf=" + stale.refresh}},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if s, err := ss.signIns.read(r); r.Status == http.StatusOK && err == nil && ss.signIns.opens(ctx, s, e.ID) {
+			return s, nil
+		}
+	}
+	if e.Username == ss.cfg.Access.Superuser && e.Adopted {
+		root, err := ss.admin.session(ctx)
+		if err != nil || root.user.ID == e.ID {
+			return sessionOfRoot(root), err
+		}
+	}
+	if e.Password != "" {
+		s, err := ss.signIns.do(ctx, e.Username, e.Password)
+		if !problem.Is(err, problem.Unauthenticated) {
+			return s, err
+		}
+	}
+	root, err := ss.admin.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := ss.admin.findUser(ctx, root, func(u upstreamUser) bool { return u.ID == e.ID })
+	if problem.Is(err, problem.NotFound) {
+		return nil, ss.accounts.lost(ctx, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := e.Account
+	a.Username, a.Password = u.Username, newPassword()
+	if _, err := ss.admin.patchUser(ctx, root, a.ID, map[string]any{
+		"password":  a.Password,
+		"is_active": true,
+	}); err != nil {
+		return nil, err
+	}
+	if a, err = ss.accounts.keep(ctx, a, ""); err != nil {
+		return nil, err
+	}
+	return ss.signIns.do(ctx, a.Username, a.Password)
+}
+
+func sessionOfRoot(root *superuser) *session {
+	if root == nil {
+		return nil
+	}
+	return root.session
+}
+
+// nativeSession is a session of a token of Langflow's own.
+func nativeSession(token string, now time.Time, life time.Duration) *session {
+	return &session{
+		bearer: []string{"Bearer " + token}, cookie: []string{"access_token_lf=" + token}, token: token,
+		made: now, due: now.Add(life * 7 / 10), dead: now.Add(max(life-tokenReserve, life/2)),
+	}
+}
