@@ -7,9 +7,19 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/login/signup"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
+
+// accountPages are a person's own account: profile, sessions and workspaces.
+type accountPages struct {
+	people   *identity.People
+	logins   *login.Logins
+	sessions *authn.Sessions
+	signUps  *signup.SignUps
+}
 
 // sessionView is one place where a person is signed in.
 type sessionView struct {
@@ -42,49 +52,62 @@ type ownWorkspace struct {
 // accountTab is one of the account's pages.
 type accountTab struct{ Href, Label string }
 
-var accountTabs = []accountTab{{"/account", "Profile"}, {"/account/security", "Security"}, {"/account/devices", "Devices"}, {keysPath, "API keys"}, {"/account/workspaces", "Workspaces"}}
-
-func showAccount(x *visit) error {
-	return x.renderAccount(http.StatusOK, accountView{})
+var accountTabs = []accountTab{
+	{"/account", "Profile"},
+	{"/account/security", "Security"},
+	{"/account/devices", "Devices"},
+	{keysPath, "API keys"},
+	{"/account/workspaces", "Workspaces"},
 }
 
-func (x *visit) renderAccount(status int, v accountView) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.who.ID)
+func (p *accountPages) showAccount(x *visit) error {
+	return p.renderAccount(x, http.StatusOK, accountView{})
+}
+
+func (p *accountPages) renderAccount(x *visit, status int, v accountView) error {
+	u, err := p.people.Get(x.r.Context(), x.who, x.who.ID)
 	if err != nil {
 		return err
 	}
-	v.User, v.Now, v.Mail = x.personOf(u), x.c.cfg.Now(), x.c.cfg.Logins.MailConfigured()
+	v.User, v.Now, v.Mail = personOf(x, u), x.now(), p.logins.MailConfigured()
 	return x.render(status, accountPage(x.frame("Your account", "/account"), v))
 }
 
-func showOwnWorkspaces(x *visit) error {
+func (p *accountPages) showOwnWorkspaces(x *visit) error {
 	var list []ownWorkspace
-	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+	for _, w := range x.workspaces() {
 		own := ownWorkspace{ID: w.ID, Name: w.Name, Current: w.ID == x.who.Workspace}
 		if role := x.who.Role(w.ID); role != "" {
-			own.Role = x.c.cfg.People.RoleName(role)
+			own.Role = x.roleName(role)
 		}
 		list = append(list, own)
 	}
 	return x.render(http.StatusOK, ownWorkspacesPage(x.frame("Your workspaces", "/account"), list))
 }
 
-func showDevices(x *visit) error {
-	sessions, err := x.sessionsOf(x.who.ID)
+func (p *accountPages) showDevices(x *visit) error {
+	sessions, err := sessionsOf(x, p.sessions, x.who.ID)
 	if err != nil {
 		return err
 	}
-	return x.render(http.StatusOK, devicesPage(x.frame("Your devices", "/account"), sessions, x.c.cfg.Now()))
+	return x.render(http.StatusOK, devicesPage(x.frame("Your devices", "/account"), sessions, x.now()))
 }
 
-func (x *visit) sessionsOf(userID string) ([]sessionView, error) {
-	sessions, err := x.c.cfg.Sessions.List(x.r.Context(), x.who, userID)
+func sessionsOf(x *visit, from *authn.Sessions, userID string) ([]sessionView, error) {
+	sessions, err := from.List(x.r.Context(), x.who, userID)
 	if err != nil {
 		return nil, err
 	}
 	var out []sessionView
 	for _, s := range sessions {
-		out = append(out, sessionView{ID: s.ID, Device: sessionName(s), IP: s.IP, SeenAt: s.SeenAt, CreatedAt: s.CreatedAt, Current: s.Current})
+		out = append(out, sessionView{
+			ID:        s.ID,
+			Device:    sessionName(s),
+			IP:        s.IP,
+			SeenAt:    s.SeenAt,
+			CreatedAt: s.CreatedAt,
+			Current:   s.Current,
+		})
 	}
 	return out, nil
 }
@@ -102,7 +125,7 @@ func sessionName(s authn.Session) string {
 }
 
 // accountMistake shows at a form of the account page what was wrong with it.
-func (x *visit) accountMistake(v accountView, err error, fields ...string) error {
+func (p *accountPages) accountMistake(x *visit, v accountView, err error, fields ...string) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
 		return err
@@ -110,74 +133,98 @@ func (x *visit) accountMistake(v accountView, err error, fields ...string) error
 	e := problem.Of(err)
 	e.SetHeaders(x.w.Header())
 	v.Problem, v.Next, v.Wait, v.Wrong = m.Text, m.Next, e.RetryAfter, m.Wrong
-	return x.renderAccount(m.status, v)
+	return p.renderAccount(x, m.status, v)
 }
 
-func changeName(x *visit) error {
-	if err := x.c.cfg.People.Update(x.r.Context(), x.who, x.who.ID, identity.UserUpdate{Name: problem.Some(x.value("name")), Own: true}); err != nil {
-		return x.accountMistake(accountView{At: "name"}, err, "name")
+func (p *accountPages) changeName(x *visit) error {
+	if err := p.people.Update(x.r.Context(), x.who, x.who.ID, identity.UserUpdate{
+		Name: problem.Some(x.value("name")),
+		Own:  true,
+	}); err != nil {
+		return p.accountMistake(x, accountView{At: "name"}, err, "name")
 	}
 	return x.done("/account", "name")
 }
 
-// changeEmail sends a link to both ends. The password is asked for again: an unattended screen must not be enough to take the account over.
-func changeEmail(x *visit) error {
+// changeEmail sends a link to both ends. The password is asked for again: an unattended screen must
+// not be enough to take the account over.
+func (p *accountPages) changeEmail(x *visit) error {
 	email := x.value("email")
-	if err := x.c.cfg.SignUps.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
+	if err := p.signUps.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
 		v := accountView{At: "email", NewEmail: clipped(email, 254)}
 		e := problem.Of(err)
 		if e.Field == "password" {
 			err = e.WithField("email_password")
 		}
-		return x.accountMistake(v, err, "email", "email_password")
+		return p.accountMistake(x, v, err, "email", "email_password")
 	}
 	return x.done("/account", "email-asked")
 }
 
-func sendVerification(x *visit) error {
-	if err := x.c.cfg.SignUps.SendVerification(x.r.Context(), x.who); err != nil {
-		return x.accountMistake(accountView{At: "profile"}, err)
+func (p *accountPages) sendVerification(x *visit) error {
+	if err := p.signUps.SendVerification(x.r.Context(), x.who); err != nil {
+		return p.accountMistake(x, accountView{At: "profile"}, err)
 	}
 	return x.done("/account", "verify-sent")
 }
 
 // switchWorkspace lets the session work in another workspace and comes back to the page.
-func switchWorkspace(x *visit) error {
-	if err := x.c.cfg.Sessions.SwitchWorkspace(x.r.Context(), x.who, x.value("workspace")); err != nil {
+func (p *accountPages) switchWorkspace(x *visit) error {
+	if err := p.sessions.SwitchWorkspace(x.r.Context(), x.who, x.value("workspace")); err != nil {
 		return err
 	}
 	x.redirect(web.ReturnTo(x.field("return")))
 	return nil
 }
 
-func endSession(x *visit) error {
-	if err := x.c.cfg.Sessions.Revoke(x.r.Context(), x.who, x.r.PathValue("id")); err != nil && !problem.Is(err, problem.NotFound) {
+func (p *accountPages) endSession(x *visit) error {
+	if err := p.sessions.Revoke(x.r.Context(), x.who, x.r.PathValue("id")); err != nil &&
+		!problem.Is(err, problem.NotFound) {
 		return err
 	}
 	return x.done("/account/devices", "session")
 }
 
-func endOtherSessions(x *visit) error {
-	if err := x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, x.who.ID, x.who.SessionID); err != nil {
+func (p *accountPages) endOtherSessions(x *visit) error {
+	if err := p.sessions.RevokeAll(x.r.Context(), x.who, x.who.ID, x.who.SessionID); err != nil {
 		return err
 	}
 	return x.done("/account/devices", "sessions")
 }
 
-// named is a word in a User-Agent header and what people call it. The order matters: browsers also name those that they pretend to be.
+// named is a word in a User-Agent header and what people call it. The order matters: browsers also
+// name those that they pretend to be.
 type named struct{ mark, name string }
 
 var browsers = []named{
-	{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"OPR/", "Opera"}, {"Vivaldi/", "Vivaldi"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"},
-	{"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chromium/", "Chromium"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
-	{"python", "A Python program"}, {"Go-http-client", "A Go program"},
+	{"Edg/", "Edge"},
+	{"EdgA/", "Edge"},
+	{"OPR/", "Opera"},
+	{"Vivaldi/", "Vivaldi"},
+	{"SamsungBrowser/", "Samsung Internet"},
+	{"Firefox/", "Firefox"},
+	{"FxiOS/", "Firefox"},
+	{"CriOS/", "Chrome"},
+	{"Chromium/", "Chromium"},
+	{"Chrome/", "Chrome"},
+	{"Safari/", "Safari"},
+	{"curl/", "curl"},
+	{"python", "A Python program"},
+	{"Go-http-client", "A Go program"},
 }
 
 var systems = []named{
-	{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"CrOS", "ChromeOS"}, {"Windows", "Windows"}, {"Mac OS X", "Mac"}, {"Linux", "Linux"},
+	{"iPhone", "iPhone"},
+	{"iPad", "iPad"},
+	{"Android", "Android"},
+	{"CrOS", "ChromeOS"},
+	{"Windows", "Windows"},
+	{"Mac OS X", "Mac"},
+	{"Linux", "Linux"},
 }
 
-// deviceName says in words what a User-Agent header says of itself; it is a help to recognise one's own devices, and no proof.
+// deviceName says in words what a User-Agent header says of itself; it is a help to recognize one's
+// own devices, and no proof.
 func deviceName(userAgent string) string {
 	browser, system := markedAs(browsers, userAgent), markedAs(systems, userAgent)
 	switch {

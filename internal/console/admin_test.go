@@ -27,7 +27,13 @@ func TestAddingPeople(t *testing.T) {
 	taken := b.post("/admin/people", "username", "cid", "role", "user").want(t, 409, "")
 	has(t, taken.body, "input[name=username][value=cid][aria-invalid=true]")
 	weak := b.post("/admin/people", "username", "dora", "role", "viewer", "password", "password").want(t, 400, "")
-	has(t, weak.body, "input[name=password][aria-invalid=true]", "input[name=username][value=dora]", "input[type=radio][value=viewer][checked]")
+	has(
+		t,
+		weak.body,
+		"input[name=password][aria-invalid=true]",
+		"input[name=username][value=dora]",
+		"input[type=radio][value=viewer][checked]",
+	)
 
 	list := b.get("/admin/people").want(t, 200, "")
 	says(t, list.body, "cid", "No password yet", "2 people")
@@ -97,18 +103,43 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 	b := s.signedIn("root")
 	says(t, b.get("/admin/apps").want(t, 200, "").body, "No app is connected")
 
-	has(t, b.post("/admin/apps/find", "url", "ftp://somewhere").want(t, 400, "").body, "input[name=url][aria-invalid=true][value=ftp://somewhere]")
+	has(
+		t,
+		b.post("/admin/apps/find", "url", "ftp://somewhere").want(t, 400, "").body,
+		"input[name=url][aria-invalid=true][value=ftp://somewhere]",
+	)
 	found := b.post("/admin/apps/find", "url", f.url).want(t, 200, "")
-	has(t, found.body, "input[name=owner_email]", "input[name=public_url]", "input[name=url][type=hidden][value="+f.url+"]")
+	has(
+		t,
+		found.body,
+		"input[name=owner_email]",
+		"input[name=public_url]",
+		"input[name=url][type=hidden][value="+f.url+"]",
+	)
 	says(t, found.body, "Flowise")
 
-	wrong := b.post("/admin/apps", "url", f.url, "name", "Flows", "owner_email", "owner@example.com", "owner_password", "nope")
+	wrong := b.post(
+		"/admin/apps",
+		"url",
+		f.url,
+		"name",
+		"Flows",
+		"owner_email",
+		"owner@example.com",
+		"owner_password",
+		"nope",
+	)
 	if wrong.status != http.StatusUnprocessableEntity {
 		t.Fatalf("wrong credentials give %d", wrong.status)
 	}
 	a := s.apps.All()[0]
 	has(t, wrong.body, "form[action=/admin/apps/"+a.ID+"/connect]", "[role=alert]")
-	b.post("/admin/apps/"+a.ID+"/connect", "how", "login", "owner_email", "owner@example.com", "owner_password", "Owner-password-1").want(t, 303, "/admin/apps/"+a.ID)
+	b.post(
+		"/admin/apps/"+a.ID+"/connect",
+		"how", "login",
+		"owner_email", "owner@example.com",
+		"owner_password", "Owner-password-1",
+	).want(t, 303, "/admin/apps/"+a.ID)
 	page := b.get("/admin/apps/"+a.ID).want(t, 200, "")
 	says(t, page.body, "Flows", "Answering", "Bridged", "Sluice is signed in to the builder.")
 	for _, secret := range []string{"Owner-password-1"} {
@@ -126,10 +157,17 @@ func TestPublicFlows(t *testing.T) {
 	f := newFlowise(t, "", "")
 	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
-	fatal(t, s.flows.Claim(context.Background(), flow.Object{App: a.ID, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
+	fatal(t, s.flows.Claim(
+		context.Background(),
+		flow.Object{App: a.ID, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace},
+	))
 	b, page := s.signedIn("root"), "/admin/apps/"+a.ID
 	says(t, b.get(page).body, "No flow is public")
-	has(t, b.post(page+"/flows", "flow_id", "not/an id").want(t, 400, "").body, "input[name=flow_id][aria-invalid=true]")
+	has(
+		t,
+		b.post(page+"/flows", "flow_id", "not/an id").want(t, 400, "").body,
+		"input[name=flow_id][aria-invalid=true]",
+	)
 	b.post(page+"/flows", "flow_id", id).want(t, 303, page)
 	says(t, b.get(page).body, id, "The flow is open to everybody.")
 	if now, _ := s.apps.ByID(a.ID); !now.Published(id) {
@@ -162,7 +200,11 @@ func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
 func TestABuilderThatIsDown(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
-	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: "http://127.0.0.1:1"})
+	a, err := s.apps.Manager.Ensure(
+		context.Background(),
+		authz.SystemPrincipal("serve"),
+		app.Spec{URL: "http://127.0.0.1:1"},
+	)
 	fatal(t, err)
 	b := s.signedIn("root")
 	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Waiting")
@@ -188,9 +230,14 @@ func TestAccount(t *testing.T) {
 	says(t, page.body, "This one")
 	b.post("/account/name", "name", "Ann Other").want(t, 303, "/account")
 	says(t, b.get("/account").body, "Ann Other", "Your name is saved")
-	has(t, b.post("/account/name", "name", "bad\u202ename").want(t, 400, "").body, "input[name=name][aria-invalid=true]")
+	has(
+		t,
+		b.post("/account/name", "name", "bad\u202ename").want(t, 400, "").body,
+		"input[name=name][aria-invalid=true]",
+	)
 
-	wrong := b.post("/account/password", "old_password", "not it", "password", "a completely different phrase").want(t, 400, "")
+	wrong := b.post("/account/password", "old_password", "not it", "password", "a completely different phrase").
+		want(t, 400, "")
 	has(t, wrong.body, "input[name=old_password][aria-invalid=true]")
 	weak := b.post("/account/password", "old_password", goodPassword, "password", "short").want(t, 400, "")
 	has(t, weak.body, "input[name=password][aria-invalid=true]")
@@ -206,7 +253,8 @@ func TestAccount(t *testing.T) {
 	b.post("/account/sessions/end-others").want(t, 303, "/account/devices")
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 	other = s.signedIn("ann")
-	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").want(t, 303, "/account/security")
+	b.post("/account/password", "old_password", goodPassword, "password", "a completely different phrase").
+		want(t, 303, "/account/security")
 	says(t, b.get("/account/security").want(t, 200, "").body, "Your password is set")
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 }
@@ -222,8 +270,9 @@ func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
 	victim.get("/account").want(t, 200, "")
 }
 
-// TestTheMapIsClosed walks every route as a stranger, a viewer, an admin of another workspace and a superuser. What is not open leads to
-// sign-in. What needs a right is refused and recorded; a page of the admin's leads to the flows instead.
+// TestTheMapIsClosed walks every route as a stranger, a viewer, an admin of another workspace and a
+// superuser. A route that is not open leads to sign-in. One that needs a right is refused and
+// recorded; a page of the admin's leads to the flows instead.
 func TestTheMapIsClosed(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -231,18 +280,31 @@ func TestTheMapIsClosed(t *testing.T) {
 	delegate := s.add("dora", "viewer")
 	other, err := s.people.CreateWorkspace(context.Background(), authz.SystemPrincipal("test"), "Research")
 	fatal(t, err)
-	fatal(t, s.people.SetRole(context.Background(), authz.SystemPrincipal("test"), delegate.ID, other.ID, authz.RoleAdmin))
-	root, people := s.signedIn("root"), map[string]*browser{"viewer": s.signedIn("cid"), "admin of another workspace": s.signedIn("dora")}
-	for _, rt := range (&Console{}).routes() {
-		path := strings.NewReplacer("{id}", "0195a000-0000-7000-8000-000000000001", "{flow}", "f", "{person}", "p", "{invitation}", "i", "{kind}", "test", "{workspace}", "w").Replace(rt.pattern)
+	fatal(
+		t,
+		s.people.SetRole(context.Background(), authz.SystemPrincipal("test"), delegate.ID, other.ID, authz.RoleAdmin),
+	)
+	root := s.signedIn("root")
+	people := map[string]*browser{"viewer": s.signedIn("cid"), "admin of another workspace": s.signedIn("dora")}
+	for _, rt := range newPages(Config{}).routes() {
+		path := strings.NewReplacer(
+			"{id}", "0195a000-0000-7000-8000-000000000001",
+			"{flow}", "f",
+			"{person}", "p",
+			"{invitation}", "i",
+			"{kind}", "test",
+			"{workspace}", "w",
+		).Replace(rt.pattern)
 		if rt.needs == open {
 			continue
 		}
 		stranger := s.browser().do(rt.method, path, nil)
-		if rt.method == http.MethodGet && stranger.status != 303 || rt.method == http.MethodPost && stranger.status != 401 {
+		if rt.method == http.MethodGet && stranger.status != 303 ||
+			rt.method == http.MethodPost && stranger.status != 401 {
 			t.Errorf("%s %s: a stranger gets %d", rt.method, path, stranger.status)
 		}
-		if got := root.do(rt.method, path, nil); got.status == 401 || got.status == 403 || got.status >= 500 && got.status != 503 { // 503: there is no mail server
+		if got := root.do(rt.method, path, nil); got.status == 401 || got.status == 403 ||
+			got.status >= 500 && got.status != 503 { // 503: there is no mail server
 			t.Errorf("%s %s: a superuser gets %d", rt.method, path, got.status)
 		}
 		if rt.pattern == "/account/sessions/end-others" {
@@ -252,7 +314,8 @@ func TestTheMapIsClosed(t *testing.T) {
 			if rt.needs != person {
 				s.refused(t, who, b, rt, path)
 			} else if strings.HasPrefix(path, "/workspaces/") {
-				b.do(rt.method, path, strings.NewReader("role=viewer&name=Research&email=a%40example.test&second_factor=off")).want(t, 404, "")
+				form := strings.NewReader("role=viewer&name=Research&email=a%40example.test&second_factor=off")
+				b.do(rt.method, path, form).want(t, 404, "")
 			}
 		}
 	}
@@ -275,7 +338,8 @@ func (s *site) refused(t *testing.T, who string, b *browser, rt route, path stri
 	}
 	program := *b
 	program.header = http.Header{"Accept": {"application/json"}}
-	if got := program.do(rt.method, path, nil); got.status != 403 || !strings.Contains(got.body, "superuser") && !strings.Contains(got.body, "role") {
+	if got := program.do(rt.method, path, nil); got.status != 403 ||
+		!strings.Contains(got.body, "superuser") && !strings.Contains(got.body, "role") {
 		t.Errorf("%s %s: a program of a %s gets %d %s", rt.method, path, who, got.status, got.body)
 	}
 }
@@ -298,9 +362,25 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
-	for _, path := range []string{"/", "/login", "/setup", "/account", "/nothing", "/admin/people", "/flows", "/workspaces", "/forgot", "/invite"} {
+	for _, path := range []string{
+		"/",
+		"/login",
+		"/setup",
+		"/account",
+		"/nothing",
+		"/admin/people",
+		"/flows",
+		"/workspaces",
+		"/forgot",
+		"/invite",
+	} {
 		h := b.get(path).header
-		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY", "Cache-Control": "no-store"} {
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff",
+			"Referrer-Policy":        "same-origin",
+			"X-Frame-Options":        "DENY",
+			"Cache-Control":          "no-store",
+		} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
@@ -315,8 +395,10 @@ func TestRequestsFromOtherSites(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
 	for name, header := range map[string]http.Header{
-		"another site": {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}}, "another port": {"Sec-Fetch-Site": {"same-site"}},
-		"no fetch metadata": {"Origin": {"https://evil.example"}}, "sandbox": {"Origin": {"null"}},
+		"another site":      {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
+		"another port":      {"Sec-Fetch-Site": {"same-site"}},
+		"no fetch metadata": {"Origin": {"https://evil.example"}},
+		"sandbox":           {"Origin": {"null"}},
 	} {
 		b := s.signedIn("ann")
 		for key, values := range header {
@@ -344,12 +426,14 @@ func TestOddRequests(t *testing.T) {
 	}
 	program := s.browser()
 	program.header = http.Header{"Accept": {"*/*"}}
-	if got := program.get("/admin/people"); got.status != 401 || !strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
+	if got := program.get("/admin/people"); got.status != 401 ||
+		!strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
 		t.Errorf("a program gets %d %s", got.status, got.header.Get("Content-Type"))
 	}
 	program.header.Set("HX-Request", "true")
-	if got := program.get("/admin/people?q=x"); got.header.Get("HX-Redirect") != "/login?return=%2Fadmin%2Fpeople%3Fq%3Dx" {
-		t.Errorf("htmx is sent to %q", got.header.Get("HX-Redirect"))
+	to := program.get("/admin/people?q=x").header.Get("HX-Redirect")
+	if to != "/login?return=%2Fadmin%2Fpeople%3Fq%3Dx" {
+		t.Errorf("htmx is sent to %q", to)
 	}
 }
 
@@ -386,7 +470,8 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 
 func TestAssetsAreServedHereToo(t *testing.T) {
 	b := newSite(t).browser()
-	if got := b.get(web.AssetURL("sluice.css")); got.status != 200 || !strings.Contains(got.header.Get("Cache-Control"), "immutable") {
+	if got := b.get(web.AssetURL("sluice.css")); got.status != 200 ||
+		!strings.Contains(got.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("the style sheet: %d %v", got.status, got.header)
 	}
 	b.get("/favicon.ico").want(t, 303, web.AssetURL("logo.svg"))
@@ -394,10 +479,13 @@ func TestAssetsAreServedHereToo(t *testing.T) {
 
 func TestDeviceName(t *testing.T) {
 	for agent, want := range map[string]string{
-		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36":                                 "Chrome on Linux",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Edg/156.0":             "Edge on Windows",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604": "Safari on iPhone",
-		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0":                                                  "Firefox on Mac",
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+			"Chrome/156.0.0.0 Safari/537.36": "Chrome on Linux",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 " +
+			"Safari/537.36 Edg/156.0": "Edge on Windows",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+			"Version/19.0 Mobile/15E148 Safari/604": "Safari on iPhone",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Mac",
 		"curl/8.5.0": "curl", "": "An unknown device", "<script>": "An unknown device",
 	} {
 		if got := deviceName(agent); got != want {

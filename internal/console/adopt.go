@@ -2,38 +2,24 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"slices"
 	"strings"
 
 	"sluice/internal/app"
-	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/flow"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
 
-// offerApp lets the people of a workspace use an app.
-func offerApp(x *visit) error {
-	return x.changeUse(x.value("workspace"), "offered", x.c.cfg.Apps.Manager.Offer)
-}
-
-// withdrawApp ends the use of an app in a workspace. What lies there stays.
-func withdrawApp(x *visit) error {
-	return x.changeUse(x.r.PathValue("workspace"), "withdrawn", x.c.cfg.Apps.Manager.Withdraw)
-}
-
-func (x *visit) changeUse(workspace, notice string, change func(context.Context, authz.Principal, string, string) error) error {
-	a, err := x.one()
-	if err != nil {
-		return err
-	}
-	if err := change(x.r.Context(), x.who, a.ID, workspace); err != nil {
-		return err
-	}
-	return x.done("/admin/apps/"+a.ID, notice)
+// adoptionPages give workspaces what a builder had before Sluice stood in front of it: single
+// objects, and users with all that they hold.
+type adoptionPages struct {
+	views  *appViews
+	people *identity.People
+	apps   *app.Apps
 }
 
 // unownedObject is something in a builder that belongs to no workspace.
@@ -59,20 +45,20 @@ type unownedView struct {
 
 func (v unownedView) chosen(id string) bool { return slices.Contains(v.Chosen, id) }
 
-func showUnowned(x *visit) error {
-	a, err := x.one()
+func (p *adoptionPages) showUnowned(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	return x.renderUnowned(http.StatusOK, a, unownedView{Workspace: x.who.Workspace})
+	return p.renderUnowned(x, http.StatusOK, a, unownedView{Workspace: x.who.Workspace})
 }
 
-func (x *visit) renderUnowned(status int, a *app.App, v unownedView) error {
-	found, err := x.c.cfg.Apps.Adoption.Unowned(x.r.Context(), x.who, a.ID)
+func (p *adoptionPages) renderUnowned(x *visit, status int, a *app.App, v unownedView) error {
+	found, err := p.apps.Adoption.Unowned(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
-	v.App, v.Groups, v.Total = x.appOf(a), groupedByKind(found), len(found)
+	v.App, v.Groups, v.Total = p.views.appOf(x, a), groupedByKind(found), len(found)
 	for _, o := range x.workspaceOptions() {
 		if a.UsedIn(o.Value) {
 			v.Workspaces = append(v.Workspaces, o)
@@ -86,10 +72,22 @@ var kindNames = []struct {
 	kind flow.Kind
 	name string
 }{
-	{flow.Project, "Projects"}, {flow.Chatflow, "Chatflows"}, {flow.Agentflow, "Agentflows"}, {flow.Assistantflow, "Assistants' flows"}, {flow.Assistant, "Assistants"},
-	{flow.DocumentStore, "Document stores"}, {flow.Tool, "Tools"}, {flow.Credential, "Credentials"}, {flow.Variable, "Variables"},
-	{flow.MCPServer, "MCP servers"}, {flow.Template, "Templates"}, {flow.APIKey, "API keys"}, {flow.Dataset, "Datasets"}, {flow.Evaluator, "Evaluators"},
-	{flow.Evaluation, "Evaluations"}, {flow.StoredFile, "Files"},
+	{flow.Project, "Projects"},
+	{flow.Chatflow, "Chatflows"},
+	{flow.Agentflow, "Agentflows"},
+	{flow.Assistantflow, "Assistants' flows"},
+	{flow.Assistant, "Assistants"},
+	{flow.DocumentStore, "Document stores"},
+	{flow.Tool, "Tools"},
+	{flow.Credential, "Credentials"},
+	{flow.Variable, "Variables"},
+	{flow.MCPServer, "MCP servers"},
+	{flow.Template, "Templates"},
+	{flow.APIKey, "API keys"},
+	{flow.Dataset, "Datasets"},
+	{flow.Evaluator, "Evaluators"},
+	{flow.Evaluation, "Evaluations"},
+	{flow.StoredFile, "Files"},
 }
 
 func groupedByKind(found []builder.FoundObject) []unownedGroup {
@@ -102,16 +100,20 @@ func groupedByKind(found []builder.FoundObject) []unownedGroup {
 			}
 		}
 		if len(g.Objects) > 0 {
-			slices.SortFunc(g.Objects, func(a, b unownedObject) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+			slices.SortFunc(
+				g.Objects,
+				func(a, b unownedObject) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) },
+			)
 			groups = append(groups, g)
 		}
 	}
 	return groups
 }
 
-// adopt gives what is ticked, or all of it, to a workspace. The giver becomes the owner, who can hand it on.
-func adopt(x *visit) error {
-	a, err := x.one()
+// adopt gives what is ticked, or all of it, to a workspace. The giver becomes the owner, who can
+// hand it on.
+func (p *adoptionPages) adopt(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func adopt(x *visit) error {
 		err = problem.New(problem.Invalid, "Tick what you want to give, or give all of it.")
 	}
 	if err == nil {
-		_, err = x.c.cfg.Apps.Adoption.Adopt(x.r.Context(), x.who, a.ID, ids, v.Workspace, x.who.ID)
+		_, err = p.apps.Adoption.Adopt(x.r.Context(), x.who, a.ID, ids, v.Workspace, x.who.ID)
 	}
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/unowned", "adopted")
@@ -136,5 +138,5 @@ func adopt(x *visit) error {
 		return err
 	}
 	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
-	return x.renderUnowned(m.status, a, v)
+	return p.renderUnowned(x, m.status, a, v)
 }

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// A browser that is sent to the same place for the third time within ten seconds goes round in circles: the place sends it back to sign in, and here it is signed in.
+// A browser that is sent to the same place for the third time within ten seconds goes round in
+// circles: the place sends it back to sign in, and here it is signed in.
 const (
 	bounceLimit  = 3
 	bounceWindow = 10 * time.Second
-	// maxBounces bounds what is remembered; beyond it everything is forgotten, which costs a loop a few more rounds.
+	// maxBounces bounds what is remembered; beyond it everything is forgotten, which costs a loop a
+	// few more rounds.
 	maxBounces = 4096
 )
 

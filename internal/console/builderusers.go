@@ -34,7 +34,7 @@ func (u builderUser) holds() string {
 	return strings.Join(parts, ", ")
 }
 
-// own tells that Sluice has made the user for a workspace.
+// own tells that Sluice has created the user for a workspace.
 func (u builderUser) own() bool { return u.WorkspaceID != "" && !u.Adopted }
 
 // builderUsersView is the list of the builder's users.
@@ -68,32 +68,43 @@ func (v builderUserView) path(rest string) string {
 }
 
 // showBuilderUsers lists them. Where Sluice has no superuser the page says what to do.
-func showBuilderUsers(x *visit) error {
-	a, err := x.one()
+func (p *adoptionPages) showBuilderUsers(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	v := builderUsersView{App: x.appOf(a)}
-	users, err := x.c.cfg.Apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
+	v := builderUsersView{App: p.views.appOf(x, a)}
+	users, err := p.apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	status := http.StatusOK
 	if err != nil {
 		m, ok := formMistake(err)
 		if !ok {
 			return err
 		}
-		status, v.Problem, v.Next = m.status, m.Text, cmp.Or(m.Next, "Give Sluice a superuser's name and password, or the secret key, on the connection page.")
+		status = m.status
+		v.Problem = m.Text
+		v.Next = cmp.Or(m.Next, "Give Sluice a superuser's name and password, or the secret key, on the "+
+			"connection page.")
 	}
 	for _, u := range users {
-		one := x.builderUserOf(u)
+		one := p.builderUserOf(x, u)
 		v.Blind = v.Blind || one.Flows == builder.UnknownCount
 		v.Users = append(v.Users, one)
 	}
 	return x.render(status, builderUsersPage(x.frame("Users of "+a.Name, "/admin/apps"), v))
 }
 
-func (x *visit) builderUserOf(u app.BuilderUser) builderUser {
+func (p *adoptionPages) builderUserOf(x *visit, u app.BuilderUser) builderUser {
 	out := builderUser{
-		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Adopted: u.Adopted, Flows: u.Flows, Projects: u.Projects, Files: u.Files, WorkspaceID: u.Workspace,
+		ID:          u.ID,
+		Username:    u.Username,
+		Active:      u.Active,
+		Superuser:   u.Superuser,
+		Adopted:     u.Adopted,
+		Flows:       u.Flows,
+		Projects:    u.Projects,
+		Files:       u.Files,
+		WorkspaceID: u.Workspace,
 	}
 	if u.Workspace != "" {
 		out.Workspace = "another workspace"
@@ -104,56 +115,58 @@ func (x *visit) builderUserOf(u app.BuilderUser) builderUser {
 		}
 	}
 	if u.Person != "" {
-		out.Who = x.nameOf(u.Person)
+		out.Who = p.nameOf(x, u.Person)
 	}
 	return out
 }
 
 // nameOf is what a person is called.
-func (x *visit) nameOf(id string) string {
-	if p, ok := x.c.cfg.People.Principal(id); ok {
-		return cmp.Or(p.DisplayName, p.Name)
+func (p *adoptionPages) nameOf(x *visit, id string) string {
+	if who, ok := p.people.Principal(id); ok {
+		return cmp.Or(who.DisplayName, who.Name)
 	}
 	return "somebody who is not active"
 }
 
 // builderUser finds the user of the route.
-func (x *visit) builderUser(a *app.App) (builderUser, error) {
-	users, err := x.c.cfg.Apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
+func (p *adoptionPages) builderUser(x *visit, a *app.App) (builderUser, error) {
+	users, err := p.apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return builderUser{}, err
 	}
 	for _, u := range users {
 		if u.ID == x.r.PathValue("user") {
-			return x.builderUserOf(u), nil
+			return p.builderUserOf(x, u), nil
 		}
 	}
-	return builderUser{}, problem.Newf(problem.NotFound, "%s has no such user any more.", a.Name).WithNext("Open the list of its users.")
+	return builderUser{}, problem.Newf(problem.NotFound, "%s has no such user any more.", a.Name).
+		WithNext("Open the list of its users.")
 }
 
-func showBuilderUser(x *visit) error {
-	a, err := x.one()
+func (p *adoptionPages) showBuilderUser(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	return x.renderBuilderUser(http.StatusOK, a, builderUserView{})
+	return p.renderBuilderUser(x, http.StatusOK, a, builderUserView{})
 }
 
-func (x *visit) renderBuilderUser(status int, a *app.App, v builderUserView) error {
+func (p *adoptionPages) renderBuilderUser(x *visit, status int, a *app.App, v builderUserView) error {
 	var err error
-	if v.User, err = x.builderUser(a); err != nil {
+	if v.User, err = p.builderUser(x, a); err != nil {
 		return err
 	}
-	if v.To, err = x.holders(a); err != nil {
+	if v.To, err = p.holders(x, a); err != nil {
 		return err
 	}
-	v.App, v.PerPerson, v.NewPassword = x.appOf(a), a.PerPerson, newPasswords(a)
+	v.App, v.PerPerson, v.NewPassword = p.views.appOf(x, a), a.PerPerson, newPasswords(a)
 	v.Chosen = cmp.Or(v.Chosen, v.User.WorkspaceID, x.who.Workspace)
 	return x.render(status, builderUserPage(x.frame(v.User.Username, "/admin/apps"), v))
 }
 
-// holders are the workspaces that a user can be given to, or the people in them where each has an account. A value is the workspace's id, and after a slash the person's.
-func (x *visit) holders(a *app.App) ([]web.Option, error) {
+// holders are the workspaces that a user can be given to, or the people in them where each has an
+// account. A value is the workspace's id, and after a slash the person's.
+func (p *adoptionPages) holders(x *visit, a *app.App) ([]web.Option, error) {
 	var out []web.Option
 	for _, o := range x.workspaceOptions() {
 		if !a.UsedIn(o.Value) {
@@ -163,25 +176,28 @@ func (x *visit) holders(a *app.App) ([]web.Option, error) {
 			out = append(out, o)
 			continue
 		}
-		members, err := x.c.cfg.People.Members(x.r.Context(), x.who, o.Value)
+		members, err := p.people.Members(x.r.Context(), x.who, o.Value)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range members {
-			out = append(out, web.Option{Value: o.Value + "/" + m.UserID, Label: cmp.Or(m.Name, m.Username) + " (" + o.Label + ")"})
+			out = append(
+				out,
+				web.Option{Value: o.Value + "/" + m.UserID, Label: cmp.Or(m.Name, m.Username) + " (" + o.Label + ")"},
+			)
 		}
 	}
 	return out, nil
 }
 
 // adoptBuilderUser gives a user and all that it holds to a workspace.
-func adoptBuilderUser(x *visit) error {
-	a, err := x.one()
+func (p *adoptionPages) adoptBuilderUser(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
 	workspace, person, _ := strings.Cut(x.value("to"), "/")
-	_, err = x.c.cfg.Apps.Adoption.AdoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"), workspace, person)
+	_, err = p.apps.Adoption.AdoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"), workspace, person)
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-adopted")
 	}
@@ -192,16 +208,21 @@ func adoptBuilderUser(x *visit) error {
 	if !ok {
 		return err
 	}
-	return x.renderBuilderUser(m.status, a, builderUserView{Chosen: clipped(x.value("to"), 200), Problem: m.Text, Next: m.Next, Wrong: m.Wrong})
+	return p.renderBuilderUser(
+		x,
+		m.status,
+		a,
+		builderUserView{Chosen: clipped(x.value("to"), 200), Problem: m.Text, Next: m.Next, Wrong: m.Wrong},
+	)
 }
 
 // releaseBuilderUser takes the user out of its workspace again.
-func releaseBuilderUser(x *visit) error {
-	a, err := x.one()
+func (p *adoptionPages) releaseBuilderUser(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	err = x.c.cfg.Apps.Adoption.UnadoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"))
+	err = p.apps.Adoption.UnadoptUser(x.r.Context(), x.who, a.ID, x.r.PathValue("user"))
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/builder-users", "user-released")
 	}
@@ -209,7 +230,7 @@ func releaseBuilderUser(x *visit) error {
 	if !ok {
 		return err
 	}
-	return x.renderBuilderUser(m.status, a, builderUserView{Problem: m.Text, Next: m.Next})
+	return p.renderBuilderUser(x, m.status, a, builderUserView{Problem: m.Text, Next: m.Next})
 }
 
 // newPasswords reports whether users that are adopted get another password.

@@ -13,14 +13,16 @@ import (
 	"sluice/internal/web"
 )
 
-// diagnosisView is the page that ends a redirect loop: what Sluice saw, what is wrong with it, and how to mend that.
+// diagnosisView is the page that ends a redirect loop: what Sluice saw, what is wrong with it, and
+// how to fix that.
 type diagnosisView struct {
 	Title, Text string
 	Saw         []sawView
 	Causes      []causeView
 	// Again is where another try begins.
 	Again string
-	// Scheme and Host are what reached Sluice, and Now its clock, for the script that compares them with what the browser knows.
+	// Scheme and Host are what reached Sluice, and Now its clock, for the script that compares them
+	// with what the browser knows.
 	Scheme, Host string
 	Now          time.Time
 }
@@ -28,7 +30,8 @@ type diagnosisView struct {
 // sawView is one thing that Sluice saw of the request.
 type sawView struct{ Name, Value string }
 
-// causeView is something that is wrong and how to mend it; Set are variables with the values that they need.
+// causeView is something that is wrong and how to fix it; Set are variables with the values that
+// they need.
 type causeView struct {
 	Title, Text string
 	Set         []string
@@ -36,10 +39,12 @@ type causeView struct {
 
 // request is what a diagnosis goes by.
 type request struct {
-	https, secure, trusted bool
+	// tls tells that Sluice itself holds the encrypted connection.
+	tls, https, secure, trusted bool
 	// proto is X-Forwarded-Proto as "https", "http", "something else" or "" for none.
 	proto string
-	// peer is who is at the other end of the connection, host and own the names in Host and in Sluice's own address.
+	// peer is who is at the other end of the connection, host and own the names in Host and in
+	// Sluice's own address.
 	peer netip.Addr
 	host string
 	own  *url.URL
@@ -50,14 +55,31 @@ type request struct {
 
 // ownCookies are all cookies that Sluice gives to a browser on its own pages.
 var ownCookies = []string{
-	authn.CookieName(false), authn.CookieName(true), deviceCookie, attemptCookie, noticeCookie, web.ThemeCookie, setupCookie, resetCookie, verifyCookie, emailCookie, inviteCookie, ssoCookie,
+	authn.CookieName(false),
+	authn.CookieName(true),
+	deviceCookie,
+	attemptCookie,
+	noticeCookie,
+	web.ThemeCookie,
+	setupCookie,
+	resetCookie,
+	verifyCookie,
+	emailCookie,
+	inviteCookie,
+	ssoCookie,
 }
 
-func (x *visit) request() request {
+func requestOf(x *visit) request {
 	q := request{
-		https: x.https(), secure: x.secure(), trusted: x.c.cfg.Trust.TrustsPeer(x.r), peer: web.Peer(x.r), host: x.r.Host, cookies: len(x.r.Header["Cookie"]) > 0,
+		tls:     x.r.TLS != nil,
+		https:   x.https(),
+		secure:  x.secure(),
+		trusted: x.shared.trust.TrustsPeer(x.r),
+		peer:    web.Peer(x.r),
+		host:    x.r.Host,
+		cookies: len(x.r.Header["Cookie"]) > 0,
 	}
-	q.own, _ = url.Parse(x.c.cfg.MainOrigin(x.r.Host))
+	q.own, _ = url.Parse(x.origin())
 	switch p := strings.ToLower(strings.TrimSpace(x.r.Header.Get("X-Forwarded-Proto"))); p {
 	case "", "https", "http":
 		q.proto = p
@@ -80,9 +102,9 @@ func (q request) scheme() string {
 }
 
 // schemeText says which scheme the browser used as far as Sluice can tell, and how it can.
-func (x *visit) schemeText(q request) string {
+func (q request) schemeText() string {
 	switch {
-	case x.r.TLS != nil:
+	case q.tls:
 		return "https: Sluice itself holds the connection"
 	case q.https:
 		return "https: X-Forwarded-Proto says so, and whoever sent it is trusted"
@@ -95,7 +117,7 @@ func (x *visit) schemeText(q request) string {
 }
 
 // saw lists what Sluice saw. No value of a cookie is ever among it.
-func (x *visit) saw(q request) []sawView {
+func (q request) saw(now time.Time) []sawView {
 	proto, names, any, secure := "none", "none", "yes", "only over https (Secure)"
 	if q.proto != "" {
 		proto = q.proto + ", not trusted"
@@ -113,9 +135,15 @@ func (x *visit) saw(q request) []sawView {
 		secure = "over http and https"
 	}
 	return []sawView{
-		{"Scheme", x.schemeText(q)}, {"X-Forwarded-Proto", proto}, {"Connection from", q.peer.String()}, {"Host asked for", shown(q.host)}, {"Sluice's own address", q.own.String()},
-		{"A Cookie header came", any}, {"Cookies of Sluice's in it", names}, {"The session's cookie is kept", secure},
-		{"Sluice's clock", x.c.cfg.Now().UTC().Format("2006-01-02 15:04:05 UTC")},
+		{"Scheme", q.schemeText()},
+		{"X-Forwarded-Proto", proto},
+		{"Connection from", q.peer.String()},
+		{"Host asked for", shown(q.host)},
+		{"Sluice's own address", q.own.String()},
+		{"A Cookie header came", any},
+		{"Cookies of Sluice's in it", names},
+		{"The session's cookie is kept", secure},
+		{"Sluice's clock", now.UTC().Format("2006-01-02 15:04:05 UTC")},
 	}
 }
 
@@ -143,20 +171,36 @@ func lostSession(q request) []causeView {
 	var causes []causeView
 	add := func(title, text string, set ...string) { causes = append(causes, causeView{title, text, set}) }
 	if !sameHostName(q.host, q.own.Hostname()) {
-		add("You are on another address than Sluice's own", "Sluice's own address is "+q.own.String()+", and this request asked for "+shown(q.host)+
-			". Cookies belong to one host name. Open "+q.own.String()+", or, if people should use the address that you came by, set APP_URL to it; a proxy in front must pass the Host header on unchanged.",
-			"APP_URL="+q.scheme()+"://"+shown(q.host))
+		add(
+			"You are on another address than Sluice's own",
+			"Sluice's own address is "+q.own.String()+", and this request asked for "+shown(q.host)+
+				". Cookies belong to one host name. Open "+q.own.String()+", or, if people should use the address "+
+				"that you came by, set APP_URL to it; a proxy in front must pass the Host header on unchanged.",
+			"APP_URL="+q.scheme()+"://"+shown(q.host),
+		)
 	}
 	if q.secure && !q.https {
 		causes = append(causes, secureOverHTTP(q))
 	}
 	switch {
 	case slices.Contains(q.ours, authn.CookieName(q.secure)):
-		add("The cookie came, but it is not of a session that is open here", "Perhaps another Sluice runs on the same host name (cookies do not tell ports apart), several Sluices answer without sharing one database, or the session was ended meanwhile.")
+		add(
+			"The cookie came, but it is not of a session that is open here",
+			"Perhaps another Sluice runs on the same host name (cookies do not tell ports apart), several Sluices "+
+				"answer without sharing one database, or the session was ended meanwhile.",
+		)
 	case q.cookies && len(q.ours) > 0:
-		add("Other cookies came back, the session's did not", "Something between the browser and Sluice changes cookies. A proxy must leave Set-Cookie as it is: no other Path, no Domain (such as nginx's proxy_cookie_path and proxy_cookie_domain).")
+		add(
+			"Other cookies came back, the session's did not",
+			"Something between the browser and Sluice changes cookies. A proxy must leave Set-Cookie as it is: no "+
+				"other Path, no Domain (such as nginx's proxy_cookie_path and proxy_cookie_domain).",
+		)
 	case len(causes) == 0:
-		add("The browser keeps no cookies for this site", "Allow cookies for "+q.own.Host+" in the browser's settings, also in private windows, and look whether an extension blocks them. Sluice uses cookies only to know that you are signed in.")
+		add(
+			"The browser keeps no cookies for this site",
+			"Allow cookies for "+q.own.Host+" in the browser's settings, also in private windows, and look "+
+				"whether an extension blocks them. Sluice uses cookies only to know that you are signed in.",
+		)
 	}
 	return causes
 }
@@ -165,14 +209,27 @@ func lostSession(q request) []causeView {
 func secureOverHTTP(q request) causeView {
 	switch {
 	case q.proto == "https" && !q.trusted:
-		return causeView{"Sluice does not believe the proxy in front of it", "The session's cookie is for https only, and the proxy says that you came by https; but " + q.peer.String() +
-			" is not among the trusted proxies. Trust it:", []string{"TRUST_PROXY=" + trustValue(q.peer)}}
+		return causeView{
+			"Sluice does not believe the proxy in front of it",
+			"The session's cookie is for https only, and the proxy says that you came by https; but " +
+				q.peer.String() +
+				" is not among the trusted proxies. Trust it:",
+			[]string{"TRUST_PROXY=" + trustValue(q.peer)},
+		}
 	case q.own.Scheme == "https":
-		return causeView{"A cookie for https on a page that came by http", "Browsers drop it. Open " + q.own.String() + " instead. If you did come by https, the proxy that ends it has to tell Sluice: it must set X-Forwarded-Proto to https, and Sluice must trust it:",
-			[]string{"TRUST_PROXY=" + trustValue(q.peer)}}
+		return causeView{
+			"A cookie for https on a page that came by http",
+			"Browsers drop it. Open " + q.own.String() + " instead. If you did come by https, the proxy that ends " +
+				"it has to tell Sluice: it must set X-Forwarded-Proto to https, and Sluice must trust it:",
+			[]string{"TRUST_PROXY=" + trustValue(q.peer)},
+		}
 	}
-	return causeView{"A cookie for https on a page that came by http", "SECURE_COOKIES is on, and browsers drop such a cookie over http. Serve Sluice on https and set APP_URL to that address; or, where there is only http, switch it off:",
-		[]string{"SECURE_COOKIES=false"}}
+	return causeView{
+		"A cookie for https on a page that came by http",
+		"SECURE_COOKIES is on, and browsers drop such a cookie over http. Serve Sluice on https and set APP_URL " +
+			"to that address; or, where there is only http, switch it off:",
+		[]string{"SECURE_COOKIES=false"},
+	}
 }
 
 // trustValue is what TRUST_PROXY has to name for a peer.
@@ -187,7 +244,7 @@ func trustValue(peer netip.Addr) string {
 }
 
 // circling finds out why an app sends a browser back that is signed in here.
-func (x *visit) circling(q request, name, origin string) []causeView {
+func (q request) circling(name, origin string) []causeView {
 	app, err := url.Parse(origin)
 	if err != nil {
 		return nil
@@ -195,22 +252,44 @@ func (x *visit) circling(q request, name, origin string) []causeView {
 	var causes []causeView
 	add := func(title, text string, set ...string) { causes = append(causes, causeView{title, text, set}) }
 	if app.Scheme == "http" && q.secure {
-		add("The app's address is on http", "Cookies are for https only here, so that no browser keeps one at "+origin+". Give "+name+" a public address that begins with https://.")
+		add(
+			"The app's address is on http",
+			"Cookies are for https only here, so that no browser keeps one at "+origin+
+				". Give "+name+" a public address that begins with https://.",
+		)
 	}
 	if app.Scheme == "https" && !q.secure {
-		add("The app is on https, and Sluice is not", "If a proxy ends https for both, Sluice does not know it of itself. Set APP_URL to Sluice's https address, and trust the proxy:",
-			"APP_URL=https://…", "TRUST_PROXY="+trustValue(q.peer))
+		add(
+			"The app is on https, and Sluice is not",
+			"If a proxy ends https for both, Sluice does not know it of itself. Set APP_URL to Sluice's https "+
+				"address, and trust the proxy:",
+			"APP_URL=https://…",
+			"TRUST_PROXY="+trustValue(q.peer),
+		)
 	}
 	if len(causes) == 0 {
-		add("The browser keeps no cookie at "+app.Host, "Allow cookies for "+app.Host+" in the browser's settings. If a proxy stands before "+name+", it must pass the Host header and Set-Cookie on unchanged.")
+		add(
+			"The browser keeps no cookie at "+app.Host,
+			"Allow cookies for "+app.Host+" in the browser's settings. If a proxy stands before "+
+				name+", it must pass the Host header and Set-Cookie on unchanged.",
+		)
 	}
 	return causes
 }
 
 // diagnose answers with the page that ends a loop.
-func (x *visit) diagnose(title, text, again string, q request, causes []causeView) error {
+func diagnose(x *visit, title, text, again string, q request, causes []causeView) error {
 	x.event.Reason = "sign-in loop"
-	v := diagnosisView{Title: title, Text: text, Saw: x.saw(q), Causes: causes, Again: again, Scheme: q.scheme(), Host: q.host, Now: x.c.cfg.Now()}
+	v := diagnosisView{
+		Title:  title,
+		Text:   text,
+		Saw:    q.saw(x.now()),
+		Causes: causes,
+		Again:  again,
+		Scheme: q.scheme(),
+		Host:   q.host,
+		Now:    x.now(),
+	}
 	page := x.frame(title, "")
 	page.Scripts = []string{"diagnosis.js"}
 	return x.render(http.StatusOK, diagnosisPage(page, v))

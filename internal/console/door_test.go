@@ -41,7 +41,8 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 	if strings.Contains(bad.body, "short\"") {
 		t.Error("the password came back")
 	}
-	b.post("/setup", "email", "ann@example.com", "username", "ann", "name", "Ann Archer", "password", goodPassword).want(t, 303, "/setup/apps")
+	b.post("/setup", "email", "ann@example.com", "username", "ann", "name", "Ann Archer", "password", goodPassword).
+		want(t, 303, "/setup/apps")
 
 	step := b.get("/setup/apps").want(t, 200, "")
 	says(t, step.body, "Flowise 3.1.4", "Register the service owner", "You are the first admin")
@@ -53,7 +54,10 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 
 	verify := b.get("/admin/apps/"+added.ID+"/verify?setup=1").want(t, 200, "")
 	says(t, verify.body, "The builder answers", "Sluice is signed in to the builder", "Ann Archer (ann)", "127.0.0.1")
-	if csp := verify.header.Get("Content-Security-Policy"); !strings.Contains(csp, "connect-src 'self' "+added.Origin(strings.TrimPrefix(s.url, "http://"))+";") {
+	if csp := verify.header.Get("Content-Security-Policy"); !strings.Contains(
+		csp,
+		"connect-src 'self' "+added.Origin(strings.TrimPrefix(s.url, "http://"))+";",
+	) {
 		t.Errorf("the page may not ask the app's address: %s", csp)
 	}
 	b.post("/admin/apps/"+added.ID+"/verify").want(t, 303, "/admin/apps/"+added.ID)
@@ -65,14 +69,20 @@ func TestASpentOrWrongSetupLinkExplains(t *testing.T) {
 	s := newSite(t)
 	b := s.browser()
 	says(t, b.get("/setup").want(t, 404, "").body, "Open the one-time link")
-	says(t, b.get("/setup?token="+strings.Repeat("x", 43)).want(t, 404, "").body, "no longer valid", "prints a fresh link")
+	says(
+		t,
+		b.get("/setup?token="+strings.Repeat("x", 43)).want(t, 404, "").body,
+		"no longer valid",
+		"prints a fresh link",
+	)
 	token := s.setupToken()
 	s.clock.forward(31 * time.Minute)
 	says(t, b.get("/setup?token="+token).want(t, 410, "").body, "expired", "prints a fresh link")
 
 	fresh := s.setupToken()
 	b.get("/setup?token="+fresh).want(t, 303, "/setup")
-	b.post("/setup", "username", "ann", "email", "ann@example.com", "password", goodPassword).want(t, 303, "/setup/apps")
+	b.post("/setup", "username", "ann", "email", "ann@example.com", "password", goodPassword).
+		want(t, 303, "/setup/apps")
 	late := s.browser()
 	says(t, late.get("/setup?token="+fresh).want(t, 410, "").body, "set up already")
 	refused := late.post("/setup", "username", "eve", "email", "eve@example.com", "password", goodPassword)
@@ -108,7 +118,16 @@ func TestSignInAndOut(t *testing.T) {
 func TestReturnGoesNowhereElse(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
-	for _, back := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "/login", "/login?return=/login", "/logout", "/enter?app=x", "javascript:alert(1)"} {
+	for _, back := range []string{
+		"https://evil.example/",
+		"//evil.example",
+		`/\evil.example`,
+		"/login",
+		"/login?return=/login",
+		"/logout",
+		"/enter?app=x",
+		"javascript:alert(1)",
+	} {
 		got := s.browser().post("/login", "identifier", "ann", "password", goodPassword, "return", back)
 		if got.status != 303 || got.location != "/" {
 			t.Errorf("return=%q leads to %d %q", back, got.status, got.location)
@@ -138,7 +157,11 @@ func TestSigningInForAnApp(t *testing.T) {
 	s.add("ann", "viewer")
 	s.add("zoe", "viewer")
 	f := newFlowise(t, "", "")
-	own, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url, PublicURL: "http://flows.example.test"})
+	own, err := s.apps.Manager.Ensure(
+		context.Background(),
+		authz.SystemPrincipal("serve"),
+		app.Spec{URL: f.url, PublicURL: "http://flows.example.test"},
+	)
 	fatal(t, err)
 	state, err := s.sessions.NewEnterState()
 	fatal(t, err)
@@ -148,13 +171,29 @@ func TestSigningInForAnApp(t *testing.T) {
 	page := b.get(to).want(t, 200, "")
 	says(t, page.body, "to continue to")
 	has(t, page.body, "input[name=state][value="+state+"]", "input[name=return][value=/canvas/1]")
-	if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' http://flows.example.test;") {
+	if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(
+		csp,
+		"form-action 'self' http://flows.example.test;",
+	) {
 		t.Errorf("the browser will not follow the form's redirect: %s", csp)
 	}
-	got := b.post("/login", "identifier", "ann", "password", goodPassword, "app", own.ID, "return", "/canvas/1", "state", state)
+	got := b.post(
+		"/login",
+		"identifier",
+		"ann",
+		"password",
+		goodPassword,
+		"app",
+		own.ID,
+		"return",
+		"/canvas/1",
+		"state",
+		state,
+	)
 	u, err := url.Parse(got.location)
 	fatal(t, err)
-	if got.status != 303 || u.Host != "flows.example.test" || u.Path != "/.sluice/enter" || u.Query().Get("return") != "/canvas/1" {
+	if got.status != 303 || u.Host != "flows.example.test" || u.Path != "/.sluice/enter" ||
+		u.Query().Get("return") != "/canvas/1" {
 		t.Fatalf("sent to %d %s", got.status, got.location)
 	}
 	token, err := s.sessions.RedeemEnterCode(context.Background(), u.Query().Get("code"), own.ID, state)
@@ -204,7 +243,11 @@ func TestResetLink(t *testing.T) {
 
 func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 	s := newSite(t)
-	for _, cookie := range []string{authn.CookieName(false) + "=garbage", authn.CookieName(false) + "=a; " + authn.CookieName(false) + "=b", `x="; ` + authn.CookieName(false) + `=a`} {
+	for _, cookie := range []string{
+		authn.CookieName(false) + "=garbage",
+		authn.CookieName(false) + "=a; " + authn.CookieName(false) + "=b",
+		`x="; ` + authn.CookieName(false) + `=a`,
+	} {
 		b := s.browser()
 		b.header.Set("Cookie", cookie)
 		b.get("/login").want(t, 200, "")
@@ -212,10 +255,15 @@ func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 	}
 }
 
-// TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address; it must not be sent to and fro for ever.
+// TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address;
+// it must not be sent to and fro for ever.
 func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
 	s := newSite(t, func(o *options) {
-		o.config = func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}} }
+		o.config = func(c *Config) {
+			c.Trust = web.Trust{
+				Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			}
+		}
 	})
 	s.add("ann", "viewer")
 	f := newFlowise(t, "", "")
@@ -234,7 +282,12 @@ func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
 		pairs = append(pairs, pair)
 	}
 	b.header.Set("Cookie", strings.Join(pairs, "; "))
-	says(t, b.get("/login?app="+a.ID).want(t, 409, "").body, "has no address on https", "public address that begins with https://")
+	says(
+		t,
+		b.get("/login?app="+a.ID).want(t, 409, "").body,
+		"has no address on https",
+		"public address that begins with https://",
+	)
 	if b.get("/account").want(t, 200, "").header.Get("Strict-Transport-Security") == "" {
 		t.Error("no HSTS over https")
 	}

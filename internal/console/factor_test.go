@@ -30,10 +30,14 @@ type device struct {
 }
 
 func (s *site) device() *device {
-	return &device{rp: virtualwebauthn.RelyingParty{ID: "localhost", Name: "Sluice", Origin: s.url}, auth: virtualwebauthn.NewAuthenticator()}
+	return &device{
+		rp:   virtualwebauthn.RelyingParty{ID: "localhost", Name: "Sluice", Origin: s.url},
+		auth: virtualwebauthn.NewAuthenticator(),
+	}
 }
 
-// ceremony asks a page's address for options, as its script does, and returns the ceremony's token with the options.
+// ceremony asks a page's address for options, as its script does, and returns the ceremony's token
+// with the options.
 func (b *browser) ceremony(path string) (token, options string) {
 	b.s.t.Helper()
 	got := b.do(http.MethodPost, path, strings.NewReader("")).want(b.s.t, 200, "")
@@ -48,7 +52,8 @@ func (b *browser) ceremony(path string) (token, options string) {
 	return body.Token, string(body.Options)
 }
 
-// create answers the options for a new passkey; a coordinate that begins with a zero byte is left out, because the virtual authenticator would shorten it.
+// create answers the options for a new passkey; a coordinate that begins with a zero byte is left
+// out, because the virtual authenticator would shorten it.
 func (d *device) create(t *testing.T, options string) string {
 	t.Helper()
 	o, err := virtualwebauthn.ParseAttestationOptions(options)
@@ -69,7 +74,8 @@ func (d *device) get(t *testing.T, options string) string {
 	return virtualwebauthn.CreateAssertionResponse(d.rp, d.auth, d.auth.Credentials[0], *o)
 }
 
-// app is an authenticator app. It waits for no clock: a code that was used makes the site's clock go on.
+// app is an authenticator app. It waits for no clock: a code that was used makes the site's clock
+// go on.
 type appOnPhone struct {
 	s      *site
 	secret string
@@ -146,16 +152,27 @@ func TestEnrolmentAtSignIn(t *testing.T) {
 	if s.appIn(again.body).secret != phone.secret {
 		t.Error("a wrong code changed the key")
 	}
-	says(t, b.post("/login/enrol", "do", "code", "offer", "unknown", "code", phone.code()).want(t, 400, "").body, "That took too long")
+	says(
+		t,
+		b.post("/login/enrol", "do", "code", "offer", "unknown", "code", phone.code()).want(t, 400, "").body,
+		"That took too long",
+	)
 	done := b.post("/login/enrol", "do", "code", "offer", token, "code", phone.code()).want(t, 200, "")
 	codes := codesIn(t, done.body)
 	says(t, done.body, "Keep your recovery codes", "Recovery codes of ann")
-	has(t, done.body, "a[download=sluice-recovery-codes.txt]", "a[href=/login/done?return=%2Faccount]", "button[data-copy=codes]")
+	has(
+		t,
+		done.body,
+		"a[download=sluice-recovery-codes.txt]",
+		"a[href=/login/done?return=%2Faccount]",
+		"button[data-copy=codes]",
+	)
 	if done.header.Get("Cache-Control") != "no-store" {
 		t.Error("the page with the codes may be stored")
 	}
 	file := selectAll(done.body, "a[download]")[0].attrs["href"]
-	if !strings.HasPrefix(file, "data:text/plain;charset=utf-8,") || !strings.Contains(file, codes[9]) || strings.Contains(file, " ") {
+	if !strings.HasPrefix(file, "data:text/plain;charset=utf-8,") || !strings.Contains(file, codes[9]) ||
+		strings.Contains(file, " ") {
 		t.Errorf("the file is %.200s", file)
 	}
 	b.get("/login/done?return=%2Faccount").want(t, 303, "/account")
@@ -165,7 +182,12 @@ func TestEnrolmentAtSignIn(t *testing.T) {
 	b = s.browser()
 	b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/factor")
 	step := b.get("/login/factor").want(t, 200, "")
-	has(t, step.body, "input[name=code][autocomplete=one-time-code][inputmode=numeric]", "a[href=/login/factor?with=recovery]")
+	has(
+		t,
+		step.body,
+		"input[name=code][autocomplete=one-time-code][inputmode=numeric]",
+		"a[href=/login/factor?with=recovery]",
+	)
 	hasNot(t, step.body, "form[data-passkey]")
 	hasNot(t, b.get("/login/factor?with=recovery").body, "input[inputmode=numeric]")
 	wrongCode := b.post("/login/factor", "code", "12").want(t, 400, "")
@@ -191,13 +213,19 @@ func TestPasskeyPages(t *testing.T) {
 	b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 	has(t, b.get("/login/enrol").body, "form[data-passkey=create][data-options=/login/enrol/passkey]")
 	token, options := b.ceremony("/login/enrol/passkey")
-	done := b.post("/login/enrol", "do", "passkey", "passkey_token", token, "passkey", phone.create(t, options)).want(t, 200, "")
+	done := b.post("/login/enrol", "do", "passkey", "passkey_token", token, "passkey", phone.create(t, options)).
+		want(t, 200, "")
 	codesIn(t, done.body)
 	b.get("/account").want(t, 200, "")
 
 	b = s.browser()
 	page := b.get("/login?return=/account").want(t, 200, "")
-	has(t, page.body, "form[data-passkey=get][data-options=/login/passkey/options]", "input[name=identifier][autocomplete=username webauthn]")
+	has(
+		t,
+		page.body,
+		"form[data-passkey=get][data-options=/login/passkey/options]",
+		"input[name=identifier][autocomplete=username webauthn]",
+	)
 	token, options = b.ceremony("/login/passkey/options")
 	answer := phone.get(t, options)
 	b.post("/login/passkey", "passkey_token", token, "passkey", answer, "return", "/account").want(t, 303, "/account")
@@ -223,7 +251,8 @@ func TestPasskeyPages(t *testing.T) {
 	b.get("/account").want(t, 200, "")
 }
 
-// TestPasskeysNeedAHostName: at an IP address the buttons are not there, and who asks all the same is told.
+// TestPasskeysNeedAHostName: at an IP address the buttons are not there, and who asks all the same
+// is told.
 func TestPasskeysNeedAHostName(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -238,7 +267,8 @@ func TestPasskeysNeedAHostName(t *testing.T) {
 	says(t, page.body, "Passkeys cannot be made here", "localhost")
 }
 
-// TestPasswordsForSuperusersOnly: the form is behind a quiet link where there is another way, and works for superusers.
+// TestPasswordsForSuperusersOnly: the form is behind a quiet link where there is another way, and
+// works for superusers.
 func TestPasswordsForSuperusersOnly(t *testing.T) {
 	s := newSite(t).local()
 	s.add("root", "superuser")

@@ -8,9 +8,17 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/flow"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
+
+// flowPages are the list of flows, the page that people land on.
+type flowPages struct {
+	views  *appViews
+	apps   *app.Apps
+	people *identity.People
+}
 
 // flowView is a flow of one of the apps.
 type flowView struct {
@@ -31,7 +39,7 @@ type flowsView struct {
 	Flows      []flowView
 	Workspace  string
 	Workspaces []web.Option
-	// MayEdit tells that the visitor can make flows here.
+	// MayEdit tells that the visitor can create flows here.
 	MayEdit bool
 	// Admin tells that the visitor can connect apps.
 	Admin bool
@@ -52,29 +60,36 @@ func (v flowsView) workspaceName() string {
 	return ""
 }
 
-func showFlows(x *visit) error {
-	if x.closedHere() {
+func (p *flowPages) showFlows(x *visit) error {
+	if closedHere(x) {
 		x.setNotice("needs-factor")
 		x.redirect(securityPath)
 		return nil
 	}
-	at, err := x.listingOf("/flows")
+	at, err := listingOf(x, "/flows")
 	if err != nil {
 		return err
 	}
-	v := flowsView{listing: at, Workspace: x.who.Workspace, Workspaces: x.workspaceOptions(), Admin: x.may(authz.AppManage), Now: x.c.cfg.Now()}
+	v := flowsView{
+		listing:    at,
+		Workspace:  x.who.Workspace,
+		Workspaces: x.workspaceOptions(),
+		Admin:      x.may(authz.AppManage),
+		Now:        x.now(),
+	}
 	if asked := x.r.URL.Query().Get("workspace"); asked != "" {
 		v.Workspace, v.Extra = asked, url.Values{"workspace": {asked}}
 	}
 	if v.workspaceName() == "" && v.Workspace != x.who.Workspace {
-		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.").WithNext("Open your flows without a workspace in the address.")
+		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.").
+			WithNext("Open your flows without a workspace in the address.")
 	}
-	for _, a := range x.c.cfg.Apps.Visible(x.who) {
-		v.Apps = append(v.Apps, x.appOf(a))
+	for _, a := range p.apps.Visible(x.who) {
+		v.Apps = append(v.Apps, p.views.appOf(x, a))
 	}
-	v.Elsewhere = v.Admin && len(v.Apps) == 0 && len(x.c.cfg.Apps.All()) > 0
+	v.Elsewhere = v.Admin && len(v.Apps) == 0 && len(p.apps.All()) > 0
 	if v.workspaceName() != "" {
-		if err := x.listFlows(&v); err != nil {
+		if err := p.listFlows(x, &v); err != nil {
 			return err
 		}
 	}
@@ -87,28 +102,38 @@ func showFlows(x *visit) error {
 	return x.render(http.StatusOK, flowsPage(page, v))
 }
 
-func (x *visit) listFlows(v *flowsView) error {
+func (p *flowPages) listFlows(x *visit, v *flowsView) error {
 	where := authz.Resource{Type: "Workspace", ID: v.Workspace, Workspace: v.Workspace}
-	v.MayEdit = x.c.cfg.Gate.Decide(x.who, authz.FlowEdit, where).Allowed
-	if !x.c.cfg.Gate.Decide(x.who, authz.FlowView, where).Allowed {
+	v.MayEdit = x.allows(authz.FlowEdit, where)
+	if !x.allows(authz.FlowView, where) {
 		return nil
 	}
-	flows, total, err := x.c.cfg.Apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: v.Workspace, Query: v.Query, Limit: perPage, Offset: v.offset()})
+	flows, total, err := p.apps.Flows.List(
+		x.r.Context(),
+		x.who,
+		flow.Filter{Workspace: v.Workspace, Query: v.Query, Limit: perPage, Offset: v.offset()},
+	)
 	v.Total, v.Shown = total, len(flows)
 	for _, o := range flows {
-		if a, ok := x.c.cfg.Apps.ByID(o.App); ok {
-			v.Flows = append(v.Flows, x.flowOf(a, o))
+		if a, ok := p.apps.ByID(o.App); ok {
+			v.Flows = append(v.Flows, p.flowOf(x, a, o))
 		}
 	}
 	return err
 }
 
-func (x *visit) flowOf(a *app.App, o flow.Object) flowView {
-	v := flowView{Name: o.Name, Kind: kindWord(a, o.Kind), App: a.Name, UpdatedAt: o.UpdatedAt, Open: "/enter?app=" + url.QueryEscape(a.ID)}
+func (p *flowPages) flowOf(x *visit, a *app.App, o flow.Object) flowView {
+	v := flowView{
+		Name:      o.Name,
+		Kind:      kindWord(a, o.Kind),
+		App:       a.Name,
+		UpdatedAt: o.UpdatedAt,
+		Open:      "/enter?app=" + url.QueryEscape(a.ID),
+	}
 	if v.Name == "" {
 		v.Name = "Without a name"
 	}
-	if who, ok := x.c.cfg.People.Principal(o.Owner); ok {
+	if who, ok := p.people.Principal(o.Owner); ok {
 		v.Owner = who.Name
 	}
 	if o.Workspace != x.who.Workspace {
@@ -145,4 +170,18 @@ func flowsSub(v flowsView) string {
 		return "What is made in " + name + ", the last changed first."
 	}
 	return ""
+}
+
+// closedHere reports whether the workspace that the visitor works in is closed to this session,
+// because it has proven no second factor.
+func closedHere(x *visit) bool {
+	if x.who.Strong {
+		return false
+	}
+	for _, w := range x.workspaces() {
+		if w.ID == x.who.Workspace {
+			return w.SecondFactor == identity.FactorRequired
+		}
+	}
+	return false
 }

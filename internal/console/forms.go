@@ -16,11 +16,18 @@ type mistake struct {
 	kind       problem.Kind
 }
 
-// formMistake tells whether err is something that whoever filled in the form can mend, or wait for. All else is for the error page.
+// formMistake tells whether err is something that the person who filled in the form can fix, or
+// wait for. All else is for the error page.
 func formMistake(err error, fields ...string) (mistake, bool) {
 	e := problem.Of(err)
 	switch e.Kind {
-	case problem.Invalid, problem.Conflict, problem.Upstream, problem.Timeout, problem.Unavailable, problem.Limited, problem.Unauthenticated:
+	case problem.Invalid,
+		problem.Conflict,
+		problem.Upstream,
+		problem.Timeout,
+		problem.Unavailable,
+		problem.Limited,
+		problem.Unauthenticated:
 	default:
 		return mistake{}, false
 	}

@@ -9,19 +9,18 @@ import (
 
 	forwardauth "sluice/deploy/forward-auth"
 	"sluice/internal/app"
-	"sluice/internal/authz"
 	"sluice/internal/problem"
+	"sluice/internal/web"
 )
 
-// forwardAuthRoutes connect apps to which a reverse proxy of the operator's own forwards.
-func forwardAuthRoutes() []route {
-	const manage = need(authz.AppManage)
-	return []route{
-		{get, "/admin/apps/new/forward-auth", showNewForwardAuth, manage},
-		{post, "/admin/apps/forward-auth", addForwardAuth, manage},
-		{get, "/admin/apps/{id}/forward-auth", showForwardAuth, manage},
-		{post, "/admin/apps/{id}/forward-auth", fillForwardAuth, manage},
-	}
+// forwardAuthPages connect apps to which a reverse proxy of the operator's own forwards.
+type forwardAuthPages struct {
+	views *appViews
+	apps  *app.Apps
+	trust web.Trust
+	// listens is where a reverse proxy on this machine reaches Sluice.
+	listens    func() string
+	mainOrigin func(requestHost string) string
 }
 
 // newForwardAuthView is the form for an app behind a reverse proxy.
@@ -39,21 +38,29 @@ type forwardAuthView struct {
 	Snippets   []forwardauth.Snippet
 	// Asked is when the reverse proxy last asked; zero for never.
 	Asked, Now time.Time
-	// Untrusted tells that Sluice believes no proxy at all; Shared is Sluice's own address if it is on the app's host name.
+	// Untrusted tells that Sluice believes no proxy at all; Shared is Sluice's own address if it is
+	// on the app's host name.
 	Untrusted bool
 	Shared    string
 }
 
 func (v forwardAuthView) path() string { return "/admin/apps/" + v.App.ID + "/forward-auth" }
 
-func showNewForwardAuth(x *visit) error {
-	return x.render(http.StatusOK, newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{}))
+func (p *forwardAuthPages) showNewForwardAuth(x *visit) error {
+	return x.render(
+		http.StatusOK,
+		newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{}),
+	)
 }
 
 // addForwardAuth connects the app and leads to the configuration of the reverse proxy.
-func addForwardAuth(x *visit) error {
-	form := x.formOf()
-	a, err := x.c.cfg.Apps.Manager.Add(x.r.Context(), x.who, app.Spec{Mode: app.ModeForwardAuth, Name: form.Name, PublicURL: form.PublicURL})
+func (p *forwardAuthPages) addForwardAuth(x *visit) error {
+	form := formOf(x)
+	a, err := p.apps.Manager.Add(
+		x.r.Context(),
+		x.who,
+		app.Spec{Mode: app.ModeForwardAuth, Name: form.Name, PublicURL: form.PublicURL},
+	)
 	if err == nil {
 		return x.done("/admin/apps/"+a.ID+"/forward-auth", "forward-auth")
 	}
@@ -62,29 +69,33 @@ func addForwardAuth(x *visit) error {
 		return err
 	}
 	form.Wrong = m.Wrong
-	return x.render(m.status, newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{Form: form, Problem: m.Text, Next: m.Next}))
+	return x.render(m.status, newForwardAuthPage(
+		x.frame("Connect an app behind a reverse proxy", "/admin/apps"),
+		newForwardAuthView{Form: form, Problem: m.Text, Next: m.Next},
+	))
 }
 
 // behindProxy finds the app of the route if a reverse proxy asks about it.
-func (x *visit) behindProxy() (*app.App, error) {
-	a, err := x.one()
+func (p *forwardAuthPages) behindProxy(x *visit) (*app.App, error) {
+	a, err := p.views.find(x)
 	if err == nil && !a.ForwardAuth() {
 		err = problem.Newf(problem.NotFound, "Sluice itself forwards to %s.", a.Name).WithNext("Open the app's page.")
 	}
 	return a, err
 }
 
-func showForwardAuth(x *visit) error {
-	a, err := x.behindProxy()
+func (p *forwardAuthPages) showForwardAuth(x *visit) error {
+	a, err := p.behindProxy(x)
 	if err != nil {
 		return err
 	}
-	return x.renderForwardAuth(http.StatusOK, a, forwardAuthView{Gate: x.c.cfg.Listens(), Runs: "127.0.0.1:8080"})
+	return p.renderForwardAuth(x, http.StatusOK, a, forwardAuthView{Gate: p.listens(), Runs: "127.0.0.1:8080"})
 }
 
-// fillForwardAuth shows the configuration with other addresses. Nothing is kept of them. It takes no link, so that nobody can be sent to a configuration with somebody else's addresses.
-func fillForwardAuth(x *visit) error {
-	a, err := x.behindProxy()
+// fillForwardAuth shows the configuration with other addresses. Nothing is kept of them. It takes
+// no link, so that nobody can be sent to a configuration with somebody else's addresses.
+func (p *forwardAuthPages) fillForwardAuth(x *visit) error {
+	a, err := p.behindProxy(x)
 	if err != nil {
 		return err
 	}
@@ -104,14 +115,14 @@ func fillForwardAuth(x *visit) error {
 	if len(v.Wrong) > 0 {
 		status = http.StatusBadRequest
 	}
-	return x.renderForwardAuth(status, a, v)
+	return p.renderForwardAuth(x, status, a, v)
 }
 
-func (x *visit) renderForwardAuth(status int, a *app.App, v forwardAuthView) error {
-	v.App, v.Asked, v.Now = x.appOf(a), x.c.cfg.Apps.LastAsked(a), x.c.cfg.Now()
-	v.Untrusted = len(x.c.cfg.Trust.Proxies) == 0 && x.c.cfg.Trust.Hops == 0
+func (p *forwardAuthPages) renderForwardAuth(x *visit, status int, a *app.App, v forwardAuthView) error {
+	v.App, v.Asked, v.Now = p.views.appOf(x, a), p.apps.LastAsked(a), x.now()
+	v.Untrusted = len(p.trust.Proxies) == 0 && p.trust.Hops == 0
 	_, host, _ := strings.Cut(a.PublicURL, "://")
-	if main := x.c.cfg.MainOrigin(host); sameName(main, a.PublicURL) {
+	if main := p.mainOrigin(host); sameName(main, a.PublicURL) {
 		v.Shared = main
 	}
 	if len(v.Wrong) == 0 {

@@ -16,18 +16,44 @@ import (
 func forwardAuthSamples() map[string]templ.Component {
 	frame := sampleFrame("/admin/apps")
 	a := sampleApp()
-	a.Name, a.Title, a.Version, a.Origin, a.Upstream, a.Bridge, a.ForwardAuth = "Internal wiki", "Web app behind a reverse proxy", "", "https://wiki.example.com", "https://wiki.example.com", bridgeHeaders, true
+	a.Name = "Internal wiki"
+	a.Title = "Web app behind a reverse proxy"
+	a.Version = ""
+	a.Origin = "https://wiki.example.com"
+	a.Upstream = "https://wiki.example.com"
+	a.Bridge = bridgeHeaders
+	a.ForwardAuth = true
 	a.Health = healthView{Tone: web.Warning, Word: "Waiting for its reverse proxy"}
 	snippets := forwardauth.Fill(forwardauth.Addresses{Public: a.Origin, Gate: "127.0.0.1:3000", App: "127.0.0.1:8080"})
 	asked := a
 	asked.Health, asked.Asked = healthView{Tone: web.Good, Word: "Asked about"}, sampleNow.Add(-time.Minute)
 	return map[string]templ.Component{
-		"forward-auth-new":     newForwardAuthPage(frame, newForwardAuthView{}),
-		"forward-auth-wrong":   newForwardAuthPage(frame, newForwardAuthView{Form: appForm{PublicURL: "wiki", Wrong: wrong{"public_url": "The address must begin with http:// or https://."}}}),
-		"forward-auth-waiting": forwardAuthPage(frame, forwardAuthView{App: a, Gate: "127.0.0.1:3000", Runs: "127.0.0.1:8080", Snippets: snippets, Now: sampleNow, Untrusted: true, Shared: "http://wiki.example.com:3000"}),
-		"forward-auth-asked":   forwardAuthPage(frame, forwardAuthView{App: asked, Gate: "127.0.0.1:3000", Runs: "127.0.0.1:8080", Snippets: snippets, Asked: asked.Asked, Now: sampleNow}),
-		"forward-auth-app":     appPage(frame, appPageView{App: asked, Now: sampleNow}),
-		"forward-auth-remove":  removeAppPage(frame, appPageView{App: asked, Now: sampleNow}),
+		"forward-auth-new": newForwardAuthPage(frame, newForwardAuthView{}),
+		"forward-auth-wrong": newForwardAuthPage(frame, newForwardAuthView{
+			Form: appForm{
+				PublicURL: "wiki",
+				Wrong:     wrong{"public_url": "The address must begin with http:// or https://."},
+			},
+		}),
+		"forward-auth-waiting": forwardAuthPage(frame, forwardAuthView{
+			App:       a,
+			Gate:      "127.0.0.1:3000",
+			Runs:      "127.0.0.1:8080",
+			Snippets:  snippets,
+			Now:       sampleNow,
+			Untrusted: true,
+			Shared:    "http://wiki.example.com:3000",
+		}),
+		"forward-auth-asked": forwardAuthPage(frame, forwardAuthView{
+			App:      asked,
+			Gate:     "127.0.0.1:3000",
+			Runs:     "127.0.0.1:8080",
+			Snippets: snippets,
+			Asked:    asked.Asked,
+			Now:      sampleNow,
+		}),
+		"forward-auth-app":    appPage(frame, appPageView{App: asked, Now: sampleNow}),
+		"forward-auth-remove": removeAppPage(frame, appPageView{App: asked, Now: sampleNow}),
 	}
 }
 
@@ -43,16 +69,43 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 	s.add("vic", "viewer")
 	b := s.signedIn("root")
 	has(t, b.get("/admin/apps/new").want(t, 200, "").body, "a[href=/admin/apps/new/forward-auth]")
-	has(t, b.get("/admin/apps/new/forward-auth").want(t, 200, "").body, "input[name=public_url][type=url]", "form[action=/admin/apps/forward-auth]")
-	has(t, b.post("/admin/apps/forward-auth", "public_url", "flows.example.com").want(t, 400, "").body, "input[name=public_url][aria-invalid=true][value=flows.example.com]")
+	has(
+		t,
+		b.get("/admin/apps/new/forward-auth").want(t, 200, "").body,
+		"input[name=public_url][type=url]",
+		"form[action=/admin/apps/forward-auth]",
+	)
+	has(
+		t,
+		b.post("/admin/apps/forward-auth", "public_url", "flows.example.com").want(t, 400, "").body,
+		"input[name=public_url][aria-invalid=true][value=flows.example.com]",
+	)
 	made := b.post("/admin/apps/forward-auth", "public_url", "https://flows.example.com", "name", "Flows")
 	a := s.apps.All()[0]
 	page := "/admin/apps/" + a.ID + "/forward-auth"
 	made.want(t, 303, page)
 	waiting := b.get(page).want(t, 200, "")
-	says(t, waiting.body, "Waiting for the first request", "believes no reverse proxy yet", "Nobody gets in until your reverse proxy asks")
-	has(t, waiting.body, "[hx-get="+page+"]", "a[href="+page+"]", "textarea[id=snippet-nginx][readonly]", "textarea[id=snippet-Caddy]", "textarea[id=snippet-Traefik]")
-	for _, want := range []string{"server_name flows.example.com;", "forward_auth 127.0.0.1:3000 {", "address: http://127.0.0.1:3000/forward-auth"} {
+	says(
+		t,
+		waiting.body,
+		"Waiting for the first request",
+		"believes no reverse proxy yet",
+		"Nobody gets in until your reverse proxy asks",
+	)
+	has(
+		t,
+		waiting.body,
+		"[hx-get="+page+"]",
+		"a[href="+page+"]",
+		"textarea[id=snippet-nginx][readonly]",
+		"textarea[id=snippet-Caddy]",
+		"textarea[id=snippet-Traefik]",
+	)
+	for _, want := range []string{
+		"server_name flows.example.com;",
+		"forward_auth 127.0.0.1:3000 {",
+		"address: http://127.0.0.1:3000/forward-auth",
+	} {
 		if !strings.Contains(html.UnescapeString(waiting.body), want) {
 			t.Errorf("no %q in the page", want)
 		}
@@ -77,7 +130,11 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Asked about", "forward-auth", "Last asked")
 	says(t, b.get("/admin/apps").want(t, 200, "").body, "Flows", "Asked about")
 	b.get("/admin/apps/"+a.ID+"/verify").want(t, 303, page)
-	says(t, b.post("/admin/apps/forward-auth", "public_url", "http://flows.example.com").want(t, 409, "").body, "Flows has this public address already")
+	says(
+		t,
+		b.post("/admin/apps/forward-auth", "public_url", "http://flows.example.com").want(t, 409, "").body,
+		"Flows has this public address already",
+	)
 	v := s.signedIn("vic")
 	v.get(page).want(t, 303, "/flows")
 	if got := v.post("/admin/apps/forward-auth", "public_url", "https://x.example.com"); got.status != 403 {
@@ -88,7 +145,11 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 func TestForwardAuthPageNamesWhatIsMissing(t *testing.T) {
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {
-			c.Listens, c.Trust = func() string { return "127.0.0.1:3000" }, web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+			c.Listens = func() string { return "127.0.0.1:3000" }
+			c.Trust = web.Trust{
+				Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			}
+
 			c.MainOrigin = func(host string) string { return "http://" + host + ":3000" }
 		}
 	})

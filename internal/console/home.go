@@ -13,48 +13,66 @@ import (
 	"sluice/internal/web"
 )
 
+// homePages are the start page.
+type homePages struct {
+	views  *appViews
+	apps   *app.Apps
+	people *identity.People
+}
+
 // showHome is for superusers, who have things to see to. Everybody else begins with the flows.
-func showHome(x *visit) error {
+func (p *homePages) showHome(x *visit) error {
 	if !x.may(authz.SystemView) {
 		x.redirect("/flows")
 		return nil
 	}
 	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name)}
-	for _, a := range x.c.cfg.Apps.Visible(x.who) {
-		v.Apps = append(v.Apps, x.appOf(a))
+	for _, a := range p.apps.Visible(x.who) {
+		v.Apps = append(v.Apps, p.views.appOf(x, a))
 	}
-	apps := x.c.cfg.Apps.All()
+	apps := p.apps.All()
 	v.Elsewhere = len(v.Apps) == 0 && len(apps) > 0
 	var err error
-	if v.Checks, err = x.checklist(apps); err != nil {
+	if v.Checks, err = p.checklist(x, apps); err != nil {
 		return err
 	}
 	return x.render(http.StatusOK, homePage(x.frame("Home", "/"), v))
 }
 
 // checklist is what a new installation needs until a team can work with it.
-func (x *visit) checklist(apps []*app.App) ([]check, error) {
-	_, people, err := x.c.cfg.People.List(x.r.Context(), x.who, identity.Filter{Limit: 1})
+func (p *homePages) checklist(x *visit, apps []*app.App) ([]check, error) {
+	_, people, err := p.people.List(x.r.Context(), x.who, identity.Filter{Limit: 1})
 	if err != nil {
 		return nil, err
 	}
 	connect, verify := appChecks(apps)
 	second := check{
-		Title: "Add a second person", Detail: "Give each person an account and a role of their own.", Done: people > 1,
-		Href: "/admin/people/new", Action: "Add a person",
+		Title:  "Add a second person",
+		Detail: "Give each person an account and a role of their own.",
+		Done:   people > 1,
+		Href:   "/admin/people/new",
+		Action: "Add a person",
 	}
 	if second.Done {
 		second.Detail = web.Count(people, "account")
 	}
 	return []check{
 		{Title: "Make the first admin", Detail: "Signed in as " + x.who.Name + ".", Done: true},
-		connect, verify, second, x.addressCheck(),
+		connect, verify, second, addressCheck(x),
 	}, nil
 }
 
 func appChecks(apps []*app.App) (connect, verify check) {
-	connect = check{Title: "Connect an app", Detail: "Tell Sluice where your builder runs.", Href: "/admin/apps/new", Action: "Connect"}
-	verify = check{Title: "Verify that it works", Detail: "See who you are to the builder, and whether streams get through."}
+	connect = check{
+		Title:  "Connect an app",
+		Detail: "Tell Sluice where your builder runs.",
+		Href:   "/admin/apps/new",
+		Action: "Connect",
+	}
+	verify = check{
+		Title:  "Verify that it works",
+		Detail: "See who you are to the builder, and whether streams get through.",
+	}
 	for _, a := range apps {
 		switch {
 		case a.ForwardAuth():
@@ -66,7 +84,9 @@ func appChecks(apps []*app.App) (connect, verify check) {
 		case a.Pending:
 			connect.Detail, connect.Href, connect.Action = a.Name+" has not answered yet.", "/admin/apps/"+a.ID, "Look"
 		case a.NeedsOwner:
-			connect.Detail, connect.Href, connect.Action = a.Name+" still needs its owner account.", "/admin/apps/"+a.ID, "Finish"
+			connect.Detail = a.Name + " still needs its owner account."
+			connect.Href = "/admin/apps/" + a.ID
+			connect.Action = "Finish"
 		default:
 			connect.Done, connect.Detail = true, a.Name+" at "+a.Upstream.String()
 			if verify.Href == "" || !a.VerifiedAt.IsZero() {
@@ -81,19 +101,22 @@ func appChecks(apps []*app.App) (connect, verify check) {
 	return connect, verify
 }
 
-// addressCheck looks at the address by which people reach Sluice. On a laptop there is nothing to mend.
-func (x *visit) addressCheck() check {
-	origin := x.c.cfg.MainOrigin(x.r.Host)
+// addressCheck looks at the address by which people reach Sluice. On a laptop there is nothing to
+// fix.
+func addressCheck(x *visit) check {
+	origin := x.origin()
 	c := check{Title: "Serve it on https", Detail: "People reach Sluice at " + origin + "."}
 	switch {
 	case strings.HasPrefix(origin, "https://"):
 		c.Done = true
 	case loopback(origin):
 		c.Optional = true
-		c.Detail = "Only this machine uses " + origin + ", which needs no https. For a team, put Sluice behind https and set APP_URL to that address."
+		c.Detail = "Only this machine uses " + origin + ", which needs no https. For a team, put Sluice behind " +
+			"https and set APP_URL to that address."
 	default:
 		c.Failed = true
-		c.Detail = "Passwords and flows cross the network in clear at " + origin + ". Put Sluice behind https and set APP_URL to that address."
+		c.Detail = "Passwords and flows cross the network in clear at " + origin + ". Put Sluice behind https and " +
+			"set APP_URL to that address."
 	}
 	return c
 }

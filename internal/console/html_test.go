@@ -31,7 +31,8 @@ func parse(page string) []element {
 	return out
 }
 
-// selectAll finds elements by a small part of CSS: a tag name and [attr] or [attr=value], e.g. `input[name=email][required]`.
+// selectAll finds elements by a small part of CSS: a tag name and [attr] or [attr=value], e.g.
+// `input[name=email][required]`.
 func selectAll(page, selector string) []element {
 	name, rest, _ := strings.Cut(selector, "[")
 	var conditions []string

@@ -70,7 +70,8 @@ func (d *delivery) Data(r io.Reader) error {
 
 var tokenLink = regexp.MustCompile(`http://[^\s"<>]+\?token=[A-Za-z0-9_-]+`)
 
-// link delivers what waits and returns the path of the link in the last mail to an address; "" for none.
+// link delivers what waits and returns the path of the link in the last mail to an address; "" for
+// none.
 func (s *site) link(box *mailbox, to string) string {
 	s.t.Helper()
 	fatal(s.t, s.mail.Deliver(context.Background(), s.clock.now()))
@@ -101,8 +102,23 @@ func TestSignUpWithoutMail(t *testing.T) {
 	has(t, b.get("/signup").want(t, 200, "").body, "input[name=username][required]")
 	weak := b.post("/signup", "username", "eve", "password", "short").want(t, 400, "")
 	has(t, weak.body, "input[name=password][aria-invalid=true]", "input[name=username][value=eve]")
-	says(t, b.post("/signup", "username", "eve", "password", "a completely different phrase", "superuser", "true", "role", "admin", "active", "true").want(t, 200, "").body, "Your account waits")
-	says(t, b.post("/login", "identifier", "eve", "password", "a completely different phrase").want(t, 403, "").body, "waiting for approval")
+	says(
+		t,
+		b.post(
+			"/signup",
+			"username", "eve",
+			"password", "a completely different phrase",
+			"superuser", "true",
+			"role", "admin",
+			"active", "true",
+		).want(t, 200, "").body,
+		"Your account waits",
+	)
+	says(
+		t,
+		b.post("/login", "identifier", "eve", "password", "a completely different phrase").want(t, 403, "").body,
+		"waiting for approval",
+	)
 	b.post("/signup", "username", "EVE", "password", "a completely different phrase").want(t, 409, "")
 
 	list := main(root.get("/admin").want(t, 200, "").body)
@@ -131,10 +147,18 @@ func TestSignUpByMail(t *testing.T) {
 	s.add("ann", "viewer")
 	b := s.browser()
 	const password = "a completely different phrase"
-	has(t, b.post("/signup", "username", "eve", "password", password).want(t, 400, "").body, "input[name=email][aria-invalid=true]")
+	has(
+		t,
+		b.post("/signup", "username", "eve", "password", password).want(t, 400, "").body,
+		"input[name=email][aria-invalid=true]",
+	)
 	fresh := b.post("/signup", "username", "eve", "email", "eve@example.test", "password", password).want(t, 200, "")
 	taken := b.post("/signup", "username", "eva", "email", "ann@example.test", "password", password).want(t, 200, "")
-	if strings.ReplaceAll(main(fresh.body), "eve@example.test", "X") != strings.ReplaceAll(main(taken.body), "ann@example.test", "X") {
+	if strings.ReplaceAll(main(fresh.body), "eve@example.test", "X") != strings.ReplaceAll(
+		main(taken.body),
+		"ann@example.test",
+		"X",
+	) {
 		t.Error("the answer tells whether an address has an account")
 	}
 	path := s.link(box, "eve@example.test")
@@ -154,17 +178,21 @@ func TestSignUpByMail(t *testing.T) {
 	b.get(path).want(t, 410, "")
 }
 
-// TestTokensOfOtherPages: every page takes only its own tokens, none of them twice, and none after its time.
+// TestTokensOfOtherPages: every page takes only its own tokens, none of them twice, and none after
+// its time.
 func TestTokensOfOtherPages(t *testing.T) {
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
 	root, ann := s.add("root", "superuser"), s.add("ann", "viewer")
 	b, theirs := s.signedIn("root"), s.signedIn("ann")
 	_ = root
-	resetLink := selectAll(b.post("/admin/people/"+ann.ID+"/reset-link").want(t, 200, "").body, "input[id=one-time-link]")[0].attrs["value"]
+	person := b.post("/admin/people/"+ann.ID+"/reset-link").want(t, 200, "").body
+	resetLink := selectAll(person, "input[id=one-time-link]")[0].attrs["value"]
 	theirs.post("/account/verify").want(t, 303, "/account")
 	verifyLink := s.link(box, "ann@example.test")
-	inviteLink := selectAll(b.post("/workspaces/default/invitations", "email", "new@example.test", "role", "viewer").want(t, 200, "").body, "input[id=invitation-link]")[0].attrs["value"]
+	workspace := b.post("/workspaces/default/invitations", "email", "new@example.test", "role", "viewer").
+		want(t, 200, "").body
+	inviteLink := selectAll(workspace, "input[id=invitation-link]")[0].attrs["value"]
 	theirs.post("/account/email", "email", "ann@example.org", "password", goodPassword).want(t, 303, "/account")
 	emailLink := s.link(box, "ann@example.org")
 
@@ -180,7 +208,14 @@ func TestTokensOfOtherPages(t *testing.T) {
 		}
 	}
 	for page, link := range links {
-		for _, garbage := range []string{"", "?token=", "?token=x", "?token=" + strings.Repeat("a", 300), "?token=%00%ff", "?token=" + url.QueryEscape(link)} {
+		for _, garbage := range []string{
+			"",
+			"?token=",
+			"?token=x",
+			"?token=" + strings.Repeat("a", 300),
+			"?token=%00%ff",
+			"?token=" + url.QueryEscape(link),
+		} {
 			if got := s.browser().get(page + garbage); got.status != 404 {
 				t.Errorf("%s%.40s gives %d", page, garbage, got.status)
 			}
@@ -197,7 +232,8 @@ func TestTokensOfOtherPages(t *testing.T) {
 	}
 }
 
-// TestMailedFirstPassword: an account without a password gets its link by mail, and the admin does not see it.
+// TestMailedFirstPassword: an account without a password gets its link by mail, and the admin does
+// not see it.
 func TestMailedFirstPassword(t *testing.T) {
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
@@ -231,7 +267,8 @@ func TestForgottenPassword(t *testing.T) {
 	b, elsewhere := s.browser(), s.signedIn("ann")
 	has(t, b.get("/forgot").want(t, 200, "").body, "input[name=identifier][required]")
 	b.post("/forgot").want(t, 400, "")
-	known, unknown := b.post("/forgot", "identifier", "ann").want(t, 200, ""), b.post("/forgot", "identifier", "nobody@example.test").want(t, 200, "")
+	known := b.post("/forgot", "identifier", "ann").want(t, 200, "")
+	unknown := b.post("/forgot", "identifier", "nobody@example.test").want(t, 200, "")
 	if main(known.body) != main(unknown.body) {
 		t.Error("the answer tells whether there is such an account")
 	}
@@ -255,7 +292,11 @@ func TestChangeOfAddress(t *testing.T) {
 	wrongOne := b.post("/account/email", "email", "ann@example.org", "password", "not it").want(t, 400, "")
 	says(t, wrongOne.body, "password is not right")
 	has(t, wrongOne.body, "input[id=f-email-password][aria-invalid=true]", "input[name=email][value=ann@example.org]")
-	has(t, b.post("/account/email", "email", "аnn@example.org", "password", goodPassword).want(t, 400, "").body, "input[name=email][aria-invalid=true]")
+	has(
+		t,
+		b.post("/account/email", "email", "аnn@example.org", "password", goodPassword).want(t, 400, "").body,
+		"input[name=email][aria-invalid=true]",
+	)
 
 	b.post("/account/email", "email", "ann@example.org", "password", goodPassword).want(t, 303, "/account")
 	fresh, old := s.link(box, "ann@example.org"), s.link(box, "ann@example.test")
@@ -299,9 +340,19 @@ func TestInvitationByLink(t *testing.T) {
 	guest := s.browser()
 	guest.get(second).want(t, 303, "/invite")
 	has(t, guest.get("/invite").want(t, 200, "").body, "input[name=username][required]")
-	has(t, guest.post("/invite", "username", "новый", "password", "a completely different phrase").want(t, 400, "").body, "input[name=username][aria-invalid=true]")
-	has(t, guest.post("/invite", "username", "new", "password", "short").want(t, 400, "").body, "input[name=password][aria-invalid=true]", "input[name=username][value=new]")
-	guest.post("/invite", "username", "new", "password", "a completely different phrase", "role", "admin").want(t, 303, "/flows")
+	has(
+		t,
+		guest.post("/invite", "username", "новый", "password", "a completely different phrase").want(t, 400, "").body,
+		"input[name=username][aria-invalid=true]",
+	)
+	has(
+		t,
+		guest.post("/invite", "username", "new", "password", "short").want(t, 400, "").body,
+		"input[name=password][aria-invalid=true]",
+		"input[name=username][value=new]",
+	)
+	guest.post("/invite", "username", "new", "password", "a completely different phrase", "role", "admin").
+		want(t, 303, "/flows")
 	says(t, guest.get("/flows").want(t, 200, "").body, "Welcome", "What is made in Research")
 	says(t, guest.get("/workspaces").body, "you are User")
 	s.browser().get(second).want(t, 410, "")
@@ -314,7 +365,14 @@ func TestInvitationByLink(t *testing.T) {
 	if got := s.browser().get(linkIn(s, gone.body)); got.status != 404 && got.status != 410 {
 		t.Errorf("an invitation that was taken back gives %d", got.status)
 	}
-	for _, bad := range [][2]string{{"", "viewer"}, {"no address", "viewer"}, {"а@example.test", "viewer"}, {strings.Repeat("a", 250) + "@example.test", "viewer"}, {"x@example.test", "emperor"}, {"x@example.test", ""}} {
+	for _, bad := range [][2]string{
+		{"", "viewer"},
+		{"no address", "viewer"},
+		{"а@example.test", "viewer"},
+		{strings.Repeat("a", 250) + "@example.test", "viewer"},
+		{"x@example.test", "emperor"},
+		{"x@example.test", ""},
+	} {
 		if got := b.post(page+"/invitations", "email", bad[0], "role", bad[1]); got.status != 400 {
 			t.Errorf("inviting %.20q as %q gives %d", bad[0], bad[1], got.status)
 		}
@@ -328,7 +386,10 @@ func TestInvitationOfSomebodyWhoHasAnAccountByNow(t *testing.T) {
 	b := s.signedIn("root")
 	w, err := s.people.CreateWorkspace(context.Background(), authz.SystemPrincipal("test"), "Research")
 	fatal(t, err)
-	link := linkIn(s, b.post("/workspaces/"+w.ID+"/invitations", "email", "cid@example.test", "role", "user").want(t, 200, "").body)
+	link := linkIn(
+		s,
+		b.post("/workspaces/"+w.ID+"/invitations", "email", "cid@example.test", "role", "user").want(t, 200, "").body,
+	)
 	s.add("cid", "viewer")
 	guest := s.browser()
 	guest.get(link).want(t, 303, "/invite")

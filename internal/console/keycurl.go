@@ -21,10 +21,11 @@ type curlView struct {
 	Elsewhere bool
 }
 
-// curlOf is a command that works with a key: it runs a flow that the key may run, or asks who one is. Without the key itself it takes that from the environment.
-func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
+// curlOf is a command that works with a key: it runs a flow that the key may run, or asks who one
+// is. Without the key itself it takes that from the environment.
+func (p *keyPages) curlOf(x *visit, k authn.APIKey, secret string) (curlView, error) {
 	v := curlView{}
-	from := x.c.cfg.Trust.ClientIP(x.r)
+	from := x.clientIP()
 	v.Elsewhere = len(k.Networks) > 0
 	for _, n := range k.Networks {
 		if n.Contains(from.Unmap()) {
@@ -35,12 +36,12 @@ func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
 	if secret == "" {
 		header = ` \` + "\n" + `  -H "Authorization: Bearer $SLUICE_API_KEY"`
 	}
-	o, a, err := x.runnable(k)
+	o, a, err := p.runnable(x, k)
 	if err != nil {
 		return v, err
 	}
 	if a == nil {
-		v.Text = "curl -sS " + x.c.cfg.MainOrigin(x.r.Host) + "/api/v1/me" + header
+		v.Text = "curl -sS " + x.origin() + "/api/v1/me" + header
 		return v, nil
 	}
 	v.Flow = cmp.Or(o.Name, "a flow without a name")
@@ -51,24 +52,29 @@ func (x *visit) curlOf(k authn.APIKey, secret string) (curlView, error) {
 }
 
 // runnable finds a flow that the key may run by a call, and its app; nil if there is none.
-func (x *visit) runnable(k authn.APIKey) (flow.Object, *app.App, error) {
-	list, _, err := x.flowsIn(k.Workspace)
+func (p *keyPages) runnable(x *visit, k authn.APIKey) (flow.Object, *app.App, error) {
+	list, _, err := p.forms.flowsIn(x, k.Workspace)
 	if err != nil {
 		return flow.Object{}, nil, err
 	}
-	who, ok := x.c.cfg.People.Principal(k.Owner)
+	who, ok := p.people.Principal(k.Owner)
 	if !ok {
 		return flow.Object{}, nil, nil
 	}
 	who.KeyID, who.Workspace, who.Strong = k.ID, k.Workspace, true
 	who.Scope = &authz.Scope{Workspace: k.Workspace, Actions: k.Scope.Actions, Apps: k.Scope.Apps, Flows: k.Scope.Flows}
 	for _, o := range list {
-		a, ok := x.c.cfg.Apps.ByID(o.App)
+		a, ok := p.apps.ByID(o.App)
 		if !ok || a.ForwardAuth() || a.Pending || a.Kind.RunCall == nil || !a.UsedIn(k.Workspace) {
 			continue
 		}
-		res := authz.Resource{Type: "Flow", ID: o.ID, App: o.App, Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace)}
-		if x.c.cfg.Gate.Decide(who, authz.FlowRun, res).Allowed {
+		res := authz.Resource{
+			Type:      "Flow",
+			ID:        o.ID,
+			App:       o.App,
+			Workspace: cmp.Or(o.Workspace, identity.DefaultWorkspace),
+		}
+		if p.gate.Decide(who, authz.FlowRun, res).Allowed {
 			return o, a, nil
 		}
 	}

@@ -16,6 +16,12 @@ import (
 	"sluice/internal/web"
 )
 
+// keyForms build and read the form of an API key, and name what keys are bound to.
+type keyForms struct {
+	keys *authn.Keys
+	apps *app.Apps
+}
+
 // keyFields are the fields of a key's form that a mistake can be shown at.
 var keyFields = []string{"name", "expires_at", "actions", "apps", "flows", "networks", "per_minute", "per_day"}
 
@@ -32,7 +38,8 @@ type keyActionGroup struct {
 	Actions []keyAction
 }
 
-// The groups of actions. Those of the last concern the whole installation, so they are for superusers.
+// The groups of actions. Those of the last concern the whole installation, so they are for
+// superusers.
 const (
 	groupFlows        = "Flows"
 	groupBuilder      = "Builder"
@@ -51,8 +58,16 @@ func keyActions() []keyActionGroup {
 		}},
 		{groupBuilder, []keyAction{
 			{Action: authz.AppOpen, Title: "Open the builder's pages", Hint: "Programs hardly need it."},
-			{Action: authz.BuilderCode, Title: "Store and run code", Hint: "Custom tools and functions, on the builder's machine."},
-			{Action: authz.BuilderManage, Title: "Manage the builder", Hint: "Its credentials, variables and settings."},
+			{
+				Action: authz.BuilderCode,
+				Title:  "Store and run code",
+				Hint:   "Custom tools and functions, on the builder's machine.",
+			},
+			{
+				Action: authz.BuilderManage,
+				Title:  "Manage the builder",
+				Hint:   "Its credentials, variables and settings.",
+			},
 		}},
 		{groupWorkspace, []keyAction{
 			{Action: authz.WorkspaceView, Title: "See the workspace and its members"},
@@ -66,11 +81,20 @@ func keyActions() []keyActionGroup {
 			{Action: authz.AppManage, Title: "Connect, change and remove apps"},
 		}},
 		{groupInstallation, []keyAction{
-			{Action: authz.UserView, Title: "See people"}, {Action: authz.UserCreate, Title: "Add people"}, {Action: authz.UserUpdate, Title: "Change people"},
-			{Action: authz.UserDisable, Title: "End and restore people's access"}, {Action: authz.UserReset, Title: "Reset passwords"}, {Action: authz.UserDelete, Title: "Delete people"},
-			{Action: authz.SessionView, Title: "See sessions"}, {Action: authz.SessionEnd, Title: "End sessions"}, {Action: authz.WorkspaceCreate, Title: "Make workspaces"},
-			{Action: authz.RoleManage, Title: "Manage roles"}, {Action: authz.SignInManage, Title: "Manage how people sign in"}, {Action: authz.MailManage, Title: "Manage mail"},
-			{Action: authz.SecretManage, Title: "Rotate Sluice's secrets"}, {Action: authz.SystemView, Title: "See the state of the installation"},
+			{Action: authz.UserView, Title: "See people"},
+			{Action: authz.UserCreate, Title: "Add people"},
+			{Action: authz.UserUpdate, Title: "Change people"},
+			{Action: authz.UserDisable, Title: "End and restore people's access"},
+			{Action: authz.UserReset, Title: "Reset passwords"},
+			{Action: authz.UserDelete, Title: "Delete people"},
+			{Action: authz.SessionView, Title: "See sessions"},
+			{Action: authz.SessionEnd, Title: "End sessions"},
+			{Action: authz.WorkspaceCreate, Title: "Make workspaces"},
+			{Action: authz.RoleManage, Title: "Manage roles"},
+			{Action: authz.SignInManage, Title: "Manage how people sign in"},
+			{Action: authz.MailManage, Title: "Manage mail"},
+			{Action: authz.SecretManage, Title: "Rotate Sluice's secrets"},
+			{Action: authz.SystemView, Title: "See the state of the installation"},
 		}},
 	}
 }
@@ -139,26 +163,26 @@ func (n keyNames) whereWords(s authn.KeyScope) string {
 const flowsShown = 200
 
 // flowsIn lists the flows of a workspace as far as the visitor may see them.
-func (x *visit) flowsIn(workspace string) (list []flow.Object, total int, err error) {
-	if workspace == "" || !x.c.cfg.Gate.Decide(x.who, authz.FlowView, authz.Resource{Type: "Flow", Workspace: workspace}).Allowed {
+func (kf *keyForms) flowsIn(x *visit, workspace string) (list []flow.Object, total int, err error) {
+	if workspace == "" || !x.allows(authz.FlowView, authz.Resource{Type: "Flow", Workspace: workspace}) {
 		return nil, 0, nil
 	}
-	return x.c.cfg.Apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: workspace, Limit: flowsShown})
+	return kf.apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: workspace, Limit: flowsShown})
 }
 
 // namesFor finds the names of what keys are bound to.
-func (x *visit) namesFor(keys []authn.APIKey, workspace string) (keyNames, error) {
+func (kf *keyForms) namesFor(x *visit, keys []authn.APIKey, workspace string) (keyNames, error) {
 	n := keyNames{apps: map[string]string{}, flows: map[string]string{}}
 	bound := slices.ContainsFunc(keys, func(k authn.APIKey) bool { return len(k.Scope.Apps)+len(k.Scope.Flows) > 0 })
 	if !bound {
 		return n, nil
 	}
-	for _, a := range x.c.cfg.Apps.All() {
+	for _, a := range kf.apps.All() {
 		if a.UsedIn(workspace) {
 			n.apps[a.ID] = a.Name
 		}
 	}
-	list, _, err := x.flowsIn(workspace)
+	list, _, err := kf.flowsIn(x, workspace)
 	for _, o := range list {
 		n.flows[o.ID] = cmp.Or(o.Name, "Without a name")
 	}
@@ -173,10 +197,11 @@ type pick struct {
 	Chosen bool
 }
 
-// keyForm is the form of a key. What and Where are "all", or what is picked instead.
+// keyForm is the form of a key. Its fields What and Where are "all", or what is picked instead.
 type keyForm struct {
 	Name string
-	// Ends are the choices for the end, Expires the chosen one, Date the day for "date". Most is the organisation's maximum; 0 for none.
+	// Ends are the choices for the end, Expires the chosen one, Date the day for "date". Most is
+	// the organization's maximum; 0 for none.
 	Ends          []web.Option
 	Expires, Date string
 	Most          time.Duration
@@ -191,9 +216,13 @@ type keyForm struct {
 }
 
 // formOfKey is the form of a key that is there.
-func (x *visit) formOfKey(k authn.APIKey) (keyForm, error) {
-	f := keyForm{Name: k.Name, Expires: "keep", What: "all", Where: "all", Most: x.c.cfg.Keys.MaxAge(), former: k.Scope}
-	f.Ends = []web.Option{{Value: "keep", Label: "As it is"}, {Value: "date", Label: "On a day"}, {Value: "latest", Label: latestWord(f.Most)}}
+func (kf *keyForms) formOfKey(x *visit, k authn.APIKey) (keyForm, error) {
+	f := keyForm{Name: k.Name, Expires: "keep", What: "all", Where: "all", Most: kf.keys.MaxAge(), former: k.Scope}
+	f.Ends = []web.Option{
+		{Value: "keep", Label: "As it is"},
+		{Value: "date", Label: "On a day"},
+		{Value: "latest", Label: latestWord(f.Most)},
+	}
 	var networks []string
 	for _, n := range k.Networks {
 		networks = append(networks, n.String())
@@ -214,25 +243,30 @@ func (x *visit) formOfKey(k authn.APIKey) (keyForm, error) {
 	case len(k.Scope.Apps) > 0:
 		f.Where = "apps"
 	}
-	return f, x.offerPicks(&f, k.Workspace, k.Scope)
+	return f, kf.offerPicks(x, &f, k.Workspace, k.Scope)
 }
 
-// newKeyForm is the form of a key to be made. It begins with the least that is of use.
-func (x *visit) newKeyForm() (keyForm, error) {
+// newKeyForm is the form of a new key. It begins with the least that is of use.
+func (kf *keyForms) newKeyForm(x *visit) (keyForm, error) {
 	if x.who.Workspace == "" {
-		return keyForm{}, problem.New(problem.Conflict, "You work in no workspace, and a key works in one.").WithNext("Ask an admin of a workspace to invite you.")
+		return keyForm{}, problem.New(problem.Conflict, "You work in no workspace, and a key works in one.").
+			WithNext("Ask an admin of a workspace to invite you.")
 	}
-	f := keyForm{Expires: "90", What: "some", Where: "all", Most: x.c.cfg.Keys.MaxAge()}
+	f := keyForm{Expires: "90", What: "some", Where: "all", Most: kf.keys.MaxAge()}
 	for _, days := range []int{7, 30, 90, 365} {
 		if life := time.Duration(days) * 24 * time.Hour; f.Most == 0 || life < f.Most {
 			f.Ends = append(f.Ends, web.Option{Value: strconv.Itoa(days), Label: "In " + web.Count(days, "day")})
 		}
 	}
-	f.Ends = append(f.Ends, web.Option{Value: "latest", Label: latestWord(f.Most)}, web.Option{Value: "date", Label: "On a day"})
+	f.Ends = append(
+		f.Ends,
+		web.Option{Value: "latest", Label: latestWord(f.Most)},
+		web.Option{Value: "date", Label: "On a day"},
+	)
 	if f.Most > 0 && f.Most <= 90*24*time.Hour {
 		f.Expires = "latest"
 	}
-	return f, x.offerPicks(&f, x.who.Workspace, authn.KeyScope{Actions: []authz.Action{authz.FlowRun}})
+	return f, kf.offerPicks(x, &f, x.who.Workspace, authn.KeyScope{Actions: []authz.Action{authz.FlowRun}})
 }
 
 func latestWord(most time.Duration) string {
@@ -242,7 +276,7 @@ func latestWord(most time.Duration) string {
 	return "As late as permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was made"
 }
 
-// mostWords names the organisation's maximum.
+// mostWords names the organization's maximum.
 func (f keyForm) mostWords() string {
 	if f.Most == 0 {
 		return "Keys without an end are permitted here. One that ends is safer."
@@ -250,25 +284,37 @@ func (f keyForm) mostWords() string {
 	return "Keys may last at most " + web.Count(int(f.Most/(24*time.Hour)), "day") + " here (SLUICE_API_KEY_MAX_DAYS)."
 }
 
-// offerPicks fills in what can be picked in a workspace: what the visitor may do and see there, and what is picked already.
-func (x *visit) offerPicks(f *keyForm, workspace string, chosen authn.KeyScope) error {
-	f.Groups = x.actionGroups(workspace, chosen.Actions)
+// offerPicks fills in what can be picked in a workspace: what the visitor may do and see there, and
+// what is picked already.
+func (kf *keyForms) offerPicks(x *visit, f *keyForm, workspace string, chosen authn.KeyScope) error {
+	f.Groups = kf.actionGroups(x, workspace, chosen.Actions)
 	who := x.who
 	who.Workspace = workspace
 	visible := map[string]*app.App{}
-	for _, a := range x.c.cfg.Apps.Visible(who) {
+	for _, a := range kf.apps.Visible(who) {
 		visible[a.ID] = a
-		f.Apps = append(f.Apps, pick{ID: a.ID, Name: a.Name, Hint: strings.TrimSpace(a.Kind.Title + " " + a.Version), Chosen: slices.Contains(chosen.Apps, a.ID)})
+		f.Apps = append(f.Apps, pick{
+			ID:     a.ID,
+			Name:   a.Name,
+			Hint:   strings.TrimSpace(a.Kind.Title + " " + a.Version),
+			Chosen: slices.Contains(chosen.Apps, a.ID),
+		})
 	}
 	f.Apps = withChosen(f.Apps, chosen.Apps)
-	list, total, err := x.flowsIn(workspace)
+	list, total, err := kf.flowsIn(x, workspace)
 	if err != nil {
 		return err
 	}
 	f.MoreFlows = max(total-len(list), 0)
 	for _, o := range list {
 		if a, ok := visible[o.App]; ok {
-			f.Flows = append(f.Flows, pick{ID: o.ID, Name: cmp.Or(o.Name, "Without a name"), Hint: kindWord(a, o.Kind) + " in " + a.Name, App: o.App, Chosen: slices.Contains(chosen.Flows, o.ID)})
+			f.Flows = append(f.Flows, pick{
+				ID:     o.ID,
+				Name:   cmp.Or(o.Name, "Without a name"),
+				Hint:   kindWord(a, o.Kind) + " in " + a.Name,
+				App:    o.App,
+				Chosen: slices.Contains(chosen.Flows, o.ID),
+			})
 		}
 	}
 	f.Flows = withChosen(f.Flows, chosen.Flows)
@@ -285,8 +331,9 @@ func withChosen(picks []pick, chosen []string) []pick {
 	return picks
 }
 
-// actionGroups are the actions that the visitor has the right to in a workspace, and those that are chosen already.
-func (x *visit) actionGroups(workspace string, chosen []authz.Action) []keyActionGroup {
+// actionGroups are the actions that the visitor has the right to in a workspace, and those that are
+// chosen already.
+func (kf *keyForms) actionGroups(x *visit, workspace string, chosen []authz.Action) []keyActionGroup {
 	var out []keyActionGroup
 	known := map[authz.Action]bool{}
 	for _, g := range keyActions() {
@@ -297,7 +344,7 @@ func (x *visit) actionGroups(workspace string, chosen []authz.Action) []keyActio
 				res = need(a.Action).resource()
 			}
 			known[a.Action], a.Chosen = true, slices.Contains(chosen, a.Action)
-			if a.Chosen || x.c.cfg.Gate.Decide(x.who, a.Action, res).Allowed {
+			if a.Chosen || x.allows(a.Action, res) {
 				shown.Actions = append(shown.Actions, a)
 			}
 		}
@@ -329,10 +376,17 @@ type keyRead struct {
 	err     error
 }
 
-// read takes what was sent, and keeps it in the form in case that it has to be shown again. k is the key as it is.
+// read takes what was sent, and keeps it in the form in case that it has to be shown again. k is
+// the key as it is.
 func (f *keyForm) read(x *visit, k authn.APIKey) (out keyRead) {
-	f.Name, f.Expires, f.Date, f.What, f.Where = clipped(x.value("name"), 400), x.value("expires"), clipped(x.value("date"), 20), x.value("what"), x.value("where")
-	f.Networks, f.PerMinute, f.PerDay = clipped(x.value("networks"), 4000), clipped(x.value("per_minute"), 30), clipped(x.value("per_day"), 30)
+	f.Name = clipped(x.value("name"), 400)
+	f.Expires = x.value("expires")
+	f.Date = clipped(x.value("date"), 20)
+	f.What = x.value("what")
+	f.Where = x.value("where")
+	f.Networks = clipped(x.value("networks"), 4000)
+	f.PerMinute = clipped(x.value("per_minute"), 30)
+	f.PerDay = clipped(x.value("per_day"), 30)
 	out.Name = x.value("name")
 	if text := x.value("networks"); text != "" {
 		out.Networks = []string{text}
@@ -342,12 +396,13 @@ func (f *keyForm) read(x *visit, k authn.APIKey) (out keyRead) {
 	out.Scope, errs[0] = f.scope()
 	out.PerMinute, errs[1] = numberOf(x.value("per_minute"), "per_minute")
 	out.PerDay, errs[2] = numberOf(x.value("per_day"), "per_day")
-	out.Expires, out.keepEnd, errs[3] = f.end(x.c.cfg.Now(), k.IssuedAt)
+	out.Expires, out.keepEnd, errs[3] = f.end(x.now(), k.IssuedAt)
 	out.err = cmp.Or(errs[0], cmp.Or(errs[3], cmp.Or(errs[1], errs[2])))
 	return out
 }
 
-// mark ticks what was sent. What was not offered is passed over: nobody can pick what they may not see.
+// mark ticks what was sent. It passes over what was not offered: nobody can pick what they may not
+// see.
 func (f *keyForm) mark(form url.Values) {
 	for _, g := range f.Groups {
 		for i := range g.Actions {
@@ -406,7 +461,8 @@ func chosenOf(picks []pick) (ids []string) {
 	return ids
 }
 
-// appsOfFlows are the apps of the chosen flows; if one of them is not known, what the key was bound to before.
+// appsOfFlows are the apps of the chosen flows; if one of them is not known, what the key was bound
+// to before.
 func (f *keyForm) appsOfFlows() (apps []string) {
 	for _, p := range f.Flows {
 		switch {
@@ -419,7 +475,7 @@ func (f *keyForm) appsOfFlows() (apps []string) {
 	return apps
 }
 
-// end is when the key is to end; zero for as late as permitted. A day counts to its end (UTC).
+// end is when the key expires; zero for as late as permitted. A day counts to its end (UTC).
 func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err error) {
 	switch f.Expires {
 	case "keep":
@@ -429,7 +485,8 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	case "date":
 		day, err := time.Parse(time.DateOnly, f.Date)
 		if err != nil {
-			return time.Time{}, false, problem.New(problem.Invalid, "This is not a day; expected is the form 2030-12-31.").WithField("expires_at")
+			text := "This is not a day; expected is the form 2030-12-31."
+			return time.Time{}, false, problem.New(problem.Invalid, text).WithField("expires_at")
 		}
 		end = day.AddDate(0, 0, 1)
 		if latest := issued.Add(f.Most); f.Most > 0 && end.After(latest) && !day.After(latest) {
@@ -445,14 +502,20 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key ends.").WithField("expires_at")
 }
 
-// placeOptions are the choices of where a key works; what there is nothing to pick from is left out.
+// placeOptions are the choices of where a key works; what there is nothing to pick from is left
+// out.
 func placeOptions(f keyForm) []web.Option {
-	out := []web.Option{{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Also those that come later."}}
+	out := []web.Option{
+		{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Also those that come later."},
+	}
 	if len(f.Apps) > 0 {
 		out = append(out, web.Option{Value: "apps", Label: "In these apps", Hint: "In all flows of theirs."})
 	}
 	if len(f.Flows) > 0 {
-		out = append(out, web.Option{Value: "flows", Label: "In these flows", Hint: "It sees no lists then, only them."})
+		out = append(
+			out,
+			web.Option{Value: "flows", Label: "In these flows", Hint: "It sees no lists then, only them."},
+		)
 	}
 	return out
 }

@@ -8,32 +8,27 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/app"
 	"sluice/internal/authn"
+	"sluice/internal/authz"
+	"sluice/internal/identity"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
 
+// keyPages are API keys: a person's own, and those of a workspace for the people who manage them.
+type keyPages struct {
+	forms  *keyForms
+	gate   *authz.Gate
+	people *identity.People
+	keys   *authn.Keys
+	apps   *app.Apps
+}
+
 // keysPath is the page of one's own API keys.
 const keysPath = "/account/keys"
 
-// keyRoutes are about API keys. A key stands in the answer that makes it and nowhere else: in no address, no redirect and no later page.
-func keyRoutes() []route {
-	return []route{
-		{get, keysPath, showKeys, person},
-		{post, keysPath, makeKey, person},
-		{get, keysPath + "/new", showNewKey, person},
-		{get, keysPath + "/{id}", showKey, person},
-		{post, keysPath + "/{id}", changeKey, person},
-		{post, keysPath + "/{id}/rotate", rotateKey, person},
-		{get, keysPath + "/{id}/revoke", showRevokeKey, person},
-		{post, keysPath + "/{id}/revoke", revokeKey, person},
-		{get, "/workspaces/{id}/keys", showWorkspaceKeys, person},
-		{get, "/workspaces/{id}/keys/{key}/revoke", showRevokeWorkspaceKey, person},
-		{post, "/workspaces/{id}/keys/{key}/revoke", revokeWorkspaceKey, person},
-	}
-}
-
-// soon is how long before its end a key is called one that ends soon.
+// soon is how long before it expires a key is said to end soon.
 const soon = 7 * 24 * time.Hour
 
 // keyView is an API key as the pages show it; it never holds the key itself.
@@ -54,17 +49,30 @@ type keyView struct {
 
 func (v keyView) path(rest string) string { return keysPath + "/" + v.ID + rest }
 
-func (x *visit) keyOf(k authn.APIKey, names keyNames) keyView {
+func keyOf(x *visit, k authn.APIKey, names keyNames) keyView {
 	v := keyView{
-		ID: k.ID, Name: k.Name, Prefix: k.Prefix, Owner: k.OwnerName, WorkspaceName: k.WorkspaceName, What: whatWords(k.Scope), Where: names.whereWords(k.Scope), Limits: limitWords(k),
-		CreatedAt: k.CreatedAt, IssuedAt: k.IssuedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, FormerUntil: k.FormerUntil, LastUsedAt: k.LastUsedAt, LastUsedIP: k.LastUsedIP,
+		ID:            k.ID,
+		Name:          k.Name,
+		Prefix:        k.Prefix,
+		Owner:         k.OwnerName,
+		WorkspaceName: k.WorkspaceName,
+		What:          whatWords(k.Scope),
+		Where:         names.whereWords(k.Scope),
+		Limits:        limitWords(k),
+		CreatedAt:     k.CreatedAt,
+		IssuedAt:      k.IssuedAt,
+		ExpiresAt:     k.ExpiresAt,
+		RevokedAt:     k.RevokedAt,
+		FormerUntil:   k.FormerUntil,
+		LastUsedAt:    k.LastUsedAt,
+		LastUsedIP:    k.LastUsedIP,
 	}
 	var networks []string
 	for _, n := range k.Networks {
 		networks = append(networks, n.String())
 	}
 	v.Networks = strings.Join(networks, ", ")
-	now := x.c.cfg.Now()
+	now := x.now()
 	ended := !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now)
 	v.Live = k.RevokedAt.IsZero() && !ended
 	switch {
@@ -128,19 +136,19 @@ func liveFirst(list []keyView) {
 	})
 }
 
-func showKeys(x *visit) error {
-	list, err := x.c.cfg.Keys.List(x.r.Context(), x.who, authn.KeyFilter{Owner: x.who.ID})
+func (p *keyPages) showKeys(x *visit) error {
+	list, err := p.keys.List(x.r.Context(), x.who, authn.KeyFilter{Owner: x.who.ID})
 	if err != nil {
 		return err
 	}
-	v := keysView{Workspace: x.who.Workspace, Now: x.c.cfg.Now()}
-	v.WorkspaceName, _ = x.c.cfg.People.WorkspaceName(v.Workspace)
-	names, err := x.namesFor(list, v.Workspace)
+	v := keysView{Workspace: x.who.Workspace, Now: x.now()}
+	v.WorkspaceName = x.workspaceName(v.Workspace)
+	names, err := p.forms.namesFor(x, list, v.Workspace)
 	if err != nil {
 		return err
 	}
 	for _, k := range list {
-		one := x.keyOf(k, names)
+		one := keyOf(x, k, names)
 		switch {
 		case k.Workspace == v.Workspace:
 			v.Keys = append(v.Keys, one)
@@ -159,32 +167,37 @@ type newKeyView struct {
 	Problem, Next string
 }
 
-func showNewKey(x *visit) error {
-	f, err := x.newKeyForm()
+func (p *keyPages) showNewKey(x *visit) error {
+	f, err := p.forms.newKeyForm(x)
 	if err != nil {
 		return err
 	}
-	return x.renderNewKey(http.StatusOK, newKeyView{Form: f})
+	return p.renderNewKey(x, http.StatusOK, newKeyView{Form: f})
 }
 
-func (x *visit) renderNewKey(status int, v newKeyView) error {
-	v.WorkspaceName, _ = x.c.cfg.People.WorkspaceName(x.who.Workspace)
+func (p *keyPages) renderNewKey(x *visit, status int, v newKeyView) error {
+	v.WorkspaceName = x.workspaceName(x.who.Workspace)
 	return x.render(status, newKeyPage(x.frame("New API key", "/account"), v))
 }
 
-// makeKey makes a key and shows it in this very answer.
-func makeKey(x *visit) error {
-	f, err := x.newKeyForm()
+// createKey creates a key and shows it in this very answer.
+func (p *keyPages) createKey(x *visit) error {
+	f, err := p.forms.newKeyForm(x)
 	if err != nil {
 		return err
 	}
 	n := authn.NewAPIKey{Workspace: x.who.Workspace}
-	read := f.read(x, authn.APIKey{IssuedAt: x.c.cfg.Now()})
-	n.Name, n.Scope, n.Networks, n.PerMinute, n.PerDay, n.Expires = read.Name, read.Scope, read.Networks, read.PerMinute, read.PerDay, read.Expires
+	read := f.read(x, authn.APIKey{IssuedAt: x.now()})
+	n.Name = read.Name
+	n.Scope = read.Scope
+	n.Networks = read.Networks
+	n.PerMinute = read.PerMinute
+	n.PerDay = read.PerDay
+	n.Expires = read.Expires
 	if err = read.err; err == nil {
-		k, secret, failed := x.c.cfg.Keys.Create(x.r.Context(), x.who, n)
+		k, secret, failed := p.keys.Create(x.r.Context(), x.who, n)
 		if failed == nil {
-			return x.showSecret(k, secret, false)
+			return p.showSecret(x, k, secret, false)
 		}
 		err = failed
 	}
@@ -193,7 +206,7 @@ func makeKey(x *visit) error {
 		return err
 	}
 	f.Wrong = m.Wrong
-	return x.renderNewKey(m.status, newKeyView{Form: f, Problem: m.Text, Next: m.Next})
+	return p.renderNewKey(x, m.status, newKeyView{Form: f, Problem: m.Text, Next: m.Next})
 }
 
 // keyShownView shows a key, this once.
@@ -205,13 +218,13 @@ type keyShownView struct {
 	Now     time.Time
 }
 
-func (x *visit) showSecret(k authn.APIKey, secret string, rotated bool) error {
-	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+func (p *keyPages) showSecret(x *visit, k authn.APIKey, secret string, rotated bool) error {
+	names, err := p.forms.namesFor(x, []authn.APIKey{k}, k.Workspace)
 	if err != nil {
 		return err
 	}
-	v := keyShownView{Key: x.keyOf(k, names), Secret: secret, Rotated: rotated, Now: x.c.cfg.Now()}
-	if v.Curl, err = x.curlOf(k, secret); err != nil {
+	v := keyShownView{Key: keyOf(x, k, names), Secret: secret, Rotated: rotated, Now: x.now()}
+	if v.Curl, err = p.curlOf(x, k, secret); err != nil {
 		return err
 	}
 	title := "Your new API key"
@@ -233,57 +246,63 @@ type keyPageView struct {
 }
 
 // ownKey finds the key of the route among one's own.
-func (x *visit) ownKey() (authn.APIKey, error) {
-	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *keyPages) ownKey(x *visit) (authn.APIKey, error) {
+	k, err := p.keys.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err == nil && k.Owner != x.who.ID {
 		err = problem.New(problem.NotFound, "This API key is not yours.").WithNext("Open the keys of its workspace.")
 	}
 	return k, err
 }
 
-func showKey(x *visit) error {
-	k, err := x.ownKey()
+func (p *keyPages) showKey(x *visit) error {
+	k, err := p.ownKey(x)
 	if err != nil {
 		return err
 	}
-	return x.renderKey(http.StatusOK, k, keyPageView{})
+	return p.renderKey(x, http.StatusOK, k, keyPageView{})
 }
 
 // renderKey shows the page of a key; a form that is not filled in yet shows the key as it is.
-func (x *visit) renderKey(status int, k authn.APIKey, v keyPageView) error {
-	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+func (p *keyPages) renderKey(x *visit, status int, k authn.APIKey, v keyPageView) error {
+	names, err := p.forms.namesFor(x, []authn.APIKey{k}, k.Workspace)
 	if err != nil {
 		return err
 	}
 	if v.At != "change" {
-		if v.Form, err = x.formOfKey(k); err != nil {
+		if v.Form, err = p.forms.formOfKey(x, k); err != nil {
 			return err
 		}
 	}
-	v.Key, v.Now = x.keyOf(k, names), x.c.cfg.Now()
-	if v.Curl, err = x.curlOf(k, ""); err != nil {
+	v.Key, v.Now = keyOf(x, k, names), x.now()
+	if v.Curl, err = p.curlOf(x, k, ""); err != nil {
 		return err
 	}
 	return x.render(status, keyPage(x.frame(k.Name, "/account"), v))
 }
 
 // changeKey changes what the form says otherwise than the key.
-func changeKey(x *visit) error {
-	k, err := x.ownKey()
+func (p *keyPages) changeKey(x *visit) error {
+	k, err := p.ownKey(x)
 	if err != nil {
 		return err
 	}
-	f, err := x.formOfKey(k)
+	f, err := p.forms.formOfKey(x, k)
 	if err != nil {
 		return err
 	}
 	read := f.read(x, k)
 	if err = read.err; err == nil {
-		c := authn.APIKeyChange{Name: &read.Name, Scope: &read.Scope, Networks: &read.Networks, PerMinute: &read.PerMinute, PerDay: &read.PerDay}
+		c := authn.APIKeyChange{
+			Name:      &read.Name,
+			Scope:     &read.Scope,
+			Networks:  &read.Networks,
+			PerMinute: &read.PerMinute,
+			PerDay:    &read.PerDay,
+		}
 		if !read.keepEnd {
 			c.Expires = &read.Expires
 		}
-		_, err = x.c.cfg.Keys.Update(x.r.Context(), x.who, k.ID, c)
+		_, err = p.keys.Update(x.r.Context(), x.who, k.ID, c)
 	}
 	if err == nil {
 		return x.done(keysPath+"/"+k.ID, "key-changed")
@@ -293,16 +312,19 @@ func changeKey(x *visit) error {
 		return err
 	}
 	f.Wrong = m.Wrong
-	return x.renderKey(m.status, k, keyPageView{Form: f, At: "change", Problem: m.Text, Next: m.Next})
+	return p.renderKey(x, m.status, k, keyPageView{Form: f, At: "change", Problem: m.Text, Next: m.Next})
 }
 
-// overlaps are how long a former secret may go on working, in hours.
+// overlaps are how long the previous secret may go on working, in hours.
 var overlaps = []web.Option{
-	{Value: "24", Label: "Works for another day"}, {Value: "168", Label: "Works for another week"}, {Value: "1", Label: "Works for another hour"}, {Value: "0", Label: "Ends at once"},
+	{Value: "24", Label: "Works for another day"},
+	{Value: "168", Label: "Works for another week"},
+	{Value: "1", Label: "Works for another hour"},
+	{Value: "0", Label: "Ends at once"},
 }
 
-func rotateKey(x *visit) error {
-	k, err := x.ownKey()
+func (p *keyPages) rotateKey(x *visit) error {
+	k, err := p.ownKey(x)
 	if err != nil {
 		return err
 	}
@@ -310,18 +332,23 @@ func rotateKey(x *visit) error {
 	if err != nil {
 		hours = -1 // refused by the capability
 	}
-	changed, secret, err := x.c.cfg.Keys.Rotate(x.r.Context(), x.who, k.ID, authn.Rotation{Overlap: time.Duration(hours) * time.Hour})
+	changed, secret, err := p.keys.Rotate(
+		x.r.Context(),
+		x.who,
+		k.ID,
+		authn.Rotation{Overlap: time.Duration(hours) * time.Hour},
+	)
 	if err == nil {
-		return x.showSecret(changed, secret, true)
+		return p.showSecret(x, changed, secret, true)
 	}
 	m, ok := formMistake(err)
 	if !ok {
 		return err
 	}
-	return x.renderKey(m.status, k, keyPageView{At: "rotate", Problem: m.Text, Next: m.Next})
+	return p.renderKey(x, m.status, k, keyPageView{At: "rotate", Problem: m.Text, Next: m.Next})
 }
 
-// revokeKeyView asks before a key ends.
+// revokeKeyView asks before a key is revoked.
 type revokeKeyView struct {
 	Key keyView
 	// Back is where one came from, Action where the answer goes; Call does the same by the API.
@@ -330,86 +357,98 @@ type revokeKeyView struct {
 	Now                           time.Time
 }
 
-func showRevokeKey(x *visit) error {
-	k, err := x.ownKey()
+func (p *keyPages) showRevokeKey(x *visit) error {
+	k, err := p.ownKey(x)
 	if err != nil {
 		return err
 	}
-	v := revokeKeyView{Back: keysPath + "/" + k.ID, BackLabel: k.Name, Action: keysPath + "/" + k.ID + "/revoke", Call: "DELETE /api/v1/keys/" + k.ID, Own: true}
-	return x.renderRevoke(k, v, "/account")
+	v := revokeKeyView{
+		Back:      keysPath + "/" + k.ID,
+		BackLabel: k.Name,
+		Action:    keysPath + "/" + k.ID + "/revoke",
+		Call:      "DELETE /api/v1/keys/" + k.ID,
+		Own:       true,
+	}
+	return p.renderRevoke(x, k, v, "/account")
 }
 
-func (x *visit) renderRevoke(k authn.APIKey, v revokeKeyView, active string) error {
-	names, err := x.namesFor([]authn.APIKey{k}, k.Workspace)
+func (p *keyPages) renderRevoke(x *visit, k authn.APIKey, v revokeKeyView, active string) error {
+	names, err := p.forms.namesFor(x, []authn.APIKey{k}, k.Workspace)
 	if err != nil {
 		return err
 	}
-	v.Key, v.Now = x.keyOf(k, names), x.c.cfg.Now()
+	v.Key, v.Now = keyOf(x, k, names), x.now()
 	return x.render(http.StatusOK, revokeKeyPage(x.frame("Revoke "+k.Name, active), v))
 }
 
-func revokeKey(x *visit) error {
-	k, err := x.ownKey()
+func (p *keyPages) revokeKey(x *visit) error {
+	k, err := p.ownKey(x)
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
+	if err := p.keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
 		return err
 	}
 	return x.done(keysPath, "key-revoked")
 }
 
 // showWorkspaceKeys lists everybody's keys to those who manage them.
-func showWorkspaceKeys(x *visit) error {
-	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *keyPages) showWorkspaceKeys(x *visit) error {
+	w, err := p.people.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	list, err := x.c.cfg.Keys.List(x.r.Context(), x.who, authn.KeyFilter{Workspace: w.ID})
+	list, err := p.keys.List(x.r.Context(), x.who, authn.KeyFilter{Workspace: w.ID})
 	if err != nil {
 		return err
 	}
-	names, err := x.namesFor(list, w.ID)
+	names, err := p.forms.namesFor(x, list, w.ID)
 	if err != nil {
 		return err
 	}
-	v := keysView{Workspace: w.ID, WorkspaceName: w.Name, Now: x.c.cfg.Now()}
+	v := keysView{Workspace: w.ID, WorkspaceName: w.Name, Now: x.now()}
 	for _, k := range list {
-		v.Keys = append(v.Keys, x.keyOf(k, names))
+		v.Keys = append(v.Keys, keyOf(x, k, names))
 	}
 	liveFirst(v.Keys)
 	return x.render(http.StatusOK, workspaceKeysPage(x.frame("API keys of "+w.Name, "/workspaces"), v))
 }
 
 // workspaceKey finds the key of the route in the workspace of the route.
-func (x *visit) workspaceKey() (authn.APIKey, error) {
-	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *keyPages) workspaceKey(x *visit) (authn.APIKey, error) {
+	w, err := p.people.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return authn.APIKey{}, err
 	}
-	k, err := x.c.cfg.Keys.Get(x.r.Context(), x.who, x.r.PathValue("key"))
+	k, err := p.keys.Get(x.r.Context(), x.who, x.r.PathValue("key"))
 	if err == nil && k.Workspace != w.ID {
 		err = problem.New(problem.NotFound, "There is no such API key in this workspace.")
 	}
 	return k, err
 }
 
-func showRevokeWorkspaceKey(x *visit) error {
-	k, err := x.workspaceKey()
+func (p *keyPages) showRevokeWorkspaceKey(x *visit) error {
+	k, err := p.workspaceKey(x)
 	if err != nil {
 		return err
 	}
 	list := "/workspaces/" + k.Workspace + "/keys"
-	v := revokeKeyView{Back: list, BackLabel: "API keys", Action: list + "/" + k.ID + "/revoke", Call: "DELETE /api/v1" + list + "/" + k.ID, Own: k.Owner == x.who.ID}
-	return x.renderRevoke(k, v, "/workspaces")
+	v := revokeKeyView{
+		Back:      list,
+		BackLabel: "API keys",
+		Action:    list + "/" + k.ID + "/revoke",
+		Call:      "DELETE /api/v1" + list + "/" + k.ID,
+		Own:       k.Owner == x.who.ID,
+	}
+	return p.renderRevoke(x, k, v, "/workspaces")
 }
 
-func revokeWorkspaceKey(x *visit) error {
-	k, err := x.workspaceKey()
+func (p *keyPages) revokeWorkspaceKey(x *visit) error {
+	k, err := p.workspaceKey(x)
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
+	if err := p.keys.Revoke(x.r.Context(), x.who, k.ID); err != nil {
 		return err
 	}
 	return x.done("/workspaces/"+k.Workspace+"/keys", "key-revoked")

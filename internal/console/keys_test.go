@@ -63,7 +63,14 @@ func TestAKeyFromTheFormToItsEnd(t *testing.T) {
 	b := s.signedIn("ann")
 	says(t, b.get(keysPath).want(t, 200, "").body, "No API key in Default workspace", "never more")
 	form := b.get(keysPath+"/new").want(t, 200, "").body
-	has(t, form, "input[name=action][value=flow:run][checked]", "input[name=action][value=flow:edit]", "input[name=what][value=some][checked]", "option[value=90][selected]")
+	has(
+		t,
+		form,
+		"input[name=action][value=flow:run][checked]",
+		"input[name=action][value=flow:edit]",
+		"input[name=what][value=some][checked]",
+		"option[value=90][selected]",
+	)
 	hasNot(t, form, "input[name=action][value=flow:publish]", "input[name=action][value=user:view]", "input[name=flow]")
 	says(t, form, "at most 365 days")
 
@@ -101,7 +108,11 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 	second := keyText.FindString(page.body)
 	says(t, page.body, "The former secret works for another 24 hours")
 	if second == first || !s.opens(first) || !s.opens(second) {
-		t.Errorf("after a rotation with an overlap the former key opens %t, the new one %t", s.opens(first), s.opens(second))
+		t.Errorf(
+			"after a rotation with an overlap the former key opens %t, the new one %t",
+			s.opens(first),
+			s.opens(second),
+		)
 	}
 	for _, wrong := range []string{"", "x", "-1", "169", "99999999999999999999"} {
 		has(t, b.post(at+"/rotate", "overlap", wrong).want(t, 400, "").body, "[role=alert]")
@@ -119,7 +130,15 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 	change.Set("per_minute", "7")
 	b.send(at, change).want(t, 303, at)
 	shown := b.get(at).want(t, 200, "").body
-	says(t, shown, "Chat 2", "203.0.113.0/24, 2001:db8::1/128", "7 a minute", "your own address is not in one of them", "Saved.")
+	says(
+		t,
+		shown,
+		"Chat 2",
+		"203.0.113.0/24, 2001:db8::1/128",
+		"7 a minute",
+		"your own address is not in one of them",
+		"Saved.",
+	)
 	has(t, shown, "input[name=per_minute][value=7]")
 	if s.opens(third) {
 		t.Error("the key works from a foreign network")
@@ -147,20 +166,52 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 		has    string
 		says   string
 	}{
-		"no name":          {url.Values{"name": {""}}, "input[name=name][aria-invalid=true]", "needs a name"},
-		"no day":           {url.Values{"expires": {"date"}, "date": {"31.12.2030"}}, "select[name=expires][aria-invalid=true]", "2030-12-31"},
-		"a past day":       {url.Values{"expires": {"date"}, "date": {"2020-01-01"}}, "select[name=expires][aria-invalid=true]", "lies in the past"},
-		"a day too late":   {url.Values{"expires": {"date"}, "date": {"2100-01-01"}}, "select[name=expires][aria-invalid=true]", "at most 365 days"},
+		"no name": {url.Values{"name": {""}}, "input[name=name][aria-invalid=true]", "needs a name"},
+		"no day": {
+			url.Values{"expires": {"date"}, "date": {"31.12.2030"}},
+			"select[name=expires][aria-invalid=true]",
+			"2030-12-31",
+		},
+		"a past day": {
+			url.Values{"expires": {"date"}, "date": {"2020-01-01"}},
+			"select[name=expires][aria-invalid=true]",
+			"lies in the past",
+		},
+		"a day too late": {
+			url.Values{"expires": {"date"}, "date": {"2100-01-01"}},
+			"select[name=expires][aria-invalid=true]",
+			"at most 365 days",
+		},
 		"an end not named": {url.Values{"expires": {"9000"}}, "select[name=expires][aria-invalid=true]", "Choose when"},
 		"nothing ticked":   {url.Values{"what": {"some"}}, "p[id=actions-error]", "Tick at least one"},
 		"nothing chosen":   {url.Values{"what": {""}}, "p[id=actions-error]", "Choose what"},
-		"beyond one's own": {url.Values{"what": {"some"}, "action": {"user:create"}}, "p[id=actions-error]", "Tick at least one"},
-		"no app ticked":    {url.Values{"where": {"apps"}}, "p[id=apps-error]", "at least one app"},
-		"a foreign flow":   {url.Values{"where": {"flows"}, "flow": {"of-somebody-else"}}, "p[id=flows-error]", "at least one flow"},
-		"no network":       {url.Values{"networks": {"192.0.2.0/33"}}, "textarea[name=networks][aria-invalid=true]", "is not a network"},
-		"no number":        {url.Values{"per_minute": {"many"}}, "input[name=per_minute][aria-invalid=true]", "not a whole number"},
-		"a number too big": {url.Values{"per_day": {"99999999999999999999"}}, "input[name=per_day][aria-invalid=true]", "must be between"},
-		"below nothing":    {url.Values{"per_day": {"-1"}}, "input[name=per_day][aria-invalid=true]", "must be between"},
+		"beyond one's own": {
+			url.Values{"what": {"some"}, "action": {"user:create"}},
+			"p[id=actions-error]",
+			"Tick at least one",
+		},
+		"no app ticked": {url.Values{"where": {"apps"}}, "p[id=apps-error]", "at least one app"},
+		"a foreign flow": {
+			url.Values{"where": {"flows"}, "flow": {"of-somebody-else"}},
+			"p[id=flows-error]",
+			"at least one flow",
+		},
+		"no network": {
+			url.Values{"networks": {"192.0.2.0/33"}},
+			"textarea[name=networks][aria-invalid=true]",
+			"is not a network",
+		},
+		"no number": {
+			url.Values{"per_minute": {"many"}},
+			"input[name=per_minute][aria-invalid=true]",
+			"not a whole number",
+		},
+		"a number too big": {
+			url.Values{"per_day": {"99999999999999999999"}},
+			"input[name=per_day][aria-invalid=true]",
+			"must be between",
+		},
+		"below nothing": {url.Values{"per_day": {"-1"}}, "input[name=per_day][aria-invalid=true]", "must be between"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			form := simpleKey("Kept name")
@@ -182,7 +233,8 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 	says(t, b.get(keysPath).body, "Until tomorrow", "Ends soon")
 }
 
-// TestAKeyForOneFlow: what is offered, what is kept, and a line for a terminal that runs the flow at the app's own address.
+// TestAKeyForOneFlow: what is offered, what is kept, and a line for a terminal that runs the flow
+// at the app's own address.
 func TestAKeyForOneFlow(t *testing.T) {
 	s, ctx := newSite(t), context.Background()
 	ann := s.add("ann", "user")
@@ -192,7 +244,8 @@ func TestAKeyForOneFlow(t *testing.T) {
 	other, err := s.people.CreateWorkspace(ctx, authz.SystemPrincipal("test"), "Research")
 	fatal(t, err)
 	for _, o := range []flow.Object{
-		{ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: ann.ID, Name: "Invoices"}, {ID: "f2", Kind: flow.Agentflow, Workspace: identity.DefaultWorkspace, Name: "Complaints"},
+		{ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: ann.ID, Name: "Invoices"},
+		{ID: "f2", Kind: flow.Agentflow, Workspace: identity.DefaultWorkspace, Name: "Complaints"},
 		{ID: "f3", Kind: flow.Chatflow, Workspace: other.ID, Name: "Secret research"},
 	} {
 		o.App = a.ID
@@ -203,16 +256,36 @@ func TestAKeyForOneFlow(t *testing.T) {
 	has(t, page, "input[name=flow][value=f1]", "input[name=flow][value=f2]", "input[name=app][value="+a.ID+"]")
 	hasNot(t, page, "input[name=flow][value=f3]")
 
-	form := url.Values{"name": {"One flow"}, "expires": {"latest"}, "what": {"some"}, "action": {"flow:run", "flow:view"}, "where": {"flows"}, "flow": {"f2"}}
+	form := url.Values{
+		"name":    {"One flow"},
+		"expires": {"latest"},
+		"what":    {"some"},
+		"action":  {"flow:run", "flow:view"},
+		"where":   {"flows"},
+		"flow":    {"f2"},
+	}
 	made := b.send(keysPath, form).want(t, 200, "").body
-	says(t, made, "Try it: this runs Complaints", "curl -sS "+a.Origin(strings.TrimPrefix(s.url, "http://"))+"/api/v1/prediction/f2", `-d '{"question": "Hello"}'`)
+	says(
+		t,
+		made,
+		"Try it: this runs Complaints",
+		"curl -sS "+a.Origin(strings.TrimPrefix(s.url, "http://"))+"/api/v1/prediction/f2",
+		`-d '{"question": "Hello"}'`,
+	)
 	list, err := s.keys.List(ctx, authz.SystemPrincipal("test"), authn.KeyFilter{Owner: ann.ID})
 	fatal(t, err)
-	if scope := list[0].Scope; len(scope.Apps) != 1 || scope.Apps[0] != a.ID || len(scope.Flows) != 1 || len(scope.Actions) != 2 {
+	if scope := list[0].Scope; len(scope.Apps) != 1 || scope.Apps[0] != a.ID || len(scope.Flows) != 1 ||
+		len(scope.Actions) != 2 {
 		t.Errorf("the key's scope is %+v", scope)
 	}
 	at := keysPath + "/" + list[0].ID
-	has(t, b.get(at).body, "input[name=flow][value=f2][checked]", "input[name=action][value=flow:view][checked]", "input[name=where][value=flows][checked]")
+	has(
+		t,
+		b.get(at).body,
+		"input[name=flow][value=f2][checked]",
+		"input[name=action][value=flow:view][checked]",
+		"input[name=where][value=flows][checked]",
+	)
 	says(t, b.get(keysPath).body, "Run flows; See flows", "Complaints")
 
 	// What cannot be picked any more is not lost by saving.
@@ -222,7 +295,8 @@ func TestAKeyForOneFlow(t *testing.T) {
 	b.send(at, form).want(t, 303, at)
 	kept, err := s.keys.Get(ctx, authz.SystemPrincipal("test"), list[0].ID)
 	fatal(t, err)
-	if scope := kept.Scope; len(scope.Flows) != 1 || scope.Flows[0] != "f2" || len(scope.Apps) != 1 || len(scope.Actions) != 1 {
+	if scope := kept.Scope; len(scope.Flows) != 1 || scope.Flows[0] != "f2" || len(scope.Apps) != 1 ||
+		len(scope.Actions) != 1 {
 		t.Errorf("after saving, the key's scope is %+v", scope)
 	}
 }
@@ -264,7 +338,11 @@ func TestKeysOfOthers(t *testing.T) {
 	if page := admin.get(list).body; strings.Contains(page, key) {
 		t.Error("an admin sees the key")
 	}
-	for path, status := range map[string]int{keysPath + "/" + id: 404, keysPath + "/" + id + "/revoke": 404, "/workspaces/" + other.ID + "/keys/" + id + "/revoke": 404} {
+	for path, status := range map[string]int{
+		keysPath + "/" + id:                                   404,
+		keysPath + "/" + id + "/revoke":                       404,
+		"/workspaces/" + other.ID + "/keys/" + id + "/revoke": 404,
+	} {
 		admin.get(path).want(t, status, "")
 	}
 	admin.post(keysPath+"/"+id+"/rotate", "overlap", "0").want(t, 404, "")
@@ -277,7 +355,12 @@ func TestKeysOfOthers(t *testing.T) {
 	if !s.opens(key) {
 		t.Fatal("the key was ended by somebody who may not")
 	}
-	says(t, admin.get(list+"/"+id+"/revoke").want(t, 200, "").body, "of bob", "DELETE /api/v1/workspaces/default/keys/"+id)
+	says(
+		t,
+		admin.get(list+"/"+id+"/revoke").want(t, 200, "").body,
+		"of bob",
+		"DELETE /api/v1/workspaces/default/keys/"+id,
+	)
 	admin.post(list+"/"+id+"/revoke").want(t, 303, list)
 	if s.opens(key) {
 		t.Error("a revoked key opens")
@@ -302,12 +385,24 @@ func TestAFreshProofComesBeforeAKey(t *testing.T) {
 	s.add("ann", "user")
 	b := s.signedIn("ann")
 	s.clock.forward(11 * time.Minute)
-	form := url.Values{"name": {"Two actions"}, "expires": {"30"}, "what": {"some"}, "action": {"flow:run", "flow:view"}, "where": {"all"}}
+	form := url.Values{
+		"name":    {"Two actions"},
+		"expires": {"30"},
+		"what":    {"some"},
+		"action":  {"flow:run", "flow:view"},
+		"where":   {"all"},
+	}
 	asked := b.send(keysPath, form)
 	if asked.status == 200 || keyText.MatchString(asked.body) {
 		t.Fatalf("a key was made without a fresh proof: %d", asked.status)
 	}
-	has(t, asked.body, "input[name=confirm_password]", "input[type=hidden][name=action][value=flow:run]", "input[type=hidden][name=action][value=flow:view]")
+	has(
+		t,
+		asked.body,
+		"input[name=confirm_password]",
+		"input[type=hidden][name=action][value=flow:run]",
+		"input[type=hidden][name=action][value=flow:view]",
+	)
 	form.Set("confirm_password", goodPassword)
 	key, _ := b.madeKey(form)
 	if !s.opens(key) && !strings.HasPrefix(key, "sluice_") {

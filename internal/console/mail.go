@@ -17,6 +17,13 @@ import (
 	"sluice/internal/web"
 )
 
+// mailPages are the outbox and the previews of mails.
+type mailPages struct {
+	gate *authz.Gate
+	// box is nil without an outbox.
+	box *mail.Outbox
+}
+
 // mailItemView is a mail in the outbox.
 type mailItemView struct {
 	ID, To, Subject string
@@ -68,7 +75,14 @@ type mailView struct {
 }
 
 // mailStates are the filter's choices.
-var mailStates = []string{"", string(mail.Waiting), string(mail.Sending), string(mail.Sent), string(mail.Failed), string(mail.Discarded)}
+var mailStates = []string{
+	"",
+	string(mail.Waiting),
+	string(mail.Sending),
+	string(mail.Sent),
+	string(mail.Failed),
+	string(mail.Discarded),
+}
 
 func mailStateWord(state string) string {
 	if state == "" {
@@ -88,21 +102,21 @@ func (v mailView) stateURL(state string) string {
 	return strings.TrimSuffix("/admin/mail?"+q.Encode(), "?")
 }
 
-// previewWord makes a title of a kind's name: "password-reset" is "Password reset".
+// previewWord turns a kind's name into a title's name: "password-reset" is "Password reset".
 func previewWord(kind string) string {
 	words := strings.ReplaceAll(kind, "-", " ")
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
-func (x *visit) outbox() (*mail.Outbox, error) {
-	if x.c.cfg.Mail == nil {
+func (p *mailPages) outbox(x *visit) (*mail.Outbox, error) {
+	if p.box == nil {
 		return nil, problem.New(problem.Unavailable, "This Sluice has no outbox.")
 	}
-	return x.c.cfg.Mail, nil
+	return p.box, nil
 }
 
-func showMail(x *visit) error {
-	v, err := x.mails()
+func (p *mailPages) showMail(x *visit) error {
+	v, err := p.mails(x)
 	if err != nil {
 		return err
 	}
@@ -110,24 +124,24 @@ func showMail(x *visit) error {
 		x.redirect(v.url(v.pages()))
 		return nil
 	}
-	return x.renderMail(http.StatusOK, v)
+	return p.renderMail(x, http.StatusOK, v)
 }
 
-func (x *visit) renderMail(status int, v mailView) error {
+func (p *mailPages) renderMail(x *visit, status int, v mailView) error {
 	return x.render(status, mailPage(x.frame("Mail", "/admin/mail"), v))
 }
 
 // mails gathers what the page shows.
-func (x *visit) mails() (mailView, error) {
-	box, err := x.outbox()
+func (p *mailPages) mails(x *visit) (mailView, error) {
+	box, err := p.outbox(x)
 	if err != nil {
 		return mailView{}, err
 	}
-	at, err := x.listingOf("/admin/mail")
+	at, err := listingOf(x, "/admin/mail")
 	if err != nil {
 		return mailView{}, err
 	}
-	v := mailView{State: x.r.URL.Query().Get("state"), To: x.who.Email, Previews: mail.Previews(), Now: x.c.cfg.Now()}
+	v := mailView{State: x.r.URL.Query().Get("state"), To: x.who.Email, Previews: mail.Previews(), Now: x.now()}
 	if !slices.Contains(mailStates, v.State) {
 		v.State = ""
 	}
@@ -137,38 +151,51 @@ func (x *visit) mails() (mailView, error) {
 	if v.Status, err = box.Status(x.r.Context()); err != nil {
 		return v, err
 	}
-	items, total, err := box.List(x.r.Context(), mail.Filter{State: mail.State(v.State), Query: at.Query, Limit: perPage, Offset: at.offset()})
+	items, total, err := box.List(
+		x.r.Context(),
+		mail.Filter{State: mail.State(v.State), Query: at.Query, Limit: perPage, Offset: at.offset()},
+	)
 	at.Total, at.Shown = total, len(items)
 	v.listing = at
 	for _, i := range items {
 		v.Items = append(v.Items, mailItemView{
-			ID: i.ID, To: i.To.Email, Subject: i.Subject, State: i.State, Attempts: i.Attempts, Trouble: i.LastError, Advice: i.Trouble.Advice(),
-			CreatedAt: i.CreatedAt, DueAt: i.DueAt, FinishedAt: i.FinishedAt, now: v.Now,
+			ID:         i.ID,
+			To:         i.To.Email,
+			Subject:    i.Subject,
+			State:      i.State,
+			Attempts:   i.Attempts,
+			Trouble:    i.LastError,
+			Advice:     i.Trouble.Advice(),
+			CreatedAt:  i.CreatedAt,
+			DueAt:      i.DueAt,
+			FinishedAt: i.FinishedAt,
+			now:        v.Now,
 		})
 	}
 	return v, err
 }
 
 // testMail sends a mail beside the outbox and shows what the two servers said to each other.
-func testMail(x *visit) error {
-	box, err := x.outbox()
+func (p *mailPages) testMail(x *visit) error {
+	box, err := p.outbox(x)
 	if err != nil {
 		return err
 	}
 	to := x.value("to")
 	res := authz.Resource{Type: "Mail", Name: "test"}
-	if err := x.c.cfg.Gate.DoDetail(x.r.Context(), x.who, authz.MailManage, res, "test mail", func(*db.Tx) error { return nil }); err != nil {
+	nothing := func(*db.Tx) error { return nil }
+	if err := p.gate.DoDetail(x.r.Context(), x.who, authz.MailManage, res, "test mail", nothing); err != nil {
 		return err
 	}
 	transcript, failed := box.Test(x.r.Context(), mail.Address{Email: to})
-	v, err := x.mails()
+	v, err := p.mails(x)
 	if err != nil {
 		return err
 	}
 	v.To = clipped(to, 254)
 	if len(transcript.Lines) > 0 {
 		v.Transcript = &transcript
-		return x.renderMail(http.StatusOK, v)
+		return p.renderMail(x, http.StatusOK, v)
 	}
 	m, ok := formMistake(failed, "to", "email")
 	if !ok {
@@ -178,20 +205,24 @@ func testMail(x *visit) error {
 		m.Wrong = wrong{"to": m.Wrong["email"]}
 	}
 	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
-	return x.renderMail(m.status, v)
+	return p.renderMail(x, m.status, v)
 }
 
-func retryMail(x *visit) error {
-	return x.changeMail("sent again", "mail-retry", (*mail.Outbox).Retry)
+func (p *mailPages) retryMail(x *visit) error {
+	return p.changeMail(x, "sent again", "mail-retry", (*mail.Outbox).Retry)
 }
 
-func discardMail(x *visit) error {
-	return x.changeMail("discarded", "mail-discard", (*mail.Outbox).Discard)
+func (p *mailPages) discardMail(x *visit) error {
+	return p.changeMail(x, "discarded", "mail-discard", (*mail.Outbox).Discard)
 }
 
 // changeMail changes a mail together with its audit entry.
-func (x *visit) changeMail(detail, notice string, change func(*mail.Outbox, context.Context, *db.Tx, string) error) error {
-	box, err := x.outbox()
+func (p *mailPages) changeMail(
+	x *visit,
+	detail, notice string,
+	change func(*mail.Outbox, context.Context, *db.Tx, string) error,
+) error {
+	box, err := p.outbox(x)
 	if err != nil {
 		return err
 	}
@@ -201,7 +232,7 @@ func (x *visit) changeMail(detail, notice string, change func(*mail.Outbox, cont
 		return err
 	}
 	res := authz.Resource{Type: "Mail", ID: id, Name: item.Subject}
-	err = x.c.cfg.Gate.DoDetail(x.r.Context(), x.who, authz.MailManage, res, detail, func(tx *db.Tx) error {
+	err = p.gate.DoDetail(x.r.Context(), x.who, authz.MailManage, res, detail, func(tx *db.Tx) error {
 		return change(box, x.r.Context(), tx, id)
 	})
 	if err != nil {
@@ -216,8 +247,8 @@ type mailPreviewView struct {
 	Previews            []string
 }
 
-func showMailPreview(x *visit) error {
-	box, err := x.outbox()
+func (p *mailPages) showMailPreview(x *visit) error {
+	box, err := p.outbox(x)
 	if err != nil {
 		return err
 	}
@@ -231,9 +262,10 @@ func showMailPreview(x *visit) error {
 	return x.render(http.StatusOK, mailPreviewPage(x.frame(previewWord(kind), "/admin/mail"), v))
 }
 
-// showMailHTML is the mail itself, for the frame on its preview. An operator may have written it, so it gets a policy that lets nothing run.
-func showMailHTML(x *visit) error {
-	box, err := x.outbox()
+// showMailHTML is the mail itself, for the frame on its preview. An operator may have written it,
+// so it gets a policy that lets nothing run.
+func (p *mailPages) showMailHTML(x *visit) error {
+	box, err := p.outbox(x)
 	if err != nil {
 		return err
 	}

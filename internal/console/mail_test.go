@@ -29,7 +29,11 @@ func TestMailPage(t *testing.T) {
 	says(t, good.body, "has accepted the mail", "RCPT TO", "250")
 	bad := b.post("/admin/mail/test", "to", "refused@example.test").want(t, 200, "")
 	says(t, bad.body, "It failed at: recipient", "550")
-	has(t, b.post("/admin/mail/test", "to", "not an address").want(t, 400, "").body, "input[name=to][aria-invalid=true]")
+	has(
+		t,
+		b.post("/admin/mail/test", "to", "not an address").want(t, 400, "").body,
+		"input[name=to][aria-invalid=true]",
+	)
 	b.post("/admin/mail/test").want(t, 400, "")
 
 	b.post("/workspaces/default/invitations", "email", "refused@example.test", "role", "viewer").want(t, 200, "")
@@ -58,12 +62,14 @@ func TestMailPreviews(t *testing.T) {
 	for _, kind := range mail.Previews() {
 		page := b.get("/admin/mail/previews/"+kind).want(t, 200, "")
 		has(t, page.body, "iframe[sandbox]", "a[aria-current=page]")
-		if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-src 'self'") || strings.Contains(csp, "unsafe") {
+		if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-src 'self'") ||
+			strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: the page's policy is %q", kind, csp)
 		}
 		html := b.get("/admin/mail/previews/"+kind+"/html").want(t, 200, "")
 		csp := html.header.Get("Content-Security-Policy")
-		if !strings.Contains(csp, "sandbox;") || strings.Contains(csp, "script") || html.header.Get("X-Frame-Options") != "SAMEORIGIN" {
+		if !strings.Contains(csp, "sandbox;") || strings.Contains(csp, "script") ||
+			html.header.Get("X-Frame-Options") != "SAMEORIGIN" {
 			t.Errorf("%s: the mail's policy is %q, framing %q", kind, csp, html.header.Get("X-Frame-Options"))
 		}
 		if !strings.Contains(html.body, "<html") {

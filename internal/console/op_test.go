@@ -35,17 +35,32 @@ func (s *site) op() *op {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	fatal(s.t, err)
 	p := &op{t: s.t, now: s.clock.now, key: key, codes: map[string]map[string]any{}, user: map[string]any{
-		"sub": "u1", "preferred_username": "zoe", "email": "zoe@example.org", "email_verified": true, "name": "Zoë <Example>", "groups": []string{"authors"},
+		"sub":                "u1",
+		"preferred_username": "zoe",
+		"email":              "zoe@example.org",
+		"email_verified":     true,
+		"name":               "Zoë <Example>",
+		"groups":             []string{"authors"},
 	}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		sendJSON(w, 200, map[string]any{
-			"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/jwks", "end_session_endpoint": p.URL + "/end",
-			"id_token_signing_alg_values_supported": []string{"ES256"}, "code_challenge_methods_supported": []string{"S256"}, "backchannel_logout_supported": true,
+			"issuer":                 p.URL,
+			"authorization_endpoint": p.URL + "/authorize",
+			"token_endpoint":         p.URL + "/token",
+			"jwks_uri":               p.URL + "/jwks",
+			"end_session_endpoint":   p.URL + "/end",
+			"id_token_signing_alg_values_supported": []string{
+				"ES256",
+			},
+			"code_challenge_methods_supported": []string{"S256"},
+			"backchannel_logout_supported":     true,
 		})
 	})
 	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
-		sendJSON(w, 200, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}}})
+		sendJSON(w, 200, jose.JSONWebKeySet{
+			Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k", Algorithm: "ES256", Use: "sig"}},
+		})
 	})
 	mux.HandleFunc("/authorize", p.authorize)
 	mux.HandleFunc("/token", p.token)
@@ -55,7 +70,10 @@ func (s *site) op() *op {
 }
 
 func (p *op) signed(typ string, claims map[string]any) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: "k"}}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: p.key, KeyID: "k"}},
+		(&jose.SignerOptions{}).WithType(jose.ContentType(typ)),
+	)
 	fatal(p.t, err)
 	payload, err := json.Marshal(claims)
 	fatal(p.t, err)
@@ -76,7 +94,12 @@ func (p *op) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	p.codes[code] = claims
 	p.mu.Unlock()
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"state": {q.Get("state")}, "code": {code}}.Encode(), http.StatusSeeOther)
+	http.Redirect(
+		w,
+		r,
+		q.Get("redirect_uri")+"?"+url.Values{"state": {q.Get("state")}, "code": {code}}.Encode(),
+		http.StatusSeeOther,
+	)
 }
 
 func (p *op) token(w http.ResponseWriter, r *http.Request) {
@@ -91,8 +114,18 @@ func (p *op) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	delete(claims, "challenge")
-	maps.Copy(claims, map[string]any{"iss": p.URL, "aud": "sluice", "iat": p.now().Unix(), "exp": p.now().Add(time.Minute).Unix(), "sid": "s-" + code})
-	sendJSON(w, 200, map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "id_token": p.signed("JWT", claims)})
+	maps.Copy(claims, map[string]any{
+		"iss": p.URL,
+		"aud": "sluice",
+		"iat": p.now().Unix(),
+		"exp": p.now().Add(time.Minute).Unix(),
+		"sid": "s-" + code,
+	})
+	sendJSON(
+		w,
+		200,
+		map[string]any{"access_token": rand.Text(), "token_type": "Bearer", "id_token": p.signed("JWT", claims)},
+	)
 }
 
 // through goes to the provider and comes back: it returns where the browser is sent on Sluice.

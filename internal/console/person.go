@@ -31,12 +31,13 @@ type personPageView struct {
 	Links       []sso.Link
 	// Roles are all roles; Joinable the workspaces that the person does not belong to.
 	Roles, Joinable []web.Option
-	// Link is a one-time link that has just been made.
+	// Link is a one-time link that has just been created.
 	Link        string
 	LinkExpires time.Time
 	// Mailable tells that a link can go to them by mail.
 	Mailable bool
-	// Left tells that the person has just been deactivated, Ended how many sessions that ended.
+	// Left tells that the person has just been deactivated, Ended how many of their sessions that
+	// revoked.
 	Left          bool
 	Ended         int
 	Problem, Next string
@@ -72,33 +73,37 @@ func (v personPageView) endedText() string {
 	return web.Count(v.Ended, "session") + " have ended, with every stream that ran in them."
 }
 
-func showPerson(x *visit) error {
-	v, err := x.person(x.r.PathValue("id"))
+func (p *peoplePages) showPerson(x *visit) error {
+	v, err := p.person(x, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return x.renderPerson(http.StatusOK, v)
+	return p.renderPerson(x, http.StatusOK, v)
 }
 
-func (x *visit) person(id string) (personPageView, error) {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, id)
+func (p *peoplePages) person(x *visit, id string) (personPageView, error) {
+	u, err := p.people.Get(x.r.Context(), x.who, id)
 	if err != nil {
 		return personPageView{}, err
 	}
-	sessions, err := x.sessionsOf(id)
+	sessions, err := sessionsOf(x, p.sessions, id)
 	v := personPageView{
-		User: x.personOf(u), Now: x.c.cfg.Now(), Form: nameForm{Username: u.Username, Email: u.Email, Name: u.Name}, Sessions: sessions, Roles: x.roleOptions(),
+		User:     personOf(x, u),
+		Now:      x.now(),
+		Form:     nameForm{Username: u.Username, Email: u.Email, Name: u.Name},
+		Sessions: sessions,
+		Roles:    x.roleOptions(),
 	}
 	if err == nil {
-		v.Factors, err = x.c.cfg.Factors.List(x.r.Context(), x.who, id)
+		v.Factors, err = p.factors.List(x.r.Context(), x.who, id)
 	}
 	if err == nil {
-		v.Links, err = x.c.cfg.SSO.Links(x.r.Context(), x.who, id)
+		v.Links, err = p.sso.Links(x.r.Context(), x.who, id)
 	}
-	v.Mailable = u.Email != "" && u.Active && x.c.cfg.Logins.MailConfigured()
+	v.Mailable = u.Email != "" && u.Active && p.logins.MailConfigured()
 	// The directory keeps the memberships of inactive people too.
-	who, _ := x.c.cfg.People.Principal(id)
-	for _, w := range x.c.cfg.People.WorkspacesOf(x.who) {
+	who, _ := p.people.Principal(id)
+	for _, w := range x.workspaces() {
 		if role := who.Role(w.ID); role != "" {
 			v.Memberships = append(v.Memberships, membershipView{w.ID, w.Name, role})
 		} else {
@@ -108,113 +113,131 @@ func (x *visit) person(id string) (personPageView, error) {
 	return v, err
 }
 
-func (x *visit) renderPerson(status int, v personPageView) error {
+func (p *peoplePages) renderPerson(x *visit, status int, v personPageView) error {
 	return x.render(status, personPage(x.frame(v.User.Title(), "/admin"), v))
 }
 
 // changed goes back to a person's page after a change, or shows on it why there was none.
-func (x *visit) changed(id, notice string, err error) error {
+func (p *peoplePages) changed(x *visit, id, notice string, err error) error {
 	if err == nil {
 		return x.done("/admin/people/"+id, notice)
 	}
-	return x.personMistake(id, err, func(*personPageView) {})
+	return p.personMistake(x, id, err, func(*personPageView) {})
 }
 
 // personMistake shows on a person's page what was wrong; fill puts back what was typed.
-func (x *visit) personMistake(id string, err error, fill func(*personPageView), fields ...string) error {
+func (p *peoplePages) personMistake(
+	x *visit,
+	id string,
+	err error,
+	fill func(*personPageView),
+	fields ...string,
+) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
 		return err
 	}
-	v, lookup := x.person(id)
+	v, lookup := p.person(x, id)
 	if lookup != nil {
 		return errors.Join(err, lookup)
 	}
 	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
 	fill(&v)
-	return x.renderPerson(m.status, v)
+	return p.renderPerson(x, m.status, v)
 }
 
-func setNames(x *visit) error {
+func (p *peoplePages) setNames(x *visit) error {
 	id, n := x.r.PathValue("id"), nameForm{x.value("username"), x.value("email"), x.value("name")}
-	change := identity.UserUpdate{Username: problem.Some(n.Username), Email: problem.Some(n.Email), Name: problem.Some(n.Name)}
-	if err := x.c.cfg.People.Update(x.r.Context(), x.who, id, change); err != nil {
-		return x.personMistake(id, err, func(v *personPageView) { v.Form = n }, "username", "email", "name")
+	change := identity.UserUpdate{
+		Username: problem.Some(n.Username),
+		Email:    problem.Some(n.Email),
+		Name:     problem.Some(n.Name),
+	}
+	if err := p.people.Update(x.r.Context(), x.who, id, change); err != nil {
+		return p.personMistake(x, id, err, func(v *personPageView) { v.Form = n }, "username", "email", "name")
 	}
 	return x.done("/admin/people/"+id, "names")
 }
 
 // setRole gives a role in a workspace; an empty role takes the membership away.
-func setRole(x *visit) error {
+func (p *peoplePages) setRole(x *visit) error {
 	id, workspace := x.r.PathValue("id"), x.value("workspace")
 	if workspace == "" {
 		workspace = identity.DefaultWorkspace
 	}
-	return x.changed(id, "role", x.c.cfg.People.SetRole(x.r.Context(), x.who, id, workspace, x.value("role")))
+	return p.changed(x, id, "role", p.people.SetRole(x.r.Context(), x.who, id, workspace, x.value("role")))
 }
 
-func setSuperuser(x *visit) error {
+func (p *peoplePages) setSuperuser(x *visit) error {
 	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	notice := map[bool]string{true: "superuser", false: "no-superuser"}[on]
-	return x.changed(id, notice, x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Superuser: problem.Some(on)}))
+	return p.changed(
+		x,
+		id,
+		notice,
+		p.people.Update(x.r.Context(), x.who, id, identity.UserUpdate{Superuser: problem.Some(on)}),
+	)
 }
 
-// setActive lets somebody in, or is the leaver switch: one act that ends everything, and the answer says what that was.
-func setActive(x *visit) error {
+// setActive lets somebody in, or is the leaver switch: one act that revokes everything, and the
+// answer says what that was.
+func (p *peoplePages) setActive(x *visit) error {
 	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	if on {
-		err := x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(true)})
+		err := p.people.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(true)})
 		if err == nil && x.value("return") == "/admin" {
 			return x.done("/admin", "enabled")
 		}
-		return x.changed(id, "enabled", err)
+		return p.changed(x, id, "enabled", err)
 	}
-	before, err := x.sessionsOf(id)
+	before, err := sessionsOf(x, p.sessions, id)
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.People.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
-		return x.changed(id, "", err)
+	if err := p.people.Update(x.r.Context(), x.who, id, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
+		return p.changed(x, id, "", err)
 	}
-	v, err := x.person(id)
+	v, err := p.person(x, id)
 	if err != nil {
 		return err
 	}
 	v.Left, v.Ended = true, len(before)
-	return x.renderPerson(http.StatusOK, v)
+	return p.renderPerson(x, http.StatusOK, v)
 }
 
-// removeFactors is for somebody who has lost their device. Whoever does it proves first that it is them, and the person is told.
-func removeFactors(x *visit) error {
+// removeFactors is for somebody who has lost their device. The admin proves first who they are, and
+// the person is told.
+func (p *peoplePages) removeFactors(x *visit) error {
 	id := x.r.PathValue("id")
-	return x.changed(id, "factors-removed", x.c.cfg.Factors.RemoveFactors(x.r.Context(), x.who, id))
+	return p.changed(x, id, "factors-removed", p.factors.RemoveFactors(x.r.Context(), x.who, id))
 }
 
-func endAllSessions(x *visit) error {
+func (p *peoplePages) endAllSessions(x *visit) error {
 	id := x.r.PathValue("id")
-	return x.changed(id, "their-end", x.c.cfg.Sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
+	return p.changed(x, id, "their-end", p.sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
 }
 
-// mailResetLink sends the link to the person; whoever asks for it never sees it.
-func mailResetLink(x *visit) error {
+// mailResetLink sends the link to the person; the admin who asks for it never sees it.
+func (p *peoplePages) mailResetLink(x *visit) error {
 	id := x.r.PathValue("id")
-	return x.changed(id, "link-mailed", x.c.cfg.SignUps.MailResetLink(x.r.Context(), x.who, id))
+	return p.changed(x, id, "link-mailed", p.signUps.MailResetLink(x.r.Context(), x.who, id))
 }
 
-func makeResetLink(x *visit) error { return x.showLink(x.r.PathValue("id")) }
+func (p *peoplePages) createResetLink(x *visit) error { return p.showLink(x, x.r.PathValue("id")) }
 
-// showLink makes a one-time link and shows it in the direct answer, the only place where it ever stands.
-func (x *visit) showLink(id string) error {
-	token, expires, err := x.c.cfg.SignUps.ResetLink(x.r.Context(), x.who, id)
+// showLink creates a one-time link and shows it in the direct answer, the only place where it ever
+// stands.
+func (p *peoplePages) showLink(x *visit, id string) error {
+	token, expires, err := p.signUps.ResetLink(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
-	v, err := x.person(id)
+	v, err := p.person(x, id)
 	if err != nil {
 		return err
 	}
-	v.Link, v.LinkExpires = x.c.cfg.MainOrigin(x.r.Host)+"/reset?token="+token, expires
-	return x.renderPerson(http.StatusOK, v)
+	v.Link, v.LinkExpires = x.origin()+"/reset?token="+token, expires
+	return p.renderPerson(x, http.StatusOK, v)
 }
 
 // removePersonView asks before an account is deleted for good.
@@ -225,22 +248,25 @@ type removePersonView struct {
 	Wrong         wrong
 }
 
-func showRemovePerson(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *peoplePages) showRemovePerson(x *visit) error {
+	u, err := p.people.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return x.render(http.StatusOK, removePersonPage(x.frame("Delete "+u.Username, "/admin"), removePersonView{User: x.personOf(u)}))
+	return x.render(
+		http.StatusOK,
+		removePersonPage(x.frame("Delete "+u.Username, "/admin"), removePersonView{User: personOf(x, u)}),
+	)
 }
 
 // removePerson deletes an account; what the person owns goes to the heir.
-func removePerson(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *peoplePages) removePerson(x *visit) error {
+	u, err := p.people.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	v := removePersonView{User: x.personOf(u), Heir: x.value("heir")}
-	if err = x.remove(u, v.Heir); err == nil {
+	v := removePersonView{User: personOf(x, u), Heir: x.value("heir")}
+	if err = p.remove(x, u, v.Heir); err == nil {
 		return x.done("/admin", "deleted")
 	}
 	m, ok := formMistake(err, "heir")
@@ -251,22 +277,23 @@ func removePerson(x *visit) error {
 	return x.render(m.status, removePersonPage(x.frame("Delete "+u.Username, "/admin"), v))
 }
 
-func (x *visit) remove(u identity.User, heir string) error {
+func (p *peoplePages) remove(x *visit, u identity.User, heir string) error {
 	if u.ID == x.who.ID {
 		return problem.New(problem.Conflict, "This is your own account.").WithNext("Another superuser can delete it.")
 	}
 	heirID := ""
 	if heir != "" {
-		h, err := x.c.cfg.People.Find(x.r.Context(), x.who, heir)
+		h, err := p.people.Find(x.r.Context(), x.who, heir)
 		if problem.Is(err, problem.NotFound) {
-			return problem.New(problem.Invalid, "There is nobody with this username or e-mail address.").WithField("heir")
+			return problem.New(problem.Invalid, "There is nobody with this username or e-mail address.").
+				WithField("heir")
 		}
 		if err != nil {
 			return err
 		}
 		heirID = h.ID
 	}
-	return x.c.cfg.People.Remove(x.r.Context(), x.who, u.ID, heirID)
+	return p.people.Remove(x.r.Context(), x.who, u.ID, heirID)
 }
 
 // rightView is one line of "what can this person do?".
@@ -294,8 +321,8 @@ type rightsView struct {
 	Total      int
 }
 
-func showRights(x *visit) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.r.PathValue("id"))
+func (p *peoplePages) showRights(x *visit) error {
+	u, err := p.people.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -303,17 +330,23 @@ func showRights(x *visit) error {
 	if workspace == "" {
 		workspace = identity.DefaultWorkspace
 	}
-	if _, ok := x.c.cfg.People.WorkspaceName(workspace); !ok {
+	if _, ok := p.people.WorkspaceName(workspace); !ok {
 		return problem.New(problem.NotFound, "There is no such workspace.")
 	}
-	rights, err := x.c.cfg.People.WhatCan(x.r.Context(), x.who, u.ID, workspace)
+	rights, err := p.people.WhatCan(x.r.Context(), x.who, u.ID, workspace)
 	if err != nil {
 		return err
 	}
-	who, _ := x.c.cfg.People.Principal(u.ID)
-	v := rightsView{User: x.personOf(u), Workspace: workspace, Workspaces: x.workspaceOptions(), Groups: x.rightGroups(rights, u.Active), Total: len(rights)}
+	who, _ := p.people.Principal(u.ID)
+	v := rightsView{
+		User:       personOf(x, u),
+		Workspace:  workspace,
+		Workspaces: x.workspaceOptions(),
+		Groups:     p.rightGroups(x, rights, u.Active),
+		Total:      len(rights),
+	}
 	if role := who.Role(workspace); role != "" {
-		v.Role = x.c.cfg.People.RoleName(role)
+		v.Role = x.roleName(role)
 	}
 	for _, r := range rights {
 		if r.Allowed {
@@ -323,20 +356,23 @@ func showRights(x *visit) error {
 	return x.render(http.StatusOK, rightsPage(x.frame("What can "+u.Username+" do?", "/admin"), v))
 }
 
-func (x *visit) rightGroups(rights []identity.Right, active bool) []rightGroup {
+func (p *peoplePages) rightGroups(x *visit, rights []identity.Right, active bool) []rightGroup {
 	var groups []rightGroup
 	for _, r := range rights {
 		if len(groups) == 0 || groups[len(groups)-1].Name != r.Group {
 			groups = append(groups, rightGroup{Name: r.Group})
 		}
 		last := &groups[len(groups)-1]
-		last.Rights = append(last.Rights, rightView{Title: r.Title, Name: string(r.Name), Allowed: r.Allowed, Why: x.whyText(r, active)})
+		last.Rights = append(
+			last.Rights,
+			rightView{Title: r.Title, Name: string(r.Name), Allowed: r.Allowed, Why: p.whyText(x, r, active)},
+		)
 	}
 	return groups
 }
 
 // whyText names the policies that decided; a custom role's policy is named by the role.
-func (x *visit) whyText(r identity.Right, active bool) string {
+func (p *peoplePages) whyText(x *visit, r identity.Right, active bool) string {
 	if len(r.Policies) == 0 {
 		if !active {
 			return "inactive account"
@@ -346,7 +382,7 @@ func (x *visit) whyText(r identity.Right, active bool) string {
 	names := make([]string, len(r.Policies))
 	for i, id := range r.Policies {
 		names[i] = id
-		if role, ok := x.c.cfg.People.Role(strings.TrimPrefix(id, "role:")); ok && !role.BuiltIn {
+		if role, ok := p.people.Role(strings.TrimPrefix(id, "role:")); ok && !role.BuiltIn {
 			names[i] = "role " + role.Name
 		}
 	}

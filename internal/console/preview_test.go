@@ -13,7 +13,8 @@ import (
 	"sluice/internal/web"
 )
 
-// TestPreview serves every sample page for a quarter of an hour, to look at while working on the design:
+// TestPreview serves every sample page for a quarter of an hour, to look at while working on the
+// design:
 //
 //	SLUICE_PREVIEW=127.0.0.1:3980 go test -tags preview -run TestPreview ./internal/console
 func TestPreview(t *testing.T) {
@@ -43,13 +44,42 @@ func TestPreview(t *testing.T) {
 func previewError(w http.ResponseWriter, r *http.Request) {
 	switch kind := strings.TrimPrefix(r.URL.Path, "/error-"); kind {
 	case "host":
-		web.WriteUnknownHost(w, r, web.UnknownHost{Host: "flows.example.org", Known: []string{"http://127.0.0.1:3000", "http://127.0.0.1:3101"}}, "0195a0b1-77")
+		web.WriteUnknownHost(
+			w,
+			r,
+			web.UnknownHost{
+				Host:  "flows.example.org",
+				Known: []string{"http://127.0.0.1:3000", "http://127.0.0.1:3101"},
+			},
+			"0195a0b1-77",
+		)
 	case "down":
-		web.WriteBuilderDown(w, r, web.BuilderDown{App: "Flowise", Detail: "http://127.0.0.1:3001 refused the connection."}, "0195a0b1-77")
+		web.WriteBuilderDown(
+			w,
+			r,
+			web.BuilderDown{App: "Flowise", Detail: "http://127.0.0.1:3001 refused the connection."},
+			"0195a0b1-77",
+		)
 	case "denied":
-		web.WriteProblemPage(w, r, problem.New(problem.Denied, "This needs the right “flow:edit”. You are a Viewer; the roles User and Admin have it.").
-			WithNext("Ask an admin to change your role.").WithRule("role-viewer"), "0195a0b1-77")
+		web.WriteProblemPage(
+			w,
+			r,
+			problem.New(problem.Denied, "This needs the right “flow:edit”. You are a Viewer; the roles "+
+				"User and Admin have it.").
+				WithNext("Ask an admin to change your role.").WithRule(
+				"role-viewer",
+			),
+			"0195a0b1-77",
+		)
 	default:
-		web.WriteProblemPage(w, r, problem.New(problem.NotFound, "There is no page at this address.").WithNext("Check the address, or go back."), "0195a0b1-77")
+		web.WriteProblemPage(
+			w,
+			r,
+			problem.New(
+				problem.NotFound,
+				"There is no page at this address.",
+			).WithNext("Check the address, or go back."),
+			"0195a0b1-77",
+		)
 	}
 }

@@ -9,6 +9,12 @@ import (
 	"sluice/internal/problem"
 )
 
+// rolePages are the roles of the installation.
+type rolePages struct {
+	gate   *authz.Gate
+	people *identity.People
+}
+
 // roleView is a role in the list.
 type roleView struct {
 	ID, Name, Description string
@@ -34,21 +40,30 @@ type matrixRow struct {
 	Has         []bool
 }
 
-// permits answers for every permission whether a role has it, by asking the policies: no list beside them could stay true.
-func (x *visit) permits(r identity.Role) map[authz.Action]bool {
-	probe := authz.Principal{Kind: authz.Person, ID: "role:" + r.ID, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}}}
+// permits answers for every permission whether a role has it, by asking the policies: no list
+// beside them could stay true.
+func (p *rolePages) permits(x *visit, r identity.Role) map[authz.Action]bool {
+	probe := authz.Principal{
+		Kind:        authz.Person,
+		ID:          "role:" + r.ID,
+		Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}},
+	}
 	has := map[authz.Action]bool{}
-	for _, p := range authz.Permissions() {
-		has[p.Name] = x.c.cfg.Gate.Decide(probe, p.Name, authz.Resource{Type: "Workspace", Workspace: identity.DefaultWorkspace}).Allowed
+	for _, perm := range authz.Permissions() {
+		has[perm.Name] = p.gate.Decide(
+			probe,
+			perm.Name,
+			authz.Resource{Type: "Workspace", Workspace: identity.DefaultWorkspace},
+		).Allowed
 	}
 	return has
 }
 
-func showRoles(x *visit) error {
+func (p *rolePages) showRoles(x *visit) error {
 	var v rolesView
 	var columns []map[authz.Action]bool
-	for _, r := range x.c.cfg.People.Roles() {
-		has := x.permits(r)
+	for _, r := range p.people.Roles() {
+		has := p.permits(x, r)
 		view := roleView{ID: r.ID, Name: r.Name, Description: r.Description, BuiltIn: r.BuiltIn}
 		for _, yes := range has {
 			if yes {
@@ -57,13 +72,13 @@ func showRoles(x *visit) error {
 		}
 		v.Roles, columns = append(v.Roles, view), append(columns, has)
 	}
-	for _, p := range authz.Permissions() {
-		if len(v.Groups) == 0 || v.Groups[len(v.Groups)-1].Name != p.Group {
-			v.Groups = append(v.Groups, matrixGroup{Name: p.Group})
+	for _, perm := range authz.Permissions() {
+		if len(v.Groups) == 0 || v.Groups[len(v.Groups)-1].Name != perm.Group {
+			v.Groups = append(v.Groups, matrixGroup{Name: perm.Group})
 		}
-		row := matrixRow{Title: p.Title, Name: string(p.Name)}
+		row := matrixRow{Title: perm.Title, Name: string(perm.Name)}
 		for _, has := range columns {
-			row.Has = append(row.Has, has[p.Name])
+			row.Has = append(row.Has, has[perm.Name])
 		}
 		last := &v.Groups[len(v.Groups)-1]
 		last.Rows = append(last.Rows, row)
@@ -113,72 +128,87 @@ func (v rolePageView) call() string {
 
 func groupsOf(has func(authz.Action) bool) []permissionGroup {
 	var groups []permissionGroup
-	for _, p := range authz.Permissions() {
-		if len(groups) == 0 || groups[len(groups)-1].Name != p.Group {
-			groups = append(groups, permissionGroup{Name: p.Group})
+	for _, perm := range authz.Permissions() {
+		if len(groups) == 0 || groups[len(groups)-1].Name != perm.Group {
+			groups = append(groups, permissionGroup{Name: perm.Group})
 		}
 		last := &groups[len(groups)-1]
-		last.Permissions = append(last.Permissions, permissionView{Title: p.Title, Name: string(p.Name), Has: has(p.Name)})
+		last.Permissions = append(
+			last.Permissions,
+			permissionView{Title: perm.Title, Name: string(perm.Name), Has: has(perm.Name)},
+		)
 	}
 	return groups
 }
 
-// showNewRole begins with the permissions of another role, if one is named, because most roles are another with a few changes.
-func showNewRole(x *visit) error {
+// showNewRole begins with the permissions of another role, if one is named, because most roles are
+// another with a few changes.
+func (p *rolePages) showNewRole(x *visit) error {
 	v := rolePageView{}
 	has := map[authz.Action]bool{}
-	if from, ok := x.c.cfg.People.Role(x.r.URL.Query().Get("from")); ok {
-		has = x.permits(from)
+	if from, ok := p.people.Role(x.r.URL.Query().Get("from")); ok {
+		has = p.permits(x, from)
 	}
 	v.Groups = groupsOf(func(a authz.Action) bool { return has[a] })
 	return x.render(http.StatusOK, rolePage(x.frame("New role", "/admin/roles"), v))
 }
 
-func showRole(x *visit) error {
-	r, ok := x.c.cfg.People.Role(x.r.PathValue("id"))
+func (p *rolePages) showRole(x *visit) error {
+	r, ok := p.people.Role(x.r.PathValue("id"))
 	if !ok {
 		return problem.New(problem.NotFound, "There is no such role.").WithNext("Open the list of roles.")
 	}
-	has := x.permits(r)
-	v := rolePageView{ID: r.ID, Name: r.Name, Description: r.Description, BuiltIn: r.BuiltIn, Groups: groupsOf(func(a authz.Action) bool { return has[a] })}
+	has := p.permits(x, r)
+	v := rolePageView{
+		ID:          r.ID,
+		Name:        r.Name,
+		Description: r.Description,
+		BuiltIn:     r.BuiltIn,
+		Groups:      groupsOf(func(a authz.Action) bool { return has[a] }),
+	}
 	return x.render(http.StatusOK, rolePage(x.frame(r.Name, "/admin/roles"), v))
 }
 
-func (x *visit) roleForm(id string) identity.Role {
-	return identity.Role{ID: id, Name: x.value("name"), Description: x.value("description"), Permissions: x.r.PostForm["permission"]}
+func roleForm(x *visit, id string) identity.Role {
+	return identity.Role{
+		ID:          id,
+		Name:        x.value("name"),
+		Description: x.value("description"),
+		Permissions: x.r.PostForm["permission"],
+	}
 }
 
-func addRole(x *visit) error {
-	r := x.roleForm("")
-	if _, err := x.c.cfg.People.CreateRole(x.r.Context(), x.who, r); err != nil {
-		return x.roleMistake(r, err)
+func (p *rolePages) addRole(x *visit) error {
+	r := roleForm(x, "")
+	if _, err := p.people.CreateRole(x.r.Context(), x.who, r); err != nil {
+		return p.roleMistake(x, r, err)
 	}
 	return x.done("/admin/roles", "custom-role")
 }
 
-func changeRole(x *visit) error {
-	r := x.roleForm(x.r.PathValue("id"))
-	if err := x.c.cfg.People.UpdateRole(x.r.Context(), x.who, r); err != nil {
-		return x.roleMistake(r, err)
+func (p *rolePages) changeRole(x *visit) error {
+	r := roleForm(x, x.r.PathValue("id"))
+	if err := p.people.UpdateRole(x.r.Context(), x.who, r); err != nil {
+		return p.roleMistake(x, r, err)
 	}
 	return x.done("/admin/roles", "custom-role")
 }
 
-func deleteRole(x *visit) error {
+func (p *rolePages) deleteRole(x *visit) error {
 	id := x.r.PathValue("id")
-	err := x.c.cfg.People.DeleteRole(x.r.Context(), x.who, id)
+	err := p.people.DeleteRole(x.r.Context(), x.who, id)
 	if err == nil {
 		return x.done("/admin/roles", "no-role")
 	}
-	r, ok := x.c.cfg.People.Role(id)
+	r, ok := p.people.Role(id)
 	if !ok {
 		return err
 	}
-	return x.roleMistake(r, err)
+	return p.roleMistake(x, r, err)
 }
 
 // roleMistake shows the editor again as it was sent.
-func (x *visit) roleMistake(r identity.Role, err error) error {
+func (p *rolePages) roleMistake(x *visit, r identity.Role, err error) error {
 	m, ok := formMistake(err, "name", "description", "permissions")
 	if !ok {
 		return err
@@ -188,8 +218,13 @@ func (x *visit) roleMistake(r identity.Role, err error) error {
 		chosen[authz.Action(name)] = true
 	}
 	v := rolePageView{
-		ID: r.ID, Name: clipped(r.Name, 200), Description: clipped(r.Description, 1000), Groups: groupsOf(func(a authz.Action) bool { return chosen[a] }),
-		Problem: m.Text, Next: m.Next, Wrong: m.Wrong,
+		ID:          r.ID,
+		Name:        clipped(r.Name, 200),
+		Description: clipped(r.Description, 1000),
+		Groups:      groupsOf(func(a authz.Action) bool { return chosen[a] }),
+		Problem:     m.Text,
+		Next:        m.Next,
+		Wrong:       m.Wrong,
 	}
 	if text := m.Wrong["permissions"]; text != "" {
 		v.Problem = text

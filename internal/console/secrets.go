@@ -7,40 +7,62 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/authz"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
 	"sluice/internal/web"
 )
 
+// secretPages are Sluice's own secrets.
+type secretPages struct {
+	secrets *secret.Rotator
+	// warnings are sentences about secrets that were not used or are not well kept.
+	warnings []string
+}
+
 // secretsPath is the page of Sluice's own secrets.
 const secretsPath = "/admin/secrets"
 
-// sealPatience is how long a request waits for everything to be sealed anew. What is left then goes on by itself.
+// sealPatience is how long a request waits for everything to be sealed again. The rest goes on by
+// itself.
 const sealPatience = 10 * time.Second
-
-// secretRoutes are about Sluice's own secrets. None of them ever shows one.
-func secretRoutes() []route {
-	const manage = need(authz.SecretManage)
-	return []route{
-		{get, secretsPath, showSecrets, manage},
-		{get, secretsPath + "/{id}/rotate", showRotateSecret, manage},
-		{post, secretsPath + "/{id}/rotate", rotateSecret, manage},
-	}
-}
 
 // secretWords say what a secret is called by people, what it is for, and what replacing it means.
 type secretWords struct{ Title, Use, After string }
 
 func wordsOf(n secret.Name) secretWords {
 	return map[secret.Name]secretWords{
-		secret.Root:         {"Root key", "Opens everything that is kept encrypted in the database.", "The new key takes the file's place at once. Copy the file to every other node, and to where you keep backups of it; until then the former one opens the secrets there."},
-		secret.AccessToken:  {"Access tokens", "Signs the tokens of API clients.", "Tokens that are out stay valid until they end."},
-		secret.RefreshToken: {"Refresh tokens", "Makes the tokens with which API clients stay signed in.", "Those that are out stay valid until they end."},
-		secret.Session:      {"Sessions", "Keys the hashes of browsers' session cookies.", "Nobody is signed out."},
-		secret.TokenHash:    {"Links and API keys", "Keys the hashes of one-time links, codes and API keys.", "Links stay valid until they end, API keys as long as they live."},
-		secret.VaultKey:     {"Vault", "Encrypts credentials and other secrets in the database.", "Everything is sealed anew with it, in small steps and while Sluice runs."},
-		secret.Assertions:   {"Identity assertions", "Signs what Sluice tells builders and reverse proxies about a person.", "The former key stays published until every assertion that it has signed is over."},
+		secret.Root: {
+			"Root key",
+			"Opens everything that is kept encrypted in the database.",
+			"The new key takes the file's place at once. Copy the file to every other node, and to where you keep " +
+				"backups of it; until then the former one opens the secrets there.",
+		},
+		secret.AccessToken: {
+			"Access tokens",
+			"Signs the tokens of API clients.",
+			"Tokens that are out stay valid until they end.",
+		},
+		secret.RefreshToken: {
+			"Refresh tokens",
+			"Makes the tokens with which API clients stay signed in.",
+			"Those that are out stay valid until they end.",
+		},
+		secret.Session: {"Sessions", "Keys the hashes of browsers' session cookies.", "Nobody is signed out."},
+		secret.TokenHash: {
+			"Links and API keys",
+			"Keys the hashes of one-time links, codes and API keys.",
+			"Links stay valid until they end, API keys as long as they live.",
+		},
+		secret.VaultKey: {
+			"Vault",
+			"Encrypts credentials and other secrets in the database.",
+			"Everything is sealed anew with it, in small steps and while Sluice runs.",
+		},
+		secret.Assertions: {
+			"Identity assertions",
+			"Signs what Sluice tells builders and reverse proxies about a person.",
+			"The former key stays published until every assertion that it has signed is over.",
+		},
 	}[n]
 }
 
@@ -69,7 +91,7 @@ func (v secretView) sourceWords() string {
 	return v.Source
 }
 
-// formerWords say which former keys are accepted and until when.
+// formerWords say which previous keys are accepted and until when.
 func (v secretView) formerWords(now time.Time) string {
 	if len(v.Former) == 0 {
 		return ""
@@ -106,7 +128,7 @@ type secretsView struct {
 	Problem, Next string
 }
 
-// unsealed is how many values wait to be sealed anew.
+// unsealed is how many values wait to be sealed again.
 func (v secretsView) unsealed() int {
 	for _, s := range v.Secrets {
 		if s.Left > 0 {
@@ -116,14 +138,16 @@ func (v secretsView) unsealed() int {
 	return 0
 }
 
-func showSecrets(x *visit) error { return x.renderSecrets(http.StatusOK, secretsView{}) }
+func (p *secretPages) showSecrets(x *visit) error {
+	return p.renderSecrets(x, http.StatusOK, secretsView{})
+}
 
-func (x *visit) renderSecrets(status int, v secretsView) error {
-	list, err := x.c.cfg.Secrets.Status(x.r.Context(), x.who)
+func (p *secretPages) renderSecrets(x *visit, status int, v secretsView) error {
+	list, err := p.secrets.Status(x.r.Context(), x.who)
 	if err != nil {
 		return err
 	}
-	v.Now, v.JWKS, v.Warnings = x.c.cfg.Now(), x.c.cfg.MainOrigin(x.r.Host)+"/.well-known/jwks.json", otherWarnings(x.c.cfg.SecretWarnings, list)
+	v.Now, v.JWKS, v.Warnings = x.now(), x.origin()+"/.well-known/jwks.json", otherWarnings(p.warnings, list)
 	for _, s := range list {
 		one := secretView{Status: s, Words: wordsOf(s.Name)}
 		if s.Name == secret.Assertions {
@@ -157,8 +181,8 @@ func otherWarnings(warnings []string, list []secret.Status) (out []string) {
 }
 
 // oneSecret finds the secret of the route.
-func (x *visit) oneSecret() (secretView, error) {
-	list, err := x.c.cfg.Secrets.Status(x.r.Context(), x.who)
+func (p *secretPages) oneSecret(x *visit) (secretView, error) {
+	list, err := p.secrets.Status(x.r.Context(), x.who)
 	if err != nil {
 		return secretView{}, err
 	}
@@ -167,27 +191,29 @@ func (x *visit) oneSecret() (secretView, error) {
 			return secretView{Status: s, Words: wordsOf(s.Name)}, nil
 		}
 	}
-	return secretView{}, problem.New(problem.NotFound, "Sluice has no secret of this name.").WithNext("Open the list of secrets.")
+	return secretView{}, problem.New(problem.NotFound, "Sluice has no secret of this name.").
+		WithNext("Open the list of secrets.")
 }
 
-func showRotateSecret(x *visit) error {
-	s, err := x.oneSecret()
+func (p *secretPages) showRotateSecret(x *visit) error {
+	s, err := p.oneSecret(x)
 	if err != nil {
 		return err
 	}
 	return x.render(http.StatusOK, rotateSecretPage(x.frame("Rotate: "+s.Words.Title, secretsPath), s))
 }
 
-// rotateSecret makes a new key. Of the vault's key it waits a while for everything to be sealed anew; the page shows what is left.
-func rotateSecret(x *visit) error {
-	s, err := x.oneSecret()
+// rotateSecret creates a new key. Of the vault's key it waits a while for everything to be sealed
+// again; the page shows what is left.
+func (p *secretPages) rotateSecret(x *visit) error {
+	s, err := p.oneSecret(x)
 	if err != nil {
 		return err
 	}
 	// The browser may go away; what has begun is finished all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), sealPatience)
 	defer cancel()
-	err = x.c.cfg.Secrets.Rotate(ctx, x.who, s.Name, nil)
+	err = p.secrets.Rotate(ctx, x.who, s.Name, nil)
 	if err == nil || s.Name == secret.VaultKey && errors.Is(err, context.DeadlineExceeded) {
 		return x.done(secretsPath, "secret-rotated")
 	}
@@ -195,5 +221,5 @@ func rotateSecret(x *visit) error {
 	if !ok {
 		return err
 	}
-	return x.renderSecrets(m.status, secretsView{Problem: m.Text, Next: m.Next})
+	return p.renderSecrets(x, m.status, secretsView{Problem: m.Text, Next: m.Next})
 }

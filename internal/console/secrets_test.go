@@ -14,15 +14,28 @@ func TestSecretsAreShownAndRotated(t *testing.T) {
 	const good = "q8Zt0cX5mB1vKd7RyWfJ3uHs9LpNaE2gTiOx6QbVnCk"
 	s := newSite(t, func(o *options) {
 		o.given = map[secret.Name]secret.Given{
-			secret.AccessToken:  {Text: good, As: string(secret.AccessToken), Where: "environment"},
-			secret.RefreshToken: {Text: "AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", As: string(secret.RefreshToken), Where: "environment"},
+			secret.AccessToken: {Text: good, As: string(secret.AccessToken), Where: "environment"},
+			secret.RefreshToken: {
+				Text:  "AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD",
+				As:    string(secret.RefreshToken),
+				Where: "environment",
+			},
 		}
 	})
 	s.add("root", "superuser")
 	s.add("cid", "viewer")
 	b := s.signedIn("root")
 	page := b.get(secretsPath).want(t, 200, "").body
-	says(t, page, "Root key", "made by Sluice, kept encrypted in the database", "is a published example", "sluice secret generate", s.url+"/.well-known/jwks.json", "sluice_root.key")
+	says(
+		t,
+		page,
+		"Root key",
+		"made by Sluice, kept encrypted in the database",
+		"is a published example",
+		"sluice secret generate",
+		s.url+"/.well-known/jwks.json",
+		"sluice_root.key",
+	)
 	has(t, page, "a[href="+secretsPath+"/EXPRESS_SESSION_SECRET/rotate]", "a[href=/admin/secrets][aria-current]")
 	if n := strings.Count(page, "is a published example"); n != 1 {
 		t.Errorf("a weak value is told of %d times", n)
@@ -90,10 +103,23 @@ func TestWhatIsSaidOfFormerKeys(t *testing.T) {
 	}
 	for want, v := range map[string]secretView{
 		"": view(secret.Session, 0),
-		"2 former keys still accepted, until 2026-03-16 15:09 UTC at least":             view(secret.Session, 0, secret.Former{Until: sampleNow.Add(48 * time.Hour)}, secret.Former{Until: sampleNow.Add(time.Hour)}),
-		"1 former key still accepted, as long as something lives that was made with it": view(secret.TokenHash, 0, secret.Former{Until: sampleNow.Add(-time.Hour)}),
-		"1 former key still accepted, for 3 values that are not sealed anew yet":        view(secret.VaultKey, 3, secret.Former{}),
-		"1 former key still accepted, for about an hour":                                view(secret.VaultKey, 0, secret.Former{}),
+		"2 former keys still accepted, until 2026-03-16 15:09 UTC at least": view(
+			secret.Session,
+			0,
+			secret.Former{Until: sampleNow.Add(48 * time.Hour)},
+			secret.Former{Until: sampleNow.Add(time.Hour)},
+		),
+		"1 former key still accepted, as long as something lives that was made with it": view(
+			secret.TokenHash,
+			0,
+			secret.Former{Until: sampleNow.Add(-time.Hour)},
+		),
+		"1 former key still accepted, for 3 values that are not sealed anew yet": view(
+			secret.VaultKey,
+			3,
+			secret.Former{},
+		),
+		"1 former key still accepted, for about an hour": view(secret.VaultKey, 0, secret.Former{}),
 	} {
 		if got := v.formerWords(sampleNow); got != want {
 			t.Errorf("%q, want %q", got, want)

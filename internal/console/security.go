@@ -11,6 +11,17 @@ import (
 	"sluice/internal/problem"
 )
 
+// securityPages are a person's own password, factors and linked identities.
+type securityPages struct {
+	enrolment *enrolment
+	rounds    *rounds
+	people    *identity.People
+	logins    *login.Logins
+	factors   *factor.Factors
+	providers *sso.Providers
+	sso       *sso.SSO
+}
+
 // securityPath is the page of one's own password, factors and identities.
 const securityPath = "/account/security"
 
@@ -38,27 +49,29 @@ type securityView struct {
 
 func (v securityView) required() bool { return v.Policy == identity.FactorRequired }
 
-func showSecurity(x *visit) error { return x.renderSecurity(http.StatusOK, securityView{}) }
+func (p *securityPages) showSecurity(x *visit) error {
+	return p.renderSecurity(x, http.StatusOK, securityView{})
+}
 
-func (x *visit) renderSecurity(status int, v securityView) error {
-	u, err := x.c.cfg.People.Get(x.r.Context(), x.who, x.who.ID)
+func (p *securityPages) renderSecurity(x *visit, status int, v securityView) error {
+	u, err := p.people.Get(x.r.Context(), x.who, x.who.ID)
 	if err != nil {
 		return err
 	}
-	if v.Factors, err = x.c.cfg.Factors.List(x.r.Context(), x.who, x.who.ID); err != nil {
+	if v.Factors, err = p.factors.List(x.r.Context(), x.who, x.who.ID); err != nil {
 		return err
 	}
-	if v.Links, err = x.c.cfg.SSO.Links(x.r.Context(), x.who, x.who.ID); err != nil {
+	if v.Links, err = p.sso.Links(x.r.Context(), x.who, x.who.ID); err != nil {
 		return err
 	}
-	v.User, v.Now, v.Policy, v.Passkey = x.personOf(u), x.c.cfg.Now(), x.c.cfg.People.SecondFactorFor(x.who), x.passkeys()
-	v.PasswordUseless = !u.Superuser && x.c.cfg.Logins.PasswordPolicy() == login.PasswordSuperusers
+	v.User, v.Now, v.Policy, v.Passkey = personOf(x, u), x.now(), p.people.SecondFactorFor(x.who), passkeysAt(x)
+	v.PasswordUseless = !u.Superuser && p.logins.PasswordPolicy() == login.PasswordSuperusers
 	v.Weak = v.Factors.Any() && !x.who.Strong
 	linked := map[string]bool{}
 	for _, l := range v.Links {
 		linked[l.ProviderName] = true
 	}
-	for _, b := range x.c.cfg.Providers.SignInButtons() {
+	for _, b := range p.providers.SignInButtons() {
 		if !linked[b.Name] {
 			v.Linkable = append(v.Linkable, b)
 		}
@@ -68,8 +81,9 @@ func (x *visit) renderSecurity(status int, v securityView) error {
 	return x.render(status, securityPage(page, v))
 }
 
-// securityMistake shows on the page what was wrong; what asks for a fresh proof, and what nobody can mend there, is returned.
-func (x *visit) securityMistake(at string, err error, fields ...string) error {
+// securityMistake shows on the page what was wrong; what asks for a fresh proof, and what nobody
+// can fix there, is returned.
+func (p *securityPages) securityMistake(x *visit, at string, err error, fields ...string) error {
 	if expired(err) {
 		err = problem.New(problem.Invalid, "That took too long, or it is gone already.").WithNext("Try again.")
 	}
@@ -79,47 +93,63 @@ func (x *visit) securityMistake(at string, err error, fields ...string) error {
 	}
 	e := problem.Of(err)
 	e.SetHeaders(x.w.Header())
-	return x.renderSecurity(m.status, securityView{At: at, Problem: m.Text, Next: m.Next, Wait: e.RetryAfter, Wrong: m.Wrong})
+	return p.renderSecurity(
+		x,
+		m.status,
+		securityView{At: at, Problem: m.Text, Next: m.Next, Wait: e.RetryAfter, Wrong: m.Wrong},
+	)
 }
 
-// changed leads back to the page after a change, or shows on it why there was none.
-func (x *visit) secured(notice string, err error) error {
+// factorChanged leads back to the page after a change, or shows on it why there was none.
+func (p *securityPages) factorChanged(x *visit, notice string, err error) error {
 	if err != nil {
-		return x.securityMistake("factors", err)
+		return p.securityMistake(x, "factors", err)
 	}
 	return x.done(securityPath, notice)
 }
 
 // changePassword changes one's own password, or sets a first one.
-func changePassword(x *visit) error {
-	err := x.c.cfg.Logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
+func (p *securityPages) changePassword(x *visit) error {
+	err := p.logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
 	if err != nil {
-		return x.securityMistake("password", err, "old_password", "password")
+		return p.securityMistake(x, "password", err, "old_password", "password")
 	}
 	return x.done(securityPath, "password")
 }
 
-func offerOwnPasskey(x *visit) error { return x.beginPasskey(factor.Enrolee{Principal: x.who}) }
+func (p *securityPages) offerOwnPasskey(x *visit) error {
+	return p.enrolment.beginPasskey(x, factor.Enrolee{Principal: x.who})
+}
 
-func addPasskey(x *visit) error {
-	done, err := x.finishPasskey(factor.Enrolee{Principal: x.who}, x.passkeyName())
-	return x.factorAdded(done, err, "passkey", "A passkey is set up")
+func (p *securityPages) addPasskey(x *visit) error {
+	done, err := p.enrolment.finishPasskey(x, factor.Enrolee{Principal: x.who}, passkeyName(x))
+	return p.factorAdded(x, done, err, "passkey", "A passkey is set up")
 }
 
 // factorAdded shows the recovery codes that came with a first factor.
-func (x *visit) factorAdded(done factor.Enrolled, err error, notice, added string) error {
+func (p *securityPages) factorAdded(x *visit, done factor.Enrolled, err error, notice, added string) error {
 	if err != nil || len(done.Recovery) == 0 {
-		return x.secured(notice, err)
+		return p.factorChanged(x, notice, err)
 	}
-	return x.renderRecovery(recoveryView{Codes: done.Recovery, Account: x.who.Name, Added: added, Onward: securityPath, Action: "I have kept them"})
+	return renderRecovery(x, recoveryView{
+		Codes:   done.Recovery,
+		Account: x.who.Name,
+		Added:   added,
+		Onward:  securityPath,
+		Action:  "I have kept them",
+	})
 }
 
-func renamePasskey(x *visit) error {
-	return x.secured("passkey-renamed", x.c.cfg.Factors.RenamePasskey(x.r.Context(), x.who, x.r.PathValue("id"), x.value("name")))
+func (p *securityPages) renamePasskey(x *visit) error {
+	return p.factorChanged(
+		x,
+		"passkey-renamed",
+		p.factors.RenamePasskey(x.r.Context(), x.who, x.r.PathValue("id"), x.value("name")),
+	)
 }
 
-func removePasskey(x *visit) error {
-	return x.secured("passkey-removed", x.c.cfg.Factors.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
+func (p *securityPages) removePasskey(x *visit) error {
+	return p.factorChanged(x, "passkey-removed", p.factors.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
 }
 
 // appSetupView is the set-up of an authenticator app by somebody who is signed in.
@@ -129,11 +159,11 @@ type appSetupView struct {
 }
 
 // setUpApp begins with an authenticator app, or puts it in force with a code.
-func setUpApp(x *visit) error {
+func (p *securityPages) setUpApp(x *visit) error {
 	var offer *totpView
-	done, err := x.enrolBy(factor.Enrolee{Principal: x.who}, &offer)
+	done, err := p.enrolment.enrolBy(x, factor.Enrolee{Principal: x.who}, &offer)
 	if offer == nil {
-		return x.factorAdded(done, err, "app-added", "The authenticator app is set up")
+		return p.factorAdded(x, done, err, "app-added", "The authenticator app is set up")
 	}
 	v, status := appSetupView{}, http.StatusOK
 	if err != nil {
@@ -147,21 +177,27 @@ func setUpApp(x *visit) error {
 	return x.render(status, appSetupPage(x.frame("Authenticator app", "/account"), v))
 }
 
-func removeTOTPApp(x *visit) error {
-	return x.secured("app-removed", x.c.cfg.Factors.RemoveTOTP(x.r.Context(), x.who))
+func (p *securityPages) removeTOTPApp(x *visit) error {
+	return p.factorChanged(x, "app-removed", p.factors.RemoveTOTP(x.r.Context(), x.who))
 }
 
-func newRecoveryCodes(x *visit) error {
-	codes, err := x.c.cfg.Factors.NewRecoveryCodes(x.r.Context(), x.who)
+func (p *securityPages) newRecoveryCodes(x *visit) error {
+	codes, err := p.factors.NewRecoveryCodes(x.r.Context(), x.who)
 	if err != nil {
-		return x.securityMistake("factors", err)
+		return p.securityMistake(x, "factors", err)
 	}
-	return x.renderRecovery(recoveryView{Codes: codes, Account: x.who.Name, Added: "The former codes do not work any more", Onward: securityPath, Action: "I have kept them"})
+	return renderRecovery(x, recoveryView{
+		Codes:   codes,
+		Account: x.who.Name,
+		Added:   "The former codes do not work any more",
+		Onward:  securityPath,
+		Action:  "I have kept them",
+	})
 }
 
-func unlinkIdentity(x *visit) error {
-	if err := x.c.cfg.SSO.Unlink(x.r.Context(), x.who, x.r.PathValue("provider")); err != nil {
-		return x.securityMistake("links", err)
+func (p *securityPages) unlinkIdentity(x *visit) error {
+	if err := p.sso.Unlink(x.r.Context(), x.who, x.r.PathValue("provider")); err != nil {
+		return p.securityMistake(x, "links", err)
 	}
 	return x.done(securityPath, "unlinked")
 }
@@ -175,4 +211,19 @@ func ownPasswordText(v securityView) string {
 		return "You have none. With one you can also sign in when single sign-on does not answer."
 	}
 	return "Changing it ends your sessions on all other devices."
+}
+
+// linkIdentity begins to link an identity to one's own account.
+func (p *securityPages) linkIdentity(x *visit) error {
+	slug := x.r.PathValue("slug")
+	to, err := p.rounds.roundTrip(x, sso.Round{Slug: slug, Purpose: sso.ForLink})
+	if err != nil {
+		return p.securityMistake(x, "links", err)
+	}
+	return sendAway(x, awayView{
+		"To " + p.rounds.providerName(x, slug),
+		"Sign in there with the account that you want to use here.",
+		to,
+		"Go on",
+	})
 }

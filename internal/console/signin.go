@@ -12,6 +12,14 @@ import (
 	"sluice/internal/web"
 )
 
+// signInSettings are how people sign in here: who may use a password, and the identity providers.
+type signInSettings struct {
+	rounds    *rounds
+	logins    *login.Logins
+	providers *sso.Providers
+	sso       *sso.SSO
+}
+
 const signInPath = "/admin/sign-in"
 
 // signInView is how people sign in here.
@@ -24,22 +32,29 @@ type signInView struct {
 
 var passwordOptions = []web.Option{
 	{Value: login.PasswordEveryone, Label: "Everybody who has one", Hint: "Besides single sign-on and passkeys."},
-	{Value: login.PasswordSuperusers, Label: "Superusers only", Hint: "Everybody else comes by single sign-on or a passkey. Superusers keep theirs, for the day on which the identity provider does not answer."},
+	{
+		Value: login.PasswordSuperusers,
+		Label: "Superusers only",
+		Hint: "Everybody else comes by single sign-on or a passkey. Superusers keep theirs, for the day on which " +
+			"the identity provider does not answer.",
+	},
 }
 
-func showSignIn(x *visit) error { return x.renderSignIn(http.StatusOK, signInView{}) }
+func (s *signInSettings) showSignIn(x *visit) error {
+	return s.renderSignIn(x, http.StatusOK, signInView{})
+}
 
-func (x *visit) renderSignIn(status int, v signInView) error {
+func (s *signInSettings) renderSignIn(x *visit, status int, v signInView) error {
 	var err error
-	if v.Providers, err = x.c.cfg.Providers.List(x.r.Context(), x.who); err != nil {
+	if v.Providers, err = s.providers.List(x.r.Context(), x.who); err != nil {
 		return err
 	}
-	v.Password = x.c.cfg.Logins.PasswordPolicy()
+	v.Password = s.logins.PasswordPolicy()
 	return x.render(status, signInSettingsPage(x.frame("Sign-in", signInPath), v))
 }
 
-func setPasswordPolicy(x *visit) error {
-	err := x.c.cfg.Logins.SetPasswordPolicy(x.r.Context(), x.who, x.value("password"))
+func (s *signInSettings) setPasswordPolicy(x *visit) error {
+	err := s.logins.SetPasswordPolicy(x.r.Context(), x.who, x.value("password"))
 	if err == nil {
 		return x.done(signInPath, "password-policy")
 	}
@@ -47,7 +62,7 @@ func setPasswordPolicy(x *visit) error {
 	if !ok {
 		return err
 	}
-	return x.renderSignIn(m.status, signInView{Problem: m.Text, Next: m.Next})
+	return s.renderSignIn(x, m.status, signInView{Problem: m.Text, Next: m.Next})
 }
 
 // spareMappings is how many empty rows a form has for further mappings.
@@ -86,19 +101,26 @@ func (v providerView) secretHint() string {
 	return "It is kept encrypted and never shown again."
 }
 
-func showNewProvider(x *visit) error {
+func (s *signInSettings) showNewProvider(x *visit) error {
 	p, ok := presetByID(x.r.URL.Query().Get("preset"))
 	if !ok {
 		return x.render(http.StatusOK, presetsPage(x.frame("Add an identity provider", signInPath)))
 	}
-	return x.renderProvider(http.StatusOK, providerView{Preset: p, Form: sso.Provider{
-		Slug: x.freeSlug(p.ID), Kind: p.Kind, Name: strings.TrimSuffix(p.Title, " provider"), Issuer: p.Issuer, Scopes: p.Scopes, GroupClaim: p.GroupClaim, Enabled: true, CreateAccounts: true,
+	return s.renderProvider(x, http.StatusOK, providerView{Preset: p, Form: sso.Provider{
+		Slug:           s.freeSlug(x, p.ID),
+		Kind:           p.Kind,
+		Name:           strings.TrimSuffix(p.Title, " provider"),
+		Issuer:         p.Issuer,
+		Scopes:         p.Scopes,
+		GroupClaim:     p.GroupClaim,
+		Enabled:        true,
+		CreateAccounts: true,
 	}})
 }
 
 // freeSlug is a short name that no provider has yet.
-func (x *visit) freeSlug(base string) string {
-	taken, err := x.c.cfg.Providers.List(x.r.Context(), x.who)
+func (s *signInSettings) freeSlug(x *visit, base string) string {
+	taken, err := s.providers.List(x.r.Context(), x.who)
 	if err != nil {
 		return base
 	}
@@ -109,8 +131,8 @@ func (x *visit) freeSlug(base string) string {
 	return slug
 }
 
-func (x *visit) renderProvider(status int, v providerView) error {
-	base := x.c.cfg.MainOrigin(x.r.Host) + "/sso/" + v.Form.Slug
+func (s *signInSettings) renderProvider(x *visit, status int, v providerView) error {
+	base := x.origin() + "/sso/" + v.Form.Slug
 	v.Redirect = base + "/callback"
 	if v.oidc() {
 		v.BackChannel = base + "/back-channel-logout"
@@ -125,15 +147,33 @@ func (x *visit) renderProvider(status int, v providerView) error {
 	return x.render(status, providerPage(x.frame(v.Form.Name, signInPath), v))
 }
 
-// providerForm reads the form. Of the mappings each row has three fields, in the same order; rows without a group are empty.
-func (x *visit) providerForm() sso.Provider {
+// providerForm reads the form. Of the mappings each row has three fields, in the same order; rows
+// without a group are empty.
+func providerForm(x *visit) sso.Provider {
 	p := sso.Provider{
-		Slug: x.value("slug"), Kind: x.value("kind"), Name: x.value("name"), Issuer: x.value("issuer"), ClientID: x.value("client_id"), ClientSecret: x.value("client_secret"),
-		Enabled: x.ticked("enabled", false), Scopes: strings.Fields(x.value("scopes")), CreateAccounts: x.ticked("create_accounts", false), TrustFactor: x.ticked("trust_factor", false),
-		Domains:    strings.FieldsFunc(x.value("domains"), func(r rune) bool { return r == ',' || r == ';' || r <= ' ' }),
-		GroupClaim: x.value("group_claim"), SuperuserGroup: x.value("superuser_group"), UsernameClaim: x.value("username_claim"), EmailClaim: x.value("email_claim"), NameClaim: x.value("name_claim"),
+		Slug:           x.value("slug"),
+		Kind:           x.value("kind"),
+		Name:           x.value("name"),
+		Issuer:         x.value("issuer"),
+		ClientID:       x.value("client_id"),
+		ClientSecret:   x.value("client_secret"),
+		Enabled:        x.ticked("enabled", false),
+		Scopes:         strings.Fields(x.value("scopes")),
+		CreateAccounts: x.ticked("create_accounts", false),
+		TrustFactor:    x.ticked("trust_factor", false),
+		Domains: strings.FieldsFunc(
+			x.value("domains"),
+			func(r rune) bool { return r == ',' || r == ';' || r <= ' ' },
+		),
+		GroupClaim:     x.value("group_claim"),
+		SuperuserGroup: x.value("superuser_group"),
+		UsernameClaim:  x.value("username_claim"),
+		EmailClaim:     x.value("email_claim"),
+		NameClaim:      x.value("name_claim"),
 	}
-	groups, workspaces, roles := x.r.PostForm["mapping_group"], x.r.PostForm["mapping_workspace"], x.r.PostForm["mapping_role"]
+	groups := x.r.PostForm["mapping_group"]
+	workspaces := x.r.PostForm["mapping_workspace"]
+	roles := x.r.PostForm["mapping_role"]
 	for i, group := range groups {
 		if group = strings.TrimSpace(group); group != "" && i < len(workspaces) && i < len(roles) {
 			p.Mappings = append(p.Mappings, sso.Mapping{Group: group, Workspace: workspaces[i], Role: roles[i]})
@@ -143,25 +183,39 @@ func (x *visit) providerForm() sso.Provider {
 }
 
 // providerFields are the fields at which a mistake can be shown.
-var providerFields = []string{"slug", "name", "issuer", "client_id", "client_secret", "scopes", "domains", "group_claim", "mappings", "superuser_group", "username_claim", "email_claim", "name_claim"}
+var providerFields = []string{
+	"slug",
+	"name",
+	"issuer",
+	"client_id",
+	"client_secret",
+	"scopes",
+	"domains",
+	"group_claim",
+	"mappings",
+	"superuser_group",
+	"username_claim",
+	"email_claim",
+	"name_claim",
+}
 
-func addProvider(x *visit) error { return x.saveProvider(sso.Provider{}) }
+func (s *signInSettings) addProvider(x *visit) error { return s.saveProvider(x, sso.Provider{}) }
 
-func changeProvider(x *visit) error {
-	present, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+func (s *signInSettings) changeProvider(x *visit) error {
+	current, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return x.saveProvider(present)
+	return s.saveProvider(x, current)
 }
 
-// saveProvider stores the form; present is the provider as it is, or empty for a new one.
-func (x *visit) saveProvider(present sso.Provider) error {
-	form := x.providerForm()
-	if present.ID != "" {
-		form.ID, form.Slug, form.Kind, form.HasSecret = present.ID, present.Slug, present.Kind, present.HasSecret
+// saveProvider stores the form; current is the provider as it is, or empty for a new one.
+func (s *signInSettings) saveProvider(x *visit, current sso.Provider) error {
+	form := providerForm(x)
+	if current.ID != "" {
+		form.ID, form.Slug, form.Kind, form.HasSecret = current.ID, current.Slug, current.Kind, current.HasSecret
 	}
-	saved, err := x.c.cfg.Providers.SaveProvider(x.r.Context(), x.who, form)
+	saved, err := s.providers.SaveProvider(x.r.Context(), x.who, form)
 	if err == nil {
 		return x.done(signInPath+"/"+saved.ID, "provider")
 	}
@@ -173,56 +227,61 @@ func (x *visit) saveProvider(present sso.Provider) error {
 	if v.Preset, ok = presetByID(x.value("preset")); !ok {
 		v.Preset = presetOf(form)
 	}
-	return x.renderProvider(m.status, v)
+	return s.renderProvider(x, m.status, v)
 }
 
-func showProvider(x *visit) error {
-	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+func (s *signInSettings) showProvider(x *visit) error {
+	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return x.renderProvider(http.StatusOK, providerView{Form: p})
+	return s.renderProvider(x, http.StatusOK, providerView{Form: p})
 }
 
 // checkProvider asks the provider now and shows what was found.
-func checkProvider(x *visit) error {
+func (s *signInSettings) checkProvider(x *visit) error {
 	id := x.r.PathValue("id")
-	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, id)
+	p, err := s.providers.Provider(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
-	findings, err := x.c.cfg.Providers.CheckProvider(x.r.Context(), x.who, id)
+	findings, err := s.providers.CheckProvider(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
-	return x.renderProvider(http.StatusOK, providerView{Form: p, Findings: findings})
+	return s.renderProvider(x, http.StatusOK, providerView{Form: p, Findings: findings})
 }
 
 // testProvider begins a round that shows what the provider says of oneself.
-func testProvider(x *visit) error {
-	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+func (s *signInSettings) testProvider(x *visit) error {
+	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	to, err := x.roundTrip(sso.Round{Slug: p.Slug, Purpose: sso.ForTest})
+	to, err := s.rounds.roundTrip(x, sso.Round{Slug: p.Slug, Purpose: sso.ForTest})
 	if err != nil {
-		return x.providerTrouble(p.ID, err)
+		return s.providerTrouble(x, p.ID, err)
 	}
-	return x.sendAway(awayView{"To " + p.Name, "Sign in there as you would to come in. Sluice then shows what it was told; nothing is changed.", to, "Go on"})
+	return sendAway(x, awayView{
+		"To " + p.Name,
+		"Sign in there as you would to come in. Sluice then shows what it was told; nothing is changed.",
+		to,
+		"Go on",
+	})
 }
 
 // providerTrouble shows on a provider's page what went wrong with it.
-func (x *visit) providerTrouble(id string, err error) error {
+func (s *signInSettings) providerTrouble(x *visit, id string, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
 		return err
 	}
-	p, lookup := x.c.cfg.Providers.Provider(x.r.Context(), x.who, id)
+	p, lookup := s.providers.Provider(x.r.Context(), x.who, id)
 	if lookup != nil {
 		return err
 	}
 	x.event.Reason = e.Kind.String()
-	return x.renderProvider(shownStatus(e), providerView{Form: p, Problem: e.Detail, Next: e.Next})
+	return s.renderProvider(x, shownStatus(e), providerView{Form: p, Problem: e.Detail, Next: e.Next})
 }
 
 // reportView is what a provider said of the person who tried it.
@@ -232,13 +291,13 @@ type reportView struct {
 }
 
 // showReport shows the report of the last try, once: it holds what the provider knows of a person.
-func showReport(x *visit) error {
-	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+func (s *signInSettings) showReport(x *visit) error {
+	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	v := reportView{Provider: p}
-	switch report, err := x.c.cfg.SSO.TestReport(x.r.Context(), x.who, p.ID); {
+	switch report, err := s.sso.TestReport(x.r.Context(), x.who, p.ID); {
 	case err == nil:
 		v.Report = &report
 	case !expired(err):
@@ -247,18 +306,18 @@ func showReport(x *visit) error {
 	return x.render(http.StatusOK, reportPage(x.frame("Test of "+p.Name, signInPath), v))
 }
 
-func showRemoveProvider(x *visit) error {
-	p, err := x.c.cfg.Providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
+func (s *signInSettings) showRemoveProvider(x *visit) error {
+	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	return x.render(http.StatusOK, removeProviderPage(x.frame("Remove "+p.Name, signInPath), providerView{Form: p}))
 }
 
-func removeProvider(x *visit) error {
+func (s *signInSettings) removeProvider(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Providers.RemoveProvider(x.r.Context(), x.who, id); err != nil {
-		return x.providerTrouble(id, err)
+	if err := s.providers.RemoveProvider(x.r.Context(), x.who, id); err != nil {
+		return s.providerTrouble(x, id, err)
 	}
 	return x.done(signInPath, "provider-gone")
 }

@@ -15,8 +15,28 @@ import (
 
 // form is the form of a provider, as its page sends it.
 func (p *op) form(more ...string) []string {
-	return append([]string{"kind", "oidc", "slug", "company", "name", "Company", "issuer", p.URL, "client_id", "sluice", "client_secret", "a client's secret", "scopes", "openid profile email",
-		"enabled", "true", "create_accounts", "true"}, more...)
+	return append(
+		[]string{
+			"kind",
+			"oidc",
+			"slug",
+			"company",
+			"name",
+			"Company",
+			"issuer",
+			p.URL,
+			"client_id",
+			"sluice",
+			"client_secret",
+			"a client's secret",
+			"scopes",
+			"openid profile email",
+			"enabled",
+			"true",
+			"create_accounts",
+			"true",
+		},
+		more...)
 }
 
 // provider adds one by its form and returns its page.
@@ -38,14 +58,25 @@ func TestProviderPages(t *testing.T) {
 	for _, one := range presets {
 		has(t, choices.body, "a[href=/admin/sign-in/new?preset="+one.ID+"]")
 		page := b.get("/admin/sign-in/new?preset="+one.ID).want(t, 200, "")
-		has(t, page.body, "input[id=redirect-uri][value="+s.url+"/sso/"+one.ID+"/callback]", "input[name=client_id][required]", "input[name=mapping_group]")
+		has(
+			t,
+			page.body,
+			"input[id=redirect-uri][value="+s.url+"/sso/"+one.ID+"/callback]",
+			"input[name=client_id][required]",
+			"input[name=mapping_group]",
+		)
 		if one.Kind == sso.KindGitHub {
 			hasNot(t, page.body, "input[id=back-channel-uri]", "input[name=group_claim]")
 		}
 	}
 
 	bad := b.post("/admin/sign-in", p.form("issuer", "http://example.com", "preset", "keycloak")...).want(t, 400, "")
-	has(t, bad.body, "input[name=issuer][aria-invalid=true][value=http://example.com]", "input[name=client_id][value=sluice]")
+	has(
+		t,
+		bad.body,
+		"input[name=issuer][aria-invalid=true][value=http://example.com]",
+		"input[name=client_id][value=sluice]",
+	)
 	if strings.Contains(bad.body, "a client's secret") || strings.Contains(bad.body, "a client&#39;s secret") {
 		t.Error("the client secret came back")
 	}
@@ -53,20 +84,56 @@ func TestProviderPages(t *testing.T) {
 	for i, list := 0, p.form("group_claim", "groups"); i < len(list); i += 2 {
 		form.Set(list[i], list[i+1])
 	}
-	form["mapping_group"], form["mapping_workspace"], form["mapping_role"] = []string{"authors", "", "nobody"}, []string{"default", "default", "gone"}, []string{"user", "user", "viewer"}
-	says(t, b.do(http.MethodPost, "/admin/sign-in", strings.NewReader(form.Encode())).want(t, 400, "").body, "Mapping 2 names a workspace that does not exist")
+	form["mapping_group"] = []string{
+		"authors",
+		"",
+		"nobody",
+	}
+	form["mapping_workspace"] = []string{
+		"default",
+		"default",
+		"gone",
+	}
+	form["mapping_role"] = []string{
+		"user",
+		"user",
+		"viewer",
+	}
+
+	says(
+		t,
+		b.do(http.MethodPost, "/admin/sign-in", strings.NewReader(form.Encode())).want(t, 400, "").body,
+		"Mapping 2 names a workspace that does not exist",
+	)
 	form["mapping_workspace"][2] = "default"
 	added := b.do(http.MethodPost, "/admin/sign-in", strings.NewReader(form.Encode()))
 	page := b.get(added.location).want(t, 200, "")
-	has(t, page.body, "input[name=mapping_group][value=authors]", "input[name=mapping_group][value=nobody]", "input[id=back-channel-uri][value="+s.url+"/sso/company/back-channel-logout]")
+	has(
+		t,
+		page.body,
+		"input[name=mapping_group][value=authors]",
+		"input[name=mapping_group][value=nobody]",
+		"input[id=back-channel-uri][value="+s.url+"/sso/company/back-channel-logout]",
+	)
 	if n := len(selectAll(page.body, "input[name=mapping_group]")); n != 2+spareMappings {
 		t.Errorf("%d rows for mappings", n)
 	}
 	says(t, page.body, "One is stored, encrypted")
 	b.post("/admin/sign-in", p.form()...).want(t, 409, "")
 
-	says(t, b.post(added.location+"/check").want(t, 200, "").body, "What the check found", "names the issuer as it stands here")
-	b.post(added.location, p.form("name", "Our company", "client_secret", "", "slug", "other", "enabled", "false")...).want(t, 303, added.location)
+	says(
+		t,
+		b.post(added.location+"/check").want(t, 200, "").body,
+		"What the check found",
+		"names the issuer as it stands here",
+	)
+	b.post(
+		added.location,
+		p.form("name", "Our company", "client_secret", "", "slug", "other", "enabled", "false")...).want(
+		t,
+		303,
+		added.location,
+	)
 	page = b.get(added.location)
 	says(t, page.body, "Our company", "Off")
 	has(t, page.body, "input[id=redirect-uri][value="+s.url+"/sso/company/callback]")
@@ -88,13 +155,32 @@ func TestSingleSignOn(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
 	root, p := s.signedIn("root"), s.op()
-	page := root.provider(p, "group_claim", "groups", "mapping_group", "authors", "mapping_workspace", "default", "mapping_role", "user")
+	page := root.provider(
+		p,
+		"group_claim",
+		"groups",
+		"mapping_group",
+		"authors",
+		"mapping_workspace",
+		"default",
+		"mapping_role",
+		"user",
+	)
 
 	// The test shows what is received and makes nothing.
 	to := awayTo(t, root.post(page+"/test"))
 	root.get(root.through(to)).want(t, 303, page+"/test")
 	report := root.get(page+"/test").want(t, 200, "")
-	says(t, report.body, "You would come in", "A new account zoe would be made", "authors", "Zoë <Example>", "Given by authors", "preferred_username")
+	says(
+		t,
+		report.body,
+		"You would come in",
+		"A new account zoe would be made",
+		"authors",
+		"Zoë <Example>",
+		"Given by authors",
+		"preferred_username",
+	)
 	says(t, root.get(page+"/test").want(t, 200, "").body, "No result to show")
 	if _, err := s.people.Find(context.Background(), authz.SystemPrincipal("test"), "zoe"); err == nil {
 		t.Error("the test made an account")
@@ -124,8 +210,15 @@ func TestSingleSignOn(t *testing.T) {
 	callback := b.through(b.get("/sso/company").location)
 	b.get(b.get(callback).location)
 	b.get("/account").want(t, 200, "")
-	token := p.signed("logout+jwt", map[string]any{"iss": p.URL, "aud": "sluice", "iat": s.clock.now().Unix(), "exp": s.clock.now().Add(time.Minute).Unix(), "jti": "1", "sub": "u1",
-		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}})
+	token := p.signed("logout+jwt", map[string]any{
+		"iss":    p.URL,
+		"aud":    "sluice",
+		"iat":    s.clock.now().Unix(),
+		"exp":    s.clock.now().Add(time.Minute).Unix(),
+		"jti":    "1",
+		"sub":    "u1",
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	})
 	machine := s.browser()
 	machine.header = http.Header{}
 	garbage := machine.post("/sso/company/back-channel-logout", "logout_token", "x").want(t, 400, "")
@@ -134,7 +227,8 @@ func TestSingleSignOn(t *testing.T) {
 		t.Errorf("headers %v", garbage.header)
 	}
 	machine.post("/sso/nobody/back-channel-logout", "logout_token", token).want(t, 404, "")
-	if got := machine.post("/sso/company/back-channel-logout", "logout_token", token).want(t, 200, ""); got.header.Get("Cache-Control") != "no-store" {
+	told := machine.post("/sso/company/back-channel-logout", "logout_token", token).want(t, 200, "")
+	if told.header.Get("Cache-Control") != "no-store" {
 		t.Error("the answer may be stored")
 	}
 	b.get("/account").want(t, 303, "/login?return=%2Faccount")
@@ -177,7 +271,8 @@ func TestLinkedIdentities(t *testing.T) {
 	says(t, b.post(actionOf(page.body, "/unlink")).want(t, 400, "").body, "it is gone already")
 }
 
-// TestConfirmWithAProvider: who has neither password nor factor is led to the provider, and the form waits.
+// TestConfirmWithAProvider: who has neither password nor factor is led to the provider, and the
+// form waits.
 func TestConfirmWithAProvider(t *testing.T) {
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -188,8 +283,18 @@ func TestConfirmWithAProvider(t *testing.T) {
 	s.clock.forward(16 * time.Minute)
 	const phrase = "a completely different phrase"
 	asked := b.post("/account/password", "password", phrase).want(t, 401, "")
-	has(t, asked.body, "a[href=/sso/company?purpose=confirm][target=_blank][rel=noopener]", "button[name=confirm_provider]", "input[type=hidden][name=password]")
-	says(t, b.post("/account/password", "password", phrase, "confirm_provider", "done").want(t, 401, "").body, "It is not confirmed yet")
+	has(
+		t,
+		asked.body,
+		"a[href=/sso/company?purpose=confirm][target=_blank][rel=noopener]",
+		"button[name=confirm_provider]",
+		"input[type=hidden][name=password]",
+	)
+	says(
+		t,
+		b.post("/account/password", "password", phrase, "confirm_provider", "done").want(t, 401, "").body,
+		"It is not confirmed yet",
+	)
 	b.get(b.through(b.get("/sso/company?purpose=confirm").location)).want(t, 200, "")
 	b.post("/account/password", "password", phrase, "confirm_provider", "done").want(t, 303, "/account/security")
 }
@@ -205,7 +310,8 @@ func TestTroubleWithAProvider(t *testing.T) {
 	to := b.get("/sso/company?return=/account").location
 	u, err := url.Parse(to)
 	fatal(t, err)
-	refused := b.get("/sso/company/callback?error=access_denied&error_description=%3Cb%3Eno&state=" + u.Query().Get("state"))
+	refused := b.get("/sso/company/callback?error=access_denied" +
+		"&error_description=%3Cb%3Eno&state=" + u.Query().Get("state"))
 	if refused.status < 400 || refused.status == 401 {
 		t.Errorf("a refusal gives %d", refused.status)
 	}
@@ -214,7 +320,8 @@ func TestTroubleWithAProvider(t *testing.T) {
 		t.Error("the provider's words are not escaped")
 	}
 
-	// A browser without the cookie begins again by itself; at the third time it is told why that does not end.
+	// A browser without the cookie begins again by itself; at the third time it is told why that
+	// does not end.
 	lost := s.browser()
 	lost.client.Jar = nil
 	step, rounds := lost.get("/sso/company?return=/account"), 0
@@ -222,7 +329,13 @@ func TestTroubleWithAProvider(t *testing.T) {
 		rounds++
 		step = lost.get(lost.through(step.location))
 	}
-	says(t, step.want(t, 200, "").body, "goes round in circles", "The browser keeps no cookies for this site", "What Sluice saw")
+	says(
+		t,
+		step.want(t, 200, "").body,
+		"goes round in circles",
+		"The browser keeps no cookies for this site",
+		"What Sluice saw",
+	)
 	if rounds != sso.MaxBounces {
 		t.Errorf("it went round %d times", rounds)
 	}
@@ -243,14 +356,20 @@ func TestTroubleWithAProvider(t *testing.T) {
 	has(t, tried.body, "[role=alert]", "form[action="+other+"/check]")
 }
 
-// TestSignInSettingsAskForAProof: what is dangerous asks for a proof and keeps the form, the client secret included.
+// TestSignInSettingsAskForAProof: what is dangerous asks for a proof and keeps the form, the client
+// secret included.
 func TestSignInSettingsAskForAProof(t *testing.T) {
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b, p := s.signedIn("root"), s.op()
 	s.clock.forward(16 * time.Minute)
 	asked := b.post("/admin/sign-in", p.form()...).want(t, 401, "")
-	has(t, asked.body, "input[type=hidden][name=client_secret][value=a client's secret]", "input[name=confirm_password]")
+	has(
+		t,
+		asked.body,
+		"input[type=hidden][name=client_secret][value=a client's secret]",
+		"input[name=confirm_password]",
+	)
 	if got := b.post("/admin/sign-in", p.form("confirm_password", goodPassword)...); got.status != 303 {
 		t.Errorf("with a proof it gives %d", got.status)
 	}
@@ -264,12 +383,17 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	page := b.get("/workspaces/default").want(t, 200, "")
 	has(t, page.body, "input[name=second_factor][value=off][checked]")
 	says(t, page.body, "2 active members have none yet")
-	says(t, b.post("/workspaces/default/second-factor", "second_factor", "required").want(t, 409, "").body, "You would close the workspace to yourself")
+	says(
+		t,
+		b.post("/workspaces/default/second-factor", "second_factor", "required").want(t, 409, "").body,
+		"You would close the workspace to yourself",
+	)
 	b.post("/workspaces/default/second-factor", "second_factor", "encouraged").want(t, 303, "/workspaces/default")
 
 	device := s.device()
 	ceremony, options := b.ceremony("/account/security/passkeys/options")
-	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).want(t, 200, "")
+	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).
+		want(t, 200, "")
 	b.post("/workspaces/default/second-factor", "second_factor", "required").want(t, 303, "/workspaces/default")
 	says(t, b.get("/workspaces/default").body, "1 active member has none yet")
 
@@ -278,7 +402,8 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	theirs.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 	phone := s.device()
 	ceremony, options = theirs.ceremony("/login/enrol/passkey")
-	theirs.post("/login/enrol", "do", "passkey", "passkey_token", ceremony, "passkey", phone.create(t, options)).want(t, 200, "")
+	theirs.post("/login/enrol", "do", "passkey", "passkey_token", ceremony, "passkey", phone.create(t, options)).
+		want(t, 200, "")
 	person := "/admin/people/" + ann.ID
 	says(t, b.get(person).body, "Second factors", "Remove second factors", "10 left")
 	b.post(person+"/factors/remove").want(t, 303, person)
@@ -289,7 +414,8 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	s.browser().post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 }
 
-// TestAClosedWorkspaceLeadsToTheFactor: who is signed in when a workspace becomes strict is led to where a factor is set up, and comes in with one.
+// TestAClosedWorkspaceLeadsToTheFactor: who is signed in when a workspace becomes strict is led to
+// where a factor is set up, and comes in with one.
 func TestAClosedWorkspaceLeadsToTheFactor(t *testing.T) {
 	s := newSite(t).local()
 	s.add("root", "superuser")
@@ -298,11 +424,17 @@ func TestAClosedWorkspaceLeadsToTheFactor(t *testing.T) {
 	s.policy(identity.FactorRequired)
 	for who, b := range map[string]*browser{"/admin/apps": root, "/flows": ann} {
 		b.get(who).want(t, 303, "/account/security")
-		says(t, b.get("/account/security").want(t, 200, "").body, "That workspace is open only to sessions with a second factor", "A workspace of yours requires a second factor")
+		says(
+			t,
+			b.get("/account/security").want(t, 200, "").body,
+			"That workspace is open only to sessions with a second factor",
+			"A workspace of yours requires a second factor",
+		)
 	}
 	phone := s.device()
 	ceremony, options := ann.ceremony("/account/security/passkeys/options")
-	ann.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", phone.create(t, options)).want(t, 200, "")
+	ann.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", phone.create(t, options)).
+		want(t, 200, "")
 	ann.get("/flows").want(t, 200, "")
 	ann.get("/workspaces/default").want(t, 200, "")
 }

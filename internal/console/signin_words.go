@@ -27,7 +27,8 @@ func rowLabel(what string, row int) string { return what + " of mapping " + strc
 
 // claimsOpen shows the names of claims where one of them is set or wrong.
 func claimsOpen(v providerView) bool {
-	return v.Form.UsernameClaim+v.Form.EmailClaim+v.Form.NameClaim+v.Wrong["username_claim"]+v.Wrong["email_claim"]+v.Wrong["name_claim"] != ""
+	typed := v.Form.UsernameClaim + v.Form.EmailClaim + v.Form.NameClaim
+	return typed+v.Wrong["username_claim"]+v.Wrong["email_claim"]+v.Wrong["name_claim"] != ""
 }
 
 func findingTone(f sso.Finding) web.Tone {

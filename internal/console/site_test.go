@@ -109,7 +109,10 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
 	s := &site{t: t, clock: &clock{}, log: &safeBuffer{}, db: d}
-	keys, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir(), Given: o.given, Now: s.clock.now, Log: quiet})
+	keys, err := secret.Open(
+		ctx,
+		secret.Config{DB: d, Folder: t.TempDir(), Given: o.given, Now: s.clock.now, Log: quiet},
+	)
 	fatal(t, err)
 	s.keyring = keys
 	gate, err := authz.NewGate(authz.Config{DB: d, StepUp: o.stepUp, Now: s.clock.now, Log: quiet})
@@ -119,18 +122,45 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	hasher := identity.NewHasher(4, nil)
 	t.Cleanup(hasher.Close)
 	s.people, err = identity.New(ctx, identity.Config{
-		DB: d, Gate: gate, Hasher: hasher, Now: s.clock.now, Log: quiet,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		DB:     d,
+		Gate:   gate,
+		Hasher: hasher,
+		Now:    s.clock.now,
+		Log:    quiet,
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	fatal(t, err)
 	s.sessions, err = authn.New(ctx, authn.Config{
-		DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 24 * time.Hour, MaxIdle: 24 * time.Hour, Now: s.clock.now, Log: quiet,
+		DB:       d,
+		Gate:     gate,
+		People:   s.people,
+		TokenKey: keys.TokenKey(),
+		MaxAge:   24 * time.Hour,
+		MaxIdle:  24 * time.Hour,
+		Now:      s.clock.now,
+		Log:      quiet,
 	})
 	fatal(t, err)
-	s.keys, err = authn.NewKeys(ctx, authn.KeyConfig{DB: d, Gate: gate, People: s.people, TokenKey: keys.TokenKey(), MaxAge: 365 * 24 * time.Hour, Now: s.clock.now, Log: quiet})
+	s.keys, err = authn.NewKeys(ctx, authn.KeyConfig{
+		DB:       d,
+		Gate:     gate,
+		People:   s.people,
+		TokenKey: keys.TokenKey(),
+		MaxAge:   365 * 24 * time.Hour,
+		Now:      s.clock.now,
+		Log:      quiet,
+	})
 	fatal(t, err)
 	s.mail, err = mail.New(mail.Config{
-		DB: d, SMTP: o.smtp, Host: "sluice.example.test", Now: s.clock.now, Log: quiet,
+		DB:   d,
+		SMTP: o.smtp,
+		Host: "sluice.example.test",
+		Now:  s.clock.now,
+		Log:  quiet,
 		Seal: func(b []byte, row string) ([]byte, error) { return keys.Seal(b, "mail", row) },
 		Open: func(b []byte, row string) ([]byte, error) { return keys.Open(b, "mail", row) },
 	})
@@ -189,16 +219,48 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 	s.invitations = signup.NewInvitations(signUp, s.signUps)
 	s.setup = signup.NewSetup(signUp)
 	s.logins.Connect(login.Hooks{FactorCode: factors.FactorCode, KeepSession: providers.KeepSession})
-	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: s.people, Keyring: keys, Now: s.clock.now})
+	vault, opener := secret.NewVault(secret.VaultConfig{
+		DB:      d,
+		Gate:    gate,
+		People:  s.people,
+		Keyring: keys,
+		Now:     s.clock.now,
+	})
 	s.apps, err = app.New(ctx, app.Config{
-		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: keys, Vault: vault, Opener: opener, Client: &http.Client{}, ListenHost: "127.0.0.1", Now: s.clock.now, Log: quiet,
+		Kinds:      buildertest.Kinds(t),
+		DB:         d,
+		Gate:       gate,
+		Keyring:    keys,
+		Vault:      vault,
+		Opener:     opener,
+		Client:     &http.Client{},
+		ListenHost: "127.0.0.1",
+		Now:        s.clock.now,
+		Log:        quiet,
 	})
 	fatal(t, err)
 	t.Cleanup(func() { s.apps.Close(ctx) })
 	s.flows = s.apps.Flows
 	c := Config{
-		Gate: gate, People: s.people, Sessions: s.sessions, Keys: s.keys, Secrets: secret.NewRotator(keys, gate), SecretWarnings: keys.Warnings(), Logins: s.logins, Factors: factors, Providers: providers, SSO: sso.New(providers), SignUps: s.signUps, Invitations: s.invitations, Setup: s.setup, Apps: s.apps, Vault: vault, Mail: s.mail, Now: s.clock.now,
-		MainOrigin: func(host string) string { return "http://" + host }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Gate:           gate,
+		People:         s.people,
+		Sessions:       s.sessions,
+		Keys:           s.keys,
+		Secrets:        secret.NewRotator(keys, gate),
+		SecretWarnings: keys.Warnings(),
+		Logins:         s.logins,
+		Factors:        factors,
+		Providers:      providers,
+		SSO:            sso.New(providers),
+		SignUps:        s.signUps,
+		Invitations:    s.invitations,
+		Setup:          s.setup,
+		Apps:           s.apps,
+		Vault:          vault,
+		Mail:           s.mail,
+		Now:            s.clock.now,
+		MainOrigin:     func(host string) string { return "http://" + host },
+		Log:            slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	if o.config != nil {
 		o.config(&c)
@@ -220,7 +282,14 @@ func fatal(t *testing.T, err error) {
 // add makes somebody with a role and a password; "superuser" is an admin who may everything.
 func (s *site) add(username, role string) identity.User {
 	s.t.Helper()
-	n := identity.NewUser{Username: username, Email: username + "@example.test", Name: "The " + username, Password: goodPassword, Role: role, Active: true}
+	n := identity.NewUser{
+		Username: username,
+		Email:    username + "@example.test",
+		Name:     "The " + username,
+		Password: goodPassword,
+		Role:     role,
+		Active:   true,
+	}
 	if role == "superuser" {
 		n.Role, n.Superuser = authz.RoleAdmin, true
 	}
@@ -240,7 +309,8 @@ func (s *site) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	fatal(s.t, err)
 	return &browser{s: s, header: http.Header{"Accept": {"text/html"}}, client: &http.Client{
-		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Jar:           jar,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
@@ -274,7 +344,8 @@ func (b *browser) post(path string, pairs ...string) reply {
 	return b.do(http.MethodPost, path, strings.NewReader(form.Encode()))
 }
 
-// do sends a request. A sign-in is followed over the page that every sign-in ends at, to where it leads.
+// do sends a request. A sign-in is followed over the page that every sign-in ends at, to where it
+// leads.
 func (b *browser) do(method, path string, body io.Reader) reply {
 	b.s.t.Helper()
 	r, err := http.NewRequest(method, b.s.url+path, body)
@@ -301,7 +372,14 @@ func (b *browser) do(method, path string, body io.Reader) reply {
 func (r reply) want(t *testing.T, status int, location string) reply {
 	t.Helper()
 	if r.status != status || r.location != location {
-		t.Fatalf("got %d to %q, want %d to %q; the page begins %.600s", r.status, r.location, status, location, main(r.body))
+		t.Fatalf(
+			"got %d to %q, want %d to %q; the page begins %.600s",
+			r.status,
+			r.location,
+			status,
+			location,
+			main(r.body),
+		)
 	}
 	return r
 }
@@ -323,7 +401,10 @@ type flowise struct {
 func newFlowise(t *testing.T, email, password string) *flowise {
 	f := &flowise{email: email, password: password}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/version", func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"version": "3.1.4"}) })
+	mux.HandleFunc(
+		"GET /api/v1/version",
+		func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"version": "3.1.4"}) },
+	)
 	mux.HandleFunc("GET /api/v1/settings", func(w http.ResponseWriter, _ *http.Request) {
 		sendJSON(w, 200, map[string]any{"PLATFORM_TYPE": "open source"})
 	})
@@ -340,7 +421,10 @@ func newFlowise(t *testing.T, email, password string) *flowise {
 	mux.HandleFunc("POST /api/v1/auth/login", f.login)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><title>Flowise - Build AI Agents, Visually</title></head></html>")
+		_, _ = io.WriteString(
+			w,
+			"<!DOCTYPE html><html><head><title>Flowise - Build AI Agents, Visually</title></head></html>",
+		)
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -372,10 +456,18 @@ func (f *flowise) login(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, 401, map[string]any{"message": "Incorrect Email or Password"})
 		return
 	}
-	for name, value := range map[string]string{"token": "e30.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln", "refreshToken": "r", "connect.sid": "s%3A1.x"} {
+	for name, value := range map[string]string{
+		"token":        "e30.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln",
+		"refreshToken": "r",
+		"connect.sid":  "s%3A1.x",
+	} {
 		http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true})
 	}
-	sendJSON(w, 200, map[string]any{"id": "owner", "email": f.email, "permissions": []string{"organization", "workspace"}})
+	sendJSON(
+		w,
+		200,
+		map[string]any{"id": "owner", "email": f.email, "permissions": []string{"organization", "workspace"}},
+	)
 }
 
 func sendJSON(w http.ResponseWriter, status int, v any) {

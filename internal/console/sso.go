@@ -9,47 +9,69 @@ import (
 	"sluice/internal/problem"
 )
 
+// rounds are the round trips to identity providers, each bound to one browser by a cookie.
+type rounds struct {
+	sso       *sso.SSO
+	providers *sso.Providers
+}
+
+// ssoPages are where a browser leaves for an identity provider and where it comes back. A round
+// ends, and its trouble is shown, on the page that it was begun for.
+type ssoPages struct {
+	attempts  *attempts
+	rounds    *rounds
+	signIn    *signInPages
+	security  *securityPages
+	settings  *signInSettings
+	providers *sso.Providers
+	sso       *sso.SSO
+}
+
 // ssoCookie binds a round trip to an identity provider to one browser.
 const ssoCookie = "sluice_sso"
 
-// awayView is a page that leads to another website by itself. A form's answer cannot redirect there: browsers hold form-action against every address on the way, and an identity
-// provider may lead to others that nobody here knows.
+// awayView is a page that leads to another website by itself. A form's answer cannot redirect
+// there: browsers hold form-action against every address on the way, and an identity provider may
+// lead to others that nobody here knows.
 type awayView struct{ Title, Text, To, Action string }
 
-func (x *visit) sendAway(v awayView) error {
+func sendAway(x *visit, v awayView) error {
 	page := x.frame(v.Title, "")
 	page.RefreshTo = v.To
 	return x.render(http.StatusOK, awayPage(page, v))
 }
 
-// beginSSO leads to an identity provider: a link on the sign-in page, or the proof that a page asked for. What changes an account is begun by a form instead.
-func beginSSO(x *visit) error {
+// beginSSO leads to an identity provider: a link on the sign-in page, or the proof that a page
+// asked for. A form begins what changes an account instead.
+func (s *ssoPages) beginSSO(x *visit) error {
 	query := x.r.URL.Query()
 	d := destinationOf(query)
 	in := sso.Round{Slug: x.r.PathValue("slug"), Purpose: sso.ForSignIn, Destination: d.attempt()}
 	switch query.Get("purpose") {
 	case "":
 		if x.who.SignedIn() {
-			return x.onward(d)
+			return s.attempts.onward(x, d)
 		}
 	case sso.ForConfirm:
 		in.Purpose = sso.ForConfirm
 	default:
-		return problem.New(problem.Invalid, "This is begun on the page that needs it.").WithNext("Go to your account, or to the sign-in settings.")
+		return problem.New(problem.Invalid, "This is begun on the page that needs it.").
+			WithNext("Go to your account, or to the sign-in settings.")
 	}
-	to, err := x.roundTrip(in)
+	to, err := s.rounds.roundTrip(x, in)
 	if err != nil {
-		return x.ssoTrouble(sso.End{Purpose: in.Purpose, Destination: in.Destination}, err)
+		return s.ssoTrouble(x, sso.End{Purpose: in.Purpose, Destination: in.Destination}, err)
 	}
 	x.redirect(to)
 	return nil
 }
 
-// roundTrip begins a round and gives the browser its cookie; it returns the address at the provider.
-func (x *visit) roundTrip(in sso.Round) (string, error) {
-	in.Browser, in.Principal, in.Origin = x.cookie(ssoCookie), x.who, x.c.cfg.MainOrigin(x.r.Host)
+// roundTrip begins a round and gives the browser its cookie; it returns the address at the
+// provider.
+func (r *rounds) roundTrip(x *visit, in sso.Round) (string, error) {
+	in.Browser, in.Principal, in.Origin = x.cookie(ssoCookie), x.who, x.origin()
 	in.IP, in.UserAgent = x.event.Peer, x.r.UserAgent()
-	to, browser, err := x.c.cfg.SSO.Begin(x.r.Context(), in)
+	to, browser, err := r.sso.Begin(x.r.Context(), in)
 	if err != nil {
 		return "", err
 	}
@@ -57,18 +79,8 @@ func (x *visit) roundTrip(in sso.Round) (string, error) {
 	return to, nil
 }
 
-// linkIdentity begins to link an identity to one's own account.
-func linkIdentity(x *visit) error {
-	slug := x.r.PathValue("slug")
-	to, err := x.roundTrip(sso.Round{Slug: slug, Purpose: sso.ForLink})
-	if err != nil {
-		return x.securityMistake("links", err)
-	}
-	return x.sendAway(awayView{"To " + x.providerName(slug), "Sign in there with the account that you want to use here.", to, "Go on"})
-}
-
-func (x *visit) providerName(slug string) string {
-	for _, b := range x.c.cfg.Providers.SignInButtons() {
+func (r *rounds) providerName(x *visit, slug string) string {
+	for _, b := range r.providers.SignInButtons() {
 		if b.Slug == slug {
 			return b.Name
 		}
@@ -77,18 +89,24 @@ func (x *visit) providerName(slug string) string {
 }
 
 // finishSSO is where a browser comes back from an identity provider.
-func finishSSO(x *visit) error {
-	end, err := x.c.cfg.SSO.Finish(x.r.Context(), sso.Callback{
-		Slug: x.r.PathValue("slug"), Query: x.r.URL.Query(), Browser: x.cookie(ssoCookie), Device: x.cookie(deviceCookie),
-		Origin: x.c.cfg.MainOrigin(x.r.Host), IP: x.event.Peer, UserAgent: x.r.UserAgent(), Principal: x.who,
+func (s *ssoPages) finishSSO(x *visit) error {
+	end, err := s.sso.Finish(x.r.Context(), sso.Callback{
+		Slug:      x.r.PathValue("slug"),
+		Query:     x.r.URL.Query(),
+		Browser:   x.cookie(ssoCookie),
+		Device:    x.cookie(deviceCookie),
+		Origin:    x.origin(),
+		IP:        x.event.Peer,
+		UserAgent: x.r.UserAgent(),
+		Principal: x.who,
 	})
 	switch {
 	case err != nil:
-		return x.ssoTrouble(end, err)
+		return s.ssoTrouble(x, end, err)
 	case end.Restart != nil:
-		return x.restartSSO(*end.Restart)
+		return s.restartSSO(x, *end.Restart)
 	case end.Progress != nil:
-		return x.advance(*end.Progress)
+		return s.attempts.advance(x, *end.Progress)
 	case end.Linked:
 		return x.done(securityPath, "linked")
 	case end.Confirmed:
@@ -100,25 +118,33 @@ func finishSSO(x *visit) error {
 	return problem.New(problem.Gone, "This sign-in is over.").WithNext("Begin again.")
 }
 
-// restartSSO begins a round again that lost its way, and ends that at the third time with the page that says why.
-func (x *visit) restartSSO(r sso.Round) error {
+// restartSSO begins a round again that lost its way, and ends that at the third time with the page
+// that says why.
+func (s *ssoPages) restartSSO(x *visit, r sso.Round) error {
 	again := destination{app: r.Destination.App, back: r.Destination.Return, state: r.Destination.State}
 	if r.Bounces >= sso.MaxBounces {
-		q := x.request()
-		name := x.providerName(r.Slug)
-		return x.diagnose("Signing in with "+name+" goes round in circles", name+" sent your browser back, and the browser did not bring what Sluice had given it to recognise it by; "+
-			strconv.Itoa(r.Bounces)+" times in a row.", "/login"+again.query(), q, lostRound(q))
+		q := requestOf(x)
+		name := s.rounds.providerName(x, r.Slug)
+		return diagnose(
+			x,
+			"Signing in with "+name+" goes round in circles",
+			name+" sent your browser back, and the browser did not bring what Sluice had given it to recognise it by; "+
+				strconv.Itoa(r.Bounces)+" times in a row.",
+			"/login"+again.query(),
+			q,
+			lostRound(q),
+		)
 	}
-	to, err := x.roundTrip(r)
+	to, err := s.rounds.roundTrip(x, r)
 	if err != nil {
-		return x.ssoTrouble(sso.End{Purpose: r.Purpose, Destination: r.Destination}, err)
+		return s.ssoTrouble(x, sso.End{Purpose: r.Purpose, Destination: r.Destination}, err)
 	}
 	x.redirect(to)
 	return nil
 }
 
 // ssoTrouble shows what went wrong where the round was begun.
-func (x *visit) ssoTrouble(end sso.End, err error) error {
+func (s *ssoPages) ssoTrouble(x *visit, end sso.End, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
 		return err
@@ -127,11 +153,15 @@ func (x *visit) ssoTrouble(end sso.End, err error) error {
 	switch end.Purpose {
 	case sso.ForLink:
 		if x.who.SignedIn() {
-			return x.renderSecurity(shownStatus(e), securityView{At: "links", Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+			return s.security.renderSecurity(
+				x,
+				shownStatus(e),
+				securityView{At: "links", Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter},
+			)
 		}
 	case sso.ForTest:
 		if x.who.SignedIn() {
-			return x.providerTrouble(end.Provider, err)
+			return s.settings.providerTrouble(x, end.Provider, err)
 		}
 	case sso.ForConfirm:
 		return err
@@ -144,10 +174,11 @@ func (x *visit) ssoTrouble(end sso.End, err error) error {
 	if d.back == "" {
 		d.back = "/"
 	}
-	return x.loginForm(shownStatus(e), d, loginView{Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
+	return s.signIn.loginForm(x, shownStatus(e), d, loginView{Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 }
 
-// shownStatus is the status of a page that shows an error among other things. It is never 401: no credential of HTTP's own is asked for.
+// shownStatus is the status of a page that shows an error among other things. It is never 401: no
+// credential of HTTP's own is asked for.
 func shownStatus(e *problem.Error) int {
 	if e.Kind == problem.Unauthenticated {
 		return http.StatusUnprocessableEntity
@@ -155,10 +186,11 @@ func shownStatus(e *problem.Error) int {
 	return e.Kind.Status()
 }
 
-// backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
-func backChannelLogout(x *visit) error {
+// backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the
+// signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+func (s *ssoPages) backChannelLogout(x *visit) error {
 	x.w.Header().Set("Cache-Control", "no-store")
-	err := x.c.cfg.Providers.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
+	err := s.providers.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
 	if err == nil {
 		x.w.WriteHeader(http.StatusOK)
 		return nil
@@ -169,14 +201,16 @@ func backChannelLogout(x *visit) error {
 		// Section 2.8: 400 with error and error_description, as in RFC 6749 section 5.2.
 		x.w.Header().Set("Content-Type", "application/json")
 		x.w.WriteHeader(http.StatusBadRequest)
-		_, err := x.w.Write([]byte(`{"error":"invalid_request","error_description":` + strconv.QuoteToASCII(e.Detail) + `}`))
+		body := `{"error":"invalid_request","error_description":` + strconv.QuoteToASCII(e.Detail) + `}`
+		_, err := x.w.Write([]byte(body))
 		return err
 	}
 	problem.WriteJSON(x.w, e, x.event.ID)
 	return nil
 }
 
-// lostRound finds out why a browser comes back from a provider without the cookie that it left with.
+// lostRound finds out why a browser comes back from a provider without the cookie that it left
+// with.
 func lostRound(q request) []causeView {
 	var causes []causeView
 	own := &url.URL{}
@@ -184,18 +218,32 @@ func lostRound(q request) []causeView {
 		own = q.own
 	}
 	if !sameHostName(q.host, own.Hostname()) {
-		causes = append(causes, causeView{"Sluice is opened at another address than its own", "The provider sends browsers back to " + own.String() + ", and cookies belong to one host name. Open Sluice at " + own.String() +
-			", or set APP_URL to the address that people use.", []string{"APP_URL=" + q.scheme() + "://" + shown(q.host)}})
+		causes = append(causes, causeView{
+			"Sluice is opened at another address than its own",
+			"The provider sends browsers back to " + own.String() + ", and cookies belong to one host name. Open " +
+				"Sluice at " + own.String() +
+				", or set APP_URL to the address that people use.",
+			[]string{"APP_URL=" + q.scheme() + "://" + shown(q.host)},
+		})
 	}
 	if q.secure && !q.https {
 		causes = append(causes, secureOverHTTP(q))
 	}
 	if len(causes) == 0 && !q.cookies {
-		causes = append(causes, causeView{"The browser keeps no cookies for this site", "Allow cookies for " + own.Host + ", also in private windows, and look whether an extension blocks them.", nil})
+		causes = append(causes, causeView{
+			"The browser keeps no cookies for this site",
+			"Allow cookies for " + own.Host + ", also in private windows, and look whether an extension blocks them.",
+			nil,
+		})
 	}
 	if len(causes) == 0 {
-		causes = append(causes, causeView{"The sign-in began somewhere else, or too long ago", "Begin at Sluice's own sign-in page, not from a bookmark of the provider's page, and finish within a quarter of an hour. " +
-			"If several Sluices answer for this address, they must share one database.", nil})
+		causes = append(causes, causeView{
+			"The sign-in began somewhere else, or too long ago",
+			"Begin at Sluice's own sign-in page, not from a bookmark of the provider's page, and finish within a " +
+				"quarter of an hour. " +
+				"If several Sluices answer for this address, they must share one database.",
+			nil,
+		})
 	}
 	return causes
 }

@@ -120,20 +120,29 @@ func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
 	}
 }
 
-// TestStepsMayLeadToTheApp: browsers hold form-action against the redirect at the end of the last step.
+// TestStepsMayLeadToTheApp: browsers hold form-action against the redirect at the end of the last
+// step.
 func TestStepsMayLeadToTheApp(t *testing.T) {
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
-	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
+	a, err := s.apps.Manager.Ensure(
+		context.Background(),
+		authz.SystemPrincipal("serve"),
+		app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"},
+	)
 	fatal(t, err)
 	b := s.browser()
 	const password = "a completely different phrase"
 	b.post("/signup", "username", "eve", "email", "eve@example.test", "password", password)
-	b.post("/login", "identifier", "eve", "password", password, "app", a.ID, "return", "/canvas/1").want(t, 303, "/login/verify")
+	b.post("/login", "identifier", "eve", "password", password, "app", a.ID, "return", "/canvas/1").
+		want(t, 303, "/login/verify")
 	page := b.get("/login/verify").want(t, 200, "")
 	says(t, page.body, "to continue to", a.Name)
 	has(t, page.body, "a[href=/login?app="+a.ID+"&return=%2Fcanvas%2F1]")
-	if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' http://flows.example.test;") {
+	if csp := page.header.Get("Content-Security-Policy"); !strings.Contains(
+		csp,
+		"form-action 'self' http://flows.example.test;",
+	) {
 		t.Errorf("the form may not lead to the app: %s", csp)
 	}
 }
@@ -151,14 +160,57 @@ func TestALostSessionIsExplained(t *testing.T) {
 		header http.Header
 		want   []string
 	}{
-		{"blocked", func(*Config) {}, nil, []string{"The browser keeps no cookies for this site", "A Cookie header came", "http: the connection is not encrypted"}},
-		{"secure over http", func(c *Config) { c.SecureCookies = &on }, nil, []string{"A cookie for https on a page that came by http", "SECURE_COOKIES=false"}},
-		{"https elsewhere", at("https://sluice.example.test"), nil, []string{"You are on another address", "Open https://sluice.example.test instead", "TRUST_PROXY=loopback", "APP_URL=http://127.0.0.1"}},
-		{"proxy not believed", func(c *Config) { proxied(c); at("https://127.0.0.1")(c) }, http.Header{"X-Forwarded-Proto": {"https"}},
-			[]string{"does not believe the proxy", "TRUST_PROXY=loopback", "https, not trusted"}},
-		{"stale", func(c *Config) { c.SecureCookies = &off }, http.Header{"Cookie": {authn.CookieName(false) + "=" + strings.Repeat("A", 43)}}, []string{"not of a session that is open here", "cookies do not tell ports apart"}},
-		{"changed on the way", func(*Config) {}, http.Header{"Cookie": {"sluice_device=abcdefgh"}}, []string{"the session's did not", "proxy_cookie_path", "sluice_device"}},
-		{"foreign proto", func(*Config) {}, http.Header{"X-Forwarded-Proto": {"<script>alert(1)</script>"}}, []string{"something else, not trusted"}},
+		{
+			"blocked",
+			func(*Config) {},
+			nil,
+			[]string{
+				"The browser keeps no cookies for this site",
+				"A Cookie header came",
+				"http: the connection is not encrypted",
+			},
+		},
+		{
+			"secure over http",
+			func(c *Config) { c.SecureCookies = &on },
+			nil,
+			[]string{"A cookie for https on a page that came by http", "SECURE_COOKIES=false"},
+		},
+		{
+			"https elsewhere",
+			at("https://sluice.example.test"),
+			nil,
+			[]string{
+				"You are on another address",
+				"Open https://sluice.example.test instead",
+				"TRUST_PROXY=loopback",
+				"APP_URL=http://127.0.0.1",
+			},
+		},
+		{
+			"proxy not believed",
+			func(c *Config) { proxied(c); at("https://127.0.0.1")(c) },
+			http.Header{"X-Forwarded-Proto": {"https"}},
+			[]string{"does not believe the proxy", "TRUST_PROXY=loopback", "https, not trusted"},
+		},
+		{
+			"stale",
+			func(c *Config) { c.SecureCookies = &off },
+			http.Header{"Cookie": {authn.CookieName(false) + "=" + strings.Repeat("A", 43)}},
+			[]string{"not of a session that is open here", "cookies do not tell ports apart"},
+		},
+		{
+			"changed on the way",
+			func(*Config) {},
+			http.Header{"Cookie": {"sluice_device=abcdefgh"}},
+			[]string{"the session's did not", "proxy_cookie_path", "sluice_device"},
+		},
+		{
+			"foreign proto",
+			func(*Config) {},
+			http.Header{"X-Forwarded-Proto": {"<script>alert(1)</script>"}},
+			[]string{"something else, not trusted"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, func(o *options) { o.config = c.config })
@@ -168,7 +220,10 @@ func TestALostSessionIsExplained(t *testing.T) {
 				b.header[name] = values
 			}
 			page := b.get("/login/done?return=%2Faccount").want(t, 200, "")
-			says(t, page.body, append(c.want, "your browser did not bring the session back", "What Sluice saw", "Sluice's clock")...)
+			says(
+				t,
+				page.body,
+				append(c.want, "your browser did not bring the session back", "What Sluice saw", "Sluice's clock")...)
 			has(t, page.body, "a[href=/login?return=%2Faccount]")
 			hasNot(t, page.body, "input[name=password]", "meta[http-equiv=refresh]")
 			for _, secret := range []string{strings.Repeat("A", 43), "abcdefgh", "alert(1)"} {
@@ -184,7 +239,11 @@ func TestALostSessionIsExplained(t *testing.T) {
 func TestTheThirdBounceIsTheLast(t *testing.T) {
 	s := newSite(t)
 	s.add("ann", "viewer")
-	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"})
+	a, err := s.apps.Manager.Ensure(
+		context.Background(),
+		authz.SystemPrincipal("serve"),
+		app.Spec{URL: newFlowise(t, "", "").url, PublicURL: "http://flows.example.test"},
+	)
 	fatal(t, err)
 	b := s.signedIn("ann")
 	path := "/login?app=" + a.ID + "&return=%2Fcanvas%2F1&state="
@@ -194,13 +253,20 @@ func TestTheThirdBounceIsTheLast(t *testing.T) {
 		return b.get(path + state)
 	}
 	for range 2 {
-		if got := round(); got.status != 303 || !strings.HasPrefix(got.location, "http://flows.example.test/.sluice/enter?") {
+		if got := round(); got.status != 303 ||
+			!strings.HasPrefix(got.location, "http://flows.example.test/.sluice/enter?") {
 			t.Fatalf("sent to %d %s", got.status, got.location)
 		}
 	}
 	b.get("/login?app="+a.ID+"&return=%2Fother").want(t, 303, "http://flows.example.test/.sluice/enter?return=%2Fother")
 	third := round().want(t, 200, "")
-	says(t, third.body, "You are being sent in circles", a.Name+" at http://flows.example.test", "The browser keeps no cookie at flows.example.test")
+	says(
+		t,
+		third.body,
+		"You are being sent in circles",
+		a.Name+" at http://flows.example.test",
+		"The browser keeps no cookie at flows.example.test",
+	)
 	has(t, third.body, "a[href="+(destination{app: a.ID, back: "/canvas/1", state: stateIn(third.body)}).login()+"]")
 	if got := round(); got.status != 303 {
 		t.Errorf("another try begins with %d", got.status)
@@ -216,7 +282,8 @@ func TestTheThirdBounceIsTheLast(t *testing.T) {
 	}
 	says(t, b.get("/login?return=/account").want(t, 200, "").body, "known to some requests and not to others")
 	for i := range 5 {
-		b.get(fmt.Sprintf("/enter?app=%s&return=/x%d", a.ID, i%2)).want(t, 303, fmt.Sprintf("http://flows.example.test/.sluice/enter?return=%%2Fx%d", i%2))
+		b.get(fmt.Sprintf("/enter?app=%s&return=/x%d", a.ID, i%2)).
+			want(t, 303, fmt.Sprintf("http://flows.example.test/.sluice/enter?return=%%2Fx%d", i%2))
 	}
 }
 

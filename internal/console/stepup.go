@@ -7,15 +7,26 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/authz"
 	"sluice/internal/login/factor"
+	"sluice/internal/login/sso"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
 
-// confirmPrefix begins the names of the fields that prove who somebody is. No form of the console has others that begin so.
+// confirmPages ask a person who is signed in to prove again who they are.
+type confirmPages struct {
+	gate      *authz.Gate
+	factors   *factor.Factors
+	providers *sso.Providers
+}
+
+// confirmPrefix begins the names of the fields that prove who somebody is. No form of the console
+// has others that begin so.
 const confirmPrefix = "confirm_"
 
-// confirmView is the page that asks somebody to prove anew who they are. It holds what they were about to send, so that one answer is enough.
+// confirmView is the page that asks somebody to prove again who they are. It holds what they were
+// about to send, so that one answer is enough.
 type confirmView struct {
 	Ways    factor.ConfirmWays
 	Passkey passkeyView
@@ -39,7 +50,8 @@ func (v confirmView) none() bool { return v.Ways == factor.ConfirmWays{} }
 // carried is a field of a form that is kept while somebody confirms.
 type carried struct{ Name, Value string }
 
-// carriedFields are the fields of the request without proofs, in an order that does not change. Of several values of one name the order is kept: checkboxes rely on it.
+// carriedFields are the fields of the request without proofs, in an order that does not change. Of
+// several values of one name the order is kept: checkboxes rely on it.
 func carriedFields(form url.Values) []carried {
 	var names []string
 	for name := range form {
@@ -57,23 +69,28 @@ func carriedFields(form url.Values) []carried {
 	return out
 }
 
-// confirm takes the proof that a form brings, before its handler runs. Shown means that it was not right and the answer is written.
-func (x *visit) confirm(n need) (shown bool, err error) {
-	proof := factor.Proof{Password: x.field(confirmPrefix + "password"), Code: x.field(confirmPrefix + "code"),
-		PasskeyToken: x.field(confirmPrefix + "passkey_token"), Passkey: []byte(x.field(confirmPrefix + "passkey"))}
+// takeProof takes the proof that a form brings, before its handler runs. Fresh means that the
+// session is proven again, shown that the proof was not right and the answer is written.
+func (p *confirmPages) takeProof(x *visit) (fresh, shown bool, err error) {
+	proof := factor.Proof{
+		Password:     x.field(confirmPrefix + "password"),
+		Code:         x.field(confirmPrefix + "code"),
+		PasskeyToken: x.field(confirmPrefix + "passkey_token"),
+		Passkey:      []byte(x.field(confirmPrefix + "passkey")),
+	}
 	if proof.Password == "" && proof.Code == "" && proof.PasskeyToken == "" || !x.who.SignedIn() {
-		return false, nil
+		return false, false, nil
 	}
 	// A place without passkeys has none to prove with.
-	rp, _ := x.relyingParty()
-	err = x.c.cfg.Factors.Confirm(x.r.Context(), x.who, rp, proof)
+	rp, _ := relyingParty(x)
+	err = p.factors.Confirm(x.r.Context(), x.who, rp, proof)
 	if err == nil {
-		return false, x.authenticate(n)
+		return true, false, nil
 	}
 	e := problem.Of(err)
 	switch e.Kind {
 	case problem.Internal, problem.StepUp:
-		return false, err
+		return false, false, err
 	case problem.NotFound, problem.Gone:
 		e = problem.New(problem.Invalid, "That took too long.").WithNext("Try again.")
 	}
@@ -88,11 +105,12 @@ func (x *visit) confirm(n need) (shown bool, err error) {
 	if e.Kind == problem.Unauthenticated {
 		status = http.StatusUnprocessableEntity // the person is signed in all right
 	}
-	return true, x.renderConfirm(status, v)
+	return false, true, p.renderConfirm(x, status, v)
 }
 
-// askToConfirm answers what needs a fresh proof: the same form once more with a field for the proof, or, where there is no form to keep, the page that comes back.
-func (x *visit) askToConfirm(e *problem.Error) error {
+// askToConfirm answers what needs a fresh proof: the same form once more with a field for the
+// proof, or, where there is no form to keep, the page that comes back.
+func (p *confirmPages) askToConfirm(x *visit, e *problem.Error) error {
 	if x.r.Header.Get("HX-Request") != "" {
 		back := "/"
 		if u, err := url.Parse(x.r.Header.Get("HX-Current-URL")); err == nil {
@@ -110,15 +128,15 @@ func (x *visit) askToConfirm(e *problem.Error) error {
 	if x.value(confirmPrefix+"provider") != "" {
 		v.Problem, v.Next = "It is not confirmed yet.", "Finish it on the page of your provider first."
 	}
-	return x.renderConfirm(e.Kind.Status(), v)
+	return p.renderConfirm(x, e.Kind.Status(), v)
 }
 
-func (x *visit) renderConfirm(status int, v confirmView) error {
+func (p *confirmPages) renderConfirm(x *visit, status int, v confirmView) error {
 	var err error
-	if v.Ways, err = x.c.cfg.Factors.ConfirmWays(x.r.Context(), x.who); err != nil {
+	if v.Ways, err = p.factors.ConfirmWays(x.r.Context(), x.who); err != nil {
 		return err
 	}
-	for _, b := range x.c.cfg.Providers.SignInButtons() {
+	for _, b := range p.providers.SignInButtons() {
 		if b.Slug == v.Ways.Provider {
 			v.Provider = b.Name
 		}
@@ -126,7 +144,7 @@ func (x *visit) renderConfirm(status int, v confirmView) error {
 	if x.who.Automatic {
 		v.Unasked = x.who.Name
 	}
-	v.Passkey, v.Back = x.passkeys(), "/"
+	v.Passkey, v.Back = passkeysAt(x), "/"
 	if v.Action == "" {
 		v.Action, v.Fields = web.ReturnTo(x.r.URL.RequestURI()), carriedFields(x.r.PostForm)
 	}
@@ -140,24 +158,24 @@ func (x *visit) renderConfirm(status int, v confirmView) error {
 }
 
 // showConfirm asks for a proof for its own sake; the page that needed it comes after.
-func showConfirm(x *visit) error {
+func (p *confirmPages) showConfirm(x *visit) error {
 	back := carried{"return", web.ReturnTo(x.r.URL.Query().Get("return"))}
-	return x.renderConfirm(http.StatusOK, confirmView{Action: "/confirm", Fields: []carried{back}})
+	return p.renderConfirm(x, http.StatusOK, confirmView{Action: "/confirm", Fields: []carried{back}})
 }
 
 // confirmed goes back once the proof is fresh.
-func confirmed(x *visit) error {
-	if err := x.c.cfg.Gate.Fresh(x.who); err != nil {
+func (p *confirmPages) confirmed(x *visit) error {
+	if err := p.gate.Fresh(x.who); err != nil {
 		return err
 	}
 	x.redirect(web.ReturnTo(x.field("return")))
 	return nil
 }
 
-func offerConfirmPasskey(x *visit) error {
-	rp, err := x.relyingParty()
+func (p *confirmPages) offerConfirmPasskey(x *visit) error {
+	rp, err := relyingParty(x)
 	if err != nil {
 		return err
 	}
-	return x.offer(x.c.cfg.Factors.OfferConfirmPasskey(x.r.Context(), x.who, rp))
+	return x.offer(p.factors.OfferConfirmPasskey(x.r.Context(), x.who, rp))
 }

@@ -30,22 +30,48 @@ func hiddenFields(page, action string) [][2]string {
 	return out
 }
 
-// TestStepUpKeepsTheForm: what asks for a fresh proof is asked once, and the form goes on with everything that was entered.
+// TestStepUpKeepsTheForm: what asks for a fresh proof is asked once, and the form goes on with
+// everything that was entered.
 func TestStepUpKeepsTheForm(t *testing.T) {
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
 	const secret = `a "quoted" & <strange> passphrase`
-	form := []string{"username", "new", "email", "new@example.test", "password", secret, "password_confirm", secret, "role", "viewer", "active", "true"}
+	form := []string{
+		"username",
+		"new",
+		"email",
+		"new@example.test",
+		"password",
+		secret,
+		"password_confirm",
+		secret,
+		"role",
+		"viewer",
+		"active",
+		"true",
+	}
 	s.clock.forward(16 * time.Minute)
 	b.get("/admin").want(t, 200, "")
 	asked := b.post("/admin/people", form...).want(t, 401, "")
 	says(t, asked.body, "Confirm that it is you", "What you entered is kept")
-	has(t, asked.body, "form[method=post][action=/admin/people]", "input[name=confirm_password][autocomplete=current-password]")
+	has(
+		t,
+		asked.body,
+		"form[method=post][action=/admin/people]",
+		"input[name=confirm_password][autocomplete=current-password]",
+	)
 	if asked.header.Get("Cache-Control") != "no-store" {
 		t.Error("a page that holds a new password may be stored")
 	}
-	want := [][2]string{{"active", "true"}, {"email", "new@example.test"}, {"password", secret}, {"password_confirm", secret}, {"role", "viewer"}, {"username", "new"}}
+	want := [][2]string{
+		{"active", "true"},
+		{"email", "new@example.test"},
+		{"password", secret},
+		{"password_confirm", secret},
+		{"role", "viewer"},
+		{"username", "new"},
+	}
 	if got := hiddenFields(asked.body, "/admin/people"); !slices.Equal(got, want) {
 		t.Errorf("the form keeps %v", got)
 	}
@@ -91,7 +117,8 @@ func TestStepUpOfOtherRequests(t *testing.T) {
 	}
 }
 
-// TestAWorkspaceWithAppsIsMadeOnce: offering asks for a fresh proof, and must not do so when the workspace is there already.
+// TestAWorkspaceWithAppsIsMadeOnce: offering asks for a fresh proof, and must not do so when the
+// workspace is there already.
 func TestAWorkspaceWithAppsIsMadeOnce(t *testing.T) {
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -112,14 +139,26 @@ func TestSecondFactorsOfOnesOwn(t *testing.T) {
 
 	offer := b.post("/account/security/app", "do", "app").want(t, 200, "")
 	phone, token := s.appIn(offer.body), selectAll(offer.body, "input[name=offer]")[0].attrs["value"]
-	has(t, b.post("/account/security/app", "do", "code", "offer", token, "code", "x").want(t, 400, "").body, "input[name=code][aria-invalid=true]")
-	codes := codesIn(t, b.post("/account/security/app", "do", "code", "offer", token, "code", phone.code()).want(t, 200, "").body)
+	has(
+		t,
+		b.post("/account/security/app", "do", "code", "offer", token, "code", "x").want(t, 400, "").body,
+		"input[name=code][aria-invalid=true]",
+	)
+	codes := codesIn(
+		t,
+		b.post("/account/security/app", "do", "code", "offer", token, "code", phone.code()).want(t, 200, "").body,
+	)
 	page := b.get("/account/security")
 	says(t, page.body, "Your account has a second factor", "10 of 10 left", "Set up another instead")
 
 	laptop := s.device()
 	ceremony, options := b.ceremony("/account/security/passkeys/options")
-	b.post("/account/security/passkeys", "name", "Work laptop", "passkey_token", ceremony, "passkey", laptop.create(t, options)).want(t, 303, "/account/security")
+	b.post(
+		"/account/security/passkeys",
+		"name", "Work laptop",
+		"passkey_token", ceremony,
+		"passkey", laptop.create(t, options),
+	).want(t, 303, "/account/security")
 	page = b.get("/account/security")
 	says(t, page.body, "The passkey is set up", "Work laptop", "localhost")
 	b.post(actionOf(page.body, "/name"), "name", "Old laptop").want(t, 303, "/account/security")
@@ -131,15 +170,24 @@ func TestSecondFactorsOfOnesOwn(t *testing.T) {
 	asked := b.post("/account/security/recovery").want(t, 401, "")
 	has(t, asked.body, "input[name=confirm_code]", "form[data-passkey=get][data-options=/confirm/passkey]")
 	hasNot(t, asked.body, "input[name=confirm_password]")
-	has(t, b.post("/account/security/recovery", "confirm_code", "000000").want(t, 400, "").body, "input[name=confirm_code][aria-invalid=true]")
+	has(
+		t,
+		b.post("/account/security/recovery", "confirm_code", "000000").want(t, 400, "").body,
+		"input[name=confirm_code][aria-invalid=true]",
+	)
 	ceremony, options = b.ceremony("/confirm/passkey")
-	fresh := b.post("/account/security/recovery", "confirm_passkey_token", ceremony, "confirm_passkey", laptop.get(t, options)).want(t, 200, "")
+	fresh := b.post(
+		"/account/security/recovery",
+		"confirm_passkey_token", ceremony,
+		"confirm_passkey", laptop.get(t, options),
+	).want(t, 200, "")
 	newCodes := codesIn(t, fresh.body)
 	if slices.Contains(newCodes, codes[0]) {
 		t.Error("a former code is in the new set")
 	}
 	s.clock.forward(16 * time.Minute)
-	expiredOne := b.post("/account/security/app/remove", "confirm_passkey_token", ceremony, "confirm_passkey", "{}").want(t, 400, "")
+	expiredOne := b.post("/account/security/app/remove", "confirm_passkey_token", ceremony, "confirm_passkey", "{}").
+		want(t, 400, "")
 	says(t, expiredOne.body, "That took too long")
 	b.post("/account/security/app/remove", "confirm_code", newCodes[0]).want(t, 303, "/account/security")
 	page = b.get("/account/security")
@@ -168,14 +216,26 @@ func TestAPasswordForSomebodyWithout(t *testing.T) {
 	b := s.signedIn("ann")
 	device := s.device()
 	ceremony, options := b.ceremony("/account/security/passkeys/options")
-	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).want(t, 200, "")
+	b.post("/account/security/passkeys", "passkey_token", ceremony, "passkey", device.create(t, options)).
+		want(t, 200, "")
 	fatal(t, s.db.Gated(context.Background(), func(tx *db.Tx) error {
-		return qidentity.New(tx).SetAccountPassword(context.Background(), qidentity.SetAccountPasswordParams{ID: u.ID, UpdatedAt: s.clock.now().UnixMilli()})
+		return qidentity.New(tx).
+			SetAccountPassword(context.Background(), qidentity.SetAccountPasswordParams{
+				ID:        u.ID,
+				UpdatedAt: s.clock.now().UnixMilli(),
+			})
 	}))
 	hasNot(t, b.get("/account/security").body, "input[name=old_password]")
 	s.clock.forward(16 * time.Minute)
 	b.post("/account/password", "password", "a completely different phrase").want(t, 401, "")
 	ceremony, options = b.ceremony("/confirm/passkey")
-	b.post("/account/password", "password", "a completely different phrase", "confirm_passkey_token", ceremony, "confirm_passkey", device.get(t, options)).want(t, 303, "/account/security")
-	s.browser().post("/login", "identifier", "ann", "password", "a completely different phrase").want(t, 303, "/login/factor")
+	b.post(
+		"/account/password",
+		"password", "a completely different phrase",
+		"confirm_passkey_token", ceremony,
+		"confirm_passkey", device.get(t, options),
+	).want(t, 303, "/account/security")
+	s.browser().
+		post("/login", "identifier", "ann", "password", "a completely different phrase").
+		want(t, 303, "/login/factor")
 }

@@ -15,21 +15,12 @@ import (
 	"sluice/internal/web"
 )
 
-// vaultRoutes are the pages of a workspace's vault.
-func vaultRoutes() []route {
-	const base = "/workspaces/{id}/vault"
-	return []route{
-		{get, base, showVault, person},
-		{post, base, addCredential, person},
-		{get, base + "/new", showNewCredential, person},
-		{get, base + "/{credential}", showCredential, person},
-		{post, base + "/{credential}", changeCredential, person},
-		{post, base + "/{credential}/rotate", rotateCredential, person},
-		{post, base + "/{credential}/put", putCredential, person},
-		{post, base + "/{credential}/refresh", refreshCredential, person},
-		{post, base + "/{credential}/withdraw", withdrawCredential, person},
-		{post, base + "/{credential}/delete", deleteCredential, person},
-	}
+// vaultPages are a workspace's vault and what of it is in apps.
+type vaultPages struct {
+	gate   *authz.Gate
+	people *identity.People
+	vault  *secret.Vault
+	apps   *app.Apps
 }
 
 // credentialView is a credential in lists and at the top of its page.
@@ -58,14 +49,14 @@ type vaultView struct {
 
 func (v vaultView) path(rest string) string { return v.Workspace.path("/vault" + rest) }
 
-func (x *visit) credentialOf(c secret.Credential) credentialView {
+func (p *vaultPages) credentialOf(x *visit, c secret.Credential) credentialView {
 	v := credentialView{ID: c.ID, Name: c.Name, Kind: c.Kind, Fields: c.Fields, RotatedAt: c.RotatedAt}
 	for _, role := range c.Roles {
-		v.Shared = append(v.Shared, x.c.cfg.People.RoleName(role))
+		v.Shared = append(v.Shared, x.roleName(role))
 	}
 	for _, u := range c.Uses {
 		name := "a removed app"
-		if a, ok := x.c.cfg.Apps.ByID(u.App); ok {
+		if a, ok := p.apps.ByID(u.App); ok {
 			name = a.Name
 		}
 		v.Apps = append(v.Apps, name)
@@ -76,35 +67,38 @@ func (x *visit) credentialOf(c secret.Credential) credentialView {
 	return v
 }
 
-// vaultOf is the workspace of the route, as far as whoever sees only its vault may know it.
-func (x *visit) vaultOf(id string) workspaceView {
-	name, _ := x.c.cfg.People.WorkspaceName(id)
-	return x.workspaceOf(identity.Workspace{ID: id, Name: name})
+// vaultOf is the workspace of the route, as far as a person who sees only its vault may know it.
+func (p *vaultPages) vaultOf(x *visit, id string) workspaceView {
+	name, _ := p.people.WorkspaceName(id)
+	return workspaceOf(x, identity.Workspace{ID: id, Name: name})
 }
 
-func showVault(x *visit) error {
+func (p *vaultPages) showVault(x *visit) error {
 	id := x.r.PathValue("id")
-	list, err := x.c.cfg.Vault.List(x.r.Context(), x.who, id)
+	list, err := p.vault.List(x.r.Context(), x.who, id)
 	if err != nil {
 		return err
 	}
-	v := vaultView{Workspace: x.vaultOf(id), Manage: x.c.cfg.Vault.Manages(x.who, id), Now: x.c.cfg.Now()}
+	v := vaultView{Workspace: p.vaultOf(x, id), Manage: p.vault.Manages(x.who, id), Now: x.now()}
 	for _, c := range list {
-		v.Items = append(v.Items, x.credentialOf(c))
+		v.Items = append(v.Items, p.credentialOf(x, c))
 	}
 	return x.render(http.StatusOK, vaultPage(x.frame("Credential vault", "/workspaces"), v))
 }
 
-// newCredentialView is the form for a new credential: first its type is chosen, then its fields are filled in.
+// newCredentialView is the form for a new credential: first its type is chosen, then its fields are
+// filled in.
 type newCredentialView struct {
 	Workspace workspaceView
 	// Kinds are the types that an app of the workspace knows; Source is that app's name.
 	Kinds  []web.Option
 	Source string
-	// Kind is the chosen one; nil until there is one. Free tells that the names of its fields are typed too.
+	// Kind is the chosen one; nil until there is one. Free tells that the names of its fields are
+	// typed too.
 	Kind *builder.CredentialKind
 	Free bool
-	// Name and KindName are what was typed, Names those of free fields. Values are never shown again.
+	// Name and KindName are what was typed, Names those of free fields. Values are never shown
+	// again.
 	Name, KindName string
 	Names          []string
 	Roles          []roleTick
@@ -122,7 +116,8 @@ func (v newCredentialView) call() string {
 	if v.Kind != nil && len(v.Kind.Fields) > 0 {
 		kind, field = v.Kind.Name, v.Kind.Fields[0].Name
 	}
-	return "POST /api/v1" + v.Workspace.path("/credentials") + ` {"name": "Team key", "kind": "` + kind + `", "values": {"` + field + `": "…"}, "roles": ["user"]}`
+	body := ` {"name": "Team key", "kind": "` + kind + `", "values": {"` + field + `": "…"}, "roles": ["user"]}`
+	return "POST /api/v1" + v.Workspace.path("/credentials") + body
 }
 
 // roleTick is a role that a credential can be shared with.
@@ -131,17 +126,24 @@ type roleTick struct {
 	On             bool
 }
 
-// sharing lists the roles that a credential can be shared with. Admins use all credentials anyway, viewers none.
-func (x *visit) sharing(with []string) []roleTick {
+// sharing lists the roles that a credential can be shared with. Admins use all credentials anyway,
+// viewers none.
+func (p *vaultPages) sharing(x *visit, with []string) []roleTick {
 	var out []roleTick
-	for _, r := range x.c.cfg.People.Roles() {
-		probe := authz.Principal{Kind: authz.Person, Strong: true, ID: "role:" + r.ID, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}}}
+	for _, r := range p.people.Roles() {
+		probe := authz.Principal{
+			Kind:        authz.Person,
+			Strong:      true,
+			ID:          "role:" + r.ID,
+			Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: r.ID}},
+		}
 		res := authz.Resource{Type: "Credential", Workspace: identity.DefaultWorkspace}
-		if x.c.cfg.Gate.Decide(probe, authz.CredentialManage, res).Allowed || !x.c.cfg.Gate.Decide(probe, authz.CredentialView, res).Allowed {
+		if p.gate.Decide(probe, authz.CredentialManage, res).Allowed ||
+			!p.gate.Decide(probe, authz.CredentialView, res).Allowed {
 			continue
 		}
 		hint := "They may put it into apps."
-		if !x.c.cfg.Gate.Decide(probe, authz.CredentialUse, res).Allowed {
+		if !p.gate.Decide(probe, authz.CredentialUse, res).Allowed {
 			hint = "They see it, and put it nowhere."
 		}
 		out = append(out, roleTick{ID: r.ID, Name: r.Name, Hint: hint, On: slices.Contains(with, r.ID)})
@@ -149,13 +151,14 @@ func (x *visit) sharing(with []string) []roleTick {
 	return out
 }
 
-// kinds asks the first app of the workspace that tells which types of credential there are. None is no error: the form is free then.
-func (x *visit) kinds(workspaceID string) ([]builder.CredentialKind, string) {
-	for _, a := range x.c.cfg.Apps.All() {
-		if !a.UsedIn(workspaceID) || !x.c.cfg.Apps.Credentials.Keep(a) {
+// kinds asks the first app of the workspace that tells which types of credential there are. None is
+// no error: the form is free then.
+func (p *vaultPages) kinds(x *visit, workspaceID string) ([]builder.CredentialKind, string) {
+	for _, a := range p.apps.All() {
+		if !a.UsedIn(workspaceID) || !p.apps.Credentials.Keep(a) {
 			continue
 		}
-		kinds, err := x.c.cfg.Apps.Credentials.Kinds(x.r.Context(), x.who, workspaceID, a.ID)
+		kinds, err := p.apps.Credentials.Kinds(x.r.Context(), x.who, workspaceID, a.ID)
 		if err == nil && len(kinds) > 0 {
 			return kinds, a.Name
 		}
@@ -163,26 +166,27 @@ func (x *visit) kinds(workspaceID string) ([]builder.CredentialKind, string) {
 	return nil, ""
 }
 
-func showNewCredential(x *visit) error {
-	v, err := x.newCredential(x.r.URL.Query().Get("kind"), []string{authz.RoleUser})
+func (p *vaultPages) showNewCredential(x *visit) error {
+	v, err := p.newCredential(x, x.r.URL.Query().Get("kind"), []string{authz.RoleUser})
 	if err != nil {
 		return err
 	}
-	return x.renderNewCredential(http.StatusOK, v)
+	return p.renderNewCredential(x, http.StatusOK, v)
 }
 
-func (x *visit) renderNewCredential(status int, v newCredentialView) error {
+func (p *vaultPages) renderNewCredential(x *visit, status int, v newCredentialView) error {
 	return x.render(status, newCredentialPage(x.frame("New credential", "/workspaces"), v))
 }
 
-// newCredential prepares the form for a type; "" offers the types to choose from, "other" the names of the fields too.
-func (x *visit) newCredential(kind string, roles []string) (newCredentialView, error) {
+// newCredential prepares the form for a type; "" offers the types to choose from, "other" the names
+// of the fields too.
+func (p *vaultPages) newCredential(x *visit, kind string, roles []string) (newCredentialView, error) {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Vault.Enter(x.r.Context(), x.who, authz.CredentialManage, id); err != nil {
+	if err := p.vault.Enter(x.r.Context(), x.who, authz.CredentialManage, id); err != nil {
 		return newCredentialView{}, err
 	}
-	v := newCredentialView{Workspace: x.vaultOf(id), Roles: x.sharing(roles), Names: make([]string, freeFields)}
-	kinds, source := x.kinds(id)
+	v := newCredentialView{Workspace: p.vaultOf(x, id), Roles: p.sharing(x, roles), Names: make([]string, freeFields)}
+	kinds, source := p.kinds(x, id)
 	v.Source = source
 	for _, k := range kinds {
 		v.Kinds = append(v.Kinds, web.Option{Value: k.Name, Label: cmp.Or(k.Label, k.Name)})
@@ -197,10 +201,10 @@ func (x *visit) newCredential(kind string, roles []string) (newCredentialView, e
 	return v, nil
 }
 
-func addCredential(x *visit) error {
+func (p *vaultPages) addCredential(x *visit) error {
 	id, form := x.r.PathValue("id"), x.r.PostForm
-	n := secret.NewCredential{Name: x.value("name"), Kind: x.value("kind"), Values: x.values(), Roles: form["role"]}
-	made, err := x.c.cfg.Vault.Create(x.r.Context(), x.who, id, n)
+	n := secret.NewCredential{Name: x.value("name"), Kind: x.value("kind"), Values: typedValues(x), Roles: form["role"]}
+	made, err := p.vault.Create(x.r.Context(), x.who, id, n)
 	if err == nil {
 		return x.done("/workspaces/"+id+"/vault/"+made.ID, "vault-saved")
 	}
@@ -212,7 +216,7 @@ func addCredential(x *visit) error {
 	if form.Has("free") {
 		kind = "other"
 	}
-	v, lookup := x.newCredential(kind, n.Roles)
+	v, lookup := p.newCredential(x, kind, n.Roles)
 	if lookup != nil {
 		return lookup
 	}
@@ -225,11 +229,12 @@ func addCredential(x *visit) error {
 			}
 		}
 	}
-	return x.renderNewCredential(m.status, v)
+	return p.renderNewCredential(x, m.status, v)
 }
 
-// values reads the values of a form: those of known fields, "value.NAME", and those of fields whose names were typed. Empty ones were left out.
-func (x *visit) values() map[string]string {
+// values reads the values of a form: those of known fields, "value.NAME", and those of fields whose
+// names were typed. Empty ones were left out.
+func typedValues(x *visit) map[string]string {
 	out := map[string]string{}
 	for key, sent := range x.r.PostForm {
 		if name, ok := strings.CutPrefix(key, "value."); ok && sent[0] != "" {
@@ -261,7 +266,8 @@ type credentialPageView struct {
 	Workspace  workspaceView
 	Credential credentialView
 	Copies     []copyView
-	// Targets are the apps that it can be put into. Roles are there for those who manage the vault, as are Fields.
+	// Targets are the apps that it can be put into. Roles are there for those who manage the vault,
+	// as are Fields.
 	Targets       []web.Option
 	Roles         []roleTick
 	Fields        []builder.CredentialField
@@ -281,60 +287,72 @@ func (v credentialPageView) call(rest string) string {
 	return "/api/v1" + v.Workspace.path("/credentials/"+v.Credential.ID+rest)
 }
 
-func showCredential(x *visit) error {
-	v, err := x.credential()
+func (p *vaultPages) showCredential(x *visit) error {
+	v, err := p.credential(x)
 	if err != nil {
 		return err
 	}
-	return x.renderCredential(http.StatusOK, v)
+	return p.renderCredential(x, http.StatusOK, v)
 }
 
-func (x *visit) renderCredential(status int, v credentialPageView) error {
+func (p *vaultPages) renderCredential(x *visit, status int, v credentialPageView) error {
 	return x.render(status, credentialPage(x.frame(v.Credential.Name, "/workspaces"), v))
 }
 
 // credential gathers what the page of a credential shows to this visitor.
-func (x *visit) credential() (credentialPageView, error) {
+func (p *vaultPages) credential(x *visit) (credentialPageView, error) {
 	ctx, id := x.r.Context(), x.r.PathValue("id")
-	c, err := x.c.cfg.Vault.Get(ctx, x.who, id, x.r.PathValue("credential"))
+	c, err := p.vault.Get(ctx, x.who, id, x.r.PathValue("credential"))
 	if err != nil {
 		return credentialPageView{}, err
 	}
-	uses, err := x.c.cfg.Apps.Credentials.Uses(ctx, x.who, id, c.ID)
+	uses, err := p.apps.Credentials.Uses(ctx, x.who, id, c.ID)
 	if err != nil {
 		return credentialPageView{}, err
 	}
 	v := credentialPageView{
-		Workspace: x.vaultOf(id), Credential: x.credentialOf(c), Manage: x.c.cfg.Vault.Manages(x.who, id), Now: x.c.cfg.Now(), Name: c.Name,
-		Use: x.c.cfg.Gate.Decide(x.who, authz.CredentialUse, c.Resource()).Allowed,
+		Workspace:  p.vaultOf(x, id),
+		Credential: p.credentialOf(x, c),
+		Manage:     p.vault.Manages(x.who, id),
+		Now:        x.now(),
+		Name:       c.Name,
+		Use:        x.allows(authz.CredentialUse, c.Resource()),
 	}
 	for _, u := range uses {
 		v.Copies = append(v.Copies, copyOf(u, v.Manage || v.Use && u.PutBy == x.who.ID))
 	}
-	for _, a := range x.c.cfg.Apps.All() {
+	for _, a := range p.apps.All() {
 		there := slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return u.App == a.ID })
-		if !there && a.UsedIn(id) && x.c.cfg.Apps.Credentials.Keep(a) {
+		if !there && a.UsedIn(id) && p.apps.Credentials.Keep(a) {
 			v.Targets = append(v.Targets, web.Option{Value: a.ID, Label: a.Name})
 		}
 	}
 	if v.Manage {
-		v.Roles, v.Fields = x.sharing(c.Roles), x.fieldsOf(c)
+		v.Roles, v.Fields = p.sharing(x, c.Roles), p.fieldsOf(x, c)
 	}
 	return v, nil
 }
 
 func copyOf(u app.CredentialUse, withdraw bool) copyView {
-	v := copyView{App: u.App, AppName: u.AppName, PutAt: u.PutAt, Current: u.Current, FlowsKnown: u.FlowsKnown, Withdraw: withdraw}
+	v := copyView{
+		App:        u.App,
+		AppName:    u.AppName,
+		PutAt:      u.PutAt,
+		Current:    u.Current,
+		FlowsKnown: u.FlowsKnown,
+		Withdraw:   withdraw,
+	}
 	for _, f := range u.Flows {
 		v.Flows = append(v.Flows, cmp.Or(f.Name, f.ID))
 	}
 	return v
 }
 
-// fieldsOf describes the fields of a credential as its builder does; what no app knows is taken for a secret of one line.
-func (x *visit) fieldsOf(c secret.Credential) []builder.CredentialField {
+// fieldsOf describes the fields of a credential as its builder does; what no app knows is taken for
+// a secret of one line.
+func (p *vaultPages) fieldsOf(x *visit, c secret.Credential) []builder.CredentialField {
 	known := map[string]builder.CredentialField{}
-	kinds, _ := x.kinds(c.Workspace)
+	kinds, _ := p.kinds(x, c.Workspace)
 	for _, k := range kinds {
 		if k.Name == c.Kind {
 			for _, f := range k.Fields {
@@ -355,12 +373,12 @@ func (x *visit) fieldsOf(c secret.Credential) []builder.CredentialField {
 }
 
 // credentialMistake shows on the page of a credential what was wrong.
-func (x *visit) credentialMistake(err error, fields ...string) error {
+func (p *vaultPages) credentialMistake(x *visit, err error, fields ...string) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
 		return err
 	}
-	v, lookup := x.credential()
+	v, lookup := p.credential(x)
 	if lookup != nil {
 		return lookup
 	}
@@ -368,68 +386,94 @@ func (x *visit) credentialMistake(err error, fields ...string) error {
 	if x.r.PostForm.Has("name") {
 		v.Name = clipped(x.value("name"), 400)
 	}
-	return x.renderCredential(m.status, v)
+	return p.renderCredential(x, m.status, v)
 }
 
 // backToCredential redirects to the page of the credential with a notice.
-func (x *visit) backToCredential(notice string) error {
+func (p *vaultPages) backToCredential(x *visit, notice string) error {
 	return x.done("/workspaces/"+x.r.PathValue("id")+"/vault/"+x.r.PathValue("credential"), notice)
 }
 
 // changeCredential saves the name and the roles, which are one form.
-func changeCredential(x *visit) error {
+func (p *vaultPages) changeCredential(x *visit) error {
 	name, roles := x.value("name"), append([]string{}, x.r.PostForm["role"]...)
-	_, err := x.c.cfg.Vault.Change(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), secret.CredentialChange{Name: &name, Roles: &roles})
+	_, err := p.vault.Change(
+		x.r.Context(),
+		x.who,
+		x.r.PathValue("id"),
+		x.r.PathValue("credential"),
+		secret.CredentialChange{Name: &name, Roles: &roles},
+	)
 	if err != nil {
-		return x.credentialMistake(err, "name", "roles")
+		return p.credentialMistake(x, err, "name", "roles")
 	}
-	return x.backToCredential("vault-changed")
+	return p.backToCredential(x, "vault-changed")
 }
 
-func rotateCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.Credentials.Rotate(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"), x.values())
+func (p *vaultPages) rotateCredential(x *visit) error {
+	uses, err := p.apps.Credentials.Rotate(
+		x.r.Context(),
+		x.who,
+		x.r.PathValue("id"),
+		x.r.PathValue("credential"),
+		typedValues(x),
+	)
 	if err != nil {
-		return x.credentialMistake(err, "values")
+		return p.credentialMistake(x, err, "values")
 	}
-	return x.afterCopies(uses, "vault-rotated")
+	return p.afterCopies(x, uses, "vault-rotated")
 }
 
 // afterCopies goes back to the page, which shows the apps that did not take the values yet.
-func (x *visit) afterCopies(uses []app.CredentialUse, notice string) error {
+func (p *vaultPages) afterCopies(x *visit, uses []app.CredentialUse, notice string) error {
 	if slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return !u.Current }) {
 		notice = "vault-later"
 	}
-	return x.backToCredential(notice)
+	return p.backToCredential(x, notice)
 }
 
-func putCredential(x *visit) error {
-	use, err := x.c.cfg.Apps.Credentials.Put(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
+func (p *vaultPages) putCredential(x *visit) error {
+	use, err := p.apps.Credentials.Put(
+		x.r.Context(),
+		x.who,
+		x.r.PathValue("id"),
+		x.value("app"),
+		x.r.PathValue("credential"),
+	)
 	if err != nil {
-		return x.credentialMistake(err, "app")
+		return p.credentialMistake(x, err, "app")
 	}
-	return x.afterCopies([]app.CredentialUse{use}, "vault-put")
+	return p.afterCopies(x, []app.CredentialUse{use}, "vault-put")
 }
 
-func refreshCredential(x *visit) error {
-	uses, err := x.c.cfg.Apps.Credentials.Refresh(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"))
+func (p *vaultPages) refreshCredential(x *visit) error {
+	uses, err := p.apps.Credentials.Refresh(x.r.Context(), x.who, x.r.PathValue("id"), x.r.PathValue("credential"))
 	if err != nil {
-		return x.credentialMistake(err)
+		return p.credentialMistake(x, err)
 	}
-	return x.afterCopies(uses, "vault-fresh")
+	return p.afterCopies(x, uses, "vault-fresh")
 }
 
-func withdrawCredential(x *visit) error {
-	err := x.c.cfg.Apps.Credentials.Withdraw(x.r.Context(), x.who, x.r.PathValue("id"), x.value("app"), x.r.PathValue("credential"))
+func (p *vaultPages) withdrawCredential(x *visit) error {
+	err := p.apps.Credentials.Withdraw(
+		x.r.Context(),
+		x.who,
+		x.r.PathValue("id"),
+		x.value("app"),
+		x.r.PathValue("credential"),
+	)
 	if err != nil {
-		return x.credentialMistake(err)
+		return p.credentialMistake(x, err)
 	}
-	return x.backToCredential("vault-withdrawn")
+	return p.backToCredential(x, "vault-withdrawn")
 }
 
-func deleteCredential(x *visit) error {
+func (p *vaultPages) deleteCredential(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Apps.Credentials.Delete(x.r.Context(), x.who, id, x.r.PathValue("credential"), x.value("withdraw") == "true"); err != nil {
-		return x.credentialMistake(err)
+	withdraw := x.value("withdraw") == "true"
+	err := p.apps.Credentials.Delete(x.r.Context(), x.who, id, x.r.PathValue("credential"), withdraw)
+	if err != nil {
+		return p.credentialMistake(x, err)
 	}
 	return x.done("/workspaces/"+id+"/vault", "vault-deleted")
 }

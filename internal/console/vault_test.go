@@ -17,7 +17,12 @@ func TestVaultPages(t *testing.T) {
 	s.add("vic", "viewer")
 	b, user, viewer := s.signedIn("root"), s.signedIn("uma"), s.signedIn("vic")
 	says(t, b.get("/workspaces/default").want(t, 200, "").body, "Open the vault")
-	says(t, b.get("/workspaces/default/vault").want(t, 200, "").body, "No credential yet", "/workspaces/default/vault/new")
+	says(
+		t,
+		b.get("/workspaces/default/vault").want(t, 200, "").body,
+		"No credential yet",
+		"/workspaces/default/vault/new",
+	)
 	says(t, user.get("/workspaces/default/vault").want(t, 200, "").body, "Nothing is shared with you")
 	viewer.get("/workspaces/default/vault").want(t, 403, "")
 	if strings.Contains(viewer.get("/workspaces/default").body, "Open the vault") {
@@ -27,18 +32,57 @@ func TestVaultPages(t *testing.T) {
 
 	// No app knows types here, so the form asks for the names of fields too.
 	form := b.get("/workspaces/default/vault/new").want(t, 200, "").body
-	has(t, form, "input[name=kind]", "input[name=field]", "input[name=value][type=password]", "input[name=role][value=user][checked]")
+	has(
+		t,
+		form,
+		"input[name=kind]",
+		"input[name=field]",
+		"input[name=value][type=password]",
+		"input[name=role][value=user][checked]",
+	)
 	user.get("/workspaces/default/vault/new").want(t, 403, "")
-	wrong := b.post("/workspaces/default/vault", "free", "true", "name", "Team key", "kind", "bad kind", "field", "apiKey", "value", vaultCanary).want(t, 400, "")
-	has(t, wrong.body, "input[name=kind][aria-invalid=true]", "input[name=name][value=Team key]", "input[name=field][value=apiKey]")
+	wrong := b.post(
+		"/workspaces/default/vault",
+		"free", "true",
+		"name", "Team key",
+		"kind", "bad kind",
+		"field", "apiKey",
+		"value", vaultCanary,
+	).want(t, 400, "")
+	has(
+		t,
+		wrong.body,
+		"input[name=kind][aria-invalid=true]",
+		"input[name=name][value=Team key]",
+		"input[name=field][value=apiKey]",
+	)
 	shown := []string{wrong.body}
 
-	made := b.post("/workspaces/default/vault", "free", "true", "name", "Team key", "kind", "openAIApi", "field", "apiKey", "value", vaultCanary, "role", "user")
+	made := b.post(
+		"/workspaces/default/vault",
+		"free",
+		"true",
+		"name",
+		"Team key",
+		"kind",
+		"openAIApi",
+		"field",
+		"apiKey",
+		"value",
+		vaultCanary,
+		"role",
+		"user",
+	)
 	if made.status != 303 || !strings.HasPrefix(made.location, "/workspaces/default/vault/") {
 		t.Fatalf("adding a credential: %d to %q", made.status, made.location)
 	}
 	page := made.location
-	shown = append(shown, b.get(page).want(t, 200, "").body, b.get("/workspaces/default/vault").body, user.get(page).want(t, 200, "").body)
+	shown = append(
+		shown,
+		b.get(page).want(t, 200, "").body,
+		b.get("/workspaces/default/vault").body,
+		user.get(page).want(t, 200, "").body,
+	)
 	says(t, shown[1], "Team key", "openAIApi", "apiKey", "It is in no app yet", "Rotate", "Delete the credential")
 	if strings.Contains(shown[3], "Delete the credential") {
 		t.Error("a user is offered to delete what is shared with them")

@@ -8,10 +8,18 @@ import (
 	"sluice/internal/web"
 )
 
-// showVerify shows what can be seen from here: of the present request, of the builder, and of the ways around Sluice. What can only be
-// seen at the app's own address is asked there by verify.js.
-func showVerify(x *visit) error {
-	a, err := x.one()
+// verifyPages let an admin see whether an app works behind Sluice.
+type verifyPages struct {
+	views *appViews
+	apps  *app.Apps
+	trust web.Trust
+}
+
+// showVerify shows what can be seen from here: of the current request, of the builder, and of the
+// ways around Sluice. The script verify.js asks at the app's own address what can only be seen
+// there.
+func (p *verifyPages) showVerify(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
@@ -19,20 +27,27 @@ func showVerify(x *visit) error {
 		x.redirect("/admin/apps/" + a.ID + "/forward-auth")
 		return nil
 	}
-	health, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID)
+	health, err := p.apps.Monitor.Check(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
-	exposure, err := x.c.cfg.Apps.Monitor.Exposure(x.r.Context(), x.who, a.ID)
+	exposure, err := p.apps.Monitor.Exposure(x.r.Context(), x.who, a.ID)
 	if err != nil {
 		return err
 	}
-	if now, ok := x.c.cfg.Apps.ByID(a.ID); ok {
+	if now, ok := p.apps.ByID(a.ID); ok {
 		a = now
 	}
 	v := verifyView{
-		App: x.appOf(a), Setup: x.r.URL.Query().Get("setup") != "", Verified: !a.VerifiedAt.IsZero(), Checks: appVerdicts(x.appOf(a), health, exposure),
-		Person: x.who.Name, Rights: x.rightsText(), IP: x.event.Peer, Chain: x.c.cfg.Trust.Chain(x.r), ProxyHint: x.proxyHint(),
+		App:       p.views.appOf(x, a),
+		Setup:     x.r.URL.Query().Get("setup") != "",
+		Verified:  !a.VerifiedAt.IsZero(),
+		Checks:    appVerdicts(p.views.appOf(x, a), health, exposure),
+		Person:    x.who.Name,
+		Rights:    x.rightsText(),
+		IP:        x.event.Peer,
+		Chain:     p.trust.Chain(x.r),
+		ProxyHint: proxyHint(x),
 	}
 	if x.who.DisplayName != "" {
 		v.Person = x.who.DisplayName + " (" + x.who.Name + ")"
@@ -44,42 +59,64 @@ func showVerify(x *visit) error {
 }
 
 func appVerdicts(a appView, h app.Health, e app.Exposure) []check {
-	answers := check{Title: "The builder answers", Detail: a.What() + " at " + a.Upstream, Done: h.OK || h.OwnerState != ""}
+	answers := check{
+		Title:  "The builder answers",
+		Detail: a.What() + " at " + a.Upstream,
+		Done:   h.OK || h.OwnerState != "",
+	}
 	if !answers.Done {
 		answers.Failed, answers.Detail = true, strings.TrimSpace(h.Text+" "+h.Next)
 	}
-	signedIn := check{Title: "Sluice is signed in to the builder", Detail: "It holds one session and lends it to the people you let in.", Done: a.Bridge == bridgeReady}
+	signedIn := check{
+		Title:  "Sluice is signed in to the builder",
+		Detail: "It holds one session and lends it to the people you let in.",
+		Done:   a.Bridge == bridgeReady,
+	}
 	switch a.Bridge {
 	case bridgeHeaders:
-		signedIn = check{Title: "The builder learns who people are", Detail: "By headers; it has no accounts that Sluice knows of.", Done: true}
+		signedIn = check{
+			Title:  "The builder learns who people are",
+			Detail: "By headers; it has no accounts that Sluice knows of.",
+			Done:   true,
+		}
 	case bridgeNeedsOwner, bridgeNeedsLogin:
-		signedIn.Failed, signedIn.Detail, signedIn.Href, signedIn.Action = true, "Its owner account is missing.", "/admin/apps/"+a.ID, "Connect"
+		signedIn.Failed = true
+		signedIn.Detail = "Its owner account is missing."
+		signedIn.Href = "/admin/apps/" + a.ID
+		signedIn.Action = "Connect"
 	case bridgeBroken:
 		signedIn.Failed, signedIn.Detail = true, strings.TrimSpace(h.Text+" "+h.Next)
 	}
-	around := check{Title: "No way around Sluice", Detail: strings.TrimSpace(e.Text + " " + e.Next), Done: e.State == "closed", Failed: e.State == "open"}
+	around := check{
+		Title:  "No way around Sluice",
+		Detail: strings.TrimSpace(e.Text + " " + e.Next),
+		Done:   e.State == "closed",
+		Failed: e.State == "open",
+	}
 	if e.State == "unknown" {
 		around.Title = "Is there a way around Sluice?"
 	}
 	return []check{answers, signedIn, around}
 }
 
-// proxyHint notices a proxy in front that is not configured: then every person has the proxy's address, and guesses are limited for all at once.
-func (x *visit) proxyHint() string {
+// proxyHint notices a proxy in front that is not configured: then every person has the proxy's
+// address, and guesses are limited for all at once.
+func proxyHint(x *visit) string {
 	if x.r.Header.Get("X-Forwarded-For") == "" || x.event.Peer != web.Peer(x.r).String() {
 		return ""
 	}
-	return "Your request carries X-Forwarded-For, but " + x.event.Peer + " is not configured as a proxy, so Sluice takes that address for yours. " +
+	return "Your request carries X-Forwarded-For, but " + x.event.Peer + " is not configured as a proxy, so " +
+		"Sluice takes that address for yours. " +
 		"If it is yours, set NUMBER_OF_PROXIES to the number of proxies in front of Sluice."
 }
 
 // markVerified notes that an admin has seen the checks succeed.
-func markVerified(x *visit) error {
-	a, err := x.one()
+func (p *verifyPages) markVerified(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	if err := x.c.cfg.Apps.Manager.MarkVerified(x.r.Context(), x.who, a.ID); err != nil {
+	if err := p.apps.Manager.MarkVerified(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	if !web.WantsPage(x.r) {

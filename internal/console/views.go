@@ -2,12 +2,14 @@ package console
 
 import (
 	"cmp"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"sluice/internal/builder"
 	"sluice/internal/login/sso"
+	"sluice/internal/problem"
 	"sluice/internal/web"
 )
 
@@ -50,12 +52,14 @@ type loginView struct {
 	Problem, Next               string
 	Wait                        time.Duration
 	NoAdmin                     bool
-	// SignUp tells that strangers may make accounts.
+	// SignUp tells that strangers may create accounts.
 	SignUp bool
-	// Providers are the ways by single sign-on, Passkeys tells that browsers know passkeys at this address.
+	// Providers are the ways by single sign-on, Passkeys tells that browsers know passkeys at this
+	// address.
 	Providers []sso.Button
 	Passkeys  bool
-	// Hidden tells that the password's form is not shown: it is only for superusers, and behind a link.
+	// Hidden tells that the password's form is not shown: it is only for superusers, and behind a
+	// link.
 	Hidden bool
 }
 
@@ -71,43 +75,6 @@ type resetView struct {
 	Username, Problem string
 	Wrong             wrong
 }
-
-// healthView is how an app is, in words.
-type healthView struct {
-	Tone      web.Tone
-	Word      string
-	Detail    string
-	CheckedAt time.Time
-}
-
-// bridge says how people get into the builder's own session.
-type bridge uint8
-
-const (
-	bridgeHeaders     bridge = iota // the builder has no accounts that Sluice knows of
-	bridgeNeedsOwner                // nobody owns the builder yet
-	bridgeNeedsLogin                // the owner's credentials are missing or wrong
-	bridgeNeedsChoice               // nobody has chosen yet how people get into its accounts
-	bridgeReady                     // Sluice holds a session
-	bridgeBroken                    // Sluice has credentials, but no session at the moment
-)
-
-// appView is a connected app.
-type appView struct {
-	ID, Name, Title, Version, Upstream string
-	// Origin is the address that this browser uses.
-	Origin string
-	Health healthView
-	Bridge bridge
-	// ForwardAuth tells that a reverse proxy forwards to it and asks Sluice; Asked is when it last did.
-	ForwardAuth bool
-	Asked       time.Time
-	// Manage tells that the viewer may change it.
-	Manage bool
-}
-
-// What names the product and its version.
-func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Version) }
 
 // check is one line of a checklist.
 type check struct {
@@ -186,14 +153,6 @@ type appForm struct {
 	Wrong                            wrong
 }
 
-// foundView is what a probe saw.
-type foundView struct {
-	Kind, Title, Version, OwnerState, Evidence, Note string
-	Supports                                         []string
-	// HasOwner tells that one owner's account serves everybody there, HasAccounts that users are kept apart there.
-	HasOwner, HasAccounts bool
-}
-
 // newAppView is the form for a new app, before and after looking.
 type newAppView struct {
 	Form          appForm
@@ -228,10 +187,12 @@ type appPageView struct {
 	App       appView
 	Published []string
 	Flow      string
-	// UsedIn are the workspaces that use the app, Offerable the others; MayOffer lets the viewer change that.
+	// UsedIn are the workspaces that use the app, Offerable the others; MayOffer lets the viewer
+	// change that.
 	UsedIn, Offerable []web.Option
 	MayOffer          bool
-	// Langflow tells that it is one; Connection is how people get into its accounts, "" until somebody has chosen, PerPerson that each has one.
+	// Langflow tells that it is one; Connection is how people get into its accounts, "" until
+	// somebody has chosen, PerPerson that each has one.
 	Langflow      bool
 	Connection    string
 	PerPerson     bool
@@ -242,13 +203,13 @@ type appPageView struct {
 
 func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }
 
-// removedAppView shows once the account that Sluice had made in a builder.
+// removedAppView shows once the account that Sluice had created in a builder.
 type removedAppView struct {
 	App             appView
 	Email, Password string
 }
 
-// verifyView is what the Verify page shows of the present request.
+// verifyView is what the Verify page shows of the current request.
 type verifyView struct {
 	App            appView
 	Setup          bool
@@ -269,7 +230,8 @@ func (v verifyView) here() string {
 	return "/admin/apps/" + v.App.ID + "/verify"
 }
 
-// navigation is what the frame offers: flows and workspaces to everybody, the rest to those who may use it.
+// navigation is what the frame offers: flows and workspaces to everybody, the rest to those who may
+// use it.
 func navigation(admin, apps bool, active string) []web.NavItem {
 	var items []web.NavItem
 	if admin {
@@ -281,9 +243,18 @@ func navigation(admin, apps bool, active string) []web.NavItem {
 	}
 	items = append(items, web.NavItem{Href: "/workspaces", Label: "Workspaces", Icon: "layers"})
 	if admin {
-		items = append(items, web.NavItem{Href: "/admin", Label: "People", Icon: "users"}, web.NavItem{Href: "/admin/roles", Label: "Roles", Icon: "id-card"},
-			web.NavItem{Href: signInPath, Label: "Sign-in", Icon: "log-in"}, web.NavItem{Href: "/admin/mail", Label: "Mail", Icon: "mail"},
-			web.NavItem{Href: secretsPath, Label: "Secrets", Icon: "lock"})
+		items = append(
+			items,
+			web.NavItem{Href: "/admin", Label: "People", Icon: "users"},
+			web.NavItem{Href: "/admin/roles", Label: "Roles", Icon: "id-card"},
+			web.NavItem{
+				Href:  signInPath,
+				Label: "Sign-in",
+				Icon:  "log-in",
+			},
+			web.NavItem{Href: "/admin/mail", Label: "Mail", Icon: "mail"},
+			web.NavItem{Href: secretsPath, Label: "Secrets", Icon: "lock"},
+		)
 	}
 	for i := range items {
 		items[i].Active = items[i].Href == active
@@ -298,4 +269,80 @@ func personMenu(admin bool) []web.NavItem {
 		items = append(items, web.NavItem{Href: "/admin", Label: "Admin Page", Icon: "users"})
 	}
 	return items
+}
+
+// perPage is how many rows a page of a long list shows.
+const perPage = 50
+
+// listing is where one is in a long list that can be searched.
+type listing struct {
+	Path, Query string
+	// Extra are further parameters of the list, kept in its links.
+	Extra  url.Values
+	Total  int
+	Number int // of the page, from 1
+	Shown  int
+}
+
+// listingOf reads the page and the search from the address.
+func listingOf(x *visit, path string) (listing, error) {
+	query := x.r.URL.Query()
+	l := listing{Path: path, Query: strings.TrimSpace(query.Get("q"))}
+	if len(l.Query) > 100 {
+		return l, problem.New(problem.Invalid, "A search has at most 100 characters.").WithField("q")
+	}
+	number, err := strconv.Atoi(query.Get("page"))
+	if err != nil || number < 1 || number > 1_000_000 {
+		number = 1
+	}
+	l.Number = number
+	return l, nil
+}
+
+func (l listing) offset() int { return (l.Number - 1) * perPage }
+
+func (l listing) pages() int { return max(1, (l.Total+perPage-1)/perPage) }
+
+// beyond reports whether the page asked for lies behind the last one.
+func (l listing) beyond() bool { return l.Shown == 0 && l.Total > 0 }
+
+func (l listing) url(n int) string {
+	if n < 1 || n > l.pages() {
+		return ""
+	}
+	q := url.Values{"page": {strconv.Itoa(n)}}
+	for name, values := range l.Extra {
+		q[name] = values
+	}
+	if l.Query != "" {
+		q.Set("q", l.Query)
+	}
+	return l.Path + "?" + q.Encode()
+}
+
+func (l listing) pageText() string {
+	if l.pages() == 1 {
+		return ""
+	}
+	return "Page " + strconv.Itoa(l.Number) + " of " + strconv.Itoa(l.pages())
+}
+
+// text counts what is shown, in one and several of a noun.
+func (l listing) text(one, many string) string {
+	switch {
+	case l.Total == 1:
+		return "1 " + one
+	case l.pages() == 1:
+		return strconv.Itoa(l.Total) + " " + many
+	}
+	first := l.offset() + 1
+	return strconv.Itoa(first) + "–" + strconv.Itoa(first+l.Shown-1) + " of " + strconv.Itoa(l.Total) + " " + many
+}
+
+// clipped shortens what is shown again in a form.
+func clipped(s string, most int) string {
+	if len(s) > most {
+		return ""
+	}
+	return s
 }

@@ -7,11 +7,25 @@ import (
 	"strings"
 	"time"
 
+	"sluice/internal/app"
 	"sluice/internal/authz"
 	"sluice/internal/identity"
+	"sluice/internal/login"
+	"sluice/internal/login/factor"
 	"sluice/internal/login/signup"
 	"sluice/internal/web"
 )
+
+// workspacePages are the workspaces: members, invitations, apps, second factors.
+type workspacePages struct {
+	views       *appViews
+	gate        *authz.Gate
+	people      *identity.People
+	logins      *login.Logins
+	factors     *factor.Factors
+	invitations *signup.Invitations
+	apps        *app.Apps
+}
 
 // workspaceView is a workspace in the list.
 type workspaceView struct {
@@ -30,22 +44,22 @@ type workspacesView struct {
 	MayCreate  bool
 }
 
-func (x *visit) workspaceOf(w identity.Workspace) workspaceView {
+func workspaceOf(x *visit, w identity.Workspace) workspaceView {
 	v := workspaceView{ID: w.ID, Name: w.Name, Members: w.Members, Current: w.ID == x.who.Workspace}
 	if role := x.who.Role(w.ID); role != "" {
-		v.Role = x.c.cfg.People.RoleName(role)
+		v.Role = x.roleName(role)
 	}
 	return v
 }
 
-func showWorkspaces(x *visit) error {
-	list, err := x.c.cfg.People.Workspaces(x.r.Context(), x.who)
+func (p *workspacePages) showWorkspaces(x *visit) error {
+	list, err := p.people.Workspaces(x.r.Context(), x.who)
 	if err != nil {
 		return err
 	}
 	v := workspacesView{MayCreate: x.may(authz.WorkspaceCreate)}
 	for _, w := range list {
-		v.Workspaces = append(v.Workspaces, x.workspaceOf(w))
+		v.Workspaces = append(v.Workspaces, workspaceOf(x, w))
 	}
 	return x.render(http.StatusOK, workspacesPage(x.frame("Workspaces", "/workspaces"), v))
 }
@@ -63,34 +77,38 @@ type newWorkspaceView struct {
 func (v newWorkspaceView) offers(id string) bool { return slices.Contains(v.Offered, id) }
 
 // showNewWorkspace offers all apps to begin with: a workspace without one is of no use.
-func showNewWorkspace(x *visit) error {
-	v := newWorkspaceView{Apps: x.appOptions()}
+func (p *workspacePages) showNewWorkspace(x *visit) error {
+	v := newWorkspaceView{Apps: p.appOptions(x)}
 	for _, o := range v.Apps {
 		v.Offered = append(v.Offered, o.Value)
 	}
 	return x.render(http.StatusOK, newWorkspacePage(x.frame("New workspace", "/workspaces"), v))
 }
 
-func (x *visit) appOptions() []web.Option {
+func (p *workspacePages) appOptions(x *visit) []web.Option {
 	var out []web.Option
-	for _, a := range x.c.cfg.Apps.All() {
-		out = append(out, web.Option{Value: a.ID, Label: a.Name, Hint: strings.TrimSpace(a.Kind.Title + " " + a.Version)})
+	for _, a := range p.apps.All() {
+		out = append(
+			out,
+			web.Option{Value: a.ID, Label: a.Name, Hint: strings.TrimSpace(a.Kind.Title + " " + a.Version)},
+		)
 	}
 	return out
 }
 
-func addWorkspace(x *visit) error {
+func (p *workspacePages) addWorkspace(x *visit) error {
 	offered := x.r.PostForm["app"]
 	if len(offered) > 0 {
-		// Offering asks for a fresh proof; it must not be missed when the workspace is there already.
-		if err := x.c.cfg.Gate.Fresh(x.who); err != nil {
+		// Offering asks for a fresh proof; it must not be missed when the workspace is there
+		// already.
+		if err := p.gate.Fresh(x.who); err != nil {
 			return err
 		}
 	}
-	w, err := x.c.cfg.People.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
+	w, err := p.people.CreateWorkspace(x.r.Context(), x.who, x.value("name"))
 	if err == nil {
 		for _, id := range offered {
-			if err := x.c.cfg.Apps.Manager.Offer(x.r.Context(), x.who, id, w.ID); err != nil {
+			if err := p.apps.Manager.Offer(x.r.Context(), x.who, id, w.ID); err != nil {
 				return err
 			}
 		}
@@ -100,7 +118,14 @@ func addWorkspace(x *visit) error {
 	if !ok {
 		return err
 	}
-	v := newWorkspaceView{Name: clipped(x.value("name"), 200), Apps: x.appOptions(), Offered: offered, Problem: m.Text, Next: m.Next, Wrong: m.Wrong}
+	v := newWorkspaceView{
+		Name:    clipped(x.value("name"), 200),
+		Apps:    p.appOptions(x),
+		Offered: offered,
+		Problem: m.Text,
+		Next:    m.Next,
+		Wrong:   m.Wrong,
+	}
 	return x.render(m.status, newWorkspacePage(x.frame("New workspace", "/workspaces"), v))
 }
 
@@ -142,16 +167,18 @@ type workspacePageView struct {
 	Apps        []appView
 	Roles       []web.Option
 	Now         time.Time
-	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets them open people's pages, Keys everybody's API keys.
+	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets
+	// them open people's pages, Keys everybody's API keys.
 	Manage, Rename, Delete, Accounts, Keys bool
 	// Vault lets the visitor open the workspace's vault.
 	Vault bool
 	// Mail tells that invitations are mailed.
 	Mail bool
-	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active members have none.
+	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active
+	// members have none.
 	SecondFactor  string
 	WithoutFactor int
-	// Invited is the outcome of an invitation that has just been made.
+	// Invited is the outcome of an invitation that has just been created.
 	Invited *invitedView
 	// Email and Role are what was typed into the invitation's form, Name into the name's.
 	Email, Role, Name string
@@ -161,115 +188,141 @@ type workspacePageView struct {
 
 func (v workspacePageView) path(rest string) string { return v.Workspace.path(rest) }
 
-func showWorkspace(x *visit) error {
-	v, err := x.workspace(x.r.PathValue("id"))
+func (p *workspacePages) showWorkspace(x *visit) error {
+	v, err := p.workspace(x, x.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return x.renderWorkspace(http.StatusOK, v)
+	return p.renderWorkspace(x, http.StatusOK, v)
 }
 
-func (x *visit) renderWorkspace(status int, v workspacePageView) error {
+func (p *workspacePages) renderWorkspace(x *visit, status int, v workspacePageView) error {
 	return x.render(status, workspacePage(x.frame(v.Workspace.Name, "/workspaces"), v))
 }
 
 // workspace gathers what the page of a workspace shows to this visitor.
-func (x *visit) workspace(id string) (workspacePageView, error) {
-	w, err := x.c.cfg.People.Workspace(x.r.Context(), x.who, id)
+func (p *workspacePages) workspace(x *visit, id string) (workspacePageView, error) {
+	w, err := p.people.Workspace(x.r.Context(), x.who, id)
 	if err != nil {
 		return workspacePageView{}, err
 	}
 	res := authz.Resource{Type: "Workspace", ID: w.ID, Workspace: w.ID, Name: w.Name}
 	v := workspacePageView{
-		Workspace: x.workspaceOf(w), Now: x.c.cfg.Now(), Roles: x.roleOptions(), Role: authz.RoleViewer, Name: w.Name, Mail: x.c.cfg.Logins.MailConfigured(),
-		Manage: x.c.cfg.Gate.Decide(x.who, authz.MemberManage, res).Allowed, Rename: x.c.cfg.Gate.Decide(x.who, authz.WorkspaceManage, res).Allowed,
-		Delete: w.ID != identity.DefaultWorkspace && x.may(authz.WorkspaceCreate), Accounts: x.may(authz.UserView),
-		Keys: x.c.cfg.Gate.Decide(x.who, authz.KeyManage, res).Allowed, Vault: x.c.cfg.Gate.Decide(x.who, authz.CredentialView, res).Allowed,
+		Workspace: workspaceOf(x, w),
+		Now:       x.now(),
+		Roles:     x.roleOptions(),
+		Role:      authz.RoleViewer,
+		Name:      w.Name,
+		Mail:      p.logins.MailConfigured(),
+		Manage:    x.allows(authz.MemberManage, res),
+		Rename:    x.allows(authz.WorkspaceManage, res),
+		Delete:    w.ID != identity.DefaultWorkspace && x.may(authz.WorkspaceCreate),
+		Accounts:  x.may(authz.UserView),
+		Keys:      x.allows(authz.KeyManage, res),
+		Vault:     x.allows(authz.CredentialView, res),
 	}
-	members, err := x.c.cfg.People.Members(x.r.Context(), x.who, id)
+	members, err := p.people.Members(x.r.Context(), x.who, id)
 	if err != nil {
 		return v, err
 	}
 	for _, m := range members {
 		v.Members = append(v.Members, memberView{
-			ID: m.UserID, Username: m.Username, Name: m.Name, Email: m.Email, Role: m.Role, RoleName: x.c.cfg.People.RoleName(m.Role), Superuser: m.Superuser,
-			Active: m.Active, Oneself: m.UserID == x.who.ID, LastSignInAt: m.LastSignInAt,
+			ID:           m.UserID,
+			Username:     m.Username,
+			Name:         m.Name,
+			Email:        m.Email,
+			Role:         m.Role,
+			RoleName:     x.roleName(m.Role),
+			Superuser:    m.Superuser,
+			Active:       m.Active,
+			Oneself:      m.UserID == x.who.ID,
+			LastSignInAt: m.LastSignInAt,
 		})
 	}
 	v.Workspace.Members, v.SecondFactor = len(members), w.SecondFactor
 	if v.Rename {
-		if v.WithoutFactor, err = x.c.cfg.Factors.WithoutFactor(x.r.Context(), x.who, id); err != nil {
+		if v.WithoutFactor, err = p.factors.WithoutFactor(x.r.Context(), x.who, id); err != nil {
 			return v, err
 		}
 	}
-	for _, a := range x.c.cfg.Apps.All() {
+	for _, a := range p.apps.All() {
 		if v.Accounts && a.UsedIn(id) {
-			v.Apps = append(v.Apps, x.appOf(a))
+			v.Apps = append(v.Apps, p.views.appOf(x, a))
 		}
 	}
-	return v, x.addInvitations(&v)
+	return v, p.addInvitations(x, &v)
 }
 
-func (x *visit) addInvitations(v *workspacePageView) error {
+func (p *workspacePages) addInvitations(x *visit, v *workspacePageView) error {
 	if !v.Manage {
 		return nil
 	}
-	open, err := x.c.cfg.Invitations.List(x.r.Context(), x.who, v.Workspace.ID)
+	open, err := p.invitations.List(x.r.Context(), x.who, v.Workspace.ID)
 	for _, i := range open {
 		v.Invitations = append(v.Invitations, invitationView{
-			ID: i.ID, Email: i.Email, Role: x.c.cfg.People.RoleName(i.Role), ExpiresAt: i.ExpiresAt, Expired: !i.ExpiresAt.After(v.Now),
+			ID:        i.ID,
+			Email:     i.Email,
+			Role:      x.roleName(i.Role),
+			ExpiresAt: i.ExpiresAt,
+			Expired:   !i.ExpiresAt.After(v.Now),
 		})
 	}
 	return err
 }
 
 // workspaceMistake shows on a workspace's page what was wrong; fill puts back what was typed.
-func (x *visit) workspaceMistake(id string, err error, fill func(*workspacePageView), fields ...string) error {
+func (p *workspacePages) workspaceMistake(
+	x *visit,
+	id string,
+	err error,
+	fill func(*workspacePageView),
+	fields ...string,
+) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
 		return err
 	}
-	v, lookup := x.workspace(id)
+	v, lookup := p.workspace(x, id)
 	if lookup != nil {
 		return errors.Join(err, lookup)
 	}
 	v.Problem, v.Next, v.Wrong = m.Text, m.Next, m.Wrong
 	fill(&v)
-	return x.renderWorkspace(m.status, v)
+	return p.renderWorkspace(x, m.status, v)
 }
 
-func renameWorkspace(x *visit) error {
+func (p *workspacePages) renameWorkspace(x *visit) error {
 	id, name := x.r.PathValue("id"), x.value("name")
-	if err := x.c.cfg.People.RenameWorkspace(x.r.Context(), x.who, id, name); err != nil {
-		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Name = clipped(name, 200) }, "name")
+	if err := p.people.RenameWorkspace(x.r.Context(), x.who, id, name); err != nil {
+		return p.workspaceMistake(x, id, err, func(v *workspacePageView) { v.Name = clipped(name, 200) }, "name")
 	}
 	return x.done("/workspaces/"+id, "renamed")
 }
 
-func deleteWorkspace(x *visit) error {
+func (p *workspacePages) deleteWorkspace(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.People.DeleteWorkspace(x.r.Context(), x.who, id); err != nil {
-		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	if err := p.people.DeleteWorkspace(x.r.Context(), x.who, id); err != nil {
+		return p.workspaceMistake(x, id, err, func(*workspacePageView) {})
 	}
 	return x.done("/workspaces", "no-workspace")
 }
 
-func setMemberRole(x *visit) error {
+func (p *workspacePages) setMemberRole(x *visit) error {
 	id := x.r.PathValue("id")
 	role := x.value("role")
 	if role == "" {
 		role = "none chosen" // an empty role would take the membership away
 	}
-	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, x.r.PathValue("person"), id, role); err != nil {
-		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	if err := p.people.SetRole(x.r.Context(), x.who, x.r.PathValue("person"), id, role); err != nil {
+		return p.workspaceMistake(x, id, err, func(*workspacePageView) {})
 	}
 	return x.done("/workspaces/"+id, "member")
 }
 
-func removeMember(x *visit) error {
+func (p *workspacePages) removeMember(x *visit) error {
 	id, person := x.r.PathValue("id"), x.r.PathValue("person")
-	if err := x.c.cfg.People.SetRole(x.r.Context(), x.who, person, id, ""); err != nil {
-		return x.workspaceMistake(id, err, func(*workspacePageView) {})
+	if err := p.people.SetRole(x.r.Context(), x.who, person, id, ""); err != nil {
+		return p.workspaceMistake(x, id, err, func(*workspacePageView) {})
 	}
 	if person == x.who.ID && !x.who.Superuser {
 		return x.done("/workspaces", "no-member")
@@ -278,37 +331,85 @@ func removeMember(x *visit) error {
 }
 
 // invite brings somebody into a workspace; the answer shows the link, and nothing else ever does.
-func invite(x *visit) error {
+func (p *workspacePages) invite(x *visit) error {
 	id, email, role := x.r.PathValue("id"), x.value("email"), x.value("role")
-	out, err := x.c.cfg.Invitations.Invite(x.r.Context(), x.who, id, email, role)
+	out, err := p.invitations.Invite(x.r.Context(), x.who, id, email, role)
 	if err != nil {
-		return x.workspaceMistake(id, err, func(v *workspacePageView) { v.Email, v.Role = clipped(email, 254), role }, "email", "role")
+		return p.workspaceMistake(
+			x,
+			id,
+			err,
+			func(v *workspacePageView) { v.Email, v.Role = clipped(email, 254), role },
+			"email",
+			"role",
+		)
 	}
-	return x.showInvited(id, out)
+	return p.showInvited(x, id, out)
 }
 
-func renewInvitation(x *visit) error {
+func (p *workspacePages) renewInvitation(x *visit) error {
 	id := x.r.PathValue("id")
-	out, err := x.c.cfg.Invitations.RenewInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation"))
+	out, err := p.invitations.RenewInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation"))
 	if err != nil {
 		return err
 	}
-	return x.showInvited(id, out)
+	return p.showInvited(x, id, out)
 }
 
-func (x *visit) showInvited(id string, out signup.Invited) error {
-	v, err := x.workspace(id)
+func (p *workspacePages) showInvited(x *visit, id string, out signup.Invited) error {
+	v, err := p.workspace(x, id)
 	if err != nil {
 		return err
 	}
-	v.Invited = &invitedView{Email: out.Email, Role: x.c.cfg.People.RoleName(out.Role), Added: out.Added, Mailed: out.Mailed, Link: out.Link, ExpiresAt: out.ExpiresAt}
-	return x.renderWorkspace(http.StatusOK, v)
+	v.Invited = &invitedView{
+		Email:     out.Email,
+		Role:      x.roleName(out.Role),
+		Added:     out.Added,
+		Mailed:    out.Mailed,
+		Link:      out.Link,
+		ExpiresAt: out.ExpiresAt,
+	}
+	return p.renderWorkspace(x, http.StatusOK, v)
 }
 
-func revokeInvitation(x *visit) error {
+func (p *workspacePages) revokeInvitation(x *visit) error {
 	id := x.r.PathValue("id")
-	if err := x.c.cfg.Invitations.RevokeInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation")); err != nil {
+	if err := p.invitations.RevokeInvitation(x.r.Context(), x.who, id, x.r.PathValue("invitation")); err != nil {
 		return err
 	}
 	return x.done("/workspaces/"+id, "revoked")
+}
+
+var secondFactorOptions = []web.Option{
+	{Value: identity.FactorOff, Label: "Left to the people", Hint: "Everybody decides for themselves."},
+	{
+		Value: identity.FactorEncouraged,
+		Label: "Encouraged",
+		Hint:  "Who has none is offered to set one up at each sign-in, and may put it off.",
+	},
+	{
+		Value: identity.FactorRequired,
+		Label: "Required",
+		Hint: "The workspace is closed to sessions without one, from the next request. Who has none sets one up " +
+			"at the next sign-in.",
+	},
+}
+
+// withoutFactorText says whom a stricter choice concerns.
+func (v workspacePageView) withoutFactorText() string {
+	switch v.WithoutFactor {
+	case 0:
+		return "All active members have one."
+	case 1:
+		return "1 active member has none yet."
+	}
+	return web.Count(v.WithoutFactor, "active member") + " have none yet."
+}
+
+func (p *workspacePages) setSecondFactor(x *visit) error {
+	id := x.r.PathValue("id")
+	if err := p.people.SetSecondFactor(x.r.Context(), x.who, id, x.value("second_factor")); err != nil {
+		return p.workspaceMistake(x, id, err, func(*workspacePageView) {})
+	}
+	return x.done("/workspaces/"+id, "second-factor")
 }

@@ -46,7 +46,8 @@ func TestWorkspaces(t *testing.T) {
 
 	switcher := theirs.get("/flows").body
 	has(t, switcher, "form[action=/workspace]", "button[name=workspace][aria-current=true]")
-	theirs.post("/workspace", "workspace", strings.TrimPrefix(page, "/workspaces/"), "return", "/workspaces").want(t, 303, "/workspaces")
+	theirs.post("/workspace", "workspace", strings.TrimPrefix(page, "/workspaces/"), "return", "/workspaces").
+		want(t, 303, "/workspaces")
 	says(t, theirs.get("/flows").body, "What is made in Deep research")
 	theirs.post("/workspace", "workspace", "of-nobody", "return", "/").want(t, 404, "")
 	theirs.post("/workspace", "workspace", "default", "return", "//evil.example").want(t, 303, "/")
@@ -72,12 +73,21 @@ func TestRoles(t *testing.T) {
 	b.get("/admin/roles/nothing").want(t, 404, "")
 
 	form := func(path, name string, permissions ...string) reply {
-		return b.do(http.MethodPost, path, strings.NewReader(url.Values{"name": {name}, "permission": permissions}.Encode()))
+		return b.do(
+			http.MethodPost,
+			path,
+			strings.NewReader(url.Values{"name": {name}, "permission": permissions}.Encode()),
+		)
 	}
 	none := form("/admin/roles", "Author").want(t, 400, "")
 	says(t, none.body, "Choose at least one permission")
 	has(t, none.body, "input[name=name][value=Author]")
-	has(t, form("/admin/roles", "Viewer", "chatflows:view").want(t, 400, "").body, "input[name=name][aria-invalid=true]", "input[value=chatflows:view][checked]")
+	has(
+		t,
+		form("/admin/roles", "Viewer", "chatflows:view").want(t, 400, "").body,
+		"input[name=name][aria-invalid=true]",
+		"input[value=chatflows:view][checked]",
+	)
 	form("/admin/roles", strings.Repeat("n", 51), "chatflows:view").want(t, 400, "")
 	form("/admin/roles", "", "chatflows:view").want(t, 400, "")
 	form("/admin/roles", "Author", "user:delete").want(t, 400, "")
@@ -112,7 +122,8 @@ func TestNewUser(t *testing.T) {
 	has(t, b.get("/flows").body, "a[href=/admin]")
 	has(t, b.get("/admin").want(t, 200, "").body, "a[href=/admin/people/new]")
 	const password = "seven unlikely herons nap"
-	differ := b.post("/admin/people", "username", "newby", "password", password, "password_confirm", password+"!").want(t, 400, "")
+	differ := b.post("/admin/people", "username", "newby", "password", password, "password_confirm", password+"!").
+		want(t, 400, "")
 	has(t, differ.body, "input[name=password_confirm][aria-invalid=true]", "input[name=username][value=newby]")
 	for name, bad := range map[string][]string{
 		"cyrillic":  {"username", "аdministrator"},
@@ -128,7 +139,8 @@ func TestNewUser(t *testing.T) {
 			t.Errorf("%s: %d, want 400", name, got.status)
 		}
 	}
-	b.post("/admin/people", "username", "newby", "password", password, "password_confirm", password, "active", "true").want(t, 303, "/admin")
+	b.post("/admin/people", "username", "newby", "password", password, "password_confirm", password, "active", "true").
+		want(t, 303, "/admin")
 	says(t, b.get("/admin").body, "newby", "The new user is added")
 	theirs := s.browser()
 	theirs.post("/login", "identifier", "newby", "password", password).want(t, 303, "/")
@@ -138,7 +150,11 @@ func TestNewUser(t *testing.T) {
 	theirs.get("/admin/people/new").want(t, 303, "/flows")
 
 	b.post("/admin/people", "username", "off", "password", password, "active", "false").want(t, 303, "/admin")
-	says(t, s.browser().post("/login", "identifier", "off", "password", password).want(t, 403, "").body, "waiting for approval")
+	says(
+		t,
+		s.browser().post("/login", "identifier", "off", "password", password).want(t, 403, "").body,
+		"waiting for approval",
+	)
 	b.post("/admin/people", "username", "boss", "password", password, "superuser", "true").want(t, 303, "/admin")
 	boss := s.browser()
 	boss.post("/login", "identifier", "boss", "password", password).want(t, 303, "/")
@@ -152,11 +168,22 @@ func TestDeletingAPerson(t *testing.T) {
 	f := newFlowise(t, "", "")
 	a, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
 	fatal(t, err)
-	fatal(t, s.flows.Claim(context.Background(), flow.Object{App: a.ID, ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: cid.ID, Name: "Invoices"}))
+	fatal(t, s.flows.Claim(context.Background(), flow.Object{
+		App:       a.ID,
+		ID:        "f1",
+		Kind:      flow.Chatflow,
+		Workspace: identity.DefaultWorkspace,
+		Owner:     cid.ID,
+		Name:      "Invoices",
+	}))
 	b, page := s.signedIn("root"), "/admin/people/"+cid.ID
 	says(t, b.get(page+"/remove").want(t, 200, "").body, "Who takes over")
 	has(t, b.post(page+"/remove").want(t, 409, "").body, "input[name=heir][aria-invalid=true]")
-	has(t, b.post(page+"/remove", "heir", "nobody").want(t, 400, "").body, "input[name=heir][value=nobody][aria-invalid=true]")
+	has(
+		t,
+		b.post(page+"/remove", "heir", "nobody").want(t, 400, "").body,
+		"input[name=heir][value=nobody][aria-invalid=true]",
+	)
 	b.post(page+"/remove", "heir", "cid").want(t, 400, "")
 	b.post("/admin/people/"+root.ID+"/remove").want(t, 409, "")
 	b.post(page+"/remove", "heir", "heir@example.test").want(t, 303, "/admin")
@@ -179,8 +206,10 @@ func TestFlows(t *testing.T) {
 	says(t, b.get("/flows").want(t, 200, "").body, "No flow in this workspace yet", "Open the builder and make one")
 
 	for _, o := range []flow.Object{
-		{ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: ann.ID, Name: "Invoices <b>"}, {ID: "f2", Kind: flow.Agentflow, Workspace: identity.DefaultWorkspace, Name: "Complaints"},
-		{ID: "f3", Kind: flow.Chatflow, Workspace: w.ID, Name: "Secret research"}, {ID: "c1", Kind: flow.Credential, Workspace: identity.DefaultWorkspace, Name: "OpenAI"},
+		{ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: ann.ID, Name: "Invoices <b>"},
+		{ID: "f2", Kind: flow.Agentflow, Workspace: identity.DefaultWorkspace, Name: "Complaints"},
+		{ID: "f3", Kind: flow.Chatflow, Workspace: w.ID, Name: "Secret research"},
+		{ID: "c1", Kind: flow.Credential, Workspace: identity.DefaultWorkspace, Name: "OpenAI"},
 	} {
 		o.App = a.ID
 		fatal(t, s.flows.Claim(ctx, o))
@@ -192,7 +221,12 @@ func TestFlows(t *testing.T) {
 			t.Errorf("the page holds %q", no)
 		}
 	}
-	has(t, page, "a[href=/enter?app="+a.ID+"&return=%2Fcanvas%2Ff1]", "a[href=/enter?app="+a.ID+"&return=%2Fv2%2Fagentcanvas%2Ff2]")
+	has(
+		t,
+		page,
+		"a[href=/enter?app="+a.ID+"&return=%2Fcanvas%2Ff1]",
+		"a[href=/enter?app="+a.ID+"&return=%2Fv2%2Fagentcanvas%2Ff2]",
+	)
 	says(t, b.get("/flows?q=inv").body, "Invoices", "1 flow")
 	says(t, b.get("/flows?q=%3Cscript").want(t, 200, "").body, "No such flow")
 	b.get("/flows?q="+strings.Repeat("a", 101)).want(t, 400, "")
@@ -220,7 +254,13 @@ func TestAnAppInWorkspaces(t *testing.T) {
 		t.Fatalf("adding the demo: %d %s", added.status, main(added.body))
 	}
 	page := added.location
-	has(t, b.get(page).want(t, 200, "").body, "form[action="+page+"/workspaces/default/withdraw]", "select[name=workspace]", "a[href="+page+"/unowned]")
+	has(
+		t,
+		b.get(page).want(t, 200, "").body,
+		"form[action="+page+"/workspaces/default/withdraw]",
+		"select[name=workspace]",
+		"a[href="+page+"/unowned]",
+	)
 	b.post(page+"/workspaces", "workspace", workspace).want(t, 303, page)
 	has(t, b.get("/workspaces/new").body, "input[type=checkbox][name=app][checked]")
 	support := b.post("/workspaces", "name", "Support", "app", strings.TrimPrefix(page, "/admin/apps/")).location
@@ -228,7 +268,11 @@ func TestAnAppInWorkspaces(t *testing.T) {
 	says(t, b.get("/workspaces/"+workspace).body, "Demo")
 	b.post(page+"/workspaces", "workspace", "nowhere").want(t, 404, "")
 
-	res, err := http.Post(demo.URL+"/api/flows", "application/json", strings.NewReader(`{"name": "Made around", "reply": "hello"}`))
+	res, err := http.Post(
+		demo.URL+"/api/flows",
+		"application/json",
+		strings.NewReader(`{"name": "Made around", "reply": "hello"}`),
+	)
 	fatal(t, err)
 	_ = res.Body.Close()
 	unowned := b.get(page+"/unowned").want(t, 200, "").body

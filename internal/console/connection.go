@@ -6,23 +6,15 @@ import (
 	"strings"
 
 	"sluice/internal/app"
-	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/web"
 )
 
-// langflowRoutes connect a Langflow and give its users to workspaces.
-func langflowRoutes() []route {
-	const manage, adopt = need(authz.AppManage), need(authz.ObjectAdopt)
-	return []route{
-		{get, "/admin/apps/{id}/connection", showConnection, manage},
-		{post, "/admin/apps/{id}/connection", changeConnection, manage},
-		{get, "/admin/apps/{id}/builder-users", showBuilderUsers, adopt},
-		{get, "/admin/apps/{id}/builder-users/{user}", showBuilderUser, adopt},
-		{post, "/admin/apps/{id}/builder-users/{user}", adoptBuilderUser, adopt},
-		{post, "/admin/apps/{id}/builder-users/{user}/release", releaseBuilderUser, adopt},
-	}
+// connectionPages choose the way into a builder with accounts of its own.
+type connectionPages struct {
+	views *appViews
+	apps  *app.Apps
 }
 
 // bridgeChoice is a way into a Langflow: what it means, and what its test found.
@@ -89,28 +81,29 @@ func kept(has bool, without string) string {
 	return without
 }
 
-// showConnection shows what runs there and the ways in. It tests nothing by itself: a test signs in at Langflow.
-func showConnection(x *visit) error {
-	a, err := x.one()
+// showConnection shows what runs there and the ways in. It tests nothing by itself: a test signs in
+// at Langflow.
+func (p *connectionPages) showConnection(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	return x.renderConnection(http.StatusOK, a, connectionView{})
+	return p.renderConnection(x, http.StatusOK, a, connectionView{})
 }
 
-func (x *visit) renderConnection(status int, a *app.App, v connectionView) error {
+func (p *connectionPages) renderConnection(x *visit, status int, a *app.App, v connectionView) error {
 	var err error
-	if v.State, err = x.c.cfg.Apps.Connector.Connection(x.r.Context(), x.who, a.ID); err != nil {
+	if v.State, err = p.apps.Connector.Connection(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
-	found, err := x.c.cfg.Apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
+	found, err := p.apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: a.Upstream.String()})
 	if err == nil {
-		v.Found = x.foundOf(found)
+		v.Found = p.views.foundOf(x, found)
 	} else if v.Problem == "" {
 		e := problem.Of(err)
 		v.Problem, v.Next = e.Detail, e.Next
 	}
-	v.App, v.Setup = x.appOf(a), a.Kind.Accounts
+	v.App, v.Setup = p.views.appOf(x, a), a.Kind.Accounts
 	if v.Choices == nil {
 		v.Choices = bridgeChoices(a.Kind.Accounts)
 	}
@@ -126,33 +119,49 @@ func (x *visit) renderConnection(status int, a *app.App, v connectionView) error
 }
 
 // changeConnection tests the ways in, or takes one after a test.
-func changeConnection(x *visit) error {
-	a, err := x.one()
+func (p *connectionPages) changeConnection(x *visit) error {
+	a, err := p.views.find(x)
 	if err != nil {
 		return err
 	}
-	form := langflowForm{Mode: x.value("mode"), Superuser: clipped(x.value("superuser"), 255), Accounts: cmp.Or(x.value("accounts"), accountsShared)}
+	form := langflowForm{
+		Mode:      x.value("mode"),
+		Superuser: clipped(x.value("superuser"), 255),
+		Accounts:  cmp.Or(x.value("accounts"), accountsShared),
+	}
 	access := app.AccountAccess{
-		Mode: builder.Mode(form.Mode), PerPerson: form.Accounts == accountsPerPerson, SecretKey: strings.TrimSpace(x.field("secret_key")), Superuser: x.value("superuser"), Password: x.field("password"),
+		Mode:      builder.Mode(form.Mode),
+		PerPerson: form.Accounts == accountsPerPerson,
+		SecretKey: strings.TrimSpace(x.field("secret_key")),
+		Superuser: x.value("superuser"),
+		Password:  x.field("password"),
 	}
 	if x.value("do") != "test" {
-		if err = x.c.cfg.Apps.Connector.ConnectAccounts(x.r.Context(), x.who, a.ID, access); err == nil {
-			return x.langflowConnected(a)
+		if err = p.apps.Connector.ConnectAccounts(x.r.Context(), x.who, a.ID, access); err == nil {
+			return p.connected(x, a)
 		}
 	}
-	return x.connectionTrouble(a, connectionView{Form: form}, access, err)
+	return p.connectionTrouble(x, a, connectionView{Form: form}, access, err)
 }
 
-// langflowConnected looks at the app again, so that its state is the new one, and goes on to its page.
-func (x *visit) langflowConnected(a *app.App) error {
-	if _, err := x.c.cfg.Apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
+// connected looks at the app again, so that its state is the new one, and goes on to its
+// page.
+func (p *connectionPages) connected(x *visit, a *app.App) error {
+	if _, err := p.apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
 	return x.done("/admin/apps/"+a.ID, "langflow")
 }
 
-// connectionTrouble shows the page with what each way lacks, and with why the chosen one was not taken, if it was not.
-func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.AccountAccess, refused error) error {
+// connectionTrouble shows the page with what each way lacks, and with why the chosen one was not
+// taken, if it was not.
+func (p *connectionPages) connectionTrouble(
+	x *visit,
+	a *app.App,
+	v connectionView,
+	access app.AccountAccess,
+	refused error,
+) error {
 	status := http.StatusOK
 	if refused != nil {
 		m, ok := formMistake(refused, "secret_key", "superuser", "password")
@@ -161,7 +170,7 @@ func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.Accou
 		}
 		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(m.Next), m.Wrong
 	}
-	trials, err := x.c.cfg.Apps.Connector.TryAccounts(x.r.Context(), x.who, a.ID, access)
+	trials, err := p.apps.Connector.TryAccounts(x.r.Context(), x.who, a.ID, access)
 	if err != nil {
 		m, ok := formMistake(err, "mode", "secret_key")
 		if !ok {
@@ -170,10 +179,10 @@ func (x *visit) connectionTrouble(a *app.App, v connectionView, access app.Accou
 		if refused == nil {
 			status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, m.Next, m.Wrong
 		}
-		return x.renderConnection(status, a, v)
+		return p.renderConnection(x, status, a, v)
 	}
 	v.Choices, v.Tested = tried(a.Kind.Accounts, trials), true
-	return x.renderConnection(status, a, v)
+	return p.renderConnection(x, status, a, v)
 }
 
 // tried puts what tests found beside the ways that were tested.
@@ -182,7 +191,10 @@ func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
 	for i := range choices {
 		for _, t := range trials {
 			if t.Mode == choices[i].Mode {
-				choices[i].Tried, choices[i].OK, choices[i].Detail, choices[i].Next = true, t.OK, t.Detail, withoutSettings(t.Next)
+				choices[i].Tried = true
+				choices[i].OK = t.OK
+				choices[i].Detail = t.Detail
+				choices[i].Next = withoutSettings(t.Next)
 			}
 		}
 	}
@@ -213,13 +225,4 @@ func choiceWord(c bridgeChoice) string {
 		return "Works"
 	}
 	return "Does not work yet"
-}
-
-// foundOf is what a probe saw, as the pages show it.
-func (x *visit) foundOf(f builder.Found) *foundView {
-	kind := x.c.cfg.Apps.Kinds[f.Kind]
-	return &foundView{
-		Kind: f.Kind, Title: f.Title, Version: f.Version, OwnerState: f.OwnerState, Evidence: f.Evidence, Note: f.Note, Supports: f.Supports,
-		HasOwner: kind.Owner != nil, HasAccounts: kind.Accounts != nil,
-	}
 }

@@ -1,0 +1,174 @@
+package console
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"sluice/internal/app"
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/problem"
+	"sluice/internal/web"
+)
+
+// appViews show apps to a visitor on all pages that name one.
+type appViews struct {
+	gate *authz.Gate
+	apps *app.Apps
+}
+
+// healthView is how an app is, in words.
+type healthView struct {
+	Tone      web.Tone
+	Word      string
+	Detail    string
+	CheckedAt time.Time
+}
+
+// bridge says how people get into the builder's own session.
+type bridge uint8
+
+const (
+	bridgeHeaders     bridge = iota // the builder has no accounts that Sluice knows of
+	bridgeNeedsOwner                // nobody owns the builder yet
+	bridgeNeedsLogin                // the owner's credentials are missing or wrong
+	bridgeNeedsChoice               // nobody has chosen yet how people get into its accounts
+	bridgeReady                     // Sluice holds a session
+	bridgeBroken                    // Sluice has credentials, but no session at the moment
+)
+
+// appView is a connected app.
+type appView struct {
+	ID, Name, Title, Version, Upstream string
+	// Origin is the address that this browser uses.
+	Origin string
+	Health healthView
+	Bridge bridge
+	// ForwardAuth tells that a reverse proxy forwards to it and asks Sluice; Asked is when it last
+	// did.
+	ForwardAuth bool
+	Asked       time.Time
+	// Manage tells that the viewer may change it.
+	Manage bool
+}
+
+// What names the product and its version.
+func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Version) }
+
+// appOf is an app as the pages show it to this visitor.
+func (av *appViews) appOf(x *visit, a *app.App) appView {
+	h := av.apps.Monitor.Health(a.ID)
+	v := appView{
+		ID:       a.ID,
+		Name:     a.Name,
+		Title:    a.Kind.Title,
+		Version:  cmp.Or(h.Version, a.Version),
+		Upstream: a.Upstream.String(),
+		Origin:   a.Origin(x.r.Host),
+		Health:   healthOf(a, h),
+		Bridge:   bridgeOf(a, h),
+		Manage:   x.allows(authz.AppManage, a.Resource()),
+	}
+	if a.Pending {
+		v.Title, v.Version = "Waiting for an answer", ""
+	}
+	if a.ForwardAuth() {
+		v.ForwardAuth = true
+		v.Asked = av.apps.LastAsked(a)
+		v.Title = "Web app behind a reverse proxy"
+		v.Upstream = a.PublicURL
+	}
+	return v
+}
+
+// healthOf puts an app's health in words. Details are for those who manage it.
+func healthOf(a *app.App, h app.Health) healthView {
+	v := healthView{Detail: strings.TrimSpace(h.Text + " " + h.Next), CheckedAt: h.CheckedAt}
+	switch {
+	case a.ForwardAuth() && !h.OK:
+		v.Tone, v.Word = web.Warning, "Waiting for its reverse proxy"
+	case a.ForwardAuth():
+		v.Tone, v.Word, v.Detail = web.Good, "Asked about", ""
+	case h.OK:
+		v.Tone, v.Word, v.Detail = web.Good, "Answering", ""
+	case h.CheckedAt.IsZero():
+		v.Tone, v.Word, v.Detail = web.Plain, "Not looked at yet", ""
+	case a.Pending:
+		v.Tone, v.Word = web.Warning, "Waiting"
+	case a.NeedsOwner && h.OwnerState != "":
+		v.Tone, v.Word = web.Warning, "Not connected"
+	default:
+		v.Tone, v.Word = web.Bad, "Not working"
+	}
+	return v
+}
+
+func bridgeOf(a *app.App, h app.Health) bridge {
+	switch {
+	case a.Pending:
+		return bridgeBroken
+	case a.Kind.Accounts != nil && a.NeedsOwner:
+		return bridgeNeedsChoice
+	case a.Kind.Accounts != nil && h.OK:
+		return bridgeReady
+	case a.Kind.Accounts != nil:
+		return bridgeBroken
+	case a.Kind.Owner == nil:
+		return bridgeHeaders
+	case a.NeedsOwner && h.OwnerState == "":
+		return bridgeBroken
+	case a.NeedsOwner && h.OwnerState == builder.OwnerNone:
+		return bridgeNeedsOwner
+	case a.NeedsOwner:
+		return bridgeNeedsLogin
+	case h.OK:
+		return bridgeReady
+	}
+	return bridgeBroken
+}
+
+// ensureChecked looks at an app unless that has been done before, so that its page can say
+// something.
+func (av *appViews) ensureChecked(x *visit, a *app.App) error {
+	if !av.apps.Monitor.Health(a.ID).CheckedAt.IsZero() {
+		return nil
+	}
+	_, err := av.apps.Monitor.Check(x.r.Context(), x.who, a.ID)
+	return err
+}
+
+// find finds the app of the route for somebody who may see it.
+func (av *appViews) find(x *visit) (*app.App, error) {
+	a, ok := av.apps.ByID(x.r.PathValue("id"))
+	if !ok {
+		return nil, problem.New(problem.NotFound, "There is no such app. It may have been removed.").
+			WithNext("Open the list of apps.")
+	}
+	return a, av.gate.Check(x.r.Context(), x.who, authz.AppView, a.Resource())
+}
+
+// foundView is what a probe saw.
+type foundView struct {
+	Kind, Title, Version, OwnerState, Evidence, Note string
+	Supports                                         []string
+	// HasOwner tells that one owner's account serves everybody there, HasAccounts that users are
+	// kept apart there.
+	HasOwner, HasAccounts bool
+}
+
+// foundOf is what a probe saw, as the pages show it.
+func (av *appViews) foundOf(x *visit, f builder.Found) *foundView {
+	kind := av.apps.Kinds[f.Kind]
+	return &foundView{
+		Kind:        f.Kind,
+		Title:       f.Title,
+		Version:     f.Version,
+		OwnerState:  f.OwnerState,
+		Evidence:    f.Evidence,
+		Note:        f.Note,
+		Supports:    f.Supports,
+		HasOwner:    kind.Owner != nil,
+		HasAccounts: kind.Accounts != nil,
+	}
+}
