@@ -7,16 +7,17 @@ import (
 	"net/http"
 
 	"sluice/internal/app"
-	"sluice/internal/web"
 )
 
 // Decide takes a request through the steps from target to guard, for benchmarks and fuzzing.
 func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	x := &exchange{p: p, app: a, r: r, event: web.NewEvent(r, "app", p.cfg.Now())}
-	x.w.ResponseWriter = w
-	x.event.Peer = p.cfg.Trust.ClientIP(r).String()
-	x.up = p.upstreamOf(a)
-	return x.judge()
+	x := &exchange{}
+	x.begin(p, a, w, r, "app", p.cfg.Trust.ClientIP(r).String())
+	if err := x.req.readTarget(); err != nil || r.Method == http.MethodOptions {
+		return err
+	}
+	_, err := Judge(r.Context(), &x.req)
+	return err
 }
 
 // Tap copies what is sent to the builders of all connected apps into writers, one for each connection. What was tapped

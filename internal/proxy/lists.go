@@ -1,43 +1,53 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"sluice/internal/flow"
 	"sluice/internal/objects"
 	"sluice/internal/profile"
 )
 
-// takePaging takes page and limit out of the query, where the builder would count what the person may not see. The builder gives the whole list, and Sluice the page of it.
-func (x *exchange) takePaging() {
-	list := x.match.Endpoint.Result.List
-	if list == nil || !list.Pages || !x.lend.SignedIn() || x.flow != "" {
+// paging says how a list is put together of the builder's pages.
+type paging struct {
+	page  objects.Page // of the list, as the client asked for it; zero: all
+	every string       // the query for the builder's pages up to their number, where it gives no whole list
+}
+
+// takePaging takes page and limit out of the query, where the builder would count what the person
+// may not see. The builder gives the whole list, and Sluice the page of it.
+func (j *judge) takePaging() {
+	list := j.match.Endpoint.Result.List
+	if list == nil || !list.Pages || !j.delegated || j.flow != "" {
 		return // a flow that is the person's: the builder can count
 	}
 	var kept []string
-	for pair := range strings.SplitSeq(x.rawQuery, "&") {
+	for pair := range strings.SplitSeq(j.req.rawQuery, "&") {
 		name, _, _ := strings.Cut(pair, "=")
 		if plain, err := url.QueryUnescape(name); err != nil || !isPaging(plain) {
 			kept = append(kept, pair)
 		}
 	}
-	x.page = objects.Page{Number: positive(x.query.Get("page")), Size: positive(x.query.Get("limit"))}
-	if x.page.Number == 0 || x.page.Size == 0 {
-		x.page = objects.Page{}
+	page := objects.Page{Number: positive(j.req.query.Get("page")), Size: positive(j.req.query.Get("limit"))}
+	if page.Number == 0 || page.Size == 0 {
+		page = objects.Page{}
 	}
 	if list.Most > 0 {
-		if x.page.Size == 0 {
-			x.page = objects.Page{Number: 1, Size: 12}
+		if page.Size == 0 {
+			page = objects.Page{Number: 1, Size: 12}
 		}
 		kept = append(kept, "limit="+strconv.Itoa(list.Most), "page=")
 	}
-	x.rawQuery = strings.Trim(strings.Join(kept, "&"), "&")
+	j.paging.page = page
+	j.rawQuery = strings.Trim(strings.Join(kept, "&"), "&")
 	if list.Most > 0 {
-		x.everyPage = x.rawQuery
-		x.rawQuery += "1"
+		j.paging.every = j.rawQuery
+		j.rawQuery += "1"
 	}
 }
 
@@ -58,12 +68,12 @@ func positive(s string) int {
 }
 
 // filter takes what belongs to other workspaces, or to nobody, out of a list.
-func (x *exchange) filter(body []byte) ([]byte, error) {
-	list := x.match.Endpoint.Result.List
+func (s *results) filter(ctx context.Context, body []byte) ([]byte, error) {
+	list := s.v.endpoint().Result.List
 	if list.By == profile.ByExport {
-		filtered, ok, err := x.filterOf().Export(body)
+		filtered, ok, err := s.filterOf().Export(body)
 		if !ok {
-			return nil, x.unreadable("something else than an export")
+			return nil, unreadable(s.v.Request, "something else than an export")
 		}
 		return filtered, err
 	}
@@ -72,74 +82,200 @@ func (x *exchange) filter(body []byte) ([]byte, error) {
 		if list.By == profile.ByOptions && l != nil && l.Bare() {
 			return []byte("[]"), nil
 		}
-		return nil, x.unreadable("something else than a list")
+		return nil, unreadable(s.v.Request, "something else than a list")
 	}
-	account, err := x.entered(x.r.Context())
+	account, err := s.entered(ctx)
 	if err != nil {
 		return nil, err
 	}
-	kept, err := x.keepOf(l, account)
+	kept, err := s.keepOf(ctx, l, account)
 	if err != nil {
 		return nil, err
 	}
 	own := len(kept)
-	if x.everyPage != "" {
-		kept, err = x.gather(kept, len(l.Elements))
+	if s.v.paging.every != "" {
+		kept, err = s.gather(kept, len(l.Elements))
 	} else {
-		kept, err = x.addAccounts(l, kept, account)
+		kept, err = s.addAccounts(ctx, l, kept, account)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if own == len(l.Elements) && own == len(kept) && x.page.Size == 0 && !l.Bare() {
+	if own == len(l.Elements) && own == len(kept) && s.v.paging.page.Size == 0 && !l.Bare() {
 		return body, nil
 	}
-	return l.Cut(kept, x.page), nil
+	return l.Cut(kept, s.v.paging.page), nil
+}
+
+// filterOf says what of a list belongs to the request's workspace.
+func (s *results) filterOf() objects.Filter {
+	flows, id := s.flows(), s.v.Request.app.ID
+	return objects.Filter{
+		Owners:    s.v.Request.up.objects,
+		Workspace: s.v.place.Workspace,
+		Learn:     func(inner, parent string) { flows.Learn(id, inner, parent) },
+	}
+}
+
+// keepOf is what may be shown of the list of an account. Its length beside it goes along.
+func (s *results) keepOf(ctx context.Context, l *objects.List, account string) ([]json.RawMessage, error) {
+	if err := s.claimListed(ctx, l.Elements, account); err != nil {
+		return nil, err
+	}
+	kept := s.filterOf().Keep(l.Elements, s.v.endpoint().Result.List.By)
+	if total := l.Number("total"); total >= 0 {
+		l.Set("total", max(total-len(l.Elements)+len(kept), 0))
+	}
+	return kept, nil
 }
 
 // maxPages is how many pages of a builder are read for one list. What is older is not shown.
 const maxPages = 100
 
-// gather adds what belongs to the workspace of all further pages, of a builder that gives no whole list. got is how many elements the first page had.
-func (x *exchange) gather(kept []json.RawMessage, got int) ([]json.RawMessage, error) {
-	size := 0
-	for number := 2; number <= maxPages && got >= x.match.Endpoint.Result.List.Most; number++ {
-		next := x.sent.Clone(x.sent.Context())
-		next.URL.RawQuery = x.everyPage + strconv.Itoa(number)
-		res, err := x.RoundTrip(next)
+// gather adds what belongs to the workspace of all further pages, of a builder that gives no whole
+// list. got is how many elements the first page had. The memory of a page is given back before the
+// next one is read.
+func (s *results) gather(kept []json.RawMessage, got int) ([]json.RawMessage, error) {
+	list, held, size := s.v.endpoint().Result.List, s.v.Request.memory.held, 0
+	for number := 2; number <= maxPages && got >= list.Most; number++ {
+		next := s.sent.Clone(s.sent.Context())
+		next.URL.RawQuery = s.v.paging.every + strconv.Itoa(number)
+		res, err := s.trip.RoundTrip(next)
 		if err != nil {
 			return nil, err
 		}
 		if res.StatusCode != http.StatusOK {
 			discard(res)
-			return nil, x.unreadable("no further page of a list")
+			return nil, unreadable(s.v.Request, "no further page of a list")
 		}
-		body, err := x.readAnswer(res)
+		body, err := readAnswer(s.v.Request, res)
 		if err != nil {
 			return nil, err
 		}
 		var page struct{ Data []json.RawMessage }
 		if json.Unmarshal(body, &page) != nil {
-			return nil, x.unreadable("something else than a list")
+			return nil, unreadable(s.v.Request, "something else than a list")
 		}
-		own := x.filterOf().Keep(page.Data, x.match.Endpoint.Result.List.By)
+		own := s.filterOf().Keep(page.Data, list.By)
 		for _, el := range own {
 			size += len(el)
 		}
 		if size > maxRead {
-			return nil, x.tooLong(maxRead)
+			return nil, tooLong(s.v.Request, maxRead)
 		}
 		kept, got = append(kept, own...), len(page.Data)
-		last := len(x.frees) - 1
-		x.frees[last]()
-		x.frees = x.frees[:last]
+		s.v.Request.memory.keep(held)
 	}
 	return kept, nil
 }
 
-// filterOf says what of a list belongs to the request's workspace.
-func (x *exchange) filterOf() objects.Filter {
-	flows, id := x.p.cfg.Apps.Flows, x.app.ID
-	learn := func(inner, parent string) { flows.Learn(id, inner, parent) }
-	return objects.Filter{Owners: x.up.objects, Workspace: x.at.Workspace, Learn: learn}
+// A builder with accounts gives each of them a list of its own. A caller who asks for a list
+// without naming an object gets those of all accounts of their workspace, the one for new things
+// first. What stands in them and is not known yet belongs to the workspace: the account is its.
+
+// claimListed records what the list of an account holds and the map does not, or does not know the
+// account of.
+func (s *results) claimListed(ctx context.Context, elements []json.RawMessage, account string) error {
+	list, accounts := s.v.endpoint().Result.List, s.v.Request.accounts()
+	workspace := s.v.place.Workspace
+	if accounts == nil || list.By != "id" || account == "" || accounts.HomeOf(account) != workspace {
+		return nil
+	}
+	kind := list.Kind
+	if kind == "" {
+		kind = flow.Chatflow
+	}
+	owners := s.v.Request.up.objects
+	var fresh []flow.Object
+	for _, el := range elements {
+		var m struct {
+			ID   string `json:"id"`
+			Name string `json:"name"`
+		}
+		if json.Unmarshal(el, &m) != nil || !objects.PlainUUID(m.ID) {
+			continue
+		}
+		if of, _, ok := owners.Owner(m.ID); !ok || of == workspace && owners.Account(m.ID) == "" {
+			fresh = append(fresh, flow.Object{
+				App:       s.v.Request.app.ID,
+				ID:        m.ID,
+				Name:      m.Name,
+				Kind:      kind,
+				Workspace: workspace,
+				Account:   account,
+			})
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	defer cancel()
+	return s.flows().Found(ctx, s.v.Request.app.ID, fresh...)
+}
+
+// addAccounts adds the lists of the workspace's other accounts to the one that came from first, and
+// their counts to its counts.
+func (s *results) addAccounts(
+	ctx context.Context,
+	into *objects.List,
+	kept []json.RawMessage,
+	first string,
+) ([]json.RawMessage, error) {
+	accounts := s.v.Request.accounts()
+	if accounts == nil || s.sent == nil || s.v.place.Named || !s.v.endpoint().Result.List.Accounts {
+		return kept, nil
+	}
+	size := 0
+	lookup := s.v.Request.lookup(s.v.caller.who())
+	for _, account := range lookup.Reached(accounts, s.v.place.Workspace, s.v.behalf()) {
+		if account == first {
+			continue
+		}
+		l, err := s.listOf(account)
+		if err != nil {
+			// The rest of the list is of use without it.
+			s.warn("the list of an account of the builder could not be had", "account", account, "error", err)
+			continue
+		}
+		more, err := s.keepOf(ctx, l, account)
+		if err != nil {
+			return nil, err
+		}
+		for _, el := range more {
+			size += len(el)
+		}
+		if size > maxRead {
+			return nil, tooLong(s.v.Request, maxRead)
+		}
+		kept = append(kept, more...)
+		if into.Number("total") >= 0 && l.Number("total") >= 0 {
+			into.Set("total", into.Number("total")+l.Number("total"))
+			into.Set("pages", max(into.Number("pages"), l.Number("pages")))
+		}
+	}
+	return kept, nil
+}
+
+// listOf asks for a list once more, in another account.
+func (s *results) listOf(account string) (*objects.List, error) {
+	there, req := s.trip.in(account), s.v.Request
+	next := s.sent.Clone(s.sent.Context())
+	there.rewriteHeader(next.Header)
+	askPlain(next.Header)
+	res, err := there.RoundTrip(next)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		discard(res)
+		req.up.distrust(res.StatusCode)
+		return nil, unreadable(req, "no list")
+	}
+	body, err := readAnswer(req, res)
+	if err != nil {
+		return nil, err
+	}
+	l, ok := objects.OpenList(body, s.v.endpoint().Result.List.At)
+	if !ok {
+		return nil, unreadable(req, "something else than a list")
+	}
+	return l, nil
 }

@@ -10,9 +10,9 @@ import (
 	"sluice/internal/web"
 )
 
-// ServeApp serves an app on a listener of its own: whatever name the browser used for this machine, the port says which app is meant.
-// Names that nobody configured are refused all the same, because a page on the internet can make its own name point to this address
-// (DNS rebinding).
+// ServeApp serves an app on a listener of its own: whatever name the browser used for this machine,
+// the port says which app is meant. Names that nobody configured are refused all the same, because
+// a page on the internet can make its own name point to this address (DNS rebinding).
 func (p *Proxy) ServeApp(a *app.App) http.Handler {
 	id := a.ID
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,8 @@ func (p *Proxy) ServeApp(a *app.App) http.Handler {
 	})
 }
 
-// ServeHost serves the apps that have a host name of their own, and hands what is meant for Sluice itself to next.
+// ServeHost serves the apps that have a host name of their own, and hands requests that are meant
+// for Sluice itself to next.
 func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !originForm(r) {
@@ -45,8 +46,8 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 			p.unknownHost(w, r)
 			return
 		}
-		if p.asksAbout(r) {
-			p.serveForwardAuth(w, r)
+		if asksAbout(p, r) {
+			serveForwardAuth(p, w, r)
 			return
 		}
 		if a, ok := p.cfg.Apps.ByHost(r.Host); ok {
@@ -61,7 +62,8 @@ func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 	})
 }
 
-// ownName reports whether the Host header is a name that can only mean this machine: an IP address, localhost, or a configured name.
+// ownName reports whether the Host header is a name that can only mean this machine: an IP address,
+// localhost, or a configured name.
 func (p *Proxy) ownName(r *http.Request) bool {
 	if !sniAgrees(r) {
 		return false
@@ -81,13 +83,14 @@ func (p *Proxy) ownName(r *http.Request) bool {
 	return false
 }
 
-// sniAgrees reports whether a TLS client asked for the same name in both layers; a difference is an attempt to reach another app's host.
+// sniAgrees reports whether a TLS client asked for the same name in both layers; a difference is an
+// attempt to reach another app's host.
 func sniAgrees(r *http.Request) bool {
 	return r.TLS == nil || r.TLS.ServerName == "" || strings.EqualFold(r.TLS.ServerName, hostname(r.Host))
 }
 
-// originForm reports whether the request target is a path (RFC 9112 section 3.2.1). The absolute form is for forward proxies, and takes
-// the host from another place than the Host header.
+// originForm reports whether the request target is a path (RFC 9112 section 3.2.1). The absolute
+// form is for forward proxies, and takes the host from another place than the Host header.
 func originForm(r *http.Request) bool {
 	return strings.HasPrefix(r.RequestURI, "/") && r.Method != http.MethodConnect
 }
@@ -95,7 +98,8 @@ func originForm(r *http.Request) bool {
 func (p *Proxy) refuseForm(w http.ResponseWriter, r *http.Request) {
 	e := web.NewEvent(r, "app", p.cfg.Now())
 	e.Peer, e.Status, e.Reason = p.cfg.Trust.ClientIP(r).String(), http.StatusBadRequest, "path.form"
-	problem.WriteJSON(w, problem.New(problem.Invalid, "The request target must be a path. Sluice is not a forward proxy.").WithRule("path.form"), e.ID)
+	refusal := problem.New(problem.Invalid, "The request target must be a path. Sluice is not a forward proxy.")
+	problem.WriteJSON(w, refusal.WithRule("path.form"), e.ID)
 	e.Log(r.Context(), p.cfg.Log, p.cfg.Now())
 }
 

@@ -2,10 +2,11 @@ package proxy_test
 
 import (
 	"net/http"
-	"sluice/internal/identity"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sluice/internal/identity"
 )
 
 func TestHostsAreToldApart(t *testing.T) {

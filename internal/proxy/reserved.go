@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -9,32 +11,39 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/builder"
+	"sluice/internal/objects"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 	"sluice/internal/web"
 )
 
-// reservedPrefix begins the paths on an app's origin that are Sluice's own. No builder has such paths.
+// reservedPrefix begins the paths on an app's origin that are Sluice's own. No builder has such
+// paths.
 const reservedPrefix = "/.sluice/"
 
+// reserved answers on Sluice's own paths.
+type reserved struct{ *reply }
+
 // serveReserved serves Sluice's own paths. They match exactly as they stand on the wire.
-func (x *exchange) serveReserved() {
-	if web.IsAsset(x.r.URL.Path) {
-		web.ServeAsset(&x.w, x.r)
+func serveReserved(a *reply) {
+	r := a.req.http
+	if web.IsAsset(r.URL.Path) {
+		web.ServeAsset(&a.w, r)
 		return
 	}
-	path, query, _ := strings.Cut(x.r.RequestURI, "?")
-	x.event.Path, x.event.Endpoint = path, "sluice"
-	if path == pageScriptPath && safe(x.r.Method) && len(x.app.Kind.PageScript()) > 0 {
-		x.servePageScript()
+	path, query, _ := strings.Cut(r.RequestURI, "?")
+	a.notePath(path, nil)
+	a.event.Endpoint = "sluice"
+	if path == pageScriptPath && safe(r.Method) && len(a.req.app.Kind.PageScript()) > 0 {
+		reserved{a}.pageScript()
 		return
 	}
-	if err := x.reserved(path, query); err != nil {
-		x.refuse(err)
+	if err := (reserved{a}).serve(path, query); err != nil {
+		a.refuse(err)
 	}
 }
 
-func (x *exchange) reserved(path, rawQuery string) error {
+func (o reserved) serve(path, rawQuery string) error {
 	if len(rawQuery) > profile.MaxTarget {
 		return problem.New(problem.Invalid, "The query is longer than 8 KiB.").WithRule("query.length")
 	}
@@ -42,54 +51,103 @@ func (x *exchange) reserved(path, rawQuery string) error {
 	if err != nil {
 		return problem.New(problem.Invalid, "The query is not well formed.").WithRule("query.escape")
 	}
-	switch {
-	case path == reservedPrefix+"enter" && x.r.Method == http.MethodGet:
-		return x.enter(query.Get("code"), web.ReturnTo(query.Get("return")))
-	case path == reservedPrefix+"signout" && x.r.Method == http.MethodPost:
-		return x.signOut()
-	case path == reservedPrefix+"people" && x.r.Method == http.MethodGet:
-		x.seeOther(x.p.cfg.MainOrigin(x.r.Host) + "/admin/people")
+	switch method := o.req.http.Method; {
+	case path == reservedPrefix+"enter" && method == http.MethodGet:
+		return o.enter(query.Get("code"), web.ReturnTo(query.Get("return")))
+	case path == reservedPrefix+"signout" && method == http.MethodPost:
+		return o.signOut()
+	case path == reservedPrefix+"people" && method == http.MethodGet:
+		o.seeOther(o.req.mainOrigin() + "/admin/people")
 		return nil
-	case path == reservedPrefix+"verify/stream" && x.r.Method == http.MethodGet:
-		return x.verify(x.verifyStream)
-	case path == reservedPrefix+"verify/whoami" && x.r.Method == http.MethodGet:
-		return x.verify(x.verifyWhoami)
+	case path == reservedPrefix+"verify/stream" && method == http.MethodGet:
+		return o.verify(o.verifyStream)
+	case path == reservedPrefix+"verify/whoami" && method == http.MethodGet:
+		return o.verify(o.verifyWhoami)
 	}
 	return problem.New(problem.NotFound, "There is no such page here.").WithRule("reserved path")
 }
 
-// signOut ends the session on all origins.
-func (x *exchange) signOut() error {
-	if err := x.authenticate(); err != nil {
-		return err
-	}
-	if x.who.SignedIn() {
-		if err := x.p.cfg.SignOut(x.r.Context(), x.who); err != nil {
+// enter lets a browser in. With a code, which Sluice's own origin has created for this browser, it
+// gets the cookie of this origin. Without one it goes on if it has a session here, and otherwise on
+// the round trip.
+func (o reserved) enter(code, back string) error {
+	if code == "" {
+		if err := o.authenticate(); err != nil {
 			return err
 		}
+		if !o.caller.who().SignedIn() {
+			o.sendToSignIn(back)
+			return nil
+		}
+		o.seeOther(o.req.app.Kind.EntryPath(back))
+		return nil
 	}
-	x.p.cfg.Sessions.ClearCookie(&x.w, x.secureCookies())
-	x.setPageCookies(x.w.Header(), true)
-	x.seeOther(x.p.cfg.MainOrigin(x.r.Host) + "/login")
+	sessions := o.req.p.cfg.Sessions
+	token, err := sessions.RedeemEnterCode(o.req.http.Context(), code, o.req.app.ID, o.enterState())
+	if err != nil {
+		return err
+	}
+	o.setEnterState("", -1)
+	sessions.SetCookie(&o.w, token, o.req.secureCookies())
+	o.seeOther(o.req.app.Kind.EntryPath(back))
 	return nil
 }
 
-// verify guards what the console's Verify page asks on an app's origin: for signed-in people who may see the app, readable by Sluice's own
-// pages across origins.
-func (x *exchange) verify(show func()) error {
-	if origin := x.r.Header.Get("Origin"); origin != "" && origin == x.p.cfg.MainOrigin(x.r.Host) {
-		h := x.w.Header()
+// signOut ends the session on all origins.
+func (o reserved) signOut() error {
+	if err := o.authenticate(); err != nil {
+		return err
+	}
+	if who := o.caller.who(); who.SignedIn() {
+		if err := o.req.p.cfg.SignOut(o.req.http.Context(), *who); err != nil {
+			return err
+		}
+	}
+	o.req.p.cfg.Sessions.ClearCookie(&o.w, o.req.secureCookies())
+	o.req.setPageCookies(o.w.Header(), true)
+	o.seeOther(o.req.mainOrigin() + "/login")
+	return nil
+}
+
+// pageScript gives the script of the app's kind. It is the same for everybody, and changes with
+// Sluice only.
+func (o reserved) pageScript() {
+	script := o.req.app.Kind.PageScript()
+	sum := sha256.Sum256(script)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	if o.req.http.Header.Get("If-None-Match") == tag {
+		o.w.Header()["Etag"] = []string{tag}
+		o.w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	o.write(profile.Answer{Status: http.StatusOK, Body: script, Header: http.Header{
+		"Content-Type":                 {"text/javascript; charset=utf-8"},
+		"Cache-Control":                {"public, no-cache"},
+		"Etag":                         {tag},
+		"Cross-Origin-Resource-Policy": sameOrigin,
+	}})
+}
+
+// verify guards what the console's Verify page asks on an app's origin: for signed-in people who
+// may see the app, readable by Sluice's own pages across origins.
+func (o reserved) verify(show func()) error {
+	r, app := o.req.http, o.req.app
+	if origin := r.Header.Get("Origin"); origin != "" && origin == o.req.mainOrigin() {
+		h := o.w.Header()
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
 		h.Add("Vary", "Origin")
 	}
-	if err := x.authenticate(); err != nil {
+	if err := o.authenticate(); err != nil {
 		return err
 	}
-	if !x.who.SignedIn() {
+	who := o.caller.who()
+	if !who.SignedIn() {
 		return needSignIn()
 	}
-	if err := x.check(authz.AppView); err != nil {
+	place := objects.Place{Workspace: app.WorkspaceID} // Sluice's own paths are about the app itself
+	rights := rights{gate: o.req.p.cfg.Gate, app: app, who: who, place: place}
+	if err := rights.check(r.Context(), authz.AppView); err != nil {
 		return err
 	}
 	show()
@@ -102,25 +160,26 @@ const (
 	verifyPause  = 200 * time.Millisecond
 )
 
-// verifyStream sends a few events, slowly. A browser that gets them all at once sits behind something that buffers.
-func (x *exchange) verifyStream() {
-	h := x.w.Header()
+// verifyStream sends a few events, slowly. A browser that gets them all at once sits behind
+// something that buffers.
+func (o reserved) verifyStream() {
+	h := o.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
 	h["X-Content-Type-Options"] = nosniff
-	x.stream()
-	control := http.NewResponseController(&x.w)
+	o.stream()
+	control := http.NewResponseController(&o.w)
 	tick := time.NewTicker(verifyPause)
 	defer tick.Stop()
 	for i := range verifyEvents {
-		_, err := x.w.Write([]byte("event: tick\ndata: " + string(rune('1'+i)) + "\n\n"))
+		_, err := o.w.Write([]byte("event: tick\ndata: " + string(rune('1'+i)) + "\n\n"))
 		if err != nil || control.Flush() != nil {
 			return
 		}
 		select {
 		case <-tick.C:
-		case <-x.r.Context().Done():
+		case <-o.req.http.Context().Done():
 			return
 		}
 	}
@@ -140,39 +199,55 @@ type whoami struct {
 	Host     string   `json:"host"`
 	Origin   string   `json:"origin"`
 	Trusted  bool     `json:"proxy_trusted"`
-	// Headers are what the builder would get with this very request; values of credentials are hidden.
+	// Headers are what the builder would get with this very request; values of credentials are
+	// hidden.
 	Headers map[string][]string `json:"headers"`
 }
 
-// verifyWhoami tells who Sluice takes the caller for, and what it makes of the request.
-func (x *exchange) verifyWhoami() {
+// verifyWhoami tells who Sluice takes the caller for, and how it reads the request.
+func (o reserved) verifyWhoami() {
+	q, who := o.req, o.caller.who()
+	peer := web.Peer(q.http).String()
 	w := whoami{
-		ID: x.who.ID, Username: x.who.Name, Name: x.who.DisplayName, Email: x.who.Email, Role: x.who.Role(x.app.WorkspaceID),
-		IP: x.event.Peer, Peer: web.Peer(x.r).String(), Chain: x.p.cfg.Trust.Chain(x.r), Scheme: x.scheme(), Host: x.r.Host,
-		Origin: x.appOrigin(), Trusted: x.event.Peer != web.Peer(x.r).String(), Headers: x.builderHeaders(),
+		ID:       who.ID,
+		Username: who.Name,
+		Name:     who.DisplayName,
+		Email:    who.Email,
+		Role:     who.Role(q.app.WorkspaceID),
+		IP:       q.peer,
+		Peer:     peer,
+		Chain:    q.p.cfg.Trust.Chain(q.http),
+		Scheme:   q.scheme(),
+		Host:     q.http.Host,
+		Origin:   q.appOrigin(),
+		Trusted:  q.peer != peer,
+		Headers:  o.builderHeaders(),
 	}
 	body, err := json.MarshalIndent(w, "", "  ")
 	if err != nil {
-		x.refuse(err)
+		o.refuse(err)
 		return
 	}
-	x.write(profile.Answer{
-		Status: http.StatusOK, Body: body,
-		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "Cache-Control": {"no-store"}},
-	})
+	o.write(profile.Answer{Status: http.StatusOK, Body: body, Header: http.Header{
+		"Content-Type":  {"application/json; charset=utf-8"},
+		"Cache-Control": {"no-store"},
+	}})
 }
 
 // builderHeaders runs the rewriting of a request on the headers of this one.
-func (x *exchange) builderHeaders() map[string][]string {
-	if x.app.ForwardAuth() {
-		return x.saidHeaders()
+func (o reserved) builderHeaders() map[string][]string {
+	q, who := o.req, o.caller.who()
+	if q.app.ForwardAuth() {
+		return hiddenAssertion(q, who)
 	}
-	h := x.r.Header.Clone()
-	x.rewriteHeader(h)
-	h.Set("Host", x.app.Upstream.Host)
-	if x.app.Bridge != nil {
+	h := q.http.Header.Clone()
+	t := trip{req: q, shown: &o.caller.shown}
+	t.rewriteHeader(h)
+	h.Set("Host", q.app.Upstream.Host)
+	if q.app.Bridge != nil {
 		probe := &profile.Endpoint{Name: "verify", Upstream: profile.UpstreamSession}
-		if err := x.app.Bridge.Attach(x.r.Context(), h, builder.OnBehalf{Principal: x.who, Workspace: x.who.Workspace}, probe); err != nil {
+		behalf := builder.OnBehalf{Principal: *who, Workspace: who.Workspace}
+		if err := q.app.Bridge.Attach(q.http.Context(), h, behalf, probe); err != nil {
 			h.Set("Cookie", "")
 		}
 	}

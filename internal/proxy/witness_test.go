@@ -525,6 +525,7 @@ func (s *witness) plain() func(string) string {
 			return "<token of " + claims.Sub + ">"
 		})
 		text = anyUUID.ReplaceAllStringFunc(text, uuid)
+		text = byUUID.ReplaceAllStringFunc(text, sortMembers)
 		for id, name := range known {
 			if !anyUUID.MatchString(id) && len(id) > 8 {
 				text = strings.ReplaceAll(text, id, name)
@@ -535,6 +536,16 @@ func (s *witness) plain() func(string) string {
 		text = anyTime.ReplaceAllString(text, "<time>")
 		return anyID.ReplaceAllString(text, "<id>")
 	}
+}
+
+// byUUID are members of an object by ids that differ from run to run, and with them their order.
+var byUUID = regexp.MustCompile(`"<uuid>":\[[^][]*\](?:,"<uuid>":\[[^][]*\])+`)
+
+func sortMembers(members string) string {
+	const key = `"<uuid>":`
+	values := strings.Split(strings.TrimPrefix(members, key), ","+key)
+	slices.Sort(values)
+	return key + strings.Join(values, ","+key)
 }
 
 func headerOf(h http.Header, usual map[string]string, plain func(string) string) map[string]string {

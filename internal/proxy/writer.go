@@ -1,27 +1,32 @@
 package proxy
 
 import (
-	"io"
 	"net/http"
 	"time"
 )
 
-// writer is the client's side of an exchange: it remembers what was sent, and gives up on a client that has stopped reading.
+// writer is the client's side of an exchange: it remembers what was sent, and gives up on a client
+// that has stopped reading.
 type writer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
 	stream bool
-	pause  time.Duration // how long one write may take; 0 leaves it to the kernel
+	// switched says that the connection has left HTTP.
+	switched bool
+	pause    time.Duration // how long one write may take; 0 leaves it to the kernel
 }
 
-// promptBytes is how much of an answer is written before a deadline is set: less than this fits into the socket's buffers.
+// promptBytes is how much of an answer is written before a deadline is set: less than this fits
+// into the socket's buffers.
 const promptBytes = 64 << 10
 
-// Unwrap is for http.ResponseController: flushing, hijacking and deadlines go to the connection directly.
+// Unwrap is for http.ResponseController: flushing, hijacking and deadlines go to the connection
+// directly.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader keeps informational answers of the builder (103 Early Hints) to itself: their headers have not been judged.
+// WriteHeader keeps informational answers of the builder (103 Early Hints) to itself: their headers
+// have not been judged.
 func (w *writer) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		return
@@ -43,23 +48,4 @@ func (w *writer) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
-}
-
-// patientBody is a request body whose sender may pause, but not for long.
-type patientBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-	pause   time.Duration
-}
-
-// patient wraps the client's body.
-func (x *exchange) patient(body io.ReadCloser) io.ReadCloser {
-	return &patientBody{ReadCloser: body, control: http.NewResponseController(x.w.ResponseWriter), pause: x.p.cfg.BodyTimeout}
-}
-
-// Read waits for the next piece of the body. After the last one net/http clears the deadline itself; after a failure it stays, so that
-// net/http does not wait for the rest either.
-func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
-	return b.ReadCloser.Read(p)
 }

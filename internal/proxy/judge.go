@@ -1,0 +1,370 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/objects"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// Verdict says what becomes of a Request: who asks, on whose behalf and in which account it goes to
+// the builder, where to and with which body, or which answer Sluice gives instead. Nothing changes
+// a Verdict after Judge returned it.
+//
+// A Verdict that comes with an error says as much as was found out before the refusal, for the
+// answer and the log.
+type Verdict struct {
+	Request *Request
+
+	match  profile.Match
+	caller caller
+	// delegated says that the request goes into the builder's session on behalf of the caller.
+	// Without it the builder sees a stranger.
+	delegated bool
+
+	place objects.Place
+	flow  string // the id of the flow that it is about; "" for none
+	named []string
+
+	// locked says that the caller may see a flow, and not change it: the answer must tell the
+	// builder's page so.
+	locked bool
+	// body is what is sent to the builder where it was read; otherwise the body is sent as it
+	// comes.
+	body body
+	// rawQuery is the query for the builder, and paging the page of a list that Sluice cuts out of
+	// the builder's answer itself.
+	rawQuery string
+	paging   paging
+
+	// instead names Sluice's own answer; "": the builder answers. reason says for the log why the
+	// answer is no refusal although the caller lacks the right.
+	instead string
+	reason  string
+}
+
+// endpoint is the row of the builder's table; nil for paths that are not in it.
+func (v *Verdict) endpoint() *profile.Endpoint { return v.match.Endpoint }
+
+// behalf says for whom and in which account the request goes to the builder.
+func (v *Verdict) behalf() builder.OnBehalf {
+	b := builder.OnBehalf{Workspace: v.place.Workspace, Account: v.place.Account}
+	if v.delegated {
+		b.Principal = *v.caller.who()
+	}
+	return v.Request.atHome(b)
+}
+
+// judge is a Verdict in the making.
+type judge struct {
+	naming
+	caller    caller
+	delegated bool
+	locked    bool
+	rawQuery  string
+	paging    paging
+	instead   string
+	reason    string
+}
+
+// Judge decides about a request. It takes the steps from classify to guard, in this order, for
+// requests that Sluice forwards, for those that it answers itself, and for those that a reverse
+// proxy asks about. It forwards nothing.
+func Judge(ctx context.Context, req *Request) (Verdict, error) {
+	pool := &req.p.judges
+	j, ok := pool.Get().(*judge)
+	if !ok {
+		j = &judge{}
+	}
+	j.req, j.rawQuery, j.who = req, req.rawQuery, j.caller.who()
+	err := j.decide(ctx)
+	v := j.verdict(err == nil)
+	*j = judge{} // nothing of a request stays, and nothing outlives Judge but its Verdict
+	pool.Put(j)
+	return v, err
+}
+
+// decide takes the steps. Those that read the body are not for a request that Sluice is only told
+// of.
+func (j *judge) decide(ctx context.Context) error {
+	j.classify()
+	if err := j.authenticate(); err != nil {
+		return err
+	}
+	if err := j.authorize(ctx); err != nil {
+		return err
+	}
+	if j.req.told {
+		return nil
+	}
+	if err := j.checkBody(ctx); err != nil {
+		return err
+	}
+	if err := j.guard(ctx); err != nil {
+		return err
+	}
+	if err := j.addStoredFlow(ctx); err != nil {
+		return err
+	}
+	j.takePaging()
+	return nil
+}
+
+// verdict is what was decided.
+func (j *judge) verdict(decided bool) Verdict {
+	v := Verdict{
+		Request:   j.req,
+		match:     j.match,
+		caller:    j.caller,
+		delegated: j.delegated,
+		place:     j.place,
+		flow:      j.flow,
+		locked:    j.locked,
+		body:      j.intake.body,
+		rawQuery:  j.rawQuery,
+		paging:    j.paging,
+		instead:   j.instead,
+		reason:    j.reason,
+	}
+	if e := j.match.Endpoint; decided && (e.Result.Deletes || e.Result.Renames) {
+		v.named = j.naming.named()
+	}
+	if decided && v.instead == "" {
+		v.instead = j.match.Endpoint.Own.Answer
+	}
+	return v
+}
+
+// classify finds the endpoint. A path that is not in the table stays without one, and authorize
+// refuses it.
+func (j *judge) classify() {
+	if m, ok := j.req.app.Profile.Match(j.req.http.Method, j.req.path); ok {
+		j.match = m
+	}
+}
+
+// authenticate finds out who asks.
+func (j *judge) authenticate() (err error) {
+	if known := j.req.caller; known != nil {
+		j.caller = *known
+		return nil
+	}
+	j.caller, err = j.req.authenticate()
+	return err
+}
+
+// rights are those of the caller, about what the request names so far.
+func (j *judge) rights() rights {
+	return rights{gate: j.req.p.cfg.Gate, app: j.req.app, who: j.who, place: j.place, flow: j.flow}
+}
+
+// authorize decides whether the request may go on, and whether it goes into the builder's session
+// on behalf of the caller. A person's right and a flow's publication are two ways in; only the
+// first one opens the session.
+func (j *judge) authorize(ctx context.Context) error {
+	e := j.match.Endpoint
+	if j.req.app.Pending {
+		return problem.Newf(problem.Unavailable, "Nothing has answered yet at the address of %s.", j.req.app.Name).
+			WithRule("app pending").WithRetryAfter(5 * time.Second).
+			WithNext("Start the builder; Sluice looks again by itself.")
+	}
+	if e == nil {
+		return j.unlisted()
+	}
+	if e.Blocked != "" {
+		return j.closed()
+	}
+	j.place.Workspace = j.who.Workspace
+	if err := j.checkUpgrade(ctx); err != nil {
+		return err
+	}
+	if len(e.Flow) > 0 && !refersToBody(e) {
+		err := j.readFlow(ctx)
+		if problem.Is(err, problem.NotFound) && !j.who.SignedIn() {
+			return needSignIn() // a stranger learns nothing about which runs and names there are
+		}
+		if err != nil {
+			return err
+		}
+	}
+	open, err := j.open(ctx)
+	if err != nil {
+		return err
+	}
+	if !j.who.SignedIn() {
+		switch {
+		case !open && e.Own.Stranger != "":
+			j.instead = e.Own.Stranger
+			return nil
+		case !open:
+			return needSignIn()
+		}
+		return j.checkInside(ctx)
+	}
+	if err := j.permit(ctx, open); err != nil {
+		return j.admitAsStranger(ctx, open, err)
+	}
+	j.delegated = true
+	return nil
+}
+
+// permit decides about a signed-in person's request: where it happens, whether the app is used
+// there, and whether they have the right.
+func (j *judge) permit(ctx context.Context, open bool) error {
+	e := j.match.Endpoint
+	if err := j.locate(ctx); err != nil {
+		return err
+	}
+	r := j.rights()
+	switch err := r.use(e); {
+	case err == nil:
+		j.keepChats(false)
+		j.locked = e.Result.Locked != "" && !r.edit()
+		return j.checkStarter(r)
+	case err != errNoRight:
+		return err
+	case open && j.who.KeyID == "":
+		return err // they come in as strangers may; that is no refusal to record
+	case j.mayAnswerInstead():
+		j.answerInstead(e.Name)
+		return nil
+	}
+	return r.checkAny(ctx, e.Action, e.Asks(j.place.Kind))
+}
+
+// checkStarter keeps a run to the person who started it, and to those who may change the flow.
+func (j *judge) checkStarter(r rights) error {
+	if j.job == nil || j.job.Person != "" && j.job.Person == j.who.ID || r.edit() {
+		return nil
+	}
+	return problem.New(problem.Denied, "This run was started by somebody else.").WithRule("job").
+		WithNext("Run the flow yourself, or ask for the right to edit it.")
+}
+
+// mayAnswerInstead reports whether a request without the right to it is one that the builder's own
+// page sends by itself, and which Sluice answers so that the page goes on: a viewer's page that
+// saves what nobody changed must not end in an error.
+func (j *judge) mayAnswerInstead() bool {
+	return j.match.Endpoint.Own.Denied != "" && j.req.caller == nil && !j.req.told &&
+		j.who.SignedIn() && j.who.KeyID == "" &&
+		j.req.app.Profile.PageCall(j.req.http.Header)
+}
+
+// answerInstead has Sluice answer instead of refusing. It is a refusal in the log all the same; the
+// audit is for what people try, and not for what a page does in the background.
+func (j *judge) answerInstead(why string) {
+	j.instead, j.reason = j.match.Endpoint.Own.Denied, "denied quietly: "+why
+}
+
+// admitAsStranger lets a person who has no right through where strangers are let through, without
+// the builder's session. A key never does more than it is meant for.
+func (j *judge) admitAsStranger(ctx context.Context, open bool, why error) error {
+	if !open || j.who.KeyID != "" && j.match.Endpoint.Public != profile.PublicAlways ||
+		!problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
+		return why
+	}
+	j.place = objects.Place{}
+	if workspace, kind, ok := j.req.up.objects.Owner(j.flow); ok {
+		j.place = objects.Place{Workspace: workspace, Named: true, Kind: kind}
+	}
+	return j.checkInside(ctx)
+}
+
+// open reports whether the endpoint takes strangers for this request.
+func (j *judge) open(ctx context.Context) (bool, error) {
+	if j.req.caller != nil {
+		return false, nil
+	}
+	switch j.match.Endpoint.Public {
+	case profile.PublicAlways:
+		return true, nil
+	case profile.PublicFlow:
+		err := j.readFlow(ctx)
+		return err == nil && j.flow != "" && j.published(), err
+	}
+	return false, nil
+}
+
+// published reports whether the request's flow is open to strangers: an admin has published it, it
+// belongs to a workspace, and the app is used there. For a stranger that is where the request
+// happens.
+func (j *judge) published() bool {
+	if !j.req.app.Published(j.flow) {
+		return false
+	}
+	workspace, kind, ok := j.req.up.objects.Owner(j.flow)
+	if !ok || !j.req.app.UsedIn(workspace) {
+		return false
+	}
+	if !j.who.SignedIn() {
+		j.place = objects.Place{Workspace: workspace, Named: true, Kind: kind}
+	}
+	return true
+}
+
+// checkUpgrade judges a request to leave HTTP. WebSocket (RFC 6455) is the only protocol that is
+// let through, where the endpoint has it, for signed-in people, from pages of the app itself:
+// browsers send cookies with WebSocket handshakes of any page and ask no CORS question, so that the
+// Origin header is the whole defense (RFC 6455 section 10.2).
+func (j *judge) checkUpgrade(ctx context.Context) error {
+	upgrade := j.req.http.Header["Upgrade"]
+	if upgrade == nil {
+		return nil
+	}
+	if len(upgrade) != 1 || !strings.EqualFold(upgrade[0], "websocket") || j.req.http.Method != http.MethodGet {
+		return problem.New(problem.Invalid, "Only WebSocket connections can be upgraded here.").
+			WithField("Upgrade").WithRule("upgrade")
+	}
+	if !j.who.SignedIn() {
+		return needSignIn()
+	}
+	if !j.match.Endpoint.Upgrade {
+		return problem.New(problem.Invalid, "There is no WebSocket at this address.").
+			WithField("Upgrade").WithRule("upgrade")
+	}
+	origin := j.req.http.Header["Origin"]
+	if len(origin) != 1 || !strings.EqualFold(origin[0], j.req.appOrigin()) {
+		return problem.New(problem.Denied, "WebSocket connections are taken from the app's own pages only.").
+			WithField("Origin").WithRule("upgrade.origin")
+	}
+	return j.rights().check(ctx, authz.FlowRun)
+}
+
+// unlisted is the refusal for a path without an endpoint. Strangers learn nothing about which paths
+// there are.
+func (j *judge) unlisted() error {
+	if !j.who.SignedIn() {
+		return needSignIn()
+	}
+	return problem.New(problem.NotFound, "This path is not one that Sluice lets through.").
+		WithRule("not in the route table").
+		WithNext("If a page of the builder needs it, tell the people who run Sluice the request's id.")
+}
+
+// closed is the refusal for an endpoint that is closed for everybody.
+func (j *judge) closed() error {
+	if !j.who.SignedIn() {
+		return needSignIn()
+	}
+	return problem.New(problem.Denied, j.match.Endpoint.Blocked).WithRule("closed: " + j.match.Endpoint.Name)
+}
+
+func needSignIn() error {
+	return problem.New(problem.Unauthenticated, "Sign in to Sluice to use this.").WithRule("not signed in")
+}
+
+// refersToBody reports whether the flow is named in the body.
+func refersToBody(e *profile.Endpoint) bool {
+	for _, ref := range e.Flow {
+		if ref.In == profile.InBody {
+			return true
+		}
+	}
+	return false
+}

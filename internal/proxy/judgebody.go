@@ -1,0 +1,329 @@
+package proxy
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/internal/audit"
+	"sluice/internal/authz"
+	"sluice/internal/flow"
+	"sluice/internal/guard"
+	"sluice/internal/objects"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// checkBody applies the endpoint's rules on the keys of the body, and keeps ids and names of other
+// workspaces out of the request.
+func (j *judge) checkBody(ctx context.Context) error {
+	e, fallback := j.match.Endpoint, j.req.app.Kind.Fallback
+	if limit := j.req.maxBody(e); j.req.http.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	if e.Own.Answer != "" || j.instead != "" {
+		return nil
+	}
+	wanted, err := j.wantsInspection()
+	if err != nil {
+		return err
+	}
+	if wanted {
+		if err := j.inspect(); err != nil {
+			return err
+		}
+	} else if j.req.http.ContentLength != 0 && !fallback {
+		if err := j.intake.hold(j.req, j.req.maxBody(e)); err != nil {
+			return err
+		}
+	}
+	if !fallback {
+		if err := j.checkForeign(); err != nil {
+			return err
+		}
+		if err := j.checkSharedNames(ctx); err != nil {
+			return err
+		}
+	}
+	if !wanted {
+		return nil
+	}
+	if err := j.applyRules(ctx); err != nil || j.instead != "" {
+		return err
+	}
+	if err := j.readFlow(ctx); err != nil {
+		return err
+	}
+	return j.checkFlowType(ctx)
+}
+
+// wantsInspection reports whether the body is to be judged: because the endpoint has rules on it,
+// because a stranger sends it, or because it is short JSON, which costs next to nothing. The bodies
+// of apps that Sluice knows nothing about are their own matter.
+func (j *judge) wantsInspection() (bool, error) {
+	e, kind := j.match.Endpoint, j.req.app.Kind
+	if len(e.Body) > 0 || refersToBody(e) {
+		return true, nil
+	}
+	if j.req.http.ContentLength == 0 || kind.Fallback {
+		return false, nil
+	}
+	if j.req.http.Header["Content-Encoding"] != nil {
+		return false, compressed()
+	}
+	form, _, _ := strings.Cut(j.req.http.Header.Get("Content-Type"), ";")
+	switch form = strings.ToLower(strings.TrimSpace(form)); {
+	case form == "application/json":
+		return true, nil
+	case form == "multipart/form-data", j.delegated && kind.BuiltIn:
+		return false, nil
+	case j.delegated && form != "application/x-www-form-urlencoded":
+		return false, nil
+	}
+	return false, problem.New(problem.Invalid, "The body must be application/json or multipart/form-data.").
+		WithRule("body.type").WithField("Content-Type")
+}
+
+// applyRules judges the keys of the body, and takes those out that the sender lacks the right to
+// and that may be missing.
+func (j *judge) applyRules(ctx context.Context) error {
+	e, r := j.match.Endpoint, j.rights()
+	var dropped []string
+	for _, f := range j.intake.body.fields {
+		key := string(f.key)
+		for i := range e.Body {
+			rule := &e.Body[i]
+			switch {
+			case !rule.Needs(key, f.value):
+			case rule.Drop && !r.set(rule):
+				dropped = append(dropped, key)
+			case j.mayAnswerInstead() && !r.set(rule):
+				j.answerInstead("body.key " + key)
+				return nil
+			default:
+				if err := checkKey(ctx, r, rule, key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if dropped == nil {
+		return nil
+	}
+	// A sender of what they may not bring is refused, although it would be taken out. Where the
+	// builder cannot say what it knows, it does no harm once it is out.
+	err := j.guard(ctx)
+	if problem.Is(err, problem.Denied) || problem.Is(err, problem.Invalid) {
+		return err
+	}
+	j.intake.body = j.intake.body.without(dropped)
+	return nil
+}
+
+// checkKey judges a key that a rule is about. It records a refusal.
+func checkKey(ctx context.Context, r rights, rule *profile.BodyRule, key string) error {
+	if rule.Action == "" {
+		why := cmp.Or(rule.Why, "The body sets a value that only the builder itself may set.")
+		return problem.New(problem.Denied, why).WithField(key).WithRule("body.key")
+	}
+	if !r.who.SignedIn() {
+		return needSignIn()
+	}
+	if err := r.checkAny(ctx, rule.Action, rule.Asks(r.place.Kind)); err != nil {
+		return problem.Of(err).WithField(key)
+	}
+	return nil
+}
+
+// checkFlowType asks for the permission of the type that a new flow has, where that stands in the
+// body.
+func (j *judge) checkFlowType(ctx context.Context) error {
+	e, b := j.match.Endpoint, j.intake.body
+	if e.Result.Creates != flow.Chatflow || len(e.Permissions) == 0 || !b.inspected() {
+		return nil
+	}
+	flowType, err := b.textAt("type")
+	if err != nil {
+		return err
+	}
+	j.place.Kind = j.req.app.Kind.FlowKind(flow.Chatflow, flowType)
+	return j.rights().checkAny(ctx, e.Action, e.Asks(j.place.Kind))
+}
+
+// checkSharedNames keeps objects apart that flows name without an id, where the builder has one set
+// of names for all workspaces: a flow must not name another workspace's, or read all of them, and
+// no two workspaces can have one with the same name.
+func (j *judge) checkSharedNames(ctx context.Context) error {
+	shared, b := j.req.app.Kind.Shared, j.intake.body
+	if shared == nil || !b.held || j.place.Workspace == "" {
+		return nil
+	}
+	naming := givesName(j.match.Endpoint, shared.Kind)
+	if !naming && !shared.Mentions(b.data) {
+		return nil
+	}
+	others, err := j.req.p.cfg.Apps.Flows.NamesOfOthers(ctx, j.req.app.ID, shared.Kind, j.place.Workspace)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	if naming {
+		name, err := b.textAt("name")
+		if err != nil {
+			return err
+		}
+		if slices.Contains(others, name) {
+			return problem.New(problem.Conflict, "This name is taken.").WithField("name").WithRule("variable name").
+				WithNext(shared.Taken)
+		}
+	}
+	if shared.Foreign(b.data, others) {
+		return problem.New(problem.NotFound, "There is no such variable here.").WithRule("variable").
+			WithNext(shared.Form)
+	}
+	return nil
+}
+
+// givesName reports whether a request to an endpoint gives an object of a kind its name.
+func givesName(e *profile.Endpoint, kind flow.Kind) bool {
+	if e.Result.Creates == kind {
+		return true
+	}
+	return e.Result.Renames && len(e.Objects) == 1 && e.Objects[0].Kind == kind
+}
+
+// guardTimeout bounds how long the builder may take to tell what it knows.
+const guardTimeout = 30 * time.Second
+
+// guard takes the request through the guards that its endpoint names, in their order. A refusal is
+// recorded like one of the Gate.
+func (j *judge) guard(ctx context.Context) error {
+	e := j.match.Endpoint
+	if len(e.Guards) == 0 || e.Own.Answer != "" || j.instead != "" {
+		return nil
+	}
+	if j.req.http.ContentLength != 0 {
+		if j.req.http.Header["Content-Encoding"] != nil {
+			return compressed()
+		}
+		if err := j.intake.hold(j.req, j.req.maxBody(e)); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardTimeout)
+	defer cancel()
+	seen := j.guarded()
+	for _, name := range e.Guards {
+		if err := j.req.app.Kind.Guards[name](ctx, seen); err != nil {
+			if p := problem.Of(err); p.Kind == problem.Denied {
+				resource, said := j.rights().resource(), p.Rule+": "+p.Detail
+				j.req.p.cfg.Gate.RecordLater(*j.who, authz.BuilderCode, resource, audit.Denied, said)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// guarded is the request as the guards see it.
+func (j *judge) guarded() *guard.Request {
+	app, stranger := j.req.app, !j.delegated
+	who, rights := *j.who, j.rights()
+	rights.who = &who // a check may outlive the judge where several requests wait for one answer
+	r := &guard.Request{
+		Now:      j.req.p.cfg.Now,
+		App:      app.ID,
+		AppName:  app.Name,
+		Version:  app.Version,
+		Flow:     j.flow,
+		Account:  j.guardedAccount(),
+		Stranger: stranger,
+		MayCode:  func() bool { return !stranger && rights.either(authz.BuilderCode, "code:run") },
+		MayServe: func() bool { return !stranger && rights.either(authz.BuilderCode, "mcp-servers:manage") },
+		Body:     j.intake.body.data,
+	}
+	if !stranger || r.Account != "" {
+		r.Get = j.asker()
+	}
+	if kinds := j.req.http.Header["Content-Type"]; len(kinds) == 1 {
+		r.ContentType = kinds[0]
+	}
+	if name := j.match.Param("name"); name != "" {
+		r.Plain = append(r.Plain, plainText(name))
+	}
+	r.Plain = append(r.Plain, j.req.query["name"]...)
+	return r
+}
+
+// guardedAccount is the builder's account that the request goes into. For a stranger it is the one
+// that holds the published flow.
+func (j *judge) guardedAccount() string {
+	if !j.delegated {
+		return j.req.up.objects.Account(j.flow)
+	}
+	if j.place.Account != "" {
+		return j.place.Account
+	}
+	if accounts := j.req.accounts(); accounts != nil {
+		v := j.verdict(false)
+		if ids := accounts.Of(v.behalf()); len(ids) > 0 {
+			return ids[0]
+		}
+	}
+	return ""
+}
+
+// asker reads from the builder in the account that the request goes into. Strangers have none: then it
+// is the one that holds the published flow, and they learn nothing of the answer but whether the
+// builder knows what they send.
+func (j *judge) asker() func(ctx context.Context, path string, limit int64) (int, []byte, error) {
+	v, req := j.verdict(false), j.req
+	behalf := v.behalf()
+	if !j.delegated && j.place.Workspace != "" {
+		behalf.Principal, behalf.Account = authz.SystemPrincipal("guard"), req.up.objects.Account(j.flow)
+		behalf = req.atHome(behalf)
+	}
+	return func(ctx context.Context, path string, limit int64) (int, []byte, error) {
+		return ask(ctx, req, behalf, path, limit)
+	}
+}
+
+// maxGraph bounds a stored flow that is put into a request, in bytes.
+const maxGraph = 8 << 20
+
+// addStoredFlow puts the flow as it is stored into a request for a public run that has none, where
+// the builder runs only what the request brings. What the client sent in its place was taken out,
+// because it could be any code. The flow is read as strangers read it.
+func (j *judge) addStoredFlow(ctx context.Context) error {
+	key, stored, b := j.match.Endpoint.Adds.Flow, j.req.app.Kind.Stored, j.intake.body
+	if key == "" || j.instead != "" || !b.held || !stored.Needed(j.req.app.Version) ||
+		!bytes.HasPrefix(bytes.TrimSpace(b.data), []byte("{")) {
+		return nil
+	}
+	switch value := b.valueAt(key); {
+	case string(value) == "null":
+		b = b.without([]string{key})
+	case value != nil:
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, objects.ResolveTimeout)
+	defer cancel()
+	status, answer, err := j.asker()(ctx, stored.Path(j.flow), maxGraph)
+	var graph struct{ Data json.RawMessage }
+	if err != nil || status != http.StatusOK || json.Unmarshal(answer, &graph) != nil || len(graph.Data) == 0 {
+		return problem.Newf(
+			problem.Unavailable,
+			"%s did not give the flow as it is stored, without which this version cannot run it for others.",
+			j.req.app.Name,
+		).WithRule("flow unreadable").WithCause(err)
+	}
+	if err := j.req.memory.take(int64(len(graph.Data))); err != nil {
+		return err
+	}
+	j.intake.body = b.with(key, graph.Data)
+	return nil
+}

@@ -1,0 +1,460 @@
+package proxy
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sluice/internal/authz"
+	"sluice/internal/builder"
+	"sluice/internal/flow"
+	"sluice/internal/objects"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// results reads what the builder's answer tells of objects: it records what was created, changed,
+// deleted or run, before the answer leaves, and takes out of lists what the caller may not see.
+type results struct {
+	v    *Verdict
+	trip *trip
+	sent *http.Request // what was sent to the builder, for further pages of a list
+
+	before      map[string]bool // objects that were there before an import
+	alsoDeleted []string        // objects that go with what the request deletes
+	unlock      func()          // gives back what begin has locked; may be nil
+}
+
+// reads reports whether the answer tells of objects and goes to somebody who works with them, or of
+// a run, whoever has started it.
+func (s *results) reads() bool {
+	e := s.v.endpoint()
+	return s.v.delegated && (e.ReadsAnswer || s.v.locked) || startsJob(e)
+}
+
+// startsJob reports whether the answer may tell of a run that goes on.
+func startsJob(e *profile.Endpoint) bool {
+	return e.Result.Learn != nil && e.Result.Learn.Kind == profile.Job
+}
+
+// begin prepares for what the request does to objects, before it is sent. It holds imports and
+// single creations apart: an import finds out what it created by comparing before and after.
+func (s *results) begin(ctx context.Context) error {
+	e, up := s.v.endpoint(), s.v.Request.up
+	switch {
+	case !s.v.delegated:
+	case e.Result.Deletes:
+		s.findAlsoDeleted(ctx)
+	case s.importsUnseen():
+		up.creating.Lock()
+		s.unlock = up.creating.Unlock
+		before, err := s.inventory(ctx)
+		if err != nil {
+			return err
+		}
+		s.before = make(map[string]bool, len(before))
+		for _, o := range before {
+			s.before[o.ID] = true
+		}
+	case e.Result.Creates != "":
+		up.creating.RLock()
+		s.unlock = up.creating.RUnlock
+	}
+	return nil
+}
+
+// end gives back what begin has locked.
+func (s *results) end() {
+	if s.unlock != nil {
+		s.unlock()
+	}
+}
+
+// importsUnseen reports whether the request imports objects into a builder whose answer does not
+// tell which.
+func (s *results) importsUnseen() bool {
+	return s.v.endpoint().Result.Imports && s.v.Request.accounts() == nil
+}
+
+// inventory is what the builder holds; nothing where it cannot tell.
+func (s *results) inventory(ctx context.Context) ([]builder.FoundObject, error) {
+	bridge := s.v.Request.app.Bridge
+	if bridge == nil || bridge.Inventory == nil {
+		return nil, nil
+	}
+	return bridge.Inventory(ctx)
+}
+
+// findAlsoDeleted finds out which flows go with the project that is about to be deleted. Those that
+// it does not find stay in the map, where they do no harm.
+func (s *results) findAlsoDeleted(ctx context.Context) {
+	project := slices.ContainsFunc(s.v.endpoint().Objects, func(ref profile.IDRef) bool {
+		return ref.In == profile.InPath && ref.Kind == flow.Project
+	})
+	if !project || s.v.Request.accounts() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, objects.ResolveTimeout)
+	defer cancel()
+	status, body, err := ask(ctx, s.v.Request, s.v.behalf(), s.v.match.Path, maxRead)
+	l, ok := objects.OpenList(body, "flows")
+	if err != nil || status != http.StatusOK || !ok {
+		return
+	}
+	for _, el := range l.Elements {
+		var m objects.Created
+		if json.Unmarshal(el, &m) == nil && m.ID != "" {
+			s.alsoDeleted = append(s.alsoDeleted, m.ID)
+		}
+	}
+}
+
+// read records what an answer tells of objects before it is let go, and takes out of it what
+// belongs to other workspaces.
+func (s *results) read(ctx context.Context, res *http.Response) error {
+	if !s.reads() {
+		return nil
+	}
+	e := s.v.endpoint()
+	if e.Result.List != nil || s.v.locked {
+		// These describe the answer as the builder gave it.
+		delete(res.Header, "Etag")
+		delete(res.Header, "Last-Modified")
+	}
+	switch {
+	case startsJob(e) && !isJSON(res.Header):
+		return nil // the run itself, as a stream
+	case res.StatusCode == http.StatusSeeOther && e.Result.Creates != "":
+		return s.claimLocation(ctx, res.Header.Get("Location"))
+	case res.StatusCode < 200 || res.StatusCode > 299:
+		return nil
+	case s.v.Request.http.Method == http.MethodHead:
+		delete(res.Header, "Content-Length")
+		return nil
+	case e.Result.Deletes:
+		s.forget(ctx)
+		return nil
+	case s.importsUnseen():
+		return s.claimImported(ctx)
+	}
+	body, err := readAnswer(s.v.Request, res)
+	if err != nil {
+		return err
+	}
+	if body, err = s.readObjects(ctx, body); err != nil {
+		return err
+	}
+	if e.Result.Hides != nil {
+		if body, err = e.Result.Hides.Clean(body); err != nil {
+			return unreadable(s.v.Request, "something else than objects")
+		}
+	}
+	setBody(res, body)
+	return nil
+}
+
+// readObjects takes from an answer what it tells of objects, and out of it what is not for the
+// person.
+func (s *results) readObjects(ctx context.Context, body []byte) ([]byte, error) {
+	e := s.v.endpoint()
+	if e.Result.Creates != "" {
+		if err := s.claimAnswer(ctx, body); err != nil {
+			return nil, err
+		}
+	}
+	if e.Result.Renames {
+		s.noteName(ctx, body)
+	}
+	if e.Result.Learn != nil {
+		var err error
+		if body, err = s.learn(ctx, body); err != nil {
+			return nil, err
+		}
+	}
+	if e.Result.List != nil {
+		return s.filter(ctx, body)
+	}
+	if s.v.locked {
+		return objects.SetTrue(body, e.Result.Locked), nil
+	}
+	return body, nil
+}
+
+// taken reports whether an object is somebody's already.
+func (s *results) taken(id string) bool {
+	_, _, taken := s.v.Request.up.objects.Owner(id)
+	return taken
+}
+
+// kindOf is the kind of a created object; flowType is what the builder calls the type of a flow.
+func (s *results) kindOf(flowType string) flow.Kind {
+	return s.v.Request.app.Kind.FlowKind(s.v.endpoint().Result.Creates, flowType)
+}
+
+// claimAnswer records the object that an answer tells of.
+func (s *results) claimAnswer(ctx context.Context, body []byte) error {
+	var m objects.Created
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
+		var list []objects.Created
+		if json.Unmarshal(body, &list) != nil {
+			return unreadable(s.v.Request, "an answer that is not JSON")
+		}
+		if s.v.endpoint().Result.Many {
+			return s.claimMany(ctx, list)
+		}
+		m = objects.Newest(list, s.wantedName(), s.taken)
+	} else if json.Unmarshal(body, &m) != nil {
+		return unreadable(s.v.Request, "an answer that is not JSON")
+	}
+	if m.ID == "" {
+		return nil
+	}
+	public := s.marksPublic()
+	return s.claim(ctx, flow.Object{
+		ID:     m.ID,
+		Name:   m.Title(),
+		Kind:   s.kindOf(m.Type),
+		Public: public != nil && *public,
+	})
+}
+
+// claimMany records all objects that were created at once, but for those that are somebody's
+// already.
+func (s *results) claimMany(ctx context.Context, list []objects.Created) error {
+	var fresh []flow.Object
+	for _, m := range list {
+		if m.ID != "" && !s.taken(m.ID) {
+			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.Title(), Kind: s.kindOf(m.Type)})
+		}
+	}
+	return s.claim(ctx, fresh...)
+}
+
+// wantedName is the name that the request gives to what it creates; "" for none.
+func (s *results) wantedName() string {
+	for _, key := range [...]string{"keyName", "name"} {
+		if name, err := s.v.body.textAt(key); err == nil && name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// claim records objects as created by the person in the request's workspace. If that fails they are
+// nobody's, can be adopted later, and the client is told.
+func (s *results) claim(ctx context.Context, created ...flow.Object) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	defer cancel()
+	account, err := s.entered(ctx)
+	for i := range created {
+		o := &created[i]
+		o.App, o.Workspace, o.Account = s.v.Request.app.ID, s.v.place.Workspace, account
+		o.Owner = s.v.caller.who().ID
+	}
+	if err == nil {
+		err = s.flows().Create(ctx, s.act(), s.creation(), created...)
+	}
+	if err != nil {
+		return problem.New(
+			problem.Unavailable,
+			"It was created, but Sluice could not record that it belongs to your workspace.",
+		).WithRule("object not recorded").
+			WithNext("Ask an admin to assign it to your workspace on Sluice's page of the app.").WithCause(err)
+	}
+	return nil
+}
+
+func (s *results) flows() *flow.Library { return s.v.Request.p.cfg.Apps.Flows }
+
+// entered is the account that the request went into, of a builder that has accounts.
+func (s *results) entered(ctx context.Context) (string, error) {
+	accounts := s.v.Request.accounts()
+	if accounts == nil || s.v.place.Account != "" {
+		return s.v.place.Account, nil
+	}
+	return accounts.Own(ctx, s.v.behalf())
+}
+
+// claimLocation records an object whose page the browser is sent to.
+func (s *results) claimLocation(ctx context.Context, location string) error {
+	id := location[strings.LastIndexByte(location, '/')+1:]
+	if !profile.PlainID(id) || id == "" {
+		return nil
+	}
+	return s.claim(ctx, flow.Object{ID: id, Kind: s.v.endpoint().Result.Creates})
+}
+
+// claimImported records what an import has created.
+func (s *results) claimImported(ctx context.Context) error {
+	if bridge := s.v.Request.app.Bridge; bridge == nil || bridge.Inventory == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	defer cancel()
+	after, err := s.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	var fresh []flow.Object
+	for _, o := range after {
+		if !s.before[o.ID] && !s.taken(o.ID) {
+			fresh = append(fresh, flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind})
+		}
+	}
+	slices.SortFunc(fresh, func(a, b flow.Object) int { return strings.Compare(a.ID, b.ID) })
+	return s.claim(ctx, fresh...)
+}
+
+// forget removes what was deleted from the map. A row that stays is no harm: its id is never given
+// to anything else.
+func (s *results) forget(ctx context.Context) {
+	ids := slices.Concat(s.v.named, s.alsoDeleted)
+	if err := s.flows().Delete(context.WithoutCancel(ctx), s.act(), ids...); err != nil {
+		s.warn("a deleted object stays in the ownership map", "error", err)
+	}
+}
+
+// noteName keeps the name that lists show up to date.
+func (s *results) noteName(ctx context.Context, body []byte) {
+	var m objects.Created
+	ids := s.v.named
+	if json.Unmarshal(body, &m) != nil || len(ids) != 1 || m.ID != "" && m.ID != ids[0] {
+		return
+	}
+	saved := flow.Saved{Name: m.Title(), Public: s.marksPublic()}
+	if err := s.flows().Save(context.WithoutCancel(ctx), s.act(), ids[0], saved); err != nil {
+		s.warn("the new name of an object was not recorded", "object", ids[0], "error", err)
+	}
+}
+
+// warn says in the log what does not stop the request.
+func (s *results) warn(text string, args ...any) {
+	s.v.Request.p.cfg.Log.Warn(text, append([]any{"app", s.v.Request.app.Slug}, args...)...)
+}
+
+// act says for the audit record who does something to a flow by this request, and in which app.
+func (s *results) act() flow.Act {
+	app := s.v.Request.app
+	return flow.Act{Who: *s.v.caller.who(), App: app.ID, AppName: app.Name}
+}
+
+// creation is how the audit record calls what the endpoint creates.
+func (s *results) creation() string {
+	e := s.v.endpoint()
+	if e.Result.Imports || slices.Contains(e.Permissions, "chatflows:import") {
+		return flow.Imported
+	}
+	return flow.Created
+}
+
+// record writes down what the request was about a flow, as far as its status alone tells: a run, a
+// change of what strangers may do, and what the builder refused. Creations, deletions and saves are
+// recorded with their objects.
+func (s *results) record(ctx context.Context, status int) error {
+	e, id := s.v.endpoint(), s.v.flow
+	failed := status >= http.StatusBadRequest
+	switch {
+	case e.Runs && id != "":
+		s.flows().Ran(s.act(), id, status)
+	case safe(s.v.Request.http.Method):
+	case e.Action == authz.FlowPublish && id != "":
+		if failed {
+			s.flows().Failed(s.act(), authz.FlowPublish, id, status)
+			return nil
+		}
+		if err := s.flows().Expose(context.WithoutCancel(ctx), s.act(), id); err != nil {
+			return problem.New(problem.Unavailable, "It was done, but Sluice could not record it.").
+				WithRule("change not recorded").WithCause(err)
+		}
+	case failed && (e.Result.Creates.IsFlow() || e.Result.Imports ||
+		id != "" && (e.Result.Deletes || e.Result.Renames)):
+		s.flows().Failed(s.act(), authz.FlowEdit, id, status)
+	}
+	return nil
+}
+
+// marksPublic is what the body says of the builder's own mark of flows that are open to strangers;
+// nil: nothing.
+func (s *results) marksPublic() *bool {
+	rules := s.v.endpoint().Body
+	for i := range rules {
+		rule := &rules[i]
+		for _, f := range s.v.body.fields {
+			if rule.Mark != "" && string(f.key) == rule.Mark {
+				public := rule.Needs(rule.Mark, f.value)
+				return &public
+			}
+		}
+	}
+	return nil
+}
+
+// learn remembers what an answer tells of what lies in the object that the request names. It
+// returns the answer that goes on: sessions of other workspaces are taken out of it.
+func (s *results) learn(ctx context.Context, body []byte) ([]byte, error) {
+	lesson := s.v.endpoint().Result.Learn
+	parent := s.lessonParent(lesson)
+	ids := objects.LessonIDs(body, lesson)
+	switch lesson.Kind {
+	case profile.Job:
+		for _, id := range ids {
+			if err := s.startJob(ctx, id, parent); err != nil {
+				return nil, err
+			}
+		}
+	case profile.ChatSession:
+		return s.learnChats(ids, parent, body)
+	default:
+		for _, id := range ids {
+			s.flows().Learn(s.v.Request.app.ID, id, parent)
+		}
+	}
+	return body, nil
+}
+
+// lessonParent is the object that a lesson names by its place in the request.
+func (s *results) lessonParent(lesson *profile.Lesson) string {
+	if lesson.Kind != "" && s.v.flow != "" {
+		return s.v.flow
+	}
+	inBody, err := s.v.body.textAt(lesson.Parent)
+	if err != nil {
+		inBody = ""
+	}
+	return cmp.Or(s.v.match.Param(lesson.Parent), s.v.Request.query.Get(lesson.Parent), inBody)
+}
+
+// startJob records a run that goes on, before anybody knows its id.
+func (s *results) startJob(ctx context.Context, id, flowID string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	defer cancel()
+	job := flow.Job{Flow: flowID, Person: s.v.caller.who().ID}
+	if err := s.flows().StartJob(ctx, s.v.Request.app.ID, id, job); err != nil {
+		return problem.New(problem.Unavailable, "The run was started, but Sluice could not record whose it is.").
+			WithRule("job not recorded").WithNext("Run the flow again.").WithCause(err)
+	}
+	return nil
+}
+
+// learnChats remembers the sessions of a flow. Where the request names no flow, only those remain
+// that are known as the workspace's.
+func (s *results) learnChats(ids []string, flowID string, body []byte) ([]byte, error) {
+	app, workspace := s.v.Request.app.ID, s.v.place.Workspace
+	kept := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if flowID != "" && len(id) <= objects.MaxChat {
+			s.flows().LearnChat(app, id, flow.Chat{Workspace: workspace, Flow: flowID})
+		}
+		if c, ok := s.flows().ChatOf(app, id); ok && c.Workspace == workspace {
+			kept = append(kept, id)
+		}
+	}
+	if len(kept) == len(ids) {
+		return body, nil
+	}
+	return json.Marshal(kept)
+}

@@ -1,0 +1,299 @@
+package proxy
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"sluice/internal/authn"
+	"sluice/internal/builder"
+	"sluice/internal/objects"
+	"sluice/internal/problem"
+	"sluice/internal/profile"
+)
+
+// trip carries requests of one Verdict to the builder: it says what only Sluice may say, adds the
+// builder's session, and renews the session once if the builder refuses it. It is the transport of
+// one exchange.
+type trip struct {
+	req      *Request
+	endpoint *profile.Endpoint
+	shown    *authn.Credential
+	behalf   builder.OnBehalf
+	place    objects.Place
+	flow     string
+	renewed  bool // the builder has refused the session
+}
+
+func newTrip(v *Verdict) trip {
+	return trip{
+		req:      v.Request,
+		endpoint: v.endpoint(),
+		shown:    &v.caller.shown,
+		behalf:   v.behalf(),
+		place:    v.place,
+		flow:     v.flow,
+	}
+}
+
+// in is a trip of the same request in another account.
+func (t *trip) in(account string) *trip {
+	other := *t
+	other.behalf.Workspace, other.behalf.Account = t.place.Workspace, account
+	other.behalf = t.req.atHome(other.behalf)
+	return &other
+}
+
+// bridged reports whether the request goes into a session that the builder may have forgotten.
+func (t *trip) bridged() bool {
+	return t.behalf.SignedIn() && t.endpoint.Upstream != profile.UpstreamNone && t.req.app.Profile.HoldsSession()
+}
+
+// RoundTrip adds the builder's session. When the builder has forgotten it (it was restarted, say),
+// it is renewed and the request sent once more. A 401, or a 403 to a key, means that the builder
+// did nothing, so that any method may be repeated.
+func (t *trip) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.attach(req); err != nil {
+		return nil, err
+	}
+	res, err := t.req.up.transport.RoundTrip(req)
+	if err != nil || !t.refusesSession(res.StatusCode) || !t.bridged() {
+		return res, err
+	}
+	return t.renew(req, res)
+}
+
+// refusesSession reports whether a status may mean that the builder does not know what the bridge
+// has attached.
+func (t *trip) refusesSession(status int) bool {
+	return status == http.StatusUnauthorized ||
+		status == http.StatusForbidden && t.endpoint.Upstream == profile.UpstreamKey
+}
+
+func (t *trip) attach(req *http.Request) error {
+	bridge := t.req.app.Bridge
+	if bridge == nil {
+		if !t.bridged() {
+			return nil
+		}
+		return problem.Newf(problem.Unavailable, "Sluice has no account of %s yet.", t.req.app.Name).
+			WithRule("no owner account").WithNext("An admin can give it one on Sluice's apps page.")
+	}
+	if err := t.attachFlowKey(req); err != nil {
+		return err
+	}
+	return bridge.Attach(req.Context(), req.Header, t.behalf, t.endpoint)
+}
+
+// attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right
+// of their own runs it. Strangers get what the builder gives strangers.
+func (t *trip) attachFlowKey(req *http.Request) error {
+	kind, bridge := t.endpoint.Adds.FlowKey, t.req.app.Bridge
+	if kind == "" || bridge.FlowKey == nil || !t.behalf.SignedIn() {
+		return nil
+	}
+	key, err := bridge.FlowKey(req.Context(), kind, t.flow)
+	if err != nil || key == "" {
+		return err
+	}
+	req.Header["Authorization"] = []string{"Bearer " + key}
+	return nil
+}
+
+// renew has the session renewed and sends the request once more if it still can: only a body that
+// is held in memory can be sent twice.
+func (t *trip) renew(req *http.Request, refused *http.Response) (*http.Response, error) {
+	renewed := t.req.app.Bridge.Rejected(req.Context(), req.Header)
+	if !renewed && refused.StatusCode == http.StatusForbidden {
+		return refused, nil // about what was asked for, and not about the key
+	}
+	discard(refused)
+	streamed := req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
+	if !renewed || streamed {
+		return nil, t.noSession()
+	}
+	t.renewed = true
+	again := req.Clone(req.Context())
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		again.Body = body
+	}
+	t.rewriteHeader(again.Header)
+	if err := t.attach(again); err != nil {
+		return nil, err
+	}
+	res, err := t.req.up.transport.RoundTrip(again)
+	if err == nil && res.StatusCode == http.StatusUnauthorized {
+		discard(res)
+		return nil, t.noSession()
+	}
+	return res, err
+}
+
+// noSession stands for a 401 of the builder that cannot be fixed now. It must not reach the
+// browser: the builder's pages would take it for the end of the person's own session, and send them
+// in circles.
+func (t *trip) noSession() error {
+	return problem.Newf(problem.Unavailable, "%s does not accept Sluice's session at the moment.", t.req.app.Name).
+		WithRule("builder's session").WithRetryAfter(2 * time.Second).
+		WithNext("Try again in a few seconds; if it stays, ask an admin to look at Sluice's apps page.")
+}
+
+// discard reads the rest of a short answer, so that its connection can be used again.
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
+	_ = res.Body.Close()
+}
+
+// target writes the judged path and query into u. Opaque makes net/http send exactly these bytes.
+func (t *trip) target(u *url.URL, path, rawQuery string) {
+	base := t.req.app.Upstream
+	u.Scheme, u.Host = base.Scheme, base.Host
+	u.Opaque = path
+	if base.Path != "" && base.Path != "/" {
+		u.Opaque = strings.TrimSuffix(base.EscapedPath(), "/") + path
+	}
+	u.Path, u.RawPath, u.RawQuery, u.ForceQuery = "", "", rawQuery, false
+}
+
+// rewriteHeader takes out what the client must not say and sets what Sluice says. The builder's
+// session is added later, by the bridge.
+func (t *trip) rewriteHeader(h http.Header) {
+	q := t.req
+	q.app.Profile.CleanRequest(h)
+	dropOwnCookies(h)
+	if !q.app.Kind.Fallback {
+		// An app that Sluice knows nothing about may have a sign-in of its own. The others get no
+		// credential but the bridge's.
+		delete(h, "Authorization")
+		delete(h, "X-Api-Key")
+	} else {
+		t.shown.Strip(h)
+	}
+	delete(h, "Expect")
+	delete(h, "Http2-Settings")
+	v := [...]string{q.peer, q.scheme(), q.http.Host, q.id}
+	h["X-Forwarded-For"], h["X-Forwarded-Proto"] = v[0:1:1], v[1:2:2]
+	h["X-Forwarded-Host"], h["X-Request-Id"] = v[2:3:3], v[3:4:4]
+	if o := h["Origin"]; len(o) == 1 && strings.EqualFold(o[0], q.appOrigin()) {
+		// The builder sees its own Host, so that its own idea of "same origin" must see its own
+		// Origin.
+		h["Origin"] = []string{q.app.Upstream.Scheme + "://" + q.app.Upstream.Host}
+	}
+}
+
+// dropOwnCookies removes every cookie of Sluice's from the Cookie header and leaves the others as
+// they are.
+func dropOwnCookies(h http.Header) {
+	lines := h["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	if len(lines) == 1 && strings.IndexByte(lines[0], ';') < 0 {
+		if ownCookie(lines[0]) {
+			delete(h, "Cookie")
+		}
+		return
+	}
+	var keep []string
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			if part = strings.TrimSpace(part); part != "" && !ownCookie(part) {
+				keep = append(keep, part)
+			}
+		}
+	}
+	if len(keep) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = []string{strings.Join(keep, "; ")}
+}
+
+// ownCookie reports whether "name=value" is a cookie of Sluice's.
+func ownCookie(pair string) bool {
+	name, _, _ := strings.Cut(pair, "=")
+	name = strings.TrimSpace(name)
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
+	return len(name) >= len(ownCookiePrefix) && strings.EqualFold(name[:len(ownCookiePrefix)], ownCookiePrefix)
+}
+
+// ownCookiePrefix begins the names of all cookies of Sluice's, such as authn.CookieName.
+const ownCookiePrefix = "sluice_"
+
+// readsItself is the endpoint of Sluice's own questions to a builder.
+var readsItself = &profile.Endpoint{
+	Name:     "guard",
+	Methods:  []string{http.MethodGet},
+	Upstream: profile.UpstreamSession,
+}
+
+// ask reads a path of the builder, at most limit bytes, in one of its accounts. The session is
+// renewed once.
+func ask(ctx context.Context, req *Request, b builder.OnBehalf, path string, limit int64) (int, []byte, error) {
+	status, body, again, err := askOnce(ctx, req, b, path, limit)
+	if again {
+		status, body, _, err = askOnce(ctx, req, b, path, limit)
+	}
+	return status, body, err
+}
+
+func askOnce(
+	ctx context.Context,
+	q *Request,
+	b builder.OnBehalf,
+	path string,
+	limit int64,
+) (status int, body []byte, again bool, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://builder/", http.NoBody)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	base, bridge := q.app.Upstream, q.app.Bridge
+	req.URL = &url.URL{Scheme: base.Scheme, Host: base.Host}
+	req.URL.Path, req.URL.RawQuery, _ = strings.Cut(strings.TrimSuffix(base.Path, "/")+path, "?")
+	req.Host = ""
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", "gzip")
+	if bridge != nil {
+		if err := bridge.Attach(ctx, req.Header, b, readsItself); err != nil {
+			return 0, nil, false, err
+		}
+	}
+	res, err := q.up.transport.RoundTrip(req)
+	if err != nil {
+		return 0, nil, false, err
+	}
+	defer q.up.distrust(res.StatusCode)
+	defer discard(res)
+	if res.StatusCode == http.StatusUnauthorized && bridge != nil {
+		return res.StatusCode, nil, bridge.Rejected(ctx, req.Header), nil
+	}
+	body, err = readPlain(res, limit)
+	return res.StatusCode, body, false, err
+}
+
+// readPlain reads an answer whether it is compressed or not: some builders compress whatever they
+// are asked for.
+func readPlain(res *http.Response, limit int64) ([]byte, error) {
+	from := io.Reader(res.Body)
+	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		z, err := gzip.NewReader(res.Body)
+		if err != nil {
+			return nil, err
+		}
+		from = z
+	}
+	body, err := io.ReadAll(io.LimitReader(from, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		return nil, problem.Newf(problem.Upstream, "The builder's answer is larger than %s.", size(limit))
+	}
+	return body, err
+}
