@@ -243,12 +243,6 @@ func receiverExported(d *ast.FuncDecl) bool { return ast.IsExported(receiver(d))
 // depend on.
 const maxMethods = 45
 
-// largeReceivers are from before the limit, with as many methods as they have at most. The list
-// only shrinks.
-var largeReceivers = map[string]int{
-	"proxy.exchange": 210,
-}
-
 func TestReceiversAreSmall(t *testing.T) {
 	methods := map[string]int{}
 	for _, s := range sources(t) {
@@ -262,8 +256,8 @@ func TestReceiversAreSmall(t *testing.T) {
 		}
 	}
 	for name, n := range methods {
-		if limit := max(largeReceivers[name], maxMethods); n > limit {
-			t.Errorf("%s has %d methods, at most %d", name, n, limit)
+		if n > maxMethods {
+			t.Errorf("%s has %d methods, at most %d", name, n, maxMethods)
 		}
 	}
 }
