@@ -277,8 +277,8 @@ func (j *judge) guardedAccount() string {
 	return ""
 }
 
-// asker reads from the builder in the account that the request goes into. Strangers have none: then it
-// is the one that holds the published flow, and they learn nothing of the answer but whether the
+// asker reads from the builder in the account that the request goes into. Strangers have none: then
+// it is the one that holds the published flow, and they learn nothing of the answer but whether the
 // builder knows what they send.
 func (j *judge) asker() func(ctx context.Context, path string, limit int64) (int, []byte, error) {
 	v, req := j.verdict(false), j.req
