@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -258,6 +259,60 @@ func TestReceiversAreSmall(t *testing.T) {
 	for name, n := range methods {
 		if n > maxMethods {
 			t.Errorf("%s has %d methods, at most %d", name, n, maxMethods)
+		}
+	}
+}
+
+// maxFiles is how many files a type and its methods may fill.
+const maxFiles = 2
+
+// scatteredTypes are from before the limit, with as many files as they fill at most. The list only
+// shrinks.
+var scatteredTypes = map[string]int{
+	"guard.Guard":       3,
+	"guard.Request":     3,
+	"guard.findings":    4,
+	"importer.Importer": 3,
+	"importer.planning": 7,
+	"proxy.judge":       3,
+}
+
+func TestATypeFillsOneOrTwoFiles(t *testing.T) {
+	files := map[string]map[string]bool{}
+	note := func(name, path string) {
+		if files[name] == nil {
+			files[name] = map[string]bool{}
+		}
+		files[name][filepath.Base(path)] = true
+	}
+	for _, s := range sources(t) {
+		if s.test || s.generated || s.pkg == "" {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			switch d := decl.(type) {
+			case *ast.FuncDecl:
+				if d.Recv != nil {
+					note(s.pkg+"."+receiver(d), s.path)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					if ts, ok := spec.(*ast.TypeSpec); ok {
+						note(s.pkg+"."+ts.Name.Name, s.path)
+					}
+				}
+			}
+		}
+	}
+	for name, in := range files {
+		if limit := max(scatteredTypes[name], maxFiles); len(in) > limit {
+			list := slices.Sorted(maps.Keys(in))
+			t.Errorf("%s and its methods fill %d files, at most %d: %s", name, len(in), limit, strings.Join(list, ", "))
+		}
+	}
+	for name := range scatteredTypes {
+		if len(files[name]) <= maxFiles {
+			t.Errorf("%s fills %d files by now: remove it from scatteredTypes", name, len(files[name]))
 		}
 	}
 }

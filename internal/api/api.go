@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -23,7 +24,8 @@ import (
 	"sluice/internal/web"
 )
 
-// Prefix is the path under which everything lies. A version keeps what it has; fields and operations may be added.
+// Prefix is the path under which everything lies. A version keeps what it has; fields and
+// operations may be added.
 const Prefix = "/api/v1"
 
 // maxBody is the largest request body in bytes.
@@ -54,11 +56,14 @@ type Config struct {
 	Vault *secret.Vault
 	// Mail is the outbox; there need not be a mail server.
 	Mail *mail.Outbox
-	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session.
+	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole
+	// session.
 	StepUp time.Duration
-	// MainOrigin is the origin of Sluice's own pages for a client that asked for this Host, for links.
+	// MainOrigin is the origin of Sluice's own pages for a client that asked for this Host, for
+	// links.
 	MainOrigin func(requestHost string) string
-	// SecureCookies overrides whether the session cookie carries Secure; nil goes by the scheme that the browser used.
+	// SecureCookies overrides whether the session cookie carries Secure; nil goes by the scheme
+	// that the browser used.
 	SecureCookies *bool
 	// Trust says which proxies in front of Sluice are believed.
 	Trust web.Trust
@@ -68,8 +73,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// API serves the operations, their description and the page that shows it. The operations are built for
-// the first request and described for the first reader, because a start has no use for either.
+// API serves the operations, their description and the page that shows it. The operations are built
+// for the first request and described for the first reader, because a start has no use for either.
 type API struct {
 	cfg       Config
 	built     func() operations
@@ -130,9 +135,34 @@ func (a adapter) Handle(op *huma.Operation, run func(huma.Context)) {
 }
 
 func noSuchPath() error {
-	return problem.New(problem.NotFound, "There is nothing at this path.").WithNext("See " + Prefix + "/docs for what there is.")
+	return problem.New(problem.NotFound, "There is nothing at this path.").
+		WithNext("See " + Prefix + "/docs for what there is.")
 }
 
 func noSuchMethod(x *visit) error {
 	return problem.Newf(problem.Method, "This path does not take %.20q requests.", x.r.Method)
+}
+
+// serve runs a handler behind the steps that every request takes. op is nil for what is open to
+// everybody and no operation.
+func (a *API) serve(op *huma.Operation, endpoint string, run func(*visit) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &visit{
+			Context: r.Context(),
+			API:     a,
+			w:       &answer{ResponseWriter: w},
+			r:       r,
+			event:   web.NewEvent(r, "api", a.cfg.Now()),
+		}
+		x.event.Endpoint, x.event.Peer = endpoint, a.cfg.Trust.ClientIP(r).String()
+		web.Policy{}.SetHeaders(x.w.Header(), a.cfg.Trust.Scheme(r) == "https")
+		x.w.Header().Set("Cache-Control", "no-store")
+		if err := x.enter(op); err != nil {
+			x.fail(err)
+		} else if err := run(x); err != nil {
+			x.fail(err)
+		}
+		x.event.Status, x.event.Bytes = cmp.Or(x.w.status, http.StatusOK), x.w.bytes
+		x.event.Log(r.Context(), a.cfg.Log, a.cfg.Now())
+	}
 }

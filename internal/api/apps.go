@@ -53,15 +53,24 @@ func healthOf(h app.Health) health {
 }
 
 // builderOf shapes an app for whoever asks.
-func (x *visit) builderOf(a *app.App) builder {
+func builderOf(x *visit, a *app.App) builder {
 	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Mode: a.Mode, Origin: a.Origin(x.r.Host)}
 	if a.Profile != nil {
 		out.Kind = a.Kind.Name
 	}
 	if x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed {
 		out.Admin = &builderDetails{
-			Version: a.Version, PublicURL: a.PublicURL, Port: a.Port, Workspace: a.WorkspaceID, Pending: a.Pending, NeedsOwner: a.NeedsOwner,
-			OwnerEmail: a.OwnerEmail, Health: healthOf(x.cfg.Apps.Monitor.Health(a.ID)), VerifiedAt: moment(a.VerifiedAt), AskedAt: moment(x.cfg.Apps.LastAsked(a)), CreatedAt: a.CreatedAt.UTC(),
+			Version:    a.Version,
+			PublicURL:  a.PublicURL,
+			Port:       a.Port,
+			Workspace:  a.WorkspaceID,
+			Pending:    a.Pending,
+			NeedsOwner: a.NeedsOwner,
+			OwnerEmail: a.OwnerEmail,
+			Health:     healthOf(x.cfg.Apps.Monitor.Health(a.ID)),
+			VerifiedAt: moment(a.VerifiedAt),
+			AskedAt:    moment(x.cfg.Apps.LastAsked(a)),
+			CreatedAt:  a.CreatedAt.UTC(),
 		}
 		if !a.ForwardAuth() {
 			out.Admin.Upstream = a.Upstream.String()
@@ -82,7 +91,7 @@ func listApps(x *visit, in *appsInput) (list[builder], error) {
 			return !x.cfg.Gate.Decide(x.who, authz.AppView, a.Resource()).Allowed
 		})
 	}
-	return pageOf(rows, in.Paging, x.builderOf), nil
+	return pageOf(rows, in.Paging, func(a *app.App) builder { return builderOf(x, a) }), nil
 }
 
 // appSpec is what is said of a new app.
@@ -126,10 +135,11 @@ func addApp(x *visit, in *appSpecInput) (builder, error) {
 	if err != nil {
 		return builder{}, err
 	}
-	return x.builderOf(a), nil
+	return builderOf(x, a), nil
 }
 
-// getApp reads from memory, so it asks for the right itself; for others every id is refused, known or not.
+// getApp reads from memory, so it asks for the right itself; for others every id is refused, known
+// or not.
 func getApp(x *visit, in *AppPath) (builder, error) {
 	a, known := x.cfg.Apps.ByID(in.App)
 	res := authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
@@ -142,7 +152,7 @@ func getApp(x *visit, in *AppPath) (builder, error) {
 	if !known {
 		return builder{}, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
 	}
-	return x.builderOf(a), nil
+	return builderOf(x, a), nil
 }
 
 type ownerInput struct {

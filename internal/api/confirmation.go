@@ -23,7 +23,7 @@ func listProofs(x *visit, _ *struct{}) (proofs, error) {
 }
 
 func offerProof(x *visit, _ *struct{}) (ceremony, error) {
-	rp, err := x.relyingParty()
+	rp, err := relyingParty(x)
 	if err != nil {
 		return ceremony{}, err
 	}
@@ -58,10 +58,11 @@ func confirm(x *visit, in *proofInput) (err error) {
 		}
 	}
 	if given != 1 {
-		return problem.New(problem.Invalid, "Prove your identity in one way: by password, code or passkey.").WithField("body")
+		return problem.New(problem.Invalid, "Prove your identity in one way: by password, code or passkey.").
+			WithField("body")
 	}
 	if b.Passkey != nil {
-		if rp, err = x.relyingParty(); err != nil {
+		if rp, err = relyingParty(x); err != nil {
 			return err
 		}
 		if proof.Passkey, err = json.Marshal(b.Passkey.Response); err != nil {

@@ -38,7 +38,7 @@ func passkeyOf(k factor.Passkey) passkey {
 	return passkey{k.ID, k.Name, k.RP, k.Synced, k.CreatedAt.UTC(), moment(k.UsedAt)}
 }
 
-func (x *visit) factorsOf(userID string) (factors, error) {
+func factorsOf(x *visit, userID string) (factors, error) {
 	f, err := x.cfg.Factors.List(x, x.who, userID)
 	out := factors{Passkeys: []passkey{}, RecoveryLeft: f.RecoveryLeft, HasPassword: f.HasPassword}
 	if !f.TOTPSince.IsZero() {
@@ -50,16 +50,16 @@ func (x *visit) factorsOf(userID string) (factors, error) {
 	return out, err
 }
 
-func listMyFactors(x *visit, _ *struct{}) (factors, error) { return x.factorsOf(x.who.ID) }
+func listMyFactors(x *visit, _ *struct{}) (factors, error) { return factorsOf(x, x.who.ID) }
 
-func listFactors(x *visit, in *UserPath) (factors, error) { return x.factorsOf(in.User) }
+func listFactors(x *visit, in *UserPath) (factors, error) { return factorsOf(x, in.User) }
 
 func removeFactors(x *visit, in *UserPath) error {
 	return x.cfg.Factors.RemoveFactors(x, x.who, in.User)
 }
 
 // enrollee is whoever asks.
-func (x *visit) enrollee() factor.Enrolee { return factor.Enrolee{Principal: x.who} }
+func enrollee(x *visit) factor.Enrolee { return factor.Enrolee{Principal: x.who} }
 
 // enrolled is what comes with a new factor.
 type enrolled struct {
@@ -74,7 +74,7 @@ type totpOffer struct {
 }
 
 func beginTOTP(x *visit, _ *struct{}) (totpOffer, error) {
-	o, err := x.cfg.Factors.BeginTOTP(x, x.enrollee())
+	o, err := x.cfg.Factors.BeginTOTP(x, enrollee(x))
 	return totpOffer{o.Token, o.Secret, o.URL}, err
 }
 
@@ -86,7 +86,7 @@ type totpInput struct {
 }
 
 func confirmTOTP(x *visit, in *totpInput) (enrolled, error) {
-	e, err := x.cfg.Factors.FinishTOTP(x, x.enrollee(), in.Body.Token, in.Body.Code)
+	e, err := x.cfg.Factors.FinishTOTP(x, enrollee(x), in.Body.Token, in.Body.Code)
 	return enrolled{e.Recovery}, err
 }
 
@@ -112,16 +112,16 @@ func ceremonyOf(token string, options []byte) (ceremony, error) {
 }
 
 // relyingParty is the place that the browser's passkeys are for.
-func (x *visit) relyingParty() (factor.RelyingParty, error) {
+func relyingParty(x *visit) (factor.RelyingParty, error) {
 	return factor.RelyingPartyOf(x.cfg.MainOrigin(x.r.Host))
 }
 
 func offerPasskey(x *visit, _ *struct{}) (ceremony, error) {
-	rp, err := x.relyingParty()
+	rp, err := relyingParty(x)
 	if err != nil {
 		return ceremony{}, err
 	}
-	token, options, err := x.cfg.Factors.BeginPasskey(x, x.enrollee(), rp)
+	token, options, err := x.cfg.Factors.BeginPasskey(x, enrollee(x), rp)
 	if err != nil {
 		return ceremony{}, err
 	}
@@ -137,7 +137,7 @@ type newPasskeyInput struct {
 }
 
 func addPasskey(x *visit, in *newPasskeyInput) (enrolled, error) {
-	rp, err := x.relyingParty()
+	rp, err := relyingParty(x)
 	if err != nil {
 		return enrolled{}, err
 	}
@@ -145,7 +145,7 @@ func addPasskey(x *visit, in *newPasskeyInput) (enrolled, error) {
 	if err != nil {
 		return enrolled{}, fmt.Errorf("reading the browser's answer: %w", err)
 	}
-	e, err := x.cfg.Factors.FinishPasskey(x, x.enrollee(), rp, in.Body.Token, response, in.Body.Name)
+	e, err := x.cfg.Factors.FinishPasskey(x, enrollee(x), rp, in.Body.Token, response, in.Body.Name)
 	return enrolled{e.Recovery}, err
 }
 
@@ -155,7 +155,7 @@ type PasskeyPath struct {
 }
 
 func getMyPasskey(x *visit, in *PasskeyPath) (passkey, error) {
-	f, err := x.factorsOf(x.who.ID)
+	f, err := factorsOf(x, x.who.ID)
 	if err != nil {
 		return passkey{}, err
 	}

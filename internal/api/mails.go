@@ -42,8 +42,19 @@ type letter struct {
 
 func letterOf(i mail.Item) letter {
 	return letter{
-		ID: i.ID, Kind: i.Kind, To: i.To.Email, ToName: i.To.Name, Subject: i.Subject, State: string(i.State), Attempts: i.Attempts, Trouble: string(i.Trouble),
-		LastError: i.LastError, Advice: i.Trouble.Advice(), CreatedAt: i.CreatedAt.UTC(), DueAt: moment(i.DueAt), FinishedAt: moment(i.FinishedAt),
+		ID:         i.ID,
+		Kind:       i.Kind,
+		To:         i.To.Email,
+		ToName:     i.To.Name,
+		Subject:    i.Subject,
+		State:      string(i.State),
+		Attempts:   i.Attempts,
+		Trouble:    string(i.Trouble),
+		LastError:  i.LastError,
+		Advice:     i.Trouble.Advice(),
+		CreatedAt:  i.CreatedAt.UTC(),
+		DueAt:      moment(i.DueAt),
+		FinishedAt: moment(i.FinishedAt),
 	}
 }
 
@@ -54,7 +65,12 @@ type mailsInput struct {
 }
 
 func listMails(x *visit, in *mailsInput) (list[letter], error) {
-	rows, total, err := x.cfg.Mail.List(x, mail.Filter{State: mail.State(in.State), Query: in.Query, Limit: in.Limit, Offset: in.Offset})
+	rows, total, err := x.cfg.Mail.List(x, mail.Filter{
+		State:  mail.State(in.State),
+		Query:  in.Query,
+		Limit:  in.Limit,
+		Offset: in.Offset,
+	})
 	return listOf(rows, total, letterOf), err
 }
 
@@ -62,16 +78,18 @@ type mailInput struct {
 	Mail string `path:"mail" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"A mail's id." example:"0199aaaa-0000-7000-8000-000000000004"`
 }
 
-func (x *visit) changeMail(id, detail string, fn func(*db.Tx) error) error {
+func changeMail(x *visit, id, detail string, fn func(*db.Tx) error) error {
 	return x.cfg.Gate.DoDetail(x, x.who, authz.MailManage, authz.Resource{Type: "Mail", ID: id}, detail, fn)
 }
 
 func retryMail(x *visit, in *mailInput) error {
-	return x.changeMail(in.Mail, "sent again by hand", func(tx *db.Tx) error { return x.cfg.Mail.Retry(x, tx, in.Mail) })
+	return changeMail(x, in.Mail, "sent again by hand", func(tx *db.Tx) error {
+		return x.cfg.Mail.Retry(x, tx, in.Mail)
+	})
 }
 
 func discardMail(x *visit, in *mailInput) error {
-	return x.changeMail(in.Mail, "discarded", func(tx *db.Tx) error { return x.cfg.Mail.Discard(x, tx, in.Mail) })
+	return changeMail(x, in.Mail, "discarded", func(tx *db.Tx) error { return x.cfg.Mail.Discard(x, tx, in.Mail) })
 }
 
 type testMailInput struct {
@@ -96,16 +114,24 @@ type line struct {
 	Text string `json:"text" example:"220 smtp.example.com ESMTP"`
 }
 
-// sendTestMail is recorded before it is tried: talking to a mail server is nothing to do in a transaction.
+// sendTestMail is recorded before it is tried: talking to a mail server is nothing to do in a
+// transaction.
 func sendTestMail(x *visit, in *testMailInput) (transcript, error) {
-	if err := x.changeMail("", "test to "+in.Body.To, func(*db.Tx) error { return nil }); err != nil {
+	if err := changeMail(x, "", "test to "+in.Body.To, func(*db.Tx) error { return nil }); err != nil {
 		return transcript{}, err
 	}
 	t, err := x.cfg.Mail.Test(x, mail.Address{Email: in.Body.To})
 	if err != nil && t.Trouble == "" {
 		return transcript{}, err
 	}
-	out := transcript{OK: err == nil, Step: string(t.Step), Trouble: string(t.Trouble), Text: t.Text, Advice: t.Advice, Lines: []line{}}
+	out := transcript{
+		OK:      err == nil,
+		Step:    string(t.Step),
+		Trouble: string(t.Trouble),
+		Text:    t.Text,
+		Advice:  t.Advice,
+		Lines:   []line{},
+	}
 	for _, l := range t.Lines {
 		out.Lines = append(out.Lines, line{l.From, l.Text})
 	}

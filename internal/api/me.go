@@ -39,7 +39,19 @@ type session struct {
 }
 
 func sessionOf(s authn.Session) session {
-	return session{s.ID, s.IP, s.UserAgent, s.Method, s.Strong, s.ProvenAt.UTC(), s.CreatedAt.UTC(), s.SeenAt.UTC(), s.ExpiresAt.UTC(), s.Program, s.Current}
+	return session{
+		s.ID,
+		s.IP,
+		s.UserAgent,
+		s.Method,
+		s.Strong,
+		s.ProvenAt.UTC(),
+		s.CreatedAt.UTC(),
+		s.SeenAt.UTC(),
+		s.ExpiresAt.UTC(),
+		s.Program,
+		s.Current,
+	}
 }
 
 func getMe(x *visit, _ *struct{}) (me, error) {
@@ -61,7 +73,10 @@ type meInput struct {
 }
 
 func updateMe(x *visit, in *meInput) (me, error) {
-	if err := x.cfg.People.Update(x, x.who, x.who.ID, identity.UserUpdate{Name: problem.Some(in.Body.Name), Own: true}); err != nil {
+	if err := x.cfg.People.Update(x, x.who, x.who.ID, identity.UserUpdate{
+		Name: problem.Some(in.Body.Name),
+		Own:  true,
+	}); err != nil {
 		return me{}, err
 	}
 	return getMe(x, nil)
@@ -102,10 +117,10 @@ func switchWorkspace(x *visit, in *switchInput) error {
 }
 
 func listMySessions(x *visit, in *Paging) (list[session], error) {
-	return x.sessionsOf(x.who.ID, *in)
+	return sessionsOf(x, x.who.ID, *in)
 }
 
-func (x *visit) sessionsOf(userID string, p Paging) (list[session], error) {
+func sessionsOf(x *visit, userID string, p Paging) (list[session], error) {
 	rows, err := x.cfg.Sessions.List(x, x.who, userID)
 	return pageOf(rows, p, sessionOf), err
 }
@@ -136,10 +151,10 @@ func rightOf(r identity.Right) right {
 }
 
 func listMyRights(x *visit, in *Where) (list[right], error) {
-	return x.rightsOf(x.who.ID, in.Workspace)
+	return rightsOf(x, x.who.ID, in.Workspace)
 }
 
-func (x *visit) rightsOf(userID, workspaceID string) (list[right], error) {
+func rightsOf(x *visit, userID, workspaceID string) (list[right], error) {
 	rows, err := x.cfg.People.WhatCan(x, x.who, userID, workspaceID)
 	return listOf(rows, len(rows), rightOf), err
 }

@@ -38,11 +38,26 @@ type mapping struct {
 	Role      string `json:"role" minLength:"1" maxLength:"64" doc:"A role's id." example:"user"`
 }
 
-func (x *visit) providerOf(p sso.Provider) provider {
+func providerOf(x *visit, p sso.Provider) provider {
 	out := provider{
-		ID: p.ID, Slug: p.Slug, Kind: p.Kind, Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, HasSecret: p.HasSecret, Enabled: p.Enabled,
-		Scopes: append([]string{}, p.Scopes...), CreateAccounts: p.CreateAccounts, Domains: append([]string{}, p.Domains...), TrustFactor: p.TrustFactor,
-		GroupClaim: p.GroupClaim, Mappings: []mapping{}, SuperuserGroup: p.SuperuserGroup, UsernameClaim: p.UsernameClaim, EmailClaim: p.EmailClaim, NameClaim: p.NameClaim,
+		ID:             p.ID,
+		Slug:           p.Slug,
+		Kind:           p.Kind,
+		Name:           p.Name,
+		Issuer:         p.Issuer,
+		ClientID:       p.ClientID,
+		HasSecret:      p.HasSecret,
+		Enabled:        p.Enabled,
+		Scopes:         append([]string{}, p.Scopes...),
+		CreateAccounts: p.CreateAccounts,
+		Domains:        append([]string{}, p.Domains...),
+		TrustFactor:    p.TrustFactor,
+		GroupClaim:     p.GroupClaim,
+		Mappings:       []mapping{},
+		SuperuserGroup: p.SuperuserGroup,
+		UsernameClaim:  p.UsernameClaim,
+		EmailClaim:     p.EmailClaim,
+		NameClaim:      p.NameClaim,
 	}
 	for _, m := range p.Mappings {
 		out.Mappings = append(out.Mappings, mapping(m))
@@ -57,7 +72,7 @@ func (x *visit) providerOf(p sso.Provider) provider {
 
 func listProviders(x *visit, in *Paging) (list[provider], error) {
 	rows, err := x.cfg.Providers.List(x, x.who)
-	return pageOf(rows, *in, x.providerOf), err
+	return pageOf(rows, *in, func(p sso.Provider) provider { return providerOf(x, p) }), err
 }
 
 type newProviderInput struct {
@@ -90,14 +105,25 @@ type ProviderSettings struct {
 // apply changes what is given. Lists are copied, because those of p are everybody's.
 func (s ProviderSettings) apply(p *sso.Provider) {
 	for to, given := range map[*string]*string{
-		&p.Name: s.Name, &p.Issuer: s.Issuer, &p.ClientID: s.ClientID, &p.ClientSecret: s.ClientSecret, &p.GroupClaim: s.GroupClaim, &p.SuperuserGroup: s.SuperuserGroup,
-		&p.UsernameClaim: s.UsernameClaim, &p.EmailClaim: s.EmailClaim, &p.NameClaim: s.NameClaim,
+		&p.Name:           s.Name,
+		&p.Issuer:         s.Issuer,
+		&p.ClientID:       s.ClientID,
+		&p.ClientSecret:   s.ClientSecret,
+		&p.GroupClaim:     s.GroupClaim,
+		&p.SuperuserGroup: s.SuperuserGroup,
+		&p.UsernameClaim:  s.UsernameClaim,
+		&p.EmailClaim:     s.EmailClaim,
+		&p.NameClaim:      s.NameClaim,
 	} {
 		if given != nil {
 			*to = *given
 		}
 	}
-	for to, given := range map[*bool]*bool{&p.Enabled: s.Enabled, &p.CreateAccounts: s.CreateAccounts, &p.TrustFactor: s.TrustFactor} {
+	for to, given := range map[*bool]*bool{
+		&p.Enabled:        s.Enabled,
+		&p.CreateAccounts: s.CreateAccounts,
+		&p.TrustFactor:    s.TrustFactor,
+	} {
 		if given != nil {
 			*to = *given
 		}
@@ -121,7 +147,7 @@ func addProvider(x *visit, in *newProviderInput) (provider, error) {
 	p := sso.Provider{Slug: in.Body.Slug, Kind: in.Body.Kind}
 	in.Body.apply(&p)
 	p, err := x.cfg.Providers.SaveProvider(x, x.who, p)
-	return x.providerOf(p), err
+	return providerOf(x, p), err
 }
 
 // ProviderPath names an identity provider in a path.
@@ -131,7 +157,7 @@ type ProviderPath struct {
 
 func getProvider(x *visit, in *ProviderPath) (provider, error) {
 	p, err := x.cfg.Providers.Provider(x, x.who, in.Provider)
-	return x.providerOf(p), err
+	return providerOf(x, p), err
 }
 
 type updateProviderInput struct {
@@ -139,7 +165,8 @@ type updateProviderInput struct {
 	Body ProviderSettings
 }
 
-// updateProvider turns a provider on or off without a look at the rest: it must be possible to stop one whose settings have gone stale.
+// updateProvider turns a provider on or off without a look at the rest: it must be possible to stop
+// one whose settings have gone stale.
 func updateProvider(x *visit, in *updateProviderInput) (provider, error) {
 	if on := in.Body.Enabled; on != nil && reflect.DeepEqual(in.Body, ProviderSettings{Enabled: on}) {
 		if err := x.cfg.Providers.EnableProvider(x, x.who, in.Provider, *on); err != nil {
@@ -153,7 +180,7 @@ func updateProvider(x *visit, in *updateProviderInput) (provider, error) {
 	}
 	in.Body.apply(&p)
 	p, err = x.cfg.Providers.SaveProvider(x, x.who, p)
-	return x.providerOf(p), err
+	return providerOf(x, p), err
 }
 
 func removeProvider(x *visit, in *ProviderPath) error {

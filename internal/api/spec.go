@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,27 +14,41 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/problem"
+	"sluice/internal/web"
 )
 
 // The names of the credentials in the description.
 const sessionScheme, bearerScheme = "session", "bearer"
 
-// humaConfig is huma without what it would add by itself: no page that loads from elsewhere, no links to schemas, no lazily made documents.
+// humaConfig is huma without what it would add by itself: no page that loads from elsewhere, no
+// links to schemas, no lazily made documents.
 func humaConfig() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
-				Title: "Sluice", Version: "1",
-				Description: "What Sluice's own pages and its command line do, for programs. Errors are problem documents (RFC 9457): type, title, status, detail, field, next. " +
+				Title:   "Sluice",
+				Version: "1",
+				Description: "What Sluice's own pages and its command line do, for programs. Errors are problem " +
+					"documents (RFC 9457): type, title, status, detail, field, next. " +
 					"Lists take limit (1 to 200) and offset and tell the total. Times are RFC 3339 in UTC.",
 			},
-			Servers:    []*huma.Server{{URL: Prefix}},
-			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{sessionScheme: cookieScheme(), bearerScheme: tokenScheme()}},
-			Security:   []map[string][]string{{sessionScheme: {}}, {bearerScheme: {}}},
+			Servers: []*huma.Server{{URL: Prefix}},
+			Components: &huma.Components{
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					sessionScheme: cookieScheme(),
+					bearerScheme:  tokenScheme(),
+				},
+			},
+			Security: []map[string][]string{{sessionScheme: {}}, {bearerScheme: {}}},
 		},
-		Formats:       map[string]huma.Format{"application/json": format(), "json": format(), problem.ContentType: format()},
+		Formats: map[string]huma.Format{
+			"application/json":  format(),
+			"json":              format(),
+			problem.ContentType: format(),
+		},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{document},
 	}
@@ -56,8 +71,11 @@ func tokenScheme() *huma.SecurityScheme {
 // problemResponse describes the answer to every request that fails.
 func problemResponse() *huma.Response {
 	return &huma.Response{
-		Description: "What went wrong: 400 the request, 401 nobody is signed in, or has to confirm who they are (RFC 9470), 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
-		Content:     map[string]*huma.MediaType{problem.ContentType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}}},
+		Description: "What went wrong: 400 the request, 401 nobody is signed in, or has to confirm who they are (RFC " +
+			"9470), 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
+		Content: map[string]*huma.MediaType{
+			problem.ContentType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}},
+		},
 	}
 }
 
@@ -92,7 +110,7 @@ func showJSON(x *visit) error {
 	if err != nil {
 		return err
 	}
-	return x.show("application/openapi+json", d.json)
+	return show(x, "application/openapi+json", d.json)
 }
 
 func showYAML(x *visit) error {
@@ -100,10 +118,10 @@ func showYAML(x *visit) error {
 	if err != nil {
 		return err
 	}
-	return x.show("application/openapi+yaml", d.yaml)
+	return show(x, "application/openapi+yaml", d.yaml)
 }
 
-func (x *visit) show(contentType string, body []byte) error {
+func show(x *visit, contentType string, body []byte) error {
 	x.w.Header().Set("Content-Type", contentType)
 	x.w.WriteHeader(http.StatusOK)
 	_, _ = x.w.Write(body)
@@ -116,7 +134,11 @@ func (a *API) operations() []*huma.Operation {
 	for _, rt := range routes() {
 		item := a.built().spec.Paths[rt.path]
 		out = append(out, map[string]*huma.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+			http.MethodGet:    item.Get,
+			http.MethodPost:   item.Post,
+			http.MethodPut:    item.Put,
+			http.MethodPatch:  item.Patch,
+			http.MethodDelete: item.Delete,
 		}[rt.method])
 	}
 	return out
@@ -144,7 +166,8 @@ func (a *API) addExample(op *huma.Operation) {
 	}
 }
 
-// example is built from the examples of the fields; those without one are left out, and so is an object that would lack what it must have.
+// example is built from the examples of the fields; those without one are left out, and so is an
+// object that would lack what it must have.
 func (a *API) example(s *huma.Schema) any {
 	s = a.resolve(s)
 	if len(s.Examples) > 0 {
@@ -175,4 +198,128 @@ func examplePath(op *huma.Operation) string {
 		}
 	}
 	return path
+}
+
+// docView is the page that shows the operations.
+type docView struct {
+	Groups []docGroup
+}
+
+// docGroup is one tag's operations.
+type docGroup struct {
+	Name, Title string
+	Operations  []docOperation
+}
+
+// docOperation is one operation for people.
+type docOperation struct {
+	ID, Method, Path, Summary, Who, Curl string
+	Inputs                               []docInput
+}
+
+// docInput is a parameter or a field of the body.
+type docInput struct{ Name, Where, Form, Text string }
+
+// showDocs shows what the description holds. It tells nothing about this installation, and
+// strangers may see it.
+func (a *API) showDocs(x *visit) error {
+	page := web.Page{Title: "API", Theme: web.ThemeOf(x.r), Path: Prefix + "/docs", Nav: []web.NavItem{
+		{
+			Href:  "/",
+			Label: "Start page",
+			Icon:  "house",
+		}, {Href: Prefix + "/docs", Label: "API", Icon: "file-text", Active: true},
+	}}
+	if x.who.SignedIn() {
+		page.Person = &web.Person{Name: cmp.Or(x.who.DisplayName, x.who.Name), Email: x.who.Email}
+	}
+	return web.Render(x.w, x.r, http.StatusOK, docsPage(page, a.docs(x.cfg.MainOrigin(x.r.Host))))
+}
+
+func (a *API) docs(origin string) docView {
+	var v docView
+	for _, op := range a.operations() {
+		tag := op.Tags[0]
+		if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != tag {
+			v.Groups = append(v.Groups, docGroup{Name: tag, Title: strings.ToUpper(tag[:1]) + tag[1:]})
+		}
+		group := &v.Groups[len(v.Groups)-1]
+		group.Operations = append(group.Operations, docOperation{
+			ID:      op.OperationID,
+			Method:  op.Method,
+			Path:    Prefix + op.Path,
+			Summary: op.Summary,
+			Who:     needOf(op).words(),
+			Curl:    a.curl(origin, op),
+			Inputs:  a.inputs(op),
+		})
+	}
+	return v
+}
+
+// curl is a command to try an operation with.
+func (a *API) curl(origin string, op *huma.Operation) string {
+	secure := strings.HasPrefix(origin, "https://")
+	words := []string{"curl"}
+	if needOf(op).where != toAnybody {
+		words = append(words, fmt.Sprintf(`--cookie "%s=$SESSION"`, authn.CookieName(secure)))
+	}
+	if op.Method != http.MethodGet {
+		words = append(words, "--request "+op.Method)
+	}
+	if s := a.bodySchema(op); s != nil {
+		if body, err := json.Marshal(a.example(s)); err == nil {
+			words = append(words, "--json '"+strings.ReplaceAll(string(body), "'", `'\''`)+"'")
+		}
+	}
+	return strings.Join(append(words, origin+examplePath(op)), " ")
+}
+
+func (a *API) inputs(op *huma.Operation) []docInput {
+	var out []docInput
+	for _, p := range op.Parameters {
+		out = append(out, docInput{
+			Name:  p.Name,
+			Where: p.In,
+			Form:  form(p.Schema, p.Required),
+			Text:  p.Schema.Description,
+		})
+	}
+	s := a.bodySchema(op)
+	if s == nil {
+		return out
+	}
+	names := make([]string, 0, len(s.Properties))
+	for name := range s.Properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p := s.Properties[name]
+		out = append(out, docInput{
+			Name:  name,
+			Where: "body",
+			Form:  form(p, slices.Contains(s.Required, name)),
+			Text:  p.Description,
+		})
+	}
+	return out
+}
+
+// form says in words what a value looks like.
+func form(s *huma.Schema, required bool) string {
+	words := []string{s.Type}
+	if len(s.Enum) > 0 {
+		words = append(words, fmt.Sprint(s.Enum...))
+	}
+	if s.MaxLength != nil {
+		words = append(words, fmt.Sprintf("up to %d characters", *s.MaxLength))
+	}
+	if s.Minimum != nil && s.Maximum != nil {
+		words = append(words, fmt.Sprintf("%.0f to %.0f", *s.Minimum, *s.Maximum))
+	}
+	if required {
+		words = append(words, "required")
+	}
+	return strings.Join(words, ", ")
 }

@@ -26,22 +26,33 @@ type tokenPair struct {
 }
 
 // pairOf is a pair of tokens as it is answered.
-func (x *visit) pairOf(p authn.Pair) tokenPair {
+func pairOf(x *visit, p authn.Pair) tokenPair {
 	x.event.Session = p.SessionID
 	left := func(end time.Time) int64 { return max(0, int64(end.Sub(x.cfg.Now())/time.Second)) }
-	return tokenPair{AccessToken: p.Access, TokenType: "Bearer", ExpiresIn: left(p.AccessExpires), RefreshToken: p.Refresh, RefreshExpiresIn: left(p.RefreshExpires)}
+	return tokenPair{
+		AccessToken:      p.Access,
+		TokenType:        "Bearer",
+		ExpiresIn:        left(p.AccessExpires),
+		RefreshToken:     p.Refresh,
+		RefreshExpiresIn: left(p.RefreshExpires),
+	}
 }
 
 type grantInput struct{ Body grant }
 
 func createTokens(x *visit, in *grantInput) (tokenPair, error) {
 	p, err := x.cfg.Logins.SignInProgram(x, login.Grant{
-		Identifier: in.Body.Username, Password: in.Body.Password, Code: in.Body.Code, Workspace: in.Body.Workspace, IP: x.event.Peer, UserAgent: x.r.UserAgent(),
+		Identifier: in.Body.Username,
+		Password:   in.Body.Password,
+		Code:       in.Body.Code,
+		Workspace:  in.Body.Workspace,
+		IP:         x.event.Peer,
+		UserAgent:  x.r.UserAgent(),
 	})
 	if err != nil {
 		return tokenPair{}, err
 	}
-	return x.pairOf(p), nil
+	return pairOf(x, p), nil
 }
 
 type refreshInput struct {
@@ -55,20 +66,26 @@ func refreshTokens(x *visit, in *refreshInput) (tokenPair, error) {
 	if err != nil {
 		return tokenPair{}, err
 	}
-	return x.pairOf(p), nil
+	return pairOf(x, p), nil
 }
 
 // revoked says nothing: whether the token was good is nobody's business (RFC 7009 section 2.2).
 type revoked struct{}
 
 func revokeTokens(x *visit, in *refreshInput) (revoked, error) {
-	return revoked{}, x.cfg.Tokens.Revoke(x, in.Body.RefreshToken, authn.Meta{IP: x.event.Peer, UserAgent: x.r.UserAgent()})
+	return revoked{}, x.cfg.Tokens.Revoke(x, in.Body.RefreshToken, authn.Meta{
+		IP:        x.event.Peer,
+		UserAgent: x.r.UserAgent(),
+	})
 }
 
 func logout(x *visit, _ *struct{}) error {
 	if x.kind != authn.CredentialAccess {
-		return problem.New(problem.Invalid, "This ends the session of an access token, and the request came without one.").WithField("Authorization").
-			WithNext("Send the access token as Authorization: Bearer. Browsers sign out on Sluice's pages; API keys are revoked, not signed out.")
+		return problem.New(problem.Invalid, "This ends the session of an access token, and the request came "+
+			"without one.").
+			WithField("Authorization").
+			WithNext("Send the access token as Authorization: Bearer. Browsers sign out on Sluice's pages; API keys " +
+				"are revoked, not signed out.")
 	}
 	return x.cfg.Logins.SignOut(x, x.who)
 }

@@ -25,8 +25,18 @@ type Account struct {
 
 func accountOf(u identity.User) Account {
 	return Account{
-		ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified, Role: u.Role, Superuser: u.Superuser, Active: u.Active,
-		Waiting: u.Waiting, HasPassword: u.HasPassword, CreatedAt: u.CreatedAt.UTC(), LastSignInAt: moment(u.LastSignInAt),
+		ID:            u.ID,
+		Username:      u.Username,
+		Name:          u.Name,
+		Email:         u.Email,
+		EmailVerified: u.EmailVerified,
+		Role:          u.Role,
+		Superuser:     u.Superuser,
+		Active:        u.Active,
+		Waiting:       u.Waiting,
+		HasPassword:   u.HasPassword,
+		CreatedAt:     u.CreatedAt.UTC(),
+		LastSignInAt:  moment(u.LastSignInAt),
 	}
 }
 
@@ -36,7 +46,11 @@ type usersInput struct {
 }
 
 func listUsers(x *visit, in *usersInput) (list[Account], error) {
-	rows, total, err := x.cfg.People.List(x, x.who, identity.Filter{Query: in.Query, Limit: in.Limit, Offset: in.Offset})
+	rows, total, err := x.cfg.People.List(x, x.who, identity.Filter{
+		Query:  in.Query,
+		Limit:  in.Limit,
+		Offset: in.Offset,
+	})
 	return listOf(rows, total, accountOf), err
 }
 
@@ -71,14 +85,20 @@ func createUser(x *visit, in *newUserInput) (newAccount, error) {
 		return newAccount{}, problem.New(problem.Invalid, "There is no such workspace.").WithField("workspace")
 	}
 	u, err := x.cfg.People.Create(x, x.who, identity.NewUser{
-		Username: b.Username, Email: b.Email, Name: b.Name, Password: b.Password, Role: b.Role, Workspace: b.Workspace, Superuser: b.Superuser,
-		Active: b.Active == nil || *b.Active,
+		Username:  b.Username,
+		Email:     b.Email,
+		Name:      b.Name,
+		Password:  b.Password,
+		Role:      b.Role,
+		Workspace: b.Workspace,
+		Superuser: b.Superuser,
+		Active:    b.Active == nil || *b.Active,
 	})
 	if err != nil || b.Password != "" {
 		return newAccount{Account: accountOf(u)}, err
 	}
 	// The account is there. A link that could not be made is no reason to say otherwise.
-	l, err := x.resetLink(u.ID)
+	l, err := resetLink(x, u.ID)
 	if err != nil {
 		x.event.Cause = err
 		return newAccount{Account: accountOf(u)}, nil
@@ -86,9 +106,12 @@ func createUser(x *visit, in *newUserInput) (newAccount, error) {
 	return newAccount{Account: accountOf(u), Link: &l}, nil
 }
 
-func (x *visit) resetLink(userID string) (link, error) {
+func resetLink(x *visit, userID string) (link, error) {
 	token, expires, err := x.cfg.SignUps.ResetLink(x, x.who, userID)
-	return link{URL: x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token, ExpiresAt: expires.UTC().Truncate(time.Millisecond)}, err
+	return link{
+		URL:       x.cfg.MainOrigin(x.r.Host) + "/reset?token=" + token,
+		ExpiresAt: expires.UTC().Truncate(time.Millisecond),
+	}, err
 }
 
 func getUser(x *visit, in *UserPath) (Account, error) {
@@ -123,7 +146,8 @@ func updateUser(x *visit, in *updateUserInput) (Account, error) {
 		Active:    b.Active.given(),
 	}
 	if !u.Username.Set && !u.Email.Set && !u.Name.Set && !u.Role.Set && !u.Superuser.Set && !u.Active.Set {
-		return Account{}, problem.New(problem.Invalid, "Give something to change: username, email, name, role, superuser or active.").
+		return Account{}, problem.New(problem.Invalid, "Give something to change: username, email, name, role, "+
+			"superuser or active.").
 			WithField("body")
 	}
 	if err := x.cfg.People.Update(x, x.who, in.User, u); err != nil {
@@ -141,7 +165,7 @@ func deleteUser(x *visit, in *deleteUserInput) error {
 	return x.cfg.People.Remove(x, x.who, in.User, in.Heir)
 }
 
-func createResetLink(x *visit, in *UserPath) (link, error) { return x.resetLink(in.User) }
+func createResetLink(x *visit, in *UserPath) (link, error) { return resetLink(x, in.User) }
 
 type rightsInput struct {
 	UserPath
@@ -149,7 +173,7 @@ type rightsInput struct {
 }
 
 func listRights(x *visit, in *rightsInput) (list[right], error) {
-	return x.rightsOf(in.User, in.Workspace)
+	return rightsOf(x, in.User, in.Workspace)
 }
 
 type sessionsInput struct {
@@ -162,7 +186,7 @@ func listSessions(x *visit, in *sessionsInput) (list[session], error) {
 	if _, err := x.cfg.People.Get(x, x.who, in.User); err != nil {
 		return list[session]{}, err
 	}
-	return x.sessionsOf(in.User, in.Paging)
+	return sessionsOf(x, in.User, in.Paging)
 }
 
 func endSessions(x *visit, in *UserPath) error {

@@ -14,8 +14,9 @@ import (
 	"sluice/internal/web"
 )
 
-// visit is one request and what is known about it. Huma hands nothing but a context to a handler; so the visit is the request's context, and
-// who asks stays a parameter of every call that a handler makes.
+// visit is one request and what is known about it. Huma hands nothing but a context to a handler;
+// so the visit is the request's context, and who asks stays a parameter of every call that a
+// handler makes.
 type visit struct {
 	context.Context
 	*API
@@ -50,7 +51,8 @@ func (a *answer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController set the deadline of the body.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// below lets exchange embed huma's context under a name of its own, because it has a method Context.
+// below lets exchange embed huma's context under a name of its own, because it has a method
+// Context.
 type below = huma.Context
 
 // exchange is huma's view of a visit.
@@ -72,24 +74,8 @@ func (e *exchange) SetStatus(status int) {
 	e.below.SetStatus(status)
 }
 
-// serve runs a handler behind the steps that every request takes. op is nil for what is open to everybody and no operation.
-func (a *API) serve(op *huma.Operation, endpoint string, run func(*visit) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		x := &visit{Context: r.Context(), API: a, w: &answer{ResponseWriter: w}, r: r, event: web.NewEvent(r, "api", a.cfg.Now())}
-		x.event.Endpoint, x.event.Peer = endpoint, a.cfg.Trust.ClientIP(r).String()
-		web.Policy{}.SetHeaders(x.w.Header(), a.cfg.Trust.Scheme(r) == "https")
-		x.w.Header().Set("Cache-Control", "no-store")
-		if err := x.enter(op); err != nil {
-			x.fail(err)
-		} else if err := run(x); err != nil {
-			x.fail(err)
-		}
-		x.event.Status, x.event.Bytes = cmp.Or(x.w.status, http.StatusOK), x.w.bytes
-		x.event.Log(r.Context(), a.cfg.Log, a.cfg.Now())
-	}
-}
-
-// enter asks in this order: who asks, does the request of a browser come from this site, may they knock at all, is it well formed.
+// enter asks in this order: who asks, does the request of a browser come from this site, may they
+// knock at all, is it well formed.
 func (x *visit) enter(op *huma.Operation) error {
 	if op == nil {
 		return x.authenticateIfPossible()
@@ -103,8 +89,9 @@ func (x *visit) enter(op *huma.Operation) error {
 	return expectedBody(op, x.r)
 }
 
-// admit finds out who asks and whether they may knock. Where nobody has to be signed in nothing is read that could say who asks; a page of another site is refused all the same, so that nobody tries
-// passwords through the browsers of their visitors.
+// admit finds out who asks and whether they may knock. Where nobody has to be signed in nothing is
+// read that could say who asks; a page of another site is refused all the same, so that nobody
+// tries passwords through the browsers of their visitors.
 func (x *visit) admit(n need) error {
 	if n.where == toAnybody {
 		return x.checkCrossSite()
@@ -119,7 +106,8 @@ func (x *visit) admit(n need) error {
 func (x *visit) authenticate() error {
 	shown, err := x.credential()
 	who := shown.Principal
-	x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID, who.KeyID, shown.KeyPrefix
+	x.event.Person, x.event.Name, x.event.Session, x.event.Key, x.event.KeyPrefix = who.ID, who.Name, who.SessionID,
+		who.KeyID, shown.KeyPrefix
 	if err != nil {
 		if authn.TokenTrouble(err) {
 			x.w.Header().Set("WWW-Authenticate", authn.Challenge(err))
@@ -129,11 +117,13 @@ func (x *visit) authenticate() error {
 	if !who.SignedIn() {
 		x.w.Header().Set("WWW-Authenticate", authn.Challenge(nil))
 		return problem.New(problem.Unauthenticated, "Sign in first.").WithRule("sign-in required").
-			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the Authorization header.")
+			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the " +
+				"Authorization header.")
 	}
 	who.IP = x.event.Peer
 	if who.Automatic {
-		// Nobody was asked for a password: programs that find such a session get what its person may as a member of workspaces, and nothing as a superuser.
+		// Nobody was asked for a password: programs that find such a session get what its person
+		// may as a member of workspaces, and nothing as a superuser.
 		who.Superuser = false
 	}
 	x.who, x.kind = who, shown.Kind
@@ -146,15 +136,22 @@ func (x *visit) authenticate() error {
 func (x *visit) credential() (authn.Credential, error) {
 	if authn.ContainsKey(x.r.RequestURI) {
 		x.event.Path = "(an API key)"
-		return authn.Credential{}, problem.New(problem.Invalid, "An API key stands in the address of this request, where it is not read and others may see it.").WithRule("key in address").
-			WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in logs.")
+		return authn.Credential{}, problem.New(problem.Invalid, "An API key stands in the address of this request, "+
+			"where it is not read and others may see it.").WithRule("key in address").
+			WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in " +
+				"logs.")
 	}
-	shown, err := x.cfg.Credentials.Authenticate(x.r, authn.Place{Audience: authn.AudienceMain, Secure: x.secure(), From: x.cfg.Trust.ClientIP(x.r)})
+	shown, err := x.cfg.Credentials.Authenticate(x.r, authn.Place{
+		Audience: authn.AudienceMain,
+		Secure:   x.secure(),
+		From:     x.cfg.Trust.ClientIP(x.r),
+	})
 	shown.Limits.SetHeaders(x.w.Header())
 	return shown, err
 }
 
-// checkCrossSite refuses a change that a page of another site makes a signed-in browser send. Keys and tokens are sent by nobody but who holds them.
+// checkCrossSite refuses a change that a page of another site makes a signed-in browser send. Keys
+// and tokens are sent by nobody but who holds them.
 func (x *visit) checkCrossSite() error {
 	var guard http.CrossOriginProtection
 	if err := guard.Check(x.r); err != nil {
@@ -172,7 +169,8 @@ func (x *visit) authenticateIfPossible() error {
 	return nil
 }
 
-// allowed is the door of a route. What lies in a workspace or an app is decided, and recorded, by the capability on the very object.
+// allowed is the door of a route. What lies in a workspace or an app is decided, and recorded, by
+// the capability on the very object.
 func (x *visit) allowed(n need) error {
 	if n.where != onInstallation {
 		return nil

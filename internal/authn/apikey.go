@@ -6,14 +6,16 @@ import (
 	"strings"
 )
 
-// An API key reads "sluice_", 40 random base62 digits (238 bits), and the CRC-32 of all that in 6 base62 digits. The beginning and the checksum let secret scanners tell
-// keys from chance finds without asking anybody.
+// An API key reads "sluice_", 40 random base62 digits (238 bits), and the CRC-32 of all that in 6
+// base62 digits. The beginning and the checksum let secret scanners tell keys from chance finds
+// without asking anybody.
 const (
 	keyStart    = "sluice_"
 	keyRandom   = 40
 	keyChecksum = 6
 	keyChars    = len(keyStart) + keyRandom + keyChecksum
-	// keyPrefix is how many characters of a key are kept in clear, to recognise it by: five of them are random, which leaves 208 bits.
+	// keyPrefix is how many characters of a key are kept in clear, to recognize it by: five of them
+	// are random, which leaves 208 bits.
 	keyPrefix = 12
 )
 
@@ -28,7 +30,8 @@ func makeKey() (string, error) {
 			return "", err
 		}
 		for _, b := range raw {
-			// Of 256 values 248 are spread evenly over 62 digits; the rest would make some digits likelier.
+			// Of 256 values 248 are spread evenly over 62 digits; the rest would make some digits
+			// likelier.
 			if b < 248 && len(text) < len(keyStart)+keyRandom {
 				text = append(text, base62[b%62])
 			}
@@ -66,22 +69,4 @@ func keyFormed(text string) bool {
 	body := text[:keyChars-keyChecksum]
 	sum := checksum(body)
 	return text[keyChars-keyChecksum:] == string(sum[:])
-}
-
-// keyDigest hashes an API key; ok is false for what cannot be one. The checksum is left to whoever has no look-up to make: a key that is found is right.
-func (t *tokens) keyDigest(text string) (d digest, ok bool) {
-	if len(text) != keyChars || !strings.HasPrefix(text, keyStart) {
-		return digest{}, false
-	}
-	h := t.pool.Get().(*hasher)
-	h.mac.Reset()
-	for rest := text; rest != ""; {
-		n := copy(h.in[:], rest)
-		h.mac.Write(h.in[:n])
-		rest = rest[n:]
-	}
-	h.mac.Sum(h.out[:0])
-	d = h.out
-	t.pool.Put(h)
-	return d, true
 }

@@ -2,10 +2,12 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -23,7 +25,7 @@ const MaxKeyOverlap = 7 * 24 * time.Hour
 
 // APIKey is what may be seen of a key. Times are UTC, a zero time means never.
 type APIKey struct {
-	// ID is a UUID; it is no secret. Prefix is the beginning of the key, to recognise it by.
+	// ID is a UUID; it is no secret. Prefix is the beginning of the key, to recognize it by.
 	ID, Name, Prefix string
 	// Owner is whom the key acts for; OwnerName is their username. CreatedBy is who made it.
 	Owner, OwnerName, CreatedBy string
@@ -34,24 +36,30 @@ type APIKey struct {
 	Imported bool
 	// Networks are those from which the key may be used; none: from everywhere.
 	Networks []netip.Prefix
-	// PerMinute and PerDay are limits on the number of requests; 0 means none. Windows are those of the UTC clock.
+	// PerMinute and PerDay are limits on the number of requests; 0 means none. Windows are those of
+	// the UTC clock.
 	PerMinute, PerDay int64
-	// UsedToday is how many requests of this UTC day are booked, some of them ahead of use; only Get fills it, and only for keys with a limit per day.
+	// UsedToday is how many requests of this UTC day are booked, some of them ahead of use; only
+	// Get fills it, and only for keys with a limit per day.
 	UsedToday int64
-	// CreatedAt is when the key was made, IssuedAt when its present secret was, UpdatedAt when it was changed last.
+	// CreatedAt is when the key was made, IssuedAt when its present secret was, UpdatedAt when it
+	// was changed last.
 	CreatedAt, IssuedAt, UpdatedAt time.Time
-	// ExpiresAt is when it ends, RevokedAt when it was revoked. FormerUntil is until when the secret before the last rotation works.
+	// ExpiresAt is when it ends, RevokedAt when it was revoked. FormerUntil is until when the
+	// secret before the last rotation works.
 	ExpiresAt, RevokedAt, FormerUntil time.Time
 	// LastUsedAt is to the minute; LastUsedIP is from where.
 	LastUsedAt time.Time
 	LastUsedIP string
-	// Usable tells that the key can be used now: not revoked, not expired, and its owner has access to the workspace.
+	// Usable tells that the key can be used now: not revoked, not expired, and its owner has access
+	// to the workspace.
 	Usable bool
 }
 
 // NewAPIKey is what a key is made from.
 type NewAPIKey struct {
-	// Owner is a person's id; "" means the actor. Only the command line may name another one, because whoever makes a key sees it.
+	// Owner is a person's id; "" means the actor. Only the command line may name another one,
+	// because whoever makes a key sees it.
 	Owner string
 	// Workspace is an id; the owner must belong to it.
 	Workspace string
@@ -62,7 +70,8 @@ type NewAPIKey struct {
 	Networks []string
 	// PerMinute and PerDay limit the number of requests; 0 means no limit.
 	PerMinute, PerDay int64
-	// Expires is when the key ends; the zero time means as late as is permitted, which may be never.
+	// Expires is when the key ends; the zero time means as late as is permitted, which may be
+	// never.
 	Expires time.Time
 }
 
@@ -78,22 +87,26 @@ type APIKeyChange struct {
 
 // Rotation says how a key gets a new secret.
 type Rotation struct {
-	// Overlap is how long the former secret works beside the new one, at most MaxKeyOverlap.
+	// Overlap is how long the previous secret works beside the new one, at most MaxKeyOverlap.
 	Overlap time.Duration
-	// Expires is when the key ends; the zero time means that it is good for as long as it was when it was made, counted from now.
+	// Expires is when the key ends; the zero time means that it is good for as long as it was when
+	// it was made, counted from now.
 	Expires time.Time
 }
 
-// KeyFilter says whose keys, and where. Without an owner it is the actor's own keys, or with a workspace everybody's there.
+// KeyFilter says whose keys, and where. Without an owner it is the actor's own keys, or with a
+// workspace everybody's there.
 type KeyFilter struct{ Owner, Workspace string }
 
-// Create makes a key. The secret is returned once and kept nowhere. It needs KeyOwn in the workspace and a fresh proof of identity: a key outlives the session that it was made in.
+// Create makes a key. The secret is returned once and kept nowhere. It needs KeyOwn in the
+// workspace and a fresh proof of identity: a key outlives the session that it was made in.
 func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made APIKey, secret string, err error) {
 	if n.Owner == "" {
 		n.Owner = actor.ID
 	}
 	if actor.Kind != authz.System && n.Owner != actor.ID {
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes it sees it.").WithRule("owner only")
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes "+
+			"it sees it.").WithRule("owner only")
 	}
 	row, err := k.prepare(n)
 	if err != nil {
@@ -131,9 +144,18 @@ func (k *Keys) prepare(n NewAPIKey) (row q.ApiKey, err error) {
 		CreatedAt: now.UnixMilli(), UpdatedAt: now.UnixMilli(), IssuedAt: now.UnixMilli(),
 	}
 	if p, ok := k.cfg.People.Principal(n.Owner); !ok || !worksIn(k.cfg.People, p, n.Workspace) {
-		return row, problem.New(problem.NotFound, "There is no such workspace, or the key's owner does not belong to it.").WithField("workspace")
+		return row, problem.New(problem.NotFound, "There is no such workspace, or the key's owner does not belong "+
+			"to it.").
+			WithField("workspace")
 	}
-	change := APIKeyChange{Name: &n.Name, Scope: &n.Scope, Networks: &n.Networks, PerMinute: &n.PerMinute, PerDay: &n.PerDay, Expires: &n.Expires}
+	change := APIKeyChange{
+		Name:      &n.Name,
+		Scope:     &n.Scope,
+		Networks:  &n.Networks,
+		PerMinute: &n.PerMinute,
+		PerDay:    &n.PerDay,
+		Expires:   &n.Expires,
+	}
 	return row, k.apply(&row, change)
 }
 
@@ -172,7 +194,8 @@ func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
 			continue
 		}
 		if *l.wish < 0 || *l.wish > maxKeyLimit {
-			return problem.Newf(problem.Invalid, "A limit must be between 0 (none) and %d requests.", maxKeyLimit).WithField(l.field)
+			return problem.Newf(problem.Invalid, "A limit must be between 0 (none) and %d requests.", maxKeyLimit).
+				WithField(l.field)
 		}
 		*l.to = *l.wish
 	}
@@ -182,7 +205,8 @@ func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
 	return err
 }
 
-// chooseEnd is the end, in unix milliseconds, of a key whose secret was made at a time and that is wished to last until another; 0 means never.
+// chooseEnd is the end, in unix milliseconds, of a key whose secret was made at a time and that is
+// wished to last until another; 0 means never.
 func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 	latest := int64(0)
 	if k.cfg.MaxAge > 0 {
@@ -194,7 +218,8 @@ func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 	case end <= k.cfg.Now().UnixMilli():
 		return 0, problem.New(problem.Invalid, "This end lies in the past.").WithField("expires_at")
 	case latest > 0 && end > latest:
-		return 0, problem.Newf(problem.Invalid, "API keys may last at most %d days here; this one until %s at the latest.", k.cfg.MaxAge/(24*time.Hour), day(latest)).
+		return 0, problem.Newf(problem.Invalid, "API keys may last at most %d days here; this one until %s at the "+
+			"latest.", k.cfg.MaxAge/(24*time.Hour), day(latest)).
 			WithField("expires_at").WithRule("SLUICE_API_KEY_MAX_DAYS")
 	default:
 		return end, nil
@@ -220,12 +245,16 @@ func (k *Keys) fresh(actor Principal, a authz.Action, res authz.Resource) error 
 }
 
 func (k *Keys) notTooMany(ctx context.Context, tx *db.Tx, row q.ApiKey) error {
-	n, err := q.New(tx).CountLiveKeys(ctx, q.CountLiveKeysParams{AccountID: row.AccountID, Now: k.cfg.Now().UnixMilli()})
+	n, err := q.New(tx).CountLiveKeys(ctx, q.CountLiveKeysParams{
+		AccountID: row.AccountID,
+		Now:       k.cfg.Now().UnixMilli(),
+	})
 	if err != nil {
 		return fmt.Errorf("counting keys: %w", err)
 	}
 	if n > maxKeysPerPerson {
-		return problem.Newf(problem.Conflict, "A person can have at most %d API keys.", maxKeysPerPerson).WithNext("Revoke one that is not used any more.")
+		return problem.Newf(problem.Conflict, "A person can have at most %d API keys.", maxKeysPerPerson).
+			WithNext("Revoke one that is not used any more.")
 	}
 	return tx.Changed(KeyChangeKind, row.ID)
 }
@@ -236,7 +265,11 @@ func (k *Keys) List(ctx context.Context, actor Principal, f KeyFilter) ([]APIKey
 		f.Owner = actor.ID
 	}
 	if f.Owner == actor.ID && actor.Kind == authz.Person {
-		if err := k.cfg.Gate.Check(ctx, actor, authz.KeyOwn, authz.Resource{Type: keyType, Workspace: f.Workspace, Owner: f.Owner}); err != nil {
+		if err := k.cfg.Gate.Check(ctx, actor, authz.KeyOwn, authz.Resource{
+			Type:      keyType,
+			Workspace: f.Workspace,
+			Owner:     f.Owner,
+		}); err != nil {
 			return nil, err
 		}
 	} else if err := k.mayManage(ctx, actor, f.Workspace); err != nil {
@@ -258,7 +291,8 @@ func (k *Keys) List(ctx context.Context, actor Principal, f KeyFilter) ([]APIKey
 // mayManage asks for KeyManage. A workspace that is not the actor's is not found.
 func (k *Keys) mayManage(ctx context.Context, actor Principal, workspaceID string) error {
 	err := k.cfg.Gate.Check(ctx, actor, authz.KeyManage, authz.Resource{Type: keyType, Workspace: workspaceID})
-	if _, exists := k.cfg.People.WorkspaceName(workspaceID); workspaceID != "" && (!exists || problem.Is(err, problem.Denied) && !worksIn(k.cfg.People, actor, workspaceID)) {
+	if _, exists := k.cfg.People.WorkspaceName(workspaceID); workspaceID != "" &&
+		(!exists || problem.Is(err, problem.Denied) && !worksIn(k.cfg.People, actor, workspaceID)) {
 		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
 	}
 	return err
@@ -312,7 +346,8 @@ func (k *Keys) find(ctx context.Context, actor Principal, id string) (q.ApiKey, 
 	return row, action, nil
 }
 
-// actionOn is what it takes to deal with a key: it is one's own, or one manages those of the workspace.
+// actionOn is what it takes to deal with a key: it is one's own, or one manages those of the
+// workspace.
 func actionOn(actor Principal, row q.ApiKey) authz.Action {
 	if actor.Kind == authz.Person && actor.ID == row.AccountID {
 		return authz.KeyOwn
@@ -320,7 +355,8 @@ func actionOn(actor Principal, row q.ApiKey) authz.Action {
 	return authz.KeyManage
 }
 
-// Update changes a key. What it may do is for its owner to say; who manages the workspace's keys may change the rest.
+// Update changes a key. What it may do is for its owner to say; who manages the workspace's keys
+// may change the rest.
 func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyChange) (APIKey, error) {
 	row, action, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -330,7 +366,9 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 		return APIKey{}, revokedAlready()
 	}
 	if c.Scope != nil && action == authz.KeyManage && actor.Kind != authz.System {
-		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it may do.").WithRule("owner only").WithField("scope")
+		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it "+
+			"may do.").WithRule("owner only").
+			WithField("scope")
 	}
 	if err := k.apply(&row, c); err != nil {
 		return APIKey{}, err
@@ -338,7 +376,14 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 	row.UpdatedAt = k.cfg.Now().UnixMilli()
 	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "changed", func(tx *db.Tx) error {
 		n, err := q.New(tx).UpdateKey(ctx, q.UpdateKeyParams{
-			ID: row.ID, Name: row.Name, Scope: row.Scope, Networks: row.Networks, PerMinute: row.PerMinute, PerDay: row.PerDay, ExpiresAt: row.ExpiresAt, UpdatedAt: row.UpdatedAt,
+			ID:        row.ID,
+			Name:      row.Name,
+			Scope:     row.Scope,
+			Networks:  row.Networks,
+			PerMinute: row.PerMinute,
+			PerDay:    row.PerDay,
+			ExpiresAt: row.ExpiresAt,
+			UpdatedAt: row.UpdatedAt,
 		})
 		if err != nil {
 			return fmt.Errorf("changing the key: %w", err)
@@ -354,7 +399,8 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 	return k.view(row), nil
 }
 
-// Rotate gives a key a new secret, which is returned once. The former one works until the overlap ends. Only the owner and the command line may, because whoever does sees the secret.
+// Rotate gives a key a new secret, which is returned once. The previous one works until the overlap
+// ends. Only the owner and the command line may, because whoever does sees the secret.
 func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotation) (APIKey, string, error) {
 	row, action, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -364,13 +410,17 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	end := k.effectiveEnd(row.IssuedAt, row.ExpiresAt)
 	switch {
 	case action == authz.KeyManage && actor.Kind != authz.System:
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever does sees it.").WithRule("owner only").WithNext("Revoke it instead.")
+		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever "+
+			"does sees it.").WithRule("owner only").
+			WithNext("Revoke it instead.")
 	case row.RevokedAt > 0:
 		return APIKey{}, "", revokedAlready()
 	case end > 0 && end <= now.UnixMilli():
 		return APIKey{}, "", problem.New(problem.Conflict, "This key has expired.").WithNext("Make a new one.")
 	case r.Overlap < 0 || r.Overlap > MaxKeyOverlap:
-		return APIKey{}, "", problem.Newf(problem.Invalid, "The overlap must be between 0 and %d days.", MaxKeyOverlap/(24*time.Hour)).WithField("overlap")
+		return APIKey{}, "", problem.Newf(problem.Invalid, "The overlap must be between 0 and %d "+
+			"days.", MaxKeyOverlap/(24*time.Hour)).
+			WithField("overlap")
 	}
 	if err := k.fresh(actor, action, resourceOf(row)); err != nil {
 		return APIKey{}, "", err
@@ -394,23 +444,33 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	if err != nil {
 		return APIKey{}, "", err
 	}
-	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "rotated", func(tx *db.Tx) error { return k.replace(ctx, tx, row, former) })
+	err = k.cfg.Gate.DoDetail(ctx, actor, action, resourceOf(row), "rotated", func(tx *db.Tx) error {
+		return k.replace(ctx, tx, row, former)
+	})
 	if err != nil {
 		return APIKey{}, "", err
 	}
 	return k.view(row), secret, nil
 }
 
-// replace stores a new secret in place of the one that was read; of two rotations at the same time only one succeeds.
+// replace stores a new secret in place of the one that was read; of two rotations at the same time
+// only one succeeds.
 func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former string) error {
 	n, err := q.New(tx).RotateKey(ctx, q.RotateKeyParams{
-		ID: row.ID, KeyHash: row.KeyHash, Prefix: row.Prefix, FormerUntil: row.FormerUntil, Now: row.IssuedAt, ExpiresAt: row.ExpiresAt, OldHash: former,
+		ID:          row.ID,
+		KeyHash:     row.KeyHash,
+		Prefix:      row.Prefix,
+		FormerUntil: row.FormerUntil,
+		Now:         row.IssuedAt,
+		ExpiresAt:   row.ExpiresAt,
+		OldHash:     former,
 	})
 	if err != nil {
 		return fmt.Errorf("rotating the key: %w", err)
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "The key was rotated or revoked by somebody else just now.").WithNext("Look at it again.")
+		return problem.New(problem.Conflict, "The key was rotated or revoked by somebody else just now.").
+			WithNext("Look at it again.")
 	}
 	return tx.Changed(KeyChangeKind, row.ID)
 }
@@ -428,3 +488,179 @@ func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
 		return tx.Changed(KeyChangeKind, row.ID)
 	})
 }
+
+// Keys that are taken over read "sk-" and 43 characters of base64url. Other products' keys begin so
+// too, so that one which is not known is no business of Sluice's.
+const (
+	importedStart = "sk-"
+	importedLeast = 20
+	importedMost  = 200
+	// importedHash is the mark in the column imported, and the beginning of what is hashed: a key
+	// of Sluice's own cannot have the same digest.
+	importedHash = "sha256"
+)
+
+// MaxKeys is how many live keys a person can have.
+const MaxKeys = maxKeysPerPerson
+
+// importedFormed reports whether a text can be an imported key.
+func importedFormed(text string) bool {
+	return len(text) >= importedLeast && len(text) <= importedMost && strings.HasPrefix(text, importedStart) &&
+		isToken68(text)
+}
+
+// ImportedKeyHash is by what a key of another product is known; ok is false for what cannot be such
+// a key.
+func ImportedKeyHash(text string) (sum [sha256.Size]byte, ok bool) {
+	if !importedFormed(text) {
+		return sum, false
+	}
+	return sha256.Sum256([]byte(text)), true
+}
+
+// importedDigest is the stored form of a key of which only the SHA-256 is known.
+func (t *tokens) importedDigest(sum [sha256.Size]byte) (d digest) {
+	h := t.pool.Get().(*hasher)
+	h.mac.Reset()
+	n := copy(h.in[:], importedHash)
+	h.mac.Write(h.in[:n+copy(h.in[n:], sum[:])])
+	h.mac.Sum(h.out[:0])
+	d = h.out
+	t.pool.Put(h)
+	return d
+}
+
+// knownImported is known for a key of another product.
+func (k *Keys) knownImported(text string) (keyHit, bool) {
+	sum, ok := ImportedKeyHash(text)
+	if !ok {
+		return keyHit{}, false
+	}
+	for _, under := range k.hashes.all() {
+		if h, ok := k.table.find(under.importedDigest(sum)); ok {
+			return h, true
+		}
+	}
+	return keyHit{}, false
+}
+
+// brought reports whether a text is a key that was imported.
+func (k *Keys) brought(text string) bool {
+	_, ok := k.knownImported(text)
+	return ok
+}
+
+// shownIn reports whether an imported key by which somebody was recognized stands in one of the
+// values.
+func (c *Credential) shownIn(lines []string) bool {
+	if c.Kind != CredentialKey || !strings.HasPrefix(c.KeyPrefix, importedStart) {
+		return false
+	}
+	for _, line := range lines {
+		if strings.Contains(line, c.KeyPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ImportedKey is a key that another product has made. Its holder shows it to Sluice as to that
+// product.
+type ImportedKey struct {
+	// Owner is an account's id, Workspace a workspace's. Also are further workspaces in which it
+	// reaches what it names.
+	Owner, Workspace string
+	Also             []string
+	// Name is for people; one that cannot be kept becomes "Imported key". Prefix are the first 12
+	// characters of the key, or "" where they are not known.
+	Name, Prefix string
+	// Hash is ImportedKeyHash of the key.
+	Hash [sha256.Size]byte
+	// Apps bound what it is for; none: all.
+	Apps []string
+	// CreatedAt is when it was made, Expires when it ends there; the zero time means never.
+	CreatedAt, Expires time.Time
+}
+
+// PreparedKey is an imported key that is ready to be stored.
+type PreparedKey struct{ row q.ApiKey }
+
+// ID is the id that the key will have.
+func (p PreparedKey) ID() string { return p.row.ID }
+
+// ExpiresAt is when it will end; the zero time means never.
+func (p PreparedKey) ExpiresAt() time.Time { return moment(p.row.ExpiresAt) }
+
+// PrepareImported makes the row of an imported key. The longest life of keys counts from now: until
+// now Sluice has vouched for nothing. It asks no right; whoever calls InsertImported has decided
+// that the key may be used here. Errors: problem.Invalid for one that has expired.
+func (k *Keys) PrepareImported(n ImportedKey) (out PreparedKey, err error) {
+	now := k.cfg.Now()
+	if !n.Expires.IsZero() && !n.Expires.After(now) {
+		return out, problem.Newf(problem.Invalid, "The key has expired on %s.", day(n.Expires.UnixMilli())).
+			WithField("expires_at")
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return out, fmt.Errorf("making a key: %w", err)
+	}
+	row := q.ApiKey{
+		ID:          id.String(),
+		AccountID:   n.Owner,
+		WorkspaceID: n.Workspace,
+		KeyHash:     k.hashes.all()[0].importedDigest(n.Hash).hex(),
+		Imported:    importedHash,
+		CreatedAt:   min(n.CreatedAt.UnixMilli(), now.UnixMilli()),
+		IssuedAt:    now.UnixMilli(),
+		UpdatedAt:   now.UnixMilli(),
+		Prefix:      importedStart,
+	}
+	if row.Name, err = keyName(n.Name); err != nil {
+		row.Name = "Imported key"
+	}
+	if len(n.Prefix) == keyPrefix && strings.HasPrefix(n.Prefix, importedStart) && utf8.ValidString(n.Prefix) {
+		row.Prefix = n.Prefix
+	}
+	scope, err := KeyScope{Apps: n.Apps}.checked()
+	if err != nil {
+		return out, err
+	}
+	scope.Also = ordered(n.Also)
+	if row.Scope, err = scope.encode(); err != nil {
+		return out, err
+	}
+	if !n.Expires.IsZero() {
+		row.ExpiresAt = n.Expires.UnixMilli()
+	}
+	row.ExpiresAt = k.effectiveEnd(row.IssuedAt, row.ExpiresAt)
+	return PreparedKey{row: row}, nil
+}
+
+// InsertImported stores a prepared key within the caller's transaction. Errors: problem.Conflict if
+// the same key is there already.
+func (k *Keys) InsertImported(ctx context.Context, tx *db.Tx, p PreparedKey) error {
+	r := p.row
+	err := q.New(tx).InsertImportedKey(ctx, q.InsertImportedKeyParams{
+		ID:          r.ID,
+		AccountID:   r.AccountID,
+		WorkspaceID: r.WorkspaceID,
+		Name:        r.Name,
+		Prefix:      r.Prefix,
+		KeyHash:     r.KeyHash,
+		Scope:       r.Scope,
+		CreatedAt:   r.CreatedAt,
+		UpdatedAt:   r.UpdatedAt,
+		ExpiresAt:   r.ExpiresAt,
+		Imported:    r.Imported,
+	})
+	if db.IsUnique(err) {
+		return problem.New(problem.Conflict, "This API key is known here already.")
+	}
+	if err != nil {
+		return fmt.Errorf("storing an imported key: %w", err)
+	}
+	return tx.Changed(KeyChangeKind, r.ID)
+}
+
+// Resource is the key as the gate sees it.
+func (p PreparedKey) Resource() authz.Resource { return resourceOf(p.row) }

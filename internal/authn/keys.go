@@ -31,10 +31,12 @@ type KeyConfig struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
-	// HashKeys key the hashes under which keys are stored (TOKEN_HASH_SECRET): new ones under the first, looked up under every one. Where it is nil, TokenKey does, and never changes.
+	// HashKeys key the hashes under which keys are stored (TOKEN_HASH_SECRET): new ones under the
+	// first, looked up under every one. Where it is nil, TokenKey does, and never changes.
 	HashKeys func() []Key
 	TokenKey []byte
-	// MaxAge is how long a key may be good, from when its secret was made; 0 means without end (SLUICE_API_KEY_MAX_DAYS).
+	// MaxAge is how long a key may be good, from when its secret was made; 0 means without end
+	// (SLUICE_API_KEY_MAX_DAYS).
 	MaxAge time.Duration
 	// Now is the clock.
 	Now func() time.Time
@@ -59,9 +61,16 @@ type keyUse struct {
 	from netip.Addr
 }
 
-// NewKeys loads all keys and follows changes. Run its Maintain regularly, and Close it before the database.
+// NewKeys loads all keys and follows changes. Run its Maintain regularly, and Close it before the
+// database.
 func NewKeys(ctx context.Context, c KeyConfig) (*Keys, error) {
-	k := &Keys{cfg: c, hashes: newHashers(c.HashKeys, c.TokenKey), table: newKeyTable(), ends: endings{}, dirty: map[uuid.UUID]keyUse{}}
+	k := &Keys{
+		cfg:    c,
+		hashes: newHashers(c.HashKeys, c.TokenKey),
+		table:  newKeyTable(),
+		ends:   endings{},
+		dirty:  map[uuid.UUID]keyUse{},
+	}
 	k.budgets = newBudgets(c.DB, c.Now)
 	c.DB.Subscribe(KeyChangeKind, func(id string) {
 		if err := k.reload(context.Background(), id); err != nil {
@@ -120,8 +129,20 @@ func (k *Keys) reload(ctx context.Context, id string) error {
 // loaded is the part of a row that the table holds.
 func loaded(r q.ApiKey) q.LoadKeysRow {
 	return q.LoadKeysRow{
-		ID: r.ID, AccountID: r.AccountID, WorkspaceID: r.WorkspaceID, KeyHash: r.KeyHash, FormerHash: r.FormerHash, FormerUntil: r.FormerUntil, Scope: r.Scope,
-		Networks: r.Networks, PerMinute: r.PerMinute, PerDay: r.PerDay, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, RevokedAt: r.RevokedAt, LastUsedAt: r.LastUsedAt,
+		ID:          r.ID,
+		AccountID:   r.AccountID,
+		WorkspaceID: r.WorkspaceID,
+		KeyHash:     r.KeyHash,
+		FormerHash:  r.FormerHash,
+		FormerUntil: r.FormerUntil,
+		Scope:       r.Scope,
+		Networks:    r.Networks,
+		PerMinute:   r.PerMinute,
+		PerDay:      r.PerDay,
+		IssuedAt:    r.IssuedAt,
+		ExpiresAt:   r.ExpiresAt,
+		RevokedAt:   r.RevokedAt,
+		LastUsedAt:  r.LastUsedAt,
 	}
 }
 
@@ -143,16 +164,33 @@ func (k *Keys) stateOf(r q.LoadKeysRow) (s keyState, ok bool) {
 		return keyState{}, false
 	}
 	s = keyState{
-		id: id, account: r.AccountID, workspace: r.WorkspaceID, hash: hash, scopeText: r.WorkspaceID + "\n" + r.Scope, networksText: r.Networks, networks: networks,
-		scope:     &authz.Scope{Workspace: r.WorkspaceID, Also: scope.Also, Actions: scope.Actions, Apps: scope.Apps, Flows: scope.Flows},
-		perMinute: int32(r.PerMinute), perDay: int32(r.PerDay), formerUntil: r.FormerUntil, revoked: r.RevokedAt, lastUsed: r.LastUsedAt,
-		expires: k.effectiveEnd(r.IssuedAt, r.ExpiresAt),
+		id:           id,
+		account:      r.AccountID,
+		workspace:    r.WorkspaceID,
+		hash:         hash,
+		scopeText:    r.WorkspaceID + "\n" + r.Scope,
+		networksText: r.Networks,
+		networks:     networks,
+		scope: &authz.Scope{
+			Workspace: r.WorkspaceID,
+			Also:      scope.Also,
+			Actions:   scope.Actions,
+			Apps:      scope.Apps,
+			Flows:     scope.Flows,
+		},
+		perMinute:   int32(r.PerMinute),
+		perDay:      int32(r.PerDay),
+		formerUntil: r.FormerUntil,
+		revoked:     r.RevokedAt,
+		lastUsed:    r.LastUsedAt,
+		expires:     k.effectiveEnd(r.IssuedAt, r.ExpiresAt),
 	}
 	s.former, s.hasFormer = parseDigest(r.FormerHash)
 	return s, true
 }
 
-// effectiveEnd is when a key ends: when it says, but not later than the maximum allows that is set now. 0 means never.
+// effectiveEnd is when a key ends: when it says, but not later than the maximum allows that is set
+// now. 0 means never.
 func (k *Keys) effectiveEnd(issued, expires int64) int64 {
 	if k.cfg.MaxAge <= 0 {
 		return expires
@@ -199,7 +237,8 @@ func (k *Keys) alive(id uuid.UUID) bool {
 	return ok && worksIn(k.cfg.People, p, workspace)
 }
 
-// Done is closed when the key ends: revoked, narrowed, expired, or its owner has no access any more. An unknown key's is closed already.
+// Done is closed when the key ends: revoked, narrowed, expired, or its owner has no access any
+// more. An unknown key's is closed already.
 func (k *Keys) Done(keyID string) <-chan struct{} {
 	id, err := uuid.Parse(keyID)
 	k.mu.Lock()
@@ -224,7 +263,8 @@ func (k *Keys) known(text string) (keyHit, bool) {
 	return keyHit{}, false
 }
 
-// lookup finds who a key belongs to, from memory. Whoever holds a key is told why it is not good; what is not known, and what cannot be a key, say the same.
+// lookup finds who a key belongs to, from memory. Whoever holds a key is told why it is not good;
+// what is not known, and what cannot be a key, say the same.
 func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
 	h, ok := k.known(text)
 	if !ok {
@@ -234,7 +274,12 @@ func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
 	now := k.cfg.Now().UnixMilli()
 	if why := h.unusable(text[:keyPrefix], now, from, ok && worksIn(k.cfg.People, p, h.workspace)); why != nil {
 		res := authz.Resource{Type: keyType, ID: h.id.String(), Workspace: h.workspace, Owner: h.account}
-		k.cfg.Gate.RecordLater(Principal{Kind: authz.Person, ID: h.account, Name: p.Name, IP: from.String()}, authz.KeyUse, res, audit.Denied, why.Rule)
+		k.cfg.Gate.RecordLater(Principal{
+			Kind: authz.Person,
+			ID:   h.account,
+			Name: p.Name,
+			IP:   from.String(),
+		}, authz.KeyUse, res, audit.Denied, why.Rule)
 		return Principal{}, keyHit{}, why
 	}
 	if now-h.lastUsed >= touchStep.Milliseconds() && k.table.touch(h.id, now, touchStep.Milliseconds()) {
@@ -254,18 +299,21 @@ func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn boo
 	case h.expires > 0 && h.expires <= now:
 		return deadKey("expired", "The API key %s… expired on %s.", prefix, day(h.expires))
 	case h.former && h.formerUntil <= now:
-		return deadKey("rotated", "The API key %s… was replaced by a new one; it was good until %s.", prefix, day(h.formerUntil))
+		return deadKey("rotated", "The API key %s… was replaced by a new one; it was good "+
+			"until %s.", prefix, day(h.formerUntil))
 	case !ownerIn:
 		return deadKey("owner", "The owner of the API key %s… has no access to its workspace any more.", prefix)
 	case len(h.networks) > 0 && !within(h.networks, from):
-		return problem.Newf(problem.Denied, "The API key %s… may not be used from %s.", prefix, from).WithRule(keyRules + "network").
+		return problem.Newf(problem.Denied, "The API key %s… may not be used "+
+			"from %s.", prefix, from).WithRule(keyRules + "network").
 			WithNext("Use it from one of its networks; its owner sees them on the keys page.")
 	}
 	return nil
 }
 
 func deadKey(why, format string, args ...any) *problem.Error {
-	return problem.Newf(problem.Unauthenticated, format, args...).WithRule(keyRules + why).WithNext("Make a new key in Sluice, or ask the key's owner.")
+	return problem.Newf(problem.Unauthenticated, format, args...).WithRule(keyRules + why).
+		WithNext("Make a new key in Sluice, or ask the key's owner.")
 }
 
 func day(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04 UTC") }
@@ -280,7 +328,8 @@ func within(networks []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// worksIn reports whether somebody belongs to a workspace; superusers belong to every one that exists.
+// worksIn reports whether somebody belongs to a workspace; superusers belong to every one that
+// exists.
 func worksIn(people *identity.People, p Principal, workspaceID string) bool {
 	if p.Role(workspaceID) != "" {
 		return true
@@ -289,7 +338,8 @@ func worksIn(people *identity.People, p Principal, workspaceID string) bool {
 	return p.Superuser && exists
 }
 
-// Maintain writes last uses, gives back what limits were not used up to, and removes keys that ended a month ago. The server runs it every half minute.
+// Maintain writes last uses, gives back what limits were not used up to, and removes keys that
+// ended a month ago. The server runs it every half minute.
 func (k *Keys) Maintain(ctx context.Context, now time.Time) error {
 	k.endDead()
 	errs := errors.Join(k.writeUses(ctx), k.budgets.settle(ctx, false), k.prune(ctx, now))
@@ -315,7 +365,11 @@ func (k *Keys) writeUses(ctx context.Context) error {
 		err := k.cfg.DB.System(ctx, "key uses", func(tx *db.Tx) error {
 			for _, id := range part {
 				at := uses[id].at - uses[id].at%touchStep.Milliseconds()
-				if err := q.New(tx).TouchKey(ctx, q.TouchKeyParams{ID: id.String(), UsedAt: at, Ip: uses[id].from.String()}); err != nil {
+				if err := q.New(tx).TouchKey(ctx, q.TouchKeyParams{
+					ID:     id.String(),
+					UsedAt: at,
+					Ip:     uses[id].from.String(),
+				}); err != nil {
 					return err
 				}
 			}
@@ -350,4 +404,87 @@ func (k *Keys) prune(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
+}
+
+// MaxAge is how long a key may be good here, from when its secret was made; 0 means without end.
+func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
+
+// view is what may be seen of a row. What cannot be read of a scope or of networks is left out;
+// such a key does not work.
+func (k *Keys) view(r q.ApiKey) APIKey {
+	out := APIKey{
+		ID:         r.ID,
+		Name:       r.Name,
+		Prefix:     r.Prefix,
+		Imported:   r.Imported != "",
+		Owner:      r.AccountID,
+		CreatedBy:  r.CreatedBy,
+		Workspace:  r.WorkspaceID,
+		PerMinute:  r.PerMinute,
+		PerDay:     r.PerDay,
+		CreatedAt:  moment(r.CreatedAt),
+		IssuedAt:   moment(r.IssuedAt),
+		UpdatedAt:  moment(r.UpdatedAt),
+		ExpiresAt:  moment(k.effectiveEnd(r.IssuedAt, r.ExpiresAt)),
+		RevokedAt:  moment(r.RevokedAt),
+		LastUsedAt: moment(r.LastUsedAt),
+		LastUsedIP: r.LastUsedIp,
+	}
+	var errs [2]error
+	out.Scope, errs[0] = decodeScope(r.Scope)
+	out.Networks, errs[1] = parseNetworks(r.Networks)
+	now := k.cfg.Now()
+	if r.FormerUntil > now.UnixMilli() && r.RevokedAt == 0 {
+		out.FormerUntil = moment(r.FormerUntil)
+	}
+	p, in := k.cfg.People.Principal(r.AccountID)
+	out.OwnerName = p.Name
+	out.WorkspaceName, _ = k.cfg.People.WorkspaceName(r.WorkspaceID)
+	out.Usable = errs[0] == nil && errs[1] == nil && in && worksIn(k.cfg.People, p, r.WorkspaceID) &&
+		r.RevokedAt == 0 &&
+		(out.ExpiresAt.IsZero() || out.ExpiresAt.After(now))
+	return out
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func resourceOf(r q.ApiKey) authz.Resource {
+	return authz.Resource{
+		Type:      keyType,
+		ID:        r.ID,
+		Workspace: r.WorkspaceID,
+		Owner:     r.AccountID,
+		Name:      r.Name + " (" + r.Prefix + "…)",
+	}
+}
+
+func insertion(r q.ApiKey) q.InsertKeyParams {
+	return q.InsertKeyParams{
+		ID:          r.ID,
+		AccountID:   r.AccountID,
+		WorkspaceID: r.WorkspaceID,
+		Name:        r.Name,
+		Prefix:      r.Prefix,
+		KeyHash:     r.KeyHash,
+		Scope:       r.Scope,
+		Networks:    r.Networks,
+		PerMinute:   r.PerMinute,
+		PerDay:      r.PerDay,
+		CreatedBy:   r.CreatedBy,
+		CreatedAt:   r.CreatedAt,
+		ExpiresAt:   r.ExpiresAt,
+	}
+}
+
+func noKey() *problem.Error {
+	return problem.New(problem.NotFound, "There is no such API key; it may have been removed already.")
+}
+
+func revokedAlready() *problem.Error {
+	return problem.New(problem.Conflict, "This key has been revoked.").WithNext("Make a new one.")
 }

@@ -2,8 +2,10 @@ package authn
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,9 +16,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// List returns the live sessions of a person, last used first. People may see their own; those of others need SessionView.
+// List returns the live sessions of a person, last used first. People may see their own; those of
+// others need SessionView.
 func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]Session, error) {
-	if err := s.cfg.Gate.Check(ctx, actor, authz.SessionView, authz.Resource{Type: "Session", Owner: userID}); err != nil {
+	if err := s.cfg.Gate.Check(ctx, actor, authz.SessionView, authz.Resource{
+		Type:  "Session",
+		Owner: userID,
+	}); err != nil {
 		return nil, err
 	}
 	rows, err := q.New(s.cfg.DB.Read()).SessionsOf(ctx, userID)
@@ -37,14 +43,22 @@ func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]
 
 func fromRow(r q.Session) Session {
 	return Session{
-		ID: r.ID, UserID: r.AccountID, IP: r.Ip, UserAgent: r.UserAgent, Method: r.Method,
-		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(), SeenAt: time.UnixMilli(r.SeenAt).UTC(), ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC(),
-		Strong: r.Strong, ProvenAt: time.UnixMilli(r.ProvenAt).UTC(), Program: r.Program,
+		ID:        r.ID,
+		UserID:    r.AccountID,
+		IP:        r.Ip,
+		UserAgent: r.UserAgent,
+		Method:    r.Method,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(),
+		SeenAt:    time.UnixMilli(r.SeenAt).UTC(),
+		ExpiresAt: time.UnixMilli(r.ExpiresAt).UTC(),
+		Strong:    r.Strong,
+		ProvenAt:  time.UnixMilli(r.ProvenAt).UTC(),
+		Program:   r.Program,
 	}
 }
 
-// Revoke ends a session at once, with its streams. People may end their own; those of others need SessionEnd. An unknown session, or one that
-// belongs to somebody else, is NotFound.
+// Revoke ends a session at once, with its streams. People may end their own; those of others need
+// SessionEnd. An unknown session, or one that belongs to somebody else, is NotFound.
 func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string) error {
 	row, err := q.New(s.cfg.DB.Read()).GetSession(ctx, sessionID)
 	if err != nil {
@@ -52,7 +66,8 @@ func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string
 	}
 	res := authz.Resource{Type: "Session", ID: row.ID, Owner: row.AccountID}
 	if !s.cfg.Gate.Decide(actor, authz.SessionEnd, res).Allowed {
-		// Recorded as a refusal, answered as if it were not there: ids of others' sessions are nobody's business.
+		// Recorded as a refusal, answered as if it were not there: ids of others' sessions are
+		// nobody's business.
 		if err := s.cfg.Gate.Check(ctx, actor, authz.SessionEnd, res); err != nil {
 			return noSession()
 		}
@@ -62,7 +77,8 @@ func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string
 
 // EndIn ends a session within the caller's transaction.
 func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error {
-	// All who change sessions take the numbering lock before any row: two that took them the other way round would wait for each other.
+	// All who change sessions take the numbering lock before any row: two that took them the other
+	// way round would wait for each other.
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
@@ -97,17 +113,26 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessio
 	return nil
 }
 
-// EndEverything ends every session of everybody, with all access and refresh tokens, on all nodes (EXPIRE_AUTH_TOKENS_ON_RESTART).
+// EndEverything ends every session of everybody, with all access and refresh tokens, on all nodes
+// (EXPIRE_AUTH_TOKENS_ON_RESTART).
 func (s *Sessions) EndEverything(ctx context.Context, actor Principal, why string) error {
-	return s.cfg.Gate.DoDetail(ctx, actor, authz.SessionEnd, authz.Resource{Type: "Session"}, why, func(tx *db.Tx) error {
-		if _, err := q.New(tx).DeleteAllSessions(ctx); err != nil {
-			return fmt.Errorf("ending all sessions: %w", err)
-		}
-		return tx.Changed(ChangeKind, everySession)
-	})
+	return s.cfg.Gate.DoDetail(
+		ctx,
+		actor,
+		authz.SessionEnd,
+		authz.Resource{Type: "Session"},
+		why,
+		func(tx *db.Tx) error {
+			if _, err := q.New(tx).DeleteAllSessions(ctx); err != nil {
+				return fmt.Errorf("ending all sessions: %w", err)
+			}
+			return tx.Changed(ChangeKind, everySession)
+		},
+	)
 }
 
-// SwitchWorkspace lets a session work in another workspace, on all origins at once. The person must belong to it, or be a superuser; another one is not found.
+// SwitchWorkspace lets a session work in another workspace, on all origins at once. The person must
+// belong to it, or be a superuser; another one is not found.
 func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID string) error {
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.")
@@ -116,15 +141,18 @@ func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID
 		return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.")
 	}
 	return s.cfg.DB.System(ctx, "session workspace", func(tx *db.Tx) error {
-		if _, err := q.New(tx).SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{ID: p.SessionID, WorkspaceID: workspaceID}); err != nil {
+		if _, err := q.New(tx).SetSessionWorkspace(ctx, q.SetSessionWorkspaceParams{
+			ID:          p.SessionID,
+			WorkspaceID: workspaceID,
+		}); err != nil {
 			return fmt.Errorf("switching the workspace: %w", err)
 		}
 		return tx.Changed(ChangeKind, p.SessionID)
 	})
 }
 
-// EndDisabled deletes, in the caller's transaction, the sessions of a person who is kept out. It announces nothing: the
-// change of the account already closes them on every node.
+// EndDisabled deletes, in the caller's transaction, the sessions of a person who is kept out. It
+// announces nothing: the change of the account already closes them on every node.
 func EndDisabled(ctx context.Context, tx *db.Tx, userID string) error {
 	if err := q.New(tx).DeleteSessionsOfAccount(ctx, userID); err != nil {
 		return fmt.Errorf("ending the sessions of a disabled person: %w", err)
@@ -132,7 +160,8 @@ func EndDisabled(ctx context.Context, tx *db.Tx, userID string) error {
 	return nil
 }
 
-// Maintain writes last-seen times and removes sessions and tickets that are over. The server runs it every half minute.
+// Maintain writes last-seen times and removes sessions and tickets that are over. The server runs
+// it every half minute.
 func (s *Sessions) Maintain(ctx context.Context, now time.Time) error {
 	errs := []error{s.writeSeen(ctx), s.prune(ctx, now)}
 	for _, id := range s.table.ended(now.UnixMilli(), s.cfg.MaxIdle.Milliseconds()) {
@@ -170,7 +199,10 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 	return s.cfg.DB.System(ctx, "old sessions", func(tx *db.Tx) error {
 		// An hour's grace: another node may be about to write a later last-seen time.
-		ids, err := q.New(tx).ExpiredSessions(ctx, q.ExpiredSessionsParams{Now: now.UnixMilli(), IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli()})
+		ids, err := q.New(tx).ExpiredSessions(ctx, q.ExpiredSessionsParams{
+			Now:       now.UnixMilli(),
+			IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli(),
+		})
 		if err != nil {
 			return fmt.Errorf("finding ended sessions: %w", err)
 		}
@@ -190,9 +222,14 @@ func noSession() *problem.Error {
 	return problem.New(problem.NotFound, "There is no such session; it may have ended already.")
 }
 
-// Prove notes, within the caller's transaction, that the person of a session has just proven to be who they are; strong adds that it was by a second factor.
+// Prove notes, within the caller's transaction, that the person of a session has just proven to be
+// who they are; strong adds that it was by a second factor.
 func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, strong bool) error {
-	n, err := q.New(tx).ProveSession(ctx, q.ProveSessionParams{ID: sessionID, Now: s.cfg.Now().UnixMilli(), Strong: strong})
+	n, err := q.New(tx).ProveSession(ctx, q.ProveSessionParams{
+		ID:     sessionID,
+		Now:    s.cfg.Now().UnixMilli(),
+		Strong: strong,
+	})
 	if err != nil {
 		return fmt.Errorf("noting the proof of identity: %w", err)
 	}
@@ -202,7 +239,8 @@ func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, stron
 	return tx.Changed(ChangeKind, sessionID)
 }
 
-// Weaken takes the strength of a second factor from all sessions of a person, within the caller's transaction: the factor is gone.
+// Weaken takes the strength of a second factor from all sessions of a person, within the caller's
+// transaction: the factor is gone.
 func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
 	if err := q.New(tx).WeakenSessions(ctx, userID); err != nil {
 		return fmt.Errorf("noting that the factor is gone: %w", err)
@@ -217,4 +255,186 @@ func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
 		}
 	}
 	return nil
+}
+
+// The purposes of tickets.
+const (
+	purposeEnter = "enter"
+	// PurposeSetup is the link that makes the first admin.
+	PurposeSetup = "setup"
+	// PurposeReset is the link with which a person sets a new password.
+	PurposeReset = "reset"
+	// PurposeInvite is an invitation to a workspace; the subject is the invitation's id.
+	PurposeInvite = "invite"
+	// PurposeVerify proves an email address; the audience is the address.
+	PurposeVerify = "verify"
+	// PurposeEmailOld and PurposeEmailNew confirm a change of address at its two ends.
+	PurposeEmailOld, PurposeEmailNew = "email-old", "email-new"
+)
+
+// enterCodeLife is how long a hand-over code to an app's origin is good: the browser follows the
+// redirect at once.
+const enterCodeLife = time.Minute
+
+// Ticket is what a single-use token stands for.
+type Ticket struct{ Subject, Audience string }
+
+// NewTicket creates a single-use token within the caller's transaction. Only its keyed hash is
+// stored.
+func (s *Sessions) NewTicket(
+	ctx context.Context,
+	tx *db.Tx,
+	purpose string,
+	t Ticket,
+	life time.Duration,
+) (token string, expires time.Time, err error) {
+	token, d, err := s.links.make()
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("making a link: %w", err)
+	}
+	now := s.cfg.Now()
+	expires = now.Add(life)
+	err = q.New(tx).InsertTicket(ctx, q.InsertTicketParams{
+		TokenHash: d.hex(),
+		Purpose:   purpose,
+		Subject:   t.Subject,
+		Audience:  t.Audience,
+		CreatedAt: now.UnixMilli(),
+		ExpiresAt: expires.UnixMilli(),
+	})
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("storing a link: %w", err)
+	}
+	return token, expires, nil
+}
+
+// CheckTicket tells what a token stands for without using it. Unknown tokens are NotFound, used and
+// expired ones Gone.
+func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Ticket, error) {
+	row, err := s.ticket(ctx, q.New(s.cfg.DB.Read()), purpose, token)
+	if err != nil {
+		return Ticket{}, err
+	}
+	switch {
+	case row.UsedAt > 0:
+		return Ticket{}, problem.New(problem.Gone, "This link has been used. It works only "+
+			"once.").WithRule("single use")
+	case row.ExpiresAt <= s.cfg.Now().UnixMilli():
+		return Ticket{}, problem.New(problem.Gone, "This link has expired.").WithRule("link expiry")
+	}
+	return Ticket{Subject: row.Subject, Audience: row.Audience}, nil
+}
+
+// ticket reads the row of a token.
+func (s *Sessions) ticket(ctx context.Context, queries *q.Queries, purpose, token string) (q.Ticket, error) {
+	for _, under := range s.links.all() {
+		d, ok := under.digest(token)
+		if !ok {
+			break
+		}
+		row, err := queries.GetTicket(ctx, q.GetTicketParams{TokenHash: d.hex(), Purpose: purpose})
+		switch {
+		case err == nil:
+			return row, nil
+		case !problem.Is(db.Found(err, "gone"), problem.NotFound):
+			return row, fmt.Errorf("reading a link: %w", err)
+		}
+	}
+	return q.Ticket{}, unknownTicket()
+}
+
+// UseTicket spends a token within the caller's transaction. Of two that try at the same time only
+// one succeeds.
+func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token string) error {
+	if !wellFormed(token) {
+		return unknownTicket()
+	}
+	for _, under := range s.links.all() {
+		d, _ := under.digest(token)
+		n, err := q.New(tx).UseTicket(ctx, q.UseTicketParams{
+			Now:       s.cfg.Now().UnixMilli(),
+			TokenHash: d.hex(),
+			Purpose:   purpose,
+		})
+		if err != nil {
+			return fmt.Errorf("using a link: %w", err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	return problem.New(problem.Gone, "This link has been used, or it has expired.").WithRule("single use")
+}
+
+// DropTickets removes all tokens of a purpose and subject within the caller's transaction, so that
+// they count no more.
+func DropTickets(ctx context.Context, tx *db.Tx, purpose, subject string) error {
+	if err := q.New(tx).DropTickets(ctx, q.DropTicketsParams{Purpose: purpose, Subject: subject}); err != nil {
+		return fmt.Errorf("dropping links: %w", err)
+	}
+	return nil
+}
+
+// TicketUsed reports, within the caller's transaction, whether a token of this purpose, subject and
+// audience has been spent.
+func TicketUsed(ctx context.Context, tx *db.Tx, purpose string, t Ticket) (bool, error) {
+	rows, err := q.New(tx).TicketsOf(ctx, q.TicketsOfParams{Purpose: purpose, Subject: t.Subject})
+	if err != nil {
+		return false, fmt.Errorf("reading links: %w", err)
+	}
+	return slices.ContainsFunc(rows, func(r q.Ticket) bool { return r.Audience == t.Audience && r.UsedAt > 0 }), nil
+}
+
+func unknownTicket() error {
+	return problem.New(problem.NotFound, "This link is not one that Sluice made, or it has been replaced by a "+
+		"newer one.")
+}
+
+// NewEnterCode creates the code with which the browser of this session gets a cookie on an app's
+// own origin: good for a minute, once. State is what that origin gave its browser before; the code
+// works only together with it, so that nobody can be signed in as somebody else by a link (RFC 6749
+// section 10.12).
+func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state string) (code string, err error) {
+	if !p.SignedIn() || p.SessionID == "" {
+		return "", problem.New(problem.Unauthenticated, "Sign in first.")
+	}
+	if !wellFormed(state) {
+		return "", problem.New(problem.Invalid, "The way back to the app was not complete.").
+			WithNext("Open the app from Sluice again.").WithRule("enter state")
+	}
+	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
+		code, _, err = s.NewTicket(ctx, tx, purposeEnter, Ticket{
+			Subject:  p.SessionID,
+			Audience: appID + " " + state,
+		}, enterCodeLife)
+		return err
+	})
+	return code, err
+}
+
+// NewEnterState creates the value that an app's origin gives a browser before it sends it to
+// Sluice's own origin.
+func (s *Sessions) NewEnterState() (string, error) {
+	state, _, err := s.links.make()
+	return state, err
+}
+
+// RedeemEnterCode spends a code at the app, and in the browser, that it was made for and returns
+// the cookie's token.
+func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID, state string) (token string, err error) {
+	t, err := s.CheckTicket(ctx, purposeEnter, code)
+	if err != nil {
+		return "", err
+	}
+	if subtle.ConstantTimeCompare([]byte(t.Audience), []byte(appID+" "+state)) != 1 {
+		return "", unknownTicket()
+	}
+	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
+		if err := s.UseTicket(ctx, tx, purposeEnter, code); err != nil {
+			return err
+		}
+		token, err = s.issueIn(ctx, tx, t.Subject, appID)
+		return err
+	})
+	return token, err
 }

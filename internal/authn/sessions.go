@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -40,11 +41,13 @@ const (
 type Session struct {
 	// ID is a UUID. It is no secret: nobody gets in with it.
 	ID, UserID string
-	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "password (API)".
+	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "password
+	// (API)".
 	IP, UserAgent, Method string
 	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute end) are UTC.
 	CreatedAt, SeenAt, ExpiresAt time.Time
-	// Strong tells that more than one factor was proven; ProvenAt is when the person last proved to be who they are, in UTC.
+	// Strong tells that more than one factor was proven; ProvenAt is when the person last proved to
+	// be who they are, in UTC.
 	Strong   bool
 	ProvenAt time.Time
 	// Program tells that it is no browser's: it has no cookie, but access and refresh tokens.
@@ -58,8 +61,9 @@ type Meta struct {
 	IP, UserAgent, Method string
 	// Strong tells that more than one factor was proven.
 	Strong bool
-	// Program tells that a program signs in, for tokens instead of a cookie. Workspace is where it works from the beginning; "" leaves it to Sluice. The caller has made sure that the
-	// person belongs to it.
+	// Program tells that a program signs in, for tokens instead of a cookie. Workspace is where it
+	// works from the beginning; "" leaves it to Sluice. The caller has made sure that the person
+	// belongs to it.
 	Program   bool
 	Workspace string
 }
@@ -69,8 +73,10 @@ type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
-	// SessionKeys key the hashes under which session cookies are stored, HashKeys those of links and codes (EXPRESS_SESSION_SECRET, TOKEN_HASH_SECRET): new ones are hashed under the first key, all are
-	// looked up under every one. They are asked again at each change of secrets. Where they are nil, TokenKey keys both and never changes.
+	// SessionKeys key the hashes under which session cookies are stored, HashKeys those of links
+	// and codes (EXPRESS_SESSION_SECRET, TOKEN_HASH_SECRET): new ones are hashed under the first
+	// key, all are looked up under every one. They are asked again at each change of secrets. Where
+	// they are nil, TokenKey keys both and never changes.
 	SessionKeys, HashKeys func() []Key
 	TokenKey              []byte
 	// MaxAge is a session's absolute limit, MaxIdle how long it may go unused.
@@ -95,7 +101,14 @@ type Sessions struct {
 
 // New loads all live sessions and follows changes. Run its Maintain regularly.
 func New(ctx context.Context, c Config) (*Sessions, error) {
-	s := &Sessions{cfg: c, cookies: newHashers(c.SessionKeys, c.TokenKey), links: newHashers(c.HashKeys, c.TokenKey), table: newTable(), ends: endings{}, dirty: map[uuid.UUID]int64{}}
+	s := &Sessions{
+		cfg:     c,
+		cookies: newHashers(c.SessionKeys, c.TokenKey),
+		links:   newHashers(c.HashKeys, c.TokenKey),
+		table:   newTable(),
+		ends:    endings{},
+		dirty:   map[uuid.UUID]int64{},
+	}
 	c.DB.Subscribe(ChangeKind, func(id string) {
 		if id == everySession {
 			s.dropGone()
@@ -187,7 +200,8 @@ func (s *Sessions) dropGone() {
 	}
 }
 
-// accountChanged ends the sessions of somebody who may no longer come in. Their rows were deleted with the change itself.
+// accountChanged ends the sessions of somebody who may no longer come in. Their rows were deleted
+// with the change itself.
 func (s *Sessions) accountChanged(account string) {
 	if _, active := s.cfg.People.Principal(account); active {
 		return
@@ -209,7 +223,8 @@ func (s *Sessions) drop(id string) {
 	s.ends.end(key)
 }
 
-// Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or foreign-audience token, and for people who may not come in.
+// Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or
+// foreign-audience token, and for people who may not come in.
 func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 	for _, under := range s.cookies.all() {
 		d, formed := under.digest(token)
@@ -255,8 +270,8 @@ func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 	return p, true
 }
 
-// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it, else the default one, else their first: a further
-// membership must not move anybody.
+// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it,
+// else the default one, else their first: a further membership must not move anybody.
 func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	if chosen != "" && worksIn(s.cfg.People, p, chosen) {
 		return chosen
@@ -270,13 +285,15 @@ func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	return ""
 }
 
-// MayWorkIn reports whether a person may work in a workspace; everybody may in "", which leaves it to Sluice.
+// MayWorkIn reports whether a person may work in a workspace; everybody may in "", which leaves it
+// to Sluice.
 func (s *Sessions) MayWorkIn(userID, workspaceID string) bool {
 	p, _ := s.cfg.People.Principal(userID)
 	return workspaceID == "" || worksIn(s.cfg.People, p, workspaceID)
 }
 
-// Done is closed when the session ends: revoked, expired, or its person disabled. An unknown session's is closed already.
+// Done is closed when the session ends: revoked, expired, or its person disabled. An unknown
+// session's is closed already.
 func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	key, err := uuid.Parse(sessionID)
 	s.mu.Lock()
@@ -289,7 +306,8 @@ func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	})
 }
 
-// Begin makes a browser's session within the caller's transaction, which decides whether the sign-in counts. The token goes into a cookie and nowhere else.
+// Begin makes a browser's session within the caller's transaction, which decides whether the
+// sign-in counts. The token goes into a cookie and nowhere else.
 func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (token string, out Session, err error) {
 	if out, err = s.begin(ctx, tx, userID, m); err != nil {
 		return "", Session{}, err
@@ -310,12 +328,30 @@ func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 		proven = 0
 	}
 	out := Session{
-		ID: id.String(), UserID: userID, IP: m.IP, UserAgent: clip(m.UserAgent, 300), Method: m.Method,
-		CreatedAt: now.UTC(), SeenAt: now.UTC(), ExpiresAt: now.Add(s.cfg.MaxAge).UTC(), Strong: m.Strong, ProvenAt: time.UnixMilli(proven).UTC(), Program: m.Program,
+		ID:        id.String(),
+		UserID:    userID,
+		IP:        m.IP,
+		UserAgent: clip(m.UserAgent, 300),
+		Method:    m.Method,
+		CreatedAt: now.UTC(),
+		SeenAt:    now.UTC(),
+		ExpiresAt: now.Add(s.cfg.MaxAge).UTC(),
+		Strong:    m.Strong,
+		ProvenAt:  time.UnixMilli(proven).UTC(),
+		Program:   m.Program,
 	}
 	if err := q.New(tx).InsertSession(ctx, q.InsertSessionParams{
-		ID: out.ID, AccountID: userID, Method: out.Method, Ip: out.IP, UserAgent: out.UserAgent, CreatedAt: now.UnixMilli(), ExpiresAt: out.ExpiresAt.UnixMilli(), Strong: m.Strong,
-		WorkspaceID: m.Workspace, Program: m.Program, ProvenAt: proven,
+		ID:          out.ID,
+		AccountID:   userID,
+		Method:      out.Method,
+		Ip:          out.IP,
+		UserAgent:   out.UserAgent,
+		CreatedAt:   now.UnixMilli(),
+		ExpiresAt:   out.ExpiresAt.UnixMilli(),
+		Strong:      m.Strong,
+		WorkspaceID: m.Workspace,
+		Program:     m.Program,
+		ProvenAt:    proven,
 	}); err != nil {
 		return Session{}, fmt.Errorf("storing the session: %w", err)
 	}
@@ -331,7 +367,8 @@ func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token stri
 	return token, out, err
 }
 
-// IssueFor makes a further cookie of a session, for an app's own origin; it replaces the one that this audience had.
+// IssueFor makes a further cookie of a session, for an app's own origin; it replaces the one that
+// this audience had.
 func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (token string, err error) {
 	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
 		token, err = s.issueIn(ctx, tx, sessionID, audience)
@@ -347,7 +384,10 @@ func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience s
 		}
 		return "", fmt.Errorf("reading the session: %w", err)
 	}
-	if err := q.New(tx).DeleteSessionCookies(ctx, q.DeleteSessionCookiesParams{SessionID: sessionID, Audience: audience}); err != nil {
+	if err := q.New(tx).DeleteSessionCookies(ctx, q.DeleteSessionCookiesParams{
+		SessionID: sessionID,
+		Audience:  audience,
+	}); err != nil {
 		return "", fmt.Errorf("replacing the cookie: %w", err)
 	}
 	return s.addCookie(ctx, tx, sessionID, audience)
@@ -381,4 +421,43 @@ func clip(text string, n int) string {
 		n--
 	}
 	return text[:n]
+}
+
+// SetCookie gives the browser a session cookie: host-only, HttpOnly, SameSite=Lax, for the whole
+// origin, until the session's absolute end.
+func (s *Sessions) SetCookie(w http.ResponseWriter, token string, secure bool) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     CookieName(secure),
+		Value:    token,
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   secure,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   int(s.cfg.MaxAge / time.Second),
+	})
+}
+
+// ClearCookie takes the session cookie away.
+func (s *Sessions) ClearCookie(w http.ResponseWriter, secure bool) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     CookieName(secure),
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   secure,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   -1,
+	})
+}
+
+// Authenticate turns a request into a Principal by its session cookie. A request without one, or
+// with one that has ended, is a stranger: the zero Principal and no error. Two cookies or garbage
+// are problem.Unauthenticated. Secure says that the origin is https and only the __Host- name
+// counts.
+func (s *Sessions) Authenticate(r *http.Request, audience string, secure bool) (p Principal, err error) {
+	token, err := sessionCookie(r, CookieName(secure))
+	if err != nil || token == "" {
+		return Principal{}, err
+	}
+	p, _ = s.Lookup(token, audience)
+	return p, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -28,7 +29,8 @@ func newTokens(key []byte) *tokens {
 	return &tokens{pool: sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, key)} }}}
 }
 
-// hashers hash tokens under the keys that a secret has at the moment: what is made is stored under the first, what is looked up is tried under all. With one key a look-up is one hash.
+// hashers hash tokens under the keys that a secret has at the moment: what is made is stored under
+// the first, what is looked up is tried under all. With one key a look-up is one hash.
 type hashers struct {
 	keys func() []Key
 	list atomic.Pointer[[]*tokens]
@@ -106,5 +108,25 @@ func wellFormed(token string) bool {
 }
 
 func badCookie(text string) error {
-	return problem.New(problem.Unauthenticated, text).WithNext("Sign in again; if it stays, delete this site's cookies in the browser.").WithRule("session cookie")
+	return problem.New(problem.Unauthenticated, text).
+		WithNext("Sign in again; if it stays, delete this site's cookies in the browser.").WithRule("session cookie")
+}
+
+// keyDigest hashes an API key; ok is false for what cannot be one. The checksum is left to whoever
+// has no look-up to make: a key that is found is right.
+func (t *tokens) keyDigest(text string) (d digest, ok bool) {
+	if len(text) != keyChars || !strings.HasPrefix(text, keyStart) {
+		return digest{}, false
+	}
+	h := t.pool.Get().(*hasher)
+	h.mac.Reset()
+	for rest := text; rest != ""; {
+		n := copy(h.in[:], rest)
+		h.mac.Write(h.in[:n])
+		rest = rest[n:]
+	}
+	h.mac.Sum(h.out[:0])
+	d = h.out
+	t.pool.Put(h)
+	return d, true
 }

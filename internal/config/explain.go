@@ -30,43 +30,6 @@ func (e *UnknownNameError) Error() string {
 	return fmt.Sprintf("there is no variable %s; `sluice config list --all` shows all of them", e.Name)
 }
 
-// Explain returns the variable called name, in any case, under its own name, an alias or either with _FILE. The error is an
-// *UnknownNameError.
-func (l *Loaded) Explain(name string) (Item, error) {
-	v, ok := lookup(strings.ToUpper(name))
-	if !ok {
-		return Item{}, &UnknownNameError{Name: name, Near: suggestion(name)}
-	}
-	return l.item(v), nil
-}
-
-// List returns all variables in the order of Describe.
-func (l *Loaded) List() []Item {
-	items := make([]Item, len(registry))
-	for i := range registry {
-		items[i] = l.item(&registry[i])
-	}
-	return items
-}
-
-// Source says where the value of the variable called name came from.
-func (l *Loaded) Source(name string) Source {
-	if r, ok := l.items[name]; ok {
-		return r.source
-	}
-	return Source{}
-}
-
-func (l *Loaded) item(v *Variable) Item {
-	r := l.items[v.Name]
-	item := Item{Variable: *v, Value: r.shown, Set: r.set, Source: r.source.under(v.Name), Effect: v.effect(r), Expect: v.Expects()}
-	if r.fault != nil {
-		item.Fault = r.fault.Problem
-		item.Value = r.fault.Value
-	}
-	return item
-}
-
 // effect is the sentence for the value that counts.
 func (v *Variable) effect(r *resolved) string {
 	switch {

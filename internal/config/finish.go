@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // finish fills Values and applies the rules that span several variables.
 func (l *Loaded) finish() {
-	l.fill()
+	fill(l)
 	l.finishPostgres()
 	l.finishKeys()
 	l.finishSessions()
@@ -32,7 +35,14 @@ func (l *Loaded) fault(name, problem, expected string) {
 	if r.set {
 		from = r.source.under(name)
 	}
-	r.fault = &Fault{Name: name, Source: from, Value: r.shown, Problem: problem, Expected: expected, Example: v.exampleLine()}
+	r.fault = &Fault{
+		Name:     name,
+		Source:   from,
+		Value:    r.shown,
+		Problem:  problem,
+		Expected: expected,
+		Example:  v.exampleLine(),
+	}
 	l.blame(r)
 }
 
@@ -80,7 +90,8 @@ func (l *Loaded) finishKeys() {
 	switch {
 	case !l.Values.Secrets.AWS:
 		var unused []string
-		for _, name := range []string{"SECRETKEY_AWS_ACCESS_KEY", "SECRETKEY_AWS_SECRET_KEY", "SECRETKEY_AWS_REGION", "SECRETKEY_AWS_NAME", "SECRETKEY_AWS_AUTH_PREFIX"} {
+		for _, name := range []string{"SECRETKEY_AWS_ACCESS_KEY", "SECRETKEY_AWS_SECRET_KEY", "SECRETKEY_AWS_REGION",
+			"SECRETKEY_AWS_NAME", "SECRETKEY_AWS_AUTH_PREFIX"} {
 			if l.isSet(name) {
 				unused = append(unused, name)
 			}
@@ -103,8 +114,9 @@ func (l *Loaded) finishSessions() {
 	l.Values.SessionIdle = l.Values.SessionMax
 }
 
-// finishTrust puts NUMBER_OF_PROXIES into TRUST_PROXY=true. Trusting the whole forwarding chain, as Express does for true,
-// would let every visitor choose the address that sign-in limits and the audit see.
+// finishTrust puts NUMBER_OF_PROXIES into TRUST_PROXY=true. Trusting the whole forwarding chain, as
+// Express does for true, would let every visitor choose the address that sign-in limits and the
+// audit see.
 func (l *Loaded) finishTrust() {
 	hops, given := l.items["NUMBER_OF_PROXIES"].parsed.(int)
 	trust := l.Values.TrustProxy
@@ -115,9 +127,11 @@ func (l *Loaded) finishTrust() {
 	case isTrue:
 		l.warn("TRUST_PROXY is true and NUMBER_OF_PROXIES is not set: one proxy in front of Sluice is assumed.")
 	case given && trust.Hops > 0 && trust.Hops != hops:
-		l.fault("NUMBER_OF_PROXIES", fmt.Sprintf("contradicts TRUST_PROXY, which says %d", trust.Hops), "the same number, or TRUST_PROXY=true")
+		l.fault("NUMBER_OF_PROXIES", fmt.Sprintf("contradicts TRUST_PROXY, which "+
+			"says %d", trust.Hops), "the same number, or TRUST_PROXY=true")
 	case given && trust.Hops == 0 && hops > 0 && l.items["TRUST_PROXY"].fault == nil:
-		l.warn("NUMBER_OF_PROXIES is used only when TRUST_PROXY is true; forwarding headers are judged by TRUST_PROXY alone.")
+		l.warn("NUMBER_OF_PROXIES is used only when TRUST_PROXY is true; forwarding headers are judged by " +
+			"TRUST_PROXY alone.")
 	}
 }
 
@@ -130,7 +144,8 @@ func (l *Loaded) finishAppPorts() {
 			l.fault("SLUICE_APP_PORTS", "is the same as PORT, which Sluice's own pages use", "another port")
 		}
 	case port == 65535:
-		l.fault("SLUICE_APP_PORTS", "is not set, and there is no port after PORT=65535", "a port number from 1 to 65534")
+		l.fault("SLUICE_APP_PORTS", "is not set, and there is no port after "+
+			"PORT=65535", "a port number from 1 to 65534")
 	case port > 0:
 		l.Values.AppPorts = port + 1
 		l.items["SLUICE_APP_PORTS"].shown = strconv.Itoa(port + 1)
@@ -142,9 +157,11 @@ func (l *Loaded) finishOrigins() {
 	for _, t := range l.Values.Protect {
 		switch {
 		case app != nil && t.Public == app.String():
-			l.fault("SLUICE_PROTECT", "gives an app the public origin of Sluice itself, which is APP_URL", "an origin of its own for each app")
+			l.fault("SLUICE_PROTECT", "gives an app the public origin of Sluice itself, which is "+
+				"APP_URL", "an origin of its own for each app")
 		case t.URL != "" && l.isOwn(t.URL):
-			l.fault("SLUICE_PROTECT", "names the address on which Sluice itself listens", "the address on which the app listens")
+			l.fault("SLUICE_PROTECT", "names the address on which Sluice itself "+
+				"listens", "the address on which the app listens")
 		}
 	}
 	switch {
@@ -153,10 +170,12 @@ func (l *Loaded) finishOrigins() {
 			l.warn("HOST lets other machines connect, but APP_URL is not set: set it to the address people type.")
 		}
 		if l.Values.SecureCookies == On {
-			l.warn("SECURE_COOKIES is true, but APP_URL is not set: browsers keep the cookies only if they reach Sluice over https.")
+			l.warn("SECURE_COOKIES is true, but APP_URL is not set: browsers keep the cookies only if they reach " +
+				"Sluice over https.")
 		}
 	case app.Scheme == "https" && l.Values.SecureCookies == Off:
-		l.warn("SECURE_COOKIES is false although APP_URL is https: browsers will also send the session over plain http.")
+		l.warn("SECURE_COOKIES is false although APP_URL is https: browsers will also send the session over plain " +
+			"http.")
 	case app.Scheme == "http" && !isLoopback(app.Hostname()):
 		l.warnPlain(app)
 	}
@@ -165,7 +184,8 @@ func (l *Loaded) finishOrigins() {
 func (l *Loaded) warnPlain(app *url.URL) {
 	l.warn("APP_URL is plain http on %s: passwords and sessions can be read on the way.", app.Hostname())
 	if l.Values.SecureCookies == On {
-		l.warn("SECURE_COOKIES is true although APP_URL is plain http: browsers will not keep the session, and sign-in will not work.")
+		l.warn("SECURE_COOKIES is true although APP_URL is plain http: browsers will not keep the session, and " +
+			"sign-in will not work.")
 	}
 }
 
@@ -189,14 +209,16 @@ func (l *Loaded) finishMail() {
 		l.warn("SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will hardly let Sluice in.")
 	}
 	if m.AllowUnauthorizedCerts {
-		l.warn("ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and the password.")
+		l.warn("ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and " +
+			"the password.")
 	}
 	if l.Values.AppURL == nil && l.items["APP_URL"].fault == nil {
 		l.warn("SMTP_HOST is set, but APP_URL is not: links in mails lead to the address Sluice listens on.")
 	}
 }
 
-// isOwn reports whether an app's address is this machine and the port of Sluice's own pages, which would make it call itself.
+// isOwn reports whether an app's address is this machine and the port of Sluice's own pages, which
+// would make it call itself.
 func (l *Loaded) isOwn(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && l.Values.Port > 0 && isLoopback(u.Hostname()) && u.Port() == strconv.Itoa(l.Values.Port)
@@ -222,4 +244,255 @@ func (l *Loaded) noteUnwired() {
 	if len(names) > 0 {
 		l.warn("%s read and checked, but not acted on by this version of Sluice yet.", areList(names))
 	}
+}
+
+// resolve finds the text of v on the highest level that has one, and parses it.
+func (l *Loaded) resolve(v *Variable) *resolved {
+	for level := FromCommandLine; level > FromDefault; level-- {
+		found, fault := l.candidate(v, level)
+		if fault != nil {
+			return l.blame(&resolved{set: true, source: Source{Level: level, Name: v.Name}, fault: fault})
+		}
+		if found != nil {
+			return l.accept(v, *found)
+		}
+	}
+	r := &resolved{source: Source{Level: FromDefault, Name: v.Name}}
+	if v.Default == "" {
+		return r
+	}
+	return l.parseInto(r, v, v.Default)
+}
+
+func (l *Loaded) blame(r *resolved) *resolved {
+	l.faults = append(l.faults, *r.fault)
+	return r
+}
+
+// candidate is what one level says about v: nil if nothing, a fault if two different things.
+func (l *Loaded) candidate(v *Variable, level Level) (*given, *Fault) {
+	var found *given
+	for _, name := range v.names() {
+		for _, spelling := range []string{name, name + fileSuffix} {
+			g, ok := l.levels[level][spelling]
+			if !ok || !l.counts(v, g) {
+				continue
+			}
+			if found == nil {
+				found = &g
+			} else if v.Theirs {
+				continue
+			} else if found.value != g.value || isFileName(v, found.source.Name) != isFileName(v, spelling) {
+				return nil, conflict(v, *found, g)
+			}
+		}
+	}
+	return found, nil
+}
+
+// counts reports whether g is a value at all, and warns about placeholders and published samples.
+func (l *Loaded) counts(v *Variable, g given) bool {
+	switch {
+	case g.value == "":
+		return false
+	case isPlaceholder(g.value):
+		if !v.Theirs {
+			l.warn("%s (%s) holds a placeholder and counts as not set.", g.source.Name, g.source)
+		}
+		return false
+	case slices.Contains(v.Weak, g.value):
+		l.warn("%s (%s) holds a published sample value, which everybody knows, and counts as "+
+			"not set.", g.source.Name, g.source)
+		return false
+	}
+	return true
+}
+
+// isFileName tells NAME_FILE from a name that merely ends like that.
+func isFileName(v *Variable, name string) bool {
+	return !slices.Contains(v.names(), name)
+}
+
+func conflict(v *Variable, a, b given) *Fault {
+	f := &Fault{Name: v.Name, Expected: "one of the two only", Example: v.exampleLine()}
+	if a.source.Level == FromEnvFile {
+		f.Source = fmt.Sprintf("%s (%s) and %s (%s)", a.source, a.source.Name, b.source, b.source.Name)
+	} else {
+		f.Source = fmt.Sprintf("%s (%s and %s)", a.source, a.source.Name, b.source.Name)
+	}
+	f.Problem = fmt.Sprintf("is given twice, as %s and as %s", a.source.Name, b.source.Name)
+	return f
+}
+
+func (l *Loaded) accept(v *Variable, g given) *resolved {
+	r := &resolved{set: true, source: g.source}
+	if v.Theirs {
+		r.shown = Secret(g.value).String()
+		return r
+	}
+	if !isFileName(v, g.source.Name) {
+		return l.parseInto(r, v, g.value)
+	}
+	text, err := l.readValue(g.value)
+	if err != nil {
+		r.fault = &Fault{
+			Name:     g.source.Name,
+			Source:   g.source.String(),
+			Value:    shownPath(v, g.value),
+			Problem:  "names a file that " + err.Error(),
+			Expected: "the path of a file whose content is the value of " + v.Name,
+			Example:  g.source.Name + "=/run/secrets/" + strings.ToLower(v.Name),
+		}
+		return l.blame(r)
+	}
+	return l.parseInto(r, v, text)
+}
+
+// readValue reads a NAME_FILE; one line end at its end is not part of the value.
+func (l *Loaded) readValue(path string) (string, error) {
+	path, err := parser{home: l.home}.expandHome(path)
+	if err != nil {
+		return "", err
+	}
+	data, err := readBounded(path, MaxValueFile)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %s", reason(err))
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if text == "" {
+		return "", fmt.Errorf("is empty")
+	}
+	return text, nil
+}
+
+// shownPath hides what may be the secret itself, put into NAME_FILE by mistake.
+func shownPath(v *Variable, path string) string {
+	if v.Secret && !filepath.IsAbs(path) && !strings.HasPrefix(path, ".") && !strings.HasPrefix(path, "~/") {
+		return Secret(path).String()
+	}
+	return shown(path)
+}
+
+func (l *Loaded) parseInto(r *resolved, v *Variable, raw string) *resolved {
+	value, err := parser{home: l.home, freePort: v.Name == "PORT" && r.source.Level == FromCommandLine}.parse(v, raw)
+	if err != nil {
+		r.fault = &Fault{
+			Name:     v.Name,
+			Source:   r.source.under(v.Name),
+			Value:    shownRaw(v, raw),
+			Problem:  err.Error(),
+			Expected: v.Expects(),
+			Example:  v.exampleLine(),
+		}
+		return l.blame(r)
+	}
+	r.parsed, r.shown = value, show(v, value)
+	if v.Kind == KindTrust {
+		r.shown = trustWord(raw)
+	}
+	return r
+}
+
+func shownRaw(v *Variable, raw string) string {
+	if v.Secret {
+		return Secret(raw).String()
+	}
+	const limit = 120
+	if len(raw) > limit {
+		return fmt.Sprintf("a text of %d characters", len(raw))
+	}
+	return shown(raw)
+}
+
+// show is a parsed value as it is printed: in one spelling, with its unit.
+func show(v *Variable, value any) string {
+	switch x := value.(type) {
+	case []string:
+		return strings.Join(x, ", ")
+	case []Target:
+		words := make([]string, len(x))
+		for i, t := range x {
+			words[i] = t.String()
+		}
+		return strings.Join(words, ", ")
+	case time.Duration:
+		return showDuration(x, v.Unit)
+	}
+	if v.Unit != "" {
+		return fmt.Sprintf("%v %s", value, v.Unit)
+	}
+	return fmt.Sprint(value)
+}
+
+// showDuration adds a larger unit where that is easier to read: 43200 minutes (30 days).
+func showDuration(d time.Duration, unit string) string {
+	text := count(int(d/units[unit]), unit)
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day == 0:
+		return fmt.Sprintf("%s (%s)", text, count(int(d/day), "days"))
+	case d >= 2*time.Hour && d%time.Hour == 0 && unit != "hours":
+		return fmt.Sprintf("%s (%s)", text, count(int(d/time.Hour), "hours"))
+	case d >= 2*time.Minute && d%time.Minute == 0 && unit == "seconds":
+		return fmt.Sprintf("%s (%s)", text, count(int(d/time.Minute), "minutes"))
+	}
+	return text
+}
+
+func count(n int, unit string) string {
+	if n == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}
+
+// finishAutoLogin refuses to sign visitors in without asking where anybody but this machine's own
+// users may be one.
+func (l *Loaded) finishAutoLogin() {
+	if !l.Values.AutoLogin {
+		return
+	}
+	const name, local = "LANGFLOW_AUTO_LOGIN", "False; or True with HOST=127.0.0.1 and no reverse proxy in front of " +
+		"Sluice"
+	v := l.Values
+	public := slices.IndexFunc(v.Protect, func(t Target) bool { return t.Public != "" && !onLoopback(t.Public) })
+	switch {
+	case v.Host != "" && !isLoopback(v.Host):
+		l.fault(name, "is True, but with "+
+			"HOST="+v.Host+" other machines can connect, and whoever does would be a superuser", local)
+	case v.AppURL != nil && !isLoopback(v.AppURL.Hostname()):
+		l.fault(name, "is True, but "+
+			"APP_URL is "+v.AppURL.String()+", so others reach Sluice there, and whoever does would be a "+
+			"superuser", local)
+	case v.TrustProxy.Trusts():
+		l.fault(name, "is True, but TRUST_PROXY says that a reverse proxy passes visitors on, and every one of them "+
+			"would be a superuser", local)
+	case public >= 0:
+		l.fault(name, "is True, but SLUICE_PROTECT gives an app the public "+
+			"origin "+v.Protect[public].Public+", so others reach Sluice, and whoever does would be a superuser", local)
+	}
+}
+
+func onLoopback(origin string) bool {
+	u, err := parseOriginURL(origin)
+	return err == nil && isLoopback(u.Hostname())
+}
+
+// langflowKey is the secret key of the Langflow that reads the same variables. A published sample
+// is no key for Sluice, but it opens that Langflow all the same.
+func (l *Loaded) langflowKey() Secret {
+	const name = "LANGFLOW_SECRET_KEY"
+	r := l.items[name]
+	if key, ok := r.parsed.(Secret); ok {
+		if r.source.Name == name || r.source.Name == name+fileSuffix {
+			return key
+		}
+		return ""
+	}
+	for level := FromCommandLine; level > FromDefault; level-- {
+		if g := l.levels[level][name]; slices.Contains(byName[name].Weak, g.value) {
+			return Secret(g.value)
+		}
+	}
+	return ""
 }

@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// minGuess is the shortest foreign name in an env file that may be a misspelt one of ours; MODEL is not MODE.
+// minGuess is the shortest foreign name in an env file that may be a misspelt one of ours; MODEL is
+// not MODE.
 const minGuess = 6
 
 // MaxValueFile is the largest file that NAME_FILE may name, in bytes.
@@ -54,7 +55,8 @@ func Load(in Input) (*Loaded, error) {
 	return l, nil
 }
 
-// Inspect is Load for looking at a configuration that may be wrong: what is at fault is left out of Values, and Faults tells.
+// Inspect is Load for looking at a configuration that may be wrong: what is at fault is left out of
+// Values, and Faults tells.
 func Inspect(in Input) *Loaded {
 	l := &Loaded{items: make(map[string]*resolved, len(registry))}
 	l.levels[FromCommandLine] = l.flags(in.Flags)
@@ -85,7 +87,8 @@ func (l *Loaded) flags(flags map[string]string) map[string]given {
 	}
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if v, ok := byName[name]; ok && v.Secret && found[name].value != "" {
-			l.warn("%s is on the command line, where every user of this machine can read it; use %s or an env file.", name, name+fileSuffix)
+			l.warn("%s is on the command line, where every user of this machine can read it; use %s or an env "+
+				"file.", name, name+fileSuffix)
 		}
 	}
 	return found
@@ -107,8 +110,14 @@ func (l *Loaded) envFile(path string) map[string]given {
 	}
 	data, err := readBounded(path, MaxEnvFile)
 	if err != nil {
-		l.faults = append(l.faults, Fault{Name: "--env-file", Source: "command line", Value: path, Problem: "cannot be read: " + reason(err),
-			Expected: "the path of a file with NAME=VALUE lines", Example: "--env-file .env"})
+		l.faults = append(l.faults, Fault{
+			Name:     "--env-file",
+			Source:   "command line",
+			Value:    path,
+			Problem:  "cannot be read: " + reason(err),
+			Expected: "the path of a file with NAME=VALUE lines",
+			Example:  "--env-file .env",
+		})
 		return nil
 	}
 	entries, err := ParseEnvFile(data)
@@ -116,7 +125,8 @@ func (l *Loaded) envFile(path string) map[string]given {
 	found := make(map[string]given, len(entries))
 	for _, e := range entries {
 		if earlier, ok := found[e.Name]; ok {
-			l.warn("%s: %s is set on line %d and again on line %d; the last one counts.", path, e.Name, earlier.source.Line, e.Line)
+			l.warn("%s: %s is set on line %d and again on line %d; the last one "+
+				"counts.", path, e.Name, earlier.source.Line, e.Line)
 		}
 		found[e.Name] = given{e.Value, Source{Level: FromEnvFile, Name: e.Name, File: path, Line: e.Line}}
 	}
@@ -131,8 +141,12 @@ func (l *Loaded) addLineFaults(path string, err error) {
 	for _, one := range joined {
 		var le *LineError
 		if errors.As(one, &le) {
-			l.faults = append(l.faults, Fault{Name: fmt.Sprintf("%s:%d", path, le.Line), Source: "env file", Problem: "cannot be understood: " + le.Problem,
-				Expected: "a line NAME=VALUE, a comment or a blank line"})
+			l.faults = append(l.faults, Fault{
+				Name:     fmt.Sprintf("%s:%d", path, le.Line),
+				Source:   "env file",
+				Problem:  "cannot be understood: " + le.Problem,
+				Expected: "a line NAME=VALUE, a comment or a blank line",
+			})
 		}
 	}
 }
@@ -162,7 +176,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// checkNames finds misspelt names: errors on the command line and for SLUICE_ names, warnings in an env file.
+// checkNames finds misspelt names: errors on the command line and for SLUICE_ names, warnings in an
+// env file.
 func (l *Loaded) checkNames() {
 	for level := FromCommandLine; level > FromDefault; level-- {
 		for _, name := range slices.Sorted(maps.Keys(l.levels[level])) {
@@ -176,7 +191,8 @@ func (l *Loaded) checkNames() {
 func (l *Loaded) unknownName(name string, source Source) {
 	near := suggestion(name)
 	if v, ok := lookup(near); ok && v.Theirs && source.Level == FromEnvFile {
-		// The builders have more names than Sluice knows, and to Sluice it is all the same how they are spelt.
+		// The builders have more names than Sluice knows, and to Sluice it is all the same how they
+		// are spelt.
 		near = ""
 	}
 	ours := strings.HasPrefix(strings.ToUpper(name), sluicePrefix)
@@ -191,7 +207,12 @@ func (l *Loaded) unknownName(name string, source Source) {
 }
 
 func unknownFault(name string, source Source, near string) Fault {
-	f := Fault{Name: name, Source: source.String(), Problem: "is not a variable of Sluice", Expected: "a name that `sluice config list --all` shows"}
+	f := Fault{
+		Name:     name,
+		Source:   source.String(),
+		Problem:  "is not a variable of Sluice",
+		Expected: "a name that `sluice config list --all` shows",
+	}
 	switch {
 	case near != "" && strings.ToUpper(name) == near:
 		f.Problem, f.Expected = "is in the wrong case", near+", as names are case-sensitive"
@@ -199,4 +220,48 @@ func unknownFault(name string, source Source, near string) Fault {
 		f.Problem += "; did you mean " + near + "?"
 	}
 	return f
+}
+
+// Explain returns the variable called name, in any case, under its own name, an alias or either
+// with _FILE. The error is an *UnknownNameError.
+func (l *Loaded) Explain(name string) (Item, error) {
+	v, ok := lookup(strings.ToUpper(name))
+	if !ok {
+		return Item{}, &UnknownNameError{Name: name, Near: suggestion(name)}
+	}
+	return l.item(v), nil
+}
+
+// List returns all variables in the order of Describe.
+func (l *Loaded) List() []Item {
+	items := make([]Item, len(registry))
+	for i := range registry {
+		items[i] = l.item(&registry[i])
+	}
+	return items
+}
+
+// Source says where the value of the variable called name came from.
+func (l *Loaded) Source(name string) Source {
+	if r, ok := l.items[name]; ok {
+		return r.source
+	}
+	return Source{}
+}
+
+func (l *Loaded) item(v *Variable) Item {
+	r := l.items[v.Name]
+	item := Item{
+		Variable: *v,
+		Value:    r.shown,
+		Set:      r.set,
+		Source:   r.source.under(v.Name),
+		Effect:   v.effect(r),
+		Expect:   v.Expects(),
+	}
+	if r.fault != nil {
+		item.Fault = r.fault.Problem
+		item.Value = r.fault.Value
+	}
+	return item
 }

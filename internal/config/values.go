@@ -92,11 +92,11 @@ type Values struct {
 	StepUp                time.Duration // 0: a sign-in is proof enough for the whole session
 	PasswordHashRounds    int           // bcrypt cost
 	ResetLife             time.Duration // of a link that sets a new password
-	InviteLife            time.Duration // of an invitation, and of a link that confirms an address or sets a first password
+	InviteLife            time.Duration // of an invitation, or a link that confirms an address or sets a first password
 	Mail                  Mail
 	Superuser             Superuser
 	AutoLogin             bool   // LANGFLOW_AUTO_LOGIN; only where nothing but loopback addresses leads to Sluice
-	LangflowKey           Secret // LANGFLOW_SECRET_KEY for the Langflow that has it too: also a sample that Sluice itself does not use
+	LangflowKey           Secret // LANGFLOW_SECRET_KEY for Langflow: also a sample that Sluice itself does not use
 	NewUserActive         bool   // NEW_USER_IS_ACTIVE
 	OpenSignUp            bool
 	LogLevel              slog.Level
@@ -112,25 +112,34 @@ func (v Values) CookiesSecure() bool {
 	return v.SecureCookies == On
 }
 
+var logLevels = map[string]slog.Level{
+	"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "http": slog.LevelInfo,
+	"verbose": slog.LevelDebug, "debug": slog.LevelDebug, "silly": slog.LevelDebug,
+}
+
 // get is the parsed value of a variable, or the zero value if it is not set.
 func get[T any](l *Loaded, name string) T {
 	value, _ := l.items[name].parsed.(T)
 	return value
 }
 
-func (l *Loaded) fill() {
+func fill(l *Loaded) {
+	superuser := Superuser{
+		Name:     get[string](l, "LANGFLOW_SUPERUSER"),
+		Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD"),
+	}
 	l.Values = Values{
 		Host:                  get[string](l, "HOST"),
 		Port:                  get[int](l, "PORT"),
 		AppURL:                get[*url.URL](l, "APP_URL"),
-		SecureCookies:         l.toggle("SECURE_COOKIES"),
+		SecureCookies:         toggle(l, "SECURE_COOKIES"),
 		TrustProxy:            get[TrustProxy](l, "TRUST_PROXY"),
 		MaxBody:               int64(get[int](l, "SLUICE_MAX_BODY_MB")) << 20,
 		Protect:               get[[]Target](l, "SLUICE_PROTECT"),
 		AppPorts:              get[int](l, "SLUICE_APP_PORTS"),
 		UpstreamHeaderTimeout: get[time.Duration](l, "SLUICE_UPSTREAM_HEADER_TIMEOUT_SECONDS"),
-		Database:              l.database(),
-		Secrets:               l.secrets(),
+		Database:              databaseOf(l),
+		Secrets:               secretsOf(l),
 		SessionIdle:           get[time.Duration](l, "SLUICE_SESSION_IDLE_MINUTES"),
 		SessionMax:            get[time.Duration](l, "SLUICE_SESSION_MAX_MINUTES"),
 		AccessLife:            get[time.Duration](l, "JWT_TOKEN_EXPIRY_IN_MINUTES"),
@@ -142,26 +151,21 @@ func (l *Loaded) fill() {
 		KeyLife:               get[time.Duration](l, "SLUICE_API_KEY_MAX_DAYS"),
 		StepUp:                get[time.Duration](l, "SLUICE_STEP_UP_MINUTES"),
 		PasswordHashRounds:    get[int](l, "PASSWORD_SALT_HASH_ROUNDS"),
-		Superuser:             Superuser{Name: get[string](l, "LANGFLOW_SUPERUSER"), Password: get[Secret](l, "LANGFLOW_SUPERUSER_PASSWORD")},
+		Superuser:             superuser,
 		AutoLogin:             get[bool](l, "LANGFLOW_AUTO_LOGIN"),
 		LangflowKey:           l.langflowKey(),
 		NewUserActive:         get[bool](l, "LANGFLOW_NEW_USER_IS_ACTIVE"),
 		OpenSignUp:            get[bool](l, "SLUICE_OPEN_SIGN_UP"),
 		ResetLife:             get[time.Duration](l, "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS"),
 		InviteLife:            get[time.Duration](l, "INVITE_TOKEN_EXPIRY_IN_HOURS"),
-		Mail:                  l.mail(),
+		Mail:                  mailOf(l),
 		LogLevel:              logLevels[get[string](l, "LOG_LEVEL")],
 		LogFormat:             get[string](l, "SLUICE_LOG_FORMAT"),
 		MetricsAddr:           get[string](l, "SLUICE_METRICS_ADDR"),
 	}
 }
 
-var logLevels = map[string]slog.Level{
-	"error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "http": slog.LevelInfo,
-	"verbose": slog.LevelDebug, "debug": slog.LevelDebug, "silly": slog.LevelDebug,
-}
-
-func (l *Loaded) database() Database {
+func databaseOf(l *Loaded) Database {
 	return Database{
 		Type:     get[string](l, "DATABASE_TYPE"),
 		Folder:   get[string](l, "DATABASE_PATH"),
@@ -174,7 +178,7 @@ func (l *Loaded) database() Database {
 	}
 }
 
-func (l *Loaded) secrets() Secrets {
+func secretsOf(l *Loaded) Secrets {
 	s := Secrets{
 		Folder:       get[string](l, "SECRETKEY_PATH"),
 		Given:        map[string]Given{},
@@ -186,7 +190,8 @@ func (l *Loaded) secrets() Secrets {
 		AWSName:      get[string](l, "SECRETKEY_AWS_NAME"),
 		AWSPrefix:    get[string](l, "SECRETKEY_AWS_AUTH_PREFIX"),
 	}
-	for _, name := range []string{"LANGFLOW_SECRET_KEY", "JWT_AUTH_TOKEN_SECRET", "JWT_REFRESH_TOKEN_SECRET", "EXPRESS_SESSION_SECRET", "TOKEN_HASH_SECRET"} {
+	for _, name := range []string{"LANGFLOW_SECRET_KEY", "JWT_AUTH_TOKEN_SECRET", "JWT_REFRESH_TOKEN_SECRET",
+		"EXPRESS_SESSION_SECRET", "TOKEN_HASH_SECRET"} {
 		if value := get[Secret](l, name); value != "" {
 			source := l.items[name].source
 			s.Given[name] = Given{Value: value, Name: source.Name, Where: source.String()}
@@ -195,7 +200,7 @@ func (l *Loaded) secrets() Secrets {
 	return s
 }
 
-func (l *Loaded) mail() Mail {
+func mailOf(l *Loaded) Mail {
 	return Mail{
 		Host:                   get[string](l, "SMTP_HOST"),
 		Port:                   get[int](l, "SMTP_PORT"),
@@ -208,7 +213,7 @@ func (l *Loaded) mail() Mail {
 	}
 }
 
-func (l *Loaded) toggle(name string) Toggle {
+func toggle(l *Loaded, name string) Toggle {
 	switch on, set := l.items[name].parsed.(bool); {
 	case !set:
 		return Auto

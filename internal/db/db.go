@@ -36,7 +36,8 @@ const Schema = "sluice"
 type Config struct {
 	// Folder holds the SQLite file; it is made if missing (mode 0700).
 	Folder string
-	// Postgres is a connection URL or keyword string as pgx takes it; it may hold a password and is never logged.
+	// Postgres is a connection URL or keyword string as pgx takes it; it may hold a password and is
+	// never logged.
 	Postgres string
 	// Now is the clock.
 	Now func() time.Time
@@ -53,7 +54,8 @@ type DB struct {
 	backup         string // of the copy that was taken before migrating, "" for none
 }
 
-// Open opens the database, applies missing migrations and starts to follow changes. The caller closes it.
+// Open opens the database, applies missing migrations and starts to follow changes. The caller
+// closes it.
 func Open(ctx context.Context, c Config) (*DB, error) {
 	d := &DB{postgres: c.Postgres != "", dsn: c.Postgres, now: c.Now}
 	if d.now == nil {
@@ -92,7 +94,10 @@ func (d *DB) openSQLite(folder string) error {
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("opening the database file: %w", err)
 	}
-	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(5000)", "synchronous(NORMAL)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+	pragmas := url.Values{
+		"_pragma": {"journal_mode(WAL)", "busy_timeout(5000)", "synchronous(NORMAL)", "foreign_keys(1)"},
+		"_txlock": {"immediate"},
+	}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String()
 	if d.writer, err = sql.Open("sqlite", dsn); err != nil {
 		return fmt.Errorf("opening the database: %w", err)
@@ -112,7 +117,8 @@ func (d *DB) openSQLite(folder string) error {
 func (d *DB) openPostgres(ctx context.Context, dsn string) error {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return errors.New("the PostgreSQL settings cannot be read; check DATABASE_HOST, DATABASE_PORT, DATABASE_NAME, DATABASE_USER")
+		return errors.New("the PostgreSQL settings cannot be read; check DATABASE_HOST, DATABASE_PORT, " +
+			"DATABASE_NAME, DATABASE_USER")
 	}
 	cfg.RuntimeParams["search_path"] = Schema
 	cfg.RuntimeParams["application_name"] = "sluice"
@@ -120,7 +126,8 @@ func (d *DB) openPostgres(ctx context.Context, dsn string) error {
 	d.writer.SetMaxOpenConns(max(8, 2*runtime.NumCPU()))
 	d.writer.SetMaxIdleConns(4)
 	d.reader = d.writer
-	if _, err := d.writer.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil && !isPgCode(err, "23505", "42P06") {
+	if _, err := d.writer.ExecContext(ctx, "CREATE SCHEMA IF NOT "+
+		"EXISTS "+Schema); err != nil && !isPgCode(err, "23505", "42P06") {
 		d.closePools()
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
@@ -189,13 +196,15 @@ func (d *DB) closePools() error {
 	return errors.Join(errs...)
 }
 
-// IsUnique reports whether err is a violated unique constraint (SQLSTATE 23505, SQLITE_CONSTRAINT_UNIQUE or _PRIMARYKEY).
+// IsUnique reports whether err is a violated unique constraint (SQLSTATE 23505,
+// SQLITE_CONSTRAINT_UNIQUE or _PRIMARYKEY).
 func IsUnique(err error) bool {
 	if isPgCode(err, "23505") {
 		return true
 	}
 	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	return errors.As(err, &e) &&
+		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
 // Found turns sql.ErrNoRows into a NotFound problem with this text and passes every other error on.
@@ -218,3 +227,125 @@ func isPgCode(err error, codes ...string) bool {
 	}
 	return false
 }
+
+// Source is where generated queries read: a Tx, or what DB.Read returns.
+type Source interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// errReadOnly is returned for a statement that would write outside a transaction.
+var errReadOnly = errors.New("a write needs a transaction")
+
+// Reader reads outside a transaction: q.New(d.Read()) has the queries of a package. It refuses to
+// execute statements.
+type Reader struct{ pool *sql.DB }
+
+// Read returns the source of reads outside a transaction.
+func (d *DB) Read() Reader { return Reader{d.reader} }
+
+// ExecContext always fails: writes need a transaction.
+func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errReadOnly
+}
+
+// PrepareContext always fails, because a prepared statement might write.
+func (r Reader) PrepareContext(context.Context, string) (*sql.Stmt, error) { return nil, errReadOnly }
+
+// QueryContext runs a generated query.
+func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return r.pool.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext runs a generated query for one row.
+func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return r.pool.QueryRowContext(ctx, query, args...)
+}
+
+// SealedUnlike returns values that do not begin with a prefix, in the order of their rows,
+// beginning after a row ("" for the first).
+func (d *DB) SealedUnlike(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]SealedValue, error) {
+	rows, err := d.reader.QueryContext(ctx, fmt.Sprintf(
+		"SELECT %[3]s, %[2]s FROM %[1]s WHERE %[2]s <> '' AND substr(%[2]s, 1, %[4]d) <> $1 AND %[3]s > $2 ORDER BY "+
+			"%[3]s LIMIT %[5]d", c.Table, c.Column, c.Row, len(prefix), limit), prefix, after)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", c.Table, err)
+	}
+	defer rows.Close()
+	var out []SealedValue
+	for rows.Next() {
+		var v SealedValue
+		if err := rows.Scan(&v.Row, &v.Text); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", c.Table, err)
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// CountSealedUnlike counts the values that do not begin with a prefix.
+func (d *DB) CountSealedUnlike(ctx context.Context, c SealedColumn, prefix string) (n int, err error) {
+	err = d.reader.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %[1]s WHERE %[2]s <> '' AND substr(%[2]s, "+
+		"1, %[3]d) <> $1", c.Table, c.Column, len(prefix)), prefix).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("counting in %s: %w", c.Table, err)
+	}
+	return n, nil
+}
+
+// SealedColumn is a text column whose values are encrypted. Row is the SQL expression of the key
+// that a value is bound to. The three are constants of the program, never input.
+type SealedColumn struct{ Table, Column, Row string }
+
+// SealedValue is one encrypted value and the row that it belongs to.
+type SealedValue struct{ Row, Text string }
+
+// System runs housekeeping in a transaction and commits it; any error rolls back. It is the only
+// way to write besides authz.Gate.Do, for what no policy decides. name is one of the table
+// housekeeping.
+func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error {
+	if housekeeping[name] == "" {
+		return fmt.Errorf("db: no housekeeping has the name %q", name)
+	}
+	return d.tx(ctx, fn)
+}
+
+// Gated is System for package authz, which calls it for what it has decided. Nobody else may; a
+// test enforces that.
+func (d *DB) Gated(ctx context.Context, fn func(*Tx) error) error { return d.tx(ctx, fn) }
+
+// tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process
+// have been called for its changes when tx returns.
+func (d *DB) tx(ctx context.Context, fn func(*Tx) error) error {
+	sqlTx, err := d.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer func() { _ = sqlTx.Rollback() }()
+	tx := &Tx{tx: sqlTx, d: d, ctx: ctx}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	if tx.changed {
+		d.feed.catchUp(context.WithoutCancel(ctx))
+	}
+	return nil
+}
+
+// Subscribe calls fn with the item of every change of a kind that is committed from now on, by this
+// process or another. fn must be quick, must not begin a transaction, and is never called by two
+// goroutines at once.
+func (d *DB) Subscribe(kind string, fn func(item string)) {
+	d.feed.mu.Lock()
+	defer d.feed.mu.Unlock()
+	d.feed.subs[kind] = append(d.feed.subs[kind], fn)
+}
+
+// CatchUp applies what other nodes have committed up to now, without waiting for the next poll: for
+// whoever meets something that may be so new that this node has not heard of it.
+func (d *DB) CatchUp(ctx context.Context) { d.feed.catchUp(ctx) }

@@ -45,18 +45,8 @@ func startFeed(ctx context.Context, d *DB) (*feed, error) {
 	return f, nil
 }
 
-// Subscribe calls fn with the item of every change of a kind that is committed from now on, by this process or another. fn must be quick,
-// must not begin a transaction, and is never called by two goroutines at once.
-func (d *DB) Subscribe(kind string, fn func(item string)) {
-	d.feed.mu.Lock()
-	defer d.feed.mu.Unlock()
-	d.feed.subs[kind] = append(d.feed.subs[kind], fn)
-}
-
-// CatchUp applies what other nodes have committed up to now, without waiting for the next poll: for whoever meets something that may be so new that this node has not heard of it.
-func (d *DB) CatchUp(ctx context.Context) { d.feed.catchUp(ctx) }
-
-// catchUp applies every committed change that has not been applied yet. A database that does not answer is asked again at the next poll.
+// catchUp applies every committed change that has not been applied yet. A database that does not
+// answer is asked again at the next poll.
 func (f *feed) catchUp(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +88,8 @@ func (f *feed) poll(ctx context.Context) {
 	}
 }
 
-// listen waits for PostgreSQL's notifications on a connection of its own and comes back after a failure; polling bridges the gap.
+// listen waits for PostgreSQL's notifications on a connection of its own and comes back after a
+// failure; polling bridges the gap.
 func (f *feed) listen(ctx context.Context) {
 	defer f.done.Done()
 	for ctx.Err() == nil {

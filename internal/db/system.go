@@ -1,10 +1,5 @@
 package db
 
-import (
-	"context"
-	"fmt"
-)
-
 // housekeeping lists every write that authz.Gate does not decide, by name, with the reason why no
 // policy is asked. Entries that such a write owes to the audit record are written in the same
 // transaction (authz.Gate.Record).
@@ -30,28 +25,31 @@ var housekeeping = map[string]string{
 	"mail delivery":     "Mail in the outbox is claimed, delivered, postponed or given up.",
 
 	// What a start of the program creates.
-	"first workspace":   "The default workspace exists before there is anybody who could create it.",
-	"first secrets":     "Secrets are created where the operator gave none.",
-	"given secrets":     "Secrets that the operator gave are put in use.",
-	"signing keys":      "The key that signs assertions is created and replaced on schedule, or by a rotation that was decided.",
+	"first workspace": "The default workspace exists before there is anybody who could create it.",
+	"first secrets":   "Secrets are created where the operator gave none.",
+	"given secrets":   "Secrets that the operator gave are put in use.",
+	"signing keys": "The key that signs assertions is created and replaced on schedule, or by a rotation that " +
+		"was decided.",
 	"resealing":         "Values are sealed with the current key, without a change of what they say.",
 	"configured people": "The operator names them in the configuration.",
 	"setup link":        "Reading the server's output is the proof; the link works until there is an admin.",
 	"first admin":       "The set-up link decides, and works once.",
 
 	// Steps of signing in: there is no principal yet, and the proof decides.
-	"guess counters":      "Guesses are counted before anybody is known.",
-	"guess warning":       "A person is told once that somebody who knows their password guesses codes.",
-	"attempts":            "The steps of an attempt, and of a ceremony with a passkey or a provider, wait for the browser.",
-	"one-time codes":      "A code counts once.",
-	"sign-in":             "The proof decides; the session and its entry are written together.",
-	"sessions":            "A sign-in that was proven gets its session.",
-	"session cookies":     "A session gets a cookie on the origin of each app, through a code that works once.",
-	"session workspace":   "A person chooses in which of their workspaces a session works.",
-	"refresh tokens":      "A refresh token decides, and works once.",
-	"step-up":             "A proof that was repeated counts for its session.",
-	"password upgrade":    "The hash of the same password is made stronger.",
-	"links":               "Links go to the address they are about, and replace earlier ones; receiving the mail is the proof.",
+	"guess counters": "Guesses are counted before anybody is known.",
+	"guess warning":  "A person is told once that somebody who knows their password guesses codes.",
+	"attempts": "The steps of an attempt, and of a ceremony with a passkey or a provider, wait for the " +
+		"browser.",
+	"one-time codes":    "A code counts once.",
+	"sign-in":           "The proof decides; the session and its entry are written together.",
+	"sessions":          "A sign-in that was proven gets its session.",
+	"session cookies":   "A session gets a cookie on the origin of each app, through a code that works once.",
+	"session workspace": "A person chooses in which of their workspaces a session works.",
+	"refresh tokens":    "A refresh token decides, and works once.",
+	"step-up":           "A proof that was repeated counts for its session.",
+	"password upgrade":  "The hash of the same password is made stronger.",
+	"links": "Links go to the address they are about, and replace earlier ones; receiving the mail is " +
+		"the proof.",
 	"verified address":    "The link in the mail decides, and works once.",
 	"sign-up":             "The configuration lets people create their own accounts.",
 	"accepted invitation": "The invitation decides, and works once; the Gate decided who was invited.",
@@ -59,17 +57,3 @@ var housekeeping = map[string]string{
 	"provider groups":     "Roles follow the provider's groups as an admin mapped them.",
 	"provider sign-out":   "The provider's signed token decides.",
 }
-
-// System runs housekeeping in a transaction and commits it; any error rolls back. It is the only
-// way to write besides authz.Gate.Do, for what no policy decides. name is one of the table
-// housekeeping.
-func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error {
-	if housekeeping[name] == "" {
-		return fmt.Errorf("db: no housekeeping has the name %q", name)
-	}
-	return d.tx(ctx, fn)
-}
-
-// Gated is System for package authz, which calls it for what it has decided. Nobody else may; a
-// test enforces that.
-func (d *DB) Gated(ctx context.Context, fn func(*Tx) error) error { return d.tx(ctx, fn) }

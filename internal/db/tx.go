@@ -8,8 +8,8 @@ import (
 	q "sluice/internal/db/q/db"
 )
 
-// Tx is a running transaction. It has no queries of its own: the generated queries of a package are created on it
-// with q.New(tx). It remembers what to tell subscribers after commit.
+// Tx is a running transaction. It has no queries of its own: the generated queries of a package are
+// created on it with q.New(tx). It remembers what to tell subscribers after commit.
 type Tx struct {
 	tx      *sql.Tx
 	d       *DB
@@ -18,29 +18,8 @@ type Tx struct {
 	changed bool
 }
 
-// tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process have been called for its
-// changes when tx returns.
-func (d *DB) tx(ctx context.Context, fn func(*Tx) error) error {
-	sqlTx, err := d.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
-	defer func() { _ = sqlTx.Rollback() }()
-	tx := &Tx{tx: sqlTx, d: d, ctx: ctx}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := sqlTx.Commit(); err != nil {
-		return fmt.Errorf("committing: %w", err)
-	}
-	if tx.changed {
-		d.feed.catchUp(context.WithoutCancel(ctx))
-	}
-	return nil
-}
-
-// orderLock serialises the numbering of changes and audit entries on PostgreSQL, so that a higher number is never visible before a lower one.
-// SQLite has one writer and needs none.
+// orderLock serialises the numbering of changes and audit entries on PostgreSQL, so that a higher
+// number is never visible before a lower one. SQLite has one writer and needs none.
 const orderLock = 0x5157_1ce1
 
 // Ordered takes the numbering lock for the rest of the transaction.
@@ -55,13 +34,18 @@ func (t *Tx) Ordered() error {
 	return nil
 }
 
-// Changed tells every node, after commit, that an item of a kind has changed ("account", "session", …).
+// Changed tells every node, after commit, that an item of a kind has changed ("account", "session",
+// …).
 func (t *Tx) Changed(kind, item string) error {
 	if err := t.Ordered(); err != nil {
 		return err
 	}
 	t.changed = true
-	if err := q.New(t).AppendChange(t.ctx, q.AppendChangeParams{Kind: kind, Item: item, At: t.d.now().UnixMilli()}); err != nil {
+	if err := q.New(t).AppendChange(t.ctx, q.AppendChangeParams{
+		Kind: kind,
+		Item: item,
+		At:   t.d.now().UnixMilli(),
+	}); err != nil {
 		return fmt.Errorf("recording a change of %s: %w", kind, err)
 	}
 	if t.d.postgres {
@@ -90,4 +74,14 @@ func (t *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.
 // QueryRowContext runs a generated query for one row in the transaction.
 func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.tx.QueryRowContext(ctx, query, args...)
+}
+
+// ReplaceSealed writes the new text of a value unless somebody else has changed it meanwhile.
+func (t *Tx) ReplaceSealed(ctx context.Context, c SealedColumn, old SealedValue, text string) error {
+	_, err := t.tx.ExecContext(ctx, fmt.Sprintf("UPDATE %[1]s SET %[2]s = $1 WHERE %[3]s = $2 AND "+
+		"%[2]s = $3", c.Table, c.Column, c.Row), text, old.Row, old.Text)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", c.Table, err)
+	}
+	return nil
 }

@@ -23,7 +23,8 @@ type Kind string
 
 // The kinds of object that have an owner.
 const (
-	// Chatflow is a flow; Agentflow one whose type is AGENTFLOW or MULTIAGENT; Assistantflow is the flow behind a custom assistant.
+	// Chatflow is a flow; Agentflow one whose type is AGENTFLOW or MULTIAGENT; Assistantflow is the
+	// flow behind a custom assistant.
 	Chatflow      Kind = "chatflow"
 	Agentflow     Kind = "agentflow"
 	Assistantflow Kind = "assistantflow"
@@ -43,7 +44,8 @@ const (
 	StoredFile Kind = "storedfile"
 )
 
-// ChangeKind is the kind under which changes of objects are announced (db.Tx.Changed); the item is app id, slash, object id.
+// ChangeKind is the kind under which changes of objects are announced (db.Tx.Changed); the item is
+// app id, slash, object id.
 const ChangeKind = "object"
 
 // Config of a Library.
@@ -91,7 +93,8 @@ func New(ctx context.Context, c Config) (*Library, error) {
 	c.DB.Subscribe(ChangeKind, func(item string) {
 		appID, id, _ := strings.Cut(item, "/")
 		if err := l.refresh(context.Background(), appID, id); err != nil {
-			c.Log.Error("an object could not be read again; it is closed until it can", "app", appID, "object", id, "error", err)
+			c.Log.Error("an object could not be read again; it is closed until "+
+				"it can", "app", appID, "object", id, "error", err)
 			l.Of(appID).remove(id)
 		}
 	})
@@ -132,7 +135,8 @@ func (l *Library) Owner(appID, id string) (workspace string, kind Kind, ok bool)
 	return l.Of(appID).Owner(id)
 }
 
-// Learn remembers that something lies inside an object, such as an execution in its flow. What is forgotten, after a restart or when there is too much, is learned again.
+// Learn remembers that something lies inside an object, such as an execution in its flow. What is
+// forgotten, after a restart or when there is too much, is learned again.
 func (l *Library) Learn(appID, id, parent string) { l.derived.Set(inner{appID, id}, parent) }
 
 // Parent is the object that something lies in, as far as it is remembered.
@@ -147,12 +151,14 @@ type Object struct {
 	Kind    Kind
 	// Workspace is where it belongs, Owner the person who made or adopted it; Owner may be empty.
 	Workspace, Owner string
-	// Account is the builder's account that holds it; empty where the builder has none, or only one.
+	// Account is the builder's account that holds it; empty where the builder has none, or only
+	// one.
 	Account string
 	// Name is what people call it; may be empty, and is cut to 200 characters.
 	Name                 string
 	CreatedAt, UpdatedAt time.Time
-	// Public tells that a flow was created with the builder's own mark that opens it to strangers. Only Create reads it.
+	// Public tells that a flow was created with the builder's own mark that opens it to strangers.
+	// Only Create reads it.
 	Public bool
 }
 
@@ -177,8 +183,10 @@ func cleanName(s string) string {
 // maxID is the longest id that is recorded, in bytes.
 const maxID = 256
 
-// Claim records that objects were created or adopted, all or none: Workspace and Owner of each say whose they are. Objects that belong to their workspace already stay
-// as they are, but for an account that was not known yet. It asks no right: whoever let the creation through did. Errors: problem.Conflict if one belongs to another workspace.
+// Claim records that objects were created or adopted, all or none: Workspace and Owner of each say
+// whose they are. Objects that belong to their workspace already stay as they are, but for an
+// account that was not known yet. It asks no right: whoever let the creation through did. Errors:
+// problem.Conflict if one belongs to another workspace.
 func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -223,15 +231,16 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) (fresh
 	return fresh, nil
 }
 
-// bindKnown records the account of an object that has a row without one, and reports whether it did. An object of
-// another workspace is a Conflict.
+// bindKnown records the account of an object that has a row without one, and reports whether it
+// did. An object of another workspace is a Conflict.
 func (l *Library) bindKnown(ctx context.Context, tx *db.Tx, o Object) (bound bool, err error) {
 	row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
 	if err != nil {
 		return false, fmt.Errorf("reading an object: %w", err)
 	}
 	if row.WorkspaceID != o.Workspace {
-		return false, problem.New(problem.Conflict, "This object belongs to another workspace.").WithRule("object owned")
+		return false, problem.New(problem.Conflict, "This object belongs to another "+
+			"workspace.").WithRule("object owned")
 	}
 	if o.Account == "" || row.UpstreamID != "" {
 		return false, nil
@@ -257,15 +266,20 @@ func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 	})
 }
 
-// HandOver gives all objects of one person to another, in the caller's transaction: the first is about to be removed.
+// HandOver gives all objects of one person to another, in the caller's transaction: the first is
+// about to be removed.
 func HandOver(ctx context.Context, tx *db.Tx, fromID, toID string) error {
-	if _, err := q.New(tx).HandOverObjects(ctx, q.HandOverObjectsParams{FromAccount: fromID, ToAccount: toID}); err != nil {
+	if _, err := q.New(tx).HandOverObjects(ctx, q.HandOverObjectsParams{
+		FromAccount: fromID,
+		ToAccount:   toID,
+	}); err != nil {
 		return fmt.Errorf("handing over: %w", err)
 	}
 	return nil
 }
 
-// ForgetProjects removes the projects of a workspace that is about to be deleted, in the caller's transaction.
+// ForgetProjects removes the projects of a workspace that is about to be deleted, in the caller's
+// transaction.
 func ForgetProjects(ctx context.Context, tx *db.Tx, workspaceID string) error {
 	if err := q.New(tx).ForgetProjectsOfWorkspace(ctx, workspaceID); err != nil {
 		return fmt.Errorf("forgetting empty projects: %w", err)
@@ -293,4 +307,280 @@ func (l *Library) ForgetIn(ctx context.Context, tx *db.Tx, appID string, ids ...
 		}
 	}
 	return nil
+}
+
+// Filter narrows a list of flows.
+type Filter struct {
+	// Workspace is the one whose flows are listed; "" is the one that the actor works in.
+	Workspace string
+	// Query is a part of a name; empty lists all.
+	Query string
+	// Limit is 1 to 200, 0 means 50. Offset skips rows.
+	Limit, Offset int
+}
+
+// List returns the flows of a workspace, of all apps, the last changed first, and how many there
+// are in all. It needs FlowView there.
+func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]Object, int, error) {
+	if f.Workspace == "" {
+		f.Workspace = actor.Workspace
+	}
+	if err := l.cfg.Gate.Check(ctx, actor, authz.FlowView, authz.Resource{
+		Type:      "Flow",
+		Workspace: f.Workspace,
+	}); err != nil {
+		return nil, 0, err
+	}
+	if f.Limit <= 0 || f.Limit > 200 {
+		f.Limit = 50
+	}
+	pattern := likePattern(f.Query)
+	total, err := q.New(l.cfg.DB.Read()).CountFlowsOfWorkspace(ctx, q.CountFlowsOfWorkspaceParams{
+		WorkspaceID: f.Workspace,
+		Pattern:     pattern,
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("counting flows: %w", err)
+	}
+	rows, err := q.New(l.cfg.DB.Read()).FlowsOfWorkspace(ctx, q.FlowsOfWorkspaceParams{
+		WorkspaceID: f.Workspace,
+		Pattern:     pattern,
+		RowLimit:    int32(f.Limit),
+		RowOffset:   int32(min(max(f.Offset, 0), 1<<30)),
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing flows: %w", err)
+	}
+	list := make([]Object, len(rows))
+	for i, r := range rows {
+		list[i] = object(r)
+	}
+	return list, int(total), nil
+}
+
+// NamesOfOthers lists the names of an app's objects of a kind that belong to other workspaces than
+// this one. For Sluice itself: nobody may be shown them.
+func (l *Library) NamesOfOthers(ctx context.Context, appID string, kind Kind, workspaceID string) ([]string, error) {
+	names, err := q.New(l.cfg.DB.Read()).NamesOfOthers(ctx, q.NamesOfOthersParams{
+		AppID:       appID,
+		Kind:        string(kind),
+		WorkspaceID: workspaceID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing names: %w", err)
+	}
+	return names, nil
+}
+
+// OfApp lists all objects of an app. It needs ObjectAdopt.
+func (l *Library) OfApp(ctx context.Context, actor authz.Principal, appID string) ([]Object, error) {
+	if err := l.cfg.Gate.Check(ctx, actor, authz.ObjectAdopt, authz.Resource{Type: "App", ID: appID}); err != nil {
+		return nil, err
+	}
+	rows, err := q.New(l.cfg.DB.Read()).ObjectsOfApp(ctx, appID)
+	if err != nil {
+		return nil, fmt.Errorf("listing objects: %w", err)
+	}
+	list := make([]Object, len(rows))
+	for i, r := range rows {
+		list[i] = object(r)
+	}
+	return list, nil
+}
+
+func object(r q.Object) Object {
+	return Object{
+		App:       r.AppID,
+		ID:        r.ObjectID,
+		Kind:      Kind(r.Kind),
+		Workspace: r.WorkspaceID,
+		Owner:     r.OwnerID,
+		Account:   r.UpstreamID,
+		Name:      r.Name,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(),
+		UpdatedAt: time.UnixMilli(r.UpdatedAt).UTC(),
+	}
+}
+
+// likePattern makes a LIKE pattern, escaped with "!", from what somebody typed; "" stays "".
+func likePattern(query string) string {
+	query = strings.ToLower(strings.TrimSpace(query))
+	if query == "" {
+		return ""
+	}
+	if len(query) > 200 {
+		query = strings.ToValidUTF8(query[:200], "")
+	}
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
+}
+
+// Adopt gives objects that nobody owns to the workspace and owner that each names. It needs
+// ObjectAdopt there. Objects that have an owner already are left alone; it returns how many were
+// adopted.
+func (l *Library) Adopt(
+	ctx context.Context,
+	actor authz.Principal,
+	appID, workspaceID string,
+	objects []Object,
+) (adopted int, err error) {
+	res := authz.Resource{Type: "App", ID: appID, Workspace: workspaceID}
+	err = l.cfg.Gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, fmt.Sprintf("adopted up to %d "+
+		"objects", len(objects)), func(tx *db.Tx) error {
+		for _, o := range objects {
+			o.App, o.Workspace = appID, workspaceID
+			_, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: appID, ObjectID: o.ID})
+			if err == nil {
+				continue
+			}
+			if !problem.Is(db.Found(err, "none"), problem.NotFound) {
+				return fmt.Errorf("reading an object: %w", err)
+			}
+			if _, err := l.claim(ctx, tx, []Object{o}); err != nil {
+				return err
+			}
+			adopted++
+		}
+		return nil
+	})
+	if err != nil {
+		adopted = 0
+	}
+	return adopted, err
+}
+
+// Move gives objects that are owned already to another workspace and owner. It needs ObjectAdopt in
+// that workspace and in theirs.
+func (l *Library) Move(
+	ctx context.Context,
+	actor authz.Principal,
+	appID string,
+	ids []string,
+	workspaceID, ownerID string,
+) error {
+	for _, id := range ids {
+		from, _, ok := l.Owner(appID, id)
+		if err := l.cfg.Gate.Check(ctx, actor, authz.ObjectAdopt, authz.Resource{
+			Type:      "App",
+			ID:        appID,
+			Workspace: from,
+		}); err != nil {
+			return err
+		}
+		if !ok {
+			return problem.New(problem.NotFound, "There is no such object.").WithField("id")
+		}
+	}
+	res := authz.Resource{Type: "App", ID: appID, Workspace: workspaceID}
+	return l.cfg.Gate.DoDetail(
+		ctx,
+		actor,
+		authz.ObjectAdopt,
+		res,
+		fmt.Sprintf("moved %d objects", len(ids)),
+		func(tx *db.Tx) error {
+			for _, id := range ids {
+				n, err := q.New(tx).MoveObject(ctx, q.MoveObjectParams{
+					AppID:       appID,
+					ObjectID:    id,
+					WorkspaceID: workspaceID,
+					OwnerID:     ownerID,
+					UpdatedAt:   l.cfg.Now().UnixMilli(),
+				})
+				if err != nil {
+					return fmt.Errorf("moving an object: %w", err)
+				}
+				if n == 0 {
+					return problem.New(problem.NotFound, "There is no such object.").WithField("id")
+				}
+				if err := tx.Changed(ChangeKind, appID+"/"+id); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	)
+}
+
+// Place records within the caller's transaction whose an object is that was there before Sluice.
+// One that lies in the workspace from and is nobody's, as everything that was adopted when its app
+// was connected, moves to its own; "" moves nothing. It reports whether anything was changed, asks
+// no right, and leaves alone what belongs to somebody.
+func (l *Library) Place(ctx context.Context, tx *db.Tx, o Object, from string) (placed bool, err error) {
+	if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
+		return false, problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
+	}
+	now := l.cfg.Now().UnixMilli()
+	n, err := q.New(tx).ClaimObject(ctx, q.ClaimObjectParams{
+		AppID:       o.App,
+		ObjectID:    o.ID,
+		Kind:        string(o.Kind),
+		WorkspaceID: o.Workspace,
+		OwnerID:     o.Owner,
+		UpstreamID:  o.Account,
+		Name:        cleanName(o.Name),
+		CreatedAt:   now,
+	})
+	if err == nil && n == 0 && from != "" {
+		n, err = q.New(tx).PlaceObject(ctx, q.PlaceObjectParams{
+			AppID:           o.App,
+			ObjectID:        o.ID,
+			WorkspaceID:     o.Workspace,
+			OwnerID:         o.Owner,
+			UpstreamID:      o.Account,
+			FormerWorkspace: from,
+			Now:             now,
+		})
+	}
+	if err != nil {
+		return false, fmt.Errorf("recording an object: %w", err)
+	}
+	if n == 0 {
+		return false, nil
+	}
+	return true, tx.Changed(ChangeKind, o.App+"/"+o.ID)
+}
+
+// Chat is where a chat session is used.
+type Chat struct {
+	// Workspace is the one that used it first, Flow the flow that it was seen with; "" if that is
+	// not known.
+	Workspace, Flow string
+	// Public tells that somebody used it first who was not signed in.
+	Public bool
+}
+
+// chatsKept bounds how many sessions are remembered, and chatAge for how long after their last use.
+// The builder is asked about those that are forgotten.
+const (
+	chatsKept = 100_000
+	chatAge   = 24 * time.Hour
+)
+
+func newChats() (*otter.Cache[inner, Chat], error) {
+	return otter.New(&otter.Options[inner, Chat]{
+		MaximumSize:      chatsKept,
+		ExpiryCalculator: otter.ExpiryAccessing[inner, Chat](chatAge),
+	})
+}
+
+// LearnChat remembers that a session, by its text, is used in a workspace. People choose these
+// texts, and some builders find messages by nothing else: whichever workspace used one first keeps
+// it, and no other may name it as long as it is remembered.
+func (l *Library) LearnChat(appID, session string, c Chat) {
+	key := inner{appID, session}
+	if old, ok := l.chats.GetIfPresent(key); ok && (old.Workspace != c.Workspace || old.Flow != "") {
+		return
+	}
+	l.chats.ComputeIfPresent(key, func(old Chat) (Chat, otter.ComputeOp) {
+		if old.Workspace != c.Workspace || old.Flow != "" {
+			return old, otter.CancelOp
+		}
+		return c, otter.WriteOp
+	})
+	l.chats.SetIfAbsent(key, c)
+}
+
+// ChatOf is where a session is used, as far as it is remembered.
+func (l *Library) ChatOf(appID, session string) (Chat, bool) {
+	return l.chats.GetIfPresent(inner{appID, session})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -22,21 +23,23 @@ func (p *People) Create(ctx context.Context, actor authz.Principal, n NewUser) (
 	}
 	res := authz.Resource{Type: "User", ID: row.account.ID, Name: row.account.Username}
 	var made User
-	err = p.Gate.DoDetail(ctx, actor, authz.UserCreate, res, describeNew(n, row.role), func(tx *db.Tx) error {
+	err = p.cfg.Gate.DoDetail(ctx, actor, authz.UserCreate, res, describeNew(n, row.role), func(tx *db.Tx) error {
 		made, err = p.Insert(ctx, tx, row)
 		return err
 	})
 	return made, err
 }
 
-// CreateFirst adds the first superuser within the caller's transaction, for the set-up link. It fails with Conflict when there is one already.
+// CreateFirst adds the first superuser within the caller's transaction, for the set-up link. It
+// fails with Conflict when there is one already.
 func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) (User, error) {
 	n, err := q.New(tx).CountActiveSuperusers(ctx)
 	if err != nil {
 		return User{}, fmt.Errorf("counting superusers: %w", err)
 	}
 	if n > 0 {
-		return User{}, problem.New(problem.Conflict, "Sluice has an admin already.").WithNext("Sign in, or ask that admin for an account.")
+		return User{}, problem.New(problem.Conflict, "Sluice has an admin already.").
+			WithNext("Sign in, or ask that admin for an account.")
 	}
 	return p.Insert(ctx, tx, prepared)
 }
@@ -52,7 +55,8 @@ type Prepared struct {
 // ID is the id that the account will have.
 func (p Prepared) ID() string { return p.account.ID }
 
-// PrepareFirst checks the details of the first superuser and hashes the password, before any transaction is open.
+// PrepareFirst checks the details of the first superuser and hashes the password, before any
+// transaction is open.
 func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) {
 	n.Superuser, n.Active, n.Role = true, true, authz.RoleAdmin
 	if n.Password == "" {
@@ -61,25 +65,28 @@ func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) 
 	return p.Prepare(ctx, n)
 }
 
-// PrepareOperator is PrepareFirst for the superuser whom the operator's own configuration names: the password rules are not asked, and "" is none.
+// PrepareOperator is PrepareFirst for the superuser whom the operator's own configuration names:
+// the password rules are not asked, and "" is none.
 func (p *People) PrepareOperator(ctx context.Context, username, password string) (Prepared, error) {
 	out, err := p.Prepare(ctx, NewUser{Username: username, Role: authz.RoleAdmin, Superuser: true, Active: true})
 	if err != nil || password == "" {
 		return out, err
 	}
-	out.account.PasswordHash, err = p.Hasher.Hash(ctx, password)
+	out.account.PasswordHash, err = p.cfg.Hasher.Hash(ctx, password)
 	return out, err
 }
 
-// prepare refuses early what policy will refuse, so that nobody without the right costs a password hash.
+// prepare refuses early what policy will refuse, so that nobody without the right costs a password
+// hash.
 func (p *People) prepare(ctx context.Context, actor authz.Principal, n NewUser) (Prepared, error) {
-	if err := p.Gate.Check(ctx, actor, authz.UserCreate, anybody()); err != nil {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.UserCreate, anybody()); err != nil {
 		return Prepared{}, err
 	}
 	return p.Prepare(ctx, n)
 }
 
-// Prepare checks the details of a new account and hashes its password. It asks no right: whoever calls Insert with the result has decided that the account may be made.
+// Prepare checks the details of a new account and hashes its password. It asks no right: whoever
+// calls Insert with the result has decided that the account may be made.
 func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err error) {
 	row := &out.account
 	if row.Username, err = cleanUsername(n.Username); err != nil {
@@ -99,7 +106,7 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 		if err := p.CheckPassword(n.Password, row.Username, row.Email, row.Name); err != nil {
 			return out, err
 		}
-		if row.PasswordHash, err = p.Hasher.Hash(ctx, n.Password); err != nil {
+		if row.PasswordHash, err = p.cfg.Hasher.Hash(ctx, n.Password); err != nil {
 			return out, err
 		}
 	}
@@ -107,7 +114,9 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 	if err != nil {
 		return out, fmt.Errorf("making an id: %w", err)
 	}
-	row.ID, row.UsernameKey, row.Superuser, row.Active, row.CreatedAt = id.String(), key(row.Username), n.Superuser, n.Active, p.Now().UnixMilli()
+	row.ID, row.UsernameKey, row.Superuser, row.Active, row.CreatedAt = id.String(), key(
+		row.Username,
+	), n.Superuser, n.Active, p.cfg.Now().UnixMilli()
 	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
 	out.waiting, out.verified = !n.Active, n.EmailVerified
 	return out, nil
@@ -118,21 +127,35 @@ func (p *People) Insert(ctx context.Context, tx *db.Tx, n Prepared) (User, error
 	row := n.account
 	if err := q.New(tx).InsertAccount(ctx, row); err != nil {
 		if db.IsUnique(err) {
-			return User{}, problem.New(problem.Conflict, "This username or e-mail address is taken.").WithField("username").WithNext("Choose another one.")
+			return User{}, problem.New(problem.Conflict, "This username or e-mail address is taken.").
+				WithField("username").
+				WithNext("Choose another one.")
 		}
 		return User{}, fmt.Errorf("adding the account: %w", err)
 	}
 	if n.waiting {
-		if err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: row.ID, Waiting: true, UpdatedAt: row.CreatedAt}); err != nil {
+		if err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{
+			ID:        row.ID,
+			Waiting:   true,
+			UpdatedAt: row.CreatedAt,
+		}); err != nil {
 			return User{}, fmt.Errorf("adding the account: %w", err)
 		}
 	}
 	if n.verified {
-		if err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: row.ID, EmailVerifiedAt: row.CreatedAt}); err != nil {
+		if err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{
+			ID:              row.ID,
+			EmailVerifiedAt: row.CreatedAt,
+		}); err != nil {
 			return User{}, fmt.Errorf("adding the account: %w", err)
 		}
 	}
-	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: n.workspace, AccountID: row.ID, Role: n.role, CreatedAt: row.CreatedAt}); err != nil {
+	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{
+		WorkspaceID: n.workspace,
+		AccountID:   row.ID,
+		Role:        n.role,
+		CreatedAt:   row.CreatedAt,
+	}); err != nil {
 		return User{}, fmt.Errorf("adding the membership: %w", err)
 	}
 	if err := tx.Changed(ChangeKind, row.ID); err != nil {
@@ -148,7 +171,8 @@ func describeNew(n NewUser, role string) string {
 	return "role " + role
 }
 
-// keepOne refuses to take away the last active superuser. The numbering lock keeps two such changes from passing each other.
+// keepOne refuses to take away the last active superuser. The numbering lock keeps two such changes
+// from passing each other.
 func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	if err := tx.Ordered(); err != nil {
 		return err
@@ -158,7 +182,8 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 		return fmt.Errorf("counting superusers: %w", err)
 	}
 	if n <= 1 {
-		return problem.Newf(problem.Conflict, "%s is the last active superuser.", u.Username).WithNext("Make somebody else a superuser first.")
+		return problem.Newf(problem.Conflict, "%s is the last active superuser.", u.Username).
+			WithNext("Make somebody else a superuser first.")
 	}
 	return nil
 }
@@ -168,13 +193,15 @@ type Credential struct {
 	UserID, Username, PasswordHash string
 	// Email is the account's address; may be empty.
 	Email string
-	// Active people may come in; Waiting ones were never let in. EmailVerified tells that the address was proven, Superuser may everything.
+	// Active people may come in; Waiting ones were never let in. EmailVerified tells that the
+	// address was proven, Superuser may everything.
 	Active, Waiting, EmailVerified, Superuser bool
 }
 
-// Credential finds the account with this username or e-mail address; found is false if there is none. It asks no right: it is for signing in only.
+// Credential finds the account with this username or email address; found is false if there is
+// none. It asks no right: it is for signing in only.
 func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Credential, found bool, err error) {
-	row, err := q.New(p.DB.Read()).FindAccount(ctx, key(emailOrUsername))
+	row, err := q.New(p.cfg.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err := db.Found(err, "nobody"); problem.Is(err, problem.NotFound) {
 		return Credential{}, false, nil
 	}
@@ -186,7 +213,7 @@ func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Cred
 
 // CredentialOf is Credential by id.
 func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, error) {
-	row, err := q.New(p.DB.Read()).GetAccount(ctx, userID)
+	row, err := q.New(p.cfg.DB.Read()).GetAccount(ctx, userID)
 	if err != nil {
 		return Credential{}, db.Found(err, "There is no such person.")
 	}
@@ -195,10 +222,492 @@ func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, e
 
 func credentialOf(r q.FindAccountRow) Credential {
 	return Credential{
-		UserID: r.ID, Username: r.Username, PasswordHash: r.PasswordHash, Email: r.Email, Active: r.Active, Waiting: r.Waiting,
-		EmailVerified: r.EmailVerifiedAt > 0, Superuser: r.Superuser,
+		UserID:        r.ID,
+		Username:      r.Username,
+		PasswordHash:  r.PasswordHash,
+		Email:         r.Email,
+		Active:        r.Active,
+		Waiting:       r.Waiting,
+		EmailVerified: r.EmailVerifiedAt > 0,
+		Superuser:     r.Superuser,
 	}
 }
 
 // Resource is the account as the gate sees it, for packages that act on people.
 func (u User) Resource() authz.Resource { return u.resource() }
+
+// UserUpdate says what changes about a person. Absent fields stay as they are; null is the same as
+// the zero value.
+type UserUpdate struct {
+	// Username, Email and Name need UserUpdate. An address that is changed counts as unconfirmed.
+	Username, Email, Name problem.Opt[string]
+	// Own tells that the person changes their own Name, which needs AccountUpdate only.
+	Own bool
+	// Role is the one in the default workspace, "" for none. It needs MemberManage there.
+	Role problem.Opt[string]
+	// Superuser needs UserUpdate and a superuser. The last active superuser cannot lose it.
+	Superuser problem.Opt[bool]
+	// Active needs UserDisable. Turning it off ends all sessions and streams; the last active
+	// superuser stays active.
+	Active problem.Opt[bool]
+	// Preferences are what builders' own pages remember about the signed-in person: a JSON object
+	// of at most 4 KiB. They need AccountUpdate, and nothing is decided by them.
+	Preferences problem.Opt[json.RawMessage]
+}
+
+// maxPreferences is the greatest length of preferences in bytes.
+const maxPreferences = 4 << 10
+
+// Update changes a person in one transaction: everything that is given, or nothing. Each right that
+// the change needs is decided before, and each kind of change has an audit entry of its own: names,
+// role, superuser, active, preferences. The steps in also, which are other packages' changes of the
+// same person, belong to the same transaction.
+func (p *People) Update(
+	ctx context.Context, actor authz.Principal, userID string, u UserUpdate, also ...authz.Step,
+) error {
+	var steps []authz.Step
+	for _, plan := range []func(context.Context, authz.Principal, string, UserUpdate) (*authz.Step, error){
+		p.planNames, p.planRole, p.planSuperuser, p.planActive, p.planPreferences,
+	} {
+		step, err := plan(ctx, actor, userID, u)
+		if err != nil {
+			return err
+		}
+		if step != nil {
+			steps = append(steps, *step)
+		}
+	}
+	if steps = append(steps, also...); len(steps) == 0 {
+		return nil
+	}
+	return p.cfg.Gate.DoAll(ctx, actor, steps...)
+}
+
+// planned is the step of a change of one person: fn gets the person as the transaction finds them.
+// The account's generation grows, so that every node decides anew.
+func (p *People) planned(
+	ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error,
+) (*authz.Step, error) {
+	u, err := p.load(ctx, q.New(p.cfg.DB.Read()), userID)
+	if err != nil {
+		// Whoever may not see people must not learn from the answer which ids exist.
+		if denied := p.cfg.Gate.Check(ctx, actor, a, anybody()); denied != nil {
+			return nil, denied
+		}
+		return nil, err
+	}
+	return &authz.Step{Action: a, Resource: u.resource(), Detail: detail, Change: func(tx *db.Tx) error {
+		u, err := p.load(ctx, q.New(tx), userID)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx, u); err != nil {
+			return err
+		}
+		if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{
+			ID:        u.ID,
+			UpdatedAt: p.cfg.Now().UnixMilli(),
+		}); err != nil {
+			return fmt.Errorf("changing the account: %w", err)
+		}
+		return tx.Changed(ChangeKind, u.ID)
+	}}, nil
+}
+
+// change makes a planned change of one person alone.
+func (p *People) change(
+	ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error,
+) error {
+	step, err := p.planned(ctx, actor, a, userID, detail, fn)
+	if err != nil {
+		return err
+	}
+	return p.cfg.Gate.DoAll(ctx, actor, *step)
+}
+
+func (p *People) planNames(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
+	if !c.Username.Set && !c.Email.Set && !c.Name.Set {
+		return nil, nil
+	}
+	for _, f := range []struct {
+		field *problem.Opt[string]
+		clean func(string) (string, error)
+	}{{&c.Username, cleanUsername}, {&c.Email, cleanEmail}, {&c.Name, cleanName}} {
+		if !f.field.Set {
+			continue
+		}
+		text, err := f.clean(f.field.Value)
+		if err != nil {
+			return nil, err
+		}
+		f.field.Value = text
+	}
+	action := authz.UserUpdate
+	if c.Own && userID == actor.ID && !c.Username.Set && !c.Email.Set {
+		action = authz.AccountUpdate
+	}
+	return p.planned(ctx, actor, action, userID, "names changed", func(tx *db.Tx, u User) error {
+		username, email := c.Username.Or(u.Username), c.Email.Or(u.Email)
+		err := q.New(tx).UpdateAccountNames(ctx, q.UpdateAccountNamesParams{
+			ID:          u.ID,
+			Email:       email,
+			EmailKey:    sql.NullString{String: key(email), Valid: email != ""},
+			Username:    username,
+			UsernameKey: key(username),
+			Name:        c.Name.Or(u.Name),
+			UpdatedAt:   p.cfg.Now().UnixMilli(),
+		})
+		if db.IsUnique(err) {
+			return problem.New(problem.Conflict, "This username or e-mail address is taken.").
+				WithField("username").WithNext("Choose another one.")
+		}
+		if err != nil || key(email) == key(u.Email) {
+			return err
+		}
+		return q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: u.ID, EmailVerifiedAt: 0})
+	})
+}
+
+func (p *People) planSuperuser(
+	ctx context.Context, actor authz.Principal, userID string, c UserUpdate,
+) (*authz.Step, error) {
+	if !c.Superuser.Set {
+		return nil, nil
+	}
+	if err := p.cfg.Gate.Check(ctx, actor, authz.UserUpdate, authz.Resource{Type: "User", ID: userID}); err != nil {
+		return nil, err
+	}
+	on := c.Superuser.Value
+	detail := map[bool]string{true: "superuser on", false: "superuser off"}[on]
+	return p.planned(ctx, actor, authz.UserUpdate, userID, detail, func(tx *db.Tx, u User) error {
+		if u.Superuser && !on {
+			if err := keepOne(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		return q.New(tx).SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{
+			ID: u.ID, Superuser: on, UpdatedAt: p.cfg.Now().UnixMilli(),
+		})
+	})
+}
+
+func (p *People) planActive(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
+	if !c.Active.Set {
+		return nil, nil
+	}
+	on := c.Active.Value
+	detail := map[bool]string{true: "enabled", false: "disabled"}[on]
+	return p.planned(ctx, actor, authz.UserDisable, userID, detail, func(tx *db.Tx, u User) error {
+		now := p.cfg.Now().UnixMilli()
+		if u.Superuser && u.Active && !on {
+			if err := keepOne(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		if !on {
+			if err := p.cfg.Hooks.Disabled(ctx, tx, u.ID); err != nil {
+				return err
+			}
+		}
+		if on && u.Waiting {
+			err := q.New(tx).SetAccountWaiting(ctx, q.SetAccountWaitingParams{ID: u.ID, Waiting: false, UpdatedAt: now})
+			if err != nil {
+				return err
+			}
+		}
+		return q.New(tx).SetAccountActive(ctx, q.SetAccountActiveParams{ID: u.ID, Active: on, UpdatedAt: now})
+	})
+}
+
+func (p *People) planPreferences(
+	ctx context.Context, actor authz.Principal, userID string, c UserUpdate,
+) (*authz.Step, error) {
+	if !c.Preferences.Set {
+		return nil, nil
+	}
+	text := c.Preferences.Value
+	var object map[string]json.RawMessage
+	if len(text) > maxPreferences || json.Unmarshal(text, &object) != nil {
+		return nil, invalid("preferences", "Preferences are a JSON object of at most 4 KiB.")
+	}
+	if userID != actor.ID {
+		return nil, problem.New(problem.Denied, "Everybody keeps their own preferences.").WithRule("own account")
+	}
+	u, err := p.Get(ctx, actor, userID)
+	if err != nil {
+		return nil, err
+	}
+	change := func(tx *db.Tx) error {
+		err := q.New(tx).SetPreferences(ctx, q.SetPreferencesParams{
+			ID: u.ID, Preferences: string(text), UpdatedAt: p.cfg.Now().UnixMilli(),
+		})
+		if err != nil {
+			return fmt.Errorf("keeping preferences: %w", err)
+		}
+		return nil
+	}
+	step := authz.Step{
+		Action:   authz.AccountUpdate,
+		Resource: u.resource(),
+		Detail:   "preferences changed",
+		Change:   change,
+	}
+	return &step, nil
+}
+
+func (p *People) planRole(
+	ctx context.Context,
+	actor authz.Principal,
+	userID string,
+	c UserUpdate,
+) (*authz.Step, error) {
+	if !c.Role.Set {
+		return nil, nil
+	}
+	return p.planMembership(ctx, actor, userID, DefaultWorkspace, c.Role.Value)
+}
+
+// Remove deletes an account for good. What the person owns goes to another one; without an heir it
+// is refused while they own anything. It needs UserDelete.
+func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heirID string) error {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.UserDelete, anybody()); err != nil {
+		return err
+	}
+	if userID == heirID {
+		return invalid("heir", "Choose somebody else to take over.")
+	}
+	if heirID != "" {
+		if _, active := p.Principal(heirID); !active {
+			return invalid("heir", "Whoever takes over must be an active person.")
+		}
+	}
+	return p.change(ctx, actor, authz.UserDelete, userID, "deleted", func(tx *db.Tx, u User) error {
+		if u.Superuser && u.Active {
+			if err := keepOne(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		owned, err := q.New(tx).CountObjectsOfOwner(ctx, u.ID)
+		if err != nil {
+			return fmt.Errorf("counting what the person owns: %w", err)
+		}
+		if owned > 0 && heirID == "" {
+			return problem.Newf(problem.Conflict, "%s owns %d objects.", u.Username, owned).
+				WithField("heir").
+				WithNext("Choose who takes them over.")
+		}
+		if owned > 0 {
+			if err := p.cfg.Hooks.Removed(ctx, tx, u.ID, heirID); err != nil {
+				return err
+			}
+		}
+		_, err = q.New(tx).DeleteAccount(ctx, u.ID)
+		return err
+	})
+}
+
+// SetRole gives a member a role in a workspace; "" takes the membership away. It needs MemberManage
+// in the workspace. The last active admin of a workspace can be taken away by superusers only:
+// nobody else could bring one back.
+func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, workspaceID, role string) error {
+	step, err := p.planMembership(ctx, actor, userID, workspaceID, role)
+	if err != nil {
+		return err
+	}
+	return p.cfg.Gate.DoAll(ctx, actor, *step)
+}
+
+func (p *People) planMembership(
+	ctx context.Context, actor authz.Principal, userID, workspaceID, role string,
+) (*authz.Step, error) {
+	if role != "" {
+		if err := p.checkRole(role); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.seeWorkspace(ctx, actor, workspaceID); err != nil {
+		return nil, err
+	}
+	name, _ := p.WorkspaceName(workspaceID)
+	res := workspaceResource(workspaceID, name)
+	if err := p.cfg.Gate.Check(ctx, actor, authz.MemberManage, res); err != nil {
+		return nil, err
+	}
+	u, err := p.load(ctx, q.New(p.cfg.DB.Read()), userID)
+	if err != nil {
+		return nil, err
+	}
+	who, _ := p.directoryEntry(userID)
+	current := who.Role(workspaceID)
+	if !actor.Superuser && current == "" {
+		// Admins of a workspace bring people in by invitation; whether an account exists elsewhere
+		// is not theirs to find out.
+		return nil, problem.New(problem.NotFound, "There is no such person in this workspace.").WithNext("Invite them.")
+	}
+	detail := fmt.Sprintf("%s: %s to %s", u.Username, p.RoleName(current), p.RoleName(role))
+	return &authz.Step{Action: authz.MemberManage, Resource: res, Detail: detail, Change: func(tx *db.Tx) error {
+		if current == authz.RoleAdmin && role != authz.RoleAdmin && u.Active && !actor.Superuser {
+			if err := keepAdmin(ctx, tx, workspaceID); err != nil {
+				return err
+			}
+		}
+		if role != "" {
+			return p.join(ctx, tx, workspaceID, userID, role)
+		}
+		err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{WorkspaceID: workspaceID, AccountID: userID})
+		if err != nil {
+			return fmt.Errorf("ending the membership: %w", err)
+		}
+		err = q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: p.cfg.Now().UnixMilli()})
+		if err != nil {
+			return fmt.Errorf("ending the membership: %w", err)
+		}
+		return tx.Changed(ChangeKind, userID)
+	}}, nil
+}
+
+// CreateWorkspace adds a workspace; its creator becomes its admin. It needs WorkspaceCreate.
+func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, name string) (Workspace, error) {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.WorkspaceCreate, authz.Resource{Type: "Workspace"}); err != nil {
+		return Workspace{}, err
+	}
+	name, err := cleanWorkspaceName(name)
+	if err != nil {
+		return Workspace{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Workspace{}, fmt.Errorf("making an id: %w", err)
+	}
+	w, now := Workspace{ID: id.String(), Name: name, CreatedAt: p.cfg.Now().UTC()}, p.cfg.Now().UnixMilli()
+	err = p.cfg.Gate.Do(ctx, actor, authz.WorkspaceCreate, authz.Resource{
+		Type: "Workspace",
+		ID:   w.ID,
+		Name: name,
+	}, func(tx *db.Tx) error {
+		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{
+			ID:        w.ID,
+			Name:      name,
+			CreatedAt: now,
+		}); err != nil {
+			return fmt.Errorf("adding the workspace: %w", err)
+		}
+		if err := tx.Changed(WorkspaceChange, w.ID); err != nil {
+			return err
+		}
+		if actor.Kind != authz.Person {
+			return nil
+		}
+		w.Members = 1
+		return p.join(ctx, tx, w.ID, actor.ID, authz.RoleAdmin)
+	})
+	return w, err
+}
+
+// DeleteWorkspace removes an empty workspace: one that no object of a builder belongs to, but
+// projects, which are folders that some builders make by themselves. The default one stays. It
+// needs WorkspaceCreate, as whoever deletes could make it anew.
+func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id string) error {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.WorkspaceCreate, authz.Resource{
+		Type: "Workspace",
+		ID:   id,
+	}); err != nil {
+		return err
+	}
+	if id == DefaultWorkspace {
+		return problem.New(problem.Conflict, "The default workspace stays.")
+	}
+	members, err := p.Members(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	return p.changeWorkspace(ctx, actor, id, "deleted", func(tx *db.Tx) error {
+		n, err := q.New(tx).CountObjectsOfWorkspace(ctx, id)
+		if err != nil {
+			return fmt.Errorf("counting objects: %w", err)
+		}
+		if n > 0 {
+			return problem.Newf(problem.Conflict, "%d objects of builders belong to this workspace.", n).
+				WithNext("Delete them in the builder, or assign them to another workspace.")
+		}
+		if err := p.cfg.Hooks.WorkspaceDeleted(ctx, tx, id); err != nil {
+			return err
+		}
+		if _, err := q.New(tx).DeleteWorkspace(ctx, id); err != nil {
+			return fmt.Errorf("deleting the workspace: %w", err)
+		}
+		for _, m := range members {
+			if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{
+				ID:        m.UserID,
+				UpdatedAt: p.cfg.Now().UnixMilli(),
+			}); err != nil {
+				return fmt.Errorf("ending a membership: %w", err)
+			}
+			if err := tx.Changed(ChangeKind, m.UserID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PrepareImported checks an imported account. It asks no right, as Prepare. The result needs a
+// first membership: In.
+func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
+	row := &out.account
+	if row.Username, err = cleanUsername(n.Username); err != nil {
+		return out, err
+	}
+	if row.Email, err = cleanEmail(n.Email); err != nil {
+		return out, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return out, fmt.Errorf("making an id: %w", err)
+	}
+	now := p.cfg.Now().UnixMilli()
+	row.ID, row.UsernameKey, row.Superuser, row.Active, row.PasswordHash, row.CreatedAt = id.String(), key(
+		row.Username,
+	), n.Superuser, n.Active, n.Hash, now
+	if made := n.CreatedAt.UnixMilli(); !n.CreatedAt.IsZero() && made < now {
+		row.CreatedAt = made
+	}
+	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
+	out.workspace, out.role, out.waiting = DefaultWorkspace, authz.RoleViewer, n.Waiting && !n.Active
+	return out, nil
+}
+
+// SuperuserIn gives or takes the superuser flag within the caller's transaction. It asks no right.
+// The last active superuser keeps it: problem.Conflict.
+func (p *People) SuperuserIn(ctx context.Context, tx *db.Tx, userID string, on bool) error {
+	u, err := p.load(ctx, q.New(tx), userID)
+	if err != nil {
+		return err
+	}
+	if u.Superuser == on {
+		return nil
+	}
+	if u.Active && !on {
+		if err := keepOne(ctx, tx, u); err != nil {
+			return err
+		}
+	}
+	if err := q.New(tx).SetAccountSuperuser(ctx, q.SetAccountSuperuserParams{
+		ID:        userID,
+		Superuser: on,
+		UpdatedAt: p.cfg.Now().UnixMilli(),
+	}); err != nil {
+		return fmt.Errorf("changing the superuser flag: %w", err)
+	}
+	return tx.Changed(ChangeKind, userID)
+}

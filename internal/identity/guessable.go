@@ -1,6 +1,7 @@
 package identity
 
 import (
+	_ "embed"
 	"math/bits"
 	"slices"
 	"strings"
@@ -430,4 +431,22 @@ func replaced(r rune) string {
 		return "z"
 	}
 	return ""
+}
+
+// findWords looks for words at every position, forwards and backwards.
+func (s *solver) findWords() {
+	n := len(s.text)
+	reversed := slices.Clone(s.text)
+	slices.Reverse(reversed)
+	for i := range n {
+		eachWord(s.text[i:], func(length, cost int) {
+			s.found[i] = append(s.found[i], foundWord{i + length, cost, pieceWord})
+		})
+		eachWord(reversed[i:], func(length, cost int) {
+			if length >= shortestReversed {
+				start := n - i - length
+				s.found[start] = append(s.found[start], foundWord{n - i, cost + costReversed, pieceWord})
+			}
+		})
+	}
 }

@@ -1,8 +1,6 @@
 package identity
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,33 +8,36 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/authz"
-	"sluice/internal/db"
-	q "sluice/internal/db/q/identity"
 	"sluice/internal/problem"
 )
 
-// MaxForeignRounds is the greatest cost of a hash that is taken over. Those of the product that is imported have this one; each more would double the time for which one wrong password keeps everybody else waiting.
+// MaxForeignRounds is the greatest cost of a hash that is taken over. Those of the product that is
+// imported have this one; each more would double the time for which one wrong password keeps
+// everybody else waiting.
 const MaxForeignRounds = 12
 
 var foreignForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
-// ForeignHash is the stored form of a bcrypt hash that another product has made. Errors: problem.Invalid for what is none, and for one that costs too much.
+// ForeignHash is the stored form of a bcrypt hash that another product has made. Errors:
+// problem.Invalid for what is none, and for one that costs too much.
 func ForeignHash(hash string) (string, error) {
 	if !foreignForm.MatchString(hash) {
 		return "", problem.New(problem.Invalid, "This is no bcrypt hash.").WithField("password")
 	}
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || cost < bcrypt.MinCost || cost > MaxForeignRounds {
-		return "", problem.Newf(problem.Invalid, "The hash has a cost that is not between %d and %d.", bcrypt.MinCost, MaxForeignRounds).WithField("password")
+		return "", problem.Newf(problem.Invalid, "The hash has a cost that is not between %d "+
+			"and %d.", bcrypt.MinCost, MaxForeignRounds).
+			WithField("password")
 	}
 	return foreignTag + hash, nil
 }
 
-// costOf is bcrypt's cost of a stored form, such as "$2b$12$…"; what cannot be read needs no filling.
+// costOf is bcrypt's cost of a stored form, such as "$2b$12$…"; what cannot be read needs no
+// filling.
 func costOf(stored string) int {
 	parts := strings.SplitN(stored, "$", 4)
 	if len(parts) < 4 {
@@ -49,7 +50,8 @@ func costOf(stored string) int {
 	return cost
 }
 
-// verifyForeign is verifyPassword for a hash of another product. A right password always asks for a hash of our own.
+// verifyForeign is verifyPassword for a hash of another product. A right password always asks for a
+// hash of our own.
 func verifyForeign(hash, password string) (ok, upgrade bool, err error) {
 	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)[:min(len(password), bcryptLimit)])
 	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
@@ -67,36 +69,15 @@ type ImportedUser struct {
 	Username, Email string
 	// Hash is a ForeignHash; "" means that a reset link will set a password.
 	Hash string
-	// Superuser and Active are the account's flags. Waiting means that nobody has let this person in there yet.
+	// Superuser and Active are the account's flags. Waiting means that nobody has let this person
+	// in there yet.
 	Superuser, Active, Waiting bool
 	// CreatedAt is when the account was made there.
 	CreatedAt time.Time
 }
 
-// PrepareImported checks an imported account. It asks no right, as Prepare. The result needs a first membership: In.
-func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
-	row := &out.account
-	if row.Username, err = cleanUsername(n.Username); err != nil {
-		return out, err
-	}
-	if row.Email, err = cleanEmail(n.Email); err != nil {
-		return out, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return out, fmt.Errorf("making an id: %w", err)
-	}
-	now := p.Now().UnixMilli()
-	row.ID, row.UsernameKey, row.Superuser, row.Active, row.PasswordHash, row.CreatedAt = id.String(), key(row.Username), n.Superuser, n.Active, n.Hash, now
-	if made := n.CreatedAt.UnixMilli(); !n.CreatedAt.IsZero() && made < now {
-		row.CreatedAt = made
-	}
-	row.EmailKey = sql.NullString{String: key(row.Email), Valid: row.Email != ""}
-	out.workspace, out.role, out.waiting = DefaultWorkspace, authz.RoleViewer, n.Waiting && !n.Active
-	return out, nil
-}
-
-// In is the account with another first membership. The workspace may be made in the same transaction.
+// In is the account with another first membership. The workspace may be made in the same
+// transaction.
 func (p Prepared) In(workspaceID, role string) Prepared {
 	p.workspace, p.role = workspaceID, role
 	return p
@@ -107,43 +88,9 @@ func (p Prepared) Resource() authz.Resource {
 	return authz.Resource{Type: "User", ID: p.account.ID, Name: p.account.Username}
 }
 
-// CleanUsername checks a username and takes surrounding blanks away. The problem's Field is "username".
+// CleanUsername checks a username and takes surrounding blanks away. The problem's Field is
+// "username".
 func CleanUsername(s string) (string, error) { return cleanUsername(s) }
-
-// PrepareWorkspace checks the name of a workspace and gives it an id. It asks no right.
-func (p *workspaceBook) PrepareWorkspace(name string) (Workspace, error) {
-	name, err := cleanWorkspaceName(name)
-	if err != nil {
-		return Workspace{}, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Workspace{}, fmt.Errorf("making an id: %w", err)
-	}
-	return Workspace{ID: id.String(), Name: name, CreatedAt: p.Now().UTC()}, nil
-}
-
-// InsertWorkspaces adds prepared workspaces, without members, within the caller's transaction. Nodes are told once: each time they are, they read all workspaces anew.
-func (p *workspaceBook) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
-	for _, w := range list {
-		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{ID: w.ID, Name: w.Name, CreatedAt: w.CreatedAt.UnixMilli()}); err != nil {
-			return fmt.Errorf("adding a workspace: %w", err)
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	return tx.Changed(WorkspaceChange, list[0].ID)
-}
-
-// Admit gives somebody a role in one more workspace within the transaction that has inserted them, which tells the nodes of everything.
-func (p *accountWriter) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
-	err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{WorkspaceID: workspaceID, AccountID: who.account.ID, Role: role, CreatedAt: p.Now().UnixMilli()})
-	if err != nil {
-		return fmt.Errorf("adding the membership: %w", err)
-	}
-	return nil
-}
 
 // Resource is the workspace as the gate sees it.
 func (w Workspace) Resource() authz.Resource { return workspaceResource(w.ID, w.Name) }

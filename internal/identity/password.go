@@ -18,18 +18,6 @@ const (
 	MaxPassword = 1024
 )
 
-// CheckPassword reports why a new password is not acceptable: too short, too long, or easy to
-// guess. An attacker tries first what is about the person (username, email, name); that counts as
-// guessable, like the names of the workspaces and of the products in use. The problem's Field is
-// "password".
-func (p *People) CheckPassword(password string, about ...string) error {
-	names := append(about[:len(about):len(about)], p.Products...)
-	for _, w := range *p.workspaces.Load() {
-		names = append(names, w.name)
-	}
-	return checkPassword(password, names)
-}
-
 func checkPassword(password string, names []string) error {
 	refuse := func(text, next string) error {
 		return problem.New(problem.Invalid, text).WithField("password").WithNext(next)

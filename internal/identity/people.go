@@ -19,7 +19,8 @@ import (
 // DefaultWorkspace is the workspace that every installation has.
 const DefaultWorkspace = "default"
 
-// ChangeKind is the kind under which changes of accounts and memberships are announced (db.Tx.Changed); the item is the account's id.
+// ChangeKind is the kind under which changes of accounts and memberships are announced
+// (db.Tx.Changed); the item is the account's id.
 const ChangeKind = "account"
 
 // User is an account as people who may see it see it.
@@ -58,7 +59,8 @@ type NewUser struct {
 	Role string
 	// Superuser and Active are the account's flags.
 	Superuser, Active bool
-	// EmailVerified is set where the address was proven before the account was made, by an invitation that was mailed.
+	// EmailVerified is set where the address was proven before the account was made, by an
+	// invitation that was mailed.
 	EmailVerified bool
 	// Workspace is the one in which Role is given; "" means the default one.
 	Workspace string
@@ -66,7 +68,7 @@ type NewUser struct {
 
 // Filter narrows a list of people.
 type Filter struct {
-	// Query is a part of a username, name or e-mail address; empty lists all.
+	// Query is a part of a username, name or email address; empty lists all.
 	Query string
 	// Limit is 1 to 200, 0 means 50. Offset skips rows.
 	Limit, Offset int
@@ -77,7 +79,8 @@ type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	Hasher *Hasher
-	// Products are names that passwords must not be made of: Sluice's own and those of the builders.
+	// Products are names that passwords must not be made of: Sluice's own and those of the
+	// builders.
 	Products []string
 	// Now is the clock.
 	Now func() time.Time
@@ -87,43 +90,33 @@ type Config struct {
 	Hooks Hooks
 }
 
-// Hooks are the effects of changes here on packages further right, such as the sessions of a person who is disabled.
-// They run in the transaction of the change and fail it with their error. All are required.
+// Hooks are the effects of changes here on packages further right, such as the sessions of a person
+// who is disabled. They run in the transaction of the change and fail it with their error. All are
+// required.
 type Hooks struct {
-	// Disabled runs when a person is kept out: their sessions must not come back to life when the account does.
+	// Disabled runs when a person is kept out: their sessions must not come back to life when the
+	// account does.
 	Disabled func(ctx context.Context, tx *db.Tx, userID string) error
 	// Removed runs before an account is deleted whose objects go to an heir.
 	Removed func(ctx context.Context, tx *db.Tx, userID, heirID string) error
-	// WorkspaceDeleted runs before a workspace is deleted in which nothing is left but empty projects.
+	// WorkspaceDeleted runs before a workspace is deleted in which nothing is left but empty
+	// projects.
 	WorkspaceDeleted func(ctx context.Context, tx *db.Tx, workspaceID string) error
 }
 
-// People is the capability: accounts and the directory in memory, and with them roles, workspaces, and what others write
-// about an account in their own transactions.
+// People is the capability: accounts and the directory in memory, and with them roles, workspaces,
+// and what others write about an account in their own transactions.
 type People struct {
-	Config
+	cfg Config
 	*roleBook
 	*workspaceBook
 	*accountWriter
-	directory  sync.Map // account id -> entry
+
 	superusers atomic.Int64
-	reload     sync.Mutex
-}
 
-// roleBook keeps the built-in and custom roles, in memory and in the database.
-type roleBook struct {
-	Config
-	roles atomic.Pointer[[]Role]
+	reload    sync.Mutex // held while accounts are read into directory
+	directory sync.Map   // account id -> entry
 }
-
-// workspaceBook keeps the workspaces and what they ask of second factors, in memory and in the database.
-type workspaceBook struct {
-	Config
-	workspaces atomic.Pointer[map[string]workplace] // by id
-}
-
-// accountWriter writes about accounts and memberships in the transactions of other packages, which have decided it.
-type accountWriter struct{ Config }
 
 type entry struct {
 	principal authz.Principal
@@ -136,13 +129,17 @@ func New(ctx context.Context, c Config) (*People, error) {
 		return nil, errors.New("identity: a hook is missing")
 	}
 	p := &People{
-		Config:        c,
-		roleBook:      &roleBook{Config: c},
-		workspaceBook: &workspaceBook{Config: c},
+		cfg:           c,
+		roleBook:      &roleBook{cfg: c},
+		workspaceBook: &workspaceBook{cfg: c},
 		accountWriter: &accountWriter{c},
 	}
 	err := c.DB.System(ctx, "first workspace", func(tx *db.Tx) error {
-		return q.New(tx).InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{ID: DefaultWorkspace, Name: "Default workspace", CreatedAt: c.Now().UnixMilli()})
+		return q.New(tx).InsertWorkspaceIfAbsent(ctx, q.InsertWorkspaceIfAbsentParams{
+			ID:        DefaultWorkspace,
+			Name:      "Default workspace",
+			CreatedAt: c.Now().UnixMilli(),
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the default workspace: %w", err)
@@ -163,11 +160,11 @@ func New(ctx context.Context, c Config) (*People, error) {
 func (p *People) loadAll(ctx context.Context) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
-	accounts, err := q.New(p.DB.Read()).AllAccounts(ctx)
+	accounts, err := q.New(p.cfg.DB.Read()).AllAccounts(ctx)
 	if err != nil {
 		return err
 	}
-	rows, err := q.New(p.DB.Read()).AllMemberships(ctx)
+	rows, err := q.New(p.cfg.DB.Read()).AllMemberships(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,12 +178,12 @@ func (p *People) loadAll(ctx context.Context) error {
 			Memberships: held[a.ID], Generation: uint64(a.Generation),
 		}})
 	}
-	heads, err := q.New(p.DB.Read()).ForeignPasswords(ctx)
+	heads, err := q.New(p.cfg.DB.Read()).ForeignPasswords(ctx)
 	if err != nil {
 		return err
 	}
 	for _, head := range heads {
-		p.Hasher.Expect(head)
+		p.cfg.Hasher.Expect(head)
 	}
 	return p.countSuperusers(ctx)
 }
@@ -194,7 +191,7 @@ func (p *People) loadAll(ctx context.Context) error {
 func (p *People) refresh(ctx context.Context, id string) error {
 	p.reload.Lock()
 	defer p.reload.Unlock()
-	a, err := q.New(p.DB.Read()).GetAccount(ctx, id)
+	a, err := q.New(p.cfg.DB.Read()).GetAccount(ctx, id)
 	if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
 		p.directory.Delete(id)
 		return p.countSuperusers(ctx)
@@ -203,24 +200,33 @@ func (p *People) refresh(ctx context.Context, id string) error {
 		return err
 	}
 	if a.Active {
-		p.Hasher.Expect(a.PasswordHash)
+		p.cfg.Hasher.Expect(a.PasswordHash)
 	}
-	memberships, err := q.New(p.DB.Read()).MembershipsOf(ctx, id)
+	memberships, err := q.New(p.cfg.DB.Read()).MembershipsOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	e := entry{active: a.Active, principal: authz.Principal{
-		Kind: authz.Person, ID: a.ID, Name: a.Username, Email: a.Email, DisplayName: a.Name, Superuser: a.Superuser, Generation: uint64(a.Generation),
+		Kind:        authz.Person,
+		ID:          a.ID,
+		Name:        a.Username,
+		Email:       a.Email,
+		DisplayName: a.Name,
+		Superuser:   a.Superuser,
+		Generation:  uint64(a.Generation),
 	}}
 	for _, m := range memberships {
-		e.principal.Memberships = append(e.principal.Memberships, authz.Membership{Workspace: m.WorkspaceID, Role: m.Role})
+		e.principal.Memberships = append(e.principal.Memberships, authz.Membership{
+			Workspace: m.WorkspaceID,
+			Role:      m.Role,
+		})
 	}
 	p.directory.Store(id, e)
 	return p.countSuperusers(ctx)
 }
 
 func (p *People) countSuperusers(ctx context.Context) error {
-	n, err := q.New(p.DB.Read()).CountActiveSuperusers(ctx)
+	n, err := q.New(p.cfg.DB.Read()).CountActiveSuperusers(ctx)
 	p.superusers.Store(n)
 	return err
 }
@@ -240,19 +246,22 @@ func (p *People) HasAdmin() bool { return p.superusers.Load() > 0 }
 
 // List returns people by username, and how many there are in all. It needs UserView.
 func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]User, int, error) {
-	if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 		return nil, 0, err
 	}
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
 	pattern := likePattern(f.Query)
-	total, err := q.New(p.DB.Read()).CountAccounts(ctx, pattern)
+	total, err := q.New(p.cfg.DB.Read()).CountAccounts(ctx, pattern)
 	if err != nil {
 		return nil, 0, fmt.Errorf("counting people: %w", err)
 	}
-	rows, err := q.New(p.DB.Read()).ListAccounts(ctx, q.ListAccountsParams{
-		WorkspaceID: DefaultWorkspace, Pattern: pattern, RowLimit: int32(f.Limit), RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
+	rows, err := q.New(p.cfg.DB.Read()).ListAccounts(ctx, q.ListAccountsParams{
+		WorkspaceID: DefaultWorkspace,
+		Pattern:     pattern,
+		RowLimit:    int32(f.Limit),
+		RowOffset:   int32(min(max(f.Offset, 0), 1<<30)),
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("listing people: %w", err)
@@ -260,9 +269,20 @@ func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]U
 	users := make([]User, len(rows))
 	for i, r := range rows {
 		users[i] = User{
-			ID: r.ID, Email: r.Email, Username: r.Username, Name: r.Name, Superuser: r.Superuser, Active: r.Active, Role: r.Role,
-			HasPassword: r.PasswordHash != "", CreatedAt: moment(r.CreatedAt), UpdatedAt: moment(r.UpdatedAt), LastSignInAt: moment(r.LastSignInAt),
-			Waiting: r.Waiting, EmailVerified: r.EmailVerifiedAt > 0, Preferences: r.Preferences,
+			ID:            r.ID,
+			Email:         r.Email,
+			Username:      r.Username,
+			Name:          r.Name,
+			Superuser:     r.Superuser,
+			Active:        r.Active,
+			Role:          r.Role,
+			HasPassword:   r.PasswordHash != "",
+			CreatedAt:     moment(r.CreatedAt),
+			UpdatedAt:     moment(r.UpdatedAt),
+			LastSignInAt:  moment(r.LastSignInAt),
+			Waiting:       r.Waiting,
+			EmailVerified: r.EmailVerifiedAt > 0,
+			Preferences:   r.Preferences,
 		}
 	}
 	return users, int(total), nil
@@ -280,23 +300,23 @@ func likePattern(query string) string {
 // Get returns one account. It needs UserView, or the account to be the actor's own.
 func (p *People) Get(ctx context.Context, actor authz.Principal, id string) (User, error) {
 	if actor.Kind != authz.Person || actor.ID != id {
-		if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+		if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 			return User{}, err
 		}
 	}
-	return p.load(ctx, q.New(p.DB.Read()), id)
+	return p.load(ctx, q.New(p.cfg.DB.Read()), id)
 }
 
-// Find returns the account with this username or e-mail address. It needs UserView.
+// Find returns the account with this username or email address. It needs UserView.
 func (p *People) Find(ctx context.Context, actor authz.Principal, emailOrUsername string) (User, error) {
-	if err := p.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 		return User{}, err
 	}
-	row, err := q.New(p.DB.Read()).FindAccount(ctx, key(emailOrUsername))
+	row, err := q.New(p.cfg.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err != nil {
 		return User{}, db.Found(err, "There is nobody with this username or e-mail address.")
 	}
-	return p.load(ctx, q.New(p.DB.Read()), row.ID)
+	return p.load(ctx, q.New(p.cfg.DB.Read()), row.ID)
 }
 
 func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User, error) {
@@ -305,9 +325,19 @@ func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User,
 		return User{}, db.Found(err, "There is no such person.")
 	}
 	u := User{
-		ID: a.ID, Email: a.Email, Username: a.Username, Name: a.Name, Superuser: a.Superuser, Active: a.Active,
-		HasPassword: a.PasswordHash != "", CreatedAt: moment(a.CreatedAt), UpdatedAt: moment(a.UpdatedAt), LastSignInAt: moment(a.LastSignInAt),
-		Waiting: a.Waiting, EmailVerified: a.EmailVerifiedAt > 0, Preferences: a.Preferences,
+		ID:            a.ID,
+		Email:         a.Email,
+		Username:      a.Username,
+		Name:          a.Name,
+		Superuser:     a.Superuser,
+		Active:        a.Active,
+		HasPassword:   a.PasswordHash != "",
+		CreatedAt:     moment(a.CreatedAt),
+		UpdatedAt:     moment(a.UpdatedAt),
+		LastSignInAt:  moment(a.LastSignInAt),
+		Waiting:       a.Waiting,
+		EmailVerified: a.EmailVerifiedAt > 0,
+		Preferences:   a.Preferences,
 	}
 	memberships, err := queries.MembershipsOf(ctx, id)
 	if err != nil {
@@ -321,7 +351,8 @@ func (p *People) load(ctx context.Context, queries *q.Queries, id string) (User,
 	return u, nil
 }
 
-// anybody is the resource for questions about people in general. Accounts belong to the whole installation; admins of a workspace manage its memberships.
+// anybody is the resource for questions about people in general. Accounts belong to the whole
+// installation; admins of a workspace manage its memberships.
 func anybody() authz.Resource { return authz.Resource{Type: "User"} }
 
 // resource is the account as authz sees it.
@@ -334,4 +365,113 @@ func moment(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+// CheckPassword reports why a new password is not acceptable: too short, too long, or easy to
+// guess. An attacker tries first what is about the person (username, email, name); that counts as
+// guessable, like the names of the workspaces and of the products in use. The problem's Field is
+// "password".
+func (p *People) CheckPassword(password string, about ...string) error {
+	names := append(about[:len(about):len(about)], p.cfg.Products...)
+	for _, w := range *p.workspaces.Load() {
+		names = append(names, w.name)
+	}
+	return checkPassword(password, names)
+}
+
+// WhatCan answers for every permission whether a person has it in a workspace. It needs UserView,
+// or to ask about oneself.
+func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, workspaceID string) ([]Right, error) {
+	u, err := p.Get(ctx, actor, userID)
+	if err != nil {
+		return nil, err
+	}
+	who, active := p.Principal(u.ID)
+	// What a second factor would open is asked of the session, not of the person.
+	who.Strong = true
+	rights := make([]Right, 0, 64)
+	for _, permission := range authz.Permissions() {
+		r := Right{Permission: permission}
+		if active {
+			d := p.cfg.Gate.Decide(who, permission.Name, authz.Resource{Type: "Workspace", Workspace: workspaceID})
+			r.Allowed, r.Policies = d.Allowed, d.Policies
+		}
+		rights = append(rights, r)
+	}
+	return rights, nil
+}
+
+// Right is one line of "what can this person do?".
+type Right struct {
+	authz.Permission
+	// Allowed is the answer, Policies the policies that made it.
+	Allowed  bool
+	Policies []string
+}
+
+// Members lists the people of a workspace by username.
+func (p *People) Members(ctx context.Context, actor authz.Principal, workspaceID string) ([]Member, error) {
+	if err := p.seeWorkspace(ctx, actor, workspaceID); err != nil {
+		return nil, err
+	}
+	rows, err := q.New(p.cfg.DB.Read()).MembersOf(ctx, workspaceID)
+	if err != nil {
+		return nil, fmt.Errorf("listing members: %w", err)
+	}
+	out := make([]Member, len(rows))
+	for i, r := range rows {
+		out[i] = Member{
+			UserID:       r.ID,
+			Username:     r.Username,
+			Name:         r.Name,
+			Email:        r.Email,
+			Role:         r.Role,
+			Superuser:    r.Superuser,
+			Active:       r.Active,
+			Since:        moment(r.CreatedAt),
+			LastSignInAt: moment(r.LastSignInAt),
+		}
+	}
+	return out, nil
+}
+
+// Member is a person in a workspace.
+type Member struct {
+	UserID, Username, Name, Email string
+	// Role is a role's id.
+	Role string
+	// Superuser and Active are the account's flags.
+	Superuser, Active bool
+	// Since is when the membership began; LastSignInAt is zero for never.
+	Since, LastSignInAt time.Time
+}
+
+// directoryEntry returns a principal from memory whether active or not.
+func (p *People) directoryEntry(userID string) (authz.Principal, bool) {
+	v, ok := p.directory.Load(userID)
+	if !ok {
+		return authz.Principal{}, false
+	}
+	return v.(entry).principal, true
+}
+
+// followRolesAndWorkspaces loads what decisions and names need and keeps it true.
+func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
+	p.cfg.DB.Subscribe(RoleChange, func(string) {
+		if err := p.loadRoles(context.Background()); err != nil {
+			p.cfg.Log.Error("the roles could not be read again; the former ones stay in force", "error", err)
+		}
+	})
+	p.cfg.DB.Subscribe(WorkspaceChange, func(string) {
+		if err := p.loadWorkspaces(context.Background()); err != nil {
+			p.cfg.Log.Error("the workspaces could not be read again", "error", err)
+		}
+	})
+	if err := p.loadRoles(ctx); err != nil {
+		return fmt.Errorf("loading roles: %w", err)
+	}
+	if err := p.loadWorkspaces(ctx); err != nil {
+		return fmt.Errorf("loading workspaces: %w", err)
+	}
+	return nil
 }

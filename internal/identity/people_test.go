@@ -25,7 +25,13 @@ var cli = authz.SystemPrincipal("cli")
 
 const password = "nobody waters the plastic ferns"
 
-func newPeople(t testing.TB, d *db.DB) *identity.People {
+// people is the capability together with the gate that it works behind.
+type people struct {
+	*identity.People
+	gate *authz.Gate
+}
+
+func newPeople(t testing.TB, d *db.DB) *people {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	gate, err := authz.NewGate(authz.Config{DB: d, Now: time.Now, Log: log})
@@ -41,10 +47,10 @@ func newPeople(t testing.TB, d *db.DB) *identity.People {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { gate.Close(context.Background()); hasher.Close() })
-	return p
+	return &people{People: p, gate: gate}
 }
 
-func add(t testing.TB, p *identity.People, n identity.NewUser) identity.User {
+func add(t testing.TB, p *people, n identity.NewUser) identity.User {
 	t.Helper()
 	n.Active = true
 	u, err := p.Create(context.Background(), cli, n)
@@ -54,7 +60,7 @@ func add(t testing.TB, p *identity.People, n identity.NewUser) identity.User {
 	return u
 }
 
-func principal(t testing.TB, p *identity.People, id string) authz.Principal {
+func principal(t testing.TB, p *people, id string) authz.Principal {
 	t.Helper()
 	who, ok := p.Principal(id)
 	if !ok {
@@ -186,7 +192,7 @@ func TestRights(t *testing.T) {
 	if u, err := p.Get(ctx, viewer, viewer.ID); err != nil || u.Username != "vic" {
 		t.Errorf("people may not see themselves: %v", err)
 	}
-	p.Gate.Flush(ctx)
+	p.gate.Flush(ctx)
 	list, err := audit.After(ctx, d, 0, 1000)
 	if err != nil {
 		t.Fatal(err)

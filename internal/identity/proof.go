@@ -21,7 +21,7 @@ func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email s
 		ID:              userID,
 		Email:           email,
 		EmailKey:        sql.NullString{String: strings.ToLower(email), Valid: true},
-		EmailVerifiedAt: p.Now().UnixMilli(),
+		EmailVerifiedAt: p.cfg.Now().UnixMilli(),
 	})
 	if db.IsUnique(err) {
 		return problem.New(problem.Gone, "This address cannot be used.")
@@ -34,7 +34,7 @@ func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email s
 
 // SetEmailVerified notes that a person's address was proven to be theirs.
 func (p *accountWriter) SetEmailVerified(ctx context.Context, tx *db.Tx, userID string) error {
-	at := p.Now().UnixMilli()
+	at := p.cfg.Now().UnixMilli()
 	err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: userID, EmailVerifiedAt: at})
 	if err != nil {
 		return fmt.Errorf("noting that the address is proven: %w", err)
@@ -44,7 +44,7 @@ func (p *accountWriter) SetEmailVerified(ctx context.Context, tx *db.Tx, userID 
 
 // SetPassword stores the hash of a new password.
 func (p *accountWriter) SetPassword(ctx context.Context, tx *db.Tx, userID, hash string) error {
-	at := p.Now().UnixMilli()
+	at := p.cfg.Now().UnixMilli()
 	err := q.New(tx).SetAccountPassword(ctx, q.SetAccountPasswordParams{ID: userID, PasswordHash: hash, UpdatedAt: at})
 	if err != nil {
 		return fmt.Errorf("storing the password: %w", err)
@@ -66,9 +66,69 @@ func (p *accountWriter) UpgradePassword(ctx context.Context, tx *db.Tx, c Creden
 
 // NoteSignIn stores when a person last signed in: now.
 func (p *accountWriter) NoteSignIn(ctx context.Context, tx *db.Tx, userID string) error {
-	err := q.New(tx).TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: p.Now().UnixMilli()})
+	err := q.New(tx).TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: p.cfg.Now().UnixMilli()})
 	if err != nil {
 		return fmt.Errorf("noting the sign-in: %w", err)
 	}
 	return nil
+}
+
+// accountWriter writes about accounts and memberships in the transactions of other packages, which
+// have decided it.
+type accountWriter struct{ cfg Config }
+
+// Admit gives somebody a role in one more workspace within the transaction that has inserted them,
+// which tells the nodes of everything.
+func (p *accountWriter) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
+	err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{
+		WorkspaceID: workspaceID,
+		AccountID:   who.account.ID,
+		Role:        role,
+		CreatedAt:   p.cfg.Now().UnixMilli(),
+	})
+	if err != nil {
+		return fmt.Errorf("adding the membership: %w", err)
+	}
+	return nil
+}
+
+// Leave takes a membership away within the caller's transaction; it is the opposite of Join and
+// asks no right either: an identity provider's groups have decided it.
+func (p *accountWriter) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID string) error {
+	if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{
+		WorkspaceID: workspaceID,
+		AccountID:   userID,
+	}); err != nil {
+		return fmt.Errorf("ending the membership: %w", err)
+	}
+	if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{
+		ID:        userID,
+		UpdatedAt: p.cfg.Now().UnixMilli(),
+	}); err != nil {
+		return fmt.Errorf("ending the membership: %w", err)
+	}
+	return tx.Changed(ChangeKind, userID)
+}
+
+// join puts a membership in force within the caller's transaction.
+func (p *accountWriter) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
+	now := p.cfg.Now().UnixMilli()
+	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{
+		WorkspaceID: workspaceID,
+		AccountID:   userID,
+		Role:        role,
+		CreatedAt:   now,
+	}); err != nil {
+		return fmt.Errorf("adding the membership: %w", err)
+	}
+	if err := q.New(tx).BumpAccount(ctx, q.BumpAccountParams{ID: userID, UpdatedAt: now}); err != nil {
+		return fmt.Errorf("adding the membership: %w", err)
+	}
+	return tx.Changed(ChangeKind, userID)
+}
+
+// Join gives somebody a role in a workspace within the caller's transaction. It asks no right: an
+// accepted invitation has decided it.
+func (p *accountWriter) Join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
+	return p.join(ctx, tx, workspaceID, userID, role)
 }

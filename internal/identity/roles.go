@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -44,29 +44,8 @@ func builtInRoles() []Role {
 	}
 }
 
-// followRolesAndWorkspaces loads what decisions and names need and keeps it true.
-func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
-	p.DB.Subscribe(RoleChange, func(string) {
-		if err := p.loadRoles(context.Background()); err != nil {
-			p.Log.Error("the roles could not be read again; the former ones stay in force", "error", err)
-		}
-	})
-	p.DB.Subscribe(WorkspaceChange, func(string) {
-		if err := p.loadWorkspaces(context.Background()); err != nil {
-			p.Log.Error("the workspaces could not be read again", "error", err)
-		}
-	})
-	if err := p.loadRoles(ctx); err != nil {
-		return fmt.Errorf("loading roles: %w", err)
-	}
-	if err := p.loadWorkspaces(ctx); err != nil {
-		return fmt.Errorf("loading workspaces: %w", err)
-	}
-	return nil
-}
-
 func (p *roleBook) loadRoles(ctx context.Context) error {
-	rows, err := q.New(p.DB.Read()).AllRoles(ctx)
+	rows, err := q.New(p.cfg.DB.Read()).AllRoles(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,14 +56,15 @@ func (p *roleBook) loadRoles(ctx context.Context) error {
 		roles = append(roles, Role{ID: r.ID, Name: r.Name, Description: r.Description, Permissions: permissions})
 		custom = append(custom, authz.CustomRole{ID: r.ID, Permissions: permissions})
 	}
-	if err := p.Gate.SetRoles(custom); err != nil {
+	if err := p.cfg.Gate.SetRoles(custom); err != nil {
 		return err
 	}
 	p.roles.Store(&roles)
 	return nil
 }
 
-// Roles lists the built-in roles and then the custom ones by name, from memory. It is no secret which roles exist.
+// Roles lists the built-in roles and then the custom ones by name, from memory. It is no secret
+// which roles exist.
 func (p *roleBook) Roles() []Role { return *p.roles.Load() }
 
 // Role finds a role by id.
@@ -118,18 +98,24 @@ func (p *roleBook) CreateRole(ctx context.Context, actor authz.Principal, r Role
 		return Role{}, fmt.Errorf("making an id: %w", err)
 	}
 	r.ID, r.BuiltIn = id.String(), false
-	if err := p.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role"}); err != nil {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role"}); err != nil {
 		return Role{}, err
 	}
 	if err := r.clean(); err != nil {
 		return Role{}, err
 	}
 	if len(p.Roles()) >= maxRoles+len(builtInRoles()) {
-		return Role{}, problem.Newf(problem.Conflict, "There are %d custom roles, which is the most there can be.", maxRoles)
+		return Role{}, problem.Newf(problem.Conflict, "There are %d custom roles, which is the most there "+
+			"can be.", maxRoles)
 	}
 	err = p.changeRole(ctx, actor, r, "created: "+strings.Join(r.Permissions, " "), func(tx *db.Tx) error {
 		return q.New(tx).InsertRole(ctx, q.InsertRoleParams{
-			ID: r.ID, Name: r.Name, NameKey: key(r.Name), Description: r.Description, Permissions: strings.Join(r.Permissions, " "), CreatedAt: p.Now().UnixMilli(),
+			ID:          r.ID,
+			Name:        r.Name,
+			NameKey:     key(r.Name),
+			Description: r.Description,
+			Permissions: strings.Join(r.Permissions, " "),
+			CreatedAt:   p.cfg.Now().UnixMilli(),
 		})
 	})
 	return r, err
@@ -145,7 +131,12 @@ func (p *roleBook) UpdateRole(ctx context.Context, actor authz.Principal, r Role
 	}
 	return p.changeRole(ctx, actor, r, "changed to: "+strings.Join(r.Permissions, " "), func(tx *db.Tx) error {
 		_, err := q.New(tx).UpdateRole(ctx, q.UpdateRoleParams{
-			ID: r.ID, Name: r.Name, NameKey: key(r.Name), Description: r.Description, Permissions: strings.Join(r.Permissions, " "), UpdatedAt: p.Now().UnixMilli(),
+			ID:          r.ID,
+			Name:        r.Name,
+			NameKey:     key(r.Name),
+			Description: r.Description,
+			Permissions: strings.Join(r.Permissions, " "),
+			UpdatedAt:   p.cfg.Now().UnixMilli(),
 		})
 		return err
 	})
@@ -166,7 +157,8 @@ func (p *roleBook) DeleteRole(ctx context.Context, actor authz.Principal, id str
 			return fmt.Errorf("counting who holds the role: %w", err)
 		}
 		if n > 0 {
-			return problem.Newf(problem.Conflict, "%d memberships have this role.", n).WithNext("Give those people another role first.")
+			return problem.Newf(problem.Conflict, "%d memberships have this role.", n).
+				WithNext("Give those people another role first.")
 		}
 		_, err = q.New(tx).DeleteRole(ctx, id)
 		return err
@@ -174,7 +166,7 @@ func (p *roleBook) DeleteRole(ctx context.Context, actor authz.Principal, id str
 }
 
 func (p *roleBook) customRole(ctx context.Context, actor authz.Principal, id string) error {
-	if err := p.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role", ID: id}); err != nil {
+	if err := p.cfg.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role", ID: id}); err != nil {
 		return err
 	}
 	r, ok := p.Role(id)
@@ -182,13 +174,24 @@ func (p *roleBook) customRole(ctx context.Context, actor authz.Principal, id str
 	case !ok:
 		return problem.New(problem.NotFound, "There is no such role.")
 	case r.BuiltIn:
-		return problem.New(problem.Conflict, "Built-in roles cannot be changed.").WithNext("Make a custom role with the permissions that you want.")
+		return problem.New(problem.Conflict, "Built-in roles cannot be changed.").
+			WithNext("Make a custom role with the permissions that you want.")
 	}
 	return nil
 }
 
-func (p *roleBook) changeRole(ctx context.Context, actor authz.Principal, r Role, detail string, fn func(*db.Tx) error) error {
-	return p.Gate.DoDetail(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role", ID: r.ID, Name: r.Name}, detail, func(tx *db.Tx) error {
+func (p *roleBook) changeRole(
+	ctx context.Context,
+	actor authz.Principal,
+	r Role,
+	detail string,
+	fn func(*db.Tx) error,
+) error {
+	return p.cfg.Gate.DoDetail(ctx, actor, authz.RoleManage, authz.Resource{
+		Type: "Role",
+		ID:   r.ID,
+		Name: r.Name,
+	}, detail, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil {
 			if db.IsUnique(err) {
 				return problem.New(problem.Conflict, "There is a role with this name already.").WithField("name")
@@ -226,67 +229,8 @@ func (r *Role) clean() error {
 	return nil
 }
 
-// Right is one line of "what can this person do?".
-type Right struct {
-	authz.Permission
-	// Allowed is the answer, Policies the policies that made it.
-	Allowed  bool
-	Policies []string
-}
-
-// WhatCan answers for every permission whether a person has it in a workspace. It needs UserView, or to ask about oneself.
-func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, workspaceID string) ([]Right, error) {
-	u, err := p.Get(ctx, actor, userID)
-	if err != nil {
-		return nil, err
-	}
-	who, active := p.Principal(u.ID)
-	// What a second factor would open is asked of the session, not of the person.
-	who.Strong = true
-	rights := make([]Right, 0, 64)
-	for _, permission := range authz.Permissions() {
-		r := Right{Permission: permission}
-		if active {
-			d := p.Gate.Decide(who, permission.Name, authz.Resource{Type: "Workspace", Workspace: workspaceID})
-			r.Allowed, r.Policies = d.Allowed, d.Policies
-		}
-		rights = append(rights, r)
-	}
-	return rights, nil
-}
-
-// Remove deletes an account for good. What the person owns goes to another one; without an heir it is refused while they own anything. It needs UserDelete.
-func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heirID string) error {
-	if err := p.Gate.Check(ctx, actor, authz.UserDelete, anybody()); err != nil {
-		return err
-	}
-	if userID == heirID {
-		return invalid("heir", "Choose somebody else to take over.")
-	}
-	if heirID != "" {
-		if _, active := p.Principal(heirID); !active {
-			return invalid("heir", "Whoever takes over must be an active person.")
-		}
-	}
-	return p.change(ctx, actor, authz.UserDelete, userID, "deleted", func(tx *db.Tx, u User) error {
-		if u.Superuser && u.Active {
-			if err := keepOne(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		owned, err := q.New(tx).CountObjectsOfOwner(ctx, u.ID)
-		if err != nil {
-			return fmt.Errorf("counting what the person owns: %w", err)
-		}
-		if owned > 0 && heirID == "" {
-			return problem.Newf(problem.Conflict, "%s owns %d objects.", u.Username, owned).WithField("heir").WithNext("Choose who takes them over.")
-		}
-		if owned > 0 {
-			if err := p.Hooks.Removed(ctx, tx, u.ID, heirID); err != nil {
-				return err
-			}
-		}
-		_, err = q.New(tx).DeleteAccount(ctx, u.ID)
-		return err
-	})
+// roleBook keeps the built-in and custom roles, in memory and in the database.
+type roleBook struct {
+	cfg   Config
+	roles atomic.Pointer[[]Role]
 }

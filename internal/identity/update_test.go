@@ -17,9 +17,9 @@ import (
 
 // details are the details of the audit entries about people and members after a position, with
 // their outcomes.
-func details(t *testing.T, p *identity.People, d *db.DB, after int64) (out []string) {
+func details(t *testing.T, p *people, d *db.DB, after int64) (out []string) {
 	t.Helper()
-	p.Gate.Flush(context.Background())
+	p.gate.Flush(context.Background())
 	entries, err := audit.After(context.Background(), d, after, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -30,9 +30,9 @@ func details(t *testing.T, p *identity.People, d *db.DB, after int64) (out []str
 	return out
 }
 
-func last(t *testing.T, p *identity.People, d *db.DB) int64 {
+func last(t *testing.T, p *people, d *db.DB) int64 {
 	t.Helper()
-	p.Gate.Flush(context.Background())
+	p.gate.Flush(context.Background())
 	n, err := audit.Last(context.Background(), d)
 	if err != nil {
 		t.Fatal(err)

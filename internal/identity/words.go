@@ -2,7 +2,6 @@ package identity
 
 import (
 	_ "embed"
-	"slices"
 	"strings"
 )
 
@@ -21,24 +20,6 @@ const (
 	// for letters.
 	maxNarrowings = 256
 )
-
-// findWords looks for words at every position, forwards and backwards.
-func (s *solver) findWords() {
-	n := len(s.text)
-	reversed := slices.Clone(s.text)
-	slices.Reverse(reversed)
-	for i := range n {
-		eachWord(s.text[i:], func(length, cost int) {
-			s.found[i] = append(s.found[i], foundWord{i + length, cost, pieceWord})
-		})
-		eachWord(reversed[i:], func(length, cost int) {
-			if length >= shortestReversed {
-				start := n - i - length
-				s.found[start] = append(s.found[start], foundWord{n - i, cost + costReversed, pieceWord})
-			}
-		})
-	}
-}
 
 // eachWord calls found with the length and the cost of every word that the text begins with.
 func eachWord(text []rune, found func(length, cost int)) {

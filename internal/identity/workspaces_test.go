@@ -99,14 +99,14 @@ func TestCustomRolesInForce(t *testing.T) {
 		}
 		rita := principal(t, p, add(t, p, identity.NewUser{Username: "rita", Role: role.ID}).ID)
 		res := authz.Resource{Type: "Flow", Workspace: identity.DefaultWorkspace}
-		if !p.Gate.Decide(rita, "chatflows:view", res).Allowed || p.Gate.Decide(rita, "chatflows:update", res).Allowed {
+		if !p.gate.Decide(rita, "chatflows:view", res).Allowed || p.gate.Decide(rita, "chatflows:update", res).Allowed {
 			t.Error("the role does not hold")
 		}
 		role.Permissions = []string{"chatflows:update"}
 		if err := p.UpdateRole(ctx, root, role); err != nil {
 			t.Fatal(err)
 		}
-		if p.Gate.Decide(rita, "chatflows:view", res).Allowed || !p.Gate.Decide(rita, "chatflows:update", res).Allowed {
+		if p.gate.Decide(rita, "chatflows:view", res).Allowed || !p.gate.Decide(rita, "chatflows:update", res).Allowed {
 			t.Error("the change does not hold at once")
 		}
 		rights, err := p.WhatCan(ctx, rita, rita.ID, identity.DefaultWorkspace)

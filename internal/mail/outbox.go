@@ -19,7 +19,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// ChangeKind is the kind under which new mails are announced (db.Tx.Changed); the item is the mail's id.
+// ChangeKind is the kind under which new mails are announced (db.Tx.Changed); the item is the
+// mail's id.
 const ChangeKind = "mail"
 
 const (
@@ -27,7 +28,8 @@ const (
 	MaxWaiting = 10_000
 	// GiveUpAfter is how long a mail is tried.
 	GiveUpAfter = 3 * 24 * time.Hour
-	// KeepFor is how long a mail that has ended stays listed. A failed one can be sent by hand until then.
+	// KeepFor is how long a mail that has ended stays listed. A failed one can be sent by hand
+	// until then.
 	KeepFor = 30 * 24 * time.Hour
 )
 
@@ -38,7 +40,8 @@ type Config struct {
 	SMTP SMTP
 	// Sender is the From address, with or without a name; empty means "Sluice <no-reply@Host>".
 	Sender string
-	// Host is the host name or address under which people know this Sluice. It is the EHLO name, the right side of Message-IDs, and stands under every mail.
+	// Host is the host name or address under which people know this Sluice. It is the EHLO name,
+	// the right side of Message-IDs, and stands under every mail.
 	Host string
 	// Invite is the operator's template; nil means the built-in mail.
 	Invite *Template
@@ -64,17 +67,24 @@ type Outbox struct {
 	delayed    atomic.Bool  // mails may wait because of the server
 }
 
-// New makes an outbox. It fails when Sender is not an address.
+// New creates an outbox. It fails when Sender is not an address.
 func New(c Config) (*Outbox, error) {
-	o := &Outbox{cfg: c, wake: make(chan struct{}, 1), sender: &mail.Address{Name: "Sluice", Address: "no-reply@" + hostLiteral(c.Host)}}
+	o := &Outbox{
+		cfg:    c,
+		wake:   make(chan struct{}, 1),
+		sender: &mail.Address{Name: "Sluice", Address: "no-reply@" + hostLiteral(c.Host)},
+	}
 	if c.Sender != "" {
 		parsed, err := mail.ParseAddress(c.Sender)
 		if err != nil || (Address{Email: parsed.Address}).check() != nil {
-			return nil, problem.New(problem.Invalid, "This is not an e-mail address.").WithNext("Expected is ann@example.com or Name <ann@example.com>.").WithField("SENDER_EMAIL")
+			return nil, problem.New(problem.Invalid, "This is not an e-mail address.").
+				WithNext("Expected is ann@example.com or Name <ann@example.com>.").
+				WithField("SENDER_EMAIL")
 		}
 		o.sender = Address{Name: parsed.Name, Email: parsed.Address}.standard()
 	}
-	// A process that was restarted does not know whether mails wait because of the server; the first success finds out.
+	// A process that was restarted does not know whether mails wait because of the server; the
+	// first success finds out.
 	o.delayed.Store(true)
 	c.DB.Subscribe(ChangeKind, func(string) { o.wakeUp() })
 	// What waited when the process ended goes on at once.
@@ -82,7 +92,8 @@ func New(c Config) (*Outbox, error) {
 	return o, nil
 }
 
-// Configured reports whether there is a mail server. Without one, show people links to copy instead of calling Put.
+// Configured reports whether there is a mail server. Without one, show people links to copy instead
+// of calling Put.
 func (o *Outbox) Configured() bool { return o.cfg.SMTP.Host != "" }
 
 // Wake gets a value whenever Deliver should run at once.
@@ -101,11 +112,13 @@ type body struct {
 	HTML string `json:"html"`
 }
 
-// Put renders a mail and stores it in the caller's transaction; it is sent after commit. It is Unavailable without a mail server and when MaxWaiting mails wait,
-// Invalid for an address that is none.
+// Put renders a mail and stores it in the caller's transaction; it is sent after commit. It is
+// Unavailable without a mail server and when MaxWaiting mails wait, Invalid for an address that is
+// none.
 func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) error {
 	if !o.Configured() {
-		return problem.New(problem.Unavailable, "Sluice has no mail server.").WithNext("Set SMTP_HOST, or pass the link on by other means.")
+		return problem.New(problem.Unavailable, "Sluice has no mail server.").
+			WithNext("Set SMTP_HOST, or pass the link on by other means.")
 	}
 	if err := to.check(); err != nil {
 		return err
@@ -115,7 +128,8 @@ func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) erro
 		return fmt.Errorf("counting the mails that wait: %w", err)
 	}
 	if waiting >= MaxWaiting {
-		return problem.Newf(problem.Unavailable, "%d mails wait to be sent, and no more are taken.", waiting).WithNext("An admin should look at the outbox: the mail server does not take mail.")
+		return problem.Newf(problem.Unavailable, "%d mails wait to be sent, and no more are taken.", waiting).
+			WithNext("An admin should look at the outbox: the mail server does not take mail.")
 	}
 	r, err := o.render(m)
 	if err != nil {
@@ -131,8 +145,14 @@ func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) erro
 	}
 	now := o.cfg.Now()
 	err = q.New(tx).InsertMail(ctx, q.InsertMailParams{
-		ID: id.String(), Kind: r.Kind, Recipient: to.Email, RecipientName: header(to.Name), Subject: r.Subject, BodySealed: sealed,
-		Now: now.UnixMilli(), GiveUpAt: now.Add(GiveUpAfter).UnixMilli(),
+		ID:            id.String(),
+		Kind:          r.Kind,
+		Recipient:     to.Email,
+		RecipientName: header(to.Name),
+		Subject:       r.Subject,
+		BodySealed:    sealed,
+		Now:           now.UnixMilli(),
+		GiveUpAt:      now.Add(GiveUpAfter).UnixMilli(),
 	})
 	if err != nil {
 		return fmt.Errorf("storing a mail: %w", err)
@@ -177,4 +197,226 @@ func likePattern(query string) string {
 		query = string(runes[:maxSubject])
 	}
 	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
+}
+
+// State is where a mail is.
+type State string
+
+// The states of a mail.
+const (
+	// Waiting mails are sent when they are due.
+	Waiting State = "waiting"
+	// Sending means that a node talks to the mail server about it now.
+	Sending State = "sending"
+	// Sent means that the mail server has accepted it; what happens after that, Sluice does not
+	// learn.
+	Sent State = "sent"
+	// Failed mails were refused for good, or tried for GiveUpAfter.
+	Failed State = "failed"
+	// Discarded mails were given up by hand.
+	Discarded State = "discarded"
+)
+
+// Item is a mail in the outbox. Its body is never shown, because the link in it is live.
+type Item struct {
+	ID      string
+	Kind    string
+	To      Address
+	Subject string
+	State   State
+	// Attempts counts how often it was tried.
+	Attempts int
+	// Trouble is what went wrong last, and LastError the server's words or the system's. Both may
+	// be empty, also after success.
+	Trouble   Trouble
+	LastError string
+	CreatedAt time.Time
+	// DueAt is when a waiting mail is tried next; zero for others.
+	DueAt time.Time
+	// FinishedAt is when it was sent, failed or discarded; zero before.
+	FinishedAt time.Time
+}
+
+// Filter narrows a list of mails.
+type Filter struct {
+	// State is empty for all.
+	State State
+	// Query is a part of a recipient's address or a subject; empty lists all.
+	Query string
+	// Limit is 1 to 200, 0 means 50. Offset skips rows.
+	Limit, Offset int
+}
+
+// Status is the outbox at a glance.
+type Status struct {
+	Configured bool
+	// Server is host and port of the mail server; Sender the From address.
+	Server, Sender  string
+	Waiting, Failed int
+	// PausedUntil is when the next mail is tried after a failure of the server; zero when it works.
+	// It is known to the node that met the failure.
+	PausedUntil time.Time
+}
+
+// Status counts what waits and what has failed. The caller has asked for the right.
+func (o *Outbox) Status(ctx context.Context) (Status, error) {
+	s := Status{Configured: o.Configured(), Sender: o.sender.String()}
+	if s.Configured {
+		s.Server = o.cfg.SMTP.address()
+	}
+	waiting, err := q.New(o.cfg.DB.Read()).CountWaitingMail(ctx)
+	if err != nil {
+		return s, fmt.Errorf("counting the mails that wait: %w", err)
+	}
+	failed, err := q.New(o.cfg.DB.Read()).CountFailedMail(ctx)
+	if err != nil {
+		return s, fmt.Errorf("counting the mails that failed: %w", err)
+	}
+	s.Waiting, s.Failed = int(waiting), int(failed)
+	if until := o.pauseUntil.Load(); until > o.cfg.Now().UnixMilli() {
+		s.PausedUntil = time.UnixMilli(until).UTC()
+	}
+	return s, nil
+}
+
+// List returns mails, the newest first, and how many there are in all. The caller has asked for the
+// right.
+func (o *Outbox) List(ctx context.Context, f Filter) ([]Item, int, error) {
+	if f.Limit <= 0 || f.Limit > 200 {
+		f.Limit = 50
+	}
+	pattern := likePattern(f.Query)
+	total, err := q.New(o.cfg.DB.Read()).CountMail(ctx, q.CountMailParams{State: string(f.State), Pattern: pattern})
+	if err != nil {
+		return nil, 0, fmt.Errorf("counting mails: %w", err)
+	}
+	rows, err := q.New(o.cfg.DB.Read()).ListMail(ctx, q.ListMailParams{
+		State:     string(f.State),
+		Pattern:   pattern,
+		RowLimit:  int32(f.Limit),
+		RowOffset: int32(min(max(f.Offset, 0), 1<<30)),
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing mails: %w", err)
+	}
+	items := make([]Item, len(rows))
+	for i, r := range rows {
+		items[i] = item(q.GetMailRow(r))
+	}
+	return items, int(total), nil
+}
+
+// Get returns one mail; NotFound if there is none. The caller has asked for the right.
+func (o *Outbox) Get(ctx context.Context, id string) (Item, error) {
+	r, err := q.New(o.cfg.DB.Read()).GetMail(ctx, id)
+	if err != nil {
+		return Item{}, db.Found(err, "There is no such mail.")
+	}
+	return item(r), nil
+}
+
+func item(r q.GetMailRow) Item {
+	i := Item{
+		ID:        r.ID,
+		Kind:      r.Kind,
+		To:        Address{Name: r.RecipientName, Email: r.Recipient},
+		Subject:   r.Subject,
+		State:     State(r.State),
+		Attempts:  int(r.Attempts),
+		Trouble:   Trouble(r.Trouble),
+		LastError: r.LastError,
+		CreatedAt: time.UnixMilli(r.CreatedAt).UTC(),
+	}
+	if i.State == Waiting {
+		i.DueAt = time.UnixMilli(r.DueAt).UTC()
+	}
+	if r.FinishedAt > 0 {
+		i.FinishedAt = time.UnixMilli(r.FinishedAt).UTC()
+	}
+	return i
+}
+
+// Retry makes a waiting or failed mail due at once and gives it another GiveUpAfter. It runs in the
+// caller's transaction, together with the audit entry.
+func (o *Outbox) Retry(ctx context.Context, tx *db.Tx, id string) error {
+	now := o.cfg.Now()
+	n, err := q.New(tx).RetryMail(ctx, q.RetryMailParams{
+		ID:       id,
+		Now:      now.UnixMilli(),
+		GiveUpAt: now.Add(GiveUpAfter).UnixMilli(),
+	})
+	if err != nil {
+		return fmt.Errorf("making a mail due: %w", err)
+	}
+	if n == 0 {
+		return o.unchangeable(ctx, tx, id, "sent again")
+	}
+	// Whoever retries by hand has changed something and wants to see the result.
+	o.pauseUntil.Store(0)
+	return tx.Changed(ChangeKind, id)
+}
+
+// Discard gives up a waiting or failed mail and wipes its body. It runs in the caller's
+// transaction, together with the audit entry.
+func (o *Outbox) Discard(ctx context.Context, tx *db.Tx, id string) error {
+	n, err := q.New(tx).DiscardMail(ctx, q.DiscardMailParams{ID: id, Now: o.cfg.Now().UnixMilli()})
+	if err != nil {
+		return fmt.Errorf("discarding a mail: %w", err)
+	}
+	if n == 0 {
+		return o.unchangeable(ctx, tx, id, "discarded")
+	}
+	return nil
+}
+
+// unchangeable says why a mail was not touched.
+func (o *Outbox) unchangeable(ctx context.Context, tx *db.Tx, id, done string) error {
+	r, err := q.New(tx).GetMail(ctx, id)
+	if err != nil {
+		return db.Found(err, "There is no such mail.")
+	}
+	return problem.Newf(problem.Conflict, "This mail is %s and cannot be %s.", r.State, done)
+}
+
+// Preview renders a kind of mail with made-up content, in the operator's words where there is a
+// template; NotFound for an unknown kind.
+func (o *Outbox) Preview(kind string) (Rendered, error) {
+	for _, m := range samples() {
+		if m.Kind() == kind {
+			return o.render(m)
+		}
+	}
+	return Rendered{}, problem.New(problem.NotFound, "There is no such mail.")
+}
+
+// render writes a message with the built-in templates, or the operator's where it has one.
+func (o *Outbox) render(m Message) (Rendered, error) {
+	p := m.parts()
+	if err := checkLink(p.link); err != nil {
+		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
+	}
+	v := view{
+		Host:    o.cfg.Host,
+		Subject: header(p.subject),
+		Name:    header(p.name),
+		Link:    p.link,
+		Label:   p.label,
+		Message: m,
+	}
+	if !p.expires.IsZero() {
+		v.Expires = moment(p.expires)
+	}
+	r := Rendered{Kind: m.Kind(), Subject: v.Subject}
+	var err error
+	if r.Text, err = renderText(v); err != nil {
+		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
+	}
+	if own, ok := o.cfg.Invite.html(m); ok {
+		r.HTML = own
+		return r, nil
+	}
+	if r.HTML, err = renderHTML(v); err != nil {
+		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
+	}
+	return r, nil
 }

@@ -3,7 +3,6 @@ package mail
 import (
 	"bytes"
 	"embed"
-	"fmt"
 	htmltemplate "html/template"
 	"net/url"
 	"strings"
@@ -39,36 +38,14 @@ type view struct {
 
 var functions = map[string]any{"moment": moment, "line": header}
 
-// moment is a point in time as mails write it. A mail can arrive long after it was written, so nothing in it is relative to now.
+// moment is a point in time as mails write it. A mail can arrive long after it was written, so
+// nothing in it is relative to now.
 func moment(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }
 
-// render writes a message with the built-in templates, or the operator's where it has one.
-func (o *Outbox) render(m Message) (Rendered, error) {
-	p := m.parts()
-	if err := checkLink(p.link); err != nil {
-		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
-	}
-	v := view{Host: o.cfg.Host, Subject: header(p.subject), Name: header(p.name), Link: p.link, Label: p.label, Message: m}
-	if !p.expires.IsZero() {
-		v.Expires = moment(p.expires)
-	}
-	r := Rendered{Kind: m.Kind(), Subject: v.Subject}
-	var err error
-	if r.Text, err = renderText(v); err != nil {
-		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
-	}
-	if own, ok := o.cfg.Invite.html(m); ok {
-		r.HTML = own
-		return r, nil
-	}
-	if r.HTML, err = renderHTML(v); err != nil {
-		return Rendered{}, fmt.Errorf("writing the mail %s: %w", m.Kind(), err)
-	}
-	return r, nil
-}
-
 func renderText(v view) (string, error) {
-	t, err := template.New("layout.txt").Funcs(functions).ParseFS(templateFiles, "templates/layout.txt", "templates/"+v.Message.Kind()+".txt")
+	t, err := template.New("layout.txt").
+		Funcs(functions).
+		ParseFS(templateFiles, "templates/layout.txt", "templates/"+v.Message.Kind()+".txt")
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +55,9 @@ func renderText(v view) (string, error) {
 }
 
 func renderHTML(v view) (string, error) {
-	t, err := htmltemplate.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/"+v.Message.Kind()+".html")
+	t, err := htmltemplate.New("layout.html").
+		Funcs(functions).
+		ParseFS(templateFiles, "templates/layout.html", "templates/"+v.Message.Kind()+".html")
 	if err != nil {
 		return "", err
 	}
@@ -87,8 +66,9 @@ func renderHTML(v view) (string, error) {
 	return out.String(), err
 }
 
-// header makes a text fit for a header line: printable, no line breaks, bounded. What does not print (RFC 5322 section 2.2 forbids CR and LF; direction
-// marks would let a name rewrite the line that it stands in) becomes a blank.
+// header makes a text fit for a header line: printable, no line breaks, bounded. What does not
+// print (RFC 5322 section 2.2 forbids CR and LF; direction marks would let a name rewrite the line
+// that it stands in) becomes a blank.
 func header(s string) string {
 	s = strings.Join(strings.Fields(strings.Map(printable, s)), " ")
 	if utf8.RuneCountInString(s) > maxSubject {
@@ -115,7 +95,8 @@ func checkLink(link string) error {
 	}
 	for _, r := range link {
 		if r <= ' ' || r > unicode.MaxASCII || strings.ContainsRune("\"<>\\^`{|}", r) {
-			return problem.New(problem.Internal, "the link of the mail holds a character that must be escaped in an address")
+			return problem.New(problem.Internal, "the link of the mail holds a character that must be escaped in an "+
+				"address")
 		}
 	}
 	return nil

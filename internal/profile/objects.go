@@ -36,7 +36,10 @@ const (
 
 // inside reports whether something of a kind is found through what it lies in.
 func inside(k flow.Kind) bool {
-	return slices.Contains([]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Part, Job, Message, ChatSession}, k)
+	return slices.Contains(
+		[]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Part, Job, Message, ChatSession},
+		k,
+	)
 }
 
 // Inside reports whether the id is of something that lies in an object.
@@ -45,7 +48,8 @@ func (r IDRef) Inside() bool { return inside(r.Kind) }
 // owned reports whether objects of a kind have an owner of their own.
 func owned(k flow.Kind) bool {
 	return slices.Contains([]flow.Kind{
-		flow.Chatflow, flow.Agentflow, flow.Assistantflow, flow.Credential, flow.Tool, flow.Variable, flow.DocumentStore, flow.Assistant, flow.APIKey,
+		flow.Chatflow, flow.Agentflow, flow.Assistantflow, flow.Credential, flow.Tool, flow.Variable,
+		flow.DocumentStore, flow.Assistant, flow.APIKey,
 		flow.Template, flow.MCPServer, flow.Dataset, flow.Evaluator, flow.Evaluation, flow.Project, flow.StoredFile,
 	}, k)
 }
@@ -141,17 +145,6 @@ func (e *Endpoint) Asks(kind flow.Kind) []authz.Action {
 		return e.askFlow
 	}
 	return e.Permissions
-}
-
-// Asks is Endpoint.Asks for the rule.
-func (b *BodyRule) Asks(kind flow.Kind) []authz.Action {
-	switch kind {
-	case flow.Agentflow:
-		return without("chatflows:", b.Permissions)
-	case flow.Chatflow, flow.Assistantflow:
-		return without("agentflows:", b.Permissions)
-	}
-	return b.Permissions
 }
 
 // without lists the permissions that do not begin so.

@@ -2,9 +2,12 @@ package profile
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 
 	"sluice/internal/authz"
 	"sluice/internal/flow"
+	"sluice/internal/problem"
 )
 
 // Public says whether an endpoint may be open to somebody who is not signed in.
@@ -61,36 +64,6 @@ type IDRef struct {
 	// Named tells that a flow may stand here by its endpoint name; its id is forwarded in the
 	// name's place. What is a UUID is an id.
 	Named bool
-}
-
-// BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys
-// at its top level.
-type BodyRule struct {
-	// In is the top-level key of a list of objects that the rule is about instead; empty: the body
-	// itself.
-	In string
-	// Keys are compared exactly, after the JSON string was decoded.
-	Keys []string
-	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and
-	// are refused for everybody.
-	Action authz.Action
-	// Permissions are the finer names of Action, see Endpoint.Permissions.
-	Permissions []authz.Action
-	// Why is said where the keys are refused for everybody; empty: a general sentence.
-	Why string
-	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go
-	// on without them.
-	Drop bool
-	// Mark is the key of Keys by which the builder opens a flow to strangers: wherever the rule needs
-	// the action; empty: there is none.
-	Mark string
-	// Unset permits the values null, false and "" without the action: the builder's pages send them
-	// for what is not used. See Needs.
-	Unset bool
-	// Except are texts that need no action. See Needs.
-	Except []string
-	// Plain permits texts, and lists of texts, that are plain names of files or folders. See Needs.
-	Plain bool
 }
 
 // Endpoint is one row of a route table. Values are immutable after loading.
@@ -296,3 +269,80 @@ func (p *Profile) Endpoint(name string) *Endpoint {
 // Endpoints lists the rows of the table in file order. The slice and its elements must not be
 // changed.
 func (p *Profile) Endpoints() []*Endpoint { return p.table.rows }
+
+// Error renders an error as the builder would, so that its pages and clients understand it. Detail,
+// next step, rule and request id are safe.
+func (p *Profile) Error(e *problem.Error, requestID string) Answer {
+	contentType, body := p.style.Error(e, requestID)
+	a := JSON(e.Kind.Status(), body)
+	a.Header.Set("Content-Type", contentType)
+	e.SetHeaders(a.Header)
+	return a
+}
+
+// ErrorFor is Error for a request with the given headers, as the client sent them. It differs where
+// the builder's own pages would lose a person's work: a denied call of theirs is answered as
+// Style.PageDenied says.
+func (p *Profile) ErrorFor(h http.Header, e *problem.Error, requestID string) Answer {
+	if e.Kind != problem.Denied || p.style.PageCall == nil || !p.style.PageCall(h) {
+		return p.Error(e, requestID)
+	}
+	a := p.style.PageDenied(e, requestID)
+	e.SetHeaders(a.Header)
+	return a
+}
+
+// Query parses the raw query of a request strictly (application/x-www-form-urlencoded of the WHATWG
+// URL standard, only '&' separates). It refuses with problem.Invalid: more than 8 KiB or 100 pairs,
+// broken escapes, control characters, text that is not UTF-8, and, for the parameters by which this
+// builder finds objects, repetition, array spelling and values that are not plain tokens.
+func (p *Profile) Query(raw string) (url.Values, error) {
+	if len(raw) > MaxTarget {
+		return nil, badQuery("The query is longer than 8 KiB.", "query.length")
+	}
+	values := url.Values{}
+	if raw == "" {
+		return values, nil
+	}
+	if strings.Count(raw, "&") >= maxPairs {
+		return nil, badQuery("The query has more than 100 parameters.", "query.count")
+	}
+	seen := map[string]bool{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, err := p.queryPair(pair)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.style.Query.check(key, value, seen); err != nil {
+			return nil, err
+		}
+		values[key] = append(values[key], value)
+	}
+	return values, nil
+}
+
+// queryPair decodes one key=value and judges its characters.
+func (p *Profile) queryPair(pair string) (key, value string, err error) {
+	for i := range len(pair) {
+		if c := pair[i]; c <= ' ' || c >= 0x7f || c == '#' || c == ';' || c == '\\' || c == '<' || c == '>' ||
+			c == '"' {
+			return "", "", badQuery("The query has a character that must be escaped.", "query.character")
+		}
+	}
+	rawKey, rawValue, _ := strings.Cut(pair, "=")
+	key, err1 := url.QueryUnescape(rawKey)
+	value, err2 := url.QueryUnescape(rawValue)
+	if err1 != nil || err2 != nil {
+		return "", "", badQuery("The query has a broken percent escape.", "query.escape")
+	}
+	if !PlainText(key) || !PlainText(value) {
+		return "", "", badQuery("The query has a control character or is not UTF-8.", "query.character")
+	}
+	if p.style.Query.PlainKeys && !plainKey(key) {
+		return "", "", badQuery("The query has a parameter name that this builder does not know.", "query.name")
+	}
+	return key, value, nil
+}

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -29,49 +28,22 @@ type QueryRules struct {
 	PlainKeys bool
 }
 
-// Query parses the raw query of a request strictly (application/x-www-form-urlencoded of the WHATWG
-// URL standard, only '&' separates). It refuses with problem.Invalid: more than 8 KiB or 100 pairs,
-// broken escapes, control characters, text that is not UTF-8, and, for the parameters by which this
-// builder finds objects, repetition, array spelling and values that are not plain tokens.
-func (p *Profile) Query(raw string) (url.Values, error) {
-	if len(raw) > MaxTarget {
-		return nil, badQuery("The query is longer than 8 KiB.", "query.length")
-	}
-	values := url.Values{}
-	if raw == "" {
-		return values, nil
-	}
-	if strings.Count(raw, "&") >= maxPairs {
-		return nil, badQuery("The query has more than 100 parameters.", "query.count")
-	}
-	seen := map[string]bool{}
-	for pair := range strings.SplitSeq(raw, "&") {
-		if pair == "" {
-			continue
-		}
-		key, value, err := p.queryPair(pair)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.style.Query.check(key, value, seen); err != nil {
-			return nil, err
-		}
-		values[key] = append(values[key], value)
-	}
-	return values, nil
-}
-
 // check judges a parameter whose name means something to the builder. seen holds those that stood
 // before it.
 func (q *QueryRules) check(key, value string, seen map[string]bool) error {
 	name := baseKey(key)
 	switch {
 	case q.Secrets[strings.ReplaceAll(name, "_", "-")]:
-		return badQuery("A key must not stand in an address. Send it to Sluice in the Authorization header.", "query.secret").WithField(name)
+		return badQuery("A key must not stand in an address. Send it to Sluice in the Authorization "+
+			"header.", "query.secret").
+			WithField(name)
 	case !q.IDs[name] && !q.Files[name] && !q.Once[name]:
 		return nil
-	case seen[name] || len(name) != len(key) || q.IDs[name] && !token(value) || q.Files[name] && !baseName(value) || q.Once[name] && strings.Contains(value, ","):
-		return badQuery("A parameter that names an object or a file must stand once and hold a plain id or name.", "query.id").WithField(name)
+	case seen[name] || len(name) != len(key) || q.IDs[name] && !token(value) || q.Files[name] && !baseName(value) ||
+		q.Once[name] && strings.Contains(value, ","):
+		return badQuery("A parameter that names an object or a file must stand once and hold a plain id or "+
+			"name.", "query.id").
+			WithField(name)
 	}
 	seen[name] = true
 	return nil
@@ -79,28 +51,6 @@ func (q *QueryRules) check(key, value string, seen map[string]bool) error {
 
 func badQuery(text, rule string) *problem.Error {
 	return problem.New(problem.Invalid, text).WithField("query").WithRule(rule)
-}
-
-// queryPair decodes one key=value and judges its characters.
-func (p *Profile) queryPair(pair string) (key, value string, err error) {
-	for i := range len(pair) {
-		if c := pair[i]; c <= ' ' || c >= 0x7f || c == '#' || c == ';' || c == '\\' || c == '<' || c == '>' || c == '"' {
-			return "", "", badQuery("The query has a character that must be escaped.", "query.character")
-		}
-	}
-	rawKey, rawValue, _ := strings.Cut(pair, "=")
-	key, err1 := url.QueryUnescape(rawKey)
-	value, err2 := url.QueryUnescape(rawValue)
-	if err1 != nil || err2 != nil {
-		return "", "", badQuery("The query has a broken percent escape.", "query.escape")
-	}
-	if !PlainText(key) || !PlainText(value) {
-		return "", "", badQuery("The query has a control character or is not UTF-8.", "query.character")
-	}
-	if p.style.Query.PlainKeys && !plainKey(key) {
-		return "", "", badQuery("The query has a parameter name that this builder does not know.", "query.name")
-	}
-	return key, value, nil
 }
 
 // PlainText is valid UTF-8 without control characters; line breaks and tabs are text.
@@ -126,7 +76,8 @@ func plainKey(key string) bool {
 // baseName reports whether a file name has no folder part on any system and is no device of its
 // own.
 func baseName(name string) bool {
-	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\t\r\n%") && name == strings.TrimSpace(name)
+	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\t\r\n%") &&
+		name == strings.TrimSpace(name)
 }
 
 // baseKey is the parameter that a nested spelling such as "chatId[]" or "chatId[0][x]" sets, in

@@ -16,22 +16,6 @@ type job struct {
 	limit time.Duration   // how long a run may take; 0 means every, and half a minute at least
 }
 
-// jobs are the server's, with how often each is due.
-func (s *Server) jobs() []job {
-	return []job{
-		{name: "sessions", every: 30 * time.Second, run: s.Sessions.Maintain},
-		{name: "keys", every: 30 * time.Second, run: s.Keys.Maintain},
-		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
-		{name: "secrets", every: 10 * time.Minute, run: s.Keyring.Maintain},
-		{name: "attempts", every: 30 * time.Second, run: s.Logins.PruneAttempts},
-		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
-		{name: "runs of flows", every: 10 * time.Minute, run: s.Apps.Flows.PruneJobs},
-		{name: "automatic sign-in", every: automaticReminder, run: s.remindOfAutomatic},
-		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.Monitor.CheckAll(ctx, false); return nil }},
-		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error { s.Apps.Monitor.CheckAll(ctx, true); return nil }},
-	}
-}
-
 // runner runs jobs, each on its own goroutine, until ctx ends.
 type runner struct {
 	log  *slog.Logger
@@ -62,5 +46,27 @@ func (r *runner) once(ctx context.Context, j job, now time.Time) {
 	defer cancel()
 	if err := j.run(ctx, now); err != nil && ctx.Err() == nil {
 		r.log.Error("a job failed; it will be tried again", "job", j.name, "error", err)
+	}
+}
+
+// jobsOf are the server's, with how often each is due.
+func jobsOf(s *Server) []job {
+	return []job{
+		{name: "sessions", every: 30 * time.Second, run: s.Sessions.Maintain},
+		{name: "keys", every: 30 * time.Second, run: s.Keys.Maintain},
+		{name: "mail", every: 15 * time.Second, run: s.Mail.Deliver, wake: s.Mail.Wake(), limit: mailLimit},
+		{name: "secrets", every: 10 * time.Minute, run: s.Keyring.Maintain},
+		{name: "attempts", every: 30 * time.Second, run: s.Logins.PruneAttempts},
+		{name: "guesses", every: 10 * time.Minute, run: s.Logins.PruneGuesses},
+		{name: "runs of flows", every: 10 * time.Minute, run: s.Apps.Flows.PruneJobs},
+		{name: "automatic sign-in", every: automaticReminder, run: s.remindOfAutomatic},
+		{name: "apps", every: 30 * time.Second, run: func(ctx context.Context, _ time.Time) error {
+			s.Apps.Monitor.CheckAll(ctx, false)
+			return nil
+		}},
+		{name: "pending apps", every: 3 * time.Second, run: func(ctx context.Context, _ time.Time) error {
+			s.Apps.Monitor.CheckAll(ctx, true)
+			return nil
+		}},
 	}
 }

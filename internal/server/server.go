@@ -45,8 +45,8 @@ type Server struct {
 	port      int
 }
 
-// Start opens everything, listens, and connects the apps that the configuration names. When it returns, Sluice answers. The caller stops it with Stop.
-// Further kinds of builder are for tests.
+// Start opens everything, listens, and connects the apps that the configuration names. When it
+// returns, Sluice answers. The caller stops it with Stop. Further kinds of builder are for tests.
 func Start(ctx context.Context, v config.Values, log *slog.Logger, more ...*builder.Kind) (*Server, error) {
 	core, err := OpenCore(ctx, v, log)
 	if err != nil {
@@ -56,7 +56,13 @@ func Start(ctx context.Context, v config.Values, log *slog.Logger, more ...*buil
 		log.Warn(warning)
 	}
 	s := &Server{Core: core, demo: newBuiltIn(v.Database.Folder, log), runner: runner{log: log}, stopJobs: func() {}}
-	s.listeners = &listeners{host: v.Host, local: v.AutoLogin, log: log, servers: map[string]*http.Server{}, ports: map[string]int{}}
+	s.listeners = &listeners{
+		host:    v.Host,
+		local:   v.AutoLogin,
+		log:     log,
+		servers: map[string]*http.Server{},
+		ports:   map[string]int{},
+	}
 	if err := s.start(ctx, more); err != nil {
 		s.Stop(ctx)
 		return nil, err
@@ -81,30 +87,103 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 	registry := prometheus.NewRegistry()
 	client := upstreamClient()
 	s.Apps, err = app.New(ctx, app.Config{
-		DB: s.DB, Gate: s.Gate, Keyring: s.Keyring, Vault: s.Vault, Opener: s.Opener, Kinds: known, Client: client, Demo: s.demo.address, ListenHost: s.Values.Host, FirstPort: s.Values.AppPorts,
+		DB:         s.DB,
+		Gate:       s.Gate,
+		Keyring:    s.Keyring,
+		Vault:      s.Vault,
+		Opener:     s.Opener,
+		Kinds:      known,
+		Client:     client,
+		Demo:       s.demo.address,
+		ListenHost: s.Values.Host,
+		FirstPort:  s.Values.AppPorts,
 		Configured: builder.Access{
-			SecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()), Superuser: s.Values.Superuser.Name, Password: s.Values.Superuser.Password.Reveal(),
+			SecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()),
+			Superuser: s.Values.Superuser.Name,
+			Password:  s.Values.Superuser.Password.Reveal(),
 		},
-		Origin: func() string { return s.MainOrigin("") }, LocalOrigin: s.localOrigin, Now: time.Now, Log: s.Log,
+		Origin:      func() string { return s.MainOrigin("") },
+		LocalOrigin: s.localOrigin,
+		Now:         time.Now,
+		Log:         s.Log,
 	})
 	if err != nil {
 		return err
 	}
 	trust := web.Trust{Proxies: s.Values.TrustProxy.Nets, Hops: s.Values.TrustProxy.Hops}
 	s.proxy = proxy.New(proxy.Config{
-		Apps: s.Apps.Registry, Sessions: s.Sessions, Keys: s.Keys, People: s.People, Logins: s.Logins, NewUserActive: s.Values.NewUserActive, Credentials: s.Credentials, Gate: s.Gate, SignOut: s.Logins.SignOut, Sign: s.Keyring.Signer().Sign, MainOrigin: s.MainOrigin, SecureCookies: s.secureCookies(), Hosts: s.hosts(), Trust: trust,
-		MaxBody: s.Values.MaxBody, HeaderTimeout: s.Values.UpstreamHeaderTimeout, Metrics: registry, Log: s.Log, Now: time.Now,
+		Apps:          s.Apps.Registry,
+		Sessions:      s.Sessions,
+		Keys:          s.Keys,
+		People:        s.People,
+		Logins:        s.Logins,
+		NewUserActive: s.Values.NewUserActive,
+		Credentials:   s.Credentials,
+		Gate:          s.Gate,
+		SignOut:       s.Logins.SignOut,
+		Sign:          s.Keyring.Signer().Sign,
+		MainOrigin:    s.MainOrigin,
+		SecureCookies: s.secureCookies(),
+		Hosts:         s.hosts(),
+		Trust:         trust,
+		MaxBody:       s.Values.MaxBody,
+		HeaderTimeout: s.Values.UpstreamHeaderTimeout,
+		Metrics:       registry,
+		Log:           s.Log,
+		Now:           time.Now,
 	})
 	pages := console.New(console.Config{
-		Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Setup: s.Setup, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, MainOrigin: s.MainOrigin, Listens: s.listens,
-		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log, Secrets: secret.NewRotator(s.Keyring, s.Gate), SecretWarnings: s.Keyring.Warnings(),
+		Gate:           s.Gate,
+		People:         s.People,
+		Sessions:       s.Sessions,
+		Keys:           s.Keys,
+		Credentials:    s.Credentials,
+		Logins:         s.Logins,
+		Factors:        s.Factors,
+		Providers:      s.Providers,
+		SSO:            s.SSO,
+		SignUps:        s.SignUps,
+		Invitations:    s.Invitations,
+		Setup:          s.Setup,
+		Apps:           s.Apps,
+		Vault:          s.Vault,
+		Mail:           s.Mail,
+		MainOrigin:     s.MainOrigin,
+		Listens:        s.listens,
+		SecureCookies:  s.secureCookies(),
+		Trust:          trust,
+		Now:            time.Now,
+		Log:            s.Log,
+		Secrets:        secret.NewRotator(s.Keyring, s.Gate),
+		SecretWarnings: s.Keyring.Warnings(),
 	})
 	calls := api.New(api.Config{
-		DB: s.DB, Gate: s.Gate, People: s.People, Sessions: s.Sessions, Keys: s.Keys, Tokens: s.Tokens, Credentials: s.Credentials, Logins: s.Logins, Factors: s.Factors, Providers: s.Providers, SSO: s.SSO, SignUps: s.SignUps, Invitations: s.Invitations, Apps: s.Apps, Vault: s.Vault, Mail: s.Mail, StepUp: s.Values.StepUp, MainOrigin: s.MainOrigin,
-		SecureCookies: s.secureCookies(), Trust: trust, Now: time.Now, Log: s.Log,
+		DB:            s.DB,
+		Gate:          s.Gate,
+		People:        s.People,
+		Sessions:      s.Sessions,
+		Keys:          s.Keys,
+		Tokens:        s.Tokens,
+		Credentials:   s.Credentials,
+		Logins:        s.Logins,
+		Factors:       s.Factors,
+		Providers:     s.Providers,
+		SSO:           s.SSO,
+		SignUps:       s.SignUps,
+		Invitations:   s.Invitations,
+		Apps:          s.Apps,
+		Vault:         s.Vault,
+		Mail:          s.Mail,
+		StepUp:        s.Values.StepUp,
+		MainOrigin:    s.MainOrigin,
+		SecureCookies: s.secureCookies(),
+		Trust:         trust,
+		Now:           time.Now,
+		Log:           s.Log,
 	})
 	// The port is known before the first app is added, so that no app takes it.
-	if s.port, err = s.listeners.open(mainListener, s.Values.Port, s.proxy.ServeHost(s.ownPages(pages, calls))); err != nil {
+	if s.port, err = s.listeners.open(mainListener, s.Values.Port,
+		s.proxy.ServeHost(s.ownPages(pages, calls))); err != nil {
 		return err
 	}
 	if s.metrics, err = listenMetrics(s.Values.MetricsAddr, registry, s.Log); err != nil {
@@ -116,7 +195,7 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 	s.Apps.OnChange(func() { s.listeners.reconcile(s.Apps.All(), s.proxy.ServeApp) })
 	jobs, stop := context.WithCancel(context.Background())
 	s.stopJobs = stop
-	s.runner.start(jobs, s.jobs())
+	s.runner.start(jobs, jobsOf(s))
 	s.runner.done.Go(func() { s.Apps.Monitor.CheckAll(jobs, false) })
 	return nil
 }
@@ -132,7 +211,12 @@ func (s *Server) endSessions(ctx context.Context) error {
 
 // superuser makes the one that the configuration names.
 func (s *Server) superuser(ctx context.Context) error {
-	made, weak, err := s.Setup.EnsureSuperuser(ctx, s.Values.Superuser.Name, s.Values.Superuser.Password.Reveal(), isLoopback(s.Values.Host))
+	made, weak, err := s.Setup.EnsureSuperuser(
+		ctx,
+		s.Values.Superuser.Name,
+		s.Values.Superuser.Password.Reveal(),
+		isLoopback(s.Values.Host),
+	)
 	if err != nil {
 		if p := problem.Of(err); p.Kind != problem.Internal {
 			return fmt.Errorf("%s %s", p.Detail, p.Next)
@@ -143,7 +227,8 @@ func (s *Server) superuser(ctx context.Context) error {
 		s.Log.Info("the superuser was made", "username", s.Values.Superuser.Name)
 	}
 	if made && weak {
-		s.Log.Warn("LANGFLOW_SUPERUSER_PASSWORD is easy to guess or shorter than 15 characters; change it on the account page")
+		s.Log.Warn("LANGFLOW_SUPERUSER_PASSWORD is easy to guess or shorter than 15 characters; change it on the " +
+			"account page")
 	}
 	return nil
 }
@@ -190,7 +275,8 @@ func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
 	})
 }
 
-// healthz answers 200 while the database does, for load balancers. It tells nothing else to strangers.
+// healthz answers 200 while the database does, for load balancers. It tells nothing else to
+// strangers.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -205,7 +291,8 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// MainOrigin is the origin of Sluice's own pages for a browser that used this Host header: APP_URL, or the same name with the main port.
+// MainOrigin is the origin of Sluice's own pages for a browser that used this Host header: APP_URL,
+// or the same name with the main port.
 func (s *Server) MainOrigin(requestHost string) string {
 	if u := s.Values.AppURL; u != nil {
 		return u.Scheme + "://" + u.Host
@@ -220,7 +307,8 @@ func (s *Server) MainOrigin(requestHost string) string {
 	return "http://" + net.JoinHostPort(name, strconv.Itoa(s.port))
 }
 
-// BaseURL is the origin of Sluice's own pages as far as the configuration tells, for links that the command line prints.
+// BaseURL is the origin of Sluice's own pages as far as the configuration tells, for links that the
+// command line prints.
 func BaseURL(v config.Values) string {
 	s := Server{Core: &Core{Values: v}, port: v.Port}
 	return s.MainOrigin("")
@@ -229,7 +317,8 @@ func BaseURL(v config.Values) string {
 // listens is where programs on this machine reach the main listener.
 func (s *Server) listens() string { return net.JoinHostPort(s.listenName(), strconv.Itoa(s.port)) }
 
-// localOrigin is the origin under which programs on this machine reach Sluice by a loopback address; "" if there is none.
+// localOrigin is the origin under which programs on this machine reach Sluice by a loopback
+// address; "" if there is none.
 func (s *Server) localOrigin() string {
 	if !isLoopback(s.listenName()) {
 		return ""
@@ -286,7 +375,8 @@ func (s *Server) Unreachable() []*app.App {
 	return out
 }
 
-// Stop lets running requests end for a few seconds, cuts the streams that are left, gives upstream sessions back, and closes the database.
+// Stop lets running requests end for a few seconds, cuts the streams that are left, gives upstream
+// sessions back, and closes the database.
 func (s *Server) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*shutdownGrace)
 	defer cancel()
@@ -306,15 +396,37 @@ func (s *Server) Stop(ctx context.Context) {
 	s.Core.Close(ctx)
 }
 
-// upstreamClient carries Sluice's own calls to builders: never through a proxy of the environment, never to another host by redirect.
+// upstreamClient carries Sluice's own calls to builders: never through a proxy of the environment,
+// never to another host by redirect.
 func upstreamClient() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{
 		Timeout:       15 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy: nil, DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second, ResponseHeaderTimeout: 15 * time.Second,
-			MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			Proxy:                  nil,
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    5 * time.Second,
+			ResponseHeaderTimeout:  15 * time.Second,
+			MaxIdleConnsPerHost:    4,
+			IdleConnTimeout:        30 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}
+}
+
+// jwksPath is where the public keys of identity assertions are (RFC 8615; the name is OpenID
+// Connect's custom).
+const jwksPath = "/.well-known/jwks.json"
+
+// jwks serves the public keys of identity assertions to everybody. They may be kept for five
+// minutes: a new key is published a day before the previous one is forgotten, and who meets an
+// unknown key id asks again.
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Access-Control-Allow-Origin", "*")
+	_, _ = w.Write(s.Keyring.Signer().JWKS())
 }
