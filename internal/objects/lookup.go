@@ -19,8 +19,8 @@ import (
 const (
 	// ResolveTimeout bounds how long the builder may take to say what something lies in.
 	ResolveTimeout = 10 * time.Second
-	// ClaimTimeout bounds how long a created or discovered object may take to be recorded.
-	ClaimTimeout = 10 * time.Second
+	// RecordTimeout bounds how long a created or discovered object may take to be recorded.
+	RecordTimeout = 10 * time.Second
 	// maxFlowName is the longest endpoint name of a flow that is looked for, in bytes.
 	maxFlowName = 255
 	// maxHomes is in how many other workspaces' accounts an endpoint name is looked for.
@@ -58,7 +58,7 @@ func (l Lookup) inWorkspace(workspace string) builder.OnBehalf {
 }
 
 // Owner finds whose an object is. On a builder with accounts it also finds the account, and objects
-// of nobody in accounts of the workspace of at are claimed on the way. Errors: problem.NotFound,
+// of nobody in accounts of the workspace of at are recorded on the way. Errors: problem.NotFound,
 // problem.Limited.
 func (l Lookup) Owner(ctx context.Context, at Place, kind flow.Kind, id string) (Place, error) {
 	workspace, known, ok := l.Owners.Owner(id)
@@ -124,7 +124,7 @@ func (l Lookup) Reached(accounts *builder.Accounts, workspace string, o builder.
 	return list
 }
 
-// discover looks for an object that nobody owns, and claims it for the workspace whose account
+// discover looks for an object that nobody owns, and records it for the workspace whose account
 // holds it.
 func (l Lookup) discover(ctx context.Context, accounts *builder.Accounts, workspace string,
 	kind flow.Kind, id string) (Place, error) {
@@ -138,7 +138,7 @@ func (l Lookup) discover(ctx context.Context, accounts *builder.Accounts, worksp
 	if found.Kind == "" {
 		found.Kind = kind
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ClaimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RecordTimeout)
 	defer cancel()
 	err = l.Flows.Found(ctx, l.App.ID, flow.Object{
 		App:       l.App.ID,

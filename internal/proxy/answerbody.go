@@ -45,7 +45,8 @@ func readAnswer(req *Request, res *http.Response) ([]byte, error) {
 }
 
 // readWhole reads a body of at most limit bytes into memory and takes its compression away: some
-// builders compress some answers for those too who did not ask for it. The caller closes the body.
+// builders compress some answers for those too who did not ask for it. The requester closes the
+// body.
 func readWhole(req *Request, res *http.Response, limit int64) ([]byte, error) {
 	from, size := io.Reader(res.Body), res.ContentLength
 	switch strings.ToLower(res.Header.Get("Content-Encoding")) {

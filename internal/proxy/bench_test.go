@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// BenchmarkDecide is what Sluice adds before a request is forwarded: from the request target to the decision, from memory.
+// BenchmarkDecide is what Sluice adds before a request is forwarded: from the request target to the
+// decision, from memory.
 func BenchmarkDecide(b *testing.B) {
 	w := newWorld(b, startFixture(b), options{})
 	r := httptest.NewRequest("GET", "https://"+appHost+"/api/v1/chatflows/"+privateFlow+"?type=CHATFLOW", nil)
@@ -22,14 +23,15 @@ func BenchmarkDecide(b *testing.B) {
 	rec := httptest.NewRecorder()
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := w.proxy.Decide(a, rec, r); err != nil {
+		if _, err := w.proxy.Decide(a, rec, r); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// BenchmarkForward compares a whole exchange over loopback with a bare ReverseProxy that has the same transport settings. It runs
-// client, proxy and builder in one process; `make bench` measures them apart.
+// BenchmarkForward compares a whole exchange over loopback with a bare ReverseProxy that has the
+// same transport settings. It runs client, proxy and builder in one process; `make bench` measures
+// them apart.
 func BenchmarkForward(b *testing.B) {
 	body := `{"data":"` + strings.Repeat("x", 1012) + `"}`
 	up := startHandler(b, func(w http.ResponseWriter, r *http.Request) {
@@ -68,7 +70,8 @@ func load(b *testing.B, base, host, cookie string) {
 	})
 }
 
-// BenchmarkDecideInAccounts is BenchmarkDecide for a builder with accounts: a flow in an adopted one, and a body of which nothing is dropped.
+// BenchmarkDecideInAccounts is BenchmarkDecide for a builder with accounts: a flow in an adopted
+// one, and a body of which nothing is dropped.
 func BenchmarkDecideInAccounts(b *testing.B) {
 	w := newLangflowWorld(b, false)
 	if got := w.call("admin", "GET", "/api/v1/flows/"+w.oldFlow, ""); got.status != 200 {
@@ -84,7 +87,7 @@ func BenchmarkDecideInAccounts(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Body = io.NopCloser(strings.NewReader(body))
-		if err := w.proxy.Decide(a, rec, r); err != nil {
+		if _, err := w.proxy.Decide(a, rec, r); err != nil {
 			b.Fatal(err)
 		}
 	}

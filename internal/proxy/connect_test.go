@@ -72,7 +72,8 @@ func (w *world) connectLangflow(a *app.App, access app.AccountAccess) {
 	w.app, _ = w.apps.ByID(a.ID)
 }
 
-// corpusOwned are the flows of these tests, and the objects that the attack corpus names as tenant A's.
+// corpusOwned are the flows of these tests, and the objects that the attack corpus names as tenant
+// A's.
 var corpusOwned = []string{
 	publicFlow, privateFlow, "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555",
 	"66666666-6666-4666-8666-666666666666", "77777777-7777-4777-8777-777777777777",

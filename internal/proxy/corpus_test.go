@@ -24,8 +24,9 @@ type row struct {
 	filled *string // the body with its placeholders filled; nil: as it stands
 }
 
-// notYet lists what guards of later issues enforce, by class or, where a class is mixed, by row, with the reason. Rows that are listed
-// here and pass all the same fail the test, so that the list can only shrink.
+// notYet lists what guards of later issues enforce, by class or, where a class is mixed, by row,
+// with the reason. Rows that are listed here and pass all the same fail the test, so that the list
+// can only shrink.
 var notYet = map[string]string{
 	"flow-save-code":     "inspection of flow definitions (guards on nodes, code and MCP)",
 	"file-upload-config": "inspection of flow definitions",
@@ -43,7 +44,8 @@ var notYet = map[string]string{
 	"fw-318":             "origins that may embed a published flow",
 }
 
-// ours lists the rows that Sluice answers itself where the corpus has them forwarded, with what stands there.
+// ours lists the rows that Sluice answers itself where the corpus has them forwarded, with what
+// stands there.
 var ours = map[string]string{
 	"fw-215": "Sluice's own API keys",
 	"lf-015": "the person, as Sluice knows them",
@@ -117,7 +119,8 @@ func (f *fixture) arrived() []arrival {
 
 func (f *fixture) flows() (public, private string) { return publicFlow, privateFlow }
 
-// TestCorpus judges the committed rows about Flowise, or those of the file that SLUICE_CORPUS names.
+// TestCorpus judges the committed rows about Flowise, or those of the file that SLUICE_CORPUS
+// names.
 func TestCorpus(t *testing.T) {
 	if path := os.Getenv("SLUICE_CORPUS"); path != "" {
 		runFile(t, path)
@@ -359,7 +362,8 @@ func (w *world) rowHeader(b corpusBuilder, r row) http.Header {
 	return h
 }
 
-// bound is an API key as the corpus has them: it runs one flow, the one that the row is about. For a project, which is made of flows, it is a key for its workspace.
+// bound is an API key as the corpus has them: it runs one flow, the one that the row is about. For
+// a project, which is made of flows, it is a key for its workspace.
 func (w *world) bound(b corpusBuilder, r row) string {
 	public, flow := b.flows()
 	if strings.Contains(r.Pre+r.Path, public) {

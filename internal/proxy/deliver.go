@@ -248,7 +248,7 @@ func (d *delivery) watchFromStart() {
 
 // revocable reports whether there is something behind the exchange that can be revoked.
 func (d *delivery) revocable() bool {
-	who := d.v.caller.who()
+	who := d.v.requester.who()
 	return who.SessionID != "" || who.KeyID != ""
 }
 
@@ -256,7 +256,7 @@ func (d *delivery) revocable() bool {
 func (d *delivery) watch(stop func()) {
 	c := &cutter{over: make(chan struct{})}
 	d.reply.cut = c
-	who, cfg := d.v.caller.who(), &d.v.Request.p.cfg
+	who, cfg := d.v.requester.who(), &d.v.Request.p.cfg
 	var revoked <-chan struct{}
 	if who.KeyID != "" {
 		revoked = cfg.Keys.Done(who.KeyID)

@@ -6,7 +6,7 @@
 //	match         listener or Host header -> app                              match.go
 //	path          the target as it came -> one path, or refusal               Request.readTarget
 //	classify      method and path -> endpoint of the builder's route table    judge.classify
-//	authenticate  session cookie, token or API key -> caller                  Request.authenticate
+//	authenticate  session cookie, token or API key -> requester                  Request.authenticate
 //	authorize     the endpoint's action; or the flow is published             judge.authorize
 //	  naming      ids of objects -> workspace and account that hold them      naming.go
 //	  body        read as far as the endpoint asks, within the memory         body.go
@@ -26,8 +26,8 @@
 // forwards, those that it answers itself (ownanswer.go) and those that a reverse proxy asks about
 // (forwardauth.go) take the same ones. A Request does not change after it was created, and a
 // Verdict does not change after it was returned. Sluice's answer to a request without the right to
-// it may be what the builder has at the same path: that is a second Request with the same caller,
-// and judged like any other.
+// it may be what the builder has at the same path: that is a second Request with the same
+// requester, and judged like any other.
 //
 // Judge works from memory, without I/O and without a lock that a sign-in can hold. Only guards, and
 // ids and names of which Sluice has never heard, have the builder asked, within bounds
@@ -59,6 +59,6 @@
 // A reverse proxy of the operator's own may forward instead, and ask at /forward-auth about each
 // request (forwardauth.go). Such a sub-request tells of the browser's request in headers, which are
 // believed only from a trusted peer (forwardauth_headers.go); it takes the steps from path to
-// authorize, because it has no body. The answer is 204 with the caller in headers and as a signed
-// JWT, or the answer that the browser is to get.
+// authorize, because it has no body. The answer is 204 with the requester in headers and as a
+// signed JWT, or the answer that the browser is to get.
 package proxy

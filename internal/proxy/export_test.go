@@ -9,19 +9,50 @@ import (
 	"sluice/internal/app"
 )
 
-// Decide takes a request through the steps from target to guard, for benchmarks and fuzzing.
-func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) error {
-	x := &exchange{}
-	x.begin(p, a, w, r, "app", p.cfg.Trust.ClientIP(r).String())
-	if err := x.req.readTarget(); err != nil || r.Method == http.MethodOptions {
-		return err
-	}
-	_, err := Judge(r.Context(), &x.req)
-	return err
+// Decision is what a test may see of a Verdict.
+type Decision struct {
+	Endpoint, Person                   string
+	Delegated, Locked                  bool
+	Workspace, Account, Flow           string
+	Path, Query, Body, Instead, Reason string
+	Named                              []string
 }
 
-// Tap copies what is sent to the builders of all connected apps into writers, one for each connection. What was tapped
-// before is remembered in done. No request may be under way to an app that has not been tapped.
+// Decide takes a request through the steps from path to guard.
+func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) (Decision, error) {
+	x := &exchange{}
+	x.begin(p, a, w, r, "app", p.cfg.Trust.ClientIP(r).String())
+	defer x.memory.keep(0)
+	if err := x.req.readTarget(); err != nil || r.Method == http.MethodOptions {
+		return Decision{}, err
+	}
+	v, err := Judge(r.Context(), &x.req)
+	d := Decision{
+		Person:    v.requester.who().ID,
+		Delegated: v.delegated,
+		Locked:    v.locked,
+		Workspace: v.place.Workspace,
+		Account:   v.place.Account,
+		Flow:      v.flow,
+		Path:      v.match.Path,
+		Query:     v.rawQuery,
+		Body:      string(v.body.data),
+		Instead:   v.instead,
+		Reason:    v.reason,
+		Named:     v.named,
+	}
+	if e := v.endpoint(); e != nil {
+		d.Endpoint = e.Name
+	}
+	return d, err
+}
+
+// Held is how many bytes of bodies are in memory.
+func (p *Proxy) Held() int64 { return p.held.Load() }
+
+// Tap copies what is sent to the builders of all connected apps into writers, one for each
+// connection. What was tapped before is remembered in done. No request may be under way to an app
+// that has not been tapped.
 func (p *Proxy) Tap(done map[any]bool, wire func() io.Writer) {
 	for _, a := range p.cfg.Apps.All() {
 		t := p.upstreamOf(a).transport

@@ -152,7 +152,7 @@ func protect(d *delivery, res *http.Response) error {
 	h := res.Header
 	h["X-Content-Type-Options"] = nosniff
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
-	shareWithPages(d.v.Request, &d.v.caller, h)
+	shareWithPages(d.v.Request, &d.v.requester, h)
 	protectPage(d.v, res)
 	if d.v.delegated && h["Cache-Control"] == nil {
 		h["Cache-Control"] = private
@@ -206,7 +206,7 @@ func readResults(d *delivery, res *http.Response) error { return d.results.read(
 
 // recordStatus records what the status tells of a flow.
 func recordStatus(d *delivery, res *http.Response) error {
-	return d.results.record(d.r.Context(), res.StatusCode)
+	return d.results.recordStatus(d.r.Context(), res.StatusCode)
 }
 
 // Some builders' pages decide by themselves whether somebody is signed in, and offer what Sluice

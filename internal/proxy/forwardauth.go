@@ -189,7 +189,7 @@ func (s *subRequest) judge() error {
 	}
 	s.verdict, err = Judge(s.http.Context(), q)
 	s.reply.note(&s.verdict)
-	if err == nil && !s.verdict.caller.who().SignedIn() {
+	if err == nil && !s.verdict.requester.who().SignedIn() {
 		// Nobody can show here what Sluice would show to strangers in the builder's stead.
 		return needSignIn()
 	}
@@ -262,7 +262,7 @@ func (s *subRequest) allow() {
 			WithRule("forward-auth changed").WithNext("Try again."))
 		return
 	}
-	asserted, err := assert(&s.req, s.reply.caller.who())
+	asserted, err := assert(&s.req, s.reply.requester.who())
 	if err != nil {
 		s.refuse(err)
 		return
@@ -285,7 +285,7 @@ func (s *subRequest) passCredentials(h http.Header) {
 		}
 	}
 	dropOwnCookies(h)
-	s.reply.caller.shown.Strip(h)
+	s.reply.requester.shown.Strip(h)
 }
 
 // notForwarded is what a forward-auth app answers where Sluice itself is reached under its address:

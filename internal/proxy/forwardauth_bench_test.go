@@ -19,7 +19,9 @@ func asServed(c *proxy.Config) {
 	c.Log = slog.New(web.NewLogHandler(io.Discard, true, slog.LevelInfo))
 }
 
-// BenchmarkForwardAuth compares a whole answer to a sub-request over loopback with an empty answer of net/http to the same bytes. Client and server share the process; `make bench` measures them apart.
+// BenchmarkForwardAuth compares a whole answer to a sub-request over loopback with an empty answer
+// of net/http to the same bytes. Client and server share the process; `make bench` measures them
+// apart.
 func BenchmarkForwardAuth(b *testing.B) {
 	a := newAside(b, asServed)
 	head := "GET " + proxy.ForwardAuthPath + "?proxy=nginx HTTP/1.1\r\nHost: aside.test\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Host: aside.test\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.9\r\n" +

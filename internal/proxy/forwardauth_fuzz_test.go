@@ -9,7 +9,8 @@ import (
 	"sluice/internal/builder"
 )
 
-// FuzzForwardedHeaders sends what a client could make a careless proxy send. Whatever is taken is one method, one host and one path, and no header beside them can be read as Sluice's word.
+// FuzzForwardedHeaders sends what a client could make a careless proxy send. Whatever is taken is
+// one method, one host and one path, and no header beside them can be read as Sluice's word.
 func FuzzForwardedHeaders(f *testing.F) {
 	f.Add("GET", "flows.example.com", "/a?b=c", "X-Other", "1")
 	f.Add("GET,POST", "a.test, b.test", "//a", "X_Sluice_User", "root")

@@ -27,7 +27,8 @@ import (
 
 const asideOrigin = "https://aside.test"
 
-// aside is a world with an app behind a reverse proxy, whose sub-requests the tests write themselves.
+// aside is a world with an app behind a reverse proxy, whose sub-requests the tests write
+// themselves.
 type aside struct {
 	*world
 	keys *secret.Keyring
@@ -58,7 +59,8 @@ func newAside(t testing.TB, change func(*proxy.Config)) *aside {
 	return a
 }
 
-// ask sends a sub-request about a request at the app. Lines are further headers, or a replacement of one that ask writes.
+// ask sends a sub-request about a request at the app. Lines are further headers, or a replacement
+// of one that ask writes.
 func (a *aside) ask(method, uri string, lines ...string) answer {
 	return a.askAs("", method, uri, lines...)
 }

@@ -56,7 +56,8 @@ type world struct {
 	witness  *witness // nil in benchmarks and fuzz tests
 }
 
-// options of a world; the zero value is Flowise at https://sluice.test behind a trusted TLS proxy on loopback.
+// options of a world; the zero value is Flowise at https://sluice.test behind a trusted TLS proxy
+// on loopback.
 type options struct {
 	kind   string
 	public string // the app's origin; "-" for a port of its own
@@ -120,7 +121,8 @@ func (w *world) serve(o options) {
 	w.t.Cleanup(w.front.Close)
 }
 
-// person makes somebody with a role once, and returns their id. "none" has no role, "superuser" all rights.
+// person makes somebody with a role once, and returns their id. "none" has no role, "superuser" all
+// rights.
 func (w *world) person(role string) string {
 	w.t.Helper()
 	if id := w.ids[role]; id != "" {

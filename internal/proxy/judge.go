@@ -22,9 +22,9 @@ import (
 type Verdict struct {
 	Request *Request
 
-	match  profile.Match
-	caller caller
-	// delegated says that the request goes into the builder's session on behalf of the caller.
+	match     profile.Match
+	requester requester
+	// delegated says that the request goes into the builder's session on behalf of the requester.
 	// Without it the builder sees a stranger.
 	delegated bool
 
@@ -32,7 +32,7 @@ type Verdict struct {
 	flow  string // the id of the flow that it is about; "" for none
 	named []string
 
-	// locked says that the caller may see a flow, and not change it: the answer must tell the
+	// locked says that the requester may see a flow, and not change it: the answer must tell the
 	// builder's page so.
 	locked bool
 	// body is what is sent to the builder where it was read; otherwise the body is sent as it
@@ -44,7 +44,7 @@ type Verdict struct {
 	paging   paging
 
 	// instead names Sluice's own answer; "": the builder answers. reason says for the log why the
-	// answer is no refusal although the caller lacks the right.
+	// answer is no refusal although the requester lacks the right.
 	instead string
 	reason  string
 }
@@ -56,7 +56,7 @@ func (v *Verdict) endpoint() *profile.Endpoint { return v.match.Endpoint }
 func (v *Verdict) behalf() builder.OnBehalf {
 	b := builder.OnBehalf{Workspace: v.place.Workspace, Account: v.place.Account}
 	if v.delegated {
-		b.Principal = *v.caller.who()
+		b.Principal = *v.requester.who()
 	}
 	return v.Request.atHome(b)
 }
@@ -64,7 +64,7 @@ func (v *Verdict) behalf() builder.OnBehalf {
 // judge is a Verdict in the making.
 type judge struct {
 	naming
-	caller    caller
+	requester requester
 	delegated bool
 	locked    bool
 	rawQuery  string
@@ -82,7 +82,7 @@ func Judge(ctx context.Context, req *Request) (Verdict, error) {
 	if !ok {
 		j = &judge{}
 	}
-	j.req, j.rawQuery, j.who = req, req.rawQuery, j.caller.who()
+	j.req, j.rawQuery, j.who = req, req.rawQuery, j.requester.who()
 	err := j.decide(ctx)
 	v := j.verdict(err == nil)
 	*j = judge{} // nothing of a request stays, and nothing outlives Judge but its Verdict
@@ -121,7 +121,7 @@ func (j *judge) verdict(decided bool) Verdict {
 	v := Verdict{
 		Request:   j.req,
 		match:     j.match,
-		caller:    j.caller,
+		requester: j.requester,
 		delegated: j.delegated,
 		place:     j.place,
 		flow:      j.flow,
@@ -151,21 +151,21 @@ func (j *judge) classify() {
 
 // authenticate finds out who asks.
 func (j *judge) authenticate() (err error) {
-	if known := j.req.caller; known != nil {
-		j.caller = *known
+	if known := j.req.requester; known != nil {
+		j.requester = *known
 		return nil
 	}
-	j.caller, err = j.req.authenticate()
+	j.requester, err = j.req.authenticate()
 	return err
 }
 
-// rights are those of the caller, about what the request names so far.
+// rights are those of the requester, about what the request names so far.
 func (j *judge) rights() rights {
 	return rights{gate: j.req.p.cfg.Gate, app: j.req.app, who: j.who, place: j.place, flow: j.flow}
 }
 
 // authorize decides whether the request may go on, and whether it goes into the builder's session
-// on behalf of the caller. A person's right and a flow's publication are two ways in; only the
+// on behalf of the requester. A person's right and a flow's publication are two ways in; only the
 // first one opens the session.
 func (j *judge) authorize(ctx context.Context) error {
 	e := j.match.Endpoint
@@ -251,7 +251,7 @@ func (j *judge) checkStarter(r rights) error {
 // page sends by itself, and which Sluice answers so that the page goes on: a viewer's page that
 // saves what nobody changed must not end in an error.
 func (j *judge) mayAnswerInstead() bool {
-	return j.match.Endpoint.Own.Denied != "" && j.req.caller == nil && !j.req.told &&
+	return j.match.Endpoint.Own.Denied != "" && j.req.requester == nil && !j.req.told &&
 		j.who.SignedIn() && j.who.KeyID == "" &&
 		j.req.app.Profile.PageCall(j.req.http.Header)
 }
@@ -278,7 +278,7 @@ func (j *judge) admitAsStranger(ctx context.Context, open bool, why error) error
 
 // open reports whether the endpoint takes strangers for this request.
 func (j *judge) open(ctx context.Context) (bool, error) {
-	if j.req.caller != nil {
+	if j.req.requester != nil {
 		return false, nil
 	}
 	switch j.match.Endpoint.Public {

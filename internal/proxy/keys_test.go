@@ -290,7 +290,8 @@ func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
 	}
 }
 
-// TestTheSDKAsksBeforeItShowsItsKey: flowise-sdk streams only if it is told, without any credential, that the flow does. What strangers are told says nothing about any flow.
+// TestTheSDKAsksBeforeItShowsItsKey: flowise-sdk streams only if it is told, without any
+// credential, that the flow does. What strangers are told says nothing about any flow.
 func TestTheSDKAsksBeforeItShowsItsKey(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})

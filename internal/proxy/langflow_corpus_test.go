@@ -24,7 +24,8 @@ const (
 	lfMsg     = "88888888-8888-4888-8888-88888888aaaa"
 )
 
-// lfStock is what the corpus has in place of the source of a component that the instance ships with.
+// lfStock is what the corpus has in place of the source of a component that the instance ships
+// with.
 const lfStock = "<source text of the stock ChatInput component of the fixture version>"
 
 // langflowNotYet lists what later issues enforce, like notYet.
@@ -83,7 +84,8 @@ func lfLists(path string) bool {
 	return false
 }
 
-// newLangflowCorpus makes the world of the corpus: what tenant A and tenant B have, in the accounts of each.
+// newLangflowCorpus makes the world of the corpus: what tenant A and tenant B have, in the accounts
+// of each.
 func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	t.Helper()
 	c := langflowCorpus{startLangflow(t, false)}
@@ -159,8 +161,8 @@ func TestLangflowCorpus(t *testing.T) {
 	w.runCorpus(t, c, corpus(t, "langflow"), langflowNotYet)
 }
 
-// TestLangflowVariants sends what the corpus does not have: its attacks on the other routes of their class, everything of one tenant's as the other, and what the pages
-// and programs do all day.
+// TestLangflowVariants sends what the corpus does not have: its attacks on the other routes of
+// their class, everything of one tenant's as the other, and what the pages and programs do all day.
 func TestLangflowVariants(t *testing.T) {
 	w, c := newLangflowCorpus(t)
 	w.runCorpus(t, c, corpus(t, "langflow-more"), nil)

@@ -16,7 +16,8 @@ import (
 	"sluice/internal/objects"
 )
 
-// lfWorld is a proxy in front of a Langflow: the default workspace and that of "other" have an account each, and the default one has adopted a user as well. Each account holds a flow.
+// lfWorld is a proxy in front of a Langflow: the default workspace and that of "other" have an
+// account each, and the default one has adopted a user as well. Each account holds a flow.
 type lfWorld struct {
 	*world
 	f                      *lfUpstream

@@ -11,7 +11,8 @@ import (
 	"sluice/internal/audit"
 )
 
-// lfDenied is how Langflow's pages are told of a refusal: they take 401 and 403 for the end of their session.
+// lfDenied is how Langflow's pages are told of a refusal: they take 401 and 403 for the end of
+// their session.
 const lfDenied = http.StatusLocked
 
 // lfCode is the source of a component that every Langflow of the tests ships with.
@@ -193,7 +194,8 @@ func TestWithoutACatalogueNothingIsSavedByWhoMayNotBringCode(t *testing.T) {
 	}
 }
 
-// BenchmarkSaveOfALargeFlow is an editor's autosave of 500 KB through everything, beside the same bytes on a row without the guard.
+// BenchmarkSaveOfALargeFlow is an editor's autosave of 500 KB through everything, beside the same
+// bytes on a row without the guard.
 func BenchmarkSaveOfALargeFlow(b *testing.B) {
 	w := newLangflowWorld(b, false).shipping()
 	var nodes []any

@@ -75,7 +75,8 @@ func TestOddPagesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestAPageInPlaceOfAnAnswer: Langflow 1.6 gives its own page for whatever it does not have; any other page is somebody else's.
+// TestAPageInPlaceOfAnAnswer: Langflow 1.6 gives its own page for whatever it does not have; any
+// other page is somebody else's.
 func TestAPageInPlaceOfAnAnswer(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct {

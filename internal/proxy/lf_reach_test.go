@@ -15,7 +15,8 @@ import (
 	"sluice/internal/identity"
 )
 
-// A Langflow user whose projects became workspaces of their own holds things of several: the account is the one's, the flow the other's.
+// A Langflow user whose projects became workspaces of their own holds things of several: the
+// account is the one's, the flow the other's.
 func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()

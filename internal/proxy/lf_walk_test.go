@@ -16,7 +16,8 @@ import (
 // plainKey is a key without limits of its own.
 var plainKey = authn.NewAPIKey{}
 
-// lfIDs are the ids that a walk through Langflow's table puts into requests: one of each kind that is ours, or theirs.
+// lfIDs are the ids that a walk through Langflow's table puts into requests: one of each kind that
+// is ours, or theirs.
 type lfIDs struct {
 	flow, project, variable, file, message, job, chat, part string
 }
@@ -103,7 +104,8 @@ func (w *lfWorld) lfSend(method string, c call, extra string) answer {
 	return w.call("admin", method, c.target, string(text))
 }
 
-// TestNoRowOfLangflowTakesForeignIds walks Langflow's whole table: whatever a row calls an id, and any text in its path, query or body that is the id of another workspace's object, is not found,
+// TestNoRowOfLangflowTakesForeignIds walks Langflow's whole table: whatever a row calls an id, and
+// any text in its path, query or body that is the id of another workspace's object, is not found,
 // and Langflow never hears of it.
 func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 	w := newLangflowWorld(t, false)

@@ -119,7 +119,7 @@ func (s *results) filterOf() objects.Filter {
 
 // keepOf is what may be shown of the list of an account. Its length beside it goes along.
 func (s *results) keepOf(ctx context.Context, l *objects.List, account string) ([]json.RawMessage, error) {
-	if err := s.claimListed(ctx, l.Elements, account); err != nil {
+	if err := s.adoptListed(ctx, l.Elements, account); err != nil {
 		return nil, err
 	}
 	kept := s.filterOf().Keep(l.Elements, s.v.endpoint().Result.List.By)
@@ -169,13 +169,13 @@ func (s *results) gather(kept []json.RawMessage, got int) ([]json.RawMessage, er
 	return kept, nil
 }
 
-// A builder with accounts gives each of them a list of its own. A caller who asks for a list
+// A builder with accounts gives each of them a list of its own. A requester who asks for a list
 // without naming an object gets those of all accounts of their workspace, the one for new things
 // first. What stands in them and is not known yet belongs to the workspace: the account is its.
 
-// claimListed records what the list of an account holds and the map does not, or does not know the
+// adoptListed records what the list of an account holds and the map does not, or does not know the
 // account of.
-func (s *results) claimListed(ctx context.Context, elements []json.RawMessage, account string) error {
+func (s *results) adoptListed(ctx context.Context, elements []json.RawMessage, account string) error {
 	list, accounts := s.v.endpoint().Result.List, s.v.Request.accounts()
 	workspace := s.v.place.Workspace
 	if accounts == nil || list.By != "id" || account == "" || accounts.HomeOf(account) != workspace {
@@ -206,7 +206,7 @@ func (s *results) claimListed(ctx context.Context, elements []json.RawMessage, a
 			})
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
 	return s.flows().Found(ctx, s.v.Request.app.ID, fresh...)
 }
@@ -224,7 +224,7 @@ func (s *results) addAccounts(
 		return kept, nil
 	}
 	size := 0
-	lookup := s.v.Request.lookup(s.v.caller.who())
+	lookup := s.v.Request.lookup(s.v.requester.who())
 	for _, account := range lookup.Reached(accounts, s.v.place.Workspace, s.v.behalf()) {
 		if account == first {
 			continue

@@ -51,7 +51,8 @@ func TestOnSluicesOwnHostNameItsCookieCounts(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{public: "-"})
 	main, app := w.mainToken("viewer"), w.cookieOn("viewer", "sluice_session")
-	// mainOrigin is https://gate.test, so that gate.test is the host name whose cookies Sluice's own pages share.
+	// mainOrigin is https://gate.test, so that gate.test is the host name whose cookies Sluice's
+	// own pages share.
 	for name, c := range map[string]struct {
 		host, cookie string
 		want         int

@@ -27,7 +27,7 @@ type naming struct {
 	place objects.Place
 }
 
-// lookup answers whose objects are, for the caller.
+// lookup answers whose objects are, for the requester.
 func (n *naming) lookup() objects.Lookup { return n.req.lookup(n.who) }
 
 // inspect reads the body and takes it apart, once.
@@ -274,7 +274,7 @@ func (n *naming) keepChats(public bool) {
 }
 
 // checkForeign refuses a request that names an object of another workspace anywhere: in a parameter
-// that is no id, in the query, or at any depth of its body. Ids that nobody has claimed may be
+// that is no id, in the query, or at any depth of its body. Ids that nobody owns may be
 // those of nodes or chats, and pass.
 func (n *naming) checkForeign() error {
 	if n.place.Workspace == "" {

@@ -16,10 +16,10 @@ func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 	p, q := a.req.p, a.req
 	main := q.mainOrigin()
 	c := builder.AnswerContext{
-		Principal:     *v.caller.who(),
+		Principal:     *v.requester.who(),
 		SignInURL:     q.signInURL(),
 		SignedOutURL:  main + "/login",
-		SignOut:       func(ctx context.Context) error { return p.cfg.SignOut(ctx, *v.caller.who()) },
+		SignOut:       func(ctx context.Context) error { return p.cfg.SignOut(ctx, *v.requester.who()) },
 		Query:         q.query,
 		App:           q.app.ID,
 		Param:         v.match.Param,
@@ -53,13 +53,13 @@ func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 // wholeBody is the JSON object that the client sent, read and judged like one that is forwarded.
 func (a *reply) wholeBody(v *Verdict) ([]byte, error) {
 	in := intake{body: v.body}
-	err := in.inspect(v.Request, v.endpoint(), !v.caller.who().SignedIn())
+	err := in.inspect(v.Request, v.endpoint(), !v.requester.who().SignedIn())
 	a.read = in.body.held
 	return in.body.data, err
 }
 
 // readInstead answers a request to change something with what the builder has there. It is a
-// request of its own, of the same caller, and judged like any other.
+// request of its own, of the same requester, and judged like any other.
 func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 	old := v.Request
 	if _, ok := old.app.Profile.Match(http.MethodGet, old.path); !ok {
@@ -78,7 +78,7 @@ func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 		delete(r.Header, name)
 	}
 	req := *old
-	req.http, req.caller = r, &v.caller
+	req.http, req.requester = r, &v.requester
 	a.req = &req
 	reading, err := Judge(ctx, &req)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 	forward(a, &reading)
 }
 
-// may reports whether the caller may use a row of the table on an object that is in the map. It
+// may reports whether the requester may use a row of the table on an object that is in the map. It
 // records nothing: a page asks so that nobody has to try.
 func (v *Verdict) may(endpoint, objectID string) bool {
 	req := v.Request
@@ -100,7 +100,7 @@ func (v *Verdict) may(endpoint, objectID string) bool {
 	r := rights{
 		gate:  req.p.cfg.Gate,
 		app:   req.app,
-		who:   v.caller.who(),
+		who:   v.requester.who(),
 		place: objects.Place{Workspace: workspace, Kind: kind},
 	}
 	if kind == flow.Chatflow || kind == flow.Agentflow || kind == flow.Assistantflow {

@@ -18,20 +18,20 @@ import (
 // reply is the client's side of an exchange: the answer that goes out, and the line in the log that
 // stays.
 type reply struct {
-	req    *Request
-	caller caller // as far as it is known
-	read   bool   // the body of the request has arrived in full
-	w      writer
-	cut    *cutter // nil unless the exchange is cut when the session behind it is revoked
-	event  web.Event
+	req       *Request
+	requester requester // as far as it is known
+	read      bool      // the body of the request has arrived in full
+	w         writer
+	cut       *cutter // nil unless the exchange is cut when the session behind it is revoked
+	event     web.Event
 	// renewed says that the builder's session was renewed for it.
 	renewed bool
 }
 
 // note takes over what a Verdict says about the request, for the answer and the log.
 func (a *reply) note(v *Verdict) {
-	a.caller, a.read = v.caller, v.body.held
-	a.noteCaller()
+	a.requester, a.read = v.requester, v.body.held
+	a.noteRequester()
 	a.event.Flow, a.event.Reason = v.flow, v.reason
 	a.notePath(v.Request.path, v.endpoint())
 }
@@ -51,18 +51,18 @@ func (a *reply) notePath(path string, e *profile.Endpoint) {
 	a.event.Path = path
 }
 
-// noteCaller says in the log who asks, and in the answer where their key stands with its limits.
-func (a *reply) noteCaller() {
-	who := a.caller.who()
+// noteRequester says in the log who asks, and in the answer where their key stands with its limits.
+func (a *reply) noteRequester() {
+	who := a.requester.who()
 	a.event.Person, a.event.Name, a.event.Session = who.ID, who.Name, who.SessionID
-	a.event.Key, a.event.KeyPrefix = who.KeyID, a.caller.shown.KeyPrefix
-	a.caller.shown.Limits.SetHeaders(a.w.Header())
+	a.event.Key, a.event.KeyPrefix = who.KeyID, a.requester.shown.KeyPrefix
+	a.requester.shown.Limits.SetHeaders(a.w.Header())
 }
 
 // authenticate finds out who asks, for paths of Sluice's own.
 func (a *reply) authenticate() (err error) {
-	a.caller, err = a.req.authenticate()
-	a.noteCaller()
+	a.requester, err = a.req.authenticate()
+	a.noteRequester()
 	return err
 }
 
@@ -162,7 +162,7 @@ func (a *reply) write(answer profile.Answer) {
 	}
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = sameOrigin
-	shareWithPages(a.req, &a.caller, h)
+	shareWithPages(a.req, &a.requester, h)
 	h["Content-Length"] = []string{strconv.Itoa(len(answer.Body))}
 	a.w.WriteHeader(answer.Status)
 	if a.req.http.Method != http.MethodHead {
@@ -213,7 +213,7 @@ func announcesKey(h http.Header) bool {
 // shareWithPages lets pages of other origins read the answer to a request that came with a key or
 // token, the refusal of one included. A page that sends one has it already, and the browser adds no
 // cookies to such a request.
-func shareWithPages(req *Request, c *caller, h http.Header) {
+func shareWithPages(req *Request, c *requester, h http.Header) {
 	if req.http.Header["Origin"] != nil && c.sharesKey() {
 		h["Access-Control-Allow-Origin"] = anyOrigin
 		h["Access-Control-Expose-Headers"] = exposedHeaders

@@ -37,10 +37,10 @@ type Request struct {
 
 	// told says that a reverse proxy only tells of the request and keeps its body.
 	told bool
-	// caller is known already where the request stands for one that was refused. It has no other
-	// way in than the right of its caller.
-	caller *caller
-	memory *memory
+	// requester is known already where the request stands for one that was refused. It has no other
+	// way in than the right of its requester.
+	requester *requester
+	memory    *memory
 }
 
 // newRequest is a request to an app whose target was not read yet. e is its event.
@@ -229,8 +229,8 @@ func (q *Request) atHome(b builder.OnBehalf) builder.OnBehalf {
 	return b
 }
 
-// caller is whoever asks: a person, a program, or a stranger.
-type caller struct {
+// requester is whoever asks: a person, a program, or a stranger.
+type requester struct {
 	// shown is the credential, good or not. Its principal is nobody for strangers.
 	shown authn.Credential
 	// refused says that it is not good here, and badToken that it is a key or a token.
@@ -238,21 +238,21 @@ type caller struct {
 }
 
 // who is the principal that asks.
-func (c *caller) who() *authz.Principal { return &c.shown.Principal }
+func (c *requester) who() *authz.Principal { return &c.shown.Principal }
 
 // sharesKey reports whether the request came with a key or token, good or not. Pages of other
 // origins may read the answer to it, because the browser adds nothing to such a request.
-func (c *caller) sharesKey() bool {
+func (c *requester) sharesKey() bool {
 	kind := c.shown.Kind
 	return c.badToken || !c.refused && (kind == authn.CredentialKey || kind == authn.CredentialAccess)
 }
 
 // authenticate finds out who asks. No credential at all is a stranger. One that is not good is an
-// error, so that nobody believes to be signed in when they are not; the caller then says whose it
-// was, for the log.
-func (q *Request) authenticate() (caller, error) {
+// error, so that nobody believes to be signed in when they are not; the requester then says whose
+// it was, for the log.
+func (q *Request) authenticate() (requester, error) {
 	if err := q.checkAddress(); err != nil {
-		return caller{}, err
+		return requester{}, err
 	}
 	from, _ := netip.ParseAddr(q.peer)
 	shown, err := q.p.cfg.Credentials.Authenticate(q.http, authn.Place{
@@ -261,7 +261,7 @@ func (q *Request) authenticate() (caller, error) {
 		From:      from,
 		OwnSignIn: q.app.Kind.Fallback,
 	})
-	c := caller{shown: shown}
+	c := requester{shown: shown}
 	if err != nil {
 		c.refused, c.badToken = true, authn.TokenTrouble(err)
 		return c, err

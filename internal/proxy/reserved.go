@@ -75,7 +75,7 @@ func (o reserved) enter(code, back string) error {
 		if err := o.authenticate(); err != nil {
 			return err
 		}
-		if !o.caller.who().SignedIn() {
+		if !o.requester.who().SignedIn() {
 			o.sendToSignIn(back)
 			return nil
 		}
@@ -98,7 +98,7 @@ func (o reserved) signOut() error {
 	if err := o.authenticate(); err != nil {
 		return err
 	}
-	if who := o.caller.who(); who.SignedIn() {
+	if who := o.requester.who(); who.SignedIn() {
 		if err := o.req.p.cfg.SignOut(o.req.http.Context(), *who); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (o reserved) verify(show func()) error {
 	if err := o.authenticate(); err != nil {
 		return err
 	}
-	who := o.caller.who()
+	who := o.requester.who()
 	if !who.SignedIn() {
 		return needSignIn()
 	}
@@ -204,9 +204,9 @@ type whoami struct {
 	Headers map[string][]string `json:"headers"`
 }
 
-// verifyWhoami tells who Sluice takes the caller for, and how it reads the request.
+// verifyWhoami tells who Sluice takes the requester for, and how it reads the request.
 func (o reserved) verifyWhoami() {
-	q, who := o.req, o.caller.who()
+	q, who := o.req, o.requester.who()
 	peer := web.Peer(q.http).String()
 	w := whoami{
 		ID:       who.ID,
@@ -236,12 +236,12 @@ func (o reserved) verifyWhoami() {
 
 // builderHeaders runs the rewriting of a request on the headers of this one.
 func (o reserved) builderHeaders() map[string][]string {
-	q, who := o.req, o.caller.who()
+	q, who := o.req, o.requester.who()
 	if q.app.ForwardAuth() {
 		return hiddenAssertion(q, who)
 	}
 	h := q.http.Header.Clone()
-	t := trip{req: q, shown: &o.caller.shown}
+	t := trip{req: q, shown: &o.requester.shown}
 	t.rewriteHeader(h)
 	h.Set("Host", q.app.Upstream.Host)
 	if q.app.Bridge != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPublicRunsOfOldReleasesRunWhatIsStored: Langflow before 1.9 runs the flow that the request of a stranger brings. It gets the stored one, whatever was sent.
+// TestPublicRunsOfOldReleasesRunWhatIsStored: Langflow before 1.9 runs the flow that the request of
+// a stranger brings. It gets the stored one, whatever was sent.
 func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 	const graph = `{"nodes":[],"edges":[],"viewport":{"x":1}}`
 	h := with("Content-Type: application/json", "Cookie: client_id=0b6a")

@@ -18,7 +18,7 @@ import (
 )
 
 // results reads what the builder's answer tells of objects: it records what was created, changed,
-// deleted or run, before the answer leaves, and takes out of lists what the caller may not see.
+// deleted or run, before the answer leaves, and takes out of lists what the requester may not see.
 type results struct {
 	v    *Verdict
 	trip *trip
@@ -129,7 +129,7 @@ func (s *results) read(ctx context.Context, res *http.Response) error {
 	case startsJob(e) && !isJSON(res.Header):
 		return nil // the run itself, as a stream
 	case res.StatusCode == http.StatusSeeOther && e.Result.Creates != "":
-		return s.claimLocation(ctx, res.Header.Get("Location"))
+		return s.recordLocation(ctx, res.Header.Get("Location"))
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return nil
 	case s.v.Request.http.Method == http.MethodHead:
@@ -139,7 +139,7 @@ func (s *results) read(ctx context.Context, res *http.Response) error {
 		s.forget(ctx)
 		return nil
 	case s.importsUnseen():
-		return s.claimImported(ctx)
+		return s.recordImported(ctx)
 	}
 	body, err := readAnswer(s.v.Request, res)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *results) read(ctx context.Context, res *http.Response) error {
 func (s *results) readObjects(ctx context.Context, body []byte) ([]byte, error) {
 	e := s.v.endpoint()
 	if e.Result.Creates != "" {
-		if err := s.claimAnswer(ctx, body); err != nil {
+		if err := s.recordAnswer(ctx, body); err != nil {
 			return nil, err
 		}
 	}
@@ -195,8 +195,8 @@ func (s *results) kindOf(flowType string) flow.Kind {
 	return s.v.Request.app.Kind.FlowKind(s.v.endpoint().Result.Creates, flowType)
 }
 
-// claimAnswer records the object that an answer tells of.
-func (s *results) claimAnswer(ctx context.Context, body []byte) error {
+// recordAnswer records the object that an answer tells of.
+func (s *results) recordAnswer(ctx context.Context, body []byte) error {
 	var m objects.Created
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
 		var list []objects.Created
@@ -204,7 +204,7 @@ func (s *results) claimAnswer(ctx context.Context, body []byte) error {
 			return unreadable(s.v.Request, "an answer that is not JSON")
 		}
 		if s.v.endpoint().Result.Many {
-			return s.claimMany(ctx, list)
+			return s.recordMany(ctx, list)
 		}
 		m = objects.Newest(list, s.wantedName(), s.taken)
 	} else if json.Unmarshal(body, &m) != nil {
@@ -214,7 +214,7 @@ func (s *results) claimAnswer(ctx context.Context, body []byte) error {
 		return nil
 	}
 	public := s.marksPublic()
-	return s.claim(ctx, flow.Object{
+	return s.recordCreated(ctx, flow.Object{
 		ID:     m.ID,
 		Name:   m.Title(),
 		Kind:   s.kindOf(m.Type),
@@ -222,16 +222,16 @@ func (s *results) claimAnswer(ctx context.Context, body []byte) error {
 	})
 }
 
-// claimMany records all objects that were created at once, but for those that are somebody's
+// recordMany records all objects that were created at once, but for those that are somebody's
 // already.
-func (s *results) claimMany(ctx context.Context, list []objects.Created) error {
+func (s *results) recordMany(ctx context.Context, list []objects.Created) error {
 	var fresh []flow.Object
 	for _, m := range list {
 		if m.ID != "" && !s.taken(m.ID) {
 			fresh = append(fresh, flow.Object{ID: m.ID, Name: m.Title(), Kind: s.kindOf(m.Type)})
 		}
 	}
-	return s.claim(ctx, fresh...)
+	return s.recordCreated(ctx, fresh...)
 }
 
 // wantedName is the name that the request gives to what it creates; "" for none.
@@ -244,16 +244,16 @@ func (s *results) wantedName() string {
 	return ""
 }
 
-// claim records objects as created by the person in the request's workspace. If that fails they are
-// nobody's, can be adopted later, and the client is told.
-func (s *results) claim(ctx context.Context, created ...flow.Object) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+// recordCreated records objects as created by the person in the request's workspace. If that fails
+// they are nobody's, can be adopted later, and the client is told.
+func (s *results) recordCreated(ctx context.Context, created ...flow.Object) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
 	account, err := s.entered(ctx)
 	for i := range created {
 		o := &created[i]
 		o.App, o.Workspace, o.Account = s.v.Request.app.ID, s.v.place.Workspace, account
-		o.Owner = s.v.caller.who().ID
+		o.Owner = s.v.requester.who().ID
 	}
 	if err == nil {
 		err = s.flows().Create(ctx, s.act(), s.creation(), created...)
@@ -279,21 +279,21 @@ func (s *results) entered(ctx context.Context) (string, error) {
 	return accounts.Own(ctx, s.v.behalf())
 }
 
-// claimLocation records an object whose page the browser is sent to.
-func (s *results) claimLocation(ctx context.Context, location string) error {
+// recordLocation records an object whose page the browser is sent to.
+func (s *results) recordLocation(ctx context.Context, location string) error {
 	id := location[strings.LastIndexByte(location, '/')+1:]
 	if !profile.PlainID(id) || id == "" {
 		return nil
 	}
-	return s.claim(ctx, flow.Object{ID: id, Kind: s.v.endpoint().Result.Creates})
+	return s.recordCreated(ctx, flow.Object{ID: id, Kind: s.v.endpoint().Result.Creates})
 }
 
-// claimImported records what an import has created.
-func (s *results) claimImported(ctx context.Context) error {
+// recordImported records what an import has created.
+func (s *results) recordImported(ctx context.Context) error {
 	if bridge := s.v.Request.app.Bridge; bridge == nil || bridge.Inventory == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
 	after, err := s.inventory(ctx)
 	if err != nil {
@@ -306,7 +306,7 @@ func (s *results) claimImported(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(fresh, func(a, b flow.Object) int { return strings.Compare(a.ID, b.ID) })
-	return s.claim(ctx, fresh...)
+	return s.recordCreated(ctx, fresh...)
 }
 
 // forget removes what was deleted from the map. A row that stays is no harm: its id is never given
@@ -339,7 +339,7 @@ func (s *results) warn(text string, args ...any) {
 // act says for the audit record who does something to a flow by this request, and in which app.
 func (s *results) act() flow.Act {
 	app := s.v.Request.app
-	return flow.Act{Who: *s.v.caller.who(), App: app.ID, AppName: app.Name}
+	return flow.Act{Who: *s.v.requester.who(), App: app.ID, AppName: app.Name}
 }
 
 // creation is how the audit record calls what the endpoint creates.
@@ -351,10 +351,10 @@ func (s *results) creation() string {
 	return flow.Created
 }
 
-// record writes down what the request was about a flow, as far as its status alone tells: a run, a
-// change of what strangers may do, and what the builder refused. Creations, deletions and saves are
-// recorded with their objects.
-func (s *results) record(ctx context.Context, status int) error {
+// recordStatus writes down what the request was about a flow, as far as its status alone tells: a
+// run, a change of what strangers may do, and what the builder refused. Creations, deletions and
+// saves are recorded with their objects.
+func (s *results) recordStatus(ctx context.Context, status int) error {
 	e, id := s.v.endpoint(), s.v.flow
 	failed := status >= http.StatusBadRequest
 	switch {
@@ -430,9 +430,9 @@ func (s *results) lessonParent(lesson *profile.Lesson) string {
 
 // startJob records a run that goes on, before anybody knows its id.
 func (s *results) startJob(ctx context.Context, id, flowID string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.ClaimTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
-	job := flow.Job{Flow: flowID, Person: s.v.caller.who().ID}
+	job := flow.Job{Flow: flowID, Person: s.v.requester.who().ID}
 	if err := s.flows().StartJob(ctx, s.v.Request.app.ID, id, job); err != nil {
 		return problem.New(problem.Unavailable, "The run was started, but Sluice could not record whose it is.").
 			WithRule("job not recorded").WithNext("Run the flow again.").WithCause(err)

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// smuggling holds the bytes of the corpus rows that describe a request which two servers could cut at different places.
+// smuggling holds the bytes of the corpus rows that describe a request which two servers could cut
+// at different places.
 var smuggling = map[string]string{
 	// CL.TE
 	"fw-331": "POST /api/v1/ping HTTP/1.1\r\nHost: sluice.test\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
@@ -49,7 +50,8 @@ var smuggling = map[string]string{
 	"authority form":          "GET sluice.test HTTP/1.1\r\nHost: sluice.test\r\n\r\n",
 }
 
-// TestSmuggling sends each on a connection of its own: the builder sees no request at all, or exactly one that is what was judged.
+// TestSmuggling sends each on a connection of its own: the builder sees no request at all, or
+// exactly one that is what was judged.
 func TestSmuggling(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})

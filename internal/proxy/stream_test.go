@@ -31,7 +31,8 @@ func startHandler(t testing.TB, h http.HandlerFunc) handlerServer {
 	return handlerServer{s}
 }
 
-// streamer sends one event for each value of the channel, and tells when a request has come and when it has ended.
+// streamer sends one event for each value of the channel, and tells when a request has come and
+// when it has ended.
 func streamer(t testing.TB) (server handlerServer, events chan<- string, arrived, ended <-chan struct{}) {
 	t.Helper()
 	feed, come, over := make(chan string), make(chan struct{}, 16), make(chan struct{}, 16)

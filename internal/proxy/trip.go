@@ -33,7 +33,7 @@ func newTrip(v *Verdict) trip {
 	return trip{
 		req:      v.Request,
 		endpoint: v.endpoint(),
-		shown:    &v.caller.shown,
+		shown:    &v.requester.shown,
 		behalf:   v.behalf(),
 		place:    v.place,
 		flow:     v.flow,

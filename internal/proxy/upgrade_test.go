@@ -15,7 +15,8 @@ import (
 	"sluice/internal/authz"
 )
 
-// startEcho is a builder with a WebSocket that sends back the bytes of its frames (RFC 6455 section 4.2.2 for the handshake).
+// startEcho is a builder with a WebSocket that sends back the bytes of its frames (RFC 6455 section
+// 4.2.2 for the handshake).
 func startEcho(t testing.TB) handlerServer {
 	return startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {

@@ -111,8 +111,9 @@ func (w *world) send(method string, c call, cookie string, extra string) answer 
 	return w.do(method, c.target, h, string(text))
 }
 
-// TestNoRowTakesForeignIds walks the whole table: whatever a row calls an id, and any text in its path, query or body that is the id of another workspace's object, is not
-// found, and the builder never hears of it.
+// TestNoRowTakesForeignIds walks the whole table: whatever a row calls an id, and any text in its
+// path, query or body that is the id of another workspace's object, is not found, and the builder
+// never hears of it.
 func TestNoRowTakesForeignIds(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -169,7 +170,8 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 	t.Logf("%d foreign ids, %d own requests", tried, reached)
 }
 
-// TestStrangersStayInThePublishedFlow is the same for people who are not signed in: a published flow of one workspace opens nothing else.
+// TestStrangersStayInThePublishedFlow is the same for people who are not signed in: a published
+// flow of one workspace opens nothing else.
 func TestStrangersStayInThePublishedFlow(t *testing.T) {
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
