@@ -6,7 +6,7 @@
 //	match         listener or Host header -> app                              match.go
 //	path          the target as it came -> one path, or refusal               Request.readTarget
 //	classify      method and path -> endpoint of the builder's route table    judge.classify
-//	authenticate  session cookie, token or API key -> requester                  Request.authenticate
+//	authenticate  session cookie, token or API key -> who asks                Request.authenticate
 //	authorize     the endpoint's action; or the flow is published             judge.authorize
 //	  naming      ids of objects -> workspace and account that hold them      naming.go
 //	  body        read as far as the endpoint asks, within the memory         body.go
