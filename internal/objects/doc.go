@@ -13,9 +13,9 @@
 // # Lookups
 //
 // A Lookup answers from the ownership map of package flow, in memory. What the map does not know is
-// looked for in the accounts of the person's workspace, where the builder has accounts, and recorded
-// for that workspace. A Finder bounds these questions, so that a flood of wrong ids does not become
-// a flood at the builder.
+// looked for in the accounts of the person's workspace, where the builder has accounts, and
+// recorded for that workspace. A Finder bounds these questions, so that a flood of wrong ids does
+// not become a flood at the builder.
 //
 // # Lists
 //
