@@ -160,7 +160,6 @@ var namesProducts = map[string]string{
 	"importer":   "the reader of a product's database has no place behind Kind yet",
 	"guard":      "the catalog of a product's components has no place behind Kind yet",
 	"api":        "texts of the description of the API",
-	"console":    "texts of the pages",
 	"sluicetest": "a product's fake",
 }
 

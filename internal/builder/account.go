@@ -106,6 +106,21 @@ type AccountSetup struct {
 	TrustLines func(issuer, jwks string) string
 	// Texts are sentences for people.
 	Texts AccountTexts
+	// Form is what the page that connects the builder says in the builder's own words.
+	Form AccountForm
+}
+
+// AccountForm is what the page that connects a builder with accounts says in the builder's own
+// words.
+type AccountForm struct {
+	// SecretName is what the builder calls its secret key, SecretHint where it is found.
+	SecretName, SecretHint string
+	// SuperuserHint says what the builder calls its superuser.
+	SuperuserHint string
+	// TrustNote says which versions do not know TrustLines; "" if all do.
+	TrustNote string
+	// Command is the command line that connects the builder at this address.
+	Command func(upstream string) string
 }
 
 // AccountTexts are sentences about a builder with accounts.
@@ -120,11 +135,16 @@ func (s *AccountSetup) ModeNames() string {
 	for i, m := range s.Modes {
 		names[i] = string(m.Mode)
 	}
-	if len(names) < 2 {
-		return strings.Join(names, "")
+	return choice(names)
+}
+
+// choice lists words for people, such as "a, b or c".
+func choice(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // Mode is the text of a way in; ok is false if there is no such way.

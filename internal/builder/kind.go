@@ -245,6 +245,24 @@ func (k Kinds) Find(name string) (*Kind, error) {
 // Names lists the kinds' names in alphabetical order.
 func (k Kinds) Names() []string { return slices.Sorted(maps.Keys(k)) }
 
+// Titles lists the titles of some of the kinds in alphabetical order for people, such as "a, b or
+// c"; "" for none.
+func (k Kinds) Titles(some func(*Kind) bool) string {
+	var titles []string
+	for _, kind := range k {
+		if some(kind) {
+			titles = append(titles, kind.Title)
+		}
+	}
+	slices.Sort(titles)
+	return choice(titles)
+}
+
+// Products lists the products of others that a Probe recognizes, as Titles does.
+func (k Kinds) Products() string {
+	return k.Titles(func(kind *Kind) bool { return kind.Probe != nil && !kind.Fallback && !kind.BuiltIn })
+}
+
 // Fallback is the kind for what no Probe recognizes.
 func (k Kinds) Fallback() *Kind {
 	for _, kind := range k {

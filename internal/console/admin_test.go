@@ -101,7 +101,9 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 	s.add("root", "superuser")
 	f := newFlowise(t, "owner@example.com", "Owner-password-1")
 	b := s.signedIn("root")
-	says(t, b.get("/admin/apps").want(t, 200, "").body, "No app is connected")
+	says(t, b.get("/admin/apps").want(t, 200, "").body, "No app is connected", "running Flowise or Langflow, or")
+	says(t, b.get("/").want(t, 200, "").body, "such as Flowise or Langflow.")
+	says(t, b.get("/admin/apps/new/forward-auth").want(t, 200, "").body, "For Flowise or Langflow, let Sluice forward.")
 
 	has(
 		t,
@@ -116,7 +118,7 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 		"input[name=public_url]",
 		"input[name=url][type=hidden][value="+f.url+"]",
 	)
-	says(t, found.body, "Flowise")
+	says(t, found.body, "This Flowise has an owner.")
 
 	wrong := b.post(
 		"/admin/apps",
@@ -141,7 +143,7 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 		"owner_password", "Owner-password-1",
 	).want(t, 303, "/admin/apps/"+a.ID)
 	page := b.get("/admin/apps/"+a.ID).want(t, 200, "")
-	says(t, page.body, "Flows", "Answering", "Bridged", "Sluice is signed in to the builder.")
+	says(t, page.body, "Flows", "Answering", "Bridged", "Sluice is signed in to the builder.", "/canvas/")
 	for _, secret := range []string{"Owner-password-1"} {
 		if strings.Contains(page.body, secret) {
 			t.Error("the owner's password stands in the page")

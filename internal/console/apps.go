@@ -9,6 +9,7 @@ import (
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/flow"
 	"sluice/internal/problem"
 )
 
@@ -20,7 +21,7 @@ type appPages struct {
 }
 
 func (p *appPages) showApps(x *visit) error {
-	v := appsView{}
+	v := appsView{Products: p.apps.Kinds.Products()}
 	for _, a := range p.apps.All() {
 		if x.allows(authz.AppView, a.Resource()) {
 			v.Apps = append(v.Apps, p.views.appOf(x, a))
@@ -106,9 +107,9 @@ func (p *appPages) toConnection(x *visit, a *app.App) error {
 		return err
 	}
 	if now, ok := p.apps.ByID(a.ID); ok && !now.NeedsOwner {
-		return x.done("/admin/apps/"+a.ID, "langflow")
+		return x.done("/admin/apps/"+a.ID, "way-chosen")
 	}
-	return x.done("/admin/apps/"+a.ID+"/connection", "langflow-added")
+	return x.done("/admin/apps/"+a.ID+"/connection", "choose-way")
 }
 
 func (p *appPages) showApp(x *visit) error {
@@ -152,10 +153,10 @@ func (p *appPages) appPage(x *visit, id string) (appPageView, error) {
 	}
 	flows, err := p.apps.Publications.List(x.r.Context(), x.who, id)
 	v := appPageView{App: p.views.appOf(x, a), Published: flows, MayOffer: x.may(authz.WorkspaceManage), Now: x.now()}
-	v.Langflow = a.Kind.Accounts != nil && !a.Pending
+	v.HasAccounts = a.Kind.Accounts != nil && !a.Pending
 	v.Connection = modeTitle(a.Kind.Accounts, a.BridgeMode)
 	v.PerPerson = a.PerPerson
-
+	v.FlowsAt = canvas(a, flow.Object{Kind: flow.Chatflow})
 	for _, o := range x.workspaceOptions() {
 		if a.UsedIn(o.Value) {
 			v.UsedIn = append(v.UsedIn, o)
@@ -223,11 +224,11 @@ func (p *appPages) publishFlow(x *visit) error {
 	if err != nil {
 		return err
 	}
-	flow := x.value("flow_id")
-	if flow == "" {
+	id := x.value("flow_id")
+	if id == "" {
 		return p.renderApp(x, a.ID, problem.New(problem.Invalid, "Enter a flow's id.").WithField("flow_id"))
 	}
-	if err := p.apps.Publications.Publish(x.r.Context(), x.who, a.ID, flow); err != nil {
+	if err := p.apps.Publications.Publish(x.r.Context(), x.who, a.ID, id); err != nil {
 		return p.renderApp(x, a.ID, err)
 	}
 	return x.done("/admin/apps/"+a.ID, "published")

@@ -40,6 +40,8 @@ const (
 
 // appView is a connected app.
 type appView struct {
+	// Product is the name of the product that it is.
+	Product                            string
 	ID, Name, Title, Version, Upstream string
 	// Origin is the address that this browser uses.
 	Origin string
@@ -60,6 +62,7 @@ func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Vers
 func (av *appViews) appOf(x *visit, a *app.App) appView {
 	h := av.apps.Monitor.Health(a.ID)
 	v := appView{
+		Product:  a.Kind.Title,
 		ID:       a.ID,
 		Name:     a.Name,
 		Title:    a.Kind.Title,
@@ -150,6 +153,8 @@ func (av *appViews) find(x *visit) (*app.App, error) {
 
 // foundView is what a probe saw.
 type foundView struct {
+	// Product is the name of the product that it is; Title may be that of its page.
+	Product                                          string
 	Kind, Title, Version, OwnerState, Evidence, Note string
 	Supports                                         []string
 	// HasOwner tells that one owner's account serves everybody there, HasAccounts that users are
@@ -161,6 +166,7 @@ type foundView struct {
 func (av *appViews) foundOf(x *visit, f builder.Found) *foundView {
 	kind := av.apps.Kinds[f.Kind]
 	return &foundView{
+		Product:     kind.Title,
 		Kind:        f.Kind,
 		Title:       f.Title,
 		Version:     f.Version,

@@ -8,14 +8,13 @@ import (
 	"sluice/internal/web"
 )
 
-// signInAutomatically lets a browser on this machine in without asking, where LANGFLOW_AUTO_LOGIN
+// signInAutomatically lets a browser on this machine in without asking, where the configuration
 // says so. Done tells that the answer is written. Everybody else finds the form: people on another
 // machine, or under a name that may mean another machine, other websites, programs, and a person
 // who asks for it ("with=password").
 func (s *signInPages) signInAutomatically(x *visit, d destination) (done bool, err error) {
-	if s.logins.AutoLogin() == "" || x.r.URL.Query().Get("with") != "" || !web.OnThisMachine(x.r) ||
-		!web.Arrives(x.r) ||
-		s.passesOn(x) {
+	asked := x.r.URL.Query().Get("with") != ""
+	if s.logins.AutoLogin() == "" || asked || !web.OnThisMachine(x.r) || !web.Arrives(x.r) || s.passesOn(x) {
 		return false, nil
 	}
 	progress, err := s.logins.Automatic(x.r.Context(), login.Attempt{

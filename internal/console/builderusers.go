@@ -40,6 +40,7 @@ func (u builderUser) own() bool { return u.WorkspaceID != "" && !u.Adopted }
 // builderUsersView is the list of the builder's users.
 type builderUsersView struct {
 	App   appView
+	Setup *builder.AccountSetup
 	Users []builderUser
 	// Blind tells that of some users it is not known what they hold.
 	Blind         bool
@@ -73,7 +74,7 @@ func (p *adoptionPages) showBuilderUsers(x *visit) error {
 	if err != nil {
 		return err
 	}
-	v := builderUsersView{App: p.views.appOf(x, a)}
+	v := builderUsersView{App: p.views.appOf(x, a), Setup: a.Kind.Accounts}
 	users, err := p.apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	status := http.StatusOK
 	if err != nil {
@@ -245,14 +246,6 @@ func givenCount(u builderUser) string {
 		return "Adopt this user"
 	}
 	return "Adopt this user with " + web.Count(u.Flows, "flow")
-}
-
-// flowAddress is what stands before a flow's id in the address of its page.
-func flowAddress(langflow bool) string {
-	if langflow {
-		return "/flow/"
-	}
-	return "/canvas/"
 }
 
 func holderLabel(perPerson bool) string {

@@ -17,7 +17,7 @@ type connectionPages struct {
 	apps  *app.Apps
 }
 
-// bridgeChoice is a way into a Langflow: what it means, and what its test found.
+// bridgeChoice is a way into a builder with accounts: what it means, and what its test found.
 type bridgeChoice struct {
 	Mode         builder.Mode
 	Title        string
@@ -35,8 +35,8 @@ func bridgeChoices(setup *builder.AccountSetup) []bridgeChoice {
 	return choices
 }
 
-// langflowForm is what was typed, without the secrets.
-type langflowForm struct {
+// accessForm is what was typed, without the secrets.
+type accessForm struct {
 	Mode, Superuser, Accounts string
 	Wrong                     wrong
 }
@@ -47,14 +47,14 @@ const (
 	accountsPerPerson = "per-person"
 )
 
-// connectionView is the page on which a Langflow is connected.
+// connectionView is the page on which a builder with accounts is connected.
 type connectionView struct {
 	App     appView
 	Setup   *builder.AccountSetup
 	State   app.Connection
 	Found   *foundView
 	Choices []bridgeChoice
-	Form    langflowForm
+	Form    accessForm
 	// Tested tells that the choices have results.
 	Tested        bool
 	Problem, Next string
@@ -73,6 +73,23 @@ func modeTitle(setup *builder.AccountSetup, mode builder.Mode) string {
 	return text.Title
 }
 
+// accountsOptions are the choices of who has an account in the builder.
+func accountsOptions(product string) []web.Option {
+	return []web.Option{
+		{
+			Value: accountsShared,
+			Label: "One for each workspace",
+			Hint: "People of a workspace see and edit the same flows. " + product + " sees one user; " +
+				"Sluice records who did what.",
+		},
+		{
+			Value: accountsPerPerson,
+			Label: "One for each person",
+			Hint:  "Everybody has flows of their own in each workspace, and shares none of them.",
+		},
+	}
+}
+
 // kept says in a field for a secret whether Sluice has one already.
 func kept(has bool, without string) string {
 	if has {
@@ -82,7 +99,7 @@ func kept(has bool, without string) string {
 }
 
 // showConnection shows what runs there and the ways in. It tests nothing by itself: a test signs in
-// at Langflow.
+// at the builder.
 func (p *connectionPages) showConnection(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -108,7 +125,7 @@ func (p *connectionPages) renderConnection(x *visit, status int, a *app.App, v c
 		v.Choices = bridgeChoices(a.Kind.Accounts)
 	}
 	if v.Form.Accounts == "" {
-		v.Form = langflowForm{Mode: string(v.State.Mode), Superuser: v.State.Superuser, Accounts: accountsShared}
+		v.Form = accessForm{Mode: string(v.State.Mode), Superuser: v.State.Superuser, Accounts: accountsShared}
 		if v.State.PerPerson {
 			v.Form.Accounts = accountsPerPerson
 		}
@@ -124,7 +141,7 @@ func (p *connectionPages) changeConnection(x *visit) error {
 	if err != nil {
 		return err
 	}
-	form := langflowForm{
+	form := accessForm{
 		Mode:      x.value("mode"),
 		Superuser: clipped(x.value("superuser"), 255),
 		Accounts:  cmp.Or(x.value("accounts"), accountsShared),
@@ -150,7 +167,7 @@ func (p *connectionPages) connected(x *visit, a *app.App) error {
 	if _, err := p.apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
 	}
-	return x.done("/admin/apps/"+a.ID, "langflow")
+	return x.done("/admin/apps/"+a.ID, "way-chosen")
 }
 
 // connectionTrouble shows the page with what each way lacks, and with why the chosen one was not
@@ -168,7 +185,7 @@ func (p *connectionPages) connectionTrouble(
 		if !ok {
 			return refused
 		}
-		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(m.Next), m.Wrong
+		status, v.Problem, v.Next, v.Form.Wrong = m.status, m.Text, withoutSettings(a.Kind.Accounts, m.Next), m.Wrong
 	}
 	trials, err := p.apps.Connector.TryAccounts(x.r.Context(), x.who, a.ID, access)
 	if err != nil {
@@ -194,7 +211,7 @@ func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
 				choices[i].Tried = true
 				choices[i].OK = t.OK
 				choices[i].Detail = t.Detail
-				choices[i].Next = withoutSettings(t.Next)
+				choices[i].Next = withoutSettings(setup, t.Next)
 			}
 		}
 	}
@@ -202,8 +219,12 @@ func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
 }
 
 // withoutSettings leaves out the lines of a .env file that the page shows in a place of its own.
-func withoutSettings(text string) string {
-	before, _, _ := strings.Cut(text, "LANGFLOW_EXTERNAL_AUTH_ENABLED=")
+func withoutSettings(setup *builder.AccountSetup, text string) string {
+	variable, _, ok := strings.Cut(setup.TrustLines("", ""), "=")
+	if !ok {
+		return text
+	}
+	before, _, _ := strings.Cut(text, variable+"=")
 	return strings.TrimSpace(before)
 }
 

@@ -45,7 +45,9 @@ type flowsView struct {
 	Admin bool
 	// Elsewhere tells that there are apps, though none is used in this workspace.
 	Elsewhere bool
-	Now       time.Time
+	// Products names those that Sluice recognizes.
+	Products string
+	Now      time.Time
 }
 
 func (v flowsView) workspaceURL(id string) string { return "/flows?workspace=" + url.QueryEscape(id) }
@@ -75,6 +77,7 @@ func (p *flowPages) showFlows(x *visit) error {
 		Workspace:  x.who.Workspace,
 		Workspaces: x.workspaceOptions(),
 		Admin:      x.may(authz.AppManage),
+		Products:   p.apps.Kinds.Products(),
 		Now:        x.now(),
 	}
 	if asked := x.r.URL.Query().Get("workspace"); asked != "" {

@@ -588,7 +588,7 @@ func noFlows(v flowsView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Empty("blocks", "No app is connected", "An app is one running builder, such as a Flowise or a Langflow. The flows that people make in it appear here.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var27), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Empty("blocks", "No app is connected", "An app is one running builder, such as "+v.Products+". The flows that people make in it appear here.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var27), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

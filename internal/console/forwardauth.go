@@ -25,13 +25,17 @@ type forwardAuthPages struct {
 
 // newForwardAuthView is the form for an app behind a reverse proxy.
 type newForwardAuthView struct {
-	Form          appForm
+	Form appForm
+	// Products names those that Sluice recognizes.
+	Products      string
 	Problem, Next string
 }
 
 // forwardAuthView is what goes into the reverse proxy's configuration, and whether it works.
 type forwardAuthView struct {
 	App appView
+	// Products names those that Sluice recognizes.
+	Products string
 	// Gate and Runs are where the reverse proxy reaches Sluice and the app.
 	Gate, Runs string
 	Wrong      wrong
@@ -47,9 +51,10 @@ type forwardAuthView struct {
 func (v forwardAuthView) path() string { return "/admin/apps/" + v.App.ID + "/forward-auth" }
 
 func (p *forwardAuthPages) showNewForwardAuth(x *visit) error {
+	v := newForwardAuthView{Products: p.apps.Kinds.Products()}
 	return x.render(
 		http.StatusOK,
-		newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), newForwardAuthView{}),
+		newForwardAuthPage(x.frame("Connect an app behind a reverse proxy", "/admin/apps"), v),
 	)
 }
 
@@ -71,7 +76,7 @@ func (p *forwardAuthPages) addForwardAuth(x *visit) error {
 	form.Wrong = m.Wrong
 	return x.render(m.status, newForwardAuthPage(
 		x.frame("Connect an app behind a reverse proxy", "/admin/apps"),
-		newForwardAuthView{Form: form, Problem: m.Text, Next: m.Next},
+		newForwardAuthView{Form: form, Products: p.apps.Kinds.Products(), Problem: m.Text, Next: m.Next},
 	))
 }
 
@@ -119,6 +124,7 @@ func (p *forwardAuthPages) fillForwardAuth(x *visit) error {
 }
 
 func (p *forwardAuthPages) renderForwardAuth(x *visit, status int, a *app.App, v forwardAuthView) error {
+	v.Products = p.apps.Kinds.Products()
 	v.App, v.Asked, v.Now = p.views.appOf(x, a), p.apps.LastAsked(a), x.now()
 	v.Untrusted = len(p.trust.Proxies) == 0 && p.trust.Hops == 0
 	_, host, _ := strings.Cut(a.PublicURL, "://")

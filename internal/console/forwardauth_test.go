@@ -28,8 +28,9 @@ func forwardAuthSamples() map[string]templ.Component {
 	asked := a
 	asked.Health, asked.Asked = healthView{Tone: web.Good, Word: "Asked about"}, sampleNow.Add(-time.Minute)
 	return map[string]templ.Component{
-		"forward-auth-new": newForwardAuthPage(frame, newForwardAuthView{}),
+		"forward-auth-new": newForwardAuthPage(frame, newForwardAuthView{Products: sampleProducts}),
 		"forward-auth-wrong": newForwardAuthPage(frame, newForwardAuthView{
+			Products: sampleProducts,
 			Form: appForm{
 				PublicURL: "wiki",
 				Wrong:     wrong{"public_url": "The address must begin with http:// or https://."},
@@ -37,6 +38,7 @@ func forwardAuthSamples() map[string]templ.Component {
 		}),
 		"forward-auth-waiting": forwardAuthPage(frame, forwardAuthView{
 			App:       a,
+			Products:  sampleProducts,
 			Gate:      "127.0.0.1:3000",
 			Runs:      "127.0.0.1:8080",
 			Snippets:  snippets,
@@ -46,6 +48,7 @@ func forwardAuthSamples() map[string]templ.Component {
 		}),
 		"forward-auth-asked": forwardAuthPage(frame, forwardAuthView{
 			App:      asked,
+			Products: sampleProducts,
 			Gate:     "127.0.0.1:3000",
 			Runs:     "127.0.0.1:8080",
 			Snippets: snippets,

@@ -26,7 +26,7 @@ func (p *homePages) showHome(x *visit) error {
 		x.redirect("/flows")
 		return nil
 	}
-	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name)}
+	v := homeView{Name: cmp.Or(firstWord(x.who.DisplayName), x.who.Name), Products: p.apps.Kinds.Products()}
 	for _, a := range p.apps.Visible(x.who) {
 		v.Apps = append(v.Apps, p.views.appOf(x, a))
 	}

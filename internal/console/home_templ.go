@@ -126,7 +126,7 @@ func homePage(p web.Page, v homeView) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = web.Empty("blocks", "No app is connected", "An app is one running builder, such as a Flowise or a Langflow. Sluice stands in front of it, and people work in its own pages with the rights you give them.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Empty("blocks", "No app is connected", "An app is one running builder, such as "+v.Products+". Sluice stands in front of it, and people work in its own pages with the rights you give them.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -11,7 +11,8 @@ import (
 
 func sampleLangflow() appView {
 	a := sampleApp()
-	a.Name, a.Title, a.Version, a.Upstream = "Langflow", "Langflow", "1.13.0", "http://127.0.0.1:7860"
+	a.Product, a.Name, a.Title, a.Version = "Langflow", "Langflow", "Langflow", "1.13.0"
+	a.Upstream = "http://127.0.0.1:7860"
 	return a
 }
 
@@ -26,6 +27,7 @@ func langflowSamples() map[string]templ.Component {
 	frame := sampleFrame("/admin/apps")
 	ways := langflow.Kind().Accounts
 	found := &foundView{
+		Product:     "Langflow",
 		Kind:        "langflow",
 		HasAccounts: true,
 		Title:       "Langflow",
@@ -119,7 +121,7 @@ func langflowSamples() map[string]templ.Component {
 			Found:   found,
 			Choices: bridgeChoices(ways),
 			State:   app.Connection{ExternalLines: sampleLines},
-			Form:    langflowForm{Accounts: accountsShared},
+			Form:    accessForm{Accounts: accountsShared},
 		}),
 		"connection-tested": connectionPage(frame, connectionView{
 			Setup:   ways,
@@ -128,7 +130,7 @@ func langflowSamples() map[string]templ.Component {
 			Choices: tests,
 			Tested:  true,
 			State:   app.Connection{ExternalLines: sampleLines},
-			Form:    langflowForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared},
+			Form:    accessForm{Mode: "external", Superuser: "administrator", Accounts: accountsShared},
 			Problem: "Langflow does not accept Sluice's assertions.",
 		}),
 		"connection-done": connectionPage(frame, connectionView{
@@ -137,14 +139,14 @@ func langflowSamples() map[string]templ.Component {
 			Found:   found,
 			Choices: bridgeChoices(ways),
 			State:   connected,
-			Form:    langflowForm{Mode: "signed", Superuser: "administrator", Accounts: accountsPerPerson},
+			Form:    accessForm{Mode: "signed", Superuser: "administrator", Accounts: accountsPerPerson},
 		}),
 		"connection-down": connectionPage(frame, connectionView{
 			Setup:   ways,
 			App:     waiting,
 			Choices: bridgeChoices(ways),
 			State:   connected,
-			Form: langflowForm{
+			Form: accessForm{
 				Accounts: accountsShared,
 				Wrong:    wrong{"password": "Langflow does not accept this password."},
 			},
@@ -152,17 +154,18 @@ func langflowSamples() map[string]templ.Component {
 			Next:    "Start it.",
 		}),
 		"app-langflow": appPage(frame, appPageView{
-			App:        done,
-			Now:        sampleNow,
-			Langflow:   true,
-			Connection: modeTitle(ways, langflow.Signed),
-			UsedIn:     to[:1],
-			Offerable:  to[1:],
-			MayOffer:   true,
+			App:         done,
+			Now:         sampleNow,
+			HasAccounts: true,
+			FlowsAt:     "/flow/",
+			Connection:  modeTitle(ways, langflow.Signed),
+			UsedIn:      to[:1],
+			Offerable:   to[1:],
+			MayOffer:    true,
 		}),
 		"app-langflow-new": appPage(
 			frame,
-			appPageView{App: fresh, Now: sampleNow, Langflow: true, UsedIn: to[:1]},
+			appPageView{App: fresh, Now: sampleNow, HasAccounts: true, FlowsAt: "/flow/", UsedIn: to[:1]},
 		),
 		"app-found-langflow": newAppPage(
 			frame,
@@ -170,8 +173,13 @@ func langflowSamples() map[string]templ.Component {
 		),
 		"apps-langflow":       appsPage(frame, appsView{Apps: []appView{fresh, done, waiting}}),
 		"setup-apps-langflow": setupAppsPage(web.Page{Title: "Sample"}, setupAppsView{Apps: []appView{fresh}}),
-		"builder-users":       builderUsersPage(frame, builderUsersView{App: done, Users: users, Blind: true}),
-		"builder-users-none":  builderUsersPage(frame, builderUsersView{App: done}),
+		"builder-users": builderUsersPage(frame, builderUsersView{
+			App:   done,
+			Setup: ways,
+			Users: users,
+			Blind: true,
+		}),
+		"builder-users-none": builderUsersPage(frame, builderUsersView{App: done}),
 		"builder-users-trouble": builderUsersPage(frame, builderUsersView{
 			App:     done,
 			Problem: "Sluice needs a superuser of Langflow to make accounts there.",
@@ -245,7 +253,7 @@ func langflowExpectations() map[string]expectation {
 		"app-langflow": {
 			says: []string{"A shared secret key", "Adopt flows of Langflow", "/flow/", "One for each workspace"},
 		},
-		"app-langflow-new":   {says: []string{"Connect Langflow", "Not connected"}},
+		"app-langflow-new":   {says: []string{"Connect Langflow", "Not connected", "/flow/"}},
 		"app-found-langflow": {says: []string{"each way is tested for you", "external authentication"}},
 		"builder-users": {
 			has: []string{"a[aria-label=Adopt administrator]"},

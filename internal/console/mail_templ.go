@@ -206,7 +206,7 @@ func mailMissing() templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = web.Section("Set up a mail server", "Set these variables and start Sluice again. They have the names that Flowise uses.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Section("Set up a mail server", "Set these variables and start Sluice again. A builder's .env file may have them already.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

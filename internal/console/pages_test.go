@@ -190,8 +190,13 @@ func doorExpectations() map[string]expectation {
 			has:  []string{"a[href=/admin]"},
 			says: []string{"Open Flowise", "2 of 5 done", "Hello, Ann"},
 		},
-		"home-admin-nothing": {has: []string{"a[href=/admin/apps/new]"}},
-		"apps-none":          {says: []string{"No app is connected", "sluice serve --protect"}},
+		"home-admin-nothing": {
+			has:  []string{"a[href=/admin/apps/new]"},
+			says: []string{"such as Flowise or Langflow."},
+		},
+		"apps-none": {
+			says: []string{"No app is connected", "running Flowise or Langflow, or", "sluice serve --protect"},
+		},
 		"app-found": {
 			has: []string{"input[name=owner_email]", "input[name=public_url]", "input[name=url][type=hidden]"},
 		},

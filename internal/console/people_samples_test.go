@@ -352,6 +352,7 @@ func mailSamples() map[string]templ.Component {
 	wrongTo.Status.PausedUntil = sampleNow.Add(40 * time.Second)
 	text := "Hello Ann,\n\nsomebody asked for a new password.\n"
 	flows := flowsView{
+		Products: sampleProducts,
 		listing: listing{
 			Path:   "/flows",
 			Total:  2,
@@ -385,6 +386,7 @@ func mailSamples() map[string]templ.Component {
 	}
 	first, noApp, search := flows, flows, flows
 	elsewhere := flowsView{
+		Products:   sampleProducts,
 		Elsewhere:  true,
 		Admin:      true,
 		Workspace:  "r",

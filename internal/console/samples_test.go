@@ -11,8 +11,12 @@ import (
 // sampleNow is the clock of the samples.
 var sampleNow = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
+// sampleProducts are those that the samples name as known to Sluice.
+const sampleProducts = "Flowise or Langflow"
+
 func sampleApp() appView {
 	return appView{
+		Product:  "Flowise",
 		ID:       "0195a000-0000-7000-8000-000000000001",
 		Name:     "Flowise",
 		Title:    "Flowise",
@@ -208,9 +212,9 @@ func doorSamples() map[string]templ.Component {
 		}),
 		"home-admin": homePage(
 			sampleFrame("/"),
-			homeView{Name: "Ann", Apps: sampleApps(), Checks: sampleChecks()},
+			homeView{Name: "Ann", Products: sampleProducts, Apps: sampleApps(), Checks: sampleChecks()},
 		),
-		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann"}),
+		"home-admin-nothing": homePage(sampleFrame("/"), homeView{Name: "Ann", Products: sampleProducts}),
 		"flows-no-workspace": flowsPage(viewer, flowsView{Now: sampleNow}),
 		"flows-viewer-none": flowsPage(viewer, flowsView{
 			Workspace:  "default",
@@ -224,6 +228,7 @@ func doorSamples() map[string]templ.Component {
 func appSamples() map[string]templ.Component {
 	frame := sampleFrame("/admin/apps")
 	flowise := &foundView{
+		Product:    "Flowise",
 		Kind:       "flowise",
 		HasOwner:   true,
 		Title:      "Flowise",
@@ -251,7 +256,7 @@ func appSamples() map[string]templ.Component {
 	}
 	return map[string]templ.Component{
 		"apps":      appsPage(frame, appsView{Apps: sampleApps()}),
-		"apps-none": appsPage(frame, appsView{}),
+		"apps-none": appsPage(frame, appsView{Products: sampleProducts}),
 		"app-new":   newAppPage(frame, newAppView{}),
 		"app-new-wrong": newAppPage(frame, newAppView{
 			Form: appForm{URL: "ftp://x", Wrong: wrong{"url": "An address begins with http:// or https://."}},
@@ -287,7 +292,12 @@ func appSamples() map[string]templ.Component {
 		"unowned-nowhere": unownedPage(frame, unownedView{App: sampleApp(), Total: 1}),
 		"app-broken": appPage(
 			frame,
-			appPageView{App: broken, Now: sampleNow, Problem: "Flowise did not accept these credentials."},
+			appPageView{
+				App:     broken,
+				Now:     sampleNow,
+				FlowsAt: "/canvas/",
+				Problem: "Flowise did not accept these credentials.",
+			},
 		),
 		"app-remove": removeAppPage(frame, appPageView{App: sampleApp(), Now: sampleNow}),
 		"app-removed": removedAppPage(

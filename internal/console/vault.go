@@ -268,7 +268,9 @@ type credentialPageView struct {
 	Copies     []copyView
 	// Targets are the apps that it can be put into. Roles are there for those who manage the vault,
 	// as are Fields.
-	Targets       []web.Option
+	Targets []web.Option
+	// Keepers names the products that credentials can be put into.
+	Keepers       string
 	Roles         []roleTick
 	Fields        []builder.CredentialField
 	Manage, Use   bool
@@ -314,6 +316,7 @@ func (p *vaultPages) credential(x *visit) (credentialPageView, error) {
 		Workspace:  p.vaultOf(x, id),
 		Credential: p.credentialOf(x, c),
 		Manage:     p.vault.Manages(x.who, id),
+		Keepers:    p.apps.Kinds.Titles(func(k *builder.Kind) bool { return k.KeepsCredentials }),
 		Now:        x.now(),
 		Name:       c.Name,
 		Use:        x.allows(authz.CredentialUse, c.Resource()),

@@ -89,6 +89,7 @@ func vaultSamples() map[string]templ.Component {
 		Name:       team.Name,
 		Roles:      ticks,
 		Fields:     openAI.Fields,
+		Keepers:    "Flowise",
 		Targets:    []web.Option{{Value: "t", Label: "Third Flowise"}},
 		Copies: []copyView{
 			{

@@ -112,6 +112,8 @@ type homeView struct {
 	Checks []check
 	// Elsewhere tells that there are apps, though none is used in the workspace that one works in.
 	Elsewhere bool
+	// Products names those that Sluice recognizes.
+	Products string
 }
 
 // Open counts the checks that have to be done still.
@@ -145,7 +147,11 @@ func (v homeView) summary() string {
 }
 
 // appsView is the list of apps.
-type appsView struct{ Apps []appView }
+type appsView struct {
+	Apps []appView
+	// Products names those that Sluice recognizes.
+	Products string
+}
 
 // appForm is what was typed about an app.
 type appForm struct {
@@ -191,11 +197,14 @@ type appPageView struct {
 	// change that.
 	UsedIn, Offerable []web.Option
 	MayOffer          bool
-	// Langflow tells that it is one; Connection is how people get into its accounts, "" until
+	// HasAccounts tells that users are kept apart there; Connection is how people get in, "" until
 	// somebody has chosen, PerPerson that each has one.
-	Langflow      bool
-	Connection    string
-	PerPerson     bool
+	HasAccounts bool
+	Connection  string
+	PerPerson   bool
+	// FlowsAt is what stands before a flow's id in the address of its page; "" if that is not
+	// known.
+	FlowsAt       string
 	Now           time.Time
 	Problem, Next string
 	Wrong         wrong

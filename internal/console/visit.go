@@ -12,6 +12,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/identity"
+	"sluice/internal/login"
 	"sluice/internal/web"
 )
 
@@ -204,7 +205,7 @@ func (x *visit) banner() *web.Banner {
 
 func bannerText(name string) string {
 	return "Nobody is asked to sign in: whoever opens Sluice in a browser on this machine works as the superuser " +
-		name + ". Set LANGFLOW_AUTO_LOGIN=False to end this."
+		name + ". Set " + login.AutoLoginVariable + "=False to end this."
 }
 
 // render writes a page in the frame, under the visit's policy.

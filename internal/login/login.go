@@ -335,6 +335,9 @@ func noWorkspace() error {
 		WithField("workspace")
 }
 
+// AutoLoginVariable is the variable that lets browsers on this machine in without a question.
+const AutoLoginVariable = "LANGFLOW_AUTO_LOGIN"
+
 // AutoLogin is the username of the superuser as whom browsers on this machine are signed in without
 // being asked; "" if everybody is asked.
 func (l *Logins) AutoLogin() string { return l.cfg.AutoLogin }

@@ -45,11 +45,17 @@ func Kind() *builder.Kind {
 		Profile: func(o builder.Options) (*profile.Profile, error) {
 			return profile.New(profile.Source{Table: table, Open: o.Open, Style: style})
 		},
-		Answers:  answers(),
-		Guards:   new(guard.Guard).Checks(),
-		Probe:    probe,
-		Bridge:   build,
-		Accounts: &builder.AccountSetup{Modes: modes, Test: try, TrustLines: trustLines, Texts: texts},
+		Answers: answers(),
+		Guards:  new(guard.Guard).Checks(),
+		Probe:   probe,
+		Bridge:  build,
+		Accounts: &builder.AccountSetup{
+			Modes:      modes,
+			Test:       try,
+			TrustLines: trustLines,
+			Texts:      texts,
+			Form:       form,
+		},
 		Page:     &builder.Page{Script: pageScript, Cookies: pageCookies, Token: pageToken},
 		FlowWord: func(flow.Kind) string { return "Flow" },
 		FlowPage: func(_ flow.Kind, id string) string { return "/flow/" + url.PathEscape(id) },
