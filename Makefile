@@ -15,7 +15,7 @@ help: ## List the targets
 run: ## Start Sluice in front of its built-in demo builder
 	go run . serve --protect demo
 
-test: check ## Run all checks and tests, storage on SQLite and on a real PostgreSQL
+test: check recipes ## Run all checks, recipes and tests, storage on SQLite and on a real PostgreSQL
 	e2e/install-deps.sh postgresql
 	e2e/install-moto.sh
 	SLUICEDEV_POSTGRES=require SLUICEDEV_MOTO=require go test ./...
