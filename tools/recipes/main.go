@@ -69,8 +69,8 @@ type recipe struct {
 }
 
 // part is a section of a recipe's file: a verb with what its headline says, and the lines below.
-// Mark is the text that an insertion or a change looks for, or the message that is expected; word is
-// before or after, or the new text of a change.
+// Mark is the text that an insertion or a change looks for, or the message that is expected; word
+// is before or after, or the new text of a change.
 type part struct{ verb, path, word, mark, body string }
 
 var headline = regexp.MustCompile(
@@ -349,8 +349,8 @@ func removed(body, text string) (string, error) {
 	return "", errors.New("what was put there is not there any more")
 }
 
-// cheapest are build flags for code that runs once: most of the time goes into compiling, which takes
-// a third without optimization, and `make check` vets.
+// cheapest are build flags for code that runs once: most of the time goes into compiling, which
+// takes a third without optimization, and `make check` vets.
 const cheapest = "-buildvcs=false -trimpath -vet=off '-gcflags=sluice/...=-N -l'"
 
 // command runs a line in the copy.
