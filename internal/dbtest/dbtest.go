@@ -12,9 +12,13 @@ import (
 )
 
 // Each runs a test on every engine, each time with an empty database that is closed at the end.
+// SLUICEDEV_POSTGRES=off leaves PostgreSQL out, for those who run the same tests a hundred times.
 func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
+	if os.Getenv("SLUICEDEV_POSTGRES") == "off" {
+		return
+	}
 	t.Run("postgres", func(t *testing.T) { test(t, Open(t, db.Config{Postgres: Postgres(t), Now: time.Now})) })
 }
 
