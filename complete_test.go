@@ -35,8 +35,8 @@ func TestEveryPageHasASample(t *testing.T) {
 	}
 }
 
-// TestEveryStepHasAPage: an attempt that stands at a step without a page has nowhere to go. Only the
-// last one needs none: it is the session.
+// TestEveryStepHasAPage: an attempt that stands at a step without a page has nowhere to go. Only
+// the last one needs none: it is the session.
 func TestEveryStepHasAPage(t *testing.T) {
 	var steps []string
 	ast.Inspect(parse(t, "internal/login/attempt.go"), func(n ast.Node) bool {

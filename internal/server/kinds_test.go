@@ -21,8 +21,8 @@ func TestKinds_TablesAreSound(t *testing.T) {
 		t.Fatal(err)
 	}
 	all["n8n"] = n8ntest.Kind()
-	// Langflow gives its settings to strangers in a short form, which its pages need, and in full to
-	// those who are signed in.
+	// Langflow gives its settings to strangers in a short form, which its pages need, and in full
+	// to those who are signed in.
 	short := map[string][]string{"langflow": {"config"}}
 	for name, k := range all {
 		t.Run(name, func(t *testing.T) { buildertest.CheckTable(t, k, short[name]...) })

@@ -1,5 +1,5 @@
-// Package buildertest gives tests of other packages the products that Sluice knows, and checks what is
-// true of every product's table.
+// Package buildertest gives tests of other packages the products that Sluice knows, and checks what
+// is true of every product's table.
 package buildertest
 
 import (

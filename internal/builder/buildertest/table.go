@@ -10,8 +10,8 @@ import (
 	"sluice/internal/profile"
 )
 
-// CheckTable holds what is true of every kind's table: each row has a name of its own, is reached by
-// its own path, and says enough to be decided. A row that is open to everybody must not carry a
+// CheckTable holds what is true of every kind's table: each row has a name of its own, is reached
+// by its own path, and says enough to be decided. A row that is open to everybody must not carry a
 // session to the builder; the rows named in short may, since they say less to strangers.
 func CheckTable(t *testing.T, k *builder.Kind, short ...string) {
 	t.Helper()
