@@ -151,16 +151,15 @@ var products = []string{"flowise", "langflow"}
 // namesProducts are the folders of internal whose code may name products, each with its reason. Tests may everywhere:
 // they work with the products' fakes.
 var namesProducts = map[string]string{
-	"server":     "it puts the products together",
-	"config":     "the variables of a product's .env file work here under their names",
-	"cli":        "the command `sluice import langflow`, and the names of variables",
-	"secret":     "the names of variables and of entries that products share with Sluice",
-	"login":      "the names of variables",
-	"authz":      "the permission names are a product's own, and the names of variables",
-	"importer":   "the reader of a product's database has no place behind Kind yet",
-	"guard":      "the catalog of a product's components has no place behind Kind yet",
-	"api":        "texts of the description of the API",
-	"sluicetest": "a product's fake",
+	"server":   "it puts the products together",
+	"config":   "the variables of a product's .env file work here under their names",
+	"cli":      "the command `sluice import langflow`, and the names of variables",
+	"secret":   "the names of variables and of entries that products share with Sluice",
+	"login":    "the names of variables",
+	"authz":    "the permission names are a product's own, and the names of variables",
+	"importer": "the reader of a product's database has no place behind Kind yet",
+	"guard":    "the catalog of a product's components has no place behind Kind yet",
+	"api":      "texts of the description of the API",
 }
 
 func TestProductsAreNamedInTheirOwnPackage(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"sluice/internal/authz"
 	"sluice/internal/builder"
 	"sluice/internal/builder/buildertest"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
@@ -45,7 +46,7 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
 	}
 	if configured {
-		c.Configured = builder.Access{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword}
+		c.Configured = builder.Access{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password}
 	}
 	r, err4 := app.New(ctx, c)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -55,9 +56,9 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 	return &house{Apps: r, people: people}
 }
 
-func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
+func addLangflow(t *testing.T, r *house, f *langflowtest.Server) *app.App {
 	t.Helper()
-	a, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: serve(t, f)})
+	a, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: f.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +69,10 @@ func addLangflow(t *testing.T, r *house, f *langflow) *app.App {
 }
 
 // connectedLangflow is a Langflow that was connected in signed mode.
-func connectedLangflow(t *testing.T, r *house, f *langflow, given app.AccountAccess) *app.App {
+func connectedLangflow(t *testing.T, r *house, f *langflowtest.Server, given app.AccountAccess) *app.App {
 	t.Helper()
 	a := addLangflow(t, r, f)
-	given.SecretKey, given.Superuser, given.Password = langflowSecret, "admin", langflowPassword
+	given.SecretKey, given.Superuser, given.Password = langflowtest.Secret, "admin", langflowtest.Password
 	if err := r.Connector.ConnectAccounts(context.Background(), operator, a.ID, given); err != nil {
 		t.Fatal(err)
 	}
@@ -96,11 +97,11 @@ func ownAccount(t *testing.T, r *house, a *app.App, l builder.OnBehalf) string {
 
 func TestLangflowConnectsByItself(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		ctx, f := context.Background(), newLangflow()
-		built, carol := f.named("admin"), f.add("carol", "x", "Carol's")
-		built.flows = []string{"Built before"}
+		ctx, f := context.Background(), langflowtest.Start(t)
+		built, carol := f.Named("admin"), f.Add("carol", "x", "Carol's")
+		built.Put(langflowtest.Flows, &langflowtest.Thing{ID: langflowtest.FlowID(built, "Built before"), Name: "Built before"})
 		r := langflowHouse(t, d, t.TempDir(), true)
-		a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: serve(t, f)})
+		a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: f.URL})
 		if err != nil || !a.NeedsOwner {
 			t.Fatalf("%+v, %v", a, err)
 		}
@@ -112,14 +113,14 @@ func TestLangflowConnectsByItself(t *testing.T) {
 			t.Errorf("connected: %+v", a)
 		}
 		own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
-		if name := f.users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-") || !f.users[own].Active {
-			t.Errorf("the account is %+v", f.users[own])
+		if name := f.Users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-") || !f.Users[own].Active {
+			t.Errorf("the account is %+v", f.Users[own])
 		}
-		id := flowOf(built, "Built before")
+		id := langflowtest.FlowID(built, "Built before")
 		if ws, kind, ok := r.Flows.Owner(a.ID, id); ws != identity.DefaultWorkspace || kind != flow.Chatflow || !ok || r.Flows.Of(a.ID).Account(id) != built.ID {
 			t.Errorf("what the superuser has built belongs to %q as %q", ws, kind)
 		}
-		if _, _, ok := r.Flows.Owner(a.ID, flowOf(carol, "Carol's")); ok {
+		if _, _, ok := r.Flows.Owner(a.ID, langflowtest.FlowID(carol, "Carol's")); ok {
 			t.Error("another user's flow was given away unasked")
 		}
 	})
@@ -127,7 +128,7 @@ func TestLangflowConnectsByItself(t *testing.T) {
 
 // TestLangflowThatStartsLater is one that the configuration names and that does not answer yet when Sluice starts.
 func TestLangflowThatStartsLater(t *testing.T) {
-	ctx, f := context.Background(), newLangflow()
+	ctx, f := context.Background(), langflowtest.Start(t)
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
 	address := "http://" + freeAddress(t)
 	a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: address})
@@ -166,23 +167,23 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 	admin := authz.Principal{
 		Kind: authz.Person, ID: "admin", Workspace: identity.DefaultWorkspace, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: authz.RoleAdmin}},
 	}
-	theirs, mine := newLangflow(), newLangflow()
-	a, err := r.Manager.Add(ctx, admin, app.Spec{URL: serve(t, theirs)})
+	theirs, mine := langflowtest.Start(t), langflowtest.Start(t)
+	a, err := r.Manager.Add(ctx, admin, app.Spec{URL: theirs.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Monitor.CheckAll(ctx, false)
 	_, tryErr := r.Connector.TryAccounts(ctx, admin, a.ID, app.AccountAccess{})
-	if err := r.Connector.ConnectAccounts(ctx, admin, a.ID, app.AccountAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.signIns != 0 {
-		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.signIns, err, tryErr)
+	if err := r.Connector.ConnectAccounts(ctx, admin, a.ID, app.AccountAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.Count("POST /api/v1/login") != 0 {
+		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.Count("POST /api/v1/login"), err, tryErr)
 	}
-	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, mine)}); err != nil || a.BridgeMode != "signed" || mine.signIns == 0 {
+	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: mine.URL}); err != nil || a.BridgeMode != "signed" || mine.Count("POST /api/v1/login") == 0 {
 		t.Errorf("the operator's own: %+v, %v", a, err)
 	}
 }
 
 func TestLangflowWithoutAnythingWaits(t *testing.T) {
-	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
 	if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK || !strings.Contains(h.Next, "LANGFLOW") {
 		t.Errorf("%+v, %v", h, err)
@@ -192,7 +193,7 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 		says  string
 	}{
 		"nothing":            {app.AccountAccess{}, "None of the ways"},
-		"another secret":     {app.AccountAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowPassword}, "secret keys differ"},
+		"another secret":     {app.AccountAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowtest.Password}, "secret keys differ"},
 		"the wrong password": {app.AccountAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
 		"no external one":    {app.AccountAccess{Mode: "external"}, "assertion"},
 	} {
@@ -210,9 +211,9 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 }
 
 func TestLangflowTrialsChangeNothing(t *testing.T) {
-	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
-	trials, err := r.Connector.TryAccounts(ctx, operator, a.ID, app.AccountAccess{SecretKey: langflowSecret, Superuser: "admin", Password: langflowPassword})
+	trials, err := r.Connector.TryAccounts(ctx, operator, a.ID, app.AccountAccess{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password})
 	if err != nil || len(trials) != 3 {
 		t.Fatalf("%+v, %v", trials, err)
 	}
@@ -221,8 +222,8 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 			t.Errorf("%+v", trial)
 		}
 	}
-	if len(f.users) != 1 {
-		t.Errorf("%d users in Langflow", len(f.users))
+	if len(f.Users) != 1 {
+		t.Errorf("%d users in Langflow", len(f.Users))
 	}
 	u, err := r.people.Create(ctx, operator, identity.NewUser{Username: "ann", Role: authz.RoleUser, Active: true})
 	if err != nil {
@@ -244,7 +245,7 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 // TestLangflowNodesShareAccounts is two nodes on one database that need an account at the same moment.
 func TestLangflowNodesShareAccounts(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		keys, f := t.TempDir(), newLangflow()
+		keys, f := t.TempDir(), langflowtest.Start(t)
 		nodes := []*house{langflowHouse(t, d, keys, false), langflowHouse(t, d, keys, false)}
 		a := connectedLangflow(t, nodes[0], f, app.AccountAccess{PerPerson: true})
 		ids := make([]string, 8)
@@ -265,11 +266,11 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 				t.Errorf("accounts %v", ids)
 			}
 		}
-		if len(f.users) != 2 {
-			t.Errorf("%d users in Langflow", len(f.users))
+		if len(f.Users) != 2 {
+			t.Errorf("%d users in Langflow", len(f.Users))
 		}
 		rows, err := q.New(d.Read()).AccountsOfApp(context.Background(), a.ID)
-		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" || strings.Contains(rows[0].SecretSealed, f.users[ids[0]].password) {
+		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" || strings.Contains(rows[0].SecretSealed, f.Users[ids[0]].Password) {
 			t.Errorf("stored: %+v, %v", rows, err)
 		}
 	})
@@ -277,8 +278,8 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 
 func TestBuilderUsersAreAdopted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		ctx, f := context.Background(), newLangflow()
-		carol := f.add("carol", "x", "One", "Two")
+		ctx, f := context.Background(), langflowtest.Start(t)
+		carol := f.Add("carol", "x", "One", "Two")
 		r := langflowHouse(t, d, t.TempDir(), false)
 		a := connectedLangflow(t, r, f, app.AccountAccess{})
 		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
@@ -291,10 +292,10 @@ func TestBuilderUsersAreAdopted(t *testing.T) {
 		if err := r.Manager.Offer(ctx, operator, a.ID, ws.ID); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 2 {
+		if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 3 {
 			t.Fatalf("adopted %d, %v", n, err)
 		}
-		id := flowOf(carol, "One")
+		id := langflowtest.FlowID(carol, "One")
 		if got, _, _ := r.Flows.Owner(a.ID, id); got != ws.ID || r.Flows.Of(a.ID).Account(id) != carol.ID {
 			t.Errorf("the flow belongs to %q, in %q", got, r.Flows.Of(a.ID).Account(id))
 		}
@@ -322,9 +323,9 @@ func TestBuilderUsersAreAdopted(t *testing.T) {
 }
 
 // undone undoes an adoption, of which a flow was published.
-func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
+func undone(t *testing.T, r *house, a *app.App, u *langflowtest.User) {
 	t.Helper()
-	ctx, id := context.Background(), flowOf(u, "One")
+	ctx, id := context.Background(), langflowtest.FlowID(u, "One")
 	if err := r.Publications.Publish(ctx, operator, a.ID, id); err != nil {
 		t.Fatal(err)
 	}
@@ -341,15 +342,15 @@ func undone(t *testing.T, r *house, a *app.App, u *langflowUser) {
 }
 
 func TestLangflowWhatCannotBeAdopted(t *testing.T) {
-	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), newLangflow()
-	carol := f.add("carol", "x", "One")
+	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
+	carol := f.Add("carol", "x", "One")
 	a := connectedLangflow(t, r, f, app.AccountAccess{PerPerson: true})
 	u, err := r.people.Create(ctx, operator, identity.NewUser{Username: "Ann", Role: authz.RoleUser, Active: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, u.ID))
-	if name := f.users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-ann-") {
+	if name := f.Users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-ann-") {
 		t.Errorf("ann's account is called %q", name)
 	}
 	for what, c := range map[string]struct {
@@ -363,16 +364,14 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 1 {
+	if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 2 {
 		t.Errorf("for ann: %d, %v", n, err)
 	}
 	if err := r.Adoption.UnadoptUser(ctx, operator, a.ID, own); !problem.Is(err, problem.Conflict) {
 		t.Errorf("undoing what was no adoption: %v", err)
 	}
-	dave := f.add("dave", "x", "One")
-	f.mu.Lock()
-	f.secret = strings.Repeat("x", 43)
-	f.mu.Unlock()
+	dave := f.Add("dave", "x", "One")
+	f.With(func() { f.Secret = strings.Repeat("x", 43) })
 	if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, dave.ID, identity.DefaultWorkspace, u.ID); err == nil {
 		t.Error("an account that Sluice cannot get into was adopted")
 	}
@@ -384,7 +383,7 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 
 func TestLangflowNothingDangles(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		ctx, f := context.Background(), newLangflow()
+		ctx, f := context.Background(), langflowtest.Start(t)
 		r := langflowHouse(t, d, t.TempDir(), false)
 		a := connectedLangflow(t, r, f, app.AccountAccess{})
 		ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
@@ -428,7 +427,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 
 // TestLangflowSettingsAreKept: a change of one thing keeps the other secrets, and a node that starts later has all.
 func TestLangflowSettingsAreKept(t *testing.T) {
-	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), newLangflow()
+	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), langflowtest.Start(t)
 	r := langflowHouse(t, d, keys, false)
 	a := connectedLangflow(t, r, f, app.AccountAccess{Mode: "signed"})
 	own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
@@ -446,9 +445,7 @@ func TestLangflowSettingsAreKept(t *testing.T) {
 	if h, err := again.Monitor.Check(ctx, operator, a.ID); err != nil || !h.OK || !strings.Contains(h.Text, "sign-in") {
 		t.Errorf("%+v, %v", h, err)
 	}
-	f.mu.Lock()
-	f.down = true
-	f.mu.Unlock()
+	f.With(func() { f.Down = true })
 	if h, err := again.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK {
 		t.Errorf("while it is down: %+v, %v", h, err)
 	}

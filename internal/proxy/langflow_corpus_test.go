@@ -40,37 +40,37 @@ type langflowCorpus struct{ *lfUpstream }
 func (c langflowCorpus) flows() (public, private string) { return lfPublic, lfPrivate }
 
 func (c langflowCorpus) prepare(r row) {
-	c.take()
-	c.with(func() { c.answer = func(lfRequest) *lfAnswer { return lfReply(r) } })
+	c.Take()
+	c.With(func() { c.Answer = func(lfRequest) *lfAnswer { return lfReply(r) } })
 }
 
 func (c langflowCorpus) arrived() []arrival {
 	var list []arrival
-	for _, g := range c.take() {
+	for _, g := range c.Take() {
 		var raw strings.Builder
-		raw.WriteString(g.method + " " + g.target + "\n")
-		_ = g.header.Write(&raw)
-		list = append(list, arrival{g.method, g.target, g.body, raw.String(), g.header, false})
+		raw.WriteString(g.Method + " " + g.Target + "\n")
+		_ = g.Header.Write(&raw)
+		list = append(list, arrival{g.Method, g.Target, g.Body, raw.String(), g.Header, false})
 	}
 	return list
 }
 
 // lfReply is the builder's answer to a row.
 func lfReply(r row) *lfAnswer {
-	a := &lfAnswer{status: 200, kind: "application/json", body: `{"ok":true}`}
+	a := &lfAnswer{Status: 200, Kind: "application/json", Body: `{"ok":true}`}
 	path, _, _ := strings.Cut(r.Path, "?")
 	switch {
 	case r.Class == "cookie-policy":
-		a.header = http.Header{"Set-Cookie": {"refresh_token_lf=SLUICE-MARKER; SameSite=None"}}
+		a.Header = http.Header{"Set-Cookie": {"refresh_token_lf=SLUICE-MARKER; SameSite=None"}}
 	case r.Class == "secret-leak":
-		a.body = `[{"id":"` + lfMsg + `","name":"KEY","type":"Credential","value":"SLUICE-MARKER"}]`
+		a.Body = `[{"id":"` + lfMsg + `","name":"KEY","type":"Credential","value":"SLUICE-MARKER"}]`
 	case r.Class == "info-leak":
-		a.status, a.kind = 500, "application/json"
-		a.body = `{"detail":"Traceback (most recent call last):\n  File \"/app/langflow/api/v1/flows.py\", line 1\nSLUICE-MARKER"}`
+		a.Status, a.Kind = 500, "application/json"
+		a.Body = `{"detail":"Traceback (most recent call last):\n  File \"/app/langflow/api/v1/flows.py\", line 1\nSLUICE-MARKER"}`
 	case path == "/api/v1/projects/"+lfProject:
-		a.body = `{"ok":true,"flows":[]}`
+		a.Body = `{"ok":true,"flows":[]}`
 	case r.Method == "GET" && lfLists(path):
-		a.body = `[]`
+		a.Body = `[]`
 	}
 	return a
 }
@@ -89,17 +89,17 @@ func lfLists(path string) bool {
 func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	t.Helper()
 	c := langflowCorpus{startLangflow(t, false)}
-	c.Config.Handler = c.catalogue(c.Config.Handler)
+	c.With(func() { c.Components = lfComponents() })
 	w := newWorld(t, c.lfUpstream, options{kind: "langflow"})
 	w.person("other")
 	a, b := c.account(w, identity.DefaultWorkspace), c.account(w, w.other)
-	c.with(func() {
-		home := a.put("projects", &lfThing{ID: lfProject, Name: "Project"})
+	c.With(func() {
+		home := a.Put("projects", &lfThing{ID: lfProject, Name: "Project"})
 		for _, id := range []string{lfPublic, lfPrivate} {
-			a.put("flows", &lfThing{ID: id, Name: "Flow " + id[:1], Folder: home.ID, Data: json.RawMessage(`{"nodes":[],"edges":[]}`)})
+			a.Put("flows", &lfThing{ID: id, Name: "Flow " + id[:1], Folder: home.ID, Data: json.RawMessage(`{"nodes":[],"edges":[]}`)})
 		}
-		a.messages = []lfMessage{{ID: lfMsg, Flow: lfPrivate, Session: "sess-a", Text: "hello"}}
-		b.put("flows", &lfThing{ID: lfForeign, Name: "Theirs"})
+		a.Messages = []lfMessage{{ID: lfMsg, Flow: lfPrivate, Session: "sess-a", Text: "hello"}}
+		b.Put("flows", &lfThing{ID: lfForeign, Name: "Theirs"})
 	})
 	library := w.apps.Flows
 	claim := func(account *lfUser, workspace string, kind flow.Kind, ids ...string) {
@@ -125,23 +125,11 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	return w, c
 }
 
-// catalogue answers what Sluice asks about the components that the instance ships with.
-func (c langflowCorpus) catalogue(next http.Handler) http.Handler {
+// lfComponents are those that the instance ships with.
+func lfComponents() map[string]map[string]any {
 	code := map[string]any{"type": "code", "name": "code", "value": lfStock}
 	input := map[string]any{"display_name": "Chat Input", "template": map[string]any{"_type": "Component", "code": code}}
-	all := map[string]any{"input_output": map[string]any{"ChatInput": input}}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Header.Get("X-Forwarded-For") != "":
-		case r.URL.Path == "/api/v1/all":
-			c.json(w, 200, all)
-			return
-		case r.URL.Path == "/api/v1/flows/basic_examples/", r.URL.Path == "/api/v1/starter-projects/":
-			c.json(w, 200, []any{})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	return map[string]map[string]any{"input_output": {"ChatInput": input}}
 }
 
 // account is the account that a workspace works in.
@@ -152,7 +140,7 @@ func (c langflowCorpus) account(w *world, workspace string) *lfUser {
 		w.t.Fatal(err)
 	}
 	var u *lfUser
-	c.with(func() { u = c.users[id] })
+	c.With(func() { u = c.Users[id] })
 	return u
 }
 

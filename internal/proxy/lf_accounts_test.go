@@ -33,19 +33,19 @@ func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 	ctx := context.Background()
 	w.person("other")
 	var veteran *lfUser
-	f.with(func() {
-		veteran = f.add("veteran", "x")
-		w.oldFlow = veteran.put("flows", &lfThing{Name: "Old hand", Endpoint: "old-hand", Data: json.RawMessage(`{}`)}).ID
+	f.With(func() {
+		veteran = f.Add("veteran", "x")
+		w.oldFlow = veteran.Put("flows", &lfThing{Name: "Old hand", Endpoint: "old-hand", Data: json.RawMessage(`{}`)}).ID
 	})
 	if _, err := w.apps.Adoption.AdoptUser(ctx, systemPrincipal, w.app.ID, veteran.ID, identity.DefaultWorkspace, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(w.app.ID)
 	w.own, w.adopted, w.theirs = w.account(identity.DefaultWorkspace), veteran, w.account(w.other)
-	f.with(func() {
-		w.ownFlow = w.own.put("flows", &lfThing{Name: "Ours", Endpoint: "shared-name"}).ID
-		w.flow = w.theirs.put("flows", &lfThing{Name: "Theirs", Endpoint: "shared-name"}).ID
-		w.theirs.put("flows", &lfThing{Name: "Secret", Endpoint: "their-name"})
+	f.With(func() {
+		w.ownFlow = w.own.Put("flows", &lfThing{Name: "Ours", Endpoint: "shared-name"}).ID
+		w.flow = w.theirs.Put("flows", &lfThing{Name: "Theirs", Endpoint: "shared-name"}).ID
+		w.theirs.Put("flows", &lfThing{Name: "Secret", Endpoint: "their-name"})
 	})
 	return w
 }
@@ -57,7 +57,7 @@ func (w *lfWorld) account(workspace string) *lfUser {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.f.users[id]
+	return w.f.Users[id]
 }
 
 // as are the headers of a person's page.
@@ -80,7 +80,7 @@ func (w *lfWorld) call(role, method, target, body string) answer {
 
 func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 	w := newLangflowWorld(t, false)
-	project := w.adopted.things["projects"][0].ID
+	project := w.adopted.Things["projects"][0].ID
 	for name, c := range inOrder(map[string]struct {
 		role, method, target, body string
 		want                       int
@@ -104,16 +104,16 @@ func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 		"one of theirs":                     {"admin", "POST", "/api/v1/flows/download/", `["` + w.ownFlow + `","` + w.flow + `"]`, 404, nil},
 		"a run":                             {"admin", "POST", "/api/v1/run/" + w.oldFlow, `{"input_value":"x"}`, 200, w.adopted},
 	}) {
-		w.f.take()
+		w.f.Take()
 		got := w.call(c.role, c.method, c.target, c.body)
-		log := w.f.take()
+		log := w.f.Take()
 		if got.status != c.want {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
 		switch {
 		case c.account == nil && len(log) > 0:
-			t.Errorf("%s: Langflow got %s %s", name, log[0].method, log[0].target)
-		case c.account != nil && (len(log) != 1 || log[0].account != c.account.Username):
+			t.Errorf("%s: Langflow got %s %s", name, log[0].Method, log[0].Target)
+		case c.account != nil && (len(log) != 1 || log[0].Account != c.account.Username):
 			t.Errorf("%s: %d requests, into %+v; want %s", name, len(log), log, c.account.Username)
 		}
 	}
@@ -128,16 +128,16 @@ func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
 	}
-	for _, g := range w.f.take() {
-		if !g.key || g.account != w.own.Username || g.header.Get("Authorization") != "" {
+	for _, g := range w.f.Take() {
+		if !g.Key || g.Account != w.own.Username || g.Header.Get("Authorization") != "" {
 			t.Errorf("%+v", g)
 		}
 	}
-	w.f.with(func() { clear(w.own.keys) }) // somebody has removed it in Langflow
-	w.f.with(func() {
-		w.f.answer = func(g lfRequest) *lfAnswer {
-			if g.account == "" {
-				return &lfAnswer{403, "application/json", `{"detail":"Invalid or missing API key"}`, nil}
+	w.f.With(func() { clear(w.own.Keys) }) // somebody has removed it in Langflow
+	w.f.With(func() {
+		w.f.Answer = func(g lfRequest) *lfAnswer {
+			if g.Account == "" {
+				return &lfAnswer{Status: 403, Kind: "application/json", Body: `{"detail":"Invalid or missing API key"}`}
 			}
 			return nil
 		}
@@ -145,9 +145,9 @@ func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
 	if got := w.do("POST", "/api/v1/run/"+w.ownFlow, h, `{"input_value":"x"}`); got.status != 200 {
 		t.Errorf("after the key was lost: %d %s", got.status, got.body)
 	}
-	w.f.with(func() {
-		w.f.answer = func(lfRequest) *lfAnswer {
-			return &lfAnswer{403, "application/json", `{"detail":"about the flow"}`, nil}
+	w.f.With(func() {
+		w.f.Answer = func(lfRequest) *lfAnswer {
+			return &lfAnswer{Status: 403, Kind: "application/json", Body: `{"detail":"about the flow"}`}
 		}
 	})
 	if got := w.do("POST", "/api/v1/run/"+w.ownFlow, h, `{"input_value":"x"}`); got.status != 403 || !strings.Contains(got.body, "about the flow") {
@@ -182,16 +182,16 @@ func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
 func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, "")
-	before := w.f.count("GET /api/v1/flows/")
+	before := w.f.CountAll("GET /api/v1/flows/")
 	for range 20 {
 		if got := w.call("admin", "GET", "/api/v1/flows/"+nobodys, ""); got.status != 404 {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
 	}
-	if n := w.f.count("GET /api/v1/flows/") - before; n > 2 {
+	if n := w.f.CountAll("GET /api/v1/flows/") - before; n > 2 {
 		t.Errorf("one id that does not exist was asked for %d times", n)
 	}
-	before = w.f.count("GET /api/v1/flows/")
+	before = w.f.CountAll("GET /api/v1/flows/")
 	limited := 0
 	for range 200 {
 		got := w.call("admin", "GET", "/api/v1/flows/"+uuid.NewString(), "")
@@ -201,7 +201,7 @@ func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
 	}
-	if n := w.f.count("GET /api/v1/flows/") - before; n > 100 || limited < 100 {
+	if n := w.f.CountAll("GET /api/v1/flows/") - before; n > 100 || limited < 100 {
 		t.Errorf("200 ids became %d questions, %d were put off", n, limited)
 	}
 	if got := w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 200 {
@@ -213,7 +213,7 @@ func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 		}
 	}
 	w.clock.advance(objects.FindAgain)
-	w.f.with(func() { w.own.put("flows", &lfThing{ID: nobodys, Name: "late"}) })
+	w.f.With(func() { w.own.Put("flows", &lfThing{ID: nobodys, Name: "late"}) })
 	if got := w.call("admin", "GET", "/api/v1/flows/"+nobodys, ""); got.status != 200 {
 		t.Errorf("after it was made: %d %s", got.status, got.body)
 	}
@@ -251,7 +251,7 @@ func TestNewThingsBelongToTheAccountTheyWereMadeIn(t *testing.T) {
 func TestADeletedProjectTakesItsFlowsAlong(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")
-	project := w.own.things["projects"][0].ID
+	project := w.own.Things["projects"][0].ID
 	if got := w.call("admin", "DELETE", "/api/v1/projects/"+project, ""); got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}

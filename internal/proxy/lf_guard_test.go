@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sluice/internal/audit"
+	"sluice/internal/builder/langflow/langflowtest"
 )
 
 // lfDenied is how Langflow's pages are told of a refusal: they take 401 and 403 for the end of
@@ -20,26 +21,9 @@ const lfCode = "class ChatInput(Component):\n    def build(self):\n        retur
 
 // shipping makes the world's Langflow tell what it ships with, packed as the real one does.
 func (w *lfWorld) shipping() *lfWorld {
-	next := w.f.Config.Handler
-	all := map[string]any{"inputs": map[string]any{"ChatInput": map[string]any{"template": map[string]any{"code": lfField(lfCode)}}}}
-	w.f.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/api/v1/all", "/api/v1/flows/basic_examples/", "/api/v1/starter-projects/":
-			w.f.with(func() {
-				u, _ := w.f.who(r)
-				if u == nil || u.Super {
-					w.f.refuse(rw, 401, "Not authenticated")
-					return
-				}
-				w.f.asked[r.URL.Path+" as "+u.Username]++
-				if r.URL.Path == "/api/v1/all" {
-					w.f.json(rw, 200, all)
-				} else {
-					w.f.json(rw, 200, []any{})
-				}
-			})
-		default:
-			next.ServeHTTP(rw, r)
+	w.f.With(func() {
+		w.f.Components = map[string]map[string]any{
+			"inputs": {"ChatInput": map[string]any{"template": map[string]any{"code": lfField(lfCode)}}},
 		}
 	})
 	return w
@@ -68,9 +52,9 @@ func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old).shipping()
 		stored := "class Own(Component): pass\n"
-		w.f.with(func() { w.own.get("flows", w.ownFlow).Data = json.RawMessage(lfBody(lfGraph(stored))) })
+		w.f.With(func() { w.own.Get("flows", w.ownFlow).Data = json.RawMessage(lfBody(lfGraph(stored))) })
 		var file string
-		w.f.with(func() { file = w.own.put("files", &lfThing{Name: "a"}).ID })
+		w.f.With(func() { file = w.own.Put("files", &lfThing{Name: "a"}).ID })
 		foreign := "class Foreign(Component): pass\n"
 		flowPath, build := "/api/v1/flows/"+w.ownFlow, "/api/v1/build/"+w.ownFlow+"/flow"
 		for _, c := range []struct {
@@ -97,28 +81,29 @@ func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
 			{"a renamed upload", "user", "PUT", "/api/v2/files/" + file + "?name=_mcp_servers", nil, lfDenied},
 			{"an upload, renamed plainly", "user", "PUT", "/api/v2/files/" + file + "?name=other", nil, 200},
 		} {
-			w.f.take()
+			w.f.Take()
 			body := ""
 			if c.body != nil {
 				body = lfBody(c.body)
 			}
 			got := w.call(c.role, c.method, c.target, body)
-			log := w.f.take()
+			log := w.f.Take()
 			if got.status != c.want && (c.want != 200 || got.status/100 != 2) {
 				t.Errorf("%s (old: %v): %d %s", c.name, old, got.status, got.body)
 			}
 			if forwarded := len(log) == 1; forwarded != (c.want == 200) {
 				t.Errorf("%s (old: %v): Langflow got %d requests", c.name, old, len(log))
 			}
-			if c.want == 200 && len(log) == 1 && log[0].body != body {
+			if c.want == 200 && len(log) == 1 && log[0].Body != body {
 				t.Errorf("%s (old: %v): what was judged is not what was forwarded", c.name, old)
 			}
 			if c.want == lfDenied && !strings.Contains(got.body, `"detail"`) {
 				t.Errorf("%s (old: %v): not in Langflow's shape: %s", c.name, old, got.body)
 			}
 		}
-		if n := w.f.count("/api/v1/all as " + w.own.Username); n != 1 {
-			t.Errorf("the catalogue was read %d times as the workspace's account, want once", n)
+		own, super := w.f.CountAs("GET /api/v1/all", w.own.Username), w.f.CountAs("GET /api/v1/all", langflowtest.Superuser)
+		if own != 1 || super != 0 {
+			t.Errorf("the catalog was read %d times as the workspace's account and %d times as the superuser, want once", own, super)
 		}
 	}
 }
@@ -155,12 +140,12 @@ func TestUploadsGoThroughTheirGuards(t *testing.T) {
 		"a foreign flow":    {"/api/v1/flows/upload/", "f.json", lfBody(map[string]any{"name": "x", "data": lfGraph("x = 1")}), lfDenied},
 		"a foreign project": {"/api/v1/projects/upload/", "p.json", lfBody(map[string]any{"folder_name": "p", "flows": []any{map[string]any{"name": "x", "data": lfGraph("x = 1")}}}), lfDenied},
 	} {
-		w.f.take()
+		w.f.Take()
 		h := w.as("user")
 		h.Set("Content-Type", "multipart/form-data; boundary=b")
 		body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + c.file + "\"\r\nContent-Type: application/octet-stream\r\n\r\n" + c.data + "\r\n--b--\r\n"
 		got := w.do("POST", c.target, h, body)
-		log := w.f.take()
+		log := w.f.Take()
 		if got.status/100 != c.want/100 || (len(log) == 1) != (c.want == 200) {
 			t.Errorf("%s: %d %s, %d requests", name, got.status, got.body, len(log))
 		}
@@ -231,11 +216,11 @@ func BenchmarkSaveOfALargeFlow(b *testing.B) {
 			if res.StatusCode != 200 {
 				b.Fatalf("%d", res.StatusCode)
 			}
-			w.f.take()
+			w.f.Take()
 		}
 	}
 	b.Run("editor", func(b *testing.B) { save(b, "user", "/api/v1/flows/"+w.ownFlow) })
 	b.Run("admin", func(b *testing.B) { save(b, "admin", "/api/v1/flows/"+w.ownFlow) })
-	project := w.own.things["projects"][0].ID
+	project := w.own.Things["projects"][0].ID
 	b.Run("unguarded", func(b *testing.B) { save(b, "user", "/api/v1/projects/"+project) })
 }

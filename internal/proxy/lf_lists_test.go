@@ -39,11 +39,11 @@ func ids(t testing.TB, body string, path ...string) []string {
 func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old)
-		variable := w.adopted.put("variables", &lfThing{Name: "v"})
-		file := w.own.put("files", &lfThing{Name: "f"})
-		w.theirs.put("variables", &lfThing{Name: "secret"})
-		w.theirs.put("files", &lfThing{Name: "secret"})
-		projects := []string{w.own.things["projects"][0].ID, w.adopted.things["projects"][0].ID}
+		variable := w.adopted.Put("variables", &lfThing{Name: "v"})
+		file := w.own.Put("files", &lfThing{Name: "f"})
+		w.theirs.Put("variables", &lfThing{Name: "secret"})
+		w.theirs.Put("files", &lfThing{Name: "secret"})
+		projects := []string{w.own.Things["projects"][0].ID, w.adopted.Things["projects"][0].ID}
 		flows := []string{w.ownFlow, w.oldFlow}
 		for name, c := range map[string]struct {
 			target string
@@ -104,10 +104,10 @@ func TestWhatWasMovedAwayIsNotListed(t *testing.T) {
 
 func TestAnAccountThatFailsDoesNotTakeTheListAlong(t *testing.T) {
 	w := newLangflowWorld(t, false)
-	w.f.with(func() {
-		w.f.answer = func(g lfRequest) *lfAnswer {
-			if g.account == "veteran" {
-				return &lfAnswer{500, "application/json", `{"detail":"x"}`, nil}
+	w.f.With(func() {
+		w.f.Answer = func(g lfRequest) *lfAnswer {
+			if g.Account == "veteran" {
+				return &lfAnswer{Status: 500, Kind: "application/json", Body: `{"detail":"x"}`}
 			}
 			return nil
 		}
@@ -128,10 +128,12 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 	}
 	zipped := http.Header{"Content-Encoding": {"gzip"}, "Etag": {`"x"`}}
 	answer := ""
-	w.f.with(func() {
-		w.f.answer = func(lfRequest) *lfAnswer { return &lfAnswer{200, "application/json", answer, zipped} }
+	w.f.With(func() {
+		w.f.Answer = func(lfRequest) *lfAnswer {
+			return &lfAnswer{Status: 200, Kind: "application/json", Body: answer, Header: zipped}
+		}
 	})
-	set := func(s string) { w.f.with(func() { answer = s }) }
+	set := func(s string) { w.f.With(func() { answer = s }) }
 	set(pack([]byte(`[{"id":"` + w.ownFlow + `","name":"<a&b>"}]`)))
 	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 || got.header.Get("Etag") != "" || !strings.Contains(got.body, `"<a&b>"`) {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/identity"
 )
 
@@ -28,12 +29,12 @@ func TestPagesGetAScriptOfSluices(t *testing.T) {
 	if !strings.Contains(cookies, "access_token_lf=") || !strings.Contains(cookies, "Secure") || strings.Contains(cookies, "HttpOnly") {
 		t.Errorf("cookies %q", cookies)
 	}
-	for _, g := range w.f.take() {
-		if g.header.Get("If-None-Match") != "" || strings.Contains(g.header.Get("Accept-Encoding"), "br") {
-			t.Errorf("Langflow was asked %v", g.header)
+	for _, g := range w.f.Take() {
+		if g.Header.Get("If-None-Match") != "" || strings.Contains(g.Header.Get("Accept-Encoding"), "br") {
+			t.Errorf("Langflow was asked %v", g.Header)
 		}
 	}
-	if head := w.do("HEAD", "/flows", h, ""); head.status != 200 || head.header.Get("Content-Length") == itoa(len(lfPage)) {
+	if head := w.do("HEAD", "/flows", h, ""); head.status != 200 || head.header.Get("Content-Length") == itoa(len(langflowtest.Page)) {
 		t.Errorf("HEAD: %d %v", head.status, head.header)
 	}
 	script := w.do("GET", "/.sluice/page.js", nil, "")
@@ -60,15 +61,17 @@ func TestOddPagesStayAsTheyAre(t *testing.T) {
 		"text":            {"text/plain", "<html><head></head>", "<html><head></head>"},
 		"an empty answer": {"text/html", "", ""},
 	} {
-		w.f.with(func() {
-			w.f.answer = func(lfRequest) *lfAnswer { return &lfAnswer{200, c.kind, c.page, nil} }
+		w.f.With(func() {
+			w.f.Answer = func(lfRequest) *lfAnswer { return &lfAnswer{Status: 200, Kind: c.kind, Body: c.page} }
 		})
 		if got := w.call("viewer", "GET", "/flows", ""); got.status != 200 || got.body != c.want {
 			t.Errorf("%s: %d %q", name, got.status, got.body)
 		}
 	}
-	w.f.with(func() {
-		w.f.answer = func(lfRequest) *lfAnswer { return &lfAnswer{200, "text/html", strings.Repeat("x", 5<<20), nil} }
+	w.f.With(func() {
+		w.f.Answer = func(lfRequest) *lfAnswer {
+			return &lfAnswer{Status: 200, Kind: "text/html", Body: strings.Repeat("x", 5<<20)}
+		}
 	})
 	if got := w.call("viewer", "GET", "/flows", ""); got.status != http.StatusBadGateway {
 		t.Errorf("a huge page: %d", got.status)
@@ -83,13 +86,15 @@ func TestAPageInPlaceOfAnAnswer(t *testing.T) {
 		page, rule string
 		status     int
 	}{
-		"Langflow's own":      {lfPage, "nothing at the builder", http.StatusNotFound},
+		"Langflow's own":      {langflowtest.Page, "nothing at the builder", http.StatusNotFound},
 		"a wiki's":            {"<!doctype html><title>A wiki about Langflow</title>", "a page for an answer", http.StatusBadGateway},
 		"a proxy's, no title": {"<h1>Down for maintenance</h1>", "a page for an answer", http.StatusBadGateway},
 		"empty":               {"", "a page for an answer", http.StatusBadGateway},
 	} {
-		w.f.with(func() {
-			w.f.answer = func(lfRequest) *lfAnswer { return &lfAnswer{200, "text/html; charset=utf-8", c.page, nil} }
+		w.f.With(func() {
+			w.f.Answer = func(lfRequest) *lfAnswer {
+				return &lfAnswer{Status: 200, Kind: "text/html; charset=utf-8", Body: c.page}
+			}
 		})
 		if got := w.call("viewer", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != c.status || !strings.Contains(got.body, c.rule) || strings.Contains(got.body, "<") {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
@@ -108,10 +113,10 @@ func TestKeysThatNeedARightAreDropped(t *testing.T) {
 		"not used":            {"viewer", `{"data":null,"a":1}`, `{"data":null,"a":1}`},
 		"of somebody who may": {"user", `{"data":{},"a":1}`, `{"data":{},"a":1}`},
 	} {
-		w.f.take()
+		w.f.Take()
 		got := w.call(c.role, "POST", "/api/v1/build/"+w.ownFlow+"/flow", c.body)
-		log := w.f.take()
-		if got.status != 200 || len(log) == 0 || log[len(log)-1].body != c.want {
+		log := w.f.Take()
+		if got.status != 200 || len(log) == 0 || log[len(log)-1].Body != c.want {
 			t.Errorf("%s: %d %s; Langflow got %+v", name, got.status, got.body, log)
 		}
 	}
@@ -125,11 +130,11 @@ func TestAViewersPageGoesOn(t *testing.T) {
 	if got := w.call("user", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 200 || !strings.Contains(got.body, `"locked":false`) {
 		t.Errorf("the flow that an editor opens: %d %s", got.status, got.body)
 	}
-	w.f.take()
+	w.f.Take()
 	got := w.call("viewer", "PATCH", "/api/v1/flows/"+w.ownFlow, `{"name":"changed"}`)
-	for _, g := range w.f.take() {
-		if g.method != http.MethodGet {
-			t.Errorf("Langflow got %s %s", g.method, g.target)
+	for _, g := range w.f.Take() {
+		if g.Method != http.MethodGet {
+			t.Errorf("Langflow got %s %s", g.Method, g.Target)
 		}
 	}
 	if got.status >= 400 && got.status != http.StatusLocked {
@@ -153,23 +158,28 @@ func TestFailuresOfLangflowTellNothing(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	trace := `Traceback (most recent call last):\n  File \"/usr/lib/python3.11/site-packages/langflow/main.py\", line 1, in <module>\nSLUICE-MARKER`
 	for name, a := range map[string]*lfAnswer{
-		"JSON":         {500, "application/json", `{"message":"` + trace + `"}`, nil},
-		"text":         {500, "text/plain", strings.ReplaceAll(trace, `\n`, "\n"), nil},
-		"a bad length": {503, "application/json", `{"detail":"` + trace + `"}`, http.Header{"Content-Encoding": {"gzip"}}},
+		"JSON": {Status: 500, Kind: "application/json", Body: `{"message":"` + trace + `"}`},
+		"text": {Status: 500, Kind: "text/plain", Body: strings.ReplaceAll(trace, `\n`, "\n")},
+		"a bad length": {
+			Status: 503,
+			Kind:   "application/json",
+			Body:   `{"detail":"` + trace + `"}`,
+			Header: http.Header{"Content-Encoding": {"gzip"}},
+		},
 	} {
-		w.f.with(func() { w.f.answer = func(lfRequest) *lfAnswer { return a } })
+		w.f.With(func() { w.f.Answer = func(lfRequest) *lfAnswer { return a } })
 		for _, target := range []string{"/api/v1/flows/" + w.ownFlow, "/api/v1/flows/", "/api/v1/all"} {
 			got := w.call("viewer", "GET", target, "")
-			if got.status != a.status || strings.Contains(got.body, "MARKER") || !strings.Contains(got.body, `"detail"`) {
+			if got.status != a.Status || strings.Contains(got.body, "MARKER") || !strings.Contains(got.body, `"detail"`) {
 				t.Errorf("%s, %s: %d %s", name, target, got.status, got.body)
 			}
 		}
 	}
 	base := w.f.url()
 	for _, location := range []string{"http://" + base.Host + "/api/v1/projects/", "https://" + base.Host + "/api/v1/projects/", "//" + base.Host + "/api/v1/projects/"} {
-		w.f.with(func() {
-			w.f.answer = func(lfRequest) *lfAnswer {
-				return &lfAnswer{307, "text/plain", "", http.Header{"Location": {location}, "Set-Cookie": {"access_token_lf=secret; Path=/", "refresh_token_lf=secret"}}}
+		w.f.With(func() {
+			w.f.Answer = func(lfRequest) *lfAnswer {
+				return &lfAnswer{Status: 307, Kind: "text/plain", Body: "", Header: http.Header{"Location": {location}, "Set-Cookie": {"access_token_lf=secret; Path=/", "refresh_token_lf=secret"}}}
 			}
 		})
 		got := w.call("viewer", "GET", "/api/v1/folders/", "")
@@ -184,8 +194,8 @@ func TestNothingWorksWithoutAnAccount(t *testing.T) {
 	if err := w.apps.Manager.Withdraw(context.Background(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
 		t.Fatal(err)
 	}
-	w.f.take()
-	if got := w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 404 || len(w.f.take()) > 0 {
+	w.f.Take()
+	if got := w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 404 || len(w.f.Take()) > 0 {
 		t.Errorf("an app that the workspace does not use: %d %s", got.status, got.body)
 	}
 }

@@ -33,12 +33,12 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 		"run by it":        {"other", "POST", "/api/v1/run/" + w.oldFlow, `{"input_value":"x"}`, 200, w.adopted},
 		"run by its name":  {"other", "POST", "/api/v1/run/old-hand", `{"input_value":"x"}`, 200, w.adopted},
 		"by the account's": {"admin", "GET", "/api/v1/flows/" + w.oldFlow, "", 404, nil},
-		"the account's":    {"other", "GET", "/api/v1/projects/" + w.adopted.things["projects"][0].ID, "", 404, nil},
+		"the account's":    {"other", "GET", "/api/v1/projects/" + w.adopted.Things["projects"][0].ID, "", 404, nil},
 	}) {
-		w.f.take()
+		w.f.Take()
 		got := w.call(c.role, c.method, c.target, c.body)
-		log := slices.DeleteFunc(w.f.take(), func(r lfRequest) bool { return strings.HasPrefix(r.target, "/api/v1/flows/?") })
-		if got.status != c.want || c.account != nil && (len(log) == 0 || log[len(log)-1].account != c.account.Username) {
+		log := slices.DeleteFunc(w.f.Take(), func(r lfRequest) bool { return strings.HasPrefix(r.Target, "/api/v1/flows/?") })
+		if got.status != c.want || c.account != nil && (len(log) == 0 || log[len(log)-1].Account != c.account.Username) {
 			t.Errorf("%s: %d %s, %+v", name, got.status, got.body, log)
 		}
 	}
@@ -72,10 +72,10 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 	bring(wide, w.other)
 	bring(narrow)
 	run := func(key, place string) int {
-		w.f.take()
+		w.f.Take()
 		got := w.do("POST", "/api/v1/run/"+place, with("X-Api-Key: "+key, "Content-Type: application/json"), `{"input_value":"x"}`)
-		for _, r := range w.f.take() {
-			if r.header.Get("X-Api-Key") == key || strings.Contains(r.header.Get("Authorization"), key) {
+		for _, r := range w.f.Take() {
+			if r.Header.Get("X-Api-Key") == key || strings.Contains(r.Header.Get("Authorization"), key) {
 				t.Errorf("Langflow gets the client's key")
 			}
 		}

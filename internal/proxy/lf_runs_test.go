@@ -47,13 +47,13 @@ func TestARunIsItsStarters(t *testing.T) {
 		"of an adopted flow":      {"viewer", adopted, 200},
 	} {
 		for _, call := range [][2]string{{"GET", "/events?event_delivery=streaming"}, {"POST", "/cancel"}} {
-			w.f.take()
+			w.f.Take()
 			got := w.call(c.role, call[0], "/api/v1/build/"+c.job+call[1], "")
-			log := w.f.take()
+			log := w.f.Take()
 			if got.status != c.want || (c.want == 200) != (len(log) == 1) {
 				t.Errorf("%s, %s: %d %s; %d requests", name, call[1], got.status, got.body, len(log))
 			}
-			if c.job == adopted && (len(log) != 1 || log[0].account != "veteran") {
+			if c.job == adopted && (len(log) != 1 || log[0].Account != "veteran") {
 				t.Errorf("%s: %+v", name, log)
 			}
 		}
@@ -78,7 +78,7 @@ func TestARunThatStreamsIsNotHeldBack(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	target := "/api/v1/build/" + w.ownFlow + "/flow?event_delivery=direct"
 	pause := make(chan struct{})
-	w.f.with(func() { w.f.pause = pause })
+	w.f.With(func() { w.f.Pause = pause })
 	c := w.dial()
 	defer func() { _ = c.Close() }()
 	_, _ = io.WriteString(c, "POST "+target+" HTTP/1.1\r\nHost: "+appHost+"\r\nCookie: "+w.cookie("viewer")+"\r\nOrigin: "+appOrigin+"\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
@@ -118,14 +118,14 @@ func TestFlowsAreFoundByTheirEndpointNames(t *testing.T) {
 		"a name that nothing has":      {limited, "nothing", 404, ""},
 		"another workspace's own name": {limited, "their-name", 404, ""},
 	} {
-		w.f.take()
+		w.f.Take()
 		h := with("X-Api-Key: "+c.key, "Content-Type: application/json")
 		got := w.do("POST", "/api/v1/run/"+c.place+"?stream=false", h, `{"input_value":"x"}`)
-		log := w.f.take()
+		log := w.f.Take()
 		if got.status != c.want {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
-		if c.want != 200 && len(log) > 0 || c.want == 200 && (len(log) != 1 || log[0].target != "/api/v1/run/"+c.flow+"?stream=false") {
+		if c.want != 200 && len(log) > 0 || c.want == 200 && (len(log) != 1 || log[0].Target != "/api/v1/run/"+c.flow+"?stream=false") {
 			t.Errorf("%s: Langflow got %+v", name, log)
 		}
 	}
@@ -134,10 +134,10 @@ func TestFlowsAreFoundByTheirEndpointNames(t *testing.T) {
 func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old)
-		ours, theirs := lfMessage{"a0a0a0a0-a0a0-40a0-80a0-a0a0a0a0a0a0", w.ownFlow, "our chat", "hello"}, lfMessage{"b0b0b0b0-b0b0-40b0-80b0-b0b0b0b0b0b0", w.flow, "their chat", "secret"}
-		adopted := lfMessage{"c0c0c0c0-c0c0-40c0-80c0-c0c0c0c0c0c0", w.oldFlow, "old chat", "adopted"}
-		w.f.with(func() {
-			w.own.messages, w.theirs.messages, w.adopted.messages = []lfMessage{ours}, []lfMessage{theirs}, []lfMessage{adopted}
+		ours, theirs := lfMessage{ID: "a0a0a0a0-a0a0-40a0-80a0-a0a0a0a0a0a0", Flow: w.ownFlow, Session: "our chat", Text: "hello"}, lfMessage{ID: "b0b0b0b0-b0b0-40b0-80b0-b0b0b0b0b0b0", Flow: w.flow, Session: "their chat", Text: "secret"}
+		adopted := lfMessage{ID: "c0c0c0c0-c0c0-40c0-80c0-c0c0c0c0c0c0", Flow: w.oldFlow, Session: "old chat", Text: "adopted"}
+		w.f.With(func() {
+			w.own.Messages, w.theirs.Messages, w.adopted.Messages = []lfMessage{ours}, []lfMessage{theirs}, []lfMessage{adopted}
 		})
 		for name, c := range inOrder(map[string]struct {
 			method, target, body string
@@ -153,10 +153,10 @@ func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
 			"our chat":                {"DELETE", "/api/v1/monitor/messages/session/our%20chat", "", 200, w.own.Username},
 			"a chat that there's not": {"DELETE", "/api/v1/monitor/messages/session/no%20chat", "", 200, w.own.Username},
 		}) {
-			w.f.take()
+			w.f.Take()
 			got := w.call("user", c.method, c.target, c.body)
-			log := w.f.take()
-			if got.status != c.want || (c.account != "") != (len(log) == 1) || len(log) == 1 && log[0].account != c.account {
+			log := w.f.Take()
+			if got.status != c.want || (c.account != "") != (len(log) == 1) || len(log) == 1 && log[0].Account != c.account {
 				t.Errorf("old %v, %s: %d %s; Langflow got %+v", old, name, got.status, got.body, log)
 			}
 		}
@@ -198,8 +198,8 @@ func TestStrangersRunWhatIsPublished(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.body), &made); err != nil || got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	log := w.f.take()
-	if last := log[len(log)-1]; last.account != "" || strings.Contains(last.body, "nodes") || last.header.Get("Cookie") != "client_id=visitor" {
+	log := w.f.Take()
+	if last := log[len(log)-1]; last.Account != "" || strings.Contains(last.Body, "nodes") || last.Header.Get("Cookie") != "client_id=visitor" {
 		t.Errorf("Langflow got %+v", last)
 	}
 	for name, c := range map[string]struct {

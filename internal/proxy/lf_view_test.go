@@ -11,7 +11,7 @@ import (
 
 func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 	w := newLangflowWorld(t, true)
-	w.f.take()
+	w.f.Take()
 	h := w.as("viewer")
 	h.Set("If-Match", `"x"`)
 	h.Set("Content-Type", "application/json")
@@ -20,17 +20,17 @@ func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	var sent []string
-	for _, g := range w.f.take() {
-		sent = append(sent, g.method+" "+g.target+" "+g.body)
-		if g.header.Get("If-Match") != "" || g.header.Get("Content-Type") != "" {
-			t.Errorf("Langflow got %v", g.header)
+	for _, g := range w.f.Take() {
+		sent = append(sent, g.Method+" "+g.Target+" "+g.Body)
+		if g.Header.Get("If-Match") != "" || g.Header.Get("Content-Type") != "" {
+			t.Errorf("Langflow got %v", g.Header)
 		}
 	}
 	if diff := cmp.Diff([]string{"GET /api/v1/flows/" + w.ownFlow + " "}, sent); diff != "" {
 		t.Error(diff)
 	}
-	w.f.with(func() {
-		if name := w.own.get("flows", w.ownFlow).Name; name != "Ours" {
+	w.f.With(func() {
+		if name := w.own.Get("flows", w.ownFlow).Name; name != "Ours" {
 			t.Errorf("the flow is called %q", name)
 		}
 	})
@@ -49,7 +49,7 @@ func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 
 func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
 	w := newLangflowWorld(t, false)
-	project := w.own.things["projects"][0].ID
+	project := w.own.Things["projects"][0].ID
 	for _, target := range []string{"/api/v1/flows/", "/api/v1/projects/"} {
 		w.call("admin", "GET", target, "") // what nobody has seen yet is claimed
 	}
@@ -84,8 +84,8 @@ func TestWhatOldPagesSendAsATokenIsIgnored(t *testing.T) {
 	if got := w.do("GET", "/api/v1/flows/"+w.ownFlow, h, ""); got.status != 200 {
 		t.Errorf("beside a session: %d %s", got.status, got.body)
 	}
-	for _, g := range w.f.take() {
-		if g.header.Get("Authorization") == "Bearer sluice" {
+	for _, g := range w.f.Take() {
+		if g.Header.Get("Authorization") == "Bearer sluice" {
 			t.Errorf("Langflow got it")
 		}
 	}

@@ -110,11 +110,11 @@ func (w *lfWorld) lfSend(method string, c call, extra string) answer {
 func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 	w := newLangflowWorld(t, false)
 	fill := func(u *lfUser, flowID, chat, role, message string) lfIDs {
-		ids := lfIDs{flow: flowID, project: u.things["projects"][0].ID, chat: chat, message: message, part: "c" + message[1:]}
+		ids := lfIDs{flow: flowID, project: u.Things["projects"][0].ID, chat: chat, message: message, part: "c" + message[1:]}
 		w.apps.Flows.Learn(w.app.ID, ids.part, flowID)
-		w.f.with(func() {
-			ids.variable, ids.file = u.put("variables", &lfThing{Name: "v"}).ID, u.put("files", &lfThing{Name: "f"}).ID
-			u.messages = append(u.messages, lfMessage{message, flowID, chat, "x"})
+		w.f.With(func() {
+			ids.variable, ids.file = u.Put("variables", &lfThing{Name: "v"}).ID, u.Put("files", &lfThing{Name: "f"}).ID
+			u.Messages = append(u.Messages, lfMessage{ID: message, Flow: flowID, Session: chat, Text: "x"})
 		})
 		for _, list := range []string{"/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/", "/api/v2/files", "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?flow_id=" + flowID} {
 			if got := w.call(role, "GET", list, ""); got.status != 200 {
@@ -140,11 +140,11 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession || p.ref.Kind == profile.Part) {
 						continue // a component, a chat, a trigger that was not listed yet: nothing that has an owner
 					}
-					w.f.take()
+					w.f.Take()
 					got := w.lfSend(method, lfFill(e, places, i, ours, bad), "")
 					tried++
-					for _, g := range w.f.take() {
-						t.Errorf("%s %s: Langflow got the id in %s: %s %s", method, e.Name, p.name, g.method, g.target)
+					for _, g := range w.f.Take() {
+						t.Errorf("%s %s: Langflow got the id in %s: %s %s", method, e.Name, p.name, g.Method, g.Target)
 					}
 					if got.status != http.StatusNotFound && (got.status != http.StatusBadRequest || len(e.Flow) < 2) {
 						t.Errorf("%s %s: %s = %s: %d %s", method, e.Name, p.name, bad.of(p.ref.Kind), got.status, got.body)
@@ -154,27 +154,27 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 			own := lfFill(e, places, -1, ours, theirs)
 			if method != http.MethodGet && own.list == nil && (method != http.MethodDelete || len(own.body) > 0) {
 				for _, text := range []string{theirs.flow, `{"a":[{"b":"` + theirs.project + `"}]}`, `{"a":"{\"b\":\"` + theirs.variable + `\"}"}`, strings.ToUpper(theirs.file), strings.ReplaceAll(theirs.flow, "-", "")} {
-					if got := w.lfSend(method, own, text); got.status != http.StatusNotFound || len(w.f.take()) > 0 {
+					if got := w.lfSend(method, own, text); got.status != http.StatusNotFound || len(w.f.Take()) > 0 {
 						t.Errorf("%s %s: a body with %s: %d %s", method, e.Name, text, got.status, got.body)
 					}
 				}
 			}
-			w.f.take()
+			w.f.Take()
 			if !strings.Contains(own.target, "?") {
 				got := w.lfSend(method, call{target: own.target + "?x=" + theirs.flow, body: own.body, list: own.list}, "")
-				if got.status != http.StatusNotFound || len(w.f.take()) > 0 {
+				if got.status != http.StatusNotFound || len(w.f.Take()) > 0 {
 					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
 				}
 			}
 			if e.Result.Deletes {
 				continue
 			}
-			w.f.take()
+			w.f.Take()
 			w.lfSend(method, own, "")
-			for _, g := range w.f.take() {
+			for _, g := range w.f.Take() {
 				reached++
-				if g.account != "" && g.account != w.own.Username && g.account != "veteran" {
-					t.Errorf("%s %s: a request of ours went into %s", method, e.Name, g.account)
+				if g.Account != "" && g.Account != w.own.Username && g.Account != "veteran" {
+					t.Errorf("%s %s: a request of ours went into %s", method, e.Name, g.Account)
 				}
 			}
 		}

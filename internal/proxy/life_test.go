@@ -220,9 +220,9 @@ func TestFlowLife_ImportsAreCalledSo(t *testing.T) {
 	var seq int64
 	w.as("admin")
 	w.flowEntries(&seq)
-	w.f.with(func() {
-		w.f.answer = func(lfRequest) *lfAnswer {
-			return &lfAnswer{201, "application/json", `[{"id":"` + newID + `","name":"Brought"}]`, nil}
+	w.f.With(func() {
+		w.f.Answer = func(lfRequest) *lfAnswer {
+			return &lfAnswer{Status: 201, Kind: "application/json", Body: `[{"id":"` + newID + `","name":"Brought"}]`}
 		}
 	})
 	h := w.as("admin")

@@ -15,14 +15,14 @@ func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 	h := with("Content-Type: application/json", "Cookie: client_id=0b6a")
 	for _, old := range []bool{true, false} {
 		w := newLangflowWorld(t, old)
-		w.f.with(func() { w.own.get("flows", w.ownFlow).Data = json.RawMessage(graph) })
+		w.f.With(func() { w.own.Get("flows", w.ownFlow).Data = json.RawMessage(graph) })
 		if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != http.StatusOK {
 			t.Fatal(got.body)
 		}
 		if err := w.apps.Publications.Publish(t.Context(), systemPrincipal, w.app.ID, w.ownFlow); err != nil {
 			t.Fatal(err)
 		}
-		w.f.with(func() { w.own.get("flows", w.ownFlow).Access = "PUBLIC" })
+		w.f.With(func() { w.own.Get("flows", w.ownFlow).Access = "PUBLIC" })
 		for body, rest := range map[string]string{
 			`{"inputs":{"input_value":"hi"}}`:                                      `"inputs":{"input_value":"hi"}`,
 			` { "data" : {"nodes":[],"edges":[]} , "inputs":{"input_value":"hi"}}`: `"inputs":{"input_value":"hi"}`,
@@ -30,15 +30,15 @@ func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 			`{"data":null,"inputs":{"input_value":"hi"}}`:                          `"inputs":{"input_value":"hi"}`,
 			`{}`: "",
 		} {
-			w.f.take()
+			w.f.Take()
 			got := w.do("POST", "/api/v1/build_public_tmp/"+w.ownFlow+"/flow", h, body)
-			log := w.f.take()
+			log := w.f.Take()
 			if got.status != http.StatusOK || len(log) != 1 {
 				t.Fatalf("old %v: %s: %d %s", old, body, got.status, got.body)
 			}
 			var sent, want map[string]any
-			if err := json.Unmarshal([]byte(log[0].body), &sent); err != nil {
-				t.Fatalf("old %v: %s became %s", old, body, log[0].body)
+			if err := json.Unmarshal([]byte(log[0].Body), &sent); err != nil {
+				t.Fatalf("old %v: %s became %s", old, body, log[0].Body)
 			}
 			text := "{" + rest + "}"
 			if old {
@@ -57,9 +57,9 @@ func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 		if !old {
 			continue
 		}
-		w.f.with(func() { w.own.get("flows", w.ownFlow).Access = "PRIVATE" })
-		w.f.take()
-		if got := w.do("POST", "/api/v1/build_public_tmp/"+w.ownFlow+"/flow", h, `{}`); got.status != http.StatusServiceUnavailable || len(w.f.take()) > 0 {
+		w.f.With(func() { w.own.Get("flows", w.ownFlow).Access = "PRIVATE" })
+		w.f.Take()
+		if got := w.do("POST", "/api/v1/build_public_tmp/"+w.ownFlow+"/flow", h, `{}`); got.status != http.StatusServiceUnavailable || len(w.f.Take()) > 0 {
 			t.Errorf("a flow that Langflow does not give: %d %s", got.status, got.body)
 		}
 	}

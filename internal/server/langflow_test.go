@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/sluicetest"
 )
 
@@ -27,7 +28,7 @@ func says(t *testing.T, what string, a sluicetest.Answer, status int, words ...s
 			t.Errorf("%s does not say %q:\n%.3000s", what, w, a.Body)
 		}
 	}
-	for _, secret := range []string{sluicetest.LangflowSecret, sluicetest.LangflowPassword, "not the password"} {
+	for _, secret := range []string{langflowtest.Secret, langflowtest.Password, "not the password"} {
 		if strings.Contains(a.Body, secret) {
 			t.Errorf("%s shows a secret", what)
 		}
@@ -35,7 +36,7 @@ func says(t *testing.T, what string, a sluicetest.Answer, status int, words ...s
 }
 
 func TestConnectingALangflow(t *testing.T) {
-	lf := sluicetest.StartLangflow(t)
+	lf := langflowtest.Start(t)
 	s := sluicetest.Start(t)
 	s.Add("root", authz.RoleAdmin, true)
 	b := s.SignedIn("root")
@@ -48,11 +49,11 @@ func TestConnectingALangflow(t *testing.T) {
 	}
 	says(t, "the connection page", b.Get(page), http.StatusOK, "Langflow trusts Sluice", "A shared secret key", "A sign-in for each account", "Not tested", "LANGFLOW_EXTERNAL_AUTH_JWKS_URL="+s.MainOrigin("")+"/.well-known/jwks.json")
 	says(t, "the app's page", b.Get("/admin/apps/"+app.ID), http.StatusOK, "Connect Langflow", "Not connected")
-	wrong := url.Values{"do": {"test"}, "superuser": {sluicetest.LangflowSuperuser}, "password": {"not the password"}, "secret_key": {sluicetest.LangflowSecret}, "accounts": {"shared"}}
+	wrong := url.Values{"do": {"test"}, "superuser": {langflowtest.Superuser}, "password": {"not the password"}, "secret_key": {langflowtest.Secret}, "accounts": {"shared"}}
 	says(t, "a test with a wrong password", b.Post(page, wrong), http.StatusOK, "Does not work yet", "did not accept the superuser")
 	wrong.Set("do", "save")
 	says(t, "saving it", b.Post(page, wrong), http.StatusConflict, "Does not work yet")
-	right := url.Values{"do": {"test"}, "superuser": {sluicetest.LangflowSuperuser}, "password": {sluicetest.LangflowPassword}, "secret_key": {sluicetest.LangflowSecret}, "accounts": {"shared"}}
+	right := url.Values{"do": {"test"}, "superuser": {langflowtest.Superuser}, "password": {langflowtest.Password}, "secret_key": {langflowtest.Secret}, "accounts": {"shared"}}
 	says(t, "a test with the right one", b.Post(page, right), http.StatusOK, "Langflow accepts what Sluice signs")
 	if now, _ := s.Apps.ByID(app.ID); now.BridgeMode != "" {
 		t.Errorf("a test has connected it: %q", now.BridgeMode)
@@ -62,7 +63,7 @@ func TestConnectingALangflow(t *testing.T) {
 		t.Fatalf("saving: %d %s %.2000s", a.Status, a.Location(), a.Body)
 	}
 	says(t, "the app's page then", b.Get("/admin/apps/"+app.ID), http.StatusOK, "Bridged", "Answering", "A shared secret key", "One for each workspace")
-	says(t, "the connection then", b.Get(page), http.StatusOK, "Connected: A shared secret key", "Leave this empty to keep it", `value="`+sluicetest.LangflowSuperuser+`"`)
+	says(t, "the connection then", b.Get(page), http.StatusOK, "Connected: A shared secret key", "Leave this empty to keep it", `value="`+langflowtest.Superuser+`"`)
 	if a := b.Post(page, url.Values{"do": {"save"}, "mode": {"sign-in"}, "accounts": {"per-person"}}); a.Status != http.StatusSeeOther {
 		t.Errorf("another way with what is stored: %d %.2000s", a.Status, a.Body)
 	}
@@ -72,9 +73,9 @@ func TestConnectingALangflow(t *testing.T) {
 }
 
 func TestAdoptingUsersOfALangflow(t *testing.T) {
-	lf := sluicetest.StartLangflow(t)
-	ada := lf.Add("ada", "Invoices", "Support")
-	s := sluicetest.Start(t, "SLUICE_PROTECT=langflow="+lf.URL, "LANGFLOW_SECRET_KEY="+sluicetest.LangflowSecret, "LANGFLOW_SUPERUSER="+sluicetest.LangflowSuperuser, "LANGFLOW_SUPERUSER_PASSWORD="+sluicetest.LangflowPassword)
+	lf := langflowtest.Start(t)
+	ada := lf.Add("ada", "x", "Invoices", "Support").ID
+	s := sluicetest.Start(t, "SLUICE_PROTECT=langflow="+lf.URL, "LANGFLOW_SECRET_KEY="+langflowtest.Secret, "LANGFLOW_SUPERUSER="+langflowtest.Superuser, "LANGFLOW_SUPERUSER_PASSWORD="+langflowtest.Password)
 	s.Add("root", authz.RoleAdmin, true)
 	b := s.SignedIn("root")
 	app := s.Apps.All()[0]
@@ -98,8 +99,8 @@ func TestAdoptingUsersOfALangflow(t *testing.T) {
 }
 
 func TestLangflowByTheAPI(t *testing.T) {
-	lf := sluicetest.StartLangflow(t)
-	ada := lf.Add("ada", "Invoices")
+	lf := langflowtest.Start(t)
+	ada := lf.Add("ada", "x", "Invoices").ID
 	s := sluicetest.Start(t)
 	s.Add("root", authz.RoleAdmin, true)
 	s.Add("cid", authz.RoleUser, false)
@@ -109,7 +110,7 @@ func TestLangflowByTheAPI(t *testing.T) {
 	says(t, "adding", root.call(http.MethodPost, "/apps", `{"url":"`+lf.URL+`","kind":"langflow"}`), http.StatusCreated)
 	base := "/apps/" + s.Apps.All()[0].ID
 	says(t, "the connection", root.call(http.MethodGet, base+"/connection", ""), http.StatusOK, `"mode":""`, `"has_secret_key":false`, "LANGFLOW_EXTERNAL_AUTH_ENABLED=true")
-	access := `"superuser":"` + sluicetest.LangflowSuperuser + `","password":"` + sluicetest.LangflowPassword + `","secret_key":"` + sluicetest.LangflowSecret + `"`
+	access := `"superuser":"` + langflowtest.Superuser + `","password":"` + langflowtest.Password + `","secret_key":"` + langflowtest.Secret + `"`
 	says(t, "tests", root.call(http.MethodPost, base+"/trials", `{`+access+`}`), http.StatusOK, `"mode":"external","ok":false`, `"mode":"signed","ok":true`, `"mode":"sign-in","ok":true`, `"total":3`)
 	says(t, "a way that does not work", root.call(http.MethodPut, base+"/connection", `{"mode":"external",`+access+`}`), http.StatusConflict, `"field":"mode"`)
 	says(t, "a word that is none", root.call(http.MethodPut, base+"/connection", `{"mode":"magic"}`), http.StatusBadRequest)

@@ -12,21 +12,22 @@ import (
 	"github.com/google/uuid"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
 
 // adopt is a user that Langflow had before, adopted into w1.
-func adopt(f *langflow, store *kept) *fakeUser {
-	u := f.add("old hand", "their own password")
-	u.flows = []fakeFlow{{ID: uuid.NewString(), Name: "Old flow", UserID: u.ID, Endpoint: "old"}}
+func adopt(f *langflowtest.Server, store *kept) *langflowtest.User {
+	u := f.Add("old hand", "their own password")
+	u.Put(langflowtest.Flows, &langflowtest.Thing{Name: "Old flow", Endpoint: "old"})
 	store.accounts = map[string]builder.Account{u.ID: {ID: u.ID, Username: u.Username, Workspace: "w1", Adopted: true}}
 	return u
 }
 
 func TestAdoptedAccounts(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		u := adopt(f, store)
 		b := lfBridge(t, lfConfig(t, f, mode, store))
@@ -35,7 +36,7 @@ func TestAdoptedAccounts(t *testing.T) {
 		if got, err := enters(t, f, b, l, profile.Endpoint{}); err != nil || got.ID != u.ID {
 			t.Fatalf("%+v, %v", got, err)
 		}
-		if changed := u.password != "their own password"; changed != (mode == SignIn) {
+		if changed := u.Password != "their own password"; changed != (mode == SignIn) {
 			t.Errorf("its password changed: %v", changed)
 		}
 		own, err := b.Accounts.Own(context.Background(), lentTo("w1", "ann"))
@@ -43,16 +44,16 @@ func TestAdoptedAccounts(t *testing.T) {
 			len(b.Accounts.Of(lentTo("w2", "ann"))) != 0 {
 			t.Errorf("own %q, all %v, %v", own, b.Accounts.Of(lentTo("w1", "bob")), err)
 		}
-		f.set(func() { u.Active = false })
+		f.With(func() { u.Active = false })
 		if mode == External {
 			return
 		}
 		again := lfBridge(t, lfConfig(t, f, mode, store))
 		if got, err := enters(t, f, again, l, profile.Endpoint{}); err != nil || got.ID != u.ID ||
-			u.password == "their own password" {
+			u.Password == "their own password" {
 			t.Errorf("switched off: %+v, %v", got, err)
 		}
-		f.set(func() { delete(f.users, u.ID) })
+		f.With(func() { delete(f.Users, u.ID) })
 		if _, err := enters(t, f, lfBridge(t, lfConfig(t, f, mode, store)), l, profile.Endpoint{}); err == nil ||
 			!strings.Contains(problem.Of(err).Detail, "does not exist in Langflow") {
 			t.Errorf("deleted: %v", err)
@@ -63,8 +64,8 @@ func TestAdoptedAccounts(t *testing.T) {
 // TestExternalFallsBack: what an assertion cannot open is entered in another way, or not at all,
 // with the reason.
 func TestExternalFallsBack(t *testing.T) {
-	f, store := newFake(t), &kept{}
-	f.external = &signingKey().PublicKey
+	f, store := langflowtest.Start(t), &kept{}
+	f.External = &signingKey().PublicKey
 	u := adopt(f, store)
 	l := lentTo("w1", "ann")
 	l.Account = u.ID
@@ -92,8 +93,8 @@ func TestExternalFallsBack(t *testing.T) {
 
 // TestModesCanBeChanged: whatever is chosen later, a workspace keeps its account.
 func TestModesCanBeChanged(t *testing.T) {
-	f, store := newFake(t), &kept{}
-	f.external = &signingKey().PublicKey
+	f, store := langflowtest.Start(t), &kept{}
+	f.External = &signingKey().PublicKey
 	first := map[builder.Mode]string{}
 	for _, start := range allModes {
 		workspace := "w-" + string(start)
@@ -122,20 +123,20 @@ func TestModesCanBeChanged(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store, clock := &kept{}, &movedClock{}
-		f.now = clock.now
+		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, store)
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
 		run := profile.Endpoint{Upstream: profile.UpstreamKey}
-		f.set(func() { f.noKeys = true })
+		f.With(func() { f.NoKeys = true })
 		_, err := enters(t, f, b, lentTo("w1", "ann"), run)
 		if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "LANGFLOW_SECRET_KEY") ||
 			!strings.Contains(p.Next, "token_urlsafe") {
 			t.Errorf("no Fernet key: %v", err)
 		}
-		f.set(func() { f.noKeys = false })
+		f.With(func() { f.NoKeys = false })
 		clock.advance(time.Minute)
 		h := http.Header{}
 		if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &run); err != nil || len(h) != 1 ||
@@ -148,7 +149,7 @@ func TestKeys(t *testing.T) {
 		if b.Rejected(context.Background(), h) {
 			t.Error("a key that Langflow knows was replaced")
 		}
-		f.set(func() { clear(f.named("sluice-w1").keys) })
+		f.With(func() { clear(f.Named("sluice-w1").Keys) })
 		if !b.Rejected(context.Background(), h) {
 			t.Error("a key that Langflow does not know was not replaced")
 		}
@@ -159,7 +160,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestFinds(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		ctx, store := context.Background(), &kept{}
 		old := adopt(f, store)
 		b := lfBridge(t, lfConfig(t, f, mode, store))
@@ -167,12 +168,15 @@ func TestFinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mine := fakeFlow{ID: uuid.NewString(), Name: "New flow", UserID: own, Endpoint: "new"}
-		shipped := fakeFlow{ID: uuid.NewString(), Name: "An example"}
-		f.set(func() {
-			f.users[own].flows = []fakeFlow{mine, shipped, {ID: uuid.NewString(), UserID: own, Endpoint: "old"}}
+		mine := langflowtest.Thing{ID: uuid.NewString(), Name: "New flow", Endpoint: "new"}
+		shipped := langflowtest.Thing{ID: uuid.NewString(), Name: "An example"}
+		f.With(func() {
+			u := f.Users[own]
+			u.Put(langflowtest.Flows, &mine)
+			u.Put(langflowtest.Flows, &shipped).UserID = "" // one can read it, and has it not
+			u.Put(langflowtest.Flows, &langflowtest.Thing{Endpoint: "old"})
 		})
-		for id, want := range map[string]string{mine.ID: own, old.flows[0].ID: old.ID, shipped.ID: "", uuid.NewString(): "", "no id": ""} {
+		for id, want := range map[string]string{mine.ID: own, old.Things[langflowtest.Flows][0].ID: old.ID, shipped.ID: "", uuid.NewString(): "", "no id": ""} {
 			account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Chatflow, id)
 			if want == "" && !problem.Is(err, problem.NotFound) ||
 				want != "" &&
@@ -186,7 +190,7 @@ func TestFinds(t *testing.T) {
 		) {
 			t.Errorf("another workspace finds it: %v", err)
 		}
-		project := uuid.NewSHA1(uuid.NameSpaceURL, []byte(old.ID)).String()
+		project := old.Things[langflowtest.Projects][0].ID
 		if account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Project, project); err != nil ||
 			account != old.ID ||
 			found.Name != "Starter Project" {
@@ -195,7 +199,7 @@ func TestFinds(t *testing.T) {
 		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "new"); err != nil || id != mine.ID {
 			t.Errorf("new is %q, %v", id, err)
 		}
-		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "old"); err != nil || id == old.flows[0].ID {
+		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "old"); err != nil || id == old.Things[langflowtest.Flows][0].ID {
 			t.Errorf("of two flows of one name the own account's comes first: %q, %v", id, err)
 		}
 		if _, err := b.Accounts.FlowNamed(ctx, lentTo("w2", "ann"), "new"); !problem.Is(err, problem.NotFound) {
@@ -214,13 +218,13 @@ func TestFinds(t *testing.T) {
 }
 
 func TestPublishes(t *testing.T) {
-	f, store := newFake(t), &kept{}
+	f, store := langflowtest.Start(t), &kept{}
 	u := adopt(f, store)
 	b := lfBridge(t, lfConfig(t, f, Signed, store))
 	for _, public := range []bool{true, false} {
-		if err := b.SetPublic(context.Background(), u.ID, u.flows[0].ID, public); err != nil ||
-			(u.flows[0].Access == "PUBLIC") != public {
-			t.Errorf("public %v: %s, %v", public, u.flows[0].Access, err)
+		if err := b.SetPublic(context.Background(), u.ID, u.Things[langflowtest.Flows][0].ID, public); err != nil ||
+			(u.Things[langflowtest.Flows][0].Access == "PUBLIC") != public {
+			t.Errorf("public %v: %s, %v", public, u.Things[langflowtest.Flows][0].Access, err)
 		}
 	}
 	if err := b.SetPublic(context.Background(), u.ID, uuid.NewString(), true); !problem.Is(err, problem.NotFound) {
@@ -229,7 +233,7 @@ func TestPublishes(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		u := adopt(f, &kept{})
 		b := lfBridge(t, lfConfig(t, f, mode, &kept{}))
 		users, err := b.Users.List(context.Background())
@@ -248,7 +252,7 @@ func TestUsers(t *testing.T) {
 				t.Errorf("%s has %d flows, want %d", got.Username, got.Flows, want)
 			}
 		}
-		if u.password != "their own password" {
+		if u.Password != "their own password" {
 			t.Error("looking changed a password")
 		}
 	})
@@ -257,20 +261,20 @@ func TestUsers(t *testing.T) {
 func TestTrials(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		set  func(*langflow, *builder.BridgeConfig)
+		set  func(*langflowtest.Server, *builder.BridgeConfig)
 		want map[builder.Mode]string // "" works, else a part of what is said
 	}{
-		{"all works", func(f *langflow, _ *builder.BridgeConfig) { f.external = &signingKey().PublicKey }, map[builder.Mode]string{"external": "", "signed": "", "sign-in": ""}},
-		{"no external authentication", func(*langflow, *builder.BridgeConfig) {}, map[builder.Mode]string{"external": "LANGFLOW_EXTERNAL_AUTH_JWKS_URL=https://sluice.example.com/.well-known/jwks.json", "signed": "", "sign-in": ""}},
-		{"another issuer", func(f *langflow, c *builder.BridgeConfig) {
-			f.external, c.Issuer = &signingKey().PublicKey, "https://other.example.com"
+		{"all works", func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.External = &signingKey().PublicKey }, map[builder.Mode]string{"external": "", "signed": "", "sign-in": ""}},
+		{"no external authentication", func(*langflowtest.Server, *builder.BridgeConfig) {}, map[builder.Mode]string{"external": "LANGFLOW_EXTERNAL_AUTH_JWKS_URL=https://sluice.example.com/.well-known/jwks.json", "signed": "", "sign-in": ""}},
+		{"another issuer", func(f *langflowtest.Server, c *builder.BridgeConfig) {
+			f.External, c.Issuer = &signingKey().PublicKey, "https://other.example.com"
 		}, map[builder.Mode]string{"external": "does not accept it", "signed": "", "sign-in": ""}},
-		{"another key", func(f *langflow, _ *builder.BridgeConfig) { f.secret = strings.Repeat("x", 43) }, map[builder.Mode]string{"external": "does not look", "signed": "secret keys differ", "sign-in": ""}},
-		{"nothing given", func(_ *langflow, c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" }, map[builder.Mode]string{"external": "does not look", "signed": "does not have LANGFLOW_SECRET_KEY", "sign-in": "needs a superuser"}},
-		{"the wrong password", func(_ *langflow, c *builder.BridgeConfig) { c.Access.Password = "guess" }, map[builder.Mode]string{"external": "does not look", "signed": "did not accept the superuser", "sign-in": "did not accept the superuser"}},
+		{"another key", func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.Secret = strings.Repeat("x", 43) }, map[builder.Mode]string{"external": "does not look", "signed": "secret keys differ", "sign-in": ""}},
+		{"nothing given", func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" }, map[builder.Mode]string{"external": "does not look", "signed": "does not have LANGFLOW_SECRET_KEY", "sign-in": "needs a superuser"}},
+		{"the wrong password", func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.Password = "guess" }, map[builder.Mode]string{"external": "does not look", "signed": "did not accept the superuser", "sign-in": "did not accept the superuser"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFake(t)
+			f := langflowtest.Start(t)
 			cfg := lfConfig(t, f, "", &kept{})
 			c.set(f, &cfg)
 			got := try(context.Background(), withJWKS(cfg, "https://sluice.example.com/.well-known/jwks.json"))
@@ -283,7 +287,7 @@ func TestTrials(t *testing.T) {
 					t.Errorf("%+v, want %q", trial, want)
 				}
 			}
-			if n := f.count("POST /api/v1/login"); n > 1 {
+			if n := f.Count("POST /api/v1/login"); n > 1 {
 				t.Errorf("%d sign-ins", n)
 			}
 		})
@@ -292,7 +296,7 @@ func TestTrials(t *testing.T) {
 
 // TestPlainJWKS: Langflow reads keys without TLS from its own machine only.
 func TestPlainJWKS(t *testing.T) {
-	f := newFake(t)
+	f := langflowtest.Start(t)
 	for jwks, want := range map[string]string{
 		"http://sluice.lan/.well-known/jwks.json": "https address only", "http://127.0.0.1:3000/.well-known/jwks.json": "LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER=X-Sluice-Assertion",
 	} {
@@ -307,8 +311,8 @@ func BenchmarkLangflowAttach(b *testing.B) {
 	for _, mode := range allModes {
 		for _, up := range []profile.Upstream{profile.UpstreamSession, profile.UpstreamKey} {
 			b.Run(string(mode)+map[profile.Upstream]string{profile.UpstreamKey: " key"}[up], func(b *testing.B) {
-				f := newFake(b)
-				f.external = &signingKey().PublicKey
+				f := langflowtest.Start(b)
+				f.External = &signingKey().PublicKey
 				bridge := lfBridge(b, lfConfig(b, f, mode, &kept{}))
 				l, e, ctx := lentTo("w1", "ann"), &profile.Endpoint{Upstream: up}, context.Background()
 				h := http.Header{}

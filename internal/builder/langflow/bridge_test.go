@@ -16,6 +16,7 @@ import (
 
 	"sluice/internal/authz"
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -23,17 +24,17 @@ import (
 var allModes = []builder.Mode{External, Signed, SignIn}
 
 // eachMode runs a test in each mode, against both generations of Langflow where both have it.
-func eachMode(t *testing.T, test func(t *testing.T, f *langflow, mode builder.Mode)) {
+func eachMode(t *testing.T, test func(t *testing.T, f *langflowtest.Server, mode builder.Mode)) {
 	for _, mode := range allModes {
 		for _, old := range []bool{false, true} {
 			if old && mode == External {
 				continue
 			}
 			t.Run(string(mode)+map[bool]string{true: " old"}[old], func(t *testing.T) {
-				f := newFake(t)
-				f.old = old
+				f := langflowtest.Start(t)
+				f.Old = old
 				if mode == External {
-					f.external = &signingKey().PublicKey
+					f.External = &signingKey().PublicKey
 				}
 				test(t, f, mode)
 			})
@@ -48,7 +49,7 @@ func (c *movedClock) now() time.Time          { return time.Now().Add(time.Durat
 func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
 
 func TestAWorkspaceSharesAnAccount(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		b := lfBridge(t, lfConfig(t, f, mode, store))
 		names := map[string]string{}
@@ -83,7 +84,7 @@ func TestAWorkspaceSharesAnAccount(t *testing.T) {
 }
 
 func TestEachPersonHasAnAccount(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.PerPerson = true
 		b := lfBridge(t, cfg)
@@ -105,7 +106,7 @@ func TestEachPersonHasAnAccount(t *testing.T) {
 }
 
 func TestNobodyIsLentNothing(t *testing.T) {
-	f := newFake(t)
+	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, Signed, &kept{}))
 	for what, c := range map[string]struct {
 		l builder.OnBehalf
@@ -142,7 +143,7 @@ func TestNobodyIsLentNothing(t *testing.T) {
 }
 
 func TestBearerAndCookieAreBothSet(t *testing.T) {
-	f := newFake(t)
+	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, Signed, &kept{}))
 	h := http.Header{}
 	if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &profile.Endpoint{}); err != nil {
@@ -155,7 +156,7 @@ func TestBearerAndCookieAreBothSet(t *testing.T) {
 }
 
 func TestManyRequestsMakeOneAccount(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		nodes := []*builder.Bridge{lfBridge(t, lfConfig(t, f, mode, store)), lfBridge(t, lfConfig(t, f, mode, store))}
 		var group sync.WaitGroup
@@ -172,19 +173,19 @@ func TestManyRequestsMakeOneAccount(t *testing.T) {
 		group.Wait()
 		n := 0
 		ids.Range(func(any, any) bool { n++; return true })
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if n != 1 || len(f.users) != 2 || len(store.list()) != 1 {
-			t.Errorf("%d ids, %d users in Langflow, %d accounts", n, len(f.users), len(store.list()))
+		users := 0
+		f.With(func() { users = len(f.Users) })
+		if n != 1 || users != 2 || len(store.list()) != 1 {
+			t.Errorf("%d ids, %d users in Langflow, %d accounts", n, users, len(store.list()))
 		}
 	})
 }
 
 // TestWithANewDatabase is a Langflow whose data was lost: each account is made again, by itself.
 func TestWithANewDatabase(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store, clock := &kept{}, &movedClock{}
-		f.now = clock.now
+		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, store)
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
@@ -192,7 +193,7 @@ func TestWithANewDatabase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.set(func() { f.reset(); f.counts["database"]++ })
+		f.Reset()
 		clock.advance(time.Hour)
 		after, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
 		if err != nil || after.ID == before.ID || after.ID == "" {
@@ -206,15 +207,15 @@ func TestWithANewDatabase(t *testing.T) {
 
 // TestLosesItsDatabaseUnderWay: requests that are refused find that out.
 func TestLosesItsDatabaseUnderWay(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		clock := &movedClock{}
-		f.now = clock.now
+		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
 		h := refused(t, b, lentTo("w1", "ann"))
 		before := asks(t, f, h)
-		f.set(func() { f.reset(); f.counts["database"]++ })
+		f.Reset()
 		clock.advance(time.Minute)
 		if got := b.Rejected(context.Background(), h); got != (mode != External) {
 			t.Errorf("another account makes sense: %v", got)
@@ -238,9 +239,9 @@ func refused(t *testing.T, b *builder.Bridge, l builder.OnBehalf) http.Header {
 }
 
 func TestA401RenewsOnce(t *testing.T) {
-	eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
+	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		clock := &movedClock{}
-		f.now = clock.now
+		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
@@ -251,7 +252,7 @@ func TestA401RenewsOnce(t *testing.T) {
 		}
 		// Langflow restarts with another secret key, or forgets who it trusts for a moment: only a
 		// sign-in brings a session then.
-		f.set(func() { f.secret, f.external = strings.Repeat("x", 43), nil })
+		f.With(func() { f.Secret, f.External = strings.Repeat("x", 43), nil })
 		if got := b.Rejected(context.Background(), h); got != (mode == SignIn) {
 			t.Errorf("renewed: %v", got)
 		}
@@ -265,7 +266,7 @@ func TestA401RenewsOnce(t *testing.T) {
 			}
 		}
 		if mode != SignIn {
-			f.set(func() { f.secret, f.external = fakeSecret, &signingKey().PublicKey })
+			f.With(func() { f.Secret, f.External = langflowtest.Secret, &signingKey().PublicKey })
 			clock.advance(time.Minute)
 		}
 		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
@@ -279,33 +280,33 @@ func TestTroubles(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		mode       builder.Mode
-		cause, end func(f *langflow)
+		cause, end func(f *langflowtest.Server)
 		says       string
 		next       string
 	}{
-		{"another secret key", Signed, func(f *langflow) { f.secret = strings.Repeat("x", 43) }, func(f *langflow) { f.secret = fakeSecret }, "secret keys differ", "LANGFLOW_SECRET_KEY"},
-		{"a page", Signed, func(f *langflow) { f.html = true }, func(f *langflow) { f.html = false }, "A page came", "upgraded"},
-		{"a page at the sign-in", SignIn, func(f *langflow) { f.html = true }, func(f *langflow) { f.html = false }, "A page came", "upgraded"},
-		{"a page for assertions", External, func(f *langflow) { f.html = true }, func(f *langflow) { f.html = false }, "A page came", "upgraded"},
-		{"another superuser's password", SignIn, func(f *langflow) { f.named(fakeAdmin).password = "other" }, func(f *langflow) { f.named(fakeAdmin).password = fakePassword }, "did not accept the superuser", "LANGFLOW_SUPERUSER_PASSWORD"},
-		{"no superuser any more", Signed, func(f *langflow) { f.named(fakeAdmin).Super = false }, func(f *langflow) { f.named(fakeAdmin).Super = true }, "is no superuser", "superuser"},
-		{"no external authentication", External, func(f *langflow) { f.external = nil }, func(f *langflow) { f.external = &signingKey().PublicKey }, "does not look at Sluice's assertion", "LANGFLOW_EXTERNAL_AUTH"},
-		{"clocks a year apart", Signed, func(f *langflow) { f.ahead = 9000 * time.Hour }, func(f *langflow) { f.ahead = 0 }, "clock differs", "clocks"},
+		{"another secret key", Signed, func(f *langflowtest.Server) { f.Secret = strings.Repeat("x", 43) }, func(f *langflowtest.Server) { f.Secret = langflowtest.Secret }, "secret keys differ", "LANGFLOW_SECRET_KEY"},
+		{"a page", Signed, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
+		{"a page at the sign-in", SignIn, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
+		{"a page for assertions", External, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
+		{"another superuser's password", SignIn, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = "other" }, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = langflowtest.Password }, "did not accept the superuser", "LANGFLOW_SUPERUSER_PASSWORD"},
+		{"no superuser any more", Signed, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = false }, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = true }, "is no superuser", "superuser"},
+		{"no external authentication", External, func(f *langflowtest.Server) { f.External = nil }, func(f *langflowtest.Server) { f.External = &signingKey().PublicKey }, "does not look at Sluice's assertion", "LANGFLOW_EXTERNAL_AUTH"},
+		{"clocks a year apart", Signed, func(f *langflowtest.Server) { f.Ahead = 9000 * time.Hour }, func(f *langflowtest.Server) { f.Ahead = 0 }, "clock differs", "clocks"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f, clock := newFake(t), &movedClock{}
-			f.external, f.now = &signingKey().PublicKey, clock.now
+			f, clock := langflowtest.Start(t), &movedClock{}
+			f.External, f.Now = &signingKey().PublicKey, clock.now
 			cfg := lfConfig(t, f, c.mode, &kept{})
 			cfg.Now = clock.now
 			b := lfBridge(t, cfg)
-			f.set(func() { c.cause(f) })
+			f.With(func() { c.cause(f) })
 			_, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
 			if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, c.says) ||
 				!strings.Contains(p.Next, c.next) ||
 				p.RetryAfter <= 0 {
 				t.Errorf("%v (%s): %s %s", err, p.Kind, p.Detail, p.Next)
 			}
-			f.set(func() { c.end(f) })
+			f.With(func() { c.end(f) })
 			clock.advance(time.Minute)
 			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
 				u.Username != "sluice-w1" {
@@ -316,9 +317,9 @@ func TestTroubles(t *testing.T) {
 }
 
 func TestDownAndUpAgain(t *testing.T) {
-	f, clock := newFake(t), &movedClock{}
+	f, clock := langflowtest.Start(t), &movedClock{}
 	cfg := lfConfig(t, f, Signed, &kept{})
-	cfg.Now, f.now = clock.now, clock.now
+	cfg.Now, f.Now = clock.now, clock.now
 	b := lfBridge(t, cfg)
 	address := f.Listener.Addr().String()
 	f.Server.Close()
@@ -342,19 +343,19 @@ func TestDownAndUpAgain(t *testing.T) {
 // TestBusy: tokens that Sluice signs do not depend on a Langflow that has time.
 func TestBusy(t *testing.T) {
 	for _, mode := range []builder.Mode{Signed, External} {
-		f, clock := newFake(t), &movedClock{}
-		f.external, f.now = &signingKey().PublicKey, clock.now
+		f, clock := langflowtest.Start(t), &movedClock{}
+		f.External, f.Now = &signingKey().PublicKey, clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now, cfg.Client = clock.now, &http.Client{Timeout: 200 * time.Millisecond}
 		b := lfBridge(t, cfg)
 		refused(t, b, lentTo("w1", "ann"))
 		gate := make(chan struct{})
-		f.set(func() { f.busy = gate })
+		f.With(func() { f.Busy = gate })
 		clock.advance(time.Hour)
 		h := http.Header{}
 		err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &profile.Endpoint{})
 		close(gate)
-		f.set(func() { f.busy = nil })
+		f.With(func() { f.Busy = nil })
 		if err != nil {
 			t.Errorf("%s: %v", mode, err)
 		} else if u := asks(t, f, h); u.Username != "sluice-w1" {
@@ -365,8 +366,8 @@ func TestBusy(t *testing.T) {
 
 func TestClocksDiffer(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 2 * time.Minute, -2 * time.Minute} {
-		eachMode(t, func(t *testing.T, f *langflow, mode builder.Mode) {
-			f.ahead = ahead
+		eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
+			f.Ahead = ahead
 			b := lfBridge(t, lfConfig(t, f, mode, &kept{}))
 			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
 				u.Username != "sluice-w1" {
@@ -377,16 +378,16 @@ func TestClocksDiffer(t *testing.T) {
 }
 
 func TestSignInsAreCounted(t *testing.T) {
-	f := newFake(t)
+	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, SignIn, &kept{}))
-	f.set(func() { f.limited = 1 })
+	f.With(func() { f.Limited = 1 })
 	if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
 		t.Errorf("%+v, %v", u, err)
 	}
-	if n := f.count("POST /api/v1/login"); n != 3 {
+	if n := f.Count("POST /api/v1/login"); n != 3 {
 		t.Errorf("%d sign-ins, want one that was refused, the superuser's and the account's", n)
 	}
-	f.set(func() { f.limited = 2 })
+	f.With(func() { f.Limited = 2 })
 	_, err := enters(t, f, b, lentTo("w2", "ann"), profile.Endpoint{})
 	if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "few sign-ins") ||
 		p.RetryAfter <= 0 {
@@ -395,19 +396,19 @@ func TestSignInsAreCounted(t *testing.T) {
 }
 
 func TestSessionsAreRefreshed(t *testing.T) {
-	f, clock := newFake(t), &movedClock{}
+	f, clock := langflowtest.Start(t), &movedClock{}
 	cfg := lfConfig(t, f, SignIn, &kept{})
-	cfg.Now, f.now = clock.now, clock.now
+	cfg.Now, f.Now = clock.now, clock.now
 	b := lfBridge(t, cfg)
 	refused(t, b, lentTo("w1", "ann"))
-	before := f.count("POST /api/v1/login")
+	before := f.Count("POST /api/v1/login")
 	clock.advance(70 * time.Minute)
 	refused(t, b, lentTo("w1", "ann"))
-	if f.count("POST /api/v1/login") != before || f.count("POST /api/v1/refresh") != 1 {
+	if f.Count("POST /api/v1/login") != before || f.Count("POST /api/v1/refresh") != 1 {
 		t.Errorf(
 			"%d more sign-ins, %d refreshes",
-			f.count("POST /api/v1/login")-before,
-			f.count("POST /api/v1/refresh"),
+			f.Count("POST /api/v1/login")-before,
+			f.Count("POST /api/v1/refresh"),
 		)
 	}
 	clock.advance(25 * time.Hour)
