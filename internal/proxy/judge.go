@@ -112,7 +112,7 @@ func (j *judge) decide(ctx context.Context) error {
 	if err := j.addStoredFlow(ctx); err != nil {
 		return err
 	}
-	j.takePaging()
+	takePaging(j)
 	return nil
 }
 

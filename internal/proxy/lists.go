@@ -21,7 +21,7 @@ type paging struct {
 
 // takePaging takes page and limit out of the query, where the builder would count what the person
 // may not see. The builder gives the whole list, and Sluice the page of it.
-func (j *judge) takePaging() {
+func takePaging(j *judge) {
 	list := j.match.Endpoint.Result.List
 	if list == nil || !list.Pages || !j.delegated || j.flow != "" {
 		return // a flow that is the person's: the builder can count
