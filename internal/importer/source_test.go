@@ -248,7 +248,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 }
 
 // onPostgres copies a database of testdata into PostgreSQL, with the types that Langflow has there.
-func onPostgres(t testing.TB, r recipe) string {
+func onPostgres(t testing.TB, database string) string {
 	t.Helper()
 	ctx := context.Background()
 	address := dbtest.BarePostgres(t)
@@ -257,7 +257,7 @@ func onPostgres(t testing.TB, r recipe) string {
 		t.Fatal(err)
 	}
 	defer to.Close(ctx)
-	from, err := sql.Open("sqlite", r.database())
+	from, err := sql.Open("sqlite", database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,8 @@ func copyTable(t testing.TB, from *sql.DB, to *pgx.Conn, table string) {
 func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
 	for _, r := range recipes(t) {
 		t.Run(r.name, func(t *testing.T) {
-			address := onPostgres(t, r)
+			database := r.quickDatabase(t)
+			address := onPostgres(t, database)
 			w := start(t)
 			items := func(name string) []importer.Item {
 				p := w.plan(read(t, name), importer.Options{Keys: r.keys(t)})
@@ -336,7 +337,7 @@ func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
 				}
 				return p.Items
 			}
-			want := items(r.database())
+			want := items(database)
 			for _, scheme := range []string{"postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg"} {
 				if diff := cmp.Diff(want, items(strings.Replace(address, "postgres", scheme, 1))); diff != "" {
 					t.Fatalf("%s: %s", scheme, diff)

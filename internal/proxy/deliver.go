@@ -25,7 +25,7 @@ type delivery struct {
 
 // forward sends a judged request to the builder and the builder's answer to the client.
 func forward(a *reply, v *Verdict) {
-	d := delivery{v: v, r: v.Request.http, trip: newTrip(v), reply: a}
+	d := delivery{v: v, r: v.Request.http, trip: newTrip(v, &a.renewed), reply: a}
 	d.results = results{v: v, trip: &d.trip}
 	defer d.end()
 	if err := d.results.begin(d.r.Context()); err != nil {
@@ -53,7 +53,6 @@ func forward(a *reply, v *Verdict) {
 func (d *delivery) end() {
 	d.reply.cut.release()
 	d.results.end()
-	d.reply.renewed = d.trip.renewed
 }
 
 // explain turns what went wrong between Sluice and the builder into something to show.

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -76,15 +78,23 @@ type judge struct {
 // Judge decides about a request. It takes the steps from classify to guard, in this order, for
 // requests that Sluice forwards, for those that it answers itself, and for those that a reverse
 // proxy asks about. It forwards nothing.
-func Judge(ctx context.Context, req *Request) (Verdict, error) {
+func Judge(ctx context.Context, req *Request) (v Verdict, err error) {
 	pool := &req.p.judges
 	j, ok := pool.Get().(*judge)
 	if !ok {
 		j = &judge{}
 	}
 	j.req, j.rawQuery, j.who = req, req.rawQuery, j.requester.who()
-	err := j.decide(ctx)
-	v := j.verdict(err == nil)
+	defer func() {
+		if broken := recover(); broken != nil {
+			// The log tells about whom and what, which a panic would lose.
+			stack := string(debug.Stack())
+			req.p.cfg.Log.Error("judging a request failed", "id", req.id, "panic", broken, "stack", stack)
+			v, err = j.verdict(false), problem.Of(fmt.Errorf("panic: %v", broken)).WithRule("panic")
+		}
+	}()
+	err = j.decide(ctx)
+	v = j.verdict(err == nil)
 	*j = judge{} // nothing of a request stays, and nothing outlives Judge but its Verdict
 	pool.Put(j)
 	return v, err

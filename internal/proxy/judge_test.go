@@ -224,3 +224,40 @@ func TestNothingIsHeldAfterAnAnswer(t *testing.T) {
 		eventually(t, name+": giving back the memory", func() bool { return w.proxy.Held() == 0 })
 	}
 }
+
+// TestJudgePanics makes sure that the log tells about whom and what, and that the client gets an
+// answer.
+func TestJudgePanics(t *testing.T) {
+	w := newWorld(t, startFixture(t), options{change: func(c *proxy.Config) {
+		c.Credentials = &authn.Credentials{
+			Sessions: c.Sessions,
+			Keys:     c.Keys,
+			Access:   func(string) (authn.Principal, error) { panic("boom") },
+		}
+	}})
+	got := w.do("GET", flowPath+privateFlow, with("Authorization: Bearer abc"), "")
+	if got.status != http.StatusInternalServerError || strings.Contains(got.body, "boom") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	eventually(t, "the line in the log", func() bool {
+		log := w.log.String()
+		return strings.Contains(log, "endpoint=chatflows.get") && strings.Contains(log, "reason=panic")
+	})
+	if got := w.do("GET", flowPath+privateFlow, with("Cookie: "+w.cookie("viewer")), ""); got.status != http.StatusOK {
+		t.Errorf("the next request: %d %s", got.status, got.body)
+	}
+}
+
+// TestReadInstead_JudgesTheWholeRequest makes sure that a refused save is read like any other
+// request.
+func TestReadInstead_JudgesTheWholeRequest(t *testing.T) {
+	w := newLangflowWorld(t, true)
+	target := "/api/v1/flows/" + w.ownFlow
+	w.call("other", "GET", "/api/v1/flows/"+w.flow, "") // from now on it is known as theirs
+	if got := w.call("viewer", "PATCH", target+"?x="+w.flow, `{"locked":true}`); got.status != http.StatusNotFound {
+		t.Errorf("with another workspace's id in the query: %d %s", got.status, got.body)
+	}
+	if got := w.call("viewer", "PATCH", target, `{"locked":true}`); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/flow"
 	"sluice/internal/identity"
@@ -155,4 +156,27 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 			t.Errorf("after the bombs: %d %s", got.status, got.body)
 		}
 	}
+}
+
+func TestARenewalInAnotherAccountIsCounted(t *testing.T) {
+	w := newLangflowWorld(t, false)
+	w.call("admin", "GET", "/api/v1/flows/", "")
+	forgotten := ""
+	for _, g := range w.f.Take() {
+		if g.Account == "veteran" {
+			forgotten = strings.TrimPrefix(g.Header.Get("Authorization"), "Bearer ")
+		}
+	}
+	if forgotten == "" {
+		t.Fatal("the second account was not asked")
+	}
+	w.clock.advance(time.Minute)
+	// The request is refused, and then the question of the bridge whether it was only that request.
+	w.f.With(func() { w.f.Refuse = map[string]int{forgotten: 2} })
+	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 || len(ids(t, got.body)) != 2 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	eventually(t, "the count of renewals", func() bool {
+		return gauge(t, w.world, "sluice_proxy_session_renewals_total") == 1
+	})
 }

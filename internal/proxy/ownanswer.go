@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"sync"
 
 	"sluice/internal/builder"
 	"sluice/internal/flow"
@@ -14,6 +15,7 @@ import (
 // signed in, the end of the session.
 func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 	p, q := a.req.p, a.req
+	whole := sync.OnceValues(func() ([]byte, error) { return a.wholeBody(v) })
 	main := q.mainOrigin()
 	c := builder.AnswerContext{
 		Principal:     *v.requester.who(),
@@ -23,7 +25,7 @@ func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 		Query:         q.query,
 		App:           q.app.ID,
 		Param:         v.match.Param,
-		Body:          func() ([]byte, error) { return a.wholeBody(v) },
+		Body:          whole,
 		Keys:          p.cfg.Keys,
 		Fresh:         &p.fresh,
 		KeysURL:       main + "/account/keys",

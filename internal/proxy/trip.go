@@ -26,10 +26,10 @@ type trip struct {
 	behalf   builder.OnBehalf
 	place    objects.Place
 	flow     string
-	renewed  bool // the builder has refused the session
+	renewed  *bool // the builder has refused the session; shared with trips into other accounts
 }
 
-func newTrip(v *Verdict) trip {
+func newTrip(v *Verdict, renewed *bool) trip {
 	return trip{
 		req:      v.Request,
 		endpoint: v.endpoint(),
@@ -37,6 +37,7 @@ func newTrip(v *Verdict) trip {
 		behalf:   v.behalf(),
 		place:    v.place,
 		flow:     v.flow,
+		renewed:  renewed,
 	}
 }
 
@@ -116,7 +117,7 @@ func (t *trip) renew(req *http.Request, refused *http.Response) (*http.Response,
 	if !renewed || streamed {
 		return nil, t.noSession()
 	}
-	t.renewed = true
+	*t.renewed = true
 	again := req.Clone(req.Context())
 	if req.GetBody != nil {
 		body, err := req.GetBody()

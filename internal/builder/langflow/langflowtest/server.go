@@ -60,6 +60,8 @@ type Server struct {
 	Busy chan struct{}
 	// Limited is how many sign-ins answer 429.
 	Limited int
+	// Refuse is how often a good token is refused, by token.
+	Refuse map[string]int
 	// Pause, if it is not nil, stops a run that streams after its first event, until it is closed.
 	Pause chan struct{}
 	// Components are what it shows as its catalog of components, and Examples as its example flows;
@@ -207,6 +209,9 @@ func (s *Server) claims(token string) (map[string]any, string) {
 func (s *Server) who(r *http.Request) (*User, int, string) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch assertion := r.Header.Get(builder.HeaderAssertion); {
+	case s.Refuse[token] > 0:
+		s.Refuse[token]--
+		return nil, 401, "Token has expired"
 	case token != "":
 		claims, trouble := s.claims(token)
 		if trouble != "" {
