@@ -272,7 +272,6 @@ var scatteredTypes = map[string]int{
 	"guard.findings":    4,
 	"importer.Importer": 3,
 	"importer.planning": 7,
-	"proxy.judge":       3,
 }
 
 func TestATypeFillsOneOrTwoFiles(t *testing.T) {
