@@ -2,12 +2,11 @@ package app_test
 
 import (
 	"context"
-	"net/http"
-	"strings"
 	"testing"
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder/flowise/flowisetest"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
@@ -20,33 +19,15 @@ const (
 )
 
 // stocked is a Flowise that holds objects before Sluice comes.
-type stocked struct {
-	flowise
-	broken bool
-}
-
-func (s *stocked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answers := map[string]string{
-		"chatflows": `[{"id":"` + oldFlow + `","name":"Old flow","type":"AGENTFLOW","flowData":"{}"}]`, "tools": `[{"id":"` + oldTool + `","name":"Old tool"}]`,
-		"credentials": "[]", "variables": "[]", "assistants": "[]", "document-store/store": "[]", "apikey": "[]", "marketplaces/custom": "[]", "custom-mcp-servers": `{"data":[],"total":0}`,
-	}
-	text, ok := answers[strings.TrimPrefix(r.URL.Path, "/api/v1/")]
-	if !ok || r.Method != http.MethodGet {
-		s.flowise.ServeHTTP(w, r)
-		return
-	}
-	s.mu.Lock()
-	broken := s.broken
-	s.mu.Unlock()
-	if broken {
-		text = `{"message":"database is locked"}`
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_, _ = w.Write([]byte(text))
+func stocked() *flowisetest.Server {
+	s := flowise()
+	s.Lists["chatflows"] = `[{"id":"` + oldFlow + `","name":"Old flow","type":"AGENTFLOW","flowData":"{}"}]`
+	s.Lists["tools"] = `[{"id":"` + oldTool + `","name":"Old tool"}]`
+	return s
 }
 
 // connected adds a Flowise and connects it.
-func connected(t *testing.T, r *house, s *stocked) *app.App {
+func connected(t *testing.T, r *house, s *flowisetest.Server) *app.App {
 	t.Helper()
 	ctx := context.Background()
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, s)})
@@ -63,7 +44,7 @@ func connected(t *testing.T, r *house, s *stocked) *app.App {
 func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := open(t, d, t.TempDir())
-		a := connected(t, r, &stocked{})
+		a := connected(t, r, stocked())
 		for id, kind := range map[string]string{oldFlow: "agentflow", oldTool: "tool"} {
 			if ws, k, _ := r.Flows.Owner(a.ID, id); ws != identity.DefaultWorkspace || string(k) != kind {
 				t.Errorf("%s belongs to %q as %s, want %s", id, ws, k, kind)
@@ -81,7 +62,7 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := connected(t, r, &stocked{})
+	a := connected(t, r, stocked())
 	if _, err := r.Monitor.Check(ctx, operator, a.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +102,8 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 // TestAnUpgradeLosesNothing is an installation from before there was an ownership map: its app is connected, and the map is empty.
 func TestAnUpgradeLosesNothing(t *testing.T) {
 	d, keys, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
-	s := &stocked{broken: true}
+	s := stocked()
+	s.Broken = true
 	r := open(t, d, keys)
 	a := connected(t, r, s) // the objects cannot be listed yet
 	if _, _, ok := r.Flows.Owner(a.ID, oldFlow); ok {
@@ -130,9 +112,7 @@ func TestAnUpgradeLosesNothing(t *testing.T) {
 	if _, err := r.people.CreateWorkspace(ctx, operator, "Made in the meantime"); err != nil {
 		t.Fatal(err)
 	}
-	s.mu.Lock()
-	s.broken = false
-	s.mu.Unlock()
+	s.With(func() { s.Broken = false })
 	again := open(t, d, keys)
 	again.Monitor.CheckAll(ctx, false)
 	if ws, _, _ := again.Flows.Owner(a.ID, oldFlow); ws != identity.DefaultWorkspace {

@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/builder/buildertest"
+	"sluice/internal/builder/flowise/flowisetest"
 	"sluice/internal/db"
 	q "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
@@ -62,61 +61,11 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	return &house{r, people, vault}
 }
 
-// flowise answers the calls by which Sluice finds out about a Flowise and its owner, with the exchanges recorded from version 3.1.4.
-type flowise struct {
-	mu       sync.Mutex
-	email    string
-	password string
-	register int // status of the next registrations; 0 is normal
-	signIns  int
-}
-
-func (f *flowise) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var body struct {
-		Email, Password string
-		User            struct{ Name, Email, Credential string }
-	}
-	_ = json.NewDecoder(r.Body).Decode(&body)
-	answer := func(status int, text string) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(text))
-	}
-	switch r.URL.Path {
-	case "/api/v1/version":
-		answer(200, `{"version":"3.1.4"}`)
-	case "/api/v1/settings":
-		answer(200, `{"PLATFORM_TYPE":"open source"}`)
-	case "/api/v1/auth/resolve":
-		answer(200, map[bool]string{true: `{"redirectUrl":"/organization-setup"}`, false: `{"redirectUrl":"/signin"}`}[f.email == ""])
-	case "/api/v1/account/register":
-		switch {
-		case f.register != 0:
-			answer(f.register, `{"message":"database is locked"}`)
-		case f.email != "":
-			answer(400, `{"statusCode":400,"success":false,"message":"You can only have one organization","stack":{}}`)
-		default:
-			f.email, f.password = body.User.Email, body.User.Credential
-			answer(201, `{"user":{"id":"0b4f2f3e-5a55-4d3a-8a54-000000000001"}}`)
-		}
-	case "/api/v1/auth/login":
-		if body.Email != f.email || body.Password != f.password {
-			answer(401, `{"message":"Incorrect Email or Password"}`)
-			return
-		}
-		f.signIns++
-		for _, name := range []string{"token", "refreshToken", "connect.sid"} {
-			http.SetCookie(w, &http.Cookie{Name: name, Value: "v", Path: "/"})
-		}
-		answer(200, `{"id":"0b4f2f3e-5a55-4d3a-8a54-000000000001","email":"x"}`)
-	case "/api/v1/account/logout":
-		answer(200, `{"message":"logged_out","redirectTo":"/login"}`)
-	default:
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write([]byte("<title>Flowise - Build AI Agents, Visually</title>"))
-	}
+// flowise is one that nobody owns yet.
+func flowise() *flowisetest.Server {
+	f := flowisetest.New()
+	f.Email, f.Password = "", ""
+	return f
 }
 
 func serve(t *testing.T, h http.Handler) string {
@@ -128,7 +77,7 @@ func serve(t *testing.T, h http.Handler) string {
 
 func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		keys, ctx, f := t.TempDir(), context.Background(), &flowise{}
+		keys, ctx, f := t.TempDir(), context.Background(), flowise()
 		r := open(t, d, keys)
 		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f)})
 		if err != nil {
@@ -141,14 +90,14 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, _ = r.ByID(a.ID)
-		if a.NeedsOwner || a.Bridge == nil || a.OwnerEmail != f.email || f.email == "" {
-			t.Errorf("connected: %+v, owner %q", a, f.email)
+		if a.NeedsOwner || a.Bridge == nil || a.OwnerEmail != f.Email || f.Email == "" {
+			t.Errorf("connected: %+v, owner %q", a, f.Email)
 		}
 		if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || !h.OK {
 			t.Errorf("health: %+v, %v", h, err)
 		}
 		row, err := q.New(d.Read()).GetApp(ctx, a.ID)
-		if err != nil || row.OwnerSealed == "" || strings.Contains(row.OwnerSealed, f.password) {
+		if err != nil || row.OwnerSealed == "" || strings.Contains(row.OwnerSealed, f.Password) {
 			t.Error("the owner's password stands in the database")
 		}
 		again := open(t, d, keys)
@@ -156,7 +105,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 			t.Errorf("after a restart: %+v", b)
 		}
 		handed, err := r.Manager.Remove(ctx, operator, a.ID)
-		if err != nil || handed.Password != f.password || handed.Email != f.email {
+		if err != nil || handed.Password != f.Password || handed.Email != f.Email {
 			t.Errorf("removing hands over %q, %v; the registered password must not be lost", handed.Email, err)
 		}
 		if _, ok := r.ByID(a.ID); ok || len(r.All()) != 0 {
@@ -166,7 +115,8 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 }
 
 func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
-	d, ctx, f := dbtest.SQLite(t), context.Background(), &flowise{register: 500}
+	d, ctx, f := dbtest.SQLite(t), context.Background(), flowise()
+	f.RegisterStatus = 500
 	r := open(t, d, t.TempDir())
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f)})
 	if err != nil {
@@ -178,9 +128,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner {
 		t.Error("the app counts as connected")
 	}
-	f.mu.Lock()
-	f.register = 0
-	f.mu.Unlock()
+	f.With(func() { f.RegisterStatus = 0 })
 	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +143,8 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 }
 
 func TestAFlowiseWithAnOwner(t *testing.T) {
-	ctx, f := context.Background(), &flowise{email: "boss@example.com", password: "Very-Secret-1"}
+	ctx, f := context.Background(), flowise()
+	f.Email, f.Password = "boss@example.com", "Very-Secret-1"
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, f), Name: "Ours"})
 	if err != nil {
@@ -245,7 +194,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: &flowise{}}
+	s := &http.Server{Handler: flowise()}
 	go func() { _ = s.Serve(l) }()
 	defer s.Close()
 	r.Monitor.CheckAll(ctx, true)
@@ -266,7 +215,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 
 func TestOnlyAdminsManageApps(t *testing.T) {
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
-	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +251,7 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 func TestPublishing(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r, ctx := open(t, d, t.TempDir()), context.Background()
-		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +313,7 @@ func TestOrigin(t *testing.T) {
 
 func TestExposureOfALoopbackBuilder(t *testing.T) {
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
-	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, &flowise{})})
+	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,73 +2,21 @@ package app_test
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
-	"strings"
-	"sync"
 	"testing"
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder/flowise/flowisetest"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
 )
 
-// keeping is a Flowise that keeps credentials, as version 3.1.4 answers.
-type keeping struct {
-	flowise
-	mu     sync.Mutex
-	values map[string]string // id -> the value of its field
-	before func()            // runs once, before the next write
-}
-
-func (k *keeping) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, "/api/v1/credentials") {
-		k.flowise.ServeHTTP(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	if r.Method == http.MethodGet {
-		list := []map[string]string{}
-		k.mu.Lock()
-		for id := range k.values {
-			list = append(list, map[string]string{"id": id})
-		}
-		k.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(list)
-		return
-	}
-	var body struct {
-		ID           string
-		PlainDataObj map[string]string
-	}
-	_ = json.NewDecoder(r.Body).Decode(&body)
-	if body.ID == "" {
-		body.ID = strings.TrimPrefix(r.URL.Path, "/api/v1/credentials/")
-	}
-	k.mu.Lock()
-	before := k.before
-	k.before = nil
-	k.mu.Unlock()
-	if before != nil {
-		before()
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if r.Method == http.MethodDelete {
-		delete(k.values, body.ID)
-	} else {
-		k.values[body.ID] = body.PlainDataObj["key"]
-	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"id": body.ID})
-}
-
 // vaulted is a house with a vault, a connected Flowise and a credential.
-func vaulted(t *testing.T) (*house, *keeping, *app.App, secret.Credential) {
+func vaulted(t *testing.T) (*house, *flowisetest.Server, *app.App, secret.Credential) {
 	t.Helper()
 	ctx := context.Background()
-	h, k := open(t, dbtest.SQLite(t), t.TempDir()), &keeping{values: map[string]string{}}
+	h, k := open(t, dbtest.SQLite(t), t.TempDir()), flowise()
 	a, err := h.Manager.Add(ctx, operator, app.Spec{URL: serve(t, k)})
 	if err != nil {
 		t.Fatal(err)
@@ -87,14 +35,14 @@ func vaulted(t *testing.T) (*house, *keeping, *app.App, secret.Credential) {
 func TestARotationWhileACopyIsMade(t *testing.T) {
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
-	k.before = func() {
+	k.BeforeWrite = func() {
 		if _, err := h.vault.Rotate(ctx, operator, "default", c.ID, map[string]string{"key": "v2"}); err != nil {
 			t.Error(err)
 		}
 	}
 	use, err := h.Credentials.Put(ctx, operator, "default", a.ID, c.ID)
-	if err != nil || !use.Current || k.values[use.Object] != "v2" {
-		t.Fatalf("put: %+v, %v; Flowise has %v", use, err, k.values)
+	if err != nil || !use.Current || k.Credentials[use.Object] != "v2" {
+		t.Fatalf("put: %+v, %v; Flowise has %v", use, err, k.Credentials)
 	}
 	if workspace, _, ok := h.Flows.Owner(a.ID, use.Object); !ok || workspace != "default" {
 		t.Errorf("the copy belongs to %q", workspace)
@@ -125,15 +73,15 @@ func TestWhoPutsAndWithdraws(t *testing.T) {
 	if err := h.vault.Delete(ctx, ada, "default", c.ID); !problem.Is(err, problem.Conflict) {
 		t.Errorf("deleted while it is in an app = %v", err)
 	}
-	if err := h.Credentials.Withdraw(ctx, uma, "default", a.ID, c.ID); err != nil || len(k.values) != 0 {
-		t.Errorf("withdrawn by whoever put it there = %v; Flowise has %d", err, len(k.values))
+	if err := h.Credentials.Withdraw(ctx, uma, "default", a.ID, c.ID); err != nil || len(k.Credentials) != 0 {
+		t.Errorf("withdrawn by whoever put it there = %v; Flowise has %d", err, len(k.Credentials))
 	}
 	use, err := h.Credentials.Put(ctx, uma, "default", a.ID, c.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Credentials.Delete(ctx, ada, "default", c.ID, true); err != nil || len(k.values) != 0 {
-		t.Errorf("deleted with its copies = %v; Flowise has %d", err, len(k.values))
+	if err := h.Credentials.Delete(ctx, ada, "default", c.ID, true); err != nil || len(k.Credentials) != 0 {
+		t.Errorf("deleted with its copies = %v; Flowise has %d", err, len(k.Credentials))
 	}
 	if _, _, ok := h.Flows.Owner(a.ID, use.Object); ok {
 		t.Error("the copy is still in the map of owners")

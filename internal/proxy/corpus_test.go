@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder/flowise/flowisetest"
 )
 
 // row is one line of the attack corpus; testdata/corpus/README.md says how it is to be read.
@@ -408,7 +409,7 @@ func corpusReply(r row) func(request) string {
 		}
 		path, _, _ := strings.Cut(r.Path, "?")
 		switch {
-		case r.Method == "GET" && listed(path):
+		case r.Method == "GET" && flowisetest.IsList(path):
 			return jsonReply(200, `{"ok":true,"data":[]}`)
 		case strings.HasPrefix(path, "/api/v1/node-load-method/"), path == "/api/v1/files":
 			return jsonReply(200, `[]`)

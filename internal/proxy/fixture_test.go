@@ -3,14 +3,18 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"sluice/internal/builder/flowise/flowisetest"
 )
 
 // request is one request as it arrived at the fixture.
@@ -24,23 +28,22 @@ type request struct {
 // target is the request target on the wire.
 func (g request) target() string { return g.req.RequestURI }
 
-// fixture is a builder that logs each request byte for byte and answers what the test says. It behaves as Flowise where Sluice itself
-// asks: version, settings, the owner's sign-in. Those calls are not logged.
+// fixture is a builder that logs each request byte for byte and answers what the test says. Where
+// Sluice itself asks it is a Flowise; those calls are not logged.
 type fixture struct {
 	listener net.Listener
 	wait     sync.WaitGroup
 
-	mu       sync.Mutex
-	log      []request
-	answer   func(g request) string // a whole response; nil for the default
-	token    string                 // the service session that it knows
-	executed map[string]string      // execution -> flow
-	bound    string                 // the flow that it wants a key of its own for
-	signIns  int
-	conns    map[net.Conn]bool
+	flowise *flowisetest.Server
+
+	mu     sync.Mutex
+	log    []request
+	answer func(g request) string // a whole response; nil for the default
+	conns  map[net.Conn]bool
 }
 
-const okJSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 11\r\n\r\n{\"ok\":true}"
+const okJSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: " +
+	"11\r\n\r\n{\"ok\":true}"
 
 func startFixture(t testing.TB) *fixture {
 	t.Helper()
@@ -52,7 +55,9 @@ func startFixture(t testing.TB) *fixture {
 }
 
 func startFixtureOn(t testing.TB, l net.Listener) *fixture {
-	f := &fixture{listener: l, conns: map[net.Conn]bool{}}
+	f := &fixture{listener: l, flowise: flowisetest.New(), conns: map[net.Conn]bool{}}
+	// The world's clock is its own.
+	f.flowise.Now, f.flowise.Email, f.flowise.Password = nil, "owner@example.test", "Owner-Password-1"
 	f.wait.Add(1)
 	go f.accept()
 	t.Cleanup(f.stop)
@@ -136,15 +141,15 @@ func (f *fixture) add(g request) {
 
 func (f *fixture) answerTo(g request) string {
 	f.mu.Lock()
-	answer, token := f.answer, f.token
+	answer := f.answer
 	f.mu.Unlock()
-	if c, err := g.req.Cookie("token"); err == nil && c.Value != token {
+	if _, err := g.req.Cookie("token"); err == nil && !f.flowise.Knows(g.req) {
 		return jsonReply(401, `{"message":"Invalid or Missing token"}`)
 	}
 	if answer != nil {
 		return answer(g)
 	}
-	if g.req.Method == http.MethodGet && listed(g.req.URL.Path) {
+	if g.req.Method == http.MethodGet && flowisetest.IsList(g.req.URL.Path) {
 		return jsonReply(200, `{"ok":true,"data":[]}`)
 	}
 	return okJSON
@@ -152,90 +157,32 @@ func (f *fixture) answerTo(g request) string {
 
 // ownAnswer is what the bridge and the probe ask for.
 func (f *fixture) ownAnswer(g request) (string, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if g.broken != nil || g.req.Header.Get("X-Forwarded-For") != "" {
+	switch {
+	case g.broken != nil || g.req.Header.Get("X-Forwarded-For") != "":
+		return "", false
+	case g.req.URL.Path == "/api/health":
+		return jsonReply(404, `{}`), true // a health check of Sluice's, in search of another builder
+	}
+	answer := httptest.NewRecorder()
+	r := g.req.Clone(context.Background())
+	r.Body = io.NopCloser(bytes.NewReader(g.body))
+	if !f.flowise.Serve(answer, r) {
 		return "", false
 	}
-	known := false
-	if c, err := g.req.Cookie("token"); err == nil {
-		known = c.Value == f.token
-	}
-	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && g.req.Method == http.MethodPut {
-		return jsonReply(200, `{"id":"`+id+`","isPublic":true}`), true
-	}
-	if strings.HasSuffix(g.req.URL.Path, "/custom-mcp-servers") {
-		return jsonReply(200, `{"data":[],"total":0}`), true
-	}
-	if g.req.URL.Path == "/api/v1/apikey" && known {
-		return jsonReply(200, `[{"id":"k0","apiKey":"another"},{"id":"k1","apiKey":"builders-own-key"}]`), true
-	}
-	if listed(g.req.URL.Path) {
-		return jsonReply(200, `[]`), true
-	}
-	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/mcp-server/"); ok && known {
-		return jsonReply(200, fmt.Sprintf(`{"enabled":%v,"token":"mcp-token"}`, id == f.bound)), true
-	}
-	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/chatflows/"); ok && known {
-		if id == f.bound {
-			return jsonReply(200, `{"id":"`+id+`","apikeyid":"k1"}`), true
+	var header []string
+	for name, values := range answer.Header() {
+		for _, v := range values {
+			header = append(header, name+": "+v)
 		}
-		return jsonReply(200, `{"id":"`+id+`","apikeyid":null}`), true
 	}
-	if id, ok := strings.CutPrefix(g.req.URL.Path, "/api/v1/executions/"); ok {
-		return jsonReply(200, `{"id":"`+id+`","agentflowId":"`+f.executed[id]+`"}`), true
-	}
-	switch g.req.URL.Path {
-	case "/":
-		return "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>", true
-	case "/api/v1/version":
-		return jsonReply(200, `{"version":"3.1.4"}`), true
-	case "/api/health":
-		return jsonReply(404, `{}`), true // a health check of Sluice's, in search of another builder
-	case "/api/v1/settings":
-		return jsonReply(200, `{"PLATFORM_TYPE":"open source"}`), true
-	case "/api/v1/auth/resolve":
-		return jsonReply(200, `{"redirectUrl":"/signin"}`), true
-	case "/api/v1/account/logout":
-		return jsonReply(200, `{"message":"logged_out","redirectTo":"/login"}`), true
-	case "/api/v1/auth/login":
-		f.signIns++
-		f.token = fmt.Sprintf("service-%d", f.signIns)
-		return jsonReply(200, `{"id":"owner-id","email":"owner@example.test","name":"owner","permissions":["organization","workspace"]}`,
-			"Set-Cookie: token="+f.token+"; Path=/; HttpOnly", "Set-Cookie: refreshToken=r; Path=/; HttpOnly", "Set-Cookie: connect.sid=s; Path=/; HttpOnly"), true
-	case "/api/v1/auth/permissions/API_KEY":
-		if known {
-			return jsonReply(200, `{}`), true
-		}
-		return jsonReply(401, `{"message":"Invalid or Missing token"}`), true
-	case "/api/v1/auth/refreshToken":
-		return jsonReply(401, `{"message":"Refresh Token Expired"}`), true
-	}
-	return "", false
-}
-
-// listed reports whether a path is one of Flowise's lists.
-func listed(path string) bool {
-	switch strings.TrimSuffix(strings.TrimPrefix(path, "/api/v1/"), "/") {
-	case "chatflows", "tools", "credentials", "variables", "assistants", "document-store/store", "apikey", "marketplaces/custom", "custom-mcp-servers", "executions":
-		return true
-	}
-	return strings.HasPrefix(path, "/api/v1/feedback/")
+	return reply(answer.Code, answer.Body.String(), header...), true
 }
 
 // bind makes it want a key of its own for a flow.
-func (f *fixture) bind(flow string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.bound = flow
-}
+func (f *fixture) bind(flow string) { f.flowise.With(func() { f.flowise.Bound = flow }) }
 
 // forget loses all sessions, as Flowise does when it is restarted without a session store.
-func (f *fixture) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.token = "forgotten"
-}
+func (f *fixture) forget() { f.flowise.ForgetSessions() }
 
 // reply sets the answer to proxied requests; nil for the default.
 func (f *fixture) reply(answer func(g request) string) {
@@ -265,8 +212,4 @@ func reply(status int, body string, header ...string) string {
 	return head + "\r\n" + body
 }
 
-func (f *fixture) signInCount() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.signIns
-}
+func (f *fixture) signInCount() int64 { return f.flowise.SignIns() }

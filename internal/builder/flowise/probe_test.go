@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/flowise/flowisetest"
 	"sluice/internal/problem"
 )
 
@@ -29,9 +30,9 @@ func serve(t *testing.T, h http.HandlerFunc) *url.URL {
 }
 
 func TestProbeFlowise(t *testing.T) {
-	s := newFlowiseServer(t)
+	s := startFlowise(t)
 	for _, owner := range []bool{false, true} {
-		s.owner = owner
+		s.With(func() { s.Email = map[bool]string{true: flowisetest.Email}[owner] })
 		want := builder.Found{
 			Kind:       "flowise",
 			Title:      "Flowise",
@@ -59,7 +60,7 @@ func TestProbeOthers(t *testing.T) {
 		note   string
 	}{
 		"a page for every path": {
-			func(w http.ResponseWriter, _ *http.Request) { sendPage(w) },
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, flowisetest.Page) },
 			"Flowise - Build AI Agents, Visually",
 			"not a builder",
 		},
@@ -165,10 +166,13 @@ func TestProbeDoesNotWaitForever(t *testing.T) {
 }
 
 func TestRegisterAndTryOwner(t *testing.T) {
-	s := newFlowiseServer(t)
-	s.owner = false
+	s := startFlowise(t)
+	s.Email = ""
 	o := builder.OwnerAccount{Name: "Sluice", Email: "owner@sluice.internal", Password: newOwnerPassword()}
-	if err := registerOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{Email: o.Email, Password: "short"}); !problem.Is(
+	if err := registerOwner(t.Context(), http.DefaultClient, s.url, builder.OwnerAccount{
+		Email:    o.Email,
+		Password: "short",
+	}); !problem.Is(
 		err,
 		problem.Invalid,
 	) ||
@@ -184,11 +188,12 @@ func TestRegisterAndTryOwner(t *testing.T) {
 	if err := testOwner(t.Context(), http.DefaultClient, s.url, o); err != nil {
 		t.Errorf("the owner just made: %v", err)
 	}
-	if len(s.sessions) != 0 {
+	if s.Sessions() != 0 {
 		t.Error("the test left a session behind")
 	}
 	for name, wrong := range map[string]builder.OwnerAccount{
-		"wrong password": {Email: o.Email, Password: "no"}, "unknown address": {Email: "x@sluice.internal", Password: o.Password},
+		"wrong password":  {Email: o.Email, Password: "no"},
+		"unknown address": {Email: "x@sluice.internal", Password: o.Password},
 	} {
 		err := testOwner(t.Context(), http.DefaultClient, s.url, wrong)
 		if p := problem.Of(err); p.Kind != problem.Unauthenticated || p.Field != "owner_password" {
