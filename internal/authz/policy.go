@@ -28,14 +28,14 @@ type Decision struct {
 
 // Reason is one sentence on why the decision was made.
 func (d Decision) Reason() string {
-	switch {
-	case d.Allowed:
-		return "Permitted by " + strings.Join(d.Policies, ", ") + "."
-	case len(d.Policies) > 0:
-		return "Forbidden by " + strings.Join(d.Policies, ", ") + "."
-	default:
+	names := strings.Join(d.Policies, ", ")
+	if d.Allowed {
+		return "Permitted by " + names + "."
+	}
+	if names == "" {
 		return "No policy permits it."
 	}
+	return "Forbidden by " + names + "."
 }
 
 // loadPolicies parses every policy file. Each policy must carry an @id; ids are unique.

@@ -97,6 +97,13 @@ func TestCount_EqualEventsAreOneEntry(t *testing.T) {
 	b.want(t, "nothing is written twice")
 }
 
+// TestCount_CountsForTenMinutes holds what SECURITY.md promises in minutes.
+func TestCount_CountsForTenMinutes(t *testing.T) {
+	if got := CountFor.Minutes(); got != 10 {
+		t.Errorf("equal events are counted for %g minutes, want 10", got)
+	}
+}
+
 func TestCount_AnEntryWaitsForItsWholeTime(t *testing.T) {
 	b, ctx := newBench(t), context.Background()
 	due := func() time.Time { return b.now().Add(-CountFor) }
