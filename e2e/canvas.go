@@ -43,9 +43,20 @@ func (p *Person) BuildEcho(origin, name string) string {
 	p.Drag(canvasNode+" .react-flow__handle.source", "", canvasNode+" .react-flow__handle.target", "", 0, 0)
 	p.SeeElement(".react-flow__edge path")
 	p.DoubleClick(canvasNode, "Direct Reply")
-	p.Click("[role=dialog] .ProseMirror", "")
+	const editor = "[role=dialog] .ProseMirror"
+	p.until("cursor in the text of the reply", func() bool {
+		// A dialog that is still opening takes the focus back.
+		p.Click(editor, "")
+		focused, err := eval[bool](p, "!!document.activeElement?.closest('"+editor+"')")
+		return err == nil && focused
+	})
 	p.Insert("echo: {{ question }}")
-	p.Press(kb.Escape)
+	p.find(editor, "echo: ")
+	p.until("way out of the dialog", func() bool {
+		p.Press(kb.Escape)
+		open, err := eval[bool](p, "!!document.querySelector('[role=dialog]')")
+		return err == nil && !open
+	})
 	p.Shot("built")
 	p.Click("button[title^=Save]", "")
 	p.Fill("[role=dialog] input", name)

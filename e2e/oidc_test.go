@@ -28,7 +28,7 @@ func startOrg(t *testing.T, conform bool) *org {
 	f := g.admin.Go(s.SetupLink()).FormTo(t, "/setup")
 	f.Fields.Set("username", "root")
 	f.Fields.Set("email", "root@example.com")
-	f.Fields.Set("password", "a long password for root")
+	f.Fields.Set("password", "a lantern over nine wet harbors")
 	g.admin.Send(f)
 	g.o = StartOpenIDProvider(t, s, conform)
 	var made struct{ ID string }
