@@ -158,7 +158,6 @@ var namesProducts = map[string]string{
 	"login":    "the names of variables",
 	"authz":    "the permission names are a product's own, and the names of variables",
 	"importer": "the reader of a product's database has no place behind Kind yet",
-	"guard":    "the catalog of a product's components has no place behind Kind yet",
 	"api":      "texts of the description of the API",
 }
 
@@ -267,9 +266,6 @@ const maxFiles = 2
 // scatteredTypes are from before the limit, with as many files as they fill at most. The list only
 // shrinks.
 var scatteredTypes = map[string]int{
-	"guard.Guard":       3,
-	"guard.Request":     3,
-	"guard.findings":    4,
 	"importer.Importer": 3,
 	"importer.planning": 7,
 }

@@ -23,7 +23,7 @@ fi
 export SLUICEDEV_POSTGRES=off GOFLAGS="-buildvcs=false -trimpath -vet=off"
 cd "$root"
 packages=("$@")
-[ ${#packages[@]} -gt 0 ] || packages=(authz authn guard profile objects)
+[ ${#packages[@]} -gt 0 ] || packages=(authz authn guard builder/langflow/guards profile objects)
 failed=()
 for package in "${packages[@]}"; do
 	echo "== $package"

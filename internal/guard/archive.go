@@ -12,22 +12,27 @@ import (
 )
 
 const (
-	// maxEntries and maxExpanded bound an archive; Langflow's own bounds are 500 and 100 MB.
+	// maxEntries and maxExpanded bound an archive of flows.
 	maxEntries  = 500
 	maxExpanded = 64 << 20
 )
 
-// The signatures of a zip archive (APPNOTE 4.3): of its first file, of its end, and of the end in its 64-bit form.
+// The signatures of a zip archive (APPNOTE 4.3): of its first file, of its end, and of the end in
+// its 64-bit form.
 var zipFirst, zipEnd, zipEnd64 = []byte("PK\x03\x04"), []byte("PK\x05\x06"), []byte("PK\x06\x07")
 
 // endSize is the length of an archive's end without a comment.
 const endSize = 22
 
-// openArchive opens a zip archive that can be read in one way only: it fills the whole file, has one end, without a comment and at its end, no links, no encryption,
-// and no name that leads out of it.
-func openArchive(data []byte) (*zip.Reader, error) {
+// openArchive opens a zip archive that can be read in one way only: it fills the whole file, has
+// one end, without a comment and at its end, no links, no encryption, and no name that leads out of
+// it.
+func (n Names) openArchive(data []byte) (*zip.Reader, error) {
 	if !bytes.HasPrefix(data, zipFirst) || len(data) < endSize || bytes.LastIndex(data, zipEnd) != len(data)-endSize ||
-		bytes.Count(data[max(0, len(data)-endSize-1<<16):], zipEnd) != 1 || bytes.Contains(data[max(0, len(data)-256):], zipEnd64) {
+		bytes.Count(
+			data[max(0, len(data)-endSize-1<<16):],
+			zipEnd,
+		) != 1 || bytes.Contains(data[max(0, len(data)-256):], zipEnd64) {
 		return nil, badArchive("it is not a plain zip file from its first byte to its last")
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
@@ -40,7 +45,7 @@ func openArchive(data []byte) (*zip.Reader, error) {
 	for _, f := range z.File {
 		name := strings.TrimSuffix(f.Name, "/")
 		for segment := range strings.SplitSeq(name, "/") {
-			if why := badName(segment); why != "" {
+			if why := n.Bad(segment); why != "" {
 				return nil, badArchive("a name in it " + why)
 			}
 		}
@@ -52,12 +57,14 @@ func openArchive(data []byte) (*zip.Reader, error) {
 }
 
 func badArchive(why string) error {
-	return problem.Newf(problem.Denied, "The archive cannot be passed on: %s.", why).WithRule("guard.upload").WithField("file").
+	return problem.Newf(problem.Denied, "The archive cannot be passed on: %s.", why).WithRule("guard.upload").
+		WithField("file").
 		WithNext("Make a new zip file of plain files, or upload the files by themselves.")
 }
 
-// checkArchive refuses a zip archive with links or with names that lead out of it (CVE-2026-7524, GHSA-ccv6-r384-xp75), whatever it is called: office documents are
-// such archives too. Other files pass.
+// checkArchive refuses a zip archive with links or with names that lead out of it (CVE-2026-7524,
+// GHSA-ccv6-r384-xp75), whatever it is called: office documents are such archives too. Other files
+// pass.
 func checkArchive(data []byte) error {
 	if !bytes.HasPrefix(data, zipFirst) {
 		return nil
@@ -85,8 +92,8 @@ func checkArchive(data []byte) error {
 const maxUnpacked = 1 << 30
 
 // archivedJSON are the JSON files in an archive.
-func archivedJSON(data []byte) ([][]byte, error) {
-	z, err := openArchive(data)
+func (n Names) archivedJSON(data []byte) ([][]byte, error) {
+	z, err := n.openArchive(data)
 	if err != nil {
 		return nil, err
 	}

@@ -1,23 +1,17 @@
-// Package guard checks requests on their way to a builder for what a route table cannot see: what stands inside their bodies.
+// Package guard is the machinery of checks on requests on their way to a builder, for what a route
+// table cannot see: what is inside their bodies. It knows no builder.
 //
-// A row of the table names the guards that a request has to pass (profile.Endpoint.Guards):
+// A row of a table names the checks that a request has to pass (profile.Endpoint.Guards), and a
+// builder's Kind has them by these names. A Check gets a Request, which is what it may know and the
+// one way in which it may ask the builder, and answers with nil or a problem whose rule is
+// "guard.NAME".
 //
-//	code    component code, and all else that makes a builder run what it is given      code.go, claims.go
-//	mcp     definitions of MCP servers: remote ones only, in plain form                 mcp.go
-//	upload  multipart bodies that can be read in one way, and names of files in them    upload.go, multipart.go
-//	files   paths of files in the body: of this flow's own folder                       files.go
-//	name    names that a builder makes folders of                                       files.go
+// What checks are made of:
 //
-// # Code
-//
-// Langflow's pages send the source of every component with every save, and Langflow runs what it is sent. So "no code in bodies" would stop all work, and a
-// list of bad code would be incomplete. The guard asks instead what is risky in a body (its claims), and whether each claim is known: a claim is known if the
-// instance itself ships with it (its catalogue and its examples) or if it stands in the flow as it is stored now. Somebody without the right to bring code may
-// therefore use and move everything that is there, and bring nothing new. Claims are compared by SHA-256 of the decoded text, so that no spelling hides one.
-//
-// What a claim is was read in Langflow's own loader, in the releases of 2025 and 2026: the field "code" of a component's template, whatever Langflow would take
-// its text from (value, default, file_path of a field whose type was changed, a field of a group that stands in for it, an edge that leads into it); every other
-// field of type "code"; the inputs of components that execute their inputs; commands of MCP servers; names of files, folders and file databases of the host.
-//
-// Everything is strict JSON (json.go): what two parsers could read differently is refused before anything is looked at.
+//	tree.go, json.go        strict JSON: what two parsers could read differently is refused before
+//	                        anything is looked at; Digest compares values as a parser reads them
+//	multipart.go            forms that can be read in one way
+//	archive.go              zip archives without links, without names that lead out, within bounds
+//	upload.go               Names: what files and folders may be called, however they are encoded
+//	address.go              addresses that all parsers of URLs read alike, and that are public
 package guard

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep arrays and objects may nest in an inspected body. The builders' own pages stay below ten.
+// maxDepth is how deep arrays and objects may nest in an inspected body. The builders' own pages
+// stay below ten.
 const maxDepth = 64
 
 // Errors of ScanObject and Parse; each text is shown to the caller.
@@ -22,9 +23,11 @@ var (
 	errPrototype = errors.New("it has a key that changes JavaScript prototypes")
 )
 
-// ScanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different things: UTF-8 without a byte order mark,
-// no key twice in one object, bounded depth, nothing after the end. It looks at every level and calls visit for the keys of the top one,
-// with the key decoded and the value as it stands. visit may keep neither. Keys that poison prototypes in JavaScript are refused.
+// ScanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different
+// things: UTF-8 without a byte order mark, no key twice in one object, bounded depth, nothing after
+// the end. It looks at every level and calls visit for the keys of the top one, with the key
+// decoded and the value as it stands. visit may keep neither. Keys that poison prototypes in
+// JavaScript are refused.
 func ScanObject(data []byte, visit func(key, value []byte)) error {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return errBOM
@@ -159,7 +162,7 @@ func (s *scanner) key(base int, seen *map[string]struct{}) ([]byte, error) {
 	}
 	key := decodeText(raw)
 	if s.twice(key, base, seen) {
-		return nil, fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(clip(string(key))))
+		return nil, fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(Clip(string(key))))
 	}
 	s.blanks()
 	if s.peek() != ':' {
@@ -198,7 +201,8 @@ func (s *scanner) twice(key []byte, base int, seen *map[string]struct{}) bool {
 	return false
 }
 
-// poisons reports whether a key reaches an object's prototype when the builder merges bodies: "__proto__", or "constructor" with an object.
+// poisons reports whether a key reaches an object's prototype when the builder merges bodies:
+// "__proto__", or "constructor" with an object.
 func poisons(key []byte, first byte) bool {
 	return string(key) == "__proto__" || string(key) == "constructor" && first == '{'
 }
@@ -318,7 +322,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// decodeText decodes the escapes of a string that text has read. A lone surrogate becomes U+FFFD, as in encoding/json.
+// decodeText decodes the escapes of a string that text has read. A lone surrogate becomes U+FFFD,
+// as in encoding/json.
 func decodeText(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw
@@ -351,7 +356,8 @@ func decodeText(raw []byte) []byte {
 	return out
 }
 
-// Unescape takes one level of JSON's escapes away everywhere, inside strings and between them. What is no escape loses its backslash; half a surrogate pair becomes U+FFFD.
+// Unescape takes one level of JSON's escapes away everywhere, inside strings and between them. What
+// is no escape loses its backslash; half a surrogate pair becomes U+FFFD.
 func Unescape(data []byte) []byte {
 	out := make([]byte, 0, len(data))
 	for i := 0; i < len(data); {
@@ -404,8 +410,8 @@ func unescape(c byte) byte {
 	return c
 }
 
-// clip bounds a text that the client chose before it is shown.
-func clip(s string) string {
+// Clip bounds a text that the client chose before it is shown.
+func Clip(s string) string {
 	if len(s) > 64 {
 		return s[:64]
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// maxBoundary is RFC 2046 section 5.1.1's; Langflow before 1.0.19 stalls on long ones (CVE-2026-55446).
+	// maxBoundary is RFC 2046 section 5.1.1's; there are servers that stall on long ones
+	// (CVE-2026-55446).
 	maxBoundary = 70
 	// maxParts and maxPartHead bound a form and the head of each of its parts.
 	maxParts    = 1000
@@ -26,10 +27,14 @@ type part struct {
 	data       []byte
 }
 
-// parts reads a multipart/form-data body (RFC 7578) in the one form that browsers and common clients send, so that no two parsers can find different parts in it:
-// nothing before the first boundary and after the last, no blanks after a boundary, no header but those that say what a part is.
+// parts reads a multipart/form-data body (RFC 7578) in the one form that browsers and common
+// clients send, so that no two parsers can find different parts in it: nothing before the first
+// boundary and after the last, no blanks after a boundary, no header but those that say what a part
+// is.
 func parts(body []byte, boundary string) ([]part, error) {
-	if boundary == "" || len(boundary) > maxBoundary || strings.ContainsFunc(boundary, func(r rune) bool { return !isBoundary(r) }) {
+	if boundary == "" || len(boundary) > maxBoundary || strings.ContainsFunc(boundary, func(r rune) bool {
+		return !isBoundary(r)
+	}) {
 		return nil, badForm("its boundary is not one of up to 70 plain characters")
 	}
 	line, between := []byte("--"+boundary), []byte("\r\n--"+boundary)
@@ -62,7 +67,8 @@ func parts(body []byte, boundary string) ([]part, error) {
 	}
 }
 
-// isBoundary reports whether a character may stand in a boundary (RFC 2046 section 5.1.1), blanks excepted.
+// isBoundary reports whether a character may stand in a boundary (RFC 2046 section 5.1.1), blanks
+// excepted.
 func isBoundary(r rune) bool {
 	return r < 0x7f && (isDigit(byte(r)) || 'a' <= r|0x20 && r|0x20 <= 'z') || strings.ContainsRune("'()+_,-./:=?", r)
 }
@@ -78,7 +84,9 @@ func readHead(head string) (part, error) {
 	for line := range strings.SplitSeq(head, "\r\n") {
 		name, value, ok := strings.Cut(line, ":")
 		name = strings.ToLower(name)
-		if !ok || seen[name] || strings.ContainsFunc(value, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }) {
+		if !ok || seen[name] || strings.ContainsFunc(value, func(r rune) bool {
+			return r < 0x20 && r != '\t' || r == 0x7f
+		}) {
 			return p, badForm("the head of a part is not made of plain lines")
 		}
 		seen[name] = true
@@ -88,7 +96,8 @@ func readHead(head string) (part, error) {
 				return p, err
 			}
 		case "content-type", "content-length":
-			if kind, _, err := mime.ParseMediaType(value); name == "content-type" && (err != nil || strings.HasPrefix(kind, "multipart/")) {
+			if kind, _, err := mime.ParseMediaType(value); name == "content-type" &&
+				(err != nil || strings.HasPrefix(kind, "multipart/")) {
 				return p, badForm("the type of a part is not a plain one")
 			}
 		default:
@@ -101,7 +110,8 @@ func readHead(head string) (part, error) {
 	return p, nil
 }
 
-// readDisposition reads `form-data; name="…"; filename="…"`. There is one name of a file at most, whether it is "filename" or "filename*" (RFC 8187).
+// readDisposition reads `form-data; name="…"; filename="…"`. There is one name of a file at most,
+// whether it is "filename" or "filename*" (RFC 8187).
 func (p *part) readDisposition(s string) error {
 	kind, rest, _ := strings.Cut(s, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
@@ -152,7 +162,7 @@ func parameter(s string) (value, rest string, ok bool) {
 			return "", "", false
 		}
 	} else {
-		end := strings.IndexFunc(s, func(r rune) bool { return !isToken(r) })
+		end := strings.IndexFunc(s, func(r rune) bool { return !IsToken(r) })
 		if end < 0 {
 			end = len(s)
 		}
@@ -167,4 +177,10 @@ func parameter(s string) (value, rest string, ok bool) {
 	}
 	rest = strings.TrimLeft(rest, " \t")
 	return value, rest, rest != ""
+}
+
+// IsToken reports whether a character may stand in a header's name (RFC 9110 section 5.6.2).
+func IsToken(r rune) bool {
+	return r < 0x7f && (isDigit(byte(r)) || 'a' <= r|0x20 && r|0x20 <= 'z') ||
+		strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }

@@ -2,49 +2,59 @@ package guard
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"hash"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
-// maxValues bounds the values of one document, and with them the memory: a value costs about eighty bytes beside the text. A flow of half a megabyte has fifteen thousand.
-const maxValues = 400_000
+// MaxValues bounds the values of one document, and with them the memory: a value costs about eighty
+// bytes beside the text. A flow of half a megabyte has fifteen thousand.
+const MaxValues = 400_000
 
-var errValues = fmt.Errorf("it has more than %d values", maxValues)
+var errValues = fmt.Errorf("it has more than %d values", MaxValues)
 
-type kind uint8
+// Kind is the kind of a JSON value.
+type Kind uint8
 
+// The kinds of values; Word is true, false or null.
 const (
-	object kind = iota + 1
-	array
-	text
-	number
-	word // true, false, null
+	Object Kind = iota + 1
+	Array
+	Text
+	Number
+	Word
 )
 
-// value is one value of a JSON document, which stays in memory as it came. The zero value stands for one that is missing.
-type value struct {
-	key  []byte // decoded; of a member
-	raw  []byte // as it stands; of a text what is between the quotes
-	kids []value
-	kind kind
+// Value is one value of a JSON document, which stays in memory as it came. The zero value stands
+// for one that is missing.
+type Value struct {
+	Key  []byte // decoded; of a member
+	Raw  []byte // as it stands; of a text what is between the quotes
+	Kids []Value
+	Kind Kind
 }
 
-// parse reads data as one JSON document, as strictly as ScanObject does, whatever its outermost value is.
-func parse(data []byte) (value, error) {
+// Parse reads data as one JSON document, as strictly as ScanObject does, whatever its outermost
+// value is.
+func Parse(data []byte) (Value, error) {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
-		return value{}, errBOM
+		return Value{}, errBOM
 	}
 	if !utf8.Valid(data) {
-		return value{}, errUTF8
+		return Value{}, errUTF8
 	}
 	b := builder{scanner: scanner{data: data}}
 	v, err := b.value(0)
 	if err != nil {
-		return value{}, err
+		return Value{}, err
 	}
 	b.blanks()
 	if b.at != len(data) {
-		return value{}, errTrailing
+		return Value{}, errTrailing
 	}
 	return v, nil
 }
@@ -55,10 +65,10 @@ type builder struct {
 	count int
 }
 
-func (b *builder) value(depth int) (value, error) {
+func (b *builder) value(depth int) (Value, error) {
 	b.blanks()
-	if b.count++; b.count > maxValues {
-		return value{}, errValues
+	if b.count++; b.count > MaxValues {
+		return Value{}, errValues
 	}
 	switch c := b.peek(); c {
 	case '{':
@@ -67,18 +77,18 @@ func (b *builder) value(depth int) (value, error) {
 		return b.array(depth + 1)
 	case '"':
 		raw, err := b.text()
-		return value{raw: raw, kind: text}, err
+		return Value{Raw: raw, Kind: Text}, err
 	}
-	from, k := b.at, number
+	from, k := b.at, Number
 	if c := b.peek(); c == 't' || c == 'f' || c == 'n' {
-		k = word
+		k = Word
 	}
 	err := b.scanner.value(depth)
-	return value{raw: b.data[from:b.at], kind: k}, err
+	return Value{Raw: b.data[from:b.at], Kind: k}, err
 }
 
-func (b *builder) object(depth int) (value, error) {
-	v := value{kind: object}
+func (b *builder) object(depth int) (Value, error) {
+	v := Value{Kind: Object}
 	if depth > maxDepth {
 		return v, errDepth
 	}
@@ -100,16 +110,16 @@ func (b *builder) object(depth int) (value, error) {
 		if err != nil {
 			return v, err
 		}
-		kid.key = key
-		v.kids = append(v.kids, kid)
+		kid.Key = key
+		v.Kids = append(v.Kids, kid)
 		if more, err := b.goesOn('}', "a comma or the end of the object"); !more {
 			return v, err
 		}
 	}
 }
 
-func (b *builder) array(depth int) (value, error) {
-	v := value{kind: array}
+func (b *builder) array(depth int) (Value, error) {
+	v := Value{Kind: Array}
 	if depth > maxDepth {
 		return v, errDepth
 	}
@@ -124,7 +134,7 @@ func (b *builder) array(depth int) (value, error) {
 		if err != nil {
 			return v, err
 		}
-		v.kids = append(v.kids, kid)
+		v.Kids = append(v.Kids, kid)
 		if more, err := b.goesOn(']', "a comma or the end of the array"); !more {
 			return v, err
 		}
@@ -145,47 +155,97 @@ func (b *builder) goesOn(end byte, expected string) (bool, error) {
 	return false, b.syntax(expected)
 }
 
-// at finds a member of an object by its decoded key.
-func (v *value) at(key string) *value {
-	if v.kind == object {
-		for i := range v.kids {
-			if string(v.kids[i].key) == key {
-				return &v.kids[i]
+// At finds a member of an object by its decoded key.
+func (v *Value) At(key string) *Value {
+	if v.Kind == Object {
+		for i := range v.Kids {
+			if string(v.Kids[i].Key) == key {
+				return &v.Kids[i]
 			}
 		}
 	}
 	return &missing
 }
 
-// in follows keys inwards.
-func (v *value) in(keys ...string) *value {
+// In follows keys inwards.
+func (v *Value) In(keys ...string) *Value {
 	for _, key := range keys {
-		v = v.at(key)
+		v = v.At(key)
 	}
 	return v
 }
 
-var missing value
+var missing Value
 
-// string is the decoded text; "" if the value is no text.
-func (v *value) string() string {
-	if v.kind != text {
+// Text is the decoded text; "" if the value is no text.
+func (v *Value) Text() string {
+	if v.Kind != Text {
 		return ""
 	}
-	return string(decodeText(v.raw))
+	return string(decodeText(v.Raw))
 }
 
-// empty reports whether Python takes the value for nothing: missing, null, false, zero-length, or the number 0.
-func (v *value) empty() bool {
-	switch v.kind {
-	case text:
-		return len(v.raw) == 0
-	case object, array:
-		return len(v.kids) == 0
-	case word:
-		return string(v.raw) != "true"
-	case number:
-		return string(v.raw) == "0"
+// Empty reports whether Python takes the value for nothing: missing, null, false, zero-length, or
+// the number 0.
+func (v *Value) Empty() bool {
+	switch v.Kind {
+	case Text:
+		return len(v.Raw) == 0
+	case Object, Array:
+		return len(v.Kids) == 0
+	case Word:
+		return string(v.Raw) != "true"
+	case Number:
+		return string(v.Raw) == "0"
 	}
 	return true
+}
+
+// Folded finds a member in whatever case its key is.
+func Folded(v *Value, key string) *Value {
+	if v.Kind == Object {
+		for i := range v.Kids {
+			if len(v.Kids[i].Key) == len(key) && strings.EqualFold(string(v.Kids[i].Key), key) {
+				return &v.Kids[i]
+			}
+		}
+	}
+	return &missing
+}
+
+// Digest is the same for values that are the same to a JSON parser: white space, escapes and the
+// order of members do not count.
+func Digest(v *Value) [sha256.Size]byte {
+	h := sha256.New()
+	writeDigest(h, v)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func writeDigest(h hash.Hash, v *Value) {
+	piece := func(b []byte) {
+		var n [9]byte
+		n[0] = byte(v.Kind)
+		binary.BigEndian.PutUint64(n[1:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	switch v.Kind {
+	case Object:
+		kids := slices.Clone(v.Kids)
+		slices.SortFunc(kids, func(a, b Value) int { return strings.Compare(string(a.Key), string(b.Key)) })
+		piece(make([]byte, len(kids)))
+		for i := range kids {
+			piece(kids[i].Key)
+			writeDigest(h, &kids[i])
+		}
+	case Array:
+		piece(make([]byte, len(v.Kids)))
+		for i := range v.Kids {
+			writeDigest(h, &v.Kids[i])
+		}
+	case Text:
+		piece(decodeText(v.Raw))
+	default:
+		piece(v.Raw)
+	}
 }

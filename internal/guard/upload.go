@@ -2,6 +2,8 @@ package guard
 
 import (
 	"bytes"
+	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,17 +17,25 @@ import (
 // maxName is the longest name of a file in bytes; common file systems have the same.
 const maxName = 255
 
-// upload is the guard of that name.
-func upload(r *Request) error {
+// Names are the names of files and folders that a builder may be given.
+type Names struct {
+	// Reserved are what names must not begin with, in lower case: the builder keeps its own
+	// settings in files of such names.
+	Reserved []string
+}
+
+// Upload checks the files of a form: their names, and archives among them.
+func (n Names) Upload(_ context.Context, r *Request) error {
 	if len(r.Body) == 0 {
 		return nil
 	}
-	kind, params, err := form(r)
+	kind, params, err := Form(r)
 	if err != nil {
 		return err
 	}
 	if kind != "multipart/form-data" {
-		return problem.New(problem.Invalid, "The body must be multipart/form-data.").WithRule("guard.upload").WithField("Content-Type")
+		return problem.New(problem.Invalid, "The body must be multipart/form-data.").WithRule("guard.upload").
+			WithField("Content-Type")
 	}
 	list, err := parts(r.Body, params["boundary"])
 	if err != nil {
@@ -39,7 +49,7 @@ func upload(r *Request) error {
 		if p.file == "" && len(p.data) == 0 {
 			continue // a browser sends an empty choice so
 		}
-		if why := badName(p.file); why != "" {
+		if why := n.Bad(p.file); why != "" {
 			return refuseName("guard.upload", "file", why)
 		}
 		if err := checkArchive(p.data); err != nil {
@@ -54,10 +64,11 @@ func refuseName(rule, field, why string) error {
 		WithNext("Give it a plain name of letters, digits, blanks, dots, hyphens and underscores.")
 }
 
-// badName says what is wrong with the base name of a file; "" if nothing is. It is judged as it stands and as any further decoding would make it.
-func badName(name string) string {
+// Bad says what is wrong with the base name of a file; "" if nothing is. It is judged as it stands
+// and as any further decoding would make it.
+func (n Names) Bad(name string) string {
 	for range 4 {
-		if why := badNameAsIs(name); why != "" {
+		if why := n.badAsIs(name); why != "" {
 			return why
 		}
 		decoded := unescapePercent(norm.NFKC.String(name))
@@ -87,10 +98,11 @@ func unescapePercent(s string) string {
 	return string(out)
 }
 
-// privateNames begin the names of files that the builder reads as its own settings: Langflow before 1.9 keeps a user's MCP servers in an upload of such a name.
-const privateNames = "_mc"
+func (n Names) reserved(name string) bool {
+	return slices.ContainsFunc(n.Reserved, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
 
-func badNameAsIs(name string) string {
+func (n Names) badAsIs(name string) string {
 	plain := norm.NFKC.String(name)
 	switch {
 	case name == "" || !utf8.ValidString(name):
@@ -99,9 +111,10 @@ func badNameAsIs(name string) string {
 		return "is longer than 255 bytes"
 	case strings.ContainsAny(plain, "/\\") || strings.ContainsAny(name, "\u2044\u2215\u29f8\u29f5\u2216"):
 		return "has a slash or backslash"
-	case strings.Contains(plain, "..") && strings.Trim(plain, ". ") == "" || strings.HasPrefix(strings.TrimLeft(plain, " "), "."):
+	case strings.Contains(plain, "..") && strings.Trim(plain, ". ") == "" ||
+		strings.HasPrefix(strings.TrimLeft(plain, " "), "."):
 		return "begins with a dot"
-	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(plain)), privateNames):
+	case n.reserved(strings.ToLower(strings.TrimSpace(plain))):
 		return "is one that the builder keeps its own settings under"
 	case strings.ContainsFunc(name, hidden):
 		return "has a control character, or one that cannot be seen"
@@ -118,8 +131,9 @@ func hidden(r rune) bool {
 	return r != ' ' && !unicode.IsPrint(r) || r == unicode.ReplacementChar
 }
 
-// uploadedJSON are the texts of the files in a form that holds flows: files of JSON, or archives of such files.
-func uploadedJSON(body []byte, boundary string) ([][]byte, error) {
+// uploadedJSON are the texts of the files in a form that holds flows: files of JSON, or archives of
+// such files.
+func (n Names) uploadedJSON(body []byte, boundary string) ([][]byte, error) {
 	list, err := parts(body, boundary)
 	if err != nil {
 		return nil, err
@@ -129,7 +143,7 @@ func uploadedJSON(body []byte, boundary string) ([][]byte, error) {
 		switch p := &list[i]; {
 		case !p.isFile:
 		case bytes.HasPrefix(p.data, []byte("PK")):
-			texts, err := archivedJSON(p.data)
+			texts, err := n.archivedJSON(p.data)
 			if err != nil {
 				return nil, err
 			}
@@ -137,6 +151,87 @@ func uploadedJSON(body []byte, boundary string) ([][]byte, error) {
 		default:
 			out = append(out, p.data)
 		}
+	}
+	return out, nil
+}
+
+// Plain checks what a builder makes a file or folder of.
+func (n Names) Plain(_ context.Context, r *Request) error {
+	for _, name := range r.Plain {
+		if why := n.Bad(name); why != "" {
+			return refuseName("guard.name", "name", why)
+		}
+	}
+	return nil
+}
+
+// Files checks the list "files" of a body: it has only names of uploads of the flow or the account,
+// of the form "folder/name" (CVE-2026-48520).
+func (n Names) Files(_ context.Context, r *Request) error {
+	if len(r.Body) == 0 {
+		return nil
+	}
+	v, err := Parse(r.Body)
+	if err != nil {
+		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+	}
+	for _, member := range [...]string{"files", "file"} {
+		for _, path := range listed(v.At(member)) {
+			if !n.uploaded(r, path) {
+				return problem.New(problem.Denied, "The body names a file that is not an upload of this "+
+					"flow.").WithRule("guard.files").
+					WithField(member).
+					WithNext("Upload the file to this flow first, and use the path that the answer tells.")
+			}
+		}
+	}
+	return nil
+}
+
+// listed are the texts of a list. What is no text becomes "", which is no file.
+func listed(v *Value) []string {
+	if v.Empty() && v.Kind != Number {
+		return nil
+	}
+	if v.Kind != Array {
+		return []string{v.Text()}
+	}
+	out := make([]string, len(v.Kids))
+	for i := range v.Kids {
+		out[i] = v.Kids[i].Text()
+	}
+	return out
+}
+
+// uploaded reports whether a path is that of an upload.
+func (n Names) uploaded(r *Request, path string) bool {
+	folder, name, ok := strings.Cut(path, "/")
+	return ok && folder != "" && (folder == r.Flow || folder == r.Account) && n.Bad(name) == ""
+}
+
+// Documents are the JSON texts in a body: itself, or the files of a form, those inside zip archives
+// among them.
+func (n Names) Documents(r *Request) ([]Value, error) {
+	if len(r.Body) == 0 {
+		return nil, nil
+	}
+	kind, params, err := Form(r)
+	if err != nil {
+		return nil, err
+	}
+	texts := [][]byte{r.Body}
+	if kind != "application/json" {
+		if texts, err = n.uploadedJSON(r.Body, params["boundary"]); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Value, 0, len(texts))
+	for _, data := range texts {
+		v, err := Parse(data)
+		if err != nil {
+			return nil, problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		}
+		out = append(out, v)
 	}
 	return out, nil
 }

@@ -3,27 +3,43 @@ package guard
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"strings"
 	"testing"
+
+	"sluice/internal/problem"
 )
+
+// names reserve what Langflow keeps for itself.
+var names = Names{Reserved: []string{"_mc"}}
 
 func TestNamesOfFiles(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		good bool
 	}{
-		{"a.txt", true}, {"Größe 2026 (1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true}, {"a+b=c&d.txt", true},
-		{"mcp.json", true}, {"Bildschirmfoto um 10:15.png", true}, {"Cafe\u0301.png", true}, {"a;b.pdf", true}, {"x~1.txt", true},
+		{"a.txt", true}, {"Größe 2026 " +
+			"(1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true},
+		{"a+b=c&d.txt", true},
+		{"mcp.json", true}, {"Bildschirmfoto um " +
+			"10:15.png", true}, {"Cafe\u0301.png", true}, {"a;b.pdf", true}, {"x~1.txt", true},
 		{"../../traversal_proof.txt", false}, {"/etc/cron.d/x", false}, {`..\x`, false}, {`a\b`, false}, {"a/b", false}, {"..", false}, {".", false}, {"...", false}, {".env", false},
-		{" .env", false}, {"", false}, {" ", false}, {"a ", false}, {"a.", false}, {"a\x00.txt", false}, {"a\nb", false}, {"a\x7fb", false}, {"a\u202etxt.exe", false},
-		{"a\u200b.txt", false}, {"a\u2028b", false}, {"a\xffb", false}, {strings.Repeat("a", 256), false}, {strings.Repeat("a", 255), true},
-		{"%2e%2e%2fx", false}, {"..%2fx", false}, {"%252e%252e%252fx", false}, {"%25252525252f", false}, {"%00a", false}, {"a%5cb", false}, {"%2eenv", false},
-		{"．．／x", false}, {"a／b", false}, {"a⁄b", false}, {"a∕b", false}, {"․․", false}, {"＼x", false}, {"％2e％2e％2fx", false}, {"100%.csv%2fx", false}, {"50% %41.txt", true},
-		{"_mcp_servers_cccccccc-cccc-4ccc-8ccc-cccccccccccc.json", false}, {"_mcp_servers.json", false}, {"_MCP_servers", false}, {"%5fmcp_servers.json", false}, {"＿mcp_servers", false},
+		{" .env", false}, {"", false}, {" ", false}, {"a ", false}, {"a.", false}, {"a\x00.txt", false},
+		{"a\nb", false}, {"a\x7fb", false}, {"a\u202etxt.exe", false},
+		{"a\u200b.txt", false}, {"a\u2028b", false}, {"a\xffb", false}, {strings.Repeat("a", 256), false},
+		{strings.Repeat("a", 255), true},
+		{"%2e%2e%2fx", false}, {"..%2fx", false}, {"%252e%252e%252fx", false}, {"%25252525252f", false},
+		{"%00a", false}, {"a%5cb", false}, {"%2eenv", false},
+		{"．．／x", false}, {"a／b", false}, {"a⁄b", false}, {"a∕b", false}, {"․․", false}, {"＼x", false},
+		{"％2e％2e％2fx", false}, {"100%.csv%2fx", false}, {"50% %41.txt", true},
+		{"_mcp_servers_cccccccc-cccc-4ccc-8ccc-cccccccccccc.json", false}, {"_mcp_servers.json", false},
+		{"_MCP_servers", false}, {"%5fmcp_servers.json", false}, {"＿mcp_servers", false},
 		{"C:x", false}, {"a<b", false}, {"a|b", false}, {`a"b`, false},
 	} {
-		if why := badName(c.name); (why == "") != c.good {
+		if why := names.Bad(c.name); (why == "") != c.good {
 			t.Errorf("%q: %q", c.name, why)
 		}
 	}
@@ -40,18 +56,27 @@ func TestForms(t *testing.T) {
 		{"plain", formType, disposition(good), ""},
 		{"quoted boundary", `multipart/form-data; boundary="sluicebound"`, disposition(good), ""},
 		{"without a line at the end", formType, strings.TrimSuffix(disposition(good), "\r\n"), ""},
-		{"several", formType, strings.TrimSuffix(disposition(good), "--\r\n") + "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n\r\n--sluicebound--\r\n", ""},
+		{"several", formType, strings.TrimSuffix(disposition(good), "--\r\n") + "\r\nContent-Disposition: form-data; " +
+			"name=\"note\"\r\n\r\n\r\n--sluicebound--\r\n", ""},
 		{"empty part", formType, "--sluicebound\r\n" + good + "\r\n\r\n\r\n--sluicebound--\r\n", ""},
-		{"empty choice of a browser", formType, "--sluicebound\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--sluicebound--\r\n", ""},
-		{"boundary inside a line", formType, strings.Replace(disposition(good), "\r\nx\r\n", "\r\nx--sluicebound\r\n", 1), ""},
+		{"empty choice of a " +
+			"browser", formType, "--sluicebound\r\nContent-Disposition: form-data; name=\"file\"; " +
+			"filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--sluicebound--\r\n", ""},
+		{"boundary inside " +
+			"a line", formType, strings.Replace(disposition(good), "\r\nx\r\n", "\r\nx--sluicebound\r\n", 1), ""},
 		{"name in UTF-8", formType, disposition(`Content-Disposition: form-data; name="file"; filename="Größe.txt"`), ""},
 		{"token", formType, disposition("Content-Disposition: form-data; name=file; filename=a.txt"), ""},
-		{"only filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt"), ""},
+		{"only filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
+			"filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt"), ""},
 		{"nothing", formType, "", ""},
 
-		{"bad filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''..%2fx"), "guard.upload"},
-		{"filename* in latin1", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename*=iso-8859-1''a.txt"), "guard.upload"},
-		{"both names", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename=\"a.txt\"; filename*=UTF-8''b.txt"), "guard.upload"},
+		{"bad filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
+			"filename*=UTF-8''..%2fx"), "guard.upload"},
+		{"filename* in " +
+			"latin1", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
+			"filename*=iso-8859-1''a.txt"), "guard.upload"},
+		{"both names", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename=\"a.txt\"; " +
+			"filename*=UTF-8''b.txt"), "guard.upload"},
 		{"name twice", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a.txt"; filename="..\x"`), "guard.upload"},
 		{"continued name", formType, disposition(`Content-Disposition: form-data; name="file"; filename*0="a"; filename*1=".txt"`), "guard.upload"},
 		{"escape in the name", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a\".txt"`), "guard.upload"},
@@ -62,25 +87,37 @@ func TestForms(t *testing.T) {
 		{"header twice", formType, disposition(good + "\r\n" + good), "guard.upload"},
 		{"folded header", formType, disposition(good + "\r\n ;filename=b"), "guard.upload"},
 		{"transfer encoding", formType, disposition(good + "\r\nContent-Transfer-Encoding: base64"), "guard.upload"},
-		{"form within", formType, strings.Replace(disposition(good), "text/plain", "multipart/mixed; boundary=b", 1), "guard.upload"},
+		{"form within", formType, strings.Replace(disposition(good), "text/plain", "multipart/mixed; "+
+			"boundary=b", 1), "guard.upload"},
 		{"preamble", formType, "x\r\n" + disposition(good), "guard.upload"},
 		{"line before", formType, "\r\n" + disposition(good), "guard.upload"},
 		{"epilogue", formType, disposition(good) + "x", "guard.upload"},
-		{"boundary with a blank", formType, strings.Replace(disposition(good), "--sluicebound\r\n", "--sluicebound \r\n", 1), "guard.upload"},
-		{"lines without carriage returns", formType, strings.ReplaceAll(disposition(good), "\r\n", "\n"), "guard.upload"},
+		{"boundary with a " +
+			"blank", formType, strings.Replace(disposition(good), "--sluicebound\r\n", "--sluicebound \r\n", 1),
+			"guard.upload"},
+		{"lines without carriage " +
+			"returns", formType, strings.ReplaceAll(disposition(good), "\r\n", "\n"), "guard.upload"},
 		{"no end", formType, strings.TrimSuffix(disposition(good), "--sluicebound--\r\n"), "guard.upload"},
 		{"no head", formType, "--sluicebound\r\nx\r\n--sluicebound--\r\n", "guard.upload"},
-		{"hyphens", "multipart/form-data; boundary=----sluice", "------sluice" + strings.Repeat("-", 1<<20), "guard.upload"},
-		{"hyphens before", "multipart/form-data; boundary=----sluice", strings.Repeat("-", 1<<20) + "\r\n------sluice--", "guard.upload"},
-		{"long boundary", "multipart/form-data; boundary=" + strings.Repeat("a", 71), "--" + strings.Repeat("a", 71) + "--", "guard.upload"},
+		{"hyphens", "multipart/form-data; " +
+			"boundary=----sluice", "------sluice" + strings.Repeat("-", 1<<20), "guard.upload"},
+		{"hyphens before", "multipart/form-data; " +
+			"boundary=----sluice", strings.Repeat("-", 1<<20) + "\r\n------sluice--", "guard.upload"},
+		{"long boundary", "multipart/form-data; " +
+			"boundary=" + strings.Repeat("a", 71), "--" + strings.Repeat("a", 71) + "--", "guard.upload"},
 		{"no boundary", "multipart/form-data", disposition(good), "guard.upload"},
 		{"boundary with a colon and more", `multipart/form-data; boundary="a b"`, "--a b--", "guard.upload"},
-		{"many parts", formType, strings.Repeat(strings.TrimSuffix(disposition(good), "--sluicebound--\r\n"), 1001) + "--sluicebound--", "guard.upload"},
+		{"many parts", formType,
+			strings.Repeat(strings.TrimSuffix(disposition(good), "--sluicebound--\r\n"), 1001) + "--sluicebound--",
+			"guard.upload"},
 		{"JSON", "application/json", "{}", "guard.upload"},
 		{"two types", "", disposition(good), "body.type"},
 		{"path as a name", formType, string(formOf("../../x", []byte("x"))), "guard.upload"},
 	} {
-		if got := ruleOf(upload(&Request{ContentType: c.kind, Body: []byte(c.body)})); got != c.want {
+		if got := ruleOf(names.Upload(t.Context(), &Request{
+			ContentType: c.kind,
+			Body:        []byte(c.body),
+		})); got != c.want {
 			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -139,15 +176,16 @@ func TestArchives(t *testing.T) {
 		if err := checkArchive(c.data); (err == nil) != c.upload {
 			t.Errorf("%s, uploaded: %v", c.name, err)
 		}
-		if _, err := archivedJSON(c.data); (err == nil) != c.flows {
+		if _, err := names.archivedJSON(c.data); (err == nil) != c.flows {
 			t.Errorf("%s, as flows: %v", c.name, err)
 		}
 	}
 }
 
 func TestFilesOfARun(t *testing.T) {
-	b := newLangflow(t, "new")
-	g := &Guard{}
+	ask := func(body any) *Request {
+		return &Request{Flow: flowID, Account: "acc", ContentType: "application/json", Body: marshal(t, body)}
+	}
 	for _, c := range []struct {
 		name, want string
 		body       any
@@ -161,7 +199,8 @@ func TestFilesOfARun(t *testing.T) {
 		{"address", "guard.files", map[string]any{"files": []any{"s3://bucket/key"}}},
 		{"path behind the flow", "guard.files", map[string]any{"files": []any{flowID + "/../x"}}},
 		{"folder in the flow", "guard.files", map[string]any{"files": []any{flowID + "/a/b"}}},
-		{"of another flow", "guard.files", map[string]any{"files": []any{"33333333-3333-4333-8333-33333333aaaa/cat.png"}}},
+		{"of another flow", "guard.files",
+			map[string]any{"files": []any{"33333333-3333-4333-8333-33333333aaaa/cat.png"}}},
 		{"encoded", "guard.files", map[string]any{"files": []any{flowID + "/..%2f..%2fx"}}},
 		{"one good, one bad", "guard.files", map[string]any{"files": []any{"acc/cat.png", "x"}}},
 		{"text", "guard.files", map[string]any{"files": "/etc/hostname"}},
@@ -169,56 +208,130 @@ func TestFilesOfARun(t *testing.T) {
 		{"object", "guard.files", map[string]any{"files": map[string]any{"path": "/etc/hostname"}}},
 		{"twice", "body.json", `{"files":[],"files":["/etc/hostname"]}`},
 	} {
-		if got := ruleOf(g.Check(t.Context(), b.request(c.body, "files"))); got != c.want {
+		if got := ruleOf(names.Files(t.Context(), ask(c.body))); got != c.want {
 			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
 		}
 	}
-	nobody := b.request(map[string]any{"files": []any{"/cat.png"}}, "files")
+	nobody := ask(map[string]any{"files": []any{"/cat.png"}})
 	nobody.Account, nobody.Flow = "", ""
-	if got := ruleOf(g.Check(t.Context(), nobody)); got != "guard.files" {
+	if got := ruleOf(names.Files(t.Context(), nobody)); got != "guard.files" {
 		t.Errorf("without a flow: rule %q", got)
 	}
 }
 
 func TestPlainNames(t *testing.T) {
-	g := &Guard{}
-	for name, want := range map[string]string{"weather": "", "My server 2": "", "../x": "guard.name", "_mcp_servers": "guard.name", "x\x00y": "guard.name", "": "guard.name"} {
-		if got := ruleOf(g.Check(t.Context(), &Request{Guards: []string{"name"}, Plain: []string{"ok", name}})); got != want {
+	for name, want := range map[string]string{
+		"weather":      "",
+		"My server 2":  "",
+		"../x":         "guard.name",
+		"_mcp_servers": "guard.name",
+		"x\x00y":       "guard.name",
+		"":             "guard.name",
+	} {
+		if got := ruleOf(names.Plain(t.Context(), &Request{Plain: []string{"ok", name}})); got != want {
 			t.Errorf("%q: rule %q, want %q", name, got, want)
 		}
 	}
 }
 
-func TestTweaks(t *testing.T) {
-	b := newLangflow(t, "old")
-	g := &Guard{}
-	for _, c := range []struct {
-		name, want string
-		body       any
-	}{
-		{"none", "", map[string]any{"input_value": "code"}},
-		{"model", "", map[string]any{"tweaks": map[string]any{"OpenAIModel-abc12": map[string]any{"temperature": 0.1, "system": "code"}}}},
-		{"for all nodes", "", map[string]any{"tweaks": map[string]any{"temperature": 0.1}}},
-		{"code", "guard.code", map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"code": "x"}}}},
-		{"Python", "guard.code", map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"python_code": "x"}}}},
-		{"for all nodes, Python", "guard.code", map[string]any{"tweaks": map[string]any{"tool_code": "x"}}},
-		{"type of a field", "guard.code", map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"input_value": map[string]any{"type": "code", "value": "x"}}}}},
-		{"MCP server", "guard.code", map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"mcp_server": map[string]any{"name": "x"}}}}},
-		{"command", "guard.code", map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"x": map[string]any{"Command": "id"}}}}},
-		{"a file of the host", "guard.code", map[string]any{"tweaks": map[string]any{"File-1": map[string]any{"path": []any{"/etc/passwd"}}}}},
-		{"an upload", "", map[string]any{"tweaks": map[string]any{"File-1": map[string]any{"path": []any{"acc/a.txt"}}}}},
-		{"a database that is a file", "guard.code", map[string]any{"inputs": map[string]any{"SQL-1.database_url": "sqlite:////x"}}},
-		{"flat form", "guard.code", map[string]any{"inputs": map[string]any{"X-1.python_code": "x"}}},
-		{"flat form, harmless", "", map[string]any{"inputs": map[string]any{"ChatInput-1.input_value": "x", "LLM-1.temperature": 0.7}}},
-		{"twice", "body.json", `{"tweaks":{},"tweaks":{"code":"x"}}`},
-	} {
-		if got := ruleOf(g.Check(t.Context(), b.request(c.body, "tweaks"))); got != c.want {
-			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
+// FuzzForm: what parts takes, mime/multipart reads as the same parts.
+func FuzzForm(f *testing.F) {
+	f.Add(formOf("a.txt", []byte("x")))
+	f.Add([]byte(disposition(`Content-Disposition: form-data; name="file"; filename="a.txt"; filename*=UTF-8''b`)))
+	f.Add([]byte("--sluicebound\r\nContent-Disposition: form-data; " +
+		"name=a\r\n\r\n\r\n--sluicebound\r\ncontent-disposition: form-data; name=\"b\"; " +
+		"filename*=utf-8''x%20y\r\n\r\n\r\n--sluicebound\r\n\r\n--sluicebound--"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := parts(data, "sluicebound")
+		if err != nil {
+			return
 		}
-		if c.want == "guard.code" {
-			if err := g.Check(t.Context(), b.request(c.body, "tweaks").capable()); err != nil {
-				t.Errorf("%s: somebody who may bring code is refused: %v", c.name, err)
+		r := multipart.NewReader(bytes.NewReader(data), "sluicebound")
+		for i, p := range list {
+			got, err := r.NextRawPart()
+			if err != nil {
+				t.Fatalf("part %d of %q: %v", i, data, err)
+			}
+			content, err := io.ReadAll(got)
+			if err != nil || !bytes.Equal(content, p.data) || got.FormName() != p.name {
+				t.Fatalf("part %d of %q: %q %q (%v), want %q %q", i, data, got.FormName(), content, err, p.name, p.data)
 			}
 		}
+		if _, err := r.NextRawPart(); err != io.EOF {
+			t.Fatalf("%q has more parts than %d: %v", data, len(list), err)
+		}
+	})
+}
+
+// FuzzName: a name that is taken stays one segment below a folder, however often it is decoded.
+func FuzzName(f *testing.F) {
+	for _, s := range []string{"a.txt", "..%2f", "%252e", "．", "_mcp", "a b"} {
+		f.Add(s)
 	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if names.Bad(name) != "" {
+			return
+		}
+		for range 3 {
+			if bytes.ContainsAny([]byte(name), "/\\\x00\r\n") || name == "." || name == ".." || name == "" ||
+				name[0] == '.' {
+				t.Fatalf("%q is taken", name)
+			}
+			name = unescapePercent(name)
+		}
+	})
+}
+
+// form is a multipart body with one file.
+func formOf(name string, data []byte) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "--sluicebound\r\nContent-Disposition: form-data; name=\"file\"; filename=%q\r\nContent-Type: "+
+		"application/octet-stream\r\n\r\n%s\r\n--sluicebound--\r\n", name, data)
+	return b.Bytes()
+}
+
+const formType = "multipart/form-data; boundary=sluicebound"
+
+const flowID = "22222222-2222-4222-8222-22222222aaaa"
+
+// ruleOf is the rule that refused, or "" for none.
+func ruleOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	p := problem.Of(err)
+	if p.Next == "" && p.Kind == problem.Denied {
+		return "a denial without a next step"
+	}
+	return p.Rule
+}
+
+func marshal(t *testing.T, v any) []byte {
+	if s, ok := v.(string); ok {
+		return []byte(s)
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func zipOf(t testing.TB, files map[string][]byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, data := range files {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write(data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

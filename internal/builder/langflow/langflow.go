@@ -6,8 +6,8 @@ import (
 	"net/url"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/guards"
 	"sluice/internal/flow"
-	"sluice/internal/guard"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
@@ -46,7 +46,7 @@ func Kind() *builder.Kind {
 			return profile.New(profile.Source{Table: table, Open: o.Open, Style: style})
 		},
 		Answers: answers(),
-		Guards:  new(guard.Guard).Checks(),
+		Guards:  new(guards.Guard).Checks(),
 		Probe:   probe,
 		Bridge:  build,
 		Accounts: &builder.AccountSetup{

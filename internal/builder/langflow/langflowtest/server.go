@@ -400,18 +400,23 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, 401, "Invalid refresh token")
 }
 
+// Token is a session of a user. It belongs within With.
+func (s *Server) Token(u *User) string { return s.newToken(u, "access", time.Hour) }
+
+// newToken signs a token of a user.
+func (s *Server) newToken(u *User, kind string, life time.Duration) string {
+	expires := time.Now().Add(life)
+	if s.Now != nil {
+		expires = s.clock().Add(life)
+	}
+	return s.token(map[string]any{"sub": u.ID, "type": kind, "exp": expires.Unix()})
+}
+
 // signedIn gives the tokens for having signed in.
 func (s *Server) signedIn(w http.ResponseWriter, u *User) {
-	token := func(kind string, life time.Duration) string {
-		expires := time.Now().Add(life)
-		if s.Now != nil {
-			expires = s.clock().Add(life)
-		}
-		return s.token(map[string]any{"sub": u.ID, "type": kind, "exp": expires.Unix()})
-	}
 	s.json(w, 200, map[string]string{
-		"access_token":  token("access", time.Hour),
-		"refresh_token": token("refresh", 24*time.Hour),
+		"access_token":  s.newToken(u, "access", time.Hour),
+		"refresh_token": s.newToken(u, "refresh", 24*time.Hour),
 		"token_type":    "bearer",
 	})
 }

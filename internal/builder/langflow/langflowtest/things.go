@@ -178,6 +178,10 @@ func (s *Server) serveCatalog(w http.ResponseWriter, path string) bool {
 	case "/api/v1/flows/basic_examples/":
 		s.json(w, 200, append([]any{}, s.Examples...))
 	case "/api/v1/starter-projects/":
+		if s.Old {
+			s.refuse(w, 404, "Not Found") // it has none without its optional packages
+			return true
+		}
 		s.json(w, 200, []any{})
 	default:
 		return false

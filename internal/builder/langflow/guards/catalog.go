@@ -1,18 +1,21 @@
-package guard
+package guards
 
 import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"sluice/internal/guard"
 	"sluice/internal/problem"
 )
 
 const (
-	// maxCatalogue bounds each answer about what an instance ships with; Langflow 1.13's largest has 4.5 MB.
+	// maxCatalogue bounds each answer about what an instance ships with; Langflow 1.13's largest
+	// has 4.5 MB.
 	maxCatalogue = 64 << 20
 	// maxStored bounds a stored flow, and maxFlows all of an account's.
 	maxStored = 32 << 20
@@ -21,7 +24,8 @@ const (
 	refreshEvery = 30 * time.Second
 )
 
-// Where Langflow tells what it ships with. Only the first has to answer: 1.6 has no starter projects without all of its optional packages.
+// Where Langflow tells what it ships with. Only the first has to answer: 1.6 has no starter
+// projects without all of its optional packages.
 var shipped = [...]string{"/api/v1/all", "/api/v1/flows/basic_examples/", "/api/v1/starter-projects/"}
 
 // instance is what the guard keeps for one app.
@@ -46,13 +50,15 @@ type account struct {
 	last    atomic.Pointer[reading]
 }
 
-// flight lets one request at a time read something; the others can wait for its end as long as they like to.
+// flight lets one request at a time read something; the others can wait for its end as long as they
+// like to.
 type flight struct {
 	mu   sync.Mutex
 	done chan struct{} // not nil while a reading is under way; closed at its end
 }
 
-// begin reports whether the caller reads, and calls end afterwards. Otherwise done is closed when who reads has ended.
+// begin reports whether the caller reads, and calls end afterwards. Otherwise done is closed when
+// who reads has ended.
 func (f *flight) begin() (done <-chan struct{}, reads bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,20 +76,25 @@ func (f *flight) end() {
 	f.done = nil
 }
 
-// read gives the reading in last if it is good, and else one that read makes. Who comes while another request reads waits
-// for that as long as ctx lasts, and then gets what was known before, if anything was. A reading that failed because its
-// request was given up counts for nobody else.
-func (r *Request) read(
-	ctx context.Context, f *flight, last *atomic.Pointer[reading], again bool, read func() (*knowledge, error),
+// read gives the reading in last if it is good, and else one that read makes. Who comes while
+// another request reads waits for that as long as ctx lasts, and then gets what was known before,
+// if anything was. A reading that failed because its request was given up counts for nobody else.
+func read(
+	ctx context.Context,
+	r *guard.Request,
+	f *flight,
+	last *atomic.Pointer[reading],
+	again bool,
+	read func() (*knowledge, error),
 ) (*knowledge, error) {
 	for {
 		now := last.Load()
-		if r.good(now, again) {
+		if good(r, now, again) {
 			return now.known, now.err
 		}
 		done, reads := f.begin()
 		if reads {
-			return r.readNow(ctx, f, last, read)
+			return readNow(ctx, r, f, last, read)
 		}
 		select {
 		case <-done:
@@ -96,13 +107,13 @@ func (r *Request) read(
 	}
 }
 
-func (r *Request) readNow(
-	ctx context.Context, f *flight, last *atomic.Pointer[reading], read func() (*knowledge, error),
+func readNow(
+	ctx context.Context, r *guard.Request, f *flight, last *atomic.Pointer[reading], read func() (*knowledge, error),
 ) (*knowledge, error) {
 	defer f.end()
 	k, err := read()
 	if err == nil || ctx.Err() == nil {
-		last.Store(&reading{version: r.Version, at: r.now(), known: k, err: err})
+		last.Store(&reading{version: r.Version, at: r.Time(), known: k, err: err})
 	}
 	return k, err
 }
@@ -115,33 +126,35 @@ func (g *Guard) instance(app string) *instance {
 	return v.(*instance)
 }
 
-// good reports whether a reading can be used as it is. With again it is to be newer than refreshEvery; a failure counts for a moment, so that those who waited for it
-// do not wait once more.
-func (r *Request) good(last *reading, again bool) bool {
+// good reports whether a reading can be used as it is. With again it is to be newer than
+// refreshEvery; a failure counts for a moment, so that those who waited for it do not wait once
+// more.
+func good(r *guard.Request, last *reading, again bool) bool {
 	if last == nil || last.version != r.Version {
 		return false
 	}
-	age := r.now().Sub(last.at)
+	age := r.Time().Sub(last.at)
 	return last.err != nil && age < failedFor || last.err == nil && (!again || age < refreshEvery)
 }
 
 // failedFor is how long the builder is not asked again after it gave no answer.
 const failedFor = 2 * time.Second
 
-// shipped is what the instance ships with. One request reads it, see read. With again it is read once more, unless that was done lately.
-func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge, error) {
+// shipped is what the instance ships with. One request reads it, see read. With again it is read
+// once more, unless that was done lately.
+func (g *Guard) shipped(ctx context.Context, r *guard.Request, again bool) (*knowledge, error) {
 	in := g.instance(r.App)
 	if r.Get == nil {
 		last := in.ships.Load()
 		switch {
-		case r.good(last, again):
+		case good(r, last, again):
 			return last.known, last.err
 		case last != nil && last.known != nil:
 			return last.known, nil
 		}
 		return nil, notKnown(r, nil)
 	}
-	return r.read(ctx, &in.loading, &in.ships, again, func() (*knowledge, error) {
+	return read(ctx, r, &in.loading, &in.ships, again, func() (*knowledge, error) {
 		k, err := readShipped(ctx, r)
 		if old := in.ships.Load(); err != nil && old != nil && old.known != nil && old.version == r.Version {
 			return old.known, nil // what was known stays known
@@ -150,7 +163,7 @@ func (g *Guard) shipped(ctx context.Context, r *Request, again bool) (*knowledge
 	})
 }
 
-func readShipped(ctx context.Context, r *Request) (*knowledge, error) {
+func readShipped(ctx context.Context, r *guard.Request) (*knowledge, error) {
 	k := newKnowledge()
 	for i, path := range shipped {
 		v, err := ask(ctx, r, path, maxCatalogue)
@@ -171,7 +184,7 @@ func readShipped(ctx context.Context, r *Request) (*knowledge, error) {
 }
 
 // stored is what stands in the flow as it is stored now; nil if there is none.
-func (g *Guard) stored(ctx context.Context, r *Request, ships *knowledge) (*knowledge, error) {
+func (g *Guard) stored(ctx context.Context, r *guard.Request, ships *knowledge) (*knowledge, error) {
 	if r.Flow == "" || r.Get == nil {
 		return nil, nil
 	}
@@ -182,14 +195,14 @@ func (g *Guard) stored(ctx context.Context, r *Request, ships *knowledge) (*know
 	return fromFlows(v, ships), nil
 }
 
-// everywhere is what stands in any flow of the account, for requests about single components, which do not say of which flow, and for strangers: it is read at most
-// once in refreshEvery.
-func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*knowledge, error) {
+// everywhere is what stands in any flow of the account, for requests about single components, which
+// do not say of which flow, and for strangers: it is read at most once in refreshEvery.
+func (g *Guard) everywhere(ctx context.Context, r *guard.Request, ships *knowledge) (*knowledge, error) {
 	if r.Account == "" || r.Get == nil {
 		return nil, nil
 	}
 	a := g.instance(r.App).account(r.Account)
-	return r.read(ctx, &a.loading, &a.last, true, func() (*knowledge, error) {
+	return read(ctx, r, &a.loading, &a.last, true, func() (*knowledge, error) {
 		v, err := ask(ctx, r, "/api/v1/flows/?get_all=true", maxFlows)
 		if err != nil {
 			return nil, notKnown(r, err)
@@ -198,7 +211,8 @@ func (g *Guard) everywhere(ctx context.Context, r *Request, ships *knowledge) (*
 	})
 }
 
-// maxAccounts bounds how many accounts' code is remembered for an app; it is read again when it is needed.
+// maxAccounts bounds how many accounts' code is remembered for an app; it is read again when it is
+// needed.
 const maxAccounts = 256
 
 func (in *instance) account(id string) *account {
@@ -216,14 +230,14 @@ func (in *instance) account(id string) *account {
 }
 
 // forget has the flows of the account read again.
-func (g *Guard) forget(r *Request) {
+func (g *Guard) forget(r *guard.Request) {
 	in := g.instance(r.App)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	delete(in.accounts, r.Account)
 }
 
-func fromFlows(v *value, ships *knowledge) *knowledge {
+func fromFlows(v *guard.Value, ships *knowledge) *knowledge {
 	if v == nil {
 		return nil
 	}
@@ -246,7 +260,7 @@ func either(a, b *knowledge) func([sha256.Size]byte) (runner, bool) {
 }
 
 // ask reads a JSON document of the builder's; nil if there is none.
-func ask(ctx context.Context, r *Request, path string, limit int64) (*value, error) {
+func ask(ctx context.Context, r *guard.Request, path string, limit int64) (*guard.Value, error) {
 	status, body, err := r.Get(ctx, path, limit)
 	if err != nil {
 		return nil, err
@@ -257,14 +271,86 @@ func ask(ctx context.Context, r *Request, path string, limit int64) (*value, err
 	case status != http.StatusOK:
 		return nil, problem.Newf(problem.Upstream, "%s answered %d.", r.AppName, status)
 	}
-	v, err := parse(body)
+	v, err := guard.Parse(body)
 	if err != nil {
 		return nil, problem.Newf(problem.Upstream, "%s gave an answer that is not JSON: %v.", r.AppName, err)
 	}
 	return &v, nil
 }
 
-func notKnown(r *Request, cause error) error {
-	return problem.Newf(problem.Unavailable, "Sluice could not read from %s which code it knows, so that it cannot tell whether this brings new code.", r.AppName).
-		WithRule("guard.code").WithRetryAfter(5 * time.Second).WithNext("Try again in a few seconds; if it stays, ask an admin to look at the builder.").WithCause(cause)
+func notKnown(r *guard.Request, cause error) error {
+	return problem.Newf(problem.Unavailable, "Sluice could not read from %s which code it knows, so that it cannot "+
+		"tell whether this brings new code.", r.AppName).
+		WithRule("guard.code").WithRetryAfter(5 * time.Second).
+		WithNext("Try again in a few seconds; if it stays, ask an admin to look at the builder.").
+		WithCause(cause)
+}
+
+// id is what makes a claim known.
+type id struct {
+	what what
+	key  [sha256.Size]byte
+}
+
+// knowledge is what an instance, or a flow that it holds, is known to have.
+type knowledge struct {
+	claims  map[id]struct{}
+	runners map[[sha256.Size]byte]runner
+}
+
+func newKnowledge() *knowledge {
+	return &knowledge{claims: map[id]struct{}{}, runners: map[[sha256.Size]byte]runner{}}
+}
+
+func (k *knowledge) has(c *claim) bool {
+	if k == nil {
+		return false
+	}
+	_, ok := k.claims[id{c.what, c.key}]
+	return ok
+}
+
+// runner tells whether code is that of a component which executes its inputs.
+func (k *knowledge) runner(code [sha256.Size]byte) (runner, bool) {
+	if k == nil {
+		return runner{}, false
+	}
+	r, ok := k.runners[code]
+	return r, ok
+}
+
+// learn adds the claims of a document that the instance itself gave, but none that nobody may make.
+func (k *knowledge) learn(claims []claim) {
+	for i := range claims {
+		if w := claims[i].what; w != whatNameless && w != whatBroken {
+			k.claims[id{w, claims[i].key}] = struct{}{}
+		}
+	}
+}
+
+// recognize finds out which of the components execute their inputs, by their names and by their
+// code.
+func (k *knowledge) recognise(f *findings) {
+	for i := range f.components {
+		c := &f.components[i]
+		r, ok := runnerOf(c.names)
+		if !ok && !runsInputs.MatchString(f.sources[c.code]) {
+			continue
+		}
+		if _, known := k.runners[c.code]; !known || !ok {
+			k.runners[c.code] = r
+		}
+	}
+}
+
+// unknown are the claims that none of the sources has.
+func unknown(claims []claim, sources ...*knowledge) []claim {
+	return slices.DeleteFunc(slices.Clone(claims), func(c claim) bool {
+		for _, k := range sources {
+			if k.has(&c) {
+				return true
+			}
+		}
+		return false
+	})
 }

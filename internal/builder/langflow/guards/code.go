@@ -1,15 +1,18 @@
-package guard
+package guards
 
 import (
 	"context"
 	"fmt"
+	"sync"
 
+	"sluice/internal/guard"
 	"sluice/internal/problem"
 )
 
-// code is the guard of that name. What nobody may do comes first; the rest concerns people without the right to bring code.
-func (g *Guard) code(ctx context.Context, r *Request, single bool) error {
-	docs, err := documents(r)
+// code is the guard of that name. What nobody may do comes first; the rest concerns people without
+// the right to bring code.
+func (g *Guard) code(ctx context.Context, r *guard.Request, single bool) error {
+	docs, err := names.Documents(r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +59,7 @@ func concernAll(all []*findings) bool {
 func (c *claim) forAll() bool { return c.what == whatNameless || c.what == whatProcess }
 
 // judge refuses what is neither shipped nor stored.
-func (g *Guard) judge(ctx context.Context, r *Request, all []*findings, may, single bool) error {
+func (g *Guard) judge(ctx context.Context, r *guard.Request, all []*findings, may, single bool) error {
 	ships, err := g.shipped(ctx, r, false)
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (g *Guard) judge(ctx context.Context, r *Request, all []*findings, may, sin
 	return refusal(left)
 }
 
-func (g *Guard) there(ctx context.Context, r *Request, ships *knowledge, single bool) (*knowledge, error) {
+func (g *Guard) there(ctx context.Context, r *guard.Request, ships *knowledge, single bool) (*knowledge, error) {
 	if single && r.Flow == "" || r.Stranger {
 		return g.everywhere(ctx, r, ships)
 	}
@@ -122,35 +125,68 @@ func refusal(left []claim) error {
 	if n := len(left) - 1; n > 0 {
 		detail += fmt.Sprintf(" There are %d more such places.", n)
 	}
-	return problem.New(problem.Denied, detail).WithRule("guard.code").WithField(clip(c.field)).WithNext(next)
+	return problem.New(problem.Denied, detail).WithRule("guard.code").WithField(guard.Clip(c.field)).WithNext(next)
 }
 
 const (
-	askForCode = "Undo the change of this component, or ask somebody who may bring code to make it. An admin gives that right by the permission “Run custom functions”."
-	askForNone = "Use a remote MCP server with an https address instead. Commands run on the builder's host, so that Sluice lets nobody add one."
+	askForCode = "Undo the change of this component, or ask somebody who may bring code to make it. An admin gives " +
+		"that right by the permission “Run custom functions”."
+	askForNone = "Use a remote MCP server with an https address instead. Commands run on the builder's host, so that " +
+		"Sluice lets nobody add one."
 )
 
 // explain says what a claim is and what to do about it.
 func (c *claim) explain() (detail, next string) {
 	switch c.what {
 	case whatCode:
-		return fmt.Sprintf("“%s” has code in its field %s that neither comes with this instance nor stands in the flow as it is stored.", c.node, clip(c.field)), askForCode
+		return fmt.Sprintf("“%s” has code in its field %s that neither comes with this instance nor stands in the "+
+			"flow as it is stored.", c.node, guard.Clip(c.field)), askForCode
 	case whatRunner:
-		return fmt.Sprintf("“%s” executes what stands in its fields, and is not in the flow as it is stored with these values.", c.node), askForCode
+		return fmt.Sprintf("“%s” executes what stands in its fields, and is not in the flow as it is stored with "+
+			"these values.", c.node), askForCode
 	case whatWire:
-		return fmt.Sprintf("“%s” would get into its field %s, which is executed, what is not there in the flow as it is stored.", c.node, clip(c.field)), askForCode
+		return fmt.Sprintf("“%s” would get into its field %s, which is executed, what is not there in the flow as it "+
+			"is stored.", c.node, guard.Clip(c.field)), askForCode
 	case whatFile:
-		return fmt.Sprintf("“%s” names a file of the builder's host in its field %s.", c.node, clip(c.field)),
+		return fmt.Sprintf("“%s” names a file of the builder's host in its field %s.", c.node, guard.Clip(c.field)),
 			"Upload the file and choose it in the component, or ask somebody who may bring code."
 	case whatTitle:
 		return fmt.Sprintf("The name of “%s” can be read as Python by older releases of Langflow.", c.node),
-			"Take quotation marks, backslashes and line breaks out of it, and brackets if there is a colon or an equals sign too."
+			"Take quotation marks, backslashes and line breaks out of it, and brackets if there is a colon or an " +
+				"equals sign too."
 	case whatProcess:
 		return fmt.Sprintf("“%s” starts an MCP server by a command.", c.node), askForNone
 	case whatNameless:
-		return "The flow has a component without a type.", "Remove it and add it again from the builder's list of components."
+		return "The flow has a component without a " +
+			"type.", "Remove it and add it again from the builder's list of components."
 	default:
-		return fmt.Sprintf("“%s” has a field %s in a form in which the builder would take code from elsewhere.", c.node, clip(c.field)),
+		return fmt.Sprintf("“%s” has a field %s in a form in which the builder would take code from "+
+				"elsewhere.", c.node, guard.Clip(c.field)),
 			"Remove the component and add it again from the builder's list of components."
+	}
+}
+
+// names are those that Langflow takes. Before 1.9 it keeps a user's MCP servers in an upload whose
+// name begins so.
+var names = guard.Names{Reserved: []string{"_mc"}}
+
+// Guard keeps what instances are known to have. It is safe for concurrent use.
+type Guard struct {
+	apps sync.Map // app id -> *instance
+}
+
+// Checks are the guards by their names.
+func (g *Guard) Checks() map[string]guard.Check {
+	plain := func(check func(*guard.Request) error) guard.Check {
+		return func(_ context.Context, r *guard.Request) error { return check(r) }
+	}
+	return map[string]guard.Check{
+		"code":      func(ctx context.Context, r *guard.Request) error { return g.code(ctx, r, false) },
+		"component": func(ctx context.Context, r *guard.Request) error { return g.code(ctx, r, true) },
+		"tweaks":    plain(tweaks),
+		"mcp":       plain(mcp),
+		"upload":    names.Upload,
+		"files":     names.Files,
+		"name":      names.Plain,
 	}
 }

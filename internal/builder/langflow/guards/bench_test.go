@@ -1,13 +1,16 @@
-package guard
+package guards
 
 import (
 	"context"
 	"os"
 	"strings"
 	"testing"
+
+	"sluice/internal/guard"
 )
 
-// largeFlow is a flow of half a megabyte, made of the examples' nodes with code as long as the real one's.
+// largeFlow is a flow of half a megabyte, made of the examples' nodes with code as long as the real
+// one's.
 func largeFlow(b *langflow) []byte {
 	var nodes []any
 	for size := 0; size < 500_000; {
@@ -38,14 +41,14 @@ func BenchmarkCode(b *testing.B) {
 		b.ReportAllocs()
 		r := up.request(body, "code")
 		for b.Loop() {
-			_ = g.Check(context.Background(), r)
+			_ = check(context.Background(), g, r)
 		}
 	})
 	b.Run("parse", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := parse(body); err != nil {
+			if _, err := guard.Parse(body); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -53,7 +56,7 @@ func BenchmarkCode(b *testing.B) {
 	b.Run("scan", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		for b.Loop() {
-			_ = ScanObject(body, func(_, _ []byte) {})
+			_ = guard.ScanObject(body, func(_, _ []byte) {})
 		}
 	})
 }

@@ -1,10 +1,12 @@
-package guard
+package guards
 
 import (
 	"crypto/sha256"
 	"regexp"
 	"slices"
 	"strings"
+
+	"sluice/internal/guard"
 )
 
 // runner is what is known of a component that executes its inputs.
@@ -12,12 +14,14 @@ type runner struct {
 	// fields are those that count; nil: all.
 	fields []string
 	// harmless reports that the component, as it is set, executes nothing; nil: it always does.
-	harmless func(template *value) bool
+	harmless func(template *guard.Value) bool
 }
 
-// runners are the components of Langflow whose code is its own but which execute, or load objects from, what stands in their fields, by their type. Sources: the
-// vendor's list (CODE_EXECUTION_COMPONENT_TYPES, for CVE-2026-10134, -13448, -27966 and others), and the components of both supported releases read one by one.
-// Types are names that anybody can write into a flow; the code tells what a component is, see catalogue.runner.
+// runners are the components of Langflow whose code is its own but which execute, or load objects
+// from, what stands in their fields, by their type. Sources: the vendor's list
+// (CODE_EXECUTION_COMPONENT_TYPES, for CVE-2026-10134, -13448, -27966 and others), and the
+// components of both supported releases read one by one. Types are names that anybody can write
+// into a flow; the code tells what a component is, see catalog.runner.
 var runners = map[string]runner{
 	"CSVAgent":                       {fields: []string{"allow_dangerous_code"}},
 	"CodeAct Agent (Smolagents)":     {},
@@ -41,32 +45,53 @@ var runners = map[string]runner{
 	"PythonREPLToolComponent":        {fields: pythonFields},
 	"MCPStdio":                       {},
 	"MCP Tools (stdio) [DEPRECATED]": {},
-	"CrewAIAgentComponent":           {fields: []string{"allow_code_execution"}, harmless: unset("allow_code_execution")},
-	"SequentialTaskAgentComponent":   {fields: []string{"allow_code_execution"}, harmless: unset("allow_code_execution")},
-	"FAISS":                          {fields: []string{"allow_dangerous_deserialization", "persist_directory", "index_name"}, harmless: loadsNothing},
-	"FaissVectorStoreComponent":      {fields: []string{"allow_dangerous_deserialization", "persist_directory", "index_name"}, harmless: loadsNothing},
-	"JSONAgent":                      {fields: []string{"path"}, harmless: func(t *value) bool { return !hostPath(t.in("path", "value").string()) }},
+	"CrewAIAgentComponent": {
+		fields:   []string{"allow_code_execution"},
+		harmless: unset("allow_code_execution"),
+	},
+	"SequentialTaskAgentComponent": {
+		fields:   []string{"allow_code_execution"},
+		harmless: unset("allow_code_execution"),
+	},
+	"FAISS": {
+		fields:   []string{"allow_dangerous_deserialization", "persist_directory", "index_name"},
+		harmless: loadsNothing,
+	},
+	"FaissVectorStoreComponent": {
+		fields:   []string{"allow_dangerous_deserialization", "persist_directory", "index_name"},
+		harmless: loadsNothing,
+	},
+	"JSONAgent": {fields: []string{"path"}, harmless: func(t *guard.Value) bool {
+		return !hostPath(t.In("path", "value").Text())
+	}},
 }
 
 // pythonFields are those that reach exec in the components for Python.
 var pythonFields = []string{
-	"python_code", "function_code", "tool_code", "tool_function", "global_imports", "global_variables", "_functions", "_classes",
+	"python_code", "function_code", "tool_code", "tool_function", "global_imports", "global_variables", "_functions",
+	"_classes",
 }
 
 // runnerFields are fields that hold Python wherever they stand.
 var runnerFields = map[string]bool{"python_code": true, "function_code": true, "tool_code": true}
 
-// runsInputs finds the code of components that execute their inputs, so that those of releases to come are noticed.
-var runsInputs = regexp.MustCompile(`(?:^|[^\w.'"` + "`" + `])(?:exec|eval|get_function|create_function)\s*\(\s*[\w"'(]|PythonREPL|PythonAstREPL|create_(?:csv|python|pandas_dataframe|spark_dataframe)_agent|\bCodeAgent\b`)
+// runsInputs finds the code of components that execute their inputs, so that those of releases to
+// come are noticed.
+var runsInputs = regexp.MustCompile(
+	`(?:^|[^\w.'"` + "\x60" + `])(?:exec|eval|get_function|create_function)\s*\(\s*[\w"'(]|` +
+		`PythonREPL|PythonAstREPL|create_(?:csv|python|pandas_dataframe|spark_dataframe)_agent|\bCodeAgent\b`,
+)
 
-// unset makes a test that a field is switched off. It has to stand there: the component's own default may be another.
-func unset(field string) func(*value) bool {
-	return func(t *value) bool { return t.at(field).kind == object && t.in(field, "value").empty() }
+// unset makes a test that a field is switched off. It has to stand there: the component's own
+// default may be another.
+func unset(field string) func(*guard.Value) bool {
+	return func(t *guard.Value) bool { return t.At(field).Kind == guard.Object && t.In(field, "value").Empty() }
 }
 
-// loadsNothing reports whether a vector store of pickled objects reads only from where nobody can upload.
-func loadsNothing(t *value) bool {
-	return unset("allow_dangerous_deserialization")(t) || t.in("persist_directory", "value").empty()
+// loadsNothing reports whether a vector store of pickled objects reads only from where nobody can
+// upload.
+func loadsNothing(t *guard.Value) bool {
+	return unset("allow_dangerous_deserialization")(t) || t.In("persist_directory", "value").Empty()
 }
 
 // runnerOf tells by its type whether a component executes its inputs.
@@ -84,7 +109,8 @@ func (r *runner) counts(field string) bool {
 	return r.fields == nil || slices.Contains(r.fields, field)
 }
 
-// runnerClaims are the claims of components that execute their inputs; lookup says which these are by their code.
+// runnerClaims are the claims of components that execute their inputs; lookup says which these are
+// by their code.
 func (f *findings) runnerClaims(lookup func(code [sha256.Size]byte) (runner, bool)) []claim {
 	var out []claim
 	found := map[string]runner{}
@@ -129,28 +155,29 @@ func wired(node, target, field string, from []byte) claim {
 // digest is the same for the same code with the same inputs.
 func (r *runner) digest(c *component) [sha256.Size]byte {
 	sum := slices.Clone(c.code[:])
-	kids := slices.Clone(c.template.kids)
-	slices.SortFunc(kids, func(a, b value) int { return strings.Compare(string(a.key), string(b.key)) })
+	kids := slices.Clone(c.template.Kids)
+	slices.SortFunc(kids, func(a, b guard.Value) int { return strings.Compare(string(a.Key), string(b.Key)) })
 	for i := range kids {
-		if name := string(kids[i].key); name != "code" && r.counts(name) {
-			sum = digestField(append(sum, kids[i].key...), &kids[i])
+		if name := string(kids[i].Key); name != "code" && r.counts(name) {
+			sum = digestField(append(sum, kids[i].Key...), &kids[i])
 		}
 	}
 	return sha256.Sum256(sum)
 }
 
-// digestField adds the members of a field that Langflow takes its value from. What is missing is the same as what is empty.
-func digestField(sum []byte, v *value) []byte {
-	if v.kind != object {
-		d := digest(v)
+// digestField adds the members of a field that Langflow takes its value from. What is missing is
+// the same as what is empty.
+func digestField(sum []byte, v *guard.Value) []byte {
+	if v.Kind != guard.Object {
+		d := guard.Digest(v)
 		return append(sum, d[:]...)
 	}
 	for _, member := range [...]string{"type", "value", "default", "file_path", "load_from_db", "proxy"} {
-		m := v.at(member)
-		if m.empty() {
-			m = &missing
+		m := v.At(member)
+		if m.Empty() {
+			m = &guard.Value{}
 		}
-		d := digest(m)
+		d := guard.Digest(m)
 		sum = append(sum, d[:]...)
 	}
 	return sum
