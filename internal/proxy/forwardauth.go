@@ -176,7 +176,7 @@ func (s *subRequest) judge() error {
 			WithNext("Let the reverse proxy pass them to Sluice, as the configuration does that the app's page in " +
 				"Sluice shows.")
 	}
-	if q.audience() == authn.AudienceMain {
+	if q.audience == authn.AudienceMain {
 		return problem.Newf(
 			problem.Denied,
 			"%s is on the same host name as Sluice's own pages: browsers would send it Sluice's own cookie.",

@@ -56,11 +56,15 @@ func (v *Verdict) endpoint() *profile.Endpoint { return v.match.Endpoint }
 
 // behalf says for whom and in which account the request goes to the builder.
 func (v *Verdict) behalf() builder.OnBehalf {
-	b := builder.OnBehalf{Workspace: v.place.Workspace, Account: v.place.Account}
-	if v.delegated {
-		b.Principal = *v.requester.who()
+	return behalfOf(v.Request, v.requester.who(), v.delegated, v.place)
+}
+
+func behalfOf(q *Request, who *authz.Principal, delegated bool, place objects.Place) builder.OnBehalf {
+	b := builder.OnBehalf{Workspace: place.Workspace, Account: place.Account}
+	if delegated {
+		b.Principal = *who
 	}
-	return v.Request.atHome(b)
+	return q.atHome(b)
 }
 
 // judge is a Verdict in the making.

@@ -269,8 +269,7 @@ func (j *judge) guardedAccount() string {
 		return j.place.Account
 	}
 	if accounts := j.req.accounts(); accounts != nil {
-		v := j.verdict(false)
-		if ids := accounts.Of(v.behalf()); len(ids) > 0 {
+		if ids := accounts.Of(behalfOf(j.req, j.who, true, j.place)); len(ids) > 0 {
 			return ids[0]
 		}
 	}
@@ -281,8 +280,8 @@ func (j *judge) guardedAccount() string {
 // it is the one that holds the published flow, and they learn nothing of the answer but whether the
 // builder knows what they send.
 func (j *judge) asker() func(ctx context.Context, path string, limit int64) (int, []byte, error) {
-	v, req := j.verdict(false), j.req
-	behalf := v.behalf()
+	req := j.req
+	behalf := behalfOf(req, j.who, j.delegated, j.place)
 	if !j.delegated && j.place.Workspace != "" {
 		behalf.Principal, behalf.Account = authz.SystemPrincipal("guard"), req.up.objects.Account(j.flow)
 		behalf = req.atHome(behalf)

@@ -236,7 +236,7 @@ const enterStateAge = 600
 // elsewhere with a code, which needs the state that is set here.
 func (a *reply) sendToSignIn(back string) {
 	to := a.req.mainOrigin() + "/login?app=" + url.QueryEscape(a.req.app.ID) + "&return=" + url.QueryEscape(back)
-	if a.req.audience() == authn.AudienceMain {
+	if a.req.audience == authn.AudienceMain {
 		a.seeOther(to)
 		return
 	}

@@ -29,6 +29,10 @@ type Request struct {
 	id    string // as in the log
 	start time.Time
 	peer  string // the address of the client
+	// audience is what a session cookie must have been issued for. On the host name of Sluice's own
+	// pages the browser sends Sluice's own cookie, because ports do not separate cookies (RFC 6265
+	// section 8.5).
+	audience string
 
 	// path is canonical, rawQuery as on the wire, and query what the builder will read in it; nil
 	// for none. They are empty where the target could not be read.
@@ -50,16 +54,21 @@ func newRequest(p *Proxy, a *app.App, w http.ResponseWriter, r *http.Request, e 
 		// session cookie beside it is.
 		delete(r.Header, "Authorization")
 	}
+	audience := a.ID
+	if hostname(r.Host) == originHostname(p.cfg.MainOrigin(r.Host)) {
+		audience = authn.AudienceMain
+	}
 	return Request{
-		p:      p,
-		app:    a,
-		up:     p.upstreamOf(a),
-		http:   r,
-		w:      w,
-		id:     e.ID,
-		start:  e.Start,
-		peer:   e.Peer,
-		memory: m,
+		p:        p,
+		app:      a,
+		up:       p.upstreamOf(a),
+		http:     r,
+		w:        w,
+		id:       e.ID,
+		start:    e.Start,
+		peer:     e.Peer,
+		audience: audience,
+		memory:   m,
 	}
 }
 
@@ -157,20 +166,10 @@ func (q *Request) upgrading() bool { return q.http.Header["Upgrade"] != nil }
 // secureCookies reports whether the session cookie of this origin carries Secure and the __Host-
 // prefix.
 func (q *Request) secureCookies() bool {
-	if s := q.p.cfg.SecureCookies; s != nil && q.audience() == authn.AudienceMain {
+	if s := q.p.cfg.SecureCookies; s != nil && q.audience == authn.AudienceMain {
 		return *s
 	}
 	return q.scheme() == "https"
-}
-
-// audience is what a session cookie must have been issued for. On the host name of Sluice's own
-// pages the browser sends Sluice's own cookie, because ports do not separate cookies (RFC 6265
-// section 8.5).
-func (q *Request) audience() string {
-	if hostname(q.http.Host) == originHostname(q.mainOrigin()) {
-		return authn.AudienceMain
-	}
-	return q.app.ID
 }
 
 func originHostname(origin string) string {
@@ -256,7 +255,7 @@ func (q *Request) authenticate() (requester, error) {
 	}
 	from, _ := netip.ParseAddr(q.peer)
 	shown, err := q.p.cfg.Credentials.Authenticate(q.http, authn.Place{
-		Audience:  q.audience(),
+		Audience:  q.audience,
 		Secure:    q.secureCookies(),
 		From:      from,
 		OwnSignIn: q.app.Kind.Fallback,
