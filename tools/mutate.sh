@@ -29,7 +29,7 @@ for package in "${packages[@]}"; do
 	echo "== $package"
 	# A test that fails kills, and so does one that takes ten times as long as the whole package: an endless loop.
 	nice -n 15 "$gremlins" unleash --workers 1 --timeout-coefficient 10 --threshold-efficacy 95 \
-		--output "$cache/mutants/$package.json" "./internal/$package" || failed+=("$package")
-	echo "report: $cache/mutants/$package.json"
+		--output "$cache/mutants/${package//\//-}.json" "./internal/$package" || failed+=("$package")
+	echo "report: $cache/mutants/${package//\//-}.json"
 done
 [ ${#failed[@]} -eq 0 ] || { echo "too many mutants live in: ${failed[*]}" >&2; exit 1; }
