@@ -24,7 +24,7 @@ func (im *Importer) Apply(ctx context.Context, actor authz.Principal, p *Plan, p
 	run := &application{im: im, ctx: ctx, actor: actor, plan: p, progress: progress}
 	run.total = len(p.workspaces) + len(p.people) + len(p.joins) + len(p.keys) + len(p.vault) + len(p.accounts) + len(p.objects)
 	detail := fmt.Sprintf("%s, %s, %s, %s, %s", KindPerson.Words(len(p.people)), KindWorkspace.Words(len(p.workspaces)), KindKey.Words(len(p.keys)), KindCredential.Words(len(p.vault)), KindFlow.Words(p.Count(KindFlow, Added)+p.Count(KindFlow, Moved)))
-	err := im.Gate.DoDetail(ctx, actor, authz.DataImport, authz.Resource{Type: "Import", Name: "Langflow"}, detail, run.all)
+	err := im.cfg.Gate.DoDetail(ctx, actor, authz.DataImport, authz.Resource{Type: "Import", Name: "Langflow"}, detail, run.all)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,11 @@ func (a *application) step(err error) error {
 }
 
 func (a *application) record(action authz.Action, r authz.Resource, detail string) error {
-	return a.im.Gate.Record(a.ctx, a.tx, a.actor, action, r, audit.Done, detail)
+	return a.im.cfg.Gate.Record(a.ctx, a.tx, a.actor, action, r, audit.Done, detail)
 }
 
 func (a *application) origins() error {
-	now := a.im.Now().UnixMilli()
+	now := a.im.cfg.Now().UnixMilli()
 	for _, o := range a.plan.origins {
 		if o.kind == originHome || o.kind == originProject {
 			if err := q.New(a.tx).PutImportOrigin(a.ctx, q.PutImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now}); err != nil {
@@ -92,7 +92,7 @@ func (a *application) origins() error {
 }
 
 func (a *application) workspaces() error {
-	if err := a.im.People.InsertWorkspaces(a.ctx, a.tx, a.plan.workspaces); err != nil {
+	if err := a.im.cfg.People.InsertWorkspaces(a.ctx, a.tx, a.plan.workspaces); err != nil {
 		return err
 	}
 	for _, w := range a.plan.workspaces {
@@ -107,7 +107,7 @@ func (a *application) people() error {
 	fresh := map[string]identity.Prepared{}
 	for _, n := range a.plan.people {
 		fresh[n.prepared.ID()] = n.prepared
-		u, err := a.im.People.Insert(a.ctx, a.tx, n.prepared)
+		u, err := a.im.cfg.People.Insert(a.ctx, a.tx, n.prepared)
 		if err != nil {
 			return err
 		}
@@ -122,9 +122,9 @@ func (a *application) people() error {
 	for _, j := range a.plan.joins {
 		var err error
 		if who, ok := fresh[j.person]; ok {
-			err = a.im.People.Admit(a.ctx, a.tx, j.workspace, who, j.role)
+			err = a.im.cfg.People.Admit(a.ctx, a.tx, j.workspace, who, j.role)
 		} else {
-			err = a.im.People.Join(a.ctx, a.tx, j.workspace, j.person, j.role)
+			err = a.im.cfg.People.Join(a.ctx, a.tx, j.workspace, j.person, j.role)
 		}
 		if err := a.step(err); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (a *application) people() error {
 
 func (a *application) keys() error {
 	for _, k := range a.plan.keys {
-		if err := a.im.Keys.InsertImported(a.ctx, a.tx, k); err != nil {
+		if err := a.im.cfg.Keys.InsertImported(a.ctx, a.tx, k); err != nil {
 			return err
 		}
 		if err := a.step(a.record(authz.KeyManage, k.Resource(), how)); err != nil {
@@ -147,7 +147,7 @@ func (a *application) keys() error {
 
 func (a *application) vault() error {
 	for _, c := range a.plan.vault {
-		if err := a.im.Vault.Insert(a.ctx, a.tx, c); err != nil {
+		if err := a.im.cfg.Vault.Insert(a.ctx, a.tx, c); err != nil {
 			return err
 		}
 		if err := a.step(a.record(authz.CredentialManage, c.Resource(), how)); err != nil {
@@ -158,7 +158,7 @@ func (a *application) vault() error {
 }
 
 func (a *application) accounts() error {
-	now := a.im.Now().UnixMilli()
+	now := a.im.cfg.Now().UnixMilli()
 	for _, c := range a.plan.accounts {
 		err := app.ImportAccount(a.ctx, a.tx, a.plan.appID, app.ImportedAccount{
 			ID: c.id, Username: c.username, Workspace: c.workspace, Person: c.person, From: c.from, At: now,
@@ -176,7 +176,7 @@ func (a *application) accounts() error {
 func (a *application) objects() error {
 	counts := map[string]int{}
 	for _, o := range a.plan.objects {
-		placed, err := a.im.Flows.Place(a.ctx, a.tx, o.object, o.from)
+		placed, err := a.im.cfg.Flows.Place(a.ctx, a.tx, o.object, o.from)
 		if err != nil {
 			return err
 		}

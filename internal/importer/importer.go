@@ -33,10 +33,10 @@ type Config struct {
 }
 
 // Importer is the capability.
-type Importer struct{ Config }
+type Importer struct{ cfg Config }
 
-// New makes an Importer.
-func New(c Config) *Importer { return &Importer{Config: c} }
+// New creates an Importer.
+func New(c Config) *Importer { return &Importer{cfg: c} }
 
 // The ways in which projects become workspaces; any other text names the one workspace that everything goes to.
 const (

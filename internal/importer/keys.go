@@ -53,7 +53,7 @@ func (p *planning) planKey(k key, item *Item) error {
 	if p.plan.appID != "" {
 		n.Apps = []string{p.plan.appID}
 	}
-	prepared, err := p.im.Keys.PrepareImported(n)
+	prepared, err := p.im.cfg.Keys.PrepareImported(n)
 	if problem.Is(err, problem.Invalid) {
 		item.Outcome, item.Why = Skipped, problem.Of(err).Detail
 		return nil

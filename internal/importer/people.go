@@ -106,7 +106,7 @@ func (p *planning) planNewPerson(u user, item *Item) error {
 	if !u.active {
 		remarks = append(remarks, "May not sign in there, and not here.")
 	}
-	prepared, err := p.im.People.PrepareImported(n)
+	prepared, err := p.im.cfg.People.PrepareImported(n)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (p *planning) wellKnown(u user, hash string) (bool, error) {
 		return false, nil
 	}
 	for _, guess := range []string{"langflow", u.name} {
-		ok, _, err := p.im.Hasher.Verify(p.ctx, hash, guess)
+		ok, _, err := p.im.cfg.Hasher.Verify(p.ctx, hash, guess)
 		if err != nil || ok {
 			return ok, err
 		}

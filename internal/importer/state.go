@@ -54,7 +54,7 @@ func (im *Importer) load(ctx context.Context, appName string) (*state, error) {
 }
 
 func (im *Importer) loadOrigins(ctx context.Context, s *state) error {
-	rows, err := q.New(im.DB.Read()).ImportOrigins(ctx)
+	rows, err := q.New(im.cfg.DB.Read()).ImportOrigins(ctx)
 	if err != nil {
 		return fmt.Errorf("reading what was imported before: %w", err)
 	}
@@ -69,7 +69,7 @@ func (im *Importer) loadOrigins(ctx context.Context, s *state) error {
 }
 
 func (im *Importer) loadPeople(ctx context.Context, s *state) error {
-	rows, err := q.New(im.DB.Read()).ImportNames(ctx)
+	rows, err := q.New(im.cfg.DB.Read()).ImportNames(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the people: %w", err)
 	}
@@ -80,7 +80,7 @@ func (im *Importer) loadPeople(ctx context.Context, s *state) error {
 			s.taken[r.EmailKey] = r.ID
 		}
 	}
-	workspaces, err := q.New(im.DB.Read()).AllWorkspaces(ctx)
+	workspaces, err := q.New(im.cfg.DB.Read()).AllWorkspaces(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the workspaces: %w", err)
 	}
@@ -92,7 +92,7 @@ func (im *Importer) loadPeople(ctx context.Context, s *state) error {
 }
 
 func (im *Importer) loadVault(ctx context.Context, s *state) error {
-	rows, err := q.New(im.DB.Read()).CredentialNames(ctx)
+	rows, err := q.New(im.cfg.DB.Read()).CredentialNames(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the vault: %w", err)
 	}
@@ -104,7 +104,7 @@ func (im *Importer) loadVault(ctx context.Context, s *state) error {
 }
 
 func (im *Importer) loadKeys(ctx context.Context, s *state) error {
-	rows, err := q.New(im.DB.Read()).LiveKeyCounts(ctx, im.Now().UnixMilli())
+	rows, err := q.New(im.cfg.DB.Read()).LiveKeyCounts(ctx, im.cfg.Now().UnixMilli())
 	if err != nil {
 		return fmt.Errorf("counting API keys: %w", err)
 	}
@@ -119,7 +119,7 @@ const langflowKind = "langflow"
 
 // findApp finds the connected Langflow by its name, short name or id; without one it is the only one there is.
 func (im *Importer) findApp(ctx context.Context, s *state, name string) error {
-	rows, err := q.New(im.DB.Read()).AllApps(ctx)
+	rows, err := q.New(im.cfg.DB.Read()).AllApps(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the apps: %w", err)
 	}
@@ -146,21 +146,21 @@ func (im *Importer) findApp(ctx context.Context, s *state, name string) error {
 }
 
 func (im *Importer) loadApp(ctx context.Context, s *state) error {
-	offered, err := q.New(im.DB.Read()).WorkspacesOfApp(ctx, s.app.ID)
+	offered, err := q.New(im.cfg.DB.Read()).WorkspacesOfApp(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading where the app is used: %w", err)
 	}
 	for _, id := range offered {
 		s.offered[id] = true
 	}
-	objects, err := q.New(im.DB.Read()).ObjectsOfApp(ctx, s.app.ID)
+	objects, err := q.New(im.cfg.DB.Read()).ObjectsOfApp(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading the ownership map: %w", err)
 	}
 	for _, o := range objects {
 		s.objects[o.ObjectID] = o
 	}
-	accounts, err := q.New(im.DB.Read()).ImportAccounts(ctx, s.app.ID)
+	accounts, err := q.New(im.cfg.DB.Read()).ImportAccounts(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
 	}

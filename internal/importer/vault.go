@@ -61,7 +61,7 @@ func (p *planning) planCredential(v variable, item *Item) error {
 		return nil
 	}
 	name := p.freeCredential(h, v.name)
-	prepared, err := p.im.Vault.Prepare(h.home, h.id, secret.NewCredential{Name: name, Kind: credentialKind, Values: map[string]string{credentialField: value}})
+	prepared, err := p.im.cfg.Vault.Prepare(h.home, h.id, secret.NewCredential{Name: name, Kind: credentialKind, Values: map[string]string{credentialField: value}})
 	if problem.Is(err, problem.Invalid) {
 		item.Outcome, item.Why = Skipped, problem.Of(err).Detail
 		return nil

@@ -62,7 +62,7 @@ func (p *planning) findOne(text string) error {
 	if _, err := uuid.Parse(text); err == nil {
 		return problem.Newf(problem.NotFound, "There is no workspace with the id %s.", text).WithField("--workspaces")
 	}
-	w, err := p.im.People.PrepareWorkspace(text)
+	w, err := p.im.cfg.People.PrepareWorkspace(text)
 	if err != nil {
 		return problem.Of(err).WithField("--workspaces")
 	}
@@ -168,7 +168,7 @@ func (p *planning) newWorkspace(name, owner string) (identity.Workspace, error) 
 		}
 		full := trimTo(name, maxWorkspaceName-utf8.RuneCountInString(suffix)) + suffix
 		if !p.state.names[strings.ToLower(full)] {
-			return p.im.People.PrepareWorkspace(full)
+			return p.im.cfg.People.PrepareWorkspace(full)
 		}
 	}
 }
@@ -196,7 +196,7 @@ func (p *planning) planMemberships() {
 	}
 	for _, id := range p.holderIDs() {
 		h := p.holders[id]
-		here, _ := p.im.People.Principal(h.id)
+		here, _ := p.im.cfg.People.Principal(h.id)
 		for _, w := range slices.Sorted(maps.Keys(h.reach)) {
 			if (h.fresh && w != h.home || !h.fresh && (fresh[w] || p.matchedNow(id))) && here.Role(w) == "" {
 				p.plan.joins = append(p.plan.joins, join{w, h.id, p.roleIn(w, id)})
