@@ -67,7 +67,7 @@ const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodP
 
 // routes is the whole map of the API.
 func routes() []route {
-	return slices.Concat(tokenRoutes(), meRoutes(), keyRoutes(), userRoutes(), workspaceRoutes(), vaultRoutes(), roleRoutes(), appRoutes(), langflowRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
+	return slices.Concat(tokenRoutes(), meRoutes(), keyRoutes(), userRoutes(), workspaceRoutes(), vaultRoutes(), roleRoutes(), appRoutes(), connectionRoutes(), signInRoutes(), mailRoutes(), auditRoutes())
 }
 
 func tokenRoutes() []route {

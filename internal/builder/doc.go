@@ -5,6 +5,7 @@
 //	     ── Answers      what Sluice answers instead of the builder
 //	     ── Guards       checks on what a request brings (package guard has the machinery)
 //	     ── Probe        recognizes the product at an address
+//	     ── Import       reads an installation that ran without Sluice
 //	     ── Bridge       carries requests into the builder's own session ──► Bridge, one for each connected app
 //	     ── Owner        one owner account serves everybody          ┐ at most one of the two
 //	     ── Accounts     the builder keeps its users apart itself    ┘

@@ -30,6 +30,8 @@ type Kind struct {
 
 	// Probe recognizes the product at an address; nil: nothing is ever taken for it by itself.
 	Probe func(ctx context.Context, v *Visit) (found Found, is bool, err error)
+	// Import reads an installation that ran without Sluice; nil: nothing is brought from one.
+	Import *Import
 	// Fallback marks the one kind that stands for whatever no Probe recognizes. Sluice knows
 	// nothing of its paths, bodies and credentials, so that they are its own matter.
 	Fallback bool

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/internal/builder"
 	"sluice/internal/config"
 	"sluice/internal/flow"
 	"sluice/internal/importer"
@@ -20,7 +21,8 @@ import (
 	"sluice/internal/server"
 )
 
-// importCommand works on the database directly, as userCommand does; a running server follows at once.
+// importCommand works on the database directly, as userCommand does; a running server follows at
+// once.
 type importCommand struct {
 	Langflow importLangflow `cmd:"" help:"Bring people, API keys, credentials and the ownership of flows from a Langflow."`
 }
@@ -43,29 +45,39 @@ func (c *importLangflow) Run(rt *Runtime) error {
 	if err != nil {
 		return err
 	}
-	keys, err := c.secretKeys(loaded.Values)
+	kinds, err := server.Kinds()
+	if err != nil {
+		return err
+	}
+	kind, err := kinds.Find("langflow")
+	if err != nil {
+		return err
+	}
+	keys, err := c.secretKeys(kind, loaded.Values)
 	if err != nil {
 		return spoken(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	in, err := importer.Read(ctx, c.Database)
+	in, err := kind.Import.Read(ctx, c.Database)
 	if err != nil {
 		return spoken(err)
 	}
-	// A LANGFLOW_SECRET_KEY in the environment may be meant for this command alone; it must not become Sluice's own root key by the way.
+	// A LANGFLOW_SECRET_KEY in the environment may be meant for this command alone; it must not
+	// become Sluice's own root key by the way.
 	values := loaded.Values
 	values.Secrets.KeepRoot = true
-	return withCoreOf(rt, values, func(_ context.Context, core *server.Core) error { return c.run(ctx, rt, core, in, keys) })
+	return withCoreOf(rt, values, func(_ context.Context, core *server.Core) error { return c.run(ctx, rt, core, kind, in, keys) })
 }
 
-func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core, in *importer.Installation, keys *secret.LangflowKeys) error {
+func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core, kind *builder.Kind, in *builder.Installation, keys builder.Unsealer) error {
 	flows, err := flow.New(ctx, flow.Config{DB: core.DB, Gate: core.Gate, Now: time.Now, Log: core.Log})
 	if err != nil {
 		return err
 	}
 	im := importer.New(importer.Config{
-		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault, Flows: flows, Now: time.Now, Log: core.Log,
+		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault,
+		Flows: flows, Kind: kind, Now: time.Now, Log: core.Log,
 	})
 	plan, err := im.Plan(ctx, in, importer.Options{Keys: keys, App: c.App, Workspaces: c.Workspaces, Rename: c.Rename, Match: c.Match})
 	if err != nil {
@@ -114,8 +126,9 @@ func (c *importLangflow) confirm(rt *Runtime) error {
 // maxKeyFile is the most that is read of a file with a secret key, in bytes.
 const maxKeyFile = 4096
 
-// secretKeys finds Langflow's secret key: the flag, the file, else the variable that Langflow itself reads. Without one there are none.
-func (c *importLangflow) secretKeys(v config.Values) (*secret.LangflowKeys, error) {
+// secretKeys finds Langflow's secret key: the flag, the file, else the variable that Langflow
+// itself reads. Without one there are none.
+func (c *importLangflow) secretKeys(kind *builder.Kind, v config.Values) (builder.Unsealer, error) {
 	text := c.SecretKey
 	switch {
 	case c.SecretKey != "" && c.SecretKeyFile != "":
@@ -139,7 +152,7 @@ func (c *importLangflow) secretKeys(v config.Values) (*secret.LangflowKeys, erro
 	if text == "" {
 		return nil, nil
 	}
-	return secret.NewLangflowKeys(text)
+	return kind.Import.Unsealer(text)
 }
 
 // plainly drops the name of the system call.

@@ -7,24 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/importer"
 )
 
-// langflow is a database of the importer's tests, with its secret key and a key of ann's.
+// langflow is a database of a Langflow, with its secret key.
 func langflow(t *testing.T) (database, secretKey string) {
 	t.Helper()
-	folder := filepath.Join("..", "importer", "testdata")
-	raw, err := os.ReadFile(filepath.Join(folder, "old-short.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var recipe struct {
-		SecretKey string `json:"secret_key"`
-	}
-	if err := json.Unmarshal(raw, &recipe); err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(folder, "old-short.db"), recipe.SecretKey
+	d := langflowtest.Databases(t)[3]
+	return d.File(t), d.SecretKey
 }
 
 // shell runs commands on one data folder.
@@ -140,7 +131,8 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Sluice's root key and Langflow's secret key have one variable. Who sets it for the import must not lock Sluice's own data by it.
+// Sluice's root key and Langflow's secret key have one variable. Somebody who sets it for the import
+// must not lock Sluice's own data by it.
 func TestLangflowsSecretKeyDoesNotBecomeSluicesByAnImport(t *testing.T) {
 	database, secretKey := langflow(t)
 	s := newShell(t)
@@ -166,9 +158,10 @@ func TestLangflowsSecretKeyDoesNotBecomeSluicesByAnImport(t *testing.T) {
 		t.Errorf("nobody was brought: %s", out)
 	}
 	// Where it is Sluice's own root key too, it stays that.
-	both := newShell(t, "LANGFLOW_SECRET_KEY=bmV3LWtleS1mb3ItdGVzdHMtMDEyMzQ1Njc4OWFiY2Q")
+	shared := langflowtest.Databases(t)[0]
+	both := newShell(t, "LANGFLOW_SECRET_KEY="+shared.SecretKey)
 	both.run(exitDone, "user", "create", "root@example.com")
-	both.run(exitDone, "import", "langflow", "--database", strings.Replace(database, "old-short", "new", 1), "--yes")
+	both.run(exitDone, "import", "langflow", "--database", shared.File(t), "--yes")
 	if out, _ := both.run(exitDone, "user", "list"); !strings.Contains(out, "ann") {
 		t.Errorf("%s", out)
 	}

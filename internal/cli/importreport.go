@@ -13,7 +13,8 @@ import (
 // shownItems is how many things of a kind and outcome are listed; the file of --report has all.
 const shownItems = 8
 
-// printReport prints what becomes of everything: a table of numbers, then what is brought, and what is not with the reason.
+// printReport prints what becomes of everything: a table of numbers, then what is brought, and what
+// is not with the reason.
 func printReport(out io.Writer, r *importer.Report, width int) error {
 	fmt.Fprintf(out, "Langflow's database: %s (schema %s)\n", r.Database, r.Revision)
 	if r.App != "" {
@@ -61,7 +62,8 @@ func printItemsOf(out io.Writer, r *importer.Report, title string, outcomes []im
 		var reasons []string
 		names := map[string][]string{}
 		for _, i := range r.Items {
-			// Without a connected Langflow a note says what would be a line for each project and flow.
+			// Without a connected Langflow a note says what would be a line for each project and
+			// flow.
 			if i.Kind != k || !slices.Contains(outcomes, i.Outcome) || r.App == "" && (k == importer.KindProject || k == importer.KindFlow) {
 				continue
 			}

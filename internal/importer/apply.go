@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"sluice/internal/app"
 	"sluice/internal/audit"
@@ -15,16 +16,30 @@ import (
 	"sluice/internal/problem"
 )
 
-// how is what the record says of each thing.
-const how = "imported from Langflow"
-
-// Apply does what a plan says, in one transaction: an error, or a kill at any moment, leaves everything as it was. It needs DataImport. progress is told how many things are done. Errors: problem.Conflict where
-// something was changed since the plan was made.
+// Apply does what a plan says, in one transaction: an error, or a kill at any moment, leaves
+// everything as it was. It needs DataImport. progress is told how many things are done. Errors:
+// problem.Conflict where something was changed since the plan was made.
 func (im *Importer) Apply(ctx context.Context, actor authz.Principal, p *Plan, progress func(done, total int)) error {
-	run := &application{im: im, ctx: ctx, actor: actor, plan: p, progress: progress}
-	run.total = len(p.workspaces) + len(p.people) + len(p.joins) + len(p.keys) + len(p.vault) + len(p.accounts) + len(p.objects)
-	detail := fmt.Sprintf("%s, %s, %s, %s, %s", KindPerson.Words(len(p.people)), KindWorkspace.Words(len(p.workspaces)), KindKey.Words(len(p.keys)), KindCredential.Words(len(p.vault)), KindFlow.Words(p.Count(KindFlow, Added)+p.Count(KindFlow, Moved)))
-	err := im.cfg.Gate.DoDetail(ctx, actor, authz.DataImport, authz.Resource{Type: "Import", Name: "Langflow"}, detail, run.all)
+	title := im.cfg.Kind.Title
+	run := &application{
+		im:       im,
+		ctx:      ctx,
+		actor:    actor,
+		plan:     p,
+		how:      "imported from " + title,
+		progress: progress,
+	}
+	run.total = len(p.workspaces) + len(p.people) + len(p.joins) + len(p.keys) + len(p.vault) + len(p.accounts) +
+		len(p.objects)
+	res := authz.Resource{Type: "Import", Name: title}
+	detail := strings.Join([]string{
+		KindPerson.Words(len(p.people)),
+		KindWorkspace.Words(len(p.workspaces)),
+		KindKey.Words(len(p.keys)),
+		KindCredential.Words(len(p.vault)),
+		KindFlow.Words(p.Count(KindFlow, Added) + p.Count(KindFlow, Moved)),
+	}, ", ")
+	err := im.cfg.Gate.DoDetail(ctx, actor, authz.DataImport, res, detail, run.all)
 	if err != nil {
 		return err
 	}
@@ -38,6 +53,7 @@ type application struct {
 	ctx         context.Context
 	actor       authz.Principal
 	plan        *Plan
+	how         string // what the record says of each thing
 	progress    func(done, total int)
 	done, total int
 	tx          *db.Tx
@@ -45,12 +61,22 @@ type application struct {
 
 func (a *application) all(tx *db.Tx) error {
 	a.tx = tx
-	// Two imports at once wait for each other here; the later one finds its names taken and rolls back.
+	// Two imports at once wait for each other here; the later one finds its names taken and rolls
+	// back.
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
 	a.progress(0, a.total)
-	for _, step := range []func() error{a.origins, a.workspaces, a.people, a.keys, a.vault, a.accounts, a.objects, a.offers} {
+	for _, step := range []func() error{
+		a.origins,
+		a.workspaces,
+		a.people,
+		a.keys,
+		a.vault,
+		a.accounts,
+		a.objects,
+		a.offers,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -75,14 +101,27 @@ func (a *application) origins() error {
 	now := a.im.cfg.Now().UnixMilli()
 	for _, o := range a.plan.origins {
 		if o.kind == originHome || o.kind == originProject {
-			if err := q.New(a.tx).PutImportOrigin(a.ctx, q.PutImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now}); err != nil {
+			err := q.New(a.tx).PutImportOrigin(a.ctx, q.PutImportOriginParams{
+				Kind:      string(o.kind),
+				OriginID:  o.id,
+				TargetID:  o.target,
+				CreatedAt: now,
+			})
+			if err != nil {
 				return fmt.Errorf("noting what was imported: %w", err)
 			}
 			continue
 		}
-		err := q.New(a.tx).InsertImportOrigin(a.ctx, q.InsertImportOriginParams{Kind: string(o.kind), OriginID: o.id, TargetID: o.target, CreatedAt: now})
+		err := q.New(a.tx).InsertImportOrigin(a.ctx, q.InsertImportOriginParams{
+			Kind:      string(o.kind),
+			OriginID:  o.id,
+			TargetID:  o.target,
+			CreatedAt: now,
+		})
 		if db.IsUnique(err) {
-			return problem.New(problem.Conflict, "Another import has brought the same things since this one was planned.").WithNext("Run it again.")
+			return problem.New(problem.Conflict, "Another import has brought the same things since this one was "+
+				"planned.").
+				WithNext("Run it again.")
 		}
 		if err != nil {
 			return fmt.Errorf("noting what was imported: %w", err)
@@ -96,7 +135,7 @@ func (a *application) workspaces() error {
 		return err
 	}
 	for _, w := range a.plan.workspaces {
-		if err := a.step(a.record(authz.WorkspaceCreate, w.Resource(), how)); err != nil {
+		if err := a.step(a.record(authz.WorkspaceCreate, w.Resource(), a.how)); err != nil {
 			return err
 		}
 	}
@@ -111,7 +150,7 @@ func (a *application) people() error {
 		if err != nil {
 			return err
 		}
-		detail := how
+		detail := a.how
 		if u.Superuser {
 			detail += ", superuser"
 		}
@@ -138,7 +177,7 @@ func (a *application) keys() error {
 		if err := a.im.cfg.Keys.InsertImported(a.ctx, a.tx, k); err != nil {
 			return err
 		}
-		if err := a.step(a.record(authz.KeyManage, k.Resource(), how)); err != nil {
+		if err := a.step(a.record(authz.KeyManage, k.Resource(), a.how)); err != nil {
 			return err
 		}
 	}
@@ -150,7 +189,7 @@ func (a *application) vault() error {
 		if err := a.im.cfg.Vault.Insert(a.ctx, a.tx, c); err != nil {
 			return err
 		}
-		if err := a.step(a.record(authz.CredentialManage, c.Resource(), how)); err != nil {
+		if err := a.step(a.record(authz.CredentialManage, c.Resource(), a.how)); err != nil {
 			return err
 		}
 	}
@@ -161,7 +200,12 @@ func (a *application) accounts() error {
 	now := a.im.cfg.Now().UnixMilli()
 	for _, c := range a.plan.accounts {
 		err := app.ImportAccount(a.ctx, a.tx, a.plan.appID, app.ImportedAccount{
-			ID: c.id, Username: c.username, Workspace: c.workspace, Person: c.person, From: c.from, At: now,
+			ID:        c.id,
+			Username:  c.username,
+			Workspace: c.workspace,
+			Person:    c.person,
+			From:      c.from,
+			At:        now,
 		})
 		if err != nil {
 			return err
@@ -189,14 +233,15 @@ func (a *application) objects() error {
 	}
 	for _, w := range slices.Sorted(maps.Keys(counts)) {
 		res := authz.Resource{Type: "App", ID: a.plan.appID, Name: a.plan.App, Workspace: w}
-		if err := a.record(authz.ObjectAdopt, res, fmt.Sprintf("%d objects, %s", counts[w], how)); err != nil {
+		if err := a.record(authz.ObjectAdopt, res, fmt.Sprintf("%d objects, %s", counts[w], a.how)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// offers puts the app into the workspaces, and tells nodes that accounts and workspaces of the app have changed.
+// offers puts the app into the workspaces, and tells nodes that accounts and workspaces of the app
+// have changed.
 func (a *application) offers() error {
 	if a.plan.appID == "" {
 		return nil

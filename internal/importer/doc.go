@@ -1,21 +1,27 @@
-// Package importer brings what another product keeps into Sluice: people, API keys, secrets, and whose flow is whose. The product is Langflow.
+// Package importer brings what another product keeps into Sluice: people, API keys, secrets, and
+// whose flow is whose. It knows no product: a kind of builder with an Import reads its own database
+// into a builder.Installation.
 //
-// # Two halves
+// Importer.Plan compares an Installation with what Sluice has, and says of each thing what becomes
+// of it:
 //
-// Reading (Read) opens Langflow's database, an SQLite file or a PostgreSQL, without the power to change it, checks that it is one, and reads everything into an Installation. Nothing in it is trusted: ids,
-// dates, hashes and flows are parsed with bounds, and what cannot be read is left out with a reason.
-//
-// Planning (Importer.Plan) compares that with what Sluice has, and says of each thing what will become of it:
-//
-//	user      a person with the same password; a name that somebody here has already is never taken over by itself
+//	user      a person with the same password; a name that somebody here has already is never
+//	          taken over by itself
 //	project   a workspace, or a part of one (Options.Workspaces)
-//	API key   a key of Sluice's that is known by Langflow's own hash, so that the clients which hold it go on
-//	variable  of type Credential: a credential of the vault; others are no secrets and stay where they are
-//	flow      stays in Langflow, with its id; Sluice writes down whose it is
+//	API key   a key of Sluice's that is known by the hash that the product stores, so that the
+//	          clients that hold it go on
+//	variable  one that is secret: a credential of the vault; others stay where they are
+//	flow      stays in the builder, with its id; Sluice records whose it is
 //
-// Apply does what a plan says in one transaction, and so does all of it or nothing. The caller shows the plan in between.
+// The steps of a plan are types that share a planning: peoplePlanner, workspacePlanner, keyPlanner,
+// credentialPlanner and objectPlanner, in this order, because each one needs what the ones before
+// it have decided.
+//
+// Apply does what a plan says in one transaction, and so does all of it or nothing. The caller
+// shows the plan in between.
 //
 // # Twice
 //
-// Each thing that is brought leaves its Langflow id in the table import_origin. What has been brought is not brought again: not when it was renamed here, and not when it was revoked or deleted here either.
+// Each thing that is brought leaves its original id in the table import_origin. It is not brought
+// again: not after it was renamed here, and not after it was revoked or deleted here either.
 package importer

@@ -3,13 +3,16 @@ package importer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/db"
 	"sluice/internal/flow"
 	"sluice/internal/identity"
@@ -24,37 +27,43 @@ type Config struct {
 	Hasher *identity.Hasher
 	Keys   *authn.Keys
 	Vault  *secret.Vault
-	// Flows writes down whose the flows are.
+	// Flows records whose the flows are.
 	Flows *flow.Library
+	// Kind is the product that is imported from. It has an Import.
+	Kind *builder.Kind
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets what goes wrong in the background.
 	Log *slog.Logger
 }
 
-// Importer is the capability.
+// Importer brings installations of one product into Sluice.
 type Importer struct{ cfg Config }
 
 // New creates an Importer.
 func New(c Config) *Importer { return &Importer{cfg: c} }
 
-// The ways in which projects become workspaces; any other text names the one workspace that everything goes to.
+// The ways in which projects become workspaces; any other text names the one workspace that
+// everything goes to.
 const (
-	// ByProject makes a workspace of every project, and one for each user's default project.
+	// ByProject creates a workspace for every project, and one for each user's default project.
 	ByProject = "project"
-	// ByUser makes a workspace for each user.
+	// ByUser creates a workspace for each user.
 	ByUser = "user"
 )
 
 // Options say how to import.
 type Options struct {
-	// Keys open what Langflow has encrypted; nil: what is encrypted is left out.
-	Keys *secret.LangflowKeys
-	// App is the name, short name or id of the connected Langflow; "" is the only one there is, if there is one.
+	// Keys open what the installation has encrypted; nil: encrypted values are left out.
+	Keys builder.Unsealer
+	// App is the name, short name or id of the connected builder; "" is the only one of its kind,
+	// if there is one.
 	App string
-	// Workspaces is ByProject, ByUser, or the name or id of one workspace for all. A name that there is not yet is made.
+	// Workspaces is ByProject, ByUser, or the name or id of one workspace for all. A workspace with
+	// a new name is created.
 	Workspaces string
-	// Rename gives Langflow users another username here. Match says that a Langflow user is somebody who is here already, by username or address.
+	// Rename gives users of the installation another username here. Match says that a user of the
+	// installation is somebody who is here already, by username or address.
 	Rename, Match map[string]string
 }
 
@@ -74,7 +83,8 @@ type Plan struct {
 	origins    []origin
 }
 
-// newcomer is a new person. The Langflow user tells the first membership, which is decided later.
+// newcomer is a new person. The installation's user tells the first membership, which is decided
+// later.
 type newcomer struct {
 	prepared identity.Prepared
 	user     string
@@ -98,24 +108,21 @@ type origin struct {
 	id, target string
 }
 
-// planning is a plan in the making.
+// planning is a plan in the making, as all its steps know it.
 type planning struct {
 	im      *Importer
 	ctx     context.Context
-	in      *Installation
+	product *builder.Kind
+	in      *builder.Installation
 	options Options
 	state   *state
-	plan    *Plan
+	result  *Plan
 
-	holders  map[string]*holder // by Langflow user
-	users    map[string]user
-	projects map[string]project
-	placed   map[string]string // project -> workspace
-	one      string            // the one workspace for all; "" if there are several
-	hashes   map[[32]byte]bool // keys that were met
+	users   map[string]builder.InstalledUser
+	holders map[string]*holder // by the id of the installation's user
 }
 
-// holder is somebody here to whom a Langflow user's things go.
+// holder is somebody here to whom the things of a user of the installation go.
 type holder struct {
 	id, username string
 	superuser    bool
@@ -124,40 +131,94 @@ type holder struct {
 	reach        map[string]bool // all workspaces that the user's projects go to
 }
 
-// Plan compares an Installation with what Sluice has. It changes nothing. Errors: problem.Invalid for options that fit nothing, and for a secret key that opens nothing of what is encrypted.
-func (im *Importer) Plan(ctx context.Context, in *Installation, o Options) (*Plan, error) {
-	s, err := im.load(ctx, o.App)
+// Plan compares an Installation with what Sluice has. It changes nothing. Errors: problem.Invalid
+// for options that fit nothing, and for a secret key that opens nothing of what is encrypted.
+func (im *Importer) Plan(ctx context.Context, in *builder.Installation, o Options) (*Plan, error) {
+	s, err := load(ctx, &im.cfg, o.App)
 	if err != nil {
 		return nil, err
 	}
 	p := &planning{
-		im: im, ctx: ctx, in: in, options: o, state: s, holders: map[string]*holder{}, users: map[string]user{}, projects: map[string]project{}, placed: map[string]string{}, hashes: map[[32]byte]bool{},
-		plan: &Plan{Report: Report{Database: in.Where, Revision: in.Revision, Items: []Item{}, Notes: []string{}}},
+		im:      im,
+		ctx:     ctx,
+		product: im.cfg.Kind,
+		in:      in,
+		options: o,
+		state:   s,
+		users:   map[string]builder.InstalledUser{},
+		holders: map[string]*holder{},
+		result:  &Plan{Report: Report{Database: in.Where, Revision: in.Revision, Items: []Item{}, Notes: []string{}}},
 	}
 	if s.app != nil {
-		p.plan.App, p.plan.appID = s.app.Name, s.app.ID
+		p.result.App, p.result.appID = s.app.Name, s.app.ID
 	}
-	for _, step := range []func() error{p.checkSecretKey, p.checkNames, p.planPeople, p.planWorkspaces, p.planKeys, p.planCredentials, p.planObjects, p.note} {
+	people := &peoplePlanner{p}
+	workspaces := &workspacePlanner{
+		planning: p,
+		projects: map[string]builder.InstalledProject{},
+		placed:   map[string]string{},
+	}
+	keys := &keyPlanner{planning: p, met: map[[32]byte]bool{}}
+	credentials := &credentialPlanner{p}
+	objects := &objectPlanner{planning: p, workspaces: workspaces, used: map[string]bool{}}
+	for _, step := range []func() error{
+		p.checkSecretKey,
+		people.plan,
+		workspaces.plan,
+		keys.plan,
+		credentials.plan,
+		objects.plan,
+	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(p.plan.Items, func(a, b Item) int {
-		return cmp.Or(cmp.Compare(slices.Index(Kinds(), a.Kind), slices.Index(Kinds(), b.Kind)), strings.Compare(a.User, b.User), strings.Compare(a.Name, b.Name), strings.Compare(a.Origin, b.Origin))
+	p.note()
+	slices.SortStableFunc(p.result.Items, func(a, b Item) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(Kinds(), a.Kind), slices.Index(Kinds(), b.Kind)),
+			strings.Compare(a.User, b.User),
+			strings.Compare(a.Name, b.Name),
+			strings.Compare(a.Origin, b.Origin),
+		)
 	})
-	return p.plan, nil
+	return p.result, nil
 }
 
-func (p *planning) add(i Item) { p.plan.Items = append(p.plan.Items, i) }
+func (p *planning) add(i Item) { p.result.Items = append(p.result.Items, i) }
 
 func (p *planning) remember(k Kind, id, target string) {
-	p.plan.origins = append(p.plan.origins, origin{k, id, target})
+	p.result.origins = append(p.result.origins, origin{k, id, target})
 }
 
-// userName is the name of a Langflow user as it can be shown.
+// userName is the name of a user of the installation as it can be shown.
 func (p *planning) userName(id string) string {
 	if u, ok := p.users[id]; ok {
-		return shown(u.name)
+		return builder.ShownName(u.Name)
 	}
 	return "a user who is not there any more"
+}
+
+// holderIDs are the users of the installation whose things are brought, in the order of their names
+// here.
+func (p *planning) holderIDs() []string {
+	return slices.SortedFunc(maps.Keys(p.holders), func(a, b string) int {
+		return cmp.Or(strings.Compare(p.holders[a].username, p.holders[b].username), strings.Compare(a, b))
+	})
+}
+
+// own reports whether Sluice has created an account of the builder itself.
+func (p *planning) own(user string) bool {
+	a, ok := p.state.accounts[user]
+	return ok && !a.Adopted || p.users[user].Bridged
+}
+
+// note says what concerns the whole.
+func (p *planning) note() {
+	if p.state.app == nil {
+		p.result.Notes = append(p.result.Notes, fmt.Sprintf("No %s is connected to this Sluice, so that nobody's "+
+			"flows can be recorded. Connect it and run the import again: what was brought stays, the flows follow.",
+			p.product.Title))
+	}
+	p.result.Notes = append(p.result.Notes, p.in.Notes...)
 }

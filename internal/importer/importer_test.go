@@ -2,95 +2,46 @@ package importer_test
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/audit"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
+	langflowkind "sluice/internal/builder/langflow"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/db"
 	qapp "sluice/internal/db/q/app"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
 	"sluice/internal/importer"
-	"sluice/internal/secret"
 	"sluice/internal/sluicetest"
 )
 
-// recipe is what make.py tells of a database: what the tests sign in with, and where things are.
-type recipe struct {
-	SecretKey                       string `json:"secret_key"`
-	Users, Keys, Credentials, Flows map[string]string
-	name                            string
-}
+// langflow is the kind that is imported from.
+var langflow = langflowkind.Kind()
 
-// recipes are the databases of testdata: both releases, with the three ways in which a Fernet key comes from a secret key.
-func recipes(t testing.TB) []recipe {
+// keys open what a database has encrypted.
+func keys(t testing.TB, d langflowtest.Database) builder.Unsealer {
 	t.Helper()
-	var out []recipe
-	for _, name := range []string{"new", "new-short", "old", "old-short"} {
-		raw, err := os.ReadFile(filepath.Join("testdata", name+".json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := recipe{name: name}
-		if err := json.Unmarshal(raw, &r); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-func (r recipe) database() string { return filepath.Join("testdata", r.name+".db") }
-
-// quickDatabase is a copy in which the passwords cost less to check. Langflow's own hashes take a
-// quarter of a second each, which one of the databases is enough for.
-func (r recipe) quickDatabase(t testing.TB) string {
-	t.Helper()
-	whole, err := os.ReadFile(r.database())
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "langflow.db")
-	if err := os.WriteFile(path, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	for name, password := range r.Users {
-		known := []byte(password)[:min(len(password), 72)] // bcrypt of Langflow's time reads no more
-		hash, err := bcrypt.GenerateFromPassword(known, bcrypt.MinCost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := d.Exec(`UPDATE "user" SET password = ? WHERE username = ?`, string(hash), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return path
-}
-
-func (r recipe) keys(t testing.TB) *secret.LangflowKeys {
-	t.Helper()
-	k, err := secret.NewLangflowKeys(r.SecretKey)
+	k, err := langflow.Import.Unsealer(d.SecretKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// quick reads a QuickFile of a database, for tests that are not about passwords.
+func quick(t testing.TB, d langflowtest.Database, statements ...string) *builder.Installation {
+	t.Helper()
+	return read(t, d.QuickFile(t, statements...))
 }
 
 // world is a running Sluice that is imported into.
@@ -104,7 +55,7 @@ func start(t testing.TB, lines ...string) *world {
 	t.Helper()
 	s := sluicetest.Start(t, lines...)
 	return &world{Sluice: s, t: t, Importer: importer.New(importer.Config{
-		DB: s.DB, Gate: s.Gate, People: s.Core.People, Hasher: s.Core.Hasher, Keys: s.Core.Keys, Vault: s.Core.Vault, Flows: s.Apps.Flows, Now: time.Now, Log: s.Core.Log,
+		DB: s.DB, Gate: s.Gate, People: s.Core.People, Hasher: s.Core.Hasher, Keys: s.Core.Keys, Vault: s.Core.Vault, Flows: s.Apps.Flows, Kind: langflow, Now: time.Now, Log: s.Core.Log,
 	})}
 }
 
@@ -138,16 +89,16 @@ func (w *world) langflow() string {
 	return id
 }
 
-func read(t testing.TB, name string) *importer.Installation {
+func read(t testing.TB, name string) *builder.Installation {
 	t.Helper()
-	in, err := importer.Read(context.Background(), name)
+	in, err := langflow.Import.Read(context.Background(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return in
 }
 
-func (w *world) plan(in *importer.Installation, o importer.Options) *importer.Plan {
+func (w *world) plan(in *builder.Installation, o importer.Options) *importer.Plan {
 	w.t.Helper()
 	if o.Workspaces == "" {
 		o.Workspaces = importer.ByProject
@@ -159,7 +110,7 @@ func (w *world) plan(in *importer.Installation, o importer.Options) *importer.Pl
 	return p
 }
 
-func (w *world) bring(in *importer.Installation, o importer.Options) *importer.Plan {
+func (w *world) bring(in *builder.Installation, o importer.Options) *importer.Plan {
 	w.t.Helper()
 	p := w.plan(in, o)
 	if err := w.Apply(context.Background(), sluicetest.Operator(), p, func(int, int) {}); err != nil {
@@ -202,19 +153,20 @@ func (w *world) me(header, value string) string {
 }
 
 func TestWhatWasInLangflowWorksInSluice(t *testing.T) {
-	for _, r := range recipes(t) {
-		t.Run(r.name, func(t *testing.T) {
+	for _, r := range langflowtest.Databases(t) {
+		t.Run(r.Name, func(t *testing.T) {
 			engines := everywhere
-			if strings.HasSuffix(r.name, "-short") != strings.HasPrefix(r.name, "old") {
-				// What differs between the databases has nothing to do with where Sluice keeps its own data.
+			if strings.HasSuffix(r.Name, "-short") != strings.HasPrefix(r.Name, "old") {
+				// What differs between the databases has nothing to do with where Sluice keeps its
+				// own data.
 				engines = func(t *testing.T, test func(t *testing.T, lines ...string)) { test(t) }
 			}
 			engines(t, func(t *testing.T, lines ...string) {
-				w, database := start(t, lines...), r.database()
-				if r.name != "new-short" {
-					database = r.quickDatabase(t)
+				w, database := start(t, lines...), r.File(t)
+				if r.Name != "new-short" {
+					database = r.QuickFile(t)
 				}
-				options := importer.Options{Keys: r.keys(t), Rename: map[string]string{"Çelik Ö": "celik"}}
+				options := importer.Options{Keys: keys(t, r), Rename: map[string]string{"Çelik Ö": "celik"}}
 				app := w.langflow()
 				p := w.bring(read(t, database), options)
 				w.checkPeople(r)
@@ -233,7 +185,7 @@ func TestWhatWasInLangflowWorksInSluice(t *testing.T) {
 	}
 }
 
-func (w *world) checkPeople(r recipe) {
+func (w *world) checkPeople(r langflowtest.Database) {
 	w.t.Helper()
 	for name, here := range map[string]string{"ann": "ann", "bob@example.com": "bob@example.com", "admin": "admin", "Çelik Ö": "celik"} {
 		if got := w.signIn(here, r.Users[name]); got != http.StatusOK {
@@ -263,7 +215,7 @@ func (w *world) checkPeople(r recipe) {
 	}
 }
 
-func (w *world) checkKeys(r recipe, p *importer.Plan) {
+func (w *world) checkKeys(r langflowtest.Database, p *importer.Plan) {
 	w.t.Helper()
 	for name, owner := range map[string]string{"ci": "ann", "nightly": "ann", "bob's": "bob", "operator": "admin"} {
 		key := r.Keys[name]
@@ -282,7 +234,7 @@ func (w *world) checkKeys(r recipe, p *importer.Plan) {
 	}
 }
 
-func (w *world) checkVault(r recipe, p *importer.Plan) {
+func (w *world) checkVault(r langflowtest.Database, p *importer.Plan) {
 	w.t.Helper()
 	for _, i := range p.Items {
 		if i.Kind != importer.KindCredential || i.Outcome != importer.Added {
@@ -308,7 +260,7 @@ func (w *world) checkVault(r recipe, p *importer.Plan) {
 	}
 }
 
-func (w *world) checkFlows(r recipe, p *importer.Plan, app string) {
+func (w *world) checkFlows(r langflowtest.Database, p *importer.Plan, app string) {
 	w.t.Helper()
 	names := map[string]string{}
 	for _, ws := range w.Sluice.People.WorkspacesOf(authz.Principal{Superuser: true}) {

@@ -10,17 +10,18 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/config"
 	qauthn "sluice/internal/db/q/authn"
 	q "sluice/internal/db/q/importer"
 	"sluice/internal/flow"
 	"sluice/internal/importer"
-	"sluice/internal/secret"
 	"sluice/internal/server"
 	"sluice/internal/sluicetest"
 )
 
-// victim is what the child process of a kill test is told: Sluice's variables, what to import, and at which step it kills itself.
+// victim is what the child process of a kill test is told: Sluice's variables, what to import, and
+// at which step it kills itself.
 type victim struct {
 	Flags         map[string]string
 	Database, Key string
@@ -60,13 +61,13 @@ func die(told string) error {
 		return err
 	}
 	im := importer.New(importer.Config{
-		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault, Flows: flows, Now: time.Now, Log: quiet,
+		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault, Flows: flows, Kind: langflow, Now: time.Now, Log: quiet,
 	})
-	in, err := importer.Read(ctx, v.Database)
+	in, err := langflow.Import.Read(ctx, v.Database)
 	if err != nil {
 		return err
 	}
-	keys, err := secret.NewLangflowKeys(v.Key)
+	keys, err := langflow.Import.Unsealer(v.Key)
 	if err != nil {
 		return err
 	}
@@ -83,8 +84,8 @@ func die(told string) error {
 }
 
 func TestAKillLeavesNothingHalfImported(t *testing.T) {
-	r := recipes(t)[0]
-	database := cheapFile(t, r)
+	r := langflowtest.Databases(t)[0]
+	database := r.QuickFile(t)
 	everywhere(t, func(t *testing.T, lines ...string) {
 		folder := t.TempDir()
 		lines = append(lines, "DATABASE_PATH="+folder)
@@ -113,14 +114,15 @@ func TestAKillLeavesNothingHalfImported(t *testing.T) {
 			w.Stop()
 		}
 		w := start(t, lines...)
-		p := w.bring(read(t, database), importer.Options{Keys: r.keys(t)})
+		p := w.bring(read(t, database), importer.Options{Keys: keys(t, r)})
 		if n := p.Count(importer.KindPerson, importer.Added); n != 5 {
 			t.Errorf("after five kills %d people are brought", n)
 		}
 	})
 }
 
-// nothingImported checks that there are no people, keys, credentials and workspaces beside what every installation has.
+// nothingImported checks that there are no people, keys, credentials and workspaces beside what
+// every installation has.
 func (w *world) nothingImported() {
 	w.t.Helper()
 	ctx := context.Background()

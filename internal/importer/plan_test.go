@@ -2,9 +2,6 @@ package importer_test
 
 import (
 	"context"
-	"database/sql"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +9,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/db"
 	qapp "sluice/internal/db/q/app"
 	qauthn "sluice/internal/db/q/authn"
@@ -22,54 +20,10 @@ import (
 	"sluice/internal/identity"
 	"sluice/internal/importer"
 	"sluice/internal/problem"
-	"sluice/internal/secret"
 	"sluice/internal/sluicetest"
 )
 
 var identityAll = identity.Filter{}
-
-// changed is a copy of a database of testdata in which statements were run.
-func changed(t testing.TB, r recipe, statements ...string) string {
-	t.Helper()
-	raw, err := os.ReadFile(r.database())
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "langflow.db")
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	for _, s := range statements {
-		if _, err := d.Exec(s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-	return path
-}
-
-// cheap is a database of testdata with the same passwords, whose hashes cost less: for tests that are not about them.
-func cheap(t testing.TB, r recipe, statements ...string) *importer.Installation {
-	t.Helper()
-	return read(t, cheapFile(t, r, statements...))
-}
-
-func cheapFile(t testing.TB, r recipe, statements ...string) string {
-	t.Helper()
-	var all []string
-	for name, password := range r.Users {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password)[:min(len(password), 72)], bcrypt.MinCost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, `UPDATE user SET password = '`+string(hash)+`' WHERE username = '`+name+`'`)
-	}
-	return changed(t, r, append(all, statements...)...)
-}
 
 // where are the workspaces of flows by their names.
 func where(p *importer.Plan) map[string]string {
@@ -83,8 +37,8 @@ func where(p *importer.Plan) map[string]string {
 }
 
 func TestProjectsBecomeWorkspacesAsAskedFor(t *testing.T) {
-	r := recipes(t)[0]
-	in := cheap(t, r)
+	r := langflowtest.Databases(t)[0]
+	in := quick(t, r)
 	w := start(t)
 	w.langflow()
 	rename := map[string]string{"Çelik Ö": "celik"}
@@ -94,23 +48,23 @@ func TestProjectsBecomeWorkspacesAsAskedFor(t *testing.T) {
 		"The builders":                       {"Support": "The builders", "Campaign": "The builders", "Typed": "The builders", "Billing": "The builders", "Çelik's": "The builders", "Watch": "The builders"},
 		strings.ToUpper("default workspace"): {"Support": "Default workspace", "Campaign": "Default workspace", "Typed": "Default workspace", "Billing": "Default workspace", "Çelik's": "Default workspace", "Watch": "Default workspace"},
 	} {
-		p := w.plan(in, importer.Options{Keys: r.keys(t), Workspaces: mode, Rename: rename})
+		p := w.plan(in, importer.Options{Keys: keys(t, r), Workspaces: mode, Rename: rename})
 		if diff := cmp.Diff(want, where(p)); diff != "" {
 			t.Errorf("%s: %s", mode, diff)
 		}
 	}
 	for _, mode := range []string{"x", "0199aaaa-0000-7000-8000-000000000001", strings.Repeat("x", 61)} {
-		if _, err := w.Plan(context.Background(), in, importer.Options{Keys: r.keys(t), Workspaces: mode}); problem.Of(err).Field != "--workspaces" {
+		if _, err := w.Plan(context.Background(), in, importer.Options{Keys: keys(t, r), Workspaces: mode}); problem.Of(err).Field != "--workspaces" {
 			t.Errorf("%q: %v", mode, err)
 		}
 	}
 }
 
 func TestOneWorkspaceForAllGivesNobodyTheRightsOfAnAdmin(t *testing.T) {
-	r := recipes(t)[0]
+	r := langflowtest.Databases(t)[0]
 	w := start(t)
 	app := w.langflow()
-	w.bring(cheap(t, r), importer.Options{Keys: r.keys(t), Workspaces: identity.DefaultWorkspace})
+	w.bring(quick(t, r), importer.Options{Keys: keys(t, r), Workspaces: identity.DefaultWorkspace})
 	for _, name := range []string{"ann", "bob", "carol", "admin"} {
 		u, err := w.Sluice.People.Find(context.Background(), sluicetest.Operator(), name)
 		if err != nil || u.Role != authz.RoleUser {
@@ -138,12 +92,12 @@ func TestOneWorkspaceForAllGivesNobodyTheRightsOfAnAdmin(t *testing.T) {
 }
 
 func TestPeopleWhoAreHereAlreadyAreNeverTakenOver(t *testing.T) {
-	r := recipes(t)[0]
+	r := langflowtest.Databases(t)[0]
 	w := start(t)
 	app := w.langflow()
 	ann := w.Add("Ann", authz.RoleViewer, false)
-	in := cheap(t, r)
-	p := w.plan(in, importer.Options{Keys: r.keys(t)})
+	in := quick(t, r)
+	p := w.plan(in, importer.Options{Keys: keys(t, r)})
 	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Skipped || !strings.Contains(i.Why, "--match") {
 		t.Errorf("%+v", i)
 	}
@@ -154,11 +108,11 @@ func TestPeopleWhoAreHereAlreadyAreNeverTakenOver(t *testing.T) {
 			}
 		}
 	}
-	p = w.plan(in, importer.Options{Keys: r.keys(t), Rename: map[string]string{"ann": "ann.l"}})
+	p = w.plan(in, importer.Options{Keys: keys(t, r), Rename: map[string]string{"ann": "ann.l"}})
 	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Added || i.Target == ann.ID || !strings.Contains(i.Why, "ann.l") {
 		t.Errorf("renamed: %+v", i)
 	}
-	p = w.bring(in, importer.Options{Keys: r.keys(t), Match: map[string]string{"ann": "ann@example.com"}})
+	p = w.bring(in, importer.Options{Keys: keys(t, r), Match: map[string]string{"ann": "ann@example.com"}})
 	if i := item(t, p, importer.KindPerson, "ann"); i.Outcome != importer.Added || i.Target != ann.ID {
 		t.Errorf("matched: %+v", i)
 	}
@@ -178,7 +132,7 @@ func TestPeopleWhoAreHereAlreadyAreNeverTakenOver(t *testing.T) {
 	for flag, o := range map[string]importer.Options{
 		"--rename": {Rename: map[string]string{"nobody": "x"}}, "--match": {Match: map[string]string{"ann": "nobody"}}, "--app": {App: "elsewhere"},
 	} {
-		o.Workspaces, o.Keys = importer.ByProject, r.keys(t)
+		o.Workspaces, o.Keys = importer.ByProject, keys(t, r)
 		if _, err := w.Plan(context.Background(), in, o); problem.Of(err).Field != flag {
 			t.Errorf("%s: %v", flag, err)
 		}
@@ -186,11 +140,11 @@ func TestPeopleWhoAreHereAlreadyAreNeverTakenOver(t *testing.T) {
 }
 
 func TestWhatIsEndedHereStaysEnded(t *testing.T) {
-	r := recipes(t)[0]
-	in := cheap(t, r)
+	r := langflowtest.Databases(t)[0]
+	in := quick(t, r)
 	w := start(t)
 	ctx := context.Background()
-	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	p := w.bring(in, importer.Options{Keys: keys(t, r)})
 	key := item(t, p, importer.KindKey, "ci").Target
 	err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error {
 		_, err := qauthn.New(tx).DeleteKey(ctx, key)
@@ -203,7 +157,7 @@ func TestWhatIsEndedHereStaysEnded(t *testing.T) {
 	if err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error { _, err := qidentity.New(tx).DeleteAccount(ctx, carol); return err }); err != nil {
 		t.Fatal(err)
 	}
-	again := w.plan(in, importer.Options{Keys: r.keys(t)})
+	again := w.plan(in, importer.Options{Keys: keys(t, r)})
 	if i := item(t, again, importer.KindKey, "ci"); i.Outcome != importer.There {
 		t.Errorf("a key that was removed: %+v", i)
 	}
@@ -216,16 +170,17 @@ func TestWhatIsEndedHereStaysEnded(t *testing.T) {
 }
 
 func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
-	r := recipes(t)[3]
-	in := cheap(t, r)
+	r := langflowtest.Databases(t)[3]
+	in := quick(t, r)
 	w := start(t)
 	ctx := context.Background()
-	first := w.bring(in, importer.Options{Keys: r.keys(t)})
+	first := w.bring(in, importer.Options{Keys: keys(t, r)})
 	if n := first.Count(importer.KindFlow, importer.Skipped); n != 6 || len(first.Notes) == 0 || !strings.Contains(first.Notes[0], "No Langflow is connected") {
 		t.Errorf("%d flows, %v", n, first.Notes)
 	}
 	app := w.langflow()
-	// What was adopted when it was connected is nobody's and moves; what somebody has claimed does not.
+	// What was adopted when it was connected is nobody's and moves; what somebody has claimed does
+	// not.
 	err := w.Sluice.DB.Gated(ctx, func(tx *db.Tx) error {
 		for id, owner := range map[string]string{r.Flows["Support"]: "", r.Flows["Campaign"]: "somebody"} {
 			if _, err := w.Apps.Flows.Place(ctx, tx, flow.Object{App: app, ID: id, Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: owner}, ""); err != nil {
@@ -239,7 +194,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := w.bring(in, importer.Options{Keys: r.keys(t)})
+	second := w.bring(in, importer.Options{Keys: keys(t, r)})
 	for name, want := range map[string]importer.Outcome{"Support": importer.Moved, "Campaign": importer.There, "Typed": importer.Added, "Billing": importer.Added, "Çelik's": importer.Skipped} {
 		if i := item(t, second, importer.KindFlow, name); i.Outcome != want {
 			t.Errorf("%+v, want %s", i, want)
@@ -251,7 +206,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 	if ws, _, _ := w.Apps.Flows.Owner(app, r.Flows["Campaign"]); ws != identity.DefaultWorkspace {
 		t.Errorf("a flow of somebody's was taken to %s", ws)
 	}
-	if n := w.plan(in, importer.Options{Keys: r.keys(t)}).Changes(); n != 0 {
+	if n := w.plan(in, importer.Options{Keys: keys(t, r)}).Changes(); n != 0 {
 		t.Errorf("a third run would bring %d things", n)
 	}
 	offered, err := q.New(w.Sluice.DB.Read()).WorkspacesOfApp(ctx, app)
@@ -261,7 +216,7 @@ func TestFlowsFollowWhenLangflowIsConnected(t *testing.T) {
 }
 
 func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
-	r := recipes(t)[3]
+	r := langflowtest.Databases(t)[3]
 	w := start(t)
 	app := w.langflow()
 	ctx := context.Background()
@@ -270,7 +225,7 @@ func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	p := w.bring(cheap(t, r), importer.Options{Keys: r.keys(t)})
+	p := w.bring(quick(t, r), importer.Options{Keys: keys(t, r)})
 	accounts, err := q.New(w.Sluice.DB.Read()).ImportAccounts(ctx, app)
 	for _, a := range accounts {
 		if want := item(t, p, importer.KindPerson, a.Username).Target; a.PersonID != want {
@@ -284,25 +239,25 @@ func TestWhereEachPersonHasAnAccountTheUsersAccountIsTheirs(t *testing.T) {
 
 func TestAWrongSecretKeyStopsBeforeAnythingIsPlanned(t *testing.T) {
 	w := start(t)
-	for _, r := range recipes(t) {
-		in := cheap(t, r)
-		other, err := secret.NewLangflowKeys("anotherkey")
+	for _, r := range langflowtest.Databases(t) {
+		in := quick(t, r)
+		other, err := langflow.Import.Unsealer("anotherkey")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Plan(context.Background(), in, importer.Options{Keys: other, Workspaces: importer.ByProject}); !problem.Is(err, problem.Invalid) || !strings.Contains(problem.Of(err).Detail, "opens none of the") {
-			t.Errorf("%s: %v", r.name, err)
+			t.Errorf("%s: %v", r.Name, err)
 		}
 		if _, err := w.Plan(context.Background(), in, importer.Options{Workspaces: importer.ByProject}); !problem.Is(err, problem.Invalid) || problem.Of(err).Field != "--secret-key-file" {
-			t.Errorf("%s without a key: %v", r.name, err)
+			t.Errorf("%s without a key: %v", r.Name, err)
 		}
 	}
 	w.nothingImported()
 }
 
 func TestSingleValuesThatDoNotOpenAreLeftOut(t *testing.T) {
-	r := recipes(t)[2]
-	in := cheap(t, r,
+	r := langflowtest.Databases(t)[2]
+	in := quick(t, r,
 		`UPDATE variable SET value = 'gAAAAABnot-of-this-key' WHERE name = 'OPENAI_API_KEY'`,
 		`UPDATE apikey SET api_key = 'gAAAAABnot-of-this-key' WHERE name = 'ci'`,
 		`UPDATE apikey SET api_key = 'a key of another form altogether' WHERE name = 'nightly'`,
@@ -310,7 +265,7 @@ func TestSingleValuesThatDoNotOpenAreLeftOut(t *testing.T) {
 		`UPDATE user SET password = 'scrypt$1$2' WHERE username = 'bob@example.com'`,
 	)
 	w := start(t)
-	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	p := w.bring(in, importer.Options{Keys: keys(t, r)})
 	for name, want := range map[string]string{"ci": "another secret key", "nightly": "does not look like", "operator": "switched off"} {
 		if i := item(t, p, importer.KindKey, name); i.Outcome != importer.Skipped || !strings.Contains(i.Why, want) {
 			t.Errorf("%+v", i)
@@ -328,14 +283,14 @@ func TestSingleValuesThatDoNotOpenAreLeftOut(t *testing.T) {
 }
 
 func TestASuperusersDefaultPasswordIsNotKept(t *testing.T) {
-	r := recipes(t)[3]
+	r := langflowtest.Databases(t)[3]
 	for _, guess := range []string{"langflow", "admin", "something of their own"} {
 		hash, err := bcrypt.GenerateFromPassword([]byte(guess), 4)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w := start(t)
-		p := w.bring(cheap(t, r, `UPDATE user SET password = '`+string(hash)+`' WHERE username = 'admin'`), importer.Options{Keys: r.keys(t)})
+		p := w.bring(quick(t, r, `UPDATE user SET password = '`+string(hash)+`' WHERE username = 'admin'`), importer.Options{Keys: keys(t, r)})
 		i, want := item(t, p, importer.KindPerson, "admin"), 401
 		if guess == "something of their own" {
 			want = 200
@@ -347,12 +302,12 @@ func TestASuperusersDefaultPasswordIsNotKept(t *testing.T) {
 }
 
 func TestAPlanThatIsOvertakenChangesNothing(t *testing.T) {
-	r := recipes(t)[0]
+	r := langflowtest.Databases(t)[0]
 	everywhere(t, func(t *testing.T, lines ...string) {
 		w := start(t, lines...)
-		in := cheap(t, r)
+		in := quick(t, r)
 		ctx := context.Background()
-		one, two := w.plan(in, importer.Options{Keys: r.keys(t)}), w.plan(in, importer.Options{Keys: r.keys(t)})
+		one, two := w.plan(in, importer.Options{Keys: keys(t, r)}), w.plan(in, importer.Options{Keys: keys(t, r)})
 		w.Add("dave", authz.RoleViewer, false)
 		if err := w.Apply(ctx, sluicetest.Operator(), one, func(int, int) {}); !problem.Is(err, problem.Conflict) || one.Applied {
 			t.Errorf("a name was taken meanwhile: %v", err)
@@ -361,22 +316,22 @@ func TestAPlanThatIsOvertakenChangesNothing(t *testing.T) {
 		if err != nil || n != 1 {
 			t.Errorf("%d people, %v", n, err)
 		}
-		one = w.plan(in, importer.Options{Keys: r.keys(t), Rename: map[string]string{"dave": "dave2"}})
+		one = w.plan(in, importer.Options{Keys: keys(t, r), Rename: map[string]string{"dave": "dave2"}})
 		if err := w.Apply(ctx, sluicetest.Operator(), one, func(int, int) {}); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Apply(ctx, sluicetest.Operator(), two, func(int, int) {}); !problem.Is(err, problem.Conflict) {
 			t.Errorf("the same things twice: %v", err)
 		}
-		if err := w.Apply(ctx, authz.Principal{Kind: authz.Person, ID: "x"}, w.plan(in, importer.Options{Keys: r.keys(t)}), func(int, int) {}); !problem.Is(err, problem.Denied) {
+		if err := w.Apply(ctx, authz.Principal{Kind: authz.Person, ID: "x"}, w.plan(in, importer.Options{Keys: keys(t, r)}), func(int, int) {}); !problem.Is(err, problem.Denied) {
 			t.Errorf("by somebody: %v", err)
 		}
 	})
 }
 
 func TestHostileNamesDoNoHarm(t *testing.T) {
-	r := recipes(t)[3]
-	in := cheap(t, r,
+	r := langflowtest.Databases(t)[3]
+	in := quick(t, r,
 		`UPDATE folder SET name = char(27) || '[31mred' || char(10) || 'line' WHERE name = 'Marketing'`,
 		`UPDATE flow SET name = CAST(x'ff00fe41' AS TEXT) WHERE name = 'Campaign'`,
 		`UPDATE user SET username = 'x' || char(27) || '[2J' WHERE username = 'carol'`,
@@ -389,7 +344,7 @@ func TestHostileNamesDoNoHarm(t *testing.T) {
 	)
 	w := start(t)
 	w.langflow()
-	p := w.bring(in, importer.Options{Keys: r.keys(t)})
+	p := w.bring(in, importer.Options{Keys: keys(t, r)})
 	for _, i := range p.Items {
 		for _, text := range []string{i.Name, i.User, i.Workspace, i.Why} {
 			if strings.ContainsAny(text, "\x1b\n\x00") || len(text) > 1000 {

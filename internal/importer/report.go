@@ -20,13 +20,30 @@ const (
 
 // Kinds are all kinds in the order of reports.
 func Kinds() []Kind {
-	return []Kind{KindPerson, KindWorkspace, KindKey, KindCredential, KindAccount, KindProject, KindFlow, KindVariable, KindFile}
+	return []Kind{
+		KindPerson,
+		KindWorkspace,
+		KindKey,
+		KindCredential,
+		KindAccount,
+		KindProject,
+		KindFlow,
+		KindVariable,
+		KindFile,
+	}
 }
 
 // words are the kinds as people call one and several of them.
 var words = map[Kind][2]string{
-	KindPerson: {"person", "people"}, KindWorkspace: {"workspace", "workspaces"}, KindKey: {"API key", "API keys"}, KindCredential: {"credential", "credentials"},
-	KindAccount: {"Langflow account", "Langflow accounts"}, KindProject: {"project", "projects"}, KindFlow: {"flow", "flows"}, KindVariable: {"variable", "variables"}, KindFile: {"file", "files"},
+	KindPerson:     {"person", "people"},
+	KindWorkspace:  {"workspace", "workspaces"},
+	KindKey:        {"API key", "API keys"},
+	KindCredential: {"credential", "credentials"},
+	KindAccount:    {"account", "accounts"},
+	KindFlow:       {"flow", "flows"},
+	KindProject:    {"project", "projects"},
+	KindVariable:   {"variable", "variables"},
+	KindFile:       {"file", "files"},
 }
 
 // Words are a number of things of a kind.
@@ -52,17 +69,18 @@ const (
 	There Outcome = "there"
 	// Skipped cannot be brought; Why says why.
 	Skipped Outcome = "skipped"
-	// Stays has no place in Sluice and goes on in Langflow; Why says why.
+	// Stays has no place in Sluice and goes on in the builder; Why says why.
 	Stays Outcome = "stays"
 )
 
-// Item is one thing of Langflow's and what becomes of it. It never holds a secret.
+// Item is one thing of an installation and what becomes of it. It never holds a secret.
 type Item struct {
 	Kind Kind `json:"kind"`
-	// Name is what Langflow calls it, User the name of the Langflow user that it belongs to; both as they can be shown.
+	// Name is what the builder calls it, User the name of the user there whom it belongs to; both
+	// as they can be shown.
 	Name string `json:"name"`
 	User string `json:"user,omitempty"`
-	// Origin is its id in Langflow, Target its id here.
+	// Origin is its id in the builder, Target its id here.
 	Origin string `json:"origin"`
 	Target string `json:"target,omitempty"`
 	// Workspace is the name of the workspace here that it belongs to.
@@ -77,7 +95,7 @@ type Report struct {
 	// Database and Revision are those of the Installation.
 	Database string `json:"database"`
 	Revision string `json:"revision"`
-	// App is the name of the connected Langflow; "" if there is none.
+	// App is the name of the connected builder; "" if there is none.
 	App string `json:"app,omitempty"`
 	// Applied tells that the changes were made.
 	Applied bool   `json:"applied"`

@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"sluice/internal/builder"
 	q "sluice/internal/db/q/importer"
 	"sluice/internal/identity"
 	"sluice/internal/problem"
 )
 
-// The kinds of import_origin beside those of items: the workspaces that a user's own things and a project went to.
+// The kinds of import_origin beside those of items: the workspaces that a user's own things and a
+// project went to.
 const (
 	originHome    Kind = "home"
 	originProject Kind = "project"
@@ -18,7 +21,7 @@ const (
 
 // state is what Sluice has, as far as a plan depends on it.
 type state struct {
-	app        *q.App // nil: no Langflow is connected
+	app        *q.App // nil: no builder of this kind is connected
 	offered    map[string]bool
 	origins    map[Kind]map[string]string
 	people     map[string]person // by id
@@ -37,24 +40,38 @@ type person struct {
 	superuser    bool
 }
 
-func (im *Importer) load(ctx context.Context, appName string) (*state, error) {
+// load reads the state. appName is Options.App.
+func load(ctx context.Context, c *Config, appName string) (*state, error) {
 	s := &state{
-		offered: map[string]bool{}, origins: map[Kind]map[string]string{}, people: map[string]person{}, taken: map[string]string{}, workspaces: map[string]string{}, names: map[string]bool{},
-		vault: map[string]bool{}, vaultSize: map[string]int{}, keys: map[string]int{}, objects: map[string]q.Object{}, accounts: map[string]q.ImportAccountsRow{},
+		offered:    map[string]bool{},
+		origins:    map[Kind]map[string]string{},
+		people:     map[string]person{},
+		taken:      map[string]string{},
+		workspaces: map[string]string{},
+		names:      map[string]bool{},
+		vault:      map[string]bool{},
+		vaultSize:  map[string]int{},
+		keys:       map[string]int{},
+		objects:    map[string]q.Object{},
+		accounts:   map[string]q.ImportAccountsRow{},
 	}
-	for _, part := range []func(context.Context, *state) error{im.loadOrigins, im.loadPeople, im.loadVault, im.loadKeys} {
-		if err := part(ctx, s); err != nil {
+	read := q.New(c.DB.Read())
+	for _, part := range []func(context.Context, *q.Queries) error{s.loadOrigins, s.loadPeople, s.loadVault} {
+		if err := part(ctx, read); err != nil {
 			return nil, err
 		}
 	}
-	if err := im.findApp(ctx, s, appName); err != nil || s.app == nil {
+	if err := s.loadKeys(ctx, read, c.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.findApp(ctx, read, c.Kind, appName); err != nil || s.app == nil {
 		return s, err
 	}
-	return s, im.loadApp(ctx, s)
+	return s, s.loadApp(ctx, read)
 }
 
-func (im *Importer) loadOrigins(ctx context.Context, s *state) error {
-	rows, err := q.New(im.cfg.DB.Read()).ImportOrigins(ctx)
+func (s *state) loadOrigins(ctx context.Context, read *q.Queries) error {
+	rows, err := read.ImportOrigins(ctx)
 	if err != nil {
 		return fmt.Errorf("reading what was imported before: %w", err)
 	}
@@ -68,8 +85,8 @@ func (im *Importer) loadOrigins(ctx context.Context, s *state) error {
 	return nil
 }
 
-func (im *Importer) loadPeople(ctx context.Context, s *state) error {
-	rows, err := q.New(im.cfg.DB.Read()).ImportNames(ctx)
+func (s *state) loadPeople(ctx context.Context, read *q.Queries) error {
+	rows, err := read.ImportNames(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the people: %w", err)
 	}
@@ -80,7 +97,7 @@ func (im *Importer) loadPeople(ctx context.Context, s *state) error {
 			s.taken[r.EmailKey] = r.ID
 		}
 	}
-	workspaces, err := q.New(im.cfg.DB.Read()).AllWorkspaces(ctx)
+	workspaces, err := read.AllWorkspaces(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the workspaces: %w", err)
 	}
@@ -91,8 +108,8 @@ func (im *Importer) loadPeople(ctx context.Context, s *state) error {
 	return nil
 }
 
-func (im *Importer) loadVault(ctx context.Context, s *state) error {
-	rows, err := q.New(im.cfg.DB.Read()).CredentialNames(ctx)
+func (s *state) loadVault(ctx context.Context, read *q.Queries) error {
+	rows, err := read.CredentialNames(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the vault: %w", err)
 	}
@@ -103,8 +120,8 @@ func (im *Importer) loadVault(ctx context.Context, s *state) error {
 	return nil
 }
 
-func (im *Importer) loadKeys(ctx context.Context, s *state) error {
-	rows, err := q.New(im.cfg.DB.Read()).LiveKeyCounts(ctx, im.cfg.Now().UnixMilli())
+func (s *state) loadKeys(ctx context.Context, read *q.Queries, now time.Time) error {
+	rows, err := read.LiveKeyCounts(ctx, now.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("counting API keys: %w", err)
 	}
@@ -114,22 +131,20 @@ func (im *Importer) loadKeys(ctx context.Context, s *state) error {
 	return nil
 }
 
-// langflowKind is the kind of apps that a Langflow is connected as.
-const langflowKind = "langflow"
-
-// findApp finds the connected Langflow by its name, short name or id; without one it is the only one there is.
-func (im *Importer) findApp(ctx context.Context, s *state, name string) error {
-	rows, err := q.New(im.cfg.DB.Read()).AllApps(ctx)
+// findApp finds the connected builder of a kind by its name, short name or id; without one it is
+// the only one there is.
+func (s *state) findApp(ctx context.Context, read *q.Queries, kind *builder.Kind, name string) error {
+	rows, err := read.AllApps(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the apps: %w", err)
 	}
 	var found []q.App
 	for _, r := range rows {
 		named := name == r.ID || strings.EqualFold(name, r.Name) || strings.EqualFold(name, r.Slug)
-		if named && r.Kind != langflowKind {
-			return problem.Newf(problem.Invalid, "The app %s is no Langflow.", r.Name).WithField("--app")
+		if named && r.Kind != kind.Name {
+			return problem.Newf(problem.Invalid, "The app %s is no %s.", r.Name, kind.Title).WithField("--app")
 		}
-		if r.Kind == langflowKind && (name == "" || named) {
+		if r.Kind == kind.Name && (name == "" || named) {
 			found = append(found, r)
 		}
 	}
@@ -138,29 +153,33 @@ func (im *Importer) findApp(ctx context.Context, s *state, name string) error {
 		s.app = &found[0]
 		return nil
 	case len(found) > 1:
-		return problem.New(problem.Invalid, "Several connected Langflows fit.").WithField("--app").WithNext("Name the one that this database belongs to, by its id.")
+		return problem.Newf(problem.Invalid, "Several connected apps of the kind %s fit.", kind.Title).
+			WithField("--app").
+			WithNext("Name the one that this database belongs to, by its id.")
 	case name != "":
-		return problem.Newf(problem.Invalid, "There is no app %.80q.", name).WithField("--app").WithNext("Connect Langflow first, or leave this out: then people, keys and credentials are brought, and whose flow is whose in a second run.")
+		return problem.Newf(problem.Invalid, "There is no app %.80q.", name).WithField("--app").
+			WithNext("Connect " + kind.Title + " first, or leave this out: then people, keys and credentials are " +
+				"brought, and whose flow is whose in a second run.")
 	}
 	return nil
 }
 
-func (im *Importer) loadApp(ctx context.Context, s *state) error {
-	offered, err := q.New(im.cfg.DB.Read()).WorkspacesOfApp(ctx, s.app.ID)
+func (s *state) loadApp(ctx context.Context, read *q.Queries) error {
+	offered, err := read.WorkspacesOfApp(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading where the app is used: %w", err)
 	}
 	for _, id := range offered {
 		s.offered[id] = true
 	}
-	objects, err := q.New(im.cfg.DB.Read()).ObjectsOfApp(ctx, s.app.ID)
+	objects, err := read.ObjectsOfApp(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading the ownership map: %w", err)
 	}
 	for _, o := range objects {
 		s.objects[o.ObjectID] = o
 	}
-	accounts, err := q.New(im.cfg.DB.Read()).ImportAccounts(ctx, s.app.ID)
+	accounts, err := read.ImportAccounts(ctx, s.app.ID)
 	if err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
 	}

@@ -4,25 +4,23 @@ import (
 	"fmt"
 	"strings"
 
+	"sluice/internal/builder"
 	"sluice/internal/problem"
 	"sluice/internal/secret"
 )
 
-const (
-	// credentialKind is Langflow's word for variables that are secret; it has no other types of credential.
-	credentialKind = "Credential"
-	// credentialField is the name of the one value of such a credential.
-	credentialField = "value"
-)
+// credentialPlanner decides about variables that are secret.
+type credentialPlanner struct{ *planning }
 
-// planCredentials decides about variables. Secret ones go into the vault of the workspace of their user's own things.
-func (p *planning) planCredentials() error {
-	for _, v := range p.in.variables {
-		if !v.credential {
+// plan decides about variables. Secret ones go into the vault of the workspace of their user's own
+// things.
+func (p *credentialPlanner) plan() error {
+	for _, v := range p.in.Variables {
+		if !v.Secret {
 			continue
 		}
-		item := Item{Kind: KindCredential, Name: v.name, User: p.userName(v.user), Origin: v.id}
-		if err := p.planCredential(v, &item); err != nil {
+		item := Item{Kind: KindCredential, Name: v.Name, User: p.userName(v.User), Origin: v.ID}
+		if err := p.credential(v, &item); err != nil {
 			return err
 		}
 		p.add(item)
@@ -30,9 +28,9 @@ func (p *planning) planCredentials() error {
 	return nil
 }
 
-func (p *planning) planCredential(v variable, item *Item) error {
-	target, brought := p.state.origin(KindCredential, v.id)
-	h := p.holders[v.user]
+func (p *credentialPlanner) credential(v builder.InstalledVariable, item *Item) error {
+	target, brought := p.state.origin(KindCredential, v.ID)
+	h := p.holders[v.User]
 	switch {
 	case brought:
 		item.Outcome, item.Target = There, target
@@ -40,15 +38,15 @@ func (p *planning) planCredential(v variable, item *Item) error {
 	case h == nil:
 		item.Outcome, item.Why = Skipped, "Its user is not brought."
 		return nil
-	case strings.HasPrefix(v.name, "__"):
-		item.Outcome, item.Why = Stays, "Langflow keeps its own settings in it."
+	case v.Setting:
+		item.Outcome, item.Why = Stays, p.product.Title+" keeps its own settings in it."
 		return nil
 	}
-	value, err := v.value, error(nil)
+	value, err := v.Value, error(nil)
 	if p.options.Keys != nil {
-		value, err = p.options.Keys.Open(v.value)
+		value, err = p.options.Keys.Open(v.Value)
 	}
-	if err != nil || p.options.Keys == nil && strings.HasPrefix(v.value, sealedMark) {
+	if err != nil || p.options.Keys == nil && v.Sealed {
 		item.Outcome, item.Why = Skipped, "It is encrypted with another secret key."
 		return nil
 	}
@@ -57,11 +55,16 @@ func (p *planning) planCredential(v variable, item *Item) error {
 		return nil
 	}
 	if p.state.vaultSize[h.home] >= secret.MaxCredentials {
-		item.Outcome, item.Why = Skipped, fmt.Sprintf("The vault of the workspace would have more than %d credentials.", secret.MaxCredentials)
+		item.Outcome = Skipped
+		item.Why = fmt.Sprintf("The vault of the workspace would have more than %d credentials.", secret.MaxCredentials)
 		return nil
 	}
-	name := p.freeCredential(h, v.name)
-	prepared, err := p.im.cfg.Vault.Prepare(h.home, h.id, secret.NewCredential{Name: name, Kind: credentialKind, Values: map[string]string{credentialField: value}})
+	name := p.freeCredential(h, v.Name)
+	prepared, err := p.im.cfg.Vault.Prepare(h.home, h.id, secret.NewCredential{
+		Name:   name,
+		Kind:   p.product.Import.CredentialKind,
+		Values: map[string]string{p.product.Import.CredentialField: value},
+	})
 	if problem.Is(err, problem.Invalid) {
 		item.Outcome, item.Why = Skipped, problem.Of(err).Detail
 		return nil
@@ -71,10 +74,10 @@ func (p *planning) planCredential(v variable, item *Item) error {
 	}
 	p.state.vault[h.home+"/"+strings.ToLower(name)] = true
 	p.state.vaultSize[h.home]++
-	p.plan.vault = append(p.plan.vault, prepared)
-	p.remember(KindCredential, v.id, prepared.Resource().ID)
+	p.result.vault = append(p.result.vault, prepared)
+	p.remember(KindCredential, v.ID, prepared.Resource().ID)
 	item.Outcome, item.Target, item.Workspace = Added, prepared.Resource().ID, p.state.workspaces[h.home]
-	if name != v.name {
+	if name != v.Name {
 		item.Why = "Is called " + name + " here: the workspace has one of its name."
 	}
 	return nil
@@ -84,7 +87,7 @@ func (p *planning) planCredential(v variable, item *Item) error {
 const maxCredentialName = 80
 
 // freeCredential is a name that no credential of the workspace has.
-func (p *planning) freeCredential(h *holder, name string) string {
+func (p *credentialPlanner) freeCredential(h *holder, name string) string {
 	name = trimTo(name, maxCredentialName)
 	if name == "" {
 		name = "Credential of " + h.username

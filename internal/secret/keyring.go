@@ -22,9 +22,9 @@ type Keyring struct {
 	signer   *Signer
 	log      *slog.Logger
 
-	langflow string // LANGFLOW_SECRET_KEY as it was given
-	weak     []Weak // values that were passed over at the start
-	warnings []string
+	givenRoot string // the root key's variable as it was given
+	weak      []Weak // values that were passed over at the start
+	warnings  []string
 }
 
 // Config says where the secrets are.
@@ -41,6 +41,9 @@ type Config struct {
 	// KeepRoot passes over a root key among Given that does not open what is there: it is another
 	// product's, under the name that both read. Else such a key takes over.
 	KeepRoot bool
+	// RootTrouble says in a sentence what is wrong with a root key for the product that shares its
+	// variable; "" for nothing. Nil: nothing is.
+	RootTrouble func(key string) string
 	// AWS is nil unless secrets are kept in AWS Secrets Manager (SECRETKEY_STORAGE_TYPE).
 	AWS *AWS
 	// Lives says of a secret how long what is made with its keys can live: a previous key verifies
@@ -92,7 +95,7 @@ func Open(ctx context.Context, c Config) (*Keyring, error) {
 		log:      c.Log,
 		weak:     append(weakRoots, weakKeys...),
 	}
-	k.judge(c.Given[Root])
+	k.judge(c.Given[Root], c.RootTrouble)
 	c.DB.Subscribe(ChangeKind, k.changed)
 	return k, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/authz"
+	"sluice/internal/builder/langflow/database"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
@@ -271,7 +272,7 @@ func TestAFileThatCannotBeReadStopsTheStart(t *testing.T) {
 	}
 }
 
-func TestTheLangflowKeyIsKeptHoweverWeak(t *testing.T) {
+func TestTheGivenRootKeyIsKeptHoweverWeak(t *testing.T) {
 	for _, tt := range []struct {
 		as, text, want string
 		warning        string // a part of the one warning; "" for none
@@ -289,10 +290,12 @@ func TestTheLangflowKeyIsKeptHoweverWeak(t *testing.T) {
 				DB:     dbtest.SQLite(t),
 				Folder: folder,
 				Given:  map[secret.Name]secret.Given{secret.Root: {Text: tt.text, As: tt.as, Where: "environment"}},
+
+				RootTrouble: database.KeyTrouble,
 			}
 			k, _ := mustOpen(t, c)
-			if k.LangflowKey() != tt.want {
-				t.Errorf("LangflowKey = %q, want %q", k.LangflowKey(), tt.want)
+			if k.GivenRoot() != tt.want {
+				t.Errorf("GivenRoot = %q, want %q", k.GivenRoot(), tt.want)
 			}
 			all := strings.Join(k.Warnings(), "\n")
 			if strings.Contains(all, tt.text) || tt.warning == "" && all != "" ||

@@ -9,14 +9,20 @@ import (
 // holds a secret.
 func (k *Keyring) Warnings() []string { return k.warnings }
 
-// LangflowKey is the value of LANGFLOW_SECRET_KEY as it was given, weak or not; "" if it was not.
-// It is the Langflow instance's own key, under which that keeps its variables and API keys.
-func (k *Keyring) LangflowKey() string { return k.langflow }
+// GivenRoot is the value of the root key's variable as it was given, weak or not; "" if it was not.
+// The product from which the variable has its name has encrypted its own secrets with it.
+func (k *Keyring) GivenRoot() string { return k.givenRoot }
 
-// judge notes what the operator should know.
-func (k *Keyring) judge(given Given) {
+// judge notes what the operator should know. rootTrouble is Config.RootTrouble.
+func (k *Keyring) judge(given Given, rootTrouble func(key string) string) {
 	if !strings.HasPrefix(given.As, "FLOWISE_") {
-		k.langflow = strings.TrimSpace(given.Text)
+		k.givenRoot = strings.TrimSpace(given.Text)
+	}
+	trouble := ""
+	if k.givenRoot != "" && rootTrouble != nil {
+		if said := rootTrouble(k.givenRoot); said != "" {
+			trouble = " " + said
+		}
 	}
 	explained := false
 	for _, w := range k.weak {
@@ -25,13 +31,13 @@ func (k *Keyring) judge(given Given) {
 			instead = "the root key of " + k.seal.root.where
 		}
 		text := fmt.Sprintf("%s (%s) %s, so it counts as not set, and Sluice uses %s.", w.Name, w.Where, w.Why, instead)
-		if w.Name == Root && w.text == k.langflow {
-			text, explained = text+k.langflowTrouble(), true
+		if w.Name == Root && w.text == k.givenRoot {
+			text, explained = text+trouble, true
 		}
 		k.warnings = append(k.warnings, text)
 	}
-	if trouble := k.langflowTrouble(); trouble != "" && !explained {
-		k.warnings = append(k.warnings, "LANGFLOW_SECRET_KEY is good for Sluice."+trouble)
+	if trouble != "" && !explained {
+		k.warnings = append(k.warnings, string(Root)+" is good for Sluice."+trouble)
 	}
 	if k.seal.former {
 		k.warnings = append(
@@ -46,47 +52,6 @@ func (k *Keyring) judge(given Given) {
 			fmt.Sprintf("The key file %s can be read by other users of this machine: chmod 600 %s", path, path),
 		)
 	}
-}
-
-// langflowTrouble says what Langflow itself makes of its key, as a sentence with a blank before it;
-// "" if all is well. Langflow uses a key of 32 characters and more as a Fernet key, of which
-// exactly 32 bytes must be left after base64url decoding, and makes one of a shorter key in a way
-// that changed with 1.10.1.
-func (k *Keyring) langflowTrouble() string {
-	text := k.langflow
-	if text == "" || strings.HasPrefix(text, "<") {
-		return ""
-	}
-	if len(text) < minLength {
-		return fmt.Sprintf(
-			" Langflow works with it, but before version 1.10.1 the key that it makes of so few characters (%d) can "+
-				"be guessed.",
-			len(text),
-		)
-	}
-	if n := fernetBytes(text); n != 32 {
-		return fmt.Sprintf(
-			" Langflow itself cannot encrypt with it, so that no API key or credential can be saved there: its %d "+
-				"characters decode to %s, and Fernet needs 32. `sluice secret generate` prints a value that is good "+
-				"for both.",
-			len(text),
-			plural(n, "byte"),
-		)
-	}
-	return ""
-}
-
-// fernetBytes is how many bytes Python's base64 decoder, which passes over foreign characters,
-// makes of a key.
-func fernetBytes(text string) int {
-	n := 0
-	for _, c := range text {
-		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '+' ||
-			c == '/' {
-			n++
-		}
-	}
-	return n * 3 / 4
 }
 
 func plural(n int, word string) string {

@@ -14,6 +14,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder/langflow/database"
 	"sluice/internal/config"
 	"sluice/internal/db"
 	"sluice/internal/flow"
@@ -256,7 +257,8 @@ func keysOf(ask func() []secret.Key) func() []authn.Key {
 func (c *Core) secretConfig() secret.Config {
 	v := c.Values
 	out := secret.Config{
-		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), KeepRoot: v.Secrets.KeepRoot, Now: time.Now, Log: c.Log,
+		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), KeepRoot: v.Secrets.KeepRoot,
+		RootTrouble: database.KeyTrouble, Now: time.Now, Log: c.Log,
 		Lives: map[secret.Name]time.Duration{
 			secret.AccessToken: v.AccessLife, secret.RefreshToken: v.RefreshLife, secret.Session: v.SessionMax,
 			secret.TokenHash: max(v.ResetLife, v.InviteLife, v.RefreshLife, keyLife(v)),

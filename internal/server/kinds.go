@@ -8,9 +8,9 @@ import (
 	"sluice/internal/builder/langflow"
 )
 
-// kinds are the products that Sluice knows, and further ones. A new product is a folder below
+// Kinds are the products that Sluice knows, and further ones. A new product is a folder below
 // builder and a line here.
-func kinds(more []*builder.Kind) (builder.Kinds, error) {
+func Kinds(more ...*builder.Kind) (builder.Kinds, error) {
 	return builder.NewKinds(append([]*builder.Kind{
 		flowise.Kind(),
 		langflow.Kind(),

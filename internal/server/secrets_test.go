@@ -82,7 +82,7 @@ func TestThePagesSampleOfAKeyWorks(t *testing.T) {
 	if got := s.SignedIn("ann").Get("/account").Status; got != http.StatusOK {
 		t.Errorf("%d", got)
 	}
-	if s.Keyring.LangflowKey() != sample {
+	if s.Keyring.GivenRoot() != sample {
 		t.Error("Langflow's own key is lost")
 	}
 	if n := strings.Count(s.Log.String(), "LANGFLOW_SECRET_KEY"); n != 1 || strings.Contains(s.Log.String(), sample) {

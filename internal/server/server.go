@@ -80,7 +80,7 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 	if err := s.automaticSignIn(ctx); err != nil {
 		return err
 	}
-	known, err := kinds(more)
+	known, err := Kinds(more...)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 		ListenHost: s.Values.Host,
 		FirstPort:  s.Values.AppPorts,
 		Configured: builder.Access{
-			SecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.LangflowKey()),
+			SecretKey: cmp.Or(s.Values.LangflowKey.Reveal(), s.Keyring.GivenRoot()),
 			Superuser: s.Values.Superuser.Name,
 			Password:  s.Values.Superuser.Password.Reveal(),
 		},

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/database"
 	"sluice/internal/problem"
 	"sluice/internal/profile"
 )
 
 // KeyName is what the keys are called that Sluice creates for itself, in each account.
-const KeyName = "Sluice"
+const KeyName = database.OwnKeyName
 
 // keys gets an API key for each account that needs one.
 type keys struct {

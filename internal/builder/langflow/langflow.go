@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/database"
 	"sluice/internal/builder/langflow/guards"
 	"sluice/internal/flow"
 	"sluice/internal/problem"
@@ -48,6 +49,7 @@ func Kind() *builder.Kind {
 		Answers: answers(),
 		Guards:  new(guards.Guard).Checks(),
 		Probe:   probe,
+		Import:  database.Import(),
 		Bridge:  build,
 		Accounts: &builder.AccountSetup{
 			Modes:      modes,

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/database"
 	"sluice/internal/problem"
-	"sluice/internal/secret"
 )
 
 // modes are the ways in, the best one first.
@@ -165,7 +165,7 @@ func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) bu
 			String() +
 			", which Sluice makes up for."
 	}
-	if _, err := secret.NewLangflowKeys(ts.cfg.Access.SecretKey); err != nil {
+	if _, err := database.NewKeys(ts.cfg.Access.SecretKey); err != nil {
 		p := problem.Of(err)
 		t.Detail += " But Langflow cannot make API keys with it, so that flows do not run by API: " + p.Detail
 		t.Next = p.Next

@@ -1,4 +1,4 @@
-package secret
+package database
 
 // twister is MT19937 as CPython seeds it (Matsumoto and Nishimura, mt19937ar.c). It is predictable,
 // and here only because old Langflow versions made keys with it.

@@ -1,4 +1,4 @@
-package secret
+package database
 
 import (
 	"encoding/base64"
@@ -32,7 +32,7 @@ const (
 	seededToken = "gAAAAABlU_EAt90x510b-0v-mK3Zb03SZDX_RQQm5-ByVON9PtDyM3TKKsw2QQhkxGptXSGtBXWfqd0XbPCc4aUpicZY3R7uSw=="
 )
 
-func TestLangflowKeysOpen(t *testing.T) {
+func TestKeysOpen(t *testing.T) {
 	const long = "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ"
 	for name, c := range map[string]struct{ secret, token, want string }{
 		"32 bytes":               {long, longToken, "sk-long"},
@@ -41,7 +41,7 @@ func TestLangflowKeysOpen(t *testing.T) {
 		"seeded":                 {"shortkey123", seededToken, "sk-seeded"},
 		"plaintext":              {"shortkey123", "sk-plain", "sk-plain"},
 	} {
-		keys, err := NewLangflowKeys(c.secret)
+		keys, err := NewKeys(c.secret)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -50,7 +50,7 @@ func TestLangflowKeysOpen(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
 		}
 	}
-	other, err := NewLangflowKeys("anotherkey")
+	other, err := NewKeys("anotherkey")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestLangflowKeysOpen(t *testing.T) {
 	}
 }
 
-func TestLangflowKeysThatNoLangflowCanUse(t *testing.T) {
+func TestKeysThatNoLangflowCanUse(t *testing.T) {
 	for name, secret := range map[string]string{
 		"nothing":                   "",
 		"the page's own sample":     "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb",
@@ -70,7 +70,7 @@ func TestLangflowKeysThatNoLangflowCanUse(t *testing.T) {
 		"32 characters of no bytes": strings.Repeat("!", 32),
 		"one character too many":    strings.Repeat("A", 45),
 	} {
-		_, err := NewLangflowKeys(secret)
+		_, err := NewKeys(secret)
 		if p := problem.Of(err); p.Kind != problem.Invalid || p.Field != "LANGFLOW_SECRET_KEY" || p.Next == "" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -80,12 +80,33 @@ func TestLangflowKeysThatNoLangflowCanUse(t *testing.T) {
 	}
 }
 
-func FuzzLangflowKeys(f *testing.F) {
+func TestKeyTrouble(t *testing.T) {
+	for name, c := range map[string]struct{ secret, want string }{
+		"not set":                  {"", ""},
+		"a placeholder":            {"<your key>", ""},
+		"32 bytes":                 {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ", ""},
+		"the page's own sample":    {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "42 characters decode to 31 bytes"},
+		"31 characters":            {strings.Repeat("x", 31), "so few characters (31) can be guessed"},
+		"32 characters":            {strings.Repeat("x", 32), "32 characters decode to 24 bytes"},
+		"characters of no bytes":   {strings.Repeat("!", 32), "32 characters decode to nothing"},
+		"one character in surplus": {strings.Repeat("A", 45), "45 characters decode to nothing"},
+	} {
+		got := KeyTrouble(c.secret)
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if _, err := NewKeys(c.secret); strings.Contains(got, "cannot encrypt") != (err != nil) && c.secret != "" {
+			t.Errorf("%s: %q, but NewKeys says %v", name, got, err)
+		}
+	}
+}
+
+func FuzzKeys(f *testing.F) {
 	f.Add("shortkey123", hashedToken)
 	f.Add(strings.Repeat("A", 43), "gAAAAAB")
 	f.Add("\xff=-_", "gAAAAA\x00")
 	f.Fuzz(func(t *testing.T, secret, token string) {
-		keys, err := NewLangflowKeys(secret)
+		keys, err := NewKeys(secret)
 		if err != nil {
 			return
 		}

@@ -1,10 +1,11 @@
-package secret
+package database
 
 import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,9 +14,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// LangflowKeys opens what a Langflow has encrypted under its LANGFLOW_SECRET_KEY, in whichever way
-// its version made a Fernet key of that.
-type LangflowKeys struct{ keys []*fernet.Key }
+// Keys opens what a Langflow has encrypted under its LANGFLOW_SECRET_KEY, in whichever way its
+// version derived a Fernet key from that. It is a builder.Unsealer.
+type Keys struct{ keys []*fernet.Key }
 
 // fernetPrefix begins every Fernet token in base64 (version 0x80 and a time before the year 2106);
 // Langflow takes values without it for plaintext.
@@ -25,7 +26,7 @@ const fernetPrefix = "gAAAAA"
 // itself.
 const longSecret = 32
 
-// NewLangflowKeys derives the Fernet keys of a LANGFLOW_SECRET_KEY (lfx services/auth/utils,
+// NewKeys derives the Fernet keys of a LANGFLOW_SECRET_KEY (lfx services/auth/utils,
 // Langflow 1.0 to 1.13):
 //
 //	32 characters or more   base64url of the 32 bytes of the key; others are skipped, as by Python
@@ -34,7 +35,7 @@ const longSecret = 32
 //
 // A text from which no version gets a usable key, such as the sample on Langflow's own page (42
 // characters, 31 bytes), is Invalid with the reason: Langflow itself has encrypted nothing with it.
-func NewLangflowKeys(secret string) (*LangflowKeys, error) {
+func NewKeys(secret string) (*Keys, error) {
 	if secret == "" {
 		return nil, problem.New(problem.Invalid, "The secret key is empty.").
 			WithField("LANGFLOW_SECRET_KEY").
@@ -43,7 +44,7 @@ func NewLangflowKeys(secret string) (*LangflowKeys, error) {
 	if len([]rune(secret)) < longSecret {
 		hashed := fernet.Key(sha256.Sum256([]byte(secret)))
 		seeded := fernet.Key(pythonRandomBytes(secret))
-		return &LangflowKeys{keys: []*fernet.Key{&hashed, &seeded}}, nil
+		return &Keys{keys: []*fernet.Key{&hashed, &seeded}}, nil
 	}
 	raw := decodeLikePython(secret)
 	if len(raw) != len(fernet.Key{}) {
@@ -54,22 +55,49 @@ func NewLangflowKeys(secret string) (*LangflowKeys, error) {
 			WithNext(`A usable one is made by: python3 -c "import secrets; print(secrets.token_urlsafe(32))"`)
 	}
 	key := fernet.Key(raw)
-	return &LangflowKeys{keys: []*fernet.Key{&key}}, nil
+	return &Keys{keys: []*fernet.Key{&key}}, nil
 }
 
 // Open decrypts a value. Values that are no Fernet token are plaintext in Langflow's tables and
 // come back as they are; a token of another key is Invalid.
-func (l *LangflowKeys) Open(value string) (string, error) {
-	if !strings.HasPrefix(value, fernetPrefix) {
+func (k *Keys) Open(value string) (string, error) {
+	if !sealed(value) {
 		return value, nil
 	}
-	plaintext := fernet.VerifyAndDecrypt([]byte(value), 0, l.keys)
+	plaintext := fernet.VerifyAndDecrypt([]byte(value), 0, k.keys)
 	if plaintext == nil {
 		return "", problem.New(problem.Invalid, "The value was encrypted with another secret key.").
 			WithField("LANGFLOW_SECRET_KEY").
 			WithNext("Give the key that this Langflow ran with.")
 	}
 	return string(plaintext), nil
+}
+
+// sealed reports whether a value of a table is encrypted.
+func sealed(value string) bool { return strings.HasPrefix(value, fernetPrefix) }
+
+// KeyTrouble says in a sentence what Langflow itself cannot do with a LANGFLOW_SECRET_KEY; "" if
+// all is well, or where the text is a placeholder such as "<your key>".
+func KeyTrouble(secret string) string {
+	if secret == "" || strings.HasPrefix(secret, "<") {
+		return ""
+	}
+	if len(secret) < longSecret {
+		return fmt.Sprintf("Langflow works with it, but before version 1.10.1 the key that it makes of so few "+
+			"characters (%d) can be guessed.", len(secret))
+	}
+	raw := decodeLikePython(secret)
+	if len(raw) == len(fernet.Key{}) {
+		return ""
+	}
+	decoded := "nothing"
+	if len(raw) > 0 {
+		decoded = fmt.Sprintf("%d bytes", len(raw))
+	}
+	return fmt.Sprintf("Langflow itself cannot encrypt with it, so that no API key or credential can be saved there: "+
+		"its %d characters decode to %s, and Fernet needs 32 bytes. `sluice secret generate` prints a value that is "+
+		"good for both.",
+		len(secret), decoded)
 }
 
 // decodeLikePython is base64.urlsafe_b64decode of the text padded to a multiple of four: characters

@@ -1,4 +1,4 @@
-package importer_test
+package database_test
 
 import (
 	"bytes"
@@ -16,9 +16,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"sluice/internal/builder"
+	"sluice/internal/builder/langflow/database"
+	"sluice/internal/builder/langflow/langflowtest"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
-	"sluice/internal/importer"
 	"sluice/internal/problem"
 )
 
@@ -52,38 +54,65 @@ func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
 	folder := t.TempDir()
 	own := dbtest.BarePostgres(t)
 	dbtest.Open(t, db.Config{Postgres: own, Now: time.Now})
-	for name, c := range map[string]struct{ database, want string }{
-		"nothing":              {"", "No file is named"},
-		"missing":              {filepath.Join(folder, "nowhere.db"), "There is no file"},
-		"a folder":             {folder, "is not a file"},
-		"a missing folder":     {"sqlite:///" + folder + "/nowhere/langflow.db", "There is no file"},
-		"an empty file":        {written(t, nil), "is empty"},
-		"a text":               {written(t, []byte("DROP TABLE user; -- a dump of some database, long enough to be looked at")), "is no SQLite database"},
-		"a short file":         {written(t, []byte("SQLite")), "is no SQLite database"},
-		"only the mark":        {written(t, []byte("SQLite format 3\x00")), "cannot be read"},
-		"an empty database":    {sqlite(t, "CREATE TABLE x (y)", "DROP TABLE x"), "has no tables"},
-		"Flowise":              {sqlite(t, "CREATE TABLE chat_flow (id)", "CREATE TABLE user (id)", "CREATE TABLE apikey (id)", "CREATE TABLE variable (id)"), "is Flowise's database, not Langflow's"},
-		"n8n":                  {sqlite(t, "CREATE TABLE workflow_entity (id)"), "is n8n's database"},
-		"something else":       {sqlite(t, "CREATE TABLE notes (id)"), "the table user, the table apikey"},
-		"an old Langflow":      {changed(t, recipes(t)[3], "ALTER TABLE variable DROP COLUMN value"), "variable.value is missing"},
-		"Sluice, on SQLite":    {filepath.Join(sluiceFolder(t), db.FileName), "Sluice's own"},
-		"another kind":         {"mysql://root:secret@localhost/langflow", "does not keep its data in a database of this kind"},
-		"a web address":        {"https://langflow.example.com", "does not keep its data"},
-		"no address":           {"postgresql://user:se cret@[::1", "This is no address of a PostgreSQL"},
-		"a wrong port":         {"postgresql://user:secret@127.0.0.1:notaport/x", "This is no address of a PostgreSQL"},
-		"PostgreSQL down":      {"postgresql+psycopg://user:secret@127.0.0.1:1/langflow", "does not answer"},
-		"no such database":     {strings.Replace(dbtest.BarePostgres(t), "/t", "/nowhere", 1), "does not exist"},
-		"no such user":         {strings.Replace(dbtest.BarePostgres(t), "sluice@", "nobody:secret@", 1), "role \"nobody\" does not exist"},
+	for name, c := range map[string]struct{ name, want string }{
+		"nothing":          {"", "No file is named"},
+		"missing":          {filepath.Join(folder, "nowhere.db"), "There is no file"},
+		"a folder":         {folder, "is not a file"},
+		"a missing folder": {"sqlite:///" + folder + "/nowhere/langflow.db", "There is no file"},
+		"an empty file":    {written(t, nil), "is empty"},
+		"a text": {
+			written(t, []byte("DROP TABLE user; -- a dump of some database, long enough to be looked at")),
+			"is no SQLite database",
+		},
+		"a short file":      {written(t, []byte("SQLite")), "is no SQLite database"},
+		"only the mark":     {written(t, []byte("SQLite format 3\x00")), "cannot be read"},
+		"an empty database": {sqlite(t, "CREATE TABLE x (y)", "DROP TABLE x"), "has no tables"},
+		"Flowise": {
+			sqlite(t,
+				"CREATE TABLE chat_flow (id)",
+				"CREATE TABLE user (id)",
+				"CREATE TABLE apikey (id)",
+				"CREATE TABLE variable (id)",
+			),
+			"is Flowise's database, not Langflow's",
+		},
+		"n8n":            {sqlite(t, "CREATE TABLE workflow_entity (id)"), "is n8n's database"},
+		"something else": {sqlite(t, "CREATE TABLE notes (id)"), "the table user, the table apikey"},
+		"an old Langflow": {
+			langflowtest.Databases(t)[3].File(t, "ALTER TABLE variable DROP COLUMN value"),
+			"variable.value is missing",
+		},
+		"Sluice, on SQLite": {filepath.Join(sluiceFolder(t), db.FileName), "Sluice's own"},
+		"another kind": {
+			"mysql://root:secret@localhost/langflow",
+			"does not keep its data in a database of this kind",
+		},
+		"a web address": {"https://langflow.example.com", "does not keep its data"},
+		"no address":    {"postgresql://user:se cret@[::1", "This is no address of a PostgreSQL"},
+		"a wrong port": {
+			"postgresql://user:secret@127.0.0.1:notaport/x",
+			"This is no address of a PostgreSQL",
+		},
+		"PostgreSQL down": {"postgresql+psycopg://user:secret@127.0.0.1:1/langflow", "does not answer"},
+		"no such database": {
+			strings.Replace(dbtest.BarePostgres(t), "/t", "/nowhere", 1),
+			"does not exist",
+		},
+		"no such user": {
+			strings.Replace(dbtest.BarePostgres(t), "sluice@", "nobody:secret@", 1),
+			"role \"nobody\" does not exist",
+		},
 		"an empty PostgreSQL":  {dbtest.BarePostgres(t), "has no tables"},
 		"Sluice on PostgreSQL": {own, "has no tables"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in, err := importer.Read(context.Background(), c.database)
+			in, err := database.Read(context.Background(), c.name)
 			p := problem.Of(err)
 			if in != nil || p.Field != "--database" || !strings.Contains(p.Detail, c.want) {
 				t.Errorf("%v: %s, %s", err, p.Field, p.Detail)
 			}
-			if said := p.Detail + p.Next + fmt.Sprint(err); strings.Contains(said, "secret") || strings.Contains(said, "se cret") {
+			said := p.Detail + p.Next + fmt.Sprint(err)
+			if strings.Contains(said, "secret") || strings.Contains(said, "se cret") {
 				t.Errorf("the password is told: %s", said)
 			}
 		})
@@ -100,34 +129,28 @@ func sluiceFolder(t testing.TB) string {
 	return folder
 }
 
-// Every page that is read is checked: what was overwritten is told, and never read as something else.
+// Every page that is read is checked: what was overwritten is told, and never read as something
+// else.
 func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
 	const pageSize = 1024
-	r := recipes(t)[3]
-	whole, err := os.ReadFile(r.database())
+	path := langflowtest.Databases(t)[3].File(t)
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := start(t)
-	report := func(path string) []importer.Item {
-		in, err := importer.Read(context.Background(), path)
+	in := func(path string) *builder.Installation {
+		read, err := database.Read(context.Background(), path)
 		if err != nil {
 			if problem.Of(err).Field != "--database" {
 				t.Errorf("%v", err)
 			}
 			return nil
 		}
-		p, err := w.Plan(context.Background(), in, importer.Options{Keys: r.keys(t), Workspaces: importer.ByProject})
-		if err != nil {
-			return nil
-		}
-		for i := range p.Items {
-			p.Items[i].Target = "" // made anew each time
-		}
-		return p.Items
+		read.Where = ""
+		return read
 	}
-	good := report(r.database())
-	if len(good) == 0 {
+	good := in(path)
+	if good == nil {
 		t.Fatal("the whole database cannot be read")
 	}
 	random := rand.New(rand.NewPCG(1, 2))
@@ -140,7 +163,7 @@ func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
 		}} {
 			broken := bytes.Clone(whole)
 			fill(broken[at : at+pageSize])
-			switch got := report(written(t, broken)); {
+			switch got := in(written(t, broken)); {
 			case got == nil:
 				refused++
 			case cmp.Diff(good, got) != "":
@@ -152,7 +175,7 @@ func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
 		t.Errorf("only %d of %d damages are told", refused, 2*len(whole)/pageSize)
 	}
 	for _, size := range []int{100, pageSize, 5*pageSize + 17, len(whole) / 2, len(whole) - pageSize, len(whole) - 1} {
-		if got := report(written(t, whole[:size])); got != nil && cmp.Diff(good, got) != "" {
+		if got := in(written(t, whole[:size])); got != nil && cmp.Diff(good, got) != "" {
 			t.Errorf("cut to %d bytes: %s", size, cmp.Diff(good, got))
 		}
 	}
@@ -176,31 +199,32 @@ func folderOf(t testing.TB, path string) map[string]string {
 	return out
 }
 
-func people(t testing.TB, w *world, r recipe, path string) int {
+// users counts the users that are read.
+func users(t testing.TB, name string) int {
 	t.Helper()
-	p, err := w.Plan(context.Background(), read(t, path), importer.Options{Keys: r.keys(t), Workspaces: importer.ByProject})
+	in, err := database.Read(context.Background(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Count(importer.KindPerson, importer.Added)
+	return len(in.Users)
 }
 
-const another = `INSERT INTO user (id, username, password, is_active, is_superuser, create_at, updated_at) VALUES (lower(hex(randomblob(16))), 'late', 'x', 1, 0, '2026-01-01', '2026-01-01')`
+const another = `INSERT INTO user (id, username, password, is_active, is_superuser, create_at, updated_at)
+	VALUES (lower(hex(randomblob(16))), 'late', 'x', 1, 0, '2026-01-01', '2026-01-01')`
 
 func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
-	r := recipes(t)[3]
-	w := start(t)
-	clean := changed(t, r)
-	base := people(t, w, r, clean)
+	langflow := langflowtest.Databases(t)[3]
+	clean := langflow.File(t)
+	base := users(t, clean)
 	t.Run("at rest", func(t *testing.T) {
 		before := folderOf(t, clean)
-		people(t, w, r, "sqlite+aiosqlite:///"+clean+"?check_same_thread=false")
+		users(t, "sqlite+aiosqlite:///"+clean+"?check_same_thread=false")
 		if diff := cmp.Diff(before, folderOf(t, clean)); diff != "" {
 			t.Error(diff)
 		}
 	})
 	// Langflow runs: what it has committed counts, though it stands in the write-ahead log only.
-	live := changed(t, r)
+	live := langflow.File(t)
 	d, err := sql.Open("sqlite", live+"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(0)")
 	if err != nil {
 		t.Fatal(err)
@@ -212,8 +236,8 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 	}
 	t.Run("in use", func(t *testing.T) {
 		before := folderOf(t, live)
-		if n := people(t, w, r, live); n != base+1 {
-			t.Errorf("%d people, want the late one too", n)
+		if n := users(t, live); n != base+1 {
+			t.Errorf("%d users, want the late one too", n)
 		}
 		after := folderOf(t, live)
 		delete(before, "langflow.db-shm") // readers mark there how far they read
@@ -238,8 +262,8 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 			}
 		}
 		before := folderOf(t, path)
-		if n := people(t, w, r, path); n != base+2 {
-			t.Errorf("%d people, want both late ones", n)
+		if n := users(t, path); n != base+2 {
+			t.Errorf("%d users, want both late ones", n)
 		}
 		if diff := cmp.Diff(before, folderOf(t, path)); diff != "" {
 			t.Error(diff)
@@ -248,7 +272,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 }
 
 // onPostgres copies a database of testdata into PostgreSQL, with the types that Langflow has there.
-func onPostgres(t testing.TB, database string) string {
+func onPostgres(t testing.TB, path string) string {
 	t.Helper()
 	ctx := context.Background()
 	address := dbtest.BarePostgres(t)
@@ -257,7 +281,7 @@ func onPostgres(t testing.TB, database string) string {
 		t.Fatal(err)
 	}
 	defer to.Close(ctx)
-	from, err := sql.Open("sqlite", database)
+	from, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +339,8 @@ func copyTable(t testing.TB, from *sql.DB, to *pgx.Conn, table string) {
 				args[i] = v.String
 			}
 		}
-		if _, err := to.Exec(ctx, `INSERT INTO "`+table+`" VALUES (`+strings.Join(casts, ", ")+`)`, args...); err != nil {
+		insert := `INSERT INTO "` + table + `" VALUES (` + strings.Join(casts, ", ") + `)`
+		if _, err := to.Exec(ctx, insert, args...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -325,21 +350,21 @@ func copyTable(t testing.TB, from *sql.DB, to *pgx.Conn, table string) {
 }
 
 func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
-	for _, r := range recipes(t) {
-		t.Run(r.name, func(t *testing.T) {
-			database := r.quickDatabase(t)
-			address := onPostgres(t, database)
-			w := start(t)
-			items := func(name string) []importer.Item {
-				p := w.plan(read(t, name), importer.Options{Keys: r.keys(t)})
-				for i := range p.Items {
-					p.Items[i].Target = ""
+	for _, d := range langflowtest.Databases(t) {
+		t.Run(d.Name, func(t *testing.T) {
+			path := d.File(t)
+			address := onPostgres(t, path)
+			read := func(name string) *builder.Installation {
+				in, err := database.Read(context.Background(), name)
+				if err != nil {
+					t.Fatal(err)
 				}
-				return p.Items
+				in.Where = ""
+				return in
 			}
-			want := items(database)
+			want := read(path)
 			for _, scheme := range []string{"postgresql", "postgres", "postgresql+psycopg", "postgresql+asyncpg"} {
-				if diff := cmp.Diff(want, items(strings.Replace(address, "postgres", scheme, 1))); diff != "" {
+				if diff := cmp.Diff(want, read(strings.Replace(address, "postgres", scheme, 1))); diff != "" {
 					t.Fatalf("%s: %s", scheme, diff)
 				}
 			}
@@ -354,13 +379,17 @@ func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
 			}
 			defer admin.Close(context.Background())
 			for _, c := range []struct{ grant, want string }{
-				{`DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`, "has no tables that this user may read"},
+				{
+					`DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+					"has no tables that this user may read",
+				},
 				{`GRANT SELECT ON "user", apikey TO reader`, "the table variable"},
 			} {
 				if _, err := admin.Exec(context.Background(), c.grant); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := importer.Read(context.Background(), without.String()); !strings.Contains(problem.Of(err).Detail, c.want) {
+				_, err := database.Read(context.Background(), without.String())
+				if !strings.Contains(problem.Of(err).Detail, c.want) {
 					t.Errorf("without rights: %v", err)
 				}
 			}

@@ -1,22 +1,24 @@
-package importer
+package database
 
 import (
 	"encoding/hex"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"sluice/internal/builder"
 )
 
-// text is a value of a table; Langflow's databases are asked for text only, because that is what both engines have in common.
+// text is a value of a table; Langflow's databases are asked for text only, because that is what
+// both engines have in common.
 type text struct {
 	value string
 	given bool // false: NULL, or a column that this version does not have
 }
 
-// id reads a UUID in either spelling, with dashes (PostgreSQL) or without (SQLite), and returns the one with dashes that Langflow's API uses.
+// id reads a UUID in either spelling, with dashes (PostgreSQL) or without (SQLite), and returns the
+// one with dashes that Langflow's API uses.
 func (t text) id() (string, bool) {
 	s := t.value
 	if len(s) != 32 && len(s) != 36 {
@@ -35,7 +37,12 @@ func (t text) yes() bool {
 }
 
 // layouts are how SQLAlchemy, SQLite and PostgreSQL write moments. What has no zone is UTC.
-var layouts = []string{"2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999", "2006-01-02"}
+var layouts = []string{
+	"2006-01-02 15:04:05.999999999Z07:00",
+	"2006-01-02 15:04:05.999999999Z07",
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02",
+}
 
 // moment reads a date. ok is false for what is there and is none; NULL is the zero time.
 func (t text) moment() (at time.Time, ok bool) {
@@ -66,25 +73,5 @@ func (t text) digest() (sum [32]byte, ok bool) {
 	return sum, err == nil && n == len(sum)
 }
 
-// shownName is how much of a name is kept for people to read, in characters.
-const shownName = 100
-
 // shown is a name as it can be shown on a terminal and on a page.
-func (t text) shown() string { return shown(t.value) }
-
-func shown(s string) string {
-	if len(s) > 16*shownName {
-		s = strings.ToValidUTF8(s[:16*shownName], "")
-	}
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > shownName {
-		s = string([]rune(s)[:shownName-1]) + "…"
-	}
-	return s
-}
+func (t text) shown() string { return builder.ShownName(t.value) }

@@ -1,4 +1,4 @@
-package importer
+package database
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"sluice/internal/db"
-	"sluice/internal/problem"
 )
 
-// table is what is read of one of Langflow's tables: the columns that every version from 1.0 has, and those that came later or may be missing.
+// table is what is read of one of Langflow's tables: the columns that every version from 1.0 has,
+// and those that came later or may be missing.
 type table struct {
 	name        string
 	need, may   []string
@@ -18,30 +18,58 @@ type table struct {
 }
 
 var (
-	userTable     = table{name: "user", need: []string{"id", "username", "password", "is_active", "is_superuser"}, may: []string{"last_login_at", "create_at", "retired_at"}}
-	keyTable      = table{name: "apikey", need: []string{"id", "user_id", "api_key"}, may: []string{"name", "is_active", "created_at", "expires_at", "api_key_hash"}}
+	userTable = table{
+		name: "user",
+		need: []string{"id", "username", "password", "is_active", "is_superuser"},
+		may:  []string{"last_login_at", "create_at", "retired_at"},
+	}
+	keyTable = table{
+		name: "apikey",
+		need: []string{"id", "user_id", "api_key"},
+		may:  []string{"name", "is_active", "created_at", "expires_at", "api_key_hash"},
+	}
 	variableTable = table{name: "variable", need: []string{"id", "user_id", "name", "value"}, may: []string{"type"}}
-	projectTable  = table{name: "folder", need: []string{"id", "name", "user_id"}, may: []string{"parent_id", "is_personal"}}
-	flowTable     = table{name: "flow", need: []string{"id", "name", "user_id", "data"}, may: []string{"folder_id", "is_component"}}
+	projectTable  = table{
+		name: "folder",
+		need: []string{"id", "name", "user_id"},
+		may:  []string{"parent_id", "is_personal"},
+	}
+	flowTable     = table{name: "flow", need: []string{"id", "name", "user_id", "data"}, may: []string{"folder_id"}}
 	fileTable     = table{name: "file", need: []string{"id", "user_id", "name"}, dispensable: true}
 	profileTable  = table{name: "sso_user_profile", need: []string{"user_id", "sso_provider"}, dispensable: true}
 	revisionTable = table{name: "alembic_version", need: []string{"version_num"}}
 )
 
 func tables() []table {
-	return []table{userTable, keyTable, variableTable, projectTable, flowTable, fileTable, profileTable, revisionTable}
+	return []table{
+		userTable,
+		keyTable,
+		variableTable,
+		projectTable,
+		flowTable,
+		fileTable,
+		profileTable,
+		revisionTable,
+	}
 }
 
-// others are tables by which databases of other products are recognised.
+// others are tables by which databases of other products are recognized.
 var others = []struct{ table, product string }{
-	{"chat_flow", "Flowise's"}, {"account_identity", "Sluice's own"}, {"api_key_usage", "Sluice's own"}, {"workflow_entity", "n8n's"},
+	{"chat_flow", "Flowise's"},
+	{"account_identity", "Sluice's own"},
+	{"api_key_usage", "Sluice's own"},
+	{"workflow_entity", "n8n's"},
 }
 
-// columns lists the columns of each table, in lower case. Sluice may have its own tables in the same PostgreSQL.
+// columns lists the columns of each table, in lower case. Sluice may have its own tables in the
+// same PostgreSQL.
 func (s *source) columns(ctx context.Context) (map[string][]string, error) {
-	query := `SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table' ORDER BY m.name, p.cid LIMIT 20000`
+	query := `SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p
+		WHERE m.type = 'table' ORDER BY m.name, p.cid LIMIT 20000`
 	if s.postgres {
-		query = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false)) AND table_schema <> '` + db.Schema + `' ORDER BY table_name, ordinal_position LIMIT 20000`
+		query = `SELECT table_name, column_name FROM information_schema.columns
+			WHERE table_schema = ANY (current_schemas(false)) AND table_schema <> '` + db.Schema + `'
+			ORDER BY table_name, ordinal_position LIMIT 20000`
 	}
 	rows, err := s.tx.QueryContext(ctx, query)
 	if err != nil {
@@ -70,7 +98,8 @@ func check(where string, found map[string][]string) error {
 		}
 	}
 	if len(found) == 0 {
-		return wrongDatabase("%s has no tables that this user may read.", where).WithNext("Start Langflow with it once; on PostgreSQL, give a user who may read Langflow's tables.")
+		return wrongDatabase("%s has no tables that this user may read.", where).
+			WithNext("Start Langflow with it once; on PostgreSQL, give a user who may read Langflow's tables.")
 	}
 	var missing []string
 	for _, t := range tables() {
@@ -87,13 +116,15 @@ func check(where string, found map[string][]string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return wrongDatabase("%s is no database of Langflow 1.0 or later: %s is missing.", where, strings.Join(missing[:min(len(missing), 5)], ", ")).
+		return wrongDatabase("%s is no database of Langflow 1.0 or later: %s is missing.",
+			where, strings.Join(missing[:min(len(missing), 5)], ", ")).
 			WithNext("Upgrade Langflow and start it once, so that it brings its database up to date.")
 	}
 	return nil
 }
 
-// sound lets SQLite go through the pages of the tables that are read: a page that was overwritten would otherwise read as other people's data.
+// sound lets SQLite go through the pages of the tables that are read: a page that was overwritten
+// would otherwise read as other people's data.
 func (s *source) sound(ctx context.Context, found map[string][]string) error {
 	if s.postgres {
 		return nil
@@ -103,7 +134,8 @@ func (s *source) sound(ctx context.Context, found map[string][]string) error {
 			continue
 		}
 		var verdict string
-		if err := s.tx.QueryRowContext(ctx, fmt.Sprintf(`PRAGMA integrity_check(%q)`, t.name)).Scan(&verdict); err != nil {
+		row := s.tx.QueryRowContext(ctx, fmt.Sprintf(`PRAGMA integrity_check(%q)`, t.name))
+		if err := row.Scan(&verdict); err != nil {
 			return damaged(s.where, err)
 		}
 		if verdict != "ok" {
@@ -116,10 +148,12 @@ func (s *source) sound(ctx context.Context, found map[string][]string) error {
 // maxRows is how many rows of a table are read. Langflow's own pages do not work with as many.
 const maxRows = 200_000
 
-// maxText is how much of a value is asked for, in characters: no name, hash or secret that can be used is longer.
+// maxText is how much of a value is asked for, in characters: no name, hash or secret that can be
+// used is longer.
 const maxText = 64 << 10
 
-// each calls fn with the rows of a table, its values in the order of the columns that it needs and may have.
+// each calls fn with the rows of a table, its values in the order of the columns that it needs and
+// may have.
 func (s *source) each(ctx context.Context, t table, found map[string][]string, fn func(row map[string]text)) error {
 	columns, ok := found[t.name]
 	if !ok {
@@ -133,7 +167,8 @@ func (s *source) each(ctx context.Context, t table, found map[string][]string, f
 			terms[i] = "NULL"
 		}
 	}
-	rows, err := s.tx.QueryContext(ctx, fmt.Sprintf(`SELECT %s FROM %q ORDER BY 1 LIMIT %d`, strings.Join(terms, ", "), t.name, maxRows+1))
+	query := fmt.Sprintf(`SELECT %s FROM %q ORDER BY 1 LIMIT %d`, strings.Join(terms, ", "), t.name, maxRows+1)
+	rows, err := s.tx.QueryContext(ctx, query)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -145,7 +180,8 @@ func (s *source) each(ctx context.Context, t table, found map[string][]string, f
 	n := 0
 	for rows.Next() {
 		if n++; n > maxRows {
-			return problem.Newf(problem.Invalid, "The table %s has more than %d rows, which is more than Sluice imports.", t.name, maxRows).WithField("--database")
+			return wrongDatabase("The table %s has more than %d rows, which is more than Sluice imports.",
+				t.name, maxRows)
 		}
 		if err := rows.Scan(targets...); err != nil {
 			return s.failed(err)

@@ -1,4 +1,4 @@
-package importer
+package database
 
 import (
 	"bytes"
@@ -64,14 +64,17 @@ func open(ctx context.Context, name string) (*source, error) {
 		return openPostgres(ctx, "postgresql://"+rest)
 	}
 	return nil, wrongDatabase("Langflow does not keep its data in a database of this kind (%.40q).", dialect).
-		WithNext("Give the path of its file langflow.db, or what LANGFLOW_DATABASE_URL says: sqlite:///… or postgresql://….")
+		WithNext("Give the path of its file langflow.db, or what LANGFLOW_DATABASE_URL says: sqlite:///… or " +
+			"postgresql://….")
 }
 
 // patience bounds how long a PostgreSQL may take to answer at all.
 const patience = 15 * time.Second
 
 func openPostgres(ctx context.Context, address string) (*source, error) {
-	unreadable := wrongDatabase("This is no address of a PostgreSQL database.").WithNext("It reads postgresql://user:password@host:5432/name; special characters of the password are written as %40 and the like.")
+	unreadable := wrongDatabase("This is no address of a PostgreSQL database.").
+		WithNext("It reads postgresql://user:password@host:5432/name; special characters of the password are written " +
+			"as %40 and the like.")
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, unreadable // the cause would quote the password
@@ -87,12 +90,22 @@ func openPostgres(ctx context.Context, address string) (*source, error) {
 		return nil, unreadable
 	}
 	config.ConnectTimeout = patience
-	for name, value := range map[string]string{"default_transaction_read_only": "on", "TimeZone": "UTC", "DateStyle": "ISO", "application_name": "sluice import"} {
+	for name, value := range map[string]string{
+		"default_transaction_read_only": "on",
+		"TimeZone":                      "UTC",
+		"DateStyle":                     "ISO",
+		"application_name":              "sluice import",
+	} {
 		config.RuntimeParams[name] = value
 	}
-	s := &source{postgres: true, where: fmt.Sprintf("PostgreSQL %s on %s", config.Database, config.Host), pool: stdlib.OpenDB(*config)}
+	s := &source{
+		postgres: true,
+		where:    fmt.Sprintf("PostgreSQL %s on %s", config.Database, config.Host),
+		pool:     stdlib.OpenDB(*config),
+	}
 	s.pool.SetMaxOpenConns(1)
-	if s.tx, err = s.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}); err != nil {
+	s.tx, err = s.pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
 		return nil, errors.Join(notReached(s.where, err), s.close())
 	}
 	return s, nil
@@ -102,9 +115,13 @@ func openPostgres(ctx context.Context, address string) (*source, error) {
 func notReached(where string, err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		return problem.Newf(problem.Unavailable, "%s: it answers: %.200s.", where, refused.Message).WithField("--database").WithNext("Check the user, the password and the name of the database.")
+		return problem.Newf(problem.Unavailable, "%s: it answers: %.200s.", where, refused.Message).
+			WithField("--database").
+			WithNext("Check the user, the password and the name of the database.")
 	}
-	return problem.Newf(problem.Unavailable, "%s does not answer.", where).WithField("--database").WithNext("Check host and port, and that it runs; encryption is asked for by sslmode in the address.").WithCause(err)
+	return problem.Newf(problem.Unavailable, "%s does not answer.", where).WithField("--database").
+		WithNext("Check host and port, and that it runs; encryption is asked for by sslmode in the address.").
+		WithCause(err)
 }
 
 // sqliteMark begins every SQLite file.
@@ -127,7 +144,8 @@ func openFile(ctx context.Context, path string) (*source, error) {
 	case there(path+"-wal") && there(path+"-shm"):
 		// Langflow runs, or was killed: SQLite's own locks keep what is read consistent.
 	case there(path + "-wal"), there(path + "-journal"):
-		// Something was not written back yet. SQLite would do that now, in a file that is not ours: it may do so in a copy.
+		// Something was not written back yet. SQLite would do that now, in a file that is not ours:
+		// it may do so in a copy.
 		if path, err = s.copy(path); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -135,8 +153,12 @@ func openFile(ctx context.Context, path string) (*source, error) {
 	default:
 		options = "immutable=1"
 	}
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options + "&_pragma=query_only(1)&_pragma=busy_timeout(5000)&_pragma=trusted_schema(0)"}).String()
-	if s.pool, err = sql.Open("sqlite", dsn); err != nil {
+	dsn := url.URL{
+		Scheme:   "file",
+		Opaque:   (&url.URL{Path: path}).EscapedPath(),
+		RawQuery: options + "&_pragma=query_only(1)&_pragma=busy_timeout(5000)&_pragma=trusted_schema(0)",
+	}
+	if s.pool, err = sql.Open("sqlite", dsn.String()); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	s.pool.SetMaxOpenConns(1)
@@ -156,7 +178,9 @@ func checkFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return wrongDatabase("There is no file %s.", path).WithNext("Langflow keeps langflow.db in its LANGFLOW_CONFIG_DIR; without that, inside its own installation (LANGFLOW_SAVE_DB_IN_CONFIG_DIR).")
+		return wrongDatabase("There is no file %s.", path).
+			WithNext("Langflow keeps langflow.db in its LANGFLOW_CONFIG_DIR; without that, inside its own " +
+				"installation (LANGFLOW_SAVE_DB_IN_CONFIG_DIR).")
 	case err != nil:
 		return unreadable(path, err)
 	case !info.Mode().IsRegular():
@@ -171,14 +195,16 @@ func checkFile(path string) error {
 	defer file.Close()
 	head := make([]byte, len(sqliteMark))
 	if _, err := io.ReadFull(file, head); err != nil || !bytes.Equal(head, sqliteMark) {
-		return wrongDatabase("%s is no SQLite database.", path).WithNext("Give Langflow's langflow.db, or the address of its PostgreSQL.")
+		return wrongDatabase("%s is no SQLite database.", path).
+			WithNext("Give Langflow's langflow.db, or the address of its PostgreSQL.")
 	}
 	return nil
 }
 
 func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return wrongDatabase("%s cannot be read by this user.", path).WithNext("Run the import as a user who may read it.")
+		return wrongDatabase("%s cannot be read by this user.", path).
+			WithNext("Run the import as a user who may read it.")
 	}
 	return fmt.Errorf("reading %s: %w", path, err)
 }
@@ -186,7 +212,7 @@ func unreadable(path string, err error) error {
 // copy takes the file and what belongs to it into a folder of our own, and returns where it is.
 func (s *source) copy(path string) (to string, err error) {
 	if s.scratch, err = os.MkdirTemp("", "sluice-import-"); err != nil {
-		return "", fmt.Errorf("making a folder for a copy of the database: %w", err)
+		return "", fmt.Errorf("creating a folder for a copy of the database: %w", err)
 	}
 	to = filepath.Join(s.scratch, "langflow.db")
 	for _, suffix := range []string{"", "-wal", "-journal"} {
@@ -218,6 +244,7 @@ func copyFile(from, to string) error {
 }
 
 func damaged(where string, err error) error {
-	return problem.Newf(problem.Invalid, "%s cannot be read: it is damaged, or in use by something that locks it.", where).WithField("--database").
-		WithNext("Stop Langflow and try again; if it stays, restore a backup, or let `sqlite3 langflow.db .recover` make a readable one.").WithCause(err)
+	return wrongDatabase("%s cannot be read: it is damaged, or in use by something that locks it.", where).
+		WithNext("Stop Langflow and try again; if it stays, restore a backup, or let `sqlite3 langflow.db .recover` " +
+			"create a readable one.").WithCause(err)
 }

@@ -1,4 +1,4 @@
-package importer
+package database
 
 import (
 	"bytes"
@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// literals counts the secrets that stand in a flow in clear: fields of components that Langflow shows as passwords, whose value is no name of a variable. What cannot be read has none.
+// literals counts the secrets that stand in a flow in clear: fields of components that Langflow
+// shows as passwords, whose value is no name of a variable. What cannot be read has none.
 func literals(data []byte) int {
 	if !bytes.Contains(data, []byte(`"password"`)) {
 		return 0

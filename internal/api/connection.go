@@ -6,26 +6,68 @@ import (
 	kinds "sluice/internal/builder"
 )
 
-// langflowRoutes connect a Langflow and give its users to workspaces.
-func langflowRoutes() []route {
+// connectionRoutes connect a builder that keeps its users apart, and give its users to workspaces.
+func connectionRoutes() []route {
 	return []route{
-		{get, "/apps/{app}/connection", apps(authz.AppManage), "getConnection", "How people get into the accounts of a Langflow, without a secret", answers(getConnection)},
-		{put, "/apps/{app}/connection", apps(authz.AppManage), "setConnection", "Choose how people get into the accounts of a Langflow, after a test that it works", answers(setConnection)},
-		{post, "/apps/{app}/trials", apps(authz.AppManage), "tryConnection", "Test each way into a Langflow with what is given and stored; changes nothing in Sluice", answers(tryConnection)},
-		{get, "/apps/{app}/builder-users", apps(authz.ObjectAdopt), "listBuilderUsers", "The users of a Langflow, with what they hold and which workspace they belong to", answers(listBuilderUsers)},
-		{put, "/apps/{app}/builder-users/{user}", apps(authz.ObjectAdopt), "adoptBuilderUser", "Give a user of a Langflow, with all that it holds, to a workspace or a person in it", answers(adoptBuilderUser)},
-		{del, "/apps/{app}/builder-users/{user}", apps(authz.ObjectAdopt), "releaseBuilderUser", "Undo an adoption; the user's flows stay in Langflow and belong to nobody in Sluice", done(releaseBuilderUser)},
+		{
+			get,
+			"/apps/{app}/connection",
+			apps(authz.AppManage),
+			"getConnection",
+			"How people get into the accounts of a builder that keeps its users apart, without a secret",
+			answers(getConnection),
+		},
+		{
+			put,
+			"/apps/{app}/connection",
+			apps(authz.AppManage),
+			"setConnection",
+			"Choose how people get into the accounts of such a builder, after a test that it works",
+			answers(setConnection),
+		},
+		{
+			post,
+			"/apps/{app}/trials",
+			apps(authz.AppManage),
+			"tryConnection",
+			"Test each way into such a builder with what is given and stored; changes nothing in Sluice",
+			answers(tryConnection),
+		},
+		{
+			get,
+			"/apps/{app}/builder-users",
+			apps(authz.ObjectAdopt),
+			"listBuilderUsers",
+			"The users of a builder that keeps them apart, with what they hold and which workspace they belong to",
+			answers(listBuilderUsers),
+		},
+		{
+			put,
+			"/apps/{app}/builder-users/{user}",
+			apps(authz.ObjectAdopt),
+			"adoptBuilderUser",
+			"Give a user of a builder, with all that it holds, to a workspace or a person in it",
+			answers(adoptBuilderUser),
+		},
+		{
+			del,
+			"/apps/{app}/builder-users/{user}",
+			apps(authz.ObjectAdopt),
+			"releaseBuilderUser",
+			"Undo an adoption; the user's flows stay in the builder and belong to nobody in Sluice",
+			done(releaseBuilderUser),
+		},
 	}
 }
 
-// connection is how people get into the accounts of a Langflow.
+// connection is how people get into the accounts of a builder that keeps its users apart.
 type connection struct {
-	Mode         string `json:"mode" doc:"external: Langflow verifies what Sluice signs. signed: Sluice signs with the shared secret key. sign-in: Sluice signs each account in with a password. Empty until it is connected." example:"signed"`
+	Mode         string `json:"mode" doc:"external: the builder verifies what Sluice signs. signed: Sluice signs with the shared secret key. sign-in: Sluice signs each account in with a password. Empty until it is connected." example:"signed"`
 	PerPerson    bool   `json:"per_person" doc:"Whether each person of a workspace has an account; else they share one, and its flows."`
-	Superuser    string `json:"superuser" doc:"The name of the Langflow superuser that Sluice has." example:"administrator"`
-	HasSecretKey bool   `json:"has_secret_key" doc:"Whether Sluice has LANGFLOW_SECRET_KEY."`
+	Superuser    string `json:"superuser" doc:"The name of the superuser that Sluice has." example:"administrator"`
+	HasSecretKey bool   `json:"has_secret_key" doc:"Whether Sluice has the secret key of the builder."`
 	HasPassword  bool   `json:"has_password" doc:"Whether Sluice has the superuser's password."`
-	External     string `json:"external_settings" doc:"The lines of Langflow's .env file by which it trusts Sluice, for the mode external."`
+	External     string `json:"external_settings" doc:"The lines of the builder's .env file by which it trusts Sluice, for the mode external."`
 }
 
 func getConnection(x *visit, in *AppPath) (connection, error) {
@@ -33,21 +75,27 @@ func getConnection(x *visit, in *AppPath) (connection, error) {
 	return connection{string(c.Mode), c.PerPerson, c.Superuser, c.HasSecretKey, c.HasPassword, c.ExternalLines}, err
 }
 
-// accessInput is how Sluice gets into a Langflow. What is left out stays as it is stored.
+// accessInput is how Sluice gets into a builder. What is left out stays as it is stored.
 type accessInput struct {
 	AppPath
 	Body struct {
 		Mode      string `json:"mode,omitempty" enum:"external,signed,sign-in" doc:"The best one that works if left out." example:"signed"`
 		PerPerson bool   `json:"per_person,omitempty" doc:"Give each person of a workspace an account of their own, so that nothing is shared."`
-		SecretKey string `json:"secret_key,omitempty" maxLength:"4096" doc:"LANGFLOW_SECRET_KEY. It is tested, sealed, and never shown." example:"as in Langflow's environment"`
-		Superuser string `json:"superuser,omitempty" maxLength:"255" doc:"The name of a Langflow superuser." example:"administrator"`
+		SecretKey string `json:"secret_key,omitempty" maxLength:"4096" doc:"The secret key with which the builder signs its tokens. It is tested, sealed, and never shown." example:"as in the builder's environment"`
+		Superuser string `json:"superuser,omitempty" maxLength:"255" doc:"The name of a superuser of the builder." example:"administrator"`
 		Password  string `json:"password,omitempty" maxLength:"4096" doc:"That superuser's password. It is tested, sealed, and never shown." example:"the superuser's password"`
 	}
 }
 
 func (in *accessInput) access() app.AccountAccess {
 	b := in.Body
-	return app.AccountAccess{Mode: kinds.Mode(b.Mode), PerPerson: b.PerPerson, SecretKey: b.SecretKey, Superuser: b.Superuser, Password: b.Password}
+	return app.AccountAccess{
+		Mode:      kinds.Mode(b.Mode),
+		PerPerson: b.PerPerson,
+		SecretKey: b.SecretKey,
+		Superuser: b.Superuser,
+		Password:  b.Password,
+	}
 }
 
 func setConnection(x *visit, in *accessInput) (connection, error) {
@@ -67,15 +115,17 @@ type trial struct {
 
 func tryConnection(x *visit, in *accessInput) (list[trial], error) {
 	rows, err := x.cfg.Apps.Connector.TryAccounts(x, x.who, in.App, in.access())
-	return listOf(rows, len(rows), func(t kinds.Trial) trial { return trial{string(t.Mode), t.OK, t.Detail, t.Next} }), err
+	return listOf(rows, len(rows), func(t kinds.Trial) trial {
+		return trial{string(t.Mode), t.OK, t.Detail, t.Next}
+	}), err
 }
 
-// builderUser is a user of a Langflow.
+// builderUser is a user of a builder.
 type builderUser struct {
-	ID        string `json:"id" doc:"Langflow's own id." example:"8a2f7b3c-21d4-4a8e-9b11-6a1f0d5c3e77"`
+	ID        string `json:"id" doc:"The builder's own id." example:"8a2f7b3c-21d4-4a8e-9b11-6a1f0d5c3e77"`
 	Username  string `json:"username" example:"administrator"`
 	Active    bool   `json:"active"`
-	Superuser bool   `json:"superuser" doc:"Whether it is a superuser of Langflow."`
+	Superuser bool   `json:"superuser" doc:"Whether it is a superuser there."`
 	Flows     *int   `json:"flows,omitempty" doc:"How many it holds; left out where Sluice cannot look." example:"12"`
 	Projects  *int   `json:"projects,omitempty" doc:"As flows." example:"3"`
 	Files     *int   `json:"files,omitempty" doc:"As flows." example:"0"`
@@ -86,8 +136,16 @@ type builderUser struct {
 
 func builderUserOf(u app.BuilderUser) builderUser {
 	return builderUser{
-		ID: u.ID, Username: u.Username, Active: u.Active, Superuser: u.Superuser, Flows: counted(u.Flows), Projects: counted(u.Projects), Files: counted(u.Files),
-		Workspace: u.Workspace, Person: u.Person, Adopted: u.Adopted,
+		ID:        u.ID,
+		Username:  u.Username,
+		Active:    u.Active,
+		Superuser: u.Superuser,
+		Flows:     counted(u.Flows),
+		Projects:  counted(u.Projects),
+		Files:     counted(u.Files),
+		Workspace: u.Workspace,
+		Person:    u.Person,
+		Adopted:   u.Adopted,
 	}
 }
 
