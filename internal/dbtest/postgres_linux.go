@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,17 +40,41 @@ var errNotInstalled = errors.New("PostgreSQL is not installed (Debian: apt-get i
 // template is the name of a database with all migrations and nothing else, which the others copy.
 const template = "sluice_template"
 
-// Postgres makes an empty database on the test server, with all migrations, and returns its
-// connection URL. It skips the test where PostgreSQL is not installed and not required.
+// templateIs is the template's fingerprint.
+var templateIs string
+
+// Postgres gives an empty database on the test server, with all migrations, and returns its
+// connection URL. It skips the test where PostgreSQL is not installed and not required. A test may
+// change the schema.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	return database(t, template)
+	start(t)
+	name, err := take(context.Background())
+	if err != nil {
+		t.Fatalf("creating a test database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := giveBack(context.Background(), name); err != nil {
+			t.Errorf("giving the test database back: %v", err)
+		}
+	})
+	return url(name)
 }
 
 // BarePostgres is Postgres without the migrations.
 func BarePostgres(t testing.TB) string {
 	t.Helper()
-	return database(t, "template0")
+	start(t)
+	name, err := create(context.Background(), "template0")
+	if err != nil {
+		t.Fatalf("creating a test database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := drop(context.Background(), name); err != nil {
+			t.Errorf("removing the test database: %v", err)
+		}
+	})
+	return url(name)
 }
 
 // migrate fills the template. Nobody may be connected to it afterwards.
@@ -68,6 +93,14 @@ func migrate() error {
 		return err
 	}
 	if err := d.Close(); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, url(template))
+	if err != nil {
+		return err
+	}
+	templateIs, err = fingerprint(ctx, conn)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
 		return err
 	}
 	return awaitNobody(ctx, admin)
@@ -91,7 +124,9 @@ func awaitNobody(ctx context.Context, admin *pgx.Conn) error {
 	}
 }
 
-func database(t testing.TB, from string) string {
+// start starts the server and fills the template, once per process. It skips the test where
+// PostgreSQL is not installed and not required.
+func start(t testing.TB) {
 	t.Helper()
 	serverOnce.Do(func() {
 		if serverPort, errServer = startServer(); errServer == nil {
@@ -105,32 +140,151 @@ func database(t testing.TB, from string) string {
 	if errServer != nil {
 		t.Fatalf("starting PostgreSQL: %v", errServer)
 	}
-	ctx := context.Background()
-	admin, err := pgx.Connect(ctx, url("postgres"))
-	if err != nil {
-		t.Fatalf("connecting to the test server: %v", err)
-	}
-	defer admin.Close(ctx)
-	name := fmt.Sprintf("t%d", databases.Add(1))
-	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+from); err != nil {
-		t.Fatalf("making a test database: %v", err)
-	}
-	t.Cleanup(func() { drop(t, name) })
-	return url(name)
 }
 
-// drop removes a test's database: hundreds of them fill a disk.
-func drop(t testing.TB, name string) {
-	ctx := context.Background()
-	admin, err := pgx.Connect(ctx, url("postgres"))
+// create creates a database, as a copy of another, and returns its name.
+func create(ctx context.Context, from string) (string, error) {
+	name := fmt.Sprintf("t%d", databases.Add(1))
+	return name, execute(ctx, "postgres", "CREATE DATABASE "+name+" TEMPLATE "+from)
+}
+
+// drop removes a database with whoever is still connected to it: hundreds of them fill a disk.
+func drop(ctx context.Context, name string) error {
+	return execute(ctx, "postgres", "DROP DATABASE "+name+" WITH (FORCE)")
+}
+
+// execute executes one statement in a database.
+func execute(ctx context.Context, database, statement string) error {
+	conn, err := pgx.Connect(ctx, url(database))
 	if err != nil {
-		t.Errorf("connecting to the test server: %v", err)
-		return
+		return err
 	}
-	defer admin.Close(ctx)
-	if _, err := admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
-		t.Errorf("removing a test database: %v", err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	return err
+}
+
+// idle are databases with all migrations that tests have used and that are empty again. Copying the
+// template costs hundreds of files, and a first connection that reads the whole catalog, which is
+// more than most tests cost.
+var idle struct {
+	mu    sync.Mutex
+	names []string
+}
+
+// take takes an idle database, or creates one.
+func take(ctx context.Context) (string, error) {
+	idle.mu.Lock()
+	if n := len(idle.names); n > 0 {
+		name := idle.names[n-1]
+		idle.names = idle.names[:n-1]
+		idle.mu.Unlock()
+		return name, nil
 	}
+	idle.mu.Unlock()
+	return create(ctx, template)
+}
+
+// giveBack empties a database for the next test, or removes it where a test left more than rows
+// behind.
+func giveBack(ctx context.Context, name string) error {
+	fresh, err := empty(ctx, name)
+	if err != nil {
+		return fmt.Errorf("emptying: %w", err)
+	}
+	if !fresh {
+		return drop(ctx, name)
+	}
+	idle.mu.Lock()
+	defer idle.mu.Unlock()
+	idle.names = append(idle.names, name)
+	return nil
+}
+
+// empty deletes all rows that tests wrote, and reports whether the database is then like the
+// template: nobody changed its schema, and no page of a table is left.
+func empty(ctx context.Context, name string) (bool, error) {
+	conn, err := pgx.Connect(ctx, url(name))
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(ctx)
+	if err := disconnectOthers(ctx, conn); err != nil {
+		return false, err
+	}
+	is, err := fingerprint(ctx, conn)
+	if err != nil || is != templateIs {
+		return false, err
+	}
+	used, err := usedTables(ctx, conn)
+	if err != nil || len(used) == 0 {
+		return err == nil, err
+	}
+	// Foreign keys and triggers have nothing to say where everything goes.
+	all := "SET session_replication_role = replica; DELETE FROM " + strings.Join(used, "; DELETE FROM ")
+	if _, err := conn.Exec(ctx, all); err != nil {
+		return false, err
+	}
+	// A table without pages is what a new database has: the next test's rows stand in the order in
+	// which it writes them.
+	if _, err := conn.Exec(ctx, "VACUUM "+strings.Join(used, ", ")); err != nil {
+		return false, err
+	}
+	left, err := usedTables(ctx, conn)
+	return len(left) == 0, err
+}
+
+// disconnectOthers ends the connections that a test left open, and waits until they are gone.
+func disconnectOthers(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		var n int
+		err := conn.QueryRow(ctx, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "+
+			"WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d connections stay", n)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// usedTables are the tables of Sluice's schema that have pages, without the list of migrations.
+func usedTables(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	rows, err := conn.Query(ctx, "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND "+
+		"relnamespace = $1::text::regnamespace AND relname <> $2 AND pg_relation_size(oid) > 0", db.Schema, migrationsTable)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// migrationsTable is the only table of the template that has rows.
+const migrationsTable = "goose_db_version"
+
+// fingerprint tells apart two databases with different migrations, settings or objects: every
+// change of an object writes a new row into a catalog, and the row names the writing transaction.
+func fingerprint(ctx context.Context, conn *pgx.Conn) (string, error) {
+	parts := []string{
+		"SELECT r.id || ' ' || r.version_id || ' ' || r.is_applied FROM " + db.Schema + "." + migrationsTable + " r",
+		"SELECT array_to_string(setconfig, ' ') FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase " +
+			"WHERE datname = current_database()",
+	}
+	for _, catalog := range []string{
+		"pg_class", "pg_constraint", "pg_namespace", "pg_proc", "pg_trigger", "pg_type", "pg_extension", "pg_attrdef",
+	} {
+		parts = append(parts, "SELECT '"+catalog+" ' || oid || ' ' || xmin FROM "+catalog+" WHERE oid >= 16384")
+	}
+	parts = append(parts, "SELECT 'attribute ' || attrelid || ' ' || attname || ' ' || xmin FROM pg_attribute "+
+		"WHERE attrelid >= 16384")
+	var is string
+	err := conn.QueryRow(ctx, "SELECT string_agg(line, ',' ORDER BY line) FROM ("+
+		strings.Join(parts, " UNION ALL ")+") AS parts (line)").Scan(&is)
+	return is, err
 }
 
 func url(database string) string {
@@ -144,7 +298,7 @@ func startServer() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	dir, err := os.MkdirTemp("", "sluice-postgres-")
+	dir, err := os.MkdirTemp(memory(), "sluice-postgres-")
 	if err != nil {
 		return 0, err
 	}
@@ -165,8 +319,19 @@ func startServer() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=200")
+	settings := []string{"-D", data, "-p", strconv.Itoa(port)}
+	for _, setting := range []string{
+		"listen_addresses=127.0.0.1",
+		"unix_socket_directories=",
+		"fsync=off",
+		"synchronous_commit=off",
+		"full_page_writes=off",
+		"autovacuum=off",
+		"max_connections=200",
+	} {
+		settings = append(settings, "-c", setting)
+	}
+	server := exec.Command(filepath.Join(bin, "postgres"), settings...)
 	dying := *attr
 	dying.Pdeathsig = syscall.SIGINT
 	server.SysProcAttr, server.Dir = &dying, dir
@@ -175,6 +340,17 @@ func startServer() (int, error) {
 	}
 	serverPort = port
 	return port, awaitServer(port)
+}
+
+// memory is a folder that is kept in memory, where there is one with a GiB to spare: a new cluster
+// is a thousand files. "" is the usual folder for temporary files.
+func memory() string {
+	const folder, magic, room = "/dev/shm", 0x01021994, 1 << 30 // TMPFS_MAGIC, see statfs(2)
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(folder, &s); err != nil || s.Type != magic || s.Bavail*uint64(s.Bsize) < room {
+		return ""
+	}
+	return folder
 }
 
 // removeAtEnd leaves behind a shell that outlives this process, however it ends, by a moment: its
