@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,12 +29,12 @@ func Routes() []Route {
 // Described is the description, for checks of answers and for making requests.
 type Described struct{ api *API }
 
-// Describe makes the description without any service.
-func Describe() (Described, error) {
+// Describe creates the description without any service, once for all tests.
+var Describe = sync.OnceValues(func() (Described, error) {
 	a := New(Config{})
 	_, err := a.described()
 	return Described{a}, err
-}
+})
 
 // Operation finds an operation by its id.
 func (d Described) Operation(id string) *huma.Operation {

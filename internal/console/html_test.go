@@ -4,6 +4,7 @@ import (
 	"html"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -18,8 +19,22 @@ var (
 	attrPattern = regexp.MustCompile(`([^\s=>]+)(?:="([^"]*)"|='([^']*)')?`)
 )
 
+// latest is the page that was parsed last. A test asks one page for many things, and parsing it each
+// time would be a third of what the tests of this package cost.
+var latest struct {
+	mu       sync.Mutex
+	page     string
+	elements []element
+}
+
 // parse lists the start tags of a page. Templates quote every attribute, which makes this enough.
+// The caller does not change them.
 func parse(page string) []element {
+	latest.mu.Lock()
+	defer latest.mu.Unlock()
+	if latest.page == page {
+		return latest.elements
+	}
 	var out []element
 	for _, m := range tagPattern.FindAllStringSubmatch(page, -1) {
 		e := element{name: strings.ToLower(m[1]), attrs: map[string]string{}}
@@ -28,6 +43,7 @@ func parse(page string) []element {
 		}
 		out = append(out, e)
 	}
+	latest.page, latest.elements = page, out
 	return out
 }
 

@@ -18,6 +18,7 @@ import (
 	"sluice/internal/app"
 	"sluice/internal/authn"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	"sluice/internal/dbtest"
@@ -88,6 +89,19 @@ func (s *safeBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// products are all kinds of builder. Reading their tables takes longer than most tests, and nobody
+// changes a kind.
+var products struct {
+	once  sync.Once
+	kinds builder.Kinds
+}
+
+func kinds(t testing.TB) builder.Kinds {
+	t.Helper()
+	products.once.Do(func() { products.kinds = buildertest.Kinds(t) })
+	return products.kinds
 }
 
 // options are what a test may want otherwise.
@@ -227,7 +241,7 @@ func newSite(t *testing.T, change ...func(*options)) *site {
 		Now:     s.clock.now,
 	})
 	s.apps, err = app.New(ctx, app.Config{
-		Kinds:      buildertest.Kinds(t),
+		Kinds:      kinds(t),
 		DB:         d,
 		Gate:       gate,
 		Keyring:    keys,

@@ -5,9 +5,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
+	"testing"
 
 	"sluice/internal/app"
 	"sluice/internal/authz"
+	"sluice/internal/builder"
 	"sluice/internal/builder/buildertest"
 	"sluice/internal/db"
 	"sluice/internal/flow"
@@ -18,6 +21,19 @@ import (
 // upstreamServer is anything that listens as a builder.
 type upstreamServer interface{ url() *url.URL }
 
+// products are all kinds of builder. Reading their tables takes longer than most tests, and nobody
+// changes a kind.
+var products struct {
+	once  sync.Once
+	kinds builder.Kinds
+}
+
+func kinds(t testing.TB) builder.Kinds {
+	t.Helper()
+	products.once.Do(func() { products.kinds = buildertest.Kinds(t) })
+	return products.kinds
+}
+
 // connect adds the builder as an app, gives Sluice its owner account and publishes a flow.
 func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 	w.t.Helper()
@@ -27,7 +43,7 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		w.t.Fatal(err)
 	}
 	w.apps, err = app.New(ctx, app.Config{
-		Kinds: buildertest.Kinds(w.t), DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		Kinds: kinds(w.t), DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
