@@ -19,8 +19,8 @@ var (
 	attrPattern = regexp.MustCompile(`([^\s=>]+)(?:="([^"]*)"|='([^']*)')?`)
 )
 
-// latest is the page that was parsed last. A test asks one page for many things, and parsing it each
-// time would be a third of what the tests of this package cost.
+// latest is the page that was parsed last. A test asks one page for many things, and parsing it
+// each time would be a third of what the tests of this package cost.
 var latest struct {
 	mu       sync.Mutex
 	page     string

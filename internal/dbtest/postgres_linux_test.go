@@ -39,8 +39,8 @@ func TestADatabaseIsUsedAgain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				statement := "SET search_path = " + db.Schema + "; " + strings.ReplaceAll(c.statement, "DATABASE current", "DATABASE "+name)
-				if _, err := conn.Exec(ctx, statement); err != nil {
+				statement := strings.ReplaceAll(c.statement, "DATABASE current", "DATABASE "+name)
+				if _, err := conn.Exec(ctx, "SET search_path = "+db.Schema+"; "+statement); err != nil {
 					t.Fatal(err)
 				}
 			})
