@@ -148,6 +148,7 @@ func (s *site) session(c caller, id string) map[string]any {
 
 // TestLostDevice: an admin takes the factors away, and a workspace that requires one is closed until there is another.
 func TestLostDevice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	id := val.call("getMe", nil).text("id")
@@ -219,6 +220,7 @@ func (d *device) get(r result) map[string]any {
 }
 
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	if d := s.as("val").call("offerPasskey", nil).is(http.StatusBadRequest).problem(); !strings.Contains(d.Next, "http://localhost:") {
 		t.Errorf("on an IP address: %+v", d)
@@ -273,6 +275,7 @@ func TestPasskeys(t *testing.T) {
 
 // TestStaleSessionsProveThemselves calls everything that is dangerous with a session that was left alone.
 func TestStaleSessionsProveThemselves(t *testing.T) {
+	t.Parallel()
 	s := furnished(t)
 	root := s.as("root")
 	own := root.call("getMe", nil).text("session_id")
@@ -307,6 +310,7 @@ func TestStaleSessionsProveThemselves(t *testing.T) {
 
 // TestProofForTheWholeSession: an operator may find a sign-in proof enough.
 func TestProofForTheWholeSession(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "SLUICE_STEP_UP_MINUTES=0")
 	root := s.as("root")
 	s.grow(root.call("getMe", nil).text("session_id"))

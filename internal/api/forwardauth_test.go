@@ -7,6 +7,7 @@ import (
 )
 
 func TestAppsBehindAReverseProxy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	if d := root.call("addApp", map[string]any{"mode": "forward-auth"}).is(http.StatusBadRequest).problem(); d.Field != "public_url" {

@@ -71,6 +71,7 @@ func providers(t *testing.T, environ ...string) {
 
 // TestStaleProviderCanBeStopped: what its settings name may be gone by the time that it must be turned off.
 func TestStaleProviderCanBeStopped(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	w := root.call("createWorkspace", map[string]any{"name": "Research"}).is(http.StatusCreated).text("id")
@@ -99,6 +100,7 @@ func TestStaleProviderCanBeStopped(t *testing.T) {
 
 // TestCheckProvider asks a provider that answers and one that does not.
 func TestCheckProvider(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	mux := http.NewServeMux()
@@ -132,6 +134,7 @@ func TestCheckProvider(t *testing.T) {
 
 // TestIdentities: one's own can be seen and unlinked, but never the last way in.
 func TestIdentities(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ctx := context.Background()
 	p, err := s.Providers.SaveProvider(ctx, sluicetest.Operator(), sso.Provider{Slug: "acme", Kind: sso.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret, Enabled: true})

@@ -30,6 +30,7 @@ func (s *site) grow(sessionID string) {
 }
 
 func TestSignInRules(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	if got := root.call("getSignIn", nil).is(http.StatusOK).text("password"); got != login.PasswordEveryone {
@@ -58,6 +59,7 @@ func TestSignInRules(t *testing.T) {
 
 // TestSecondFactorOfAWorkspace: one change at a time, and nobody closes a workspace to themselves.
 func TestSecondFactorOfAWorkspace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	second := func() string {

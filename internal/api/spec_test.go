@@ -13,6 +13,7 @@ import (
 )
 
 func TestDescriptionHasEveryRoute(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := s.stranger().send("GET", api.Prefix+"/openapi.json", nil).is(http.StatusOK)
 	if r.Header.Get("Content-Type") != "application/openapi+json" {
@@ -84,6 +85,7 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 
 // TestYAMLSaysTheSame compares the two forms of the description.
 func TestYAMLSaysTheSame(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	var a, b any
 	if err := json.Unmarshal([]byte(s.stranger().send("GET", api.Prefix+"/openapi.json", nil).is(http.StatusOK).Body), &a); err != nil {
@@ -100,6 +102,7 @@ func TestYAMLSaysTheSame(t *testing.T) {
 }
 
 func TestDocsPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, c := range []caller{s.stranger(), s.as("val")} {
 		r := c.send("GET", api.Prefix+"/docs", nil).is(http.StatusOK)

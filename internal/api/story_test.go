@@ -108,6 +108,7 @@ func people(t *testing.T, environ ...string) {
 }
 
 func TestMyself(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	val, second, root := s.as("val"), s.as("val"), s.as("root")
 	me := val.call("getMe", nil).is(http.StatusOK)
@@ -156,6 +157,7 @@ func TestMyself(t *testing.T) {
 }
 
 func TestWorkspaces(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	id := root.call("createWorkspace", map[string]any{"name": "Research"}).is(http.StatusCreated).text("id")
@@ -211,6 +213,7 @@ func TestWorkspaces(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	valID := val.call("getMe", nil).text("id")
@@ -253,6 +256,7 @@ func TestRoles(t *testing.T) {
 }
 
 func TestApps(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	if got := root.call("lookAtApp", map[string]any{"url": "demo"}).is(http.StatusOK); got.text("kind") != "demo" {
@@ -329,6 +333,7 @@ func (c caller) tried(to string) map[string]any {
 
 // TestAppsInWorkspaces: an app is used where it was offered, and nowhere else.
 func TestAppsInWorkspaces(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	id := root.call("addApp", map[string]any{"url": "demo"}).is(http.StatusCreated).text("id")
@@ -366,6 +371,7 @@ func TestAppsInWorkspaces(t *testing.T) {
 }
 
 func TestMail(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	if got := root.call("getMailStatus", nil).is(http.StatusOK); got.field("configured") != true || got.text("sender") == "" {
@@ -400,6 +406,7 @@ func TestMail(t *testing.T) {
 }
 
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	val.call("listUsers", nil).is(http.StatusForbidden)

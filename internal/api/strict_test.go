@@ -14,6 +14,7 @@ import (
 )
 
 func TestReadJSON(t *testing.T) {
+	t.Parallel()
 	for text, fault := range map[string]string{
 		`{"a":1}`: "", `[]`: "", `"x"`: "", ` {"a":{"b":[1,2,{"c":null}]}} `: "", `{"a":1,"b":{"a":2}}`: "", `{"a":"\ud800"}`: "",
 		``: "ends too early", `{`: "ends too early", `{"a"`: "ends too early", `{"a":}`: "broken", `{"a":1,}`: "broken", `nul`: "ends too early", `{a:1}`: "broken",
@@ -34,6 +35,7 @@ func TestReadJSON(t *testing.T) {
 
 // TestWrongCredentialsInABody: a program that is told 401 signs in again, which would help nothing when the builder's password is wrong.
 func TestWrongCredentialsInABody(t *testing.T) {
+	t.Parallel()
 	refused := problem.New(problem.Unauthenticated, "The builder refused this password.").WithField("password")
 	if e := api.Mistake(fmt.Errorf("signing in: %w", refused)); e.Kind != problem.Invalid || e.Detail != refused.Detail || e.Field != "password" {
 		t.Errorf("became %+v", e)
@@ -99,6 +101,7 @@ func FuzzBody(f *testing.F) {
 
 // TestWords holds what people read about a mistake; values are never repeated.
 func TestWords(t *testing.T) {
+	t.Parallel()
 	for message, want := range map[string]string{
 		"expected string":                                       `The value of "f" is not right: expected is a text, given was a text of length 6.`,
 		"expected integer":                                      `The value of "f" is not right: expected is an integer, given was a text of length 6.`,

@@ -89,6 +89,7 @@ func tokenStory(t *testing.T, environ ...string) {
 }
 
 func TestProgramsEndTheirSessions(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	program := s.stranger()
 	gone, kept := s.signInProgram("val"), s.signInProgram("val")
@@ -114,6 +115,7 @@ func TestProgramsEndTheirSessions(t *testing.T) {
 
 // TestProgramsAreToldWhatIsWrong covers bad sign-ins and bad tokens.
 func TestProgramsAreToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	program := s.stranger()
 	sign := func(username, password string) result {
@@ -149,6 +151,7 @@ func TestProgramsAreToldWhatIsWrong(t *testing.T) {
 
 // TestOpenOperationsReadNoCookies sends a signed-in browser's cookies along: nothing of that person may show.
 func TestOpenOperationsReadNoCookies(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	for _, rt := range api.Routes() {

@@ -20,6 +20,7 @@ func (s *site) body(op *huma.Operation) any {
 }
 
 func TestEveryRouteRefusesStrangers(t *testing.T) {
+	t.Parallel()
 	s := furnished(t)
 	stranger := s.stranger()
 	spent := s.as("other")
@@ -52,6 +53,7 @@ func TestEveryRouteRefusesStrangers(t *testing.T) {
 // TestEveryRouteAsksForTheRight calls everything as a viewer, with good requests about other people's things. What needs a right is refused and recorded;
 // what lies in a workspace that is not the viewer's is not there.
 func TestEveryRouteAsksForTheRight(t *testing.T) {
+	t.Parallel()
 	s := furnished(t)
 	val := s.as("val")
 	for _, rt := range api.Routes() {
@@ -77,6 +79,7 @@ func TestEveryRouteAsksForTheRight(t *testing.T) {
 
 // TestViewersChangeNothingInTheirOwnWorkspace is the same for the workspace that the viewer belongs to.
 func TestViewersChangeNothingInTheirOwnWorkspace(t *testing.T) {
+	t.Parallel()
 	s := furnished(t)
 	s.ids["workspace"] = "default"
 	val := s.as("val")
@@ -224,6 +227,7 @@ func badPathsAndQueries(t *testing.T, environ ...string) {
 }
 
 func TestUnknownPathsAndMethods(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	for _, path := range []string{"", "/", "/nothing", "/users/", "/users//sessions", "/me/", "/openapi", "/../me", "/users%2f"} {
@@ -242,6 +246,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 }
 
 func TestOtherWebsitesChangeNothing(t *testing.T) {
+	t.Parallel()
 	s := furnished(t)
 	for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}} {
 		root := s.as("root")

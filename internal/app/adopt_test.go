@@ -42,6 +42,7 @@ func connected(t *testing.T, r *house, s *flowisetest.Server) *app.App {
 }
 
 func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := open(t, d, t.TempDir())
 		a := connected(t, r, stocked())
@@ -57,6 +58,7 @@ func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
 }
 
 func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
+	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
 	if err != nil {
@@ -101,6 +103,7 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 
 // TestAnUpgradeLosesNothing is an installation from before there was an ownership map: its app is connected, and the map is empty.
 func TestAnUpgradeLosesNothing(t *testing.T) {
+	t.Parallel()
 	d, keys, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
 	s := stocked()
 	s.Broken = true
@@ -121,6 +124,7 @@ func TestAnUpgradeLosesNothing(t *testing.T) {
 }
 
 func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
+	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
 	if err != nil {
@@ -157,6 +161,7 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 }
 
 func TestPublishingIsDecidedInTheFlowsWorkspace(t *testing.T) {
+	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
 	if err != nil {

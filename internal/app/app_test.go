@@ -76,6 +76,7 @@ func serve(t *testing.T, h http.Handler) string {
 }
 
 func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, ctx, f := t.TempDir(), context.Background(), flowise()
 		r := open(t, d, keys)
@@ -115,6 +116,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 }
 
 func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
+	t.Parallel()
 	d, ctx, f := dbtest.SQLite(t), context.Background(), flowise()
 	f.RegisterStatus = 500
 	r := open(t, d, t.TempDir())
@@ -143,6 +145,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 }
 
 func TestAFlowiseWithAnOwner(t *testing.T) {
+	t.Parallel()
 	ctx, f := context.Background(), flowise()
 	f.Email, f.Password = "boss@example.com", "Very-Secret-1"
 	r := open(t, dbtest.SQLite(t), t.TempDir())
@@ -169,6 +172,7 @@ func TestAFlowiseWithAnOwner(t *testing.T) {
 }
 
 func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +218,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 }
 
 func TestOnlyAdminsManageApps(t *testing.T) {
+	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
 	if err != nil {
@@ -249,6 +254,7 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 }
 
 func TestPublishing(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r, ctx := open(t, d, t.TempDir()), context.Background()
 		a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
@@ -283,6 +289,7 @@ func TestPublishing(t *testing.T) {
 }
 
 func TestAddRefusesBadAddresses(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	for _, bad := range []string{"", "flowise", "ftp://x", "http://", "http://user:secret@127.0.0.1", "http://127.0.0.1/flowise", "http://127.0.0.1:99999", "http://a b", "javascript:alert(1)"} {
 		_, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: bad})
@@ -297,6 +304,7 @@ func TestAddRefusesBadAddresses(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
+	t.Parallel()
 	a := &app.App{Port: 3002}
 	for host, want := range map[string]string{
 		"localhost:3000": "http://localhost:3002", "127.0.0.1": "http://127.0.0.1:3002", "[::1]:3000": "http://[::1]:3002", "": "http://127.0.0.1:3002",
@@ -312,6 +320,7 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestExposureOfALoopbackBuilder(t *testing.T) {
+	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
 	if err != nil {
@@ -323,6 +332,7 @@ func TestExposureOfALoopbackBuilder(t *testing.T) {
 }
 
 func TestListenersTable(t *testing.T) {
+	t.Parallel()
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
    1: 00000000:0BB9 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1

@@ -33,6 +33,7 @@ func vaulted(t *testing.T) (*house, *flowisetest.Server, *app.App, secret.Creden
 
 // TestARotationWhileACopyIsMade: the copy that was on its way with former values does not count, and is written again.
 func TestARotationWhileACopyIsMade(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
 	k.BeforeWrite = func() {
@@ -50,6 +51,7 @@ func TestARotationWhileACopyIsMade(t *testing.T) {
 }
 
 func TestWhoPutsAndWithdraws(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
 	somebody := func(id, role string) authz.Principal {
@@ -89,6 +91,7 @@ func TestWhoPutsAndWithdraws(t *testing.T) {
 }
 
 func TestOnlyBuildersThatKeepCredentialsGetSome(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	h, _, _, c := vaulted(t)
 	demo, err := h.Manager.Add(ctx, operator, app.Spec{URL: app.DemoURL})

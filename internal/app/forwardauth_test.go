@@ -13,6 +13,7 @@ import (
 )
 
 func TestForwardAuthApp(t *testing.T) {
+	t.Parallel()
 	ctx, keys := context.Background(), t.TempDir()
 	d := dbtest.SQLite(t)
 	r := open(t, d, keys)
@@ -63,6 +64,7 @@ func waitFor(t *testing.T, ok func() bool) {
 }
 
 func TestForwardAuthAppIsRefused(t *testing.T) {
+	t.Parallel()
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	add := func(s app.Spec) error {
 		_, err := r.Manager.Add(context.Background(), operator, s)

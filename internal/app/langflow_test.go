@@ -96,6 +96,7 @@ func ownAccount(t *testing.T, r *house, a *app.App, l builder.OnBehalf) string {
 }
 
 func TestLangflowConnectsByItself(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), langflowtest.Start(t)
 		built, carol := f.Named("admin"), f.Add("carol", "x", "Carol's")
@@ -128,6 +129,7 @@ func TestLangflowConnectsByItself(t *testing.T) {
 
 // TestLangflowThatStartsLater is one that the configuration names and that does not answer yet when Sluice starts.
 func TestLangflowThatStartsLater(t *testing.T) {
+	t.Parallel()
 	ctx, f := context.Background(), langflowtest.Start(t)
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
 	address := "http://" + freeAddress(t)
@@ -162,6 +164,7 @@ func freeAddress(t *testing.T) string {
 
 // TestLangflowSecretsGoWhereTheOperatorSendsThem: an admin who is no superuser could otherwise have the superuser's password sent to an address of their own.
 func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
 	admin := authz.Principal{
@@ -183,6 +186,7 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 }
 
 func TestLangflowWithoutAnythingWaits(t *testing.T) {
+	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
 	if h, err := r.Monitor.Check(ctx, operator, a.ID); err != nil || h.OK || !strings.Contains(h.Next, "LANGFLOW") {
@@ -211,6 +215,7 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 }
 
 func TestLangflowTrialsChangeNothing(t *testing.T) {
+	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
 	trials, err := r.Connector.TryAccounts(ctx, operator, a.ID, app.AccountAccess{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password})
@@ -244,6 +249,7 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 
 // TestLangflowNodesShareAccounts is two nodes on one database that need an account at the same moment.
 func TestLangflowNodesShareAccounts(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, f := t.TempDir(), langflowtest.Start(t)
 		nodes := []*house{langflowHouse(t, d, keys, false), langflowHouse(t, d, keys, false)}
@@ -277,6 +283,7 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 }
 
 func TestBuilderUsersAreAdopted(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), langflowtest.Start(t)
 		carol := f.Add("carol", "x", "One", "Two")
@@ -342,6 +349,7 @@ func undone(t *testing.T, r *house, a *app.App, u *langflowtest.User) {
 }
 
 func TestLangflowWhatCannotBeAdopted(t *testing.T) {
+	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	carol := f.Add("carol", "x", "One")
 	a := connectedLangflow(t, r, f, app.AccountAccess{PerPerson: true})
@@ -382,6 +390,7 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 }
 
 func TestLangflowNothingDangles(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), langflowtest.Start(t)
 		r := langflowHouse(t, d, t.TempDir(), false)
@@ -427,6 +436,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 
 // TestLangflowSettingsAreKept: a change of one thing keeps the other secrets, and a node that starts later has all.
 func TestLangflowSettingsAreKept(t *testing.T) {
+	t.Parallel()
 	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), langflowtest.Start(t)
 	r := langflowHouse(t, d, keys, false)
 	a := connectedLangflow(t, r, f, app.AccountAccess{Mode: "signed"})

@@ -20,6 +20,7 @@ import (
 )
 
 func TestTxRollsBackOnError(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		boom := errors.New("boom")
@@ -39,6 +40,7 @@ func TestTxRollsBackOnError(t *testing.T) {
 }
 
 func TestConcurrentWritersLoseNothing(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		const writers, each = 8, 25
@@ -67,6 +69,7 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 }
 
 func TestSubscribersHaveRunWhenTxReturns(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		var got []string
 		d.Subscribe("account", func(item string) { got = append(got, item) })
@@ -83,6 +86,7 @@ func TestSubscribersHaveRunWhenTxReturns(t *testing.T) {
 }
 
 func TestChangesReachAnotherNode(t *testing.T) {
+	t.Parallel()
 	open := map[string]func(t *testing.T) db.Config{
 		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: t.TempDir(), Now: time.Now} },
 		"postgres": func(t *testing.T) db.Config { return db.Config{Postgres: dbtest.Postgres(t), Now: time.Now} },
@@ -114,6 +118,7 @@ func TestChangesReachAnotherNode(t *testing.T) {
 }
 
 func TestUniqueViolationIsRecognised(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		insert := func(id string) error {
@@ -134,6 +139,7 @@ func TestUniqueViolationIsRecognised(t *testing.T) {
 }
 
 func TestOpenTwiceKeepsTheData(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx := context.Background()
 	for i := range 2 {
@@ -160,6 +166,7 @@ func TestOpenTwiceKeepsTheData(t *testing.T) {
 }
 
 func TestOpenOfAFileThatIsNoDatabase(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, db.FileName)
 	garbage := []byte("this is not a database, it is a text that somebody put here by mistake, long enough to be looked at")

@@ -94,6 +94,7 @@ func eachTable(t *testing.T, fn func(table, columns string)) {
 }
 
 func TestEveryTableHasOneOwner(t *testing.T) {
+	t.Parallel()
 	var listed, created []string
 	for tables := range maps.Values(owners) {
 		listed = append(listed, tables...)
@@ -107,6 +108,7 @@ func TestEveryTableHasOneOwner(t *testing.T) {
 }
 
 func TestCascadesAcrossOwnersAreListed(t *testing.T) {
+	t.Parallel()
 	reference := regexp.MustCompile(`REFERENCES (\w+) \(\w+\) ON DELETE`)
 	var found []string
 	eachTable(t, func(table, columns string) {
@@ -171,6 +173,7 @@ func written(q query) (tables []string) {
 }
 
 func TestAPackageWritesItsOwnTablesOnly(t *testing.T) {
+	t.Parallel()
 	writes := 0
 	for _, q := range queries(t) {
 		if owners[q.owner] == nil {
@@ -196,6 +199,7 @@ func TestAPackageWritesItsOwnTablesOnly(t *testing.T) {
 }
 
 func TestWrittenTables(t *testing.T) {
+	t.Parallel()
 	for sql, want := range map[string][]string{
 		"SELECT * FROM account FOR UPDATE": nil,
 		"insert into account (id) values ($1) on conflict (id) do update set id = excluded.id": {"account"},
@@ -241,6 +245,7 @@ const generated = `"sluice/internal/db/q/`
 // TestQueriesAreTheirOwners lets a package, and its parts, import its own queries only. Tests may
 // import the queries of others to prepare and check rows.
 func TestQueriesAreTheirOwners(t *testing.T) {
+	t.Parallel()
 	imports := 0
 	goFiles(t, func(path string, file *ast.File, _ *token.FileSet) {
 		for _, spec := range file.Imports {
@@ -262,6 +267,7 @@ func TestQueriesAreTheirOwners(t *testing.T) {
 // TestStatementsAreGenerated keeps SQL in queries/: outside db nobody runs a statement of its own
 // on a Tx or a Reader, and what a Reader runs does not write.
 func TestStatementsAreGenerated(t *testing.T) {
+	t.Parallel()
 	writing := map[string]bool{}
 	used := map[string]bool{}
 	for _, q := range queries(t) {
@@ -278,9 +284,7 @@ func TestStatementsAreGenerated(t *testing.T) {
 			name := sel.Sel.Name
 			used[name] = true
 			test := strings.HasSuffix(path, "_test.go")
-			// An importer reads the other product's database.
-			exempt := strings.HasPrefix(path, "internal/db/") || strings.Contains(path, "/importer/")
-			if slices.Contains(raw, name) && !test && !exempt {
+			if slices.Contains(raw, name) && !test && !mayOpen(path) {
 				t.Errorf("%s: %s runs a statement; write a query in internal/db/queries", set.Position(sel.Pos()), name)
 			}
 			if writing[name] && onReader(sel.X) {
@@ -313,6 +317,7 @@ func onReader(x ast.Expr) bool {
 // TestTwoWaysToWrite holds that writing transactions are begun by authz.Gate and by DB.System only,
 // and that the table of housekeeping is what System is called with.
 func TestTwoWaysToWrite(t *testing.T) {
+	t.Parallel()
 	used := map[string]bool{}
 	goFiles(t, func(path string, file *ast.File, set *token.FileSet) {
 		if strings.HasSuffix(path, "_test.go") {
@@ -365,12 +370,17 @@ func TestTwoWaysToWrite(t *testing.T) {
 	}
 }
 
-// mayOpen reports whether a file may open a database: Sluice's, or another product's to import it.
+// mayOpen reports whether a file may open a database and run statements in it: Sluice's, or another
+// product's to import it, or a test fake's.
 func mayOpen(path string) bool {
-	return strings.HasPrefix(path, "internal/db/") || strings.Contains(path, "/importer/")
+	return strings.HasPrefix(path, "internal/db/") || others.MatchString(path)
 }
 
+// others are the packages for the databases of other products.
+var others = regexp.MustCompile(`^internal/builder/\w+/(database|\w+test)/`)
+
 func TestSystemRefusesUnknownNames(t *testing.T) {
+	t.Parallel()
 	d := dbtest.SQLite(t)
 	err := d.System(t.Context(), "something", func(*db.Tx) error { t.Error("it ran"); return nil })
 	if err == nil {

@@ -72,6 +72,7 @@ func stepBack(t *testing.T, folder string) {
 }
 
 func TestOpen_CopiesTheFileBeforeMigrating(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	stepBack(t, folder)
 	d := dbtest.Open(t, db.Config{Folder: folder, Now: time.Now})
@@ -101,6 +102,7 @@ func TestOpen_CopiesTheFileBeforeMigrating(t *testing.T) {
 }
 
 func TestOpen_CopiesOnlyWhatItMigrates(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for _, state := range []string{"new", "up to date"} {
 		d, err := db.Open(context.Background(), db.Config{Folder: folder, Now: time.Now})
@@ -120,6 +122,7 @@ func TestOpen_CopiesOnlyWhatItMigrates(t *testing.T) {
 }
 
 func TestOpen_KeepsThreeCopies(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	stepBack(t, folder)
 	path := filepath.Join(folder, db.FileName)
@@ -144,6 +147,7 @@ func TestOpen_KeepsThreeCopies(t *testing.T) {
 }
 
 func TestOpen_RefusesADatabaseOfANewerSluice(t *testing.T) {
+	t.Parallel()
 	open := map[string]func(t *testing.T) (db.Config, *sql.DB){
 		"sqlite": func(t *testing.T) (db.Config, *sql.DB) {
 			folder := t.TempDir()

@@ -84,6 +84,7 @@ func fatal(t testing.TB, err error) {
 }
 
 func TestTheFirstWhoClaimsHasIt(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, other, ctx := library(t, d), library(t, d), context.Background()
 		fatal(t, l.Claim(ctx, object(one, "a", "First"), object("plain-id", "a", "")))
@@ -119,6 +120,7 @@ func TestTheFirstWhoClaimsHasIt(t *testing.T) {
 }
 
 func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, ctx := library(t, d), context.Background()
 		fatal(t, l.Claim(ctx, object(one, "a", "Answer 100% of mails"), object(two, "a", "Billing"), object("other", "b", "Billing of b")))
@@ -158,6 +160,7 @@ func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
 }
 
 func TestOnlyAdoptionMovesAnything(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, ctx := library(t, d), context.Background()
 		fatal(t, l.Claim(ctx, object(one, "a", "")))
@@ -194,6 +197,7 @@ func TestOnlyAdoptionMovesAnything(t *testing.T) {
 }
 
 func TestParentsAreRemembered(t *testing.T) {
+	t.Parallel()
 	l := library(t, dbtest.SQLite(t))
 	l.Learn(appID, "run-1", one)
 	if p, ok := l.Parent(appID, "run-1"); !ok || p != one {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestJobsAreKnownOnEveryNode(t *testing.T) {
+	t.Parallel()
 	d, ctx := dbtest.SQLite(t), context.Background()
 	here, there := library(t, d), library(t, d)
 	j := flow.Job{Flow: one, Person: "anna"}
@@ -49,6 +50,7 @@ func TestJobsAreKnownOnEveryNode(t *testing.T) {
 }
 
 func TestASessionIsOfTheFirstWorkspace(t *testing.T) {
+	t.Parallel()
 	l := library(t, dbtest.SQLite(t))
 	l.LearnChat(appID, "chat", flow.Chat{Workspace: "a"})
 	l.LearnChat(appID, "chat", flow.Chat{Workspace: "b", Flow: two})
@@ -65,6 +67,7 @@ func TestASessionIsOfTheFirstWorkspace(t *testing.T) {
 }
 
 func TestTheAccountOfAnObjectIsLearnedLater(t *testing.T) {
+	t.Parallel()
 	l, ctx := library(t, dbtest.SQLite(t)), context.Background()
 	for _, o := range []flow.Object{{ID: one, Workspace: "a"}, {ID: one, Workspace: "a", Account: "u1"}, {ID: one, Workspace: "a", Account: "u2"}, {ID: two, Workspace: "b"}} {
 		o.App, o.Kind = appID, flow.Chatflow

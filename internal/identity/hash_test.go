@@ -11,6 +11,7 @@ import (
 )
 
 func TestPasswordsOfEveryLengthCountInFull(t *testing.T) {
+	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
 	ctx := context.Background()
@@ -35,6 +36,7 @@ func TestPasswordsOfEveryLengthCountInFull(t *testing.T) {
 }
 
 func TestEqualTextInOtherUnicodeFormIsTheSamePassword(t *testing.T) {
+	t.Parallel()
 	stored, err := hashPassword("pässword of mine", bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +47,7 @@ func TestEqualTextInOtherUnicodeFormIsTheSamePassword(t *testing.T) {
 }
 
 func TestHashesWithFewerRoundsAreToBeUpgraded(t *testing.T) {
+	t.Parallel()
 	stored, err := hashPassword("correct horse battery", bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +63,7 @@ func TestHashesWithFewerRoundsAreToBeUpgraded(t *testing.T) {
 }
 
 func TestAFullQueueAnswersUnavailable(t *testing.T) {
+	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
 	hold, held := make(chan struct{}), make(chan struct{})
@@ -76,6 +80,7 @@ func TestAFullQueueAnswersUnavailable(t *testing.T) {
 }
 
 func TestAClosedHasherAnswers(t *testing.T) {
+	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	h.Close()
 	if _, err := h.Hash(context.Background(), "x"); !problem.Is(err, problem.Unavailable) {
@@ -92,6 +97,7 @@ func BenchmarkBcrypt10(b *testing.B) {
 }
 
 func TestBusyIsToldWhenWorkBeginsAndWhenItRests(t *testing.T) {
+	t.Parallel()
 	told := make(chan bool, 10)
 	h := NewHasher(bcrypt.MinCost, func(on bool) { told <- on })
 	defer h.Close()

@@ -24,6 +24,7 @@ func foreign(t testing.TB, password string, cost int) string {
 }
 
 func TestForeignHashesAreVerifiedAsTheyWereMade(t *testing.T) {
+	t.Parallel()
 	h := NewHasher(4, nil)
 	t.Cleanup(h.Close)
 	long := strings.Repeat("0123456789", 8)
@@ -49,6 +50,7 @@ func TestForeignHashesAreVerifiedAsTheyWereMade(t *testing.T) {
 }
 
 func TestWhatIsNoHashIsNotTakenOver(t *testing.T) {
+	t.Parallel()
 	good := "$2b$12$" + strings.Repeat("a", 53)
 	if stored, err := ForeignHash(good); err != nil || stored != "bcrypt72+"+good {
 		t.Errorf("%q, %v", stored, err)
@@ -65,6 +67,7 @@ func TestWhatIsNoHashIsNotTakenOver(t *testing.T) {
 
 // The work of all verifications is the same; it is counted in rounds, because time cannot be measured truly here.
 func TestVerificationsTakeAsLongAsTheSlowestImportedHash(t *testing.T) {
+	t.Parallel()
 	h := NewHasher(4, nil)
 	t.Cleanup(h.Close)
 	h.Expect("$2b$12$" + strings.Repeat("a", 53)) // one of our own changes nothing

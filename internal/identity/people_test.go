@@ -70,6 +70,7 @@ func principal(t testing.TB, p *people, id string) authz.Principal {
 }
 
 func TestCreateAndFind(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		u := add(t, p, identity.NewUser{Username: "Ann", Email: "Ann@Example.com", Name: "Ann  Archer", Password: password, Role: authz.RoleUser})
@@ -95,6 +96,7 @@ func TestCreateAndFind(t *testing.T) {
 }
 
 func TestCreateRefusesBadInput(t *testing.T) {
+	t.Parallel()
 	p := newPeople(t, dbtest.SQLite(t))
 	for name, c := range map[string]struct {
 		user  identity.NewUser
@@ -123,6 +125,7 @@ func TestCreateRefusesBadInput(t *testing.T) {
 }
 
 func TestListSearchesAndPages(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		for i := range 25 {
@@ -141,6 +144,7 @@ func TestListSearchesAndPages(t *testing.T) {
 }
 
 func TestARoleCountsAtOnceOnEveryNode(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one := newPeople(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
 	two := newPeople(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
@@ -167,6 +171,7 @@ func TestARoleCountsAtOnceOnEveryNode(t *testing.T) {
 }
 
 func TestRights(t *testing.T) {
+	t.Parallel()
 	d := dbtest.SQLite(t)
 	p, ctx := newPeople(t, d), context.Background()
 	root := add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleAdmin})
@@ -209,6 +214,7 @@ func TestRights(t *testing.T) {
 }
 
 func TestTheLastSuperuserStays(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		if p.HasAdmin() {

@@ -14,6 +14,7 @@ import (
 )
 
 func TestPreferences(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		ann := principal(t, p, add(t, p, identity.NewUser{Username: "ann"}).ID)

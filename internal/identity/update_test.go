@@ -41,6 +41,7 @@ func last(t *testing.T, p *people, d *db.DB) int64 {
 }
 
 func TestUpdate_AllOrNothing(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		ann := add(t, p, identity.NewUser{Username: "ann", Name: "Ann", Email: "ann@example.com", Role: authz.RoleUser})
@@ -78,6 +79,7 @@ func TestUpdate_AllOrNothing(t *testing.T) {
 }
 
 func TestUpdate_TwoFieldsAreTwoEntries(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		ann := add(t, p, identity.NewUser{Username: "ann", Email: "ann@example.com", Role: authz.RoleUser})
@@ -104,6 +106,7 @@ func TestUpdate_TwoFieldsAreTwoEntries(t *testing.T) {
 }
 
 func TestUpdate_AFailureIsRecordedAlone(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		root := add(t, p, identity.NewUser{Username: "root", Superuser: true})
@@ -120,6 +123,7 @@ func TestUpdate_AFailureIsRecordedAlone(t *testing.T) {
 }
 
 func TestUpdate_AbsentFieldsStay(t *testing.T) {
+	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	ann := add(t, p, identity.NewUser{Username: "ann", Name: "Ann", Email: "ann@example.com", EmailVerified: true})
 	for _, c := range []struct {
@@ -146,6 +150,7 @@ func TestUpdate_AbsentFieldsStay(t *testing.T) {
 }
 
 func TestUpdate_OwnName(t *testing.T) {
+	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	ann := principal(t, p, add(t, p, identity.NewUser{Username: "ann", Role: authz.RoleViewer}).ID)
 	bob := add(t, p, identity.NewUser{Username: "bob", Role: authz.RoleViewer})

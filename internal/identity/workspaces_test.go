@@ -15,6 +15,7 @@ import (
 )
 
 func TestWorkspacesAreSeparate(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleAdmin}).ID)
@@ -71,6 +72,7 @@ func TestWorkspacesAreSeparate(t *testing.T) {
 }
 
 func TestTheLastAdminOfAWorkspaceStays(t *testing.T) {
+	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleViewer}).ID)
 	ada := principal(t, p, add(t, p, identity.NewUser{Username: "ada", Role: authz.RoleAdmin}).ID)
@@ -90,6 +92,7 @@ func TestTheLastAdminOfAWorkspaceStays(t *testing.T) {
 }
 
 func TestCustomRolesInForce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true}).ID)
@@ -143,6 +146,7 @@ func TestCustomRolesInForce(t *testing.T) {
 }
 
 func TestRemoveHandsOver(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true}).ID)
@@ -176,6 +180,7 @@ func TestRemoveHandsOver(t *testing.T) {
 }
 
 func TestWaitingEndsWithTheFirstActivation(t *testing.T) {
+	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	u, err := p.Create(ctx, cli, identity.NewUser{Username: "ann"})
 	if err != nil || !u.Waiting || u.Active {

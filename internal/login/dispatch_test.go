@@ -29,6 +29,7 @@ var provenFactors = []struct {
 // TestDispatcher walks every combination of what was proven, what the person has, what their
 // workspaces ask for, and what they have declined.
 func TestDispatcher(t *testing.T) {
+	t.Parallel()
 	cases, reached := 0, map[Step]int{}
 	for _, proven := range provenFactors {
 		for bits := range 1 << 6 {
@@ -97,6 +98,7 @@ func expected(known, active, has, strong bool, policy string, declined, invited 
 
 // A session is strong exactly if the attempt was, and its method names every factor once.
 func TestMethods(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		method  string
 		factors []string

@@ -57,6 +57,7 @@ func second[T any](_ T, err error) error { return err }
 func nothing(*logintest.Settings) {}
 
 func TestPasswordSignIn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		u := h.Add(t, "ann")
@@ -80,6 +81,7 @@ func TestPasswordSignIn(t *testing.T) {
 }
 
 func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
 	noPassword, err := h.People.Create(context.Background(), cli, identity.NewUser{Username: "bob", Active: true})
@@ -109,6 +111,7 @@ func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestGuessesSlowDownAndForget(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
 	for range 5 {
@@ -142,6 +145,7 @@ func TestGuessesSlowDownAndForget(t *testing.T) {
 }
 
 func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
 	known, err := h.Try("ann", password, "198.51.100.7", "")
@@ -174,6 +178,7 @@ func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
 }
 
 func TestParallelGuessesGainNothing(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
 	var wg sync.WaitGroup
@@ -195,6 +200,7 @@ func TestParallelGuessesGainNothing(t *testing.T) {
 }
 
 func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
+	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	u := buildIn(t, d, bcrypt.MinCost, folder, 0).Add(t, "ann")
 	h := buildIn(t, d, bcrypt.MinCost+2, folder, 0)
@@ -211,6 +217,7 @@ func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
 }
 
 func TestChangePassword(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	here, err := h.Try("ann", password, "192.0.2.1", "")
@@ -242,6 +249,7 @@ func TestChangePassword(t *testing.T) {
 }
 
 func TestNothingSecretIsStored(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
 	const typedInTheWrongField = "canary-7f3a-my-password"
@@ -268,6 +276,7 @@ func TestNothingSecretIsStored(t *testing.T) {
 }
 
 func TestSetPassword(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	ann, boss := h.Add(t, "ann"), h.Add(t, "boss")
 	if err := h.People.Update(ctx, cli, boss.ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {

@@ -55,6 +55,7 @@ func (h *house) sessionsOf(t testing.TB, userID string) []authn.Session {
 }
 
 func TestProgramsSignIn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withTokens(t), context.Background()
 		u := h.Add(t, "ann")
@@ -120,6 +121,7 @@ func TestProgramsSignIn(t *testing.T) {
 }
 
 func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
 	h.Add(t, "ann")
 	_, first := h.program(login.Grant{Identifier: "ann", Password: "wrong"})
@@ -143,6 +145,7 @@ func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
 }
 
 func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost).withMail(t, nothing).withTokens(t), context.Background()
 	h.Root(t)
 	u := h.Add(t, "ann")
@@ -212,6 +215,7 @@ func unconnected(t *testing.T, h *house) *login.Logins {
 }
 
 func TestConnect_WithoutPartsSignInsFail(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
 	u := h.Add(t, "ann")
 	h.EnrolApp(t, h.Enter(t, "ann"))

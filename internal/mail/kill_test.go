@@ -107,11 +107,12 @@ func kill(t *testing.T, c *exec.Cmd) {
 
 // eachEngine is for tests whose data several processes open.
 func eachEngine(t *testing.T, test func(t *testing.T, c db.Config)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, db.Config{Folder: t.TempDir()}) })
+	t.Run("sqlite", func(t *testing.T) { test(t, db.Config{Folder: dbtest.Folder(t)}) })
 	t.Run("postgres", func(t *testing.T) { test(t, db.Config{Postgres: dbtest.Postgres(t)}) })
 }
 
 func TestKilledAfterPut(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, c db.Config) {
 		server := listen(t, startTLS)
 		keys := t.TempDir()
@@ -127,6 +128,7 @@ func TestKilledAfterPut(t *testing.T) {
 }
 
 func TestKilledWhileSending(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, c db.Config) {
 		reached, release := make(chan struct{}, 1), make(chan struct{})
 		slow := listen(t, plain, func(s *mailServer) {
@@ -160,6 +162,7 @@ func TestKilledWhileSending(t *testing.T) {
 
 // The worst moment: the server has the mail, the process dies before it can note that. The mail is sent twice under one Message-ID, and never lost.
 func TestKilledBetweenAcceptanceAndTheNoteOfIt(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, c db.Config) {
 		taken, release := make(chan string, 1), make(chan struct{})
 		first := listen(t, plain, func(s *mailServer) {

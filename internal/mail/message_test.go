@@ -23,6 +23,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestMailsReadAsIntended(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	for _, kind := range mail.Previews() {
 		r, err := f.Preview(kind)
@@ -53,6 +54,7 @@ func golden(t *testing.T, name, got string) {
 
 // A mail holds one link, the same in both forms, and loads nothing.
 func TestMailsHoldOneLinkAndLoadNothing(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	address := regexp.MustCompile(`https?://[^\s"<]+`)
 	loads := regexp.MustCompile(`(?i)<(img|script|link|iframe|object|embed)|src=|url\(|@import|background=`)
@@ -77,6 +79,7 @@ func TestMailsHoldOneLinkAndLoadNothing(t *testing.T) {
 // A mail without a sample would be rendered for the first time in the transaction that sends it, and
 // a mistake in its templates would undo what a person has done there.
 func TestEveryMailHasASample(t *testing.T) {
+	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "message.go", nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +118,7 @@ func TestEveryMailHasASample(t *testing.T) {
 }
 
 func TestPreviewOfAnUnknownMail(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	if _, err := f.Preview("../layout"); !problem.Is(err, problem.NotFound) {
 		t.Errorf("Preview = %v, want not found", err)
@@ -122,6 +126,7 @@ func TestPreviewOfAnUnknownMail(t *testing.T) {
 }
 
 func TestALinkThatIsNoWebAddressIsRefused(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	for _, link := range []string{
 		"javascript:alert(1)", "/reset?token=x", "https://", "https://a.example/\r\nBcc: x@evil.example", "https://u:p@a.example/", "https://a.example/\" onclick=\"x",

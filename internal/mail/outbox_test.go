@@ -38,6 +38,7 @@ func stored(t *testing.T, d *db.DB, at time.Time) (row q.ClaimMailRow) {
 }
 
 func TestAMailIsSealedSentAndWiped(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
@@ -69,6 +70,7 @@ func TestAMailIsSealedSentAndWiped(t *testing.T) {
 }
 
 func TestAMailLivesAndDiesWithItsTransaction(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
 		boom := errors.New("boom")
@@ -85,6 +87,7 @@ func TestAMailLivesAndDiesWithItsTransaction(t *testing.T) {
 }
 
 func TestPutWakesTheOutbox(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
 		<-f.Wake() // at the start
@@ -98,6 +101,7 @@ func TestPutWakesTheOutbox(t *testing.T) {
 }
 
 func TestWithoutAMailServer(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	if err := putOnce(f, reset(), ann); f.Configured() || !problem.Is(err, problem.Unavailable) {
 		t.Errorf("Put = %v, want unavailable", err)
@@ -109,6 +113,7 @@ func TestWithoutAMailServer(t *testing.T) {
 }
 
 func TestRetriesBackOffAndEnd(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS, func(s *mailServer) { s.onRcpt = refuses(450, "greylisted") })
 		f := outbox(t, d, server.SMTP)
@@ -147,6 +152,7 @@ func minutes(in []time.Duration) []time.Duration {
 }
 
 func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		var open atomic.Bool
 		server := listen(t, startTLS, func(s *mailServer) {
@@ -184,6 +190,7 @@ func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
 }
 
 func TestDiscard(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
@@ -220,6 +227,7 @@ func TestDiscard(t *testing.T) {
 
 // A mail server that is down for a day: few attempts, nothing lost, and everything out as soon as it is back.
 func TestAServerThatIsDownForADay(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		const people = 30
 		port := freePort(t)
@@ -263,6 +271,7 @@ func TestAServerThatIsDownForADay(t *testing.T) {
 }
 
 func TestTheOutboxPausesWhenTheServerFails(t *testing.T) {
+	t.Parallel()
 	server := listen(t, startTLS, withAuth)
 	server.SMTP.Password = "wrong-secret-word"
 	f := outbox(t, dbtest.SQLite(t), server.SMTP)
@@ -289,6 +298,7 @@ func TestTheOutboxPausesWhenTheServerFails(t *testing.T) {
 }
 
 func TestSeveralNodesSendEachMailOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		const nodes, people = 3, 40
 		var busy, most atomic.Int64
@@ -340,6 +350,7 @@ func TestSeveralNodesSendEachMailOnce(t *testing.T) {
 }
 
 func TestTooManyWaitingMailsAreRefused(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	ctx := context.Background()
 	err := f.db.Gated(ctx, func(tx *db.Tx) error {
@@ -360,6 +371,7 @@ func TestTooManyWaitingMailsAreRefused(t *testing.T) {
 }
 
 func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
@@ -383,6 +395,7 @@ func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
 }
 
 func TestListFiltersAndPages(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
 		for n := range 5 {
@@ -419,6 +432,7 @@ func TestListFiltersAndPages(t *testing.T) {
 
 // When Sluice stops while a server is slow, the mail waits and is not blamed.
 func TestStoppingWhileAServerIsSlow(t *testing.T) {
+	t.Parallel()
 	d := dbtest.SQLite(t)
 	reached, release := make(chan struct{}), make(chan struct{})
 	server := listen(t, startTLS, func(s *mailServer) {

@@ -68,6 +68,7 @@ func parse(t *testing.T, data string) parsedMail {
 }
 
 func TestAMailArrivesAsItWasMeant(t *testing.T) {
+	t.Parallel()
 	server := listen(t, startTLS, withAuth)
 	f := outbox(t, dbtest.SQLite(t), server.SMTP, func(c *mail.Config) { c.Sender = `"Flüsse & Co" <flows@example.com>` })
 	invite := mail.WorkspaceInvite{WorkspaceName: "Übersetzung 日本語", InvitedBy: "Žofie\r\nBcc: evil@evil.example", RegisterLink: "https://sluice.example.com/register?token=x", Expires: f.now}
@@ -105,6 +106,7 @@ func TestAMailArrivesAsItWasMeant(t *testing.T) {
 }
 
 func TestBadAddressesAreRefused(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	for _, to := range []string{
 		"", "ann", "ann@example.com\r\nRCPT TO:<evil@evil.example>", "a@b\n", "Ann <ann@example.com>", "ann@example.com, bob@example.com", "<ann@example.com>",
@@ -174,6 +176,7 @@ func refuses(code int, text string) func(string) error {
 }
 
 func TestWhatCanGoWrongIsNamed(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		server  func(t *testing.T) mail.SMTP
@@ -292,6 +295,7 @@ func TestWhatCanGoWrongIsNamed(t *testing.T) {
 }
 
 func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]offer{"STARTTLS": startTLS, "implicit TLS": implicitTLS, "plain on this machine": plain} {
 		t.Run(name, func(t *testing.T) {
 			server := listen(t, o, withAuth)
@@ -326,6 +330,7 @@ func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
 }
 
 func TestCertificatesGoUncheckedOnlyWhenSaid(t *testing.T) {
+	t.Parallel()
 	server := listen(t, startTLS)
 	server.SMTP.Roots = x509.NewCertPool()
 	for _, allow := range []bool{false, true} {
@@ -339,6 +344,7 @@ func TestCertificatesGoUncheckedOnlyWhenSaid(t *testing.T) {
 
 // Where encryption is not demanded it is used when offered, though nobody vouches for the certificate.
 func TestOpportunisticEncryption(t *testing.T) {
+	t.Parallel()
 	server := listen(t, startTLS)
 	server.SMTP.Secure, server.SMTP.Roots = false, x509.NewCertPool()
 	f := outbox(t, dbtest.SQLite(t), server.SMTP)
@@ -351,6 +357,7 @@ func TestOpportunisticEncryption(t *testing.T) {
 }
 
 func TestAPasswordNeverTravelsInClear(t *testing.T) {
+	t.Parallel()
 	// The ends of a pipe have no loopback address, as a server elsewhere has none.
 	near, far := net.Pipe()
 	defer far.Close()
@@ -370,6 +377,7 @@ func TestAPasswordNeverTravelsInClear(t *testing.T) {
 
 // A server that offers no STARTTLS gets nothing at all when encryption is demanded: no sign-in, no mail.
 func TestNoFallBackToClear(t *testing.T) {
+	t.Parallel()
 	server := listen(t, plain, withAuth)
 	server.SMTP.Secure = true
 	f := outbox(t, dbtest.SQLite(t), server.SMTP)

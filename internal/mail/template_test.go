@@ -21,6 +21,7 @@ func writeTemplate(t testing.TB, source string) string {
 }
 
 func TestABrokenTemplateIsExplained(t *testing.T) {
+	t.Parallel()
 	link := `<a href="{{registerLink}}">join</a>`
 	for _, tt := range []struct {
 		name, source string
@@ -65,6 +66,7 @@ func TestABrokenTemplateIsExplained(t *testing.T) {
 }
 
 func TestATemplateThatCannotBeReadIsExplained(t *testing.T) {
+	t.Parallel()
 	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.hbs"), "folder": t.TempDir()} {
 		_, err := mail.LoadTemplate(path)
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Count(err.Error(), path) != 1 {
@@ -86,6 +88,7 @@ func withTemplate(t testing.TB, source string) func(*mail.Config) {
 }
 
 func TestTheOperatorsWordsAreUsed(t *testing.T) {
+	t.Parallel()
 	own := withTemplate(t, `{{! ours }}<h1>{{workspaceName}}</h1>{{#if registerLink}}<a href="{{{registerLink}}}">Join</a>{{else}}<a href="{{dashboardLink}}">Open</a>{{/if}}`)
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{}, own)
 	invite, err := f.Preview("workspace-invite")
@@ -111,6 +114,7 @@ func TestTheOperatorsWordsAreUsed(t *testing.T) {
 }
 
 func TestWithoutDashboardLinkTheAddedMailStaysBuiltIn(t *testing.T) {
+	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{}, withTemplate(t, `<a href="{{registerLink}}">{{workspaceName}}</a>`))
 	added, err := f.Preview("added-to-workspace")
 	if err != nil || !strings.Contains(added.HTML, "https://sluice.example.com/flows") {
@@ -120,6 +124,7 @@ func TestWithoutDashboardLinkTheAddedMailStaysBuiltIn(t *testing.T) {
 
 // Whoever names a workspace must not write the mail, whichever braces the operator chose.
 func TestNamesAreEscapedInEveryForm(t *testing.T) {
+	t.Parallel()
 	server := listen(t, plain)
 	for name, set := range map[string][]func(*mail.Config){
 		"built in": nil, "operator's": {withTemplate(t, `{{workspaceName}} {{{workspaceName}}} {{&workspaceName}} <a title="{{{workspaceName}}}" href="{{registerLink}}">x</a>`)},

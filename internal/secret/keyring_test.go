@@ -24,6 +24,7 @@ func open(t *testing.T, d *db.DB, folder string) *secret.Keyring {
 }
 
 func TestSealedValuesOpenAfterARestart(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder := filepath.Join(t.TempDir(), "made", "if", "missing")
 		first := open(t, d, folder)
@@ -46,6 +47,7 @@ func TestSealedValuesOpenAfterARestart(t *testing.T) {
 }
 
 func TestAValueMovedToAnotherRowDoesNotOpen(t *testing.T) {
+	t.Parallel()
 	k := open(t, dbtest.SQLite(t), t.TempDir())
 	sealed, err := k.Seal([]byte("x"), "app", "a1")
 	if err != nil {
@@ -59,6 +61,7 @@ func TestAValueMovedToAnotherRowDoesNotOpen(t *testing.T) {
 }
 
 func TestAForeignRootKeyIsRefused(t *testing.T) {
+	t.Parallel()
 	d := dbtest.SQLite(t)
 	open(t, d, t.TempDir())
 	_, err := secret.Open(context.Background(), secret.Config{DB: d, Folder: t.TempDir()})
@@ -68,6 +71,7 @@ func TestAForeignRootKeyIsRefused(t *testing.T) {
 }
 
 func TestADamagedRootKeyIsExplainedAndKept(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, secret.RootFile)
 	if err := os.WriteFile(path, []byte("oops"), 0o600); err != nil {
@@ -83,6 +87,7 @@ func TestADamagedRootKeyIsExplainedAndKept(t *testing.T) {
 }
 
 func TestNodesStartingTogetherAgree(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder := t.TempDir()
 		var wg sync.WaitGroup

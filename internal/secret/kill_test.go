@@ -96,8 +96,9 @@ func killed(t *testing.T, v victim, after time.Duration) {
 // Whenever a rotation is killed, everything opens afterwards, the next rotation goes on, and
 // nothing is sealed with a former key in the end.
 func TestARotationIsKilled(t *testing.T) {
+	t.Parallel()
 	for engine, c := range map[string]func(t *testing.T) db.Config{
-		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: t.TempDir(), Now: time.Now} },
+		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: dbtest.Folder(t), Now: time.Now} },
 		"postgres": func(t *testing.T) db.Config { return db.Config{Postgres: dbtest.Postgres(t), Now: time.Now} },
 	} {
 		t.Run(engine, func(t *testing.T) {

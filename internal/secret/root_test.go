@@ -36,6 +36,7 @@ func refused(t *testing.T, c secret.Config, want string) {
 // An installation with a root key of its own is later given one: it changes over, and nobody is
 // locked out on the way.
 func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder, empty := t.TempDir(), t.TempDir()
 		k, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -76,6 +77,7 @@ func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
 }
 
 func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
+	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
 	if _, err := os.Stat(filepath.Join(folder, secret.RootFile)); err == nil {
@@ -107,6 +109,7 @@ func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
 // A stray variable in one shell becomes the root key and is lost. Whoever has the former one makes
 // another, as a file or as a variable.
 func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
+	t.Parallel()
 	d, folder, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
 	mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
@@ -139,6 +142,7 @@ func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
 
 // The content of the file is a good value for the variable, so that further nodes are easily made.
 func TestTheFilesContentWorksAsVariable(t *testing.T) {
+	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
 	one, _ := mustOpen(t, secret.Config{DB: dbtest.Open(t, c), Folder: folder})
@@ -157,6 +161,7 @@ func TestTheFilesContentWorksAsVariable(t *testing.T) {
 // A node that has lost its folder makes no new root key: that would look like a fresh start and
 // lead nowhere.
 func TestNoRootKeyIsMadeBesideSecretsThatItCannotOpen(t *testing.T) {
+	t.Parallel()
 	d, empty := dbtest.SQLite(t), filepath.Join(t.TempDir(), "empty")
 	mustOpen(t, secret.Config{DB: d, Folder: t.TempDir()})
 	refused(t, secret.Config{
@@ -169,6 +174,7 @@ func TestNoRootKeyIsMadeBesideSecretsThatItCannotOpen(t *testing.T) {
 }
 
 func TestARootKeyThatWasAcceptedOnceIsNotLockedOutAsWeak(t *testing.T) {
+	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	write(t, folder, secret.RootFile, valueA)
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -185,6 +191,7 @@ func TestARootKeyThatWasAcceptedOnceIsNotLockedOutAsWeak(t *testing.T) {
 }
 
 func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder, copied := t.TempDir(), t.TempDir()
 		here, r := mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -233,6 +240,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 // A rotation of the root key that was killed between its steps: the next start finds its way
 // whatever the steps were.
 func TestAnInterruptedRotationOfTheRootKey(t *testing.T) {
+	t.Parallel()
 	const next = "sluice_root_next.key"
 	t.Run("before the keyset was wrapped", func(t *testing.T) {
 		d, folder := dbtest.SQLite(t), t.TempDir()

@@ -25,6 +25,7 @@ import (
 
 // Every column of sealed text must be known to the rotation, and nothing else: a forgotten one would become unreadable.
 func TestTheRotationKnowsEverySealedColumn(t *testing.T) {
+	t.Parallel()
 	_, raw := besides(t)
 	rows, err := raw.Query(`SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name LIKE '%sealed'`)
 	if err != nil {
@@ -63,6 +64,7 @@ func besides(t *testing.T) (*db.DB, *sql.DB) {
 }
 
 func TestNothingIsSealedOutsideTheList(t *testing.T) {
+	t.Parallel()
 	k, _ := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: t.TempDir()})
 	if _, err := k.Seal([]byte("x"), "somewhere", "1"); err == nil {
 		t.Error("a value can be sealed that no rotation would find")
@@ -113,6 +115,7 @@ func intact(t testing.TB, d *db.DB, k *secret.Keyring, values map[string]string)
 }
 
 func TestTheVaultIsRotated(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, now, folder := context.Background(), newClock(), t.TempDir()
 		c := secret.Config{DB: d, Folder: folder, Now: now.Now}
@@ -171,6 +174,7 @@ func TestTheVaultIsRotated(t *testing.T) {
 
 // An interrupted rotation is finished by the next call, with the key that it has made, or by a running Sluice.
 func TestAnInterruptedRotationGoesOn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir()})
 		values := fill(t, d, k, 450)
@@ -209,6 +213,7 @@ func TestAnInterruptedRotationGoesOn(t *testing.T) {
 
 // Values that do not open stay as they are, are told, and keep the former key.
 func TestADamagedValueStopsNoRotation(t *testing.T) {
+	t.Parallel()
 	ctx, now := context.Background(), newClock()
 	d := dbtest.SQLite(t)
 	k, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Now: now.Now})
@@ -246,6 +251,7 @@ func TestADamagedValueStopsNoRotation(t *testing.T) {
 
 // Nodes go on sealing and opening while the vault's key is replaced again and again, from another process.
 func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
+	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder, ctx := t.TempDir(), context.Background()
 	server, clerk := dbtest.Open(t, c), dbtest.Open(t, c)
@@ -287,6 +293,7 @@ func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
 }
 
 func TestOnlySuperusersManageSecrets(t *testing.T) {
+	t.Parallel()
 	ctx, folder := context.Background(), t.TempDir()
 	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder})
 	ann := authz.Principal{Kind: authz.Person, ID: "ann", Name: "ann"}
@@ -311,6 +318,7 @@ func TestOnlySuperusersManageSecrets(t *testing.T) {
 
 // The hash of an API key lasts as long as the key: a former key of hashes stays while one lives that is older.
 func TestAFormerHashKeyStaysForLivingAPIKeys(t *testing.T) {
+	t.Parallel()
 	d, raw := besides(t)
 	ctx, now := context.Background(), newClock()
 	k, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Now: now.Now, Lives: map[secret.Name]time.Duration{secret.TokenHash: time.Hour}})

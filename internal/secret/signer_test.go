@@ -76,6 +76,7 @@ func verify(set jose.JSONWebKeySet, token string) (subject string, header jose.H
 }
 
 func TestAnAssertionIsVerifiedByThePublishedSet(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := open(t, d, t.TempDir())
 		set := keySet(t, k)
@@ -94,6 +95,7 @@ func TestAnAssertionIsVerifiedByThePublishedSet(t *testing.T) {
 }
 
 func TestAForeignAssertionIsNotVerified(t *testing.T) {
+	t.Parallel()
 	one, two := open(t, dbtest.SQLite(t), t.TempDir()), open(t, dbtest.SQLite(t), t.TempDir())
 	if _, _, err := verify(keySet(t, one), sign(t, two, "ann")); err == nil {
 		t.Error("an assertion of another installation is accepted")
@@ -103,6 +105,7 @@ func TestAForeignAssertionIsNotVerified(t *testing.T) {
 // Two nodes that need the first key at once make one for both, and each hears of the other's
 // rotation.
 func TestNodesAgreeOnTheSigningKey(t *testing.T) {
+	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
 	one, two := open(t, dbtest.Open(t, c), folder), open(t, dbtest.Open(t, c), folder)
@@ -142,6 +145,7 @@ func TestNodesAgreeOnTheSigningKey(t *testing.T) {
 }
 
 func TestARetiredSigningKeyVerifiesForTheOverlap(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, now, folder := context.Background(), newClock(), t.TempDir()
 		k, err := secret.Open(ctx, secret.Config{DB: d, Folder: folder, SignerOverlap: time.Hour, Now: now.Now})

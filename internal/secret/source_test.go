@@ -91,6 +91,7 @@ func write(t testing.TB, folder, name, text string) {
 // The page's order: variables, (AWS: see TestAWS), files, made. Weak values are passed over at each
 // place and reported.
 func TestTheOrderOfSources(t *testing.T) {
+	t.Parallel()
 	hash := string(secret.TokenHash)
 	for _, tt := range []struct {
 		name, variable, file string
@@ -154,6 +155,7 @@ func TestTheOrderOfSources(t *testing.T) {
 // The same value is the same key wherever it stands, and another key in every other installation
 // and for every other secret.
 func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
+	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	one, _ := mustOpen(t, secret.Config{
 		DB:     d,
@@ -181,6 +183,7 @@ func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
 // An operator changes a variable: what the former value made goes on until it ends, and the way
 // back is open.
 func TestAChangedVariableKeepsTheFormerKey(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		now, folder := newClock(), t.TempDir()
 		at := func(value string) *secret.Keyring {
@@ -231,6 +234,7 @@ func TestAChangedVariableKeepsTheFormerKey(t *testing.T) {
 }
 
 func TestFilesAreForTheOwnerOnly(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		return
 	}
@@ -256,6 +260,7 @@ func TestFilesAreForTheOwnerOnly(t *testing.T) {
 }
 
 func TestAFileThatCannotBeReadStopsTheStart(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "express_session_secret.key"), 0o700); err != nil {
 		t.Fatal(err)
@@ -273,6 +278,7 @@ func TestAFileThatCannotBeReadStopsTheStart(t *testing.T) {
 }
 
 func TestTheGivenRootKeyIsKeptHoweverWeak(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		as, text, want string
 		warning        string // a part of the one warning; "" for none

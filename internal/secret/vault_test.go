@@ -89,6 +89,7 @@ func (s *strongbox) add(t *testing.T, name string, roles ...string) secret.Crede
 }
 
 func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := context.Background(), openVault(t, d)
 		made := s.add(t, "  OpenAI   main ", "user")
@@ -127,6 +128,7 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 }
 
 func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
+	t.Parallel()
 	ctx, d := context.Background(), dbtest.SQLite(t)
 	s := openVault(t, d)
 	made, twin := s.add(t, "one"), s.add(t, "two")
@@ -172,6 +174,7 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 }
 
 func TestWhoSeesUsesAndManages(t *testing.T) {
+	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	shared, private := s.add(t, "shared", "user", "viewer"), s.add(t, "private")
 	foreign := person(s.other, "admin")
@@ -223,6 +226,7 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 }
 
 func TestACustomRoleUsesTheVault(t *testing.T) {
+	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	role, err := s.people.CreateRole(
 		ctx,
@@ -243,6 +247,7 @@ func TestACustomRoleUsesTheVault(t *testing.T) {
 }
 
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := context.Background(), openVault(t, d)
 		c := s.add(t, "one")
@@ -275,6 +280,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestTheRecordHoldsNoValue(t *testing.T) {
+	t.Parallel()
 	ctx, d := context.Background(), dbtest.SQLite(t)
 	s := openVault(t, d)
 	c := s.add(t, "one", "user")
@@ -306,6 +312,7 @@ func TestTheRecordHoldsNoValue(t *testing.T) {
 }
 
 func TestVaultRefusesBadInput(t *testing.T) {
+	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	good := map[string]string{"key": "v"}
 	many := map[string]string{}
@@ -342,6 +349,7 @@ func TestVaultRefusesBadInput(t *testing.T) {
 }
 
 func TestRotatingTheVaultsKeySealsCredentialsAnew(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := context.Background(), openVault(t, d)
 		c := s.add(t, "one")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestWeakValues(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ text, want string }{
 		{"popcorn", "is a published example, which everybody knows"},
 		{"flowise", "is a published example, which everybody knows"},
@@ -46,6 +47,7 @@ func TestWeakValues(t *testing.T) {
 // What `openssl rand` and its like print is never called weak. The seed is fixed, so that the test
 // is the same each time.
 func TestRandomValuesAreNotWeak(t *testing.T) {
+	t.Parallel()
 	source := rand.NewChaCha8([32]byte{1})
 	for range 2_000 {
 		raw := make([]byte, 32)

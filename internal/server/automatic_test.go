@@ -22,6 +22,7 @@ func typed(s *sluicetest.Sluice) *sluicetest.Client {
 }
 
 func TestAutomaticSignIn(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True", "LANGFLOW_SUPERUSER=administrator", "SLUICE_PROTECT=demo")
 	if link, _, err := s.SetupLink(context.Background()); link != "" || err != nil {
 		t.Errorf("there is a set-up link though there is a superuser: %q, %v", link, err)
@@ -58,6 +59,7 @@ func TestAutomaticSignIn(t *testing.T) {
 }
 
 func TestOnlyBrowsersOnThisMachineAreSignedInAutomatically(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
 	port := s.MainOrigin("")[strings.LastIndex(s.MainOrigin(""), ":"):]
 	for name, change := range map[string]func(*sluicetest.Client) *sluicetest.Client{
@@ -91,6 +93,7 @@ func TestOnlyBrowsersOnThisMachineAreSignedInAutomatically(t *testing.T) {
 }
 
 func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True", "LANGFLOW_SUPERUSER_PASSWORD="+sluicetest.Password)
 	b := typed(s)
 	b.Get("/login")
@@ -131,6 +134,7 @@ func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
 }
 
 func TestAutomaticSignInLeavesOtherAccountsAlone(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t)
 	first := sluicetest.StartWith(t, v)
 	first.Add("root", authz.RoleAdmin, true)
@@ -158,6 +162,7 @@ func TestAutomaticSignInLeavesOtherAccountsAlone(t *testing.T) {
 }
 
 func TestNoAutomaticSignInWhereOthersReachSluice(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo")
 	first := sluicetest.StartWith(t, v)
 	ctx := context.Background()
@@ -195,6 +200,7 @@ func startFails(v config.Values) (*server.Server, error) {
 }
 
 func TestAutomaticSignInProvesNothing(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True", "SLUICE_STEP_UP_MINUTES=0")
 	b := typed(s)
 	b.Get("/login")
@@ -213,6 +219,7 @@ func TestAutomaticSignInProvesNothing(t *testing.T) {
 }
 
 func TestAutomaticSignInStandsInForNoSecondFactor(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
 	if err := s.People.SetSecondFactor(context.Background(), sluicetest.Operator(), identity.DefaultWorkspace, identity.FactorRequired); err != nil {
 		t.Fatal(err)
@@ -224,6 +231,7 @@ func TestAutomaticSignInStandsInForNoSecondFactor(t *testing.T) {
 }
 
 func TestAutomaticSignInsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
 	for range 70 {
 		if a := typed(s).Get("/login"); a.Status == http.StatusOK {

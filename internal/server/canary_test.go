@@ -46,6 +46,7 @@ func (c canaries) search(t *testing.T, where string, text []byte) {
 
 // TestNothingSecretIsKeptInClear plants one secret of each kind, uses each rightly and wrongly, and searches for all of them in every file that Sluice has written, in its log and in its record.
 func TestNothingSecretIsKeptInClear(t *testing.T) {
+	t.Parallel()
 	secrets := canaries{
 		"superuser's password": "canary-one horse-battery-staple", "second password": "canary-two horse-battery-staple", "client secret": "canary-client-secret-4711",
 		"vault value": "sk-canary-vault-value-0815", "JWT_AUTH_TOKEN_SECRET": "c4na2yJwtAuth8f1d60b7e3a95c2d4e6f7a8b", "JWT_REFRESH_TOKEN_SECRET": "c4na2yJwtRefr9a7e2b41f8d36c5a0e9b7d1c",

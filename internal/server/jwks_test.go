@@ -11,6 +11,7 @@ import (
 )
 
 func TestPublicKeysAreServed(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t)
 	token, err := s.Keyring.Signer().Sign(map[string]string{"sub": "ann"})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 // TestKinds_TablesAreSound reads the table of every kind that the server knows.
 func TestKinds_TablesAreSound(t *testing.T) {
+	t.Parallel()
 	all, err := Kinds()
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +33,7 @@ func TestKinds_TablesAreSound(t *testing.T) {
 // TestKinds_TheAPINamesThemAll compares the kinds with what the API takes when an app is added. The
 // API cannot know them by itself: only the server does.
 func TestKinds_TheAPINamesThemAll(t *testing.T) {
+	t.Parallel()
 	all, err := Kinds()
 	if err != nil {
 		t.Fatal(err)

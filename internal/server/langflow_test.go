@@ -36,6 +36,7 @@ func says(t *testing.T, what string, a sluicetest.Answer, status int, words ...s
 }
 
 func TestConnectingALangflow(t *testing.T) {
+	t.Parallel()
 	lf := langflowtest.Start(t)
 	s := sluicetest.Start(t)
 	s.Add("root", authz.RoleAdmin, true)
@@ -73,6 +74,7 @@ func TestConnectingALangflow(t *testing.T) {
 }
 
 func TestAdoptingUsersOfALangflow(t *testing.T) {
+	t.Parallel()
 	lf := langflowtest.Start(t)
 	ada := lf.Add("ada", "x", "Invoices", "Support").ID
 	s := sluicetest.Start(t, "SLUICE_PROTECT=langflow="+lf.URL, "LANGFLOW_SECRET_KEY="+langflowtest.Secret, "LANGFLOW_SUPERUSER="+langflowtest.Superuser, "LANGFLOW_SUPERUSER_PASSWORD="+langflowtest.Password)
@@ -99,6 +101,7 @@ func TestAdoptingUsersOfALangflow(t *testing.T) {
 }
 
 func TestLangflowByTheAPI(t *testing.T) {
+	t.Parallel()
 	lf := langflowtest.Start(t)
 	ada := lf.Add("ada", "x", "Invoices").ID
 	s := sluicetest.Start(t)

@@ -34,6 +34,7 @@ func (m mailbox) Data(r io.Reader) error {
 }
 
 func TestAMailLeavesAtOnce(t *testing.T) {
+	t.Parallel()
 	box := make(mailbox, 1)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,6 +64,7 @@ func TestAMailLeavesAtOnce(t *testing.T) {
 }
 
 func TestABrokenInvitationEndsTheStart(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "invite.hbs")
 	if err := os.WriteFile(path, []byte("<p>\n{{workspace}}</p>"), 0o600); err != nil {
 		t.Fatal(err)

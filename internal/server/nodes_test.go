@@ -42,6 +42,7 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
+	t.Parallel()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
 	one := sluicetest.Start(t, lines...)
 	two := sluicetest.Start(t, lines...)
@@ -60,6 +61,7 @@ func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
 }
 
 func TestANodeWithAnotherRootKeyDoesNotStart(t *testing.T) {
+	t.Parallel()
 	lines := onPostgres(t)
 	sluicetest.Start(t, append(lines, "SECRETKEY_PATH="+t.TempDir())...)
 	mustNotStart(t, "does not open the secrets in this database", append(lines, "SECRETKEY_PATH="+t.TempDir())...)

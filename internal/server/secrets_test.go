@@ -16,6 +16,7 @@ import (
 
 // The command line replaces every key while two nodes run: who is signed in stays signed in on both, the published set of assertion keys changes, and what was made with the former keys ends once they are given up.
 func TestSecretsAreReplacedWhileNodesRun(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
 	one, two := sluicetest.Start(t, lines...), sluicetest.Start(t, lines...)
@@ -54,6 +55,7 @@ func TestSecretsAreReplacedWhileNodesRun(t *testing.T) {
 }
 
 func TestTwoNodesWithRootKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	lines := onPostgres(t)
 	const one, two = "c1a6_3uWkA0tYl9Q2Zp4vXHdGm7bRnJfEo5sTiUyKwM", "Zk0Y7mDq4vT1xWc9bNf2sLr8hPj5gUa3eIoXyRtQwEu"
 	sluicetest.Start(t, append(lines, "LANGFLOW_SECRET_KEY="+one)...)
@@ -76,6 +78,7 @@ func TestAnAWSThatIsDownStopsTheStart(t *testing.T) {
 
 // The page's own sample of a key is explained in one warning, and everything works all the same.
 func TestThePagesSampleOfAKeyWorks(t *testing.T) {
+	t.Parallel()
 	const sample = "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb"
 	s := sluicetest.Start(t, "LANGFLOW_SECRET_KEY="+sample)
 	s.Add("ann", authz.RoleUser, false)

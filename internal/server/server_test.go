@@ -18,6 +18,7 @@ import (
 )
 
 func TestFromSetupLinkToTheDemoBuilder(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	ctx := context.Background()
 	link, _, err := s.SetupLink(ctx)
@@ -56,6 +57,7 @@ func TestFromSetupLinkToTheDemoBuilder(t *testing.T) {
 }
 
 func TestSessionsAndAppsSurviveARestart(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo")
 	first := sluicetest.StartWith(t, v)
 	first.Add("root", authz.RoleAdmin, true)
@@ -80,6 +82,7 @@ func TestSessionsAndAppsSurviveARestart(t *testing.T) {
 }
 
 func TestAppsComeAndGoWithTheirListeners(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	ctx, a := context.Background(), s.Apps.All()[0]
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(a.Port))
@@ -101,6 +104,7 @@ func TestAppsComeAndGoWithTheirListeners(t *testing.T) {
 }
 
 func TestHealthz(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t)
 	if a := s.Browser().Get("/healthz"); a.Status != http.StatusOK || a.Body != "ok\n" {
 		t.Errorf("healthz: %d %q", a.Status, a.Body)
@@ -108,6 +112,7 @@ func TestHealthz(t *testing.T) {
 }
 
 func TestStartRefusals(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +148,7 @@ func mustNotStart(t *testing.T, want string, environ ...string) {
 }
 
 func TestMainOrigin(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t)
 	port := s.MainOrigin("")[strings.LastIndex(s.MainOrigin(""), ":"):]
 	for host, want := range map[string]string{
@@ -155,6 +161,7 @@ func TestMainOrigin(t *testing.T) {
 }
 
 func TestTheSuperuserOfTheConfiguration(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=securepassword")
 	s := sluicetest.StartWith(t, v)
 	sign := func(s *sluicetest.Sluice, password string) int {
@@ -178,6 +185,7 @@ func TestTheSuperuserOfTheConfiguration(t *testing.T) {
 }
 
 func TestThePublishedDefaultPassword(t *testing.T) {
+	t.Parallel()
 	lines := []string{"LANGFLOW_SUPERUSER_PASSWORD=langflow"}
 	s := sluicetest.Start(t, lines...)
 	if !s.People.HasAdmin() {

@@ -40,7 +40,7 @@ func TestStop_NoGoroutineIsLeft(t *testing.T) {
 }
 
 // ours are the stacks of goroutines that run Sluice's code or were started by it, without
-// tests and the database that they start.
+// tests, those that wait for their turn among them, and the database that they start.
 func ours() []string {
 	buffer := make([]byte, 1<<20)
 	for {
@@ -53,7 +53,8 @@ func ours() []string {
 	}
 	var out []string
 	for stack := range strings.SplitSeq(string(buffer), "\n\n") {
-		inTests := strings.Contains(stack, "server_test.") || strings.Contains(stack, "sluice/internal/dbtest.")
+		inTests := strings.Contains(stack, "server_test.") || strings.Contains(stack, "sluice/internal/dbtest.") ||
+			strings.Contains(stack, "testing.(*T).Parallel(")
 		if strings.Contains(stack, "sluice/internal/") && !inTests {
 			out = append(out, stack)
 		}

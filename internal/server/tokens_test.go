@@ -65,6 +65,7 @@ func (p *program) get(base, path string) sluicetest.Answer {
 }
 
 func TestAccessTokensOpenApps(t *testing.T) {
+	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	s.Add("root", authz.RoleAdmin, true)
 	p, builder := signIn(t, s, "root"), s.Apps.All()[0].Origin("")
@@ -80,6 +81,7 @@ func TestAccessTokensOpenApps(t *testing.T) {
 }
 
 func TestTokensOnTwoNodes(t *testing.T) {
+	t.Parallel()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
 	one, two := sluicetest.Start(t, lines...), sluicetest.Start(t, lines...)
 	one.Add("ann", authz.RoleUser, false)
@@ -103,6 +105,7 @@ func TestTokensOnTwoNodes(t *testing.T) {
 }
 
 func TestARestartEndsTokensWhereThatIsWanted(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t)
 	first := sluicetest.StartWith(t, v)
 	first.Add("ann", authz.RoleUser, false)
@@ -135,6 +138,7 @@ func TestARestartEndsTokensWhereThatIsWanted(t *testing.T) {
 
 // TestNoTokenIsWrittenDown uses tokens in every way that goes right or wrong and then looks for them wherever Sluice writes.
 func TestNoTokenIsWrittenDown(t *testing.T) {
+	t.Parallel()
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo", "SLUICE_REFRESH_GRACE_SECONDS=0", "SMTP_HOST=127.0.0.1", "SMTP_PORT=9", "SENDER_EMAIL=sluice@example.com")
 	s := sluicetest.StartWith(t, v)
 	s.Add("ann", authz.RoleAdmin, true)

@@ -47,6 +47,7 @@ var upgradeChecks = map[string]func(t *testing.T, u *upgraded){
 const oldestMigration = "0007_accounts.sql"
 
 func TestUpgrade_EveryMigrationHasACheck(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("../db/migrations/*.sql")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no migrations found: %v", err)
@@ -62,6 +63,7 @@ func TestUpgrade_EveryMigrationHasACheck(t *testing.T) {
 // TestUpgrade starts the present code on data that released code has written, and expects that
 // nobody notices.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	archives, err := filepath.Glob("testdata/upgrade/*/*.tar.gz")
 	if err != nil || len(archives) < 2 {
 		t.Fatalf("data of both engines is expected: %v, %v", archives, err)

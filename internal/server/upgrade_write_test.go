@@ -56,6 +56,7 @@ const upgradePassword = "violet tractor 41 harbors away"
 // TestWriteUpgradeFixture lets the program that SLUICEDEV_UPGRADE_FROM names write the data that
 // TestUpgrade reads. tools/upgrade-fixture.sh builds that program from a commit and runs this.
 func TestWriteUpgradeFixture(t *testing.T) {
+	t.Parallel()
 	program, target := os.Getenv("SLUICEDEV_UPGRADE_FROM"), os.Getenv("SLUICEDEV_UPGRADE_TO")
 	if program == "" {
 		t.Skip("it is run by tools/upgrade-fixture.sh")

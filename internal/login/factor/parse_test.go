@@ -23,6 +23,7 @@ import (
 )
 
 func TestParseCode(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ text, code, factor string }{
 		{"123456", "123456", login.FactorTOTP},
 		{" 123 456\n", "123456", login.FactorTOTP},
@@ -75,6 +76,7 @@ func FuzzParseCode(f *testing.F) {
 
 // The vectors of RFC 6238 appendix B for SHA-1, in six of their eight digits.
 func TestCodesOfTheStandard(t *testing.T) {
+	t.Parallel()
 	const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" // "12345678901234567890"
 	for at, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471",
 		1234567890: "005924", 2000000000: "279037", 20000000000: "353130"} {
@@ -98,6 +100,7 @@ func TestCodesOfTheStandard(t *testing.T) {
 // The image must hold exactly the modules of the code, with the quiet zone that scanners need, and
 // nothing that a strict content security policy refuses.
 func TestQRImage(t *testing.T) {
+	t.Parallel()
 	const text = "otpauth://totp/Sluice%20sluice.example:ann?issuer=Sluice&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 	image, err := qrSVG(text)
 	if err != nil {

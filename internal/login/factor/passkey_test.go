@@ -101,6 +101,7 @@ func (h *house) nameless(t testing.TB, d *device) (login.Progress, error) {
 }
 
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		u := h.Add(t, "ann")
@@ -168,6 +169,7 @@ func TestPasskeys(t *testing.T) {
 
 // What the browser is asked for decides what the passkey is worth.
 func TestWhatBrowsersAreAskedFor(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
 	e := factor.Enrolee{Principal: h.Enter(t, "ann")}
@@ -221,6 +223,7 @@ func TestWhatBrowsersAreAskedFor(t *testing.T) {
 }
 
 func TestPasskeyAsASecondFactor(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		h.Add(t, "ann")
@@ -344,6 +347,7 @@ func refusals(bob string) []refused {
 }
 
 func TestAssertionsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	bob := h.Add(t, "bob")
@@ -380,6 +384,7 @@ func TestAssertionsThatAreRefused(t *testing.T) {
 }
 
 func TestPasskeyReplay(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	key := newDevice()
@@ -422,6 +427,7 @@ func TestPasskeyReplay(t *testing.T) {
 }
 
 func TestACopiedPasskeyIsRefused(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		h.Add(t, "ann")
@@ -454,6 +460,7 @@ func TestACopiedPasskeyIsRefused(t *testing.T) {
 }
 
 func TestEnrolmentsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	h.Add(t, "bob")
@@ -516,6 +523,7 @@ func TestEnrolmentsThatAreRefused(t *testing.T) {
 }
 
 func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
 	key := newDevice()
@@ -535,6 +543,7 @@ func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
 }
 
 func TestOffersToStrangersAreBounded(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	offered := 0
 	var last error
@@ -559,6 +568,7 @@ func TestOffersToStrangersAreBounded(t *testing.T) {
 }
 
 func TestRelyingPartyOf(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ origin, id, normal, next string }{
 		{"https://sluice.example", "sluice.example", "https://sluice.example", ""},
 		{"https://Sluice.Example:8443", "sluice.example", "https://sluice.example:8443", ""},
@@ -587,6 +597,7 @@ func TestRelyingPartyOf(t *testing.T) {
 }
 
 func TestLostDevice(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		root := h.Root(t)

@@ -19,6 +19,7 @@ import (
 )
 
 func TestStepUpIsAskedAndRemembered(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
 		h.Add(t, "ann")
@@ -65,6 +66,7 @@ func TestStepUpIsAskedAndRemembered(t *testing.T) {
 }
 
 func TestStepUpCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	p := h.Enter(t, "ann")
@@ -75,6 +77,7 @@ func TestStepUpCanBeTurnedOff(t *testing.T) {
 }
 
 func TestStepUpAsksForTheSecondFactor(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
 		h.Add(t, "ann")
@@ -133,6 +136,7 @@ func TestStepUpAsksForTheSecondFactor(t *testing.T) {
 }
 
 func TestAnotherSessionsProofIsRefused(t *testing.T) {
+	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	h.Add(t, "ann")
 	h.Add(t, "bob")
@@ -176,6 +180,7 @@ func TestAnotherSessionsProofIsRefused(t *testing.T) {
 }
 
 func TestGuessesAtStepUpSlowDown(t *testing.T) {
+	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	h.Add(t, "ann")
 	p := h.Enter(t, "ann")
@@ -196,6 +201,7 @@ func TestGuessesAtStepUpSlowDown(t *testing.T) {
 
 // Who has no password proves otherwise, and can set a first one.
 func TestWithoutAPassword(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d).withMail(t, nothing), context.Background()
 		u, err := h.People.Create(ctx, cli, identity.NewUser{Username: "ann", Email: "ann@example.com", Active: true})

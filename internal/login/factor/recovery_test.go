@@ -18,6 +18,7 @@ import (
 )
 
 func TestRecoveryCodesWorkOnceEach(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		h.Add(t, "ann")
@@ -51,6 +52,7 @@ func TestRecoveryCodesWorkOnceEach(t *testing.T) {
 }
 
 func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		h.Add(t, "ann")
@@ -61,6 +63,7 @@ func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
 }
 
 func TestNewRecoveryCodes(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		h.Add(t, "ann")
@@ -100,6 +103,7 @@ func TestNewRecoveryCodes(t *testing.T) {
 
 // Of somebody's factors nothing stands in the record, and nothing readable in the database.
 func TestFactorsAreNoneOfTheRecordsBusiness(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	p := h.Enter(t, "ann")

@@ -31,6 +31,7 @@ func (h *house) atFactor(t testing.TB, who string) login.Progress {
 }
 
 func TestAuthenticatorApp(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		h.Add(t, "ann")
@@ -89,6 +90,7 @@ func TestAuthenticatorApp(t *testing.T) {
 }
 
 func TestASecondFactorIsAsked(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		u := h.Add(t, "ann")
@@ -172,6 +174,7 @@ func (h *house) onlyOneWins(t *testing.T, who string, devices []string, code str
 }
 
 func TestACodeWorksOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		h.Add(t, "ann")
@@ -194,6 +197,7 @@ func TestACodeWorksOnce(t *testing.T) {
 }
 
 func TestClockDrift(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	a, _ := h.EnrolApp(t, h.Enter(t, "ann"))
@@ -224,6 +228,7 @@ func TestClockDrift(t *testing.T) {
 // A guess that happens to be right for a coming moment is told so; it must be worth nothing when
 // that moment comes.
 func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		h.Add(t, "ann")
@@ -247,6 +252,7 @@ func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
 }
 
 func TestGuessesAtCodesSlowDown(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
 	known, err := h.Try("ann", password, "198.51.100.7", "")
@@ -286,6 +292,7 @@ func TestGuessesAtCodesSlowDown(t *testing.T) {
 }
 
 func TestEnrolmentWhileSigningIn(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		root := h.Root(t)
@@ -352,6 +359,7 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 }
 
 func TestWhoGuessesCodesWithTheRightPasswordIsReportedOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		h.Add(t, "ann")

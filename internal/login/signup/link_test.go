@@ -17,6 +17,7 @@ import (
 )
 
 func TestSetupLink(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		admin := identity.NewUser{Username: "root", Email: "root@example.com", Password: password}
@@ -74,6 +75,7 @@ func TestSetupLink(t *testing.T) {
 }
 
 func TestResetLink(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
 	before, err := h.Try("ann", password, "192.0.2.1", "")

@@ -21,6 +21,7 @@ import (
 )
 
 func TestForgottenPassword(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		h.Add(t, "ann")
@@ -54,6 +55,7 @@ func TestForgottenPassword(t *testing.T) {
 }
 
 func TestForgottenPasswordWithoutMail(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	if err := h.SignUps.RequestReset(context.Background(), "ann", "192.0.2.1"); !problem.Is(err, problem.Unavailable) {
 		t.Errorf("%v, want unavailable with the way out", err)
@@ -61,6 +63,7 @@ func TestForgottenPasswordWithoutMail(t *testing.T) {
 }
 
 func TestSignUp(t *testing.T) {
+	t.Parallel()
 	newbie := identity.NewUser{
 		Username:  "newbie",
 		Email:     "newbie@example.com",
@@ -177,6 +180,7 @@ func TestSignUp(t *testing.T) {
 }
 
 func TestChangeOfAddressNeedsBothEnds(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		ann := h.Principal(t, h.Add(t, "ann").ID)
@@ -234,6 +238,7 @@ func TestChangeOfAddressNeedsBothEnds(t *testing.T) {
 }
 
 func TestInvitations(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
 		root := h.Root(t)
@@ -295,6 +300,7 @@ func TestInvitations(t *testing.T) {
 }
 
 func TestInvitingSomebodyWithAnAccount(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost).withMail(t, nothing), context.Background()
 	root := h.Root(t)
 	team, err := h.People.CreateWorkspace(ctx, root, "Team")
@@ -333,6 +339,7 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 }
 
 func TestWhoMayInvite(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	root := h.Root(t)
 	team, err := h.People.CreateWorkspace(ctx, root, "Team")

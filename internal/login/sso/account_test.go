@@ -22,6 +22,7 @@ import (
 )
 
 func TestNobodyIsFoundByAnAddress(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		ann := h.Add(t, "ann")
@@ -56,6 +57,7 @@ func TestNobodyIsFoundByAnAddress(t *testing.T) {
 }
 
 func TestTheSubjectBelongsToItsProvider(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -93,6 +95,7 @@ func TestTheSubjectBelongsToItsProvider(t *testing.T) {
 }
 
 func TestAccountsAreMadeForSomeDomainsOnly(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, func(p *sso.Provider) { p.Domains = []string{"@Example.org", "corp.example"} })
@@ -140,6 +143,7 @@ func TestAccountsAreMadeForSomeDomainsOnly(t *testing.T) {
 }
 
 func TestUsernamesAreMadeSafeAndUnique(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
 	idp := startIDP(t, h.Now)
@@ -172,6 +176,7 @@ func TestUsernamesAreMadeSafeAndUnique(t *testing.T) {
 }
 
 func TestManyFirstSignInsAtOnceMakeOneAccount(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		idp := startIDP(t, h.Now)
@@ -201,6 +206,7 @@ func TestManyFirstSignInsAtOnceMakeOneAccount(t *testing.T) {
 }
 
 func TestInactivePeopleStayOutside(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -214,6 +220,7 @@ func TestInactivePeopleStayOutside(t *testing.T) {
 }
 
 func TestASecondFactorIsAskedUnlessTheProviderIsTrusted(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		trust bool
 		amr   any
@@ -260,6 +267,7 @@ func (h *house) rolesOf(userID string) map[string]string {
 }
 
 func TestGroupsGiveAndTakeRoles(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		var ws [3]string
@@ -342,6 +350,7 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 }
 
 func TestAProviderWithoutMappingsLeavesRolesAlone(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
 	p := h.withProvider(t, idp, nil)
@@ -369,6 +378,7 @@ func TestAProviderWithoutMappingsLeavesRolesAlone(t *testing.T) {
 }
 
 func TestTheSuperuserGroup(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		idp := startIDP(t, h.Now)
@@ -410,6 +420,7 @@ func TestTheSuperuserGroup(t *testing.T) {
 }
 
 func TestUserInfoIsAskedForWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, func(p *sso.Provider) {
@@ -457,6 +468,7 @@ func redirectOf(t testing.TB, address string) string {
 }
 
 func TestAnInvitationIsNotForAnAddressThatNobodyVouchesFor(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestWhereClaimsAre(t *testing.T) {
+	t.Parallel()
 	const claims = `{
 		"groups": ["a", "b", "a", "", " c ", 7, null, {"name": "d"}], "one": "x", "empty": [], "number": 5,
 		"realm_access": {"roles": ["r1", "r2"]},
@@ -35,6 +36,7 @@ func TestWhereClaimsAre(t *testing.T) {
 }
 
 func TestTheRoleOfTheGroup(t *testing.T) {
+	t.Parallel()
 	held := map[string]string{
 		"kept":         "user",
 		"hand":         "admin",
@@ -71,6 +73,7 @@ func TestTheRoleOfTheGroup(t *testing.T) {
 }
 
 func TestWhatCountsAsASecondFactor(t *testing.T) {
+	t.Parallel()
 	for amr, want := range map[string]bool{
 		`null`: true, `[]`: true, `["pwd"]`: false, `"pwd"`: false, `["pwd","pin"]`: false, `["pwd","mfa"]`: true,
 		`["hwk"]`: true, `["pwd","otp"]`: true, `["kba","user"]`: false, `7`: true,
@@ -86,6 +89,7 @@ func TestWhatCountsAsASecondFactor(t *testing.T) {
 }
 
 func TestWhoseAddressItIs(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		provider         Provider
 		claims, info     string

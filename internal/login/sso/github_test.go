@@ -165,6 +165,7 @@ func (h *house) withHub(t testing.TB, g *hub, change func(*sso.Provider)) sso.Pr
 }
 
 func TestGitHubSignsIn(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	g := startHub(t)
 	g.user = map[string]any{
@@ -213,6 +214,7 @@ func TestGitHubSignsIn(t *testing.T) {
 }
 
 func TestGitHubAddressesThatDoNotCount(t *testing.T) {
+	t.Parallel()
 	cases := map[string][]map[string]any{
 		"none":                     nil,
 		"primary, not verified":    {{"email": "octo@example.org", "primary": true, "verified": false}},
@@ -231,6 +233,7 @@ func TestGitHubAddressesThatDoNotCount(t *testing.T) {
 }
 
 func TestGitHubOrganisationsAndTeamsAreGroups(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	w, err := h.People.CreateWorkspace(ctx, cli, "Platform")
 	if err != nil {
@@ -262,6 +265,7 @@ func TestGitHubOrganisationsAndTeamsAreGroups(t *testing.T) {
 }
 
 func TestGitHubThatRefusesOrLies(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		change func(*hub, *sso.Provider)
 		kind   problem.Kind
@@ -302,6 +306,7 @@ func TestGitHubThatRefusesOrLies(t *testing.T) {
 }
 
 func TestGitHubCannotConfirm(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	g := startHub(t)
 	g.user = map[string]any{"id": 1, "login": "octo"}

@@ -61,6 +61,7 @@ func huge(w http.ResponseWriter, _ *http.Request) {
 func seconds(p *idp, d time.Duration) int64 { return p.now().Add(d).Unix() }
 
 func TestALyingProviderLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -216,6 +217,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 }
 
 func TestWhatAProviderMayDo(t *testing.T) {
+	t.Parallel()
 	cases := map[string]func(*idp){
 		"a clock that is half a minute slow": func(p *idp) { says("exp", seconds(p, -30*time.Second))(p) },
 		"a clock that is half a minute fast": func(p *idp) { says("iat", seconds(p, 30*time.Second))(p) },
@@ -253,6 +255,7 @@ func TestWhatAProviderMayDo(t *testing.T) {
 }
 
 func TestWhatAProviderSaysIsPlainText(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)

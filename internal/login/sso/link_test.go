@@ -28,6 +28,7 @@ func (h *house) as(t testing.TB, username string) *browser {
 }
 
 func TestLinkingAnIdentity(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
 		ann := h.Add(t, "ann")
@@ -85,6 +86,7 @@ func TestLinkingAnIdentity(t *testing.T) {
 }
 
 func TestUnlinking(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		idp := startIDP(t, h.Now)
@@ -138,6 +140,7 @@ func TestUnlinking(t *testing.T) {
 }
 
 func TestConfirmingAtTheProvider(t *testing.T) {
+	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -192,6 +195,7 @@ func TestConfirmingAtTheProvider(t *testing.T) {
 }
 
 func TestAnAdminTriesAProvider(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
@@ -252,6 +256,7 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 }
 
 func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
 		t.Fatal(err)
@@ -304,6 +309,7 @@ func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 }
 
 func TestTheProviderDoesNotStandInForASecondFactor(t *testing.T) {
+	t.Parallel()
 	h := guarded(t, dbtest.SQLite(t))
 	idp := startIDP(t, h.Now)
 	p := h.withProvider(t, idp, nil)

@@ -21,6 +21,7 @@ import (
 )
 
 func TestAProviderThatIsNoLongerTrustedTakesItsSessionsAlong(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]func(h *house, actor authz.Principal, id string) error{
 		"disabled": func(h *house, actor authz.Principal, id string) error {
 			return h.Providers.EnableProvider(context.Background(), actor, id, false)
@@ -57,6 +58,7 @@ func TestAProviderThatIsNoLongerTrustedTakesItsSessionsAlong(t *testing.T) {
 }
 
 func TestProviderSettings(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		in := sso.Provider{
@@ -173,6 +175,7 @@ func TestProviderSettings(t *testing.T) {
 }
 
 func TestSettingsThatCannotBeStored(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	cases := map[string]struct {
 		field  string
@@ -276,6 +279,7 @@ func TestSettingsThatCannotBeStored(t *testing.T) {
 }
 
 func TestTheIssuerStaysWhilePeopleAreLinked(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
 	p := h.withProvider(t, idp, nil)
@@ -288,6 +292,7 @@ func TestTheIssuerStaysWhilePeopleAreLinked(t *testing.T) {
 }
 
 func TestOtherNodesHearOfProviders(t *testing.T) {
+	t.Parallel()
 	d := dbtest.SQLite(t)
 	folder := t.TempDir()
 	one, two := buildIn(t, d, bcrypt.MinCost, folder, 0), buildIn(t, d, bcrypt.MinCost, folder, 0)
@@ -310,6 +315,7 @@ func TestOtherNodesHearOfProviders(t *testing.T) {
 }
 
 func TestCheckingAProvider(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
 	p := h.withProvider(t, idp, func(p *sso.Provider) { p.Scopes = []string{"openid", "groups"} })

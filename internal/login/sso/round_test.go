@@ -21,6 +21,7 @@ import (
 )
 
 func TestTheRequestForACodeIsComplete(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -62,6 +63,7 @@ func mustQuery(t testing.TB, address string) url.Values {
 }
 
 func TestSeveralTabsShareACookie(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -83,6 +85,7 @@ func TestSeveralTabsShareACookie(t *testing.T) {
 }
 
 func TestACallbackCountsOnceAndOnlyInItsBrowser(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		idp := startIDP(t, h.Now)
@@ -129,6 +132,7 @@ func TestACallbackCountsOnceAndOnlyInItsBrowser(t *testing.T) {
 }
 
 func TestOfManyAtOnceOneCallbackCounts(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -162,6 +166,7 @@ func TestOfManyAtOnceOneCallbackCounts(t *testing.T) {
 }
 
 func TestALoopIsCounted(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -197,6 +202,7 @@ func TestALoopIsCounted(t *testing.T) {
 }
 
 func TestARoundEndsAfterAWhile(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -213,6 +219,7 @@ func TestARoundEndsAfterAWhile(t *testing.T) {
 }
 
 func TestStrangersCannotBeginWithoutEnd(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -234,6 +241,7 @@ func TestStrangersCannotBeginWithoutEnd(t *testing.T) {
 }
 
 func TestOnlyProvidersInUseSignIn(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	p := h.withProvider(t, idp, nil)
@@ -268,6 +276,7 @@ func TestOnlyProvidersInUseSignIn(t *testing.T) {
 }
 
 func TestRefusedSignInsAreInTheRecord(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, func(p *sso.Provider) { p.CreateAccounts = false })

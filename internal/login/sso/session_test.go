@@ -55,6 +55,7 @@ func (h *house) live(t testing.TB, userID string) []string {
 }
 
 func TestTheProviderSignsPeopleOut(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		idp := startIDP(t, h.Now)
@@ -115,6 +116,7 @@ func TestTheProviderSignsPeopleOut(t *testing.T) {
 }
 
 func TestALogoutTokenCountsOnce(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
 		idp := startIDP(t, h.Now)
@@ -140,6 +142,7 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 }
 
 func TestBadLogoutTokensEndNothing(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -199,6 +202,7 @@ func TestBadLogoutTokensEndNothing(t *testing.T) {
 }
 
 func TestSigningOutElsewhereToo(t *testing.T) {
+	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
 	p := h.withProvider(t, idp, nil)

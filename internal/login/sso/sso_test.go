@@ -123,6 +123,7 @@ func (b *browser) signIn() authz.Principal {
 }
 
 func TestSSOMakesAnAccountAndFindsItAgain(t *testing.T) {
+	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
 		idp := startIDP(t, h.Now)
@@ -154,6 +155,7 @@ func TestSSOMakesAnAccountAndFindsItAgain(t *testing.T) {
 }
 
 func TestSSONeedsAnAccountWhereNoneAreMade(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, func(p *sso.Provider) { p.CreateAccounts = false })

@@ -24,6 +24,7 @@ import (
 )
 
 func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,6 +82,7 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 }
 
 func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t),
 		bcrypt.MinCost).with(t, func(s *logintest.Settings) { s.SSO.HTTP = sso.ProviderClient(2*time.Second, nil) })
 	h.Add(t, "ann")
@@ -136,6 +138,7 @@ func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
 }
 
 func TestAProviderThatDripsIsCutOff(t *testing.T) {
+	t.Parallel()
 	h := build(
 		t,
 		dbtest.SQLite(t),
@@ -171,6 +174,7 @@ func TestAProviderThatDripsIsCutOff(t *testing.T) {
 }
 
 func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
@@ -221,6 +225,7 @@ func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
 }
 
 func TestTheProviderClientGoesNowhereElse(t *testing.T) {
+	t.Parallel()
 	secrets := make(chan string, 10)
 	elsewhere := httptest.NewServer(
 		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { secrets <- r.Header.Get("Authorization") }),
@@ -260,6 +265,7 @@ func TestTheProviderClientGoesNowhereElse(t *testing.T) {
 }
 
 func TestClose_GivesUpWhatIsFetched(t *testing.T) {
+	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
