@@ -16,7 +16,7 @@ import (
 func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
-	if os.Getenv("SLUICEDEV_POSTGRES") == "off" {
+	if leftOut() {
 		return
 	}
 	t.Run("postgres", func(t *testing.T) { test(t, Open(t, db.Config{Postgres: Postgres(t), Now: time.Now})) })
@@ -74,6 +74,9 @@ func Open(t testing.TB, c db.Config) *db.DB {
 	})
 	return d
 }
+
+// leftOut reports whether the tests are to run without PostgreSQL.
+func leftOut() bool { return os.Getenv("SLUICEDEV_POSTGRES") == "off" }
 
 // required reports whether a missing PostgreSQL is a failure.
 func required() bool { return os.Getenv("SLUICEDEV_POSTGRES") == "require" }

@@ -128,6 +128,9 @@ func awaitNobody(ctx context.Context, admin *pgx.Conn) error {
 // PostgreSQL is not installed and not required.
 func start(t testing.TB) {
 	t.Helper()
+	if leftOut() {
+		t.Skip("SLUICEDEV_POSTGRES=off leaves PostgreSQL out")
+	}
 	serverOnce.Do(func() {
 		if serverPort, errServer = startServer(); errServer == nil {
 			errServer = migrate()
