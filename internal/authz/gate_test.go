@@ -178,12 +178,27 @@ func TestAFloodOfDifferentRefusalsIsBounded(t *testing.T) {
 
 func TestARefusalNamesTheRuleAndTheRole(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
-	err := g.Check(context.Background(), person("vic", authz.RoleViewer), authz.FlowEdit, authz.Resource{Type: "Flow", Workspace: workspace})
-	e := problem.Of(err)
-	if e.Rule != "no policy permits flow:edit" || e.Next != "This needs the role User or Admin. Ask an admin of the workspace." {
-		t.Errorf("rule %q, next %q", e.Rule, e.Next)
+	for name, c := range map[string]struct {
+		action     authz.Action
+		resource   authz.Resource
+		rule, next string
+	}{
+		"a role of the workspace would do": {
+			authz.FlowEdit, authz.Resource{Type: "Flow", Workspace: workspace},
+			"no policy permits flow:edit", "This needs the role User or Admin. Ask an admin of the workspace.",
+		},
+		"no role would do": {
+			authz.UserDelete, authz.Resource{Type: "User"},
+			"no policy permits user:delete", "Only a superuser may do this.",
+		},
+	} {
+		e := problem.Of(g.Check(context.Background(), person("vic", authz.RoleViewer), c.action, c.resource))
+		if e.Rule != c.rule || e.Next != c.next {
+			t.Errorf("%s: rule %q, next %q", name, e.Rule, e.Next)
+		}
 	}
-	if err := g.Check(context.Background(), authz.Principal{}, authz.FlowRun, authz.Resource{Type: "Flow", Workspace: workspace}); !problem.Is(err, problem.Unauthenticated) {
+	err := g.Check(context.Background(), authz.Principal{}, authz.FlowRun, authz.Resource{Type: "Flow", Workspace: workspace})
+	if !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a stranger gets %v, want unauthenticated", err)
 	}
 }
