@@ -35,13 +35,13 @@ func (t *table) walk(method, path string) (Match, bool) {
 	var rest *[verbs]*Endpoint
 	var restMatch Match
 	for left := judged[1:]; left != ""; {
-		if n.rest != nil && params < maxParams {
+		if n.rest != nil {
 			rest, restMatch = n.rest, m
 			restMatch.values[params] = left
 		}
 		seg, after, _ := strings.Cut(left, "/")
 		next, placed := n.step(seg, t.foldCase)
-		if placed && params < maxParams {
+		if placed {
 			m.values[params] = seg
 			params++
 		}

@@ -92,7 +92,7 @@ func checkEscape(s string) (n int, lower bool, err error) {
 	var buf [utf8.UTFMax]byte
 	buf[0], lower = first, low
 	size := 1
-	for !utf8.FullRune(buf[:size]) && size < len(buf) {
+	for !utf8.FullRune(buf[:size]) {
 		b, low, ok := unescape(s[3*size:])
 		if !ok {
 			break
@@ -101,7 +101,7 @@ func checkEscape(s string) (n int, lower bool, err error) {
 		size++
 	}
 	r, width := utf8.DecodeRune(buf[:size])
-	if (r == utf8.RuneError && width == 1) || width != size || !plainRune(r) {
+	if width != size || !plainRune(r) {
 		return 0, false, badPath("The path has an escaped character that is not allowed there.", "path.escape")
 	}
 	return 3 * size, lower, nil

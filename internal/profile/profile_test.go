@@ -30,40 +30,6 @@ func TestOwnCookiesAreTakenOutOfAMixedHeader(t *testing.T) {
 	}
 }
 
-func TestLoadTableRefusesBadRows(t *testing.T) {
-	for name, text := range map[string]string{
-		"unknown field":       `[{name: a, methods: [GET], path: /a, action: "flow:view", colour: red}]`,
-		"no action":           `[{name: a, methods: [GET], path: /a}]`,
-		"unknown action":      `[{name: a, methods: [GET], path: /a, action: "flow:fly"}]`,
-		"unknown method":      `[{name: a, methods: [HEAD], path: /a, action: "flow:view"}]`,
-		"same row twice":      `[{name: a, methods: [GET], path: /a, action: "flow:view"}, {name: b, methods: [GET], path: /a, action: "flow:view"}]`,
-		"same shape twice":    `[{name: a, methods: [GET], path: "/{a:uuid}", action: "flow:view"}, {name: b, methods: [GET], path: "/{b:uuid}", action: "flow:view"}]`,
-		"public without flow": `[{name: a, methods: [GET], path: /a, action: "flow:view", public: flow}]`,
-		"bad id place":        `[{name: a, methods: [GET], path: /a, action: "flow:view", flow: [header.x]}]`,
-		"body rule of none":   `[{name: a, methods: [GET], path: /a, action: "flow:view", body: [{keys: [x]}]}]`,
-		"body rule of both":   `[{name: a, methods: [GET], path: /a, action: "flow:view", body: [{keys: [x], action: "flow:edit", refused: true}]}]`,
-		"optional and open":   `[{name: a, methods: [GET], path: /a, action: "flow:view", optional: x}]`,
-		"five placeholders":   `[{name: a, methods: [GET], path: "/{a}/{b}/{c}/{d}/{e}", action: "flow:view"}]`,
-		"rest and a slash":    `[{name: a, methods: [GET], path: "/{a...}/", action: "flow:view"}]`,
-		"two slashes":         `[{name: a, methods: [GET], path: "/a//", action: "flow:view"}]`,
-		"with and without":    `[{name: a, methods: [GET], path: /a/, action: "flow:view"}, {name: b, methods: [GET], path: /a, action: "flow:view"}]`,
-		"named without path":  `[{name: a, methods: [POST], path: /a, action: "flow:run", flow: [body.flow], named: true}]`,
-		"named by a job":      `[{name: a, methods: [POST], path: "/{job}", action: "flow:run", flow: [path.job job], named: true}]`,
-		"locked on a write":   `[{name: a, methods: [POST], path: "/{flow}", action: "flow:view", flow: [path.flow], locked: locked}]`,
-		"denied but public":   `[{name: a, methods: [GET], path: /a, action: "flow:view", public: always, denied: x}]`,
-		"many of nothing":     `[{name: a, methods: [POST], path: /a, action: "flow:edit", many: true}]`,
-		"guarded answer":      `[{name: a, methods: [POST], path: /a, action: "flow:edit", answer: x, guards: [code]}]`,
-		"dropped, refused":    `[{name: a, methods: [POST], path: /a, action: "flow:edit", body: [{keys: [x], refused: true, drop: true}]}]`,
-		"dropped in a list":   `[{name: a, methods: [POST], path: /a, action: "flow:edit", body: [{in: y, keys: [x], action: "flow:edit", drop: true}]}]`,
-		"unknown upstream":    `[{name: a, methods: [GET], path: /a, action: "flow:view", upstream: password}]`,
-		"kind of no object":   `[{name: a, methods: [GET], path: "/{x}", action: "flow:view", objects: [path.x house]}]`,
-	} {
-		if _, err := New(Source{Table: []byte(text)}); err == nil {
-			t.Errorf("%s: the table was accepted", name)
-		}
-	}
-}
-
 func TestBodyRuleNeeds(t *testing.T) {
 	rule := BodyRule{Keys: []string{"isPublic"}, Action: authz.FlowPublish, Unset: true}
 	for value, want := range map[string]bool{"true": true, "false": false, "null": false, `""`: false, `"false"`: true, "0": true, "{}": true, "[]": true, "bad": true} {
@@ -88,6 +54,7 @@ func TestBodyRuleExceptions(t *testing.T) {
 		Except: []string{"PRIVATE"},
 	}
 	names := BodyRule{Keys: []string{"name"}, Plain: true}
+	only := BodyRule{Keys: []string{"access_type"}, Except: []string{"PRIVATE"}}
 	inside := BodyRule{In: "flows", Keys: []string{"id"}, Unset: true}
 	cases := []struct {
 		rule       BodyRule
@@ -106,6 +73,7 @@ func TestBodyRuleExceptions(t *testing.T) {
 			`"PUBLIC"`,
 			true,
 		}, {access, "access_type", `"private"`, true}, {access, "access_type", `["PRIVATE"]`, true}, {access, "access_type", `bad`, true},
+		{only, "access_type", `"PRIVATE"`, false}, {only, "access_type", `"PUBLIC"`, true},
 		{names, "name", `"my base"`, false}, {names, "name", `"Größe_1.x"`, false}, {names, "name", `["a","b"]`, false},
 		{
 			names,

@@ -130,11 +130,11 @@ func (p *Profile) CleanRequest(h http.Header) {
 			delete(h, name)
 		}
 	}
-	switch cookies := h["Cookie"]; {
+	switch {
 	case p.style.Sealed && len(p.style.Passes) == 0:
 		delete(h, "Cookie")
-	case len(cookies) > 0 && (p.style.Sealed || len(p.style.Cookies) > 0):
-		p.cleanCookies(h, cookies)
+	case p.style.Sealed || len(p.style.Cookies) > 0:
+		p.cleanCookies(h, h["Cookie"])
 	}
 }
 
