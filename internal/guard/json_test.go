@@ -47,6 +47,10 @@ func TestScanObjectRefuses(t *testing.T) {
 		{"leading zero", `{"a":01}`, "comma"},
 		{"plus sign", `{"a":+1}`, "value"},
 		{"hex", `{"a":0x1}`, "comma"},
+		{"minus without a digit", `{"a":-}`, "digit"},
+		{"point without a digit", `{"a":1.}`, "digit"},
+		{"exponent without a digit", `{"a":1e+}`, "digit"},
+		{"objects too deep", strings.Repeat(`{"a":`, 65) + "1" + strings.Repeat("}", 65), "deeper"},
 		{"control character", "{\"a\":\"\n\"}", "control"},
 		{"bad escape", `{"a":"\x41"}`, "escape"},
 		{"short escape", `{"a":"\u00"}`, "hexadecimal"},
@@ -82,6 +86,7 @@ func TestScanObjectTakesWhatIsAllowed(t *testing.T) {
 	for _, data := range []string{
 		`{}`, `{"a":{"b":1},"c":{"b":1}}`, `{"a":"constructor"}`, `{"constructor":"a word"}`, `{` + manyMembers(40) + `}`,
 		`{"a":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}`,
+		strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64), `{"\u00aA":0}`,
 	} {
 		if _, err := scanned(data); err != nil {
 			t.Errorf("%.40s: %v", data, err)
@@ -158,4 +163,30 @@ func repeatedKey(d *json.Decoder) error {
 		_, err = d.Token()
 	}
 	return err
+}
+
+func TestUnescape_TakesOneLevel(t *testing.T) {
+	for in, want := range map[string]string{
+		`a\"b`:         `a"b`,
+		`\\u0041`:      `\u0041`,
+		`\u0041\n`:     "A\n",
+		`\b\f\r\t\/`:   "\b\f\r\t/",
+		`\q`:           "q",
+		`\uZZZZ`:       "uZZZZ",
+		`\u00`:         "u00",
+		`x\`:           "x",
+		`\ud83d\ude00`: "\ufffd\ufffd",
+	} {
+		if diff := cmp.Diff(want, string(Unescape([]byte(in)))); diff != "" {
+			t.Errorf("%s: %s", in, diff)
+		}
+	}
+}
+
+func TestClip_KeepsSixtyFourBytes(t *testing.T) {
+	for n, want := range map[int]int{0: 0, 63: 63, 64: 64, 65: 64, 1000: 64} {
+		if got := len(Clip(strings.Repeat("a", n))); got != want {
+			t.Errorf("of %d bytes %d are kept, want %d", n, got, want)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/problem"
 )
@@ -22,7 +23,7 @@ func TestNamesOfFiles(t *testing.T) {
 		good bool
 	}{
 		{"a.txt", true}, {"Größe 2026 " +
-			"(1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true},
+			"(1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true}, {"100%", true}, {"5%4", true}, {"a%41", true},
 		{"a+b=c&d.txt", true},
 		{"mcp.json", true}, {"Bildschirmfoto um " +
 			"10:15.png", true}, {"Cafe\u0301.png", true}, {"a;b.pdf", true}, {"x~1.txt", true},
@@ -50,7 +51,14 @@ func disposition(header string) string {
 	return "--sluicebound\r\n" + header + "\r\nContent-Type: text/plain\r\n\r\nx\r\n--sluicebound--\r\n"
 }
 
+// headOf is a form of one part whose head has so many bytes.
+func headOf(n int) string {
+	const start = `Content-Disposition: form-data; name="`
+	return "--sluicebound\r\n" + start + strings.Repeat("a", n-len(start)-1) + "\"\r\n\r\nx\r\n--sluicebound--\r\n"
+}
+
 func TestForms(t *testing.T) {
+	leadingOut := zipOf(t, map[string][]byte{"../a.json": []byte("{}")})
 	const good = `Content-Disposition: form-data; name="file"; filename="a.txt"`
 	for _, c := range []struct{ name, kind, body, want string }{
 		{"plain", formType, disposition(good), ""},
@@ -68,8 +76,20 @@ func TestForms(t *testing.T) {
 		{"token", formType, disposition("Content-Disposition: form-data; name=file; filename=a.txt"), ""},
 		{"only filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
 			"filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt"), ""},
+		{"token of all letters", formType, disposition("Content-Disposition: form-data; name=azAZ09; filename=z.txt"), ""},
+		{"blank in the head", formType, disposition(good + "\r\nContent-Length:\t1"), ""},
+		{"boundary of all letters", "multipart/form-data; boundary=azAZ09",
+			strings.ReplaceAll(disposition(good), "sluicebound", "azAZ09"), ""},
+		{"boundary of seventy", "multipart/form-data; boundary=" + strings.Repeat("a", 70),
+			strings.ReplaceAll(disposition(good), "sluicebound", strings.Repeat("a", 70)), ""},
+		{"head of eight KiB", formType, headOf(maxPartHead), ""},
+		{"head of more", formType, headOf(maxPartHead + 1), "guard.upload"},
 		{"nothing", formType, "", ""},
 
+		{"control character in the head", formType, disposition(good + "\r\nContent-Length: 1\x01"), "guard.upload"},
+		{"DEL in the head", formType, disposition(good + "\r\nContent-Length: 1\x7f"), "guard.upload"},
+		{"name that is left out", formType, disposition(`Content-Disposition: form-data; name=; filename="../x"`), "guard.upload"},
+		{"archive that leads out", formType, string(formOf("a.zip", leadingOut)), "guard.upload"},
 		{"bad filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
 			"filename*=UTF-8''..%2fx"), "guard.upload"},
 		{"filename* in " +
@@ -145,6 +165,10 @@ func TestArchives(t *testing.T) {
 	for i := range maxEntries + 1 {
 		many[fmt.Sprintf("%d.json", i)] = []byte("{}")
 	}
+	most := map[string][]byte{}
+	for i := range maxEntries {
+		most[fmt.Sprintf("%d.json", i)] = []byte("{}")
+	}
 	plain := zipOf(t, map[string][]byte{"a.json": []byte("{}")})
 	comment := func() []byte {
 		var b bytes.Buffer
@@ -165,6 +189,7 @@ func TestArchives(t *testing.T) {
 		{"name that leads out", raw(zip.FileHeader{Name: "../a.json"}), false, false},
 		{"absolute name", raw(zip.FileHeader{Name: "/a.json"}), false, false},
 		{"backslash", raw(zip.FileHeader{Name: `a\b.json`}), false, false},
+		{"as many as there may be", zipOf(t, most), true, true},
 		{"too many", zipOf(t, many), true, false},
 		{"bomb", zipOf(t, map[string][]byte{"a.json": make([]byte, maxExpanded+1)}), true, false},
 		{"text after it", append(bytes.Clone(plain), '\n'), true, false},
@@ -216,6 +241,56 @@ func TestFilesOfARun(t *testing.T) {
 	nobody.Account, nobody.Flow = "", ""
 	if got := ruleOf(names.Files(t.Context(), nobody)); got != "guard.files" {
 		t.Errorf("without a flow: rule %q", got)
+	}
+}
+
+// TestDocuments: a body is one text, or a form of texts and of archives of them.
+func TestDocuments(t *testing.T) {
+	archive := zipOf(t, map[string][]byte{"a.json": []byte(`{"in":"zip"}`)})
+	note := "--sluicebound\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nno JSON\r\n--sluicebound--\r\n"
+	for name, c := range map[string]struct {
+		kind, body string
+		want       []string
+		rule       string
+	}{
+		"nothing":                {"", "", nil, ""},
+		"JSON":                   {"application/json", `{"a":1}`, []string{`{"a":1}`}, ""},
+		"a file":                 {formType, string(formOf("a.json", []byte(`[2]`))), []string{`[2]`}, ""},
+		"an archive":             {formType, string(formOf("a.zip", archive)), []string{`{"in":"zip"}`}, ""},
+		"a field is no file":     {formType, note, []string{}, ""},
+		"no JSON":                {"application/json", `{`, nil, "body.json"},
+		"a file that is no":      {formType, string(formOf("a.json", []byte("x"))), nil, "body.json"},
+		"a broken archive":       {formType, string(formOf("a.zip", archive[:len(archive)-4])), nil, "guard.upload"},
+		"a form that is none":    {formType, "x", nil, "guard.upload"},
+		"another type":           {"text/plain", `{}`, nil, "body.type"},
+		"JSON in another set":    {"application/json; charset=utf-16", `{}`, nil, "body.type"},
+		"JSON in UTF-8, by name": {"application/json; charset=UTF-8", `{}`, []string{`{}`}, ""},
+	} {
+		list, err := names.Documents(&Request{ContentType: c.kind, Body: []byte(c.body)})
+		if got := ruleOf(err); got != c.rule {
+			t.Errorf("%s: rule %q (%v), want %q", name, got, err, c.rule)
+			continue
+		}
+		if len(list) != len(c.want) {
+			t.Errorf("%s: %d documents, want %d", name, len(list), len(c.want))
+			continue
+		}
+		for i := range list {
+			want, err := Parse([]byte(c.want[i]))
+			if err != nil || Digest(&list[i]) != Digest(&want) {
+				t.Errorf("%s: document %d is %+v, want %s (%v)", name, i, list[i], c.want[i], err)
+			}
+		}
+	}
+}
+
+func TestTime_IsThatOfTheRequest(t *testing.T) {
+	fixed := time.Unix(1_700_000_000, 0)
+	if got := (&Request{Now: func() time.Time { return fixed }}).Time(); !got.Equal(fixed) {
+		t.Errorf("with a clock: %s", got)
+	}
+	if got := (&Request{}).Time(); time.Since(got) < 0 || time.Since(got) > time.Minute {
+		t.Errorf("without one: %s", got)
 	}
 }
 

@@ -6,10 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-
-	"sluice/internal/guard"
 )
 
 const someID = "f0e1d2c3-b4a5-4697-8879-6a5b4c3d2e1f"
@@ -94,12 +91,4 @@ func FuzzNestedIds(f *testing.F) {
 			t.Errorf("not found in %s", text)
 		}
 	})
-}
-
-func TestUnescapingTakesOneLevel(t *testing.T) {
-	for in, want := range map[string]string{`a\"b`: `a"b`, `\\u0041`: `\u0041`, `\u0041\n`: "A\n", `\q`: "q", `x\`: "x", `\ud83d\ude00`: "\ufffd\ufffd"} {
-		if diff := cmp.Diff(want, string(guard.Unescape([]byte(in)))); diff != "" {
-			t.Errorf("%s: %s", in, diff)
-		}
-	}
 }
