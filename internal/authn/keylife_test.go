@@ -3,6 +3,7 @@ package authn_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -252,5 +253,310 @@ func TestAnOldProofOfIdentityMakesNoKeys(t *testing.T) {
 	n.step(16 * time.Minute)
 	if err := make(); !problem.Is(err, problem.StepUp) {
 		t.Errorf("16 minutes after the sign-in: %v", err)
+	}
+}
+
+func TestKey_EndsExactlyWhenItSays(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 30*days)
+	n.stop()
+	ctx := context.Background()
+	ann := n.person(n.add(t, "ann").ID)
+	key, secret := n.make(ann, authn.NewAPIKey{Expires: n.Now().Add(30 * days)})
+	if d := key.ExpiresAt.Sub(key.IssuedAt); d != 30*days {
+		t.Errorf("the longest life lasts %s", d)
+	}
+	n.step(30*days - time.Millisecond)
+	if _, err := n.use(secret); err != nil {
+		t.Errorf("a millisecond before its end: %v", err)
+	}
+	n.step(time.Millisecond)
+	if _, err := n.use(secret); rule(err) != "key expired" {
+		t.Errorf("at its end: %v", err)
+	}
+	if _, _, err := n.keys.Rotate(ctx, ann, key.ID, authn.Rotation{}); !problem.Is(err, problem.Conflict) {
+		t.Errorf("rotated at its end: %v", err)
+	}
+}
+
+func TestRotate_Overlap(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann := n.person(n.add(t, "ann").ID)
+	key, _ := n.make(ann, authn.NewAPIKey{})
+	for overlap, good := range map[time.Duration]bool{
+		-time.Second:         false,
+		0:                    true,
+		7 * days:             true,
+		7*days + time.Second: false,
+	} {
+		_, _, err := n.keys.Rotate(context.Background(), ann, key.ID, authn.Rotation{Overlap: overlap})
+		if good && err != nil || !good && problem.Of(err).Detail != "The overlap must be between 0 and 7 days." {
+			t.Errorf("%s: %v", overlap, err)
+		}
+	}
+}
+
+// TestRotate_LastsAsLongAsBefore: but not longer than keys may last by now.
+func TestRotate_LastsAsLongAsBefore(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 30*days)
+	n.stop()
+	ann := n.person(n.add(t, "ann").ID)
+	short, _ := n.make(ann, authn.NewAPIKey{Expires: n.Now().Add(5 * days)})
+	long, _ := n.make(ann, authn.NewAPIKey{})
+	strict := startKeys(t, n.db, 10*days)
+	strict.stopped.Store(n.stopped.Load())
+	for _, c := range []struct {
+		keys *keyNode
+		id   string
+		want time.Duration
+	}{{n, long.ID, 30 * days}, {n, short.ID, 5 * days}, {strict, short.ID, 5 * days}, {strict, long.ID, 10 * days}} {
+		got, _, err := c.keys.keys.Rotate(context.Background(), ann, c.id, authn.Rotation{})
+		if err != nil || got.ExpiresAt.Sub(got.IssuedAt) != c.want {
+			t.Errorf("lasts %s, want %s (%v)", got.ExpiresAt.Sub(got.IssuedAt), c.want, err)
+		}
+	}
+}
+
+func TestKeys_InAWorkspace(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ctx := context.Background()
+	other, err := n.people.CreateWorkspace(ctx, cli, "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann, bob := n.add(t, "ann"), n.add(t, "bob")
+	if err := n.people.SetRole(ctx, cli, ann.ID, other.ID, authz.RoleAdmin); err != nil {
+		t.Fatal(err)
+	}
+	here, _ := n.make(n.person(ann.ID), authn.NewAPIKey{Name: "here"})
+	n.step(time.Second) // the newest is listed first
+	there, _ := n.make(n.person(ann.ID), authn.NewAPIKey{Name: "there", Workspace: other.ID})
+	names := func(p authz.Principal, f authn.KeyFilter) string {
+		list, err := n.keys.List(ctx, p, f)
+		if err != nil {
+			return problem.Of(err).Kind.String()
+		}
+		out := ""
+		for _, k := range list {
+			out += k.Name + " "
+		}
+		return out
+	}
+	for what, c := range map[string]struct{ got, want string }{
+		"one's own":                   {names(n.person(ann.ID), authn.KeyFilter{}), "there here "},
+		"one's own in a workspace":    {names(n.person(ann.ID), authn.KeyFilter{Owner: ann.ID, Workspace: other.ID}), "there "},
+		"all of a workspace":          {names(n.person(ann.ID), authn.KeyFilter{Workspace: other.ID}), "there "},
+		"of a workspace of others":    {names(n.person(bob.ID), authn.KeyFilter{Workspace: other.ID}), problem.NotFound.String()},
+		"of a workspace that is none": {names(cli, authn.KeyFilter{Workspace: "none"}), problem.NotFound.String()},
+		"of somebody, everywhere":     {names(cli, authn.KeyFilter{Owner: ann.ID}), "there here "},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", what, c.got, c.want)
+		}
+	}
+	if k, err := n.keys.GetIn(ctx, n.person(ann.ID), other.ID, there.ID); err != nil || k.Name != "there" {
+		t.Errorf("a key of the workspace: %+v, %v", k, err)
+	}
+	if k, err := n.keys.GetIn(ctx, n.person(ann.ID), other.ID, here.ID); !problem.Is(err, problem.NotFound) || k.ID != "" {
+		t.Errorf("a key of another workspace: %+v, %v", k, err)
+	}
+	if k, err := n.keys.GetIn(ctx, n.person(bob.ID), other.ID, there.ID); !problem.Is(err, problem.NotFound) || k.ID != "" {
+		t.Errorf("asked by somebody from elsewhere: %+v, %v", k, err)
+	}
+}
+
+func TestKeys_AreMadeByTheirOwnerOrTheCommandLine(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann, bob := n.add(t, "ann"), n.add(t, "bob")
+	k := authn.NewAPIKey{Owner: ann.ID, Name: "x", Workspace: identity.DefaultWorkspace, PerMinute: 1_000_000_000}
+	for name, c := range map[string]struct {
+		actor authz.Principal
+		rule  string
+	}{
+		"the owner":        {n.person(ann.ID), ""},
+		"the command line": {cli, ""},
+		"somebody else":    {n.person(bob.ID), "owner only"},
+	} {
+		made, _, err := n.keys.Create(context.Background(), c.actor, k)
+		if rule(err) != c.rule || err == nil && made.Name != "x" {
+			t.Errorf("%s: %+v, %v", name, made, err)
+		}
+	}
+}
+
+func TestUpdate_ReturnsTheChangedKey(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann := n.person(n.add(t, "ann").ID)
+	key, _ := n.make(ann, authn.NewAPIKey{})
+	name := "renamed"
+	got, err := n.keys.Update(context.Background(), ann, key.ID, authn.APIKeyChange{Name: &name})
+	if err != nil || got.ID != key.ID || got.Name != name {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestImportedKeyHash_TakesWhatCanBeAKey(t *testing.T) {
+	for text, want := range map[string]bool{
+		"sk-" + strings.Repeat("a", 16):  false,
+		"sk-" + strings.Repeat("a", 17):  true,
+		"sk-" + strings.Repeat("a", 197): true,
+		"sk-" + strings.Repeat("a", 198): false,
+		strings.Repeat("a", 40):          false,
+		"sk-" + strings.Repeat(" ", 17):  false,
+	} {
+		if _, ok := authn.ImportedKeyHash(text); ok != want {
+			t.Errorf("%.30q of %d: %v, want %v", text, len(text), ok, want)
+		}
+	}
+}
+
+// TestMaintain_ForgetsOldKeys: a key is kept for thirty days after its end, so that its user is told. What takes its
+// place in memory has nothing of it.
+func TestMaintain_ForgetsOldKeys(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	n.stop()
+	ctx := context.Background()
+	ann := n.person(n.add(t, "ann").ID)
+	maintain := func() {
+		t.Helper()
+		if err := n.keys.Maintain(ctx, n.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var old []string
+	for range 3 {
+		_, secret := n.make(ann, authn.NewAPIKey{
+			Expires:  n.Now().Add(days),
+			Networks: []string{"192.0.2.0/24"},
+			Scope:    authn.KeyScope{Flows: []string{"old"}},
+		})
+		old = append(old, secret)
+	}
+	n.step(31*days - time.Minute)
+	maintain()
+	for i, secret := range old {
+		if _, err := n.use(secret); rule(err) != "key expired" {
+			t.Errorf("key %d within thirty days of its end: %v", i, err)
+		}
+	}
+	n.step(2 * time.Minute)
+	maintain()
+	list, err := n.keys.List(ctx, ann, authn.KeyFilter{})
+	if err != nil || len(list) != 0 {
+		t.Errorf("%d keys are left, %v", len(list), err)
+	}
+	for i, secret := range old {
+		if _, err := n.use(secret); err == nil || rule(err) == "key expired" {
+			t.Errorf("key %d after thirty days: %v", i, err)
+		}
+	}
+	for i := range 5 {
+		flows := []string{fmt.Sprintf("f%d", i)}
+		key, secret := n.make(ann, authn.NewAPIKey{Scope: authn.KeyScope{Flows: flows}})
+		c, err := n.ask("X-Api-Key", secret, netip.MustParseAddr("198.51.100.1"))
+		if err != nil || c.Principal.KeyID != key.ID {
+			t.Errorf("new key %d: %+v, %v", i, c.Principal, err)
+			continue
+		}
+		if diff := cmp.Diff(flows, c.Principal.Scope.Flows); diff != "" {
+			t.Errorf("new key %d: %s", i, diff)
+		}
+	}
+	for i, secret := range old {
+		if c, err := n.use(secret); err == nil {
+			t.Errorf("old key %d is %s now", i, c.Principal.KeyID)
+		}
+	}
+}
+
+// TestScopes_ThatKeysShare: a scope that several keys have stays as long as one of them has it.
+func TestScopes_ThatKeysShare(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ctx := context.Background()
+	ann := n.person(n.add(t, "ann").ID)
+	scope := authn.KeyScope{Flows: []string{"shared"}}
+	first, _ := n.make(ann, authn.NewAPIKey{Scope: scope})
+	second, _ := n.make(ann, authn.NewAPIKey{Scope: scope})
+	_, third := n.make(ann, authn.NewAPIKey{Scope: scope})
+	for i, id := range []string{first.ID, second.ID} {
+		other := authn.KeyScope{Flows: []string{fmt.Sprintf("f%d", i)}}
+		if _, err := n.keys.Update(ctx, ann, id, authn.APIKeyChange{Scope: &other}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := n.use(third)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(scope.Flows, c.Principal.Scope.Flows); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCreate_Bounds(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann := n.person(n.add(t, "ann").ID)
+	many := func(count int, format string) (out []string) {
+		for i := range count {
+			out = append(out, fmt.Sprintf(format, i))
+		}
+		return out
+	}
+	actions := func(count int) (out []authz.Action) {
+		for range count {
+			out = append(out, authz.FlowRun)
+		}
+		return out
+	}
+	long := strings.Repeat("a", 100)
+	for name, c := range map[string]struct {
+		most, more authn.NewAPIKey
+		field      string
+	}{
+		"name":    {authn.NewAPIKey{Name: long}, authn.NewAPIKey{Name: long + "a"}, "name"},
+		"actions": {authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(64)}}, authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(65)}}, "scope"},
+		"apps": {
+			authn.NewAPIKey{Scope: authn.KeyScope{Apps: many(50, "a%d")}},
+			authn.NewAPIKey{Scope: authn.KeyScope{Apps: many(51, "a%d")}},
+			"scope",
+		},
+		"flows": {
+			authn.NewAPIKey{Scope: authn.KeyScope{Flows: many(200, "f%d")}},
+			authn.NewAPIKey{Scope: authn.KeyScope{Flows: many(201, "f%d")}},
+			"scope",
+		},
+		"id": {
+			authn.NewAPIKey{Scope: authn.KeyScope{Flows: []string{long, "!~"}}},
+			authn.NewAPIKey{Scope: authn.KeyScope{Flows: []string{long + "a"}}},
+			"flows",
+		},
+		"characters of an id": {
+			authn.NewAPIKey{Scope: authn.KeyScope{Apps: []string{"~"}}},
+			authn.NewAPIKey{Scope: authn.KeyScope{Apps: []string{"\x7f"}}},
+			"apps",
+		},
+		"networks": {
+			authn.NewAPIKey{Networks: many(50, "10.0.%d.0/24")},
+			authn.NewAPIKey{Networks: many(51, "10.0.%d.0/24")},
+			"networks",
+		},
+		"IPv4 as IPv6": {
+			authn.NewAPIKey{Networks: []string{"::ffff:0.0.0.0/96"}},
+			authn.NewAPIKey{Networks: []string{"::ffff:0.0.0.0/95"}},
+			"networks",
+		},
+		"requests": {authn.NewAPIKey{PerDay: 1_000_000_000}, authn.NewAPIKey{PerDay: 1_000_000_001}, "per_day"},
+	} {
+		for _, k := range []*authn.NewAPIKey{&c.most, &c.more} {
+			k.Workspace = identity.DefaultWorkspace
+			if k.Name == "" {
+				k.Name = "ci"
+			}
+		}
+		if _, _, err := n.keys.Create(context.Background(), ann, c.most); err != nil {
+			t.Errorf("%s, the most: %v", name, err)
+		}
+		if _, _, err := n.keys.Create(context.Background(), ann, c.more); problem.Of(err).Field != c.field {
+			t.Errorf("%s, more: %v", name, err)
+		}
 	}
 }

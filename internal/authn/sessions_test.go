@@ -28,13 +28,24 @@ var cli = authz.SystemPrincipal("cli")
 
 type node struct {
 	offset   atomic.Int64
+	stopped  atomic.Int64 // what the clock shows without offset, in nanoseconds; 0 while it goes
 	db       *db.DB
 	gate     *authz.Gate
 	people   *identity.People
 	sessions *authn.Sessions
 }
 
-func (n *node) Now() time.Time       { return time.Now().Add(time.Duration(n.offset.Load())) }
+func (n *node) Now() time.Time {
+	at := time.Now()
+	if stopped := n.stopped.Load(); stopped != 0 {
+		at = time.Unix(0, stopped)
+	}
+	return at.Add(time.Duration(n.offset.Load()))
+}
+
+// stop stops the clock at a whole second, so that a test can reach a border exactly.
+func (n *node) stop() { n.stopped.Store(time.Now().Truncate(time.Second).UnixNano()) }
+
 func (n *node) step(d time.Duration) { n.offset.Add(int64(d)) }
 func (n *node) who(token string) string {
 	p, _ := n.sessions.Lookup(token, authn.AudienceMain)
@@ -276,13 +287,85 @@ func TestCookies(t *testing.T) {
 func TestSetCookieAttributes(t *testing.T) {
 	n := start(t, dbtest.SQLite(t))
 	for _, secure := range []bool{false, true} {
-		w := httptest.NewRecorder()
-		n.sessions.SetCookie(w, "x", secure)
-		c := w.Result().Cookies()[0]
-		if c.Name != authn.CookieName(secure) || !c.HttpOnly || c.Secure != secure || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode {
-			t.Errorf("secure=%v: %v", secure, c)
+		set, cleared := httptest.NewRecorder(), httptest.NewRecorder()
+		n.sessions.SetCookie(set, "x", secure)
+		n.sessions.ClearCookie(cleared, secure)
+		for maxAge, w := range map[int]*httptest.ResponseRecorder{int(maxAge.Seconds()): set, -1: cleared} {
+			c := w.Result().Cookies()[0]
+			if c.Name != authn.CookieName(secure) || !c.HttpOnly || c.Secure != secure || c.Path != "/" || c.Domain != "" ||
+				c.SameSite != http.SameSiteLaxMode || c.MaxAge != maxAge {
+				t.Errorf("secure=%v: %v", secure, c)
+			}
 		}
 	}
+}
+
+func TestIsSessionCookie(t *testing.T) {
+	for name, want := range map[string]bool{
+		"sluice_session": true, "__Host-sluice_session": true, "session": false, "Sluice_Session": false, "": false,
+	} {
+		if got := authn.IsSessionCookie(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}
+
+// TestStart_ClipsTheProgramsName at 300 bytes, and never inside a character.
+func TestStart_ClipsTheProgramsName(t *testing.T) {
+	n := start(t, dbtest.SQLite(t))
+	for name, c := range map[string]struct{ sent, want string }{
+		"as long as it may be": {strings.Repeat("a", 300), strings.Repeat("a", 300)},
+		"a byte longer":        {strings.Repeat("a", 301), strings.Repeat("a", 300)},
+		"inside a character":   {strings.Repeat("a", 298) + "\u65e5b", strings.Repeat("a", 298)},
+		"not UTF-8":            {"a\xffb", "ab"},
+	} {
+		_, s, err := n.sessions.Start(context.Background(), n.add(t, strings.ReplaceAll(name, " ", "-")).ID, authn.Meta{UserAgent: c.sent})
+		if err != nil || s.UserAgent != c.want {
+			t.Errorf("%s: %d bytes, %v; want %d", name, len(s.UserAgent), err, len(c.want))
+		}
+	}
+}
+
+// TestWorkspace_OfASession is the chosen one as long as the person belongs to it, then the default one, then their first.
+func TestWorkspace_OfASession(t *testing.T) {
+	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
+	other, err := n.people.CreateWorkspace(ctx, cli, "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := n.add(t, "ann")
+	token, _ := n.signIn(t, u.ID)
+	role := func(workspace, role string) {
+		t.Helper()
+		if err := n.people.SetRole(ctx, cli, u.ID, workspace, role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(when, workspace string) {
+		t.Helper()
+		if got := principalOf(n, token).Workspace; got != workspace {
+			t.Errorf("%s: %q, want %q", when, got, workspace)
+		}
+	}
+	want("a member of the default workspace", identity.DefaultWorkspace)
+	role(other.ID, authz.RoleUser)
+	want("a further membership moves nobody", identity.DefaultWorkspace)
+	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), other.ID); err != nil {
+		t.Fatal(err)
+	}
+	want("chosen", other.ID)
+	role(other.ID, "")
+	want("chosen, and belongs to it no more", identity.DefaultWorkspace)
+	for workspace, may := range map[string]bool{"": true, identity.DefaultWorkspace: true, other.ID: false} {
+		if got := n.sessions.MayWorkIn(u.ID, workspace); got != may {
+			t.Errorf("may work in %q: %v", workspace, got)
+		}
+	}
+	role(other.ID, authz.RoleUser)
+	role(identity.DefaultWorkspace, "")
+	want("a member elsewhere only", other.ID)
+	role(other.ID, "")
+	want("a member of none", "")
 }
 
 func TestEnterCodes(t *testing.T) {

@@ -592,3 +592,93 @@ func TestNothingOfATokenIsStored(t *testing.T) {
 		t.Errorf("hashes %q and %q", f.TokenHash, f.FormerHash)
 	}
 }
+
+func TestAccessToken_EndsAtTheSecond(t *testing.T) {
+	o := open(t, dbtest.SQLite(t))
+	o.stop()
+	pair := o.signIn(t, o.add(t, "ann").ID)
+	o.step(accessLife - time.Millisecond)
+	if _, err := o.tokens.Verify(pair.Access); err != nil {
+		t.Errorf("a millisecond before its end: %v", err)
+	}
+	o.step(time.Millisecond)
+	o.refused(t, "known, at its end", pair.Access, "has expired")
+}
+
+func TestRefreshToken_EndsAtTheMillisecond(t *testing.T) {
+	ctx := context.Background()
+	o := open(t, dbtest.SQLite(t))
+	o.stop()
+	u := o.add(t, "ann")
+	early, late := o.signIn(t, u.ID), o.signIn(t, u.ID)
+	o.step(refreshLife - time.Millisecond)
+	if _, err := o.tokens.Refresh(ctx, early.Refresh, program); err != nil {
+		t.Errorf("a millisecond before its end: %v", err)
+	}
+	o.step(time.Millisecond)
+	_, err := o.tokens.Refresh(ctx, late.Refresh, program)
+	refuses(t, "at its end", err, "has e")
+}
+
+func TestClockSkew_IsAMinute(t *testing.T) {
+	d := dbtest.SQLite(t)
+	o, ahead := open(t, d), open(t, d)
+	u := o.add(t, "ann")
+	until(t, "the account", func() bool { _, ok := ahead.people.Principal(u.ID); return ok })
+	o.stop()
+	ahead.stopped.Store(o.stopped.Load())
+	ahead.step(time.Minute)
+	if _, err := o.tokens.Verify(ahead.signIn(t, u.ID).Access); err != nil {
+		t.Errorf("made by a clock that is a minute ahead: %v", err)
+	}
+	ahead.step(time.Second)
+	o.refused(t, "made by a clock that is a second more ahead", ahead.signIn(t, u.ID).Access, "not valid")
+}
+
+func TestKeys_AreAskedForOnceASecond(t *testing.T) {
+	asked := 0
+	o := open(t, dbtest.SQLite(t), func(c *authn.TokenConfig) {
+		ask := c.AccessKeys
+		c.AccessKeys = func() []authn.Key { asked++; return ask() }
+	})
+	o.stop()
+	pair := o.signIn(t, o.add(t, "ann").ID)
+	for _, c := range []struct {
+		when string
+		step time.Duration
+		more int
+	}{
+		{"at once", 0, 0},
+		{"just before a second is over", time.Second - time.Millisecond, 0},
+		{"after a second", time.Millisecond, 1},
+		{"when the clock was set back", -time.Millisecond, 1},
+	} {
+		if c.when == "at once" { // what the sign-in asked for is not counted
+			if _, err := o.tokens.Verify(pair.Access); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.step(c.step)
+		before := asked
+		if _, err := o.tokens.Verify(pair.Access); err != nil {
+			t.Errorf("%s: %v", c.when, err)
+		}
+		if asked-before != c.more {
+			t.Errorf("%s: the keys were asked for %d times, want %d", c.when, asked-before, c.more)
+		}
+	}
+}
+
+// TestKnownTokens_EndWithTheirKey: a token that was verified before its key was replaced is verified again.
+func TestKnownTokens_EndWithTheirKey(t *testing.T) {
+	o := open(t, dbtest.SQLite(t))
+	pair := o.signIn(t, o.add(t, "ann").ID)
+	if _, err := o.tokens.Verify(pair.Access); err != nil {
+		t.Fatal(err)
+	}
+	o.access.set("b")
+	o.step(2 * time.Second)
+	if p, err := o.tokens.Verify(pair.Access); err == nil {
+		t.Errorf("a token under a key that is gone is %s's", p.Name)
+	}
+}
