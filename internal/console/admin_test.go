@@ -15,6 +15,7 @@ import (
 )
 
 func TestAddingPeople(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -48,6 +49,7 @@ func TestAddingPeople(t *testing.T) {
 }
 
 func TestChangingAPerson(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.add("root", "superuser")
 	cid := s.add("cid", "viewer")
@@ -74,6 +76,7 @@ func TestChangingAPerson(t *testing.T) {
 
 // TestTheLeaverSwitch: one act ends everything, and its answer says what that was.
 func TestTheLeaverSwitch(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	cid := s.add("cid", "viewer")
@@ -97,6 +100,7 @@ func TestTheLeaverSwitch(t *testing.T) {
 }
 
 func TestConnectingAnAppWithAnOwner(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	f := newFlowise(t, "owner@example.com", "Owner-password-1")
@@ -154,6 +158,7 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 }
 
 func TestPublicFlows(t *testing.T) {
+	t.Parallel()
 	s, id := newSite(t), "0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c"
 	s.add("root", "superuser")
 	f := newFlowise(t, "", "")
@@ -182,6 +187,7 @@ func TestPublicFlows(t *testing.T) {
 }
 
 func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	f := newFlowise(t, "", "")
@@ -200,6 +206,7 @@ func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
 }
 
 func TestABuilderThatIsDown(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	a, err := s.apps.Manager.Ensure(
@@ -222,6 +229,7 @@ func TestABuilderThatIsDown(t *testing.T) {
 }
 
 func TestAccount(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b, other := s.signedIn("ann"), s.signedIn("ann")
@@ -262,6 +270,7 @@ func TestAccount(t *testing.T) {
 }
 
 func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ann := s.add("ann", "viewer")
 	s.add("eve", "viewer")
@@ -276,6 +285,7 @@ func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
 // superuser. A route that is not open leads to sign-in. One that needs a right is refused and
 // recorded; a page of the admin's leads to the flows instead.
 func TestTheMapIsClosed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	s.add("cid", "viewer")
@@ -361,6 +371,7 @@ func (s *site) denials() int64 {
 }
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
@@ -394,6 +405,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 }
 
 func TestRequestsFromOtherSites(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	for name, header := range map[string]http.Header{
@@ -415,6 +427,7 @@ func TestRequestsFromOtherSites(t *testing.T) {
 }
 
 func TestOddRequests(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
@@ -440,6 +453,7 @@ func TestOddRequests(t *testing.T) {
 }
 
 func TestThemeWithoutAScript(t *testing.T) {
+	t.Parallel()
 	b := newSite(t).browser()
 	hasNot(t, b.get("/login").body, "html[class=dark]")
 	b.post("/theme", "theme", "dark", "return", "//evil.example").want(t, 303, "/")
@@ -449,6 +463,7 @@ func TestThemeWithoutAScript(t *testing.T) {
 }
 
 func TestNoSecretReachesTheLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	u := s.add("bob", "user")
@@ -471,6 +486,7 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 }
 
 func TestAssetsAreServedHereToo(t *testing.T) {
+	t.Parallel()
 	b := newSite(t).browser()
 	if got := b.get(web.AssetURL("sluice.css")); got.status != 200 ||
 		!strings.Contains(got.header.Get("Cache-Control"), "immutable") {
@@ -480,6 +496,7 @@ func TestAssetsAreServedHereToo(t *testing.T) {
 }
 
 func TestDeviceName(t *testing.T) {
+	t.Parallel()
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
 			"Chrome/156.0.0.0 Safari/537.36": "Chrome on Linux",

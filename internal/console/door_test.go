@@ -23,6 +23,7 @@ func (s *site) setupToken() string {
 }
 
 func TestSetupFromTheLinkToVerify(t *testing.T) {
+	t.Parallel()
 	s, b := newSite(t), (*browser)(nil)
 	f := newFlowise(t, "", "")
 	added, err := s.apps.Manager.Ensure(context.Background(), authz.SystemPrincipal("serve"), app.Spec{URL: f.url})
@@ -66,6 +67,7 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 }
 
 func TestASpentOrWrongSetupLinkExplains(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	b := s.browser()
 	says(t, b.get("/setup").want(t, 404, "").body, "Open the one-time link")
@@ -92,6 +94,7 @@ func TestASpentOrWrongSetupLinkExplains(t *testing.T) {
 }
 
 func TestSignInAndOut(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.browser()
@@ -116,6 +119,7 @@ func TestSignInAndOut(t *testing.T) {
 }
 
 func TestReturnGoesNowhereElse(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	for _, back := range []string{
@@ -136,6 +140,7 @@ func TestReturnGoesNowhereElse(t *testing.T) {
 }
 
 func TestTooManyGuessesSayHowLong(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.browser()
@@ -153,6 +158,7 @@ func TestTooManyGuessesSayHowLong(t *testing.T) {
 }
 
 func TestSigningInForAnApp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	s.add("zoe", "viewer")
@@ -208,6 +214,7 @@ func TestSigningInForAnApp(t *testing.T) {
 }
 
 func TestAnAppWithItsOwnPortNeedsNoCode(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	f := newFlowise(t, "", "")
@@ -222,6 +229,7 @@ func TestAnAppWithItsOwnPortNeedsNoCode(t *testing.T) {
 }
 
 func TestResetLink(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	u := s.add("bob", "user")
@@ -242,6 +250,7 @@ func TestResetLink(t *testing.T) {
 }
 
 func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, cookie := range []string{
 		authn.CookieName(false) + "=garbage",
@@ -258,6 +267,7 @@ func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 // TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address;
 // it must not be sent to and fro for ever.
 func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {
 			c.Trust = web.Trust{

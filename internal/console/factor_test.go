@@ -127,6 +127,7 @@ func (s *site) policy(value string) {
 }
 
 func TestEnrolmentAtSignIn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t).local()
 	s.add("ann", "viewer")
 	s.policy(identity.FactorEncouraged)
@@ -205,6 +206,7 @@ func TestEnrolmentAtSignIn(t *testing.T) {
 }
 
 func TestPasskeyPages(t *testing.T) {
+	t.Parallel()
 	s := newSite(t).local()
 	s.add("ann", "viewer")
 	s.policy(identity.FactorRequired)
@@ -254,6 +256,7 @@ func TestPasskeyPages(t *testing.T) {
 // TestPasskeysNeedAHostName: at an IP address the buttons are not there, and who asks all the same
 // is told.
 func TestPasskeysNeedAHostName(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	s.policy(identity.FactorRequired)
@@ -270,6 +273,7 @@ func TestPasskeysNeedAHostName(t *testing.T) {
 // TestPasswordsForSuperusersOnly: the form is behind a quiet link where there is another way, and
 // works for superusers.
 func TestPasswordsForSuperusersOnly(t *testing.T) {
+	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")
 	s.add("ann", "viewer")

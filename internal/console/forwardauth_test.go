@@ -61,6 +61,7 @@ func forwardAuthSamples() map[string]templ.Component {
 }
 
 func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
+	t.Parallel()
 	trust := web.Trust{}
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {
@@ -146,6 +147,7 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 }
 
 func TestForwardAuthPageNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {
 			c.Listens = func() string { return "127.0.0.1:3000" }

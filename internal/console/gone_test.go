@@ -8,6 +8,7 @@ import (
 )
 
 func TestSomebodyWhoLeavesIsNoErrorOfSluice(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	ctx, leave := context.WithCancel(context.Background())

@@ -88,6 +88,7 @@ func (s *site) link(box *mailbox, to string) string {
 func withMail(box *mailbox) func(*options) { return func(o *options) { o.smtp = box.config } }
 
 func TestSignUpWithoutMail(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b := s.browser()
@@ -142,6 +143,7 @@ func TestSignUpWithoutMail(t *testing.T) {
 }
 
 func TestSignUpByMail(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
 	s.add("ann", "viewer")
@@ -181,6 +183,7 @@ func TestSignUpByMail(t *testing.T) {
 // TestTokensOfOtherPages: every page takes only its own tokens, none of them twice, and none after
 // its time.
 func TestTokensOfOtherPages(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
 	root, ann := s.add("root", "superuser"), s.add("ann", "viewer")
@@ -235,6 +238,7 @@ func TestTokensOfOtherPages(t *testing.T) {
 // TestMailedFirstPassword: an account without a password gets its link by mail, and the admin does
 // not see it.
 func TestMailedFirstPassword(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
 	s.add("root", "superuser")
@@ -260,6 +264,7 @@ func TestMailedFirstPassword(t *testing.T) {
 }
 
 func TestForgottenPassword(t *testing.T) {
+	t.Parallel()
 	says(t, newSite(t).browser().get("/forgot").want(t, 200, "").body, "Ask an admin")
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
@@ -285,6 +290,7 @@ func TestForgottenPassword(t *testing.T) {
 }
 
 func TestChangeOfAddress(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
 	s.add("ann", "viewer")
@@ -318,6 +324,7 @@ func TestChangeOfAddress(t *testing.T) {
 }
 
 func TestInvitationByLink(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	s.add("bob", "viewer")
@@ -381,6 +388,7 @@ func TestInvitationByLink(t *testing.T) {
 
 // TestInvitationOfSomebodyWhoHasAnAccountByNow signs in first and joins then.
 func TestInvitationOfSomebodyWhoHasAnAccountByNow(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b := s.signedIn("root")

@@ -58,6 +58,7 @@ func simpleKey(name string) url.Values {
 }
 
 func TestAKeyFromTheFormToItsEnd(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
 	b := s.signedIn("ann")
@@ -97,6 +98,7 @@ func TestAKeyFromTheFormToItsEnd(t *testing.T) {
 }
 
 func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
 	b := s.signedIn("ann")
@@ -157,6 +159,7 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 }
 
 func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
 	b := s.signedIn("ann")
@@ -236,6 +239,7 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 // TestAKeyForOneFlow: what is offered, what is kept, and a line for a terminal that runs the flow
 // at the app's own address.
 func TestAKeyForOneFlow(t *testing.T) {
+	t.Parallel()
 	s, ctx := newSite(t), context.Background()
 	ann := s.add("ann", "user")
 	f := newFlowise(t, "", "")
@@ -303,6 +307,7 @@ func TestAKeyForOneFlow(t *testing.T) {
 
 // TestTheLineForATerminalWorks runs it as people do: by a shell.
 func TestTheLineForATerminalWorks(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
@@ -321,6 +326,7 @@ func TestTheLineForATerminalWorks(t *testing.T) {
 }
 
 func TestKeysOfOthers(t *testing.T) {
+	t.Parallel()
 	s, ctx := newSite(t), context.Background()
 	ann := s.add("ann", "admin")
 	s.add("bob", "user")
@@ -381,6 +387,7 @@ func TestKeysOfOthers(t *testing.T) {
 }
 
 func TestAFreshProofComesBeforeAKey(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) { o.stepUp = 10 * time.Minute })
 	s.add("ann", "user")
 	b := s.signedIn("ann")
@@ -413,6 +420,7 @@ func TestAFreshProofComesBeforeAKey(t *testing.T) {
 
 // TestEveryActionHasWords finds actions that came later than the form.
 func TestEveryActionHasWords(t *testing.T) {
+	t.Parallel()
 	known := map[authz.Action]bool{}
 	for _, g := range keyActions() {
 		for _, a := range g.Actions {

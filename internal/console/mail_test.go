@@ -9,6 +9,7 @@ import (
 )
 
 func TestMailPageWithoutAServer(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -19,6 +20,7 @@ func TestMailPageWithoutAServer(t *testing.T) {
 }
 
 func TestMailPage(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
 	s.add("root", "superuser")
@@ -56,6 +58,7 @@ func TestMailPage(t *testing.T) {
 }
 
 func TestMailPreviews(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b := s.signedIn("root")

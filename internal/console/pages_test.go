@@ -24,6 +24,7 @@ func rendered(t *testing.T, page templ.Component) string {
 // TestEveryPage holds what is true of all pages: nothing inline, one heading, labelled inputs, no
 // reference that leads nowhere.
 func TestEveryPage(t *testing.T) {
+	t.Parallel()
 	css, err := os.ReadFile("../web/assets/dist/sluice.css")
 	if err != nil {
 		t.Fatal(err)
@@ -334,6 +335,7 @@ func peopleExpectations() map[string]expectation {
 }
 
 func TestPagesSay(t *testing.T) {
+	t.Parallel()
 	all, tests := samples(), doorExpectations()
 	maps.Copy(tests, peopleExpectations())
 	maps.Copy(tests, langflowExpectations())
@@ -351,6 +353,7 @@ func TestPagesSay(t *testing.T) {
 }
 
 func TestOnlyAllowedStepsAreOffered(t *testing.T) {
+	t.Parallel()
 	hasNot(
 		t,
 		rendered(t, samples()["flows-no-workspace"]),

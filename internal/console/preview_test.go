@@ -18,6 +18,7 @@ import (
 //
 //	SLUICE_PREVIEW=127.0.0.1:3980 go test -tags preview -run TestPreview ./internal/console
 func TestPreview(t *testing.T) {
+	t.Parallel()
 	mux := http.NewServeMux()
 	mux.HandleFunc(web.AssetPrefix, web.ServeAsset)
 	pages := samples()

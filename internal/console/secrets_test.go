@@ -11,6 +11,7 @@ import (
 )
 
 func TestSecretsAreShownAndRotated(t *testing.T) {
+	t.Parallel()
 	const good = "q8Zt0cX5mB1vKd7RyWfJ3uHs9LpNaE2gTiOx6QbVnCk"
 	s := newSite(t, func(o *options) {
 		o.given = map[secret.Name]secret.Given{
@@ -81,6 +82,7 @@ func (s *site) keyIDs() map[secret.Name]string {
 }
 
 func TestRotatingASecretAsksForAFreshProof(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) { o.stepUp = 10 * time.Minute })
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -98,6 +100,7 @@ func TestRotatingASecretAsksForAFreshProof(t *testing.T) {
 }
 
 func TestWhatIsSaidOfFormerKeys(t *testing.T) {
+	t.Parallel()
 	view := func(n secret.Name, left int, former ...secret.Former) secretView {
 		return secretView{Status: secret.Status{Name: n, Left: left, Former: former}}
 	}

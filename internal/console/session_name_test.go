@@ -8,6 +8,7 @@ import (
 )
 
 func TestSessionName(t *testing.T) {
+	t.Parallel()
 	for agent, want := range map[string]string{
 		"nightly-report/2.1 (ops)": "API client nightly-report/2.1",
 		"":                         "API client",

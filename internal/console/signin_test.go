@@ -50,6 +50,7 @@ func (b *browser) provider(p *op, more ...string) string {
 }
 
 func TestProviderPages(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	b, p := s.signedIn("root"), s.op()
@@ -152,6 +153,7 @@ func TestProviderPages(t *testing.T) {
 }
 
 func TestSingleSignOn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	root, p := s.signedIn("root"), s.op()
@@ -243,6 +245,7 @@ func (s *site) idOf(username string) string {
 }
 
 func TestLinkedIdentities(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	s.add("ann", "viewer")
@@ -274,6 +277,7 @@ func TestLinkedIdentities(t *testing.T) {
 // TestConfirmWithAProvider: who has neither password nor factor is led to the provider, and the
 // form waits.
 func TestConfirmWithAProvider(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	p := s.op()
@@ -301,6 +305,7 @@ func TestConfirmWithAProvider(t *testing.T) {
 
 // TestTroubleWithAProvider is told where the sign-in began.
 func TestTroubleWithAProvider(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	root, p := s.signedIn("root"), s.op()
@@ -359,6 +364,7 @@ func TestTroubleWithAProvider(t *testing.T) {
 // TestSignInSettingsAskForAProof: what is dangerous asks for a proof and keeps the form, the client
 // secret included.
 func TestSignInSettingsAskForAProof(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b, p := s.signedIn("root"), s.op()
@@ -376,6 +382,7 @@ func TestSignInSettingsAskForAProof(t *testing.T) {
 }
 
 func TestSecondFactorOfAWorkspacePage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")
 	ann := s.add("ann", "viewer")
@@ -417,6 +424,7 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 // TestAClosedWorkspaceLeadsToTheFactor: who is signed in when a workspace becomes strict is led to
 // where a factor is set up, and comes in with one.
 func TestAClosedWorkspaceLeadsToTheFactor(t *testing.T) {
+	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")
 	s.add("ann", "viewer")

@@ -17,6 +17,7 @@ import (
 )
 
 func TestSignInWaitsForTheAddress(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
 	s.add("root", "superuser")
@@ -64,6 +65,7 @@ func TestSignInWaitsForTheAddress(t *testing.T) {
 }
 
 func TestStartingOver(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
 	s.add("ann", "viewer")
@@ -80,6 +82,7 @@ func TestStartingOver(t *testing.T) {
 }
 
 func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
 	s.add("root", "superuser")
@@ -123,6 +126,7 @@ func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
 // TestStepsMayLeadToTheApp: browsers hold form-action against the redirect at the end of the last
 // step.
 func TestStepsMayLeadToTheApp(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
 	a, err := s.apps.Manager.Ensure(
@@ -149,6 +153,7 @@ func TestStepsMayLeadToTheApp(t *testing.T) {
 
 // TestALostSessionIsExplained: a browser that keeps no cookie is told why, and never sent round.
 func TestALostSessionIsExplained(t *testing.T) {
+	t.Parallel()
 	proxied := func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}} }
 	on, off := true, false
 	at := func(origin string) func(*Config) {
@@ -237,6 +242,7 @@ func TestALostSessionIsExplained(t *testing.T) {
 
 // TestTheThirdBounceIsTheLast: an app that sends a signed-in browser back again and again.
 func TestTheThirdBounceIsTheLast(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
 	a, err := s.apps.Manager.Ensure(
@@ -300,6 +306,7 @@ func stateIn(page string) string {
 }
 
 func TestBouncesAreBounded(t *testing.T) {
+	t.Parallel()
 	var b bounces
 	now := time.Now()
 	for i := range 3 * maxBounces {

@@ -33,6 +33,7 @@ func hiddenFields(page, action string) [][2]string {
 // TestStepUpKeepsTheForm: what asks for a fresh proof is asked once, and the form goes on with
 // everything that was entered.
 func TestStepUpKeepsTheForm(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -90,6 +91,7 @@ func TestStepUpKeepsTheForm(t *testing.T) {
 }
 
 func TestStepUpOfOtherRequests(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -120,6 +122,7 @@ func TestStepUpOfOtherRequests(t *testing.T) {
 // TestAWorkspaceWithAppsIsMadeOnce: offering asks for a fresh proof, and must not do so when the
 // workspace is there already.
 func TestAWorkspaceWithAppsIsMadeOnce(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
 	b := s.signedIn("root")
@@ -132,6 +135,7 @@ func TestAWorkspaceWithAppsIsMadeOnce(t *testing.T) {
 
 // TestSecondFactorsOfOnesOwn: set up while signed in, prove with it, lose it.
 func TestSecondFactorsOfOnesOwn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
@@ -200,6 +204,7 @@ func TestSecondFactorsOfOnesOwn(t *testing.T) {
 
 // TestOptionsForAScriptSayThatAProofIsNeeded: the script leads to the page that asks for it.
 func TestOptionsForAScriptSayThatAProofIsNeeded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
@@ -211,6 +216,7 @@ func TestOptionsForAScriptSayThatAProofIsNeeded(t *testing.T) {
 
 // TestAPasswordForSomebodyWithout: who came by another way sets one, with a fresh session.
 func TestAPasswordForSomebodyWithout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	u := s.add("ann", "viewer")
 	b := s.signedIn("ann")

@@ -11,6 +11,7 @@ import (
 const vaultCanary = "sk-canary-console-5d"
 
 func TestVaultPages(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	s.add("uma", "user")
@@ -116,6 +117,7 @@ func TestVaultPages(t *testing.T) {
 }
 
 func TestTheVaultOfAnotherWorkspaceIsNotThere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	s.add("adam", "admin")

@@ -18,6 +18,7 @@ import (
 )
 
 func TestWorkspaces(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	dora := s.add("dora", "viewer")
@@ -63,6 +64,7 @@ func TestWorkspaces(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	cid := s.add("cid", "viewer")
@@ -116,6 +118,7 @@ func TestRoles(t *testing.T) {
 
 // TestNewUser walks the steps of Langflow's page "Manage users as an administrator".
 func TestNewUser(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("administrator", "superuser")
 	b := s.signedIn("administrator")
@@ -162,6 +165,7 @@ func TestNewUser(t *testing.T) {
 }
 
 func TestDeletingAPerson(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	root := s.add("root", "superuser")
 	cid, heir := s.add("cid", "user"), s.add("heir", "user")
@@ -193,6 +197,7 @@ func TestDeletingAPerson(t *testing.T) {
 }
 
 func TestFlows(t *testing.T) {
+	t.Parallel()
 	s, ctx := newSite(t), context.Background()
 	s.add("root", "superuser")
 	ann, eve := s.add("ann", "user"), s.add("eve", "viewer")
@@ -239,6 +244,7 @@ func TestFlows(t *testing.T) {
 
 // TestAnAppInWorkspaces runs the demo builder and gives what was made around Sluice to a workspace.
 func TestAnAppInWorkspaces(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
 	handler, err := demo.NewServer(demo.Config{File: filepath.Join(t.TempDir(), "flows.json"), Now: time.Now})

@@ -6,6 +6,7 @@ import (
 )
 
 func TestWhatTheBuilderMayNotSayIsTakenOut(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
@@ -37,6 +38,7 @@ func TestWhatTheBuilderMayNotSayIsTakenOut(t *testing.T) {
 }
 
 func TestFlowisesCookiesStayWithSluice(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string {
@@ -48,6 +50,7 @@ func TestFlowisesCookiesStayWithSluice(t *testing.T) {
 }
 
 func TestPolicyOfPagesAndOfWhatLooksLikeThem(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("viewer")
@@ -73,6 +76,7 @@ func TestPolicyOfPagesAndOfWhatLooksLikeThem(t *testing.T) {
 }
 
 func TestFailuresOfTheBuilderDoNotShowItsInside(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("viewer")
@@ -99,6 +103,7 @@ func TestFailuresOfTheBuilderDoNotShowItsInside(t *testing.T) {
 }
 
 func TestEarlyHintsStayWithSluice(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string {
@@ -111,6 +116,7 @@ func TestEarlyHintsStayWithSluice(t *testing.T) {
 }
 
 func TestRedirectsToOtherPlacesStay(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("admin")

@@ -11,6 +11,7 @@ import (
 )
 
 func TestBodiesAreBounded(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{change: func(c *proxy.Config) { c.MaxBody, c.MaxStrangerBody = 64<<10, 1<<10 }})
 	cookie := "Cookie: " + w.cookie("admin")
@@ -42,6 +43,7 @@ func TestBodiesAreBounded(t *testing.T) {
 }
 
 func TestASenderThatStopsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{change: func(c *proxy.Config) { c.BodyTimeout = 50 * time.Millisecond }})
 	c := w.dial()
@@ -53,6 +55,7 @@ func TestASenderThatStopsIsNotWaitedFor(t *testing.T) {
 }
 
 func TestMemoryForBodiesIsShared(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{change: func(c *proxy.Config) { c.MaxHeld = 100 }})
 	h := with("Content-Type: application/json")
@@ -67,6 +70,7 @@ func TestMemoryForBodiesIsShared(t *testing.T) {
 }
 
 func TestAnInspectedBodyArrivesByteForByte(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	body := "{ \"name\" :\t\"x\\u0041\" , \"flowData\":\"{}\",\"z\":1e3 }\n"
@@ -87,6 +91,7 @@ func TestAnInspectedBodyArrivesByteForByte(t *testing.T) {
 }
 
 func TestBodiesThatCouldBeReadInTwoWays(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("admin")
@@ -120,6 +125,7 @@ func TestBodiesThatCouldBeReadInTwoWays(t *testing.T) {
 }
 
 func TestExpectContinueIsAnsweredBySluice(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	got := w.do("POST", "/x", with("Cookie: "+w.cookie("admin"), "Expect: 100-continue"), "hello")

@@ -22,6 +22,7 @@ func (w *world) old(f *fixture) {
 }
 
 func TestARequestIsRepeatedWhenTheBuilderForgotItsSession(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ method, path, contentType, body string }{
 		"without a body":     {"GET", "/api/v1/chatflows", "", ""},
 		"with an inspected":  {"PUT", "/api/v1/chatflows/" + privateFlow, "application/json", `{"name":"x"}`},
@@ -55,6 +56,7 @@ func TestARequestIsRepeatedWhenTheBuilderForgotItsSession(t *testing.T) {
 }
 
 func TestALongBodyIsRepeatedToo(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	w.old(f)
@@ -67,6 +69,7 @@ func TestALongBodyIsRepeatedToo(t *testing.T) {
 }
 
 func TestTheBuildersOwn401NeverReachesTheBrowser(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	w.old(f)
@@ -78,6 +81,7 @@ func TestTheBuildersOwn401NeverReachesTheBrowser(t *testing.T) {
 }
 
 func TestManyRequestsRenewOnce(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	w.old(f)
@@ -99,6 +103,7 @@ func TestManyRequestsRenewOnce(t *testing.T) {
 }
 
 func TestABuilderThatIsDownIsExplainedAndRecovers(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("viewer")
@@ -125,6 +130,7 @@ func TestABuilderThatIsDownIsExplainedAndRecovers(t *testing.T) {
 }
 
 func TestABuilderThatDoesNotBeginToAnswer(t *testing.T) {
+	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			<-r.Context().Done()
@@ -137,6 +143,7 @@ func TestABuilderThatDoesNotBeginToAnswer(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNotHTTP(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string { return "SSH-2.0-OpenSSH\r\n\r\nConnection: close" })
@@ -146,6 +153,7 @@ func TestAnAnswerThatIsNotHTTP(t *testing.T) {
 }
 
 func TestAnAppWithoutItsOwnerAccountIsClosed(t *testing.T) {
+	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {})
 	w := newWorld(t, up, options{})
 	got := w.do("GET", "/api/v1/chatflows", with("Cookie: "+w.cookie("admin")), "")

@@ -123,6 +123,7 @@ func (f *fixture) flows() (public, private string) { return publicFlow, privateF
 // TestCorpus judges the committed rows about Flowise, or those of the file that SLUICE_CORPUS
 // names.
 func TestCorpus(t *testing.T) {
+	t.Parallel()
 	if path := os.Getenv("SLUICE_CORPUS"); path != "" {
 		runFile(t, path)
 		return

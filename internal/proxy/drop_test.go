@@ -62,6 +62,7 @@ func FuzzDrop(f *testing.F) {
 }
 
 func TestKeysOfABodyAreFoundWhereARowNamesThem(t *testing.T) {
+	t.Parallel()
 	b, err := fieldsOf([]byte(`{"a":"x","inputs":{"session":"s","deep":{"session":"no"}},"a.b":"dotted","list":["1","2"],"n":null,"o":{"a":1}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ func TestKeysOfABodyAreFoundWhereARowNamesThem(t *testing.T) {
 }
 
 func TestPythonReadsUUIDsInManyWays(t *testing.T) {
+	t.Parallel()
 	const id = "0a1b2c3d-4e5f-4a6b-8c7d-8e9f0a1b2c3d"
 	for text, want := range map[string]string{
 		id: id, "0A1B2C3D-4E5F-4A6B-8C7D-8E9F0A1B2C3D": id, "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3d": id, "urn:uuid:" + id: id, "{" + id + "}": id,

@@ -11,6 +11,7 @@ import (
 )
 
 func TestOneLineForEachRequestWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	token, session := w.session("viewer")
@@ -39,6 +40,7 @@ func TestOneLineForEachRequestWithoutSecrets(t *testing.T) {
 }
 
 func TestMetricNames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	w.do("GET", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")), "")
 	eventually(t, "the count", func() bool { return gauge(t, w, "sluice_proxy_requests_total") == 1 })
@@ -58,6 +60,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestAClientThatLeavesBeforeTheAnswerIs499(t *testing.T) {
+	t.Parallel()
 	arrived := make(chan struct{}, 1)
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {

@@ -80,6 +80,7 @@ func (a *aside) askAs(query, method, uri string, lines ...string) answer {
 const navigation = "Sec-Fetch-Mode: navigate"
 
 func TestForwardAuthDecides(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	cookies := map[string]string{"": ""}
 	for _, role := range []string{"viewer", "user", "admin", "none"} {
@@ -160,6 +161,7 @@ func TestForwardAuthDecides(t *testing.T) {
 }
 
 func TestForwardAuthBelievesOnlyAProxyOfTheOperators(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, func(c *proxy.Config) { c.Trust = web.Trust{} })
 	cookie := "Cookie: " + a.cookie("admin")
 	if got := a.ask("GET", "/", cookie); got.status != 403 || !strings.Contains(got.body, "127.0.0.1") || !strings.Contains(got.body, "TRUST_PROXY") || !strings.Contains(got.body, "NUMBER_OF_PROXIES") {
@@ -178,6 +180,7 @@ func TestForwardAuthBelievesOnlyAProxyOfTheOperators(t *testing.T) {
 }
 
 func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	cookie := "Cookie: " + a.cookie("admin")
 	for _, lines := range [][]string{
@@ -207,6 +210,7 @@ func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
 }
 
 func TestForwardAuthNeedsAHostNameOfItsOwn(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, func(c *proxy.Config) { c.MainOrigin = func(host string) string { return "http://" + host + ":3000" } })
 	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 403 || !strings.Contains(got.body, "APP_URL") {
 		t.Errorf("%d %s", got.status, got.body)
@@ -240,6 +244,7 @@ func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 }
 
 func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	start := a.clock.now()
 	token, session := a.session("user")
@@ -295,6 +300,7 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 }
 
 func TestForwardAuthEndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	token, session := a.session("viewer")
 	cookie := "Cookie: " + authn.CookieName(true) + "=" + token
@@ -314,6 +320,7 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 }
 
 func TestForwardAuthFailsClosedWithoutASignature(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, func(c *proxy.Config) {
 		c.Sign = func(any) (string, error) { return "", context.DeadlineExceeded }
 	})
@@ -324,6 +331,7 @@ func TestForwardAuthFailsClosedWithoutASignature(t *testing.T) {
 
 // The reverse proxy passes the paths below /.sluice/ to Sluice, and nothing else.
 func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	proxied := []string{"Host: aside.test", "X-Forwarded-Proto: https", navigation}
 	got := a.do("GET", "/.sluice/enter?return=/flows", with(proxied...), "")
@@ -358,6 +366,7 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 }
 
 func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	if h := a.apps.Monitor.Health(a.app.ID); h.OK || !strings.Contains(h.Text, "No reverse proxy has asked") {
 		t.Errorf("before: %+v", h)
@@ -373,6 +382,7 @@ func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
 }
 
 func TestForwardAuthKeepsSluicesCredentialsFromTheApp(t *testing.T) {
+	t.Parallel()
 	a := newAside(t, nil)
 	cookie := a.cookie("viewer")
 	passed := func(lines ...string) map[string]string {

@@ -3,6 +3,7 @@ package proxy
 import "testing"
 
 func TestHostname(t *testing.T) {
+	t.Parallel()
 	for host, want := range map[string]string{
 		"a.test": "a.test", "A.Test:80": "a.test", "127.0.0.1:3000": "127.0.0.1", "[::1]:3000": "::1", "[::1]": "::1", "::1": "::1", "": "", ":80": "", "[FE80::1]:9": "fe80::1",
 	} {

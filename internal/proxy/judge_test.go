@@ -31,6 +31,7 @@ const flowPath = "/api/v1/chatflows/"
 
 // TestJudge holds what a Verdict says, and which rule refuses, for each way through the steps.
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	_, w, _, _ := tenants(t)
 	viewer, admin, other := w.cookie("viewer"), w.cookie("admin"), w.cookie("other")
 	key, _ := w.key("viewer", authn.NewAPIKey{})
@@ -208,6 +209,7 @@ func TestJudge(t *testing.T) {
 
 // TestNothingIsHeldAfterAnAnswer tries each kind of exchange that reads a body or an answer.
 func TestNothingIsHeldAfterAnAnswer(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, true)
 	for name, tt := range map[string]struct{ role, method, target, body string }{
 		"a list of several accounts":     {"admin", "GET", "/api/v1/flows/", ""},
@@ -228,6 +230,7 @@ func TestNothingIsHeldAfterAnAnswer(t *testing.T) {
 // TestJudgePanics makes sure that the log tells about whom and what, and that the client gets an
 // answer.
 func TestJudgePanics(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{change: func(c *proxy.Config) {
 		c.Credentials = &authn.Credentials{
 			Sessions: c.Sessions,
@@ -251,6 +254,7 @@ func TestJudgePanics(t *testing.T) {
 // TestReadInstead_JudgesTheWholeRequest makes sure that a refused save is read like any other
 // request.
 func TestReadInstead_JudgesTheWholeRequest(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, true)
 	target := "/api/v1/flows/" + w.ownFlow
 	w.call("other", "GET", "/api/v1/flows/"+w.flow, "") // from now on it is known as theirs

@@ -26,6 +26,7 @@ func (w *world) ask(method, target, body string, lines ...string) answer {
 }
 
 func TestAKeyRunsAClosedFlow(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, id := w.key("viewer", authn.NewAPIKey{Scope: authn.KeyScope{Actions: []authz.Action{authz.FlowRun}}})
@@ -51,6 +52,7 @@ func TestAKeyRunsAClosedFlow(t *testing.T) {
 }
 
 func TestAKeyIsHeldToItsScope(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	other := "33333333-3333-4333-8333-333333333333"
@@ -87,6 +89,7 @@ func TestAKeyIsHeldToItsScope(t *testing.T) {
 
 // TestAnOwnersOtherWorkspaceIsOutOfReach: the owner belongs to both, the key to one.
 func TestAnOwnersOtherWorkspaceIsOutOfReach(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	ctx := context.Background()
@@ -104,6 +107,7 @@ func TestAnOwnersOtherWorkspaceIsOutOfReach(t *testing.T) {
 }
 
 func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	ctx := context.Background()
@@ -151,6 +155,7 @@ func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
 }
 
 func TestAKeyInTheAddressIsRefused(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("admin", authn.NewAPIKey{})
@@ -174,6 +179,7 @@ func TestAKeyInTheAddressIsRefused(t *testing.T) {
 }
 
 func TestALimitedKeyIsToldWhenToComeAgain(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("user", authn.NewAPIKey{PerDay: 2})
@@ -190,6 +196,7 @@ func TestALimitedKeyIsToldWhenToComeAgain(t *testing.T) {
 }
 
 func TestAStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
 	up, events, arrived, ended := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
 	text, id := w.key("admin", authn.NewAPIKey{})
@@ -212,6 +219,7 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 }
 
 func TestAnAppKeepsItsOwnSignIn(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	text, _ := w.key("admin", authn.NewAPIKey{})
@@ -240,6 +248,7 @@ func TestAnAppKeepsItsOwnSignIn(t *testing.T) {
 }
 
 func TestPagesOfOtherOriginsCallWithKeysOnly(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("user", authn.NewAPIKey{})
@@ -267,6 +276,7 @@ func TestPagesOfOtherOriginsCallWithKeysOnly(t *testing.T) {
 }
 
 func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	f.bind(privateFlow)
 	w := newWorld(t, f, options{})
@@ -293,6 +303,7 @@ func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
 // TestTheSDKAsksBeforeItShowsItsKey: flowise-sdk streams only if it is told, without any
 // credential, that the flow does. What strangers are told says nothing about any flow.
 func TestTheSDKAsksBeforeItShowsItsKey(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for _, flow := range []string{privateFlow, nobodys} {
@@ -306,6 +317,7 @@ func TestTheSDKAsksBeforeItShowsItsKey(t *testing.T) {
 }
 
 func TestTheBuildersKeysPageShowsSluicesKeys(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	type key struct {

@@ -145,6 +145,7 @@ func (c langflowCorpus) account(w *world, workspace string) *lfUser {
 }
 
 func TestLangflowCorpus(t *testing.T) {
+	t.Parallel()
 	w, c := newLangflowCorpus(t)
 	w.runCorpus(t, c, corpus(t, "langflow"), langflowNotYet)
 }
@@ -152,6 +153,7 @@ func TestLangflowCorpus(t *testing.T) {
 // TestLangflowVariants sends what the corpus does not have: its attacks on the other routes of
 // their class, everything of one tenant's as the other, and what the pages and programs do all day.
 func TestLangflowVariants(t *testing.T) {
+	t.Parallel()
 	w, c := newLangflowCorpus(t)
 	w.runCorpus(t, c, corpus(t, "langflow-more"), nil)
 }

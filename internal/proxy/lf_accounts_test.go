@@ -79,6 +79,7 @@ func (w *lfWorld) call(role, method, target, body string) answer {
 }
 
 func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	project := w.adopted.Things["projects"][0].ID
 	for name, c := range inOrder(map[string]struct {
@@ -120,6 +121,7 @@ func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 }
 
 func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	key, _ := w.key("user", authn.NewAPIKey{})
 	h := with("Authorization: Bearer "+key, "Content-Type: application/json")
@@ -156,6 +158,7 @@ func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
 }
 
 func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	if _, _, ok := w.apps.Flows.Owner(w.app.ID, w.ownFlow); ok {
 		t.Fatal("the flow is known before anybody asked for it")
@@ -180,6 +183,7 @@ func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
 }
 
 func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, "")
 	before := w.f.CountAll("GET /api/v1/flows/")
@@ -220,6 +224,7 @@ func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 }
 
 func TestNewThingsBelongToTheAccountTheyWereMadeIn(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct {
 		target, body string
@@ -249,6 +254,7 @@ func TestNewThingsBelongToTheAccountTheyWereMadeIn(t *testing.T) {
 }
 
 func TestADeletedProjectTakesItsFlowsAlong(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")
 	project := w.own.Things["projects"][0].ID

@@ -49,6 +49,7 @@ func lfBody(v any) string {
 }
 
 func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
+	t.Parallel()
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old).shipping()
 		stored := "class Own(Component): pass\n"
@@ -109,6 +110,7 @@ func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
 }
 
 func TestARefusalOfAGuardIsRecorded(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false).shipping()
 	got := w.call("user", "PATCH", "/api/v1/flows/"+w.ownFlow, lfBody(map[string]any{"data": lfGraph("x = 1")}))
 	if got.status != lfDenied || !strings.Contains(got.body, "Chat Input (ChatInput-1)") {
@@ -128,6 +130,7 @@ func TestARefusalOfAGuardIsRecorded(t *testing.T) {
 }
 
 func TestUploadsGoThroughTheirGuards(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false).shipping()
 	for name, c := range map[string]struct {
 		target, file, data string
@@ -153,6 +156,7 @@ func TestUploadsGoThroughTheirGuards(t *testing.T) {
 }
 
 func TestWithoutACatalogueNothingIsSavedByWhoMayNotBringCode(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false) // answers {"ok":true}, which has no component
 	path, body := "/api/v1/flows/"+w.ownFlow, lfBody(map[string]any{"data": lfGraph(lfCode)})
 	if got := w.call("user", "PATCH", path, body); got.status != lfDenied {

@@ -38,6 +38,7 @@ func ids(t testing.TB, body string, path ...string) []string {
 }
 
 func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
+	t.Parallel()
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old)
 		variable := w.adopted.Put("variables", &lfThing{Name: "v"})
@@ -89,6 +90,7 @@ func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
 }
 
 func TestWhatWasMovedAwayIsNotListed(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")
 	if err := w.apps.Flows.Move(context.Background(), systemPrincipal, w.app.ID, []string{w.ownFlow}, w.other, ""); err != nil {
@@ -104,6 +106,7 @@ func TestWhatWasMovedAwayIsNotListed(t *testing.T) {
 }
 
 func TestAnAccountThatFailsDoesNotTakeTheListAlong(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.f.With(func() {
 		w.f.Answer = func(g lfRequest) *lfAnswer {
@@ -119,6 +122,7 @@ func TestAnAccountThatFailsDoesNotTakeTheListAlong(t *testing.T) {
 }
 
 func TestCompressedAnswersAreBounded(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	pack := func(data []byte) string {
 		var b bytes.Buffer
@@ -159,6 +163,7 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 }
 
 func TestARenewalInAnotherAccountIsCounted(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")
 	forgotten := ""

@@ -13,6 +13,7 @@ import (
 const pageScriptTag = `<script src="/.sluice/page.js"></script>`
 
 func TestPagesGetAScriptOfSluices(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	h := w.as("viewer")
 	h.Set("Accept", "text/html")
@@ -52,6 +53,7 @@ func TestPagesGetAScriptOfSluices(t *testing.T) {
 }
 
 func TestOddPagesStayAsTheyAre(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct{ kind, page, want string }{
 		"no head":         {"text/html", "<p>hello</p>", "<p>hello</p>"},
@@ -81,6 +83,7 @@ func TestOddPagesStayAsTheyAre(t *testing.T) {
 // TestAPageInPlaceOfAnAnswer: Langflow 1.6 gives its own page for whatever it does not have; any
 // other page is somebody else's.
 func TestAPageInPlaceOfAnAnswer(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct {
 		page, rule string
@@ -103,6 +106,7 @@ func TestAPageInPlaceOfAnAnswer(t *testing.T) {
 }
 
 func TestKeysThatNeedARightAreDropped(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct{ role, body, want string }{
 		"a viewer's":          {"viewer", `{"inputs": {"input_value":"x" } , "data": {"nodes":[]}}`, `{"inputs": {"input_value":"x" } }`},
@@ -123,6 +127,7 @@ func TestKeysThatNeedARightAreDropped(t *testing.T) {
 }
 
 func TestAViewersPageGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	if got := w.call("viewer", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 200 || !strings.Contains(got.body, `"locked":true`) {
 		t.Errorf("the flow that a viewer opens: %d %s", got.status, got.body)
@@ -155,6 +160,7 @@ func TestAViewersPageGoesOn(t *testing.T) {
 }
 
 func TestFailuresOfLangflowTellNothing(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	trace := `Traceback (most recent call last):\n  File \"/usr/lib/python3.11/site-packages/langflow/main.py\", line 1, in <module>\nSLUICE-MARKER`
 	for name, a := range map[string]*lfAnswer{
@@ -190,6 +196,7 @@ func TestFailuresOfLangflowTellNothing(t *testing.T) {
 }
 
 func TestNothingWorksWithoutAnAccount(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	if err := w.apps.Manager.Withdraw(context.Background(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 // A Langflow user whose projects became workspaces of their own holds things of several: the
 // account is the one's, the flow the other's.
 func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
 	if err := w.apps.Flows.Move(ctx, systemPrincipal, w.app.ID, []string{w.oldFlow}, w.other, ""); err != nil {
@@ -52,6 +53,7 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 }
 
 func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
 	if err := w.apps.Flows.Move(ctx, systemPrincipal, w.app.ID, []string{w.oldFlow}, w.other, ""); err != nil {

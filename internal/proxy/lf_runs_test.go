@@ -28,6 +28,7 @@ func (w *lfWorld) start(role, flowID string) string {
 }
 
 func TestARunIsItsStarters(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	job := w.start("viewer", w.ownFlow)
 	adopted := w.start("viewer", w.oldFlow)
@@ -75,6 +76,7 @@ func TestARunIsItsStarters(t *testing.T) {
 }
 
 func TestARunThatStreamsIsNotHeldBack(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	target := "/api/v1/build/" + w.ownFlow + "/flow?event_delivery=direct"
 	pause := make(chan struct{})
@@ -101,6 +103,7 @@ func TestARunThatStreamsIsNotHeldBack(t *testing.T) {
 }
 
 func TestFlowsAreFoundByTheirEndpointNames(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	limited, _ := w.key("user", authn.NewAPIKey{Scope: authn.KeyScope{Flows: []string{w.oldFlow}}})
 	theirs, _ := w.key("other", authn.NewAPIKey{})
@@ -132,6 +135,7 @@ func TestFlowsAreFoundByTheirEndpointNames(t *testing.T) {
 }
 
 func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
+	t.Parallel()
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old)
 		ours, theirs := lfMessage{ID: "a0a0a0a0-a0a0-40a0-80a0-a0a0a0a0a0a0", Flow: w.ownFlow, Session: "our chat", Text: "hello"}, lfMessage{ID: "b0b0b0b0-b0b0-40b0-80b0-b0b0b0b0b0b0", Flow: w.flow, Session: "their chat", Text: "secret"}
@@ -184,6 +188,7 @@ func TestChatsAndMessagesStayInTheirWorkspace(t *testing.T) {
 }
 
 func TestStrangersRunWhatIsPublished(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
 	w.call("admin", "GET", "/api/v1/flows/", "")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, true)
 	w.f.Take()
 	h := w.as("viewer")
@@ -48,6 +49,7 @@ func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 }
 
 func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	project := w.own.Things["projects"][0].ID
 	for _, target := range []string{"/api/v1/flows/", "/api/v1/projects/"} {
@@ -78,6 +80,7 @@ func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
 }
 
 func TestWhatOldPagesSendAsATokenIsIgnored(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, true)
 	h := w.as("viewer")
 	h.Set("Authorization", "Bearer sluice")
@@ -99,6 +102,7 @@ func TestWhatOldPagesSendAsATokenIsIgnored(t *testing.T) {
 }
 
 func TestThePageOfPeopleIsSluices(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	if got := w.do("GET", "/.sluice/people", nil, ""); got.status != http.StatusSeeOther || !strings.HasSuffix(got.header.Get("Location"), "/admin/people") {
 		t.Errorf("%d %v", got.status, got.header)
@@ -106,6 +110,7 @@ func TestThePageOfPeopleIsSluices(t *testing.T) {
 }
 
 func TestWhoMayNotMakeFlowsIsNotOfferedTo(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for role, want := range map[string]bool{"viewer": true, "user": false} {
 		got := w.call(role, "GET", "/api/v1/config", "")

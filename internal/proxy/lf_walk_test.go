@@ -108,6 +108,7 @@ func (w *lfWorld) lfSend(method string, c call, extra string) answer {
 // any text in its path, query or body that is the id of another workspace's object, is not found,
 // and Langflow never hears of it.
 func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	fill := func(u *lfUser, flowID, chat, role, message string) lfIDs {
 		ids := lfIDs{flow: flowID, project: u.Things["projects"][0].ID, chat: chat, message: message, part: "c" + message[1:]}

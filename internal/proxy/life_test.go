@@ -35,6 +35,7 @@ func (w *world) flowEntries(since *int64) (lines []string) {
 }
 
 func TestFlowLife_Flowise(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	var seq int64
@@ -112,6 +113,7 @@ func TestFlowLife_Flowise(t *testing.T) {
 }
 
 func TestFlowLife_OtherObjectsHaveNoEntries(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	var seq int64
@@ -129,6 +131,7 @@ func TestFlowLife_OtherObjectsHaveNoEntries(t *testing.T) {
 }
 
 func TestFlowLife_CountsForTenMinutes(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	var seq int64
@@ -169,6 +172,7 @@ func TestFlowLife_CountsForTenMinutes(t *testing.T) {
 }
 
 func TestFlowLife_Langflow(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	var seq int64
 	w.as("admin")
@@ -216,6 +220,7 @@ func TestFlowLife_Langflow(t *testing.T) {
 }
 
 func TestFlowLife_ImportsAreCalledSo(t *testing.T) {
+	t.Parallel()
 	w := newLangflowWorld(t, false)
 	var seq int64
 	w.as("admin")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestHostsAreToldApart(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for host, want := range map[string]string{
@@ -30,6 +31,7 @@ func TestHostsAreToldApart(t *testing.T) {
 }
 
 func TestAnAppOnItsOwnPort(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{public: "-"})
 	for host, want := range map[string]int{
@@ -48,6 +50,7 @@ func TestAnAppOnItsOwnPort(t *testing.T) {
 }
 
 func TestOnSluicesOwnHostNameItsCookieCounts(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{public: "-"})
 	main, app := w.mainToken("viewer"), w.cookieOn("viewer", "sluice_session")
@@ -70,6 +73,7 @@ func TestOnSluicesOwnHostNameItsCookieCounts(t *testing.T) {
 }
 
 func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := "Cookie: " + w.cookie("admin")
@@ -103,6 +107,7 @@ func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
 }
 
 func TestMethodsThatAreNotPassedOn(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := "Cookie: " + w.cookie("admin")
@@ -117,6 +122,7 @@ func TestMethodsThatAreNotPassedOn(t *testing.T) {
 }
 
 func TestHeadFollowsGet(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	if got := w.do("HEAD", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")), ""); got.status != 200 || got.body != "" {

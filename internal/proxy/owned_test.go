@@ -35,6 +35,7 @@ func reading(h http.Header) http.Header {
 }
 
 func TestWhatIsCreatedBelongsToTheWorkspace(t *testing.T) {
+	t.Parallel()
 	f, w, _, other := tenants(t)
 	f.reply(func(request) string { return jsonReply(200, `{"id":"`+newID+`","name":"New","type":"AGENTFLOW"}`) })
 	if got := w.do("POST", "/api/v1/chatflows", other, `{"name":"New","type":"AGENTFLOW"}`); got.status != 200 {
@@ -60,6 +61,7 @@ func TestWhatIsCreatedBelongsToTheWorkspace(t *testing.T) {
 }
 
 func TestAnIdOfAnotherWorkspaceIsNotTakenOver(t *testing.T) {
+	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(request) string { return jsonReply(200, `{"id":"`+foreign+`","flowData":"secret"}`) })
 	got := w.do("POST", "/api/v1/chatflows", admin, `{"name":"x"}`)
@@ -72,6 +74,7 @@ func TestAnIdOfAnotherWorkspaceIsNotTakenOver(t *testing.T) {
 }
 
 func TestANewObjectIsFoundInTheListOfAll(t *testing.T) {
+	t.Parallel()
 	f, w, admin, other := tenants(t)
 	all := `[{"id":"` + foreign + `","name":"new","details":"secret","updatedDate":"2026-01-03"},{"id":"` + nobodys + `","name":"new","updatedDate":"2026-01-01"},{"id":"` + newID + `","name":"new","updatedDate":"2026-01-02"}]`
 	f.reply(func(request) string { return jsonReply(200, all) })
@@ -88,6 +91,7 @@ func TestANewObjectIsFoundInTheListOfAll(t *testing.T) {
 }
 
 func TestListsHoldTheWorkspacesOwn(t *testing.T) {
+	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	element := func(id string) string { return `{"id":"` + id + `","agentflowId":"` + id + `","name":"` + id + `"}` }
 	plain := "[" + element(privateFlow) + "," + element(foreign) + "," + element(nobodys) + "," + element(publicFlow) + "]"
@@ -137,6 +141,7 @@ func TestListsHoldTheWorkspacesOwn(t *testing.T) {
 }
 
 func TestAllPagesOfABuilderAreGathered(t *testing.T) {
+	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(g request) string {
 		page, _ := strconv.Atoi(g.req.URL.Query().Get("page"))
@@ -169,6 +174,7 @@ func TestAllPagesOfABuilderAreGathered(t *testing.T) {
 }
 
 func TestOptionsAndExportsAreFiltered(t *testing.T) {
+	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(request) string {
 		return jsonReply(200, `[{"label":"gpt","name":"gpt-4"},{"label":"mine","name":"`+privateFlow+`:mine"},{"label":"secret","name":"`+foreign+`"},{"label":"secret","name":"x","description":"`+foreign+`"},{"label":"secret","name":"`+nobodys+`:left"}]`)
@@ -187,6 +193,7 @@ func TestOptionsAndExportsAreFiltered(t *testing.T) {
 }
 
 func TestAnAppIsUsedInWorkspaces(t *testing.T) {
+	t.Parallel()
 	f, w, _, other := tenants(t)
 	if got := w.do("GET", "/api/v1/nodes", reading(other), ""); got.status != 200 {
 		t.Fatalf("an app that is used: %d %s", got.status, got.body)
@@ -206,6 +213,7 @@ func TestAnAppIsUsedInWorkspaces(t *testing.T) {
 }
 
 func TestCustomRolesAreAskedFineQuestions(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	ctx := context.Background()

@@ -4,6 +4,7 @@ import "testing"
 
 // The lists that Sluice filters must come in a form that it can read, whatever the browser offered.
 func TestTheBuilderIsAskedForAnswersThatCanBeRead(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string { return jsonReply(200, `[]`) })

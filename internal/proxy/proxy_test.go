@@ -8,6 +8,7 @@ import (
 )
 
 func TestASignedInPersonWorksInTheBuildersSession(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	got := w.do("GET", "/api/v1/chatflows?type=CHATFLOW", with("Cookie: a=1; "+w.cookie("viewer")+"; token=mine", "x-request-from: internal", "X-Forwarded-For: 6.6.6.6"), "")
@@ -35,6 +36,7 @@ func TestASignedInPersonWorksInTheBuildersSession(t *testing.T) {
 }
 
 func TestStrangersAreSentToSignIn(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	page := w.do("GET", "/canvas/"+privateFlow+"?x=1", with("Accept: text/html", "Sec-Fetch-Mode: navigate"), "")
@@ -56,6 +58,7 @@ func TestStrangersAreSentToSignIn(t *testing.T) {
 }
 
 func TestRolesAreDecidedByTheEndpoint(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for _, c := range []struct {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestHeadersOfTheConnectionStayOnIt(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
@@ -35,6 +36,7 @@ func TestHeadersOfTheConnectionStayOnIt(t *testing.T) {
 }
 
 func TestTrailersOfAnAnswerArrive(t *testing.T) {
+	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
 		_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
@@ -49,6 +51,7 @@ func TestTrailersOfAnAnswerArrive(t *testing.T) {
 }
 
 func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
+	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	})

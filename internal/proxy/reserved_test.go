@@ -23,6 +23,7 @@ func cookieOf(a answer, name string) *http.Cookie {
 }
 
 func TestTheRoundTripGivesThisBrowserACookie(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	first := w.do("GET", "/.sluice/enter?return=%2Fdeep%3Fa%3D1", with("Accept: text/html"), "")
@@ -70,6 +71,7 @@ func TestTheRoundTripGivesThisBrowserACookie(t *testing.T) {
 }
 
 func TestEnteringNeverLeadsElsewhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{kind: "generic"})
 	cookie := w.cookie("viewer")
 	for _, back := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "/%09/evil", "javascript:alert(1)", ""} {
@@ -81,6 +83,7 @@ func TestEnteringNeverLeadsElsewhere(t *testing.T) {
 }
 
 func TestTwoSessionCookiesAreNoCircle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	h := with("Cookie: "+w.cookie("viewer")+"; "+w.cookie("viewer"), "Accept: text/html", "Sec-Fetch-Mode: navigate")
 	if got := w.do("GET", "/chatflows", h, ""); got.status != 401 || cookieOf(got, "__Host-sluice_session").MaxAge != -1 {
@@ -89,6 +92,7 @@ func TestTwoSessionCookiesAreNoCircle(t *testing.T) {
 }
 
 func TestSigningOutOnAnAppsOriginEndsTheSession(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	cookie := w.cookie("viewer")
 	if got := w.do("GET", "/.sluice/signout", with("Cookie: "+cookie), ""); got.status != 404 {
@@ -107,6 +111,7 @@ func TestSigningOutOnAnAppsOriginEndsTheSession(t *testing.T) {
 }
 
 func TestFlowisesOwnSignOutEndsTheSession(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	cookie := w.cookie("viewer")
 	got := w.do("POST", "/api/v1/account/logout", with("Cookie: "+cookie, "Origin: "+appOrigin), "")
@@ -119,6 +124,7 @@ func TestFlowisesOwnSignOutEndsTheSession(t *testing.T) {
 }
 
 func TestFlowisesQuestionsAboutThePersonAreAnswered(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	cookie := w.cookie("viewer")
@@ -142,6 +148,7 @@ func TestFlowisesQuestionsAboutThePersonAreAnswered(t *testing.T) {
 }
 
 func TestVerifyTellsWhatSluiceSees(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	if got := w.do("GET", "/.sluice/verify/whoami", with(), ""); got.status != 401 {
@@ -174,6 +181,7 @@ func TestVerifyTellsWhatSluiceSees(t *testing.T) {
 }
 
 func TestVerifyStreamComesInPieces(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	res, c := w.open("GET", "/.sluice/verify/stream", with("Cookie: "+w.cookie("admin")), "")
 	defer func() { _ = c.Close() }()
@@ -189,6 +197,7 @@ func TestVerifyStreamComesInPieces(t *testing.T) {
 }
 
 func TestSluicesAssetsAreOnEveryOrigin(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	got := w.do("GET", web.AssetPrefix+"nothing.css", with(), "")

@@ -11,6 +11,7 @@ import (
 // TestPublicRunsOfOldReleasesRunWhatIsStored: Langflow before 1.9 runs the flow that the request of
 // a stranger brings. It gets the stored one, whatever was sent.
 func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
+	t.Parallel()
 	const graph = `{"nodes":[],"edges":[],"viewport":{"x":1}}`
 	h := with("Content-Type: application/json", "Cookie: client_id=0b6a")
 	for _, old := range []bool{true, false} {

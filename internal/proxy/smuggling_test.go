@@ -53,6 +53,7 @@ var smuggling = map[string]string{
 // TestSmuggling sends each on a connection of its own: the builder sees no request at all, or
 // exactly one that is what was judged.
 func TestSmuggling(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for _, r := range corpus(t, "flowise") {
@@ -78,6 +79,7 @@ func TestSmuggling(t *testing.T) {
 }
 
 func TestWhatFollowsARefusedBodyIsNoRequest(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	body := `{"a":1,"a":2}`
@@ -95,6 +97,7 @@ func TestWhatFollowsARefusedBodyIsNoRequest(t *testing.T) {
 }
 
 func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for name, c := range map[string]struct {

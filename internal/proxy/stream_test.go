@@ -82,6 +82,7 @@ func (w *world) open(method, target string, header http.Header, body string) (*h
 }
 
 func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
+	t.Parallel()
 	up, events, _, _ := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
 	res, c := w.open("GET", "/events", with("Cookie: "+w.cookie("viewer")), "")
@@ -153,6 +154,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 }
 
 func TestStrangersStreamsHaveNoSessionToEndWith(t *testing.T) {
+	t.Parallel()
 	up, events, _, _ := streamer(t)
 	w := newWorld(t, up, options{})
 	res, c := w.open("POST", "/api/v1/prediction/"+publicFlow, with("Content-Type: application/json"), `{"streaming":true}`)
@@ -165,6 +167,7 @@ func TestStrangersStreamsHaveNoSessionToEndWith(t *testing.T) {
 }
 
 func TestAClientThatLeavesEndsTheBuildersWork(t *testing.T) {
+	t.Parallel()
 	up, _, _, ended := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
 	_, c := w.open("GET", "/events", with("Cookie: "+w.cookie("viewer")), "")
@@ -177,6 +180,7 @@ func TestAClientThatLeavesEndsTheBuildersWork(t *testing.T) {
 }
 
 func TestABrokenStreamIsBrokenForTheClientToo(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string {

@@ -95,6 +95,7 @@ func TestWebSocketEchoesAndEndsWithTheSession(t *testing.T) {
 }
 
 func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startEcho(t), options{kind: "generic"})
 	for name, c := range map[string]struct {
 		header http.Header
@@ -120,6 +121,7 @@ func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
 }
 
 func TestFlowiseHasNoWebSocket(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	if got := w.do("GET", "/api/v1/ping", handshake(appOrigin, w.cookie("admin")), ""); got.status != 400 {
 		t.Errorf("status %d", got.status)

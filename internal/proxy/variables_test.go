@@ -11,6 +11,7 @@ import (
 )
 
 func TestVariablesOfWorkspacesStayApart(t *testing.T) {
+	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	err := w.apps.Flows.Claim(context.Background(),
 		flow.Object{App: w.app.ID, ID: newID, Kind: flow.Variable, Workspace: w.other, Name: "apiKey"},

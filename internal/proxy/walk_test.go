@@ -115,6 +115,7 @@ func (w *world) send(method string, c call, cookie string, extra string) answer 
 // path, query or body that is the id of another workspace's object, is not found, and the builder
 // never hears of it.
 func TestNoRowTakesForeignIds(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	w.person("other")
@@ -173,6 +174,7 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 // TestStrangersStayInThePublishedFlow is the same for people who are not signed in: a published
 // flow of one workspace opens nothing else.
 func TestStrangersStayInThePublishedFlow(t *testing.T) {
+	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	w.person("other")
