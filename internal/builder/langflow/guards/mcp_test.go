@@ -1,7 +1,11 @@
 package guards
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+
+	"sluice/internal/problem"
 )
 
 func TestServers(t *testing.T) {
@@ -11,6 +15,13 @@ func TestServers(t *testing.T) {
 		out := map[string]any{"url": "https://mcp.example.com/mcp"}
 		for i := 0; i < len(more); i += 2 {
 			out[more[i].(string)] = more[i+1]
+		}
+		return out
+	}
+	headers := func(n int) map[string]any {
+		out := map[string]any{}
+		for i := range n {
+			out[fmt.Sprintf("X-%d", i)] = "y"
 		}
 		return out
 	}
@@ -49,6 +60,12 @@ func TestServers(t *testing.T) {
 		{"headers that are a list", server("headers", []any{"X: y"}), false, false},
 		{"header with a line", server("headers", map[string]any{"X": "a\r\nHost: b"}), false, false},
 		{"header with a colon", server("headers", map[string]any{"X: y": "a"}), false, false},
+		{"fifty headers", server("headers", headers(50)), true, true},
+		{"fifty-one headers", server("headers", headers(51)), false, false},
+		{"header of eight KiB", server("headers", map[string]any{"X": strings.Repeat("a", 8<<10)}), true, true},
+		{"header of more", server("headers", map[string]any{"X": strings.Repeat("a", 8<<10+1)}), false, false},
+		{"address that is empty", server("url", ""), true, true},
+		{"address that is zero", server("url", 0), false, false},
 		{"Host", server("headers", map[string]any{"host": "internal"}), false, false},
 		{"header that is a number", server("headers", map[string]any{"X": 1}), false, false},
 		{"list", []any{server()}, false, false},
@@ -70,6 +87,20 @@ func TestServers(t *testing.T) {
 	} {
 		if got := ruleOf(check(t.Context(), g, b.request(body, "mcp"))); got != "body.json" {
 			t.Errorf("%s: rule %q", name, got)
+		}
+	}
+}
+
+// TestServers_SayWhatToDoInstead: whoever wants to start a program is told whom to ask.
+func TestServers_SayWhatToDoInstead(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := &Guard{}
+	for member, program := range map[string]bool{
+		"command": true, "args": true, "env": true, "url": false, "cwd": false,
+	} {
+		err := check(t.Context(), g, b.request(map[string]any{member: []any{"x"}}, "mcp"))
+		if p := problem.Of(err); p.Field != member || (p.Next == askForNone) != program {
+			t.Errorf("%s: field %q, next %q", member, p.Field, p.Next)
 		}
 	}
 }

@@ -7,6 +7,9 @@ import (
 func TestTweaks(t *testing.T) {
 	b := newLangflow(t, "old")
 	g := &Guard{}
+	member := func(name, value string) map[string]any { // of a field of a node
+		return map[string]any{"X-1": map[string]any{"input_value": map[string]any{name: value}}}
+	}
 	for _, c := range []struct {
 		name, want string
 		body       any
@@ -43,6 +46,13 @@ func TestTweaks(t *testing.T) {
 			"ChatInput-1.input_value": "x",
 			"LLM-1.temperature":       0.7,
 		}}},
+		{"flat form without a node", "guard.code", map[string]any{"inputs": map[string]any{".python_code": "x"}}},
+		{"a harmless member of a field", "", map[string]any{"tweaks": member("value", "x")}},
+		{"the type of a field alone", "guard.code", map[string]any{"tweaks": member("type", "str")}},
+		{"the input type of a field", "guard.code", map[string]any{"tweaks": member("_input_type", "StrInput")}},
+		{"the file of a field", "guard.code", map[string]any{"tweaks": member("file_path", "acc/a.txt")}},
+		{"a field that is called type", "",
+			map[string]any{"tweaks": map[string]any{"X-1": map[string]any{"type": "x"}}}},
 		{"twice", "body.json", `{"tweaks":{},"tweaks":{"code":"x"}}`},
 	} {
 		if got := ruleOf(check(t.Context(), g, b.request(c.body, "tweaks"))); got != c.want {
