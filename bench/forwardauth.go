@@ -8,20 +8,20 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Where the Sluice listens that is asked, and the names that it knows.
-const (
-	askedHost = "127.0.0.1:4034"
-	askedMain = "http://gate.test:4034"
-	askedApp  = "http://flows.test"
-)
+// askedApp is the app that a Sluice is asked about.
+const askedApp = "http://flows.test"
+
+// asked is where a Sluice listens that is asked.
+type asked int
+
+func (port asked) host() string { return "127.0.0.1:" + strconv.Itoa(int(port)) }
+func (port asked) main() string { return "http://gate.test:" + strconv.Itoa(int(port)) }
 
 // subRequest is what a reverse proxy adds to the browser's headers.
 const subRequest = "X-Forwarded-Method: GET\r\nX-Forwarded-Host: flows.test\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Uri: /api/items\r\nX-Forwarded-For: 203.0.113.9\r\n"
@@ -34,29 +34,28 @@ func empty(l net.Listener) error {
 
 // forwardAuth compares Sluice's answer to a sub-request with an empty answer of net/http to the same bytes.
 func forwardAuth(s *stage, set settings, t *table) error {
-	var bare, own system
+	bare, own := system{name: "204"}, system{name: "sluice"}
 	var err error
 	if bare.process, bare.host, err = s.role("empty", "", systemCore); err != nil {
 		return err
 	}
-	if err := s.startAsked(&own); err != nil {
+	if err := s.startAsked(&own, s.binary, "asked", 4034); err != nil {
 		return err
+	}
+	var before *system
+	if set.base != "" {
+		before = &system{name: "before", lines: subRequest}
+		if err := s.startAsked(before, set.base, "asked-before", 4036); err != nil {
+			return err
+		}
 	}
 	own.lines, bare.lines = subRequest, subRequest
 	bare.cookie = own.cookie
-	var rates, cpus, each []float64
+	var rates, cpus, each, after []float64
 	for round := -1; round < set.rounds+2*set.rounds && len(rates) < set.rounds; round++ {
-		order := []*system{&bare, &own}
-		if round%2 == 0 {
-			slices.Reverse(order)
-		}
-		got := map[*system]result{}
-		for _, sys := range order {
-			r, err := closedLoop(sys, "/forward-auth?proxy=nginx", set.conns, time.Duration(set.seconds)*time.Second)
-			if err != nil {
-				return fmt.Errorf("load: %w\n%s", err, sys.process.out)
-			}
-			got[sys] = r
+		got, err := turns(set, round, "/forward-auth?proxy=nginx", and(before, &bare, &own)...)
+		if err != nil {
+			return err
 		}
 		if round < 0 {
 			continue
@@ -65,6 +64,11 @@ func forwardAuth(s *stage, set settings, t *table) error {
 		fmt.Printf("  round %d: 204 %6.0f/s  sluice %6.0f/s  ratio %.2f  CPU %.1f / %.1f µs  others %.0f / %.0f %%\n",
 			round+1, b.rate(), g.rate(), g.rate()/b.rate(), b.cpuEach(), g.cpuEach(), 100*b.foreign, 100*g.foreign)
 		cpus, each = append(cpus, b.cpuEach()/g.cpuEach()), append(each, g.cpuEach())
+		if before != nil {
+			p := got[before]
+			fmt.Printf("           the build before %6.0f/s  CPU %.1f µs\n", p.rate(), p.cpuEach())
+			after = append(after, g.cpuEach()/p.cpuEach())
+		}
 		if b.foreign <= quiet && g.foreign <= quiet {
 			rates = append(rates, g.rate()/b.rate())
 		}
@@ -75,24 +79,23 @@ func forwardAuth(s *stage, set settings, t *table) error {
 		t.atLeast("decisions of forward-auth per second of processor time : 204 of net/http", median(cpus), 0.60, "%.2f")
 	}
 	t.note("CPU of a decision, µs", "%.1f", median(each))
+	if before != nil {
+		t.atMost("CPU of a decision, this build : the one before", median(after), noWorse, "%.2f")
+	}
 	return nil
 }
 
-// startAsked runs a Sluice with an app behind a reverse proxy, and signs in there.
-func (s *stage) startAsked(own *system) error {
-	folder := filepath.Join(s.folder, "asked")
-	env := append(s.environment(folder), "PORT=4034", "APP_URL="+askedMain)
-	create := exec.Command(s.binary, "user", "create", username, "--superuser", "--password-stdin")
-	create.Env = append(os.Environ(), env...)
-	create.Stdin = strings.NewReader(password + "\n")
-	if out, err := create.CombinedOutput(); err != nil {
-		return fmt.Errorf("making a person: %w\n%s", err, out)
-	}
-	var err error
-	if own.process, _, err = s.child(systemCore, env, s.binary, "serve"); err != nil {
+// startAsked runs a build of Sluice with an app behind a reverse proxy, and signs in there.
+func (s *stage) startAsked(own *system, binary, folder string, port asked) error {
+	env := append(environment(filepath.Join(s.folder, folder), int(port)), "APP_URL="+port.main())
+	err := createPerson(binary, env)
+	if err != nil {
 		return err
 	}
-	own.host = askedHost
+	if own.process, _, err = s.child(systemCore, env, binary, "serve"); err != nil {
+		return err
+	}
+	own.host = port.host()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if c, err := connect(own, "/login"); err == nil {
 			c.close()
@@ -102,16 +105,17 @@ func (s *stage) startAsked(own *system) error {
 			return fmt.Errorf("sluice did not start within 10 s\n%s", own.process.out)
 		}
 	}
-	if own.cookie, err = s.enterAsked(); err != nil {
+	if own.cookie, err = port.enter(); err != nil {
 		return fmt.Errorf("signing in behind a reverse proxy: %w\n%s", err, own.process.out)
 	}
 	return nil
 }
 
-// enterAsked adds the app and takes the way of a browser into it; it returns the cookie of the app's origin.
-func (s *stage) enterAsked() (string, error) {
+// enter adds the app and takes the way of a browser into it; it returns the cookie of the app's
+// origin.
+func (port asked) enter() (string, error) {
 	form := url.Values{"identifier": {username}, "password": {password}}
-	main, _, err := visit(http.MethodPost, askedMain+"/login", "", "application/x-www-form-urlencoded", form.Encode())
+	main, _, err := port.visit(http.MethodPost, port.main()+"/login", "", "application/x-www-form-urlencoded", form.Encode())
 	if err != nil {
 		return "", err
 	}
@@ -119,17 +123,17 @@ func (s *stage) enterAsked() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, _, err := visit(http.MethodPost, askedMain+"/api/v1/apps", main, "application/json", string(spec)); err != nil {
+	if _, _, err := port.visit(http.MethodPost, port.main()+"/api/v1/apps", main, "application/json", string(spec)); err != nil {
 		return "", err
 	}
-	state, to, err := visit(http.MethodGet, askedApp+"/.sluice/enter?return=/", "", "", "")
+	state, to, err := port.visit(http.MethodGet, askedApp+"/.sluice/enter?return=/", "", "", "")
 	if err != nil {
 		return "", err
 	}
-	if _, to, err = visit(http.MethodGet, to, main, "", ""); err != nil {
+	if _, to, err = port.visit(http.MethodGet, to, main, "", ""); err != nil {
 		return "", err
 	}
-	cookies, _, err := visit(http.MethodGet, to, state, "", "")
+	cookies, _, err := port.visit(http.MethodGet, to, state, "", "")
 	for pair := range strings.SplitSeq(cookies, "; ") {
 		if strings.HasPrefix(pair, "sluice_session=") {
 			return pair, err
@@ -138,8 +142,9 @@ func (s *stage) enterAsked() (string, error) {
 	return "", fmt.Errorf("no cookie of the app's origin in %q (%w)", cookies, err)
 }
 
-// visit sends one request to the Sluice that is asked, whatever host the address names, and gives the cookies and the redirect of the answer.
-func visit(method, address, cookies, contentType, body string) (set, location string, err error) {
+// visit sends one request to the Sluice that is asked, whatever host the address names, and returns
+// the cookies and the redirect of the answer.
+func (port asked) visit(method, address, cookies, contentType, body string) (set, location string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
@@ -154,7 +159,7 @@ func visit(method, address, cookies, contentType, body string) (set, location st
 		req.Header.Set("Content-Type", contentType)
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, askedHost)
+		return (&net.Dialer{}).DialContext(ctx, network, port.host())
 	}}
 	defer transport.CloseIdleConnections()
 	res, err := transport.RoundTrip(req)

@@ -19,7 +19,7 @@ import (
 // keys measures calls with an API key: what the gate itself manages, beside forwarding without a question, and one call of a real Flowise with a key of its own and
 // through Sluice with a key of Sluice's. Flowise checks a key with scrypt and so costs 31 ms of processor time for each call.
 func keys(s *stage, set settings, t *table) error {
-	key, err := s.makeKey(s.environment(filepath.Join(s.folder, "data")))
+	key, err := s.makeKey(environment(filepath.Join(s.folder, "data"), 4030))
 	if err != nil {
 		return err
 	}
@@ -174,11 +174,9 @@ func (s *stage) sluiceBeforeFlowise(target string, client *http.Client) (system,
 	if err != nil {
 		return system{}, err
 	}
-	env := append(s.environment(folder), "PORT="+port, "SLUICE_APP_PORTS="+apps)
-	create := exec.Command(s.binary, "user", "create", username, "--superuser", "--role", "admin", "--password-stdin")
-	create.Env, create.Stdin = append(os.Environ(), env...), strings.NewReader(password+"\n")
-	if out, err := create.CombinedOutput(); err != nil {
-		return system{}, fmt.Errorf("making a person: %w\n%s", err, out)
+	env := append(environment(folder, 0), "PORT="+port, "SLUICE_APP_PORTS="+apps)
+	if err := createPerson(s.binary, env, "--role", "admin"); err != nil {
+		return system{}, err
 	}
 	p, out, err := s.child(systemCore, env, s.binary, "serve", "--protect", "flowise="+target)
 	if err != nil {
@@ -188,18 +186,17 @@ func (s *stage) sluiceBeforeFlowise(target string, client *http.Client) (system,
 	if err != nil {
 		return system{}, fmt.Errorf("starting sluice: %w\n%s", err, p.out)
 	}
-	own := *s
-	own.login = "127.0.0.1:" + port
-	cookie, err := own.signIn()
+	login := "127.0.0.1:" + port
+	cookie, err := signIn(login)
 	if err != nil {
 		return system{}, err
 	}
 	var list struct{ Items []struct{ ID string } }
-	if _, err := send(client, "http://"+own.login+"/api/v1/apps", cookie, nil, &list); err != nil {
+	if _, err := send(client, "http://"+login+"/api/v1/apps", cookie, nil, &list); err != nil {
 		return system{}, err
 	}
 	owner := map[string]string{"email": "bench@example.com", "password": ownerPassword}
-	if _, err := send(client, "http://"+own.login+"/api/v1/apps/"+list.Items[0].ID+"/owner", cookie, owner, nil); err != nil {
+	if _, err := send(client, "http://"+login+"/api/v1/apps/"+list.Items[0].ID+"/owner", cookie, owner, nil); err != nil {
 		return system{}, err
 	}
 	key, err := s.makeKey(env)

@@ -3,7 +3,8 @@
 //
 //	go run ./bench [-rounds 5] [-seconds 2] [-base FILE]
 //
-// Start-up and idle memory are measured beside a build of the commit before, if -base or SLUICEDEV_BENCH_BASE names one.
+// A build of the commit before takes part in the same rounds where -base or SLUICEDEV_BENCH_BASE names one: requests, decisions of
+// forward-auth, start-up and idle memory.
 //
 // Load generator and upstream share one core, the system under test has another one to itself, where taskset and a second core are
 // available. Rounds are interleaved and only figures of the same round are compared; the ratio is the median. Everything listens on
@@ -37,7 +38,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&s.seconds, "seconds", 2, "seconds of load in a round, for each side")
 	flag.IntVar(&s.conns, "conns", 32, "keep-alive connections")
-	flag.StringVar(&s.base, "base", os.Getenv("SLUICEDEV_BENCH_BASE"), "a build of the commit before, to start in turns with this one")
+	flag.StringVar(&s.base, "base", os.Getenv("SLUICEDEV_BENCH_BASE"), "a build of the commit before, to measure in turns with this one")
 	flag.Parse()
 	started := time.Now()
 	missed, err := run(s)
@@ -60,7 +61,7 @@ func run(s settings) (missed int, err error) {
 	if err := stage.build(); err != nil {
 		return 0, err
 	}
-	if err := stage.start(); err != nil {
+	if err := stage.start(s.base); err != nil {
 		return 0, err
 	}
 	var t table

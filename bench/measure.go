@@ -16,6 +16,7 @@ const quiet = 0.10
 // comparison is what the rounds gave.
 type comparison struct {
 	rates, cpus []float64 // ratios of one round each; rates of undisturbed ones only
+	before      []float64 // processor time, this build : the one before
 	bare, own   []result
 	disturbed   int
 }
@@ -43,25 +44,41 @@ func throughput(s *stage, set settings, t *table) error {
 	}
 	t.note("p99 ms, bare : Sluice", "%.2f : %.2f", p99(c.bare), p99(c.own))
 	t.note("CPU of a request, Sluice : bare", "%.2f (%.1f µs)", median(c.cpus), median(each(c.own, func(r result) float64 { return r.cpuEach() })))
+	if s.before != nil {
+		t.atMost("CPU of a request, this build : the one before", median(c.before), noWorse, "%.2f")
+	}
 	return nil
 }
 
-// round measures both sides, in alternating order; the first one, -1, only warms up.
-func (c *comparison) round(s *stage, set settings, round int) error {
-	order := []*system{&s.bare, &s.sluice}
+// turns measures some systems one after the other, in alternating order.
+func turns(set settings, round int, path string, systems ...*system) (map[*system]result, error) {
 	if round%2 == 0 {
-		slices.Reverse(order)
+		slices.Reverse(systems)
 	}
 	got := map[*system]result{}
-	for _, sys := range order {
-		r, err := closedLoop(sys, "/api/items", set.conns, time.Duration(set.seconds)*time.Second)
+	for _, sys := range systems {
+		r, err := closedLoop(sys, path, set.conns, time.Duration(set.seconds)*time.Second)
 		if err != nil {
-			return fmt.Errorf("load: %w\n%s", err, sys.process.out)
+			return nil, fmt.Errorf("load on %s: %w\n%s", sys.name, err, sys.process.out)
 		}
 		got[sys] = r
 	}
-	if round < 0 {
-		return nil
+	return got, nil
+}
+
+// and adds the build before, if there is one.
+func and(before *system, systems ...*system) []*system {
+	if before != nil {
+		systems = append(systems, before)
+	}
+	return systems
+}
+
+// round measures all sides; the first one, -1, only warms up.
+func (c *comparison) round(s *stage, set settings, round int) error {
+	got, err := turns(set, round, "/api/items", and(s.before, &s.bare, &s.sluice)...)
+	if err != nil || round < 0 {
+		return err
 	}
 	b, g := got[&s.bare], got[&s.sluice]
 	remark := ""
@@ -72,6 +89,11 @@ func (c *comparison) round(s *stage, set settings, round int) error {
 		g.rate()/b.rate(), b.quantile(.99).Round(10*time.Microsecond), g.quantile(.99).Round(10*time.Microsecond), b.cpuEach(), g.cpuEach(),
 		100*b.foreign, 100*g.foreign, remark)
 	c.cpus = append(c.cpus, g.cpuEach()/b.cpuEach())
+	if s.before != nil {
+		p := got[s.before]
+		fmt.Printf("           the build before %6.0f/s  CPU %.1f µs\n", p.rate(), p.cpuEach())
+		c.before = append(c.before, g.cpuEach()/p.cpuEach())
+	}
 	c.bare, c.own = append(c.bare, b), append(c.own, g)
 	if remark != "" {
 		c.disturbed++

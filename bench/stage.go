@@ -32,6 +32,7 @@ const (
 
 // system is a process under test.
 type system struct {
+	name    string
 	process *process
 	host    string // host:port of what is measured
 	cookie  string
@@ -43,7 +44,8 @@ type stage struct {
 	folder, binary string
 	upstream       *process
 	bare, sluice   system
-	login          string // host:port of Sluice's own pages
+	before         *system // the build of the commit before; nil: none takes part
+	login          string  // host:port of Sluice's own pages
 	all            []*process
 }
 
@@ -91,8 +93,8 @@ func (s *stage) build() (err error) {
 	return nil
 }
 
-// start starts upstream, bare proxy and Sluice, and signs in.
-func (s *stage) start() error {
+// start starts upstream, bare proxy, Sluice and the build before, if base names one, and signs in.
+func (s *stage) start(base string) error {
 	var err error
 	var at string
 	if s.upstream, at, err = s.role("upstream", "", loadCore); err != nil {
@@ -102,7 +104,13 @@ func (s *stage) start() error {
 	if s.bare.process, s.bare.host, err = s.role("bare", target, systemCore); err != nil {
 		return err
 	}
-	return s.startSluice(target)
+	s.bare.name, s.sluice.name = "bare", "sluice"
+	if s.login, err = s.startSluice(&s.sluice, s.binary, "data", 4030, target); err != nil || base == "" {
+		return err
+	}
+	s.before = &system{name: "before"}
+	_, err = s.startSluice(s.before, base, "data-before", 4040, target)
+	return err
 }
 
 // role starts this program again in a role.
@@ -158,33 +166,51 @@ func pin(pid, core int) {
 	}
 }
 
-// environment is Sluice's: a data folder of its own, and loopback believed about client addresses, so that each sign-in of the storm can
-// come from an address of its own.
-func (s *stage) environment(folder string) []string {
-	return []string{"DATABASE_PATH=" + folder, "SECRETKEY_PATH=" + folder, "PORT=4030", "SLUICE_APP_PORTS=4031", "TRUST_PROXY=loopback", "HOST=127.0.0.1"}
+// environment is Sluice's: a data folder of its own, a port and the next one for an app, and
+// loopback believed about client addresses, so that each sign-in of the storm can come from an
+// address of its own.
+func environment(folder string, port int) []string {
+	return []string{
+		"DATABASE_PATH=" + folder,
+		"SECRETKEY_PATH=" + folder,
+		"PORT=" + strconv.Itoa(port),
+		"SLUICE_APP_PORTS=" + strconv.Itoa(port+1),
+		"TRUST_PROXY=loopback",
+		"HOST=127.0.0.1",
+	}
 }
 
 var appLine = regexp.MustCompile(`App +(http://\S+)`)
 
-// startSluice makes a person, starts the server and signs in as a browser would.
-func (s *stage) startSluice(target string) error {
-	folder := filepath.Join(s.folder, "data")
-	create := exec.Command(s.binary, "user", "create", username, "--superuser", "--password-stdin")
-	create.Env = append(os.Environ(), s.environment(folder)...)
+// startSluice creates a person, starts a build of the server in front of target, and signs in as a
+// browser would. login is host:port of the server's own pages.
+func (s *stage) startSluice(sys *system, binary, folder string, port int, target string) (login string, err error) {
+	env := environment(filepath.Join(s.folder, folder), port)
+	if err := createPerson(binary, env); err != nil {
+		return "", err
+	}
+	p, out, err := s.child(systemCore, env, binary, "serve", "--protect", "generic="+target)
+	if err != nil {
+		return "", err
+	}
+	sys.process, login = p, "127.0.0.1:"+strconv.Itoa(port)
+	if sys.host, err = appAddress(out); err != nil {
+		return "", fmt.Errorf("starting %s: %w\n%s", sys.name, err, p.out)
+	}
+	sys.cookie, err = signIn(login)
+	return login, err
+}
+
+// createPerson creates the superuser who signs in; more are further flags.
+func createPerson(binary string, env []string, more ...string) error {
+	args := append([]string{"user", "create", username, "--superuser", "--password-stdin"}, more...)
+	create := exec.Command(binary, args...)
+	create.Env = append(os.Environ(), env...)
 	create.Stdin = strings.NewReader(password + "\n")
 	if out, err := create.CombinedOutput(); err != nil {
-		return fmt.Errorf("making a person: %w\n%s", err, out)
+		return fmt.Errorf("creating a person: %w\n%s", err, out)
 	}
-	p, out, err := s.child(systemCore, s.environment(folder), s.binary, "serve", "--protect", "generic="+target)
-	if err != nil {
-		return err
-	}
-	s.sluice.process, s.login = p, "127.0.0.1:4030"
-	if s.sluice.host, err = appAddress(out); err != nil {
-		return fmt.Errorf("starting sluice: %w\n%s", err, p.out)
-	}
-	s.sluice.cookie, err = s.signIn()
-	return err
+	return nil
 }
 
 // appAddress reads what Sluice prints until the app's address.
@@ -202,12 +228,12 @@ func appAddress(out io.Reader) (string, error) {
 	return "", fmt.Errorf("it printed no address of the app: %w", io.ErrUnexpectedEOF)
 }
 
-// signIn fills in the form and returns the session cookie.
-func (s *stage) signIn() (string, error) {
+// signIn fills in the form of the server at login and returns the session cookie.
+func signIn(login string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	form := url.Values{"identifier": {username}, "password": {password}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.login+"/login", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+login+"/login", strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}

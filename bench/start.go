@@ -105,7 +105,7 @@ func initialization(binary string) (sum float64, err error) {
 // startOnce starts a build on its own, waits for the first 200, optionally lets it idle for its
 // memory, and stops it.
 func startOnce(s *stage, binary, folder string, idle bool) (took time.Duration, rss float64, err error) {
-	env := append(s.environment(folder), "PORT=4038", "SLUICE_APP_PORTS=4039")
+	env := environment(folder, 4038)
 	start := time.Now()
 	p, _, err := s.child(systemCore, env, binary, "serve")
 	if err != nil {
