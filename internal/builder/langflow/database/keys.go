@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fernet/fernet-go"
 
@@ -100,21 +101,41 @@ func KeyTrouble(secret string) string {
 		len(secret), decoded)
 }
 
-// decodeLikePython is base64.urlsafe_b64decode of the text padded to a multiple of four: characters
-// outside of the alphabet are skipped, and what stands behind the padding is ignored.
+// decodeLikePython is base64.urlsafe_b64decode of the text padded to a multiple of four characters
+// (Modules/binascii.c, not strict): it skips characters outside of the alphabet, stops at the first
+// complete padding, and fails without one where bytes are incomplete. Nil: it fails.
 func decodeLikePython(text string) []byte {
-	clean := strings.Map(func(r rune) rune {
+	text += strings.Repeat("=", 4-utf8.RuneCountInString(text)%4)
+	var clean []byte
+	pads := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
 		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-			return r
-		case r == '-', r == '+':
-			return '-'
-		case r == '_', r == '/':
-			return '_'
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		case c == '+':
+			c = '-'
+		case c == '/':
+			c = '_'
+		case c == '=' && len(clean)%4 >= 2:
+			pads++
+			if len(clean)%4+pads >= 4 {
+				return decoded(clean)
+			}
+			continue
+		default:
+			continue
 		}
-		return -1
-	}, text)
-	raw, err := base64.RawURLEncoding.DecodeString(clean)
+		clean, pads = append(clean, c), 0
+	}
+	if len(clean)%4 != 0 {
+		return nil
+	}
+	return decoded(clean)
+}
+
+// decoded decodes base64url without padding.
+func decoded(clean []byte) []byte {
+	raw, err := base64.RawURLEncoding.DecodeString(string(clean))
 	if err != nil {
 		return nil
 	}

@@ -1,7 +1,12 @@
 package database
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -37,6 +42,7 @@ func TestKeysOpen(t *testing.T) {
 	for name, c := range map[string]struct{ secret, token, want string }{
 		"32 bytes":               {long, longToken, "sk-long"},
 		"32 bytes and an accent": {long + "\u00e9", longToken, "sk-long"},
+		"text behind a padding":  {long + "=tail", longToken, "sk-long"},
 		"hashed":                 {"shortkey123", hashedToken, "sk-hashed"},
 		"seeded":                 {"shortkey123", seededToken, "sk-seeded"},
 		"plaintext":              {"shortkey123", "sk-plain", "sk-plain"},
@@ -98,6 +104,60 @@ func TestKeyTrouble(t *testing.T) {
 		if _, err := NewKeys(c.secret); strings.Contains(got, "cannot encrypt") != (err != nil) && c.secret != "" {
 			t.Errorf("%s: %q, but NewKeys says %v", name, got, err)
 		}
+	}
+}
+
+// pythonDecodes prints, as a JSON list, what Python makes of each text of a JSON list on its input:
+// hexadecimal, or null where it fails.
+const pythonDecodes = `
+import base64, json, sys
+def decode(text):
+    try:
+        return base64.urlsafe_b64decode((text + "=" * (4 - len(text) % 4)).encode()).hex()
+    except Exception:
+        return None
+print(json.dumps([decode(text) for text in json.load(sys.stdin)]))`
+
+func TestDecodeLikePython_SameAsPython(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	random, alphabet := rand.New(rand.NewPCG(7, 7)), []rune("AZaz09-_+/=!\u00e9")
+	texts := make([]string, 2000)
+	for i := range texts {
+		text := make([]rune, 1+random.IntN(50))
+		for j := range text {
+			text[j] = alphabet[random.IntN(len(alphabet))]
+		}
+		texts[i] = string(text)
+	}
+	in, err := json.Marshal(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command(python, "-c", pythonDecodes)
+	run.Stdin = bytes.NewReader(in)
+	out, err := run.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []*string
+	if err := json.Unmarshal(out, &want); err != nil || len(want) != len(texts) {
+		t.Fatalf("%d answers to %d texts, %v", len(want), len(texts), err)
+	}
+	decodable := 0
+	for i, text := range texts {
+		got := decodeLikePython(text)
+		if want[i] == nil && got != nil || want[i] != nil && hex.EncodeToString(got) != *want[i] {
+			t.Errorf("%q: %x", text, got)
+		}
+		if want[i] != nil {
+			decodable++
+		}
+	}
+	if decodable < len(texts)/10 || decodable == len(texts) {
+		t.Errorf("Python decodes %d of %d: the texts are no test", decodable, len(texts))
 	}
 }
 
