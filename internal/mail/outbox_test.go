@@ -432,7 +432,6 @@ func TestListFiltersAndPages(t *testing.T) {
 
 // When Sluice stops while a server is slow, the mail waits and is not blamed.
 func TestStoppingWhileAServerIsSlow(t *testing.T) {
-	t.Parallel()
 	d := dbtest.SQLite(t)
 	reached, release := make(chan struct{}), make(chan struct{})
 	server := listen(t, startTLS, func(s *mailServer) {

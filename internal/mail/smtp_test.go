@@ -176,7 +176,6 @@ func refuses(code int, text string) func(string) error {
 }
 
 func TestWhatCanGoWrongIsNamed(t *testing.T) {
-	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		server  func(t *testing.T) mail.SMTP

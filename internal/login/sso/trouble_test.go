@@ -82,7 +82,6 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 }
 
 func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
-	t.Parallel()
 	h := build(t, dbtest.SQLite(t),
 		bcrypt.MinCost).with(t, func(s *logintest.Settings) { s.SSO.HTTP = sso.ProviderClient(2*time.Second, nil) })
 	h.Add(t, "ann")
@@ -138,7 +137,6 @@ func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
 }
 
 func TestAProviderThatDripsIsCutOff(t *testing.T) {
-	t.Parallel()
 	h := build(
 		t,
 		dbtest.SQLite(t),
