@@ -29,6 +29,22 @@ func TestNewest_IsNobodysAndTheLast(t *testing.T) {
 	}
 }
 
+func TestNewest_IsTheLastWhereverItStands(t *testing.T) {
+	for name, c := range map[string]struct {
+		list []Created
+		want string
+	}{
+		"first":            {[]Created{{ID: "a", UpdatedDate: "2"}, {ID: "b", UpdatedDate: "1"}}, "a"},
+		"last":             {[]Created{{ID: "a", UpdatedDate: "1"}, {ID: "b", UpdatedDate: "2"}}, "b"},
+		"two at once":      {[]Created{{ID: "a", UpdatedDate: "1"}, {ID: "b", UpdatedDate: "1"}}, "a"},
+		"without any date": {[]Created{{ID: "a"}, {ID: "b"}}, "a"},
+	} {
+		if got := Newest(c.list, "", func(string) bool { return false }); got.ID != c.want {
+			t.Errorf("%s: got %q, want %q", name, got.ID, c.want)
+		}
+	}
+}
+
 func TestTitle_StandsInDetails(t *testing.T) {
 	for want, c := range map[string]Created{
 		"plain":  {Name: "plain", Details: `{"name":"inner"}`},
@@ -87,6 +103,12 @@ func TestListCut(t *testing.T) {
 		"with its length": {`{"data":[1,2],"total":2}`, "", []string{"2"}, Page{}, `{"data":[2],"total":1}`},
 		"a page of a list": {`{"x":{"items":[1,2],"total":2,"pages":1,"size":2}}`, "x", []string{"1"}, Page{},
 			`{"x":{"items":[1],"pages":1,"size":2,"total":2}}`},
+		"more pages than are told": {`{"x":{"items":[1,2],"total":3,"pages":0,"size":2}}`, "x", []string{"1"}, Page{},
+			`{"x":{"items":[1],"pages":2,"size":2,"total":3}}`},
+		"pages of no size": {`{"x":{"items":[1],"total":1,"pages":0,"size":0}}`, "x", []string{"1"}, Page{},
+			`{"x":{"items":[1],"pages":0,"size":0,"total":1}}`},
+		"a size without pages": {`{"x":{"items":[1],"total":1,"size":2}}`, "x", []string{"1"}, Page{},
+			`{"x":{"items":[1],"size":2,"total":1}}`},
 	} {
 		l, ok := OpenList([]byte(c.body), c.at)
 		if !ok {
@@ -103,6 +125,29 @@ func TestListCut(t *testing.T) {
 	}
 }
 
+func TestListNumber_IsACountBesideTheList(t *testing.T) {
+	l, ok := OpenList([]byte(`{"data":[],"total":7,"pages":null,"size":"2"}`), "")
+	if !ok || l.Bare() {
+		t.Fatal("the list beside counts is not found")
+	}
+	for name, want := range map[string]int{"total": 7, "pages": -1, "size": -1, "page": -1} {
+		if got := l.Number(name); got != want {
+			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+	if l, ok := OpenList([]byte(` []`), ""); !ok || !l.Bare() || l.Number("total") != -1 {
+		t.Error("a list that is the answer has nothing beside it")
+	}
+}
+
+func TestOpenList_FindsNoneInOtherAnswers(t *testing.T) {
+	for _, body := range []string{``, `1`, `"text"`, `null`, `[1`, `{}`, `{"data":1}`, `{"data":{"items":1}}`, `{"data":{}}`} {
+		if _, ok := OpenList([]byte(body), ""); ok {
+			t.Errorf("a list is found in %s", body)
+		}
+	}
+}
+
 func TestBelongsTo(t *testing.T) {
 	member := authz.Principal{ID: "p", Memberships: []authz.Membership{{Workspace: "a"}}}
 	if !BelongsTo(&member, "a") || BelongsTo(&member, "b") {
@@ -110,5 +155,9 @@ func TestBelongsTo(t *testing.T) {
 	}
 	if !BelongsTo(&authz.Principal{ID: "s", Superuser: true}, "b") {
 		t.Error("a superuser belongs to all workspaces")
+	}
+	root := authz.Principal{ID: "s", Superuser: true, Scope: &authz.Scope{Workspace: "a"}}
+	if !BelongsTo(&root, "a") || BelongsTo(&root, "b") {
+		t.Error("a key reaches its own workspace only, whoever has it")
 	}
 }

@@ -43,3 +43,27 @@ func TestTheFinderIsBounded(t *testing.T) {
 		t.Errorf("%d misses are remembered", len(f.missed))
 	}
 }
+
+func TestTheFinderRemembersAsManyMissesAsItHasRoomFor(t *testing.T) {
+	var f Finder
+	now := time.Now()
+	w := func(i int) wanted { return wanted{workspace: "a", id: strconv.Itoa(i)} }
+	if err := f.begin(w(0), now); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxMissed {
+		f.miss(w(i), now)
+	}
+	for _, i := range []int{0, maxMissed - 1} {
+		if err := f.begin(w(i), now); !problem.Is(err, problem.NotFound) {
+			t.Errorf("miss %d is forgotten: %v", i, err)
+		}
+	}
+	f.miss(w(maxMissed), now)
+	if err := f.begin(w(0), now); err != nil {
+		t.Errorf("there is room for one more than %d: %v", maxMissed, err)
+	}
+	if err := f.begin(w(maxMissed), now); !problem.Is(err, problem.NotFound) {
+		t.Errorf("the newest miss is forgotten: %v", err)
+	}
+}

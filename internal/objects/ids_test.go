@@ -69,6 +69,48 @@ func TestASearchEndsWithTheFirstHit(t *testing.T) {
 	}
 }
 
+func TestPlainUUID_IsTheFormThatBuildersGiveOut(t *testing.T) {
+	for text, want := range map[string]bool{
+		someID:                               true,
+		strings.ToUpper(someID):              true,
+		strings.ReplaceAll(someID, "-", ""):  false,
+		"{" + someID + "}":                   false,
+		"urn:uuid:" + someID:                 false,
+		someID[1:]:                           false,
+		someID + "0":                         false,
+		"g" + someID[1:]:                     false,
+		strings.ReplaceAll(someID, "-", "0"): false,
+		"":                                   false,
+	} {
+		if got := PlainUUID(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestReadUUID_ReadsWhatPythonTakesForOne(t *testing.T) {
+	plain := strings.ReplaceAll(someID, "-", "")
+	for text, want := range map[string]bool{
+		someID:                      true,
+		strings.ToUpper(someID):     true,
+		plain:                       true,
+		"{" + someID + "}":          true,
+		"urn:uuid:" + someID:        true,
+		plain[:3] + "-" + plain[3:]: true,
+		plain[1:]:                   false,
+		plain[2:]:                   false,
+		plain + "00":                false,
+		"g" + plain[1:]:             false,
+		"sales":                     false,
+		"":                          false,
+	} {
+		id, ok := ReadUUID(text)
+		if ok != want || ok && id != someID || !ok && id != "" {
+			t.Errorf("%q is read as %q, %v", text, id, ok)
+		}
+	}
+}
+
 // FuzzNestedIds hides an id in JSON inside JSON, beside any text: it must be found on the way to
 // every level that a builder could decode.
 func FuzzNestedIds(f *testing.F) {
