@@ -1,8 +1,11 @@
 package guards
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"sluice/internal/problem"
 )
 
 func TestTitle_IsTheNameThatPeopleSeeAndTheID(t *testing.T) {
@@ -18,6 +21,204 @@ func TestTitle_IsTheNameThatPeopleSeeAndTheID(t *testing.T) {
 	} {
 		if got := title(c.name, c.kind, c.id); got != c.want {
 			t.Errorf("%q, %q, %q: %q, want %q", c.name, c.kind, c.id, got, c.want)
+		}
+	}
+}
+
+// TestClaims_OneMarkIsEnough holds each mark of code and of commands by itself, and what looks like
+// one and is none. The attacks of other tests carry several.
+func TestClaims_OneMarkIsEnough(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := &Guard{}
+	withField := func(name string, f any) any {
+		n := b.node("ChatInput")
+		templateOf(n)[name] = f
+		return flowOf(n)
+	}
+	withCode := func(value any) any {
+		n := b.node("ChatInput")
+		field(n, "code")["value"] = value
+		return flowOf(n)
+	}
+	inGroup := func(f map[string]any) any {
+		n := b.node("TextInput")
+		f["proxy"] = map[string]any{"id": n["id"], "field": f["proxy"]}
+		return flowOf(group(map[string]any{"x": f}, n))
+	}
+	command := map[string]any{"command": "id"}
+	shipped := field(b.node("ChatInput"), "code")["value"].(string)
+	for _, c := range []struct {
+		name string
+		body any
+		// want is the rule for somebody without rights, and all that for somebody who may bring
+		// code.
+		want, all string
+	}{
+		{name: "code outside of any component", want: "guard.code", body: map[string]any{
+			"name": "f",
+			"x":    map[string]any{"type": "code", "value": foreign},
+		}},
+		{name: "a text outside of any component", body: map[string]any{
+			"name": "f",
+			"x":    map[string]any{"type": "str", "value": foreign},
+		}},
+		{name: "shipped code as lines", body: withCode(strings.Split(shipped, "\n"))},
+		{name: "plain JSON in a field of type code", body: withField("x", map[string]any{
+			"type":  "code",
+			"value": `{"a": [1]}`,
+		})},
+		{name: "blanks in a field of type code", body: withField("x", map[string]any{"type": "code", "value": " \n"})},
+		{name: "JSON in the field code", want: "guard.code", body: withCode(`{"a": [1]}`)},
+		{name: "a number in a field for Python", body: withField("tool_code", map[string]any{
+			"type":  "str",
+			"value": 7,
+		})},
+		{name: "true in a field for Python", body: withField("tool_code", map[string]any{
+			"type":  "str",
+			"value": true,
+		})},
+		{name: "an object in a field for Python", want: "guard.code", body: withField("tool_code", map[string]any{
+			"type":  "str",
+			"value": map[string]any{"a": 1},
+		})},
+		{name: "a list of numbers in a field for Python", want: "guard.code", body: withField("tool_code",
+			map[string]any{"type": "str", "value": []any{1}})},
+		{name: "a command in a field of type mcp", want: "guard.code", all: "guard.code", body: withField("x",
+			map[string]any{"type": "mcp", "value": command})},
+		{name: "a command in the field mcp_server", want: "guard.code", all: "guard.code", body: withField("mcp_server",
+			map[string]any{"type": "str", "value": command})},
+		{name: "a command in a group's field that stands in for mcp_server", want: "guard.code", all: "guard.code",
+			body: inGroup(map[string]any{"type": "str", "value": command, "proxy": "mcp_server"})},
+		{name: "a command in a group's field that stands in for another one",
+			body: inGroup(map[string]any{"type": "str", "value": command, "proxy": "input_value"})},
+		{name: "a command among servers", want: "guard.code", all: "guard.code", body: withField("x", map[string]any{
+			"type":  "dict",
+			"value": map[string]any{"mcpServers": map[string]any{"a": command}},
+		})},
+		{name: "a command with a mode", want: "guard.code", all: "guard.code", body: withField("x", map[string]any{
+			"type":  "dict",
+			"value": map[string]any{"a": map[string]any{"command": "id", "mode": "any"}},
+		})},
+		{name: "a command with a transport", want: "guard.code", all: "guard.code", body: withField("x",
+			map[string]any{
+				"type":  "dict",
+				"value": map[string]any{"a": map[string]any{"command": "id", "transport": "any"}},
+			})},
+		{name: "a column that is called command", body: withField("x", map[string]any{
+			"type":  "table",
+			"value": []any{command},
+		})},
+	} {
+		if got := ruleOf(check(t.Context(), g, b.request(c.body, "code"))); got != c.want {
+			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
+		}
+		if got := ruleOf(check(t.Context(), g, b.request(c.body, "code").capable())); got != c.all {
+			t.Errorf("%s: rule %q for somebody who may bring code, want %q", c.name, got, c.all)
+		}
+	}
+}
+
+func TestClaims_JSONInTheChangedCodeIsCode(t *testing.T) {
+	b := newLangflow(t, "new")
+	r := b.request(map[string]any{"field": "code", "field_value": `{"a": [1]}`}, "component")
+	if got := ruleOf(check(t.Context(), &Guard{}, r)); got != "guard.code" {
+		t.Errorf("rule %q", got)
+	}
+}
+
+// TestWires_EdgeLeadsToFewFields: a chain of groups makes one edge lead to many fields.
+func TestWires_EdgeLeadsToFewFields(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := &Guard{}
+	for aliases, want := range map[int]string{1: "", maxAliases - 5: "", maxAliases - 4: "guard.code"} {
+		n := b.node("TextInput")
+		template := map[string]any{}
+		for i := range aliases {
+			template[fmt.Sprintf("f%d", i)] = map[string]any{
+				"type":  "str",
+				"proxy": map[string]any{"id": n["id"], "field": fmt.Sprintf("f%d", i+1)},
+			}
+		}
+		flow := flowOf(b.node("ChatInput"), group(template, n))
+		addEdge(flow, edgeInto("ChatInput-abc12", "GroupNode-1", map[string]any{
+			"fieldName": "f0",
+			"id":        "GroupNode-1",
+		}))
+		// An edge names a field in four ways; each alias is one field more.
+		if got := ruleOf(check(t.Context(), g, b.request(flow, "code"))); got != want {
+			t.Errorf("%d aliases: rule %q, want %q", aliases, got, want)
+		}
+	}
+}
+
+// TestRunners_GroupWithManyFieldsHidesNone: the fields of a group count beside its components.
+func TestRunners_GroupWithManyFieldsHidesNone(t *testing.T) {
+	b := newLangflow(t, "new")
+	n := b.node("PythonREPLComponent")
+	template := map[string]any{}
+	for i := range 20 {
+		template[fmt.Sprintf("f%d", i)] = map[string]any{
+			"type":  "str",
+			"proxy": map[string]any{"id": n["id"], "field": "name"},
+		}
+	}
+	r := b.request(flowOf(group(template, n)), "code")
+	if got := ruleOf(check(t.Context(), &Guard{}, r)); got != "guard.code" {
+		t.Errorf("rule %q", got)
+	}
+}
+
+func TestRunners_ValueIsWhatLangflowTakes(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := &Guard{}
+	stored := flowOf(b.node("PythonREPLComponent"))
+	b.store(flowID, stored)
+	for _, c := range []struct {
+		name, want string
+		change     func(template map[string]any)
+	}{
+		{"another hint", "", func(f map[string]any) { f["python_code"].(map[string]any)["info"] = "Python to run" }},
+		{"another value", "guard.code", func(f map[string]any) { f["python_code"].(map[string]any)["value"] = "x()" }},
+		{"a bare text", "guard.code", func(f map[string]any) { f["python_code"] = "x()" }},
+	} {
+		flow := deepCopy(stored)
+		c.change(templateOf(firstNode(flow)))
+		if got := ruleOf(check(t.Context(), g, b.request(flow, "code"))); got != c.want {
+			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestRefusal_NamesTheComponentAndCountsTheRest(t *testing.T) {
+	b := newLangflow(t, "new")
+	g := &Guard{}
+	changed := func(name, title, id string) map[string]any {
+		n := b.node(name)
+		n["id"] = id
+		set(n, title, "data", "node", "display_name")
+		field(n, "code")["value"] = foreign + "# " + id
+		return n
+	}
+	single := b.component("ChatInput")
+	single["display_name"] = "Mine"
+	set(single, foreign, "template", "code", "value")
+	for _, c := range []struct {
+		name, guard string
+		body        any
+		begins, has string
+	}{
+		{name: "one", guard: "code", body: flowOf(changed("ChatInput", "In", "in-1")), begins: "“In (in-1)” "},
+		{name: "two", guard: "code", begins: "“In (in-1)” ", has: " There are 1 more such places.",
+			body: flowOf(changed("ChatInput", "In", "in-1"), changed("TextInput", "Text", "text-1"))},
+		{name: "three", guard: "code", begins: "“In (in-1)” ", has: " There are 2 more such places.",
+			body: flowOf(changed("ChatInput", "In", "in-1"), changed("TextInput", "Text", "text-1"),
+				changed("TextInput", "Text", "text-2"))},
+		{name: "a component by itself", guard: "component", body: single, begins: "“Mine” "},
+	} {
+		detail := problem.Of(check(t.Context(), g, b.request(c.body, c.guard))).Detail
+		if !strings.HasPrefix(detail, c.begins) || !strings.HasSuffix(detail, c.has) ||
+			strings.Contains(detail, "There are") != (c.has != "") {
+			t.Errorf("%s: %s", c.name, detail)
 		}
 	}
 }
