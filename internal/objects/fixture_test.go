@@ -97,7 +97,7 @@ func account(u *langflowtest.User, workspace, person string) builder.Account {
 
 func connect(t testing.TB, kind *builder.Kind, c builder.BridgeConfig) *builder.Bridge {
 	t.Helper()
-	c.Client, c.Now, c.Log = &http.Client{Timeout: 5 * time.Second}, time.Now, slog.New(slog.DiscardHandler)
+	c.Client, c.Now, c.Log = &http.Client{Timeout: 30 * time.Second}, time.Now, slog.New(slog.DiscardHandler)
 	b := kind.Bridge(c)
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
 	return b
