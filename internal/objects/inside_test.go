@@ -151,8 +151,12 @@ func TestParent_OfAMessageIsItsOneFlow(t *testing.T) {
 			fails: problem.NotFound,
 			asked: 2,
 		},
-		"in none":              {id: id, in: func(*world) []string { return nil }, fails: problem.NotFound, asked: 1},
-		"an id of other shape": {id: "1", in: func(w *world) []string { return []string{w.sales} }, fails: problem.NotFound},
+		"in none": {id: id, in: func(*world) []string { return nil }, fails: problem.NotFound, asked: 1},
+		"an id of other shape": {
+			id:    "1",
+			in:    func(w *world) []string { return []string{w.sales} },
+			fails: problem.NotFound,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -124,7 +124,9 @@ func TestOwner_IsAWorkspaceAndAnAccountThatThePersonMayEnter(t *testing.T) {
 func TestOwner_WithoutAccountsIsWhatWasRecorded(t *testing.T) {
 	t.Parallel()
 	for name, bridge := range map[string]func(t testing.TB) *builder.Bridge{
-		"a builder with one account":          func(t testing.TB) *builder.Bridge { return oneAccount(t, flowisetest.New()) },
+		"a builder with one account": func(t testing.TB) *builder.Bridge {
+			return oneAccount(t, flowisetest.New())
+		},
 		"a builder that is not connected yet": func(testing.TB) *builder.Bridge { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
