@@ -1,8 +1,8 @@
 package authn
 
 import (
-	"crypto/rand"
 	"hash/crc32"
+	"io"
 	"strings"
 )
 
@@ -21,12 +21,12 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// makeKey returns a new API key.
-func makeKey() (string, error) {
+// makeKey returns a new API key of random bytes.
+func makeKey(random io.Reader) (string, error) {
 	text := make([]byte, 0, keyChars)
 	text = append(text, keyStart...)
 	for raw := make([]byte, 64); len(text) < len(keyStart)+keyRandom; {
-		if _, err := rand.Read(raw); err != nil {
+		if _, err := io.ReadFull(random, raw); err != nil {
 			return "", err
 		}
 		for _, b := range raw {

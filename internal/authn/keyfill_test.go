@@ -1,6 +1,9 @@
 package authn
 
 import (
+	"crypto/rand"
+	"io"
+
 	"github.com/google/uuid"
 
 	"sluice/internal/authz"
@@ -10,7 +13,7 @@ import (
 func FillKeys(k *Keys, count, want int, owner, workspace string) (secrets []string, err error) {
 	scope := &authz.Scope{Workspace: workspace, Actions: []authz.Action{authz.FlowRun}}
 	for i := range count {
-		secret, err := makeKey()
+		secret, err := makeKey(rand.Reader)
 		if err != nil {
 			return nil, err
 		}
@@ -24,7 +27,10 @@ func FillKeys(k *Keys, count, want int, owner, workspace string) (secrets []stri
 }
 
 // MakeKey makes the text of a key.
-func MakeKey() (string, error) { return makeKey() }
+func MakeKey() (string, error) { return makeKey(rand.Reader) }
+
+// MakeKeyOf makes the text of a key of these random bytes.
+func MakeKeyOf(random io.Reader) (string, error) { return makeKey(random) }
 
 // KeyFormed is the check of a key's form.
 func KeyFormed(text string) bool { return keyFormed(text) }

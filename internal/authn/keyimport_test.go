@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/internal/authn"
 	"sluice/internal/authz"
 	"sluice/internal/db"
@@ -170,5 +172,37 @@ func TestTheHashOfAKeyOpensNothing(t *testing.T) {
 	_, own := n.make(ann, authn.NewAPIKey{})
 	if _, ok := authn.ImportedKeyHash(own); ok {
 		t.Error("a key of Sluice's own could be imported")
+	}
+}
+
+// TestFurtherWorkspaces_OnlyImportedKeysHaveAny: they stay when the scope changes, and nobody can ask for some.
+func TestFurtherWorkspaces_OnlyImportedKeysHaveAny(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ctx := context.Background()
+	other, err := n.people.CreateWorkspace(ctx, cli, "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := n.person(n.add(t, "ann").ID)
+	own, _ := n.make(ann, authn.NewAPIKey{Scope: authn.KeyScope{Also: []string{other.ID}}})
+	if len(own.Scope.Also) != 0 {
+		t.Errorf("a new key has the further workspaces %v", own.Scope.Also)
+	}
+	imported := n.bring(langflowKey, authn.ImportedKey{Owner: ann.ID, Also: []string{other.ID}}).ID()
+	for name, c := range map[string]struct {
+		id   string
+		also []string
+	}{
+		"a key of Sluice's own": {own.ID, nil},
+		"an imported key":       {imported, []string{other.ID}},
+	} {
+		wish := authn.KeyScope{Actions: []authz.Action{authz.FlowRun}, Also: []string{"elsewhere"}}
+		got, err := n.keys.Update(ctx, ann, c.id, authn.APIKeyChange{Scope: &wish})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(authn.KeyScope{Actions: wish.Actions, Also: c.also}, got.Scope); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }

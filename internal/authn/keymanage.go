@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
@@ -228,7 +229,7 @@ func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 
 // issue gives a row a new secret and returns it.
 func (k *Keys) issue(row *q.ApiKey) (secret string, err error) {
-	if secret, err = makeKey(); err != nil {
+	if secret, err = makeKey(rand.Reader); err != nil {
 		return "", fmt.Errorf("making a key: %w", err)
 	}
 	d, _ := k.hashes.all()[0].keyDigest(secret)
@@ -430,13 +431,10 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	if end > 0 {
 		row.FormerUntil = min(row.FormerUntil, end)
 	}
-	if r.Expires.IsZero() && row.ExpiresAt > 0 {
-		r.Expires = now.Add(time.Duration(life) * time.Millisecond)
-		if k.cfg.MaxAge > 0 && r.Expires.Sub(now) > k.cfg.MaxAge {
-			r.Expires = time.Time{}
-		}
-	}
 	row.IssuedAt, row.UpdatedAt = now.UnixMilli(), now.UnixMilli()
+	if r.Expires.IsZero() && row.ExpiresAt > 0 {
+		r.Expires = time.UnixMilli(k.effectiveEnd(row.IssuedAt, row.IssuedAt+life))
+	}
 	if row.ExpiresAt, err = k.chooseEnd(row.IssuedAt, r.Expires); err != nil {
 		return APIKey{}, "", err
 	}

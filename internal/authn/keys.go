@@ -282,7 +282,7 @@ func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
 		}, authz.KeyUse, res, audit.Denied, why.Rule)
 		return Principal{}, keyHit{}, why
 	}
-	if now-h.lastUsed >= touchStep.Milliseconds() && k.table.touch(h.id, now, touchStep.Milliseconds()) {
+	if now-h.lastUsed >= touchStep.Milliseconds() && k.table.touch(h.id, h.lastUsed, now) {
 		k.mu.Lock()
 		k.dirty[h.id] = keyUse{now, from}
 		k.mu.Unlock()

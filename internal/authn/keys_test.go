@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -251,4 +252,27 @@ func badKey(t *testing.T, n *keyNode, text string) string {
 	}
 	e := problem.Of(err)
 	return e.Detail + e.Next + e.Rule
+}
+
+// TestAKey_HasEachDigitAsLikelyAsAnother: of the 256 values of a byte 248 are spread over 62 digits, and the others are
+// passed over.
+func TestAKey_HasEachDigitAsLikelyAsAnother(t *testing.T) {
+	var random []byte
+	for b := range 16 {
+		random = append(random, byte(240+b))
+	}
+	for b := range 48 {
+		random = append(random, byte(b))
+	}
+	key, err := authn.MakeKeyOf(bytes.NewReader(random))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "sluice_" + "stuvwxyz" + "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+	if got := key[:len(key)-6]; got != want || !authn.KeyFormed(key) {
+		t.Errorf("%s, want %s and a checksum", key, want)
+	}
+	if key, err := authn.MakeKeyOf(bytes.NewReader(random[:20])); err == nil {
+		t.Errorf("%s was made of too little", key)
+	}
 }

@@ -175,17 +175,13 @@ func (t *keyTable) remove(id uuid.UUID) {
 	t.free = append(t.free, i)
 }
 
-// touch notes that a key was used and reports whether that is news worth storing.
-func (t *keyTable) touch(id uuid.UUID, now, step int64) bool {
+// touch notes that a key was used whose last known use was at a time. It reports whether that is
+// news: somebody else may have noted a use since.
+func (t *keyTable) touch(id uuid.UUID, lastUsed, now int64) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	i, ok := t.index[id]
-	if !ok {
-		return false
-	}
-	last := &t.records[i].lastUsed
-	old := atomic.LoadInt64(last)
-	return now-old >= step && atomic.CompareAndSwapInt64(last, old, now)
+	return ok && atomic.CompareAndSwapInt64(&t.records[i].lastUsed, lastUsed, now)
 }
 
 // live tells when a key ends and whose it is; ok is false for one that is not there or revoked.

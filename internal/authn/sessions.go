@@ -260,7 +260,7 @@ func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 	if !ok {
 		return Principal{}, false
 	}
-	if now-h.seen >= touchStep.Milliseconds() && s.table.touch(h.session, now, touchStep.Milliseconds()) {
+	if now-h.seen >= touchStep.Milliseconds() && s.table.touch(h.session, h.seen, now) {
 		s.mu.Lock()
 		s.dirty[h.session] = now
 		s.mu.Unlock()
@@ -417,7 +417,7 @@ func clip(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
+	for !utf8.RuneStart(text[n]) {
 		n--
 	}
 	return text[:n]

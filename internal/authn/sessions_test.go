@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -534,5 +535,37 @@ func TestASuperuserWorksOnlyInWorkspacesThatExist(t *testing.T) {
 	}
 	if got := principalOf(n, token).Workspace; got != identity.DefaultWorkspace {
 		t.Errorf("after the workspace is gone: works in %q", got)
+	}
+}
+
+// TestEndEverything_IsNoFailure: only sessions that could not be read again are one.
+func TestEndEverything_IsNoFailure(t *testing.T) {
+	n := start(t, dbtest.SQLite(t))
+	ctx := context.Background()
+	var log bytes.Buffer
+	watching, err := authn.New(ctx, authn.Config{
+		DB:       n.db,
+		Gate:     n.gate,
+		People:   n.people,
+		TokenKey: []byte(strings.Repeat("k", 32)),
+		MaxAge:   maxAge,
+		MaxIdle:  maxIdle,
+		Now:      n.Now,
+		Log:      slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _ := n.signIn(t, n.add(t, "ann").ID)
+	n.db.CatchUp(ctx)
+	if _, ok := watching.Lookup(token, authn.AudienceMain); !ok {
+		t.Fatal("the session is not known")
+	}
+	if err := n.sessions.EndEverything(ctx, cli, "test"); err != nil {
+		t.Fatal(err)
+	}
+	n.db.CatchUp(ctx)
+	if _, ok := watching.Lookup(token, authn.AudienceMain); ok || log.Len() > 0 {
+		t.Errorf("the session lives: %v; the log says %q", ok, log.String())
 	}
 }

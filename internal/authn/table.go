@@ -171,17 +171,13 @@ func (t *table) remove(id uuid.UUID) {
 	t.free = append(t.free, i)
 }
 
-// touch notes that a session was used and reports whether that is news worth storing.
-func (t *table) touch(id uuid.UUID, now, step int64) bool {
+// touch notes that a session was used which was last seen at a time. It reports whether that is
+// news: somebody else may have noted a use since.
+func (t *table) touch(id uuid.UUID, seen, now int64) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	i, ok := t.index[id]
-	if !ok {
-		return false
-	}
-	seen := &t.records[i].seen
-	old := atomic.LoadInt64(seen)
-	return now-old >= step && atomic.CompareAndSwapInt64(seen, old, now)
+	return ok && atomic.CompareAndSwapInt64(&t.records[i].seen, seen, now)
 }
 
 // of lists the sessions of an account.

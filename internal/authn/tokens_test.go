@@ -2,15 +2,20 @@ package authn_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sluice/internal/audit"
 	"sluice/internal/authn"
@@ -18,6 +23,7 @@ import (
 	q "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
 	"sluice/internal/identity"
+	"sluice/internal/mail"
 	"sluice/internal/problem"
 )
 
@@ -680,5 +686,165 @@ func TestKnownTokens_EndWithTheirKey(t *testing.T) {
 	o.step(2 * time.Second)
 	if p, err := o.tokens.Verify(pair.Access); err == nil {
 		t.Errorf("a token under a key that is gone is %s's", p.Name)
+	}
+}
+
+// resigned is an access token that says something else, under the key in use.
+func resigned(t testing.TB, token string, change map[string]any) string {
+	t.Helper()
+	part := strings.Split(token, ".")
+	body, err := base64.RawURLEncoding.DecodeString(part[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var says map[string]any
+	if err := json.Unmarshal(body, &says); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(says, change)
+	if body, err = json.Marshal(says); err != nil {
+		t.Fatal(err)
+	}
+	text := part[0] + "." + base64.RawURLEncoding.EncodeToString(body)
+	mac := hmac.New(sha256.New, []byte(strings.Repeat("a", 32)))
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// TestAccessToken_IsNotGoodBeforeItsTime: the clock of whoever made it may be a minute ahead.
+func TestAccessToken_IsNotGoodBeforeItsTime(t *testing.T) {
+	o := open(t, dbtest.SQLite(t))
+	o.stop()
+	pair := o.signIn(t, o.add(t, "ann").ID)
+	for from, good := range map[time.Duration]bool{
+		0:                         true,
+		time.Minute:               true,
+		time.Minute + time.Second: false,
+	} {
+		token := resigned(t, pair.Access, map[string]any{"nbf": o.Now().Add(from).Unix()})
+		if !good {
+			o.refused(t, "from "+from.String(), token, "not valid")
+		} else if _, err := o.tokens.Verify(token); err != nil {
+			t.Errorf("good from %s on: %v", from, err)
+		}
+	}
+}
+
+// TestAccessToken_OfTheGreatestLength: 4096 bytes are looked at, and one more is no token of Sluice's.
+func TestAccessToken_OfTheGreatestLength(t *testing.T) {
+	d := dbtest.SQLite(t)
+	// The key's id is so long that a header fills whole groups of base64url, and each length can be reached.
+	key := authn.Key{ID: "id-abc", Value: []byte(strings.Repeat("a", 32))}
+	with := func(longer int) *office {
+		return open(t, d, func(c *authn.TokenConfig) {
+			c.Issuer += strings.Repeat("x", longer)
+			c.AccessKeys = func() []authn.Key { return []authn.Key{key} }
+		})
+	}
+	short := with(0)
+	u := short.add(t, "ann")
+	part := strings.Split(short.signIn(t, u.ID).Access, ".")
+	around := len(part[0]) + len(part[2]) + 2
+	room := base64.RawURLEncoding.DecodedLen(4096-around) - base64.RawURLEncoding.DecodedLen(len(part[1]))
+	for more, want := range map[int]error{0: nil, 1: authn.ErrForeign} {
+		o := with(room + more)
+		token := o.signIn(t, u.ID).Access
+		if len(token) != 4096+more {
+			t.Fatalf("the token has %d bytes, want %d", len(token), 4096+more)
+		}
+		if _, err := o.tokens.Verify(token); !errors.Is(err, want) {
+			t.Errorf("a token of %d bytes: %v, want %v", len(token), err, want)
+		}
+	}
+}
+
+// TestASessionOfAnotherNode_IsFetchedForTenSeconds: a later token whose session is not known is refused at once.
+func TestASessionOfAnotherNode_IsFetchedForTenSeconds(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	one := open(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
+	d := dbtest.Open(t, db.Config{Folder: dir, Now: time.Now})
+	// The other node stops reading changes when it meets the first one of a session.
+	held, release := make(chan bool), make(chan bool)
+	var once sync.Once
+	d.Subscribe(authn.ChangeKind, func(string) { once.Do(func() { held <- true; <-release }) })
+	two := open(t, d)
+	u := one.add(t, "ann")
+	d.CatchUp(ctx)
+	one.stop()
+	two.stopped.Store(one.stopped.Load())
+	pair := one.signIn(t, u.ID)
+	<-held
+	two.step(10 * time.Second)
+	verdict := make(chan error, 1)
+	go func() {
+		_, err := two.tokens.Verify(pair.Access)
+		verdict <- err
+	}()
+	select {
+	case err := <-verdict:
+		refuses(t, "ten seconds old", err, "has ended")
+	case <-time.After(10 * time.Second):
+		t.Error("a token that is ten seconds old waits for its session")
+	}
+	two.step(-time.Millisecond)
+	go func() {
+		_, err := two.tokens.Verify(pair.Access)
+		verdict <- err
+	}()
+	close(release)
+	if err := <-verdict; err != nil {
+		t.Errorf("a token that is not ten seconds old: %v", err)
+	}
+}
+
+// TestAReplay_IsToldByMail: to people with an address, where there is a mail server. The session ends in any case.
+func TestAReplay_IsToldByMail(t *testing.T) {
+	for name, c := range map[string]struct {
+		server, email string
+		want          []string
+	}{
+		"to the person":              {"mail.example.com", "ann@example.com", []string{"token-replayed to ann@example.com"}},
+		"to nobody without an email": {"mail.example.com", "", nil},
+		"without a mail server":      {"", "ann@example.com", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, d := context.Background(), dbtest.SQLite(t)
+			asItIs := func(data []byte, _ string) ([]byte, error) { return data, nil }
+			outbox, err := mail.New(mail.Config{
+				DB:   d,
+				SMTP: mail.SMTP{Host: c.server},
+				Host: "sluice.example.com",
+				Seal: asItIs,
+				Open: asItIs,
+				Now:  time.Now,
+				Log:  quiet,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := open(t, d, func(c *authn.TokenConfig) {
+				c.Mail, c.AccountPage = outbox, func() string { return "https://sluice.example.com/account" }
+			})
+			u, err := o.people.Create(ctx, cli, identity.NewUser{Username: "ann", Email: c.email, Active: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := o.signIn(t, u.ID)
+			newest := o.next(t, o.next(t, first.Refresh).Refresh)
+			_, err = o.tokens.Refresh(ctx, first.Refresh, program)
+			refuses(t, "the first refresh token", err, "was used before")
+			o.refused(t, "the newest access token", newest.Access, "has ended")
+			items, _, err := outbox.List(ctx, mail.Filter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, i := range items {
+				got = append(got, i.Kind+" to "+i.To.Email)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }

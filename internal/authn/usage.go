@@ -169,7 +169,7 @@ func (b *budgets) try(k *budget, id uuid.UUID, most [len(spans)]int64, now time.
 		s := &k.left[i]
 		b.roll(s, id, i, now)
 		limits[i] = Limit{Most: most[i], Left: s.size + max(most[i]-s.total, 0), Seconds: spans[i].seconds, Reset: s.start + spans[i].seconds - now.Unix()}
-		if s.size == 0 && (lacking < 0 || !dry) {
+		if s.size == 0 && !dry {
 			lacking, dry = i, s.dry > now.UnixMilli()
 		}
 	}
@@ -199,7 +199,7 @@ func (b *budgets) roll(s *share, id uuid.UUID, span int, now time.Time) {
 }
 
 func (b *budgets) giveBack(r booking) {
-	if r.size <= 0 {
+	if r.size == 0 {
 		return
 	}
 	b.backMu.Lock()

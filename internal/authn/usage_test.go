@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/authn"
 	"sluice/internal/db"
+	q "sluice/internal/db/q/authn"
 	"sluice/internal/dbtest"
 	"sluice/internal/problem"
 )
@@ -176,5 +177,138 @@ func TestAKeyTellsItsLimits(t *testing.T) {
 	clock.step(45 * time.Second)
 	if n.spend(secret, 5) != 3 {
 		t.Error("the next minute has not three requests")
+	}
+}
+
+// TestANodeThatIsBehind_BooksNothingBeyondTheLimit: a node knows of its own bookings only, and the database of all.
+func TestANodeThatIsBehind_BooksNothingBeyondTheLimit(t *testing.T) {
+	d, clock := dbtest.SQLite(t), noon()
+	one, two := limited(t, d, clock), limited(t, d, clock)
+	_, secret := one.make(one.person(one.add(t, "ann").ID), authn.NewAPIKey{PerDay: 100})
+	if got := one.spend(secret, 10); got != 10 {
+		t.Fatalf("%d of the first portion went, want 10", got)
+	}
+	if got := two.spend(secret, 200); got != 90 {
+		t.Errorf("%d went on the other node, want the 90 that were left", got)
+	}
+	if got := one.spend(secret, 200); got != 0 {
+		t.Errorf("%d more went on the first node, want 0", got)
+	}
+}
+
+// TestAUsedUpLimit_IsAskedAboutAgainAfterASecond: another node may have given something back, and a quarter of that is
+// booked at a time.
+func TestAUsedUpLimit_IsAskedAboutAgainAfterASecond(t *testing.T) {
+	ctx, d, clock := context.Background(), dbtest.SQLite(t), noon()
+	one, two := limited(t, d, clock), limited(t, d, clock)
+	ann := one.person(one.add(t, "ann").ID)
+	key, secret := one.make(ann, authn.NewAPIKey{PerDay: 100})
+	two.spend(secret, 1)
+	if got := one.spend(secret, 200); got != 90 {
+		t.Fatalf("%d went while the other node had booked 10, want 90", got)
+	}
+	if err := two.keys.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	clock.step(time.Second - time.Millisecond)
+	if got := one.spend(secret, 1); got != 0 {
+		t.Error("the limit was asked about again before a second was over")
+	}
+	clock.step(time.Millisecond)
+	if got := one.spend(secret, 1); got != 1 {
+		t.Error("the limit was not asked about again after a second")
+	}
+	if got, err := one.keys.Get(ctx, ann, key.ID); err != nil || got.UsedToday != 93 {
+		t.Errorf("%d are booked, want the 91 that were used and a quarter of the other 9 (%v)", got.UsedToday, err)
+	}
+	if got := one.spend(secret, 200); got != 8 {
+		t.Errorf("%d more went, want 8", got)
+	}
+}
+
+// TestMaintain_GivesBackForEveryKey: what is left of each key goes back, in whichever order.
+func TestMaintain_GivesBackForEveryKey(t *testing.T) {
+	ctx, clock := context.Background(), noon()
+	n := limited(t, dbtest.SQLite(t), clock)
+	ann := n.person(n.add(t, "ann").ID)
+	var ids []string
+	for range 3 {
+		key, secret := n.make(ann, authn.NewAPIKey{PerDay: 100})
+		n.spend(secret, 1)
+		ids = append(ids, key.ID)
+	}
+	for range 2 { // the second time the portions were not used since the first
+		if err := n.keys.Maintain(ctx, clock.now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, id := range ids {
+		if got, err := n.keys.Get(ctx, ann, id); err != nil || got.UsedToday != 1 {
+			t.Errorf("of key %d are %d noted, want the one that was used (%v)", i, got.UsedToday, err)
+		}
+	}
+}
+
+// TestMaintain_RemovesOldWindows: a minute's use is kept for an hour, a day's for 32 days. Old windows are looked for
+// when more than ten minutes have passed.
+func TestMaintain_RemovesOldWindows(t *testing.T) {
+	ctx, clock := context.Background(), noon()
+	n := limited(t, dbtest.SQLite(t), clock)
+	key, secret := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{PerMinute: 100, PerDay: 100})
+	minute := clock.now().Truncate(time.Minute)
+	midnight := minute.Truncate(days)
+	n.spend(secret, 1)
+	kept := func(span string, start time.Time) bool {
+		p := q.GetUsageParams{KeyID: key.ID, Span: span, WindowStart: start.Unix()}
+		_, err := q.New(n.db.Read()).GetUsage(ctx, p)
+		return err == nil
+	}
+	for _, c := range []struct {
+		at          time.Time
+		minute, day bool
+	}{
+		{minute.Add(time.Hour), true, true},
+		{minute.Add(time.Hour + 10*time.Minute), true, true},
+		{minute.Add(time.Hour + 10*time.Minute + time.Second), false, true},
+		{midnight.Add(32 * days), false, true},
+		{midnight.Add(32*days + 10*time.Minute + time.Second), false, false},
+	} {
+		clock.at.Store(c.at.UnixMilli())
+		if err := n.keys.Maintain(ctx, c.at); err != nil {
+			t.Fatal(err)
+		}
+		if m, d := kept("minute", minute), kept("day", midnight); m != c.minute || d != c.day {
+			t.Errorf("at %s: the minute is kept: %v, want %v; the day is kept: %v, want %v", c.at.UTC(), m, c.minute, d, c.day)
+		}
+	}
+}
+
+// TestUse_IsToldOfKeysWithADailyLimit: of others nothing is counted, whatever they had booked before.
+func TestUse_IsToldOfKeysWithADailyLimit(t *testing.T) {
+	ctx, clock := context.Background(), noon()
+	n := limited(t, dbtest.SQLite(t), clock)
+	ann := n.person(n.add(t, "ann").ID)
+	key, secret := n.make(ann, authn.NewAPIKey{PerDay: 100})
+	n.spend(secret, 1)
+	for _, c := range []struct{ perDay, want int64 }{{100, 10}, {0, 0}} {
+		if _, err := n.keys.Update(ctx, ann, key.ID, authn.APIKeyChange{PerDay: &c.perDay}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n.keys.Get(ctx, ann, key.ID); err != nil || got.UsedToday != c.want {
+			t.Errorf("with a limit of %d: %d are told, want %d (%v)", c.perDay, got.UsedToday, c.want, err)
+		}
+	}
+}
+
+// TestLimits_OfAKeyWithOne: where there is no limit, nothing is told.
+func TestLimits_OfAKeyWithOne(t *testing.T) {
+	n := limited(t, dbtest.SQLite(t), noon())
+	_, secret := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{PerMinute: 3})
+	c, err := n.use(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(authn.Limits{{Most: 3, Left: 2, Seconds: 60, Reset: 45}, {}}, c.Limits); diff != "" {
+		t.Error(diff)
 	}
 }
