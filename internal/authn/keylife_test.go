@@ -560,3 +560,92 @@ func TestCreate_Bounds(t *testing.T) {
 		}
 	}
 }
+
+// TestMaintain_NotesEachKeysUse: to the minute, and no use again that comes within a minute of a noted one.
+func TestMaintain_NotesEachKeysUse(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	minute := time.Now().UTC().Truncate(time.Minute)
+	n.stopped.Store(minute.Add(30 * time.Second).UnixNano())
+	ctx := context.Background()
+	ann := n.person(n.add(t, "ann").ID)
+	secrets := map[string]string{}
+	for range 3 {
+		key, secret := n.make(ann, authn.NewAPIKey{})
+		secrets[key.ID] = secret
+	}
+	for _, c := range []struct {
+		step time.Duration
+		want time.Time
+	}{
+		{0, minute},
+		{time.Minute - time.Millisecond, minute},
+		{time.Millisecond, minute.Add(time.Minute)},
+	} {
+		n.step(c.step)
+		for _, secret := range secrets {
+			if _, err := n.use(secret); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.keys.Maintain(ctx, n.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for id := range secrets {
+			if key, err := n.keys.Get(ctx, ann, id); err != nil || !key.LastUsedAt.Equal(c.want) {
+				t.Errorf("used at %s, noted is %s, want %s (%v)", n.Now().UTC(), key.LastUsedAt, c.want, err)
+			}
+		}
+	}
+}
+
+// TestRotate_TheFormerSecretEndsWithTheOverlap: to the millisecond, also for those who look at the key.
+func TestRotate_TheFormerSecretEndsWithTheOverlap(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	n.stop()
+	ctx := context.Background()
+	ann := n.person(n.add(t, "ann").ID)
+	key, former := n.make(ann, authn.NewAPIKey{})
+	if _, _, err := n.keys.Rotate(ctx, ann, key.ID, authn.Rotation{Overlap: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	end := n.Now().Add(time.Hour)
+	for _, c := range []struct {
+		step time.Duration
+		rule string
+		told time.Time
+	}{{time.Hour - time.Millisecond, "", end.UTC()}, {time.Millisecond, "key rotated", time.Time{}}} {
+		n.step(c.step)
+		if _, err := n.use(former); rule(err) != c.rule {
+			t.Errorf("%s before the end: %v, want the rule %q", end.Sub(n.Now()), err, c.rule)
+		}
+		if got, err := n.keys.Get(ctx, ann, key.ID); err != nil || !got.FormerUntil.Equal(c.told) {
+			t.Errorf("%s before the end: its end is told as %s, want %s (%v)", end.Sub(n.Now()), got.FormerUntil, c.told, err)
+		}
+	}
+}
+
+// TestStreams_EndWithTheirKey: at the key's end, and not before.
+func TestStreams_EndWithTheirKey(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	n.stop()
+	key, _ := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{Expires: n.Now().Add(time.Hour)})
+	stream := n.keys.Done(key.ID)
+	for _, c := range []struct {
+		step  time.Duration
+		ended bool
+	}{{time.Hour - time.Millisecond, false}, {time.Millisecond, true}} {
+		n.step(c.step)
+		if err := n.keys.Maintain(context.Background(), n.Now()); err != nil {
+			t.Fatal(err)
+		}
+		ended := false
+		select {
+		case <-stream:
+			ended = true
+		default:
+		}
+		if ended != c.ended {
+			t.Errorf("%s before the key's end: the stream has ended: %v", key.ExpiresAt.Sub(n.Now()), ended)
+		}
+	}
+}

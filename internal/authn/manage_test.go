@@ -257,3 +257,28 @@ func TestTickets_LiveOnceAndForTheirTime(t *testing.T) {
 	drop("ann")
 	check("when it was dropped", third, problem.NotFound)
 }
+
+// TestMaintain_NotesUsesAMinuteApart: a use within a minute of a noted one is not noted again.
+func TestMaintain_NotesUsesAMinuteApart(t *testing.T) {
+	n := start(t, dbtest.SQLite(t))
+	n.stop()
+	ctx := context.Background()
+	u := n.add(t, "ann")
+	token, s := n.signIn(t, u.ID)
+	for _, c := range []struct{ step, want time.Duration }{
+		{time.Minute - time.Millisecond, 0},
+		{time.Millisecond, time.Minute},
+		{time.Minute - time.Millisecond, time.Minute},
+	} {
+		n.step(c.step)
+		if !n.live(token) {
+			t.Fatal("the session has ended")
+		}
+		n.maintain(t)
+		list, err := n.sessions.List(ctx, authn.Principal{Kind: cli.Kind, ID: "x", Superuser: true}, u.ID)
+		if err != nil || len(list) != 1 || list[0].SeenAt.Sub(s.CreatedAt) != c.want {
+			used := n.Now().Sub(s.CreatedAt)
+			t.Errorf("used %s after the sign-in: %+v, want it seen %s after (%v)", used, list, c.want, err)
+		}
+	}
+}
