@@ -196,20 +196,105 @@ func BenchmarkLimitedKey(b *testing.B) {
 	}
 }
 
+// keyChecksum is the CRC-32 of a text in six base62 digits.
+func keyChecksum(text string) (out string) {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	sum := crc32.ChecksumIEEE([]byte(text))
+	for range 6 {
+		out, sum = string(digits[sum%62])+out, sum/62
+	}
+	return out
+}
+
 // TestTheChecksumIsCRC32: scanners compute it, so it has to be the standard's.
 func TestTheChecksumIsCRC32(t *testing.T) {
-	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	for range 100 {
 		key, err := authn.MakeKey()
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum, want := crc32.ChecksumIEEE([]byte(key[:len(key)-6])), ""
-		for range 6 {
-			want, sum = string(digits[sum%62])+want, sum/62
-		}
+		want := keyChecksum(key[:len(key)-6])
 		if got := key[len(key)-6:]; got != want || !authn.KeyFormed(key) {
 			t.Fatalf("%s ends in %s, want %s", key, got, want)
+		}
+	}
+}
+
+// TestKeyFormed_EachCharacter: a key with a character that is no base62 digit has the wrong form, even if its checksum
+// is right.
+func TestKeyFormed_EachCharacter(t *testing.T) {
+	for characters, want := range map[string]bool{"09AZaz": true, "/:@[`{_-\x80": false} {
+		for i := range len(characters) {
+			body := "sluice_" + strings.Repeat("0", 39) + characters[i:i+1]
+			if got := authn.KeyFormed(body + keyChecksum(body)); got != want {
+				t.Errorf("with %q it has the form of a key: %v, want %v", characters[i], got, want)
+			}
+		}
+	}
+}
+
+// TestBearerTokens_CharactersAndLength: RFC 9110 section 11.2, and at most 4096 bytes.
+func TestBearerTokens_CharactersAndLength(t *testing.T) {
+	for name, c := range map[string]struct {
+		header, value string
+		good          bool
+	}{
+		"the first and last characters": {"Authorization", "Bearer azAZ09-._~+/==", true},
+		"before a":                      {"Authorization", "Bearer `", false},
+		"after z":                       {"Authorization", "Bearer {", false},
+		"before A":                      {"Authorization", "Bearer @", false},
+		"after Z":                       {"Authorization", "Bearer [", false},
+		"after 9":                       {"Authorization", "Bearer :", false},
+		"padding alone":                 {"Authorization", "Bearer ==", false},
+		"padding inside":                {"Authorization", "Bearer a=a", false},
+		"the longest token":             {"Authorization", "Bearer " + strings.Repeat("a", 4096), true},
+		"a longer token":                {"Authorization", "Bearer " + strings.Repeat("a", 4097), false},
+		"the longest key":               {"X-Api-Key", strings.Repeat("a", 4096), true},
+		"a longer key":                  {"X-Api-Key", strings.Repeat("a", 4097), false},
+	} {
+		value, _, err := authn.OfferedToken(http.Header{c.header: {c.value}}, false)
+		if c.good && (err != nil || value != strings.TrimPrefix(c.value, "Bearer ")) || !c.good && err == nil {
+			t.Errorf("%s: %.20q, %v", name, value, err)
+		}
+	}
+}
+
+// TestATokenBesideAKey: where the app has a sign-in of its own, a token beside a key is the app's, unless it is one of
+// Sluice's, good or not.
+func TestATokenBesideAKey(t *testing.T) {
+	n := startKeys(t, dbtest.SQLite(t), 0)
+	ann := n.person(n.add(t, "ann").ID)
+	_, key := n.make(ann, authn.NewAPIKey{})
+	access := func(token string) (authz.Principal, error) {
+		switch token {
+		case "good.of.sluice":
+			return ann, nil
+		case "expired.of.sluice":
+			return authz.Principal{}, problem.New(problem.Unauthenticated, "This access token has expired.")
+		}
+		return authz.Principal{}, authn.ErrForeign
+	}
+	for name, c := range map[string]struct {
+		access  func(string) (authz.Principal, error)
+		token   string
+		refused bool
+	}{
+		"the app's":                {access, "of.the.app", false},
+		"Sluice's":                 {access, "good.of.sluice", true},
+		"Sluice's that is over":    {access, "expired.of.sluice", true},
+		"where Sluice has no such": {nil, "good.of.sluice", false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+c.token)
+		r.Header.Set("X-Api-Key", key)
+		credentials := authn.Credentials{Sessions: n.sessions, Keys: n.keys, Access: c.access}
+		got, err := credentials.Authenticate(r, authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: true})
+		who, why := ann.ID, ""
+		if c.refused {
+			who, why = "", "The request has two different credentials."
+		}
+		if got.Principal.ID != who || err != nil && problem.Of(err).Detail != why || err == nil && c.refused {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }

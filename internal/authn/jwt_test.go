@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,22 +143,25 @@ func TestClaimsOfAnySpellingComeBack(t *testing.T) {
 func TestClaimsThatAreNotGood(t *testing.T) {
 	whole := `{"iss":"i","aud":"a","sub":"u","sid":"s","jti":"j","iat":1,"exp":2`
 	tests := map[string]bool{
-		whole + `}`:                true,
-		whole + `,"nbf":1}`:        true,
-		whole + `,"scope":"x"}`:    true,
-		whole + `,"later":5}`:      true,
-		whole + `,"iss":"i"}`:      false,
-		whole + `,"\u0069ss":"i"}`: false,
-		whole + `,"nbf":"1"}`:      false,
-		whole + `,"nbf":1.5}`:      false,
-		whole + `,"nbf":-1}`:       false,
-		whole + `,"nbf":1e300}`:    false,
-		whole + `,"x":[1]}`:        false,
-		whole + `,"x":{}}`:         false,
-		whole + `,"x":true}`:       false,
-		whole + `,"x":null}`:       false,
-		whole + `}}`:               false,
-		whole:                      false,
+		whole + `}`:                        true,
+		whole + `,"nbf":1}`:                true,
+		whole + `,"nbf":0}`:                true,
+		whole + `,"nbf":999999999999999}`:  true,
+		whole + `,"nbf":1000000000000000}`: false,
+		whole + `,"scope":"x"}`:            true,
+		whole + `,"later":5}`:              true,
+		whole + `,"iss":"i"}`:              false,
+		whole + `,"\u0069ss":"i"}`:         false,
+		whole + `,"nbf":"1"}`:              false,
+		whole + `,"nbf":1.5}`:              false,
+		whole + `,"nbf":-1}`:               false,
+		whole + `,"nbf":1e300}`:            false,
+		whole + `,"x":[1]}`:                false,
+		whole + `,"x":{}}`:                 false,
+		whole + `,"x":true}`:               false,
+		whole + `,"x":null}`:               false,
+		whole + `}}`:                       false,
+		whole:                              false,
 		strings.Replace(whole, `"exp":2`, `"exp":1`, 1) + `}`:       false,
 		strings.Replace(whole, `"exp":2`, `"exp":"2"`, 1) + `}`:     false,
 		strings.Replace(whole, `,"exp":2`, ``, 1) + `}`:             false,
@@ -183,6 +187,14 @@ func TestClaimsThatAreNotGood(t *testing.T) {
 
 func TestKnownTokensAreBounded(t *testing.T) {
 	k := newKnown()
+	for i := range byte(3) {
+		k.add(digest{i}, knownToken{})
+	}
+	for i := range byte(3) {
+		if _, ok := k.find(digest{i}, 0); !ok {
+			t.Fatalf("token %d of three is forgotten", i+1)
+		}
+	}
 	for i := range 5 * knownTokens {
 		d := k.digest(strings.Repeat("x", i%7) + string(rune('a'+i%26)) + strconv.Itoa(i))
 		k.add(d, knownToken{expires: int64(i)})
@@ -202,6 +214,18 @@ func TestKnownTokensAreBounded(t *testing.T) {
 		}
 		if _, ok := k.find(d, 0); !ok {
 			t.Fatal("a token that is used all the time was forgotten")
+		}
+	}
+}
+
+// TestParseJWT_EachPartSaysSomething: a token without a header, a body or a signature is none.
+func TestParseJWT_EachPartSaysSomething(t *testing.T) {
+	part := strings.Split(written(goodHeader, `{}`), ".")
+	for i := range part {
+		without := slices.Clone(part)
+		without[i] = ""
+		if _, err := parseJWT(strings.Join(without, ".")); err == nil {
+			t.Errorf("a token without part %d has the right form", i+1)
 		}
 	}
 }
