@@ -41,7 +41,7 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 	if err := p.setPublic(ctx, a, flowID, true); err != nil {
 		return err
 	}
-	return p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published", func(tx *db.Tx) error {
+	return p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published in "+a.Name, func(tx *db.Tx) error {
 		if err := q.New(tx).PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: p.now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 // flowResource finds a flow for somebody who may publish it. A flow of a workspace that is not the actor's is not found.
 func (p *Publications) flowResource(ctx context.Context, actor authz.Principal, a *App, flowID string) (authz.Resource, error) {
 	workspace, kind, ok := p.flows.Owner(a.ID, flowID)
-	res := authz.Resource{Type: "Flow", ID: flowID, Workspace: workspace, Name: a.Name}
+	res := authz.Resource{Type: "Flow", ID: flowID, Workspace: workspace, Name: p.flows.Name(ctx, a.ID, flowID)}
 	switch {
 	case !ok || kind != flow.Chatflow && kind != flow.Agentflow && kind != flow.Assistantflow:
 		return res, noFlow()
@@ -74,7 +74,10 @@ func (p *Publications) setPublic(ctx context.Context, a *App, flowID string, pub
 	if a.Bridge == nil || a.Bridge.SetPublic == nil {
 		return nil
 	}
-	return a.Bridge.SetPublic(ctx, p.flows.Of(a.ID).Account(flowID), flowID, public)
+	if err := a.Bridge.SetPublic(ctx, p.flows.Of(a.ID).Account(flowID), flowID, public); err != nil {
+		return err
+	}
+	return p.flows.Marked(ctx, a.ID, flowID, public)
 }
 
 // Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.
@@ -91,7 +94,7 @@ func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id,
 	if err != nil {
 		return err
 	}
-	err = p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID, func(tx *db.Tx) error {
+	err = p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID+" in "+a.Name, func(tx *db.Tx) error {
 		if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
 			return err
 		}

@@ -193,6 +193,24 @@ func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	return err
 }
 
+// Marked stores that Sluice itself has set the builder's own mark of public flows, so that a later
+// change of the mark in the builder is known as one. It has no entry of its own.
+func (l *Library) Marked(ctx context.Context, appID, id string, public bool) error {
+	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
+		o, found, err := l.read(ctx, tx, appID, id)
+		if err != nil || !found || o.public == public {
+			return err
+		}
+		o.public = public
+		return l.note(ctx, tx, o)
+	})
+}
+
+// Name is what a flow is called; "" if that is not known.
+func (l *Library) Name(ctx context.Context, appID, id string) string {
+	return l.nameOf(ctx, authz.Resource{App: appID, ID: id})
+}
+
 // Expose records that a request has changed what strangers may do with a flow, other than by the
 // builder's mark.
 func (l *Library) Expose(ctx context.Context, act Act, id string) error {
@@ -206,16 +224,20 @@ func (l *Library) Expose(ctx context.Context, act Act, id string) error {
 }
 
 // Ran counts a run of a flow: those by one person within authz.CountFor are one entry, which is
-// written later. It does no I/O. status is the builder's HTTP status.
+// written later. It does no I/O. status is the builder's HTTP status, 0 if it gave no answer.
 func (l *Library) Ran(act Act, id string, status int) {
 	l.count(act, authz.FlowRun, id, ran, status)
 }
 
 // Failed counts what a request was to do to a flow (an id, or "" for one that was to be created),
 // and what the builder has refused or could not do. It does no I/O. status is the builder's HTTP
-// status.
+// status; 0 means that it gave no answer, so that nobody knows whether it was done.
 func (l *Library) Failed(act Act, a authz.Action, id string, status int) {
-	l.count(act, a, id, "not done", status)
+	did := "not done"
+	if status == 0 {
+		did = "asked for"
+	}
+	l.count(act, a, id, did, status)
 }
 
 func (l *Library) count(act Act, a authz.Action, id, did string, status int) {
@@ -224,7 +246,11 @@ func (l *Library) count(act Act, a authz.Action, id, did string, status int) {
 		o.Workspace = workspace
 	}
 	outcome, text := audit.Done, act.detail(did)
-	if status >= 400 {
+	switch {
+	case status == 0:
+		outcome = audit.Failed
+		text += "; the builder gave no answer"
+	case status >= 400:
 		outcome = audit.Failed
 		text += "; the builder answered " + strconv.Itoa(status)
 	}

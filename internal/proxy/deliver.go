@@ -28,6 +28,11 @@ func forward(a *reply, v *Verdict) {
 	d := delivery{v: v, r: v.Request.http, trip: newTrip(v, &a.renewed), reply: a}
 	d.results = results{v: v, trip: &d.trip}
 	defer d.end()
+	if d.results.mustBeRecorded() {
+		ctx, cancel := outlive(d.r.Context(), v.Request.p.cfg.HeaderTimeout)
+		defer cancel()
+		d.r = d.r.WithContext(ctx)
+	}
 	if err := d.results.begin(d.r.Context()); err != nil {
 		a.refuse(err)
 		return
@@ -47,6 +52,17 @@ func forward(a *reply, v *Verdict) {
 		ErrorLog:       silent,
 	}
 	rp.ServeHTTP(&a.w, d.r)
+}
+
+// outlive returns a context that lasts longer than ctx by a grace period. A client that hangs up
+// does not stop what the builder has begun to do, and the answer is needed to record it.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(out, func() { timer.Stop() })
+	})
+	return out, func() { stop(); cancel() }
 }
 
 // end gives back what the delivery has taken.
@@ -104,6 +120,7 @@ func (d *delivery) relay() {
 	}
 	res, err := d.trip.RoundTrip(out)
 	if err != nil {
+		d.unanswered(err)
 		d.reply.refuse(d.explain(err))
 		return
 	}
@@ -131,6 +148,18 @@ func (d *delivery) relay() {
 	for name, values := range res.Trailer {
 		h[http.TrailerPrefix+name] = values
 	}
+}
+
+// unanswered records what the builder may have done without saying so: it was asked, and then it
+// broke off, took too long, or the client hung up. A builder that was never reached has done
+// nothing.
+func (d *delivery) unanswered(err error) {
+	var own *problem.Error
+	var dial *net.OpError
+	if errors.As(err, &own) || errors.As(err, &dial) && dial.Op == "dial" {
+		return
+	}
+	_ = d.results.recordStatus(d.r.Context(), noAnswer)
 }
 
 // outgoing is the request for the builder, as rewrite wants it. arriving is the client's body if it

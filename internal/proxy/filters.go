@@ -202,7 +202,14 @@ func active(contentType string) bool {
 }
 
 // readResults reads what the answer tells of objects.
-func readResults(d *delivery, res *http.Response) error { return d.results.read(d.r.Context(), res) }
+func readResults(d *delivery, res *http.Response) error {
+	err := d.results.read(d.r.Context(), res)
+	if err != nil {
+		// The builder has done something, but not said what.
+		_ = d.results.recordStatus(d.r.Context(), noAnswer)
+	}
+	return err
+}
 
 // recordStatus records what the status tells of a flow.
 func recordStatus(d *delivery, res *http.Response) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -240,5 +242,96 @@ func TestFlowLife_ImportsAreCalledSo(t *testing.T) {
 	got := w.flowEntries(&seq)
 	if len(got) != 1 || !strings.HasPrefix(got[0], `admin flow:edit done `+newID+` "Brought" ×1: imported in `) {
 		t.Errorf("entries: %q", got)
+	}
+}
+
+// A client that hangs up must not do so to keep the record empty: the builder goes on with what it
+// was asked for.
+func TestFlowLife_ClientHangsUp(t *testing.T) {
+	t.Parallel()
+	f := startFixture(t)
+	w := newWorld(t, f, options{})
+	var seq int64
+	cookie := w.cookie("admin")
+	w.flowEntries(&seq)
+	in := " in " + w.app.Name + " (app " + w.app.ID + ")"
+	for _, c := range []struct{ name, method, path, body, answer, want string }{
+		{
+			"create",
+			"POST", "/api/v1/chatflows", `{"name":"New","type":"CHATFLOW"}`,
+			jsonReply(200, `{"id":"`+newID+`","name":"New","type":"CHATFLOW"}`),
+			`admin flow:edit done ` + newID + ` "New" ×1: created` + in,
+		},
+		{
+			"change",
+			"PUT", "/api/v1/chatflows/" + privateFlow, `{"name":"Mine"}`,
+			jsonReply(200, `{"id":"`+privateFlow+`","name":"Mine"}`),
+			`admin flow:edit done ` + privateFlow + ` "Mine" ×1: changed` + in,
+		},
+		{
+			"unpublish",
+			"PUT", "/api/v1/chatflows/" + publicFlow, `{"name":"Open","isPublic":false}`,
+			jsonReply(200, `{"id":"`+publicFlow+`","name":"Open"}`),
+			`admin flow:publish done ` + publicFlow + ` "Open" ×1: unpublished` + in,
+		},
+		{
+			"delete",
+			"DELETE", "/api/v1/chatflows/" + privateFlow, "",
+			jsonReply(200, `{"affected":1}`),
+			`admin flow:edit done ` + privateFlow + ` "Mine" ×1: deleted` + in,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, hangUp := context.WithCancel(context.Background())
+			f.reply(func(request) string {
+				hangUp()
+				return c.answer
+			})
+			r := httptest.NewRequestWithContext(ctx, c.method, c.path, strings.NewReader(c.body))
+			r.Host = appHost
+			r.Header = with("Cookie: "+cookie, "Origin: "+appOrigin, "Content-Type: application/json")
+			answer := httptest.NewRecorder()
+			w.front.Config.Handler.ServeHTTP(answer, r)
+			if ctx.Err() == nil {
+				t.Fatalf("the builder was not asked: %d %s", answer.Code, answer.Body)
+			}
+			if got := w.flowEntries(&seq); !slices.Contains(got, c.want) {
+				t.Errorf("entries %q, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFlowLife_BuilderGivesNoAnswer(t *testing.T) {
+	t.Parallel()
+	f := startFixture(t)
+	w := newWorld(t, f, options{})
+	var seq int64
+	h := with("Cookie: "+w.cookie("admin"), "Origin: "+appOrigin, "Content-Type: application/json")
+	w.flowEntries(&seq)
+	in := " in " + w.app.Name + " (app " + w.app.ID + "); the builder gave no answer"
+	for name, answer := range map[string]string{
+		"not HTTP":       "nonsense\r\n\r\n",
+		"half an answer": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nx\r\n",
+	} {
+		f.reply(func(request) string { return answer })
+		for _, c := range []struct{ method, path, want string }{
+			{"PUT", "/api/v1/chatflows/" + privateFlow, "flow:edit failed " + privateFlow + ` "" ×1: asked for`},
+			{"POST", "/api/v1/chatflows", `flow:edit failed  "" ×1: asked for`},
+		} {
+			if got := w.do(c.method, c.path, h, `{"name":"Mine","type":"CHATFLOW"}`); got.status < 500 {
+				t.Errorf("%s: %s: %d", name, c.method, got.status)
+			}
+			if got := w.flowEntries(&seq); !cmp.Equal(got, []string{"admin " + c.want + in}) {
+				t.Errorf("%s: %s: entries %q", name, c.method, got)
+			}
+		}
+	}
+	f.stop()
+	if got := w.do("PUT", "/api/v1/chatflows/"+privateFlow, h, `{"name":"Mine"}`); got.status != 503 {
+		t.Errorf("a builder that is down: %d", got.status)
+	}
+	if got := w.flowEntries(&seq); got != nil {
+		t.Errorf("a builder that was never reached: entries %q", got)
 	}
 }

@@ -36,6 +36,18 @@ func (s *results) reads() bool {
 	return s.v.delegated && (e.ReadsAnswer || s.v.locked) || startsJob(e)
 }
 
+// mustBeRecorded reports whether the request changes what Sluice keeps a record of: objects that are
+// created, changed or deleted, and what strangers may do with a flow.
+func (s *results) mustBeRecorded() bool {
+	e := s.v.endpoint()
+	return !safe(s.v.Request.http.Method) && s.v.delegated &&
+		(e.Result.Creates != "" || e.Result.Imports || e.Result.Deletes || e.Result.Renames ||
+			e.Action == authz.FlowPublish)
+}
+
+// noAnswer stands for the status of a request that the builder has not answered.
+const noAnswer = 0
+
 // startsJob reports whether the answer may tell of a run that goes on.
 func startsJob(e *profile.Endpoint) bool {
 	return e.Result.Learn != nil && e.Result.Learn.Kind == profile.Job
@@ -356,7 +368,7 @@ func (s *results) creation() string {
 // saves are recorded with their objects.
 func (s *results) recordStatus(ctx context.Context, status int) error {
 	e, id := s.v.endpoint(), s.v.flow
-	failed := status >= http.StatusBadRequest
+	failed := status >= http.StatusBadRequest || status == noAnswer
 	switch {
 	case e.Runs && id != "":
 		s.flows().Ran(s.act(), id, status)
