@@ -30,7 +30,7 @@ var rules = []rule{
 	{"present one", re(`(?i)\bthe present (?:one|key|root|state|version|password|value|owner|address)\b`), "current", "Give the present root key.", "Give the current root key; the header is present."},
 	{"British spelling", re(`(?i)\b(?:authoris|recognis|organis|normalis|serialis|initialis|minimis|summaris|customis|cancell(?:ed|ing)\b|behaviour|colour|favour|licence\b|catalogue\b)`), "American spelling", "It is recognised by its colour.", "It is recognized by its color; cancellation is final."},
 	{"whoever", re(`(?i)\bwho(?:m)?ever\b`), "a person who, anyone who", "Whoever is not active may do nothing.", "Inactive people have no permissions."},
-	{"whatever", re(`(?i)\bwhatever\b`), "name the thing", "It answers whatever was asked.", "It answers every question."},
+	{"whatever", re(`(?i)\bwhatever (?:is|was|comes?|runs?|stands|happens|they|it|he|she|you|one|else|no|the \w+ (?:is|was|says?|does|did|has|had)) \w+`), "name the thing", "It answers whatever was asked.", "It answers every question, whatever its name."},
 	{"nobody else's", re(`(?i)\bnobody(?: else)?'s\b`), "unassigned, no one else's", "Flows that are nobody's stay.", "Unassigned flows stay."},
 	{"somebody", re(`(?i)\bsomebody\b`), "someone, or a person", "Somebody signed in.", "Someone signed in."},
 	{"nobody", re(`(?i)\bnobody\b`), "no one, or say what is missing", "Nobody may read it.", "No one can read it."},
@@ -52,7 +52,6 @@ var rules = []rule{
 	// Constructions.
 	{"Who begins", re(begins + `Who [^?.!]*[.!]`), "A person who, People who", "Who has none gets a link.", "Who has a key?"},
 	{"What begins", re(begins + `What [^?.!]*[.!]`), "name the thing first", "What cannot be read is left out.", "What is this?"},
-	{"Where begins", re(begins + `Where [a-z]+(?: [a-z]+)? (?:is|are|has|have|does|do|was|were|knows?|says?|exists?|gives?|needs?) [^?.!]*, `), "If, when", "Where there is none, the default is used.", "If there is none, the default is used."},
 	{"what clause", re(`\b(?:of|with|for|to|from|by|than|in|on|at|as|and|or|about|into|over) what (?:is|was|are|were|has|have|had|cannot|can|does|did|do|may|must|came|comes|stands|would|will)\b`), "name the thing", "The list of what is encrypted is short.", "The list of encrypted values is short; to what extent it is known."},
 	{"what subject", re(`(?:^|[.:;,] |that |and |because |but |so )what (?:is|was|are|were|has|have|had|cannot|can|does|did|came|comes|stands|follows|remains)\b[^?]*?\b(?:is|are|was|were|stays?|goes|has|gets|comes?)\b`), "name the thing", "It is closed, and what is open stays.", "It asks what is open."},
 	{"may everything", re(`(?i)\b` + modal + ` (?:not )?(?:everything|nothing|more|anything|all|so|this|that|none)(?:[.,;:)]|$| (?:everywhere|anywhere|here|there|in|on|with|than|for|by)\b)`), "add the verb: may do anything", "A superuser may everything everywhere.", "A superuser may do everything everywhere; what can this person do?"},
