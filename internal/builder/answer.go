@@ -19,55 +19,55 @@ import (
 // Answer is a complete response that Sluice gives instead of the builder.
 type Answer struct {
 	profile.Answer
-	// Read tells that there is no answer of Sluice's: the builder's to a GET of the same path goes
-	// back, and nothing is changed.
+	// Read reports that Sluice has no answer of its own: the client gets the builder's answer to a
+	// GET of the same path, and nothing is changed.
 	Read bool
 }
 
 // AnswerFunc gives one answer instead of the builder.
 type AnswerFunc func(ctx context.Context, c AnswerContext) (Answer, error)
 
-// JSON is an answer with a value that Sluice itself has built.
+// JSON is an answer with a value that Sluice itself built.
 func JSON(status int, body any) Answer { return Answer{Answer: profile.JSON(status, body)} }
 
-// AnswerContext is what an AnswerFunc may need.
+// AnswerContext is everything an AnswerFunc may need.
 type AnswerContext struct {
-	// Principal is who asks; may be anonymous.
+	// Principal makes the request; it may be anonymous.
 	Principal authz.Principal
 	// SignInURL is Sluice's sign-in page for this app, absolute.
 	SignInURL string
 	// SignedOutURL is where a browser goes after signing out, absolute.
 	SignedOutURL string
-	// SignOut ends the session of Principal.
+	// SignOut revokes Principal's session.
 	SignOut func(context.Context) error
-	// Upstream is Session.Upstream: the service account as the builder describes it; nil while it
-	// is not known.
+	// Upstream is Session.Upstream: the service account as the builder describes it; nil while
+	// unknown.
 	Upstream map[string]any
 	// Query is the request's parsed query.
 	Query url.Values
 	// App is the app's id, Kind the name of its kind.
 	App, Kind string
-	// Param gives a placeholder of the path, and Body the JSON object of the body, judged like one
-	// that is forwarded.
+	// Param returns a placeholder of the path. Body returns the JSON object of the body, after the
+	// same checks that a forwarded body gets.
 	Param func(name string) string
 	Body  func() ([]byte, error)
-	// Keys are Sluice's API keys, and Fresh those that were just created; nil where there are none.
-	// KeysURL is the page where people manage theirs.
+	// Keys are Sluice's API keys, and Fresh the just-created ones; nil if the builder's pages show
+	// no API keys. KeysURL is the page where people manage theirs.
 	Keys    *authn.Keys
 	Fresh   *FreshKeys
 	KeysURL string
-	// People are Sluice's people, and Logins how they sign in; nil where the builder's pages show
-	// none. NewUserActive tells whether people who are added there may come in at once.
+	// People are the people that Sluice knows, and Logins how they sign in; nil if the builder's
+	// pages show no people. NewUserActive reports whether people added there can sign in at once.
 	People        *identity.People
 	Logins        *login.Logins
 	NewUserActive bool
 	// May reports whether the person may use a row of the table, by its name, on an object that
 	// Sluice knows.
 	May func(endpoint, objectID string) bool
-	// AccountURL is the page of one's own account, ConfirmURL where people prove again that it is
-	// them, absolute.
+	// AccountURL is the page of the person's own account. ConfirmURL is where people prove again
+	// that it is them. Both are absolute.
 	AccountURL, ConfirmURL string
-	// Version is the builder's own; "" while it is not known.
+	// Version is the builder's own version; "" while unknown.
 	Version string
 	// Now is the time of the request.
 	Now time.Time
@@ -86,7 +86,7 @@ func Decode[T any](c AnswerContext, detail string) (v T, err error) {
 	return v, nil
 }
 
-// OwnKeys lists the person's keys that are good for the app and the workspace that they work in.
+// OwnKeys lists the person's keys that are valid for the app and for the workspace they work in.
 func (c AnswerContext) OwnKeys(ctx context.Context) ([]authn.APIKey, error) {
 	if c.Keys == nil {
 		return nil, noKeys()
@@ -115,8 +115,8 @@ func (c AnswerContext) OwnKey(ctx context.Context) (authn.APIKey, error) {
 	return keys[i], nil
 }
 
-// CreateKey creates an API key for the app. What the builder's page cannot ask for is refused with
-// where to go.
+// CreateKey creates an API key for the app. If the builder's page cannot provide the fresh proof
+// that Sluice requires, the error says where to go instead.
 func (c AnswerContext) CreateKey(ctx context.Context, n authn.NewAPIKey) (key authn.APIKey, secret string, err error) {
 	if c.Keys == nil {
 		return key, "", noKeys()
@@ -133,7 +133,7 @@ func (c AnswerContext) CreateKey(ctx context.Context, n authn.NewAPIKey) (key au
 
 func noKeys() error { return problem.New(problem.NotFound, "There are no API keys here.") }
 
-// PersonName is what people read of a principal.
+// PersonName is the name of a principal to show to people.
 func PersonName(p authz.Principal) string {
 	if p.DisplayName != "" {
 		return p.DisplayName
@@ -141,9 +141,9 @@ func PersonName(p authz.Principal) string {
 	return p.Name
 }
 
-// FreshKeys holds keys that were created a moment ago, each for one look by the session that
-// created it: a builder's page may not read the answer to "create", but show and copy what the next
-// list says. It is bounded, forgets within a minute, and is never written anywhere.
+// FreshKeys holds just-created keys, each for one look by the session that created it. A builder's
+// page may ignore the answer to "create" and show and copy the secret from the next list instead.
+// FreshKeys is bounded, forgets within a minute, and is never written anywhere.
 type FreshKeys struct {
 	mu   sync.Mutex
 	keys map[string]freshKey // by id
@@ -176,7 +176,7 @@ func (f *FreshKeys) Keep(session, id, secret string, now time.Time) {
 	}
 }
 
-// Take gives a key to the session that created it, once; "" if there is none.
+// Take gives a key to the session that created it, once; "" if it holds no such key.
 func (f *FreshKeys) Take(session, id string, now time.Time) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

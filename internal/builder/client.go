@@ -21,14 +21,14 @@ import (
 // MaxReply is how much of a builder's answer the protocol client reads, in bytes.
 const MaxReply = 64 << 10
 
-// Client speaks to a builder for Sluice itself: no redirects, no cookie jar, bounded answers.
+// Client talks to a builder for Sluice itself: no redirects, no cookie jar, bounded answers.
 type Client struct {
 	// Base is the builder's address.
 	Base *url.URL
 	http *http.Client
 }
 
-// NewClient is a client for the builder at base.
+// NewClient creates a client for the builder at base.
 func NewClient(base *url.URL, c *http.Client) *Client {
 	own := http.Client{Transport: c.Transport, Timeout: c.Timeout}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -37,17 +37,17 @@ func NewClient(base *url.URL, c *http.Client) *Client {
 
 // Reply is a bounded answer.
 type Reply struct {
-	// Status is the HTTP status, Header the answer's, Cookies those that it sets.
+	// Status is the HTTP status, Header the answer's headers, Cookies the cookies it sets.
 	Status  int
 	Header  http.Header
 	Cookies []*http.Cookie
-	// JSON tells that the answer says it is application/json. Body is its beginning.
+	// JSON reports that the answer declares itself application/json. Body is its beginning.
 	JSON bool
 	Body []byte
 }
 
-// Send makes one request with further headers. body nil means none, else it is sent as JSON. Errors
-// are problem.Upstream or problem.Timeout and safe to show.
+// Send sends one request with additional headers. A nil body means none; any other is sent as JSON.
+// Errors are problem.Upstream or problem.Timeout and safe to show.
 func (c *Client) Send(ctx context.Context, method, path string, header http.Header, body any) (*Reply, error) {
 	var payload io.Reader
 	if body != nil {
@@ -81,8 +81,8 @@ func (c *Client) Send(ctx context.Context, method, path string, header http.Head
 	}, nil
 }
 
-// Do sends a request; the caller reads and closes the body of the answer. Errors are as those of
-// Send.
+// Do sends a request. The caller reads and closes the body of the answer. Errors are the same as
+// those of Send.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// Open asks for an answer that may be long; the caller closes its body. The path may have a query.
+// Open gets a path whose answer may be long. The caller closes its body. The path may have a query.
 func (c *Client) Open(ctx context.Context, path string, header http.Header) (*http.Response, error) {
 	path, query, _ := strings.Cut(path, "?")
 	u := c.Base.JoinPath(path)
@@ -106,7 +106,7 @@ func (c *Client) Open(ctx context.Context, path string, header http.Header) (*ht
 	return c.Do(req)
 }
 
-// BadAddress says that a builder's address cannot be used.
+// BadAddress is the error for a builder's address that is not a usable URL.
 func BadAddress(cause error) error {
 	return problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(cause)
 }
@@ -117,7 +117,7 @@ func IsJSON(h http.Header) bool {
 	return err == nil && media == "application/json"
 }
 
-// Unreachable turns a transport error into a sentence that tells what to look at.
+// Unreachable turns a transport error into a sentence that says what to check.
 func (c *Client) Unreachable(err error) error {
 	host := c.Base.Host
 	var dns *net.DNSError
@@ -183,8 +183,8 @@ func (r *Reply) Text(key string) string {
 	return s
 }
 
-// TokenExpiry reads the exp claim (RFC 7519 section 4.1.4) of a token that somebody else verifies;
-// false if there is none.
+// TokenExpiry reads the exp claim (RFC 7519 section 4.1.4) of a token without verifying it. It
+// returns false if the token has no such claim.
 func TokenExpiry(token string) (time.Time, bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(token) > 8<<10 {
@@ -203,7 +203,7 @@ func TokenExpiry(token string) (time.Time, bool) {
 	return time.Unix(int64(claims.Expires), 0), true
 }
 
-// MaxList bounds what is read of one list, in bytes. Lists of flows hold the flows' definitions.
+// MaxList is how much of one list is read, in bytes. Lists of flows hold the flows' definitions.
 const MaxList = 256 << 20
 
 // EachElement reads a JSON array element by element.
@@ -225,7 +225,7 @@ func EachElement[T any](dec *json.Decoder, visit func(T)) error {
 	return nil
 }
 
-// Clip cuts a text of others to n characters.
+// Clip cuts an untrusted text to n characters.
 func Clip(s string, n int) string {
 	if runes := []rune(s); len(runes) > n {
 		return string(runes[:n]) + "…"

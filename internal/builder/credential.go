@@ -4,7 +4,7 @@ import "context"
 
 // Credential is a credential on its way into a builder. Its values must reach nothing else.
 type Credential struct {
-	// ID is what the builder shall call it, if it lets others choose.
+	// ID is the id that the builder should use, if it allows the choice.
 	ID, Name string
 	// Kind is the builder's word for its type.
 	Kind   string
@@ -13,30 +13,30 @@ type Credential struct {
 
 // CredentialKind is a type of credential that a builder knows.
 type CredentialKind struct {
-	// Name is the builder's word, Label what people read.
+	// Name is the builder's word, Label the text that people read.
 	Name, Label string
 	Fields      []CredentialField
 }
 
 // CredentialField is one value of a type of credential.
 type CredentialField struct {
-	// Name is the builder's word, Label what people read.
+	// Name is the builder's word, Label the text that people read.
 	Name, Label string
-	// Secret values are hidden while they are typed. Long ones have several lines. Optional ones
-	// may be left out.
+	// Secret values are hidden while typed. Long values have several lines. Optional values may be
+	// left out.
 	Secret, Long, Optional bool
-	// Options are the only values that there are; none means any.
+	// Options are the only allowed values; empty means any value.
 	Options []string
-	// Default is what the builder takes for a field that was left out.
+	// Default is the value that the builder uses if the field is left out.
 	Default string
 }
 
 // Credentials keep credentials in a builder.
 type Credentials struct {
-	// Put creates a credential, or gives the one with this id new values, and returns its id. Doing
-	// it again does no harm.
+	// Put creates a credential, or replaces the values of the existing one with this id, and
+	// returns its id. It is idempotent.
 	Put func(ctx context.Context, c Credential) (id string, err error)
-	// Delete deletes one. What is not there is no error.
+	// Delete deletes a credential. A missing one is not an error.
 	Delete func(ctx context.Context, id string) error
 	// Kinds lists the types that the builder knows, by name.
 	Kinds func(ctx context.Context) ([]CredentialKind, error)

@@ -1,21 +1,21 @@
-// Package builder says what Sluice must know about a product, as one struct: Kind. The products
-// themselves are packages below this one, and only package server knows them.
+// Package builder describes everything that Sluice must know about a product in one struct, Kind.
+// The products themselves are packages below this one, and only package server imports them.
 //
 //	Kind ── Profile      the route table and its style (package profile), compiled by Load
-//	     ── Answers      what Sluice answers instead of the builder
-//	     ── Guards       checks on what a request brings (package guard has the machinery)
+//	     ── Answers      the answers that Sluice gives instead of the builder
+//	     ── Guards       checks of what a request brings (package guard has the machinery)
 //	     ── Probe        recognizes the product at an address
 //	     ── Import       reads an installation that ran without Sluice
 //	     ── Bridge       carries requests into the builder's own session ──► Bridge, one for each connected app
-//	     ── Owner        one owner account serves everybody          ┐ at most one of the two
-//	     ── Accounts     the builder keeps its users apart itself    ┘
-//	     ── Entry, Page, FlowTypes, FlowWord, FlowPage, RunCall, Stored, Shared: what pages and requests need
+//	     ── Owner        one owner account serves everyone           ┐ at most one of the two
+//	     ── Accounts     the builder itself keeps its users apart    ┘
+//	     ── Entry, Page, FlowTypes, FlowWord, FlowPage, RunCall, Stored, Shared: for pages and requests
 //
-// An ability that a product does not have is nil or empty. Whoever needs one asks for the field;
-// nobody asserts a type. The same holds for a Bridge: Session is always there, and FlowKey,
-// SetPublic, Inventory, Parent, FlowsOf, Credentials, Accounts and Users may be nil.
+// Optional abilities are nil or empty. Callers check the field; they never use type assertions. The
+// same holds for a Bridge: Session is always set, while FlowKey, SetPublic, Inventory, Parent,
+// FlowsOf, Credentials, Accounts and Users may be nil.
 //
 // Load compiles the route table and refuses one that names an answer or a guard that its Kind does
-// not have. Kinds are all products by name; Kinds.Probe asks each of them what runs at an address,
-// and what no Probe recognizes is of the one kind that is the Fallback.
+// not have. Kinds holds all products by name. Kinds.Probe lets each of them look at an address; a
+// server that no Probe recognizes belongs to the one kind that is the Fallback.
 package builder

@@ -14,114 +14,117 @@ import (
 	"sluice/internal/profile"
 )
 
-// Kind is everything that Sluice must know about one product. What a product does not have is nil
-// or empty; whoever uses an ability asks for the field, never for a type. A Kind does not change
-// after it was built, and is safe for concurrent use.
+// Kind is everything that Sluice must know about one product. Optional abilities are nil or empty.
+// Callers check the field; they never use type assertions. A Kind does not change after it is built
+// and is safe for concurrent use.
 type Kind struct {
 	// Name is the stored word ("acme"), Title what people read ("Acme").
 	Name, Title string
 
 	// Profile compiles the route table. Errors: problem.Invalid with the option's name as Field.
 	Profile func(Options) (*profile.Profile, error)
-	// Answers are what Sluice answers instead of the builder, by the names that rows use.
+	// Answers are the answers that Sluice gives instead of the builder, by the names that rows use.
 	Answers map[string]AnswerFunc
-	// Guards are the checks on what a request brings to the builder, by the names that rows use.
+	// Guards are the checks of what a request brings to the builder, by the names that rows use.
 	Guards map[string]guard.Check
 
-	// Probe recognizes the product at an address; nil: nothing is ever taken for it by itself.
+	// Probe recognizes the product at an address. If it is nil, no address is recognized as this
+	// kind.
 	Probe func(ctx context.Context, v *Visit) (found Found, is bool, err error)
-	// Import reads an installation that ran without Sluice; nil: nothing is brought from one.
+	// Import reads an installation that ran without Sluice; nil if Sluice cannot import this
+	// product.
 	Import *Import
-	// Fallback marks the one kind that stands for whatever no Probe recognizes. Sluice knows
-	// nothing of its paths, bodies and credentials, so that they are its own matter.
+	// Fallback marks the one kind that covers everything no Probe recognizes. Sluice knows nothing
+	// about its paths, bodies and credentials and does not interfere with them.
 	Fallback bool
 	// BuiltIn marks the one kind that Sluice itself runs.
 	BuiltIn bool
 
 	// Bridge carries requests into the builder's own session.
 	Bridge func(BridgeConfig) *Bridge
-	// Owner is set for a builder in which one account, its owner's, serves everybody; nil for
-	// others.
+	// Owner is set for builders where a single owner account serves every person; nil otherwise.
 	Owner *Owner
-	// KeepsCredentials tells that the Bridge has Credentials.
+	// KeepsCredentials reports that the Bridge has Credentials.
 	KeepsCredentials bool
-	// Accounts is set for a builder that keeps its users apart itself; nil for others.
+	// Accounts is set for builders that keep their users apart themselves; nil otherwise.
 	Accounts *AccountSetup
 
 	// Entry is the path to which a freshly signed-in browser is sent so that the builder's own
-	// pages know the person. returnPath is a path of the app's origin that was judged. Nil: the
-	// returnPath itself.
+	// pages know the person. returnPath is a path of the app's origin that was already checked. If
+	// Entry is nil, the browser goes to returnPath.
 	Entry func(returnPath string) string
-	// Page is what the builder's HTML pages get from Sluice; nil: nothing.
+	// Page is what Sluice adds to the builder's HTML pages; nil if it adds nothing.
 	Page *Page
-	// FlowTypes are the builder's words for the type of a flow; a word that is not here means
-	// flow.Chatflow.
+	// FlowTypes maps the builder's words for a flow's type to kinds. A word that is missing here
+	// means flow.Chatflow.
 	FlowTypes map[string]flow.Kind
-	// FlowWord is what people call a flow of a kind; nil: by the kind alone.
+	// FlowWord is the word that people use for a flow of a kind; nil if the kind alone decides.
 	FlowWord func(flow.Kind) string
-	// FlowPage is the path of a flow's page; nil or "": it has none that can be named.
+	// FlowPage is the path of a flow's page; nil or "" if flows have no page with a known path.
 	FlowPage func(kind flow.Kind, id string) string
-	// RunCall is the call that runs a flow with an API key, for examples; nil: there is none.
+	// RunCall is the call that runs a flow with an API key, for examples; nil if the builder lacks
+	// one.
 	RunCall *RunCall
-	// Stored tells how a flow is read as it is stored, for versions that need it in the request
-	// (profile.Adds.Flow); nil: none does.
+	// Stored describes how to read a flow as it is stored, for versions that need it in the request
+	// (profile.Adds.Flow); nil if no version does.
 	Stored *StoredFlow
-	// Shared tells of objects that flows name without an id; nil: there are none.
+	// Shared describes objects that flows name without an id; nil if the builder has no such
+	// objects.
 	Shared *SharedNames
 }
 
-// Options are what an operator may decide about a kind.
+// Options are an operator's choices for a kind.
 type Options struct {
 	// Open names optional endpoints that are closed unless listed here, such as "metrics".
 	Open []string
-	// AdminPaths are patterns that need authz.BuilderManage, for a kind without a table; nil:
-	// "/admin" and everything below.
+	// AdminPaths are patterns that need authz.BuilderManage, for a kind without a table. Nil means
+	// "/admin" and everything below it.
 	AdminPaths []string
 }
 
-// Page is what the builder's HTML pages get so that they know who has signed in.
+// Page is what Sluice adds to the builder's HTML pages so that they know who is signed in.
 type Page struct {
-	// Script is JavaScript that runs before the pages' own code; empty: none does.
+	// Script is JavaScript that runs before the pages' own code; it may be empty.
 	Script []byte
-	// Cookies are those that the pages look for before they show anything to a signed-in person.
-	// They hold no secret and never reach the builder.
+	// Cookies are the cookies that the pages look for before they show anything to a signed-in
+	// person. They hold no secret and never reach the builder.
 	Cookies []*http.Cookie
-	// Token is what the pages send as a bearer token because of Cookies; it is no credential.
-	// Empty: they send none.
+	// Token is the bearer token that the pages send because of Cookies; it is not a credential. It
+	// is empty if they send no token.
 	Token string
 }
 
 // RunCall is the call that runs a flow.
 type RunCall struct {
-	// Path stands before the flow's id; Body is an example of a JSON body.
+	// Path is the part of the path before the flow's id. Body is an example of a JSON body.
 	Path, Body string
 }
 
-// StoredFlow tells how a flow is read as it is stored.
+// StoredFlow describes how to read a flow as it is stored.
 type StoredFlow struct {
 	// Needed reports whether this version of the builder needs the flow in the request.
 	Needed func(version string) bool
-	// Path is where strangers read a published flow, whose member "data" is what is needed.
+	// Path is where strangers read a published flow. The needed part is its member "data".
 	Path func(flowID string) string
 }
 
-// SharedNames tells of objects that flows name without an id, where the builder has one set of
-// names for everybody.
+// SharedNames describes objects that flows name without an id, in a builder with one set of names
+// for all its users.
 type SharedNames struct {
-	// Kind is what the objects are.
+	// Kind is the kind of these objects.
 	Kind flow.Kind
-	// Mentions reports whether a body may name one; it is cheap and may be wrong in this direction
-	// only.
+	// Mentions reports whether a body may name such an object. It is cheap; it may report true by
+	// mistake, but never false.
 	Mentions func(body []byte) bool
-	// Foreign reports whether a body names one of others, or names one in a way that does not say
-	// which.
+	// Foreign reports whether a body names one of others, or names an object in a way that leaves
+	// open which one.
 	Foreign func(body []byte, others []string) bool
-	// Taken is what to do where a name is taken; Form is how one's own are named. Both are
-	// sentences for people.
+	// Taken says what to do if a name is taken. Form says how people name their own objects. Both
+	// are sentences for people.
 	Taken, Form string
 }
 
-// Load compiles the route table, and checks that it names no answer and no guard that the kind does
+// Load compiles the route table and refuses one that names an answer or a guard that the kind does
 // not have.
 func (k *Kind) Load(o Options) (*profile.Profile, error) {
 	p, err := k.Profile(o)
@@ -150,7 +153,7 @@ func (k *Kind) Load(o Options) (*profile.Profile, error) {
 	return p, nil
 }
 
-// Answer gives the answer with this name. Errors are of package problem and to be rendered with
+// Answer returns the answer with this name. Errors are of package problem and must be rendered with
 // Profile.Error.
 func (k *Kind) Answer(ctx context.Context, name string, c AnswerContext) (Answer, error) {
 	fn := k.Answers[name]
@@ -161,8 +164,8 @@ func (k *Kind) Answer(ctx context.Context, name string, c AnswerContext) (Answer
 	return fn(ctx, c)
 }
 
-// FlowKind is the kind of a flow whose type is known by the builder's word; other kinds stay as
-// they are.
+// FlowKind refines flow.Chatflow by the builder's word for the flow's type. Other kinds are
+// unchanged.
 func (k *Kind) FlowKind(kind flow.Kind, flowType string) flow.Kind {
 	if is, ok := k.FlowTypes[flowType]; ok && kind == flow.Chatflow {
 		return is
@@ -170,7 +173,7 @@ func (k *Kind) FlowKind(kind flow.Kind, flowType string) flow.Kind {
 	return kind
 }
 
-// EntryPath is where a freshly signed-in browser goes, see Entry.
+// EntryPath is the path to which a freshly signed-in browser goes, see Entry.
 func (k *Kind) EntryPath(returnPath string) string {
 	if k.Entry == nil {
 		return returnPath
@@ -178,8 +181,8 @@ func (k *Kind) EntryPath(returnPath string) string {
 	return k.Entry(returnPath)
 }
 
-// PageScript is the JavaScript that runs on the builder's HTML pages before their own code; empty:
-// none does.
+// PageScript is the JavaScript that runs on the builder's HTML pages before their own code; it may
+// be empty.
 func (k *Kind) PageScript() []byte {
 	if k.Page == nil {
 		return nil
@@ -196,8 +199,8 @@ func (k *Kind) PageCookies() []*http.Cookie {
 	return k.Page.Cookies
 }
 
-// IsPageToken reports whether an Authorization header holds nothing but what the builder's pages
-// got by PageCookies.
+// IsPageToken reports whether an Authorization header holds only the token that the builder's pages
+// send because of PageCookies.
 func (k *Kind) IsPageToken(authorization string) bool {
 	return k.Page != nil && k.Page.Token != "" && authorization == "Bearer "+k.Page.Token
 }
@@ -205,8 +208,8 @@ func (k *Kind) IsPageToken(authorization string) bool {
 // Kinds are the products that Sluice knows, by Kind.Name.
 type Kinds map[string]*Kind
 
-// NewKinds puts kinds together. It fails where two have one name, where not exactly one is the
-// fallback, where two are built in, and where a route table cannot be used.
+// NewKinds collects kinds. It fails if two share a name, if there is not exactly one fallback, if
+// more than one is built in, or if a route table cannot be used.
 func NewKinds(list ...*Kind) (Kinds, error) {
 	all := Kinds{}
 	fallbacks, builtIn := 0, 0
@@ -260,12 +263,12 @@ func (k Kinds) Titles(some func(*Kind) bool) string {
 	return choice(titles)
 }
 
-// Products lists the products of others that a Probe recognizes, as Titles does.
+// Products lists the third-party products that a Probe recognizes, in the form of Titles.
 func (k Kinds) Products() string {
 	return k.Titles(func(kind *Kind) bool { return kind.Probe != nil && !kind.Fallback && !kind.BuiltIn })
 }
 
-// Fallback is the kind for what no Probe recognizes.
+// Fallback is the kind for everything that no Probe recognizes.
 func (k Kinds) Fallback() *Kind {
 	for _, kind := range k {
 		if kind.Fallback {
@@ -275,7 +278,7 @@ func (k Kinds) Fallback() *Kind {
 	return nil
 }
 
-// BuiltIn is the kind that Sluice itself runs; nil if there is none.
+// BuiltIn is the kind that Sluice itself runs; nil if no kind is built in.
 func (k Kinds) BuiltIn() *Kind {
 	for _, kind := range k {
 		if kind.BuiltIn {

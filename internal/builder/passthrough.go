@@ -9,31 +9,31 @@ import (
 	"sluice/internal/profile"
 )
 
-// The identity headers that a passthrough builder gets for a signed-in person. Clients' copies are
-// dropped by Profile.CleanRequest.
+// The identity headers that a passthrough builder gets for a signed-in person. Profile.CleanRequest
+// drops any copies that clients send.
 const (
-	// HeaderUser is the username, HeaderID the user's id in Sluice, which stays the same when the
-	// name changes.
+	// HeaderUser is the username. HeaderID is the user's id in Sluice, which stays the same when
+	// the name changes.
 	HeaderUser, HeaderID = "X-Sluice-User", "X-Sluice-Id"
 	// HeaderName is the person's name, percent-encoded as a path segment (RFC 3986 section 2.1).
 	HeaderName = "X-Sluice-Name"
-	// HeaderEmail is the address; left out if there is none.
+	// HeaderEmail is the email address. It is left out if the person has none.
 	HeaderEmail = "X-Sluice-Email"
-	// HeaderRole is the role held in the workspace that the person works in, a built-in one or a
-	// custom role's id; "admin" for a superuser.
+	// HeaderRole is the role in the workspace that the person works in: a built-in one or a custom
+	// role's id. It is "admin" for a superuser.
 	HeaderRole = "X-Sluice-Role"
-	// HeaderAssertion is a JWT that says the same, signed by Sluice; see docs/forward-auth.md. Only
-	// apps behind a reverse proxy get it.
+	// HeaderAssertion is a JWT with the same statements, signed by Sluice; see
+	// docs/forward-auth.md. Only apps behind a reverse proxy get it.
 	HeaderAssertion = "X-Sluice-Assertion"
 )
 
-// IdentityHeaders lists all headers of which only Sluice may say anything.
+// IdentityHeaders lists all headers that only Sluice may set.
 func IdentityHeaders() []string {
 	return []string{HeaderUser, HeaderID, HeaderName, HeaderEmail, HeaderRole, HeaderAssertion}
 }
 
-// SetIdentity says in headers who a signed-in person is. Whatever a value holds, what is set is
-// printable ASCII without blanks; an empty value is left out.
+// SetIdentity sets the headers that identify a signed-in person. The values are always printable
+// ASCII without blanks; empty values are left out.
 func SetIdentity(h http.Header, p authz.Principal) {
 	for _, v := range [...][2]string{
 		{HeaderUser, p.Name},
@@ -48,8 +48,8 @@ func SetIdentity(h http.Header, p authz.Principal) {
 	}
 }
 
-// plainValue is a value as it may stand in a header in any program's eyes: names and addresses that
-// Sluice itself has checked are left as they are.
+// plainValue makes a value safe in a header for every program that reads it. Names and addresses
+// that Sluice itself checked are unchanged.
 func plainValue(s string) string {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {
@@ -59,8 +59,8 @@ func plainValue(s string) string {
 	return s
 }
 
-// Passthrough is the Session of builders that have no session to hold: they are told who asks, and
-// nothing else. The builder may trust the headers only if nobody can reach it around Sluice.
+// Passthrough is the Session of builders that have no session to hold. Headers name the person, and
+// nothing else is added. The builder may trust them only if it is reachable through Sluice alone.
 type Passthrough struct{}
 
 // Attach sets the identity headers of a signed-in person. It never fails.
@@ -72,8 +72,8 @@ func (Passthrough) Attach(_ context.Context, h http.Header, o OnBehalf, e *profi
 	return nil
 }
 
-// RoleOf is the role in the workspace that somebody works in; the highest of all if they work in
-// none. It is empty for people without one.
+// RoleOf is the person's role in the workspace they work in, or their highest role if they work in
+// none. It is empty for people without a role.
 func RoleOf(p authz.Principal) string {
 	if p.Superuser {
 		return authz.RoleAdmin
@@ -91,10 +91,10 @@ func RoleOf(p authz.Principal) string {
 	return ""
 }
 
-// Rejected reports false: there is nothing to renew.
+// Rejected returns false: there is nothing to renew.
 func (Passthrough) Rejected(context.Context, http.Header) bool { return false }
 
-// Upstream is nil: there is no service account.
+// Upstream returns nil: passthrough builders have no service account.
 func (Passthrough) Upstream() map[string]any { return nil }
 
 // Close does nothing.

@@ -17,17 +17,17 @@ import (
 // probeTimeout bounds a whole Probe.
 const probeTimeout = 5 * time.Second
 
-// Whether a builder has an owner account.
+// The owner states of a builder.
 const (
-	// OwnerNone means that the first to register becomes the owner.
+	// OwnerNone means that the first person to register becomes the owner.
 	OwnerNone = "none"
 	// OwnerPresent means that an owner's credentials are needed.
 	OwnerPresent = "present"
-	// OwnerNotApplicable is for builders without accounts that Sluice knows of.
+	// OwnerNotApplicable is for builders that have no accounts, as far as Sluice knows.
 	OwnerNotApplicable = "n/a"
 )
 
-// Found is what a Probe learned.
+// Found is the result of a Probe.
 type Found struct {
 	// Kind is the profile to use.
 	Kind string
@@ -37,16 +37,16 @@ type Found struct {
 	Version string
 	// OwnerState is one of the Owner constants.
 	OwnerState string
-	// Evidence tells in one sentence what was seen.
+	// Evidence says in one sentence what the probe saw.
 	Evidence string
 	// Note is a warning for the admin; may be empty.
 	Note string
-	// Supports tells in sentences what this version can do, where versions differ in what matters
-	// to Sluice.
+	// Supports lists in sentences what this version supports, for features that differ between
+	// versions and matter to Sluice.
 	Supports []string
 }
 
-// Visit is one look at an address. What it gets is asked for once, however many kinds look at it.
+// Visit is one look at an address. It gets each path only once, even if several kinds ask for it.
 type Visit struct {
 	*Client
 	seen map[string]*seen
@@ -57,7 +57,7 @@ type seen struct {
 	err   error
 }
 
-// Get asks for a path without any credential. Errors are as those of Client.Send.
+// Get requests a path without any credential. Errors are the same as those of Client.Send.
 func (v *Visit) Get(ctx context.Context, path string) (*Reply, error) {
 	s := v.seen[path]
 	if s == nil {
@@ -68,9 +68,9 @@ func (v *Visit) Get(ctx context.Context, path string) (*Reply, error) {
 	return s.reply, s.err
 }
 
-// Probe finds out what runs at an address, in at most 5 seconds and 64 KiB an answer. It changes
-// nothing there. Errors: problem.Invalid for an address that cannot be protected, problem.Upstream
-// or Timeout, with the reason, if nothing usable answers.
+// Probe detects what runs at an address, within 5 seconds and reading at most 64 KiB of each
+// answer. It changes nothing there. Errors: problem.Invalid for an address that cannot be
+// protected, problem.Upstream or Timeout, with the reason, if nothing usable answers.
 func (k Kinds) Probe(ctx context.Context, httpClient *http.Client, base *url.URL) (Found, error) {
 	if err := checkBase(base); err != nil {
 		return Found{}, err
@@ -99,7 +99,7 @@ func (k Kinds) Probe(ctx context.Context, httpClient *http.Client, base *url.URL
 	return k.Fallback().unknown(root), nil
 }
 
-// checkBase refuses addresses that are more than scheme, host and port.
+// checkBase refuses addresses with more than a scheme, host and port.
 func checkBase(base *url.URL) error {
 	bad := func(text string) error {
 		return problem.New(problem.Invalid, text).
@@ -119,7 +119,7 @@ func checkBase(base *url.URL) error {
 
 var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)</title>`)
 
-// unknown describes something that answers HTTP and that no kind recognizes.
+// unknown describes a server that answers HTTP but that no kind recognizes.
 func (k *Kind) unknown(root *Reply) Found {
 	f := Found{
 		Kind: k.Name, Title: k.Title, OwnerState: OwnerNotApplicable,
@@ -138,7 +138,7 @@ func (k *Kind) unknown(root *Reply) Found {
 	return f
 }
 
-// PageTitle is the title of a page; "" if it has none.
+// PageTitle is the title of a page; "" if it has no usable title.
 func PageTitle(page *Reply) string {
 	m := titleTag.FindSubmatch(page.Body)
 	if m == nil {

@@ -1,5 +1,5 @@
-// Package buildertest gives tests of other packages the products that Sluice knows, and checks what
-// is true of every product's table.
+// Package buildertest provides the products that Sluice knows to the tests of other packages. It
+// also checks the rules that every product's table follows.
 package buildertest
 
 import (
@@ -12,7 +12,7 @@ import (
 	"sluice/internal/builder/langflow"
 )
 
-// Kinds are the products, put together as the server does.
+// Kinds are all products, assembled as in the server.
 func Kinds(tb testing.TB) builder.Kinds {
 	tb.Helper()
 	kinds, err := builder.NewKinds(demo.Kind(), flowise.Kind(), generic.Kind(), langflow.Kind())

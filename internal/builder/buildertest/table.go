@@ -10,9 +10,10 @@ import (
 	"sluice/internal/profile"
 )
 
-// CheckTable holds what is true of every kind's table: each row has a name of its own, is reached
-// by its own path, and says enough to be decided. A row that is open to everybody must not carry a
-// session to the builder; the rows named in short may, since they say less to strangers.
+// CheckTable checks the rules that every kind's table follows: each row has a unique name, is
+// reached by its own path, and says enough to be decided. A row that is open to everyone must not
+// carry a session to the builder. The rows named in short are exempt because they tell strangers
+// less.
 func CheckTable(t *testing.T, k *builder.Kind, short ...string) {
 	t.Helper()
 	p, err := k.Load(builder.Options{})
@@ -50,7 +51,8 @@ func hasParameter(pattern, name string) bool {
 	})
 }
 
-// checkPath sends a row's methods to a path that its pattern accepts.
+// checkPath checks that a path accepted by a row's pattern reaches that row with each of its
+// methods.
 func checkPath(t *testing.T, p *profile.Profile, e *profile.Endpoint) {
 	t.Helper()
 	path, err := profile.Canonical(example(e.Pattern))

@@ -1,7 +1,6 @@
-// Package demo is a small builder of Sluice's own, so that everything can be tried without another
-// product: the kind, and the server behind it. It has no sign-in and no rights of its own, and
-// believes the identity headers of builder.Passthrough, so that it must listen where only Sluice
-// reaches it.
+// Package demo is Sluice's own small builder, for trying everything without another product. It
+// holds both the kind and the server. The demo has no sign-in or permissions of its own and trusts
+// the identity headers of builder.Passthrough, so it must listen where only Sluice reaches it.
 package demo
 
 import (
@@ -26,13 +25,13 @@ import (
 	"sluice/internal/profile"
 )
 
-// demoName is how the demo builder names itself at /api/health, and demoVersion its version there.
+// demoName is the demo builder's name at /api/health, and demoVersion its version there.
 const (
 	demoName    = "sluice-demo"
 	demoVersion = "1"
 )
 
-// demoCSP fits the demo's own pages, which hold nothing inline.
+// demoCSP fits the demo's own pages, which contain nothing inline.
 const demoCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'"
 
 //go:embed demo.yaml
@@ -66,7 +65,7 @@ func Kind() *builder.Kind {
 func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	r, err := v.Get(ctx, "/api/health")
 	if err != nil || r.Status != http.StatusOK || r.Text("builder") != demoName {
-		return builder.Found{}, false, nil // what is wrong with the address is told by its front page
+		return builder.Found{}, false, nil // the probe of the front page reports what is wrong with the address
 	}
 	return builder.Found{
 		Version:    r.Text("version"),
@@ -99,11 +98,11 @@ var demoFiles embed.FS
 
 // Config is what the demo builder needs.
 type Config struct {
-	// File keeps the flows; empty: they live in memory.
+	// File stores the flows; if empty, they are kept in memory only.
 	File string
 	// Now is the clock.
 	Now func() time.Time
-	// TokenPause is waited between the words of a streamed answer; 0 is fine.
+	// TokenPause is the pause between the words of a streamed answer; it may be 0.
 	TokenPause time.Duration
 }
 
@@ -114,7 +113,7 @@ type demo struct {
 	pages *template.Template
 }
 
-// NewServer opens the flows and returns the demo builder's handler. A missing file is created, with
+// NewServer opens the flows and returns the demo builder's handler. A missing file is created with
 // an example flow.
 func NewServer(cfg Config) (http.Handler, error) {
 	store, err := openDemoStore(cfg.File, cfg.Now())
@@ -145,7 +144,7 @@ func NewServer(cfg Config) (http.Handler, error) {
 	return mux, nil
 }
 
-// demoPage is what every page of the demo may show.
+// demoPage is the data for every page of the demo.
 type demoPage struct {
 	Title   string
 	Person  string // "" = a stranger
@@ -155,8 +154,8 @@ type demoPage struct {
 	Answer  string
 }
 
-// page starts a page for whoever asks. Without identity headers the demo runs unprotected, and
-// everybody may edit.
+// page starts a page for the person who sent the request. Without identity headers the demo runs
+// unprotected, and everyone may edit.
 func (d *demo) page(r *http.Request, title string) demoPage {
 	role := r.Header.Get(builder.HeaderRole)
 	return demoPage{
@@ -334,7 +333,7 @@ func demoBody(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// run answers a question: as a stream of words to scripts, as a page to a plain form.
+// run answers a question: as a stream of words for scripts, as a page for a plain form.
 func (d *demo) run(w http.ResponseWriter, r *http.Request) {
 	f, err := d.store.get(r.PathValue("id"))
 	if err != nil {
@@ -361,7 +360,7 @@ func (d *demo) run(w http.ResponseWriter, r *http.Request) {
 	d.stream(r.Context(), w, reply)
 }
 
-// answer fills the reply in.
+// answer fills in the placeholders of the reply.
 func (f *demoFlow) answer(question, person string, now time.Time) string {
 	if runes := []rune(question); len(runes) > maxDemoText {
 		question = string(runes[:maxDemoText])

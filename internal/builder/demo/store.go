@@ -35,7 +35,7 @@ type demoFlow struct {
 	By      string    `json:"by,omitempty"`
 }
 
-// check bounds what a person typed.
+// check validates the fields that a person typed.
 func (f *demoFlow) check() error {
 	f.Name, f.Reply = strings.TrimSpace(f.Name), strings.TrimSpace(f.Reply)
 	switch {
@@ -47,7 +47,7 @@ func (f *demoFlow) check() error {
 	return nil
 }
 
-// demoStore keeps flows in memory and, with a file, in one JSON document that is replaced as a
+// demoStore keeps flows in memory and, if it has a file, in one JSON document that is replaced as a
 // whole.
 type demoStore struct {
 	file string
@@ -82,8 +82,8 @@ func demoExample(now time.Time) demoFlow {
 	}
 }
 
-// save writes the document beside the old one and puts it in its place, so that a kill leaves one
-// or the other. The caller holds mu.
+// save writes the document to a temporary file and renames it over the old one, so that a crash
+// leaves one or the other. The caller holds mu.
 func (s *demoStore) save(all []demoFlow) error {
 	if s.file == "" {
 		return nil
@@ -108,7 +108,7 @@ func (s *demoStore) save(all []demoFlow) error {
 	return nil
 }
 
-// change replaces the list by what fn makes of a copy; nothing changes if fn or saving fails.
+// change replaces the list by the result of fn on a copy. Nothing changes if fn or saving fails.
 func (s *demoStore) change(fn func([]demoFlow) ([]demoFlow, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func demoIndex(all []demoFlow, id string) int {
 	return slices.IndexFunc(all, func(f demoFlow) bool { return f.ID == id })
 }
 
-// put creates (empty id) or changes a flow.
+// put creates a flow (empty id) or changes one.
 func (s *demoStore) put(f demoFlow) (demoFlow, error) {
 	if err := f.check(); err != nil {
 		return demoFlow{}, err

@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// renewTimeout bounds one renewal. A sign-in costs Flowise about half a second when it is busy.
+	// renewTimeout bounds one renewal. A sign-in takes a busy Flowise about half a second.
 	renewTimeout = 20 * time.Second
-	// maxBackoff is the longest pause between failed renewals, so that a restarted Flowise is found
-	// again within seconds.
+	// maxBackoff is the longest pause between failed renewals. It is short so that Sluice
+	// reconnects to a restarted Flowise within seconds.
 	maxBackoff = 8 * time.Second
-	// signInPause is waited before the second try of a sign-in that failed inside Flowise.
+	// signInPause is the pause before retrying a sign-in that failed inside Flowise.
 	signInPause = 500 * time.Millisecond
-	// refusalGrace is how old a session must be before a 401 makes Sluice doubt it: a younger one
-	// is not the reason.
+	// refusalGrace is how old a session must be before a 401 makes Sluice doubt it. A younger
+	// session is not the reason for the 401.
 	refusalGrace = 2 * time.Second
 	// refusedBackoff is the pause after Flowise refused the owner's credentials; only a person can
-	// mend that.
+	// fix that.
 	refusedBackoff = 30 * time.Second
 )
 
-// bridge holds one session of the service owner and lends it to signed-in people's requests.
-// Reading it takes no lock. At most one renewal runs at a time, so Flowise never sees two sign-ins
-// at once: on SQLite that breaks its session store until it is restarted.
+// bridge holds one session of the service owner and uses it on behalf of signed-in people. Reading
+// it takes no lock. At most one renewal runs at a time, so Flowise never sees two sign-ins at once:
+// on SQLite that breaks its session store until a restart.
 type bridge struct {
 	cfg     builder.BridgeConfig
 	client  *builder.Client
@@ -42,14 +42,14 @@ type bridge struct {
 	stop    context.CancelFunc
 
 	mu       sync.Mutex
-	flight   chan struct{} // not nil while a renewal runs; closed when it ends
+	flight   chan struct{} // non-nil while a renewal runs; closed when it finishes
 	failures int
 	retryAt  time.Time
 	lastErr  error
 	closed   bool
 }
 
-// newBridge is a bridge that signs in when the first request needs it.
+// newBridge creates a bridge that signs in when the first request needs it.
 func newBridge(cfg builder.BridgeConfig) *bridge {
 	life, stop := context.WithCancel(context.Background())
 	return &bridge{cfg: cfg, client: builder.NewClient(cfg.Base, cfg.Client), life: life, stop: stop}
@@ -74,8 +74,8 @@ func build(cfg builder.BridgeConfig) *builder.Bridge {
 	}
 }
 
-// internalCall is the value by which Flowise tells its own pages' calls, which carry a session,
-// from those with an API key.
+// internalCall marks the calls of Flowise's own pages, which carry a session. Calls with an API key
+// lack it.
 var internalCall = []string{"internal"}
 
 // Attach implements builder.Session.
@@ -91,7 +91,7 @@ func (b *bridge) Attach(ctx context.Context, h http.Header, o builder.OnBehalf, 
 	return nil
 }
 
-// current is a usable session: at once while it is fresh, after a renewal otherwise.
+// current returns a usable session: immediately while it is fresh, otherwise after a renewal.
 func (b *bridge) current(ctx context.Context) (*session, error) {
 	s, now := b.session.Load(), b.cfg.Now()
 	if s != nil && now.Before(s.due) {
@@ -107,14 +107,14 @@ func (b *bridge) current(ctx context.Context) (*session, error) {
 	return b.wait(ctx, done)
 }
 
-// connect signs in now if there is no session yet, and tells what is wrong otherwise; for health
-// checks and for the start.
+// connect signs in now if the bridge has no session yet, and otherwise says what is wrong. Health
+// checks and the start use it.
 func (b *bridge) connect(ctx context.Context) error {
 	_, err := b.current(ctx)
 	return err
 }
 
-// wait blocks until a renewal has ended.
+// wait blocks until a renewal has finished.
 func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, error) {
 	select {
 	case <-done:
@@ -131,8 +131,8 @@ func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, erro
 	return nil, b.unavailable()
 }
 
-// unavailable is what people are told while there is no session; the cause is in the chain. The
-// caller holds mu.
+// unavailable is the error that people see while the bridge has no session; the cause is in the
+// chain. The caller holds mu.
 func (b *bridge) unavailable() error {
 	pause := max(b.retryAt.Sub(b.cfg.Now()), time.Second)
 	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").
@@ -144,9 +144,9 @@ func (b *bridge) unavailable() error {
 	return p.WithNext("Try again in a few seconds. Sluice connects again by itself as soon as Flowise answers.")
 }
 
-// renew starts a renewal of stale unless one runs, and returns what is closed when it ends. check
-// tells that Flowise refused stale: then it is asked first whether it really forgot the session, so
-// that a route which always answers 401 causes no sign-ins.
+// renew starts a renewal of stale unless one is running, and returns a channel that is closed when
+// it finishes. check reports that Flowise refused stale. The renewal then first asks Flowise
+// whether it really forgot the session, so that a route that always answers 401 causes no sign-ins.
 func (b *bridge) renew(stale *session, check bool) (<-chan struct{}, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -170,7 +170,7 @@ func (b *bridge) renew(stale *session, check bool) (<-chan struct{}, error) {
 	return done, nil
 }
 
-// run is the renewal; only one runs at a time.
+// run performs the renewal; only one runs at a time.
 func (b *bridge) run(stale *session, check bool, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(b.life, renewTimeout)
 	defer cancel()
@@ -195,9 +195,9 @@ func (b *bridge) run(stale *session, check bool, done chan struct{}) {
 	b.session.Store(s)
 }
 
-// fetch finds a good session: the old one if Flowise still knows it, a refreshed one, or a new
-// sign-in. With an error it returns what may still be used: the old session unless it was refused
-// or is over.
+// fetch gets a good session: the old one if Flowise still knows it, a refreshed one, or a new
+// sign-in. With an error it returns a session that is still usable: the old one, unless Flowise
+// refused it or it has expired.
 func (b *bridge) fetch(ctx context.Context, stale *session, check bool) (*session, error) {
 	now := b.cfg.Now()
 	if stale != nil && check {
@@ -219,8 +219,8 @@ func (b *bridge) fetch(ctx context.Context, stale *session, check bool) (*sessio
 	return s, err
 }
 
-// signIn signs in and tries a second time if Flowise was busy: on SQLite a sign-in fails when
-// something else writes at the same moment.
+// signIn signs in and retries once if Flowise was busy: on SQLite a sign-in fails if there is
+// another write at the same moment.
 func (b *bridge) signIn(ctx context.Context, now time.Time) (*session, error) {
 	s, err := signInOwner(ctx, b.client, b.cfg.Access, now)
 	if !problem.Is(err, problem.Unavailable) {
@@ -242,7 +242,8 @@ func (b *bridge) Rejected(ctx context.Context, h http.Header) bool {
 	}
 	s := b.session.Load()
 	if s == nil || s.header["Cookie"][0] != sent[0] {
-		// Somebody renewed it in between, or a renewal runs: current waits for that.
+		// Another request renewed it in the meantime, or a renewal is running: current waits for
+		// that.
 		_, err := b.current(ctx)
 		return err == nil
 	}
@@ -286,8 +287,8 @@ func (b *bridge) Close(ctx context.Context) error {
 
 // setPublic sets a flow's own isPublic mark. A stranger's request goes to Flowise without any
 // session, and Flowise then shows its chat page only for flows with that mark. Errors:
-// problem.NotFound if there is no such flow, problem.Upstream or Unavailable if Flowise gives no
-// usable answer.
+// problem.NotFound if Flowise has no flow with this id, problem.Upstream or Unavailable if Flowise
+// gives no usable answer.
 func (b *bridge) setPublic(ctx context.Context, _, flowID string, public bool) error {
 	if flowID == "" || !profile.PlainID(flowID) {
 		return problem.New(problem.Invalid, "This is not a flow's id.").WithField("flow_id")

@@ -16,19 +16,19 @@ import (
 	"sluice/internal/profile"
 )
 
-// csp keeps what Flowise's page would load from other hosts out (fonts, a marketing script, a star
-// counter, template pictures) and every inline script; its own bundle needs neither. Styles are
-// written by script at run time.
+// csp blocks everything that Flowise's page would load from other hosts (fonts, a marketing script,
+// a star counter, template pictures) and every inline script; its own bundle needs neither. Inline
+// styles are allowed because scripts write them at run time.
 const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; worker-src 'self' blob:; " +
 	"manifest-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'"
 
-// entry is the page of Flowise that asks auth/sso-success who has signed in and keeps the answer.
-// Its token is no secret: Sluice answers that call for the session's cookie alone. The page goes to
-// "/" afterwards, whatever was asked for first.
+// entry is the Flowise page that asks auth/sso-success who signed in and stores the answer. Its
+// token is not secret: Sluice answers that call on the strength of the session's cookie alone. The
+// page always continues to "/", even if another page was requested first.
 const entry = "/sso-success?token=sluice"
 
-// query lists the parameters by which handlers of flowise@3.1.4 find objects and files.
+// query lists the parameters by which handlers of flowise@3.1.4 look up objects and files.
 var query = profile.QueryRules{
 	PlainKeys: true,
 	Files:     map[string]bool{"filename": true},
@@ -83,7 +83,7 @@ func Kind() *builder.Kind {
 	}
 }
 
-// style is what else Flowise's requests and answers have of their own.
+// style describes the remaining peculiarities of Flowise's requests and answers.
 var style = profile.Style{
 	Cookies:    []string{"token", "refreshToken", "connect.sid"},
 	Sealed:     true,
@@ -106,13 +106,12 @@ func flowPage(kind flow.Kind, id string) string {
 	return "/assistants"
 }
 
-// invalidToken is the text on which Flowise's pages forget the person and ask auth/resolve where to
-// sign in. With any other text they show Flowise's own sign-in form.
+// invalidToken is the text that makes Flowise's pages forget the person and ask auth/resolve where
+// to sign in. With any other text they show Flowise's own sign-in form.
 const invalidToken = "Invalid or Missing token"
 
-// errorBody is Flowise's error shape (statusCode, success, message) with Sluice's safe fields
-// beside it. The pages show message as it is, so it holds the whole sentence and not just
-// "Forbidden".
+// errorBody is Flowise's error shape (statusCode, success, message) plus Sluice's safe fields. The
+// pages show message verbatim, so it holds the whole sentence and not just "Forbidden".
 type errorBody struct {
 	StatusCode int    `json:"statusCode"`
 	Success    bool   `json:"success"`
@@ -150,22 +149,22 @@ func bodyOf(e *problem.Error, requestID string) errorBody {
 	return b
 }
 
-// pageStatus is what Flowise's own pages get in place of 403. On a 403 they leave for a page that
-// says only "Forbidden", and what was being edited is lost; with any other status they stay and
-// show the message. 423 Locked (RFC 4918 section 11.3) comes nearest.
+// pageStatus is the status that Flowise's own pages get in place of 403. On a 403 they navigate to
+// a page that says only "Forbidden", and unsaved edits are lost. With any other status they stay
+// and show the message. 423 Locked (RFC 4918 section 11.3) is the closest match.
 const pageStatus = http.StatusLocked
 
 func isPageCall(h http.Header) bool { return h.Get("X-Request-From") == internalCall[0] }
 
 func pageError(e *problem.Error, requestID string) profile.Answer {
 	b := bodyOf(e, requestID)
-	// The page shows the message on one line after words of its own, and cuts what is too long at
-	// its beginning.
+	// The page shows the message on one line after its own words, and truncates a long text at the
+	// front.
 	b.StatusCode, b.Message = pageStatus, e.Detail
 	return profile.JSON(pageStatus, b)
 }
 
-// resolve answers "where do I sign in?".
+// resolve answers the question where to sign in.
 func resolve(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	to := entry
 	if !c.Principal.SignedIn() {
@@ -174,8 +173,8 @@ func resolve(_ context.Context, c builder.AnswerContext) (builder.Answer, error)
 	return builder.JSON(http.StatusOK, map[string]string{"redirectUrl": to}), nil
 }
 
-// user answers who is signed in: the person's own name on the service account's organization and
-// workspace.
+// user answers with the signed-in person: their own name, combined with the service account's
+// organization and workspace.
 func user(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if !c.Principal.SignedIn() {
 		return builder.Answer{}, problem.New(problem.Unauthenticated, "Nobody is signed in.")
@@ -197,8 +196,8 @@ func user(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, shown), nil
 }
 
-// managesBuilder tells Flowise's pages whether to show an administrator's view. It grants nothing:
-// every call is decided by itself.
+// managesBuilder decides whether Flowise's pages show an administrator's view. It grants nothing:
+// every call is authorized separately.
 func managesBuilder(p authz.Principal) bool {
 	return p.Superuser || builder.RoleOf(p) == authz.RoleAdmin
 }
@@ -216,12 +215,12 @@ func account(_ context.Context, c builder.AnswerContext) (builder.Answer, error)
 	}), nil
 }
 
-// loginMethods answers that there is no way to sign in but Sluice's.
+// loginMethods answers that Sluice is the only way to sign in.
 func loginMethods(context.Context, builder.AnswerContext) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, struct{}{}), nil
 }
 
-// absent answers for files that the pages ask for and that exist nowhere.
+// absent answers requests for files that the pages ask for but that exist nowhere.
 func absent(context.Context, builder.AnswerContext) (builder.Answer, error) {
 	return builder.JSON(
 		http.StatusNotFound,

@@ -15,7 +15,7 @@ import (
 )
 
 // Flowise's page for API keys, and the list of keys in its dialogs, show and change Sluice's keys:
-// each person's own in the workspace that they work in.
+// each person's own keys in the workspace they work in.
 
 // shownKey is a key as Flowise lists it.
 type shownKey struct {
@@ -30,7 +30,7 @@ type shownKey struct {
 	ChatFlows   []struct{}     `json:"chatFlows"`
 }
 
-// masked stands for the part of a key that nobody knows any more.
+// masked replaces the part of a key that is no longer known.
 const masked = "\u2022\u2022\u2022\u2022\u2022\u2022\u2022\u2022"
 
 func keyOf(k authn.APIKey, secret string) shownKey {
@@ -41,8 +41,8 @@ func keyOf(k authn.APIKey, secret string) shownKey {
 	}
 }
 
-// shownPermissions are the finer names of what a key may do, as Flowise's page knows them. A key
-// without bounds shows all.
+// shownPermissions are the detailed permissions of a key, as Flowise's page names them. An
+// unrestricted key shows all of them.
 func shownPermissions(actions []authz.Action) []authz.Action {
 	out := []authz.Action{}
 	for _, p := range authz.Permissions() {
@@ -54,8 +54,8 @@ func shownPermissions(actions []authz.Action) []authz.Action {
 	return out
 }
 
-// wishedActions are the actions that permissions of Flowise's page stand for. There any key may run
-// flows; here that is a permission of its own, and comes with every key that may do something with
+// wishedActions are the actions behind the permissions that Flowise's page sends. In Flowise any
+// key may run flows. In Sluice that is a separate permission, so it comes with every permission for
 // flows of that type.
 func wishedActions(permissions []string) ([]authz.Action, error) {
 	var out []authz.Action
@@ -74,7 +74,7 @@ func wishedActions(permissions []string) ([]authz.Action, error) {
 	return slices.Compact(out), nil
 }
 
-// listKeys answers the list: all, or a page with the number of all.
+// listKeys answers with the whole list, or with one page and the total number.
 func listKeys(ctx context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	keys, err := c.OwnKeys(ctx)
 	if err != nil {
@@ -92,7 +92,8 @@ func listKeys(ctx context.Context, c builder.AnswerContext) (builder.Answer, err
 	), nil
 }
 
-// shown are keys in Flowise's form; one that the session has just made is whole, once.
+// shown renders keys in Flowise's form. A key that the session has just created is shown in full,
+// once.
 func shown(c builder.AnswerContext, keys []authn.APIKey) []shownKey {
 	out := make([]shownKey, len(keys))
 	for i, k := range keys {
@@ -101,7 +102,7 @@ func shown(c builder.AnswerContext, keys []authn.APIKey) []shownKey {
 	return out
 }
 
-// wish is what Flowise's page sends for a key.
+// wish is the description of a key that Flowise's page sends.
 type wish struct {
 	KeyName     string   `json:"keyName"`
 	Permissions []string `json:"permissions"`
@@ -111,8 +112,8 @@ func keyWish(c builder.AnswerContext) (wish, error) {
 	return builder.Decode[wish](c, "A key is described by keyName and a list of permissions.")
 }
 
-// createKey makes a key for this app. The answer is the whole list, as Flowise's is, with the new
-// key in full.
+// createKey creates a key for this app. Like Flowise's own answer, the answer is the whole list,
+// with the new key in full.
 func createKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	asked, err := keyWish(c)
 	if err != nil {
@@ -168,8 +169,8 @@ func changeKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, er
 	return builder.JSON(http.StatusOK, shown(c, keys)), nil
 }
 
-// samePermissions reports whether the page sent back what it was shown; it does not know the
-// permissions that are only Sluice's.
+// samePermissions reports whether the page sent back the permissions it was shown. It ignores those
+// that only Sluice has, because the page does not know them.
 func samePermissions(shown []authz.Action, sent []string) bool {
 	for _, name := range sent {
 		if !slices.Contains(shown, authz.Action(name)) {
@@ -184,7 +185,7 @@ func samePermissions(shown []authz.Action, sent []string) bool {
 	return true
 }
 
-// ownPermission reports whether a permission is not one of Flowise's keys page.
+// ownPermission reports whether a permission is missing from Flowise's keys page.
 func ownPermission(a authz.Action) bool {
 	group, verb, _ := strings.Cut(string(a), ":")
 	switch group {
@@ -194,7 +195,7 @@ func ownPermission(a authz.Action) bool {
 	return verb == "run" || verb == "use"
 }
 
-// revokeKey revokes a key; the answer is that of Flowise's database.
+// revokeKey revokes a key; the answer has the form of Flowise's database result.
 func revokeKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	key, err := c.OwnKey(ctx)
 	if err != nil {
@@ -206,8 +207,8 @@ func revokeKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, er
 	return builder.JSON(http.StatusOK, map[string]any{"raw": []string{}, "affected": 1}), nil
 }
 
-// verifyKey tells whether the key in the header is good. Flowise has it in the address, where
-// Sluice reads no key.
+// verifyKey reports whether the key in the header is valid. Flowise takes the key from the address,
+// where Sluice never reads keys.
 func verifyKey(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if c.Principal.KeyID == "" {
 		return builder.Answer{}, problem.New(problem.Unauthenticated, "Send the API key in the Authorization header, as Bearer.").
@@ -216,8 +217,8 @@ func verifyKey(_ context.Context, c builder.AnswerContext) (builder.Answer, erro
 	return builder.JSON(http.StatusOK, "OK"), nil
 }
 
-// streaming answers strangers whether a flow streams: yes, whether there is such a flow or not.
-// flowise-sdk asks without the key that it runs the flow with, and streams only after a yes.
+// streaming answers strangers whether a flow streams: always yes, whether or not the flow exists.
+// flowise-sdk asks without the key that it uses to run the flow, and streams only after a yes.
 func streaming(context.Context, builder.AnswerContext) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, map[string]bool{"isStreaming": true}), nil
 }

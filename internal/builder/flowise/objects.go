@@ -18,11 +18,11 @@ import (
 	"sluice/internal/profile"
 )
 
-// lists are the lists of Flowise that together hold every object.
+// lists are the Flowise lists that together hold every object.
 var lists = []struct {
 	path  string
 	kind  flow.Kind
-	pages bool // there is no whole list, only pages of at most flowisePage
+	pages bool // the list exists only in pages of at most pageSize
 }{
 	{"/api/v1/chatflows", flow.Chatflow, false},
 	{"/api/v1/tools", flow.Tool, false},
@@ -34,13 +34,13 @@ var lists = []struct {
 	{"/api/v1/custom-mcp-servers", flow.MCPServer, true},
 }
 
-// pageSize is the most that Flowise puts on a page, and maxPages how many pages are read.
+// pageSize is the largest page that Flowise returns, and maxPages how many pages are read.
 const (
 	pageSize = 100
 	maxPages = 1000
 )
 
-// object is what lists of Flowise say of an object.
+// object is an object as Flowise's lists describe it.
 type object struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
@@ -86,7 +86,7 @@ func (b *bridge) inventory(ctx context.Context) ([]builder.FoundObject, error) {
 	return all, nil
 }
 
-// title is what people call an object. The name of an assistant stands in a text of JSON.
+// title is the object's name for people. An assistant's name is inside a JSON text.
 func (o *object) title() string {
 	if o.Name+o.KeyName != "" || o.Details == "" {
 		return o.Name + o.KeyName
@@ -95,14 +95,14 @@ func (o *object) title() string {
 	return name
 }
 
-// flowTypes are Flowise's words for what is not a chatflow.
+// flowTypes are Flowise's words for flows that are not chatflows.
 var flowTypes = map[string]flow.Kind{
 	"AGENTFLOW":  flow.Agentflow,
 	"MULTIAGENT": flow.Agentflow,
 	"ASSISTANT":  flow.Assistantflow,
 }
 
-// flowKind is the kind of a flow whose type is known; other kinds stay as they are.
+// flowKind refines flow.Chatflow by the flow's type. Other kinds are unchanged.
 func flowKind(kind flow.Kind, flowType string) flow.Kind {
 	if is, ok := flowTypes[flowType]; ok && kind == flow.Chatflow {
 		return is
@@ -149,8 +149,8 @@ func (b *bridge) parent(ctx context.Context, kind flow.Kind, id, hint string) (s
 	return parent, nil
 }
 
-// readList reads an answer of Flowise with the owner's session, of any size up to builder.MaxList.
-// A refusal of Flowise is problem.NotFound: it answers 404 and 500 for what is not there.
+// readList reads a Flowise answer with the owner's session, up to builder.MaxList. If Flowise
+// refuses, the error is problem.NotFound: it answers 404 and 500 for missing objects.
 func (b *bridge) readList(ctx context.Context, path string, read func(*json.Decoder) error) error {
 	s, err := b.current(ctx)
 	if err != nil {
@@ -178,8 +178,8 @@ func (b *bridge) readList(ctx context.Context, path string, read func(*json.Deco
 
 const credentialsPath = "/api/v1/credentials"
 
-// putCredential is Credentials.Put. Flowise takes the id from the body when it makes one (seen in
-// 3.1.4); should a version choose its own, that one is returned.
+// putCredential is Credentials.Put. Flowise takes the id from the body when it creates a credential
+// (seen in 3.1.4). If a version chooses another id, that one is returned.
 func (b *bridge) putCredential(ctx context.Context, c builder.Credential) (string, error) {
 	there, err := b.hasCredential(ctx, c.ID, c.Kind)
 	if err != nil {
@@ -220,8 +220,9 @@ func (b *bridge) deleteCredential(ctx context.Context, id string) error {
 	return err
 }
 
-// call makes a request with the owner's session, a second time if Flowise had forgotten it.
-// Anything but success is an error, which never quotes what was sent or answered.
+// call sends a request with the owner's session, and once more if Flowise has forgotten the
+// session. Every status except success is an error. The error never quotes the request or the
+// answer.
 func (b *bridge) call(ctx context.Context, method, path string, body any) (*builder.Reply, error) {
 	s, err := b.current(ctx)
 	if err != nil {
@@ -243,7 +244,7 @@ func (b *bridge) call(ctx context.Context, method, path string, body any) (*buil
 	return res, nil
 }
 
-// again is a session in place of one that was refused.
+// again returns a session that replaces a refused one.
 func (b *bridge) again(ctx context.Context, refused *session) (*session, error) {
 	done, err := b.renew(refused, true)
 	if err != nil {
@@ -319,14 +320,14 @@ func (b *bridge) flowsWith(ctx context.Context, ids []string) (map[string][]buil
 	return found, err
 }
 
-// The kinds of keys that Flowise asks for.
+// The kinds of keys that Flowise requires.
 const (
 	boundKey = "apikey"
 	mcpToken = "mcp"
 )
 
 const (
-	// flowKeyFresh is how long an answer counts. It is asked for again in the background; only the
+	// flowKeyFresh is how long an answer stays fresh. It is refreshed in the background; only the
 	// first run of a flow waits for it.
 	flowKeyFresh = time.Minute
 	// flowKeyWait bounds how long a run waits, and flowKeysKept how many flows are remembered.
@@ -334,15 +335,15 @@ const (
 	flowKeysKept = 10_000
 )
 
-// flowKeys remembers which flows Flowise wants keys for.
+// flowKeys remembers which flows require a key, and which key.
 type flowKeys struct {
-	mu      sync.Mutex               // also held while a question starts, so that none starts after stop
+	mu      sync.Mutex               // also held while a lookup starts, so that none starts after stop
 	known   map[string]*flowKeyEntry // by kind and flow
 	running sync.WaitGroup
 }
 
-// stop waits for the questions that run. The bridge's life is over by then, and whoever gets the
-// lock afterwards sees that.
+// stop waits for the running lookups. The bridge's life is already canceled by then, and anyone who
+// gets the lock afterwards sees that.
 func (k *flowKeys) stop() {
 	k.mu.Lock()
 	running := &k.running
@@ -351,14 +352,14 @@ func (k *flowKeys) stop() {
 }
 
 type flowKeyEntry struct {
-	ready  chan struct{} // closed when value counts for the first time
+	ready  chan struct{} // closed when value is first valid
 	value  string
 	asked  time.Time
 	asking bool
 }
 
-// flowKey is Bridge.FlowKey. When Flowise does not answer the flow is run without a key: if it
-// needs one, Flowise says so.
+// flowKey is Bridge.FlowKey. If Flowise does not answer, the flow runs without a key: if it needs
+// one, Flowise says so.
 func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, error) {
 	k, now, name := &b.keys, b.cfg.Now(), kind+" "+flowID
 	k.mu.Lock()
@@ -392,7 +393,7 @@ func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, erro
 	return e.value, nil
 }
 
-// askFlowKey asks Flowise for a flow's key. After a failure the previous answer stays.
+// askFlowKey asks Flowise for a flow's key. After a failure the previous answer is kept.
 func (b *bridge) askFlowKey(kind, flowID string, e *flowKeyEntry) {
 	ctx, cancel := context.WithTimeout(b.life, flowKeyWait)
 	defer cancel()

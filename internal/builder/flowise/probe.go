@@ -13,7 +13,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// probe recognizes Flowise by two JSON answers that nothing else gives.
+// probe recognizes Flowise by two JSON answers that no other product gives.
 func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	version, err := v.Get(ctx, "/api/v1/version")
 	if err != nil {
@@ -61,11 +61,11 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	return f, true, nil
 }
 
-// newOwnerPassword is a password of more than 128 random bits that satisfies Flowise's rule.
+// newOwnerPassword generates a password of more than 128 random bits that satisfies Flowise's rule.
 func newOwnerPassword() string { return rand.Text() + "-aA1" }
 
-// registerOwner makes the first account of a Flowise. Errors: problem.Conflict if it has an owner
-// already, problem.Invalid with the field if it refuses the name, address or password,
+// registerOwner creates the first account of a Flowise. Errors: problem.Conflict if Flowise already
+// has an owner, problem.Invalid with the field if it refuses the name, address or password,
 // problem.Upstream or Timeout if it does not answer.
 func registerOwner(ctx context.Context, httpClient *http.Client, base *url.URL, o builder.OwnerAccount) error {
 	c := builder.NewClient(base, httpClient)
@@ -94,9 +94,9 @@ func registerOwner(ctx context.Context, httpClient *http.Client, base *url.URL, 
 		WithNext("See Flowise's own log.")
 }
 
-// testOwner signs the owner in once and out again. Errors: problem.Unauthenticated with Field
+// testOwner signs the owner in and out once. Errors: problem.Unauthenticated with Field
 // "owner_password" for wrong credentials, problem.Upstream, Unavailable or Timeout if Flowise gives
-// no usable answer. Close a bridge of the same Flowise first, so that two sign-ins never meet.
+// no usable answer. Close a bridge of the same Flowise first, so that two sign-ins never overlap.
 func testOwner(ctx context.Context, httpClient *http.Client, base *url.URL, o builder.OwnerAccount) error {
 	c := builder.NewClient(base, httpClient)
 	s, err := signInOwner(ctx, c, builder.Access{Email: o.Email, Password: o.Password}, time.Now())

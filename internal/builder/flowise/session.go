@@ -14,24 +14,24 @@ const (
 	// sessionLife is how long a sign-in is used. On SQLite Flowise forgets the session 24 h after
 	// the sign-in, used or not.
 	sessionLife = 23 * time.Hour
-	// tokenLife is assumed when the token cookie tells no expiry; it is Flowise's own default.
+	// tokenLife is assumed when the token cookie holds no expiry; it is Flowise's own default.
 	tokenLife = time.Hour
 )
 
 // session is a signed-in service owner. It is immutable.
 type session struct {
-	header http.Header    // Cookie and the mark of a page's call, ready to be shared
+	header http.Header    // Cookie and the mark of a page's call, ready to share
 	token  string         // value of "token"
 	others string         // the cookies besides token
-	user   map[string]any // as Flowise describes the owner
+	user   map[string]any // the owner as Flowise describes it
 	born   time.Time      // time of the sign-in
-	due    time.Time      // renew in the background from here on
-	dead   time.Time      // do not use from here on
+	due    time.Time      // renew in the background from this time on
+	dead   time.Time      // do not use from this time on
 }
 
-// newSession reads the answer to a sign-in or a refresh; old is the session that was refreshed, or
-// nil. The answer counts only if it is JSON, names a user and brings a token: Flowise answers an
-// empty body with 200 and its page, and a vanished session with 200 and no id.
+// newSession reads the answer to a sign-in or a refresh. old is the refreshed session, or nil. The
+// answer is only valid if it is JSON, names a user and brings a token: Flowise answers an empty
+// body with 200 and its page, and a vanished session with 200 and no id.
 func newSession(r *builder.Reply, old *session, now time.Time) (*session, bool) {
 	user := r.Object()
 	if id, _ := user["id"].(string); r.Status != http.StatusOK || id == "" {
@@ -61,7 +61,7 @@ func newSession(r *builder.Reply, old *session, now time.Time) (*session, bool) 
 	return s, true
 }
 
-// attach puts the session into the headers of a request.
+// attach adds the session to the headers of a request.
 func (s *session) attach(h http.Header) {
 	h["Cookie"], h["X-Request-From"] = s.header["Cookie"], internalCall
 }
@@ -71,8 +71,8 @@ func (s *session) schedule(now time.Time) {
 	expires, ok := builder.TokenExpiry(s.token)
 	life := min(expires.Sub(now), 2*sessionLife)
 	if !ok || life < 10*time.Second {
-		// The clocks disagree, or tokens are made to expire at once. Flowise's 401 will tell, see
-		// Rejected.
+		// The clocks disagree, or tokens expire immediately by design. Flowise's 401 will show
+		// which, see Rejected.
 		life = tokenLife
 	}
 	s.due, s.dead = now.Add(life*4/5), now.Add(life-2*time.Second)
@@ -85,8 +85,8 @@ func (s *session) schedule(now time.Time) {
 	}
 }
 
-// signInOwner signs the owner in. Errors: problem.Unauthenticated for wrong credentials,
-// problem.Upstream, Unavailable or Timeout else.
+// signInOwner signs the owner in. Errors: problem.Unauthenticated for wrong credentials, otherwise
+// problem.Upstream, Unavailable or Timeout.
 func signInOwner(ctx context.Context, c *builder.Client, a builder.Access, now time.Time) (*session, error) {
 	r, err := c.Send(
 		ctx,
@@ -114,7 +114,7 @@ func signInOwner(ctx context.Context, c *builder.Client, a builder.Access, now t
 		WithNext("Check that the address is that of a Flowise 3.")
 }
 
-// refreshSession gets a new token for a session; false if only a new sign-in helps.
+// refreshSession gets a new token for a session. It returns false if only a new sign-in helps.
 func refreshSession(ctx context.Context, c *builder.Client, s *session, now time.Time) (*session, bool) {
 	r, err := c.Send(ctx, http.MethodPost, "/api/v1/auth/refreshToken", s.header, struct{}{})
 	if err != nil {
@@ -123,7 +123,7 @@ func refreshSession(ctx context.Context, c *builder.Client, s *session, now time
 	return newSession(r, s, now)
 }
 
-// sessionKnown asks whether Flowise still knows the session, with a call that changes nothing.
+// sessionKnown asks Flowise whether it still knows the session, with a call that changes nothing.
 func sessionKnown(ctx context.Context, c *builder.Client, s *session) (bool, error) {
 	r, err := c.Send(ctx, http.MethodGet, "/api/v1/auth/permissions/API_KEY", s.header, nil)
 	if err != nil {

@@ -7,16 +7,16 @@ import (
 	"sluice/internal/guard"
 )
 
-// variablesWord is how flows and code of Flowise name its variables: $vars.name.
+// variablesWord starts a variable's name in Flowise's flows and code: $vars.name.
 var variablesWord = []byte("$vars")
 
-// mentionsVariable reports whether a body may name a variable, in whatever spelling.
+// mentionsVariable reports whether a body may name a variable, in any spelling.
 func mentionsVariable(body []byte) bool {
 	return bytes.Contains(body, variablesWord) || bytes.Contains(body, []byte(`\u00`))
 }
 
-// namesForeignVariable reports whether a body names a variable of others: as it stands, and as each
-// unescaping of it that a JSON inside JSON may get.
+// namesForeignVariable reports whether a body names a variable of others. It checks the text
+// unchanged and after each round of unescaping, because JSON may be nested in JSON.
 func namesForeignVariable(body []byte, others []string) bool {
 	for text := body; ; text = guard.Unescape(text) {
 		if usesForeign(text, others) {
@@ -28,8 +28,8 @@ func namesForeignVariable(body []byte, others []string) bool {
 	}
 }
 
-// usesForeign reports whether a text names a variable of others, or names $vars in a way that does
-// not say which one.
+// usesForeign reports whether a text names a variable of others, or names $vars in a way that
+// leaves open which one.
 func usesForeign(text []byte, others []string) bool {
 	for {
 		_, after, found := bytes.Cut(text, variablesWord)

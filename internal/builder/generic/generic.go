@@ -1,10 +1,10 @@
 // Package generic is the kind of builder for any web app that Sluice knows nothing about.
 //
 // Safe methods need authz.FlowView, all others authz.FlowEdit, and admin paths authz.BuilderManage.
-// Answers may be streams anywhere. A WebSocket upgrade is a GET, but what follows is not judged, so
-// that whoever forwards it asks for authz.FlowRun in addition (profile.Endpoint.Upgrade). Paths are
-// compared without regard to case, since the app may do so. The app may have a sign-in, cookies and
-// bodies of its own, which are its own matter.
+// Any answer may be a stream. A WebSocket upgrade is a GET, but Sluice does not check the messages
+// that follow, so the proxy also requires authz.FlowRun (profile.Endpoint.Upgrade). Paths are
+// compared case-insensitively, since the app may compare them that way. Sluice does not interfere
+// with the app's own sign-in, cookies and bodies.
 package generic
 
 import (

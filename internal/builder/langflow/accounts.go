@@ -13,7 +13,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// accounts are the users of a Langflow that Sluice works in, and whose they are.
+// accounts are the Langflow users that Sluice works in, and the homes they belong to.
 type accounts struct {
 	cfg   *builder.BridgeConfig
 	wire  *wire
@@ -21,7 +21,7 @@ type accounts struct {
 	work  *worker
 	dir   atomic.Pointer[directory]
 
-	mu       sync.Mutex // held while dir is replaced, and guards creating
+	mu       sync.Mutex // held while dir is replaced; also guards creating
 	creating map[homeKey]*singleFlight
 }
 
@@ -32,7 +32,8 @@ func newAccounts(cfg *builder.BridgeConfig, w *wire, ad *admin, work *worker) *a
 	return ac
 }
 
-// set tells which accounts there are now. What is in use of those that stay the same stays.
+// set replaces the list of accounts. Accounts that stay the same keep the sessions they have in
+// use.
 func (ac *accounts) set(accounts []builder.Account) {
 	ac.mu.Lock()
 	defer ac.mu.Unlock()
@@ -59,8 +60,8 @@ func (ac *accounts) workspaceOf(account string) string {
 	return ""
 }
 
-// homeOf is the home of new things of somebody: their own in per-person mode. API keys of a
-// workspace and Sluice itself are nobody in particular.
+// homeOf is the home of a principal's new objects: the person's own in per-person mode. API keys of
+// a workspace and Sluice itself have no home of their own; they use the workspace's.
 func (ac *accounts) homeOf(o builder.OnBehalf) homeKey {
 	home := homeKey{workspace: o.Workspace}
 	if home.workspace == "" {
@@ -72,8 +73,8 @@ func (ac *accounts) homeOf(o builder.OnBehalf) homeKey {
 	return home
 }
 
-// accounts are the ids of Of. Without per-person mode the workspace's come first; those that are a
-// person's alone follow, for that person.
+// ids are the ids of Of. Without per-person mode the workspace's accounts come first. For a person,
+// the accounts that belong to that person alone follow.
 func (ac *accounts) ids(d *directory, o builder.OnBehalf) []string {
 	home := ac.homeOf(o)
 	shared := d.of[home]
@@ -91,7 +92,7 @@ func (ac *accounts) ids(d *directory, o builder.OnBehalf) []string {
 	return slices.Concat(shared, mine)
 }
 
-// enter is the account that a request goes into.
+// enter returns the account that a request goes into.
 func (ac *accounts) enter(ctx context.Context, o builder.OnBehalf) (*entry, error) {
 	dir := ac.dir.Load()
 	if o.Account != "" {
@@ -118,8 +119,8 @@ func (ac *accounts) own(ctx context.Context, o builder.OnBehalf) (string, error)
 	return e.ID, nil
 }
 
-// createOwn is the account for a home's new things; it is created if it does not exist, once for
-// all who need it.
+// createOwn returns the account for a home's new objects. If it does not exist, it is created once
+// for all callers that need it.
 func (ac *accounts) createOwn(ctx context.Context, home homeKey) (*entry, error) {
 	if home.workspace == "" {
 		return nil, problem.New(problem.Denied, "You work in no workspace.").WithNext("Choose a workspace first.")
@@ -149,8 +150,8 @@ func (ac *accounts) createOwn(ctx context.Context, home homeKey) (*entry, error)
 	return e, nil
 }
 
-// create creates the account of a home, in Langflow and in Sluice, in place of the one with the id
-// gone.
+// create creates the account of a home in Langflow and in Sluice. It replaces the account with the
+// id gone.
 func (ac *accounts) create(ctx context.Context, home homeKey, gone string) (builder.Account, error) {
 	name, err := ac.cfg.Username(ctx, home.workspace, home.person)
 	if err != nil {
@@ -181,7 +182,7 @@ func (ac *accounts) create(ctx context.Context, home homeKey, gone string) (buil
 	return kept, err
 }
 
-// keep stores an account and takes it into use.
+// keep stores an account and starts using it.
 func (ac *accounts) keep(ctx context.Context, a builder.Account, gone string) (builder.Account, error) {
 	kept, err := ac.cfg.Keep(ctx, a, gone)
 	if err != nil {
@@ -193,8 +194,8 @@ func (ac *accounts) keep(ctx context.Context, a builder.Account, gone string) (b
 	return kept, nil
 }
 
-// lost is told that Langflow does not know an account any more. Sluice's own ones are created
-// again; adopted ones are for a person to decide about.
+// lost handles an account that Langflow no longer knows. Sluice's own accounts are created again; a
+// person must decide about adopted ones.
 func (ac *accounts) lost(ctx context.Context, e *entry) error {
 	if e.Adopted {
 		return problem.Newf(problem.Conflict, "The adopted user %q does not exist in Langflow any more.", e.Username).

@@ -18,7 +18,7 @@ import (
 type superuser struct {
 	user    upstreamUser
 	session *session
-	// signedIn is when it signed in with its password.
+	// signedIn is when the superuser signed in with the password.
 	signedIn time.Time
 }
 
@@ -33,8 +33,8 @@ type admin struct {
 	rooting singleFlight
 }
 
-// session is a session of the superuser. In signed mode one sign-in is enough for the bridge's
-// life: from then on the id is known.
+// session returns a session of the superuser. In signed mode one sign-in is enough for the bridge's
+// life, because after it the id is known.
 func (ad *admin) session(ctx context.Context) (*superuser, error) {
 	root := ad.root.Load()
 	if root != nil && ad.cfg.Now().Before(root.session.dead) {
@@ -64,7 +64,7 @@ func (ad *admin) session(ctx context.Context) (*superuser, error) {
 	return root, nil
 }
 
-// sign signs a token for a superuser whose id is known; nil if Langflow does not take it.
+// sign signs a token for a superuser whose id is known; nil if Langflow does not accept it.
 func (ad *admin) sign(ctx context.Context, previous *superuser) *superuser {
 	if previous == nil || ad.cfg.Access.SecretKey == "" {
 		return nil
@@ -113,8 +113,7 @@ func (ad *admin) signIn(ctx context.Context) (*superuser, error) {
 // newPassword creates a password of more than 128 random bits.
 func newPassword() string { return rand.Text() + "-aA1" }
 
-// ask makes a call as the superuser. A session that Langflow does not accept any more is
-// replaced once.
+// ask makes a call as the superuser. It replaces a session that Langflow no longer accepts, once.
 func (ad *admin) ask(ctx context.Context, root *superuser, c call) (*reply, error) {
 	for try := 0; ; try++ {
 		c.header = root.session.header()
@@ -129,9 +128,9 @@ func (ad *admin) ask(ctx context.Context, root *superuser, c call) (*reply, erro
 	}
 }
 
-// createUser creates a Langflow user with a random password and switches it on; made is false where
-// one of this name was there. The name is one that only Sluice gives, so that such a user is what
-// an interrupted attempt or another node has made.
+// createUser creates a Langflow user with a random password and activates it. made is false if a
+// user with this name already existed. Only Sluice uses such names, so an existing user comes from
+// an interrupted attempt or from another node.
 func (ad *admin) createUser(ctx context.Context, root *superuser, a *builder.Account) (made bool, err error) {
 	a.Password = newPassword()
 	r, err := ad.ask(
@@ -175,8 +174,8 @@ func (ad *admin) createUser(ctx context.Context, root *superuser, a *builder.Acc
 	return made, err
 }
 
-// patchUser changes a user. Errors: problem.NotFound, also where Langflow up to 1.6 sends its page
-// for what it does not find.
+// patchUser changes a user. Errors: problem.NotFound, also if Langflow up to 1.6 sends its page
+// because the user does not exist.
 func (ad *admin) patchUser(
 	ctx context.Context,
 	root *superuser,
@@ -196,8 +195,8 @@ func (ad *admin) patchUser(
 	return u, r.trouble("changing an account")
 }
 
-// deleteUser takes back a user that is not needed. A failure leaves an account behind that nobody
-// has the password of.
+// deleteUser removes a user that is not needed. If that fails, the account remains, but its
+// password is not stored anywhere.
 func (ad *admin) deleteUser(ctx context.Context, root *superuser, id string) {
 	r, err := ad.ask(ctx, root, call{method: http.MethodDelete, path: "/api/v1/users/" + id})
 	if err != nil || r.Status >= 300 {
@@ -205,13 +204,13 @@ func (ad *admin) deleteUser(ctx context.Context, root *superuser, id string) {
 	}
 }
 
-// userPage is how many users are read at a time, and maxUsers how many in all.
+// userPage is how many users are read at a time, and maxUsers how many in total.
 const (
 	userPage = 100
 	maxUsers = 5000
 )
 
-// eachUser visits Langflow's users until visit returns false.
+// eachUser calls visit for Langflow's users until visit returns false.
 func (ad *admin) eachUser(ctx context.Context, root *superuser, visit func(upstreamUser) bool) error {
 	seen := map[string]bool{}
 	for skip := 0; skip < maxUsers; skip += userPage {

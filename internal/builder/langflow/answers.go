@@ -15,14 +15,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// What Sluice answers in Langflow's stead, in the shapes of langflow 1.13.0 and, where they differ,
-// of 1.6.8.
+// The answers that Sluice gives instead of Langflow have the shapes of langflow 1.13.0 and, where
+// they differ, of 1.6.8.
 
-// pageToken stands where Langflow's pages look for a token of their own. It is no secret and opens
-// nothing: calls of the pages are known by Sluice's session cookie.
+// pageToken is the token that Langflow's pages find where they expect one of their own. It is not
+// secret and opens nothing: calls of the pages are recognized by Sluice's session cookie.
 const pageToken = "sluice"
 
-// asked is a question that Sluice answers instead of Langflow.
+// asked is a request that Sluice answers instead of Langflow.
 type asked struct{ builder.AnswerContext }
 
 // answers are the answers by the names that the route table uses.
@@ -58,14 +58,14 @@ func answers() map[string]builder.AnswerFunc {
 	return all
 }
 
-// detailBody is the shape of Langflow's errors and of its short answers. Its pages show a text as
-// it is.
+// detailBody is the shape of Langflow's errors and of its short answers. Its pages show a text
+// verbatim.
 type detailBody struct {
 	Detail any `json:"detail"`
 }
 
-// old tells whether the builder's shapes are those of before 1.7: times without a zone, keys
-// without an end, another status for auto_login.
+// old reports whether the builder uses the shapes from before 1.7: times without a zone, keys
+// without an expiry, another status for auto_login.
 func (c asked) old() bool {
 	major, rest, _ := strings.Cut(c.Version, ".")
 	minor, _, _ := strings.Cut(rest, ".")
@@ -73,8 +73,8 @@ func (c asked) old() bool {
 	return err == nil && (major == "0" || major == "1" && n < 7)
 }
 
-// answerAutoLogin always says no: an automatic sign-in hides the page's user menu and its way out,
-// and is Sluice's matter.
+// answerAutoLogin always says no. An automatic sign-in hides the page's user menu and its way out,
+// and signing in is Sluice's job.
 func answerAutoLogin(_ context.Context, c asked) (builder.Answer, error) {
 	status, message := http.StatusForbidden, "Auto login is disabled."
 	if c.old() {
@@ -87,7 +87,7 @@ func answerAutoLogin(_ context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(status, detailBody{refusal{Message: message}}), nil
 }
 
-// sessionState is the answer to "who is signed in?".
+// sessionState is the answer to the question who is signed in.
 type sessionState struct {
 	Authenticated bool    `json:"authenticated"`
 	User          *person `json:"user"`
@@ -105,7 +105,7 @@ func answerSession(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, sessionState{Authenticated: true, User: &user}), nil
 }
 
-// tokenTriple is what Langflow's pages get for having signed in.
+// tokenTriple is what Langflow's pages get when they sign in.
 type tokenTriple struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -120,8 +120,8 @@ func answerRefresh(_ context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, tokenTriple{pageToken, pageToken, "bearer"}), nil
 }
 
-// answerLogin never looks at the password that it is sent: passwords are Sluice's and typed on its
-// own pages only.
+// answerLogin ignores the password in the request: passwords belong to Sluice and are typed only on
+// its own pages.
 func answerLogin(ctx context.Context, c asked) (builder.Answer, error) {
 	if c.Principal.SignedIn() {
 		return answerRefresh(ctx, c)
@@ -130,7 +130,8 @@ func answerLogin(ctx context.Context, c asked) (builder.Answer, error) {
 		WithNext("Sign in at " + c.SignInURL + "; programs use an API key of Sluice's.")
 }
 
-// answerLogout ends the session on all origins, and takes back what the page keeps of it.
+// answerLogout revokes the session on all origins. The proxy clears the cookies that the page keeps
+// of it.
 func answerLogout(ctx context.Context, c asked) (builder.Answer, error) {
 	if c.Principal.SignedIn() {
 		if err := c.SignOut(ctx); err != nil {
@@ -140,15 +141,15 @@ func answerLogout(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, map[string]string{"message": "Logout successful"}), nil
 }
 
-// answerStoreKey refuses keys of Langflow's store: they would be kept in the account of the whole
-// workspace.
+// answerStoreKey refuses keys of Langflow's store, because Langflow would keep them in the account
+// of the whole workspace.
 func answerStoreKey(context.Context, asked) (builder.Answer, error) {
 	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store cannot be used behind Sluice.").
 		WithRule("store")
 }
 
-// timeText is a moment as pydantic writes it: with microseconds unless they are zero; old versions
-// leave the zone out.
+// timeText is a moment as pydantic writes it, with microseconds unless they are zero. Old versions
+// omit the zone.
 func (c asked) timeText(t time.Time) string {
 	form := "2006-01-02T15:04:05.000000"
 	if t.Nanosecond() == 0 {
@@ -174,8 +175,8 @@ func decode[T any](c asked) (T, error) {
 	return builder.Decode[T](c.AnswerContext, "The body of this request is not what was expected.")
 }
 
-// onPage makes a refusal one that Langflow's pages can show: they know nothing of a fresh proof of
-// identity, and show one sentence.
+// onPage turns a refusal into one that Langflow's pages can show. They know nothing of a fresh
+// proof of identity, and show one sentence.
 func (c asked) onPage(err error) error {
 	if !problem.Is(err, problem.StepUp) {
 		return err

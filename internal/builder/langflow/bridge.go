@@ -13,8 +13,8 @@ import (
 
 // The ways into accounts.
 const (
-	// External lets Langflow verify tokens that Sluice signs, by Sluice's published keys (external
-	// authentication, from 1.10).
+	// External lets Langflow verify tokens that Sluice signs, using Sluice's published keys
+	// (external authentication, from 1.10).
 	External builder.Mode = "external"
 	// Signed signs Langflow's own tokens with the secret key that both share.
 	Signed builder.Mode = "signed"
@@ -22,8 +22,8 @@ const (
 	SignIn builder.Mode = "sign-in"
 )
 
-// bridge carries people into the accounts of a Langflow. Reading it takes no lock; each account is
-// signed in, created or given a key by one piece of work at a time.
+// bridge carries people into the accounts of a Langflow. Reading it takes no lock. For each
+// account, one task at a time signs in, creates the account or gets it a key.
 type bridge struct {
 	cfg      *builder.BridgeConfig
 	wire     *wire
@@ -34,7 +34,7 @@ type bridge struct {
 	keys     *keys
 }
 
-// newBridge is a bridge that does nothing until a request needs it.
+// newBridge creates a bridge that does nothing until a request needs it.
 func newBridge(cfg builder.BridgeConfig) *bridge {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -107,7 +107,7 @@ func (b *bridge) Attach(ctx context.Context, h http.Header, o builder.OnBehalf, 
 	}
 	s, err := b.sessions.of(ctx, account)
 	if err != nil && o.Account == "" && problem.Is(err, problem.Gone) {
-		// Langflow has lost the account; it is created anew.
+		// Langflow has lost the account; it is created again.
 		if account, err = b.accounts.enter(ctx, o); err == nil {
 			s, err = b.sessions.of(ctx, account)
 		}
@@ -151,14 +151,14 @@ func (b *bridge) Rejected(ctx context.Context, h http.Header) bool {
 		}
 		return err == nil && !alive && e.session.Load() != s
 	}
-	// Somebody renewed it in between.
+	// Another request renewed it in the meantime.
 	return h["Authorization"] != nil || h[builder.HeaderAssertion] != nil
 }
 
-// Upstream implements builder.Session: there is no one service account.
+// Upstream implements builder.Session: Langflow has no single service account.
 func (b *bridge) Upstream() map[string]any { return nil }
 
-// Close implements builder.Session: it stops what runs. Langflow's tokens end by themselves.
+// Close implements builder.Session: it stops running work. Langflow's tokens expire automatically.
 func (b *bridge) Close(context.Context) error {
 	b.work.close()
 	return nil

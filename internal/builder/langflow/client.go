@@ -17,7 +17,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// call is one call of Sluice's own to a Langflow.
+// call is one of Sluice's own calls to a Langflow.
 type call struct {
 	method, path string
 	// query is encoded; header carries the session; json or form is the body.
@@ -30,20 +30,20 @@ type call struct {
 // reply is a bounded answer of a Langflow.
 type reply struct {
 	builder.Reply
-	// behind is how much later the clock of the answer is than Sluice's; 0 where it tells no time,
-	// or nearly the same.
+	// behind is how far the clock in the answer is ahead of Sluice's. It is 0 if the answer has no
+	// time or nearly the same one.
 	behind time.Duration
 }
 
-// skewNoted is the smallest difference of clocks that counts. Less ends no token early, and the
-// Date header of a Langflow that is busy is some seconds old.
+// skewNoted is the smallest clock difference that matters. A smaller one makes no token expire
+// early, and the Date header of a busy Langflow may be some seconds old.
 const skewNoted = 30 * time.Second
 
-// maxReply bounds what is read of an answer, in bytes: a page of users is the longest that is read
-// in one piece.
+// maxReply is how much of an answer is read, in bytes. The longest answer that is read in one piece
+// is a page of users.
 const maxReply = 1 << 20
 
-// do makes one call and reads at most maxReply of the answer.
+// do sends one call and reads at most maxReply of the answer.
 func (c call) do(ctx context.Context, to *builder.Client, now func() time.Time) (*reply, error) {
 	before := now()
 	res, err := c.open(ctx, to)
@@ -69,8 +69,8 @@ func (c call) do(ctx context.Context, to *builder.Client, now func() time.Time) 
 	return r, nil
 }
 
-// clockOf is how much later the clock of an answer is than Sluice's, which was asked before the
-// request and after it.
+// clockOf is how far the clock of an answer is ahead of Sluice's, given Sluice's time before and
+// after the request.
 func clockOf(h http.Header, before, after time.Time) time.Duration {
 	at, err := http.ParseTime(h.Get("Date"))
 	switch {
@@ -84,8 +84,8 @@ func clockOf(h http.Header, before, after time.Time) time.Duration {
 	return 0
 }
 
-// open makes one call; the caller reads and closes the body, which is never compressed: Langflow
-// 1.6 compresses lists for those too who did not ask for it.
+// open sends one call. The caller reads and closes the body, which is always decompressed: Langflow
+// 1.6 compresses lists even for clients that did not ask for it.
 func (c call) open(ctx context.Context, to *builder.Client) (*http.Response, error) {
 	var body io.Reader
 	kind := ""
@@ -129,20 +129,20 @@ func (c call) open(ctx context.Context, to *builder.Client) (*http.Response, err
 	return res, nil
 }
 
-// unpacked reads a compressed body and closes what it comes from.
+// unpacked reads a decompressed body and closes the compressed one below it.
 type unpacked struct {
 	io.Reader
 	io.Closer
 }
 
 // page reports whether a page came instead of an answer. Langflow up to 1.6 sends its own page with
-// status 200 for everything that is not found.
+// status 200 for everything it cannot find.
 func (r *reply) page() bool { return r.Status == http.StatusOK && !r.JSON }
 
-// detail is what Langflow says of an error.
+// detail is Langflow's description of an error.
 func (r *reply) detail() string { return r.Text("detail") }
 
-// trouble says what an answer means that is not the expected one.
+// trouble turns an unexpected answer into an error that explains it.
 func (r *reply) trouble(doing string) error {
 	switch {
 	case r.Status == http.StatusTooManyRequests:
@@ -167,8 +167,8 @@ func (r *reply) trouble(doing string) error {
 		WithNext("See Langflow's own log.")
 }
 
-// retryAfter is how long to wait after a 429 (RFC 9110 section 10.2.3, in seconds); a minute if it
-// does not say, and two at most.
+// retryAfter is how long to wait after a 429 (RFC 9110 section 10.2.3, in seconds): a minute if the
+// answer does not say, and at most two.
 func (r *reply) retryAfter() time.Duration {
 	n, err := strconv.Atoi(r.Header.Get("Retry-After"))
 	if err != nil || n < 1 {

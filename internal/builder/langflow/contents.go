@@ -16,31 +16,31 @@ import (
 )
 
 const (
-	// namesKept is how long the endpoint names of an account's flows are kept.
+	// namesKept is how long the endpoint names of an account's flows are cached.
 	namesKept = 3 * time.Second
-	// maxNames bounds the flows that are looked at for one account.
+	// maxNames bounds how many flows of one account are looked at.
 	maxNames = 20_000
 	// findTime bounds a search through the accounts of a workspace.
 	findTime = 15 * time.Second
 )
 
-// flowNames are the flows of an account by their endpoint name, as of a moment.
+// flowNames are the flows of an account by endpoint name, at one moment.
 type flowNames struct {
 	at    time.Time
 	flows map[string]string
 }
 
-// listed is what lists of Langflow say of an object.
+// listed is an object as Langflow's lists describe it.
 type listed struct {
 	ID       string `json:"id"`
 	Name     string `json:"name"`
 	UserID   string `json:"user_id"`
 	Endpoint string `json:"endpoint_name"`
-	// Component marks a saved component, which stands among the flows.
+	// Component marks a saved component, which Langflow lists among the flows.
 	Component bool `json:"is_component"`
 }
 
-// lists are the lists that together hold everything of an account. Lists of flows are without their
+// lists are the lists that together hold everything in an account. Lists of flows omit the
 // definitions.
 var lists = []struct {
 	kind        flow.Kind
@@ -155,8 +155,8 @@ func (cs *contents) findIn(
 	return found, err
 }
 
-// findFlow asks for one flow. One that an account can read is not always its own: shipped examples
-// belong to nobody, and public flows to others.
+// findFlow gets one flow. An account can read flows that are not its own: shipped examples belong
+// to no one, and public flows to others.
 func (cs *contents) findFlow(ctx context.Context, e *entry, id string) (found builder.FoundObject, err error) {
 	s, err := cs.sessions.of(ctx, e)
 	if err != nil {
@@ -226,7 +226,7 @@ func (cs *contents) namesOf(ctx context.Context, e *entry) (*flowNames, error) {
 	return names, nil
 }
 
-// atOnce is how many accounts are read at the same time.
+// atOnce is how many accounts are read concurrently.
 const atOnce = 4
 
 // inventory is Bridge.Inventory: everything in the accounts that Sluice knows.
@@ -253,7 +253,7 @@ func (cs *contents) inventory(ctx context.Context) ([]builder.FoundObject, error
 	return all, nil
 }
 
-// holdings is everything in one account that Sluice knows. Errors: problem.NotFound.
+// holdings lists every object in one account of a kind that Sluice knows. Errors: problem.NotFound.
 func (cs *contents) holdings(ctx context.Context, account string) ([]builder.FoundObject, error) {
 	e := cs.accounts.dir.Load().byID[account]
 	if e == nil {
@@ -275,7 +275,7 @@ func (cs *contents) inventoryOf(ctx context.Context, e *entry) (all []builder.Fo
 	return all, nil
 }
 
-// setPublic sets a flow's own access type: Langflow's public pages show flows with PUBLIC only.
+// setPublic sets a flow's own access type: Langflow's public pages show only flows with PUBLIC.
 // Errors: problem.NotFound.
 func (cs *contents) setPublic(ctx context.Context, account, flowID string, public bool) error {
 	missing := problem.New(problem.NotFound, "There is no flow with this id in Langflow.").

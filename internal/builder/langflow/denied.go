@@ -10,27 +10,28 @@ import (
 	"sluice/internal/problem"
 )
 
-// Pages of Langflow from 1.10 ask what somebody may do with what they show, and leave out what they
-// may not. Older ones know nothing of rights: what they do by themselves on a viewer's screen is
-// answered so that they go on.
+// Langflow's pages from 1.10 on ask what a person may do with the objects they show, and hide the
+// rest. Older pages know nothing about permissions. The requests that they send automatically on a
+// viewer's screen get answers that let the page continue.
 
-// rightsQuestion asks what somebody may do with some objects of one type.
+// rightsQuestion asks what a person may do with some objects of one type.
 type rightsQuestion struct {
 	Type    string   `json:"resource_type"`
 	IDs     []string `json:"resource_ids"`
 	Actions []string `json:"actions"`
 }
 
-// rights is the answer: Langflow's words for actions by object.
+// rights is the answer: Langflow's words for actions, by object.
 type rights struct {
 	Type        string              `json:"resource_type"`
 	Permissions map[string][]string `json:"permissions"`
 }
 
-// pageActions are Langflow's words for actions in its own order.
+// pageActions are Langflow's words for actions, in its own order.
 var pageActions = []string{"read", "write", "execute", "delete", "create"}
 
-// actionRows are the rows of the table that stand for them. What is not here nobody may.
+// actionRows are the rows of the table behind these actions. An action that is missing here is
+// always denied.
 var actionRows = map[string]map[string]string{
 	"flow": {
 		"read":    "flows.get",
@@ -55,7 +56,7 @@ var actionRows = map[string]map[string]string{
 	"file": {"read": "store.files.get", "write": "store.files.rename", "delete": "store.files.delete"},
 }
 
-// mostAsked is how many objects Langflow's page asks about at most.
+// mostAsked is the largest number of objects that Langflow's page asks about at once.
 const mostAsked = 500
 
 func answerPermissions(_ context.Context, c asked) (builder.Answer, error) {
@@ -84,9 +85,9 @@ func answerPermissions(_ context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, out), nil
 }
 
-// deniedSave answers a page that saves by itself what a viewer has in front of them. A page that
-// knows the flow as locked gets what is stored; to any other the viewer has to be told that what
-// they did is not kept.
+// deniedSave answers a page that automatically saves the flow a viewer has open. A page that knows
+// the flow as locked gets the stored flow. On any other page the viewer must learn that their
+// changes are not saved.
 func deniedSave(_ context.Context, c asked) (builder.Answer, error) {
 	sent, err := decode[struct {
 		Locked bool `json:"locked"`
@@ -98,9 +99,9 @@ func deniedSave(_ context.Context, c asked) (builder.Answer, error) {
 		WithRule("view only")
 }
 
-// deniedComponent answers the component as it was sent: nothing about it changes unless its code is
-// run. The page takes over the outputs of the answer, which it does not send. It keeps its own for
-// outputs that are false, and where it refreshes the choice of models for outputs that are missing.
+// deniedComponent answers with the component as sent: nothing about it changes unless its code
+// runs. The page adopts the outputs of the answer, which it does not send. It keeps its own if
+// outputs is false or, when it refreshes the choice of models, if outputs is missing.
 func deniedComponent(_ context.Context, c asked) (builder.Answer, error) {
 	sent, err := decode[struct {
 		Template map[string]json.RawMessage `json:"template"`
@@ -118,12 +119,12 @@ func deniedComponent(_ context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, out), nil
 }
 
-// deniedQuiet says that there is nothing to tell.
+// deniedQuiet answers with an empty object.
 func deniedQuiet(context.Context, asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, struct{}{}), nil
 }
 
-// deniedList is an empty list.
+// deniedList answers with an empty list.
 func deniedList(context.Context, asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, []struct{}{}), nil
 }

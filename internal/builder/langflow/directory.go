@@ -7,14 +7,14 @@ import (
 	"sluice/internal/builder"
 )
 
-// homeKey is what an account for new things is for: a workspace, or a person in it.
+// homeKey identifies the home of an account for new objects: a workspace, or a person in it.
 type homeKey struct{ workspace, person string }
 
-// entry is an account with what is in use of it. The Account never changes: a changed one is
-// another entry.
+// entry is an account with the session and key in use. The Account never changes: a changed one
+// gets a new entry.
 type entry struct {
 	builder.Account
-	// key is Account.Key as a header has it; nil if there is none.
+	// key is Account.Key in the form of a header's values; nil if the account has no key.
 	key     []string
 	session atomic.Pointer[session]
 	signing singleFlight
@@ -30,11 +30,11 @@ func newEntry(a builder.Account) *entry {
 	return e
 }
 
-// directory is all accounts as of a moment. It is immutable.
+// directory holds all accounts at one moment. It is immutable.
 type directory struct {
 	byID map[string]*entry
 	own  map[homeKey]*entry
-	// of holds the ids for each home, the one for new things first.
+	// of holds the ids for each home, the account for new objects first.
 	of map[homeKey][]string
 	// list is in the order in which the accounts became known.
 	list []*entry
@@ -55,8 +55,8 @@ func newDirectory(list []*entry) *directory {
 	return d
 }
 
-// with is the directory with an account added or changed, and without another one. What is in use
-// of unchanged accounts stays.
+// with returns the directory with one account added or changed, and without the one with the id
+// gone. Unchanged accounts keep the sessions they have in use.
 func (d *directory) with(a builder.Account, gone string) *directory {
 	list := make([]*entry, 0, len(d.list)+1)
 	found := false
@@ -75,7 +75,7 @@ func (d *directory) with(a builder.Account, gone string) *directory {
 	return newDirectory(list)
 }
 
-// changed is the entry of an account as it is now.
+// changed returns the entry for the account's new state.
 func (e *entry) changed(a builder.Account) *entry {
 	if e.Account == a {
 		return e

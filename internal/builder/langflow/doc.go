@@ -1,21 +1,22 @@
 // Package langflow is the kind of builder for Langflow 1.
 //
-// The table (langflow.yaml) was built from the routes of langflow 1.13.0 and 1.6.8, and from what
-// their own pages ask for.
+// The table (langflow.yaml) was built from the routes of langflow 1.13.0 and 1.6.8 and from the
+// requests of their own pages.
 //
-// Langflow keeps its users apart itself, so that the bridge enters an account for each workspace or
-// person, in one of three ways: by assertions that Sluice signs, by tokens signed with the shared
-// secret key, or by a sign-in for each account. A fresh session costs a request no lock and no I/O;
-// what is stale is renewed, created or found again by one piece of work at a time for each account,
-// and each trouble (another secret key, another database, another clock, an upgrade, too many
-// sign-ins) has words of its own and ends by itself.
+// Langflow keeps its users apart itself, so the bridge enters an account for each workspace or
+// person. It does this in one of three ways: with assertions that Sluice signs, with tokens signed
+// with the shared secret key, or with a sign-in for each account. A fresh session costs a request
+// no lock and no I/O. For each account, one task at a time renews, creates or recovers its session.
+// Each kind of trouble (another secret key, another database, another clock, an upgrade, too many
+// sign-ins) has its own message and is retried automatically.
 //
-// The bridge is joined from types that each know those before it: wire (calls, clocks, what Sluice
-// signs), signIns, worker, admin (the superuser), accounts (which there are, and whose), sessions
-// (how each is opened), keys, contents (what accounts hold) and userList (accounts to adopt).
+// The bridge is assembled from these types, each of which knows only the ones before it: wire
+// (calls, clocks, signing), signIns, worker, admin (the superuser), accounts (the accounts and
+// their homes), sessions (how each account is opened), keys, contents (what accounts hold) and
+// userList (accounts to adopt).
 //
-// What Sluice answers instead of Langflow shows and changes people and keys through packages
-// identity, login and authn, which decide; here is only the shape. A script (page.js) runs on
-// Langflow's pages before their own and leads from signing in and out, and from the page for
-// administrators that newer versions lack, to Sluice's own pages.
+// The answers that Sluice gives instead of Langflow show and change people and keys through
+// packages identity, login and authn, which make the decisions. This package only shapes the
+// answers. A script (page.js) runs on Langflow's pages before their own code. It leads to Sluice's
+// own pages for signing in and out, and for the administration page that newer versions lack.
 package langflow

@@ -2,7 +2,7 @@ package langflow
 
 import "sluice/internal/builder"
 
-// form is what Sluice's page that connects a Langflow says in Langflow's words.
+// form holds Langflow's own words for the page that connects it.
 var form = builder.AccountForm{
 	SecretName: "LANGFLOW_SECRET_KEY",
 	SecretHint: "As in Langflow's environment, or the file secret_key in its LANGFLOW_CONFIG_DIR. " +

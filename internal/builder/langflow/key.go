@@ -11,7 +11,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// KeyName is what the keys are called that Sluice creates for itself, in each account.
+// KeyName is the name of the keys that Sluice creates for itself, in each account.
 const KeyName = database.OwnKeyName
 
 // keys gets an API key for each account that needs one.
@@ -23,8 +23,8 @@ type keys struct {
 	work     *worker
 }
 
-// of is the API key of an account: Langflow runs flows (POST /api/v1/run) for API keys only. It
-// is created once and stored.
+// of is the API key of an account, because Langflow runs flows (POST /api/v1/run) only for API
+// keys. It is created once and stored.
 func (ks *keys) of(ctx context.Context, e *entry) ([]string, error) {
 	if e.key != nil {
 		return e.key, nil
@@ -80,7 +80,7 @@ func (ks *keys) create(ctx context.Context, e *entry) error {
 	return err
 }
 
-// drop takes back a key that another node's was faster than.
+// drop deletes a key because another node stored one first.
 func (ks *keys) drop(ctx context.Context, s *session, id string) {
 	if !profile.IsUUID(id) {
 		return
@@ -95,8 +95,8 @@ func (ks *keys) drop(ctx context.Context, s *session, id string) {
 	}
 }
 
-// rejected is told that Langflow refused a key. If Langflow really does not know it any more,
-// the account gets another.
+// rejected handles Langflow's refusal of a key. If Langflow really no longer knows the key, the
+// account gets a new one.
 func (ks *keys) rejected(ctx context.Context, key string) bool {
 	for _, e := range ks.accounts.dir.Load().list {
 		if e.Key != key {

@@ -13,17 +13,17 @@ import (
 	"sluice/internal/problem"
 )
 
-// Langflow's page for API keys shows and makes Sluice's keys: each person's own in the workspace
-// that they work in.
+// Langflow's page for API keys shows and creates Sluice's keys: each person's own keys in the
+// workspace they work in.
 
-// shownKey is a key as Langflow shows it, whole when it was made and masked afterwards.
+// shownKey is a key as Langflow shows it: in full when created, masked afterwards.
 type shownKey struct {
 	Name       string  `json:"name"`
 	LastUsedAt *string `json:"last_used_at"`
-	// TotalUses is null for a key that was used: Sluice counts only what limits need.
+	// TotalUses is null for a used key, because Sluice counts only what limits need.
 	TotalUses *int `json:"total_uses"`
 	IsActive  bool `json:"is_active"`
-	// ExpiresAt is a time or null; it is not there in old versions.
+	// ExpiresAt is a time or null; old versions lack the field.
 	ExpiresAt json.RawMessage `json:"expires_at,omitempty"`
 	ID        string          `json:"id"`
 	APIKey    string          `json:"api_key"`
@@ -31,7 +31,7 @@ type shownKey struct {
 	CreatedAt string          `json:"created_at,omitempty"`
 }
 
-// keyMask is what Langflow shows in place of the rest of a key.
+// keyMask replaces the rest of a key that Langflow shows.
 var keyMask = strings.Repeat("*", 37)
 
 // keyList is a person's keys.
@@ -53,8 +53,8 @@ func answerKeys(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, out), nil
 }
 
-// answerCreateKey makes a key for this app, with all that its owner may do there short of what is
-// dangerous. The answer is the only one that has it whole.
+// answerCreateKey creates a key for this app with all of its owner's permissions there except
+// dangerous ones. Only this answer holds the key in full.
 func answerCreateKey(ctx context.Context, c asked) (builder.Answer, error) {
 	wish, err := decode[struct {
 		Name      *string `json:"name"`
@@ -81,7 +81,7 @@ func answerCreateKey(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, out), nil
 }
 
-// moment reads a time as Langflow takes it; without a zone it is UTC.
+// moment parses a time in the forms that Langflow accepts; without a zone it is UTC.
 func moment(text string) (time.Time, error) {
 	for _, form := range [...]string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.Parse(form, text); err == nil {

@@ -13,16 +13,16 @@ import (
 	"sluice/internal/profile"
 )
 
-// csp keeps what Langflow's pages would load from other hosts out (fonts, a star counter) and every
-// inline script; their own bundle needs neither. Styles are written by script at run time, the
-// pages have a <base> of their own, and editors run in workers made from text.
+// csp blocks everything that Langflow's pages would load from other hosts (fonts, a star counter)
+// and every inline script; their own bundle needs neither. It allows inline styles, which scripts
+// write at run time, the pages' own <base>, and workers created from text, which editors use.
 const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; worker-src 'self' blob:; " +
 	"manifest-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 
-// query lists the parameters by which handlers of langflow 1.6.8 and 1.13.0 find objects, and those
-// by which they take credentials. Langflow splits every value at commas, so that one parameter can
-// be two.
+// query lists the parameters by which handlers of langflow 1.6.8 and 1.13.0 look up objects, and
+// those that carry credentials. Langflow splits every value at commas, so one parameter can act as
+// two.
 var query = profile.QueryRules{
 	IDs: map[string]bool{
 		"flow_id": true, "source_flow_id": true, "folder_id": true, "project_id": true, "job_id": true,
@@ -69,15 +69,16 @@ func Kind() *builder.Kind {
 	}
 }
 
-// name is the kind's name. What Langflow's pages store about a person stands under it.
+// name is the kind's name. Preferences that Langflow's pages store about a person are under this
+// name.
 const name = "langflow"
 
-// style is what else Langflow's requests and answers have of their own.
+// style describes the remaining peculiarities of Langflow's requests and answers.
 var style = profile.Style{
 	Cookies: []string{"access_token_lf", "refresh_token_lf", "apikey_tkn_lflw", "auto_login_lf"},
 	Sealed:  true,
-	// client_id tells one visitor of a published flow from another, the others belong to a consent
-	// in another window.
+	// client_id distinguishes the visitors of a published flow; the other cookies belong to a
+	// consent in another window.
 	Passes: []string{"client_id", "lf_connection_oauth_*"},
 	Headers: []string{
 		"authorization",
@@ -95,18 +96,18 @@ var style = profile.Style{
 }
 
 // storesFlows is the first release (1.x) that takes the flow of a public run from its own database.
-// What is older runs what the request brings (CVE-2026-33017).
+// Older releases run whatever flow the request brings (CVE-2026-33017).
 const storesFlows = 9
 
 // needsStoredFlow reports whether this version of Langflow needs the stored flow in the body of a
-// request from whoever may not bring one of their own.
+// request from a client that may not bring its own.
 func needsStoredFlow(version string) bool {
 	minor, ok := minorVersion(version)
 	return ok && minor < storesFlows
 }
 
-// errorBody is the shape of Langflow's errors (FastAPI's "detail") with Sluice's safe fields beside
-// it. The pages show detail as it is, so it holds the whole sentence.
+// errorBody is the shape of Langflow's errors (FastAPI's "detail") plus Sluice's safe fields. The
+// pages show detail verbatim, so it holds the whole sentence.
 type errorBody struct {
 	Detail    string `json:"detail"`
 	Status    int    `json:"status"`
@@ -131,14 +132,13 @@ func renderError(e *problem.Error, requestID string) (string, any) {
 	return "application/json", b
 }
 
-// pageStatus is what Langflow's own pages get in place of 403. After a 403 they ask for a fresh
-// token and send the call again, and after some of them they sign the person out; with any other
-// status they show the text. 423 Locked (RFC 4918 section 11.3) comes nearest.
+// pageStatus is the status that Langflow's own pages get in place of 403. After a 403 they get a
+// fresh token and repeat the call, and after some calls they sign the person out. With any other
+// status they show the text. 423 Locked (RFC 4918 section 11.3) is the closest match.
 const pageStatus = http.StatusLocked
 
-// isPageCall recognises what a page of the app's own origin fetches (Fetch Metadata), and axios by
-// the types that it accepts where the browser says nothing, as it does for origins that are not
-// secure.
+// isPageCall recognizes requests from a page of the app's own origin by Fetch Metadata. Browsers
+// send no such headers to insecure origins; there it recognizes axios by its Accept header.
 func isPageCall(h http.Header) bool {
 	if site := h.Get("Sec-Fetch-Site"); site != "" {
 		return site == "same-origin" && h.Get("Sec-Fetch-Mode") != "navigate"

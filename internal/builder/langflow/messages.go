@@ -15,19 +15,19 @@ import (
 	"sluice/internal/profile"
 )
 
-// message is what Langflow says of a chat message.
+// message is a chat message as Langflow describes it.
 type message struct {
 	ID      string `json:"id"`
 	Flow    string `json:"flow_id"`
 	Session string `json:"session_id"`
 }
 
-// maxMessages bounds how many messages of an account are looked at for one that is named by its id:
-// Langflow has no question for a single one.
+// maxMessages bounds how many messages of an account are searched for one id: Langflow has no
+// request for a single message.
 const maxMessages = 10_000
 
-// flowsOf is Bridge.FlowsOf. Langflow up to 1.6 shows the messages of all its accounts to
-// everybody, so that flows of others may be among them.
+// flowsOf is Bridge.FlowsOf. Langflow up to 1.6 shows every account the messages of all accounts,
+// so the result may include flows of others.
 func (cs *contents) flowsOf(ctx context.Context, o builder.OnBehalf, kind flow.Kind, id string) ([]string, error) {
 	query := url.Values{"order": {"DESC"}}
 	matches := func(m message) bool { return strings.EqualFold(m.ID, id) }

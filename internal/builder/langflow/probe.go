@@ -11,15 +11,15 @@ import (
 	"sluice/internal/problem"
 )
 
-// The releases of Langflow (1.x) with which Sluice was built, by the second number.
+// The releases of Langflow (1.x) that Sluice was built with, by their second number.
 const (
 	oldest = 6
 	newest = 13
-	// firstExternal is the first that verifies tokens of others, see External.
+	// firstExternal is the first release that verifies foreign tokens, see External.
 	firstExternal = 10
 )
 
-// probe recognises Langflow by what it says of its version.
+// probe recognizes Langflow by its version answer.
 func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	version, err := v.Get(ctx, "/api/v1/version")
 	if err != nil {
@@ -31,7 +31,7 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	}
 	product := number
 	if base, ok := strings.CutPrefix(number, "0."); ok && strings.Contains(pkg, "Base") {
-		product = "1." + base // until 1.11 langflow-base was numbered one behind
+		product = "1." + base // until 1.11 langflow-base was numbered one major version behind
 	}
 	minor, ok := minorVersion(product)
 	if !ok {
@@ -59,7 +59,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	return f, true, nil
 }
 
-// unusable tells a Langflow that is not in order, or too old to name itself, from what is none.
+// unusable distinguishes a Langflow that is broken, or too old to name its package, from other
+// servers.
 func unusable(ctx context.Context, v *builder.Visit, version *builder.Reply) (builder.Found, bool, error) {
 	root, err := v.Get(ctx, "/")
 	if err != nil {
@@ -98,7 +99,7 @@ func minorVersion(version string) (int, bool) {
 	return n, major == "1" && err == nil && n >= 0
 }
 
-// checkHealth asks whether it is in order.
+// checkHealth checks that Langflow reports itself healthy.
 func checkHealth(ctx context.Context, v *builder.Visit) error {
 	health, err := v.Get(ctx, "/health_check")
 	if err != nil {
@@ -114,8 +115,8 @@ func checkHealth(ctx context.Context, v *builder.Visit) error {
 	return nil
 }
 
-// supports says in sentences how people can be carried into a release, and what it has that others
-// have not.
+// supports lists in sentences how people can be carried into a release, and which features it has
+// or lacks.
 func supports(minor int, session bool) []string {
 	var list []string
 	if minor >= firstExternal {

@@ -10,15 +10,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// session is what opens an account. It is immutable; the slices are shared by the headers of many
-// requests.
+// session opens an account. It is immutable; the headers of many requests share its slices.
 type session struct {
-	// bearer and cookie carry a token of Langflow's own, assertion one of Sluice's.
+	// bearer and cookie carry one of Langflow's own tokens, assertion one of Sluice's.
 	bearer, cookie, assertion []string
 	token                     string
 	// refresh gets the next token after a sign-in; empty for tokens that Sluice signs.
 	refresh string
-	// made is when it was, due when it is renewed, dead when it is used no more.
+	// made is when the session was created, due when it is renewed, dead when it is no longer used.
 	made, due, dead time.Time
 }
 
@@ -31,7 +30,7 @@ func (s *session) sentIn(h http.Header) bool {
 	return len(sent) == 1 && s.bearer != nil && sent[0] == s.bearer[0]
 }
 
-// attach puts the session into the headers of a request.
+// attach adds the session to the headers of a request.
 func (s *session) attach(h http.Header) {
 	if s.assertion != nil {
 		h[builder.HeaderAssertion] = s.assertion
@@ -40,14 +39,14 @@ func (s *session) attach(h http.Header) {
 	h["Authorization"], h["Cookie"] = s.bearer, s.cookie
 }
 
-// header is a new set of headers with the session.
+// header returns new headers with the session.
 func (s *session) header() http.Header {
 	h := http.Header{}
 	s.attach(h)
 	return h
 }
 
-// sessions opens accounts: it gets a session for each in one of the three modes, and renews it.
+// sessions opens accounts: it gets each a session in one of the three modes, and renews it.
 type sessions struct {
 	cfg      *builder.BridgeConfig
 	wire     *wire
@@ -57,8 +56,7 @@ type sessions struct {
 	work     *worker
 }
 
-// of is a usable session of an account: at once while it is fresh, after a renewal
-// otherwise.
+// of is a usable session of an account: immediately while it is fresh, otherwise after a renewal.
 func (ss *sessions) of(ctx context.Context, e *entry) (*session, error) {
 	if s := e.session.Load(); s != nil && ss.cfg.Now().Before(s.due) {
 		return s, nil
@@ -69,8 +67,8 @@ func (ss *sessions) of(ctx context.Context, e *entry) (*session, error) {
 func (ss *sessions) renewed(ctx context.Context, e *entry, stale *session) (*session, error) {
 	renew := func(ctx context.Context) error { return ss.renew(ctx, e, stale) }
 	if stale != nil && ss.cfg.Now().Before(stale.dead) {
-		// While it is still good a failed renewal troubles nobody; it is tried again after the
-		// pause.
+		// While the old session is still valid, a failed renewal has no effect; it is retried after
+		// the pause.
 		_, _ = e.signing.start(ss.work, renew)
 		return stale, nil
 	}
@@ -84,8 +82,8 @@ func (ss *sessions) renewed(ctx context.Context, e *entry, stale *session) (*ses
 		WithRetryAfter(time.Second)
 }
 
-// unavailable is what people are told while a session cannot be had. Only a builder's refusal of
-// what Sluice itself says is kept from looking like a refusal of the person.
+// unavailable is the error that people see while Sluice cannot get a session. If the builder
+// refuses Sluice's own credentials, that must not look like a refusal of the person.
 func unavailable(err error) error {
 	p := problem.Of(err)
 	switch p.Kind {
@@ -106,8 +104,8 @@ func unavailableUnless(err error) error {
 	return unavailable(err)
 }
 
-// connect makes sure that people can get in: it asks Langflow who the account of the app's first
-// workspace is, and tells what is wrong otherwise; for health checks.
+// connect makes sure that people can get in: it asks Langflow to identify the account of the app's
+// first workspace, and says what is wrong otherwise. Health checks use it.
 func (ss *sessions) connect(ctx context.Context) error {
 	e, err := ss.accounts.enter(
 		ctx,
@@ -131,8 +129,8 @@ func (ss *sessions) connect(ctx context.Context) error {
 	return e.signing.do(ctx, ss.work, func(ctx context.Context) error { return ss.replace(ctx, e, s) })
 }
 
-// replace renews a session that Langflow refused. If that fails nobody gets it any more, so that
-// they are told why.
+// replace renews a session that Langflow refused. If the renewal fails, the session is dropped, so
+// that requests report the reason.
 func (ss *sessions) replace(ctx context.Context, e *entry, refused *session) error {
 	err := ss.renew(ctx, e, refused)
 	if err != nil {
@@ -141,9 +139,9 @@ func (ss *sessions) replace(ctx context.Context, e *entry, refused *session) err
 	return err
 }
 
-// mode is how Sluice gets into an account. External assertions open only accounts that Langflow has
-// made for them: neither adopted ones nor those that a superuser has made for Sluice, which have a
-// password.
+// mode is how Sluice gets into an account. External assertions open only accounts that Langflow
+// created for them. They open neither adopted accounts nor those that the superuser created for
+// Sluice, which have a password.
 func (ss *sessions) mode(a builder.Account) (builder.Mode, error) {
 	switch {
 	case ss.cfg.Mode != External || !a.Adopted && a.Password == "":
@@ -191,8 +189,9 @@ func (ss *sessions) renew(ctx context.Context, e *entry, stale *session) error {
 	return nil
 }
 
-// renewSigned signs a token, and tests it: the key may be another one, the clocks may differ, or
-// the account may be gone. A Langflow that is busy does not keep people out.
+// renewSigned signs a token and tests it: the secret key may differ, the clocks may differ, or the
+// account may be gone. If Langflow is too busy to answer, the untested token is used so that people
+// still get in.
 func (ss *sessions) renewSigned(ctx context.Context, e *entry) (*session, error) {
 	for try := range 3 {
 		s := ss.wire.mint(e.ID)
@@ -210,7 +209,7 @@ func (ss *sessions) renewSigned(ctx context.Context, e *entry) (*session, error)
 			if !r.decode(&u) || u.ID != e.ID {
 				return nil, r.trouble("asking who an account is")
 			}
-			// A token that was taken is good, whatever the clocks say after two corrections.
+			// An accepted token is valid, even if the clocks still differ after two corrections.
 			if !ss.wire.drifts(r) || try == 2 {
 				return s, nil
 			}
@@ -227,7 +226,8 @@ func (ss *sessions) renewSigned(ctx context.Context, e *entry) (*session, error)
 		WithNext("See Langflow's own log.")
 }
 
-// fixSigned finds out why a fresh token was refused; nil means that another try makes sense.
+// fixSigned determines why a fresh token was refused. A nil error means that another try makes
+// sense.
 func (ss *sessions) fixSigned(ctx context.Context, e *entry, r *reply) error {
 	if adjusted, err := ss.wire.adjust(r); adjusted || err != nil {
 		return err
@@ -244,7 +244,7 @@ func (ss *sessions) fixSigned(ctx context.Context, e *entry, r *reply) error {
 	}
 	err = ss.wire.testSecret(ctx, root.user.ID)
 	if err != nil && ss.cfg.Now().Sub(root.signedIn) > superuserDoubt {
-		// In another database the superuser has another id: only a sign-in tells.
+		// In another database the superuser has another id, and only a new sign-in reveals it.
 		ss.admin.root.CompareAndSwap(root, nil)
 		if root, err = ss.admin.session(ctx); err == nil {
 			err = ss.wire.testSecret(ctx, root.user.ID)
@@ -256,15 +256,15 @@ func (ss *sessions) fixSigned(ctx context.Context, e *entry, r *reply) error {
 	return ss.fixUser(ctx, e, root)
 }
 
-// refusalGrace is how old a session must be before a 401 casts doubt on it: a younger one is not
-// the reason.
+// refusalGrace is how old a session must be before a 401 casts doubt on it. A younger session is
+// not the reason for the 401.
 const refusalGrace = 2 * time.Second
 
-// superuserDoubt is how old the superuser's sign-in may be before its id is doubted, when its
-// tokens are refused.
+// superuserDoubt is how old the superuser's sign-in must be before refused tokens cast doubt on its
+// id.
 const superuserDoubt = 15 * time.Second
 
-// fixUser makes an account usable that Langflow knows, and one anew that it has lost.
+// fixUser reactivates an account that Langflow knows, and creates one again that Langflow has lost.
 func (ss *sessions) fixUser(ctx context.Context, e *entry, root *superuser) error {
 	u, err := ss.admin.findUser(ctx, root, func(u upstreamUser) bool { return u.ID == e.ID })
 	switch {
@@ -282,12 +282,12 @@ func (ss *sessions) fixUser(ctx context.Context, e *entry, root *superuser) erro
 		"an account was switched off in Langflow; Sluice switches it on again, with another password",
 		"username", e.Username,
 	)
-	// Whoever had it before does not get in again by that.
+	// The new password keeps anyone out who had the account before.
 	_, err = ss.admin.patchUser(ctx, root, e.ID, map[string]any{"is_active": true, "password": newPassword()})
 	return err
 }
 
-// renewExternal signs an assertion, and looks into which account it leads.
+// renewExternal signs an assertion and checks which account it opens.
 func (ss *sessions) renewExternal(ctx context.Context, e *entry) (*session, error) {
 	s, u, err := ss.wire.assertTested(ctx, homeKey{e.Workspace, e.Person}, e.Username)
 	if problem.Is(err, problem.Timeout) {
@@ -321,9 +321,9 @@ func (ss *sessions) renewExternal(ctx context.Context, e *entry) (*session, erro
 		WithRetryAfter(time.Second)
 }
 
-// renewSignIn refreshes a session, or signs the account in. An account whose password Sluice does
-// not have, such as an adopted one, gets a random one by the superuser: its previous password opens
-// it in Langflow no more. The superuser that Sluice itself signs in keeps its password.
+// renewSignIn refreshes a session, or signs the account in. If Sluice does not have the account's
+// password, as for adopted ones, the superuser sets a random one; the previous password then no
+// longer works in Langflow. The superuser that Sluice itself signs in keeps its password.
 func (ss *sessions) renewSignIn(ctx context.Context, e *entry, stale *session) (*session, error) {
 	if stale != nil && stale.refresh != "" {
 		r, err := ss.wire.do(ctx, call{
@@ -382,7 +382,7 @@ func sessionOfRoot(root *superuser) *session {
 	return root.session
 }
 
-// nativeSession is a session of a token of Langflow's own.
+// nativeSession is a session with one of Langflow's own tokens.
 func nativeSession(token string, now time.Time, life time.Duration) *session {
 	return &session{
 		bearer: []string{"Bearer " + token}, cookie: []string{"access_token_lf=" + token}, token: token,

@@ -12,7 +12,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// tokenAssumed is how long Langflow's tokens are good where they do not tell; it is Langflow's own
+// tokenAssumed is how long Langflow's tokens are valid if they do not say. It is Langflow's own
 // default.
 const tokenAssumed = time.Hour
 
@@ -21,12 +21,12 @@ type signIns struct {
 	cfg  *builder.BridgeConfig
 	wire *wire
 
-	turn    sync.Mutex   // one sign-in at a time: Langflow counts them
-	waitFor atomic.Int64 // when Langflow takes the next one, in unix ns
+	turn    sync.Mutex   // one sign-in at a time, because Langflow counts them
+	waitFor atomic.Int64 // when Langflow accepts the next one, in unix ns
 }
 
-// do signs a user in with a password. Langflow counts sign-ins by address, so that one goes
-// after the other, and a refusal for the number is waited out. Errors: problem.Unauthenticated.
+// do signs a user in with a password. Langflow limits sign-ins by address, so they run one after
+// another, and do waits after a refusal for their number. Errors: problem.Unauthenticated.
 func (si *signIns) do(ctx context.Context, username, password string) (*session, error) {
 	si.turn.Lock()
 	defer si.turn.Unlock()
@@ -70,19 +70,19 @@ func (si *signIns) do(ctx context.Context, username, password string) (*session,
 	}
 }
 
-// pause is how long Langflow takes no sign-in; 0 or less if it takes one now.
+// pause is how long Langflow will refuse sign-ins; 0 or less if it accepts one now.
 func (si *signIns) pause() time.Duration {
 	return time.Unix(0, si.waitFor.Load()).Sub(si.cfg.Now())
 }
 
-// limited is what people are told while Langflow takes no sign-in.
+// limited is the error that people see while Langflow refuses sign-ins.
 func limited(pause time.Duration) *problem.Error {
 	return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").
 		WithRetryAfter(pause).
 		WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
 }
 
-// wait waits until Langflow takes the next sign-in.
+// wait waits until Langflow accepts the next sign-in.
 func (si *signIns) wait(ctx context.Context) error {
 	pause := si.pause()
 	if pause <= 0 {
@@ -124,7 +124,7 @@ func (si *signIns) read(r *reply) (*session, error) {
 	return s, nil
 }
 
-// jwtPlain reports whether a text can stand in a header as a token: base64url parts and dots.
+// jwtPlain reports whether a text is safe as a token in a header: base64url parts and dots.
 func jwtPlain(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -136,7 +136,7 @@ func jwtPlain(s string) bool {
 	return s != "" && len(s) <= 8<<10
 }
 
-// opens reports whether a session is of an account.
+// opens reports whether a session belongs to the account with this id.
 func (si *signIns) opens(ctx context.Context, s *session, id string) bool {
 	r, err := si.wire.whoami(ctx, s.header())
 	if err != nil {

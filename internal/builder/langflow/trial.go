@@ -50,9 +50,9 @@ var texts = builder.AccountTexts{
 		"at Langflow. The test on the app's page tells what each way lacks.",
 }
 
-// try tries each way into a Langflow with what is known, the best one first. It signs in at most
-// once, and makes no account but, by an external assertion that Langflow accepts, that of the app's
-// first workspace.
+// try tries each way into a Langflow with the known credentials, the best one first. It signs in at
+// most once. The only account it may create is that of the app's first workspace, if Langflow
+// accepts an external assertion for it.
 func try(ctx context.Context, cfg builder.BridgeConfig) []builder.Trial {
 	cfg.Accounts = nil
 	b := newBridge(cfg)
@@ -74,7 +74,7 @@ func failedTrial(mode builder.Mode, err error) builder.Trial {
 	return builder.Trial{Mode: mode, Detail: p.Detail, Next: p.Next}
 }
 
-// external lets Langflow read an assertion for the first workspace.
+// external tests whether Langflow accepts an assertion for the first workspace.
 func (ts *trials) external(ctx context.Context) builder.Trial {
 	lines := trustLines(ts.cfg.Issuer, ts.cfg.JWKS)
 	if ts.cfg.Sign == nil || ts.cfg.Issuer == "" {
@@ -112,8 +112,8 @@ func (ts *trials) external(ctx context.Context) builder.Trial {
 	}
 }
 
-// jwksTrouble tells why Langflow would not read keys from an address: it takes plain http from the
-// same machine only (CWE-319).
+// jwksTrouble says why Langflow would not read keys from an address; "" if it would. It accepts
+// plain http only from the same machine (CWE-319).
 func jwksTrouble(jwks string) string {
 	u, err := url.Parse(jwks)
 	switch {
@@ -131,7 +131,8 @@ func jwksTrouble(jwks string) string {
 	) + "."
 }
 
-// trustLines are the settings by which a Langflow from 1.10 trusts Sluice, as lines of a .env file.
+// trustLines are the settings that make a Langflow from 1.10 on trust Sluice, as lines of a .env
+// file.
 func trustLines(issuer, jwks string) string {
 	return strings.Join([]string{
 		"LANGFLOW_EXTERNAL_AUTH_ENABLED=true",
@@ -143,7 +144,7 @@ func trustLines(issuer, jwks string) string {
 	}, "\n")
 }
 
-// signed signs a token for the superuser.
+// signed tests a token that it signs for the superuser.
 func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) builder.Trial {
 	t := builder.Trial{Mode: Signed}
 	if ts.cfg.Access.SecretKey == "" {
@@ -173,7 +174,7 @@ func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) bu
 	return t
 }
 
-// signIn tells whether the superuser can make accounts that Sluice signs in.
+// signIn tests whether the superuser can create accounts that Sluice signs in.
 func (ts *trials) signIn(rootErr error) builder.Trial {
 	if rootErr != nil {
 		return failedTrial(SignIn, rootErr)

@@ -9,10 +9,11 @@ import (
 	"sluice/internal/problem"
 )
 
-// maxCounted is how many users' holdings are counted at a time; of more the rest is unknown.
+// maxCounted is how many users' holdings are counted at a time. For any further users they stay
+// unknown.
 const maxCounted = 200
 
-// userList shows Langflow's users to those who may adopt them.
+// userList shows Langflow's users to the people who may adopt them.
 type userList struct {
 	cfg      *builder.BridgeConfig
 	wire     *wire
@@ -57,7 +58,7 @@ func (ul *userList) all(ctx context.Context) ([]builder.User, error) {
 	return users, nil
 }
 
-// get is one of Langflow's users, without what it holds. Errors: problem.NotFound.
+// get is one of Langflow's users, without its holdings. Errors: problem.NotFound.
 func (ul *userList) get(ctx context.Context, id string) (builder.User, error) {
 	root, err := ul.admin.session(ctx)
 	if err != nil {
@@ -78,8 +79,8 @@ func (ul *userList) get(ctx context.Context, id string) (builder.User, error) {
 	}, nil
 }
 
-// unavailableUsers keeps what an admin can fix, and nothing that looks like a refusal of the
-// admin.
+// unavailableUsers keeps errors that an admin can fix, and hides those that look like a refusal of
+// the admin.
 func unavailableUsers(err error) error {
 	if problem.Is(err, problem.Conflict) {
 		return err
@@ -87,8 +88,8 @@ func unavailableUsers(err error) error {
 	return unavailable(err)
 }
 
-// count looks into an account as far as that is possible without changing it. What cannot be read
-// stays unknown.
+// count looks into an account as far as possible without changing it. Unreadable counts stay
+// unknown.
 func (ul *userList) count(ctx context.Context, root *superuser, u *builder.User) {
 	s := ul.peek(ctx, root, *u)
 	if s == nil {
@@ -105,7 +106,7 @@ func (ul *userList) count(ctx context.Context, root *superuser, u *builder.User)
 	}
 }
 
-// peek is a session of an account that changes nothing there; nil if there is none.
+// peek is a session for reading an account without changing it; nil if that is impossible.
 func (ul *userList) peek(ctx context.Context, root *superuser, u builder.User) *session {
 	switch e := ul.accounts.dir.Load().byID[u.ID]; {
 	case u.ID == root.user.ID:
@@ -122,8 +123,8 @@ func (ul *userList) peek(ctx context.Context, root *superuser, u builder.User) *
 	return nil
 }
 
-// superuser is what the superuser holds that Sluice knows, without the project that every
-// user has; and its id. Errors: problem.Conflict without a superuser.
+// superuser is the superuser, and how many flows and files it holds. Projects do not count, because
+// every user has one. Errors: problem.Conflict without a superuser.
 func (ul *userList) superuser(ctx context.Context) (user builder.User, held int, err error) {
 	root, err := ul.admin.session(ctx)
 	if err != nil {

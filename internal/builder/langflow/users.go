@@ -15,7 +15,7 @@ import (
 
 // Langflow's admin page and its profile page show and change Sluice's people.
 
-// person is a person as Langflow's UserRead.
+// person is a person in the form of Langflow's UserRead.
 type person struct {
 	ID           string          `json:"id"`
 	Username     string          `json:"username"`
@@ -29,14 +29,14 @@ type person struct {
 	Optins       json.RawMessage `json:"optins"`
 }
 
-// preferences is what Langflow's pages remember about a person. In identity.User.Preferences it
-// stands under the builder's kind.
+// preferences are what Langflow's pages remember about a person. In identity.User.Preferences they
+// are stored under the builder's kind.
 type preferences struct {
 	ProfileImage *string         `json:"profile_image,omitempty"`
 	Optins       json.RawMessage `json:"optins,omitempty"`
 }
 
-// newOptins are those of somebody who has not been asked yet.
+// newOptins are the optins of a person who has not seen the dialogs yet.
 const newOptins = `{"github_starred":false,"dialog_dismissed":false,"discord_clicked":false}`
 
 func (c asked) person(u identity.User) person {
@@ -53,8 +53,8 @@ func (c asked) person(u identity.User) person {
 	return out
 }
 
-// preferencesOf reads what Langflow's pages have stored; what cannot be read was never stored by
-// them.
+// preferencesOf reads the preferences that Langflow's pages stored. Unreadable ones were not stored
+// by these pages.
 func preferencesOf(u identity.User) preferences {
 	var all map[string]preferences
 	if json.Unmarshal([]byte(u.Preferences), &all) != nil {
@@ -63,7 +63,7 @@ func preferencesOf(u identity.User) preferences {
 	return all[name]
 }
 
-// self is whoever asks.
+// self is the person who sent the request.
 func (c asked) self(ctx context.Context) (person, error) {
 	if err := c.signedIn(); err != nil {
 		return person{}, err
@@ -84,7 +84,7 @@ func answerWhoami(ctx context.Context, c asked) (builder.Answer, error) {
 type peoplePage struct {
 	TotalCount int      `json:"total_count"`
 	Users      []person `json:"users"`
-	// DeletionRequests is of 1.13: who has asked to be erased. Here nobody asks Langflow.
+	// DeletionRequests is new in 1.13: the people who asked to be erased. Here it is always empty.
 	DeletionRequests *struct{} `json:"deletion_requests,omitempty"`
 }
 
@@ -114,8 +114,7 @@ func answerUsers(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, out), nil
 }
 
-// number is a parameter of the query that counts something; what is no such number stands for the
-// default.
+// number is a query parameter that is a count. An invalid or missing number means the default.
 func (c asked) number(name string, otherwise int) int {
 	n, err := strconv.Atoi(c.Query.Get(name))
 	if err != nil || n < 0 || n > 1<<30 {
@@ -124,8 +123,8 @@ func (c asked) number(name string, otherwise int) int {
 	return n
 }
 
-// answerCreateUser adds somebody who may build flows in the workspace of whoever adds them, as
-// users of Langflow may. Whether they may come in at once is for LANGFLOW_NEW_USER_IS_ACTIVE.
+// answerCreateUser adds a person who may build flows in the workspace of the person who adds them,
+// as Langflow's users may. LANGFLOW_NEW_USER_IS_ACTIVE decides whether they can sign in at once.
 func answerCreateUser(ctx context.Context, c asked) (builder.Answer, error) {
 	if err := c.signedIn(); err != nil {
 		return builder.Answer{}, err
@@ -168,8 +167,8 @@ func noSuchUser(err error) error {
 	return err
 }
 
-// userChange is what Langflow's pages send to change somebody; what is missing or null stays as it
-// is. The admin page sends all of a person whatever was changed.
+// userChange is what Langflow's pages send to change a person. Missing or null fields stay
+// unchanged. The admin page always sends all of a person's fields.
 type userChange struct {
 	Username     *string         `json:"username"`
 	Password     *string         `json:"password"`
@@ -203,7 +202,7 @@ func answerUpdateUser(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, c.person(u)), nil
 }
 
-// mayChange refuses what no later step could, before anything is changed.
+// mayChange makes the checks that later steps do not make, before anything is changed.
 func (c asked) mayChange(u identity.User, change userChange) error {
 	self := u.ID == c.Principal.ID
 	switch {
@@ -226,7 +225,7 @@ var pictureForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 _.-]{0,80}(/[A-Za-z
 
 func same(a, b *string) bool { return a != nil && b != nil && *a == *b }
 
-// changePerson makes the changes that are not there yet, in one transaction.
+// changePerson applies the fields that differ, in one transaction.
 func (c asked) changePerson(ctx context.Context, u identity.User, change userChange) error {
 	var update identity.UserUpdate
 	if change.Username != nil && *change.Username != u.Username {
@@ -265,15 +264,15 @@ func (c asked) changePerson(ctx context.Context, u identity.User, change userCha
 	return c.People.Update(ctx, c.Principal, u.ID, update, also...)
 }
 
-// preferencesWith is what Langflow's pages remember about a person, beside what those of other
-// builders do.
+// preferencesWith returns all of a person's preferences with those of Langflow's pages replaced.
+// Those of other builders' pages are unchanged.
 func preferencesWith(u identity.User, next preferences) (json.RawMessage, error) {
 	var optins map[string]bool
 	if next.Optins != nil && json.Unmarshal(next.Optins, &optins) != nil {
 		return nil, problem.New(problem.Invalid, "What somebody has seen is a list of yes and no.").WithField("optins")
 	}
 	all := map[string]json.RawMessage{}
-	_ = json.Unmarshal([]byte(u.Preferences), &all) // what was never stored is not there
+	_ = json.Unmarshal([]byte(u.Preferences), &all) // a person may have no preferences yet
 	own, err := json.Marshal(next)
 	if err != nil {
 		return nil, err
@@ -282,8 +281,8 @@ func preferencesWith(u identity.User, next preferences) (json.RawMessage, error)
 	return json.Marshal(all)
 }
 
-// answerDeleteUser removes a person for good. What they own goes to whoever removes them:
-// Langflow's page cannot ask for an heir, and nothing is to be lost.
+// answerDeleteUser removes a person for good. Their objects pass to the person who removes them,
+// because Langflow's page cannot ask for an heir and nothing must be lost.
 func answerDeleteUser(ctx context.Context, c asked) (builder.Answer, error) {
 	if err := c.signedIn(); err != nil {
 		return builder.Answer{}, err
@@ -298,8 +297,8 @@ func answerDeleteUser(ctx context.Context, c asked) (builder.Answer, error) {
 	return builder.JSON(http.StatusOK, detailBody{"User deleted"}), nil
 }
 
-// answerResetPassword changes one's own password. Old versions of the page do not ask for the
-// present one, without which a found screen would be enough.
+// answerResetPassword changes the person's own password. It refuses old versions of the page, which
+// do not ask for the current password: an unattended screen would be enough.
 func answerResetPassword(ctx context.Context, c asked) (builder.Answer, error) {
 	if err := c.signedIn(); err != nil {
 		return builder.Answer{}, err

@@ -19,7 +19,7 @@ import (
 // audience is the audience of the assertions for a Langflow.
 const audience = "langflow"
 
-// upstreamUser is what Langflow says of a user (its UserRead).
+// upstreamUser is a Langflow user as Langflow describes it (its UserRead).
 type upstreamUser struct {
 	ID        string `json:"id"`
 	Username  string `json:"username"`
@@ -27,36 +27,36 @@ type upstreamUser struct {
 	Superuser bool   `json:"is_superuser"`
 }
 
-// wire is how Sluice talks with one Langflow: its client, what it signs for it, and the difference
-// of the clocks.
+// wire is the connection to one Langflow: the client, the tokens that Sluice signs, and the
+// difference of the clocks.
 type wire struct {
 	cfg    *builder.BridgeConfig
 	client *builder.Client
-	skew   atomic.Int64 // how much later Langflow's clock is, in ns
+	skew   atomic.Int64 // how far Langflow's clock is ahead, in ns
 }
 
-// do makes one call and reads the answer.
+// do sends one call and reads the answer.
 func (w *wire) do(ctx context.Context, c call) (*reply, error) { return c.do(ctx, w.client, w.cfg.Now) }
 
-// open makes one call; the caller reads and closes the body.
+// open sends one call. The caller reads and closes the body.
 func (w *wire) open(ctx context.Context, c call) (*http.Response, error) {
 	return c.open(ctx, w.client)
 }
 
-// whoami asks Langflow whose a session is, and learns the difference of the clocks by the way.
+// whoami asks Langflow whose session this is. The reply also reveals the difference of the clocks.
 func (w *wire) whoami(ctx context.Context, h http.Header) (*reply, error) {
 	return w.do(ctx, call{method: http.MethodGet, path: "/api/v1/users/whoami", header: h})
 }
 
-// clock is how much later Langflow's clock is than Sluice's.
+// clock is how far Langflow's clock is ahead of Sluice's.
 func (w *wire) clock() time.Duration { return time.Duration(w.skew.Load()) }
 
-// maxSkew is the largest difference of clocks that Sluice makes up for: what it signs for
-// Langflow's clock is good for so much longer by others.
+// maxSkew is the largest clock difference that Sluice compensates for. A token signed for
+// Langflow's clock stays valid that much longer by other clocks.
 const maxSkew = 24 * time.Hour
 
-// adjust takes over the difference of the clocks that an answer tells, and reports whether that
-// changed what would be signed.
+// adjust adopts the clock difference of an answer, and reports whether that changes the tokens that
+// Sluice signs.
 func (w *wire) adjust(r *reply) (bool, error) {
 	if (r.behind - w.clock()).Abs() < skewNoted {
 		return false, nil
@@ -70,8 +70,8 @@ func (w *wire) adjust(r *reply) (bool, error) {
 	return true, nil
 }
 
-// drifts takes over a difference of the clocks that would end tokens before they are renewed,
-// though this one was accepted.
+// drifts adopts a clock difference that would make tokens expire before they are renewed, even
+// though this one was accepted. It reports whether it adopted one.
 func (w *wire) drifts(r *reply) bool {
 	if (r.behind-w.clock()).Abs() < skewNoted || r.behind.Abs() > maxSkew {
 		return false
@@ -90,20 +90,20 @@ func (w *wire) takeClock(r *reply) {
 }
 
 const (
-	// tokenLife is how long a token is good that Sluice signs; tokenDue is when it is replaced in
-	// the background, tokenReserve how long before its end it is used no more.
+	// tokenLife is how long a token signed by Sluice is valid. tokenDue is when it is replaced in
+	// the background, and tokenReserve how long before its expiry it is no longer used.
 	tokenLife    = 5 * time.Minute
 	tokenDue     = tokenLife * 7 / 10
 	tokenReserve = 20 * time.Second
-	// backdate is how much earlier than now an assertion says that it was issued: Langflow refuses
-	// those of the future.
+	// backdate is how far in the past an assertion claims to have been issued, because Langflow
+	// refuses assertions from the future.
 	backdate = time.Minute
-	// lookAgain is when a token is tested again that could not be tested because Langflow was busy.
+	// lookAgain is when to retest a token that could not be tested because Langflow was busy.
 	lookAgain = 10 * time.Second
 )
 
 // mint signs a token as Langflow itself does (HS256 with LANGFLOW_SECRET_KEY, claims sub, type and
-// exp), good by Langflow's clock.
+// exp), valid by Langflow's clock.
 func (w *wire) mint(account string) *session {
 	now := w.cfg.Now()
 	claims, err := json.Marshal(
@@ -122,8 +122,8 @@ func (w *wire) mint(account string) *session {
 	return nativeSession(text+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), now, tokenLife)
 }
 
-// assertionClaims are what Sluice asserts to a Langflow with external authentication (RFC 7519
-// section 4.1, and OpenID Connect's preferred_username).
+// assertionClaims are the claims that Sluice asserts to a Langflow with external authentication
+// (RFC 7519 section 4.1, and OpenID Connect's preferred_username).
 type assertionClaims struct {
 	Issuer   string `json:"iss"`
 	Audience string `json:"aud"`
@@ -156,8 +156,8 @@ func (w *wire) assert(home homeKey, username string) (*session, error) {
 	}, nil
 }
 
-// assertTested signs an assertion and asks Langflow whom it takes that for. With a Timeout the
-// assertion is good as far as Sluice knows.
+// assertTested signs an assertion and asks Langflow which user it identifies. After a Timeout the
+// assertion is returned untested.
 func (w *wire) assertTested(ctx context.Context, home homeKey, username string) (*session, upstreamUser, error) {
 	for range 2 {
 		s, err := w.assert(home, username)
@@ -201,7 +201,8 @@ func (w *wire) assertionRefused(status int) error {
 			"that Langflow can reach that address.")
 }
 
-// testSecret tells whether Langflow accepts what the secret key signs, by the superuser's own id.
+// testSecret tests whether Langflow accepts a token signed with the secret key for the superuser's
+// own id.
 func (w *wire) testSecret(ctx context.Context, superuser string) error {
 	for range 2 {
 		r, err := w.whoami(ctx, w.mint(superuser).header())

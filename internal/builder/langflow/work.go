@@ -8,22 +8,23 @@ import (
 	"sluice/internal/problem"
 )
 
-// patience bounds one piece of the bridge's work; a sign-in that Langflow puts off takes a minute.
+// patience bounds one task of the bridge. A rate-limited sign-in takes a minute.
 const patience = 100 * time.Second
 
 const (
-	// refusedBackoff is the pause after Langflow refused what Sluice has; only a person can change
-	// that.
+	// refusedBackoff is the pause after Langflow refused Sluice's credentials; only a person can
+	// change them.
 	refusedBackoff = 30 * time.Second
-	// maxBackoff is the longest pause between other failures, so that a restarted Langflow is found
-	// within seconds.
+	// maxBackoff is the longest pause between other failures. It is short so that Sluice reconnects
+	// to a restarted Langflow within seconds.
 	maxBackoff = 8 * time.Second
 )
 
-// worker runs what goes on behind the requests, until the bridge is closed.
+// worker runs tasks in the background of requests until the bridge is closed.
 type worker struct {
 	now func() time.Time
-	// signInPause is how long Langflow takes no sign-in, which tells those why who wait in vain.
+	// signInPause is how long Langflow will refuse sign-ins, to explain a timeout to the people who
+	// waited.
 	signInPause func() time.Duration
 
 	life    context.Context
@@ -36,23 +37,23 @@ func newWorker(now func() time.Time, signInPause func() time.Duration) *worker {
 	return &worker{now: now, signInPause: signInPause, life: life, stop: stop}
 }
 
-// close stops what runs, and waits for its end.
+// close stops running tasks and waits for them.
 func (w *worker) close() {
 	w.stop()
 	w.running.Wait()
 }
 
-// singleFlight runs one piece of work at a time, for all who need it, and pauses after failures.
+// singleFlight runs one task at a time for all callers that need it, and pauses after failures.
 type singleFlight struct {
 	mu       sync.Mutex
-	done     chan struct{} // not nil while it runs; closed when it ends
+	done     chan struct{} // non-nil while the task runs; closed when it finishes
 	failures int
 	retryAt  time.Time
 	err      error
 }
 
-// start begins the work unless it runs already, and returns what is closed when it ends. During the
-// pause after a failure it is nil, with the failure.
+// start begins the task unless it is already running, and returns a channel that is closed when it
+// finishes. During the pause after a failure it returns nil and the failure.
 func (f *singleFlight) start(w *worker, work func(context.Context) error) (<-chan struct{}, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -84,7 +85,7 @@ func (f *singleFlight) start(w *worker, work func(context.Context) error) (<-cha
 	return f.done, nil
 }
 
-// do is start, and waiting for the end.
+// do starts the task and waits for it.
 func (f *singleFlight) do(ctx context.Context, w *worker, work func(context.Context) error) error {
 	done, err := f.start(w, work)
 	if err != nil {
@@ -105,7 +106,7 @@ func (f *singleFlight) do(ctx context.Context, w *worker, work func(context.Cont
 	return f.err
 }
 
-// pauseAfter is the pause after a failure: longer where only a person can fix it.
+// pauseAfter is the pause after a failure: longer if only a person can fix it.
 func pauseAfter(err error, failures int) time.Duration {
 	p := problem.Of(err)
 	switch p.Kind {

@@ -1,6 +1,5 @@
-// Package n8ntest is a kind of builder that exists in tests only: a table, a probe and one answer,
-// in the manner of n8n. It proves that a new product is one folder and one line in the map of
-// kinds.
+// Package n8ntest is a kind of builder that exists only in tests: a table, a probe and one answer,
+// modeled on n8n. It proves that a new product takes one folder and one line in the map of kinds.
 package n8ntest
 
 import (
@@ -18,7 +17,7 @@ import (
 //go:embed n8n.yaml
 var table []byte
 
-// Kind is a workflow builder that is told by headers who asks.
+// Kind is a workflow builder that learns from headers who is signed in.
 func Kind() *builder.Kind {
 	return &builder.Kind{
 		Name:  "n8n",
@@ -54,7 +53,7 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	}, true, nil
 }
 
-// who answers who is signed in.
+// who answers with the signed-in person.
 func who(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if !c.Principal.SignedIn() {
 		return builder.Answer{}, problem.New(problem.Unauthenticated, "Nobody is signed in.")

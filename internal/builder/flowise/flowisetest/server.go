@@ -16,44 +16,45 @@ import (
 	"sluice/internal/builder"
 )
 
-// These are the owner of a new Server.
+// The owner's credentials of a new Server.
 const (
 	Email    = "owner@sluice.internal"
 	Password = "Owner-pass-1"
 )
 
-// OwnerID is what the owner's account is called.
+// OwnerID is the id of the owner's account.
 const OwnerID = "0b4f2f3e-5a55-4d3a-8a54-000000000001"
 
-// BoundKey is the API key that a flow asks for if it is bound to one.
+// BoundKey is the API key that a bound flow requires.
 const BoundKey = "builders-own-key"
 
-// Page is what it serves as its web page, also for addresses that it does not know.
+// Page is the web page that the server sends, also for unknown addresses.
 const Page = "<!DOCTYPE html><html><head><title>Flowise - Build AI Agents, Visually</title></head></html>"
 
-// Server is a Flowise.
+// Server is a fake Flowise.
 type Server struct {
 	mu sync.Mutex
-	// Now is its clock; nil gives plain tokens that do not expire, and one session at a time.
+	// Now is the server's clock. If it is nil, tokens are plain and do not expire, and there is
+	// only one session at a time.
 	Now func() time.Time
-	// TokenLife is how long its tokens are good.
+	// TokenLife is how long tokens are valid.
 	TokenLife time.Duration
-	// Email and Password are the owner's; "" has none yet.
+	// Email and Password are the owner's; "" if no one has registered yet.
 	Email, Password string
 	// RegisterStatus is the status of registrations that fail; 0 lets them succeed.
 	RegisterStatus int
-	// Down answers 500 to everything. Broken does so to lists.
+	// Down answers 500 to every request. Broken makes lists fail.
 	Down, Broken bool
-	// Hold, if it is not nil, delays sign-ins until it is closed.
+	// Hold, if not nil, delays sign-ins until it is closed.
 	Hold chan struct{}
-	// Lists are the texts of its lists by the end of their path, such as "chatflows"; others are
-	// empty.
+	// Lists are the JSON texts of the lists, by the end of their path, such as "chatflows". Other
+	// lists are empty.
 	Lists map[string]string
-	// Credentials are the values of their field "key", by id. BeforeWrite runs once, before the
-	// next one is written, without the lock.
+	// Credentials are the values of the credentials' field "key", by id. BeforeWrite runs once,
+	// without the lock, before the next credential is written.
 	Credentials map[string]string
 	BeforeWrite func()
-	// Bound is the flow that asks for a key of its own.
+	// Bound is the flow that is bound to a key, or published as an MCP server.
 	Bound string
 
 	sessions map[string]string // connect.sid -> token
@@ -62,7 +63,7 @@ type Server struct {
 	signIns, checks, inside, met atomic.Int64
 }
 
-// New is a Flowise with an owner that does not listen.
+// New creates a Flowise with an owner. It does not listen yet.
 func New() *Server {
 	return &Server{
 		Now:         time.Now,
@@ -75,7 +76,7 @@ func New() *Server {
 	}
 }
 
-// Listen gives the address at which it answers until the test ends.
+// Listen starts the server and returns its address. It runs until the test is over.
 func (s *Server) Listen(t testing.TB) string {
 	t.Helper()
 	server := httptest.NewServer(s)
@@ -83,15 +84,15 @@ func (s *Server) Listen(t testing.TB) string {
 	return server.URL
 }
 
-// With changes its state between two requests.
+// With changes the server's state between two requests.
 func (s *Server) With(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
 }
 
-// SignIns is how often somebody tried to sign in, Checks how often a session was tested, and Met
-// how many sign-ins met another one, at which a real Flowise may fail.
+// SignIns counts attempts to sign in, Checks how often a session was tested, and Met how many
+// sign-ins overlapped with another one, at which a real Flowise may fail.
 func (s *Server) SignIns() int64 { return s.signIns.Load() }
 
 // Checks is described at SignIns.
@@ -100,16 +101,16 @@ func (s *Server) Checks() int64 { return s.checks.Load() }
 // Met is described at SignIns.
 func (s *Server) Met() int64 { return s.met.Load() }
 
-// Sessions is how many there are.
+// Sessions counts the current sessions.
 func (s *Server) Sessions() (n int) {
 	s.With(func() { n = len(s.sessions) })
 	return n
 }
 
-// ForgetSessions loses all of them, as Flowise does when it is restarted without a session store.
+// ForgetSessions loses all sessions, as Flowise does when it restarts without a session store.
 func (s *Server) ForgetSessions() { s.With(func() { clear(s.sessions) }) }
 
-// Accepts reports whether it would take a request with these headers for one of its owner's.
+// Accepts reports whether the server would treat a request with these headers as its owner's.
 func (s *Server) Accepts(h http.Header) bool {
 	r := &http.Request{Header: h}
 	s.mu.Lock()
@@ -124,8 +125,8 @@ func (s *Server) Knows(r *http.Request) bool {
 	return s.knows(r)
 }
 
-// knows reports whether a request has the cookies of a session; it expires by the token's own
-// claim.
+// knows reports whether a request has the cookies of a session. The session expires with its
+// token's exp claim.
 func (s *Server) knows(r *http.Request) bool {
 	token := cookie(r, "token")
 	if token == "" || s.sessions[cookie(r, "connect.sid")] != token {
@@ -142,7 +143,7 @@ func cookie(r *http.Request, name string) string {
 	return ""
 }
 
-// newToken is a JWT with a serial number; its signature is checked by nobody here.
+// newToken creates a JWT with a serial number. No test verifies its signature.
 func (s *Server) newToken() string {
 	s.serial++
 	if s.Now == nil {
@@ -159,7 +160,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Serve answers what Sluice itself asks for, and reports whether it did.
+// Serve answers the requests that Sluice itself sends, and reports whether it answered.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path == "/api/v1/auth/login" {
 		s.login(w, r)
@@ -262,7 +263,7 @@ func setCookie(w http.ResponseWriter, name, value string) {
 func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	sid := cookie(r, "connect.sid")
 	if _, ok := s.sessions[sid]; !ok {
-		setCookie(w, "token", "e30.e30.c2ln") // one that opens nothing
+		setCookie(w, "token", "e30.e30.c2ln") // a token that opens nothing
 		send(w, 200, map[string]any{"isSSO": false})
 		return
 	}
@@ -310,7 +311,7 @@ func (s *Server) register(w http.ResponseWriter, data []byte) {
 	}
 }
 
-// IsList reports whether a path is one of its lists.
+// IsList reports whether a path is one of the server's lists.
 func IsList(path string) bool {
 	switch strings.TrimSuffix(strings.TrimPrefix(path, "/api/v1/"), "/") {
 	case "chatflows", "tools", "credentials", "variables", "assistants", "document-store/store", "apikey",

@@ -2,11 +2,10 @@ package database
 
 import "sluice/internal/builder"
 
-// credentialKind is Langflow's word for variables that are secret; it has no other types of
-// credential.
+// credentialKind is Langflow's word for secret variables. It has no other types of credential.
 const credentialKind = "Credential"
 
-// Import is how a Langflow that ran without Sluice is read.
+// Import describes how to read a Langflow that ran without Sluice.
 func Import() *builder.Import {
 	return &builder.Import{
 		Read:            Read,
@@ -19,7 +18,7 @@ func Import() *builder.Import {
 	}
 }
 
-// unsealer keeps a nil *Keys from becoming an Unsealer that is not nil.
+// unsealer keeps a nil *Keys from becoming a non-nil Unsealer.
 func unsealer(k *Keys, err error) (builder.Unsealer, error) {
 	if err != nil {
 		return nil, err

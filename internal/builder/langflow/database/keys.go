@@ -15,27 +15,28 @@ import (
 	"sluice/internal/problem"
 )
 
-// Keys opens what a Langflow has encrypted under its LANGFLOW_SECRET_KEY, in whichever way its
-// version derived a Fernet key from that. It is a builder.Unsealer.
+// Keys opens values that a Langflow encrypted with its LANGFLOW_SECRET_KEY, whichever way its
+// version derived a Fernet key from it. It is a builder.Unsealer.
 type Keys struct{ keys []*fernet.Key }
 
-// fernetPrefix begins every Fernet token in base64 (version 0x80 and a time before the year 2106);
-// Langflow takes values without it for plaintext.
+// fernetPrefix starts every Fernet token in base64 (version 0x80 and a time before the year 2106).
+// Langflow treats values without it as plaintext.
 const fernetPrefix = "gAAAAA"
 
-// longSecret is the length in characters from which Langflow takes its secret for the Fernet key
-// itself.
+// longSecret is the length in characters from which Langflow uses its secret directly as the Fernet
+// key.
 const longSecret = 32
 
 // NewKeys derives the Fernet keys of a LANGFLOW_SECRET_KEY (lfx services/auth/utils,
 // Langflow 1.0 to 1.13):
 //
-//	32 characters or more   base64url of the 32 bytes of the key; others are skipped, as by Python
+//	32 characters or more   base64url of the 32 bytes of the key; others are skipped, as in Python
 //	fewer, since 1.10.1     SHA-256 of the text
 //	fewer, before           the bytes of Python's random.seed(text)
 //
 // A text from which no version gets a usable key, such as the sample on Langflow's own page (42
-// characters, 31 bytes), is Invalid with the reason: Langflow itself has encrypted nothing with it.
+// characters, 31 bytes), is problem.Invalid with the reason: Langflow itself cannot have encrypted
+// anything with it.
 func NewKeys(secret string) (*Keys, error) {
 	if secret == "" {
 		return nil, problem.New(problem.Invalid, "The secret key is empty.").
@@ -59,8 +60,8 @@ func NewKeys(secret string) (*Keys, error) {
 	return &Keys{keys: []*fernet.Key{&key}}, nil
 }
 
-// Open decrypts a value. Values that are no Fernet token are plaintext in Langflow's tables and
-// come back as they are; a token of another key is Invalid.
+// Open decrypts a value. Values that are not Fernet tokens are plaintext in Langflow's tables and
+// are returned unchanged. A token of another key is problem.Invalid.
 func (k *Keys) Open(value string) (string, error) {
 	if !sealed(value) {
 		return value, nil
@@ -74,11 +75,11 @@ func (k *Keys) Open(value string) (string, error) {
 	return string(plaintext), nil
 }
 
-// sealed reports whether a value of a table is encrypted.
+// sealed reports whether a table value is encrypted.
 func sealed(value string) bool { return strings.HasPrefix(value, fernetPrefix) }
 
-// KeyTrouble says in a sentence what Langflow itself cannot do with a LANGFLOW_SECRET_KEY; "" if
-// all is well, or where the text is a placeholder such as "<your key>".
+// KeyTrouble says in a sentence what Langflow itself cannot do with a LANGFLOW_SECRET_KEY. It is ""
+// if nothing is wrong, or if the text is a placeholder such as "<your key>".
 func KeyTrouble(secret string) string {
 	if secret == "" || strings.HasPrefix(secret, "<") {
 		return ""
@@ -142,9 +143,9 @@ func decoded(clean []byte) []byte {
 	return raw
 }
 
-// pythonRandomBytes is bytes(random.getrandbits(8) for _ in range(32)) after random.seed(text) of
-// CPython (Lib/random.py, Modules/_randommodule.c): the text and its SHA-512 as one big integer
-// seed a Mersenne Twister.
+// pythonRandomBytes is CPython's bytes(random.getrandbits(8) for _ in range(32)) after
+// random.seed(text) (Lib/random.py, Modules/_randommodule.c): the text and its SHA-512, as one big
+// integer, seed a Mersenne Twister.
 func pythonRandomBytes(text string) (out [32]byte) {
 	sum := sha512.Sum512([]byte(text))
 	seed := append([]byte(text), sum[:]...)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// literals counts the secrets that stand in a flow in clear: fields of components that Langflow
-// shows as passwords, whose value is no name of a variable. What cannot be read has none.
+// literals counts the plaintext secrets in a flow: component fields that Langflow shows as
+// passwords and whose value is not a variable's name. It returns 0 for unreadable flows.
 func literals(data []byte) int {
 	if !bytes.Contains(data, []byte(`"password"`)) {
 		return 0

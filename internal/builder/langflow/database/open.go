@@ -17,18 +17,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver of Langflow's files, as of Sluice's own
+	_ "modernc.org/sqlite" // the driver for Langflow's files and for Sluice's own
 
 	"sluice/internal/problem"
 )
 
-// source is Langflow's database, open in one transaction that cannot write.
+// source is Langflow's database, opened in one transaction that cannot write.
 type source struct {
 	pool     *sql.DB
 	tx       *sql.Tx
 	postgres bool
 	where    string // for people, without a password
-	scratch  string // a folder with a copy of the file; "" if there is none
+	scratch  string // a folder with a copy of the file; "" without a copy
 }
 
 func (s *source) close() error {
@@ -49,7 +49,8 @@ func wrongDatabase(format string, args ...any) *problem.Error {
 	return problem.Newf(problem.Invalid, format, args...).WithField("--database")
 }
 
-// open opens what --database names: a file, or a URL as LANGFLOW_DATABASE_URL has it.
+// open opens the database that --database names: a file, or a URL in the form of
+// LANGFLOW_DATABASE_URL.
 func open(ctx context.Context, name string) (*source, error) {
 	scheme, rest, isURL := strings.Cut(strings.TrimSpace(name), "://")
 	dialect, _, _ := strings.Cut(strings.ToLower(scheme), "+")
@@ -68,7 +69,7 @@ func open(ctx context.Context, name string) (*source, error) {
 			"postgresql://….")
 }
 
-// patience bounds how long a PostgreSQL may take to answer at all.
+// patience bounds how long a PostgreSQL server may take to answer at all.
 const patience = 15 * time.Second
 
 func openPostgres(ctx context.Context, address string) (*source, error) {
@@ -81,7 +82,7 @@ func openPostgres(ctx context.Context, address string) (*source, error) {
 	}
 	query := u.Query()
 	if mode := query.Get("ssl"); mode != "" && query.Get("sslmode") == "" {
-		query.Set("sslmode", mode) // what asyncpg calls it
+		query.Set("sslmode", mode) // asyncpg's name for it
 	}
 	query.Del("ssl")
 	u.RawQuery = query.Encode()
@@ -111,7 +112,8 @@ func openPostgres(ctx context.Context, address string) (*source, error) {
 	return s, nil
 }
 
-// notReached says why PostgreSQL did not let us in, in the words of its own that say no secret.
+// notReached explains why PostgreSQL did not let us in, quoting only the parts of its answer that
+// hold no secret.
 func notReached(where string, err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
@@ -124,7 +126,7 @@ func notReached(where string, err error) error {
 		WithCause(err)
 }
 
-// sqliteMark begins every SQLite file.
+// sqliteMark starts every SQLite file.
 var sqliteMark = []byte("SQLite format 3\x00")
 
 func openFile(ctx context.Context, path string) (*source, error) {
@@ -142,10 +144,10 @@ func openFile(ctx context.Context, path string) (*source, error) {
 	options := "mode=ro"
 	switch {
 	case there(path+"-wal") && there(path+"-shm"):
-		// Langflow runs, or was killed: SQLite's own locks keep what is read consistent.
+		// Langflow is running, or was killed: SQLite's own locks keep the reading consistent.
 	case there(path + "-wal"), there(path + "-journal"):
-		// Something was not written back yet. SQLite would do that now, in a file that is not ours:
-		// it may do so in a copy.
+		// There are changes that are not written back yet. SQLite would write them now, but the
+		// file is not ours, so let it work on a copy.
 		if path, err = s.copy(path); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -173,7 +175,7 @@ func there(path string) bool {
 	return err == nil && info.Size() > 0
 }
 
-// checkFile tells what is no SQLite file from what is one.
+// checkFile refuses anything that is not an SQLite file.
 func checkFile(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -209,7 +211,7 @@ func unreadable(path string, err error) error {
 	return fmt.Errorf("reading %s: %w", path, err)
 }
 
-// copy takes the file and what belongs to it into a folder of our own, and returns where it is.
+// copy copies the file and its companions into a folder of our own, and returns the new path.
 func (s *source) copy(path string) (to string, err error) {
 	if s.scratch, err = os.MkdirTemp("", "sluice-import-"); err != nil {
 		return "", fmt.Errorf("creating a folder for a copy of the database: %w", err)

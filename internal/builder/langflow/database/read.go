@@ -10,8 +10,8 @@ import (
 	"sluice/internal/builder"
 )
 
-// Read reads all of Langflow's database that name stands for: the path of an SQLite file, or an
-// address as LANGFLOW_DATABASE_URL has it. See builder.Import.
+// Read reads Langflow's whole database with this name: the path of an SQLite file, or an address in
+// the form of LANGFLOW_DATABASE_URL. See builder.Import.
 func Read(ctx context.Context, name string) (in *builder.Installation, err error) {
 	s, err := open(ctx, name)
 	if err != nil {
@@ -39,16 +39,16 @@ func Read(ctx context.Context, name string) (in *builder.Installation, err error
 	return r.in, nil
 }
 
-// reading is an Installation under way.
+// reading is an Installation in progress.
 type reading struct {
 	in *builder.Installation
-	// bridged are the users for whom Sluice's own assertions have created an account.
+	// bridged are the users whose account was created because of Sluice's own assertions.
 	bridged map[string]bool
-	// examples counts the flows of nobody, which Langflow ships.
+	// examples counts the flows without an owner, which Langflow ships.
 	examples int
-	// typed counts the flows in which secrets are typed, and secrets those secrets.
+	// typed counts the flows with secrets typed into them, and secrets these secrets.
 	typed, secrets int
-	// unreadable counts the rows of each table that were left out.
+	// unreadable counts the skipped rows of each table.
 	unreadable map[string]int
 }
 
@@ -166,7 +166,7 @@ func (r *reading) takeProject(row map[string]text) bool {
 	return true
 }
 
-// defaultProjects are the names that Langflow has given to the project that every user begins with.
+// defaultProjects are the names that Langflow has used for the project that every user starts with.
 var defaultProjects = []string{"Starter Project", "My Collection", "My Projects"}
 
 func (r *reading) takeFlow(row map[string]text) bool {
@@ -196,8 +196,8 @@ func (r *reading) takeFile(row map[string]text) bool {
 	return ok
 }
 
-// bridgedProvider is the name under which Langflow keeps people whom Sluice has vouched for; see
-// its LANGFLOW_EXTERNAL_AUTH_PROVIDER.
+// bridgedProvider is the provider name under which Langflow stores people for whom Sluice vouched;
+// see its LANGFLOW_EXTERNAL_AUTH_PROVIDER.
 const bridgedProvider = "sluice"
 
 func (r *reading) takeProfile(row map[string]text) bool {
@@ -213,14 +213,14 @@ func (r *reading) takeRevision(row map[string]text) bool {
 	return true
 }
 
-// owned reads the id of a row and of its user.
+// owned reads the ids of a row and of its user.
 func owned(row map[string]text) (id, user string, ok bool) {
 	id, ok = row["id"].id()
 	user, has := row["user_id"].id()
 	return id, user, ok && has
 }
 
-// maxFlow is the largest flow that is looked into, in bytes.
+// maxFlow is the largest flow that is searched for secrets, in bytes.
 const maxFlow = 16 << 20
 
 // secretsInFlows counts the secrets that are typed into flows.
@@ -256,7 +256,7 @@ func (r *reading) secretsInFlows(ctx context.Context, s *source) error {
 	return nil
 }
 
-// note says what is not brought, and what people should do themselves.
+// note says what is not imported, and what people should do themselves.
 func (r *reading) note() {
 	add := func(format string, args ...any) { r.in.Notes = append(r.in.Notes, fmt.Sprintf(format, args...)) }
 	if r.examples > 0 {

@@ -9,12 +9,12 @@ import (
 	"sluice/internal/db"
 )
 
-// table is what is read of one of Langflow's tables: the columns that every version from 1.0 has,
-// and those that came later or may be missing.
+// table describes how to read one of Langflow's tables: the columns that every version from 1.0 on
+// has, and those that were added later or may be missing.
 type table struct {
 	name        string
 	need, may   []string
-	dispensable bool // a version without the table is read all the same
+	dispensable bool // a version without the table can still be read
 }
 
 var (
@@ -53,7 +53,7 @@ func tables() []table {
 	}
 }
 
-// others are tables by which databases of other products are recognized.
+// others are tables that identify the databases of other products.
 var others = []struct{ table, product string }{
 	{"chat_flow", "Flowise's"},
 	{"account_identity", "Sluice's own"},
@@ -61,8 +61,8 @@ var others = []struct{ table, product string }{
 	{"workflow_entity", "n8n's"},
 }
 
-// columns lists the columns of each table, in lower case. Sluice may have its own tables in the
-// same PostgreSQL.
+// columns lists the columns of each table, in lower case. It skips Sluice's own tables, which may
+// be in the same PostgreSQL database.
 func (s *source) columns(ctx context.Context) (map[string][]string, error) {
 	query := `SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p
 		WHERE m.type = 'table' ORDER BY m.name, p.cid LIMIT 20000`
@@ -90,7 +90,7 @@ func (s *source) columns(ctx context.Context) (map[string][]string, error) {
 	return found, nil
 }
 
-// check makes sure that this is a database of Langflow's, of a version that can be read.
+// check makes sure that this is a Langflow database of a version that can be read.
 func check(where string, found map[string][]string) error {
 	for _, o := range others {
 		if _, ok := found[o.table]; ok {
@@ -123,8 +123,8 @@ func check(where string, found map[string][]string) error {
 	return nil
 }
 
-// sound lets SQLite go through the pages of the tables that are read: a page that was overwritten
-// would otherwise read as other people's data.
+// sound makes SQLite verify all pages of the tables that are read. Otherwise an overwritten page
+// would be read as other people's data.
 func (s *source) sound(ctx context.Context, found map[string][]string) error {
 	if s.postgres {
 		return nil
@@ -145,15 +145,14 @@ func (s *source) sound(ctx context.Context, found map[string][]string) error {
 	return nil
 }
 
-// maxRows is how many rows of a table are read. Langflow's own pages do not work with as many.
+// maxRows is how many rows of a table are read. Langflow's own pages cannot handle that many.
 const maxRows = 200_000
 
-// maxText is how much of a value is asked for, in characters: no name, hash or secret that can be
-// used is longer.
+// maxText is how much of a value is read, in characters. No usable name, hash or secret is longer.
 const maxText = 64 << 10
 
-// each calls fn with the rows of a table, its values in the order of the columns that it needs and
-// may have.
+// each calls fn with the rows of a table. A row has values by the names of the columns that the
+// table needs and may have.
 func (s *source) each(ctx context.Context, t table, found map[string][]string, fn func(row map[string]text)) error {
 	columns, ok := found[t.name]
 	if !ok {
@@ -200,7 +199,7 @@ func (s *source) each(ctx context.Context, t table, found map[string][]string, f
 	return nil
 }
 
-// failed says what a failed query means: a file that is damaged, or rights that are missing.
+// failed explains a failed query: the file is damaged, or permissions are missing.
 func (s *source) failed(err error) error {
 	if s.postgres {
 		return notReached(s.where, err)

@@ -1,7 +1,7 @@
 package database
 
 // twister is MT19937 as CPython seeds it (Matsumoto and Nishimura, mt19937ar.c). It is predictable,
-// and here only because old Langflow versions made keys with it.
+// and exists only because old Langflow versions generated keys with it.
 type twister struct {
 	state [624]uint32
 	index int

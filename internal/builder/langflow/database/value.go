@@ -10,15 +10,15 @@ import (
 	"sluice/internal/builder"
 )
 
-// text is a value of a table; Langflow's databases are asked for text only, because that is what
-// both engines have in common.
+// text is a table value. Langflow's databases are read as text only, because both engines support
+// that.
 type text struct {
 	value string
 	given bool // false: NULL, or a column that this version does not have
 }
 
-// id reads a UUID in either spelling, with dashes (PostgreSQL) or without (SQLite), and returns the
-// one with dashes that Langflow's API uses.
+// id reads a UUID in either spelling, with dashes (PostgreSQL) or without (SQLite). It returns the
+// spelling with dashes that Langflow's API uses.
 func (t text) id() (string, bool) {
 	s := t.value
 	if len(s) != 32 && len(s) != 36 {
@@ -36,7 +36,7 @@ func (t text) yes() bool {
 	return t.value == "1" || strings.EqualFold(t.value, "true") || t.value == "t"
 }
 
-// layouts are how SQLAlchemy, SQLite and PostgreSQL write moments. What has no zone is UTC.
+// layouts are the time formats of SQLAlchemy, SQLite and PostgreSQL. A time without a zone is UTC.
 var layouts = []string{
 	"2006-01-02 15:04:05.999999999Z07:00",
 	"2006-01-02 15:04:05.999999999Z07",
@@ -44,7 +44,7 @@ var layouts = []string{
 	"2006-01-02",
 }
 
-// moment reads a date. ok is false for what is there and is none; NULL is the zero time.
+// moment reads a time. NULL is the zero time. ok is false for a value that is not a time.
 func (t text) moment() (at time.Time, ok bool) {
 	s := strings.TrimSpace(t.value)
 	if !t.given || s == "" {
@@ -64,7 +64,7 @@ func (t text) moment() (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// digest reads a lower-case hexadecimal SHA-256.
+// digest reads a SHA-256 in hexadecimal.
 func (t text) digest() (sum [32]byte, ok bool) {
 	if len(t.value) != hex.EncodedLen(len(sum)) {
 		return sum, false
@@ -73,5 +73,5 @@ func (t text) digest() (sum [32]byte, ok bool) {
 	return sum, err == nil && n == len(sum)
 }
 
-// shown is a name as it can be shown on a terminal and on a page.
+// shown is a name that is safe to show on a terminal and on a page.
 func (t text) shown() string { return builder.ShownName(t.value) }

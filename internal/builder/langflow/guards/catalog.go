@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// maxCatalogue bounds each answer about what an instance ships with; Langflow 1.13's largest
-	// has 4.5 MB.
+	// maxCatalogue bounds each answer about the code that an instance ships with. Langflow 1.13's
+	// largest has 4.5 MB.
 	maxCatalogue = 64 << 20
-	// maxStored bounds a stored flow, and maxFlows all of an account's.
+	// maxStored bounds a stored flow, and maxFlows all flows of an account.
 	maxStored = 32 << 20
 	maxFlows  = 64 << 20
-	// refreshEvery is how long what is known stays, when something unknown comes.
+	// refreshEvery is how old knowledge may be when a request brings something unknown.
 	refreshEvery = 30 * time.Second
 )
 
-// Where Langflow tells what it ships with. Only the first has to answer: 1.6 has no starter
-// projects without all of its optional packages.
+// shipped are the paths where Langflow lists the code it ships with. Only the first must answer:
+// 1.6 has no starter projects unless all of its optional packages are installed.
 var shipped = [...]string{"/api/v1/all", "/api/v1/flows/basic_examples/", "/api/v1/starter-projects/"}
 
-// instance is what the guard keeps for one app.
+// instance is the guard's memory of one app.
 type instance struct {
 	ships    atomic.Pointer[reading]
 	loading  flight
@@ -36,7 +36,7 @@ type instance struct {
 	accounts map[string]*account
 }
 
-// reading is what was read once, and when. One that failed has no knowledge.
+// reading is the result of one reading and its time. A failed one has no knowledge.
 type reading struct {
 	version string
 	at      time.Time
@@ -50,15 +50,15 @@ type account struct {
 	last    atomic.Pointer[reading]
 }
 
-// flight lets one request at a time read something; the others can wait for its end as long as they
-// like to.
+// flight lets one request at a time read something. The others can wait for it as long as they
+// like.
 type flight struct {
 	mu   sync.Mutex
-	done chan struct{} // not nil while a reading is under way; closed at its end
+	done chan struct{} // non-nil during a reading; closed when it finishes
 }
 
-// begin reports whether the caller reads, and calls end afterwards. Otherwise done is closed when
-// who reads has ended.
+// begin reports whether the caller must read, and then call end. Otherwise done is closed when the
+// current reader finishes.
 func (f *flight) begin() (done <-chan struct{}, reads bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,9 +76,10 @@ func (f *flight) end() {
 	f.done = nil
 }
 
-// read gives the reading in last if it is good, and else one that read makes. Who comes while
-// another request reads waits for that as long as ctx lasts, and then gets what was known before,
-// if anything was. A reading that failed because its request was given up counts for nobody else.
+// read returns the reading in last if it is good, and otherwise a new one from the function read.
+// If another request is reading, it waits until ctx is done at most, and then returns the previous
+// knowledge, if any. A reading that failed because its own request was canceled is not stored for
+// others.
 func read(
 	ctx context.Context,
 	r *guard.Request,
@@ -126,9 +127,8 @@ func (g *Guard) instance(app string) *instance {
 	return v.(*instance)
 }
 
-// good reports whether a reading can be used as it is. With again it is to be newer than
-// refreshEvery; a failure counts for a moment, so that those who waited for it do not wait once
-// more.
+// good reports whether a reading is usable. With again it must be younger than refreshEvery. A
+// failure is reused for a moment, so that requests that waited for it do not wait again.
 func good(r *guard.Request, last *reading, again bool) bool {
 	if last == nil || last.version != r.Version {
 		return false
@@ -137,11 +137,11 @@ func good(r *guard.Request, last *reading, again bool) bool {
 	return last.err != nil && age < failedFor || last.err == nil && (!again || age < refreshEvery)
 }
 
-// failedFor is how long the builder is not asked again after it gave no answer.
+// failedFor is how long Sluice does not ask the builder again after it failed to answer.
 const failedFor = 2 * time.Second
 
-// shipped is what the instance ships with. One request reads it, see read. With again it is read
-// once more, unless that was done lately.
+// shipped is the code that the instance ships with. One request reads it, see read. With again it
+// is read once more, unless the last reading is recent.
 func (g *Guard) shipped(ctx context.Context, r *guard.Request, again bool) (*knowledge, error) {
 	in := g.instance(r.App)
 	if r.Get == nil {
@@ -157,7 +157,7 @@ func (g *Guard) shipped(ctx context.Context, r *guard.Request, again bool) (*kno
 	return read(ctx, r, &in.loading, &in.ships, again, func() (*knowledge, error) {
 		k, err := readShipped(ctx, r)
 		if old := in.ships.Load(); err != nil && old != nil && old.known != nil && old.version == r.Version {
-			return old.known, nil // what was known stays known
+			return old.known, nil // previous knowledge remains valid
 		}
 		return k, err
 	})
@@ -183,7 +183,7 @@ func readShipped(ctx context.Context, r *guard.Request) (*knowledge, error) {
 	return k, nil
 }
 
-// stored is what stands in the flow as it is stored now; nil if there is none.
+// stored is the knowledge from the stored flow; nil if the request names no stored flow.
 func (g *Guard) stored(ctx context.Context, r *guard.Request, ships *knowledge) (*knowledge, error) {
 	if r.Flow == "" || r.Get == nil {
 		return nil, nil
@@ -195,8 +195,9 @@ func (g *Guard) stored(ctx context.Context, r *guard.Request, ships *knowledge) 
 	return fromFlows(v, ships), nil
 }
 
-// everywhere is what stands in any flow of the account, for requests about single components, which
-// do not say of which flow, and for strangers: it is read at most once in refreshEvery.
+// everywhere is the knowledge from all flows of the account. It is for requests about single
+// components, which do not name their flow, and for strangers. It is read at most once in
+// refreshEvery.
 func (g *Guard) everywhere(ctx context.Context, r *guard.Request, ships *knowledge) (*knowledge, error) {
 	if r.Account == "" || r.Get == nil {
 		return nil, nil
@@ -211,8 +212,8 @@ func (g *Guard) everywhere(ctx context.Context, r *guard.Request, ships *knowled
 	})
 }
 
-// maxAccounts bounds how many accounts' code is remembered for an app; it is read again when it is
-// needed.
+// maxAccounts bounds how many accounts' code is remembered for an app. Forgotten code is read again
+// when needed.
 const maxAccounts = 256
 
 func (in *instance) account(id string) *account {
@@ -229,7 +230,7 @@ func (in *instance) account(id string) *account {
 	return a
 }
 
-// forget has the flows of the account read again.
+// forget makes the flows of the account be read again.
 func (g *Guard) forget(r *guard.Request) {
 	in := g.instance(r.App)
 	in.mu.Lock()
@@ -249,7 +250,7 @@ func fromFlows(v *guard.Value, ships *knowledge) *knowledge {
 	return k
 }
 
-// either asks two sources.
+// either looks in both sources.
 func either(a, b *knowledge) func([sha256.Size]byte) (runner, bool) {
 	return func(code [sha256.Size]byte) (runner, bool) {
 		if r, ok := a.runner(code); ok {
@@ -259,7 +260,7 @@ func either(a, b *knowledge) func([sha256.Size]byte) (runner, bool) {
 	}
 }
 
-// ask reads a JSON document of the builder's; nil if there is none.
+// ask reads a JSON document from the builder; nil if the builder does not have it.
 func ask(ctx context.Context, r *guard.Request, path string, limit int64) (*guard.Value, error) {
 	status, body, err := r.Get(ctx, path, limit)
 	if err != nil {
@@ -286,13 +287,13 @@ func notKnown(r *guard.Request, cause error) error {
 		WithCause(cause)
 }
 
-// id is what makes a claim known.
+// id identifies a claim.
 type id struct {
 	what what
 	key  [sha256.Size]byte
 }
 
-// knowledge is what an instance, or a flow that it holds, is known to have.
+// knowledge is the code that an instance, or one of its flows, is known to have.
 type knowledge struct {
 	claims  map[id]struct{}
 	runners map[[sha256.Size]byte]runner
@@ -310,7 +311,7 @@ func (k *knowledge) has(c *claim) bool {
 	return ok
 }
 
-// runner tells whether code is that of a component which executes its inputs.
+// runner reports whether code belongs to a component that executes its inputs.
 func (k *knowledge) runner(code [sha256.Size]byte) (runner, bool) {
 	if k == nil {
 		return runner{}, false
@@ -319,7 +320,8 @@ func (k *knowledge) runner(code [sha256.Size]byte) (runner, bool) {
 	return r, ok
 }
 
-// learn adds the claims of a document that the instance itself gave, but none that nobody may make.
+// learn adds the claims of a document from the instance itself. It skips claims that are never
+// allowed.
 func (k *knowledge) learn(claims []claim) {
 	for i := range claims {
 		if w := claims[i].what; w != whatNameless && w != whatBroken {
@@ -328,8 +330,7 @@ func (k *knowledge) learn(claims []claim) {
 	}
 }
 
-// recognize finds out which of the components execute their inputs, by their names and by their
-// code.
+// recognize finds the components that execute their inputs, by their names and by their code.
 func (k *knowledge) recognise(f *findings) {
 	for i := range f.components {
 		c := &f.components[i]

@@ -9,23 +9,23 @@ import (
 	"sluice/internal/guard"
 )
 
-// what a claim is about.
+// what is the subject of a claim.
 type what uint8
 
 const (
 	// whatCode is code that Langflow executes.
 	whatCode what = iota + 1
-	// whatRunner is a component that executes what stands in its fields.
+	// whatRunner is a component that executes the contents of its fields.
 	whatRunner
-	// whatWire is an edge into a field that is executed.
+	// whatWire is an edge into an executed field.
 	whatWire
 	// whatFile is the name of a file on the builder's host.
 	whatFile
 	// whatTitle is a node's title that would be read as Python: Langflow before 1.7 writes titles
 	// into a function's source (generate_function_for_flow).
 	whatTitle
-	// whatBroken is a code field in a form that no page sends, such as one whose type was changed
-	// so that the code is taken from another member.
+	// whatBroken is a code field in a form that no page sends, for example with a changed type so
+	// that the code is taken from another member.
 	whatBroken
 	// whatProcess is the command of an MCP server.
 	whatProcess
@@ -33,51 +33,51 @@ const (
 	whatNameless
 )
 
-// claim is something in a body that makes a builder run or read what it is told to. Key says what
-// exactly: equal keys are equal claims.
+// claim is something in a body that makes a builder run code or read files of the sender's choice.
+// Equal keys are equal claims.
 type claim struct {
 	what  what
 	key   [sha256.Size]byte
-	node  string // how the builder's pages call the component
+	node  string // the component's name on the builder's pages
 	field string
 }
 
-// component is a node's component, or one by itself. Whether it executes its fields is known from
-// its code.
+// component is a node's component, or a single one without a node. Its code reveals whether it
+// executes its fields.
 type component struct {
 	node, id string
-	names    []string // what it says that it is
+	names    []string // the types that it claims to be
 	code     [sha256.Size]byte
 	template *guard.Value
 }
 
-// entry is a field of a group that stands in for one of a node inside.
+// entry is a group's field that represents a field of an inner node.
 type entry struct {
 	node, name    string // of the group and its field
-	target, field string // id of the node inside, and its field
+	target, field string // id of the inner node, and its field
 	via           *guard.Value
 }
 
-// wire is an edge: what it comes from, and all nodes and fields that it may lead to.
+// wire is an edge: its source, and all nodes and fields that it may lead to.
 type wire struct {
 	source          string
 	targets, fields []string
 }
 
-// findings are all claims of a document, as far as they can be told without knowing the instance.
+// findings are all claims of a document that can be recognized without knowing the instance.
 type findings struct {
 	claims     []claim
 	components []component
 	entries    []entry
 	wires      []wire
-	sources    map[[sha256.Size]byte]string // texts of code, kept if asked for
+	sources    map[[sha256.Size]byte]string // texts of code, kept on request
 }
 
-// place is where the walk is.
+// place is the current position of the walk.
 type place struct{ node, id, kind string }
 
-// walk finds the claims of a document: a flow, a list of flows, what the page sends when a
-// component is changed, or the catalog. keep has the texts of code kept.
+// walk finds the claims of a document: a flow, a list of flows, a page's request to change a
+// component, or the catalog. keep retains the texts of code.
 func walk(v *guard.Value, keep bool) *findings {
 	f := &findings{}
 	if keep {
@@ -110,7 +110,7 @@ func (f *findings) changed(v *guard.Value, at place) {
 	f.deep(to, at, name)
 }
 
-// any walks over what may hold graphs and components.
+// any walks over a value that may hold graphs and components.
 func (f *findings) any(v *guard.Value, at place) {
 	if v.Kind == guard.Object && v.At("type").Text() == "code" {
 		f.input(v.At("value"), at, string(v.Key))
@@ -150,7 +150,7 @@ func (f *findings) node(v *guard.Value) {
 	f.any(v, at)
 }
 
-// title is what people see of a node, with its id.
+// title is a node's name for people, with its id.
 func title(name, kind, id string) string {
 	if name == "" {
 		name = kind
@@ -164,15 +164,15 @@ func title(name, kind, id string) string {
 	return guard.Clip(name)
 }
 
-// readsAsPython reports whether a title can end the place that Langflow 1.6 writes it to, and call
-// something.
+// readsAsPython reports whether a title can break out of the place where Langflow 1.6 writes it,
+// and call something.
 func readsAsPython(s string) bool {
 	return strings.ContainsAny(s, "\"\\") || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 }) ||
 		strings.Contains(s, "(") && strings.ContainsAny(s, ":=")
 }
 
 // edge notes the fields that an edge may lead into. Langflow takes the name from one of several
-// members, and from a text in old flows.
+// members, or from a text in old flows.
 func (f *findings) edge(v *guard.Value) {
 	handle := v.In("data", "targetHandle")
 	e := wire{
@@ -189,8 +189,8 @@ func (f *findings) edge(v *guard.Value) {
 	f.wires = append(f.wires, e)
 }
 
-// resolve follows edges through groups: a group's field may stand in for one of a node inside,
-// which may be a group again.
+// resolve follows edges through groups: a group's field may represent one of an inner node, which
+// may be a group again.
 func (f *findings) resolve() {
 	within := map[string][]*entry{}
 	for i := range f.entries {
@@ -211,7 +211,7 @@ func (f *findings) resolve() {
 	}
 }
 
-// maxAliases bounds how many fields one edge may lead to; more are refused.
+// maxAliases bounds how many fields one edge may lead to; an edge with more is refused.
 const maxAliases = 64
 
 func (f *findings) component(v *guard.Value, at place) {
@@ -242,10 +242,10 @@ func (f *findings) component(v *guard.Value, at place) {
 	}
 }
 
-// plainMethod is the name of a method that is meant to be called from outside.
+// plainMethod matches the names of methods that are meant to be called from outside.
 var plainMethod = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,99}$`)
 
-// field looks at one field of a template.
+// field examines one field of a template.
 func (f *findings) field(v *guard.Value, at place) {
 	name, kind := string(v.Key), v.At("type").Text()
 	if v.Kind != guard.Object {
@@ -254,7 +254,7 @@ func (f *findings) field(v *guard.Value, at place) {
 		}
 		return
 	}
-	stands := v.In("proxy", "field").Text() // a group's field stands in for one of a node inside
+	stands := v.In("proxy", "field").Text() // a group's field may represent one of an inner node
 	if stands != "" {
 		f.entries = append(f.entries, entry{
 			node:   at.node,
@@ -294,7 +294,7 @@ func (f *findings) field(v *guard.Value, at place) {
 	}
 }
 
-// code adds what stands where a component's own code stands.
+// code adds the value of a component's own code field.
 func (f *findings) code(v *guard.Value, at place, field string) {
 	if v.Empty() {
 		return
@@ -308,7 +308,7 @@ func (f *findings) code(v *guard.Value, at place, field string) {
 }
 
 // codeText is the code that Langflow takes from a value: a text, or the lines of an exported flow
-// (normalize_code_for_import); "" if it is neither.
+// (normalize_code_for_import). It is "" if the value is neither.
 func codeText(v *guard.Value) string {
 	if v.Kind != guard.Array {
 		return v.Text()
@@ -323,8 +323,8 @@ func codeText(v *guard.Value) string {
 	return strings.Join(lines, "\n")
 }
 
-// input adds what stands in a field that may be executed. What is JSON, or nothing but blanks,
-// executes nothing: some components have fields of type "code" for plain JSON.
+// input adds the value of a field that may be executed. JSON and blank texts execute nothing: some
+// components have fields of type "code" for plain JSON.
 func (f *findings) input(v *guard.Value, at place, field string) {
 	source := codeText(v)
 	if source == "" {
@@ -378,11 +378,11 @@ func (f *findings) add(w what, at place, field, key string) {
 	})
 }
 
-// process adds every command in the choice of an MCP server: as it is, under a name, in a map of
-// servers, or in a list of those.
+// process adds every command in the choice of an MCP server, whether directly, under a name, in a
+// map of servers, or in a list of those.
 func (f *findings) process(v *guard.Value, at place, field string) {
 	if v.Kind == guard.Text && strings.ContainsAny(v.Text(), "{[") {
-		f.addProcess(v, at, field) // no page writes a definition as text; whoever parses it later would start it
+		f.addProcess(v, at, field) // no page writes a definition as text; a later parser would start it
 		return
 	}
 	if hasCommand(v) || isStdio(v) {
@@ -397,8 +397,8 @@ func (f *findings) addProcess(v *guard.Value, at place, field string) {
 	f.claims = append(f.claims, claim{what: whatProcess, key: guard.Digest(v), node: at.node, field: field})
 }
 
-// files adds the paths in a field for files that lead out of the folders of the builder's own
-// uploads (a shared host's files, its secret key among them).
+// files adds the paths in a file field that lead out of the builder's own upload folders, such as
+// to a shared host's files and its secret key.
 func (f *findings) files(v *guard.Value, at place, field string) {
 	switch v.Kind {
 	case guard.Text:

@@ -9,8 +9,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// code is the guard of that name. What nobody may do comes first; the rest concerns people without
-// the right to bring code.
+// code is the guard of that name. Some claims are refused to everyone; the others only concern
+// people without permission to bring code.
 func (g *Guard) code(ctx context.Context, r *guard.Request, single bool) error {
 	docs, err := names.Documents(r)
 	if err != nil {
@@ -21,11 +21,11 @@ func (g *Guard) code(ctx context.Context, r *guard.Request, single bool) error {
 		all[i] = walk(&docs[i], false)
 	}
 	if nothingFound(all) {
-		return nil // and nothing that the builder has to be asked about: a stranger's question cannot be asked
+		return nil // without asking the builder, which is impossible for a stranger
 	}
 	may := r.MayCode()
 	if may && !single {
-		g.forget(r) // what they save is known from now on
+		g.forget(r) // the code that they save becomes known
 	}
 	if may && !concernAll(all) {
 		return nil
@@ -33,7 +33,7 @@ func (g *Guard) code(ctx context.Context, r *guard.Request, single bool) error {
 	return g.judge(ctx, r, all, may, single)
 }
 
-// nothingFound reports whether the documents have no component and nothing that could be code.
+// nothingFound reports whether the documents have no component and no possible code.
 func nothingFound(all []*findings) bool {
 	for _, f := range all {
 		if len(f.claims)+len(f.components)+len(f.entries) > 0 {
@@ -43,7 +43,7 @@ func nothingFound(all []*findings) bool {
 	return true
 }
 
-// concernAll reports whether there is anything that even the right to bring code does not allow.
+// concernAll reports whether there is a claim that is refused even with permission to bring code.
 func concernAll(all []*findings) bool {
 	for _, f := range all {
 		for i := range f.claims {
@@ -55,10 +55,10 @@ func concernAll(all []*findings) bool {
 	return false
 }
 
-// forAll tells that the claim is refused to everybody unless it stands there already.
+// forAll reports that the claim is refused to everyone unless the stored flow already has it.
 func (c *claim) forAll() bool { return c.what == whatNameless || c.what == whatProcess }
 
-// judge refuses what is neither shipped nor stored.
+// judge refuses claims that are neither shipped nor stored.
 func (g *Guard) judge(ctx context.Context, r *guard.Request, all []*findings, may, single bool) error {
 	ships, err := g.shipped(ctx, r, false)
 	if err != nil {
@@ -112,7 +112,7 @@ func remaining(all []*findings, may, single bool, ships, there *knowledge) []cla
 	return kept
 }
 
-// refusal says what was found first, and how much more there is.
+// refusal names the most important claim, and how many more there are.
 func refusal(left []claim) error {
 	c := &left[0]
 	for i := range left {
@@ -135,7 +135,7 @@ const (
 		"Sluice lets nobody add one."
 )
 
-// explain says what a claim is and what to do about it.
+// explain describes a claim and what to do about it.
 func (c *claim) explain() (detail, next string) {
 	switch c.what {
 	case whatCode:
@@ -166,16 +166,16 @@ func (c *claim) explain() (detail, next string) {
 	}
 }
 
-// names are those that Langflow takes. Before 1.9 it keeps a user's MCP servers in an upload whose
-// name begins so.
+// names are the names that Langflow accepts. Before 1.9 it stores a user's MCP servers in an upload
+// whose name starts with this prefix.
 var names = guard.Names{Reserved: []string{"_mc"}}
 
-// Guard keeps what instances are known to have. It is safe for concurrent use.
+// Guard remembers which code instances have. It is safe for concurrent use.
 type Guard struct {
 	apps sync.Map // app id -> *instance
 }
 
-// Checks are the guards by their names.
+// Checks are the guards by name.
 func (g *Guard) Checks() map[string]guard.Check {
 	plain := func(check func(*guard.Request) error) guard.Check {
 		return func(_ context.Context, r *guard.Request) error { return check(r) }

@@ -8,10 +8,10 @@ import (
 	"sluice/internal/problem"
 )
 
-// mcp is the guard of that name: the definition of an MCP server is that of a remote one. Langflow
-// takes any further member (its schema allows extras), and starts a program if there is a command
-// (CVE-2026-12940, -105697, -105740, -81941); so only the members of a remote server are taken,
-// exactly as they are written.
+// mcp is the guard of that name: it only accepts definitions of remote MCP servers. Langflow
+// accepts any further member (its schema allows extras), and starts a program if there is a command
+// (CVE-2026-12940, -105697, -105740, -81941). So the guard accepts only the members of a remote
+// server, in their exact spelling.
 func mcp(r *guard.Request) error {
 	if len(r.Body) == 0 {
 		return nil
@@ -94,7 +94,7 @@ const (
 	maxHeaderValue = 8 << 10
 )
 
-// connectionHeaders are those that change how the request itself is carried.
+// connectionHeaders are headers that change how the request itself is carried.
 var connectionHeaders = map[string]bool{
 	"host":                true,
 	"connection":          true,
@@ -109,7 +109,8 @@ var connectionHeaders = map[string]bool{
 	"keep-alive":          true,
 }
 
-// badHeaders wants an object of texts, each a header of HTTP (RFC 9110 section 5).
+// badHeaders says why a value is not an object of texts, each an HTTP header (RFC 9110 section 5);
+// "" if it is one.
 func badHeaders(v *guard.Value) string {
 	if v.Empty() && v.Kind != guard.Number {
 		return ""

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// hostPath reports whether a path is not of the form "folder/name" in which uploads are named.
+// hostPath reports whether a path does not have the form "folder/name" of uploads.
 func hostPath(p string) bool {
 	if p == "" {
 		return false
@@ -22,8 +22,8 @@ func hostPath(p string) bool {
 	return false
 }
 
-// pathFields are the fields of text by which components of both supported releases open files or
-// folders of the host, as far as their own code does not keep them inside.
+// pathFields are the text fields by which components of both supported releases open files or
+// folders of the host, unless their own code keeps them inside.
 var pathFields = map[string]bool{
 	"path":              true,
 	"csv_path":          true,
@@ -38,8 +38,8 @@ var pathFields = map[string]bool{
 	"cache_dir":         true,
 }
 
-// databaseFields are those that name a database, which may be a file of the host: Langflow's own,
-// with everybody's flows and keys, among them.
+// databaseFields are the fields that name a database. It may be a file of the host, including
+// Langflow's own database with everyone's flows and keys.
 var databaseFields = map[string]bool{
 	"database_url":      true,
 	"database_uri":      true,
@@ -48,12 +48,12 @@ var databaseFields = map[string]bool{
 	"connection_string": true,
 }
 
-// fileDatabases are the schemes of databases that are files, or that open files for whoever asks
-// (ATTACH DATABASE).
+// fileDatabases are the schemes of databases that are files, or that open files on request (ATTACH
+// DATABASE).
 var fileDatabases = regexp.MustCompile(`(?i)^\s*(?:sqlite|duckdb|file|h2|access|jdbc:(?:sqlite|duckdb|h2))[\w+]*:`)
 
-// reaches reports whether the text in a field opens what is outside of the folders where a
-// component works.
+// reaches reports whether the text in a field opens something outside the folders where a component
+// works.
 func reaches(field, s string) bool {
 	switch {
 	case databaseFields[field]:

@@ -12,7 +12,7 @@ func hasCommand(v *guard.Value) bool {
 	return !c.Empty() && (c.Kind == guard.Text || c.Kind == guard.Array)
 }
 
-// isStdio reports whether an object asks for a server that talks over stdin and stdout.
+// isStdio reports whether an object requests a server that talks over stdin and stdout.
 func isStdio(v *guard.Value) bool {
 	for _, key := range [...]string{"mode", "transport", "type"} {
 		if strings.EqualFold(strings.TrimSpace(guard.Folded(v, key).Text()), "stdio") {

@@ -9,19 +9,20 @@ import (
 	"sluice/internal/guard"
 )
 
-// runner is what is known of a component that executes its inputs.
+// runner describes a component that executes its inputs.
 type runner struct {
-	// fields are those that count; nil: all.
+	// fields are the fields that it executes; nil means all.
 	fields []string
-	// harmless reports that the component, as it is set, executes nothing; nil: it always does.
+	// harmless reports that the component, with its current settings, executes nothing. If it is
+	// nil, the component always executes its inputs.
 	harmless func(template *guard.Value) bool
 }
 
-// runners are the components of Langflow whose code is its own but which execute, or load objects
-// from, what stands in their fields, by their type. Sources: the vendor's list
-// (CODE_EXECUTION_COMPONENT_TYPES, for CVE-2026-10134, -13448, -27966 and others), and the
-// components of both supported releases read one by one. Types are names that anybody can write
-// into a flow; the code tells what a component is, see catalog.runner.
+// runners are the Langflow components, by type, whose code is their own but which execute the
+// contents of their fields, or load objects from there. Sources: the vendor's list
+// (CODE_EXECUTION_COMPONENT_TYPES, for CVE-2026-10134, -13448, -27966 and others), and a review of
+// every component of both supported releases. Anyone can write a type name into a flow; only the
+// code reveals what a component is, see catalog.runner.
 var runners = map[string]runner{
 	"CSVAgent":                       {fields: []string{"allow_dangerous_code"}},
 	"CodeAct Agent (Smolagents)":     {},
@@ -66,35 +67,35 @@ var runners = map[string]runner{
 	}},
 }
 
-// pythonFields are those that reach exec in the components for Python.
+// pythonFields are the fields that reach exec in the Python components.
 var pythonFields = []string{
 	"python_code", "function_code", "tool_code", "tool_function", "global_imports", "global_variables", "_functions",
 	"_classes",
 }
 
-// runnerFields are fields that hold Python wherever they stand.
+// runnerFields are fields that hold Python in every component.
 var runnerFields = map[string]bool{"python_code": true, "function_code": true, "tool_code": true}
 
-// runsInputs finds the code of components that execute their inputs, so that those of releases to
-// come are noticed.
+// runsInputs matches the code of components that execute their inputs, so that those of future
+// releases are noticed.
 var runsInputs = regexp.MustCompile(
 	`(?:^|[^\w.'"` + "\x60" + `])(?:exec|eval|get_function|create_function)\s*\(\s*[\w"'(]|` +
 		`PythonREPL|PythonAstREPL|create_(?:csv|python|pandas_dataframe|spark_dataframe)_agent|\bCodeAgent\b`,
 )
 
-// unset makes a test that a field is switched off. It has to stand there: the component's own
-// default may be another.
+// unset tests that a field is switched off explicitly. A missing field is not enough, because the
+// component's own default may be different.
 func unset(field string) func(*guard.Value) bool {
 	return func(t *guard.Value) bool { return t.At(field).Kind == guard.Object && t.In(field, "value").Empty() }
 }
 
-// loadsNothing reports whether a vector store of pickled objects reads only from where nobody can
-// upload.
+// loadsNothing reports whether a vector store of pickled objects reads only from places to which no
+// one can upload.
 func loadsNothing(t *guard.Value) bool {
 	return unset("allow_dangerous_deserialization")(t) || t.In("persist_directory", "value").Empty()
 }
 
-// runnerOf tells by its type whether a component executes its inputs.
+// runnerOf looks up by type whether a component executes its inputs.
 func runnerOf(names []string) (runner, bool) {
 	for _, name := range names {
 		if r, ok := runners[name]; ok {
@@ -104,13 +105,13 @@ func runnerOf(names []string) (runner, bool) {
 	return runner{}, false
 }
 
-// counts reports whether a field of the runner is executed.
+// counts reports whether the runner executes a field.
 func (r *runner) counts(field string) bool {
 	return r.fields == nil || slices.Contains(r.fields, field)
 }
 
-// runnerClaims are the claims of components that execute their inputs; lookup says which these are
-// by their code.
+// runnerClaims are the claims of components that execute their inputs. lookup recognizes these
+// components by their code.
 func (f *findings) runnerClaims(lookup func(code [sha256.Size]byte) (runner, bool)) []claim {
 	var out []claim
 	found := map[string]runner{}
@@ -146,7 +147,7 @@ func (f *findings) runnerClaims(lookup func(code [sha256.Size]byte) (runner, boo
 	return out
 }
 
-// wired is the claim of what comes into a field that is executed.
+// wired is the claim that a value comes into an executed field.
 func wired(node, target, field string, from []byte) claim {
 	key := sha256.Sum256([]byte(target + "\x00" + field + "\x00" + string(from)))
 	return claim{what: whatWire, key: key, node: node, field: field}
@@ -165,8 +166,8 @@ func (r *runner) digest(c *component) [sha256.Size]byte {
 	return sha256.Sum256(sum)
 }
 
-// digestField adds the members of a field that Langflow takes its value from. What is missing is
-// the same as what is empty.
+// digestField adds the members of a field that Langflow takes its value from. A missing member is
+// equal to an empty one.
 func digestField(sum []byte, v *guard.Value) []byte {
 	if v.Kind != guard.Object {
 		d := guard.Digest(v)

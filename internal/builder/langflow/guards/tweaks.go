@@ -7,8 +7,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// tweakedRunners are fields that nobody may change for one run without the right to bring code, of
-// whatever component.
+// tweakedRunners are fields that a person without permission to bring code cannot change for one
+// run, in any component.
 var tweakedRunners = map[string]bool{
 	"code":                            true,
 	"filter_instruction":              true,
@@ -25,8 +25,8 @@ var tweakedRunners = map[string]bool{
 	"command":                         true,
 }
 
-// tweaks is the guard of that name. Langflow 1.6 protects nothing but "code" from tweaks, and lets
-// a tweak change every member of a field.
+// tweaks is the guard of that name. Langflow 1.6 protects only "code" from tweaks, and allows a
+// tweak to change every member of a field.
 func tweaks(r *guard.Request) error {
 	if len(r.Body) == 0 || r.MayCode() {
 		return nil
@@ -48,7 +48,7 @@ func tweaks(r *guard.Request) error {
 	return nil
 }
 
-// tweaked finds a field that is executed in tweaks: by the node and field, or by the field alone.
+// tweaked finds a tweak of an executed field, given by node and field or by field alone.
 func tweaked(v *guard.Value, depth int) string {
 	for i := range v.Kids {
 		kid := &v.Kids[i]

@@ -15,8 +15,8 @@ import (
 //go:embed databases/*.db databases/*.json
 var databases embed.FS
 
-// Database is an SQLite file that a real Langflow has written (databases/make.py), with what the
-// tests sign in with and where things are.
+// Database is an SQLite file written by a real Langflow (databases/make.py), with the credentials
+// and ids that tests need.
 type Database struct {
 	Name      string `json:"-"`
 	SecretKey string `json:"secret_key"`
@@ -25,8 +25,8 @@ type Database struct {
 	Users, Keys, Credentials, Flows map[string]string
 }
 
-// Databases are of both releases, with the three ways in which a Fernet key is derived from a
-// secret key: "new", "new-short", "old" and "old-short".
+// Databases come from both releases and cover the three ways to derive a Fernet key from a secret
+// key: "new", "new-short", "old" and "old-short".
 func Databases(t testing.TB) []Database {
 	t.Helper()
 	var out []Database
@@ -44,7 +44,7 @@ func Databases(t testing.TB) []Database {
 	return out
 }
 
-// File is a copy of the database in which statements were run.
+// File is a copy of the database after running statements on it.
 func (d Database) File(t testing.TB, statements ...string) string {
 	t.Helper()
 	raw, err := databases.ReadFile("databases/" + d.Name + ".db")
@@ -71,13 +71,13 @@ func (d Database) File(t testing.TB, statements ...string) string {
 	return path
 }
 
-// QuickFile is a File with the same passwords, whose hashes cost less to check: Langflow's own take
-// a quarter of a second each.
+// QuickFile is a File with the same passwords but cheaper hashes: Langflow's own take a quarter of
+// a second each.
 func (d Database) QuickFile(t testing.TB, statements ...string) string {
 	t.Helper()
 	var all []string
 	for name, password := range d.Users {
-		known := []byte(password)[:min(len(password), 72)] // bcrypt of Langflow's time reads no more
+		known := []byte(password)[:min(len(password), 72)] // bcrypt in Langflow's time reads no more
 		hash, err := bcrypt.GenerateFromPassword(known, bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)

@@ -1,8 +1,8 @@
-// Package langflowtest is a Langflow for tests: a server on loopback that keeps its users apart by
-// tokens signed with its secret key, and answers with the statuses and bodies that langflow 1.13.0
-// gave, or 1.6.8 where Old is set.
+// Package langflowtest is a Langflow for tests: a server on loopback that keeps its users apart
+// with tokens signed with its secret key. It answers with the statuses and bodies of langflow
+// 1.13.0, or of 1.6.8 if Old is set.
 //
-// It knows two kinds of callers. What came through Sluice's proxy (it has X-Forwarded-For) is
-// logged and can be answered by the test; what Sluice itself asks is counted. Exported fields may
-// be changed while it runs within With.
+// It distinguishes two kinds of callers. Requests through Sluice's proxy (which have
+// X-Forwarded-For) are logged and can be answered by the test. Requests by Sluice itself are
+// counted. Use With to change exported fields while the server runs.
 package langflowtest

@@ -24,64 +24,65 @@ import (
 	"sluice/internal/builder"
 )
 
-// These open a new Server.
+// The credentials that open a new Server.
 const (
 	Secret    = "RkFLRUtFWUZPUlRFU1RTLTAxMjM0NTY3ODlhYmNkZWY"
 	Superuser = "admin"
 	Password  = "the superuser's password"
 )
 
-// Issuer is the only one whose assertions it accepts.
+// Issuer is the only issuer whose assertions the server accepts.
 const Issuer = "https://sluice.example.com"
 
-// Page is what it serves as its web page.
+// Page is the web page that the server sends.
 const Page = "<!doctype html><html lang=\"en\"><head><title>Langflow</title>" +
 	"<script type=\"module\" src=\"/assets/index.js\"></script></head><body><div id=\"root\"></div></body></html>"
 
-// Server is a Langflow.
+// Server is a fake Langflow.
 type Server struct {
 	*httptest.Server
 
 	mu sync.Mutex
-	// Old makes it 1.6.8: its page stands for what is not found, and lists are compressed unasked.
+	// Old makes the server behave like 1.6.8: it sends its page instead of 404, and compresses
+	// lists unasked.
 	Old bool
-	// Secret is its LANGFLOW_SECRET_KEY. With NoKeys it is no Fernet key, so that no API key can be
-	// created.
+	// Secret is the server's LANGFLOW_SECRET_KEY. NoKeys means that it is not a Fernet key, so no
+	// API key can be created.
 	Secret string
 	NoKeys bool
-	// Now is its clock, which is ahead by Ahead; nil takes tokens of any time.
+	// Now is the server's clock, which is ahead by Ahead. If it is nil, tokens never expire.
 	Now   func() time.Time
 	Ahead time.Duration
-	// External accepts assertions that are signed with this key; nil accepts none.
+	// External is the key that verifies assertions; nil accepts none.
 	External *rsa.PublicKey
-	// Down answers 503, Upgrading answers a page to everything.
+	// Down answers 503 to every request. Upgrading answers every request with a page.
 	Down, Upgrading bool
-	// Busy, if it is not nil, delays answers until it is closed.
+	// Busy, if not nil, delays answers until it is closed.
 	Busy chan struct{}
-	// Limited is how many sign-ins answer 429.
+	// Limited is how many of the next sign-ins answer 429.
 	Limited int
-	// Refuse is how often a good token is refused, by token.
+	// Refuse is how often the server refuses a valid token, by token.
 	Refuse map[string]int
-	// Pause, if it is not nil, stops a run that streams after its first event, until it is closed.
+	// Pause, if not nil, stops a streaming run after its first event until it is closed.
 	Pause chan struct{}
-	// Components are what it shows as its catalog of components, and Examples as its example flows;
-	// nil Components answer as any call that the Server does not know.
+	// Components are the server's catalog of components, and Examples its example flows. If
+	// Components is nil, requests for them get the answer of an unknown call.
 	Components map[string]map[string]any
 	Examples   []any
-	// Answer answers requests of the proxy; nil, or a nil answer, leaves them to the Server.
+	// Answer answers requests of the proxy. If it is nil or returns nil, the Server answers.
 	Answer func(Request) *Answer
-	// Users are its users by id.
+	// Users are the server's users by id.
 	Users map[string]*User
 
 	log      []Request
 	asked    map[string]int // by method and path
 	askedAs  map[string]int // by method, path and user
-	database int            // counts Reset: the ids of external users differ from one to the next
+	database int            // counts Reset, so that the ids of external users change with it
 	serial   int
 }
 
-// Request is one that came through the proxy. Account is the name of the user whose session it
-// carries; Key tells that it carries an API key instead.
+// Request is a request that came through the proxy. Account is the name of the user whose session
+// it carries. Key reports that it carries an API key instead.
 type Request struct {
 	Method, Target, Account string
 	Key                     bool
@@ -89,7 +90,7 @@ type Request struct {
 	Body                    string
 }
 
-// Answer is a whole answer; Kind is its Content-Type.
+// Answer is a complete answer; Kind is its Content-Type.
 type Answer struct {
 	Status int
 	Kind   string
@@ -97,7 +98,7 @@ type Answer struct {
 	Header http.Header
 }
 
-// Start runs a Langflow with a superuser until the test ends.
+// Start runs a Langflow with a superuser until the test is over.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{Secret: Secret, Now: time.Now, asked: map[string]int{}, askedAs: map[string]int{}}
@@ -107,23 +108,23 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Base is its address.
+// Base is the server's address.
 func (s *Server) Base() *url.URL {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		panic(err) // httptest gave it
+		panic(err) // httptest provided it
 	}
 	return u
 }
 
-// With changes its state between two requests.
+// With changes the server's state between two requests.
 func (s *Server) With(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
 }
 
-// Reset gives it another database, in which there is only the superuser.
+// Reset gives the server another database that contains only the superuser.
 func (s *Server) Reset() {
 	s.With(func() {
 		s.reset()
@@ -136,14 +137,14 @@ func (s *Server) reset() {
 	s.Add(Superuser, Password).Super = true
 }
 
-// Count is how often Sluice itself asked for exactly this, such as "GET /health_check".
+// Count is how often Sluice itself sent exactly this request, such as "GET /health_check".
 func (s *Server) Count(what string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked[what]
 }
 
-// CountAll is how often Sluice itself asked for something that begins so.
+// CountAll is how often Sluice itself sent a request that starts with prefix.
 func (s *Server) CountAll(prefix string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,14 +156,14 @@ func (s *Server) CountAll(prefix string) (n int) {
 	return n
 }
 
-// CountAs is Count of what was asked as one user.
+// CountAs is like Count, for requests sent as one user.
 func (s *Server) CountAs(what, username string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.askedAs[what+" as "+username]
 }
 
-// Take returns what came through the proxy since the last call.
+// Take returns the requests that came through the proxy since the last call.
 func (s *Server) Take() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +178,7 @@ func (s *Server) clock() time.Time { return s.Now().Add(s.Ahead) }
 func (s *Server) token(claims map[string]any) string {
 	payload, err := json.Marshal(claims)
 	if err != nil {
-		panic(err) // they are texts and numbers
+		panic(err) // only texts and numbers
 	}
 	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
 		base64.RawURLEncoding.EncodeToString(payload)
@@ -190,7 +191,7 @@ func (s *Server) signature(text string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// claims checks a token of Langflow's own as Langflow does; the text is its error.
+// claims verifies one of Langflow's own tokens as Langflow does; the text is its error.
 func (s *Server) claims(token string) (map[string]any, string) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || s.signature(parts[0]+"."+parts[1]) != parts[2] {
@@ -243,7 +244,7 @@ func (s *Server) who(r *http.Request) (*User, int, string) {
 	return nil, 401, "Not authenticated"
 }
 
-// asserted is the user of an assertion; one who does not exist is created (JIT).
+// asserted is the user of an assertion. A missing user is created (JIT).
 func (s *Server) asserted(text string) (*User, int, string) {
 	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
@@ -304,7 +305,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answered logs a request of the proxy, and reports whether the test has answered it.
+// answered logs a request of the proxy, and reports whether the test answered it.
 func (s *Server) answered(w http.ResponseWriter, r *http.Request, u *User, body []byte) bool {
 	g := Request{
 		Method: r.Method,
@@ -333,7 +334,7 @@ func (s *Server) answered(w http.ResponseWriter, r *http.Request, u *User, body 
 	return true
 }
 
-// serveAnybody answers what needs no user.
+// serveAnybody answers requests that need no user.
 func (s *Server) serveAnybody(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	path := r.URL.Path
 	public, isPublic := strings.CutPrefix(path, "/api/v1/flows/public_flow/")
@@ -400,7 +401,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, 401, "Invalid refresh token")
 }
 
-// Token is a session of a user. It belongs within With.
+// Token is a session token of a user. Call it within With.
 func (s *Server) Token(u *User) string { return s.newToken(u, "access", time.Hour) }
 
 // newToken signs a token of a user.
@@ -412,7 +413,7 @@ func (s *Server) newToken(u *User, kind string, life time.Duration) string {
 	return s.token(map[string]any{"sub": u.ID, "type": kind, "exp": expires.Unix()})
 }
 
-// signedIn gives the tokens for having signed in.
+// signedIn answers with the tokens of a new sign-in.
 func (s *Server) signedIn(w http.ResponseWriter, u *User) {
 	s.json(w, 200, map[string]string{
 		"access_token":  s.newToken(u, "access", time.Hour),

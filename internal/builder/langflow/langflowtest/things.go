@@ -20,7 +20,7 @@ const (
 	Files     = "files"
 )
 
-// User is one of its users.
+// User is one of the server's users.
 type User struct {
 	ID       string              `json:"id"`
 	Username string              `json:"username"`
@@ -58,8 +58,8 @@ func FlowID(u *User, name string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(u.ID+name)).String()
 }
 
-// Add creates a user with a project and flows of these names. Where requests may come at the same
-// time it belongs within With.
+// Add creates a user with a project and with flows of these names. Call it within With if requests
+// may run concurrently.
 func (s *Server) Add(name, password string, flows ...string) *User {
 	u := s.addAs(uuid.NewString(), name, password)
 	for _, f := range flows {
@@ -84,7 +84,7 @@ func (s *Server) addAs(id, name, password string) *User {
 	return u
 }
 
-// Named is the user of a name; nil if there is none.
+// Named is the user with a name; nil if no user has it.
 func (s *Server) Named(name string) *User {
 	for _, u := range s.Users {
 		if u.Username == name {
@@ -94,7 +94,7 @@ func (s *Server) Named(name string) *User {
 	return nil
 }
 
-// Put gives a user something; without an id it gets one.
+// Put gives a user a thing. A thing without an id gets one.
 func (u *User) Put(kind string, o *Thing) *Thing {
 	if o.ID == "" {
 		o.ID = uuid.NewString()
@@ -107,7 +107,7 @@ func (u *User) Put(kind string, o *Thing) *Thing {
 	return o
 }
 
-// Get is a thing of a user by its id; nil if there is none.
+// Get is a user's thing by its id; nil if the user does not have it.
 func (u *User) Get(kind, id string) *Thing {
 	for _, o := range u.Things[kind] {
 		if o.ID == id {
@@ -117,7 +117,7 @@ func (u *User) Get(kind, id string) *Thing {
 	return nil
 }
 
-// inOrder are the users as they were created.
+// inOrder are the users in the order of their creation.
 func (s *Server) inOrder() []*User {
 	return slices.SortedFunc(maps.Values(s.Users), func(a, b *User) int { return cmp.Compare(a.serial, b.serial) })
 }
@@ -170,7 +170,7 @@ func (s *Server) serveUser(w http.ResponseWriter, r *http.Request, u *User, body
 	}
 }
 
-// serveCatalog shows what it ships with.
+// serveCatalog shows the components and examples that the server ships with.
 func (s *Server) serveCatalog(w http.ResponseWriter, path string) bool {
 	switch path {
 	case "/api/v1/all":
@@ -296,7 +296,7 @@ func (s *Server) serveProject(w http.ResponseWriter, r *http.Request, u *User, p
 	})
 }
 
-// serveMessages shows the messages of a user; those of everybody if it is old.
+// serveMessages shows the messages of a user, or of all users if Old is set.
 func (s *Server) serveMessages(w http.ResponseWriter, r *http.Request, u *User, id string) {
 	q := r.URL.Query()
 	list, sessions := []Message{}, []string{}
