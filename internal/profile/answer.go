@@ -7,7 +7,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// JSON is an answer with a value that Sluice itself has built; marshaling such values cannot fail.
+// JSON is an answer with a value that Sluice itself built; marshaling such values cannot fail.
 func JSON(status int, body any) Answer {
 	data, err := json.Marshal(body)
 	if err != nil {
@@ -24,7 +24,7 @@ func JSON(status int, body any) Answer {
 	}
 }
 
-// rfc9457 is the error shape of builders that have none of their own.
+// rfc9457 is the error shape for builders that have none of their own.
 func rfc9457(e *problem.Error, requestID string) (string, any) {
 	return problem.ContentType, e.Document(requestID)
 }

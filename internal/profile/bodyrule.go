@@ -18,7 +18,7 @@ func (b *BodyRule) Needs(key string, value []byte) bool {
 	}
 	var elements []map[string]json.RawMessage
 	if json.Unmarshal(value, &elements) != nil {
-		return true // the builder may read it all the same
+		return true // the builder may still accept it
 	}
 	for _, el := range elements {
 		for k, v := range el {
@@ -30,7 +30,7 @@ func (b *BodyRule) Needs(key string, value []byte) bool {
 	return false
 }
 
-// harmless reports whether a value is one that the rule permits to everybody.
+// harmless reports whether the rule allows a value for everyone.
 func (b *BodyRule) harmless(value []byte) bool {
 	if !b.Unset && !b.Plain && len(b.Except) == 0 {
 		return false
@@ -61,33 +61,33 @@ func plainNames(v any) bool {
 	return false
 }
 
-// BodyRule asks for a further action when a JSON object (or form) in the body has one of the keys
-// at its top level.
+// BodyRule requires a further action if a JSON object (or form) in the body has one of the keys at
+// its top level.
 type BodyRule struct {
-	// In is the top-level key of a list of objects that the rule is about instead; empty: the body
-	// itself.
+	// In is the top-level key of a list of objects; the rule then applies to these objects. Empty
+	// means the body itself.
 	In string
-	// Keys are compared exactly, after the JSON string was decoded.
+	// Keys are compared exactly, after decoding the JSON string.
 	Keys []string
-	// Action is needed in addition to Endpoint.Action. Empty: the keys are the builder's to set and
-	// are refused for everybody.
+	// Action is required in addition to Endpoint.Action. If it is empty, only the builder sets the
+	// keys, and they are refused for everyone.
 	Action authz.Action
 	// Permissions are the finer names of Action, see Endpoint.Permissions.
 	Permissions []authz.Action
-	// Why is said where the keys are refused for everybody; empty: a general sentence.
+	// Why explains why the keys are refused for everyone; empty means a general sentence.
 	Why string
-	// Drop takes the keys out of the body of somebody who lacks the right, and lets the request go
-	// on without them.
+	// Drop removes the keys from the body if the person lacks the permission, and lets the request
+	// continue without them.
 	Drop bool
-	// Mark is the key of Keys by which the builder opens a flow to strangers: wherever the rule
-	// needs the action; empty: there is none.
+	// Mark is the one of Keys by which the builder opens a flow to strangers whenever the rule
+	// requires the action; empty for none.
 	Mark string
-	// Unset permits the values null, false and "" without the action: the builder's pages send them
-	// for what is not used. See Needs.
+	// Unset allows the values null, false and "" without the action, because the builder's pages
+	// send them for unused keys. See Needs.
 	Unset bool
-	// Except are texts that need no action. See Needs.
+	// Except are texts that require no action. See Needs.
 	Except []string
-	// Plain permits texts, and lists of texts, that are plain names of files or folders. See Needs.
+	// Plain allows texts, and lists of texts, that are plain names of files or folders. See Needs.
 	Plain bool
 }
 

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// Hiding names a secret in the answer of an endpoint: the member of an object, or of each object in
-// a list, where another member says that it is one. A builder may hide such values itself; that it
-// does so in every release is not taken for granted.
+// Hiding names a secret in the answer of an endpoint: a member of an object, or of each object in a
+// list, that is secret if another member says so. A builder may hide such values itself, but not
+// necessarily in every release.
 type Hiding struct {
-	// Member is set to null where the member Where is the text Is, in any case of letters.
+	// Member is set to null if the member Where is the text Is, ignoring case.
 	Member string `yaml:"member"`
 	Where  string `yaml:"where"`
 	Is     string `yaml:"is"`
 }
 
-// errNoObjects means that an answer holds something else than objects.
+// errNoObjects means that an answer holds something other than objects.
 var errNoObjects = errors.New("the answer is no object and no list of objects")
 
-// Clean is an answer without the secrets. What has none is given back as it is.
+// Clean returns an answer without the secrets. An answer without secrets is unchanged.
 func (h *Hiding) Clean(body []byte) ([]byte, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
 		clean, _, err := h.object(body)

@@ -2,8 +2,8 @@ package profile
 
 import "strings"
 
-// match finds the row of a path, and what to forward: a path that ends in a slash where the pattern
-// does, and otherwise without where the builder takes it for the same.
+// match finds the row and the path to forward. The forwarded path ends in a slash if the pattern
+// does, and otherwise has none if the builder treats both alike.
 func (t *table) match(method, path string) (Match, bool) {
 	m, ok := t.walk(method, path)
 	if ok && m.Endpoint.slash && m.Path[len(m.Path)-1] != '/' {
@@ -12,9 +12,9 @@ func (t *table) match(method, path string) (Match, bool) {
 	return m, ok
 }
 
-// walk walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, a token
-// beats any text; there is no going back, except to the deepest {name...} that was passed. A node
-// that exists for another method only is no match.
+// walk walks the trie once. At each segment a literal beats a UUID, a UUID beats a token, and a
+// token beats any text. It never backtracks, except to the deepest {name...} passed so far. A node
+// that only exists for another method is not a match.
 func (t *table) walk(method, path string) (Match, bool) {
 	v, ok := verbOf(method)
 	if !ok || path == "" || path[0] != '/' {
@@ -61,7 +61,7 @@ func (t *table) walk(method, path string) (Match, bool) {
 	return restMatch, true
 }
 
-// step finds the node below n for a segment; placed tells that a placeholder took it.
+// step finds the node below n for a segment. placed reports that a placeholder accepted it.
 func (n *node) step(seg string, foldCase bool) (next *node, placed bool) {
 	word := seg
 	if foldCase {
@@ -99,7 +99,7 @@ func IsUUID(s string) bool {
 	return true
 }
 
-// SetParam puts another value into a placeholder, in Path too. value must be of unreserved
+// SetParam replaces the value of a placeholder, also in Path. value must consist of unreserved
 // characters.
 func (m *Match) SetParam(name, value string) {
 	path := strings.Split(m.Path, "/")

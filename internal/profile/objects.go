@@ -9,11 +9,11 @@ import (
 	"sluice/internal/flow"
 )
 
-// What lies inside an object and belongs where that belongs.
+// The kinds of things inside an object. They belong to the object's workspace.
 const (
 	// Execution is one run of a flow.
 	Execution flow.Kind = "execution"
-	// Feedback is somebody's opinion on an answer of a flow.
+	// Feedback is a person's opinion on an answer of a flow.
 	Feedback flow.Kind = "feedback"
 	// Upsert is an entry of a flow's upsert history.
 	Upsert flow.Kind = "upsert"
@@ -21,20 +21,19 @@ const (
 	Chunk flow.Kind = "chunk"
 	// DatasetRow is a row of a dataset.
 	DatasetRow flow.Kind = "row"
-	// Job is a run of a flow that is under way, Message one of its chat messages, ChatSession a
-	// chat.
+	// Job is a running run of a flow, Message one of its chat messages, ChatSession a chat.
 	Job         flow.Kind = "job"
 	Message     flow.Kind = "message"
 	ChatSession flow.Kind = "session"
-	// Part is what else the builder lists for a flow and finds by its own id: a trace, a trigger.
-	// One that was not listed yet is left to the builder, in the account of the workspace.
+	// Part is anything else that the builder lists for a flow and finds by its own id: a trace, a
+	// trigger. If it was not listed yet, the builder decides about it, in the account of the
+	// workspace.
 	Part flow.Kind = "part"
-	// File is a stored file; what names it is a path that has the id of the object which it lies
-	// in.
+	// File is a stored file. Its name is a path that contains the id of the object around it.
 	File flow.Kind = "file"
 )
 
-// inside reports whether something of a kind is found through what it lies in.
+// inside reports whether things of a kind are found through the object around them.
 func inside(k flow.Kind) bool {
 	return slices.Contains(
 		[]flow.Kind{Execution, Feedback, Upsert, Chunk, DatasetRow, File, Part, Job, Message, ChatSession},
@@ -42,10 +41,10 @@ func inside(k flow.Kind) bool {
 	)
 }
 
-// Inside reports whether the id is of something that lies in an object.
+// Inside reports whether the id belongs to a thing inside an object.
 func (r IDRef) Inside() bool { return inside(r.Kind) }
 
-// owned reports whether objects of a kind have an owner of their own.
+// owned reports whether objects of a kind have their own owner.
 func owned(k flow.Kind) bool {
 	return slices.Contains([]flow.Kind{
 		flow.Chatflow, flow.Agentflow, flow.Assistantflow, flow.Credential, flow.Tool, flow.Variable,
@@ -54,54 +53,55 @@ func owned(k flow.Kind) bool {
 	}, k)
 }
 
-// How Listing.By names the objects of a list that is not made of objects.
+// The values of Listing.By for lists that are not made of objects.
 const (
-	// ByOptions is a list for a choice: the id is at the beginning of name or id, if it is one at
-	// all.
+	// ByOptions is a list of choices. The id is at the beginning of name or id, if the element has
+	// an id at all.
 	ByOptions = "options"
-	// ByPath is a list of files: the path of each has the id of the object that it lies in.
+	// ByPath is a list of files. The path of each contains the id of the object around it.
 	ByPath = "path"
-	// ByExport is an object with many lists, each of objects or of what lies in them.
+	// ByExport is an object with many lists, of objects or of things inside them.
 	ByExport = "export"
 )
 
 // Listing says where the answer of an endpoint has objects, so that those of other workspaces can
-// be taken out. The list is the whole answer or the member At of it, beside which stands their
-// number, "total".
+// be removed. The list is the whole answer, or its member At with the number of elements in the
+// member "total".
 type Listing struct {
-	// At is the member that holds the list where the answer is an object; empty: "data".
+	// At is the member that holds the list if the answer is an object; empty means "data".
 	At string `yaml:"at"`
-	// By is the member of each element that holds the id of the object which it is, or lies in; or
-	// ByOptions, ByPath or ByExport.
+	// By is the member of each element that holds the id of the object that it is, or is inside; or
+	// it is ByOptions, ByPath or ByExport.
 	By string `yaml:"by"`
-	// Pages tells that the builder understands page and limit. Sluice pages itself then, after
-	// filtering.
+	// Pages reports that the builder understands page and limit. Sluice then splits the list into
+	// pages itself, after filtering.
 	Pages bool `yaml:"pages"`
-	// Most is how many elements the builder puts on a page at most, if it gives no whole list; 0:
-	// it does.
+	// Most is how many elements the builder puts on a page at most, if it never returns the whole
+	// list; 0 if it does.
 	Most int `yaml:"most"`
-	// Accounts tells that each account of the builder has a list of its own; they are put together.
-	// What is in the list of an account and not known yet belongs to the account's workspace.
+	// Accounts reports that each account of the builder has its own list; Sluice joins them. An
+	// unknown object in an account's list belongs to the account's workspace.
 	Accounts bool `yaml:"accounts"`
-	// Kind is what the elements are, for those that are not known yet; empty: flows.
+	// Kind is the kind of elements that are not known yet; empty means flows.
 	Kind flow.Kind `yaml:"kind"`
 }
 
-// Lesson says where the answer of an endpoint tells ids of what lies inside the object that the
-// request names.
+// Lesson says where the answer of an endpoint has ids of things inside the object that the request
+// names.
 type Lesson struct {
-	// At is the member that holds the list; empty: the answer is the list; ".": the answer is the
-	// one element.
+	// At is the member that holds the list. Empty means that the answer is the list, "." that the
+	// answer is the one element.
 	At string `yaml:"at"`
-	// By is the member of each element that holds its id; ".": the element is the id.
+	// By is the member of each element that holds its id; "." means that the element is the id.
 	By string `yaml:"by"`
-	// Kind is what is learned, if it needs more than to be remembered: Job or ChatSession.
+	// Kind is the kind of these things, if Sluice must do more than remember them: Job or
+	// ChatSession.
 	Kind flow.Kind `yaml:"kind"`
 	// Parent is the placeholder, parameter or key of a body that names the object.
 	Parent string `yaml:"parent"`
 }
 
-// checkObjects finds contradictions in what a row says about objects.
+// checkObjects finds contradictions in a row's statements about objects.
 func checkObjects(e *Endpoint) error {
 	r := &e.Result
 	switch {
@@ -135,8 +135,8 @@ func checkObjects(e *Endpoint) error {
 	return nil
 }
 
-// Asks lists the permissions of which a person needs one to use the endpoint for a flow of this
-// kind; an unknown kind leaves all. None: Action itself is asked for.
+// Asks lists the permissions for a flow of this kind; a person needs one of them to use the
+// endpoint. For an unknown kind it lists all. If the list is empty, Action itself is checked.
 func (e *Endpoint) Asks(kind flow.Kind) []authz.Action {
 	switch kind {
 	case flow.Agentflow:
@@ -147,7 +147,7 @@ func (e *Endpoint) Asks(kind flow.Kind) []authz.Action {
 	return e.Permissions
 }
 
-// without lists the permissions that do not begin so.
+// without lists the permissions that do not start with prefix.
 func without(prefix string, permissions []authz.Action) []authz.Action {
 	var left []authz.Action
 	for _, p := range permissions {
@@ -158,7 +158,7 @@ func without(prefix string, permissions []authz.Action) []authz.Action {
 	return left
 }
 
-// prepare works out what is asked on every request.
+// prepare precomputes the values that every request needs.
 func (e *Endpoint) prepare() {
 	e.askAgent, e.askFlow = without("chatflows:", e.Permissions), without("agentflows:", e.Permissions)
 	for _, list := range [...][]IDRef{e.Flow, e.Objects} {

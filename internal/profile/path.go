@@ -11,13 +11,13 @@ import (
 // MaxTarget is the longest path, and the longest query, in bytes.
 const MaxTarget = 8 << 10
 
-// Canonical judges the path of a request target as it stood on the wire (RFC 9112 section 3.2.1,
-// without the query) and returns the one form to match and to forward. It refuses with
-// problem.Invalid what two parsers could read differently: encoded slashes, dots, letters, double
-// encoding, dot segments, empty segments, HTML (some builders strip tags and decode entities in the URL
-// before it routes), path parameters, overlong or compatibility characters, blanks at the edge of a
-// segment. The only repair is upper case for the digits of an escape (RFC 3986 section 6.2.2.1). A
-// trailing slash stays; Profile.Match decides about it.
+// Canonical checks the path of a request target exactly as it was on the wire (RFC 9112 section
+// 3.2.1, without the query) and returns the one form to match and to forward. It returns
+// problem.Invalid for anything that two parsers could read differently: encoded slashes, dots,
+// letters, double encoding, dot segments, empty segments, HTML (some builders strip tags and decode
+// entities in the URL before routing), path parameters, overlong or compatibility characters,
+// blanks at the edge of a segment. Its only repair is upper case for the digits of an escape (RFC
+// 3986 section 6.2.2.1). A trailing slash is kept; Profile.Match decides about it.
 func Canonical(raw string) (string, error) {
 	if len(raw) > MaxTarget {
 		return "", badPath("The path is longer than 8 KiB.", "path.length")
@@ -48,7 +48,7 @@ func badPath(text, rule string) error {
 	return problem.New(problem.Invalid, text).WithField("path").WithRule(rule)
 }
 
-// checkSegment judges the text between two slashes; lower tells that an escape has a lower-case
+// checkSegment checks the text between two slashes. lower reports that an escape has a lower-case
 // digit.
 func checkSegment(seg string, last bool) (lower bool, err error) {
 	switch {
@@ -77,7 +77,7 @@ func checkSegment(seg string, last bool) (lower bool, err error) {
 	return lower, nil
 }
 
-// checkEscape judges the escapes of one character at the start of s and returns their length.
+// checkEscape checks the escapes of one character at the start of s and returns their length.
 func checkEscape(s string) (n int, lower bool, err error) {
 	first, low, ok := unescape(s)
 	if !ok {
@@ -129,18 +129,18 @@ func unhex(c byte) (byte, bool) {
 	return 0, false
 }
 
-// unreserved is RFC 3986 section 2.3.
+// unreserved reports whether c is an unreserved character of RFC 3986 section 2.3.
 func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
-// rawAllowed is pchar of RFC 3986 without '&' and ';', which start and end HTML entities and path
-// parameters.
+// rawAllowed reports whether c is a pchar of RFC 3986, except '&' and ';', which start and end HTML
+// entities and path parameters.
 func rawAllowed(c byte) bool {
 	return unreserved(c) || strings.IndexByte("!$'()*+,:=@", c) >= 0
 }
 
-// compatibility lists the blocks whose characters Unicode normalisation (NFKC) or case folding
+// compatibility lists the blocks whose characters Unicode normalization (NFKC) or case folding
 // turns into others, often into ASCII.
 var compatibility = &unicode.RangeTable{
 	R16: []unicode.Range16{
@@ -165,7 +165,8 @@ func plainRune(r rune) bool {
 	return (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)) && !unicode.Is(compatibility, r)
 }
 
-// upperEscapes is raw with the digits of every escape in upper case. The escapes were checked.
+// upperEscapes returns raw with the digits of every escape in upper case. The escapes were already
+// checked.
 func upperEscapes(raw string) string {
 	out := []byte(raw)
 	for i := 0; i < len(out); i++ {

@@ -7,28 +7,28 @@ import (
 	"sluice/internal/problem"
 )
 
-// maxPairs is the most parameters that a query may have.
+// maxPairs is how many parameters a query may have.
 const maxPairs = 100
 
-// QueryRules are what a kind of builder does to a query beyond the standard.
+// QueryRules are a kind of builder's rules for queries beyond the standard.
 type QueryRules struct {
 	// IDs are the parameters that name an object, in lower case: at most one of each, in any case,
 	// never as an array.
 	IDs map[string]bool
-	// Files are the parameters that name a file, in lower case: at most one of each, a plain base
-	// name.
+	// Files are the parameters that name a file, in lower case: at most one of each, with a plain
+	// base name.
 	Files map[string]bool
-	// Once are the parameters of which there is at most one, without a comma, at which some
-	// builders split, in lower case.
+	// Once are the parameters that may appear only once and without a comma, at which some builders
+	// split. They are in lower case.
 	Once map[string]bool
-	// Secrets are the parameters that hold keys and tokens, in lower case: they must not stand in
+	// Secrets are the parameters that hold keys and tokens, in lower case. They are not allowed in
 	// an address.
 	Secrets map[string]bool
 	// PlainKeys refuses parameter names that are more than a word with brackets.
 	PlainKeys bool
 }
 
-// check judges a parameter whose name means something to the builder. seen holds those that stood
+// check judges a parameter whose name has a meaning for the builder. seen holds the parameters
 // before it.
 func (q *QueryRules) check(key, value string, seen map[string]bool) error {
 	name := baseKey(key)
@@ -53,7 +53,8 @@ func badQuery(text, rule string) *problem.Error {
 	return problem.New(problem.Invalid, text).WithField("query").WithRule(rule)
 }
 
-// PlainText is valid UTF-8 without control characters; line breaks and tabs are text.
+// PlainText reports whether s is valid UTF-8 without control characters. Line breaks and tabs are
+// allowed.
 func PlainText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
@@ -73,8 +74,7 @@ func plainKey(key string) bool {
 	return true
 }
 
-// baseName reports whether a file name has no folder part on any system and is no device of its
-// own.
+// baseName reports whether a file name has no folder part on any system, and no blank at its edges.
 func baseName(name string) bool {
 	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsAny(name, "/\\\t\r\n%") &&
 		name == strings.TrimSpace(name)
@@ -89,12 +89,12 @@ func baseKey(key string) string {
 	return strings.ToLower(key)
 }
 
-// PlainID reports whether an id that a request names anywhere is one that no builder could take for
-// a path, a pattern or markup: at most 256 unreserved characters, ':' and '@', and no dot segment.
-// Ids in bodies (IDRef with InBody) are judged with it by whoever reads the body.
+// PlainID reports whether no builder could mistake an id for a path, a pattern or markup: at most
+// 256 unreserved characters, ':' and '@', and no dot segment. The code that reads a body checks the
+// ids in it (IDRef with InBody).
 func PlainID(id string) bool { return token(id) }
 
-// token is a value that no decoding changes.
+// token reports whether s is a value that decoding never changes.
 func token(s string) bool {
 	for i := range len(s) {
 		if !unreserved(s[i]) && s[i] != ':' && s[i] != '@' {

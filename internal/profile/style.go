@@ -8,47 +8,46 @@ import (
 	"sluice/internal/problem"
 )
 
-// Style is what a builder's requests and answers have of their own besides the route table.
+// Style describes the peculiarities of a builder's requests and answers besides the route table.
 type Style struct {
-	// Cookies are the builder's own session cookies: never taken from a client, never given to one.
+	// Cookies are the builder's own session cookies: never accepted from a client, never sent to
+	// one.
 	Cookies []string
-	// Sealed keeps every cookie away, in both directions, known or not: the builder's pages need
-	// none.
+	// Sealed blocks every cookie in both directions, known or not: the builder's pages need none.
 	Sealed bool
-	// Passes are the cookies that the builder's pages need all the same; a trailing '*' is a
-	// prefix.
+	// Passes are the cookies that the builder's pages still need. A trailing '*' is a prefix.
 	Passes []string
-	// Headers are further request headers to drop, in any spelling; HeaderPrefixes are beginnings
-	// of such, in lower case with dashes.
+	// Headers are additional request headers to drop, in any spelling. HeaderPrefixes are prefixes
+	// of such headers, in lower case with dashes.
 	Headers, HeaderPrefixes []string
-	// CSP is the policy for pages without frame-ancestors; empty: only frame-ancestors.
+	// CSP is the policy for pages without frame-ancestors; empty means only frame-ancestors.
 	CSP string
 	// Query are the rules for parameters.
 	Query QueryRules
-	// Error renders an error in the builder's shape; nil: as RFC 9457 says.
+	// Error renders an error in the builder's shape; nil means RFC 9457.
 	Error func(e *problem.Error, requestID string) (contentType string, body any)
-	// PageCall recognizes calls of the builder's own pages by their headers; nil: they cannot be
-	// told.
+	// PageCall recognizes calls of the builder's own pages by their headers; nil if they cannot be
+	// recognized.
 	PageCall func(h http.Header) bool
 	// PageDenied answers such a call when it is denied.
 	PageDenied func(e *problem.Error, requestID string) Answer
 }
 
 // forwardedHeaders are the request headers by which a client could pretend to be a proxy, another
-// person or another request. They are dropped for every kind of builder; those that Sluice itself
-// sets are set after that. Compared folded. A trailing '*' is a prefix.
+// person or another request. They are dropped for every kind of builder; Sluice sets its own
+// afterwards. Names are compared folded. A trailing '*' is a prefix.
 var forwardedHeaders = []string{
-	// Where the request came from and how (RFC 7239 and its forerunners).
+	// The origin of the request (RFC 7239 and its predecessors).
 	"forwarded", "x-forwarded-*", "x-real-ip", "x-real-port", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host",
 	"x-originating-ip", "x-original-forwarded-for", "x-original-host", "x-host", "x-http-host-override", "true-client-ip", "cf-connecting-ip*",
 	"cf-ipcountry", "cf-visitor", "cf-ray", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-azure-socketip", "x-envoy-*", "x-appengine-*",
 	"x-proxyuser-ip", "x-proto", "x-scheme", "x-url-scheme", "front-end-https", "via", "client-ip", "wl-proxy-*",
-	// Which request it is.
+	// The identity of the request.
 	"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", "x-override-url", "x-http-method", "x-http-method-override", "x-method-override",
 	"x-http-path-override", "x-forward-for", "x-forward-proto", "x-request-uri", "x-matched-path", "x-middleware-*", "x-accel-*", "x-sendfile*",
 	// httpoxy (CVE-2016-5385).
 	"proxy", "proxy-host", "proxy-authorization", "proxy-connection",
-	// Who it is: the conventions of identity proxies and of Sluice.
+	// The identity of the person: the conventions of identity proxies and of Sluice.
 	"x-sluice-*", "sluice-*", "remote-user", "remote-groups", "remote-name", "remote-email", "x-remote-*", "x-auth-request-*", "x-auth-user*", "x-auth-email", "x-auth-groups", "x-authenticated-*", "x-webauth-*",
 	"x-user", "x-user-*", "x-email", "x-groups", "x-roles", "x-username", "x-authentik-*", "x-authelia-*", "x-pomerium-*", "x-goog-authenticated-*",
 	"x-goog-iap-*", "x-ms-client-principal*", "x-ms-token-*", "x-amzn-oidc-*", "cf-access-*", "tailscale-user-*", "x-vouch-*", "x-ssl-*", "x-client-cert*",
@@ -69,8 +68,8 @@ func splitHeaders(names []string) (exact map[string]bool, prefixes []string) {
 	return exact, prefixes
 }
 
-// dropped is the set of Style.Headers, each as fold has it and in Go's canonical spelling, which
-// saves folding the headers that nearly every request has.
+// dropped is the set of Style.Headers, both folded and in Go's canonical spelling. The latter saves
+// folding headers that nearly every request has.
 func dropped(names ...string) map[string]bool {
 	set := map[string]bool{}
 	for _, name := range names {
@@ -79,7 +78,7 @@ func dropped(names ...string) map[string]bool {
 	return set
 }
 
-// fold is a header name as CGI-like servers see it: lower case, with '_' and '.' read as '-'.
+// fold is a header name as CGI-like servers see it: in lower case, with '_' and '.' read as '-'.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -109,8 +108,8 @@ func (p *Profile) DropsRequestHeader(name string) bool {
 	return slices.ContainsFunc(dropPrefix, starts) || slices.ContainsFunc(p.style.HeaderPrefixes, starts)
 }
 
-// plainHeader names, in canonical spelling, what nearly every request has, so that the hot path
-// does not fold them.
+// plainHeader recognizes, in canonical spelling, the headers of nearly every request, so that the
+// hot path does not fold them.
 func plainHeader(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Cookie", "Origin", "Pragma",
@@ -121,9 +120,9 @@ func plainHeader(name string) bool {
 	return false
 }
 
-// CleanRequest removes from the headers of a request what must not reach the builder from a client:
-// its own credentials and session cookies, and every identity, forwarding and rewriting header in
-// every spelling. Sluice's own cookies are the caller's matter.
+// CleanRequest removes the headers of a request that must not reach the builder from a client: the
+// client's credentials and session cookies, and every identity, forwarding and rewriting header in
+// every spelling. The caller removes Sluice's own cookies.
 func (p *Profile) CleanRequest(h http.Header) {
 	for name := range h {
 		if p.DropsRequestHeader(name) {
@@ -167,7 +166,7 @@ func (p *Profile) cleanCookies(h http.Header, lines []string) {
 }
 
 // OwnsCookie reports whether a cookie is one of the builder's own session cookies, with or without
-// a prefix of RFC 6265bis.
+// a prefix from RFC 6265bis.
 func (p *Profile) OwnsCookie(name string) bool {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
 	for _, own := range p.style.Cookies {
@@ -178,8 +177,8 @@ func (p *Profile) OwnsCookie(name string) bool {
 	return false
 }
 
-// CleanResponse removes from the builder's answer what only Sluice may say: its session cookies,
-// its CORS answers, its framing rules.
+// CleanResponse removes the parts of the builder's answer that only Sluice may set: its session
+// cookies, its CORS answers, its framing rules.
 func (p *Profile) CleanResponse(h http.Header) {
 	for _, name := range [...]string{
 		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
@@ -206,7 +205,7 @@ func (p *Profile) CleanResponse(h http.Header) {
 }
 
 // CSP is the Content-Security-Policy for the builder's pages. frameAncestors is the source list of
-// who may frame them, e.g. "'none'" or "'self' https://shop.example".
+// the origins that may frame them, e.g. "'none'" or "'self' https://shop.example".
 func (p *Profile) CSP(frameAncestors string) string {
 	if p.style.CSP == "" {
 		return "frame-ancestors " + frameAncestors
@@ -214,10 +213,10 @@ func (p *Profile) CSP(frameAncestors string) string {
 	return p.style.CSP + "; frame-ancestors " + frameAncestors
 }
 
-// PageCall reports whether the headers are those of a call that the builder's own page makes by
-// itself; false where that cannot be told.
+// PageCall reports whether the headers belong to an automatic call by the builder's own page. It is
+// false if that cannot be recognized.
 func (p *Profile) PageCall(h http.Header) bool { return p.style.PageCall != nil && p.style.PageCall(h) }
 
-// HoldsSession reports whether people are carried into a session of the builder's own, which it may
-// have forgotten.
+// HoldsSession reports whether people are carried into one of the builder's own sessions, which the
+// builder may have forgotten.
 func (p *Profile) HoldsSession() bool { return len(p.style.Cookies) > 0 }

@@ -14,15 +14,15 @@ import (
 	"sluice/internal/problem"
 )
 
-// row is an Endpoint as it stands in a table file. A path is made of segments:
+// row is an Endpoint as written in a table file. A path is made of segments:
 //
 //	literal        exactly this text; unreserved characters only
 //	{name}         one segment, any canonical text
-//	{name:token}   one segment of unreserved characters, ':' and '@': a value that no decoding changes
+//	{name:token}   one segment of unreserved characters, ':' and '@', unchanged by any decoding
 //	{name:uuid}    a UUID in lower case (RFC 9562 section 4), as builders store it
-//	{name...}      one or more segments to the end; only last
+//	{name...}      one or more segments to the end; must be last
 //
-// A path that ends in a slash is matched with and without it, and always forwarded with it.
+// A path that ends in a slash matches with and without it, and is always forwarded with it.
 type row struct {
 	Name       string         `yaml:"name"`
 	Methods    []string       `yaml:"methods"`
@@ -53,7 +53,7 @@ type row struct {
 		Plain      bool           `yaml:"plain"`
 		Drop       bool           `yaml:"drop"`
 		Mark       string         `yaml:"mark"`
-		// Refused says that no action suffices; it stands instead of one. Why is said then.
+		// Refused means that no action is enough; it replaces Action. Why explains the refusal.
 		Refused bool   `yaml:"refused"`
 		Why     string `yaml:"why"`
 	} `yaml:"body"`
@@ -73,7 +73,7 @@ type row struct {
 	Optional string    `yaml:"optional"`
 }
 
-// RowError is a row of a route table that cannot be used.
+// RowError is an invalid row of a route table.
 type RowError struct {
 	// Name and Pattern are the row's.
 	Name, Pattern string
@@ -81,12 +81,12 @@ type RowError struct {
 	Err error
 }
 
-// Error says which row, and what is wrong with it.
+// Error names the row and its fault.
 func (e *RowError) Error() string {
 	return fmt.Sprintf("route table row %s (%s): %v", e.Name, e.Pattern, e.Err)
 }
 
-// Unwrap gives what is wrong.
+// Unwrap returns the fault.
 func (e *RowError) Unwrap() error { return e.Err }
 
 // load fills the table with the rows of a source.
@@ -106,7 +106,7 @@ func (t *table) load(s Source) error {
 	return nil
 }
 
-// readTable reads a table file; open names the optional rows that the operator opened.
+// readTable reads a table file. open names the optional rows that the operator opened.
 func readTable(data []byte, open []string) ([]*Endpoint, error) {
 	var rows []row
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -289,7 +289,7 @@ func verbOf(method string) (verb, bool) {
 	return 0, false
 }
 
-// class is what a placeholder accepts.
+// class is the set of texts that a placeholder accepts.
 type class int
 
 const (
