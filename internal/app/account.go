@@ -18,17 +18,18 @@ import (
 	"sluice/internal/secret"
 )
 
-// accountSecrets is what is sealed of a builder's account.
+// accountSecrets is the sealed part of a builder's account.
 type accountSecrets struct {
 	Password string `json:"password,omitempty"`
 	Key      string `json:"key,omitempty"`
 }
 
-// accountTable is the word that secrets of accounts are sealed with.
+// accountTable is the table name that the secrets of accounts are sealed with.
 const accountTable = "builder_account"
 
-// accountStore stores what opens the accounts in builders, sealed: of each app the account that Sluice
-// itself works with (its owner), and those that it made or adopted for workspaces and people.
+// accountStore stores the sealed credentials of accounts in builders. For each app, these are the
+// account that Sluice itself works with (its owner), and those that Sluice created or adopted for
+// workspaces and people.
 type accountStore struct {
 	db      *db.DB
 	keyring *secret.Keyring
@@ -36,7 +37,8 @@ type accountStore struct {
 	log     *slog.Logger
 }
 
-// list reads the accounts of an app's builder. One whose secrets do not open any more is used without them: the bridge gets new ones.
+// list reads the accounts of an app's builder. If an account's secrets can no longer be opened, it
+// is used without them: the bridge gets new ones.
 func (s *accountStore) list(ctx context.Context, appID string) ([]builder.Account, error) {
 	rows, err := q.New(s.db.Read()).AccountsOfApp(ctx, appID)
 	if err != nil {
@@ -84,7 +86,8 @@ func (s *accountStore) seal(appID string, a builder.Account) (string, error) {
 	return encode(sealed), nil
 }
 
-// keep stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All nodes learn of it.
+// keep stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All
+// nodes learn of it.
 func (s *accountStore) keep(ctx context.Context, appID string, a builder.Account, gone string) (builder.Account, error) {
 	kept := a
 	err := s.db.System(ctx, "builder accounts", func(tx *db.Tx) error {
@@ -118,7 +121,7 @@ func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a bu
 	}
 	row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: a.ID})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) && !a.Adopted {
-		// Another node has made the account of this home.
+		// Another node has created the account of this home.
 		if row, err = q.New(tx).OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
 			return s.read(row), nil
 		}
@@ -133,7 +136,8 @@ func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a bu
 	return a, q.New(tx).UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
 }
 
-// name is what the account for a workspace, or for a person in it, is called in the builder: names that people know, and an end that is different for each home and app.
+// name is the builder's name for the account of a workspace, or of a person in it. It consists of
+// names that people know, and a suffix that is different for each home and app.
 func (s *accountStore) name(ctx context.Context, appID, workspaceID, personID string) (string, error) {
 	workspace, err := q.New(s.db.Read()).GetWorkspace(ctx, workspaceID)
 	if err != nil {
@@ -160,20 +164,22 @@ func slugOf(name string) string {
 	return strings.Trim(slug[:min(len(slug), 40)], "-")
 }
 
-// owner is what is sealed of the service account.
+// owner is the sealed form of the service account.
 type owner struct {
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Superuser is the name that Password belongs to, and SecretKey signs its tokens, of a builder with accounts.
+	// Superuser is the name that Password belongs to in a builder with accounts. SecretKey signs
+	// such a builder's tokens.
 	Superuser string `json:"superuser,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
-	// Made tells that Sluice registered the account itself.
+	// Made reports that Sluice registered the account itself.
 	Made bool `json:"made"`
-	// Pending tells that the account was stored before it was registered or tested.
+	// Pending reports that the account is stored but not yet registered or tested.
 	Pending bool `json:"pending"`
 }
 
-// owner reads the account by which Sluice gets into an app's builder. It is empty where none is stored.
+// owner reads the account by which Sluice gets into an app's builder. It is empty if no account is
+// stored.
 func (s *accountStore) owner(row q.App) (owner, error) {
 	var o owner
 	if row.OwnerSealed == "" {
@@ -203,7 +209,7 @@ func (s *accountStore) sealOwner(appID string, o owner) (string, error) {
 	return encode(sealed), nil
 }
 
-// encode and decode are the text form of a sealed value.
+// encode and decode convert a sealed value to and from text.
 func encode(sealed []byte) string { return base64.StdEncoding.EncodeToString(sealed) }
 
 func decode(text string) ([]byte, error) { return base64.StdEncoding.DecodeString(text) }

@@ -14,16 +14,19 @@ import (
 	"sluice/internal/problem"
 )
 
-// BuilderUser is a user of a builder, and what became of it in Sluice.
+// BuilderUser is a user of a builder and its place in Sluice.
 type BuilderUser struct {
 	builder.User
-	// Workspace is the one that the user's account belongs to, Person whose it is there; empty for users that Sluice does not use.
+	// Workspace and Person are the owners of the user's account. They are empty for users that
+	// Sluice does not use.
 	Workspace, Person string
-	// Adopted tells that it was adopted; an account with a workspace that was not is Sluice's own.
+	// Adopted reports that the user was adopted. If a user has a workspace but was not adopted,
+	// Sluice created it.
 	Adopted bool
 }
 
-// BuilderUsers lists the users of an app's builder, with how much each holds and which workspace it belongs to. It needs ObjectAdopt.
+// BuilderUsers lists the users of an app's builder, with how much each holds and which workspace it
+// belongs to. It needs ObjectAdopt.
 func (d *Adoption) BuilderUsers(ctx context.Context, actor authz.Principal, appID string) ([]BuilderUser, error) {
 	_, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
@@ -58,8 +61,11 @@ func (d *Adoption) adoptable(ctx context.Context, actor authz.Principal, appID s
 	return a, b, err
 }
 
-// AdoptUser gives a user of the builder to a workspace, or to one person in it, with all that it holds: its flows stay where they are, with their ids, and people of the workspace go into its account
-// for them. It needs ObjectAdopt there, and returns how many objects were claimed. In sign-in mode the user gets another password, so that the previous one no longer opens it there.
+// AdoptUser gives a user of the builder, with everything it holds, to a workspace or to one person
+// in it. Its flows stay where they are, with their ids, and people of the workspace enter its
+// account to use them. AdoptUser needs ObjectAdopt in the workspace and returns how many objects
+// were adopted. In sign-in mode the user gets a new password, so that the previous one no longer
+// works.
 func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
 	a, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
@@ -81,7 +87,7 @@ func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	return d.bind(ctx, actor, a, builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
 }
 
-// mayHold reports whether accounts of an app's builder can belong to a workspace and a person.
+// mayHold checks that accounts of an app's builder can belong to a workspace and a person.
 func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID string) error {
 	if !a.UsedIn(workspaceID) {
 		return problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).WithField("workspace_id").WithNext("Add the app to the workspace first.")
@@ -102,7 +108,8 @@ func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID st
 	return nil
 }
 
-// bind stores an adopted account and claims what it holds. If Sluice cannot get into it, nothing changes.
+// bind stores an adopted account and adopts its objects. If Sluice cannot get into the account,
+// nothing changes.
 func (d *Adoption) bind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) (int, error) {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	fresh := false
@@ -154,7 +161,8 @@ func (d *Adoption) claimHoldings(ctx context.Context, actor authz.Principal, app
 	return d.flows.Adopt(ctx, actor, appID, account.Workspace, objects)
 }
 
-// UnadoptUser undoes an adoption: the user's flows stay in the builder and belong to no workspace any more, and none of them is published. It needs ObjectAdopt in that workspace.
+// UnadoptUser undoes an adoption. The user's flows stay in the builder, no longer belong to a
+// workspace, and are not published any more. It needs ObjectAdopt in that workspace.
 func (d *Adoption) UnadoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID string) error {
 	a, _, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
@@ -192,9 +200,9 @@ func (d *Adoption) unbind(ctx context.Context, actor authz.Principal, a *App, ac
 	})
 }
 
-// adoptSuperuser gives what the builder's superuser holds to the app's first workspace, at the first connection:
-// that is what an operator has built who used the builder with an automatic login. Other users are for an admin to
-// decide about.
+// adoptSuperuser gives the objects of the builder's superuser to the app's first workspace, at the
+// first connection. These are the flows of an operator who used the builder with an automatic
+// login. An admin decides about other users.
 func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
 	b, err := a.accountBridge()
 	if err != nil || a.PerPerson {
@@ -202,7 +210,7 @@ func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
 	}
 	user, held, err := b.Users.Superuser(ctx)
 	if problem.Is(err, problem.Conflict) || err == nil && held == 0 {
-		// Without a superuser's name and password nobody's flows can be looked at.
+		// Without a superuser's name and password Sluice cannot look at any flows.
 		return d.markAdopted(ctx, a)
 	}
 	if err != nil {

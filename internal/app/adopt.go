@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Adoption gives workspaces what a builder had before it was connected.
+// Adoption gives workspaces the objects that a builder had before it was connected.
 type Adoption struct {
 	registry *Registry
 	accounts *accountStore
@@ -28,7 +28,8 @@ type Adoption struct {
 	adopted  sync.Map // ids of the apps whose objects were adopted once
 }
 
-// inventory asks the builder for all of its objects. A builder that Sluice knows nothing about has none.
+// inventory asks the builder for all its objects. A builder that Sluice knows nothing about has
+// none.
 func (d *Adoption) inventory(ctx context.Context, a *App) ([]builder.FoundObject, error) {
 	if a.Bridge == nil || a.Bridge.Inventory == nil {
 		return nil, nil
@@ -36,7 +37,8 @@ func (d *Adoption) inventory(ctx context.Context, a *App) ([]builder.FoundObject
 	return a.Bridge.Inventory(ctx)
 }
 
-// Unowned asks the builder for its objects and lists those that belong to no workspace. It needs ObjectAdopt.
+// Unowned asks the builder for its objects and lists those that belong to no workspace. It needs
+// ObjectAdopt.
 func (d *Adoption) Unowned(ctx context.Context, actor authz.Principal, id string) ([]builder.FoundObject, error) {
 	a, err := d.registry.find(ctx, actor, authz.ObjectAdopt, id)
 	if err != nil {
@@ -56,7 +58,8 @@ func (d *Adoption) unowned(ctx context.Context, a *App) ([]builder.FoundObject, 
 	}), nil
 }
 
-// Adopt gives objects that nobody owns to a workspace and a person in it; no ids mean all of them. It needs ObjectAdopt there, and returns how many were adopted.
+// Adopt gives unassigned objects to a workspace and a person in it; no ids means all of them. It
+// needs ObjectAdopt there, and returns how many were adopted.
 func (d *Adoption) Adopt(ctx context.Context, actor authz.Principal, id string, ids []string, workspaceID, ownerID string) (int, error) {
 	a, err := d.registry.find(ctx, actor, authz.ObjectAdopt, id)
 	if err != nil {
@@ -70,7 +73,7 @@ func (d *Adoption) Adopt(ctx context.Context, actor authz.Principal, id string, 
 		return 0, err
 	}
 	if a.Bridge != nil && a.Bridge.Accounts != nil {
-		// What an account holds belongs where the account does.
+		// The objects in an account belong to the account's workspace.
 		found = slices.DeleteFunc(found, func(o builder.FoundObject) bool {
 			return a.Bridge.Accounts.HomeOf(o.Account) != workspaceID
 		})
@@ -103,8 +106,10 @@ func (d *Adoption) markAdopted(ctx context.Context, a *App) error {
 	return err
 }
 
-// adoptOnce gives what a builder already has to the app's first workspace, once in the app's life: when it is connected while there is one workspace only, and for
-// apps that were connected before Sluice knew workspaces. Nothing disappears from people's lists by that. Later, or with several workspaces, an admin decides.
+// adoptOnce gives a builder's existing objects to the app's first workspace, once in the app's
+// life. This happens when the app is connected while Sluice has only one workspace, and for apps
+// that were connected before Sluice had workspaces. It keeps objects from disappearing from
+// people's lists. Later, or with several workspaces, an admin decides.
 func (d *Adoption) adoptOnce(ctx context.Context, a *App, connecting bool) error {
 	if _, done := d.adopted.Load(a.ID); done || a.Pending || a.NeedsOwner {
 		return nil

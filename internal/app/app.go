@@ -15,39 +15,48 @@ import (
 	"sluice/internal/profile"
 )
 
-// App is one connected builder as of a moment. It is immutable.
+// App is one connected builder at one moment. It is immutable.
 type App struct {
-	// ID is a UUIDv7; Slug a short name for URLs; Name what people read.
+	// ID is a UUIDv7, Slug a short name for URLs, Name the text that people read.
 	ID, Slug, Name string
-	// WorkspaceID is the app's first workspace: who manages the app is decided there. Workspaces are those in which it is used.
+	// WorkspaceID is the app's first workspace, which decides who manages the app. Workspaces are
+	// those in which it is used.
 	WorkspaceID string
 	Workspaces  []string
-	// Kind is what Sluice knows about the product, Profile its compiled route table; Version is the builder's own.
+	// Kind is what Sluice knows about the product, Profile its compiled route table, and Version
+	// the builder's own version.
 	Kind    *builder.Kind
 	Profile *profile.Profile
 	Version string
 	// Mode is ModeProxy or ModeForwardAuth.
 	Mode string
-	// Upstream is the address that Sluice forwards to. That of a forward-auth app is opaque, without a host.
+	// Upstream is the address that Sluice forwards to. For a forward-auth app it is opaque, without
+	// a host.
 	Upstream *url.URL
-	// PublicURL is the origin that people use, e.g. "https://flows.example.com"; "" means a port of its own.
+	// PublicURL is the origin that people use, e.g. "https://flows.example.com"; "" means that the
+	// app has its own port.
 	PublicURL string
-	// Port is the own listener's port; 0 for an app with a host name.
+	// Port is the port of the app's own listener; 0 for an app with a host name.
 	Port int
 	// Bridge carries people into the builder's session; nil until the app is connected.
 	Bridge *builder.Bridge
-	// Pending means that nothing is known yet of what runs there; such an app is closed.
+	// Pending means that it is not known yet what runs there. A pending app is closed.
 	Pending bool
-	// NeedsOwner means that the builder has accounts and Sluice has none of them yet.
+	// NeedsOwner means that the builder has accounts and Sluice has no credentials for them yet.
 	NeedsOwner bool
-	// BridgeMode is how people get into the accounts of a builder with accounts; "" until it is connected, and for other builders. PerPerson tells that each person has one.
+	// BridgeMode is how people get into the accounts of a builder with accounts. It is "" until the
+	// app is connected, and for other builders. PerPerson reports that each person has their own
+	// account.
 	BridgeMode builder.Mode
 	PerPerson  bool
-	// OwnerEmail is the bridged account's address, or the superuser's name of a builder with accounts; may be empty.
+	// OwnerEmail is the bridged account's email, or the superuser's name in a builder with
+	// accounts. It may be empty.
 	OwnerEmail string
-	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is when the app was added.
+	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is
+	// when the app was added.
 	VerifiedAt, CreatedAt time.Time
-	// SeenAt is when a reverse proxy last asked about a forward-auth app, as far as it is stored; zero for never. Registry.LastAsked knows it better.
+	// SeenAt is the stored time at which a reverse proxy last asked about a forward-auth app; zero
+	// for never. Registry.LastAsked is more recent.
 	SeenAt time.Time
 
 	published map[string]struct{}
@@ -59,7 +68,8 @@ func (a *App) Published(flowID string) bool {
 	return ok
 }
 
-// Origin is the absolute origin that a browser should use which reached Sluice under requestHost: the public address, or the same name with the app's port.
+// Origin is the absolute origin for a browser that reached Sluice at requestHost: the public
+// address, or the same name with the app's port.
 func (a *App) Origin(requestHost string) string {
 	if a.PublicURL != "" {
 		return a.PublicURL
@@ -74,29 +84,29 @@ func (a *App) Origin(requestHost string) string {
 	return "http://" + net.JoinHostPort(name, strconv.Itoa(a.Port))
 }
 
-// Resource is the app as the gate sees it.
+// Resource is the app as package authz sees it.
 func (a *App) Resource() authz.Resource {
 	return authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: a.WorkspaceID, Name: a.Name}
 }
 
-// Spec is what is said of a new app.
+// Spec describes a new app.
 type Spec struct {
 	// URL is the builder's address, or "demo" for the built-in one. A forward-auth app has none.
 	URL string
 	// Mode is ModeProxy, ModeForwardAuth, or "" for ModeProxy.
 	Mode string
-	// Kind is a kind's name, or "" to find out.
+	// Kind is a kind's name, or "" to detect it.
 	Kind string
 	// PublicURL is the origin for people; "" means the next free port.
 	PublicURL string
-	// Name is what people read; "" means the product's name.
+	// Name is the text that people read; "" means the product's name.
 	Name string
 }
 
 // DemoURL stands for the built-in demo builder, as Spec.URL and in the database.
 const DemoURL = "demo"
 
-// clean checks a Spec and brings it to its canonical form.
+// clean checks a Spec and converts it to its canonical form.
 func (s *Spec) clean(kinds builder.Kinds) error {
 	s.Name = strings.Join(strings.Fields(s.Name), " ")
 	if len(s.Name) > 80 {
@@ -137,7 +147,7 @@ func (s *Spec) cleanUpstream(kinds builder.Kinds) error {
 	return nil
 }
 
-// cleanOrigin accepts scheme, host and port; the builders' pages cannot live under a sub-path.
+// cleanOrigin accepts scheme, host and port, because builders' pages cannot live under a sub-path.
 func cleanOrigin(text string) (string, *problem.Error) {
 	refuse := func(why string) (string, *problem.Error) {
 		return "", problem.New(problem.Invalid, why).WithNext("Expected is an address such as http://127.0.0.1:3001.")
@@ -168,10 +178,12 @@ func cleanOrigin(text string) (string, *problem.Error) {
 // UsedIn reports whether people use the app in a workspace.
 func (a *App) UsedIn(workspaceID string) bool { return slices.Contains(a.Workspaces, workspaceID) }
 
-// installation is the resource for what concerns all workspaces: only superusers may decide about it.
+// installation is the resource for decisions that concern all workspaces. Only superusers may make
+// them.
 func (a *App) installation() authz.Resource {
 	return authz.Resource{Type: "App", ID: a.ID, Name: a.Name}
 }
 
-// ForwardAuth reports whether a reverse proxy asks Sluice about this app. Nothing is ever forwarded to such an app, and its Upstream names no host.
+// ForwardAuth reports whether a reverse proxy asks Sluice about this app. Sluice never forwards to
+// such an app, and its Upstream names no host.
 func (a *App) ForwardAuth() bool { return a.Mode == ModeForwardAuth }

@@ -12,10 +12,10 @@ import (
 	q "sluice/internal/db/q/app"
 )
 
-// bridges are the open ways into the builders' sessions, one for each connected app.
+// bridges are the open bridges to builders, one for each connected app.
 type bridges struct {
 	accounts *accountStore
-	// sign makes the assertions that Sluice signs for a builder.
+	// sign creates the assertions that Sluice signs for a builder.
 	sign   func(claims any) (string, error)
 	client *http.Client
 	// origin and localOrigin are the origins of Sluice's own pages, see Config.
@@ -30,12 +30,11 @@ type bridges struct {
 }
 
 type bridgeEntry struct {
-	basis  string // what it was made from; another basis needs another bridge
+	basis  string // the settings it was created from; others need a new bridge
 	bridge *builder.Bridge
 }
 
-// of gives the app its bridge: the one that it had, as long as it was made from the same account
-// and address.
+// of gives the app its bridge. It reuses the open one if the account and address are unchanged.
 func (b *bridges) of(ctx context.Context, a *App, row q.App) error {
 	if a.Pending {
 		return nil
@@ -68,8 +67,7 @@ func (b *bridges) of(ctx context.Context, a *App, row q.App) error {
 	return nil
 }
 
-// keep returns the bridge of an app, which open creates anew if it is to be made from another
-// basis.
+// keep returns the bridge of an app. If the basis has changed, open creates a new bridge.
 func (b *bridges) keep(id, basis string, open func() *builder.Bridge) *builder.Bridge {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +92,7 @@ func (b *bridges) drop(id string) {
 	b.release(id)
 }
 
-// retain closes the bridges of the apps that are not to be kept.
+// retain closes the bridges of the apps for which kept returns false.
 func (b *bridges) retain(kept func(id string) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +103,7 @@ func (b *bridges) retain(kept func(id string) bool) {
 	}
 }
 
-// release takes a bridge out; it gives its session back in the background. The caller holds mu.
+// release removes a bridge, which gives its session back in the background. The caller holds mu.
 func (b *bridges) release(id string) {
 	old := b.open[id].bridge
 	delete(b.open, id)
@@ -115,12 +113,12 @@ func (b *bridges) release(id string) {
 	b.background.start(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		// A builder that is gone cannot take its session back; it expires by itself within a day.
+		// A builder that is gone cannot take its session back; the session expires within a day.
 		_ = old.Close(ctx)
 	})
 }
 
-// forget takes out a bridge that somebody has closed.
+// forget removes a bridge that is already closed.
 func (b *bridges) forget(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

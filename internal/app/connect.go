@@ -20,7 +20,7 @@ import (
 type Owner struct{ Email, Password string }
 
 // serviceEmail is the address of the owner that Sluice registers. The domain can never receive mail
-// (RFC 6762 appendix G reserves .internal for private use).
+// (RFC 6762 appendix G lists .internal for private use).
 const serviceEmail = "service@sluice.internal"
 
 // Connector gives Sluice its way into a builder, tests it and stores it.
@@ -31,7 +31,7 @@ type Connector struct {
 	adoption *Adoption
 	db       *db.DB
 	client   *http.Client
-	// configured is what the configuration says about a builder with accounts.
+	// configured holds the configured credentials of a builder with accounts.
 	configured owner
 	origin     func() string
 	now        func() time.Time
@@ -40,10 +40,10 @@ type Connector struct {
 	named      sync.Map // ids of the apps that the configuration names
 }
 
-// Connect gives Sluice the builder's owner account: with an empty Owner it registers a service
-// owner where there is none, else it tests the credentials. It needs AppManage. Errors of the
-// builder keep their kind: Unauthenticated for wrong credentials, Conflict where an owner exists
-// already.
+// Connect gives Sluice the builder's owner account. With an empty Owner it registers a service
+// owner if the builder has no owner yet; otherwise it tests the credentials. It needs AppManage.
+// Errors of the builder keep their kind: Unauthenticated for wrong credentials, Conflict if an
+// owner already exists.
 func (c *Connector) Connect(ctx context.Context, actor authz.Principal, id string, given Owner) error {
 	a, err := c.registry.find(ctx, actor, authz.AppManage, id)
 	if err != nil {
@@ -88,18 +88,18 @@ func (c *Connector) connect(ctx context.Context, actor authz.Principal, a *App, 
 	return c.keepOwner(ctx, actor, a, owner{Email: given.Email, Password: given.Password}, "owner account connected")
 }
 
-// testOwner signs in once. The bridge's own session is given up first: two sign-ins at once break
-// some builders.
+// testOwner signs in once. It closes the bridge's own session first, because two sign-ins at once
+// break some builders.
 func (c *Connector) testOwner(ctx context.Context, a *App, o owner) error {
 	if old := c.bridges.current(a.ID); old != nil {
-		// The old account may be gone, which is why somebody enters a new one.
+		// The old account may be gone, which may be why a person enters a new one.
 		_ = old.Close(ctx)
 		defer c.registry.reopen(a.ID)
 	}
 	return a.Kind.Owner.Test(ctx, c.client, a.Upstream, builder.OwnerAccount{Email: o.Email, Password: o.Password})
 }
 
-// register makes the service owner. Its password is stored before it is used.
+// register creates the service owner. Its password is stored before it is used.
 func (c *Connector) register(ctx context.Context, actor authz.Principal, a *App) error {
 	row, err := q.New(c.db.Read()).GetApp(ctx, a.ID)
 	if err != nil {
@@ -152,8 +152,8 @@ func (c *Connector) keepOwner(ctx context.Context, actor authz.Principal, a *App
 	})
 }
 
-// connecting makes sure that one attempt to connect an app runs at a time; the caller calls what it
-// returns at the end.
+// connecting makes sure that only one attempt to connect an app runs at a time. The caller must
+// call done at the end.
 func (c *Connector) connecting(id string) (done func()) {
 	lock, _ := c.attempts.LoadOrStore(id, &sync.Mutex{})
 	mu := lock.(*sync.Mutex)

@@ -13,28 +13,27 @@ import (
 	"sluice/internal/problem"
 )
 
-// AccountAccess is how Sluice gets into the accounts of a builder. Empty secrets of a change keep
-// the stored ones.
+// AccountAccess describes how Sluice gets into the accounts of a builder. In a change, empty
+// secrets keep the stored ones.
 type AccountAccess struct {
-	// Mode is how people get into their accounts; "" is the best one that works: external, signed,
-	// sign-in.
+	// Mode is how people get into their accounts; "" means the best one that works, in the order
+	// external, signed, sign-in.
 	Mode builder.Mode
-	// PerPerson gives each person of a workspace an account of their own, so that nothing is
-	// shared.
+	// PerPerson gives each person of a workspace their own account, so that nothing is shared.
 	PerPerson bool
-	// SecretKey is the builder's; Superuser and Password are of one of its superusers.
+	// SecretKey is the builder's; Superuser and Password belong to one of its superusers.
 	SecretKey, Superuser, Password string
 }
 
 // jwksPath is where Sluice publishes its keys.
 const jwksPath = "/.well-known/jwks.json"
 
-// accountTime bounds what somebody waits for at a page: a builder that has counted too many
-// sign-ins may let none pass for a minute.
+// accountTime bounds how long a person waits for a page. A builder that has counted too many
+// sign-ins may refuse all of them for a minute.
 const accountTime = 25 * time.Second
 
-// jwks is the address at which a builder reads Sluice's keys. One on this machine reads them
-// without TLS, which builders permit for loopback addresses only.
+// jwks is the address where a builder reads Sluice's keys. A builder on this machine reads them
+// without TLS, which builders allow for loopback addresses only.
 func (b *bridges) jwks(a *App) string {
 	if local := b.localOrigin(); local != "" && isLoopback(a.Upstream.Hostname()) {
 		return local + jwksPath
@@ -42,7 +41,7 @@ func (b *bridges) jwks(a *App) string {
 	return b.origin() + jwksPath
 }
 
-// bridgeConfig is what a bridge into the accounts of an app's builder is made from.
+// bridgeConfig is the configuration of a bridge into the accounts of an app's builder.
 func (b *bridges) bridgeConfig(a *App, mode builder.Mode, perPerson bool, o owner) builder.BridgeConfig {
 	appID := a.ID
 	return builder.BridgeConfig{
@@ -61,8 +60,8 @@ func (b *bridges) bridgeConfig(a *App, mode builder.Mode, perPerson bool, o owne
 	}
 }
 
-// ofAccounts gives a builder with accounts its bridge: the one that it had, as long as it was made
-// from the same settings, with the accounts as they are now.
+// ofAccounts gives a builder with accounts its bridge. It reuses the open one if the settings are
+// unchanged, and sets its current accounts.
 func (b *bridges) ofAccounts(ctx context.Context, a *App, row q.App) error {
 	a.BridgeMode, a.PerPerson = builder.Mode(row.BridgeMode), row.PerPerson
 	if a.NeedsOwner = a.BridgeMode == ""; a.NeedsOwner {
@@ -101,8 +100,9 @@ func (a *App) accountBridge() (*builder.Bridge, error) {
 	return a.Bridge, nil
 }
 
-// access fills in what is stored for what was not given, and for a superuser what is configured:
-// what the configuration holds opens Sluice too, and goes only where somebody sends it who has it.
+// access fills in stored values for missing ones and, for a superuser, configured values.
+// Configured credentials also open Sluice, so they are only sent on behalf of a person who has
+// them.
 func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, given AccountAccess) (owner, error) {
 	if len(given.SecretKey) > 4096 || len(given.Superuser) > 255 || len(given.Password) > 4096 {
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
@@ -135,8 +135,8 @@ func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, g
 	return o, nil
 }
 
-// TryAccounts tests for each mode whether it works with what is given and stored, and tells what to
-// set where it does not. It needs AppManage, and changes nothing in Sluice.
+// TryAccounts tests each mode with the given and stored credentials, and says what to set if it
+// does not work. It needs AppManage, and changes nothing in Sluice.
 func (c *Connector) TryAccounts(
 	ctx context.Context,
 	actor authz.Principal,
@@ -156,7 +156,7 @@ func (c *Connector) TryAccounts(
 	return a.Kind.Accounts.Test(ctx, c.bridges.bridgeConfig(a, "", given.PerPerson, o)), nil
 }
 
-// ConnectAccounts sets how people get into the accounts of a builder, after a test that it works.
+// ConnectAccounts sets how people get into the accounts of a builder, after testing that it works.
 // It needs AppManage.
 func (c *Connector) ConnectAccounts(ctx context.Context, actor authz.Principal, id string, given AccountAccess) error {
 	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
@@ -184,7 +184,8 @@ func (c *Connector) connectAccounts(ctx context.Context, actor authz.Principal, 
 	return nil
 }
 
-// choose is the mode that was asked for, if it works, or the best one that does.
+// choose returns the given mode if it works. If no mode is given, it returns the best one that
+// works.
 func (c *Connector) choose(ctx context.Context, a *App, given AccountAccess, o owner) (builder.Mode, error) {
 	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
@@ -222,8 +223,8 @@ func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *Ap
 	})
 }
 
-// afterConnecting makes the first workspace's account and adopts what is to be adopted. What fails
-// is done by the health check as soon as the builder answers.
+// afterConnecting creates the first workspace's account and adopts existing objects. If this fails,
+// the health check does it as soon as the builder answers.
 func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 	ctx, cancel := context.WithTimeout(ctx, accountTime)
 	defer cancel()
@@ -239,17 +240,17 @@ func (c *Connector) afterConnecting(ctx context.Context, a *App) {
 	}
 }
 
-// connectByItself connects a builder with accounts that nobody has chosen a way for, in the best
-// one that works with what the configuration says. It is done for apps that the operator names, on
-// the command line or as a superuser: nobody else can have Sluice send its superuser's password to
-// an address.
+// connectByItself connects a builder with accounts if no way in is chosen yet. It uses the best way
+// that works with the configured credentials. It runs for apps that the operator names, on the
+// command line or as a superuser. No one else may make Sluice send its superuser's password to an
+// address.
 func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, a *App) error {
 	if a.Pending || a.Kind.Accounts == nil || !a.NeedsOwner {
 		return nil
 	}
 	defer c.connecting(a.ID)()
 	if now, ok := c.registry.ByID(a.ID); !ok || !now.NeedsOwner {
-		return nil // somebody was faster
+		return nil // another attempt was faster
 	}
 	err := c.connectAccounts(ctx, actor, a, AccountAccess{})
 	if now, ok := c.registry.ByID(a.ID); err == nil && ok {
@@ -264,22 +265,22 @@ func (c *Connector) connectByItself(ctx context.Context, actor authz.Principal, 
 	return err
 }
 
-// Connection is how Sluice gets into the accounts of a builder, without a secret.
+// Connection describes how Sluice gets into the accounts of a builder, without secrets.
 type Connection struct {
-	// Mode is the chosen one; "" until it is connected. PerPerson tells that each person has an
-	// account of their own.
+	// Mode is the chosen one; "" until the app is connected. PerPerson reports that each person has
+	// their own account.
 	Mode      builder.Mode
 	PerPerson bool
-	// Superuser is the name of the builder's superuser that Sluice has. HasSecretKey and
-	// HasPassword tell that it has these.
+	// Superuser is the name of the builder's superuser whose account Sluice has. HasSecretKey and
+	// HasPassword report that Sluice has these secrets.
 	Superuser                 string
 	HasSecretKey, HasPassword bool
-	// ExternalLines are the settings by which this builder would trust Sluice, as lines of a .env
+	// ExternalLines are the settings that would make this builder trust Sluice, as lines of a .env
 	// file.
 	ExternalLines string
 }
 
-// Connection tells how Sluice gets into the accounts of an app's builder. It needs AppManage.
+// Connection describes how Sluice gets into the accounts of an app's builder. It needs AppManage.
 // Errors: problem.Invalid for other apps.
 func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id string) (Connection, error) {
 	a, err := c.registry.findWithAccounts(ctx, actor, authz.AppManage, id)
@@ -303,8 +304,8 @@ func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id st
 	}, nil
 }
 
-// orConfigured fills what is not stored of a builder with what the configuration says. A password
-// goes with its name only.
+// orConfigured fills missing stored values of a builder with configured ones. A password is only
+// used together with its name.
 func (c *Connector) orConfigured(o owner) owner {
 	o.SecretKey = cmp.Or(o.SecretKey, c.configured.SecretKey)
 	if c.configured.Password == "" {

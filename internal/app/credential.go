@@ -23,25 +23,26 @@ import (
 const (
 	// copyTime bounds the work on one copy of a credential in a builder.
 	copyTime = 20 * time.Second
-	// lookTime bounds a question to a builder while somebody waits for a page.
+	// lookTime bounds a request to a builder while a person waits for a page.
 	lookTime = 5 * time.Second
-	// copyTries is how often a copy is made anew because the credential was rotated in between.
+	// copyTries is how often a copy is written again because the credential was rotated in between.
 	copyTries = 3
 )
 
 // CredentialUse is a copy of a credential in an app.
 type CredentialUse struct {
 	secret.Placement
-	// AppName is what people read.
+	// AppName is the name that people read.
 	AppName string
-	// Trouble tells why the copy was not brought up to date just now, Next what to do; both are empty otherwise.
+	// Trouble says why the copy could not be updated just now, and Next what to do; both are empty
+	// otherwise.
 	Trouble, Next string
-	// Flows are those of the workspace that use the copy, as far as FlowsKnown.
+	// Flows are the workspace's flows that use the copy, if FlowsKnown.
 	Flows      []builder.FoundObject
 	FlowsKnown bool
 }
 
-// Credentials are the copies of the vault's credentials in builders.
+// Credentials manages the copies of the vault's credentials in builders.
 type Credentials struct {
 	registry *Registry
 	vault    *secret.Vault
@@ -54,7 +55,7 @@ type Credentials struct {
 	copying  sync.Map // app id -> *sync.Mutex: one copy at a time
 }
 
-// keeper is what an app keeps credentials with.
+// keeper returns an app and its store of credentials.
 func (k *Credentials) keeper(appID string) (*App, *builder.Credentials, error) {
 	a, ok := k.registry.ByID(appID)
 	if !ok {
@@ -69,7 +70,7 @@ func (k *Credentials) keeper(appID string) (*App, *builder.Credentials, error) {
 	return a, a.Bridge.Credentials, nil
 }
 
-// keepersText names the products that keep credentials which Sluice can write, as a sentence.
+// keepersText names, as a sentence, the products in which Sluice can store credentials.
 func (k *Credentials) keepersText() string {
 	var titles []string
 	for _, name := range k.registry.Kinds.Names() {
@@ -89,7 +90,8 @@ func (k *Credentials) Keep(a *App) bool {
 	return err == nil
 }
 
-// Kinds asks an app of the workspace which types of credential it knows. It needs CredentialManage there.
+// Kinds asks an app of the workspace which types of credential it knows. It needs CredentialManage
+// there.
 func (k *Credentials) Kinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]builder.CredentialKind, error) {
 	if err := k.vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return nil, err
@@ -110,8 +112,9 @@ func notUsedHere(a *App) error {
 	return problem.Newf(problem.Conflict, "%s is not used in this workspace.", a.Name).WithField("app").WithNext("Ask an admin of the whole installation to add the app to the workspace.")
 }
 
-// Put makes a copy of a credential in an app, where everybody who may edit the workspace's flows can choose it by name. It needs CredentialUse for the app, and that
-// the credential is shared with the actor. If the builder cannot be reached the copy is noted and made later; the use tells.
+// Put copies a credential into an app, where everyone who may edit the workspace's flows can choose
+// it by name. It needs CredentialUse for the app, and the credential must be shared with the actor.
+// If the builder cannot be reached, the copy is noted and written later; the returned use says so.
 func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) (CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
@@ -143,11 +146,12 @@ func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceI
 	if err != nil {
 		return CredentialUse{}, err
 	}
-	// What was noted is made even if nobody waits for it any more.
+	// A noted copy is written even if the caller no longer waits for it.
 	return k.refreshUse(context.WithoutCancel(ctx), workspaceID, c.ID, appID)
 }
 
-// Rotate gives a credential new values and brings every copy up to date. Copies that could not be are outdated; they are mended when their builder answers again.
+// Rotate gives a credential new values and updates every copy. Copies that could not be updated are
+// marked as outdated and fixed when their builder answers again.
 func (k *Credentials) Rotate(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, values map[string]string) ([]CredentialUse, error) {
 	c, err := k.vault.Rotate(ctx, actor, workspaceID, credentialID, values)
 	if err != nil {
@@ -156,7 +160,8 @@ func (k *Credentials) Rotate(ctx context.Context, actor authz.Principal, workspa
 	return k.refreshAll(context.WithoutCancel(ctx), c)
 }
 
-// Refresh writes the present values into every copy of a credential, and makes copies anew that somebody has deleted in the builder. It needs CredentialUse.
+// Refresh writes the current values into every copy of a credential, and restores copies that were
+// deleted in the builder. It needs CredentialUse.
 func (k *Credentials) Refresh(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
@@ -168,7 +173,7 @@ func (k *Credentials) Refresh(ctx context.Context, actor authz.Principal, worksp
 	return k.refreshAll(context.WithoutCancel(ctx), c)
 }
 
-// refreshAll asks all builders at the same time, because one that is down would hold up the others.
+// refreshAll asks all builders concurrently, because one that is down would delay the others.
 func (k *Credentials) refreshAll(ctx context.Context, c secret.Credential) ([]CredentialUse, error) {
 	uses, failed := make([]CredentialUse, len(c.Uses)), make([]error, len(c.Uses))
 	var all sync.WaitGroup
@@ -179,7 +184,7 @@ func (k *Credentials) refreshAll(ctx context.Context, c secret.Credential) ([]Cr
 	return uses, errors.Join(failed...)
 }
 
-// refreshUse brings one copy up to date. That a builder does not take it is no error: the use tells.
+// refreshUse updates one copy. If a builder refuses it, that is not an error: the use reports it.
 func (k *Credentials) refreshUse(ctx context.Context, workspaceID, credentialID, appID string) (CredentialUse, error) {
 	trouble := k.copyCredential(ctx, workspaceID, credentialID, appID)
 	c, err := k.vault.Get(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID)
@@ -209,8 +214,9 @@ func (k *Credentials) appName(id string) string {
 	return "A removed app"
 }
 
-// copyCredential writes a credential into a builder and notes whether the copy has the present values. One at a time for an app; should another node write older values at the same
-// moment, it finds that out by the version and writes again.
+// copyCredential writes a credential into a builder and notes whether the copy has the current
+// values. Only one copy runs at a time for an app. If another node writes older values at the same
+// moment, the version reveals it, and copyCredential writes again.
 func (k *Credentials) copyCredential(ctx context.Context, workspaceID, credentialID, appID string) error {
 	lock, _ := k.copying.LoadOrStore(appID, &sync.Mutex{})
 	mu := lock.(*sync.Mutex)
@@ -243,7 +249,7 @@ func (k *Credentials) writeCopy(ctx context.Context, a *App, keeper *builder.Cre
 	claim := func(id string) error {
 		return k.flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.PutBy, Name: opened.Name})
 	}
-	// Claimed before it is made, the copy is never without an owner.
+	// The copy is recorded before it is written, so it is never without an owner.
 	if err := claim(use.Object); err != nil {
 		return false, err
 	}
@@ -261,13 +267,14 @@ func (k *Credentials) writeCopy(ctx context.Context, a *App, keeper *builder.Cre
 		return err
 	})
 	if problem.Is(err, problem.NotFound) {
-		// Another node has withdrawn it at the same moment.
+		// Another node withdrew it at the same moment.
 		return false, errors.Join(err, keeper.Delete(ctx, id), k.flows.Forget(ctx, a.ID, id))
 	}
 	return current, err
 }
 
-// refreshStale mends the copies in an app that a rotation could not reach; the health check calls it when the builder answers.
+// refreshStale fixes the copies in an app that a rotation could not reach. The health check calls
+// it when the builder answers.
 func (k *Credentials) refreshStale(ctx context.Context, a *App) {
 	if k.vault == nil || !k.Keep(a) {
 		return
@@ -286,8 +293,9 @@ func (k *Credentials) refreshStale(ctx context.Context, a *App) {
 	}
 }
 
-// Withdraw deletes the copy of a credential in an app. Flows that use it stop working. It needs CredentialUse of whoever put it there, of others CredentialManage. A builder that
-// cannot be reached keeps its copy, and so the use stays: Errors are the builder's then.
+// Withdraw deletes the copy of a credential in an app. Flows that use it stop working. It needs
+// CredentialUse from the person who put it there, and CredentialManage from others. A builder that
+// cannot be reached keeps its copy. The use then remains, and Withdraw returns the builder's error.
 func (k *Credentials) Withdraw(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) error {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
@@ -328,7 +336,8 @@ func (k *Credentials) Withdraw(ctx context.Context, actor authz.Principal, works
 	})
 }
 
-// Delete removes a credential. While it is in apps that is a Conflict, unless withdraw says to take it out of them first; if one of them cannot be reached, nothing more is done.
+// Delete removes a credential. If it is in apps, the error is a Conflict, unless withdraw is set:
+// then it is taken out of them first. If one of them cannot be reached, the credential remains.
 func (k *Credentials) Delete(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, withdraw bool) error {
 	if withdraw {
 		c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
@@ -349,7 +358,8 @@ func (k *Credentials) Delete(ctx context.Context, actor authz.Principal, workspa
 	return k.vault.Delete(ctx, actor, workspaceID, credentialID)
 }
 
-// Uses lists the copies of a credential, and the workspace's flows that use each, as far as the builders tell at once. It needs CredentialView.
+// Uses lists the copies of a credential and the workspace's flows that use each, as far as the
+// builders answer in time. It needs CredentialView.
 func (k *Credentials) Uses(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {

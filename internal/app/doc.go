@@ -1,52 +1,63 @@
-// Package app keeps the connected apps: which builder runs where, under which address people reach it, by whose account Sluice bridges to it, and which of
-// its flows are open to strangers.
+// Package app manages the connected apps: which builder runs where, at which address people reach
+// it, which account Sluice's bridge uses, and which of its flows are open to strangers.
 //
 // # Life of an app
 //
-//	pending     added while nothing answered at its address; closed until the probe has seen what runs there
+//	pending     added while nothing answered at its address; closed until the probe has recognized it
 //	found       kind and version are known; a builder with an owner still needs its account
-//	connected   the owner's credentials are tested and sealed (Connect), people can work
+//	connected   the owner's credentials are tested and sealed (Connect); people can work
 //
 // # Parts
 //
-// Everybody reads the Registry: immutable App snapshots from memory (ByHost, ByID, All), which it builds
-// anew when an "app" change of package db arrives. The other parts of Apps change what it holds, each
-// with the few dependencies that it needs:
+// All readers use the Registry: immutable App snapshots from memory (ByHost, ByID, All). It
+// rebuilds them when an "app" change of package db arrives. The other parts of Apps change the
+// stored apps. Each of them has only the few dependencies that it needs:
 //
 //	Manager       adds and removes apps, and offers them to workspaces
 //	Connector     gets Sluice into a builder's accounts, tests the way in and stores it
-//	Adoption      gives workspaces what a builder had before
+//	Adoption      gives workspaces the objects that a builder already had
 //	Publications  opens flows to strangers and closes them
 //	Credentials   copies the vault's credentials into builders
-//	Monitor       looks at the apps and remembers how they answered
+//	Monitor       checks the apps and remembers how they answered
 //
-// Below them stand the open bridges (bridge.go) and the store of what opens accounts (account.go).
+// Below them are the open bridges (bridge.go) and the store of account credentials (account.go).
 //
 // # Forward-auth
 //
-// An app of ModeForwardAuth is forwarded to by a reverse proxy of the operator's own, which asks Sluice about each request. Sluice knows its public address and nothing of where it
-// runs: there is no probe, no bridge, no object and no list. It is well as soon as the first sub-request has come (Asked, LastAsked).
+// The operator's own reverse proxy forwards to an app of ModeForwardAuth and asks Sluice about each
+// request. Sluice knows the app's public address but not where it runs, so it has no probe, bridge,
+// objects or lists for it. The app is healthy as soon as the first sub-request arrives (Asked,
+// LastAsked).
 //
 // # Workspaces
 //
-// An app is used in the workspaces that it was offered to (Manager.Offer, Withdraw). Which objects of the builder belong to which workspace stands in Flows; what the builder had
-// before it was connected is adopted (Adoption.Adopt), by itself as long as there is one workspace.
+// An app is used in the workspaces that it was offered to (Manager.Offer, Withdraw). Flows records
+// which objects of the builder belong to which workspace. Objects from before the connection are
+// adopted (Adoption.Adopt), automatically while Sluice has only one workspace.
 //
 // # The owner account
 //
-// Where such a builder has no owner yet, Sluice registers one with a random password. The password is sealed and stored before it is used, so that a kill between the two
-// cannot lose it; Remove hands it over.
+// If a builder with an owner account has no owner yet, Sluice registers one with a random password.
+// The password is sealed and stored before it is used, so that a crash in between cannot lose it.
+// Remove hands it over.
 //
 // # Accounts of a builder
 //
-// Some builders keep their users apart themselves, so that each workspace works in an account of theirs, or each person in one of their own. ConnectAccounts chooses how Sluice gets into them, after
-// the tests of TryAccounts; the bridge makes an account when it is first needed, and it is stored with what opens it, sealed, so that all nodes go into the same one. Users that the builder had before are
-// adopted into a workspace (Adoption.AdoptUser): their flows stay where they are. With one workspace, what the superuser has built is adopted at the first connection; other users are an admin's decision.
-// What the configuration says is used for apps that the operator names, on the command line or as a superuser, and for nobody else's: it opens Sluice too.
+// Some builders keep their users apart themselves, so each workspace works in its own account, or
+// each person does. ConnectAccounts chooses how Sluice gets into these accounts, after the tests of
+// TryAccounts. The bridge creates an account when it is first needed. The account is stored with
+// its sealed credentials, so that all nodes use the same one. Users that the builder already had
+// are adopted into a workspace (Adoption.AdoptUser); their flows stay where they are. With one
+// workspace, the superuser's objects are adopted at the first connection; an admin decides about
+// other users. The configured credentials also open Sluice. So they are only used for apps that the
+// operator names, on the command line or as a superuser.
 //
 // # Credentials
 //
-// A credential of the vault is put into a builder as a copy, an object of the workspace whose id Sluice chooses (Credentials.Put). A rotation outdates all copies and then writes each anew; what a
-// builder could not take is outdated until the health check finds it well again. A copy counts as current only for the version that was written, so no order of rotations, writes and
-// crashes leaves former values behind unnoticed. Write-only goes as far as the builder's own: none that Sluice knows shows anybody the values of a credential.
+// A copy of a vault credential in a builder is an object of the workspace, and Sluice chooses its
+// id (Credentials.Put). A rotation marks all copies as outdated and then rewrites each of them. A
+// copy that a builder could not take stays outdated until a health check finds the builder healthy
+// again. A copy is only current if it holds the version that was written, so no order of rotations,
+// writes and crashes can leave previous values behind unnoticed. Credentials are write-only as far
+// as the builder's own are: no builder that Sluice knows shows their values to anyone.
 package app

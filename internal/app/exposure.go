@@ -14,15 +14,16 @@ import (
 	"sluice/internal/authz"
 )
 
-// Exposure says whether the builder can be reached around Sluice.
+// Exposure describes whether clients can reach the builder around Sluice.
 type Exposure struct {
 	// State is "closed", "open" or "unknown".
 	State string
-	// Text is one sentence for people; Next what to do.
+	// Text is one sentence for people; Next says what to do.
 	Text, Next string
 }
 
-// Exposure finds out whether the builder can be reached around Sluice: on this host the kernel tells on which addresses its port is listened on. It needs AppView.
+// Exposure checks whether clients can reach the builder around Sluice: on this host, the kernel
+// lists the addresses on which its port is open. It needs AppView.
 func (m *Monitor) Exposure(ctx context.Context, actor authz.Principal, id string) (Exposure, error) {
 	a, err := m.registry.find(ctx, actor, authz.AppView, id)
 	if err != nil {
@@ -95,7 +96,8 @@ func listeners(file string, port int) ([]netip.Addr, error) {
 // listening is the state of a listening socket in /proc/net/tcp (proc(5), enum TCP_LISTEN).
 const listening = "0A"
 
-// parseListeners reads the kernel's table: local addresses are hexadecimal, each 32-bit word in the host's byte order (little-endian on every platform that Sluice is built for).
+// parseListeners reads the kernel's table. Local addresses are hexadecimal, with each 32-bit word
+// in the host's byte order (little-endian on every platform that Sluice is built for).
 func parseListeners(table io.Reader, port int) ([]netip.Addr, error) {
 	var out []netip.Addr
 	lines := bufio.NewScanner(table)

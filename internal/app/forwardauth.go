@@ -12,21 +12,24 @@ import (
 	"sluice/internal/problem"
 )
 
-// The ways in which an app stands behind Sluice.
+// The ways to put an app behind Sluice.
 const (
 	// ModeProxy means that requests pass through Sluice.
 	ModeProxy = "proxy"
-	// ModeForwardAuth means that a reverse proxy of the operator's own asks Sluice about each request and forwards it itself.
+	// ModeForwardAuth means that the operator's own reverse proxy asks Sluice about each request
+	// and forwards it itself.
 	ModeForwardAuth = "forward-auth"
 )
 
-// forwardAuthPrefix and the public address are the upstream_url of a forward-auth app: unique, and no address to dial.
+// forwardAuthPrefix followed by the public address is the upstream_url of a forward-auth app. It is
+// unique, and not an address to dial.
 const forwardAuthPrefix = ModeForwardAuth + ":"
 
 // askedStep is how old the stored time of the last sub-request may be before it is written again.
 const askedStep = 5 * time.Minute
 
-// cleanForwardAuth checks what is said of a forward-auth app. Its public address stands in the configuration of another program, so that its host is a plain name or address.
+// cleanForwardAuth checks the Spec of a forward-auth app. Its public address goes into another
+// program's configuration, so its host must be a plain name or address.
 func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
 	if s.PublicURL == "" {
 		return problem.New(problem.Invalid, "An app behind a reverse proxy needs its public address.").WithField("public_url").
@@ -44,7 +47,9 @@ func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
 	return nil
 }
 
-// PlainHost reports whether a host, with or without port, is made of letters, digits, dots, dashes and an IPv6 address's brackets and colons: such a text means the same in every configuration language.
+// PlainHost reports whether a host, with or without a port, consists of letters, digits, dots,
+// dashes, and an IPv6 address's brackets and colons. Such a text means the same in every
+// configuration language.
 func PlainHost(host string) bool {
 	for i := range len(host) {
 		switch c := host[i]; {
@@ -56,7 +61,8 @@ func PlainHost(host string) bool {
 	return host != "" && host[0] != '-'
 }
 
-// Asked notes that a reverse proxy has asked about a forward-auth app. The first time is announced to all nodes at once, later ones are stored every few minutes; it does no I/O itself.
+// Asked notes that a reverse proxy asked about a forward-auth app. The first time is announced to
+// all nodes at once; later ones are stored every few minutes. Asked itself does no I/O.
 func (r *Registry) Asked(a *App, now time.Time) {
 	v, ok := r.asked.Load(a.ID)
 	if !ok {
@@ -80,7 +86,8 @@ func (r *Registry) Asked(a *App, now time.Time) {
 	})
 }
 
-// askedAt is when a forward-auth app was last asked about, and up to when that is stored, in unix ms.
+// askedAt is when a reverse proxy last asked about an app, and the latest stored time, both in unix
+// ms.
 type askedAt struct{ last, stored atomic.Int64 }
 
 func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
@@ -95,7 +102,8 @@ func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
 	})
 }
 
-// LastAsked is when a reverse proxy last asked about an app, as far as this node knows; zero for never.
+// LastAsked is when a reverse proxy last asked about an app, as far as this node knows; zero for
+// never.
 func (r *Registry) LastAsked(a *App) time.Time {
 	last := a.SeenAt
 	if v, ok := r.asked.Load(a.ID); ok {

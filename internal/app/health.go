@@ -14,21 +14,21 @@ import (
 	"sluice/internal/problem"
 )
 
-// Health is how an app answered when it was last looked at.
+// Health is the state of an app at its last check.
 type Health struct {
 	// OK means that the builder answered and the bridge, if it needs one, works.
 	OK bool
-	// Text is one sentence for people; Next what to do about trouble.
+	// Text is one sentence for people; Next says what to do about trouble.
 	Text, Next string
-	// Version is what the builder says of itself.
+	// Version is the version that the builder reports.
 	Version string
 	// OwnerState is one of builder's Owner constants.
 	OwnerState string
-	// CheckedAt is when; zero for never.
+	// CheckedAt is the time of the check; zero for never.
 	CheckedAt time.Time
 }
 
-// Monitor knows how the apps are, and looks at them.
+// Monitor checks the apps and remembers their health.
 type Monitor struct {
 	registry    *Registry
 	connector   *Connector
@@ -41,7 +41,7 @@ type Monitor struct {
 	health      sync.Map // app id -> Health
 }
 
-// Health returns what was last seen of an app, from memory.
+// Health returns the result of an app's last check, from memory.
 func (m *Monitor) Health(id string) Health {
 	if a, ok := m.registry.ByID(id); ok && a.ForwardAuth() {
 		return m.forwardAuthHealth(a)
@@ -52,7 +52,7 @@ func (m *Monitor) Health(id string) Health {
 	return Health{Text: "Not looked at yet."}
 }
 
-// Check looks at an app now. It needs AppView.
+// Check checks an app now. It needs AppView.
 func (m *Monitor) Check(ctx context.Context, actor authz.Principal, id string) (Health, error) {
 	a, err := m.registry.find(ctx, actor, authz.AppView, id)
 	if err != nil {
@@ -61,7 +61,7 @@ func (m *Monitor) Check(ctx context.Context, actor authz.Principal, id string) (
 	return m.look(ctx, a), nil
 }
 
-// CheckAll looks at every app; the server runs it regularly. Pending apps become known here.
+// CheckAll checks every app; the server runs it regularly. It also identifies pending apps.
 func (m *Monitor) CheckAll(ctx context.Context, onlyPending bool) {
 	for _, a := range m.registry.All() {
 		if !onlyPending || a.Pending {
@@ -115,13 +115,13 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 		m.noteIdentity(ctx, a, found)
 	}
 	if now, ok := m.registry.ByID(a.ID); ok && a.Pending && !now.Pending && now.Kind.Accounts != nil {
-		// It is known now what there is to connect.
+		// The app's kind has just become known, so there is more to connect.
 		return m.look(ctx, now)
 	}
 	return h
 }
 
-// needsAccounts says what a builder with accounts lacks that is not connected.
+// needsAccounts says what is missing to connect a builder with accounts.
 func needsAccounts(a *App, connecting error) (text, next string) {
 	if connecting != nil {
 		p := problem.Of(connecting)
@@ -142,7 +142,7 @@ func bridgeHealth(ctx context.Context, a *App, h Health) Health {
 	return h
 }
 
-// noteIdentity stores what a pending app turned out to be, and a builder's new version.
+// noteIdentity stores the identity of a app that was pending, and a builder's new version.
 func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found) {
 	if !a.Pending && (found.Version == a.Version || found.Kind != a.Kind.Name) {
 		return
@@ -155,7 +155,8 @@ func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found)
 	}
 }
 
-// forwardAuthHealth is how a forward-auth app is: Sluice knows of it only what the reverse proxy asks.
+// forwardAuthHealth is the health of a forward-auth app. All that Sluice knows of it is the reverse
+// proxy's requests.
 func (m *Monitor) forwardAuthHealth(a *App) Health {
 	h := Health{CheckedAt: m.now().UTC(), OwnerState: builder.OwnerNotApplicable}
 	if m.registry.LastAsked(a).IsZero() {

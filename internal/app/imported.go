@@ -8,21 +8,21 @@ import (
 	q "sluice/internal/db/q/app"
 )
 
-// ImportedAccount is an account of a builder that an import gives to a workspace.
+// ImportedAccount is a builder account that an import gives to a workspace.
 type ImportedAccount struct {
 	// ID and Username are the builder's.
 	ID, Username string
-	// Workspace and Person say whose the account is; no Person means the whole workspace.
+	// Workspace and Person are the owners of the account; no Person means the whole workspace.
 	Workspace, Person string
-	// From is the workspace that an earlier adoption gave the account to, "" if there was none.
+	// From is the workspace to which an earlier adoption gave the account; "" without an adoption.
 	From string
 	// At is when the account was imported, in unix milliseconds.
 	At int64
 }
 
-// ImportAccount notes an account of a builder, in the importer's transaction. An account that is
-// noted already is left alone, unless an adoption gave it to the whole workspace From: then it is
-// moved.
+// ImportAccount records an account of a builder, in the importer's transaction. It leaves a
+// recorded account alone, unless an adoption gave it to the whole workspace From: then it moves the
+// account.
 func ImportAccount(ctx context.Context, tx *db.Tx, appID string, a ImportedAccount) error {
 	n, err := q.New(tx).ImportAccount(ctx, q.ImportAccountParams{
 		AppID:       appID,

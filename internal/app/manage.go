@@ -22,10 +22,10 @@ import (
 	"sluice/internal/problem"
 )
 
-// portsTried is how many ports are looked at for an app without a host name.
+// portsTried is how many ports are tried for an app without a host name.
 const portsTried = 200
 
-// Manager adds apps, changes and removes them, and decides in which workspaces they are used.
+// Manager adds, changes and removes apps and decides in which workspaces they are used.
 type Manager struct {
 	registry   *Registry
 	connector  *Connector
@@ -40,7 +40,7 @@ type Manager struct {
 	log        *slog.Logger
 }
 
-// Look finds out what runs at an address, without adding it. It needs AppManage.
+// Look detects what runs at an address, without adding it. It needs AppManage.
 func (m *Manager) Look(ctx context.Context, actor authz.Principal, s Spec) (builder.Found, error) {
 	if err := m.gate.Check(ctx, actor, authz.AppManage, somewhere()); err != nil {
 		return builder.Found{}, err
@@ -62,7 +62,8 @@ func (m *Manager) probe(ctx context.Context, address string) (builder.Found, err
 	return m.kinds.Probe(ctx, m.client, base)
 }
 
-// Add connects an app. It needs AppManage, and that something answers at the address, unless a reverse proxy will forward to it.
+// Add connects an app. It needs AppManage. A builder must answer at the address, unless a reverse
+// proxy will forward to it.
 func (m *Manager) Add(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	if err := m.gate.Check(ctx, actor, authz.AppManage, somewhere()); err != nil {
 		return nil, err
@@ -87,7 +88,9 @@ func (m *Manager) Add(ctx context.Context, actor authz.Principal, s Spec) (*App,
 	return m.registry.reread(a.ID, nil)
 }
 
-// Ensure makes sure that an app with the Spec's address exists; for --protect. What does not answer yet becomes a pending app. A builder with accounts is connected by itself as soon as it answers.
+// Ensure makes sure that an app with the Spec's address exists; for --protect. If nothing answers
+// yet, the app becomes a pending one. A builder with accounts is connected automatically as soon as
+// it answers.
 func (m *Manager) Ensure(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	a, err := m.ensure(ctx, actor, s)
 	if err == nil {
@@ -122,7 +125,7 @@ func (m *Manager) addressOf(a *App) string {
 	return a.Upstream.Scheme + "://" + a.Upstream.Host
 }
 
-// readdress takes over another public address that --protect names for a known app.
+// readdress adopts a changed public address that --protect names for a known app.
 func (m *Manager) readdress(ctx context.Context, actor authz.Principal, a *App, s Spec) (*App, error) {
 	if s.PublicURL == "" || s.PublicURL == a.PublicURL {
 		return a, nil
@@ -206,7 +209,7 @@ func (m *Manager) freeSlug(name string) string {
 	return slug
 }
 
-// freePort finds a port that no app has and nothing listens on.
+// freePort finds a port that no app uses and no program listens on.
 func (m *Manager) freePort() (int, error) {
 	if m.firstPort == 0 {
 		return anyPort(m.listenHost)
@@ -239,7 +242,8 @@ func anyPort(host string) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// Remove disconnects an app. If Sluice had registered the builder's owner account itself, its credentials are returned, to be shown once: nobody else knows them.
+// Remove disconnects an app. If Sluice registered the builder's owner account itself, Remove
+// returns its credentials, to be shown once: no one else knows them.
 func (m *Manager) Remove(ctx context.Context, actor authz.Principal, id string) (Owner, error) {
 	a, err := m.registry.find(ctx, actor, authz.AppManage, id)
 	if err != nil {
@@ -274,7 +278,7 @@ func (m *Manager) MarkVerified(ctx context.Context, actor authz.Principal, id st
 	})
 }
 
-// addForwardAuth connects an app that nobody has to look at: what runs there is the reverse proxy's matter.
+// addForwardAuth connects an app without probing it: only the reverse proxy knows where it runs.
 func (m *Manager) addForwardAuth(ctx context.Context, actor authz.Principal, s Spec) (*App, error) {
 	found := builder.Found{Kind: m.kinds.Fallback().Name}
 	if u, err := url.Parse(s.PublicURL); err == nil {
@@ -283,7 +287,8 @@ func (m *Manager) addForwardAuth(ctx context.Context, actor authz.Principal, s S
 	return m.insert(ctx, actor, s, found)
 }
 
-// checkAddress makes sure that no other app has a public address already: requests are told apart by it.
+// checkAddress makes sure that no other app has this public address, because requests are routed by
+// it.
 func (m *Manager) checkAddress(publicURL string) error {
 	_, host, ok := strings.Cut(publicURL, "://")
 	if a, taken := m.registry.ByHost(host); ok && taken {
@@ -292,7 +297,8 @@ func (m *Manager) checkAddress(publicURL string) error {
 	return nil
 }
 
-// Offer lets the people of a workspace use the app. It needs WorkspaceManage for the whole installation.
+// Offer lets the people of a workspace use the app. It needs WorkspaceManage for the whole
+// installation.
 func (m *Manager) Offer(ctx context.Context, actor authz.Principal, id, workspaceID string) error {
 	return m.changeUse(ctx, actor, id, "offered to workspace "+workspaceID, func(tx *db.Tx) error {
 		if _, err := q.New(tx).GetWorkspace(ctx, workspaceID); err != nil {
@@ -302,7 +308,8 @@ func (m *Manager) Offer(ctx context.Context, actor authz.Principal, id, workspac
 	})
 }
 
-// Withdraw ends the use of the app in a workspace. What belongs to the workspace stays, and is there again when the app is offered again.
+// Withdraw stops the use of the app in a workspace. The workspace's objects remain, and reappear
+// when the app is offered again.
 func (m *Manager) Withdraw(ctx context.Context, actor authz.Principal, id, workspaceID string) error {
 	return m.changeUse(ctx, actor, id, "withdrawn from workspace "+workspaceID, func(tx *db.Tx) error {
 		n, err := q.New(tx).WithdrawApp(ctx, q.WithdrawAppParams{AppID: id, WorkspaceID: workspaceID})

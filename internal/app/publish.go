@@ -15,7 +15,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// Publications are the flows that are open to strangers.
+// Publications manages the flows that are open to strangers.
 type Publications struct {
 	registry *Registry
 	flows    *flow.Library
@@ -49,7 +49,8 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 	})
 }
 
-// flowResource finds a flow for somebody who may publish it. A flow of a workspace that is not the actor's is not found.
+// flowResource finds a flow for a person who may publish it. Flows in other people's workspaces are
+// not found.
 func (p *Publications) flowResource(ctx context.Context, actor authz.Principal, a *App, flowID string) (authz.Resource, error) {
 	workspace, kind, ok := p.flows.Owner(a.ID, flowID)
 	res := authz.Resource{Type: "Flow", ID: flowID, Workspace: workspace, Name: p.flows.Name(ctx, a.ID, flowID)}
@@ -69,7 +70,8 @@ func noFlow() error {
 		WithNext("Copy the id from the end of the flow's address in the builder.")
 }
 
-// setPublic tells a builder that has a mark of its own for public flows; Sluice's decision stands above it.
+// setPublic updates the builder's own mark of public flows, if it has one. Sluice's own decision
+// takes precedence.
 func (p *Publications) setPublic(ctx context.Context, a *App, flowID string, public bool) error {
 	if a.Bridge == nil || a.Bridge.SetPublic == nil {
 		return nil
@@ -80,7 +82,8 @@ func (p *Publications) setPublic(ctx context.Context, a *App, flowID string, pub
 	return p.flows.Marked(ctx, a.ID, flowID, public)
 }
 
-// Unpublish closes a flow to strangers, at once. That the builder's own mark could not be taken away as well, because the flow is gone or the builder is down, changes nothing for them.
+// Unpublish closes a flow to strangers immediately. It succeeds even if the builder's own mark
+// cannot be removed because the flow is gone or the builder is down.
 func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id, flowID string) error {
 	a, ok := p.registry.ByID(id)
 	if !ok {
@@ -88,7 +91,7 @@ func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id,
 	}
 	res, err := p.flowResource(ctx, actor, a, flowID)
 	if _, _, owned := p.flows.Owner(a.ID, flowID); err != nil && !owned {
-		// The flow was deleted: that it was published can still be taken back by whoever manages the app.
+		// The flow was deleted, but a person who manages the app can still unpublish it.
 		res, err = a.Resource(), p.gate.Check(ctx, actor, authz.FlowPublish, a.Resource())
 	}
 	if err != nil {
@@ -109,7 +112,8 @@ func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id,
 	return nil
 }
 
-// List returns the ids of an app's flows that are open to strangers, oldest first, as far as they belong to the actor's workspaces.
+// List returns the ids of an app's flows that are open to strangers, oldest first. It omits flows
+// in workspaces that are not the actor's.
 func (p *Publications) List(ctx context.Context, actor authz.Principal, id string) ([]string, error) {
 	if _, err := p.registry.find(ctx, actor, authz.AppView, id); err != nil {
 		return nil, err

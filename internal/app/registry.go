@@ -24,53 +24,57 @@ import (
 	"sluice/internal/secret"
 )
 
-// ChangeKind is the kind of changes of apps; the item is the app's id.
+// ChangeKind is the kind of changes to apps; the item is the app's id.
 const ChangeKind = "app"
 
-// Config of a Registry.
+// Config is the configuration of Apps.
 type Config struct {
 	DB      *db.DB
 	Gate    *authz.Gate
 	Keyring *secret.Keyring
-	// Vault keeps the workspaces' credentials, and Opener reads them when they are put into builders; nil: none can be.
+	// Vault keeps the workspaces' credentials, and Opener reads them to put them into builders. If
+	// they are nil, no credential can be put into a builder.
 	Vault  *secret.Vault
 	Opener *secret.Opener
-	// Flows says which workspace the objects of the apps belong to; nil makes one.
+	// Flows says which workspace the objects of the apps belong to; nil creates a new Library.
 	Flows *flow.Library
 	// Kinds are the products that Sluice knows.
 	Kinds builder.Kinds
-	// Client carries Sluice's own calls to builders. It must not follow proxies of the environment.
+	// Client carries Sluice's own calls to builders. It must not use proxies from the environment.
 	Client *http.Client
-	// Demo starts the built-in builder, if it does not run yet, and returns its address.
+	// Demo starts the built-in builder if it is not running yet, and returns its address.
 	Demo func() (*url.URL, error)
-	// ListenHost is the address on which apps without a host name get a port; FirstPort is the first to try, 0 for any free one.
+	// ListenHost is the address where apps without a host name get a port. FirstPort is the first
+	// port to try, 0 for any free one.
 	ListenHost string
 	FirstPort  int
-	// Configured is what the configuration says about the builder with accounts in front of which Sluice
-	// stands; its fields may be empty.
+	// Configured holds the configured credentials of the builder with accounts behind Sluice. Its
+	// fields may be empty.
 	Configured builder.Access
-	// Origin is the origin of Sluice's own pages: the issuer of its assertions. LocalOrigin is that under which programs on this machine reach them, "" if there is none. Nil means that it is not known.
+	// Origin is the origin of Sluice's own pages, which issues its assertions. LocalOrigin is the
+	// origin under which programs on this machine reach them, or "". Nil means that it is not
+	// known.
 	Origin, LocalOrigin func() string
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what happens in the background.
+	// Log receives events from the background.
 	Log *slog.Logger
 }
 
-// Apps is the capability: the registry that everybody reads, and the parts that change what it holds.
+// Apps combines the registry, which everyone reads, with the parts that change the stored apps.
 type Apps struct {
 	*Registry
-	// Manager adds apps, removes them, and decides in which workspaces they are used.
+	// Manager adds and removes apps and decides in which workspaces they are used.
 	Manager *Manager
 	// Connector gives Sluice its way into a builder.
 	Connector *Connector
-	// Adoption gives workspaces what a builder had before.
+	// Adoption gives workspaces the objects that a builder already had.
 	Adoption *Adoption
 	// Publications opens flows to strangers.
 	Publications *Publications
 	// Credentials puts the vault's credentials into builders.
 	Credentials *Credentials
-	// Monitor knows how the apps are.
+	// Monitor knows the health of the apps.
 	Monitor *Monitor
 }
 
@@ -204,21 +208,21 @@ type Registry struct {
 	current    atomic.Pointer[snapshot]
 	background *background
 	asked      sync.Map // app id -> *askedAt
-	// profiles are the compiled route tables by the name of their kind, *profile.Profile each.
+	// profiles are the compiled route tables by the name of their kind, each a *profile.Profile.
 	profiles sync.Map
 
-	mu      sync.Mutex // guards changed, and lets one rebuild run at a time
+	mu      sync.Mutex // guards changed, and serializes rebuilds
 	changed func()
 }
 
-// background owns what goes on after a call has returned.
+// background owns work that continues after a call has returned.
 type background struct {
 	mu     sync.Mutex // held while work starts, so that none starts after stop
 	closed bool
 	group  sync.WaitGroup
 }
 
-// start runs work on a goroutine of its own; after stop it does nothing.
+// start runs work on its own goroutine; after stop it does nothing.
 func (b *background) start(work func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,7 +231,7 @@ func (b *background) start(work func()) {
 	}
 }
 
-// stop waits for what runs.
+// stop waits for running work.
 func (b *background) stop() {
 	b.mu.Lock()
 	b.closed = true
@@ -241,7 +245,7 @@ type snapshot struct {
 	byHost map[string]*App
 }
 
-// follow loads the apps and subscribes to what changes them.
+// follow loads the apps and subscribes to their changes.
 func (r *Registry) follow(ctx context.Context) error {
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
 	again := func(string) {
@@ -250,12 +254,13 @@ func (r *Registry) follow(ctx context.Context) error {
 		}
 	}
 	r.db.Subscribe(ChangeKind, again)
-	// A workspace that is deleted takes its accounts of builders along.
+	// Deleting a workspace also deletes its accounts in builders.
 	r.db.Subscribe(identity.WorkspaceChange, again)
 	return r.rebuild(ctx)
 }
 
-// OnChange calls fn after the apps have changed, now and later; the server opens and closes listeners there.
+// OnChange calls fn now and after every change of the apps. The server opens and closes listeners
+// there.
 func (r *Registry) OnChange(fn func()) {
 	r.mu.Lock()
 	r.changed = fn
@@ -263,7 +268,8 @@ func (r *Registry) OnChange(fn func()) {
 	fn()
 }
 
-// ByHost finds the app with this host name (a Host header, with its port if that is not the scheme's own).
+// ByHost finds the app with this host name (a Host header, with its port unless that is the
+// scheme's default).
 func (r *Registry) ByHost(host string) (*App, bool) {
 	a, ok := r.current.Load().byHost[host]
 	if !ok {
@@ -278,10 +284,11 @@ func (r *Registry) ByID(id string) (*App, bool) {
 	return a, ok
 }
 
-// All lists the apps by name. The slice must not be changed.
+// All lists the apps by name. Callers must not change the slice.
 func (r *Registry) All() []*App { return r.current.Load().list }
 
-// Visible lists the apps that a principal may open in the workspace that they work in. Somebody who works in none, such as the command line, sees the apps of all theirs.
+// Visible lists the apps that a principal may open in their current workspace. A principal without
+// a current workspace, such as the command line, sees the apps of all their workspaces.
 func (r *Registry) Visible(p authz.Principal) []*App {
 	var out []*App
 	for _, a := range r.All() {
@@ -297,7 +304,8 @@ func (r *Registry) Visible(p authz.Principal) []*App {
 	return out
 }
 
-// CheckOpen asks for the right to open an app in the workspace that somebody works in. Errors: problem.NotFound if the app is not used there.
+// CheckOpen checks that a principal may open an app in their current workspace. Errors:
+// problem.NotFound if the app is not used there.
 func (r *Registry) CheckOpen(ctx context.Context, p authz.Principal, a *App) error {
 	if !a.UsedIn(p.Workspace) {
 		return problem.Newf(problem.NotFound, "%s is not used in the workspace that you work in.", a.Name).
@@ -373,7 +381,7 @@ func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	return a, r.bridges.of(ctx, a, row)
 }
 
-// profile is the compiled route table of a kind, as every app of it uses it.
+// profile is the compiled route table that all apps of a kind share.
 func (r *Registry) profile(k *builder.Kind) (*profile.Profile, error) {
 	if p, ok := r.profiles.Load(k.Name); ok {
 		return p.(*profile.Profile), nil
@@ -400,7 +408,7 @@ func moment(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// reopen replaces the closed bridge of an app by a fresh one of the stored account.
+// reopen replaces an app's closed bridge with a new one for the stored account.
 func (r *Registry) reopen(id string) {
 	r.bridges.forget(id)
 	if err := r.rebuild(context.Background()); err != nil {
@@ -408,7 +416,7 @@ func (r *Registry) reopen(id string) {
 	}
 }
 
-// reread returns the app as it is after a change.
+// reread returns the app after a change.
 func (r *Registry) reread(id string, err error) (*App, error) {
 	if err != nil {
 		return nil, err
@@ -429,7 +437,7 @@ func (r *Registry) change(ctx context.Context, actor authz.Principal, action aut
 	})
 }
 
-// find returns an app for somebody who may manage it; for others every id is unknown or refused.
+// find returns an app for a principal who may manage it. For others every id is unknown or refused.
 func (r *Registry) find(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
 	a, ok := r.ByID(id)
 	res := somewhere()
@@ -450,7 +458,7 @@ func somewhere() authz.Resource {
 	return authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
 }
 
-// findWithAccounts is an app for somebody who may manage it, of which it is known that its builder has accounts.
+// findWithAccounts is like find, for an app whose builder is known to have accounts.
 func (r *Registry) findWithAccounts(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
 	a, err := r.find(ctx, actor, action, id)
 	if err != nil {
