@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// plainURL is the only form of an address that all parsers of URLs read alike: scheme, host or
+// plainURL is the only form of an address that all URL parsers read alike: scheme, host or
 // bracketed IPv6 address, port, and a path and query of visible ASCII.
 var plainURL = regexp.MustCompile(`^(https?)://([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?(?:[/?][!-~]*)?$`)
 
-// maxURL is the longest address.
+// maxURL is the longest allowed address, in bytes.
 const maxURL = 2048
 
-// BadAddress says what is wrong with the address of a remote server; "" if nothing is. Addresses
-// inside the network, and plain HTTP, are for people who may add any server. What a name resolves
-// to is not judged here: the guard of outgoing connections does, when they are made.
+// BadAddress says what is wrong with the address of a remote server; "" if nothing is. Only people
+// who may add any server can use plain HTTP and addresses inside the network. BadAddress does not
+// resolve names; outgoing connections check the resolved address when they are opened.
 func BadAddress(s string, may bool) string {
 	m := plainURL.FindStringSubmatch(s)
 	if m == nil || len(s) > maxURL || strings.ContainsAny(s, "\\^`{}|<>\"#") {
@@ -34,7 +34,7 @@ func BadAddress(s string, may bool) string {
 }
 
 // insideNames are the last labels of names that do not leave a network (RFC 6761, RFC 6762, RFC
-// 8375, and what containers and clouds use).
+// 8375, and names used by containers and clouds).
 var insideNames = map[string]bool{
 	"localhost":   true,
 	"local":       true,
@@ -54,9 +54,9 @@ var insideNames = map[string]bool{
 	"onion":       true,
 }
 
-// inside reports whether a host, in lower case, is not one of the public internet, as far as its
-// text tells. Numbers in another form than four decimal ones are
-// taken as what inet_aton makes of them, that is: not trusted.
+// inside reports whether a host, in lower case, is outside the public internet, as far as its text
+// shows. Numbers in any form other than four decimal ones could be read by inet_aton, so they are
+// not trusted.
 func inside(host string) bool {
 	if six, ok := strings.CutPrefix(host, "["); ok {
 		a, err := netip.ParseAddr(strings.TrimSuffix(six, "]"))
@@ -77,8 +77,8 @@ func inside(host string) bool {
 	return len(labels) == 1 || insideNames[last]
 }
 
-// reserved are the networks that are not of the public internet (IANA's registries for special
-// purposes), besides those that netip knows itself.
+// reserved are the networks outside the public internet (IANA's special-purpose registries), in
+// addition to those that netip itself knows.
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
@@ -95,7 +95,7 @@ var reserved = []netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),
 }
 
-// sixPublic is all of IPv6 that is given out (RFC 4291 section 2.4).
+// sixPublic is the IPv6 space that is allocated for global use (RFC 4291 section 2.4).
 var sixPublic = netip.MustParsePrefix("2000::/3")
 
 func public(a netip.Addr) bool {

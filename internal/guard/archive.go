@@ -17,16 +17,16 @@ const (
 	maxExpanded = 64 << 20
 )
 
-// The signatures of a zip archive (APPNOTE 4.3): of its first file, of its end, and of the end in
-// its 64-bit form.
+// The signatures of a zip archive (APPNOTE 4.3): of the first file, of the end record, and of the
+// 64-bit end record.
 var zipFirst, zipEnd, zipEnd64 = []byte("PK\x03\x04"), []byte("PK\x05\x06"), []byte("PK\x06\x07")
 
-// endSize is the length of an archive's end without a comment.
+// endSize is the length of an end record without a comment.
 const endSize = 22
 
-// openArchive opens a zip archive that can be read in one way only: it fills the whole file, has
-// one end, without a comment and at its end, no links, no encryption, and no name that leads out of
-// it.
+// openArchive opens a zip archive that can be read in only one way. It fills the whole file and has
+// one end record without a comment, which is last. It contains no links, no encryption, and no name
+// that leads out of the archive.
 func (n Names) openArchive(data []byte) (*zip.Reader, error) {
 	if !bytes.HasPrefix(data, zipFirst) || len(data) < endSize || bytes.LastIndex(data, zipEnd) != len(data)-endSize ||
 		bytes.Count(
@@ -63,7 +63,7 @@ func badArchive(why string) error {
 }
 
 // checkArchive refuses a zip archive with links or with names that lead out of it (CVE-2026-7524,
-// GHSA-ccv6-r384-xp75), whatever it is called: office documents are such archives too. Other files
+// GHSA-ccv6-r384-xp75), under any file name: office documents are zip archives too. Other files
 // pass.
 func checkArchive(data []byte) error {
 	if !bytes.HasPrefix(data, zipFirst) {
@@ -88,7 +88,7 @@ func checkArchive(data []byte) error {
 	return nil
 }
 
-// maxUnpacked bounds what an uploaded archive may become in the builder.
+// maxUnpacked bounds the unpacked size of an uploaded archive.
 const maxUnpacked = 1 << 30
 
 // archivedJSON are the JSON files in an archive.

@@ -1,17 +1,17 @@
-// Package guard is the machinery of checks on requests on their way to a builder, for what a route
-// table cannot see: what is inside their bodies. It knows no builder.
+// Package guard is the machinery for checks of request bodies on their way to a builder, which a
+// route table cannot see. It knows no builder.
 //
-// A row of a table names the checks that a request has to pass (profile.Endpoint.Guards), and a
-// builder's Kind has them by these names. A Check gets a Request, which is what it may know and the
-// one way in which it may ask the builder, and answers with nil or a problem whose rule is
-// "guard.NAME".
+// A table row names the checks that a request must pass (profile.Endpoint.Guards), and a builder's
+// Kind has them under these names. A Check gets a Request, which holds everything the check may
+// know and its only way to ask the builder. It returns nil or a problem with the rule "guard.NAME".
 //
-// What checks are made of:
+// Checks are built from these parts:
 //
-//	tree.go, json.go        strict JSON: what two parsers could read differently is refused before
+//	tree.go, json.go        strict JSON: text that two parsers could read differently is refused
+//	                        before any check; Digest compares values as a parser reads them
 //	                        anything is looked at; Digest compares values as a parser reads them
-//	multipart.go            forms that can be read in one way
-//	archive.go              zip archives without links, without names that lead out, within bounds
-//	upload.go               Names: what files and folders may be called, however they are encoded
-//	address.go              addresses that all parsers of URLs read alike, and that are public
+//	multipart.go            forms that can be read in only one way
+//	archive.go              zip archives without links or names that lead out, within bounds
+//	upload.go               Names: allowed names of files and folders, however they are encoded
+//	address.go              public addresses that all URL parsers read alike
 package guard

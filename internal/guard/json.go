@@ -10,7 +10,7 @@ import (
 )
 
 // maxDepth is how deep arrays and objects may nest in an inspected body. The builders' own pages
-// stay below ten.
+// stay below ten levels.
 const maxDepth = 64
 
 // Errors of ScanObject and Parse; each text is shown to the caller.
@@ -23,11 +23,11 @@ var (
 	errPrototype = errors.New("it has a key that changes JavaScript prototypes")
 )
 
-// ScanObject reads data as one JSON object (RFC 8259) in which two parsers cannot read different
-// things: UTF-8 without a byte order mark, no key twice in one object, bounded depth, nothing after
-// the end. It looks at every level and calls visit for the keys of the top one, with the key
-// decoded and the value as it stands. visit may keep neither. Keys that poison prototypes in
-// JavaScript are refused.
+// ScanObject reads data as one JSON object (RFC 8259) that no two parsers can read differently:
+// UTF-8 without a byte order mark, no duplicate keys in an object, bounded depth, nothing after the
+// end. It also refuses keys that poison prototypes in JavaScript. It checks every level and calls
+// visit for the top-level keys, with the decoded key and the original text of the value. visit must
+// not keep either.
 func ScanObject(data []byte, visit func(key, value []byte)) error {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return errBOM
@@ -55,7 +55,7 @@ type scanner struct {
 	data  []byte
 	at    int
 	visit func(key, value []byte)
-	keys  [][]byte // of the objects that are open, outermost first
+	keys  [][]byte // of the open objects, outermost first
 }
 
 func (s *scanner) peek() byte {
@@ -150,7 +150,7 @@ func (s *scanner) member(depth, base int, seen *map[string]struct{}) error {
 	return nil
 }
 
-// key reads a key, decoded, and goes to the value that follows it.
+// key reads and decodes a key, and moves to the value after it.
 func (s *scanner) key(base int, seen *map[string]struct{}) ([]byte, error) {
 	s.blanks()
 	if s.peek() != '"' {
@@ -176,10 +176,10 @@ func (s *scanner) key(base int, seen *map[string]struct{}) ([]byte, error) {
 	return key, nil
 }
 
-// manyKeys is when a linear search for a repeated key gives way to a map.
+// manyKeys is the number of keys above which a map replaces the linear search for a duplicate.
 const manyKeys = 16
 
-// twice reports whether the open object has the key already, and remembers it.
+// twice reports whether the open object already has the key, and remembers it.
 func (s *scanner) twice(key []byte, base int, seen *map[string]struct{}) bool {
 	if *seen != nil {
 		n := len(*seen)
@@ -234,7 +234,7 @@ func (s *scanner) array(depth int) error {
 	}
 }
 
-// text reads a string and returns what stands between its quotes.
+// text reads a string and returns the text between its quotes.
 func (s *scanner) text() ([]byte, error) {
 	s.at++
 	from := s.at
@@ -322,8 +322,8 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// decodeText decodes the escapes of a string that text has read. A lone surrogate becomes U+FFFD,
-// as in encoding/json.
+// decodeText decodes the escapes of a string read by text. A lone surrogate becomes U+FFFD, as in
+// encoding/json.
 func decodeText(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw
@@ -356,8 +356,8 @@ func decodeText(raw []byte) []byte {
 	return out
 }
 
-// Unescape takes one level of JSON's escapes away everywhere, inside strings and between them. What
-// is no escape loses its backslash; half a surrogate pair becomes U+FFFD.
+// Unescape removes one level of JSON escapes everywhere, inside strings and between them. The
+// backslash of an invalid escape is removed; each surrogate becomes U+FFFD.
 func Unescape(data []byte) []byte {
 	out := make([]byte, 0, len(data))
 	for i := 0; i < len(data); {
@@ -393,7 +393,7 @@ func hexRune(b []byte) rune {
 	return rune(n)
 }
 
-// unescape is what the letter after a backslash stands for in JSON (RFC 8259 section 7).
+// unescape returns the character for the letter after a backslash in JSON (RFC 8259 section 7).
 func unescape(c byte) byte {
 	switch c {
 	case 'b':

@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// maxBoundary is RFC 2046 section 5.1.1's; there are servers that stall on long ones
+	// maxBoundary is the limit of RFC 2046 section 5.1.1. Some servers stall on longer boundaries
 	// (CVE-2026-55446).
 	maxBoundary = 70
-	// maxParts and maxPartHead bound a form and the head of each of its parts.
+	// maxParts bounds the parts of a form, and maxPartHead the head of each.
 	maxParts    = 1000
 	maxPartHead = 8 << 10
 )
 
 // part is one part of a form.
 type part struct {
-	name, file string // file is the name of a file, decoded
+	name, file string // file is the decoded file name
 	isFile     bool
 	data       []byte
 }
 
-// parts reads a multipart/form-data body (RFC 7578) in the one form that browsers and common
-// clients send, so that no two parsers can find different parts in it: nothing before the first
-// boundary and after the last, no blanks after a boundary, no header but those that say what a part
-// is.
+// parts reads a multipart/form-data body (RFC 7578) in the single form that browsers and common
+// clients send, so that no two parsers can find different parts in it. It refuses anything before
+// the first boundary or after the last, blanks after a boundary, and headers other than those that
+// describe a part.
 func parts(body []byte, boundary string) ([]part, error) {
 	if boundary == "" || len(boundary) > maxBoundary || strings.ContainsFunc(boundary, func(r rune) bool {
 		return !isBoundary(r)
@@ -67,8 +67,8 @@ func parts(body []byte, boundary string) ([]part, error) {
 	}
 }
 
-// isBoundary reports whether a character may stand in a boundary (RFC 2046 section 5.1.1), blanks
-// excepted.
+// isBoundary reports whether a character is allowed in a boundary (RFC 2046 section 5.1.1), except
+// for blanks.
 func isBoundary(r rune) bool {
 	return r < 0x7f && (isDigit(byte(r)) || 'a' <= r|0x20 && r|0x20 <= 'z') || strings.ContainsRune("'()+_,-./:=?", r)
 }
@@ -110,8 +110,8 @@ func readHead(head string) (part, error) {
 	return p, nil
 }
 
-// readDisposition reads `form-data; name="…"; filename="…"`. There is one name of a file at most,
-// whether it is "filename" or "filename*" (RFC 8187).
+// readDisposition reads `form-data; name="…"; filename="…"`. It accepts at most one file name,
+// either "filename" or "filename*" (RFC 8187).
 func (p *part) readDisposition(s string) error {
 	kind, rest, _ := strings.Cut(s, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
@@ -179,7 +179,7 @@ func parameter(s string) (value, rest string, ok bool) {
 	return value, rest, rest != ""
 }
 
-// IsToken reports whether a character may stand in a header's name (RFC 9110 section 5.6.2).
+// IsToken reports whether a character is allowed in a header's name (RFC 9110 section 5.6.2).
 func IsToken(r rune) bool {
 	return r < 0x7f && (isDigit(byte(r)) || 'a' <= r|0x20 && r|0x20 <= 'z') ||
 		strings.ContainsRune("!#$%&'*+-.^_`|~", r)

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxValues bounds the values of one document, and with them the memory: a value costs about eighty
-// bytes beside the text. A flow of half a megabyte has fifteen thousand.
+// MaxValues bounds the values of one document and so its memory. A value costs about eighty
+// bytes in addition to the text. A flow of half a megabyte has fifteen thousand values.
 const MaxValues = 400_000
 
 var errValues = fmt.Errorf("it has more than %d values", MaxValues)
@@ -20,7 +20,7 @@ var errValues = fmt.Errorf("it has more than %d values", MaxValues)
 // Kind is the kind of a JSON value.
 type Kind uint8
 
-// The kinds of values; Word is true, false or null.
+// The kinds of values. Word is true, false or null.
 const (
 	Object Kind = iota + 1
 	Array
@@ -29,17 +29,16 @@ const (
 	Word
 )
 
-// Value is one value of a JSON document, which stays in memory as it came. The zero value stands
-// for one that is missing.
+// Value is one value of a JSON document, which stays in memory unchanged. The zero value represents
+// a missing one.
 type Value struct {
-	Key  []byte // decoded; of a member
-	Raw  []byte // as it stands; of a text what is between the quotes
+	Key  []byte // decoded; set for members
+	Raw  []byte // the original text; for a Text without its quotes
 	Kids []Value
 	Kind Kind
 }
 
-// Parse reads data as one JSON document, as strictly as ScanObject does, whatever its outermost
-// value is.
+// Parse reads data as one JSON document with any outermost value, as strictly as ScanObject.
 func Parse(data []byte) (Value, error) {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return Value{}, errBOM
@@ -59,7 +58,7 @@ func Parse(data []byte) (Value, error) {
 	return v, nil
 }
 
-// builder keeps what a scanner passes.
+// builder collects the values that a scanner reads.
 type builder struct {
 	scanner
 	count int
@@ -141,7 +140,7 @@ func (b *builder) array(depth int) (Value, error) {
 	}
 }
 
-// goesOn takes a comma, or the end of what is open.
+// goesOn reads a comma, or the end of the open object or array.
 func (b *builder) goesOn(end byte, expected string) (bool, error) {
 	b.blanks()
 	switch b.peek() {
@@ -167,7 +166,7 @@ func (v *Value) At(key string) *Value {
 	return &missing
 }
 
-// In follows keys inwards.
+// In follows a path of keys.
 func (v *Value) In(keys ...string) *Value {
 	for _, key := range keys {
 		v = v.At(key)
@@ -177,7 +176,7 @@ func (v *Value) In(keys ...string) *Value {
 
 var missing Value
 
-// Text is the decoded text; "" if the value is no text.
+// Text is the decoded text; "" for values of other kinds.
 func (v *Value) Text() string {
 	if v.Kind != Text {
 		return ""
@@ -185,8 +184,8 @@ func (v *Value) Text() string {
 	return string(decodeText(v.Raw))
 }
 
-// Empty reports whether Python takes the value for nothing: missing, null, false, zero-length, or
-// the number 0.
+// Empty reports whether Python treats the value as false: missing, null, false, zero-length, or the
+// number 0.
 func (v *Value) Empty() bool {
 	switch v.Kind {
 	case Text:
@@ -201,7 +200,7 @@ func (v *Value) Empty() bool {
 	return true
 }
 
-// Folded finds a member in whatever case its key is.
+// Folded finds a member, ignoring the case of its key.
 func Folded(v *Value, key string) *Value {
 	if v.Kind == Object {
 		for i := range v.Kids {
@@ -213,8 +212,8 @@ func Folded(v *Value, key string) *Value {
 	return &missing
 }
 
-// Digest is the same for values that are the same to a JSON parser: white space, escapes and the
-// order of members do not count.
+// Digest is equal for values that are equal to a JSON parser: white space, escapes and the order of
+// members do not matter.
 func Digest(v *Value) [sha256.Size]byte {
 	h := sha256.New()
 	writeDigest(h, v)

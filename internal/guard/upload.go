@@ -14,17 +14,17 @@ import (
 	"sluice/internal/problem"
 )
 
-// maxName is the longest name of a file in bytes; common file systems have the same.
+// maxName is the longest file name in bytes, the same as in common file systems.
 const maxName = 255
 
-// Names are the names of files and folders that a builder may be given.
+// Names checks the names of files and folders that a request gives to a builder.
 type Names struct {
-	// Reserved are what names must not begin with, in lower case: the builder keeps its own
-	// settings in files of such names.
+	// Reserved are forbidden prefixes of names, in lower case, because the builder keeps its own
+	// settings in files with such names.
 	Reserved []string
 }
 
-// Upload checks the files of a form: their names, and archives among them.
+// Upload checks the files of a form: their names, and any archives.
 func (n Names) Upload(_ context.Context, r *Request) error {
 	if len(r.Body) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (n Names) Upload(_ context.Context, r *Request) error {
 			continue
 		}
 		if p.file == "" && len(p.data) == 0 {
-			continue // a browser sends an empty choice so
+			continue // a browser sends this for an empty choice
 		}
 		if why := n.Bad(p.file); why != "" {
 			return refuseName("guard.upload", "file", why)
@@ -64,8 +64,8 @@ func refuseName(rule, field, why string) error {
 		WithNext("Give it a plain name of letters, digits, blanks, dots, hyphens and underscores.")
 }
 
-// Bad says what is wrong with the base name of a file; "" if nothing is. It is judged as it stands
-// and as any further decoding would make it.
+// Bad says what is wrong with the base name of a file; "" if nothing is. It checks the name
+// unchanged and after each round of decoding.
 func (n Names) Bad(name string) string {
 	for range 4 {
 		if why := n.badAsIs(name); why != "" {
@@ -80,7 +80,7 @@ func (n Names) Bad(name string) string {
 	return "is encoded more than once"
 }
 
-// unescapePercent decodes what is a percent escape and leaves the rest, as Python's unquote does.
+// unescapePercent decodes percent escapes and keeps the rest, as Python's unquote does.
 func unescapePercent(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -126,12 +126,12 @@ func (n Names) badAsIs(name string) string {
 	return ""
 }
 
-// hidden reports whether a character is not one to be seen in a name.
+// hidden reports whether a character is invisible in a name.
 func hidden(r rune) bool {
 	return r != ' ' && !unicode.IsPrint(r) || r == unicode.ReplacementChar
 }
 
-// uploadedJSON are the texts of the files in a form that holds flows: files of JSON, or archives of
+// uploadedJSON are the texts of the files in a form that holds flows: JSON files, or archives of
 // such files.
 func (n Names) uploadedJSON(body []byte, boundary string) ([][]byte, error) {
 	list, err := parts(body, boundary)
@@ -155,7 +155,7 @@ func (n Names) uploadedJSON(body []byte, boundary string) ([][]byte, error) {
 	return out, nil
 }
 
-// Plain checks what a builder makes a file or folder of.
+// Plain checks the names that a builder creates files or folders from.
 func (n Names) Plain(_ context.Context, r *Request) error {
 	for _, name := range r.Plain {
 		if why := n.Bad(name); why != "" {
@@ -165,8 +165,8 @@ func (n Names) Plain(_ context.Context, r *Request) error {
 	return nil
 }
 
-// Files checks the list "files" of a body: it has only names of uploads of the flow or the account,
-// of the form "folder/name" (CVE-2026-48520).
+// Files checks the members "files" and "file" of a body. They may only name uploads of the flow or
+// the account, in the form "folder/name" (CVE-2026-48520).
 func (n Names) Files(_ context.Context, r *Request) error {
 	if len(r.Body) == 0 {
 		return nil
@@ -188,7 +188,7 @@ func (n Names) Files(_ context.Context, r *Request) error {
 	return nil
 }
 
-// listed are the texts of a list. What is no text becomes "", which is no file.
+// listed are the texts of a list. A value of another kind becomes "", which never names an upload.
 func listed(v *Value) []string {
 	if v.Empty() && v.Kind != Number {
 		return nil
@@ -203,14 +203,14 @@ func listed(v *Value) []string {
 	return out
 }
 
-// uploaded reports whether a path is that of an upload.
+// uploaded reports whether a path belongs to an upload.
 func (n Names) uploaded(r *Request, path string) bool {
 	folder, name, ok := strings.Cut(path, "/")
 	return ok && folder != "" && (folder == r.Flow || folder == r.Account) && n.Bad(name) == ""
 }
 
-// Documents are the JSON texts in a body: itself, or the files of a form, those inside zip archives
-// among them.
+// Documents are the JSON texts in a body: the body itself, or the files of a form, including those
+// inside zip archives.
 func (n Names) Documents(r *Request) ([]Value, error) {
 	if len(r.Body) == 0 {
 		return nil, nil
