@@ -23,7 +23,7 @@ type Kind string
 
 // The kinds of object that have an owner.
 const (
-	// Chatflow is a flow; Agentflow one whose type is AGENTFLOW or MULTIAGENT; Assistantflow is the
+	// Chatflow is a flow, Agentflow one whose type is AGENTFLOW or MULTIAGENT, Assistantflow the
 	// flow behind a custom assistant.
 	Chatflow      Kind = "chatflow"
 	Agentflow     Kind = "agentflow"
@@ -39,26 +39,26 @@ const (
 	Dataset       Kind = "dataset"
 	Evaluator     Kind = "evaluator"
 	Evaluation    Kind = "evaluation"
-	// Project is a folder of flows; StoredFile a file that belongs to no flow.
+	// Project is a folder of flows, StoredFile a file that belongs to no flow.
 	Project    Kind = "project"
 	StoredFile Kind = "storedfile"
 )
 
-// ChangeKind is the kind under which changes of objects are announced (db.Tx.Changed); the item is
-// app id, slash, object id.
+// ChangeKind is the kind of changes to objects (db.Tx.Changed); the item is app id, slash, object
+// id.
 const ChangeKind = "object"
 
-// Config of a Library.
+// Config is the configuration of a Library.
 type Config struct {
 	DB   *db.DB
 	Gate *authz.Gate
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets failures to follow changes.
+	// Log receives failures to follow changes.
 	Log *slog.Logger
 }
 
-// Library is the capability.
+// Library maintains the ownership map of all apps.
 type Library struct {
 	cfg     Config
 	apps    sync.Map // app id -> *Objects
@@ -67,10 +67,10 @@ type Library struct {
 	chats   *otter.Cache[inner, Chat]
 }
 
-// inner names something that lies inside an object.
+// inner identifies something inside an object.
 type inner struct{ app, id string }
 
-// derivedKept bounds how many parents are remembered; one costs about 200 bytes.
+// derivedKept bounds how many parents are remembered; each costs about 200 bytes.
 const derivedKept = 100_000
 
 // New loads the map and follows changes.
@@ -121,7 +121,7 @@ func (l *Library) refresh(ctx context.Context, appID, id string) error {
 	return nil
 }
 
-// Of is the map of an app. It stays the same for the app's life, so that it can be kept.
+// Of is the map of an app. It stays the same for the app's life, so callers may keep it.
 func (l *Library) Of(appID string) *Objects {
 	if v, ok := l.apps.Load(appID); ok {
 		return v.(*Objects)
@@ -135,30 +135,31 @@ func (l *Library) Owner(appID, id string) (workspace string, kind Kind, ok bool)
 	return l.Of(appID).Owner(id)
 }
 
-// Learn remembers that something lies inside an object, such as an execution in its flow. What is
-// forgotten, after a restart or when there is too much, is learned again.
+// Learn remembers that something is inside an object, such as an execution in its flow. Parents
+// that are forgotten, after a restart or because there are too many, are learned again.
 func (l *Library) Learn(appID, id, parent string) { l.derived.Set(inner{appID, id}, parent) }
 
-// Parent is the object that something lies in, as far as it is remembered.
+// Parent is the object around something, if it is remembered.
 func (l *Library) Parent(appID, id string) (parent string, ok bool) {
 	return l.derived.GetIfPresent(inner{appID, id})
 }
 
 // Object is an object of a builder.
 type Object struct {
-	// App and ID name it; ID is the builder's own.
+	// App and ID identify it; ID is the builder's own.
 	App, ID string
 	Kind    Kind
-	// Workspace is where it belongs, Owner the person who made or adopted it; Owner may be empty.
+	// Workspace is the object's workspace. Owner is the person who created or adopted it, and may
+	// be empty.
 	Workspace, Owner string
-	// Account is the builder's account that holds it; empty where the builder has none, or only
-	// one.
+	// Account is the builder account that holds it. It is empty if the builder has no accounts, or
+	// only one.
 	Account string
-	// Name is what people call it; may be empty, and is cut to 200 characters.
+	// Name is its name for people. It may be empty, and is cut to 200 characters.
 	Name                 string
 	CreatedAt, UpdatedAt time.Time
-	// Public tells that a flow was created with the builder's own mark that opens it to strangers.
-	// Only Create reads it.
+	// Public reports that a flow was created with the builder's own mark that opens it to
+	// strangers. Only Create reads it.
 	Public bool
 }
 
@@ -183,10 +184,10 @@ func cleanName(s string) string {
 // maxID is the longest id that is recorded, in bytes.
 const maxID = 256
 
-// Claim records that objects were created or adopted, all or none: Workspace and Owner of each say
-// whose they are. Objects that belong to their workspace already stay as they are, but for an
-// account that was not known yet. It asks no right: whoever let the creation through did. Errors:
-// problem.Conflict if one belongs to another workspace.
+// Claim records created or adopted objects, all or none, with the Workspace and Owner of each.
+// Objects that already belong to their workspace are unchanged, except that an unknown account is
+// added. Claim checks no permission, because the caller that allowed the creation already did.
+// Errors: problem.Conflict if one belongs to another workspace.
 func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -197,7 +198,7 @@ func (l *Library) Claim(ctx context.Context, objects ...Object) error {
 	})
 }
 
-// claim records objects and returns those that were nobody's before.
+// claim records objects and returns those that were unassigned before.
 func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) (fresh []Object, err error) {
 	for _, o := range objects {
 		if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
@@ -231,8 +232,8 @@ func (l *Library) claim(ctx context.Context, tx *db.Tx, objects []Object) (fresh
 	return fresh, nil
 }
 
-// bindKnown records the account of an object that has a row without one, and reports whether it
-// did. An object of another workspace is a Conflict.
+// bindKnown records the account of an object whose row has none, and reports whether it did. An
+// object of another workspace is a Conflict.
 func (l *Library) bindKnown(ctx context.Context, tx *db.Tx, o Object) (bound bool, err error) {
 	row, err := q.New(tx).GetObject(ctx, q.GetObjectParams{AppID: o.App, ObjectID: o.ID})
 	if err != nil {
@@ -252,7 +253,7 @@ func (l *Library) bindKnown(ctx context.Context, tx *db.Tx, o Object) (bound boo
 	return true, nil
 }
 
-// Bind records which account of the builder holds an object that is owned already.
+// Bind records which account of the builder holds an object that already has an owner.
 func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		n, err := q.New(tx).BindObject(ctx, q.BindObjectParams{AppID: appID, ObjectID: id, UpstreamID: account})
@@ -266,8 +267,8 @@ func (l *Library) Bind(ctx context.Context, appID, id, account string) error {
 	})
 }
 
-// HandOver gives all objects of one person to another, in the caller's transaction: the first is
-// about to be removed.
+// HandOver gives all objects of one person to another, in the caller's transaction, because the
+// first person is about to be removed.
 func HandOver(ctx context.Context, tx *db.Tx, fromID, toID string) error {
 	if _, err := q.New(tx).HandOverObjects(ctx, q.HandOverObjectsParams{
 		FromAccount: fromID,
@@ -311,7 +312,7 @@ func (l *Library) ForgetIn(ctx context.Context, tx *db.Tx, appID string, ids ...
 
 // Filter narrows a list of flows.
 type Filter struct {
-	// Workspace is the one whose flows are listed; "" is the one that the actor works in.
+	// Workspace is the one whose flows are listed; "" means the one that the actor works in.
 	Workspace string
 	// Query is a part of a name; empty lists all.
 	Query string
@@ -319,8 +320,8 @@ type Filter struct {
 	Limit, Offset int
 }
 
-// List returns the flows of a workspace, of all apps, the last changed first, and how many there
-// are in all. It needs FlowView there.
+// List returns the flows of a workspace from all apps, most recently changed first, and their total
+// number. It needs FlowView there.
 func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]Object, int, error) {
 	if f.Workspace == "" {
 		f.Workspace = actor.Workspace
@@ -358,8 +359,8 @@ func (l *Library) List(ctx context.Context, actor authz.Principal, f Filter) ([]
 	return list, int(total), nil
 }
 
-// NamesOfOthers lists the names of an app's objects of a kind that belong to other workspaces than
-// this one. For Sluice itself: nobody may be shown them.
+// NamesOfOthers lists the names of an app's objects of a kind that belong to other workspaces. It
+// is for internal use: the names must not be shown to anyone.
 func (l *Library) NamesOfOthers(ctx context.Context, appID string, kind Kind, workspaceID string) ([]string, error) {
 	names, err := q.New(l.cfg.DB.Read()).NamesOfOthers(ctx, q.NamesOfOthersParams{
 		AppID:       appID,
@@ -402,7 +403,7 @@ func object(r q.Object) Object {
 	}
 }
 
-// likePattern makes a LIKE pattern, escaped with "!", from what somebody typed; "" stays "".
+// likePattern turns a typed query into a LIKE pattern, escaped with "!"; "" stays "".
 func likePattern(query string) string {
 	query = strings.ToLower(strings.TrimSpace(query))
 	if query == "" {
@@ -414,8 +415,8 @@ func likePattern(query string) string {
 	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
 }
 
-// Adopt gives objects that nobody owns to the workspace and owner that each names. It needs
-// ObjectAdopt there. Objects that have an owner already are left alone; it returns how many were
+// Adopt gives unassigned objects to a workspace and to the owner that each names. It needs
+// ObjectAdopt there. Objects that already have a row are left alone. It returns how many were
 // adopted.
 func (l *Library) Adopt(
 	ctx context.Context,
@@ -448,8 +449,8 @@ func (l *Library) Adopt(
 	return adopted, err
 }
 
-// Move gives objects that are owned already to another workspace and owner. It needs ObjectAdopt in
-// that workspace and in theirs.
+// Move gives objects that are already assigned to another workspace and owner. It needs ObjectAdopt
+// in that workspace and in theirs.
 func (l *Library) Move(
 	ctx context.Context,
 	actor authz.Principal,
@@ -501,10 +502,10 @@ func (l *Library) Move(
 	)
 }
 
-// Place records within the caller's transaction whose an object is that was there before Sluice.
-// One that lies in the workspace from and is nobody's, as everything that was adopted when its app
-// was connected, moves to its own; "" moves nothing. It reports whether anything was changed, asks
-// no right, and leaves alone what belongs to somebody.
+// Place records the owner of an object from before Sluice, in the caller's transaction. If the
+// object is in the workspace from and has no owner, like everything adopted when its app was
+// connected, it moves to its own workspace; "" moves nothing. Place checks no permission and leaves
+// objects with an owner alone. It reports whether it changed anything.
 func (l *Library) Place(ctx context.Context, tx *db.Tx, o Object, from string) (placed bool, err error) {
 	if o.ID == "" || len(o.ID) > maxID || o.Workspace == "" {
 		return false, problem.New(problem.Invalid, "An object needs an id and a workspace.").WithField("id")
@@ -542,15 +543,15 @@ func (l *Library) Place(ctx context.Context, tx *db.Tx, o Object, from string) (
 
 // Chat is where a chat session is used.
 type Chat struct {
-	// Workspace is the one that used it first, Flow the flow that it was seen with; "" if that is
-	// not known.
+	// Workspace is the one that used it first, and Flow the flow that it was seen with, or "" if
+	// unknown.
 	Workspace, Flow string
-	// Public tells that somebody used it first who was not signed in.
+	// Public reports that a person who was not signed in used it first.
 	Public bool
 }
 
-// chatsKept bounds how many sessions are remembered, and chatAge for how long after their last use.
-// The builder is asked about those that are forgotten.
+// chatsKept bounds how many sessions are remembered, and chatAge how long after their last use.
+// Forgotten sessions are looked up in the builder.
 const (
 	chatsKept = 100_000
 	chatAge   = 24 * time.Hour
@@ -563,9 +564,9 @@ func newChats() (*otter.Cache[inner, Chat], error) {
 	})
 }
 
-// LearnChat remembers that a session, by its text, is used in a workspace. People choose these
-// texts, and some builders find messages by nothing else: whichever workspace used one first keeps
-// it, and no other may name it as long as it is remembered.
+// LearnChat remembers that a session, identified by its text, is used in a workspace. People choose
+// these texts, and some builders find messages by nothing else. So the workspace that used one
+// first keeps it, and no other may name it while it is remembered.
 func (l *Library) LearnChat(appID, session string, c Chat) {
 	key := inner{appID, session}
 	if old, ok := l.chats.GetIfPresent(key); ok && (old.Workspace != c.Workspace || old.Flow != "") {
@@ -580,7 +581,7 @@ func (l *Library) LearnChat(appID, session string, c Chat) {
 	l.chats.SetIfAbsent(key, c)
 }
 
-// ChatOf is where a session is used, as far as it is remembered.
+// ChatOf is where a session is used, if it is remembered.
 func (l *Library) ChatOf(appID, session string) (Chat, bool) {
 	return l.chats.GetIfPresent(inner{appID, session})
 }

@@ -13,16 +13,16 @@ import (
 	"sluice/internal/problem"
 )
 
-// Act says who does something to the objects of an app by a request that the builder answers. It
-// stands in the audit entries of the flows that the request is about; other objects have none.
+// Act says who acts on the objects of an app with a request that the builder answers. The audit
+// entries of the request's flows record it; other objects have no entries.
 type Act struct {
-	// Who is the person or stranger, with the API key if the request came with one.
+	// The acting person or stranger, with the API key if the request came with one.
 	Who authz.Principal
-	// App is the app's id, AppName what people call it.
+	// App is the app's id, AppName its name for people.
 	App, AppName string
 }
 
-// What is done to a flow, as audit entries say it.
+// The words of audit entries for what happened to a flow.
 const (
 	Created  = "created"
 	Imported = "imported"
@@ -31,7 +31,7 @@ const (
 	ran      = "run"
 )
 
-// detail is the text of an entry: what was done, in which app, and with which API key.
+// detail is the text of an entry: what happened, in which app, and with which API key.
 func (a Act) detail(did string) string {
 	text := did + " in " + cleanName(a.AppName) + " (app " + a.App + ")"
 	if a.Who.KeyID != "" {
@@ -54,8 +54,8 @@ func (o Object) resource() authz.Resource {
 	}
 }
 
-// Create is Claim for objects that a request has created or imported: did says which. The entry of
-// each flow is written in the same transaction.
+// Create is Claim for objects that a request created or imported; did says which. The entry of each
+// flow is written in the same transaction.
 func (l *Library) Create(ctx context.Context, act Act, did string, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -82,7 +82,7 @@ func (l *Library) Create(ctx context.Context, act Act, did string, objects ...Ob
 	})
 }
 
-// mark stores whether the builder's own mark opens a flow to strangers, with the entry.
+// mark stores whether the builder's own mark opens a flow to strangers, and writes the entry.
 func (l *Library) mark(ctx context.Context, tx *db.Tx, act Act, o stored) error {
 	if err := l.note(ctx, tx, o); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (l *Library) mark(ctx context.Context, tx *db.Tx, act Act, o stored) error 
 	return l.record(ctx, tx, act, authz.FlowPublish, o.Object, did)
 }
 
-// note stores the name and the mark of an object, and that it was changed now.
+// note stores the name and the mark of an object and the time of the change.
 func (l *Library) note(ctx context.Context, tx *db.Tx, o stored) error {
 	err := q.New(tx).NoteObject(ctx, q.NoteObjectParams{
 		AppID:        o.App,
@@ -110,7 +110,7 @@ func (l *Library) record(ctx context.Context, tx *db.Tx, act Act, a authz.Action
 	return l.cfg.Gate.Record(ctx, tx, act.Who, a, o.resource(), audit.Done, act.detail(did))
 }
 
-// Delete is Forget for objects that a request has deleted. The entry of each flow is written in the
+// Delete is Forget for objects that a request deleted. The entry of each flow is written in the
 // same transaction.
 func (l *Library) Delete(ctx context.Context, act Act, ids ...string) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
@@ -128,7 +128,7 @@ func (l *Library) Delete(ctx context.Context, act Act, ids ...string) error {
 			if !o.Kind.IsFlow() {
 				continue
 			}
-			// What still waits to be counted can look up its name no more.
+			// Counts that are not written yet can no longer look up the name.
 			l.cfg.Gate.NameCounted(o.resource())
 			if err := l.record(ctx, tx, act, authz.FlowEdit, o.Object, deleted); err != nil {
 				return err
@@ -138,7 +138,7 @@ func (l *Library) Delete(ctx context.Context, act Act, ids ...string) error {
 	})
 }
 
-// stored is an object with what only entries need.
+// stored is an object with the fields that only entries need.
 type stored struct {
 	Object
 	public bool
@@ -156,18 +156,18 @@ func (l *Library) read(ctx context.Context, from db.Source, appID, id string) (o
 	return stored{object(row), row.MarkedPublic}, true, nil
 }
 
-// Saved is what a request has changed about an object.
+// Saved is a request's change of an object.
 type Saved struct {
-	// Name is what it is called now; an empty one keeps the previous name.
+	// Name is the new name; an empty one keeps the previous name.
 	Name string
-	// Public tells that the builder's own mark now opens the flow to strangers, or does so no more;
-	// nil: it was not set.
+	// Public reports that the builder's own mark now opens the flow to strangers, or no longer
+	// does. Nil means that the request did not set it.
 	Public *bool
 }
 
-// Save notes that a request has changed an object. Changes of one flow by one person within
-// authz.CountFor are one entry, which is written later. A change of the builder's mark of public
-// flows is an entry of its own, in the same transaction.
+// Save notes that a request changed an object. Changes of one flow by one person within
+// authz.CountFor become one entry, which is written later. A change of the builder's mark of public
+// flows gets its own entry, in the same transaction.
 func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	var o stored
 	var found bool
@@ -193,8 +193,8 @@ func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	return err
 }
 
-// Marked stores that Sluice itself has set the builder's own mark of public flows, so that a later
-// change of the mark in the builder is known as one. It has no entry of its own.
+// Marked stores that Sluice itself set the builder's own mark of public flows. A later change of the
+// mark in the builder is then recognized as a change. Marked writes no audit entry.
 func (l *Library) Marked(ctx context.Context, appID, id string, public bool) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		o, found, err := l.read(ctx, tx, appID, id)
@@ -206,12 +206,12 @@ func (l *Library) Marked(ctx context.Context, appID, id string, public bool) err
 	})
 }
 
-// Name is what a flow is called; "" if that is not known.
+// Name is the name of a flow; "" if it is unknown.
 func (l *Library) Name(ctx context.Context, appID, id string) string {
 	return l.nameOf(ctx, authz.Resource{App: appID, ID: id})
 }
 
-// Expose records that a request has changed what strangers may do with a flow, other than by the
+// Expose records that a request changed what strangers may do with a flow, other than by the
 // builder's mark.
 func (l *Library) Expose(ctx context.Context, act Act, id string) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
@@ -223,15 +223,15 @@ func (l *Library) Expose(ctx context.Context, act Act, id string) error {
 	})
 }
 
-// Ran counts a run of a flow: those by one person within authz.CountFor are one entry, which is
-// written later. It does no I/O. status is the builder's HTTP status, 0 if it gave no answer.
+// Ran counts a run of a flow. Runs by one person within authz.CountFor become one entry, which is
+// written later. Ran does no I/O. status is the builder's HTTP status, 0 if it gave no answer.
 func (l *Library) Ran(act Act, id string, status int) {
 	l.count(act, authz.FlowRun, id, ran, status)
 }
 
-// Failed counts what a request was to do to a flow (an id, or "" for one that was to be created),
-// and what the builder has refused or could not do. It does no I/O. status is the builder's HTTP
-// status; 0 means that it gave no answer, so that nobody knows whether it was done.
+// Failed counts an action on a flow (an id, or "" for one not yet created) that the builder refused
+// or could not perform. It does no I/O. status is the builder's HTTP status; 0 means that it gave
+// no answer, so it is unknown whether it performed the action.
 func (l *Library) Failed(act Act, a authz.Action, id string, status int) {
 	did := "not done"
 	if status == 0 {
@@ -257,7 +257,7 @@ func (l *Library) count(act Act, a authz.Action, id, did string, status int) {
 	l.cfg.Gate.Count(act.Who, a, o.resource(), outcome, text)
 }
 
-// nameOf is the name of a flow for entries that were counted without it, "" if it is not known.
+// nameOf is the name of a flow for entries that were counted without it; "" if it is not known.
 func (l *Library) nameOf(ctx context.Context, r authz.Resource) string {
 	o, _, err := l.read(ctx, l.cfg.DB.Read(), r.App, r.ID)
 	if err != nil {
@@ -271,8 +271,8 @@ func (l *Library) nameOf(ctx context.Context, r authz.Resource) string {
 	return o.Name
 }
 
-// Found is Claim for objects that turned up in a builder's account without having been recorded:
-// Sluice was stopped between the builder's answer and the record, or they were created beside it.
+// Found is Claim for objects that appeared in a builder's account without a record. Either Sluice
+// was stopped between the builder's answer and the record, or they were created without Sluice.
 func (l *Library) Found(ctx context.Context, appID string, objects ...Object) error {
 	if len(objects) == 0 {
 		return nil
@@ -302,22 +302,22 @@ func (l *Library) Found(ctx context.Context, appID string, objects ...Object) er
 	})
 }
 
-// Job is a run of a flow that the builder names by an id of its own, such as a build.
+// Job is a run of a flow with its own id in the builder, such as a build.
 type Job struct {
-	// Flow is what runs.
+	// Flow is the running flow.
 	Flow string
-	// Person has started it; empty for somebody who was not signed in.
+	// Person started it; empty if they were not signed in.
 	Person string
 }
 
-// jobsKept bounds how many jobs are held in memory; the others are read from the database.
+// jobsKept bounds how many jobs are held in memory; others are read from the database.
 const jobsKept = 20_000
 
-// jobAge is how long a job is of use.
+// jobAge is how long a job is kept.
 const jobAge = 24 * time.Hour
 
-// StartJob records a job, so that every node knows whose it is. The first who records an id has it.
-// Errors: problem.Conflict if the id is known with something else.
+// StartJob records a job, so that every node knows its flow and person. The first record of an id
+// wins. Errors: problem.Conflict if the id is known with another flow or person.
 func (l *Library) StartJob(ctx context.Context, appID, id string, j Job) error {
 	if id == "" || len(id) > maxID {
 		return problem.New(problem.Invalid, "A job needs an id.").WithField("job_id")
@@ -347,7 +347,7 @@ func (l *Library) StartJob(ctx context.Context, appID, id string, j Job) error {
 	return nil
 }
 
-// Job finds a job of an app: in memory, or in the database. Errors: problem.NotFound.
+// Job finds a job of an app, in memory or in the database. Errors: problem.NotFound.
 func (l *Library) Job(ctx context.Context, appID, id string) (Job, error) {
 	if j, ok := l.jobs.GetIfPresent(inner{appID, id}); ok {
 		return j, nil

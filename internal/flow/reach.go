@@ -2,7 +2,8 @@ package flow
 
 import "slices"
 
-// AccountsIn are the builder's accounts that hold objects of a workspace, sorted. It does no I/O, and looks at all objects of the app: it is for lists.
+// AccountsIn are the builder's accounts that hold objects of a workspace, sorted. It does no I/O,
+// but scans all objects of the app, so it is meant for lists.
 func (o *Objects) AccountsIn(workspace string) []string {
 	o.mu.RLock()
 	defer o.mu.RUnlock()

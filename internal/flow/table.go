@@ -4,7 +4,7 @@ import (
 	"sync"
 )
 
-// Objects is the map of one app, in memory.
+// Objects is the ownership map of one app, in memory.
 type Objects struct {
 	mu     sync.RWMutex
 	known  map[digits]ref    // ids that are UUIDs: nearly all
@@ -15,7 +15,7 @@ type Objects struct {
 	words  []Kind
 }
 
-// ref is what is known of an object, as indexes of interned names.
+// ref is an object's row, as indexes of interned names.
 type ref struct {
 	workspace uint32
 	account   uint32
@@ -46,7 +46,8 @@ func (o *Objects) Owner(id string) (workspace string, kind Kind, ok bool) {
 	return workspace, kind, ok
 }
 
-// Account is the builder's account that holds an object; "" if it is not known, or the builder has none. It does no I/O.
+// Account is the builder's account that holds an object. It is "" if the account is unknown or the
+// builder has none. It does no I/O.
 func (o *Objects) Account(id string) string {
 	key, isUUID := parse(id)
 	var r ref
@@ -75,7 +76,7 @@ func (o *Objects) OwnerOf(id [16]byte) (workspace string, ok bool) {
 	return o.names[r.workspace], true
 }
 
-// Len is how many objects there are.
+// Len is the number of objects.
 func (o *Objects) Len() int {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -119,7 +120,8 @@ func (o *Objects) remove(id string) {
 	delete(o.others, id)
 }
 
-// parse reads the text form of RFC 9562 section 4, in either case: some databases find an object by both.
+// parse reads the text form of RFC 9562 section 4 in either case, because some databases find an
+// object by both.
 func parse(s string) (digits, bool) {
 	var d digits
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
