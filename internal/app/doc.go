@@ -3,7 +3,7 @@
 //
 // # Life of an app
 //
-//	pending     added while nothing answered at its address; closed until the probe has recognized it
+//	pending     added while nothing answered at its address; closed until a probe recognizes it
 //	found       kind and version are known; a builder with an owner still needs its account
 //	connected   the owner's credentials are tested and sealed (Connect); people can work
 //

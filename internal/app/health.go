@@ -142,7 +142,7 @@ func bridgeHealth(ctx context.Context, a *App, h Health) Health {
 	return h
 }
 
-// noteIdentity stores the identity of a app that was pending, and a builder's new version.
+// noteIdentity stores the identity of an app that was pending, and a builder's new version.
 func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found) {
 	if !a.Pending && (found.Version == a.Version || found.Kind != a.Kind.Name) {
 		return

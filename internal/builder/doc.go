@@ -9,7 +9,8 @@
 //	     ── Bridge       carries requests into the builder's own session ──► Bridge, one for each connected app
 //	     ── Owner        one owner account serves everyone           ┐ at most one of the two
 //	     ── Accounts     the builder itself keeps its users apart    ┘
-//	     ── Entry, Page, FlowTypes, FlowWord, FlowPage, RunCall, Stored, Shared: for pages and requests
+//	     ── Entry, Page, FlowTypes, FlowWord, FlowPage, RunCall, Stored, Shared
+//	                     for pages and requests
 //
 // Optional abilities are nil or empty. Callers check the field; they never use type assertions. The
 // same holds for a Bridge: Session is always set, while FlowKey, SetPublic, Inventory, Parent,

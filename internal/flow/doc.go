@@ -5,10 +5,10 @@
 // # Objects
 //
 // A Kind is a sort of object that has its own id: flows, credentials, tools, variables, document
-// stores and so on. A row of the map holds app, id, kind, workspace, owner and name. The first
-// claim of an id wins, and no later claim ever moves an object. Only Move does, which needs
-// ObjectAdopt in both workspaces. An object without a row is unassigned: no one can see it until
-// someone adopts it.
+// stores and so on. A row of the map holds app, id, kind, workspace, owner and name. The workspace
+// that records an id first keeps it, and Claim never moves an object. Only two functions do: Move,
+// which needs ObjectAdopt in both workspaces, and Place, with which an import moves objects without
+// an owner. An object without a row is unassigned: no one can see it until someone adopts it.
 //
 // Things inside an object (an execution of a flow, a chunk of a document store) have no rows. Their
 // parents are learned from the builder's answers and remembered, see Learn. A builder's job (a run

@@ -9,7 +9,6 @@
 //
 //	tree.go, json.go        strict JSON: text that two parsers could read differently is refused
 //	                        before any check; Digest compares values as a parser reads them
-//	                        anything is looked at; Digest compares values as a parser reads them
 //	multipart.go            forms that can be read in only one way
 //	archive.go              zip archives without links or names that lead out, within bounds
 //	upload.go               Names: allowed names of files and folders, however they are encoded

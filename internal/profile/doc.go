@@ -9,8 +9,8 @@
 // List, Learn). The proxy uses it to maintain the ownership map of package flow.
 //
 // Patterns match whole segments and exact case, and a literal beats a placeholder. The forwarded
-// path ends in a slash exactly if the pattern does, so that the builder gets the path that was
-// judged.
+// path ends in a slash exactly if the pattern does (a Source can relax both: FoldCase, KeepSlash),
+// so that the builder gets the path that was judged.
 //
 // A Style holds the remaining differences: cookies and headers that never pass, the policy for
 // pages, the rules for parameters, and the shape of errors.

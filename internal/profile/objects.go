@@ -21,7 +21,7 @@ const (
 	Chunk flow.Kind = "chunk"
 	// DatasetRow is a row of a dataset.
 	DatasetRow flow.Kind = "row"
-	// Job is a running run of a flow, Message one of its chat messages, ChatSession a chat.
+	// Job is a flow run in progress, Message one of its chat messages, ChatSession a chat.
 	Job         flow.Kind = "job"
 	Message     flow.Kind = "message"
 	ChatSession flow.Kind = "session"

@@ -108,7 +108,7 @@ func (b *bridge) current(ctx context.Context) (*session, error) {
 }
 
 // connect signs in now if the bridge has no session yet, and otherwise says what is wrong. Health
-// checks and the start use it.
+// checks and the server start use it.
 func (b *bridge) connect(ctx context.Context) error {
 	_, err := b.current(ctx)
 	return err

@@ -96,7 +96,7 @@ var style = profile.Style{
 }
 
 // storesFlows is the first release (1.x) that takes the flow of a public run from its own database.
-// Older releases run whatever flow the request brings (CVE-2026-33017).
+// Older releases run the flow that the request brings (CVE-2026-33017).
 const storesFlows = 9
 
 // needsStoredFlow reports whether this version of Langflow needs the stored flow in the body of a

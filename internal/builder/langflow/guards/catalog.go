@@ -230,7 +230,7 @@ func (in *instance) account(id string) *account {
 	return a
 }
 
-// forget makes the flows of the account be read again.
+// forget discards the knowledge of the account's flows, so that they are read again.
 func (g *Guard) forget(r *guard.Request) {
 	in := g.instance(r.App)
 	in.mu.Lock()

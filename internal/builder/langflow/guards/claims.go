@@ -46,7 +46,7 @@ type claim struct {
 // executes its fields.
 type component struct {
 	node, id string
-	names    []string // the types that it claims to be
+	names    []string // the types that it names
 	code     [sha256.Size]byte
 	template *guard.Value
 }
