@@ -17,33 +17,39 @@ import (
 )
 
 const (
-	// clockSkew is how far another node's clock may be ahead when it makes a token. Nothing is added to a token's end.
+	// clockSkew is how far ahead the clock of an issuing node may be. It does not extend a token's
+	// expiry.
 	clockSkew = time.Minute
-	// keysFor is how long the keys are taken from memory before Tokens asks for them again.
+	// keysFor is how long Tokens uses the keys in memory before it reads them again.
 	keysFor = time.Second
-	// newcomer is how young a token is whose session may not have come to this node's memory yet.
+	// newcomer is the age below which a token's session may not have reached this node's memory
+	// yet.
 	newcomer = 10 * time.Second
 )
 
-// TokenConfig of Tokens.
+// TokenConfig configures Tokens.
 type TokenConfig struct {
 	Sessions *Sessions
-	// Mail takes the warning that a refresh token was used twice; nil for none.
+	// Mail sends the warning about a refresh token that was used twice. It may be nil.
 	Mail *mail.Outbox
-	// AccountPage is the address of the page where people see their sessions, for that mail.
+	// AccountPage returns the address of the page that lists a person's sessions, for that email.
 	AccountPage func() string
-	// AccessKeys sign access tokens, and RefreshKeys go into refresh tokens (JWT_AUTH_TOKEN_SECRET, JWT_REFRESH_TOKEN_SECRET). HashKeys key the hashes under which refresh tokens are stored
-	// (TOKEN_HASH_SECRET). Of each the first is in use, and the others are accepted still.
+	// AccessKeys sign access tokens, and RefreshKeys go into refresh tokens (JWT_AUTH_TOKEN_SECRET,
+	// JWT_REFRESH_TOKEN_SECRET). HashKeys key the hashes under which refresh tokens are stored
+	// (TOKEN_HASH_SECRET). New tokens use the first key of each list; the others are still
+	// accepted.
 	AccessKeys, RefreshKeys, HashKeys func() []Key
 	// Issuer and Audience are the claims iss and aud (JWT_ISSUER, JWT_AUDIENCE).
 	Issuer, Audience string
-	// AccessLife and RefreshLife are how long a token of each kind is good. A session of tokens ends RefreshLife after the last refresh, and MaxAge of Sessions after the sign-in.
+	// AccessLife and RefreshLife are the lifetimes of the two kinds of token. A token session
+	// expires RefreshLife after the last refresh, and no later than MaxAge of Sessions after the
+	// sign-in.
 	AccessLife, RefreshLife time.Duration
-	// Grace is how long a refresh token that was used returns the same successor once more.
+	// Grace is how long a used refresh token still returns the same successor.
 	Grace time.Duration
 }
 
-// Tokens makes and checks the access and refresh tokens of programs that have signed in.
+// Tokens issues and verifies the access and refresh tokens of programs that have signed in.
 type Tokens struct {
 	cfg   TokenConfig
 	known *known
@@ -52,14 +58,15 @@ type Tokens struct {
 	keys    atomic.Pointer[accessKeys]
 }
 
-// accessKeys are the keys of access tokens as they were at a time. Number counts how often a key has gone.
+// accessKeys are the keys of access tokens, as read at one moment. The number counts how often a
+// key was removed.
 type accessKeys struct {
 	list   []Key
 	readAt time.Time
 	number uint32
 }
 
-// NewTokens makes Tokens.
+// NewTokens returns Tokens.
 func NewTokens(c TokenConfig) *Tokens {
 	t := &Tokens{cfg: c, known: newKnown()}
 	t.keys.Store(&accessKeys{list: c.AccessKeys(), readAt: c.Sessions.cfg.Now()})
@@ -68,7 +75,8 @@ func NewTokens(c TokenConfig) *Tokens {
 
 func (t *Tokens) now() time.Time { return t.cfg.Sessions.cfg.Now() }
 
-// Pair is what a program gets: an access token for its calls, and a refresh token for the next pair.
+// Pair is what a program receives: an access token for its calls, and a refresh token for the next
+// pair.
 type Pair struct {
 	Access, Refresh               string
 	AccessExpires, RefreshExpires time.Time
@@ -76,7 +84,7 @@ type Pair struct {
 	SessionID string
 }
 
-// access makes an access token. It ends with the session, if not before.
+// access issues an access token. The token expires no later than the session.
 func (t *Tokens) access(account, session string, sessionEnds time.Time) (token string, expires time.Time, err error) {
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {
@@ -99,7 +107,7 @@ func (t *Tokens) access(account, session string, sessionEnds time.Time) (token s
 	return token, expires, err
 }
 
-// keysAt returns the keys of access tokens, from memory if they were asked for just now.
+// keysAt returns the keys of access tokens, from memory if they were read less than keysFor ago.
 func (t *Tokens) keysAt(now time.Time) *accessKeys {
 	k := t.keys.Load()
 	if age := now.Sub(k.readAt); age >= 0 && age < keysFor {
@@ -132,8 +140,10 @@ func (k *accessKeys) key(id string) (Key, bool) {
 	return k.list[i], true
 }
 
-// Verify tells whose an access token is. A text that was not made with a key of Sluice's is ErrForeign; a token that is not good, has expired, or whose session has ended is problem.Unauthenticated.
-// A token is verified once, and then known by its hash; its session is looked up each time.
+// Verify returns the person of an access token. It returns ErrForeign for a text that was not
+// signed with a Sluice key, and problem.Unauthenticated for a token that is invalid or expired, or
+// whose session is over. A token is verified once and then known by its hash. Its session is looked
+// up each time.
 func (t *Tokens) Verify(token string) (Principal, error) {
 	if len(token) > maxToken {
 		return Principal{}, ErrForeign
@@ -161,12 +171,12 @@ func (t *Tokens) Verify(token string) (Principal, error) {
 	return p, nil
 }
 
-// read verifies a token and reads what it says.
+// read verifies a token and returns its claims.
 func (t *Tokens) read(token string, keys *accessKeys, now time.Time) (claims, error) {
 	parsed, err := parseJWT(token)
 	key, ok := keys.key(parsed.keyID)
 	if !ok && err == nil {
-		// It may have come into use on another node this moment.
+		// Another node may have started to use the key this moment.
 		key, ok = t.readKeys(now).key(parsed.keyID)
 	}
 	switch {
@@ -185,7 +195,8 @@ func (t *Tokens) read(token string, keys *accessKeys, now time.Time) (claims, er
 	return c, nil
 }
 
-// person finds the person of a token's session. A session that was made on another node a moment ago is fetched first.
+// person finds the person of a token's session. If the token is new, another node may have created
+// the session a moment ago, so this node catches up first.
 func (t *Tokens) person(c claims, now time.Time) (Principal, uuid.UUID, error) {
 	session, err := uuid.Parse(c.Session)
 	if err != nil {

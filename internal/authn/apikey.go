@@ -7,15 +7,15 @@ import (
 )
 
 // An API key reads "sluice_", 40 random base62 digits (238 bits), and the CRC-32 of all that in 6
-// base62 digits. The beginning and the checksum let secret scanners tell keys from chance finds
-// without asking anybody.
+// base62 digits. The prefix and the checksum let secret scanners tell keys from chance matches
+// without asking Sluice.
 const (
 	keyStart    = "sluice_"
 	keyRandom   = 40
 	keyChecksum = 6
 	keyChars    = len(keyStart) + keyRandom + keyChecksum
-	// keyPrefix is how many characters of a key are kept in clear, to recognize it by: five of them
-	// are random, which leaves 208 bits.
+	// keyPrefix is how many characters of a key are stored in clear, to recognize it by. Five of
+	// them are random, which leaves 208 secret bits.
 	keyPrefix = 12
 )
 
@@ -30,8 +30,8 @@ func makeKey(random io.Reader) (string, error) {
 			return "", err
 		}
 		for _, b := range raw {
-			// Of 256 values 248 are spread evenly over 62 digits; the rest would make some digits
-			// likelier.
+			// 248 of the 256 values map evenly to 62 digits; the rest would make some digits more
+			// likely.
 			if b < 248 && len(text) < len(keyStart)+keyRandom {
 				text = append(text, base62[b%62])
 			}
@@ -44,7 +44,7 @@ func makeKey(random io.Reader) (string, error) {
 // checksum is the CRC-32 (IEEE 802.3) of a text in base62, most significant digit first.
 func checksum(text string) (out [keyChecksum]byte) {
 	n := ^uint32(0)
-	for i := range len(text) { // crc32.ChecksumIEEE would make a copy of the text on the heap
+	for i := range len(text) { // crc32.ChecksumIEEE would copy the text to the heap
 		n = crc32.IEEETable[byte(n)^text[i]] ^ n>>8
 	}
 	n = ^n

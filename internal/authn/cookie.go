@@ -19,12 +19,12 @@ func CookieName(secure bool) string {
 	return plainName
 }
 
-// IsSessionCookie reports whether a cookie name is one of ours, so that it is never forwarded.
+// IsSessionCookie reports whether a cookie name is one of Sluice's, so that it is never forwarded.
 func IsSessionCookie(name string) bool { return name == plainName || name == secureName }
 
-// sessionCookie finds the one session cookie of a request. None is "", nil. Two of them, or a
-// header that parsers read differently (stray quotes), are refused: the wrong one might be
-// believed.
+// sessionCookie finds the one session cookie of a request. It returns "" and no error if the
+// request has no session cookie. It refuses two of them, and a header that parsers read differently
+// (stray quotes), because the app might believe the wrong one.
 func sessionCookie(r *http.Request, name string) (string, error) {
 	found := ""
 	for _, line := range r.Header["Cookie"] {

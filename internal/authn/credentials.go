@@ -10,60 +10,67 @@ import (
 	"sluice/internal/problem"
 )
 
-// CredentialKind says by what somebody was recognised.
+// CredentialKind is the kind of credential by which a principal was recognized.
 type CredentialKind uint8
 
 const (
-	// CredentialNone is a stranger's request.
+	// CredentialNone is a request without a credential.
 	CredentialNone CredentialKind = iota
-	// CredentialSession is a browser's session. Browsers send it by themselves, so requests of other sites have to be told apart.
+	// CredentialSession is a browser session. Browsers send its cookie automatically, so Sluice
+	// must distinguish requests that come from other sites.
 	CredentialSession
-	// CredentialAccess is a token of a program that has signed in.
+	// CredentialAccess is an access token of a program that has signed in.
 	CredentialAccess
-	// CredentialKey is a key of Sluice's.
+	// CredentialKey is a Sluice API key.
 	CredentialKey
 )
 
-// Credential is what a request has shown and who that is.
+// Credential is the credential of a request and the principal behind it.
 type Credential struct {
 	// Principal is the zero value for strangers.
 	Principal Principal
 	// Kind is CredentialNone for strangers.
 	Kind CredentialKind
-	// KeyPrefix is the beginning of the API key, to recognise it by; empty for others.
+	// KeyPrefix is the beginning of the API key, to recognize it by. It is empty for other kinds.
 	KeyPrefix string
-	// Limits tell where a key stands with its limits, also when they are used up.
+	// Limits are the key's rate limits and how much of them is left, even if they are used up.
 	Limits Limits
 }
 
-// Place is where a request came in, as far as it decides about credentials.
+// Place is where a request came in, as far as that matters for credentials.
 type Place struct {
 	// Audience is what a session cookie must have been issued for: AudienceMain or an app's id.
 	Audience string
-	// Secure says that the origin is https, where only the __Host- cookie counts.
+	// Secure reports whether the origin is https, where only the __Host- cookie is accepted.
 	Secure bool
-	// From is the address of the client; keys may be bound to networks.
+	// From is the address of the client. Keys can be bound to networks.
 	From netip.Addr
-	// OwnSignIn says that the app may have credentials of its own: what stands in a header and is not of Sluice's making is left to it.
+	// OwnSignIn reports whether the app may have credentials of its own. Header values that Sluice
+	// did not issue are then left to the app.
 	OwnSignIn bool
 }
 
-// ErrForeign means that a bearer token was not made by Sluice, as opposed to one of Sluice's that is no longer good.
+// ErrForeign means that Sluice did not issue a bearer token. A Sluice token that is no longer valid
+// is a different error.
 var ErrForeign = errors.New("not a token of Sluice's")
 
 // Credentials is the one place where a request becomes a principal.
 type Credentials struct {
-	// Sessions knows cookies.
+	// Sessions looks up session cookies.
 	Sessions *Sessions
-	// Keys knows API keys; nil: there are none.
+	// Keys looks up API keys. Nil turns them off.
 	Keys *Keys
-	// Access tells whose an access token is: ErrForeign for what Sluice never made, problem.Unauthenticated for what is not good. Nil: there are none.
+	// Access returns the person of an access token: ErrForeign if Sluice did not issue the token,
+	// problem.Unauthenticated if the token is not valid. Nil turns access tokens off.
 	Access func(token string) (Principal, error)
 }
 
-// Authenticate finds out who asks: by "Authorization: Bearer" (an API key or an access token, RFC 6750), by "X-Api-Key" (an API key), else by the session cookie. A
-// request without any is a stranger's and no error. A credential that is offered and is not good is problem.Unauthenticated, or problem.Denied where it is good but not
-// here, and is never made up for by another one. What stands in the URL is never read: it ends up in logs.
+// Authenticate determines the principal of a request: by "Authorization: Bearer" (an API key or an
+// access token, RFC 6750), by "X-Api-Key" (an API key), or else by the session cookie. A request
+// without a credential belongs to a stranger, which is not an error. A credential that is not valid
+// is problem.Unauthenticated, or problem.Denied if it is valid but not here. Another credential
+// never makes up for it. Authenticate never reads credentials in the URL, because URLs end up in
+// logs.
 func (c *Credentials) Authenticate(r *http.Request, at Place) (Credential, error) {
 	offered, err := offeredToken(r.Header, at.OwnSignIn)
 	switch {
@@ -85,7 +92,7 @@ func (c *Credentials) Authenticate(r *http.Request, at Place) (Credential, error
 	return Credential{Principal: p, Kind: CredentialSession}, nil
 }
 
-// unless turns the sentinel into the problem that a client gets.
+// unless turns the foreign sentinel into the problem that a client gets.
 func unless(err, foreign error) error {
 	if errors.Is(err, foreign) {
 		return badToken()
@@ -93,7 +100,7 @@ func unless(err, foreign error) error {
 	return err
 }
 
-// token finds out whose an offered token is.
+// token finds the principal of an offered token.
 func (c *Credentials) token(ctx context.Context, o offer, at Place) (Credential, error) {
 	if o.key {
 		if o.other != "" && c.Access != nil {
@@ -113,7 +120,8 @@ func (c *Credentials) token(ctx context.Context, o offer, at Place) (Credential,
 	return Credential{Principal: p, Kind: CredentialAccess}, nil
 }
 
-// key finds out whose an API key is, and counts the request. Only a key with limits whose booked portion is used up makes a request wait for the database.
+// key finds the principal of an API key and counts the request. A request waits for the database
+// only if its key has limits and the booked portion is used up.
 func (c *Credentials) key(ctx context.Context, text string, at Place) (Credential, error) {
 	if c.Keys == nil {
 		return Credential{}, badToken()
@@ -132,7 +140,7 @@ func (c *Credentials) key(ctx context.Context, text string, at Place) (Credentia
 	return found, err
 }
 
-// Strip takes what was recognised as a credential of Sluice's out of headers that are about to be forwarded.
+// Strip removes Sluice credentials from headers that are about to be forwarded.
 func (c *Credential) Strip(h http.Header) {
 	if c.Kind == CredentialAccess || mentionsKey(h["Authorization"]) || c.shownIn(h["Authorization"]) {
 		delete(h, "Authorization")
@@ -142,7 +150,8 @@ func (c *Credential) Strip(h http.Header) {
 	}
 }
 
-// Challenge is the value of WWW-Authenticate that goes with a 401 (RFC 6750 section 3); err is why, nil if nothing was offered.
+// Challenge is the value of WWW-Authenticate for a 401 response (RFC 6750 section 3). err is the
+// reason, nil if the request offered no credential.
 func Challenge(err error) string {
 	if TokenTrouble(err) {
 		return `Bearer realm="Sluice", error="invalid_token"`
@@ -150,19 +159,20 @@ func Challenge(err error) string {
 	return `Bearer realm="Sluice"`
 }
 
-// The rules of refusals by which TokenTrouble knows them.
+// Problems about credentials carry these rules; TokenTrouble recognizes them.
 const (
 	credentialRule = "credential"
 	keyRules       = "key "
 )
 
-// TokenTrouble reports whether a request was refused for the key or token that it offered, whose holder is a program and wants to know why.
+// TokenTrouble reports whether a request was refused because of its key or token. The holder of one
+// is a program and needs to know the reason.
 func TokenTrouble(err error) bool {
 	rule := problem.Of(err).Rule
 	return err != nil && (rule == credentialRule || strings.HasPrefix(rule, keyRules))
 }
 
-// ContainsKey reports whether an API key of Sluice's stands somewhere in a text.
+// ContainsKey reports whether a text contains a Sluice API key.
 func ContainsKey(text string) bool {
 	for {
 		i := strings.Index(text, keyStart)
@@ -176,19 +186,20 @@ func ContainsKey(text string) bool {
 	}
 }
 
-// offer is a token that stands in a header.
+// offer is a token found in a header.
 type offer struct {
 	value string
-	key   bool // it stands where only API keys stand, or looks like one
-	// other is a bearer token beside it, which has to be the app's own.
+	key   bool // from a header for API keys only, or in the form of one
+	// other is a bearer token beside the key, which must be the app's own.
 	other string
 }
 
-// maxToken is the longest token that is looked at, in bytes.
+// maxToken is the longest token that Sluice looks at, in bytes.
 const maxToken = 4096
 
-// offeredToken reads the headers that carry tokens. Foreign tokens are passed over where the app has a sign-in of its own. Two headers of one name, or two tokens that
-// differ, are refused: somebody else might believe the other one.
+// offeredToken reads the headers that carry tokens. It ignores foreign tokens if the app has its
+// own sign-in. It refuses a header that is sent twice, and two different tokens, because the app
+// might believe the other one.
 func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 	bearer, err := bearerToken(h["Authorization"])
 	if err != nil {
@@ -224,7 +235,7 @@ func twoCredentials() error {
 	return problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule(credentialRule).WithNext("Send either Authorization or X-Api-Key.")
 }
 
-// mentionsKey reports whether one of the values has what begins an API key of Sluice's in it.
+// mentionsKey reports whether one of the values contains the prefix of Sluice API keys.
 func mentionsKey(lines []string) bool {
 	for _, line := range lines {
 		if strings.Contains(line, keyStart) {
@@ -234,7 +245,8 @@ func mentionsKey(lines []string) bool {
 	return false
 }
 
-// bearerToken reads an Authorization header: "" if there is none, or one of another scheme, which is no business of Sluice's.
+// bearerToken reads an Authorization header. It returns "" if the header is missing or uses another
+// scheme, which does not concern Sluice.
 func bearerToken(lines []string) (string, error) {
 	if len(lines) == 0 {
 		return "", nil
@@ -254,7 +266,7 @@ func bearerToken(lines []string) (string, error) {
 	return token, nil
 }
 
-// isToken68 is RFC 9110 section 11.2.
+// isToken68 reports whether s is a token68 of RFC 9110 section 11.2.
 func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
@@ -266,7 +278,7 @@ func isToken68(s string) bool {
 	return body != ""
 }
 
-// badToken is the one answer to every key or token that is not known, however it is malformed.
+// badToken is the one answer to every unknown key or token, however it is malformed.
 func badToken() error {
 	return problem.New(problem.Unauthenticated, "This API key or access token is not valid.").WithRule(credentialRule).
 		WithNext("Check that it was copied in full; if it was, make a new one in Sluice.")

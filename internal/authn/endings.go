@@ -2,10 +2,11 @@ package authn
 
 import "github.com/google/uuid"
 
-// endings are channels that close when a session or a key ends, made when a stream asks for one. Whoever holds them guards them.
+// endings are channels that close when a session or a key stops working. A channel is created when
+// a stream asks for it. The owner of the map guards it with its own lock.
 type endings map[uuid.UUID]chan struct{}
 
-// of is the channel of one that is alive; that of any other is closed already.
+// of returns the channel of a live session or key. For any other it returns a closed channel.
 func (e endings) of(id uuid.UUID, alive func() bool) <-chan struct{} {
 	if end := e[id]; end != nil {
 		return end
@@ -19,7 +20,7 @@ func (e endings) of(id uuid.UUID, alive func() bool) <-chan struct{} {
 	return end
 }
 
-// end closes the channel of one, if a stream has asked for it.
+// end closes the channel of a session or key, if a stream has asked for it.
 func (e endings) end(id uuid.UUID) {
 	if end := e[id]; end != nil {
 		close(end)

@@ -12,23 +12,23 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Key is a secret key of 32 bytes and the name by which tokens say that they were created with it.
+// Key is a secret key of 32 bytes and the name by which tokens refer to it.
 type Key struct {
 	ID    string
 	Value []byte
 }
 
-// errMalformed means that a text is no JWT of the one form that Sluice creates.
+// errMalformed means that a text is not a JWT in the one form that Sluice creates.
 var errMalformed = errors.New("not a token of Sluice's form")
 
 // tokenType is the header "typ" of access tokens.
 const tokenType = "JWT"
 
-// algorithms are those that Sluice signs with (RFC 7518 section 3.2). A token's own word on it is
-// compared, never followed (RFC 8725 section 3.1).
+// algorithms are the ones that Sluice signs with (RFC 7518 section 3.2). The algorithm that a token
+// names is compared with them, never followed (RFC 8725 section 3.1).
 func algorithms() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{jose.HS256} }
 
-// claims are what an access token says (RFC 7519 section 4.1). Times are seconds since 1970.
+// claims are the claims of an access token (RFC 7519 section 4.1). Times are seconds since 1970.
 type claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
@@ -50,15 +50,14 @@ func signJWT(k Key, c claims) (string, error) {
 	return jwt.Signed(signer).Claims(c).Serialize()
 }
 
-// unverified is a token taken apart. Nothing in it has been verified.
+// unverified is a parsed token. Nothing in it has been verified.
 type unverified struct {
 	keyID string
 	token *jwt.JSONWebToken
 }
 
-// parseJWT takes a token apart. It is strict: three parts in base64url of one spelling, and a
-// header of exactly alg, kid and typ. Of a text with a readable header it tells the key id even
-// with an error.
+// parseJWT parses a token. It is strict: three parts in canonical base64url, and a header of
+// exactly alg, kid and typ. If the header is readable, it returns the key id even with an error.
 func parseJWT(text string) (unverified, error) {
 	token, err := jwt.ParseSigned(text, algorithms())
 	if err != nil || !onlySpelling(text) {
@@ -85,8 +84,8 @@ func namedKey(text string) string {
 	return h.KeyID
 }
 
-// onlySpelling reports whether no other text has the same parts. go-jose reads base64url with line
-// breaks, and with bits that no byte uses.
+// onlySpelling reports whether a token is spelled canonically, so that no other text has the same
+// parts. go-jose also accepts base64url with line breaks, and with bits that no byte uses.
 func onlySpelling(text string) bool {
 	for part := range strings.SplitSeq(text, ".") {
 		if _, ok := decodePart(part); !ok {
@@ -96,8 +95,8 @@ func onlySpelling(text string) bool {
 	return true
 }
 
-// decodePart decodes base64url without padding. Each value has one spelling: the library's decoder
-// alone would pass over line breaks, and over bits that no byte uses.
+// decodePart decodes base64url without padding, in canonical spelling only. The library's decoder
+// alone would ignore line breaks, and bits that no byte uses.
 func decodePart(s string) ([]byte, bool) {
 	for i := range len(s) {
 		c := s[i]
@@ -109,8 +108,8 @@ func decodePart(s string) ([]byte, bool) {
 	return b, err == nil && len(b) > 0
 }
 
-// claims verifies the signature and reads what the token says. Members that are not known are
-// passed over if they are texts or numbers, so that a newer Sluice may add some.
+// claims verifies the signature and reads the claims. Unknown members are ignored if they are
+// strings or numbers, so that a newer Sluice can add some.
 func (u unverified) claims(k Key) (claims, error) {
 	var members map[string]any
 	if err := u.token.Claims(k.Value, &members); err != nil {
@@ -129,7 +128,7 @@ func (u unverified) claims(k Key) (claims, error) {
 	return c, nil
 }
 
-// set takes one member. It reports whether the value has the form that the name asks for.
+// set stores one member. It reports whether the value has the right type for its name.
 func (c *claims) set(name string, value any) bool {
 	text, isText := value.(string)
 	number, isNumber := value.(float64)
@@ -172,5 +171,5 @@ func (c *claims) time(name string) *int64 {
 	return nil
 }
 
-// maxTime bounds times in seconds: what a JSON number says exactly in every language.
+// maxTime bounds times in seconds to numbers that JSON represents exactly in every language.
 const maxTime = 1e15

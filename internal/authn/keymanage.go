@@ -21,86 +21,87 @@ import (
 // keyType is the type of keys as resources.
 const keyType = "ApiKey"
 
-// MaxKeyOverlap is the longest time for which a key works beside its successor.
+// MaxKeyOverlap is the longest time for which a previous secret works beside its successor.
 const MaxKeyOverlap = 7 * 24 * time.Hour
 
-// APIKey is what may be seen of a key. Times are UTC, a zero time means never.
+// APIKey is the visible part of a key. Times are UTC; a zero time means never.
 type APIKey struct {
-	// ID is a UUID; it is no secret. Prefix is the beginning of the key, to recognize it by.
+	// ID is a UUID and not secret. Prefix is the beginning of the key, to recognize it by.
 	ID, Name, Prefix string
-	// Owner is whom the key acts for; OwnerName is their username. CreatedBy is who made it.
+	// Owner is the id of the person that the key acts for; OwnerName is their username. CreatedBy
+	// is the id of the principal that created it.
 	Owner, OwnerName, CreatedBy string
-	// Workspace is the id of the one that the key works in.
+	// Workspace is the id of the workspace that the key works in.
 	Workspace, WorkspaceName string
 	Scope                    KeyScope
-	// Imported tells that the present secret was made by another product; see ImportedKey.
+	// Imported reports whether another product created the current secret; see ImportedKey.
 	Imported bool
-	// Networks are those from which the key may be used; none: from everywhere.
+	// Networks are the networks from which the key can be used. An empty list means everywhere.
 	Networks []netip.Prefix
-	// PerMinute and PerDay are limits on the number of requests; 0 means none. Windows are those of
-	// the UTC clock.
+	// PerMinute and PerDay are limits on the number of requests; 0 means no limit. The windows are
+	// those of the UTC clock.
 	PerMinute, PerDay int64
-	// UsedToday is how many requests of this UTC day are booked, some of them ahead of use; only
-	// Get fills it, and only for keys with a limit per day.
+	// UsedToday is how many requests of this UTC day are booked, some of them ahead of use. Only
+	// Get fills it, and only for keys with a daily limit.
 	UsedToday int64
-	// CreatedAt is when the key was made, IssuedAt when its present secret was, UpdatedAt when it
-	// was changed last.
+	// CreatedAt is when the key was created, IssuedAt when its current secret was, and UpdatedAt
+	// when it last changed.
 	CreatedAt, IssuedAt, UpdatedAt time.Time
-	// ExpiresAt is when it ends, RevokedAt when it was revoked. FormerUntil is until when the
-	// secret before the last rotation works.
+	// ExpiresAt is when the key expires, RevokedAt when it was revoked. FormerUntil is when the
+	// secret before the last rotation stops working.
 	ExpiresAt, RevokedAt, FormerUntil time.Time
-	// LastUsedAt is to the minute; LastUsedIP is from where.
+	// LastUsedAt is precise to the minute. LastUsedIP is the address of that use.
 	LastUsedAt time.Time
 	LastUsedIP string
-	// Usable tells that the key can be used now: not revoked, not expired, and its owner has access
-	// to the workspace.
+	// Usable reports whether the key works now: it is not revoked or expired, and its owner has
+	// access to the workspace.
 	Usable bool
 }
 
-// NewAPIKey is what a key is made from.
+// NewAPIKey describes a key to create.
 type NewAPIKey struct {
-	// Owner is a person's id; "" means the actor. Only the command line may name another one,
-	// because whoever makes a key sees it.
+	// Owner is a person's id; "" means the actor. Only the command line can name someone else,
+	// because creating a key reveals it.
 	Owner string
-	// Workspace is an id; the owner must belong to it.
+	// Workspace is an id. The owner must belong to the workspace.
 	Workspace string
-	// Name is for people.
+	// Name is a label for people.
 	Name  string
 	Scope KeyScope
 	// Networks are in CIDR form, or single addresses.
 	Networks []string
 	// PerMinute and PerDay limit the number of requests; 0 means no limit.
 	PerMinute, PerDay int64
-	// Expires is when the key ends; the zero time means as late as is permitted, which may be
+	// Expires is when the key expires. The zero time means as late as is permitted, which may be
 	// never.
 	Expires time.Time
 }
 
-// APIKeyChange says what to change of a key; nil leaves a thing as it is.
+// APIKeyChange is a change to a key. Nil leaves a field unchanged.
 type APIKeyChange struct {
 	Name              *string
 	Scope             *KeyScope
 	Networks          *[]string
 	PerMinute, PerDay *int64
-	// Expires is a new end; the zero time means as late as is permitted.
+	// Expires is the new expiry. The zero time means as late as is permitted.
 	Expires *time.Time
 }
 
-// Rotation says how a key gets a new secret.
+// Rotation describes how a key gets a new secret.
 type Rotation struct {
 	// Overlap is how long the previous secret works beside the new one, at most MaxKeyOverlap.
 	Overlap time.Duration
-	// Expires is when the key ends; the zero time means that it is good for as long as it was when
-	// it was made, counted from now.
+	// Expires is when the key expires. The zero time gives the key the same lifetime as before,
+	// counted from now.
 	Expires time.Time
 }
 
-// KeyFilter says whose keys, and where. Without an owner it is the actor's own keys, or with a
-// workspace everybody's there.
+// KeyFilter selects keys by owner and workspace. Without an owner it selects the actor's own keys
+// or, with a workspace, everyone's keys there.
 type KeyFilter struct{ Owner, Workspace string }
 
-// Create makes a key. The secret is returned once and kept nowhere. It needs KeyOwn in the
-// workspace and a fresh proof of identity: a key outlives the session that it was made in.
+// Create creates a key. The secret is returned once and never stored. Create requires KeyOwn in the
+// workspace and a fresh proof of identity, because a key outlives the session that creates it.
 func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made APIKey, secret string, err error) {
 	if n.Owner == "" {
 		n.Owner = actor.ID
@@ -133,7 +134,7 @@ func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made A
 	return k.view(row), secret, nil
 }
 
-// prepare checks a new key and makes its row, without a secret.
+// prepare checks a new key and returns its row, without a secret.
 func (k *Keys) prepare(n NewAPIKey) (row q.ApiKey, err error) {
 	now := k.cfg.Now()
 	id, err := uuid.NewV7()
@@ -160,7 +161,7 @@ func (k *Keys) prepare(n NewAPIKey) (row q.ApiKey, err error) {
 	return row, k.apply(&row, change)
 }
 
-// apply checks a change and makes it in the row.
+// apply checks a change and applies it to the row.
 func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
 	if c.Name != nil {
 		if row.Name, err = keyName(*c.Name); err != nil {
@@ -206,8 +207,8 @@ func (k *Keys) apply(row *q.ApiKey, c APIKeyChange) (err error) {
 	return err
 }
 
-// chooseEnd is the end, in unix milliseconds, of a key whose secret was made at a time and that is
-// wished to last until another; 0 means never.
+// chooseEnd returns the expiry, in unix milliseconds, of a key whose secret was issued at one time
+// and should last until another. 0 means never.
 func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 	latest := int64(0)
 	if k.cfg.MaxAge > 0 {
@@ -237,7 +238,7 @@ func (k *Keys) issue(row *q.ApiKey) (secret string, err error) {
 	return secret, nil
 }
 
-// fresh asks for a fresh proof of identity if the action itself would be permitted.
+// fresh requires a fresh proof of identity if the action itself is permitted.
 func (k *Keys) fresh(actor Principal, a authz.Action, res authz.Resource) error {
 	if !k.cfg.Gate.Decide(actor, a, res).Allowed {
 		return nil // the gate's refusal comes first
@@ -260,7 +261,8 @@ func (k *Keys) notTooMany(ctx context.Context, tx *db.Tx, row q.ApiKey) error {
 	return tx.Changed(KeyChangeKind, row.ID)
 }
 
-// List returns keys, newest first. One's own need KeyOwn, others' KeyManage in the workspace.
+// List returns keys, newest first. It requires KeyOwn for the actor's own keys, and KeyManage in
+// the workspace for other people's.
 func (k *Keys) List(ctx context.Context, actor Principal, f KeyFilter) ([]APIKey, error) {
 	if f.Owner == "" && f.Workspace == "" {
 		f.Owner = actor.ID
@@ -289,7 +291,7 @@ func (k *Keys) List(ctx context.Context, actor Principal, f KeyFilter) ([]APIKey
 	return out, nil
 }
 
-// mayManage asks for KeyManage. A workspace that is not the actor's is not found.
+// mayManage requires KeyManage. A workspace that the actor does not belong to is not found.
 func (k *Keys) mayManage(ctx context.Context, actor Principal, workspaceID string) error {
 	err := k.cfg.Gate.Check(ctx, actor, authz.KeyManage, authz.Resource{Type: keyType, Workspace: workspaceID})
 	if _, exists := k.cfg.People.WorkspaceName(workspaceID); workspaceID != "" &&
@@ -299,7 +301,7 @@ func (k *Keys) mayManage(ctx context.Context, actor Principal, workspaceID strin
 	return err
 }
 
-// GetIn returns a key of a workspace to somebody who manages the keys there.
+// GetIn returns a key of a workspace to a person who manages the keys there.
 func (k *Keys) GetIn(ctx context.Context, actor Principal, workspaceID, id string) (APIKey, error) {
 	if err := k.mayManage(ctx, actor, workspaceID); err != nil {
 		return APIKey{}, err
@@ -318,7 +320,7 @@ func (k *Keys) rows(ctx context.Context, f KeyFilter) ([]q.ApiKey, error) {
 	return q.New(k.cfg.DB.Read()).KeysIn(ctx, f.Workspace)
 }
 
-// Get returns one key. What is not there, and what the actor may not see, is not found.
+// Get returns one key. A key that does not exist, or that the actor may not see, is not found.
 func (k *Keys) Get(ctx context.Context, actor Principal, id string) (APIKey, error) {
 	row, _, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -331,7 +333,7 @@ func (k *Keys) Get(ctx context.Context, actor Principal, id string) (APIKey, err
 	return out, err
 }
 
-// find reads a row that the actor may see and change, and by which action.
+// find reads a row that the actor may see and change. It also returns the action that permits it.
 func (k *Keys) find(ctx context.Context, actor Principal, id string) (q.ApiKey, authz.Action, error) {
 	row, err := q.New(k.cfg.DB.Read()).GetKey(ctx, id)
 	if err != nil {
@@ -340,15 +342,15 @@ func (k *Keys) find(ctx context.Context, actor Principal, id string) (q.ApiKey, 
 	action := actionOn(actor, row)
 	if err := k.cfg.Gate.Check(ctx, actor, action, resourceOf(row)); err != nil {
 		if problem.Is(err, problem.Denied) && action == authz.KeyManage {
-			return row, "", noKey() // ids of others' keys are nobody's business
+			return row, "", noKey() // do not reveal the ids of other people's keys
 		}
 		return row, "", err
 	}
 	return row, action, nil
 }
 
-// actionOn is what it takes to deal with a key: it is one's own, or one manages those of the
-// workspace.
+// actionOn returns the action required for a key: KeyOwn for the actor's own key, KeyManage for any
+// other key of the workspace.
 func actionOn(actor Principal, row q.ApiKey) authz.Action {
 	if actor.Kind == authz.Person && actor.ID == row.AccountID {
 		return authz.KeyOwn
@@ -356,8 +358,8 @@ func actionOn(actor Principal, row q.ApiKey) authz.Action {
 	return authz.KeyManage
 }
 
-// Update changes a key. What it may do is for its owner to say; who manages the workspace's keys
-// may change the rest.
+// Update changes a key. Only the owner can change its scope. A person who manages the workspace's
+// keys can change the rest.
 func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyChange) (APIKey, error) {
 	row, action, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -400,8 +402,9 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 	return k.view(row), nil
 }
 
-// Rotate gives a key a new secret, which is returned once. The previous one works until the overlap
-// ends. Only the owner and the command line may, because whoever does sees the secret.
+// Rotate gives a key a new secret, which is returned once. The previous secret works until the
+// overlap is over. Only the owner and the command line can rotate a key, because rotation reveals
+// the secret.
 func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotation) (APIKey, string, error) {
 	row, action, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -451,8 +454,8 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	return k.view(row), secret, nil
 }
 
-// replace stores a new secret in place of the one that was read; of two rotations at the same time
-// only one succeeds.
+// replace stores a new secret in place of the one that was read. Of two concurrent rotations only
+// one succeeds.
 func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former string) error {
 	n, err := q.New(tx).RotateKey(ctx, q.RotateKeyParams{
 		ID:          row.ID,
@@ -473,7 +476,8 @@ func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former stri
 	return tx.Changed(KeyChangeKind, row.ID)
 }
 
-// Revoke ends a key at once, with the streams that it has opened. It stays visible for a month.
+// Revoke revokes a key at once and closes the streams that it has opened. The key stays visible for
+// a month.
 func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
 	row, action, err := k.find(ctx, actor, id)
 	if err != nil {
@@ -487,14 +491,14 @@ func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
 	})
 }
 
-// Keys that are taken over read "sk-" and 43 characters of base64url. Other products' keys begin so
-// too, so that one which is not known is no business of Sluice's.
+// Imported keys read "sk-" and 43 characters of base64url. Keys of other products begin the same
+// way, so Sluice leaves an unknown one alone.
 const (
 	importedStart = "sk-"
 	importedLeast = 20
 	importedMost  = 200
-	// importedHash is the mark in the column imported, and the beginning of what is hashed: a key
-	// of Sluice's own cannot have the same digest.
+	// importedHash is the value of the column imported, and the beginning of the hashed text, so
+	// that a Sluice key cannot have the same digest.
 	importedHash = "sha256"
 )
 
@@ -507,8 +511,8 @@ func importedFormed(text string) bool {
 		isToken68(text)
 }
 
-// ImportedKeyHash is by what a key of another product is known; ok is false for what cannot be such
-// a key.
+// ImportedKeyHash is the hash by which a key of another product is known. ok is false if the text
+// cannot be such a key.
 func ImportedKeyHash(text string) (sum [sha256.Size]byte, ok bool) {
 	if !importedFormed(text) {
 		return sum, false
@@ -516,7 +520,7 @@ func ImportedKeyHash(text string) (sum [sha256.Size]byte, ok bool) {
 	return sha256.Sum256([]byte(text)), true
 }
 
-// importedDigest is the stored form of a key of which only the SHA-256 is known.
+// importedDigest is the stored form of a key of which Sluice knows only the SHA-256.
 func (t *tokens) importedDigest(sum [sha256.Size]byte) (d digest) {
 	h := t.pool.Get().(*hasher)
 	h.mac.Reset()
@@ -528,7 +532,7 @@ func (t *tokens) importedDigest(sum [sha256.Size]byte) (d digest) {
 	return d
 }
 
-// knownImported is known for a key of another product.
+// knownImported is the equivalent of known for a key of another product.
 func (k *Keys) knownImported(text string) (keyHit, bool) {
 	sum, ok := ImportedKeyHash(text)
 	if !ok {
@@ -548,8 +552,8 @@ func (k *Keys) brought(text string) bool {
 	return ok
 }
 
-// shownIn reports whether an imported key by which somebody was recognized stands in one of the
-// values.
+// shownIn reports whether one of the values contains the imported key that authenticated the
+// request.
 func (c *Credential) shownIn(lines []string) bool {
 	if c.Kind != CredentialKey || !strings.HasPrefix(c.KeyPrefix, importedStart) {
 		return false
@@ -562,21 +566,22 @@ func (c *Credential) shownIn(lines []string) bool {
 	return false
 }
 
-// ImportedKey is a key that another product has made. Its holder shows it to Sluice as to that
-// product.
+// ImportedKey is a key that another product created. Its holder presents it to Sluice just as to
+// that product.
 type ImportedKey struct {
-	// Owner is an account's id, Workspace a workspace's. Also are further workspaces in which it
-	// reaches what it names.
+	// Owner is an account's id and Workspace a workspace's id. Also lists further workspaces in
+	// which the key reaches the objects that it names.
 	Owner, Workspace string
 	Also             []string
-	// Name is for people; one that cannot be kept becomes "Imported key". Prefix are the first 12
-	// characters of the key, or "" where they are not known.
+	// Name is a label for people; an unusable name becomes "Imported key". Prefix is the first 12
+	// characters of the key, or "" if they are unknown.
 	Name, Prefix string
 	// Hash is ImportedKeyHash of the key.
 	Hash [sha256.Size]byte
-	// Apps bound what it is for; none: all.
+	// Apps are the apps that the key works for. An empty list means all.
 	Apps []string
-	// CreatedAt is when it was made, Expires when it ends there; the zero time means never.
+	// CreatedAt is when the key was created. Expires is when it expires there; the zero time means
+	// never.
 	CreatedAt, Expires time.Time
 }
 
@@ -586,12 +591,13 @@ type PreparedKey struct{ row q.ApiKey }
 // ID is the id that the key will have.
 func (p PreparedKey) ID() string { return p.row.ID }
 
-// ExpiresAt is when it will end; the zero time means never.
+// ExpiresAt is when the key will expire. The zero time means never.
 func (p PreparedKey) ExpiresAt() time.Time { return moment(p.row.ExpiresAt) }
 
-// PrepareImported makes the row of an imported key. The longest life of keys counts from now: until
-// now Sluice has vouched for nothing. It asks no right; whoever calls InsertImported has decided
-// that the key may be used here. Errors: problem.Invalid for one that has expired.
+// PrepareImported builds the row of an imported key. The maximum lifetime of keys counts from now,
+// because Sluice has not vouched for the key before. PrepareImported checks no permission: the
+// caller of InsertImported has decided that the key can be used here. Errors: problem.Invalid for
+// an expired key.
 func (k *Keys) PrepareImported(n ImportedKey) (out PreparedKey, err error) {
 	now := k.cfg.Now()
 	if !n.Expires.IsZero() && !n.Expires.After(now) {
@@ -635,7 +641,7 @@ func (k *Keys) PrepareImported(n ImportedKey) (out PreparedKey, err error) {
 }
 
 // InsertImported stores a prepared key within the caller's transaction. Errors: problem.Conflict if
-// the same key is there already.
+// the same key exists already.
 func (k *Keys) InsertImported(ctx context.Context, tx *db.Tx, p PreparedKey) error {
 	r := p.row
 	err := q.New(tx).InsertImportedKey(ctx, q.InsertImportedKeyParams{

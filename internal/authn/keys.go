@@ -26,17 +26,18 @@ import (
 // KeyChangeKind is the kind of changes of API keys; the item is the key's id.
 const KeyChangeKind = "api-key"
 
-// KeyConfig of Keys.
+// KeyConfig configures Keys.
 type KeyConfig struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
-	// HashKeys key the hashes under which keys are stored (TOKEN_HASH_SECRET): new ones under the
-	// first, looked up under every one. Where it is nil, TokenKey does, and never changes.
+	// HashKeys key the hashes under which keys are stored (TOKEN_HASH_SECRET). New keys are stored
+	// under the first and looked up under each. If HashKeys is nil, TokenKey is the only key and
+	// never changes.
 	HashKeys func() []Key
 	TokenKey []byte
-	// MaxAge is how long a key may be good, from when its secret was made; 0 means without end
-	// (SLUICE_API_KEY_MAX_DAYS).
+	// MaxAge is the maximum lifetime of a key, counted from when its secret was issued; 0 means
+	// unlimited (SLUICE_API_KEY_MAX_DAYS).
 	MaxAge time.Duration
 	// Now is the clock.
 	Now func() time.Time
@@ -44,7 +45,7 @@ type KeyConfig struct {
 	Log *slog.Logger
 }
 
-// Keys is the capability: API keys of people.
+// Keys manages people's API keys.
 type Keys struct {
 	cfg     KeyConfig
 	hashes  *hashers
@@ -53,7 +54,7 @@ type Keys struct {
 
 	mu    sync.Mutex
 	ends  endings
-	dirty map[uuid.UUID]keyUse // last uses to be written
+	dirty map[uuid.UUID]keyUse // last uses to write
 }
 
 type keyUse struct {
@@ -146,7 +147,7 @@ func loaded(r q.ApiKey) q.LoadKeysRow {
 	}
 }
 
-// stateOf reads a row. One that cannot be read is no key at all: closed on doubt.
+// stateOf reads a row. An unreadable row is not a key: when in doubt, access is closed.
 func (k *Keys) stateOf(r q.LoadKeysRow) (s keyState, ok bool) {
 	id, err := uuid.Parse(r.ID)
 	hash, ok := parseDigest(r.KeyHash)
@@ -189,8 +190,8 @@ func (k *Keys) stateOf(r q.LoadKeysRow) (s keyState, ok bool) {
 	return s, true
 }
 
-// effectiveEnd is when a key ends: when it says, but not later than the maximum allows that is set
-// now. 0 means never.
+// effectiveEnd returns when a key expires: at its own expiry, but no later than the current maximum
+// lifetime allows. 0 means never.
 func (k *Keys) effectiveEnd(issued, expires int64) int64 {
 	if k.cfg.MaxAge <= 0 {
 		return expires
@@ -210,14 +211,14 @@ func (k *Keys) drop(id string) {
 	}
 }
 
-// end cuts the streams that a key has opened.
+// end closes the streams that a key has opened.
 func (k *Keys) end(id uuid.UUID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ends.end(id)
 }
 
-// endDead cuts the streams of keys whose end or owner's end has come.
+// endDead closes the streams of keys that have expired or whose owner has lost access.
 func (k *Keys) endDead() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -237,8 +238,8 @@ func (k *Keys) alive(id uuid.UUID) bool {
 	return ok && worksIn(k.cfg.People, p, workspace)
 }
 
-// Done is closed when the key ends: revoked, narrowed, expired, or its owner has no access any
-// more. An unknown key's is closed already.
+// Done returns a channel that closes when the key stops working: it is revoked, narrowed or
+// expired, or its owner no longer has access. The channel of an unknown key is closed already.
 func (k *Keys) Done(keyID string) <-chan struct{} {
 	id, err := uuid.Parse(keyID)
 	k.mu.Lock()
@@ -246,7 +247,7 @@ func (k *Keys) Done(keyID string) <-chan struct{} {
 	return k.ends.of(id, func() bool { return err == nil && k.alive(id) })
 }
 
-// known looks a key up under every key of hashes, the one in use first.
+// known looks a key up under each hash key, the current one first.
 func (k *Keys) known(text string) (keyHit, bool) {
 	if strings.HasPrefix(text, importedStart) {
 		return k.knownImported(text)
@@ -263,8 +264,8 @@ func (k *Keys) known(text string) (keyHit, bool) {
 	return keyHit{}, false
 }
 
-// lookup finds who a key belongs to, from memory. Whoever holds a key is told why it is not good;
-// what is not known, and what cannot be a key, say the same.
+// lookup finds the owner of a key, from memory. The holder of a real key learns why it does not
+// work. Unknown keys and malformed ones get the same answer.
 func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
 	h, ok := k.known(text)
 	if !ok {
@@ -291,7 +292,7 @@ func (k *Keys) lookup(text string, from netip.Addr) (Principal, keyHit, error) {
 	return p, h, nil
 }
 
-// unusable says why a key cannot be used; nil if it can.
+// unusable returns why a key cannot be used, or nil if it can.
 func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn bool) *problem.Error {
 	switch {
 	case h.revoked > 0:
@@ -328,7 +329,7 @@ func within(networks []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// worksIn reports whether somebody belongs to a workspace; superusers belong to every one that
+// worksIn reports whether a person belongs to a workspace. Superusers belong to every one that
 // exists.
 func worksIn(people *identity.People, p Principal, workspaceID string) bool {
 	if p.Role(workspaceID) != "" {
@@ -338,8 +339,8 @@ func worksIn(people *identity.People, p Principal, workspaceID string) bool {
 	return p.Superuser && exists
 }
 
-// Maintain writes last uses, gives back what limits were not used up to, and removes keys that
-// ended a month ago. The server runs it every half minute.
+// Maintain writes last uses, gives back unused portions of limits, and removes keys that expired or
+// were revoked a month ago. The server runs it every half minute.
 func (k *Keys) Maintain(ctx context.Context, now time.Time) error {
 	k.endDead()
 	errs := errors.Join(k.writeUses(ctx), k.budgets.settle(ctx, false), k.prune(ctx, now))
@@ -347,7 +348,7 @@ func (k *Keys) Maintain(ctx context.Context, now time.Time) error {
 	return errs
 }
 
-// Close gives back what this node has booked of limits, and writes last uses.
+// Close gives back the portions of limits that this node has booked, and writes last uses.
 func (k *Keys) Close(ctx context.Context) error {
 	return errors.Join(k.writeUses(ctx), k.budgets.settle(ctx, true))
 }
@@ -382,7 +383,8 @@ func (k *Keys) writeUses(ctx context.Context) error {
 	return nil
 }
 
-// keepEnded is how long a key is kept after its end, so that whoever still uses it is told.
+// keepEnded is how long a key is kept after it expires or is revoked, so that a client that still
+// uses it learns the reason.
 const keepEnded = 30 * 24 * time.Hour
 
 func (k *Keys) prune(ctx context.Context, now time.Time) error {
@@ -406,11 +408,12 @@ func (k *Keys) prune(ctx context.Context, now time.Time) error {
 	})
 }
 
-// MaxAge is how long a key may be good here, from when its secret was made; 0 means without end.
+// MaxAge is the maximum lifetime of a key, counted from when its secret was issued; 0 means
+// unlimited.
 func (k *Keys) MaxAge() time.Duration { return k.cfg.MaxAge }
 
-// view is what may be seen of a row. What cannot be read of a scope or of networks is left out;
-// such a key does not work.
+// view is the visible part of a row. Unreadable parts of a scope or of networks are left out; such
+// a key does not work.
 func (k *Keys) view(r q.ApiKey) APIKey {
 	out := APIKey{
 		ID:         r.ID,

@@ -13,14 +13,17 @@ import (
 	"sluice/internal/problem"
 )
 
-// KeyScope bounds what a key may do within what its owner may do. Empty lists bound nothing.
+// KeyScope limits what a key can do, within what its owner can do. Empty lists limit nothing.
 type KeyScope struct {
-	// Actions are classes or fine permissions, such as "flow:run" or "chatflows:view". What is dangerous, and what concerns the whole installation, must be named.
+	// Actions are classes or fine permissions, such as "flow:run" or "chatflows:view". Dangerous
+	// actions, and actions that concern the whole installation, must be named.
 	Actions []authz.Action `json:"actions,omitempty"`
-	// Apps and Flows are ids. With flows the key runs those and sees no lists.
+	// Apps and Flows are ids. A key with flows runs only those and sees no lists.
 	Apps  []string `json:"apps,omitempty"`
 	Flows []string `json:"flows,omitempty"`
-	// Also are ids of further workspaces in which the key reaches what it names, as far as its owner may there. Only imported keys have any: the product that made them knew one reach only.
+	// Also are the ids of further workspaces in which the key reaches the objects that it names, as
+	// far as its owner may there. Only imported keys have any, because in the product that created
+	// them every key reached everything that its owner did.
 	Also []string `json:"also,omitempty"`
 }
 
@@ -35,7 +38,7 @@ const (
 	maxKeysPerPerson = 100
 )
 
-// checked is the scope in order and without doubles, or what is wrong with it.
+// checked returns the scope sorted and without duplicates, or an error that names the fault.
 func (s KeyScope) checked() (KeyScope, error) {
 	if len(s.Actions) > maxScopeActions || len(s.Apps) > maxScopeApps || len(s.Flows) > maxScopeFlows {
 		return KeyScope{}, problem.Newf(problem.Invalid, "A key's scope may list at most %d actions, %d apps and %d flows.", maxScopeActions, maxScopeApps, maxScopeFlows).
@@ -78,7 +81,8 @@ func decodeScope(text string) (s KeyScope, err error) {
 	return s, nil
 }
 
-// parseNetworks reads networks in CIDR form (RFC 4632 section 3.1) and single addresses, separated by spaces or commas. IPv4 networks written as IPv6 become what they are.
+// parseNetworks reads networks in CIDR form (RFC 4632 section 3.1) and single addresses, separated
+// by spaces or commas. IPv4 networks written as IPv6 become IPv4.
 func parseNetworks(text string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
@@ -127,7 +131,7 @@ func networksText(list []netip.Prefix) string {
 	return strings.Join(words, " ")
 }
 
-// keyName is a name as it is kept.
+// keyName returns a name in the form in which it is stored.
 func keyName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName || strings.ContainsFunc(name, unicode.IsControl) {

@@ -10,7 +10,8 @@ import (
 	"sluice/internal/authz"
 )
 
-// keyTable holds all API keys. Like table it has no pointers per key: what many keys have in common (owner, workspace, scope, networks) is kept once and counted.
+// keyTable holds all API keys. Like table it has no pointers per key: values that many keys share
+// (owner, workspace, scope, networks) are kept once and counted.
 type keyTable struct {
 	mu       sync.RWMutex
 	keys     map[digest]keyRef
@@ -21,7 +22,7 @@ type keyTable struct {
 	places   intern
 	scopes   shared[authz.Scope]
 	networks shared[[]netip.Prefix]
-	stale    int // about how many digests find nothing any more
+	stale    int // roughly how many digests no longer find a key
 }
 
 type keyRef struct {
@@ -38,13 +39,13 @@ type keyRecord struct {
 	expires, formerUntil, revoked, lastUsed int64 // unix ms; lastUsed is atomic
 }
 
-// keyState is what is known of a key; times are unix milliseconds, 0 for never.
+// keyState is the state of a key. Times are unix milliseconds, 0 for never.
 type keyState struct {
 	id                 uuid.UUID
 	account, workspace string
 	hash, former       digest
 	hasFormer          bool
-	// scopeText and networksText are what the parsed values are kept under; equal texts share one value.
+	// scopeText and networksText identify the parsed values; equal texts share one value.
 	scopeText, networksText                 string
 	scope                                   *authz.Scope
 	networks                                []netip.Prefix
@@ -63,7 +64,7 @@ type keyHit struct {
 	expires, formerUntil, revoked, lastUsed int64
 }
 
-// shared keeps values that several keys have in common, by their text.
+// shared keeps values that several keys share, by their text.
 type shared[T any] struct {
 	ids   map[string]int32
 	slots []slot[T]
@@ -76,7 +77,7 @@ type slot[T any] struct {
 	uses  int
 }
 
-// hold returns the number of the value with a text and counts one more use of it.
+// hold returns the number of the value for a text and counts one more use of it.
 func (s *shared[T]) hold(text string, value *T) int32 {
 	id, ok := s.ids[text]
 	if !ok {
@@ -95,7 +96,7 @@ func (s *shared[T]) hold(text string, value *T) int32 {
 	return id
 }
 
-// drop counts one use less, and forgets what nobody uses.
+// drop counts one use less, and forgets a value that is no longer used.
 func (s *shared[T]) drop(id int32) {
 	if s.slots[id].uses--; s.slots[id].uses == 0 {
 		delete(s.ids, s.slots[id].text)
@@ -108,7 +109,8 @@ func newKeyTable() *keyTable {
 	return &keyTable{keys: map[digest]keyRef{}, index: map[uuid.UUID]int32{}}
 }
 
-// find looks a digest up. The scope of a key is the same pointer until it changes, so that decisions about it can be remembered.
+// find looks a digest up. The scope of a key is the same pointer until it changes, so decisions
+// about it can be cached.
 func (t *keyTable) find(d digest) (keyHit, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -125,7 +127,8 @@ func (t *keyTable) find(d digest) (keyHit, bool) {
 	}, true
 }
 
-// put adds a key or replaces what is known of it. narrowed reports that what the key may do, or from where, was changed.
+// put adds a key or replaces its state. It reports whether the scope or the networks of a known key
+// changed.
 func (t *keyTable) put(s keyState) (narrowed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -145,7 +148,7 @@ func (t *keyTable) put(s keyState) (narrowed bool) {
 		i = int32(len(t.records))
 		t.records = append(t.records, keyRecord{})
 	}
-	// A new generation makes the digests worthless that are not the key's any more.
+	// A new generation invalidates digests that no longer belong to the key.
 	generation := t.records[i].generation + 1
 	t.records[i] = keyRecord{
 		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), scope: scope, networks: networks, generation: generation,
@@ -159,7 +162,7 @@ func (t *keyTable) put(s keyState) (narrowed bool) {
 	return narrowed
 }
 
-// remove forgets a key; its digests find nothing from now on and are swept later.
+// remove forgets a key. Its digests stop finding it at once and are swept later.
 func (t *keyTable) remove(id uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -175,8 +178,8 @@ func (t *keyTable) remove(id uuid.UUID) {
 	t.free = append(t.free, i)
 }
 
-// touch notes that a key was used whose last known use was at a time. It reports whether that is
-// news: somebody else may have noted a use since.
+// touch notes that a key was used whose last known use was at lastUsed. It reports whether the use
+// is news; another request may have noted one since.
 func (t *keyTable) touch(id uuid.UUID, lastUsed, now int64) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -184,7 +187,8 @@ func (t *keyTable) touch(id uuid.UUID, lastUsed, now int64) bool {
 	return ok && atomic.CompareAndSwapInt64(&t.records[i].lastUsed, lastUsed, now)
 }
 
-// live tells when a key ends and whose it is; ok is false for one that is not there or revoked.
+// live returns a key's owner, workspace and expiry. ok is false if the key does not exist or is
+// revoked.
 func (t *keyTable) live(id uuid.UUID) (account, workspace string, expires int64, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -196,7 +200,8 @@ func (t *keyTable) live(id uuid.UUID) (account, workspace string, expires int64,
 	return t.accounts.names[r.account], t.places.names[r.workspace], r.expires, true
 }
 
-// sweep frees the memory of digests whose key is gone or has another secret now, once they are worth the time for which nobody can look anything up.
+// sweep frees the memory of digests whose key is gone or has another secret now. It waits until
+// there are enough of them, because no key can be looked up meanwhile.
 func (t *keyTable) sweep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,18 +7,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// knownTokens is how many verified tokens each of the two generations holds; one costs about 80 bytes.
+// knownTokens is how many verified tokens each of the two generations holds. A token takes about 80
+// bytes.
 const knownTokens = 32_768
 
-// known holds the tokens that have been verified, by their SHA-256, so that the same token is verified once. It has no pointers, and forgets in two generations what is not used: a token that is
-// forgotten is verified again.
+// known holds verified tokens by their SHA-256, so that a token is verified only once. It has no
+// pointers, and drops unused tokens in two generations. A dropped token is verified again.
 type known struct {
 	mu         sync.RWMutex
 	young, old map[digest]knownToken
 	buffers    sync.Pool
 }
 
-// knownToken is whose a verified token is, when it ends, in unix milliseconds, and under which set of keys it was verified: once a key is gone, all are verified again.
+// knownToken is the session of a verified token, the token's expiry in unix milliseconds, and the
+// number of the key set that verified it. Once a key is removed, all tokens are verified again.
 type knownToken struct {
 	session uuid.UUID
 	expires int64
@@ -37,7 +39,7 @@ func (k *known) digest(token string) digest {
 	return d
 }
 
-// find returns a token that was verified under these keys.
+// find returns a token that was verified under the key set with this number.
 func (k *known) find(d digest, keys uint32) (knownToken, bool) {
 	k.mu.RLock()
 	found, ok := k.young[d]

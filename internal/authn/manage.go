@@ -16,8 +16,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// List returns the live sessions of a person, last used first. People may see their own; those of
-// others need SessionView.
+// List returns the live sessions of a person, last used first. People can see their own sessions;
+// other people's require SessionView.
 func (s *Sessions) List(ctx context.Context, actor Principal, userID string) ([]Session, error) {
 	if err := s.cfg.Gate.Check(ctx, actor, authz.SessionView, authz.Resource{
 		Type:  "Session",
@@ -57,8 +57,9 @@ func fromRow(r q.Session) Session {
 	}
 }
 
-// Revoke ends a session at once, with its streams. People may end their own; those of others need
-// SessionEnd. An unknown session, or one that belongs to somebody else, is NotFound.
+// Revoke revokes a session at once and closes its streams. People can revoke their own sessions;
+// other people's require SessionEnd. An unknown session is NotFound, and so is another person's
+// session without that permission.
 func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string) error {
 	row, err := q.New(s.cfg.DB.Read()).GetSession(ctx, sessionID)
 	if err != nil {
@@ -66,8 +67,8 @@ func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string
 	}
 	res := authz.Resource{Type: "Session", ID: row.ID, Owner: row.AccountID}
 	if !s.cfg.Gate.Decide(actor, authz.SessionEnd, res).Allowed {
-		// Recorded as a refusal, answered as if it were not there: ids of others' sessions are
-		// nobody's business.
+		// The audit records a refusal, but the answer is NotFound: it must not reveal the ids of
+		// other people's sessions.
 		if err := s.cfg.Gate.Check(ctx, actor, authz.SessionEnd, res); err != nil {
 			return noSession()
 		}
@@ -75,10 +76,10 @@ func (s *Sessions) Revoke(ctx context.Context, actor Principal, sessionID string
 	return s.cfg.Gate.Do(ctx, actor, authz.SessionEnd, res, func(tx *db.Tx) error { return s.EndIn(ctx, tx, row.ID) })
 }
 
-// EndIn ends a session within the caller's transaction.
+// EndIn revokes a session within the caller's transaction.
 func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error {
-	// All who change sessions take the numbering lock before any row: two that took them the other
-	// way round would wait for each other.
+	// Every change of sessions takes the numbering lock before any row. Two transactions that took
+	// them in opposite order would deadlock.
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (s *Sessions) EndIn(ctx context.Context, tx *db.Tx, sessionID string) error
 	return tx.Changed(ChangeKind, sessionID)
 }
 
-// RevokeAll ends all sessions of a person but one ("" for none).
+// RevokeAll revokes all sessions of a person except one ("" for no exception).
 func (s *Sessions) RevokeAll(ctx context.Context, actor Principal, userID, exceptSessionID string) error {
 	res := authz.Resource{Type: "Session", Owner: userID}
 	return s.cfg.Gate.DoDetail(ctx, actor, authz.SessionEnd, res, "all sessions", func(tx *db.Tx) error {
@@ -96,7 +97,7 @@ func (s *Sessions) RevokeAll(ctx context.Context, actor Principal, userID, excep
 	})
 }
 
-// EndAllIn ends all sessions of a person but one, within the caller's transaction.
+// EndAllIn revokes all sessions of a person except one, within the caller's transaction.
 func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessionID string) error {
 	ids, err := q.New(tx).SessionIDsOf(ctx, userID)
 	if err != nil {
@@ -113,8 +114,8 @@ func (s *Sessions) EndAllIn(ctx context.Context, tx *db.Tx, userID, exceptSessio
 	return nil
 }
 
-// EndEverything ends every session of everybody, with all access and refresh tokens, on all nodes
-// (EXPIRE_AUTH_TOKENS_ON_RESTART).
+// EndEverything revokes every session of every person, with all access and refresh tokens, on all
+// nodes (EXPIRE_AUTH_TOKENS_ON_RESTART).
 func (s *Sessions) EndEverything(ctx context.Context, actor Principal, why string) error {
 	return s.cfg.Gate.DoDetail(
 		ctx,
@@ -131,8 +132,8 @@ func (s *Sessions) EndEverything(ctx context.Context, actor Principal, why strin
 	)
 }
 
-// SwitchWorkspace lets a session work in another workspace, on all origins at once. The person must
-// belong to it, or be a superuser; another one is not found.
+// SwitchWorkspace moves a session to another workspace, on all origins at once. The person must
+// belong to it, or be a superuser; otherwise the workspace is not found.
 func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID string) error {
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.")
@@ -151,7 +152,7 @@ func (s *Sessions) SwitchWorkspace(ctx context.Context, p Principal, workspaceID
 	})
 }
 
-// EndDisabled deletes, in the caller's transaction, the sessions of a person who is kept out. It
+// EndDisabled deletes, in the caller's transaction, the sessions of a deactivated person. It
 // announces nothing: the change of the account already closes them on every node.
 func EndDisabled(ctx context.Context, tx *db.Tx, userID string) error {
 	if err := q.New(tx).DeleteSessionsOfAccount(ctx, userID); err != nil {
@@ -160,8 +161,8 @@ func EndDisabled(ctx context.Context, tx *db.Tx, userID string) error {
 	return nil
 }
 
-// Maintain writes last-seen times and removes sessions and tickets that are over. The server runs
-// it every half minute.
+// Maintain writes last-seen times and removes old sessions and tickets. The server runs it every
+// half minute.
 func (s *Sessions) Maintain(ctx context.Context, now time.Time) error {
 	errs := []error{s.writeSeen(ctx), s.prune(ctx, now)}
 	for _, id := range s.table.ended(now.UnixMilli(), s.cfg.MaxIdle.Milliseconds()) {
@@ -187,7 +188,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 			if err := q.New(tx).TouchSession(ctx, q.TouchSessionParams{ID: id.String(), SeenAt: at}); err != nil {
 				return fmt.Errorf("noting when a session was used: %w", err)
 			}
-			// Other nodes must not take for idle what is used here.
+			// Other nodes must not treat a session as idle that is used here.
 			if err := tx.Changed(ChangeKind, id.String()); err != nil {
 				return err
 			}
@@ -198,7 +199,7 @@ func (s *Sessions) writeSeen(ctx context.Context) error {
 
 func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 	return s.cfg.DB.System(ctx, "old sessions", func(tx *db.Tx) error {
-		// An hour's grace: another node may be about to write a later last-seen time.
+		// Wait an extra hour: another node may be about to write a later last-seen time.
 		ids, err := q.New(tx).ExpiredSessions(ctx, q.ExpiredSessionsParams{
 			Now:       now.UnixMilli(),
 			IdleSince: now.Add(-s.cfg.MaxIdle - time.Hour).UnixMilli(),
@@ -222,8 +223,8 @@ func noSession() *problem.Error {
 	return problem.New(problem.NotFound, "There is no such session; it may have ended already.")
 }
 
-// Prove notes, within the caller's transaction, that the person of a session has just proven to be
-// who they are; strong adds that it was by a second factor.
+// Prove records, within the caller's transaction, that the person of a session has just proven
+// their identity. strong means that they used a second factor.
 func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, strong bool) error {
 	n, err := q.New(tx).ProveSession(ctx, q.ProveSessionParams{
 		ID:     sessionID,
@@ -239,8 +240,8 @@ func (s *Sessions) Prove(ctx context.Context, tx *db.Tx, sessionID string, stron
 	return tx.Changed(ChangeKind, sessionID)
 }
 
-// Weaken takes the strength of a second factor from all sessions of a person, within the caller's
-// transaction: the factor is gone.
+// Weaken removes the mark of a second factor from all sessions of a person, within the caller's
+// transaction, because the factor is gone.
 func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
 	if err := q.New(tx).WeakenSessions(ctx, userID); err != nil {
 		return fmt.Errorf("noting that the factor is gone: %w", err)
@@ -257,10 +258,10 @@ func (s *Sessions) Weaken(ctx context.Context, tx *db.Tx, userID string) error {
 	return nil
 }
 
-// The purposes of tickets.
+// Purposes of tickets.
 const (
 	purposeEnter = "enter"
-	// PurposeSetup is the link that makes the first admin.
+	// PurposeSetup is the link that creates the first admin.
 	PurposeSetup = "setup"
 	// PurposeReset is the link with which a person sets a new password.
 	PurposeReset = "reset"
@@ -268,15 +269,15 @@ const (
 	PurposeInvite = "invite"
 	// PurposeVerify proves an email address; the audience is the address.
 	PurposeVerify = "verify"
-	// PurposeEmailOld and PurposeEmailNew confirm a change of address at its two ends.
+	// PurposeEmailOld and PurposeEmailNew confirm a change of address at the old and the new one.
 	PurposeEmailOld, PurposeEmailNew = "email-old", "email-new"
 )
 
-// enterCodeLife is how long a hand-over code to an app's origin is good: the browser follows the
-// redirect at once.
+// enterCodeLife is how long a hand-over code to an app's origin works. It can be short, because the
+// browser follows the redirect at once.
 const enterCodeLife = time.Minute
 
-// Ticket is what a single-use token stands for.
+// Ticket is what a single-use token grants.
 type Ticket struct{ Subject, Audience string }
 
 // NewTicket creates a single-use token within the caller's transaction. Only its keyed hash is
@@ -308,8 +309,8 @@ func (s *Sessions) NewTicket(
 	return token, expires, nil
 }
 
-// CheckTicket tells what a token stands for without using it. Unknown tokens are NotFound, used and
-// expired ones Gone.
+// CheckTicket returns the ticket of a token without using it. Unknown tokens are NotFound; used and
+// expired ones are Gone.
 func (s *Sessions) CheckTicket(ctx context.Context, purpose, token string) (Ticket, error) {
 	row, err := s.ticket(ctx, q.New(s.cfg.DB.Read()), purpose, token)
 	if err != nil {
@@ -343,8 +344,8 @@ func (s *Sessions) ticket(ctx context.Context, queries *q.Queries, purpose, toke
 	return q.Ticket{}, unknownTicket()
 }
 
-// UseTicket spends a token within the caller's transaction. Of two that try at the same time only
-// one succeeds.
+// UseTicket redeems a token within the caller's transaction. Of two concurrent attempts only one
+// succeeds.
 func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token string) error {
 	if !wellFormed(token) {
 		return unknownTicket()
@@ -367,7 +368,7 @@ func (s *Sessions) UseTicket(ctx context.Context, tx *db.Tx, purpose, token stri
 }
 
 // DropTickets removes all tokens of a purpose and subject within the caller's transaction, so that
-// they count no more.
+// they no longer work.
 func DropTickets(ctx context.Context, tx *db.Tx, purpose, subject string) error {
 	if err := q.New(tx).DropTickets(ctx, q.DropTicketsParams{Purpose: purpose, Subject: subject}); err != nil {
 		return fmt.Errorf("dropping links: %w", err)
@@ -376,7 +377,7 @@ func DropTickets(ctx context.Context, tx *db.Tx, purpose, subject string) error 
 }
 
 // TicketUsed reports, within the caller's transaction, whether a token of this purpose, subject and
-// audience has been spent.
+// audience has been redeemed.
 func TicketUsed(ctx context.Context, tx *db.Tx, purpose string, t Ticket) (bool, error) {
 	rows, err := q.New(tx).TicketsOf(ctx, q.TicketsOfParams{Purpose: purpose, Subject: t.Subject})
 	if err != nil {
@@ -391,9 +392,9 @@ func unknownTicket() error {
 }
 
 // NewEnterCode creates the code with which the browser of this session gets a cookie on an app's
-// own origin: good for a minute, once. State is what that origin gave its browser before; the code
-// works only together with it, so that nobody can be signed in as somebody else by a link (RFC 6749
-// section 10.12).
+// own origin. The code works once, within a minute. state is the value that the app's origin gave
+// its browser before. The code works only together with it, so that a link cannot sign people in as
+// someone else (RFC 6749 section 10.12).
 func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state string) (code string, err error) {
 	if !p.SignedIn() || p.SessionID == "" {
 		return "", problem.New(problem.Unauthenticated, "Sign in first.")
@@ -412,15 +413,15 @@ func (s *Sessions) NewEnterCode(ctx context.Context, p Principal, appID, state s
 	return code, err
 }
 
-// NewEnterState creates the value that an app's origin gives a browser before it sends it to
-// Sluice's own origin.
+// NewEnterState creates the value that an app's origin gives a browser before it sends the browser
+// to Sluice's own origin.
 func (s *Sessions) NewEnterState() (string, error) {
 	state, _, err := s.links.make()
 	return state, err
 }
 
-// RedeemEnterCode spends a code at the app, and in the browser, that it was made for and returns
-// the cookie's token.
+// RedeemEnterCode redeems a code and returns the cookie's token. The app and the browser must be
+// the ones that the code was created for.
 func (s *Sessions) RedeemEnterCode(ctx context.Context, code, appID, state string) (token string, err error) {
 	t, err := s.CheckTicket(ctx, purposeEnter, code)
 	if err != nil {

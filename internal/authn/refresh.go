@@ -22,22 +22,24 @@ import (
 )
 
 const (
-	// refreshStart begins every refresh token, so that scanners know one. It does not begin an API key.
+	// refreshStart begins every refresh token, so that scanners recognize one. It differs from the
+	// prefix of API keys.
 	refreshStart = "sluicert_"
-	// refreshForm is the first byte of what follows: form, session, generation, MAC.
+	// refreshForm is the first byte of the payload: form, session, generation, MAC.
 	refreshForm   = 1
 	refreshBytes  = 1 + 16 + 8 + sha256.Size
 	refreshDomain = "sluice refresh token v1\x00"
 )
 
-// refreshToken is a refresh token taken apart: which generation of which session's it is, and what proves it. Generations count from 1.
+// refreshToken is a parsed refresh token: its session, its generation and its proof. Generations
+// count from 1.
 type refreshToken struct {
 	session    uuid.UUID
 	generation uint64
 	proof      [sha256.Size]byte
 }
 
-// parseRefresh takes a refresh token apart. Nothing in it has been verified.
+// parseRefresh parses a refresh token. Nothing in it has been verified.
 func parseRefresh(text string) (r refreshToken, ok bool) {
 	if len(text) != len(refreshStart)+base64.RawURLEncoding.EncodedLen(refreshBytes) || text[:len(refreshStart)] != refreshStart {
 		return r, false
@@ -60,7 +62,8 @@ func (r refreshToken) String() string {
 	return refreshStart + base64.RawURLEncoding.EncodeToString(append(raw, r.proof[:]...))
 }
 
-// prove derives what proves a generation. Whoever has the key alone, or the database alone, can make none.
+// prove derives the proof of a generation. Neither the key alone nor the database alone is enough
+// to forge one.
 func (r refreshToken) prove(k Key, seed string) (proof [sha256.Size]byte) {
 	m := hmac.New(sha256.New, k.Value)
 	m.Write([]byte(refreshDomain))
@@ -71,21 +74,21 @@ func (r refreshToken) prove(k Key, seed string) (proof [sha256.Size]byte) {
 	return proof
 }
 
-// derived makes the token of a generation under the key in use.
+// derived returns the token of a generation under the current key.
 func (t *Tokens) derived(session uuid.UUID, generation uint64, seed string) string {
 	r := refreshToken{session: session, generation: generation}
 	r.proof = r.prove(t.cfg.RefreshKeys()[0], seed)
 	return r.String()
 }
 
-// stored is the form in the database of a refresh token: its HMAC-SHA-256.
+// stored is the form of a refresh token in the database: its HMAC-SHA-256.
 func stored(k Key, token string) string {
 	m := hmac.New(sha256.New, k.Value)
 	m.Write([]byte(token))
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// hashed reports whether a token is the one of a stored hash, under any key that is accepted.
+// hashed reports whether a token has a stored hash, under any accepted key.
 func (t *Tokens) hashed(token, hash string) bool {
 	for _, k := range t.cfg.HashKeys() {
 		if hmac.Equal([]byte(stored(k, token)), []byte(hash)) {
@@ -95,7 +98,8 @@ func (t *Tokens) hashed(token, hash string) bool {
 	return false
 }
 
-// Begin makes the session of a program within the caller's transaction, which decides whether the sign-in counts, and its first tokens.
+// Begin creates the session of a program and its first tokens, within the caller's transaction,
+// which decides whether the sign-in succeeds.
 func (t *Tokens) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (Pair, Session, error) {
 	m.Program = true
 	s, err := t.cfg.Sessions.begin(ctx, tx, userID, m)
@@ -126,7 +130,8 @@ func (t *Tokens) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (P
 	return p, s, err
 }
 
-// ends says when a refresh token that is made now ends, and when its session does if the token is never used.
+// ends returns when a refresh token that is issued now expires, and when its session expires if the
+// token is never used.
 func (t *Tokens) ends(f q.GetRefreshFamilyRow, now time.Time) (token, session time.Time) {
 	last := time.UnixMilli(f.SessionCreatedAt).Add(t.cfg.Sessions.cfg.MaxAge)
 	token, session = now.Add(t.cfg.RefreshLife), now.Add(max(t.cfg.RefreshLife, t.cfg.AccessLife))
@@ -139,7 +144,7 @@ func (t *Tokens) ends(f q.GetRefreshFamilyRow, now time.Time) (token, session ti
 	return token, session
 }
 
-// extend moves a session's end.
+// extend moves a session's expiry.
 func (t *Tokens) extend(ctx context.Context, tx *db.Tx, session string, now, end time.Time) error {
 	if err := q.New(tx).ExtendSession(ctx, q.ExtendSessionParams{ID: session, Now: now.UnixMilli(), ExpiresAt: end.UnixMilli()}); err != nil {
 		return fmt.Errorf("moving the session's end: %w", err)
@@ -154,21 +159,22 @@ func (t *Tokens) pair(f q.GetRefreshFamilyRow, refresh string, expires, sessionE
 	return p, err
 }
 
-// verdict is what a refresh token is worth.
+// verdict is the result of judging a refresh token.
 type verdict uint8
 
 const (
 	unknownToken verdict = iota
 	// currentToken is the newest one.
 	currentToken
-	// formerToken is the one before, used a moment ago: the answer may have been lost, or two threads of the program asked at once.
+	// formerToken is the previous one, used a moment ago. The answer may have been lost, or two
+	// threads of the program asked at once.
 	formerToken
 	// replayedToken is an older one: two parties have it.
 	replayedToken
 	expiredToken
 )
 
-// judge says what a token is worth against what is stored of its family.
+// judge compares a token with the stored state of its family.
 func (t *Tokens) judge(f q.GetRefreshFamilyRow, r refreshToken, token string) verdict {
 	generation := uint64(f.Generation)
 	now := t.now()
@@ -187,7 +193,7 @@ func (t *Tokens) judge(f q.GetRefreshFamilyRow, r refreshToken, token string) ve
 	return replayedToken
 }
 
-// genuine reports whether Sluice made a token, under any key that is accepted.
+// genuine reports whether Sluice issued a token, under any accepted key.
 func (t *Tokens) genuine(f q.GetRefreshFamilyRow, r refreshToken) bool {
 	for _, k := range t.cfg.RefreshKeys() {
 		if proof := r.prove(k, f.Seed); hmac.Equal(proof[:], r.proof[:]) {
@@ -197,8 +203,10 @@ func (t *Tokens) genuine(f q.GetRefreshFamilyRow, r refreshToken) bool {
 	return false
 }
 
-// Refresh gives a program its next pair of tokens. Its refresh token counts once: for Grace it returns the very same successor again, with a fresh access token; after that, whoever comes with it has a
-// copy that somebody else has used, and the session ends. All that is not good is problem.Unauthenticated.
+// Refresh gives a program its next pair of tokens. A refresh token works once. Within Grace it
+// returns the very same successor again, with a fresh access token. After that, its holder must
+// have a copy that another party has used, and the session is revoked. Every invalid token is
+// problem.Unauthenticated.
 func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, err error) {
 	r, ok := parseRefresh(token)
 	if !ok {
@@ -212,7 +220,7 @@ func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, 
 	v := t.judge(f, r, token)
 	if v == currentToken || v == replayedToken {
 		err = store.System(ctx, "refresh tokens", func(tx *db.Tx) error {
-			// All who come with one token at the same time wait here for the first.
+			// Concurrent requests with the same token wait here for the first.
 			if err := tx.Ordered(); err != nil {
 				return err
 			}
@@ -235,7 +243,7 @@ func (t *Tokens) Refresh(ctx context.Context, token string, from Meta) (p Pair, 
 	return t.answer(f, r, v, p)
 }
 
-// family reads what is stored of a token's family.
+// family reads the stored state of a token's family.
 func family(ctx context.Context, from *q.Queries, r refreshToken) (q.GetRefreshFamilyRow, error) {
 	f, err := from.GetRefreshFamily(ctx, r.session.String())
 	if problem.Is(db.Found(err, "gone"), problem.NotFound) {
@@ -247,7 +255,8 @@ func family(ctx context.Context, from *q.Queries, r refreshToken) (q.GetRefreshF
 	return f, nil
 }
 
-// answer turns a verdict into what the program gets; p is the new pair if there is one.
+// answer turns a verdict into the program's result. p is the new pair if the verdict is
+// currentToken.
 func (t *Tokens) answer(f q.GetRefreshFamilyRow, r refreshToken, v verdict, p Pair) (Pair, error) {
 	if _, active := t.cfg.Sessions.cfg.People.Principal(f.AccountID); !active {
 		return Pair{}, endedRefresh()
@@ -284,7 +293,8 @@ func (t *Tokens) rotate(ctx context.Context, tx *db.Tx, f q.GetRefreshFamilyRow,
 	return t.pair(f, refresh, expires, sessionEnds)
 }
 
-// successor makes the current token of a family once more. The key may have been replaced since it was made first.
+// successor returns the current token of a family again. The key may have been replaced since the
+// token was first issued.
 func (t *Tokens) successor(f q.GetRefreshFamilyRow, r refreshToken) (Pair, error) {
 	next := refreshToken{session: r.session, generation: uint64(f.Generation)}
 	for _, k := range t.cfg.RefreshKeys() {
@@ -296,7 +306,7 @@ func (t *Tokens) successor(f q.GetRefreshFamilyRow, r refreshToken) (Pair, error
 	return Pair{}, badRefresh()
 }
 
-// endReplayed ends the session whose refresh token was used twice, and tells the person.
+// endReplayed revokes the session whose refresh token was used twice, and notifies the person.
 func (t *Tokens) endReplayed(ctx context.Context, tx *db.Tx, f q.GetRefreshFamilyRow, from Meta) error {
 	s := t.cfg.Sessions
 	account, err := q.New(tx).GetAccount(ctx, f.AccountID)
@@ -315,7 +325,7 @@ func (t *Tokens) endReplayed(ctx context.Context, tx *db.Tx, f q.GetRefreshFamil
 	return s.EndIn(ctx, tx, f.SessionID)
 }
 
-// warn mails the person. An outbox that takes no more must not keep the session alive.
+// warn notifies the person by email. A full outbox must not keep the session alive.
 func (t *Tokens) warn(ctx context.Context, tx *db.Tx, account q.GetAccountRow, from Meta) error {
 	if t.cfg.Mail == nil || !t.cfg.Mail.Configured() || account.Email == "" {
 		return nil
@@ -329,7 +339,8 @@ func (t *Tokens) warn(ctx context.Context, tx *db.Tx, account q.GetAccountRow, f
 	return err
 }
 
-// Revoke ends the session of a refresh token, of whichever generation (RFC 7009). What is no token of ours is no error: it is not good any more.
+// Revoke revokes the session of a refresh token of any generation (RFC 7009). A text that is not a
+// Sluice token is not an error: it does not work anyway.
 func (t *Tokens) Revoke(ctx context.Context, token string, from Meta) error {
 	r, ok := parseRefresh(token)
 	if !ok {

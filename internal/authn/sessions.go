@@ -21,15 +21,15 @@ import (
 	"sluice/internal/secret"
 )
 
-// Principal is who asks; see package authz.
+// Principal is who acts in a request; see package authz.
 type Principal = authz.Principal
 
 const (
-	// AudienceMain is the audience of cookies for Sluice's own pages; apps have their id.
+	// AudienceMain is the audience of cookies for Sluice's own pages. Apps have their id instead.
 	AudienceMain = "main"
 	// ChangeKind is the kind of changes of sessions; the item is the session's id.
 	ChangeKind = "session"
-	// MethodAutomatic is how somebody signed in who was not asked to prove anything.
+	// MethodAutomatic is the sign-in method of a person who did not have to prove anything.
 	MethodAutomatic = "automatic"
 	// everySession is the item of a change that concerns all sessions.
 	everySession = "*"
@@ -39,47 +39,48 @@ const (
 
 // Session is one signed-in browser, or a program that has signed in for tokens.
 type Session struct {
-	// ID is a UUID. It is no secret: nobody gets in with it.
+	// ID is a UUID and not secret: it does not grant access.
 	ID, UserID string
-	// IP and UserAgent are those of the sign-in. Method is how: "password", "setup link", "password
-	// (API)".
+	// IP, UserAgent and Method describe the sign-in. Methods are "password", "setup link",
+	// "password (API)" and others.
 	IP, UserAgent, Method string
-	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute end) are UTC.
+	// CreatedAt, SeenAt (to the minute) and ExpiresAt (absolute) are UTC.
 	CreatedAt, SeenAt, ExpiresAt time.Time
-	// Strong tells that more than one factor was proven; ProvenAt is when the person last proved to
-	// be who they are, in UTC.
+	// Strong reports whether more than one factor was proven. ProvenAt is when the person last
+	// proved their identity, in UTC.
 	Strong   bool
 	ProvenAt time.Time
-	// Program tells that it is no browser's: it has no cookie, but access and refresh tokens.
+	// Program reports whether the session belongs to a program, which has no cookie but access and
+	// refresh tokens.
 	Program bool
 	// Current marks the session of the person who asks.
 	Current bool
 }
 
-// Meta is what is noted of a sign-in.
+// Meta is what a session records about its sign-in.
 type Meta struct {
 	IP, UserAgent, Method string
-	// Strong tells that more than one factor was proven.
+	// Strong reports whether more than one factor was proven.
 	Strong bool
-	// Program tells that a program signs in, for tokens instead of a cookie. Workspace is where it
-	// works from the beginning; "" leaves it to Sluice. The caller has made sure that the person
-	// belongs to it.
+	// Program reports whether a program signs in, for tokens instead of a cookie. Workspace is
+	// where it works from the beginning; "" lets Sluice choose. The caller has made sure that the
+	// person belongs to it.
 	Program   bool
 	Workspace string
 }
 
-// Config of Sessions.
+// Config configures Sessions.
 type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	People *identity.People
 	// SessionKeys key the hashes under which session cookies are stored, HashKeys those of links
-	// and codes (EXPRESS_SESSION_SECRET, TOKEN_HASH_SECRET): new ones are hashed under the first
-	// key, all are looked up under every one. They are asked again at each change of secrets. Where
-	// they are nil, TokenKey keys both and never changes.
+	// and codes (EXPRESS_SESSION_SECRET, TOKEN_HASH_SECRET). New values are hashed under the first
+	// key and looked up under each. The keys are read again at each change of secrets. If these are
+	// nil, TokenKey keys both and never changes.
 	SessionKeys, HashKeys func() []Key
 	TokenKey              []byte
-	// MaxAge is a session's absolute limit, MaxIdle how long it may go unused.
+	// MaxAge is a session's absolute lifetime, MaxIdle how long it can go unused.
 	MaxAge, MaxIdle time.Duration
 	// Now is the clock.
 	Now func() time.Time
@@ -87,7 +88,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Sessions is the capability.
+// Sessions manages sign-in sessions and single-use links.
 type Sessions struct {
 	cfg     Config
 	cookies *hashers
@@ -96,7 +97,7 @@ type Sessions struct {
 
 	mu    sync.Mutex
 	ends  endings
-	dirty map[uuid.UUID]int64 // last-seen times to be written
+	dirty map[uuid.UUID]int64 // last-seen times to write
 }
 
 // New loads all live sessions and follows changes. Run its Maintain regularly.
@@ -183,7 +184,7 @@ func (s *Sessions) reload(ctx context.Context, id string) error {
 	return nil
 }
 
-// dropGone forgets the sessions that are not stored any more.
+// dropGone forgets sessions that are no longer stored.
 func (s *Sessions) dropGone() {
 	stored := map[string]bool{}
 	rows, err := q.New(s.cfg.DB.Read()).LiveSessions(context.Background(), s.cfg.Now().UnixMilli())
@@ -200,7 +201,7 @@ func (s *Sessions) dropGone() {
 	}
 }
 
-// accountChanged ends the sessions of somebody who may no longer come in. Their rows were deleted
+// accountChanged closes the sessions of a person who may no longer sign in. Their rows were deleted
 // with the change itself.
 func (s *Sessions) accountChanged(account string) {
 	if _, active := s.cfg.People.Principal(account); active {
@@ -223,8 +224,8 @@ func (s *Sessions) drop(id string) {
 	s.ends.end(key)
 }
 
-// Lookup finds who a cookie belongs to, from memory. ok is false for an unknown, ended or
-// foreign-audience token, and for people who may not come in.
+// Lookup finds the person of a cookie, from memory. ok is false for an unknown token, for one whose
+// session is over, for one of another audience, and for people who may not sign in.
 func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 	for _, under := range s.cookies.all() {
 		d, formed := under.digest(token)
@@ -241,7 +242,7 @@ func (s *Sessions) Lookup(token, audience string) (p Principal, ok bool) {
 	return Principal{}, false
 }
 
-// byID finds who a session belongs to, as Lookup does by a cookie.
+// byID finds the person of a session, as Lookup does by a cookie.
 func (s *Sessions) byID(id uuid.UUID) (p Principal, ok bool) {
 	h, ok := s.table.session(id)
 	if !ok {
@@ -250,7 +251,7 @@ func (s *Sessions) byID(id uuid.UUID) (p Principal, ok bool) {
 	return s.principal(h)
 }
 
-// principal is the person of a session that was found, unless it is over or they may not come in.
+// principal returns the person of a session, unless the session is over or they may not sign in.
 func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 	now := s.cfg.Now().UnixMilli()
 	if h.over(now, s.cfg.MaxIdle.Milliseconds()) {
@@ -270,8 +271,8 @@ func (s *Sessions) principal(h hit) (p Principal, ok bool) {
 	return p, true
 }
 
-// workspaceOf is the workspace that somebody works in: the chosen one as long as they belong to it,
-// else the default one, else their first: a further membership must not move anybody.
+// workspaceOf is the workspace that a person works in: the chosen one while they belong to it, else
+// the default one, else their first. A further membership must not move anyone.
 func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	if chosen != "" && worksIn(s.cfg.People, p, chosen) {
 		return chosen
@@ -285,15 +286,15 @@ func (s *Sessions) workspaceOf(p Principal, chosen string) string {
 	return ""
 }
 
-// MayWorkIn reports whether a person may work in a workspace; everybody may in "", which leaves it
-// to Sluice.
+// MayWorkIn reports whether a person may work in a workspace. Everyone may in "", which lets Sluice
+// choose.
 func (s *Sessions) MayWorkIn(userID, workspaceID string) bool {
 	p, _ := s.cfg.People.Principal(userID)
 	return workspaceID == "" || worksIn(s.cfg.People, p, workspaceID)
 }
 
-// Done is closed when the session ends: revoked, expired, or its person disabled. An unknown
-// session's is closed already.
+// Done returns a channel that closes when the session is over: it is revoked or expired, or its
+// person is deactivated. The channel of an unknown session is closed already.
 func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	key, err := uuid.Parse(sessionID)
 	s.mu.Lock()
@@ -306,8 +307,8 @@ func (s *Sessions) Done(sessionID string) <-chan struct{} {
 	})
 }
 
-// Begin makes a browser's session within the caller's transaction, which decides whether the
-// sign-in counts. The token goes into a cookie and nowhere else.
+// Begin creates a browser session within the caller's transaction, which decides whether the
+// sign-in succeeds. The token goes into a cookie and nowhere else.
 func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (token string, out Session, err error) {
 	if out, err = s.begin(ctx, tx, userID, m); err != nil {
 		return "", Session{}, err
@@ -316,7 +317,7 @@ func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 	return token, out, err
 }
 
-// begin makes a session that nobody can use yet.
+// begin creates a session that has no cookie or token yet.
 func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (Session, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -358,7 +359,7 @@ func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 	return out, nil
 }
 
-// Start makes a session in a transaction of its own.
+// Start creates a session in a transaction of its own.
 func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token string, out Session, err error) {
 	err = s.cfg.DB.System(ctx, "sessions", func(tx *db.Tx) error {
 		token, out, err = s.Begin(ctx, tx, userID, m)
@@ -367,8 +368,8 @@ func (s *Sessions) Start(ctx context.Context, userID string, m Meta) (token stri
 	return token, out, err
 }
 
-// IssueFor makes a further cookie of a session, for an app's own origin; it replaces the one that
-// this audience had.
+// IssueFor creates another cookie of a session, for an app's own origin. It replaces the previous
+// cookie of this audience.
 func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (token string, err error) {
 	err = s.cfg.DB.System(ctx, "session cookies", func(tx *db.Tx) error {
 		token, err = s.issueIn(ctx, tx, sessionID, audience)
@@ -411,7 +412,7 @@ func parseDigest(text string) (d digest, ok bool) {
 	return d, err == nil && n == len(d)
 }
 
-// clip cuts text to at most n bytes at a character's border and drops what is not printable text.
+// clip cuts text to at most n bytes, between two characters, and drops invalid UTF-8.
 func clip(text string, n int) string {
 	text = strings.ToValidUTF8(text, "")
 	if len(text) <= n {
@@ -424,7 +425,7 @@ func clip(text string, n int) string {
 }
 
 // SetCookie gives the browser a session cookie: host-only, HttpOnly, SameSite=Lax, for the whole
-// origin, until the session's absolute end.
+// origin, for the absolute lifetime of a session.
 func (s *Sessions) SetCookie(w http.ResponseWriter, token string, secure bool) {
 	http.SetCookie(w, &http.Cookie{
 		Name:     CookieName(secure),
@@ -437,7 +438,7 @@ func (s *Sessions) SetCookie(w http.ResponseWriter, token string, secure bool) {
 	})
 }
 
-// ClearCookie takes the session cookie away.
+// ClearCookie removes the session cookie.
 func (s *Sessions) ClearCookie(w http.ResponseWriter, secure bool) {
 	http.SetCookie(w, &http.Cookie{
 		Name:     CookieName(secure),
@@ -450,9 +451,9 @@ func (s *Sessions) ClearCookie(w http.ResponseWriter, secure bool) {
 }
 
 // Authenticate turns a request into a Principal by its session cookie. A request without one, or
-// with one that has ended, is a stranger: the zero Principal and no error. Two cookies or garbage
-// are problem.Unauthenticated. Secure says that the origin is https and only the __Host- name
-// counts.
+// whose session is over, belongs to a stranger: the zero Principal and no error. Two cookies or
+// garbage are problem.Unauthenticated. secure means that the origin is https and only the __Host-
+// name is accepted.
 func (s *Sessions) Authenticate(r *http.Request, audience string, secure bool) (p Principal, err error) {
 	token, err := sessionCookie(r, CookieName(secure))
 	if err != nil || token == "" {

@@ -11,8 +11,9 @@ import (
 	q "sluice/internal/db/q/authn"
 )
 
-// table holds all live sessions and cookies. Neither map nor slice holds pointers, so that a million sessions cost the garbage collector next to nothing.
-// Strings are interned: there are few people, and fewer audiences and workspaces.
+// table holds all live sessions and cookies. Neither the maps nor the slices hold pointers, so a
+// million sessions cost the garbage collector next to nothing. Strings are interned: there are few
+// people, and fewer audiences and workspaces.
 type table struct {
 	mu       sync.RWMutex
 	cookies  map[digest]cookieRef
@@ -64,7 +65,7 @@ func newTable() *table {
 	return &table{cookies: map[digest]cookieRef{}, index: map[uuid.UUID]int32{}}
 }
 
-// hit is a session that was found, and the audience of the cookie if it was found by one.
+// hit is a session that was found, and the audience of the cookie if a cookie found it.
 type hit struct {
 	session       uuid.UUID
 	account       string
@@ -77,12 +78,13 @@ type hit struct {
 	automatic     bool
 }
 
-// over reports whether the session has ended at a time. Programs may rest as long as their refresh token lives: only the end counts, which each refresh moves on.
+// over reports whether the session is over at a time. Programs have no idle limit: only the expiry
+// counts, and each refresh moves it.
 func (h hit) over(now, idle int64) bool {
 	return h.expires <= now || !h.program && h.seen+idle <= now
 }
 
-// state is what is known of a session besides its cookies; times are unix milliseconds.
+// state is the state of a session without its cookies. Times are unix milliseconds.
 type state struct {
 	id                    uuid.UUID
 	account, workspace    string
@@ -133,7 +135,7 @@ func (t *table) hit(r *record) hit {
 	}
 }
 
-// put adds a session or replaces what is known of it; cookies are all that it has.
+// put adds a session or replaces its state and its cookies.
 func (t *table) put(s state, cookies map[digest]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -147,7 +149,7 @@ func (t *table) put(s state, cookies map[digest]string) {
 		i = int32(len(t.records))
 		t.records = append(t.records, record{})
 	}
-	// A new generation makes every cookie that is not in the new set worthless.
+	// A new generation invalidates every cookie that is not in the new set.
 	t.records[i] = record{
 		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong, program: s.program, automatic: s.automatic,
 		generation: t.records[i].generation + 1,
@@ -158,7 +160,7 @@ func (t *table) put(s state, cookies map[digest]string) {
 	}
 }
 
-// remove forgets a session; its cookies find nothing from now on and are swept later.
+// remove forgets a session. Its cookies stop finding it at once and are swept later.
 func (t *table) remove(id uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -171,8 +173,8 @@ func (t *table) remove(id uuid.UUID) {
 	t.free = append(t.free, i)
 }
 
-// touch notes that a session was used which was last seen at a time. It reports whether that is
-// news: somebody else may have noted a use since.
+// touch notes that a session was used that was last seen at seen. It reports whether the use is
+// news; another request may have noted one since.
 func (t *table) touch(id uuid.UUID, seen, now int64) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -22,21 +22,21 @@ func (d digest) hex() string { return hex.EncodeToString(d[:]) }
 // tokenChars is the length of 256 random bits in base64url without padding.
 const tokenChars = 43
 
-// tokens makes and hashes random tokens under one key.
+// tokens creates and hashes random tokens under one key.
 type tokens struct{ pool sync.Pool }
 
 func newTokens(key []byte) *tokens {
 	return &tokens{pool: sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, key)} }}}
 }
 
-// hashers hash tokens under the keys that a secret has at the moment: what is made is stored under
-// the first, what is looked up is tried under all. With one key a look-up is one hash.
+// hashers hash tokens under the current keys of a secret. New tokens are stored under the first
+// key, and look-ups try all. With a single key a look-up costs one hash.
 type hashers struct {
 	keys func() []Key
 	list atomic.Pointer[[]*tokens]
 }
 
-// newHashers takes the one key that never changes where keys is nil.
+// newHashers uses the fixed key, which never changes, if keys is nil.
 func newHashers(keys func() []Key, fixed []byte) *hashers {
 	if keys == nil {
 		keys = func() []Key { return []Key{{Value: fixed}} }
@@ -55,10 +55,10 @@ func (h *hashers) refresh() {
 	h.list.Store(&list)
 }
 
-// all are the hashes of the present, the one in use first.
+// all returns the current hashes, the one for new tokens first.
 func (h *hashers) all() []*tokens { return *h.list.Load() }
 
-// make returns a new token and the digest that is stored.
+// make returns a new token and the digest to store.
 func (h *hashers) make() (string, digest, error) { return h.all()[0].make() }
 
 // hasher is a reusable HMAC with its buffers, so that checking a cookie allocates nothing.
@@ -79,7 +79,7 @@ func (t *tokens) make() (string, digest, error) {
 	return token, d, nil
 }
 
-// digest hashes a token; ok is false for what cannot be one of ours.
+// digest hashes a token. ok is false if the text cannot be a Sluice token.
 func (t *tokens) digest(token string) (d digest, ok bool) {
 	if !wellFormed(token) {
 		return digest{}, false
@@ -112,8 +112,8 @@ func badCookie(text string) error {
 		WithNext("Sign in again; if it stays, delete this site's cookies in the browser.").WithRule("session cookie")
 }
 
-// keyDigest hashes an API key; ok is false for what cannot be one. The checksum is left to whoever
-// has no look-up to make: a key that is found is right.
+// keyDigest hashes an API key. ok is false if the text cannot be one. It does not verify the
+// checksum: a key that the look-up finds is correct anyway.
 func (t *tokens) keyDigest(text string) (d digest, ok bool) {
 	if len(text) != keyChars || !strings.HasPrefix(text, keyStart) {
 		return digest{}, false

@@ -15,22 +15,25 @@ import (
 	"sluice/internal/problem"
 )
 
-// The limits of a key hold for all nodes together: a node books a portion of the limit in the database before it uses it, and gives back what it did not use. So the sum of
-// what nodes let through is never above the limit, and short of it by no more than what a node was left with when it died. Requests take from the portion in memory; only the
-// one that finds it used up waits for the next booking.
+// Limits of a key hold for all nodes together: a node books a portion of the limit in the database
+// before it uses it, and gives back the unused rest. So the nodes together never allow more than
+// the limit. They fall short of it by no more than the portions of crashed nodes. Requests take
+// from the portion in memory; only the one that finds it used up waits for the next booking.
 
-// spans are the windows of time for which limits hold; they begin with the minute and the day of the UTC clock.
+// spans are the windows for which limits hold. They begin with the minute and the day of the UTC
+// clock.
 var spans = [...]struct {
 	name    string
 	seconds int64
 }{{"minute", 60}, {"day", 86_400}}
 
 const (
-	// portionOf is what part of a limit is booked at a time, and restOf what part of what is left, so that nodes share the end of a limit evenly.
+	// portionOf is the fraction of a limit that is booked at a time, and restOf the fraction of the
+	// remainder, so that nodes share the last part of a limit evenly.
 	portionOf, restOf = 10, 4
 	// bookTime is how long booking may take.
 	bookTime = 5 * time.Second
-	// dryFor is how long a used-up limit is believed to stay so: other nodes may give something back.
+	// dryFor is how long a limit is assumed to stay used up. Other nodes may give something back.
 	dryFor = time.Second
 	// pruneEvery is how often old windows are removed.
 	pruneEvery = 10 * time.Minute
@@ -38,18 +41,19 @@ const (
 	keepUsage = 32 * 24 * time.Hour
 )
 
-// Limit is where a key stands with one of its limits. The zero value means that it has none.
+// Limit is the state of one limit of a key. The zero value means that the key has no such limit.
 type Limit struct {
-	// Most is how many requests the window may have, Left about how many are left, on all nodes.
+	// Most is how many requests the window allows. Left is roughly how many are left, on all nodes.
 	Most, Left int64
-	// Seconds is the length of the window, Reset how many are left of it.
+	// Seconds is the length of the window, Reset how many of them are left.
 	Seconds, Reset int64
 }
 
 // Limits are those of a key: per minute and per day.
 type Limits [len(spans)]Limit
 
-// SetHeaders tells the client (draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4).
+// SetHeaders reports the limits to the client (draft-ietf-httpapi-ratelimit-headers-10 sections 3
+// and 4).
 func (l Limits) SetHeaders(h http.Header) {
 	policy, state := "", ""
 	for i, s := range spans {
@@ -67,7 +71,7 @@ func (l Limits) SetHeaders(h http.Header) {
 	}
 }
 
-// budgets are the portions that this node has booked, for the keys that have limits and are in use.
+// budgets are the portions that this node has booked, for keys that have limits and are in use.
 type budgets struct {
 	db  *db.DB
 	now func() time.Time
@@ -76,23 +80,23 @@ type budgets struct {
 	all map[uuid.UUID]*budget
 
 	backMu sync.Mutex
-	back   []booking // to be given back
+	back   []booking // to give back
 	pruned time.Time
 }
 
-// booking is a part of a limit in one window.
+// booking is a portion of a limit in one window.
 type booking struct {
 	key         uuid.UUID
 	span        int
 	start, size int64
 }
 
-// budget is what this node has of one key's limits.
+// budget is what this node has left of one key's limits.
 type budget struct {
-	booking sync.Mutex // held while the database is asked
+	booking sync.Mutex // held during a booking in the database
 
 	mu   sync.Mutex
-	gone bool // no longer the key's
+	gone bool // forgotten: no longer the key's budget
 	used bool // since it was last looked at
 	left [len(spans)]share
 }
@@ -100,16 +104,17 @@ type budget struct {
 // share is what is left in one window.
 type share struct {
 	start int64 // unix seconds
-	size  int64 // booked and not used
+	size  int64 // booked and unused
 	total int64 // booked by all nodes, as far as known
-	dry   int64 // unix ms until when there is nothing to be had
+	dry   int64 // unix ms until which the limit is assumed to be used up
 }
 
 func newBudgets(d *db.DB, now func() time.Time) *budgets {
 	return &budgets{db: d, now: now, all: map[uuid.UUID]*budget{}}
 }
 
-// take uses one request of a key's limits; most is 0 where there is none. problem.Limited when one is used up.
+// take uses one request of a key's limits. most is 0 for a window without a limit. Errors:
+// problem.Limited if a limit is used up.
 func (b *budgets) take(ctx context.Context, id uuid.UUID, most [len(spans)]int64) (Limits, error) {
 	for range 100 {
 		k, now := b.of(id), b.now()
@@ -126,7 +131,7 @@ func (b *budgets) take(ctx context.Context, id uuid.UUID, most [len(spans)]int64
 			return Limits{}, err
 		}
 	}
-	// Others were faster a hundred times.
+	// Other requests were faster a hundred times.
 	return Limits{}, problem.New(problem.Unavailable, "Sluice is busy with this API key.").WithRetryAfter(time.Second).WithRule(keyRules + "limit")
 }
 
@@ -151,10 +156,11 @@ func (b *budgets) of(id uuid.UUID) *budget {
 	return k
 }
 
-// gone stands for a window where the whole budget has been forgotten.
+// gone replaces the window if the whole budget has been forgotten.
 const gone = -2
 
-// try takes from memory. lacking is the window that has nothing booked, -1 if the request may go on; dry says that nothing is to be had there.
+// try takes from memory. lacking is the window without a booked portion, or -1 if the request may
+// continue. dry means that the limit of that window is used up.
 func (b *budgets) try(k *budget, id uuid.UUID, most [len(spans)]int64, now time.Time) (limits Limits, lacking int, dry bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -188,7 +194,8 @@ func (b *budgets) try(k *budget, id uuid.UUID, most [len(spans)]int64, now time.
 	return limits, -1, false
 }
 
-// roll begins a new window if the old one is over, and keeps what was not used of that to be given back.
+// roll begins a new window if the old one is over. The unused rest of the old window is queued to
+// be given back.
 func (b *budgets) roll(s *share, id uuid.UUID, span int, now time.Time) {
 	start := now.Unix() - now.Unix()%spans[span].seconds
 	if s.start == start {
@@ -207,7 +214,7 @@ func (b *budgets) giveBack(r booking) {
 	b.backMu.Unlock()
 }
 
-// book gets a portion from the database, unless somebody else has while this request waited.
+// book gets a portion from the database, unless another request did while this one waited.
 func (b *budgets) book(ctx context.Context, k *budget, id uuid.UUID, span int, most int64, now time.Time) error {
 	k.booking.Lock()
 	defer k.booking.Unlock()
@@ -237,7 +244,8 @@ func (b *budgets) book(ctx context.Context, k *budget, id uuid.UUID, span int, m
 	return nil
 }
 
-// reserve books a portion in one statement; size is 0 if nothing is left. Only near the end, when the portion is too large, it has to look what is left.
+// reserve books a portion in one statement. size is 0 if nothing is left. It has to read the
+// remainder only near the end of a limit, when the portion is too large.
 func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, most int64) (size, total int64, err error) {
 	total = s.total
 	for range 10 {
@@ -281,7 +289,7 @@ func (b *budgets) today(ctx context.Context, keyID string) (int64, error) {
 	return b.booked(ctx, keyID, day, now-now%spans[day].seconds)
 }
 
-// forget gives back all that is left of a key, because it or its limits have changed.
+// forget gives back everything that is left of a key, because the key or its limits changed.
 func (b *budgets) forget(id uuid.UUID) {
 	b.mu.Lock()
 	k := b.all[id]
@@ -302,7 +310,8 @@ func (b *budgets) empty(k *budget, id uuid.UUID) {
 	}
 }
 
-// settle gives back what keys have left that were not used since the last time, or of all with everything, and removes old windows.
+// settle gives back the portions of keys that were not used since the last call, or of all keys if
+// everything is set. It also removes old windows.
 func (b *budgets) settle(ctx context.Context, everything bool) error {
 	b.mu.RLock()
 	idle := map[uuid.UUID]bool{}
