@@ -1,23 +1,29 @@
 package authz
 
-// Action is one thing that can be done to a resource. Its text stands in policies, audit entries and denials, so it never changes meaning.
+// Action is one kind of operation on a resource. Its text appears in policies, audit entries and
+// denials, so it never changes meaning.
 type Action string
 
-// Traffic to a builder, from least to most. No action implies another by itself; roles are given each one by policy.
+// Traffic to a builder, from least to most. No action implies another; policies grant each one to
+// roles separately.
 const (
-	// AppOpen loads the builder's own page shell and static files. It does not let anybody see a flow.
+	// AppOpen loads the builder's page shell and static files. It does not imply FlowView.
 	AppOpen Action = "app:open"
 	// FlowView reads flows, executions and messages. It does not imply FlowRun.
 	FlowView Action = "flow:view"
 	// FlowRun sends a message to a flow and reads the answer.
 	FlowRun Action = "flow:run"
-	// FlowEdit creates, changes and deletes flows, document stores and the like. It does not imply FlowPublish or BuilderCode.
+	// FlowEdit creates, changes and deletes flows, document stores and similar objects. It does not
+	// imply FlowPublish or BuilderCode.
 	FlowEdit Action = "flow:edit"
-	// FlowPublish opens a flow to people who are not signed in, or changes what strangers may do with it.
+	// FlowPublish opens a flow to people who are not signed in, or changes what they can do with
+	// it.
 	FlowPublish Action = "flow:publish"
-	// BuilderCode stores or runs code of the caller's on the builder's host (custom tools, functions, MCP servers).
+	// BuilderCode stores or runs the caller's code on the builder's host (custom tools, functions,
+	// MCP servers).
 	BuilderCode Action = "builder:code"
-	// BuilderManage reads and changes what the whole builder shares: credentials, variables, upstream keys, settings.
+	// BuilderManage reads and changes things that the whole builder shares: credentials, variables,
+	// upstream keys, settings.
 	BuilderManage Action = "builder:manage"
 )
 
@@ -29,65 +35,73 @@ const (
 	UserCreate Action = "user:create"
 	// UserUpdate changes a person's names, role or superuser flag.
 	UserUpdate Action = "user:update"
-	// UserDisable ends or restores a person's access.
+	// UserDisable takes or restores a person's access.
 	UserDisable Action = "user:disable"
-	// UserReset starts a password reset for somebody; it never reveals a password.
+	// UserReset starts a password reset for another person. It never reveals a password.
 	UserReset Action = "user:reset"
-	// AppView shows connected apps and their health, without any secret.
+	// AppView shows connected apps and their health, without secrets.
 	AppView Action = "app:view"
 	// AppManage connects, verifies, changes and removes apps.
 	AppManage Action = "app:manage"
-	// SessionView lists the sessions of a person. The owner may always see their own.
+	// SessionView lists the sessions of a person. People can always see their own.
 	SessionView Action = "session:view"
-	// SessionEnd revokes a session. The owner may always end their own.
+	// SessionEnd revokes a session. People can always revoke their own.
 	SessionEnd Action = "session:end"
-	// AccountUpdate changes one's own password and profile; nobody else's.
+	// AccountUpdate changes the actor's own password and profile, and no one else's.
 	AccountUpdate Action = "account:update"
-	// AccountFactors adds and removes one's own second factors and linked identities; nobody else's.
+	// AccountFactors adds and removes the actor's own second factors and linked identities, and no
+	// one else's.
 	AccountFactors Action = "account:factors"
-	// AccountSignIn is recorded for sign-ins; policies do not decide it, the password does.
+	// AccountSignIn records sign-ins. Policies do not decide it; the password does.
 	AccountSignIn Action = "account:sign-in"
-	// SetupClaim makes the first admin with the one-time link; only the link's bearer may.
+	// SetupClaim creates the first admin with the one-time link. Only the link's bearer can do it.
 	SetupClaim Action = "setup:claim"
-	// UserDelete removes an account for good.
+	// UserDelete deletes an account for good.
 	UserDelete Action = "user:delete"
 	// WorkspaceView shows a workspace and its members.
 	WorkspaceView Action = "workspace:view"
 	// WorkspaceCreate adds a workspace.
 	WorkspaceCreate Action = "workspace:create"
-	// WorkspaceManage renames or removes a workspace and says which apps it uses.
+	// WorkspaceManage renames or removes a workspace and sets which apps it uses.
 	WorkspaceManage Action = "workspace:manage"
-	// MemberManage invites people to a workspace and sets their roles in it. It does not let anybody see or change an account.
+	// MemberManage invites people to a workspace and sets their roles in it. It does not imply
+	// UserView or UserUpdate.
 	MemberManage Action = "member:manage"
-	// RoleManage makes and changes custom roles, which hold in every workspace.
+	// RoleManage creates and changes custom roles, which apply in every workspace.
 	RoleManage Action = "role:manage"
-	// MailManage sees the outbox, sends a test and retries mails.
+	// MailManage shows the outbox, sends a test message and retries messages.
 	MailManage Action = "mail:manage"
 	// ObjectAdopt assigns a builder's objects to a workspace.
 	ObjectAdopt Action = "object:adopt"
-	// SignInManage changes how people sign in: identity providers and who may use a password.
+	// SignInManage changes how people sign in: identity providers, and who can use a password.
 	SignInManage Action = "sign-in:manage"
-	// SecretManage shows where Sluice's own secrets come from and rotates them. It never reveals one.
+	// SecretManage shows where Sluice's own secrets come from and rotates them. It never reveals
+	// one.
 	SecretManage Action = "secret:manage"
-	// KeyOwn makes, sees, changes and revokes one's own API keys in a workspace that one belongs to.
+	// KeyOwn creates, shows, changes and revokes the actor's own API keys in a workspace that they
+	// belong to.
 	KeyOwn Action = "key:own"
-	// KeyManage sees, changes and revokes everybody's API keys of a workspace. It never shows one, and makes none in somebody's name.
+	// KeyManage shows, changes and revokes everyone's API keys of a workspace. It never reveals
+	// one, and creates none for another person.
 	KeyManage Action = "key:manage"
-	// KeyUse is recorded for keys that are good but not there or not any more; policies do not decide it.
+	// KeyUse records the use of a known key that is refused: it is not accepted from there, or no
+	// longer works. Policies do not decide it.
 	KeyUse Action = "key:use"
-	// CredentialView lists the credentials of a workspace's vault that are shared with one's role: names, never values.
+	// CredentialView lists the credentials of a workspace's vault that are shared with the actor's
+	// role: names, never values.
 	CredentialView Action = "credential:view"
-	// CredentialUse puts such a credential into an app, where the builder has a copy.
+	// CredentialUse puts such a credential into an app, where the builder keeps a copy.
 	CredentialUse Action = "credential:use"
-	// CredentialManage adds, shares, rotates and deletes all credentials of a workspace. It never reveals one.
+	// CredentialManage adds, shares, rotates and deletes all credentials of a workspace. It never
+	// reveals one.
 	CredentialManage Action = "credential:manage"
-	// DataImport brings people, keys, credentials and the ownership of flows from another product.
+	// DataImport imports people, keys, credentials and the ownership of flows from another product.
 	DataImport Action = "data:import"
 	// SystemView shows the admin home page: checklist, health, warnings.
 	SystemView Action = "system:view"
 )
 
-// Actions lists every action, for tests that walk all of them and for the policy schema.
+// Actions lists every action, for the policy schema and for tests that walk all of them.
 func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
@@ -97,7 +111,7 @@ func Actions() []Action {
 	}
 }
 
-// describe says an action in words that fit after "no right to".
+// describe puts an action into words that fit after "no right to".
 func describe(a Action) string {
 	words := map[Action]string{
 		AppOpen: "open this builder", FlowView: "see flows", FlowRun: "run flows", FlowEdit: "create or change flows", FlowPublish: "publish flows",

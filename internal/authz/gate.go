@@ -19,7 +19,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Gate is the one place where rights are decided and recorded.
+// Gate is the one place where permissions are decided and recorded.
 type Gate struct {
 	db       *db.DB
 	now      func() time.Time
@@ -36,7 +36,8 @@ type ruleset struct {
 	strict  map[string]bool // workspaces that require a second factor
 }
 
-// question is everything that a decision depends on. A change of a person's rights changes their generation, a change of policy the version.
+// question holds everything that a decision depends on. A change of a person's permissions changes
+// their generation, and a change of policy changes the version.
 type question struct {
 	kind       Kind
 	strong     bool
@@ -52,19 +53,21 @@ type question struct {
 // decisionsKept bounds the memory of the decision cache; one entry is about 300 bytes.
 const decisionsKept = 20_000
 
-// Config of a Gate.
+// Config configures a Gate.
 type Config struct {
 	// DB stores the audit entries.
 	DB *db.DB
-	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole session (SLUICE_STEP_UP_MINUTES).
+	// StepUp is how long a proof of identity is good for dangerous actions; 0 means for the whole
+	// session (SLUICE_STEP_UP_MINUTES).
 	StepUp time.Duration
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what could not be recorded.
+	// Log gets entries that could not be recorded.
 	Log *slog.Logger
 }
 
-// NewGate loads the built-in policies and starts the recorder of refusals. Close it before the database.
+// NewGate loads the built-in policies and starts the recorder of refusals. Close it before the
+// database.
 func NewGate(c Config) (*Gate, error) {
 	set, err := loadPolicies(builtin)
 	if err != nil {
@@ -79,13 +82,15 @@ func NewGate(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// Close writes the refusals and counted entries that are still waiting.
+// Close writes the pending refusals and counted entries.
 func (g *Gate) Close(ctx context.Context) { g.recorder.stop(ctx) }
 
-// Flush writes the refusals and counted entries that are still waiting; for tests and for pages that show the record.
+// Flush writes the pending refusals and counted entries. It is for tests and for pages that show
+// the record.
 func (g *Gate) Flush(ctx context.Context) { g.recorder.flushAll(ctx) }
 
-// Decide answers from memory. It records nothing: use Check or Do unless only a page's shape depends on the answer.
+// Decide answers from memory and records nothing. Use Check or Do, unless only the shape of a page
+// depends on the answer.
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	rules := g.rules.Load()
 	r.Name = ""
@@ -98,7 +103,7 @@ func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	return d
 }
 
-// SetRoles puts the custom roles in force, in place of the former ones.
+// SetRoles replaces the custom roles.
 func (g *Gate) SetRoles(roles []CustomRole) error {
 	set, err := loadPolicies(builtin)
 	if err != nil {
@@ -117,12 +122,12 @@ func (g *Gate) SetRoles(roles []CustomRole) error {
 	return nil
 }
 
-// SetStrict says which workspaces require a second factor, in place of the former ones.
+// SetStrict replaces the set of workspaces that require a second factor.
 func (g *Gate) SetStrict(workspaces map[string]bool) {
 	g.change(func(r *ruleset) { r.strict = workspaces })
 }
 
-// change puts new rules in force. Every decision is made anew from then on.
+// change puts new rules in force. The new version makes all cached decisions obsolete.
 func (g *Gate) change(fn func(*ruleset)) {
 	g.changing.Lock()
 	defer g.changing.Unlock()
@@ -132,7 +137,8 @@ func (g *Gate) change(fn func(*ruleset)) {
 	g.rules.Store(&next)
 }
 
-// Check decides whether p may take a on r. It does no I/O; a refusal is recorded shortly after. For reads and for traffic.
+// Check decides whether p may take a on r, for reads and for traffic. It does no I/O; a refusal is
+// recorded shortly after.
 func (g *Gate) Check(_ context.Context, p Principal, a Action, r Resource) error {
 	d := g.Decide(p, a, r)
 	if d.Allowed {
@@ -142,18 +148,19 @@ func (g *Gate) Check(_ context.Context, p Principal, a Action, r Resource) error
 	return g.refusal(p, a, r, d)
 }
 
-// Do decides whether p may take a on r, runs fn in a transaction, and commits the audit entry with it.
-// A refusal is recorded as Denied, an error from fn as Failed after rollback: no change without its entry.
+// Do decides whether p may take a on r, runs fn in a transaction, and commits the audit entry with
+// it. It records a refusal as Denied, and an error from fn as Failed after rollback. No change
+// commits without its entry.
 func (g *Gate) Do(ctx context.Context, p Principal, a Action, r Resource, fn func(*db.Tx) error) error {
 	return g.DoDetail(ctx, p, a, r, "", fn)
 }
 
-// DoDetail is Do with a short safe text for the entry, such as what was changed.
+// DoDetail is Do with a short safe text for the entry, such as which fields changed.
 func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, detail string, fn func(*db.Tx) error) error {
 	return g.DoAll(ctx, p, Step{Action: a, Resource: r, Detail: detail, Change: fn})
 }
 
-// Step is one change of several that are made together, with its own question and its own audit entry.
+// Step is one of several changes in one transaction, with its own question and its own audit entry.
 type Step struct {
 	Action   Action
 	Resource Resource
@@ -163,8 +170,8 @@ type Step struct {
 	Change func(*db.Tx) error
 }
 
-// DoAll is Do for several changes in one transaction: all are made, or none. The first step that is refused, or fails,
-// is recorded alone.
+// DoAll is Do for several changes in one transaction: all of them commit, or none. Only the first
+// step that is refused or fails is recorded.
 func (g *Gate) DoAll(ctx context.Context, p Principal, steps ...Step) error {
 	decisions := make([]Decision, len(steps))
 	for i, s := range steps {
@@ -205,28 +212,33 @@ func (g *Gate) DoAll(ctx context.Context, p Principal, steps ...Step) error {
 	return errors.Join(err, g.append(context.WithoutCancel(ctx), entry))
 }
 
-// Record writes an entry for something that policy does not decide, such as a sign-in, within the caller's transaction.
+// Record writes an entry within the caller's transaction for an event that no policy decides, such
+// as a sign-in.
 func (g *Gate) Record(ctx context.Context, tx *db.Tx, p Principal, a Action, r Resource, o audit.Outcome, detail string) error {
 	return audit.Append(ctx, tx, g.entry(p, a, r, o, Decision{}, detail))
 }
 
-// RecordLater hands an entry to the bounded recorder: for failed sign-ins, of which there may be many.
+// RecordLater hands an entry to the bounded recorder. It is for entries of which there may be many,
+// such as failed sign-ins.
 func (g *Gate) RecordLater(p Principal, a Action, r Resource, o audit.Outcome, detail string) {
 	g.recorder.add(g.entry(p, a, r, o, Decision{}, detail))
 }
 
-// Count hands an event to the recorder that is counted: equal ones within CountFor, of one principal and one resource,
-// are one entry. It does no I/O, and a kill loses what still waits: it is for what happens often, and never for what must
-// be in the record, such as a change of rights. Names of flows that r lacks are looked up before the entry is written.
+// Count hands an event to the recorder to be counted: equal events within CountFor, of one
+// principal and one resource, become one entry. It does no I/O, and a kill loses the pending
+// entries. So it is for frequent events, and never for events that must be in the record, such as a
+// change of permissions. If r has no name, the name of the flow is looked up before the entry is
+// written.
 func (g *Gate) Count(p Principal, a Action, r Resource, o audit.Outcome, detail string) {
 	g.recorder.count(g.entry(p, a, r, o, Decision{}, detail), r.App)
 }
 
-// NameCounted tells the name of a resource that is about to be deleted, for entries that are still counted.
+// NameCounted supplies the name of a resource that is about to be deleted, for pending counted
+// entries.
 func (g *Gate) NameCounted(r Resource) { g.recorder.name(r) }
 
-// NameFlows says how the names of flows are looked up (Resource.App and ID) for counted entries. It is called once,
-// before the first event.
+// NameFlows sets how the names of flows are looked up (by Resource.App and ID) for counted entries.
+// It is called once, before the first event.
 func (g *Gate) NameFlows(look func(context.Context, Resource) string) {
 	g.recorder.mu.Lock()
 	defer g.recorder.mu.Unlock()
@@ -245,7 +257,7 @@ func (g *Gate) entry(p Principal, a Action, r Resource, o audit.Outcome, d Decis
 	}
 }
 
-// failure is the safe text of an error: what its problem says, never its cause.
+// failure is the safe text of an error: the detail of its problem, never its cause.
 func failure(err error) string {
 	var e *problem.Error
 	if errors.As(err, &e) {
@@ -281,7 +293,8 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 	return problem.Newf(problem.Denied, "You have no right to %s here.", describe(ClassOf(a))).WithRule(rule).WithNext(next)
 }
 
-// RolesAllowing lists the built-in roles that would permit an action on a resource, least first, by their display names.
+// RolesAllowing lists the display names of the built-in roles that would permit an action on a
+// resource, from least to most.
 func (g *Gate) RolesAllowing(a Action, r Resource) []string {
 	if r.Workspace == "" {
 		return nil

@@ -9,12 +9,12 @@ import (
 // of a traffic action. A policy that permits the action permits all its permissions; a custom role
 // permits exactly those that it lists.
 //
-// The names are Flowise's own (its roles page, version 3.1.4), so that people who know them find
-// them; a few are Sluice's where Flowise has none.
+// The names come from Flowise's roles page (version 3.1.4), so that people who know them find them.
+// Sluice adds a few of its own for things that Flowise has no name for.
 type Permission struct {
 	// Name is the text in policies and roles, such as "chatflows:create".
 	Name Action
-	// Class is the action that it is a part of.
+	// Class is the action that the permission is a part of.
 	Class Action
 	// Group and Title are for people.
 	Group, Title string
@@ -164,8 +164,8 @@ func ClassOf(a Action) Action {
 	return a
 }
 
-// wholeClass is the action of a permission that is all there is of it: capabilities ask for the
-// action itself then.
+// wholeClass returns the action of a permission, and whether the permission is its only part. Then
+// capabilities ask for the action itself.
 func wholeClass(name Action) (class Action, whole bool) {
 	class = ClassOf(name)
 	parts := 0
@@ -177,7 +177,7 @@ func wholeClass(name Action) (class Action, whole bool) {
 	return class, parts == 1 && class != name
 }
 
-// IsPermission reports whether a name can stand in a custom role.
+// IsPermission reports whether a custom role can contain a name.
 func IsPermission(name string) bool {
 	_, ok := classes[Action(name)]
 	return ok

@@ -21,12 +21,12 @@ var builtin embed.FS
 type Decision struct {
 	// Allowed is the answer.
 	Allowed bool
-	// Policies are the ids of the policies that decided: the permits of an allowed request, the forbids of a refused one. Empty means that
-	// no policy permits it.
+	// Policies are the ids of the policies that decided: the permits of an allowed request, the
+	// forbids of a refused one. Empty means that no policy permits it.
 	Policies []string
 }
 
-// Reason is one sentence on why the decision was made.
+// Reason explains the decision in one sentence.
 func (d Decision) Reason() string {
 	names := strings.Join(d.Policies, ", ")
 	if d.Allowed {
@@ -67,15 +67,15 @@ func loadPolicies(files fs.FS) (*cedar.PolicySet, error) {
 	return set, nil
 }
 
-// CustomRole is a role that people have made from permissions.
+// CustomRole is a role that the installation has composed from permissions.
 type CustomRole struct {
-	// ID stands in memberships.
+	// ID is the role's name in memberships.
 	ID string
-	// Permissions are names that IsPermission knows; others are ignored.
+	// Permissions are names that IsPermission accepts; others are ignored.
 	Permissions []string
 }
 
-// compile makes the policy of a custom role.
+// compile returns the policy of a custom role, or nil if the role permits nothing.
 func (r CustomRole) compile() (*cedar.Policy, error) {
 	var actions []string
 	for _, name := range r.Permissions {
@@ -98,7 +98,7 @@ func (r CustomRole) compile() (*cedar.Policy, error) {
 	return &p, nil
 }
 
-// evaluate asks the policies. It costs microseconds; Gate keeps the answers.
+// evaluate asks the policies. It takes microseconds; Gate caches the answers.
 func evaluate(rules *ruleset, p Principal, a Action, r Resource) Decision {
 	if p.Kind == Anonymous {
 		return Decision{}
@@ -110,7 +110,7 @@ func evaluate(rules *ruleset, p Principal, a Action, r Resource) Decision {
 	entities := types.EntityMap{resource: {UID: resource, Attributes: types.NewRecord(rules.resourceAttributes(r))}}
 	attributes := principalAttributes(p)
 	if principal == resource {
-		// Somebody acts on their own account: one entity with the attributes of both.
+		// The person acts on their own account: one entity with the attributes of both.
 		maps.Copy(attributes, rules.resourceAttributes(r))
 	}
 	entities[principal] = types.Entity{UID: principal, Attributes: types.NewRecord(attributes)}
@@ -125,7 +125,7 @@ func evaluate(rules *ruleset, p Principal, a Action, r Resource) Decision {
 		d.Policies = append(d.Policies, string(reason.PolicyID))
 	}
 	for _, e := range diagnostic.Errors {
-		// A policy that cannot be evaluated denies: closed on doubt.
+		// A policy that cannot be evaluated denies: when in doubt, access is closed.
 		d.Policies = append(d.Policies, string(e.PolicyID)+" (error)")
 	}
 	sort.Strings(d.Policies)

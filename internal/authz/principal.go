@@ -2,7 +2,7 @@ package authz
 
 import "time"
 
-// Kind of principal.
+// Kind is the kind of a principal.
 type Kind uint8
 
 const (
@@ -14,9 +14,9 @@ const (
 	System
 )
 
-// The built-in roles. A membership gives one of them in one workspace.
+// Built-in roles. A membership gives one role in one workspace.
 const (
-	// RoleAdmin may everything within its workspace.
+	// RoleAdmin may do anything within its workspace.
 	RoleAdmin = "admin"
 	// RoleUser creates and manages flows.
 	RoleUser = "user"
@@ -24,49 +24,54 @@ const (
 	RoleViewer = "viewer"
 )
 
-// Roles lists the built-in roles from most to least.
+// Roles lists the built-in roles, the most powerful first.
 func Roles() []string { return []string{RoleAdmin, RoleUser, RoleViewer} }
 
 // Membership is a role held in a workspace.
 type Membership struct{ Workspace, Role string }
 
-// Principal is who asks. Values are immutable; a change of rights makes a new one with a higher Generation.
+// Principal is who acts in a request. Values are immutable; a change of permissions creates a new
+// value with a higher Generation.
 type Principal struct {
-	// Kind tells people from strangers and from Sluice itself.
+	// Kind distinguishes people, strangers and Sluice itself.
 	Kind Kind
-	// ID is the user's id; for System a short name such as "cli".
+	// ID is the person's id; for System a short name such as "cli".
 	ID string
 	// Name is what people call this principal (the username); it is copied into audit entries.
 	Name string
-	// Email is the user's address, for identity assertions to builders.
+	// Email is the person's address, for identity assertions to builders.
 	Email string
-	// DisplayName is the person's full name; may be empty.
+	// DisplayName is the person's full name. It may be empty.
 	DisplayName string
-	// Superuser may everything.
+	// Superuser means that the principal may do anything.
 	Superuser bool
-	// Memberships are the roles held.
+	// Memberships are the roles of the principal in workspaces.
 	Memberships []Membership
-	// Workspace is the one that the person works in at the moment: what they create goes there, and lists show it.
+	// Workspace is the one that the person currently works in: lists show it, and new objects go
+	// there.
 	Workspace string
-	// KeyID is the API key that the request came with; empty for others. Scope bounds what it may do; nil bounds nothing.
+	// KeyID is the id of the request's API key; empty without one. Scope limits what the key can
+	// do; nil limits nothing.
 	KeyID string
 	Scope *Scope
-	// SessionID is the session that the request came with; empty for others.
+	// SessionID is the id of the request's session; empty without one.
 	SessionID string
-	// IP is the client address as Sluice sees it; may be empty.
+	// IP is the client address as Sluice sees it. It may be empty.
 	IP string
-	// Automatic tells that nobody has proven to be this person: the browser was signed in without being asked (LANGFLOW_AUTO_LOGIN). What is dangerous, or would outlast the session, asks for a
-	// proof first, and the API takes such a principal without the superuser flag.
+	// Automatic means that no one has proven to be this person: the browser was signed in without a
+	// password (LANGFLOW_AUTO_LOGIN). Actions that are dangerous, or would outlast the session,
+	// first require a proof, and the API ignores the superuser flag of such a principal.
 	Automatic bool
-	// Strong tells that more than one factor was proven in this session.
+	// Strong reports whether more than one factor was proven in this session.
 	Strong bool
-	// ProvenAt is when the person last proved, in this session, to be who they are.
+	// ProvenAt is when the person last proved their identity in this session.
 	ProvenAt time.Time
-	// Generation grows when the user's rights change, so that cached decisions die.
+	// Generation grows when the person's permissions change, so that cached decisions become
+	// obsolete.
 	Generation uint64
 }
 
-// SystemPrincipal is Sluice acting for itself, or its command line.
+// SystemPrincipal is the principal of Sluice itself or of its command line.
 func SystemPrincipal(name string) Principal {
 	return Principal{Kind: System, ID: name, Name: name, Superuser: true, Strong: true}
 }
@@ -84,18 +89,18 @@ func (p Principal) Role(workspace string) string {
 	return ""
 }
 
-// Resource is what is asked about.
+// Resource is the object of a question.
 type Resource struct {
 	// Type is the Cedar entity type: "App", "Flow", "User", "Session", "System".
 	Type string
-	// ID is the object's id; may be empty for "all of this type".
+	// ID is the object's id. Empty can mean "all of this type".
 	ID string
-	// Workspace is where the object lies; empty for what belongs to the whole installation.
+	// Workspace is the object's workspace; empty for objects of the whole installation.
 	Workspace string
-	// App is the id of the app that the object is of, if it is of one.
+	// App is the id of the object's app, if it belongs to one.
 	App string
-	// Owner is the user the object belongs to, if it belongs to one.
+	// Owner is the id of the person that the object belongs to, if any.
 	Owner string
-	// Name is what people call it; only for the audit entry.
+	// Name is the display name, for the audit entry only.
 	Name string
 }

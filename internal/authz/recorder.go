@@ -14,20 +14,23 @@ import (
 const (
 	// recordEvery is how long a refusal waits for equal ones before it is written.
 	recordEvery = time.Second
-	// recordKinds bounds how many different refusals may wait; what comes above that is counted in one summary entry.
+	// recordKinds bounds how many different refusals can be pending. Any more are counted in one
+	// summary entry.
 	recordKinds = 1024
-	// countKinds bounds how many different counted entries may wait; when there are more, all are written early.
+	// countKinds bounds how many different counted entries can be pending. When there are more, all
+	// are written early.
 	countKinds = 4096
 )
 
-// farFuture is later than every event, whatever the clock does.
+// farFuture is later than every event, even if the clock jumps.
 var farFuture = time.Unix(1<<40, 0)
 
-// CountFor is how long equal events of Gate.Count are counted in one entry, from the first on.
+// CountFor is how long equal events of Gate.Count are counted in one entry, starting with the
+// first.
 const CountFor = 10 * time.Minute
 
-// recorder writes entries off the hot path: refusals of one interval, and the counted events of CountFor. Equal ones
-// become one entry with a count, so that a flood cannot fill the disk.
+// recorder writes entries off the hot path: refusals of one interval, and the counted events of
+// CountFor. Equal ones become one entry with a count, so that a flood cannot fill the disk.
 type recorder struct {
 	db   *db.DB
 	log  *slog.Logger
@@ -36,22 +39,23 @@ type recorder struct {
 	quit chan struct{}
 	done chan struct{}
 
-	writing sync.Mutex // held while entries are written, so that they are written in order
+	writing sync.Mutex // held while entries are written, to keep their order
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	refusals waiting
 	counts   waiting
 	nameFlow func(context.Context, Resource) string
 }
 
-// waiting are entries that are still to be written, in the order of their first event.
+// waiting holds entries that are still to be written, in the order of their first event.
 type waiting struct {
 	tallies map[audit.Entry]*tally
 	order   []audit.Entry // the keys of tallies
 	excess  int64         // events that did not fit
 }
 
-// tally counts equal events. What a key leaves out is that of the first event; name is the newest that is known.
+// tally counts equal events. Fields that the key leaves out come from the first event; name is the
+// newest known name.
 type tally struct {
 	at    time.Time
 	times int64
@@ -60,7 +64,7 @@ type tally struct {
 	app   string // of the resource
 }
 
-// add counts an entry under a key, unless that is new and there are most keys already.
+// add counts an entry under a key, unless the key is new and there are already most keys.
 func (w *waiting) add(key audit.Entry, t tally, most int) (fits bool) {
 	if old := w.tallies[key]; old != nil {
 		old.times += t.times
@@ -84,7 +88,7 @@ func (w *waiting) add(key audit.Entry, t tally, most int) (fits bool) {
 	return true
 }
 
-// take removes the entries whose first event is not younger than a time, in order.
+// take removes and returns, in order, the entries whose first event is no later than a time.
 func (w *waiting) take(upTo time.Time) (out []taken) {
 	w.order = slices.DeleteFunc(w.order, func(key audit.Entry) bool {
 		t := w.tallies[key]
@@ -98,7 +102,7 @@ func (w *waiting) take(upTo time.Time) (out []taken) {
 	return out
 }
 
-// taken is an entry to be written, with what is needed to put it back.
+// taken is an entry to write, with the data needed to put it back.
 type taken struct {
 	key   audit.Entry
 	tally tally
@@ -123,12 +127,12 @@ func startRecorder(c Config) *recorder {
 	return r
 }
 
-// add hands over a refusal, or what else is recorded a moment later.
+// add takes a refusal, or another entry that can be recorded a moment later.
 func (r *recorder) add(e audit.Entry) {
 	t := tally{at: e.At, times: e.Times, ip: e.IP, name: e.ResourceName}
 	e.At, e.Times = time.Time{}, 0
 	if e.ActorKind == Anonymous.String() {
-		// A stranger chooses ids freely; one entry per kind of request is all that they get.
+		// A stranger chooses ids freely, so they get only one entry per kind of request.
 		e.ResourceID = ""
 	}
 	r.mu.Lock()
@@ -136,12 +140,12 @@ func (r *recorder) add(e audit.Entry) {
 	r.refusals.add(e, t, recordKinds)
 }
 
-// count hands over an event that is counted for CountFor: by one person, from whatever address and under whatever name
-// the resource goes meanwhile.
+// count takes an event that is counted for CountFor. The address and the resource's name do not
+// distinguish events of one person.
 func (r *recorder) count(e audit.Entry, app string) {
 	t := tally{at: e.At, times: e.Times, ip: e.IP, name: e.ResourceName, app: app}
 	if e.ActorKind == Anonymous.String() {
-		// There are many strangers with one entry.
+		// One entry stands for many strangers.
 		t.ip = ""
 	}
 	e.At, e.Times, e.IP, e.ResourceName = time.Time{}, 0, "", ""
@@ -205,14 +209,14 @@ func (r *recorder) nameCounted(ctx context.Context) {
 	}
 }
 
-// flushAll writes everything that waits.
+// flushAll writes all pending entries.
 func (r *recorder) flushAll(ctx context.Context) {
 	r.nameCounted(ctx)
 	r.flush(ctx, farFuture)
 }
 
-// flush writes the refusals, and the counted entries whose first event is not younger than a time, in one transaction.
-// On failure they are put back, bounded as before.
+// flush writes the refusals, and the counted entries whose first event is no later than a time, in
+// one transaction. On failure it puts them back, within the same bounds.
 func (r *recorder) flush(ctx context.Context, countedUpTo time.Time) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -254,7 +258,7 @@ func (r *recorder) flush(ctx context.Context, countedUpTo time.Time) {
 	r.counts.putBack(counts, excess[1], countKinds)
 }
 
-// putBack returns what could not be written.
+// putBack returns entries that could not be written.
 func (w *waiting) putBack(list []taken, excess int64, most int) {
 	for _, t := range list {
 		w.add(t.key, t.tally, most)

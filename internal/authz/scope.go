@@ -2,30 +2,30 @@ package authz
 
 import "slices"
 
-// keyScope stands in decisions that a scope has refused.
+// keyScope is the policy id in decisions that a scope has refused.
 const keyScope = "key-scope"
 
-// Scope bounds what somebody may do with one API key, whatever rights they have: an upper bound
+// Scope limits what an API key can do, in addition to the permissions of its owner: an upper bound
 // that policies cannot lift. Values are immutable.
 type Scope struct {
-	// Workspace is the one that the key works in; what lies in others is out of its reach.
+	// Workspace is the one that the key works in. The objects of others are out of its reach.
 	Workspace string
-	// Also are further workspaces within its reach, of which it sees no lists.
+	// Also are further workspaces within the key's reach. It sees no lists of them.
 	Also []string
-	// Actions are what the key may do, by class or by fine permission; empty means all that the
-	// owner may do in the workspace. What belongs to the whole installation, and what is dangerous,
-	// must be named.
+	// Actions are the actions that the key can take, by class or by fine permission. Empty means
+	// everything that the owner may do in the workspace. Dangerous actions, and actions that
+	// concern the whole installation, must be named.
 	Actions []Action
-	// Apps and Flows list ids; empty means all. With Flows the key opens the app's shell and those
-	// flows, and nothing else.
+	// Apps and Flows are lists of ids; empty means all. With Flows the key opens the app's shell
+	// and those flows, and nothing else.
 	Apps, Flows []string
 }
 
-// beyondKeys are what no key may do, named or not: somebody who finds one must not be able to make
-// it last, or to become its owner.
+// beyondKeys are actions that no key can take, named or not: a thief must not be able to prolong a
+// stolen key, or to become its owner.
 var beyondKeys = map[Action]bool{KeyOwn: true, KeyManage: true, AccountUpdate: true, AccountFactors: true}
 
-// Grantable reports whether an action, or a permission, may stand in a key's scope.
+// Grantable reports whether a key's scope can contain an action or a permission.
 func Grantable(a Action) bool {
 	if beyondKeys[ClassOf(a)] {
 		return false
@@ -34,12 +34,12 @@ func Grantable(a Action) bool {
 	return IsPermission(string(a)) || slices.Contains(Actions(), a) && decided
 }
 
-// Reaches reports whether a workspace lies within the scope.
+// Reaches reports whether a workspace is within the scope.
 func (s *Scope) Reaches(workspace string) bool {
 	return s == nil || s.Workspace == workspace || slices.Contains(s.Also, workspace)
 }
 
-// permits reports whether a question lies within the scope.
+// permits reports whether a question is within the scope.
 func (s *Scope) permits(a Action, r Resource) bool {
 	if s == nil {
 		return true

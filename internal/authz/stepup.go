@@ -2,20 +2,22 @@ package authz
 
 import "sluice/internal/problem"
 
-// secondFactor is the policy that closes strict workspaces to weak sessions.
+// secondFactor is the policy that closes strict workspaces to sessions without a second factor.
 const secondFactor = "second-factor"
 
-// dangerous are the actions that an unattended screen or a stolen cookie must not be enough for.
+// dangerous are the actions for which an unattended screen or a stolen cookie must not be enough.
 var dangerous = map[Action]bool{
 	UserCreate: true, UserUpdate: true, UserDelete: true, UserReset: true, UserDisable: true, RoleManage: true,
 	WorkspaceManage: true, AccountFactors: true, SignInManage: true, SecretManage: true,
 }
 
-// Dangerous reports whether an action asks for a fresh proof of identity.
+// Dangerous reports whether an action requires a fresh proof of identity.
 func Dangerous(a Action) bool { return dangerous[a] }
 
-// Fresh asks for a fresh proof of identity in a browser's session. Programs and the command line have proven theirs with the call itself. Do calls it for what is
-// dangerous; who was signed in automatically has proven nothing yet, however long a proof is good. Whoever hands out a secret in a read calls it too.
+// Fresh requires a fresh proof of identity in a browser session. Programs and the command line have
+// proven theirs with the call itself. Do calls it for dangerous actions. A person who was signed in
+// automatically has proven nothing yet, however long a proof is good. Code that reveals a secret in
+// a read must call it too.
 func (g *Gate) Fresh(p Principal) error {
 	if p.Automatic {
 		return StepUp()
