@@ -1,7 +1,7 @@
 package authz
 
-// Action is one kind of operation on a resource. Its text appears in policies, audit entries and
-// denials, so it never changes meaning.
+// Action is one thing that a principal can do to a resource, such as "flow:run". Its text appears
+// in policies, audit entries and denials, so it never changes meaning.
 type Action string
 
 // Traffic to a builder, from least to most. No action implies another; policies grant each one to

@@ -1,10 +1,10 @@
 // Package authz decides who may do what, and makes sure that a change and its audit entry commit
 // together.
 //
-// Everything that can be refused is a question of one form: may this Principal take this Action on
-// this Resource? Cedar policies answer it (policies/*.cedar): a forbid beats a permit, and an
-// action that no policy permits is denied. A Decision names the policies that decided it, which
-// answers "why was I denied?".
+// Everything that can be refused is a question of one form: is this Principal permitted to take
+// this Action on this Resource? Cedar policies answer it (policies/*.cedar): a forbid beats a
+// permit, and an action that no policy permits is denied. A Decision names the policies that
+// decided it, which answers "why was I denied?".
 //
 // Capability packages ask through the Gate and nowhere else, so the console, the API, the command
 // line and proxied traffic cannot differ:
