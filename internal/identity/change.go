@@ -15,7 +15,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Create adds a person. It needs UserCreate, for a superuser on the whole installation.
+// Create creates a person. It requires UserCreate; for a superuser, on the whole installation.
 func (p *People) Create(ctx context.Context, actor authz.Principal, n NewUser) (User, error) {
 	row, err := p.prepare(ctx, actor, n)
 	if err != nil {
@@ -30,8 +30,8 @@ func (p *People) Create(ctx context.Context, actor authz.Principal, n NewUser) (
 	return made, err
 }
 
-// CreateFirst adds the first superuser within the caller's transaction, for the set-up link. It
-// fails with Conflict when there is one already.
+// CreateFirst creates the first superuser within the caller's transaction, for the setup link. It
+// fails with Conflict if there is already an active superuser.
 func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) (User, error) {
 	n, err := q.New(tx).CountActiveSuperusers(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) 
 	return p.Insert(ctx, tx, prepared)
 }
 
-// Prepared is a checked new account with its password hashed, ready to be inserted.
+// Prepared is a checked new account with a hashed password, ready to be inserted.
 type Prepared struct {
 	account         q.InsertAccountParams
 	workspace, role string
@@ -65,8 +65,8 @@ func (p *People) PrepareFirst(ctx context.Context, n NewUser) (Prepared, error) 
 	return p.Prepare(ctx, n)
 }
 
-// PrepareOperator is PrepareFirst for the superuser whom the operator's own configuration names:
-// the password rules are not asked, and "" is none.
+// PrepareOperator is PrepareFirst for the superuser named in the operator's own configuration. It
+// does not apply the password rules, and "" means no password.
 func (p *People) PrepareOperator(ctx context.Context, username, password string) (Prepared, error) {
 	out, err := p.Prepare(ctx, NewUser{Username: username, Role: authz.RoleAdmin, Superuser: true, Active: true})
 	if err != nil || password == "" {
@@ -76,8 +76,8 @@ func (p *People) PrepareOperator(ctx context.Context, username, password string)
 	return out, err
 }
 
-// prepare refuses early what policy will refuse, so that nobody without the right costs a password
-// hash.
+// prepare checks early what policy would refuse, so that an actor without permission costs no
+// password hash.
 func (p *People) prepare(ctx context.Context, actor authz.Principal, n NewUser) (Prepared, error) {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.UserCreate, anybody()); err != nil {
 		return Prepared{}, err
@@ -85,8 +85,8 @@ func (p *People) prepare(ctx context.Context, actor authz.Principal, n NewUser) 
 	return p.Prepare(ctx, n)
 }
 
-// Prepare checks the details of a new account and hashes its password. It asks no right: whoever
-// calls Insert with the result has decided that the account may be made.
+// Prepare checks the details of a new account and hashes its password. It checks no permission: the
+// caller of Insert has decided that the account can be created.
 func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err error) {
 	row := &out.account
 	if row.Username, err = cleanUsername(n.Username); err != nil {
@@ -122,7 +122,7 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 	return out, nil
 }
 
-// Insert adds a prepared account with its first membership, within the caller's transaction.
+// Insert stores a prepared account with its first membership, within the caller's transaction.
 func (p *People) Insert(ctx context.Context, tx *db.Tx, n Prepared) (User, error) {
 	row := n.account
 	if err := q.New(tx).InsertAccount(ctx, row); err != nil {
@@ -171,8 +171,8 @@ func describeNew(n NewUser, role string) string {
 	return "role " + role
 }
 
-// keepOne refuses to take away the last active superuser. The numbering lock keeps two such changes
-// from passing each other.
+// keepOne refuses to remove the last active superuser. The numbering lock serializes two such
+// changes, so that they cannot both succeed.
 func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	if err := tx.Ordered(); err != nil {
 		return err
@@ -188,18 +188,18 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	return nil
 }
 
-// Credential is what package login needs to verify a password.
+// Credential holds the data with which package login verifies a password.
 type Credential struct {
 	UserID, Username, PasswordHash string
-	// Email is the account's address; may be empty.
+	// Email is the account's address. It may be empty.
 	Email string
-	// Active people may come in; Waiting ones were never let in. EmailVerified tells that the
-	// address was proven, Superuser may everything.
+	// Active people may sign in. Waiting people have never been approved. EmailVerified means that
+	// the address was proven, Superuser that the person may do anything.
 	Active, Waiting, EmailVerified, Superuser bool
 }
 
-// Credential finds the account with this username or email address; found is false if there is
-// none. It asks no right: it is for signing in only.
+// Credential finds the account with this username or email address; found is false if no account
+// has it. It checks no permission: it is for signing in only.
 func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Credential, found bool, err error) {
 	row, err := q.New(p.cfg.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err := db.Found(err, "nobody"); problem.Is(err, problem.NotFound) {
@@ -211,7 +211,7 @@ func (p *People) Credential(ctx context.Context, emailOrUsername string) (c Cred
 	return credentialOf(row), true, nil
 }
 
-// CredentialOf is Credential by id.
+// CredentialOf is Credential by account id.
 func (p *People) CredentialOf(ctx context.Context, userID string) (Credential, error) {
 	row, err := q.New(p.cfg.DB.Read()).GetAccount(ctx, userID)
 	if err != nil {
@@ -236,32 +236,31 @@ func credentialOf(r q.FindAccountRow) Credential {
 // Resource is the account as the gate sees it, for packages that act on people.
 func (u User) Resource() authz.Resource { return u.resource() }
 
-// UserUpdate says what changes about a person. Absent fields stay as they are; null is the same as
-// the zero value.
+// UserUpdate is a change to a person. Absent fields stay unchanged; null means the zero value.
 type UserUpdate struct {
-	// Username, Email and Name need UserUpdate. An address that is changed counts as unconfirmed.
+	// Username, Email and Name require UserUpdate. A changed address is unverified.
 	Username, Email, Name problem.Opt[string]
-	// Own tells that the person changes their own Name, which needs AccountUpdate only.
+	// Own means that the person changes their own Name, which requires only AccountUpdate.
 	Own bool
-	// Role is the one in the default workspace, "" for none. It needs MemberManage there.
+	// Role is the role in the default workspace, "" for none. It requires MemberManage there.
 	Role problem.Opt[string]
-	// Superuser needs UserUpdate and a superuser. The last active superuser cannot lose it.
+	// Superuser requires UserUpdate and a superuser. The last active superuser cannot lose it.
 	Superuser problem.Opt[bool]
-	// Active needs UserDisable. Turning it off ends all sessions and streams; the last active
-	// superuser stays active.
+	// Active requires UserDisable. Turning it off revokes all sessions and closes all streams. The
+	// last active superuser stays active.
 	Active problem.Opt[bool]
-	// Preferences are what builders' own pages remember about the signed-in person: a JSON object
-	// of at most 4 KiB. They need AccountUpdate, and nothing is decided by them.
+	// Preferences are settings that builders' own pages remember about the signed-in person: a JSON
+	// object of at most 4 KiB. They require AccountUpdate, and no decision depends on them.
 	Preferences problem.Opt[json.RawMessage]
 }
 
-// maxPreferences is the greatest length of preferences in bytes.
+// maxPreferences is the maximum length of preferences in bytes.
 const maxPreferences = 4 << 10
 
-// Update changes a person in one transaction: everything that is given, or nothing. Each right that
-// the change needs is decided before, and each kind of change has an audit entry of its own: names,
-// role, superuser, active, preferences. The steps in also, which are other packages' changes of the
-// same person, belong to the same transaction.
+// Update changes a person in one transaction: all given fields, or none. Each required permission
+// is decided first, and each kind of change has its own audit entry: names, role, superuser,
+// active, preferences. The steps in also are other packages' changes of the same person; they run
+// in the same transaction.
 func (p *People) Update(
 	ctx context.Context, actor authz.Principal, userID string, u UserUpdate, also ...authz.Step,
 ) error {
@@ -283,14 +282,14 @@ func (p *People) Update(
 	return p.cfg.Gate.DoAll(ctx, actor, steps...)
 }
 
-// planned is the step of a change of one person: fn gets the person as the transaction finds them.
-// The account's generation grows, so that every node decides anew.
+// planned returns the step for a change of one person. fn gets the person as the transaction finds
+// them. The account's generation grows, so that every node decides again.
 func (p *People) planned(
 	ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error,
 ) (*authz.Step, error) {
 	u, err := p.load(ctx, q.New(p.cfg.DB.Read()), userID)
 	if err != nil {
-		// Whoever may not see people must not learn from the answer which ids exist.
+		// People who may not see others must not learn from the answer which ids exist.
 		if denied := p.cfg.Gate.Check(ctx, actor, a, anybody()); denied != nil {
 			return nil, denied
 		}
@@ -314,7 +313,7 @@ func (p *People) planned(
 	}}, nil
 }
 
-// change makes a planned change of one person alone.
+// change carries out a planned change of one person alone.
 func (p *People) change(
 	ctx context.Context, actor authz.Principal, a authz.Action, userID, detail string, fn func(*db.Tx, User) error,
 ) error {
@@ -477,8 +476,8 @@ func (p *People) planRole(
 	return p.planMembership(ctx, actor, userID, DefaultWorkspace, c.Role.Value)
 }
 
-// Remove deletes an account for good. What the person owns goes to another one; without an heir it
-// is refused while they own anything. It needs UserDelete.
+// Remove deletes an account for good. The person's objects go to an heir; without an heir it is
+// refused while the person owns anything. It requires UserDelete.
 func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heirID string) error {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.UserDelete, anybody()); err != nil {
 		return err
@@ -516,9 +515,9 @@ func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heir
 	})
 }
 
-// SetRole gives a member a role in a workspace; "" takes the membership away. It needs MemberManage
-// in the workspace. The last active admin of a workspace can be taken away by superusers only:
-// nobody else could bring one back.
+// SetRole gives a member a role in a workspace; "" removes the membership. It requires MemberManage
+// in the workspace. Only superusers can remove the last active admin of a workspace, because no one
+// else could appoint another.
 func (p *People) SetRole(ctx context.Context, actor authz.Principal, userID, workspaceID, role string) error {
 	step, err := p.planMembership(ctx, actor, userID, workspaceID, role)
 	if err != nil {
@@ -550,8 +549,8 @@ func (p *People) planMembership(
 	who, _ := p.directoryEntry(userID)
 	current := who.Role(workspaceID)
 	if !actor.Superuser && current == "" {
-		// Admins of a workspace bring people in by invitation; whether an account exists elsewhere
-		// is not theirs to find out.
+		// Admins of a workspace bring people in by invitation. They must not learn whether an
+		// account exists elsewhere.
 		return nil, problem.New(problem.NotFound, "There is no such person in this workspace.").WithNext("Invite them.")
 	}
 	detail := fmt.Sprintf("%s: %s to %s", u.Username, p.RoleName(current), p.RoleName(role))
@@ -576,7 +575,8 @@ func (p *People) planMembership(
 	}}, nil
 }
 
-// CreateWorkspace adds a workspace; its creator becomes its admin. It needs WorkspaceCreate.
+// CreateWorkspace creates a workspace and makes its creator an admin of it. It requires
+// WorkspaceCreate.
 func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, name string) (Workspace, error) {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.WorkspaceCreate, authz.Resource{Type: "Workspace"}); err != nil {
 		return Workspace{}, err
@@ -614,9 +614,10 @@ func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, nam
 	return w, err
 }
 
-// DeleteWorkspace removes an empty workspace: one that no object of a builder belongs to, but
-// projects, which are folders that some builders make by themselves. The default one stays. It
-// needs WorkspaceCreate, as whoever deletes could make it anew.
+// DeleteWorkspace deletes an empty workspace: no builder objects belong to it except projects,
+// which are folders that some builders create automatically. The default workspace cannot be
+// deleted. The action is WorkspaceCreate, because a person who can delete a workspace can also
+// create it again.
 func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id string) error {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.WorkspaceCreate, authz.Resource{
 		Type: "Workspace",
@@ -661,8 +662,8 @@ func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id 
 	})
 }
 
-// PrepareImported checks an imported account. It asks no right, as Prepare. The result needs a
-// first membership: In.
+// PrepareImported checks an imported account. Like Prepare, it checks no permission. Use In to set
+// the first membership of the result.
 func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
 	row := &out.account
 	if row.Username, err = cleanUsername(n.Username); err != nil {
@@ -687,8 +688,8 @@ func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
 	return out, nil
 }
 
-// SuperuserIn gives or takes the superuser flag within the caller's transaction. It asks no right.
-// The last active superuser keeps it: problem.Conflict.
+// SuperuserIn sets the superuser flag within the caller's transaction. It checks no permission. The
+// last active superuser keeps it: problem.Conflict.
 func (p *People) SuperuserIn(ctx context.Context, tx *db.Tx, userID string, on bool) error {
 	u, err := p.load(ctx, q.New(tx), userID)
 	if err != nil {

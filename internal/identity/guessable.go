@@ -10,47 +10,47 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// A guesser does not try passwords letter by letter but joins what people use: known passwords,
-// words and names, in order of their frequency, repetitions, sequences, walks over the keyboard,
-// dates. guessable finds the cheapest way to put a password together from such pieces. Each piece
-// costs bits, the logarithm of the number of guesses that it takes; the password is as good as the
-// sum. The costs never exceed those of zxcvbn, the estimator that this check replaced.
+// A guesser does not try passwords letter by letter but joins pieces that people use: known
+// passwords, words and names in order of their frequency, repetitions, sequences, walks over the
+// keyboard, dates. guessable finds the cheapest way to build a password from such pieces. Each
+// piece costs bits, the logarithm of the number of guesses that it takes; the strength of the
+// password is their sum. The costs never exceed those of zxcvbn, the estimator that this check
+// replaced.
 const (
-	// enough is the sum in bits from which a password is accepted: 2^35 guesses, which zxcvbn
+	// enough is the least sum in bits at which a password is accepted: 2^35 guesses, which zxcvbn
 	// scores 3 of 4.
 	enough = 35
-	// looked is how many characters are looked at. More characters never make a password easier to
+	// looked is how many characters are examined. More characters never make a password easier to
 	// guess.
 	looked = 128
 
 	costDigit    = 3
 	costLetter   = 4
 	costSymbol   = 3
-	costMixed    = 5  // a letter or digit of a text that has both, and what is not ASCII
+	costMixed    = 5  // a letter or digit of a text that has both, or a character that is not ASCII
 	costStep     = 2  // to a neighboring key
 	costSame     = 2  // the same character again, any number of times
-	costCopy     = 4  // what stood there before, also backwards
-	costShifted  = 5  // what stood there before, moved by one: the next row, column, or letter of the alphabet
+	costCopy     = 4  // a repetition of earlier text, also backwards
+	costShifted  = 5  // a repetition moved by one: the next row, column, or letter of the alphabet
 	costName     = 2  // a name that the guesser knows
 	costYear     = 6  // 1900 to 2099
 	costDate     = 13 // day, month and year
 	costReversed = 1  // on top of a word's own
 	costReplaced = 1  // on top of a word's own, for digits and symbols in place of letters
-	costGap      = 2  // separators in places where they part no words
-	costWord     = 4  // separators, for each further different word that they part
-	maxGaps      = 16 // the most that separators cost together
+	costGap      = 2  // separators that do not separate words
+	costWord     = 4  // separators, for each further different word that they separate
+	maxGaps      = 16 // the most that all separators can cost together
 
 	// longestPeriod is the longest distance at which a shifted copy is looked for: 1qaz2wsx has 4,
 	// 1q2w3e has 2.
 	longestPeriod = 8
-	// shortest is the least length of what counts as a word between separators, a name, or a
-	// repetition.
+	// shortest is the minimum length of a word between separators, a name, or a repetition.
 	shortest = 3
-	// maxNames bounds the names that are looked for.
+	// maxNames bounds the number of names to look for.
 	maxNames = 64
 )
 
-// piece is a kind of part that a password is put together from.
+// piece is a kind of part that passwords are built from.
 type piece uint8
 
 const (
@@ -75,8 +75,8 @@ var pieceNames = [pieces]string{
 	pieceDate:     "dates",
 }
 
-// guessable returns what an easily guessed password is made of, most of it first; nothing means
-// that it is good enough.
+// guessable returns the kinds of pieces in an easily guessed password, the largest share first. An
+// empty list means that the password is good enough.
 func guessable(password string, names []string) []string {
 	text, gaps := simplify(password)
 	text = text[:min(len(text), looked)]
@@ -91,8 +91,8 @@ func guessable(password string, names []string) []string {
 	return s.explain()
 }
 
-// simplify lower-cases a text, takes accents off its letters, and drops separators. gaps is what
-// the separators cost.
+// simplify lower-cases a text, removes accents from its letters, and drops separators. gaps is the
+// cost of the separators.
 func simplify(s string) (text []rune, gaps int) {
 	var parts []string
 	start := 0
@@ -120,18 +120,18 @@ func simplify(s string) (text []rune, gaps int) {
 // solver finds the cheapest way through a text, from its end to its beginning.
 type solver struct {
 	text []rune
-	// mixed tells that the text has letters and digits, so that a guesser has to try both at every
-	// place.
+	// mixed reports whether the text has letters and digits, so that a guesser has to try both at
+	// every place.
 	mixed bool
 	// found are the words and names that begin at each position.
 	found [looked][]foundWord
-	// best is what the text from a position on costs, next the piece that it begins with.
+	// best is the cost of the text from a position on, next the piece that it begins with.
 	best [looked + 1]int
 	next [looked]step
 	// keys are the places of the characters on each keyboard.
 	keys [metrics][looked]place
-	// same is the length to which the text from a position on repeats what stands at a distance
-	// before it; shifted is the length to which it does so one move further on.
+	// same is the length for which the text from the current position on repeats the text at a
+	// distance before it. shifted is the same for a repetition moved by one.
 	same    [looked]int
 	shifted [metrics][longestPeriod + 1]run
 }
@@ -146,13 +146,13 @@ type step struct {
 	kind piece
 }
 
-// run is how far a text goes on with the same move.
+// run is how far a text continues with the same move.
 type run struct {
 	length int
 	move   move
 }
 
-// take notes a piece from i to end if it is cheaper than what is known.
+// take records a piece from i to end if it is cheaper than the best known one.
 func (s *solver) take(i, end, cost int, kind piece) {
 	if cost += s.best[end]; s.next[i].end == 0 || cost < s.best[i] {
 		s.best[i], s.next[i] = cost, step{end, kind}
@@ -175,7 +175,7 @@ func (s *solver) solve() int {
 }
 
 // explain names the kinds of pieces that make up a fifth of the text or more, the largest share
-// first. Single characters count only where there is nothing else.
+// first. Single characters are named only if there is no other kind.
 func (s *solver) explain() []string {
 	var share [pieces]int
 	for i := 0; i < len(s.text); i = s.next[i].end {
@@ -213,7 +213,7 @@ func (s *solver) takeCharacter(i int) {
 	s.take(i, i+1, cost, pieceOwn)
 }
 
-// takeCopies finds what repeats an earlier part of the text, forwards or backwards.
+// takeCopies finds repetitions of earlier text, forwards or backwards.
 func (s *solver) takeCopies(i int) {
 	longest := 0
 	for distance := 1; distance <= i; distance++ {
@@ -252,8 +252,8 @@ func (s *solver) takeSteps(i int) {
 	}
 }
 
-// takeShifted finds what repeats an earlier part of the text one key, row or letter further on. At
-// distance 1 these are sequences and straight walks.
+// takeShifted finds repetitions of earlier text, moved by one key, row or letter. At distance 1
+// these are sequences and straight walks.
 func (s *solver) takeShifted(i int) {
 	for m := range metrics {
 		for distance := 1; distance <= longestPeriod && distance <= i; distance++ {
@@ -272,7 +272,7 @@ func (s *solver) takeShifted(i int) {
 	s.takeSequence(i)
 }
 
-// extend goes on with the run that begins at i+1, or begins another.
+// extend continues the run that begins at i+1, or begins another.
 func (s *solver) extend(r *run, m metric, i, distance int) {
 	mv, ok := s.between(m, i-distance, i)
 	switch {
@@ -285,8 +285,8 @@ func (s *solver) extend(r *run, m metric, i, distance int) {
 	}
 }
 
-// takeSequence finds abc, 321 and the like from their first character on: those that begin where
-// everybody begins cost least.
+// takeSequence finds abc, 321 and similar sequences from their first character on. Those with the
+// most common beginnings cost least.
 func (s *solver) takeSequence(i int) {
 	start := costLetter
 	switch r := s.text[i]; {
@@ -325,7 +325,7 @@ func (s *solver) takeDates(i int) {
 	}
 }
 
-// isDate reports whether digits are a day, a month and a year, in one of the orders in use.
+// isDate reports whether digits are a day, a month and a year, in one of the usual orders.
 func isDate(digits []rune) bool {
 	two := func(at int) int { return number(digits[at : at+2]) }
 	dayMonth := func(a, b int) bool { return a >= 1 && b >= 1 && (a <= 31 && b <= 12 || a <= 12 && b <= 31) }
@@ -348,8 +348,9 @@ func number(digits []rune) (n int) {
 	return n
 }
 
-// findNames looks for what the guesser knows about the person and the installation: each name whole
-// and in its words, also with digits and symbols in place of letters, forwards and backwards.
+// findNames looks for names that the guesser knows from the person and the installation: each name
+// as a whole and each of its words, also with digits and symbols in place of letters, forwards and
+// backwards.
 func (s *solver) findNames(names []string) {
 	var known [][]rune
 	for _, name := range names[:min(len(names), maxNames)] {
@@ -370,7 +371,7 @@ func (s *solver) findNames(names []string) {
 	}
 }
 
-// nameParts are a name without its separators, and its parts.
+// nameParts returns a name without its separators, and its parts.
 func nameParts(name string) (parts [][]rune) {
 	add := func(s string) {
 		part, _ := simplify(s)
@@ -388,7 +389,7 @@ func nameParts(name string) (parts [][]rune) {
 	return parts
 }
 
-// sounds reports whether a text reads as a name.
+// sounds reports whether a text can be read as a name.
 func sounds(text, name []rune) bool {
 	for i, r := range text {
 		if r != name[i] && !strings.ContainsRune(replaced(r), name[i]) {
@@ -398,7 +399,7 @@ func sounds(text, name []rune) bool {
 	return true
 }
 
-// replaced are the letters that a digit or symbol stands for.
+// replaced returns the letters that a digit or symbol can replace.
 func replaced(r rune) string {
 	switch r {
 	case '4', '@':

@@ -12,15 +12,18 @@ import (
 )
 
 const (
-	// bcryptLimit is how much of its input bcrypt uses; x/crypto refuses more.
+	// bcryptLimit is how many bytes of its input bcrypt uses. x/crypto refuses more.
 	bcryptLimit = 72
-	// longTag marks a hash whose password was longer and went through SHA-384 first. 384 bits make 64 base64 characters: no NUL byte, below the limit.
+	// longTag marks the hash of a longer password, which went through SHA-384 first. 384 bits are
+	// 64 base64 characters: no NUL byte, and below the limit.
 	longTag = "sha384+"
-	// foreignTag marks a hash that another product has made, of the password's first 72 bytes as they were typed. It is replaced by one of our own when its owner signs in.
+	// foreignTag marks a hash from another product, of the password's first 72 bytes as typed. One
+	// of our own replaces it when its owner signs in.
 	foreignTag = "bcrypt72+"
 )
 
-// hashPassword makes the stored form of a password: a bcrypt string, tagged where the password was hashed before.
+// hashPassword returns the stored form of a password: a bcrypt string, tagged if the password was
+// pre-hashed.
 func hashPassword(password string, rounds int) (string, error) {
 	input, tag := []byte(norm.NFKC.String(password)), ""
 	if len(input) > bcryptLimit {
@@ -33,7 +36,8 @@ func hashPassword(password string, rounds int) (string, error) {
 	return tag + string(hash), nil
 }
 
-// verifyPassword compares in constant time. upgrade is true for a right password whose hash was made with fewer rounds than wanted.
+// verifyPassword compares in constant time. upgrade is true for a correct password whose hash has
+// too few rounds.
 func verifyPassword(stored, password string, rounds int) (ok, upgrade bool, err error) {
 	if hash, foreign := strings.CutPrefix(stored, foreignTag); foreign {
 		return verifyForeign(hash, password)
@@ -43,7 +47,8 @@ func verifyPassword(stored, password string, rounds int) (ok, upgrade bool, err 
 	if long {
 		input = digest(input)
 	} else if len(input) > bcryptLimit {
-		// An untagged hash belongs to a short password, so this one is wrong; the work is done all the same, for equal time.
+		// An untagged hash belongs to a short password, so this one is wrong. The work is still
+		// done, for equal time.
 		_ = bcrypt.CompareHashAndPassword([]byte(hash), input[:bcryptLimit])
 		return false, false, nil
 	}

@@ -13,10 +13,11 @@ import (
 	"sluice/internal/problem"
 )
 
-// Hasher does all password hashing on one operating-system thread of low priority. Work waits in a bounded queue; when that is full the caller is told to come again.
+// Hasher does all password hashing on one operating-system thread of low priority. Work waits in a
+// bounded queue; when that is full, the caller must try again later.
 type Hasher struct {
 	rounds int
-	floor  atomic.Int32 // what every verification costs at least, as bcrypt's cost
+	floor  atomic.Int32 // minimum cost of every verification, as bcrypt's cost
 	busy   func(bool)
 	jobs   chan *job
 	quit   chan struct{}
@@ -30,14 +31,16 @@ type job struct {
 	done chan struct{}
 }
 
-// hashQueue is how many hashes may wait: about two seconds of work at ten rounds.
+// hashQueue is how many hashes can wait: about two seconds of work at ten rounds.
 const hashQueue = 40
 
-// restAfter is how long there must be no work before busy(false) is called, so that single sign-ins do not make it flap.
+// restAfter is how long the thread must be idle before busy(false) is called, so that single
+// sign-ins do not make it flap.
 const restAfter = time.Second
 
-// NewHasher starts the thread. Rounds is bcrypt's cost (PASSWORD_SALT_HASH_ROUNDS), 4 to 31; each one more doubles the time. Busy, which may be nil, is called from the thread before work
-// begins and after it has rested. Close it at the end.
+// NewHasher starts the thread. rounds is bcrypt's cost (PASSWORD_SALT_HASH_ROUNDS), 4 to 31; each
+// further round doubles the time. busy, which may be nil, is called from the thread before work
+// begins and after it has rested. Close the Hasher at the end.
 func NewHasher(rounds int, busy func(bool)) *Hasher {
 	if busy == nil {
 		busy = func(bool) {}
@@ -49,7 +52,8 @@ func NewHasher(rounds int, busy func(bool)) *Hasher {
 
 func (h *Hasher) run() {
 	defer close(h.done)
-	// The thread keeps its low priority for ever, so it must never go back to the pool: without UnlockOSThread it ends with this goroutine.
+	// The thread keeps its low priority, so it must never return to the pool. Without
+	// UnlockOSThread it exits with this goroutine.
 	runtime.LockOSThread()
 	lowerPriority()
 	rest := time.NewTimer(restAfter)
@@ -76,13 +80,13 @@ func (h *Hasher) run() {
 	}
 }
 
-// Close stops the thread after the hash that it is working on. Waiting callers get Unavailable.
+// Close stops the thread after the hash in progress. Waiting callers get Unavailable.
 func (h *Hasher) Close() {
 	h.once.Do(func() { close(h.quit) })
 	<-h.done
 }
 
-// Hash makes the stored form of a password. A full queue is problem.Unavailable with RetryAfter.
+// Hash returns the stored form of a password. A full queue is problem.Unavailable with RetryAfter.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	var r result
 	err := h.do(ctx, func() { r.stored, r.err = hashPassword(password, h.rounds) })
@@ -92,8 +96,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return r.stored, r.err
 }
 
-// Verify compares a password with its stored form; upgrade says that the hash should be made anew with more rounds. An empty stored form, such as that of
-// an account that does not exist, takes the same time as a wrong password, and both take as long as the slowest hash that was imported.
+// Verify compares a password with its stored form. upgrade means that the password should be hashed
+// again with more rounds. An empty stored form, such as that of an account that does not exist,
+// takes the same time as a wrong password, and both take as long as the slowest imported hash.
 func (h *Hasher) Verify(ctx context.Context, stored, password string) (ok, upgrade bool, err error) {
 	var r result
 	err = h.do(ctx, func() {
@@ -111,7 +116,8 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (ok, upgra
 	return r.ok, r.upgrade, r.err
 }
 
-// Expect makes every verification from now on take as long as one of this stored form does, if that was imported: else the time would tell whose account was.
+// Expect pads every later verification to the cost of this stored form, if it was imported.
+// Otherwise timing would reveal imported accounts.
 func (h *Hasher) Expect(stored string) {
 	if h == nil || !strings.HasPrefix(stored, foreignTag) {
 		return
@@ -125,15 +131,16 @@ func (h *Hasher) Expect(stored string) {
 	}
 }
 
-// fill works for as long as is missing after a hash of this cost. Each more doubles the work: of costs 10, 10 and 11 together come to that of 12.
+// fill does the work that is missing after a hash of this cost. Each step of the cost doubles the
+// work: costs 10, 10 and 11 add up to 12.
 func (h *Hasher) fill(cost int) {
 	for ; cost < int(h.floor.Load()); cost++ {
-		// Nothing of it is used; it cannot fail for a short password and a cost that a hash has.
+		// The result is unused. This cannot fail for a short password and the cost of a real hash.
 		_, _ = bcrypt.GenerateFromPassword([]byte("filler"), cost)
 	}
 }
 
-// result is written by the worker alone; a caller that has left does not look at it.
+// result is written by the worker alone. A caller that has left does not read it.
 type result struct {
 	stored      string
 	ok, upgrade bool
@@ -159,7 +166,8 @@ func (h *Hasher) do(ctx context.Context, work func()) error {
 	case <-h.done:
 		return busy
 	case <-ctx.Done():
-		// The result belongs to the worker until it has closed j.done; the caller leaves without it.
+		// The result belongs to the worker until it has closed j.done, so the caller leaves without
+		// it.
 		return ctx.Err()
 	}
 }

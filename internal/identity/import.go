@@ -14,15 +14,15 @@ import (
 	"sluice/internal/problem"
 )
 
-// MaxForeignRounds is the greatest cost of a hash that is taken over. Those of the product that is
-// imported have this one; each more would double the time for which one wrong password keeps
-// everybody else waiting.
+// MaxForeignRounds is the highest cost of an imported hash. The product that Sluice imports from
+// uses this cost; each further round would double the time for which one wrong password delays
+// everyone else.
 const MaxForeignRounds = 12
 
 var foreignForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
-// ForeignHash is the stored form of a bcrypt hash that another product has made. Errors:
-// problem.Invalid for what is none, and for one that costs too much.
+// ForeignHash returns the stored form of a bcrypt hash from another product. Errors:
+// problem.Invalid for a text that is not a bcrypt hash, and for a hash that costs too much.
 func ForeignHash(hash string) (string, error) {
 	if !foreignForm.MatchString(hash) {
 		return "", problem.New(problem.Invalid, "This is no bcrypt hash.").WithField("password")
@@ -36,8 +36,8 @@ func ForeignHash(hash string) (string, error) {
 	return foreignTag + hash, nil
 }
 
-// costOf is bcrypt's cost of a stored form, such as "$2b$12$…"; what cannot be read needs no
-// filling.
+// costOf is bcrypt's cost of a stored form, such as "$2b$12$…". An unreadable form gets the maximum
+// cost, so it is never padded.
 func costOf(stored string) int {
 	parts := strings.SplitN(stored, "$", 4)
 	if len(parts) < 4 {
@@ -50,8 +50,8 @@ func costOf(stored string) int {
 	return cost
 }
 
-// verifyForeign is verifyPassword for a hash of another product. A right password always asks for a
-// hash of our own.
+// verifyForeign is verifyPassword for a hash from another product. A correct password always
+// requests a hash of our own.
 func verifyForeign(hash, password string) (ok, upgrade bool, err error) {
 	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)[:min(len(password), bcryptLimit)])
 	if errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
@@ -63,21 +63,21 @@ func verifyForeign(hash, password string) (ok, upgrade bool, err error) {
 	return true, true, nil
 }
 
-// ImportedUser is somebody who has an account in another product.
+// ImportedUser is a person with an account in another product.
 type ImportedUser struct {
-	// Username is required, Email may be empty; it counts as not proven.
+	// Username is required. Email may be empty, and is unverified.
 	Username, Email string
 	// Hash is a ForeignHash; "" means that a reset link will set a password.
 	Hash string
-	// Superuser and Active are the account's flags. Waiting means that nobody has let this person
-	// in there yet.
+	// Superuser and Active are the account's flags. Waiting means that no one has approved this
+	// person there yet.
 	Superuser, Active, Waiting bool
-	// CreatedAt is when the account was made there.
+	// CreatedAt is when the account was created there.
 	CreatedAt time.Time
 }
 
-// In is the account with another first membership. The workspace may be made in the same
-// transaction.
+// In returns the account with another first membership. The same transaction may create the
+// workspace.
 func (p Prepared) In(workspaceID, role string) Prepared {
 	p.workspace, p.role = workspaceID, role
 	return p
@@ -88,8 +88,7 @@ func (p Prepared) Resource() authz.Resource {
 	return authz.Resource{Type: "User", ID: p.account.ID, Name: p.account.Username}
 }
 
-// CleanUsername checks a username and takes surrounding blanks away. The problem's Field is
-// "username".
+// CleanUsername checks a username and trims surrounding blanks. The problem's Field is "username".
 func CleanUsername(s string) (string, error) { return cleanUsername(s) }
 
 // Resource is the workspace as the gate sees it.

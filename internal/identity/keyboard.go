@@ -1,6 +1,6 @@
 package identity
 
-// metric is a way to see which characters lie next to each other: the alphabet, or a keyboard.
+// metric is a notion of which characters are neighbors: the alphabet, or a keyboard.
 type metric int
 
 const (
@@ -13,8 +13,8 @@ const (
 	metrics
 )
 
-// keyboards are the rows of keys as they lie below each other, and the first row with Shift. A
-// blank stands for no key.
+// keyboards are the rows of keys from top to bottom, and then the first row with Shift. A blank
+// means that there is no key.
 var keyboards = [metrics][]string{
 	qwerty: {"`1234567890-=", " qwertyuiop[]", " asdfghjkl;'", " zxcvbnm,./", "~!@#$%^&*()_+"},
 	qwertz: {"^1234567890ß´", " qwertzuiopü+", " asdfghjklöä#", " yxcvbnm,.-", `°!"§$%&/()=?`},
@@ -23,14 +23,14 @@ var keyboards = [metrics][]string{
 	keypad: {"789", "456", "123", "0"},
 }
 
-// shiftedRow is the index of the row that lies on the first one.
+// shiftedRow is the index of the row that shares its keys with the first one.
 const shiftedRow = 4
 
 // move is the way from one character to another: keys to the right and rows down, or letters
 // forward.
 type move struct{ across, down int }
 
-// small reports whether a guesser would try the move: to the next key or letter. What repeats after
+// small reports whether a guesser would try the move: to the next key or letter. A repetition after
 // more than one character may go one key further, because a walk down one column and up the next
 // moves by two.
 func (m move) small(distance int) bool {
@@ -41,7 +41,7 @@ func (m move) small(distance int) bool {
 	return m != move{} && -reach <= m.across && m.across <= reach && -1 <= m.down && m.down <= 1
 }
 
-// place is where a character lies on a keyboard, if it does.
+// place is the position of a character on a keyboard, if it has one.
 type place struct {
 	across, down int
 	known        bool
@@ -56,7 +56,7 @@ func (s *solver) findKeys() {
 	}
 }
 
-// between is the move from one position of the text to another; ok is false if a character has no
+// between is the move from one position of the text to another. ok is false if a character has no
 // place.
 func (s *solver) between(m metric, from, to int) (mv move, ok bool) {
 	if m == alphabet {
@@ -66,7 +66,7 @@ func (s *solver) between(m metric, from, to int) (mv move, ok bool) {
 	return move{b.across - a.across, b.down - a.down}, a.known && b.known
 }
 
-// alphabetMove is the way from a letter or digit to another; after 9 comes 0, after z comes a.
+// alphabetMove is the move from a letter or digit to another. After 9 comes 0, and after z comes a.
 func alphabetMove(a, b rune) (move, bool) {
 	switch {
 	case a == '9' && b == '0', a == 'z' && b == 'a':
@@ -79,7 +79,7 @@ func alphabetMove(a, b rune) (move, bool) {
 	return move{across: int(b - a)}, true
 }
 
-// find is where a character lies.
+// find returns the place of a character.
 func (m metric) find(r rune) place {
 	for down, row := range keyboards[m] {
 		across := 0

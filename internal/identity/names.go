@@ -17,7 +17,8 @@ func invalid(field, text string) error { return problem.New(problem.Invalid, tex
 // key is the form in which names are compared.
 func key(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
-// cleanUsername checks a username: 2 to 64 ASCII letters, digits, dot, dash and underscore. Other scripts would allow two names that look the same.
+// cleanUsername checks a username: 2 to 64 ASCII letters, digits, dot, dash and underscore. Other
+// scripts would allow two names that look the same.
 func cleanUsername(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if !usernameForm.MatchString(s) {
@@ -26,7 +27,8 @@ func cleanUsername(s string) (string, error) {
 	return s, nil
 }
 
-// cleanEmail checks an address (RFC 5322 addr-spec, at most 254 ASCII characters); empty is accepted.
+// cleanEmail checks an address (RFC 5322 addr-spec, at most 254 ASCII characters); empty is
+// accepted.
 func cleanEmail(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -62,5 +64,6 @@ func cleanName(s string) (string, error) {
 	return s, nil
 }
 
-// CleanEmail checks an address and takes surrounding blanks away; empty is accepted. The problem's Field is "email".
+// CleanEmail checks an address and trims surrounding blanks; empty is accepted. The problem's Field
+// is "email".
 func CleanEmail(s string) (string, error) { return cleanEmail(s) }

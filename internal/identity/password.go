@@ -10,11 +10,10 @@ import (
 )
 
 const (
-	// MinPassword is the least length of a new password in characters, for passwords that are the
+	// MinPassword is the minimum length of a new password in characters, for passwords that are the
 	// only factor (NIST SP 800-63B-4 section 3.1.1.2).
 	MinPassword = 15
-	// MaxPassword is the greatest length in bytes, against work without bound. NIST asks for at
-	// least 64.
+	// MaxPassword is the maximum length in bytes, to bound the work. NIST requires at least 64.
 	MaxPassword = 1024
 )
 
@@ -39,7 +38,7 @@ func checkPassword(password string, names []string) error {
 	return nil
 }
 
-// enumerate joins words as a sentence does.
+// enumerate joins words as in a sentence.
 func enumerate(words []string) string {
 	last := len(words) - 1
 	if last == 0 {

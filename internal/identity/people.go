@@ -23,21 +23,21 @@ const DefaultWorkspace = "default"
 // (db.Tx.Changed); the item is the account's id.
 const ChangeKind = "account"
 
-// User is an account as people who may see it see it.
+// User is an account as shown to people who are permitted to see it.
 type User struct {
 	// ID is a UUIDv7.
 	ID string
 	// Email may be empty; Username never is. Name is the full name and may be empty.
 	Email, Username, Name string
-	// Superuser may everything; Active people may sign in.
+	// Superuser means that the person may do anything, Active that they may sign in.
 	Superuser, Active bool
 	// Role is the role in the default workspace; "" means none.
 	Role string
-	// Waiting means that nobody has let this person in yet; such a one is not active.
+	// Waiting means that no one has approved this person yet. They are not active.
 	Waiting bool
-	// EmailVerified tells that the address was proven to be the person's.
+	// EmailVerified means that the person has proven the address to be theirs.
 	EmailVerified bool
-	// HasPassword is false until a reset link has set the first one.
+	// HasPassword is false until a reset link has set the first password.
 	HasPassword bool
 	// CreatedAt, UpdatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
 	CreatedAt, UpdatedAt, LastSignInAt time.Time
@@ -45,7 +45,7 @@ type User struct {
 	Preferences string
 }
 
-// NewUser is what is needed to add somebody.
+// NewUser describes a person to create.
 type NewUser struct {
 	// Email may be empty.
 	Email string
@@ -53,59 +53,59 @@ type NewUser struct {
 	Username string
 	// Name is the full name; may be empty.
 	Name string
-	// Password in clear; empty means that a reset link will set it.
+	// Password is in clear. Empty means that a reset link will set it.
 	Password string
-	// Role in the default workspace; empty means viewer.
+	// Role is the role in Workspace. Empty means viewer.
 	Role string
 	// Superuser and Active are the account's flags.
 	Superuser, Active bool
-	// EmailVerified is set where the address was proven before the account was made, by an
-	// invitation that was mailed.
+	// EmailVerified is set if the address was proven before the account was created, by an emailed
+	// invitation.
 	EmailVerified bool
-	// Workspace is the one in which Role is given; "" means the default one.
+	// Workspace is where the person gets Role. Empty means the default workspace.
 	Workspace string
 }
 
 // Filter narrows a list of people.
 type Filter struct {
-	// Query is a part of a username, name or email address; empty lists all.
+	// Query is a part of a username, name or email address. Empty lists everyone.
 	Query string
 	// Limit is 1 to 200, 0 means 50. Offset skips rows.
 	Limit, Offset int
 }
 
-// Config of People.
+// Config configures People.
 type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
 	Hasher *Hasher
-	// Products are names that passwords must not be made of: Sluice's own and those of the
+	// Products are names that passwords must not be built from: Sluice's own and those of the
 	// builders.
 	Products []string
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets failures to follow changes.
 	Log *slog.Logger
-	// Hooks are the effects on packages further right.
+	// Hooks are the effects on dependent packages.
 	Hooks Hooks
 }
 
-// Hooks are the effects of changes here on packages further right, such as the sessions of a person
-// who is disabled. They run in the transaction of the change and fail it with their error. All are
-// required.
+// Hooks are the effects of changes here on dependent packages, such as revoking the sessions of a
+// person who is deactivated. They run in the transaction of the change and fail it with their
+// error. All are required.
 type Hooks struct {
-	// Disabled runs when a person is kept out: their sessions must not come back to life when the
+	// Disabled runs when a person is deactivated. Their sessions must not come back when the
 	// account does.
 	Disabled func(ctx context.Context, tx *db.Tx, userID string) error
-	// Removed runs before an account is deleted whose objects go to an heir.
+	// Removed runs before the deletion of an account whose objects go to an heir.
 	Removed func(ctx context.Context, tx *db.Tx, userID, heirID string) error
-	// WorkspaceDeleted runs before a workspace is deleted in which nothing is left but empty
+	// WorkspaceDeleted runs before the deletion of a workspace that contains nothing but empty
 	// projects.
 	WorkspaceDeleted func(ctx context.Context, tx *db.Tx, workspaceID string) error
 }
 
-// People is the capability: accounts and the directory in memory, and with them roles, workspaces,
-// and what others write about an account in their own transactions.
+// People manages accounts, with the directory in memory, and with them roles, workspaces, and what
+// other packages write about an account in their own transactions.
 type People struct {
 	cfg Config
 	*roleBook
@@ -123,7 +123,7 @@ type entry struct {
 	active    bool
 }
 
-// New loads the directory and follows changes. It makes the default workspace if there is none.
+// New loads the directory and follows changes. It creates the default workspace if it is missing.
 func New(ctx context.Context, c Config) (*People, error) {
 	if c.Hooks.Disabled == nil || c.Hooks.Removed == nil || c.Hooks.WorkspaceDeleted == nil {
 		return nil, errors.New("identity: a hook is missing")
@@ -144,7 +144,7 @@ func New(ctx context.Context, c Config) (*People, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the default workspace: %w", err)
 	}
-	// Subscribing first means that a change during the load is applied after it, never lost.
+	// Subscribing first means that a change during the load is applied after it and never lost.
 	c.DB.Subscribe(ChangeKind, func(id string) {
 		if err := p.refresh(context.Background(), id); err != nil {
 			c.Log.Error("an account could not be read again; it is closed until it can", "account", id, "error", err)
@@ -244,7 +244,7 @@ func (p *People) Principal(userID string) (authz.Principal, bool) {
 // HasAdmin reports from memory whether there is an active superuser.
 func (p *People) HasAdmin() bool { return p.superusers.Load() > 0 }
 
-// List returns people by username, and how many there are in all. It needs UserView.
+// List returns people by username, and the total number of matches. It requires UserView.
 func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]User, int, error) {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 		return nil, 0, err
@@ -288,7 +288,7 @@ func (p *People) List(ctx context.Context, actor authz.Principal, f Filter) ([]U
 	return users, int(total), nil
 }
 
-// likePattern makes a LIKE pattern, escaped with "!", from what somebody typed; "" stays "".
+// likePattern turns a typed query into a LIKE pattern, escaped with "!"; "" stays "".
 func likePattern(query string) string {
 	query = key(query)
 	if query == "" || len(query) > 200 {
@@ -297,7 +297,7 @@ func likePattern(query string) string {
 	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
 }
 
-// Get returns one account. It needs UserView, or the account to be the actor's own.
+// Get returns one account. It requires UserView, unless the account is the actor's own.
 func (p *People) Get(ctx context.Context, actor authz.Principal, id string) (User, error) {
 	if actor.Kind != authz.Person || actor.ID != id {
 		if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
@@ -307,7 +307,7 @@ func (p *People) Get(ctx context.Context, actor authz.Principal, id string) (Use
 	return p.load(ctx, q.New(p.cfg.DB.Read()), id)
 }
 
-// Find returns the account with this username or email address. It needs UserView.
+// Find returns the account with this username or email address. It requires UserView.
 func (p *People) Find(ctx context.Context, actor authz.Principal, emailOrUsername string) (User, error) {
 	if err := p.cfg.Gate.Check(ctx, actor, authz.UserView, anybody()); err != nil {
 		return User{}, err
@@ -368,9 +368,9 @@ func moment(ms int64) time.Time {
 }
 
 // CheckPassword reports why a new password is not acceptable: too short, too long, or easy to
-// guess. An attacker tries first what is about the person (username, email, name); that counts as
-// guessable, like the names of the workspaces and of the products in use. The problem's Field is
-// "password".
+// guess. An attacker first tries facts about the person (username, email, name), so these make a
+// password guessable. So do the names of the workspaces and of the products in use. The problem's
+// Field is "password".
 func (p *People) CheckPassword(password string, about ...string) error {
 	names := append(about[:len(about):len(about)], p.cfg.Products...)
 	for _, w := range *p.workspaces.Load() {
@@ -379,15 +379,15 @@ func (p *People) CheckPassword(password string, about ...string) error {
 	return checkPassword(password, names)
 }
 
-// WhatCan answers for every permission whether a person has it in a workspace. It needs UserView,
-// or to ask about oneself.
+// WhatCan reports for every permission whether a person has it in a workspace. It requires
+// UserView, unless actors ask about themselves.
 func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, workspaceID string) ([]Right, error) {
 	u, err := p.Get(ctx, actor, userID)
 	if err != nil {
 		return nil, err
 	}
 	who, active := p.Principal(u.ID)
-	// What a second factor would open is asked of the session, not of the person.
+	// A second factor depends on the session and not on the person, so assume one.
 	who.Strong = true
 	rights := make([]Right, 0, 64)
 	for _, permission := range authz.Permissions() {
@@ -401,10 +401,10 @@ func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, wor
 	return rights, nil
 }
 
-// Right is one line of "what can this person do?".
+// Right is one line of the answer to "what can this person do?".
 type Right struct {
 	authz.Permission
-	// Allowed is the answer, Policies the policies that made it.
+	// Allowed is the answer. Policies are the ids of the policies that decided it.
 	Allowed  bool
 	Policies []string
 }
@@ -446,7 +446,7 @@ type Member struct {
 	Since, LastSignInAt time.Time
 }
 
-// directoryEntry returns a principal from memory whether active or not.
+// directoryEntry returns a principal from memory, active or not.
 func (p *People) directoryEntry(userID string) (authz.Principal, bool) {
 	v, ok := p.directory.Load(userID)
 	if !ok {
@@ -455,7 +455,7 @@ func (p *People) directoryEntry(userID string) (authz.Principal, bool) {
 	return v.(entry).principal, true
 }
 
-// followRolesAndWorkspaces loads what decisions and names need and keeps it true.
+// followRolesAndWorkspaces loads roles and workspaces into memory and follows their changes.
 func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
 	p.cfg.DB.Subscribe(RoleChange, func(string) {
 		if err := p.loadRoles(context.Background()); err != nil {

@@ -2,5 +2,5 @@
 
 package identity
 
-// lowerPriority does nothing: priorities of single threads are a Linux matter.
+// lowerPriority does nothing: only Linux has priorities for single threads.
 func lowerPriority() {}

@@ -11,11 +11,10 @@ import (
 	"sluice/internal/problem"
 )
 
-// The functions here write what a sign-in, a link or a changed password proves about a person.
-// Package login decides that; each runs in the transaction of the step that it belongs to.
+// The functions here record facts about a person that a sign-in, a link or a changed password has
+// proven. Package login decides about them. Each runs in the transaction of its step.
 
-// SetEmail changes a person's address to one that was proven. An address that belongs to somebody
-// else is Gone.
+// SetEmail changes a person's address to a proven one. An address of another account is Gone.
 func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email string) error {
 	err := q.New(tx).ChangeEmail(ctx, q.ChangeEmailParams{
 		ID:              userID,
@@ -32,7 +31,7 @@ func (p *accountWriter) SetEmail(ctx context.Context, tx *db.Tx, userID, email s
 	return tx.Changed(ChangeKind, userID)
 }
 
-// SetEmailVerified notes that a person's address was proven to be theirs.
+// SetEmailVerified records that a person has proven their address.
 func (p *accountWriter) SetEmailVerified(ctx context.Context, tx *db.Tx, userID string) error {
 	at := p.cfg.Now().UnixMilli()
 	err := q.New(tx).SetEmailVerified(ctx, q.SetEmailVerifiedParams{ID: userID, EmailVerifiedAt: at})
@@ -52,8 +51,8 @@ func (p *accountWriter) SetPassword(ctx context.Context, tx *db.Tx, userID, hash
 	return nil
 }
 
-// UpgradePassword replaces the hash of a person's password by a stronger one of the same password,
-// unless the password has been changed since the credential was read.
+// UpgradePassword replaces the hash of a person's password with a stronger one of the same
+// password, unless the password has changed since the credential was read.
 func (p *accountWriter) UpgradePassword(ctx context.Context, tx *db.Tx, c Credential, hash string) error {
 	_, err := q.New(tx).UpgradeAccountPassword(ctx, q.UpgradeAccountPasswordParams{
 		ID: c.UserID, NewHash: hash, OldHash: c.PasswordHash,
@@ -64,7 +63,7 @@ func (p *accountWriter) UpgradePassword(ctx context.Context, tx *db.Tx, c Creden
 	return nil
 }
 
-// NoteSignIn stores when a person last signed in: now.
+// NoteSignIn records now as the time of a person's last sign-in.
 func (p *accountWriter) NoteSignIn(ctx context.Context, tx *db.Tx, userID string) error {
 	err := q.New(tx).TouchSignIn(ctx, q.TouchSignInParams{ID: userID, LastSignInAt: p.cfg.Now().UnixMilli()})
 	if err != nil {
@@ -73,12 +72,12 @@ func (p *accountWriter) NoteSignIn(ctx context.Context, tx *db.Tx, userID string
 	return nil
 }
 
-// accountWriter writes about accounts and memberships in the transactions of other packages, which
-// have decided it.
+// accountWriter writes accounts and memberships in the transactions of other packages, which have
+// decided about the change.
 type accountWriter struct{ cfg Config }
 
-// Admit gives somebody a role in one more workspace within the transaction that has inserted them,
-// which tells the nodes of everything.
+// Admit gives a new person a role in one more workspace, within the transaction that has inserted
+// them. That transaction already announces the account to the nodes.
 func (p *accountWriter) Admit(ctx context.Context, tx *db.Tx, workspaceID string, who Prepared, role string) error {
 	err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{
 		WorkspaceID: workspaceID,
@@ -92,8 +91,8 @@ func (p *accountWriter) Admit(ctx context.Context, tx *db.Tx, workspaceID string
 	return nil
 }
 
-// Leave takes a membership away within the caller's transaction; it is the opposite of Join and
-// asks no right either: an identity provider's groups have decided it.
+// Leave removes a membership within the caller's transaction. It is the opposite of Join and checks
+// no permission either: an identity provider's groups have decided it.
 func (p *accountWriter) Leave(ctx context.Context, tx *db.Tx, workspaceID, userID string) error {
 	if err := q.New(tx).DeleteMembership(ctx, q.DeleteMembershipParams{
 		WorkspaceID: workspaceID,
@@ -110,7 +109,7 @@ func (p *accountWriter) Leave(ctx context.Context, tx *db.Tx, workspaceID, userI
 	return tx.Changed(ChangeKind, userID)
 }
 
-// join puts a membership in force within the caller's transaction.
+// join creates a membership within the caller's transaction.
 func (p *accountWriter) join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
 	now := p.cfg.Now().UnixMilli()
 	if err := q.New(tx).PutMembership(ctx, q.PutMembershipParams{
@@ -127,8 +126,8 @@ func (p *accountWriter) join(ctx context.Context, tx *db.Tx, workspaceID, userID
 	return tx.Changed(ChangeKind, userID)
 }
 
-// Join gives somebody a role in a workspace within the caller's transaction. It asks no right: an
-// accepted invitation has decided it.
+// Join gives a person a role in a workspace within the caller's transaction. It checks no
+// permission: an accepted invitation has decided it.
 func (p *accountWriter) Join(ctx context.Context, tx *db.Tx, workspaceID, userID, role string) error {
 	return p.join(ctx, tx, workspaceID, userID, role)
 }

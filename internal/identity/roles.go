@@ -23,14 +23,16 @@ const (
 	WorkspaceChange = "workspace"
 )
 
-// maxRoles bounds how many custom roles there may be; each is a policy that decisions meet.
+// maxRoles bounds the number of custom roles, because each is a policy that every decision
+// evaluates.
 const maxRoles = 100
 
 // Role is a built-in or custom role.
 type Role struct {
-	// ID stands in memberships: "admin", "user", "viewer", or a UUID.
+	// ID is the value in memberships: "admin", "user", "viewer", or a UUID.
 	ID, Name, Description string
-	// Permissions of a custom role, by name; empty for built-in ones, which policy files describe.
+	// Permissions are the names of a custom role's permissions. They are empty for built-in roles,
+	// which policy files describe.
 	Permissions []string
 	// BuiltIn roles cannot be changed.
 	BuiltIn bool
@@ -63,8 +65,8 @@ func (p *roleBook) loadRoles(ctx context.Context) error {
 	return nil
 }
 
-// Roles lists the built-in roles and then the custom ones by name, from memory. It is no secret
-// which roles exist.
+// Roles lists the built-in roles and then the custom ones by name, from memory. The list is not
+// secret.
 func (p *roleBook) Roles() []Role { return *p.roles.Load() }
 
 // Role finds a role by id.
@@ -91,7 +93,7 @@ func (p *roleBook) checkRole(id string) error {
 	return nil
 }
 
-// CreateRole adds a custom role. It needs RoleManage, as do changing and deleting one.
+// CreateRole creates a custom role. Creating, changing and deleting roles requires RoleManage.
 func (p *roleBook) CreateRole(ctx context.Context, actor authz.Principal, r Role) (Role, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -121,7 +123,8 @@ func (p *roleBook) CreateRole(ctx context.Context, actor authz.Principal, r Role
 	return r, err
 }
 
-// UpdateRole changes a custom role; everybody who holds it has the new rights on the next request.
+// UpdateRole changes a custom role. The new permissions apply to everyone who has it from the next
+// request on.
 func (p *roleBook) UpdateRole(ctx context.Context, actor authz.Principal, r Role) error {
 	if err := p.customRole(ctx, actor, r.ID); err != nil {
 		return err
@@ -142,7 +145,7 @@ func (p *roleBook) UpdateRole(ctx context.Context, actor authz.Principal, r Role
 	})
 }
 
-// DeleteRole removes a custom role that nobody holds.
+// DeleteRole deletes a custom role that no one has.
 func (p *roleBook) DeleteRole(ctx context.Context, actor authz.Principal, id string) error {
 	if err := p.customRole(ctx, actor, id); err != nil {
 		return err

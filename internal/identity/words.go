@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// words are passwords, words and names that guessers try, sorted, one a line: the word, a blank,
-// and its cost in bits as a hexadecimal digit (the logarithm of its rank among its like). The text
-// is searched where it lies, so that it costs neither time nor memory before somebody sets a
-// password. NOTICE tells where it is from.
+// words are passwords, words and names that guessers try, sorted, one per line: the word, a blank,
+// and its cost in bits as a hexadecimal digit (the logarithm of its rank among its kind). The text
+// is searched in place, so it costs neither time nor memory until a password is set. NOTICE names
+// its sources.
 //
 //go:embed words.txt
 var words string
 
 const (
-	// shortestReversed is the least length of a word that is looked for backwards too.
+	// shortestReversed is the minimum length of a word that is also looked for backwards.
 	shortestReversed = 4
-	// maxNarrowings bounds the work at one position of a text, where many digits and symbols stand
-	// for letters.
+	// maxNarrowings bounds the work at one position of a text in which many digits and symbols
+	// replace letters.
 	maxNarrowings = 256
 )
 
@@ -33,8 +33,8 @@ type lookup struct {
 	left  int
 }
 
-// descend looks among the lines from lo to hi, which all begin with the first depth characters of
-// the text, read one way. extra is what that reading costs.
+// descend searches the lines from lo to hi, which all begin with the first depth characters of the
+// text in one reading. extra is the cost of that reading.
 func (l *lookup) descend(lo, hi, depth, extra int) {
 	if lo == hi {
 		return
@@ -53,7 +53,7 @@ func (l *lookup) descend(lo, hi, depth, extra int) {
 	}
 }
 
-// narrow goes on with those lines whose next character is c.
+// narrow continues with the lines whose next character is c.
 func (l *lookup) narrow(lo, hi, depth int, c byte, extra int) {
 	if l.left == 0 {
 		return
@@ -63,8 +63,8 @@ func (l *lookup) narrow(lo, hi, depth int, c byte, extra int) {
 	l.descend(lo, firstLine(lo, hi, depth, c+1), depth+1, extra)
 }
 
-// firstLine is where the first line from lo to hi begins whose character at depth is c or greater;
-// hi if there is none.
+// firstLine returns the start of the first line from lo to hi whose character at depth is c or
+// greater, or hi if no line matches.
 func firstLine(lo, hi, depth int, c byte) int {
 	for lo < hi {
 		middle := lo + (hi-lo)/2

@@ -44,17 +44,17 @@ func (p *workspaceBook) loadWorkspaces(ctx context.Context) error {
 	return nil
 }
 
-// workplace is what is known of a workspace in memory.
+// workplace is the part of a workspace that is held in memory.
 type workplace struct{ name, secondFactor string }
 
-// WorkspaceName is a workspace's name from memory; ok is false if there is none with this id.
+// WorkspaceName returns a workspace's name from memory. ok is false if the id is unknown.
 func (p *workspaceBook) WorkspaceName(id string) (name string, ok bool) {
 	w, ok := (*p.workspaces.Load())[id]
 	return w.name, ok
 }
 
-// WorkspacesOf lists the workspaces that somebody may work in, by name: their own, for superusers
-// all.
+// WorkspacesOf lists the workspaces that a person may work in, by name: their own, or all for
+// superusers.
 func (p *workspaceBook) WorkspacesOf(who authz.Principal) []Workspace {
 	var out []Workspace
 	for id, w := range *p.workspaces.Load() {
@@ -87,7 +87,7 @@ func (p *workspaceBook) Workspaces(ctx context.Context, actor authz.Principal) (
 	return out, nil
 }
 
-// Workspace returns one workspace. Those of others are not found.
+// Workspace returns one workspace. One that the actor does not belong to is not found.
 func (p *workspaceBook) Workspace(ctx context.Context, actor authz.Principal, id string) (Workspace, error) {
 	row, err := q.New(p.cfg.DB.Read()).GetWorkspace(ctx, id)
 	if err != nil {
@@ -99,7 +99,8 @@ func (p *workspaceBook) Workspace(ctx context.Context, actor authz.Principal, id
 	return Workspace{ID: row.ID, Name: row.Name, SecondFactor: row.SecondFactor, CreatedAt: moment(row.CreatedAt)}, nil
 }
 
-// seeWorkspace answers NotFound, and records the refusal, for workspaces that are not the actor's.
+// seeWorkspace returns NotFound, and records the refusal, for a workspace that the actor may not
+// see.
 func (p *workspaceBook) seeWorkspace(ctx context.Context, actor authz.Principal, id string) error {
 	name, ok := p.WorkspaceName(id)
 	err := p.cfg.Gate.Check(ctx, actor, authz.WorkspaceView, workspaceResource(id, name))
@@ -125,7 +126,7 @@ func cleanWorkspaceName(name string) (string, error) {
 	return clean, nil
 }
 
-// RenameWorkspace needs WorkspaceManage in it.
+// RenameWorkspace renames a workspace. It requires WorkspaceManage there.
 func (p *workspaceBook) RenameWorkspace(ctx context.Context, actor authz.Principal, id, name string) error {
 	return p.changeWorkspace(ctx, actor, id, "renamed", func(tx *db.Tx) error {
 		clean, err := cleanWorkspaceName(name)
@@ -177,14 +178,14 @@ func keepAdmin(ctx context.Context, tx *db.Tx, workspaceID string) error {
 	return nil
 }
 
-// workspaceBook keeps the workspaces and what they ask of second factors, in memory and in the
+// workspaceBook keeps the workspaces and their second-factor policies, in memory and in the
 // database.
 type workspaceBook struct {
 	cfg        Config
 	workspaces atomic.Pointer[map[string]workplace] // by id
 }
 
-// SecondFactorFor is the strictest policy of the workspaces that somebody belongs to.
+// SecondFactorFor returns the strictest policy of the workspaces that a person belongs to.
 func (p *workspaceBook) SecondFactorFor(who authz.Principal) string {
 	strictest := FactorOff
 	known := *p.workspaces.Load()
@@ -197,14 +198,14 @@ func (p *workspaceBook) SecondFactorFor(who authz.Principal) string {
 		}
 	}
 	if who.Superuser && strictest == FactorOff {
-		// Superusers need no membership; the default workspace stands for them.
+		// Superusers need no membership; the policy of the default workspace applies to them.
 		return known[DefaultWorkspace].secondFactor
 	}
 	return strictest
 }
 
-// SetSecondFactor needs WorkspaceManage in the workspace. Whoever requires a second factor must
-// have proven one: otherwise they would lock themselves out with this very act.
+// SetSecondFactor sets a workspace's policy. It requires WorkspaceManage there. A person who makes
+// a second factor required must have proven one, because otherwise they would lock themselves out.
 func (p *workspaceBook) SetSecondFactor(ctx context.Context, actor authz.Principal, workspaceID, policy string) error {
 	switch policy {
 	case FactorOff, FactorEncouraged, FactorRequired:
@@ -230,7 +231,7 @@ func (p *workspaceBook) SetSecondFactor(ctx context.Context, actor authz.Princip
 	})
 }
 
-// PrepareWorkspace checks the name of a workspace and gives it an id. It asks no right.
+// PrepareWorkspace checks the name of a workspace and gives it an id. It checks no permission.
 func (p *workspaceBook) PrepareWorkspace(name string) (Workspace, error) {
 	name, err := cleanWorkspaceName(name)
 	if err != nil {
@@ -243,8 +244,8 @@ func (p *workspaceBook) PrepareWorkspace(name string) (Workspace, error) {
 	return Workspace{ID: id.String(), Name: name, CreatedAt: p.cfg.Now().UTC()}, nil
 }
 
-// InsertWorkspaces adds prepared workspaces, without members, within the caller's transaction.
-// Nodes are told once: each time they are, they read all workspaces anew.
+// InsertWorkspaces stores prepared workspaces, without members, within the caller's transaction. It
+// announces a single change, because nodes read all workspaces again at each one.
 func (p *workspaceBook) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []Workspace) error {
 	for _, w := range list {
 		if err := q.New(tx).InsertWorkspace(ctx, q.InsertWorkspaceParams{
@@ -261,12 +262,12 @@ func (p *workspaceBook) InsertWorkspaces(ctx context.Context, tx *db.Tx, list []
 	return tx.Changed(WorkspaceChange, list[0].ID)
 }
 
-// What a workspace says about second factors, from least to most.
+// Policies of a workspace about second factors, from least to most strict.
 const (
-	// FactorOff leaves it to the people.
+	// FactorOff leaves the choice to each person.
 	FactorOff = "off"
 	// FactorEncouraged offers to set one up at each sign-in.
 	FactorEncouraged = "encouraged"
-	// FactorRequired closes the workspace to sessions without one.
+	// FactorRequired closes the workspace to sessions without a second factor.
 	FactorRequired = "required"
 )
