@@ -117,7 +117,7 @@ func simplify(s string) (text []rune, gaps int) {
 	return text, min(max(gaps, costWord*(len(parts)-1)), maxGaps)
 }
 
-// solver finds the cheapest way through a text, from its end to its beginning.
+// solver finds the cheapest way through a text, working backwards.
 type solver struct {
 	text []rune
 	// mixed reports whether the text has letters and digits, so that a guesser has to try both at
@@ -175,7 +175,7 @@ func (s *solver) solve() int {
 }
 
 // explain names the kinds of pieces that make up a fifth of the text or more, the largest share
-// first. Single characters are named only if there is no other kind.
+// first. Single characters are named only if nothing else is.
 func (s *solver) explain() []string {
 	var share [pieces]int
 	for i := 0; i < len(s.text); i = s.next[i].end {

@@ -14,7 +14,7 @@ const (
 )
 
 // keyboards are the rows of keys from top to bottom, and then the first row with Shift. A blank
-// means that there is no key.
+// fills a place without a key.
 var keyboards = [metrics][]string{
 	qwerty: {"`1234567890-=", " qwertyuiop[]", " asdfghjkl;'", " zxcvbnm,./", "~!@#$%^&*()_+"},
 	qwertz: {"^1234567890ß´", " qwertzuiopü+", " asdfghjklöä#", " yxcvbnm,.-", `°!"§$%&/()=?`},

@@ -401,7 +401,7 @@ func (p *People) WhatCan(ctx context.Context, actor authz.Principal, userID, wor
 	return rights, nil
 }
 
-// Right is one line of the answer to "what can this person do?".
+// Right is one line in the list of a person's permissions.
 type Right struct {
 	authz.Permission
 	// Allowed is the answer. Policies are the ids of the policies that decided it.
