@@ -18,7 +18,7 @@ import (
 
 const (
 	purposeAttempt = "attempt"
-	// AttemptLife is how long somebody may take from the first factor to the last step.
+	// AttemptLife is how long a person may take from the first factor to the last step.
 	AttemptLife = 15 * time.Minute
 )
 
@@ -26,13 +26,13 @@ const (
 // asks the dispatcher what comes next.
 type Step string
 
-// The steps, in the order in which the dispatcher asks for them.
+// The steps, in the order in which the dispatcher checks for them.
 const (
-	// StepIdentify proves a first factor: nobody is known yet.
+	// StepIdentify proves a first factor. The person is not known yet.
 	StepIdentify Step = "identify"
-	// StepVerify waits until the person has opened the link in their mail.
+	// StepVerify waits until the person has opened the link in their email.
 	StepVerify Step = "verify"
-	// StepFactor asks for a second factor that the person has.
+	// StepFactor requires a second factor that the person has.
 	StepFactor Step = "factor"
 	// StepEnrol sets up a second factor that the person does not have yet.
 	StepEnrol Step = "enrol"
@@ -42,46 +42,45 @@ const (
 	StepFinish Step = "finish"
 )
 
-// The names of factors, as an attempt and a session's method list them.
+// Names of factors, as listed by an attempt and a session's method.
 const (
 	FactorPassword = "password"
-	// FactorLink is a set-up, reset or invitation link: it came to the person by mail or by an
-	// admin's hand.
+	// FactorLink is a setup, reset or invitation link. The person got it by email or from an admin.
 	FactorLink = "link"
 	FactorTOTP = "totp"
-	// FactorPasskey is always with user verification, so that it is possession and knowledge or
-	// biometry in one (NIST SP 800-63B-4 section 3.1.7).
+	// FactorPasskey always includes user verification, so it combines possession with knowledge or
+	// biometrics (NIST SP 800-63B-4 section 3.1.7).
 	FactorPasskey  = "passkey"
 	FactorRecovery = "recovery code"
 	FactorSSO      = "sso"
-	// FactorSSOStrong is a provider whose second factor Sluice was told to trust, or that has named
-	// one (amr, RFC 8176).
+	// FactorSSOStrong is a provider whose second factor Sluice is configured to trust, or that has
+	// named one (amr, RFC 8176).
 	FactorSSOStrong = "sso with second factor"
 )
 
 // apiMethod is the method of a program that signed in with a person's password.
 const apiMethod = "password (API)"
 
-// Destination is where a browser wanted to go before it had to sign in: a path, on an app's origin
-// if App is set, with the state that origin gave the browser.
+// Destination is where a browser wanted to go before the sign-in: a path, on an app's origin if App
+// is set, with the state that this origin gave the browser.
 type Destination struct{ App, Return, State string }
 
 // ProviderSession is the identity provider's side of a session.
 type ProviderSession struct{ ProviderID, Subject, SID, IDToken string }
 
-// State is how far one browser has come from the first factor to a session. It is kept in the table
-// pending, under the cookie of that browser.
+// State is the progress of one browser from the first factor to a session. It is stored in the
+// table pending, under a cookie of that browser.
 type State struct {
 	token string
-	// Account is who a first factor has proven; Method says how.
+	// Account is the id of the person whom a first factor has proven. Method is how.
 	Account, Method string
-	// Factors are those that were proven, Skipped the offers that were declined.
+	// Factors are the proven factors, Skipped the declined offers.
 	Factors []string
 	Skipped []Step
-	// IP, UserAgent and Device (the device cookie) are the browser's.
+	// IP, UserAgent and Device (the device cookie) describe the browser.
 	IP, UserAgent, Device string
 	Destination           Destination
-	// Provider is what single sign-on wants to keep with the session; nil for other methods.
+	// Provider is what single sign-on stores with the session; nil for other methods.
 	Provider *ProviderSession
 	// Program tells that tokens are wanted instead of a cookie, and Workspace where they work; ""
 	// leaves it to Sluice.
@@ -107,8 +106,8 @@ func (s State) method() string {
 	return strings.Join(names, " + ")
 }
 
-// Principal is the person whom the first factor has proven, for entries and for steps that change
-// their account. They have no session and no rights beyond their own account.
+// Principal is the person whom the first factor has proven, for audit entries and for steps that
+// change their account. They have no session, and no permissions beyond their own account.
 func (s State) Principal(people *identity.People) authz.Principal {
 	p := authz.Principal{Kind: authz.Person, ID: s.Account, IP: s.IP}
 	if known, ok := people.Principal(s.Account); ok {
@@ -117,47 +116,47 @@ func (s State) Principal(people *identity.People) authz.Principal {
 	return p
 }
 
-// Progress is where an attempt stands.
+// Progress is the state of an attempt after a step.
 type Progress struct {
-	// Step is what comes next.
+	// Step is the next step.
 	Step Step
-	// Token is the value of the attempt's cookie; "" once there is nothing to keep.
+	// Token is the value of the attempt's cookie; "" if the attempt is over.
 	Token string
-	// Result is the session; only with StepFinish.
+	// Result is the session. It is set only with StepFinish.
 	Result *Result
 	// Destination is where the browser wanted to go.
 	Destination Destination
-	// Account is the person's username and Email their address, once a first factor has proven who
-	// they are.
+	// Account is the person's username and Email their address, once a first factor has proven
+	// their identity.
 	Account, Email string
-	// MaySkip tells that StepEnrol is an offer and no demand.
+	// MaySkip means that StepEnrol is optional.
 	MaySkip bool
 }
 
-// Result of a sign-in.
+// Result is the outcome of a sign-in.
 type Result struct {
-	// Tokens are what a program gets; zero for browsers.
+	// Tokens are the tokens of a program; zero for browsers.
 	Tokens authn.Pair
 	// Token is the session cookie's value, Device the device cookie's.
 	Token, Device string
-	// Session is the new session, UserID its person.
+	// Session is the new session. UserID is the id of its person.
 	Session authn.Session
 	UserID  string
 }
 
-// standing is what the dispatcher knows of the person besides the attempt itself.
+// standing holds the facts about a person that the dispatcher needs besides the attempt itself.
 type standing struct {
 	account identity.Credential
-	// factors tells that the person has a second factor, mail that links can be mailed.
+	// factors means that the person has a second factor, mail that links can be mailed.
 	factors, mail bool
-	// policy is what their workspaces say about second factors.
+	// policy is the strictest second-factor policy of their workspaces.
 	policy string
-	// invited tells that invitations wait for their proven address.
+	// invited means that there are open invitations for their proven address.
 	invited bool
 }
 
 // next is the dispatcher: the one place that decides what an attempt has to do before it becomes a
-// session. A step that cannot be passed is the caller's to explain: see refusal.
+// session. If a step cannot be completed, the caller explains why: see refusal.
 func next(a State, s standing) Step {
 	switch {
 	case a.Account == "":
@@ -176,8 +175,8 @@ func next(a State, s standing) Step {
 	return StepFinish
 }
 
-// refusal tells somebody who has proven who they are why they cannot come in; nil if a link in
-// their mail is all that they lack.
+// refusal returns why a person who has proven their identity cannot sign in. It returns nil if they
+// only need to open a link in their email.
 func refusal(s standing) error {
 	switch {
 	case s.account.Active:
@@ -188,7 +187,7 @@ func refusal(s standing) error {
 	return notActive(s.account)
 }
 
-// notActive is told only to somebody who has proven who they are.
+// notActive is only for people who have proven their identity.
 func notActive(c identity.Credential) error {
 	if c.Waiting {
 		return problem.New(problem.Denied, "Your account is waiting for approval.").
@@ -201,7 +200,7 @@ func notActive(c identity.Credential) error {
 		WithRule("inactive account")
 }
 
-// standing reads what the dispatcher needs to know.
+// standing reads the facts that the dispatcher needs.
 func (l *Logins) standing(ctx context.Context, a State) (s standing, err error) {
 	if a.Account == "" {
 		return s, nil
@@ -240,7 +239,8 @@ func CountFactors(ctx context.Context, queries *q.Queries, userID string) (int64
 	return totp + passkeys, nil
 }
 
-// invited reports whether an address was invited to a workspace that its person does not belong to.
+// invited reports whether an address has an invitation to a workspace that its person does not
+// belong to.
 func (l *Logins) invited(ctx context.Context, who authz.Principal, email string) (bool, error) {
 	rows, err := q.New(l.cfg.DB.Read()).InvitationsFor(ctx, q.InvitationsForParams{
 		EmailKey: strings.ToLower(email),
@@ -252,14 +252,14 @@ func (l *Logins) invited(ctx context.Context, who authz.Principal, email string)
 	return slices.ContainsFunc(rows, func(r q.InvitationsForRow) bool { return who.Role(r.WorkspaceID) == "" }), nil
 }
 
-// Begin begins an attempt after a first factor: the person is known. What comes next is the
-// dispatcher's to say. Also may be nil; it runs in the transaction that stores the outcome.
+// Begin begins an attempt after a first factor, when the person is known. The dispatcher decides
+// about the next step. also may be nil; it runs in the transaction that stores the outcome.
 func (l *Logins) Begin(ctx context.Context, a State, also func(*db.Tx) error) (Progress, error) {
 	a.token, a.UserAgent = "", Clip(a.UserAgent, 300)
 	return l.Advance(ctx, a, also)
 }
 
-// Load returns the attempt behind a cookie if it stands at this step, else problem.Conflict. An
+// Load returns the attempt behind a cookie if this step is next, and problem.Conflict otherwise. An
 // attempt that is over is NotFound or Gone.
 func (l *Logins) Load(ctx context.Context, token string, step Step) (State, error) {
 	a, _, err := l.load(ctx, token, step)
@@ -290,8 +290,8 @@ func (l *Logins) read(ctx context.Context, token string) (State, error) {
 	return a, err
 }
 
-// Where tells where the attempt behind a cookie stands, and finishes it if nothing is left to do.
-// An attempt that is over is NotFound or Gone.
+// Where returns the progress of the attempt behind a cookie, and finishes it if nothing is left to
+// do. An attempt that is over is NotFound or Gone.
 func (l *Logins) Where(ctx context.Context, token string) (Progress, error) {
 	a, err := l.read(ctx, token)
 	if err != nil {
@@ -300,7 +300,7 @@ func (l *Logins) Where(ctx context.Context, token string) (Progress, error) {
 	return l.Advance(ctx, a, nil)
 }
 
-// SkipEnrol declines to set up a second factor, where the policy only encourages it.
+// SkipEnrol declines to set up a second factor if the policy only encourages it.
 func (l *Logins) SkipEnrol(ctx context.Context, token string) (Progress, error) {
 	a, s, err := l.load(ctx, token, StepEnrol)
 	if err != nil {
@@ -315,8 +315,8 @@ func (l *Logins) SkipEnrol(ctx context.Context, token string) (Progress, error) 
 	return l.Advance(ctx, a, nil)
 }
 
-// Advance asks the dispatcher what comes next and does it: it creates the session, or keeps the
-// attempt for the browser's next step, in one transaction with what the step adds. Also may be nil.
+// Advance asks the dispatcher for the next step. It creates the session, or stores the attempt for
+// the browser's next step, in one transaction with the changes of the step. also may be nil.
 func (l *Logins) Advance(ctx context.Context, a State, also func(*db.Tx) error) (Progress, error) {
 	if also == nil {
 		also = func(*db.Tx) error { return nil }
@@ -363,7 +363,7 @@ func (l *Logins) Advance(ctx context.Context, a State, also func(*db.Tx) error) 
 }
 
 // finish creates the session of an attempt and everything that goes with a sign-in, in one
-// transaction with what the last step adds.
+// transaction with the changes of the last step.
 func (l *Logins) finish(ctx context.Context, a State, also func(*db.Tx) error) (Result, error) {
 	device, err := l.Limits.newDevice(a.Account)
 	if err != nil {
@@ -396,7 +396,8 @@ func (l *Logins) finish(ctx context.Context, a State, also func(*db.Tx) error) (
 	return r, err
 }
 
-// beginSession creates the session, as a cookie or as tokens, and keeps the provider's side of it.
+// beginSession creates the session, with a cookie or with tokens, and stores the provider's side of
+// it.
 func (l *Logins) beginSession(ctx context.Context, tx *db.Tx, a State, r *Result) (err error) {
 	m := authn.Meta{
 		IP:        a.IP,
@@ -417,9 +418,9 @@ func (l *Logins) beginSession(ctx context.Context, tx *db.Tx, a State, r *Result
 	return l.hooks.KeepSession(ctx, tx, r.Session.ID, *a.Provider)
 }
 
-// Confirmed notes that the person of a session has proven anew who they are, in one transaction
-// with what the proof uses up. How names the proof for the audit trail; strong tells that it was a
-// second factor. Also may be nil.
+// Confirmed records that the person of a session has proven their identity again, in one
+// transaction with the changes that spend the proof. how names the proof for the audit trail;
+// strong means that it was a second factor. also may be nil.
 func (l *Logins) Confirmed(
 	ctx context.Context, p authz.Principal, how string, strong bool, also func(*db.Tx) error,
 ) error {
@@ -447,7 +448,7 @@ func WorkspaceResource(id, name string) authz.Resource {
 	return authz.Resource{Type: "Workspace", ID: id, Workspace: id, Name: name}
 }
 
-// Clip cuts what a browser or a provider says to n bytes.
+// Clip cuts text from a browser or a provider to n bytes.
 func Clip(text string, n int) string {
 	if len(text) <= n {
 		return text

@@ -19,8 +19,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// Limit is how one counter slows down: Free failures, then a wait that doubles from a second up to
-// Most.
+// Limit is how one counter slows down guesses: Free failures cost nothing, then the wait doubles
+// from one second up to Most.
 type Limit struct {
 	Free int64
 	Most time.Duration
@@ -28,7 +28,7 @@ type Limit struct {
 
 var (
 	pairLimit = Limit{Free: 5, Most: 15 * time.Minute}
-	// AddressLimit bounds what a stranger tries from one address.
+	// AddressLimit bounds the attempts of strangers from one address.
 	AddressLimit = Limit{Free: 20, Most: 5 * time.Minute}
 	accountLimit = Limit{Free: 30, Most: 30 * time.Second}
 	deviceLimit  = Limit{Free: 10, Most: 5 * time.Minute}
@@ -37,7 +37,7 @@ var (
 // forgetAfter is how long a counter lasts after its last failure.
 const forgetAfter = time.Hour
 
-// wait is how long after the last of so many failures the next attempt may come.
+// wait is how long the next attempt must wait after the last of this many failures.
 func (l Limit) wait(failures int64) time.Duration {
 	over := failures - l.Free
 	if over < 0 {
@@ -49,7 +49,7 @@ func (l Limit) wait(failures int64) time.Duration {
 	return min(time.Second<<over, l.Most)
 }
 
-// Counter is one thing that is counted: Subject is its name in the database, which holds no name of
+// Counter is one counter of guesses. Subject is its name in the database, which contains no name of
 // a person in clear.
 type Counter struct {
 	Subject string
@@ -64,8 +64,8 @@ type Limits struct {
 	log *slog.Logger
 }
 
-// signIn lists what a sign-in with a password counts on. Account names are stored only as keyed
-// hashes: people type passwords into the wrong field.
+// signIn lists the counters of a sign-in with a password. Account names are stored only as keyed
+// hashes, because people type passwords into the wrong field.
 func (l *Limits) signIn(identifier, ip string, knownDevice string) []Counter {
 	if knownDevice != "" {
 		return []Counter{{Subject: "device:" + l.key.hash("guess", knownDevice), Limit: deviceLimit}}
@@ -78,7 +78,8 @@ func (l *Limits) signIn(identifier, ip string, knownDevice string) []Counter {
 	}
 }
 
-// AddressPrefix is what one client can be expected to hold: an IPv4 address, or a /64 of IPv6.
+// AddressPrefix is the network that one client can be expected to control: an IPv4 address, or a
+// /64 of IPv6.
 func AddressPrefix(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -113,7 +114,7 @@ func (l *Limits) Reserve(ctx context.Context, counters ...Counter) error {
 			}
 		}
 		if longest > 0 {
-			// A clock that was set back must not make anybody wait longer than the limits say.
+			// After the clock was set back, no one must wait longer than the limits say.
 			return tooFast(min(longest, pairLimit.Most))
 		}
 		for _, c := range counters {
@@ -125,7 +126,7 @@ func (l *Limits) Reserve(ctx context.Context, counters ...Counter) error {
 	})
 }
 
-// Count adds one to a counter, which starts anew if its last failure is longer ago than forget. It
+// Count adds one to a counter, which restarts if its last failure is longer ago than forget. It
 // returns the number of failures.
 func (l *Limits) Count(ctx context.Context, tx *db.Tx, subject string, forget time.Duration) (int64, error) {
 	now := l.now()
@@ -147,8 +148,8 @@ func tooFast(wait time.Duration) error {
 		WithNext("Wait, then try again. An admin can also give you a link that sets a new password.")
 }
 
-// Forgive takes back a reservation of an attempt that was right. The counters of this person alone
-// start anew.
+// Forgive takes back the reservation of a correct attempt. Counters of this person alone are
+// cleared.
 func (l *Limits) Forgive(ctx context.Context, tx *db.Tx, counters ...Counter) error {
 	for _, c := range counters {
 		var err error
@@ -164,8 +165,8 @@ func (l *Limits) Forgive(ctx context.Context, tx *db.Tx, counters ...Counter) er
 	return nil
 }
 
-// Unreserve takes back a reservation of an attempt that was never judged. It has a deadline of its
-// own, because the request may have been given up.
+// Unreserve takes back the reservation of an attempt that was never judged. It has its own
+// deadline, because the request may have been canceled.
 func (l *Limits) Unreserve(counters ...Counter) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -189,7 +190,7 @@ func (l *Limits) uncount(ctx context.Context, tx *db.Tx, c Counter) error {
 	return nil
 }
 
-// Clear forgets what a counter has counted.
+// Clear resets a counter.
 func (l *Limits) Clear(ctx context.Context, tx *db.Tx, c Counter) error {
 	if err := q.New(tx).ClearGuess(ctx, c.Subject); err != nil {
 		return fmt.Errorf("taking the attempt back: %w", err)
@@ -197,8 +198,7 @@ func (l *Limits) Clear(ctx context.Context, tx *db.Tx, c Counter) error {
 	return nil
 }
 
-// Exhausted returns how many guesses were counted if the last one was the last that is free, else
-// 0.
+// Exhausted returns the number of guesses if the last one was the last free one, and 0 otherwise.
 func (l *Limits) Exhausted(ctx context.Context, tx *db.Tx, c Counter) (int64, error) {
 	g, err := q.New(tx).GetGuess(ctx, c.Subject)
 	if err := db.Found(err, "none"); problem.Is(err, problem.NotFound) {
@@ -213,7 +213,7 @@ func (l *Limits) Exhausted(ctx context.Context, tx *db.Tx, c Counter) (int64, er
 	return g.Failures, nil
 }
 
-// prune removes counters that have been forgotten.
+// prune removes counters that have expired.
 func (l *Limits) prune(ctx context.Context, now time.Time) error {
 	return l.db.System(ctx, "old attempts", func(tx *db.Tx) error {
 		_, err := q.New(tx).PruneGuesses(ctx, now.Add(-forgetAfter).UnixMilli())
@@ -242,7 +242,7 @@ func (l *Limits) KnownDevice(cookie, userID string) string {
 	return id
 }
 
-// hashKey keys the hashes of what must not stand in the database in clear.
+// hashKey keys the hashes of values that must not be in the database in clear.
 type hashKey []byte
 
 // hash is the keyed hash of a text for one purpose, in base64url.

@@ -21,7 +21,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// Config of Logins.
+// Config configures Logins.
 type Config struct {
 	DB       *db.DB
 	Gate     *authz.Gate
@@ -30,45 +30,46 @@ type Config struct {
 	Sessions *authn.Sessions
 	// Tokens creates the tokens of programs that sign in.
 	Tokens *authn.Tokens
-	// Keyring seals what waits for a browser.
+	// Keyring seals data that waits for a browser.
 	Keyring *secret.Keyring
 	// TokenKey keys the hashes of names and device cookies.
 	TokenKey []byte
-	// Mail takes the mails; it need not be configured.
+	// Mail takes the emails. It need not be configured.
 	Mail *mail.Outbox
-	// BaseURL is the origin of Sluice's own pages, for links in mails (APP_URL).
+	// BaseURL is the origin of Sluice's own pages, for links in emails (APP_URL).
 	BaseURL func() string
 	// AutoLogin is the username of the superuser as whom browsers on this machine are signed in
-	// without being asked (LANGFLOW_AUTO_LOGIN, LANGFLOW_SUPERUSER); "" asks everybody.
+	// automatically (LANGFLOW_AUTO_LOGIN, LANGFLOW_SUPERUSER). "" makes everyone sign in.
 	AutoLogin string
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what could not be written in the background.
+	// Log gets failures of background work.
 	Log *slog.Logger
 }
 
-// The password policies: who may sign in with a password.
+// Password policies: who may sign in with a password.
 const (
-	// PasswordEveryone lets everybody who has one.
+	// PasswordEveryone permits everyone who has a password.
 	PasswordEveryone = "everyone"
-	// PasswordSuperusers leaves it to superusers, so that somebody can come in when the identity
-	// provider does not answer; all others use single sign-on or a passkey.
+	// PasswordSuperusers permits only superusers, so that someone can sign in when the identity
+	// provider does not answer. Everyone else uses single sign-on or a passkey.
 	PasswordSuperusers = "superusers"
 )
 
 const (
 	passwordPolicyName = "sign-in.password"
-	// ChangeKind is the kind of changes of how people sign in: the password policy and providers.
+	// ChangeKind is the kind of changes to how people sign in: the password policy and providers.
 	ChangeKind = "sign-in"
 )
 
-// automaticLimit bounds how many sessions a program on this machine can create by looking like a
+// automaticLimit bounds how many sessions a program on this machine can create by imitating a
 // browser.
 var automaticLimit = Limit{Free: 60, Most: 30 * time.Second}
 
 // Logins takes people from a first factor to a session.
 type Logins struct {
-	// Limits count guesses, Pending keeps what waits for a browser; the parts use them too.
+	// Limits count guesses, and Pending stores data that waits for a browser. The parts use both
+	// too.
 	Limits  *Limits
 	Pending *Pending
 
@@ -79,18 +80,18 @@ type Logins struct {
 	superusersOnly atomic.Bool
 }
 
-// Hooks are what signing in needs of its parts, which it cannot import. The server connects them
-// before the first request.
+// Hooks are functions of the parts that signing in needs but cannot import. The server connects
+// them before the first request.
 type Hooks struct {
 	// FactorCode proves the second factor of an attempt with a code (factor.Factors.FactorCode).
 	FactorCode func(ctx context.Context, attemptToken, code, ip string) (Progress, error)
-	// KeepSession keeps the provider's side of a new session (sso.Providers.KeepSession), in the
+	// KeepSession stores the provider's side of a new session (sso.Providers.KeepSession), in the
 	// transaction that creates the session.
 	KeepSession func(ctx context.Context, tx *db.Tx, sessionID string, s ProviderSession) error
 }
 
-// New creates Logins and follows changes of the password policy. Until Connect was called, sign-ins
-// that need a part fail.
+// New creates Logins and follows changes of the password policy. Sign-ins that need a part fail
+// until Connect is called.
 func New(ctx context.Context, c Config) (*Logins, error) {
 	key := hashKey(c.TokenKey)
 	l := &Logins{
@@ -118,26 +119,26 @@ func New(ctx context.Context, c Config) (*Logins, error) {
 // Connect sets the hooks. Call it once, before the first sign-in.
 func (l *Logins) Connect(h Hooks) { l.hooks = h }
 
-// Hash is the keyed hash of a text for one purpose, for what must not stand in the database in
+// Hash is the keyed hash of a text for one purpose, for values that must not be in the database in
 // clear.
 func (l *Logins) Hash(purpose, text string) string { return l.key.hash(purpose, text) }
 
-// PruneGuesses removes counters that have been forgotten; the server runs it regularly.
+// PruneGuesses removes counters that have expired. The server runs it regularly.
 func (l *Logins) PruneGuesses(ctx context.Context, now time.Time) error {
 	return l.Limits.prune(ctx, now)
 }
 
-// PruneAttempts removes attempts that nobody went on with, and all else that waited for a browser in
-// vain; the server runs it regularly.
+// PruneAttempts removes abandoned attempts, and all other expired data that waited for a browser.
+// The server runs it regularly.
 func (l *Logins) PruneAttempts(ctx context.Context, now time.Time) error {
 	return l.Pending.prune(ctx, now)
 }
 
-// MailConfigured reports whether mails leave the house. Without that every link is shown to the
-// admin who asks for it.
+// MailConfigured reports whether Sluice can send email. Without it, each link is shown to the admin
+// who requests it.
 func (l *Logins) MailConfigured() bool { return l.cfg.Mail != nil && l.cfg.Mail.Configured() }
 
-// Send puts a mail into the outbox within the caller's transaction. Nothing happens without an
+// Send puts an email into the outbox within the caller's transaction. It does nothing without an
 // address or a mail server.
 func (l *Logins) Send(ctx context.Context, tx *db.Tx, m mail.Message, to string) error {
 	if to == "" || !l.MailConfigured() {
@@ -146,7 +147,7 @@ func (l *Logins) Send(ctx context.Context, tx *db.Tx, m mail.Message, to string)
 	return l.cfg.Mail.Put(ctx, tx, m, mail.Address{Email: to})
 }
 
-// Link is an address on Sluice's own pages, with a token if there is one.
+// Link is an address on Sluice's own pages, with a token unless that is "".
 func (l *Logins) Link(path, token string) string {
 	base := ""
 	if l.cfg.BaseURL != nil {
@@ -158,16 +159,16 @@ func (l *Logins) Link(path, token string) string {
 	return base + path + "?token=" + url.QueryEscape(token)
 }
 
-// Attempt is one try to sign in; Identifier and Password are for passwords only.
+// Attempt is one attempt to sign in. Identifier and Password are for passwords only.
 type Attempt struct {
 	// Identifier is a username or an email address.
 	Identifier string
-	// Password in clear.
+	// Password is in clear.
 	Password string
-	// IP is the client's address, UserAgent what its browser calls itself, Device the value of its
-	// device cookie or "".
+	// IP is the client's address, UserAgent the name that its browser sends, and Device the value
+	// of its device cookie or "".
 	IP, UserAgent, Device string
-	// Destination is where the browser goes when it has signed in.
+	// Destination is where the browser goes after the sign-in.
 	Destination Destination
 
 	program   bool
@@ -186,15 +187,15 @@ func (a Attempt) Identified(account, method string, factors ...string) State {
 		Destination: a.Destination,
 	}
 	if a.program {
-		// Nobody is there to answer an offer.
+		// A program cannot answer an offer.
 		out.Program, out.Workspace, out.Method = true, a.workspace, apiMethod
 		out.Skipped = []Step{StepEnrol, StepInvitation}
 	}
 	return out
 }
 
-// Password proves a first factor. Every wrong attempt gets the same problem.Unauthenticated; too
-// many get Limited, a full hash queue Unavailable, both with RetryAfter.
+// Password proves a first factor. Every wrong attempt gets the same problem.Unauthenticated. Too
+// many attempts get Limited, and a full hash queue Unavailable, both with RetryAfter.
 func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 	if len(a.Identifier) > 254 || len(a.Password) > identity.MaxPassword {
 		return Progress{}, notRight()
@@ -247,8 +248,7 @@ func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
 	l.cfg.Gate.RecordLater(authz.Principal{IP: a.IP}, authz.AccountSignIn, res, audit.Denied, "password")
 }
 
-// upgrade stores a hash with more rounds. It is a by-product: a failure only means that the next
-// sign-in tries again.
+// upgrade stores a hash with more rounds. A failure only means that the next sign-in tries again.
 func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password string) {
 	stored, err := l.cfg.Hasher.Hash(ctx, password)
 	if err == nil {
@@ -261,23 +261,23 @@ func (l *Logins) upgrade(ctx context.Context, c identity.Credential, password st
 	}
 }
 
-// Grant is what a program signs in with.
+// Grant holds the credentials of a program that signs in.
 type Grant struct {
-	// Identifier is a username or an email address, Password its password in clear.
+	// Identifier is a username or an email address. Password is in clear.
 	Identifier, Password string
 	// Code is an authenticator app's code or a recovery code; "" for accounts without a second
 	// factor.
 	Code string
-	// Workspace is the id of the workspace to work in; "" leaves it to Sluice.
+	// Workspace is the id of the workspace to work in; "" lets Sluice choose.
 	Workspace string
-	// IP is the client's address, UserAgent what it calls itself.
+	// IP is the client's address, UserAgent the name that it sends.
 	IP, UserAgent string
 }
 
-// SignInProgram signs a program in with a person's password, for tokens. It meets the same limits
-// and the same dispatcher as the form: a second factor is asked for in Code, what only a browser
-// can do is problem.Denied with a word on what to do there, and offers are passed over. Errors are
-// those of Password, and problem.NotFound for a workspace that the person does not belong to.
+// SignInProgram signs a program in with a person's password, for tokens. It is subject to the same
+// limits and the same dispatcher as the form. The second factor comes in Code, a step that needs a
+// browser is problem.Denied with a hint, and offers are skipped. Errors are those of Password, and
+// problem.NotFound for a workspace that the person does not belong to.
 func (l *Logins) SignInProgram(ctx context.Context, g Grant) (authn.Pair, error) {
 	p, err := l.Password(ctx, Attempt{
 		Identifier: g.Identifier,
@@ -302,7 +302,7 @@ func (l *Logins) SignInProgram(ctx context.Context, g Grant) (authn.Pair, error)
 	return p.Result.Tokens, nil
 }
 
-// inBrowser tells a program's owner which step they have to take themselves.
+// inBrowser names the step that a program's owner has to take themselves.
 func (l *Logins) inBrowser(step Step) error {
 	page := l.Link("/login", "")
 	switch step {
@@ -321,7 +321,7 @@ func (l *Logins) inBrowser(step Step) error {
 		WithNext("Sign in at " + page + ", or make an API key for the program.")
 }
 
-// codeNeeded is told only to those who know the password.
+// codeNeeded is only for people who know the password.
 func codeNeeded() error {
 	return problem.New(problem.Unauthenticated, "This account has a second factor, and no code was sent.").
 		WithField("code").
@@ -335,17 +335,17 @@ func noWorkspace() error {
 		WithField("workspace")
 }
 
-// AutoLoginVariable is the variable that lets browsers on this machine in without a question.
+// AutoLoginVariable is the variable that signs browsers on this machine in automatically.
 const AutoLoginVariable = "LANGFLOW_AUTO_LOGIN"
 
-// AutoLogin is the username of the superuser as whom browsers on this machine are signed in without
-// being asked; "" if everybody is asked.
+// AutoLogin is the username of the superuser as whom browsers on this machine are signed in
+// automatically; "" if everyone has to sign in.
 func (l *Logins) AutoLogin() string { return l.cfg.AutoLogin }
 
-// Automatic signs a browser in as the superuser of AutoLogin, without any proof: the session is
-// marked as such until the person proves to be themselves. The caller has made sure that the
-// browser runs on this machine and that it is a person who came to Sluice. Errors: problem.Denied
-// where the account asks for more than that, such as a second factor; problem.Limited.
+// Automatic signs a browser in as the superuser of AutoLogin, without any proof. The session is
+// marked as automatic until the person proves their identity. The caller has made sure that the
+// browser runs on this machine and that a person has opened Sluice in it. Errors: problem.Denied if
+// the account requires more, such as a second factor; problem.Limited.
 func (l *Logins) Automatic(ctx context.Context, a Attempt) (Progress, error) {
 	c, found, err := l.cfg.People.Credential(ctx, l.cfg.AutoLogin)
 	if err != nil {
@@ -375,7 +375,7 @@ func notAutomatic() error {
 		WithRule("automatic sign-in")
 }
 
-// SignOut ends the session that a request came with, on all origins.
+// SignOut revokes the session of a request, on all origins.
 func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
 	err := l.cfg.Sessions.Revoke(ctx, p, p.SessionID)
 	if problem.Is(err, problem.NotFound) {
@@ -384,9 +384,9 @@ func (l *Logins) SignOut(ctx context.Context, p authz.Principal) error {
 	return err
 }
 
-// ConfirmPassword asks for somebody's own password again; guesses are limited like sign-ins. Field
-// is the input to name in the error. Somebody without a password must have proven in another way,
-// shortly before, to be themselves.
+// ConfirmPassword verifies a person's own password again. Guesses are limited like sign-ins. field
+// is the input to name in the error. A person without a password must have proven their identity in
+// another way shortly before.
 func (l *Logins) ConfirmPassword(
 	ctx context.Context, p authz.Principal, password, field string,
 ) (identity.Credential, error) {
@@ -417,8 +417,8 @@ func (l *Logins) ConfirmPassword(
 	return c, nil
 }
 
-// confirmFresh stands in for the password of somebody who has none: a browser's session in which
-// they have just proven to be themselves. A program's key must never become a password.
+// confirmFresh replaces the password for people who have none: they need a browser session in which
+// they have just proven their identity. A program's key must never turn into a password.
 func (l *Logins) confirmFresh(p authz.Principal) error {
 	if p.SessionID == "" {
 		return problem.New(problem.Denied, "Without a password this is done in a browser that is signed in.").
@@ -427,8 +427,8 @@ func (l *Logins) confirmFresh(p authz.Principal) error {
 	return l.cfg.Gate.Fresh(p)
 }
 
-// ChangePassword sets one's own password and ends one's other sessions. The old one must be right,
-// if there is one; guesses at it are limited like sign-ins.
+// ChangePassword sets the person's own password and revokes their other sessions. It verifies the
+// old password if they have one. Guesses at it are limited like sign-ins.
 func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassword, newPassword string) error {
 	c, err := l.ConfirmPassword(ctx, p, oldPassword, "old_password")
 	if err != nil {
@@ -449,9 +449,9 @@ func (l *Logins) ChangePassword(ctx context.Context, p authz.Principal, oldPassw
 	})
 }
 
-// SetPassword gives somebody else a password and ends their sessions. It needs UserReset, as a
-// reset link does, which can do the same. A person who has an address is told by mail. One's own is
-// changed with ChangePassword, which asks for the current one.
+// SetPassword sets another person's password and revokes their sessions. It requires UserReset,
+// like a reset link, which has the same effect. A person with an address is notified by email.
+// People change their own password with ChangePassword, which requires the current one.
 func (l *Logins) SetPassword(ctx context.Context, actor authz.Principal, userID, password string) error {
 	step, err := l.PlanPassword(ctx, actor, userID, password)
 	if err != nil {
@@ -460,7 +460,7 @@ func (l *Logins) SetPassword(ctx context.Context, actor authz.Principal, userID,
 	return l.cfg.Gate.DoAll(ctx, actor, step)
 }
 
-// PlanPassword is SetPassword as a step of a change that sets more, see identity.People.Update.
+// PlanPassword is SetPassword as a step of a larger change; see identity.People.Update.
 func (l *Logins) PlanPassword(ctx context.Context, actor authz.Principal, userID, password string) (authz.Step, error) {
 	if err := l.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User"}); err != nil {
 		return authz.Step{}, err
@@ -477,7 +477,7 @@ func (l *Logins) PlanPassword(ctx context.Context, actor authz.Principal, userID
 	if err := l.cfg.People.CheckPassword(password, u.Username, u.Email, u.Name); err != nil {
 		return authz.Step{}, err
 	}
-	// Asked before the costly hash; the gate asks again.
+	// Check before the costly hash. The gate checks again.
 	if err := l.cfg.Gate.Fresh(actor); err != nil {
 		return authz.Step{}, err
 	}
@@ -498,8 +498,8 @@ func (l *Logins) tellPasswordChanged(ctx context.Context, tx *db.Tx, name, ip, e
 	return l.Send(ctx, tx, m, email)
 }
 
-// StorePassword stores a hash, ends the sessions that the old password may have opened, and spends
-// all reset links. KeepSession is the one session that goes on; "" for none.
+// StorePassword stores a hash, revokes the sessions that the old password may have opened, and
+// invalidates all reset links. keepSession is the id of the one session that stays; "" for none.
 func (l *Logins) StorePassword(ctx context.Context, tx *db.Tx, userID, stored, keepSession string) error {
 	if err := l.cfg.People.SetPassword(ctx, tx, userID, stored); err != nil {
 		return err
@@ -527,7 +527,7 @@ func (l *Logins) PasswordPolicy() string {
 	return PasswordEveryone
 }
 
-// SetPasswordPolicy says who may sign in with a password. It needs SignInManage.
+// SetPasswordPolicy sets who may sign in with a password. It requires SignInManage.
 func (l *Logins) SetPasswordPolicy(ctx context.Context, actor authz.Principal, value string) error {
 	if value != PasswordEveryone && value != PasswordSuperusers {
 		return problem.New(problem.Invalid, "Passwords are for everyone or for superusers.").WithField("password")
@@ -541,7 +541,7 @@ func (l *Logins) SetPasswordPolicy(ctx context.Context, actor authz.Principal, v
 	})
 }
 
-// MayUsePassword is asked after the password was right, so that it tells nothing to others.
+// MayUsePassword is checked only after a correct password, so that it reveals nothing to others.
 func (l *Logins) MayUsePassword(c identity.Credential) error {
 	if c.Superuser || l.PasswordPolicy() == PasswordEveryone {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"sluice/internal/secret"
 )
 
-// Pending keeps what waits for a browser to come back: sealed, bounded in time, and found only by a
-// keyed hash of the token that the browser brings. What is kept for one purpose is not found for
+// Pending stores data until a browser comes back. The data is sealed, expires, and is found only by
+// a keyed hash of the token that the browser brings. Data stored for one purpose is not found for
 // another.
 type Pending struct {
 	db      *db.DB
@@ -24,7 +24,7 @@ type Pending struct {
 	now     func() time.Time
 }
 
-// Keep keeps data in a transaction of its own and returns its token.
+// Keep stores data in a transaction of its own and returns its token.
 func (p *Pending) Keep(
 	ctx context.Context, purpose, subject string, data any, life time.Duration,
 ) (token string, err error) {
@@ -35,7 +35,7 @@ func (p *Pending) Keep(
 	return token, err
 }
 
-// Hold keeps data within the caller's transaction and returns its token. Subject is what the data
+// Hold stores data within the caller's transaction and returns its token. subject is what the data
 // is about, for counting and deleting.
 func (p *Pending) Hold(
 	ctx context.Context, tx *db.Tx, purpose, subject string, data any, life time.Duration,
@@ -46,7 +46,7 @@ func (p *Pending) Hold(
 	return token, p.HoldAs(ctx, tx, purpose, token, subject, data, life)
 }
 
-// HoldAs is Hold under a token of the caller's, which must not be in use.
+// HoldAs is Hold under the caller's own token, which must not be in use.
 func (p *Pending) HoldAs(
 	ctx context.Context, tx *db.Tx, purpose, token, subject string, data any, life time.Duration,
 ) error {
@@ -80,8 +80,8 @@ func RandomToken() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
-// Held reads what a token stands for into data, without using it up. An unknown or used token is
-// problem.NotFound, one that has expired problem.Gone.
+// Held reads the data of a token into data, without using the token up. An unknown or used token is
+// problem.NotFound, an expired one problem.Gone.
 func (p *Pending) Held(ctx context.Context, purpose, token string, data any) (subject string, err error) {
 	if token == "" || len(token) > 100 {
 		return "", NothingHeld()
@@ -108,7 +108,7 @@ func (p *Pending) Held(ctx context.Context, purpose, token string, data any) (su
 	return row.Subject, nil
 }
 
-// Waiting counts what is kept for a purpose and a subject and has not expired.
+// Waiting counts the unexpired entries of a purpose and a subject.
 func (p *Pending) Waiting(ctx context.Context, purpose, subject string) (int64, error) {
 	return q.New(p.db.Read()).CountPending(ctx, q.CountPendingParams{
 		Purpose: purpose,
@@ -122,7 +122,7 @@ func (p *Pending) Spend(ctx context.Context, purpose, token string) error {
 	return p.db.System(ctx, "attempts", func(tx *db.Tx) error { return p.Take(ctx, tx, purpose, token) })
 }
 
-// Take uses a token up within the caller's transaction. Of two that try at the same time only one
+// Take uses a token up within the caller's transaction. Of two concurrent attempts only one
 // succeeds; the other gets problem.Gone.
 func (p *Pending) Take(ctx context.Context, tx *db.Tx, purpose, token string) error {
 	n, err := p.drop(ctx, tx, purpose, token)
@@ -132,7 +132,7 @@ func (p *Pending) Take(ctx context.Context, tx *db.Tx, purpose, token string) er
 	return err
 }
 
-// Drop deletes what is kept under a token, if there is anything.
+// Drop deletes the data of a token, if there is any.
 func (p *Pending) Drop(ctx context.Context, tx *db.Tx, purpose, token string) error {
 	_, err := p.drop(ctx, tx, purpose, token)
 	return err
@@ -147,7 +147,7 @@ func (p *Pending) drop(ctx context.Context, tx *db.Tx, purpose, token string) (i
 	return n, nil
 }
 
-// Replace changes what is kept under a token.
+// Replace changes the data of a token.
 func (p *Pending) Replace(ctx context.Context, tx *db.Tx, purpose, token, subject string, data any) error {
 	sealed, err := p.seal(token, data)
 	if err != nil {
@@ -177,9 +177,9 @@ func (p *Pending) seal(token string, data any) (string, error) {
 	return base64.StdEncoding.EncodeToString(sealed), nil
 }
 
-// Mark remembers for a while that something happened, such as the use of a token's id; mark is its
-// keyed hash (Logins.Hash). It reports false if that was marked already. Of two that mark the same
-// at the same time, one may get an error for which db.IsUnique is true.
+// Mark records for a while that something happened, such as the use of a token's id. mark is its
+// keyed hash (Logins.Hash). It returns false if the mark exists already. If two transactions set
+// the same mark at the same time, one may get an error for which db.IsUnique is true.
 func (p *Pending) Mark(
 	ctx context.Context, tx *db.Tx, purpose, mark, subject string, life time.Duration,
 ) (first bool, err error) {
@@ -190,7 +190,7 @@ func (p *Pending) Mark(
 	return true, p.insert(ctx, tx, q.InsertPendingParams{TokenHash: mark, Purpose: purpose, Subject: subject}, life)
 }
 
-// Marked reports whether Mark has remembered something.
+// Marked reports whether a mark exists.
 func (p *Pending) Marked(ctx context.Context, tx *db.Tx, purpose, mark string) (bool, error) {
 	_, err := q.New(tx).GetPending(ctx, q.GetPendingParams{TokenHash: mark, Purpose: purpose})
 	switch err := db.Found(err, "not marked"); {
@@ -202,7 +202,7 @@ func (p *Pending) Marked(ctx context.Context, tx *db.Tx, purpose, mark string) (
 	return false, fmt.Errorf("looking for a mark: %w", err)
 }
 
-// prune removes what has expired.
+// prune removes expired data.
 func (p *Pending) prune(ctx context.Context, now time.Time) error {
 	return p.db.System(ctx, "old attempts", func(tx *db.Tx) error {
 		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
@@ -212,7 +212,7 @@ func (p *Pending) prune(ctx context.Context, now time.Time) error {
 	})
 }
 
-// NothingHeld tells that a token stands for nothing.
+// NothingHeld is the problem of a token without data.
 func NothingHeld() *problem.Error {
 	return problem.New(problem.NotFound, "Nothing is waiting here any more; it was finished, or it took too long.").
 		WithNext("Begin again.")

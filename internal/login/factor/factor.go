@@ -22,7 +22,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// Config of Factors.
+// Config configures Factors.
 type Config struct {
 	DB       *db.DB
 	Gate     *authz.Gate
@@ -35,7 +35,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Factors are people's second factors: what they have (this file) and how they prove it (proof.go).
+// Factors manages people's second factors: setting them up (this file) and proving them (proof.go).
 type Factors struct {
 	cfg      Config
 	apps     *apps
@@ -53,8 +53,8 @@ func New(c Config) *Factors {
 	}
 }
 
-// Enrolee is who sets up a factor: somebody signed in, or an attempt at StepEnrol by the value of
-// its cookie.
+// Enrolee is the person who sets up a factor: a signed-in person, or an attempt at StepEnrol, given
+// by the value of its cookie.
 type Enrolee struct {
 	Principal authz.Principal
 	Attempt   string
@@ -62,29 +62,30 @@ type Enrolee struct {
 
 // Enrolled is the outcome of setting up a factor.
 type Enrolled struct {
-	// Recovery are the recovery codes that came with a first factor. They are shown this once.
+	// Recovery are the recovery codes that came with a first factor. They are shown only this once.
 	Recovery []string
-	// Progress is where the attempt stands; nil for somebody who was signed in.
+	// Progress is the progress of the attempt; nil for a person who was already signed in.
 	Progress *login.Progress
 }
 
-// Set is the second factors that a person has.
+// Set holds the second factors of a person.
 type Set struct {
-	// TOTPSince is when the authenticator app was set up, zero if there is none; TOTPUsed when its
+	// TOTPSince is when the authenticator app was set up; zero without one. TOTPUsed is when its
 	// code was last accepted.
 	TOTPSince, TOTPUsed time.Time
-	// Passkeys, oldest first.
+	// Passkeys are sorted, oldest first.
 	Passkeys []Passkey
-	// RecoveryLeft counts the recovery codes that were not used yet.
+	// RecoveryLeft counts the unused recovery codes.
 	RecoveryLeft int
-	// HasPassword is false for people who come only by single sign-on or passkey.
+	// HasPassword is false for people who sign in only by single sign-on or passkey.
 	HasPassword bool
 }
 
-// Any reports whether there is a second factor.
+// Any reports whether the person has a second factor.
 func (s Set) Any() bool { return !s.TOTPSince.IsZero() || len(s.Passkeys) > 0 }
 
-// List lists a person's second factors. It needs UserView, or the account to be the actor's own.
+// List lists a person's second factors. It requires UserView, unless the account is the actor's
+// own.
 func (f *Factors) List(ctx context.Context, actor authz.Principal, userID string) (Set, error) {
 	if !actor.SignedIn() || actor.ID != userID {
 		if err := f.cfg.Gate.Check(ctx, actor, authz.UserView, authz.Resource{Type: "User", ID: userID}); err != nil {
@@ -122,14 +123,14 @@ func (f *Factors) setOf(ctx context.Context, c identity.Credential) (Set, error)
 	return set, nil
 }
 
-// RemoveFactors takes all second factors and recovery codes from a person who has lost them. It
-// needs UserReset on the person, who is told by mail.
+// RemoveFactors removes all second factors and recovery codes of a person who has lost them. It
+// requires UserReset on the person, who is notified by email.
 func (f *Factors) RemoveFactors(ctx context.Context, actor authz.Principal, userID string) error {
 	if err := f.cfg.Gate.Check(ctx, actor, authz.UserReset, authz.Resource{Type: "User", ID: userID}); err != nil {
 		return err
 	}
 	if actor.SignedIn() && actor.ID == userID {
-		// Nobody gets around their own second factor by being an admin.
+		// Admins cannot use this to bypass their own second factor.
 		if err := f.mayChangeFactors(ctx, actor); err != nil {
 			return err
 		}
@@ -166,21 +167,21 @@ func (f *Factors) RemoveFactors(ctx context.Context, actor authz.Principal, user
 		})
 }
 
-// factorTitles are what people call the factors that can be added and removed, as a sentence
-// begins.
+// factorTitles are the display names of factors that can be added and removed, as at the beginning
+// of a sentence.
 var factorTitles = map[string]string{login.FactorTOTP: "An authenticator app", login.FactorPasskey: "A passkey"}
 
-// enrolment is a factor that is about to be stored for somebody.
+// enrolment is a factor that is about to be stored.
 type enrolment struct {
-	// factor is its name in attempts.
+	// factor is the factor's name in attempts.
 	factor string
-	// store writes it.
+	// store writes the factor.
 	store func(tx *db.Tx, userID string) error
 }
 
-// enrolling returns who sets up a factor and what a ceremony of theirs is bound to. Nobody with a
-// stolen cookie adds a factor of their own: a session must be fresh, and strong where there is a
-// factor already.
+// enrolling returns the person who sets up a factor, and the session or attempt that the ceremony
+// is bound to. A thief must not be able to add a factor with a stolen cookie: the session must be
+// fresh, and strong if the person already has a factor.
 func (f *Factors) enrolling(ctx context.Context, e Enrolee) (who authz.Principal, bound string, err error) {
 	if e.Attempt != "" {
 		a, err := f.cfg.Logins.Load(ctx, e.Attempt, login.StepEnrol)
@@ -189,9 +190,9 @@ func (f *Factors) enrolling(ctx context.Context, e Enrolee) (who authz.Principal
 	return e.Principal, e.Principal.SessionID, f.mayChangeFactors(ctx, e.Principal)
 }
 
-// mayChangeFactors refuses before anybody has scanned or typed anything what the gate will refuse.
-// A session that knows only the password must not remove what guards the account from that very
-// password.
+// mayChangeFactors makes the gate's checks early, before a person scans or types anything. A
+// session that has proven only the password must not remove the factors that protect the account
+// against a stolen password.
 func (f *Factors) mayChangeFactors(ctx context.Context, p authz.Principal) error {
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.").
@@ -210,8 +211,8 @@ func (f *Factors) mayChangeFactors(ctx context.Context, p authz.Principal) error
 	return err
 }
 
-// enrol stores a factor for whom enrolling has let pass: for a session, which is strong from then
-// on, or as a step of an attempt.
+// enrol stores a factor for a person whom enrolling has admitted: for a session, which is strong
+// from then on, or as a step of an attempt.
 func (f *Factors) enrol(ctx context.Context, e Enrolee, n enrolment) (Enrolled, error) {
 	var out Enrolled
 	if e.Attempt == "" {
@@ -243,12 +244,12 @@ func (f *Factors) enrol(ctx context.Context, e Enrolee, n enrolment) (Enrolled, 
 	return out, err
 }
 
-// enrolIn stores a factor, with recovery codes if it is the first, and tells the person.
+// enrolIn stores a factor, with recovery codes if it is the first, and notifies the person.
 func (f *Factors) enrolIn(
 	ctx context.Context, tx *db.Tx, p authz.Principal, n enrolment,
 ) (recovery []string, err error) {
-	// Two first factors at the same moment must not create two sets of codes, one of them
-	// worthless.
+	// Two first factors at the same moment must not create two sets of codes, of which one would
+	// not work.
 	if err := tx.Ordered(); err != nil {
 		return nil, err
 	}
@@ -267,8 +268,8 @@ func (f *Factors) enrolIn(
 	return recovery, f.tellAdded(ctx, tx, p, factorTitles[n.factor])
 }
 
-// unenrol removes a factor of one's own; with the last one the recovery codes go, and no session is
-// strong any more.
+// unenrol removes a factor of the person themselves. With the last one, it removes the recovery
+// codes and the person's sessions are no longer strong.
 func (f *Factors) unenrol(
 	ctx context.Context, p authz.Principal, factor string, remove func(*db.Tx) (int64, error),
 ) error {
@@ -307,7 +308,7 @@ func (f *Factors) unenrol(
 		})
 }
 
-// withoutFactors is what follows when somebody's last factor is gone.
+// withoutFactors removes what depends on factors when a person has lost their last one.
 func (f *Factors) withoutFactors(ctx context.Context, tx *db.Tx, userID string) error {
 	if err := dropRecovery(ctx, tx, userID); err != nil {
 		return err
@@ -330,9 +331,9 @@ func (f *Factors) tellAdded(ctx context.Context, tx *db.Tx, p authz.Principal, t
 	)
 }
 
-// WithoutFactor counts the active members of a workspace who have no second factor here. Somebody
-// whose identity provider asks for one counts too: Sluice does not know before they come. It needs
-// WorkspaceManage in the workspace.
+// WithoutFactor counts the active members of a workspace without a second factor here. It includes
+// people whose identity provider requires one, because Sluice cannot know that before they sign in.
+// It requires WorkspaceManage in the workspace.
 func (f *Factors) WithoutFactor(ctx context.Context, actor authz.Principal, workspaceID string) (int, error) {
 	name, ok := f.cfg.People.WorkspaceName(workspaceID)
 	if !ok {
@@ -349,7 +350,8 @@ func (f *Factors) WithoutFactor(ctx context.Context, actor authz.Principal, work
 	return int(n), nil
 }
 
-// BeginTOTP creates a secret for an authenticator app. A person who has one already replaces it.
+// BeginTOTP creates a secret for an authenticator app. If the person already has one, the new
+// secret will replace it.
 func (f *Factors) BeginTOTP(ctx context.Context, e Enrolee) (TOTPOffer, error) {
 	who, bound, err := f.enrolling(ctx, e)
 	if err != nil {
@@ -364,8 +366,8 @@ func (f *Factors) BeginTOTP(ctx context.Context, e Enrolee) (TOTPOffer, error) {
 	return offer, err
 }
 
-// FinishTOTP puts the offer in force when the code proves that the app has it. A wrong code leaves
-// the offer open.
+// FinishTOTP activates the offer once a code proves that the app has the secret. A wrong code
+// leaves the offer open.
 func (f *Factors) FinishTOTP(ctx context.Context, e Enrolee, token, code string) (Enrolled, error) {
 	who, bound, err := f.enrolling(ctx, e)
 	if err != nil {
@@ -408,14 +410,14 @@ func (f *Factors) FinishTOTP(ctx context.Context, e Enrolee, token, code string)
 	}})
 }
 
-// RemoveTOTP removes one's own authenticator app.
+// RemoveTOTP removes the person's own authenticator app.
 func (f *Factors) RemoveTOTP(ctx context.Context, p authz.Principal) error {
 	return f.unenrol(ctx, p, login.FactorTOTP, func(tx *db.Tx) (int64, error) {
 		return q.New(tx).DeleteTOTP(ctx, p.ID)
 	})
 }
 
-// OfferedTOTP is an offer of BeginTOTP, for a page that shows it once more after a wrong code.
+// OfferedTOTP returns an offer of BeginTOTP again, for a page that shows it after a wrong code.
 func (f *Factors) OfferedTOTP(ctx context.Context, e Enrolee, token string) (TOTPOffer, error) {
 	who, bound, err := f.enrolling(ctx, e)
 	if err != nil {
@@ -434,7 +436,7 @@ func (f *Factors) OfferedTOTP(ctx context.Context, e Enrolee, token string) (TOT
 	return offer, err
 }
 
-// heldTOTP reads an offer that was made to this person, in this session or attempt.
+// heldTOTP reads an offer that was created for this person, in this session or attempt.
 func (f *Factors) heldTOTP(ctx context.Context, who authz.Principal, bound, token string) (totpHeld, error) {
 	var held totpHeld
 	subject, err := f.cfg.Logins.Pending.Held(ctx, purposeTOTPEnrol, token, &held)
@@ -444,8 +446,8 @@ func (f *Factors) heldTOTP(ctx context.Context, who authz.Principal, bound, toke
 	return held, err
 }
 
-// BeginPasskey begins to create a passkey. The options are the JSON of a CredentialCreationOptions
-// for the browser's navigator.credentials.create.
+// BeginPasskey begins the creation of a passkey. The options are the JSON of a
+// CredentialCreationOptions for the browser's navigator.credentials.create.
 func (f *Factors) BeginPasskey(
 	ctx context.Context, e Enrolee, rp RelyingParty,
 ) (token string, options []byte, err error) {
@@ -524,7 +526,7 @@ func (f *Factors) FinishPasskey(
 	}})
 }
 
-// RenamePasskey renames one of one's own passkeys.
+// RenamePasskey renames one of the person's own passkeys.
 func (f *Factors) RenamePasskey(ctx context.Context, p authz.Principal, id, name string) error {
 	name, err := cleanPasskeyName(name)
 	if err != nil {
@@ -543,15 +545,15 @@ func (f *Factors) RenamePasskey(ctx context.Context, p authz.Principal, id, name
 		})
 }
 
-// RemovePasskey removes one of one's own passkeys.
+// RemovePasskey removes one of the person's own passkeys.
 func (f *Factors) RemovePasskey(ctx context.Context, p authz.Principal, id string) error {
 	return f.unenrol(ctx, p, login.FactorPasskey, func(tx *db.Tx) (int64, error) {
 		return q.New(tx).DeletePasskey(ctx, q.DeletePasskeyParams{ID: id, AccountID: p.ID})
 	})
 }
 
-// NewRecoveryCodes creates a new set of one's own recovery codes; the previous ones stop working.
-// They are shown this once.
+// NewRecoveryCodes creates a new set of recovery codes for the person. The previous ones stop
+// working. The codes are shown only this once.
 func (f *Factors) NewRecoveryCodes(ctx context.Context, p authz.Principal) ([]string, error) {
 	if err := f.mayChangeFactors(ctx, p); err != nil {
 		return nil, err

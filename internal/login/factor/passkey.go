@@ -20,7 +20,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// passkeys hold and judge the ceremonies of passkeys.
+// passkeys runs the ceremonies of passkeys.
 type passkeys struct {
 	db     *db.DB
 	gate   *authz.Gate
@@ -28,8 +28,8 @@ type passkeys struct {
 	now    func() time.Time
 }
 
-// The ceremonies of passkeys (WebAuthn level 3 sections 7.1 and 7.2), by what they are for. An
-// answer to one is not good for another.
+// Purposes of passkey ceremonies (WebAuthn level 3 sections 7.1 and 7.2). An answer to one purpose
+// is not valid for another.
 const (
 	purposePasskeyEnrol   = "passkey-enrol"
 	purposePasskeySignIn  = "passkey-sign-in"
@@ -40,25 +40,25 @@ const (
 const (
 	// CeremonyLife is how long a browser may take to answer.
 	CeremonyLife = 5 * time.Minute
-	// MaxPasskeys is how many one person may have.
+	// MaxPasskeys is the maximum number of passkeys of one person.
 	MaxPasskeys = 20
 	// maxPasskeyName is the longest name of a passkey, in characters.
 	maxPasskeyName = 60
-	// maxPasskeyAnswer bounds what a browser answers; real answers are below 4 KiB.
+	// maxPasskeyAnswer bounds a browser's answer. Real answers are below 4 KiB.
 	maxPasskeyAnswer = 32 << 10
-	// offersPerAddress is how many sign-ins without a name may wait for one address at a time; each
-	// is a row until it has expired.
+	// offersPerAddress is how many sign-ins without a name can be pending for one address. Each is
+	// a row until it expires.
 	offersPerAddress = 150
 )
 
 // Passkey is one passkey of a person.
 type Passkey struct {
-	// ID is the credential's id in base64url, Name what the person calls it.
+	// ID is the credential's id in base64url. Name is the person's name for it.
 	ID, Name string
 	// RP is the host name that it was created on and works on.
 	RP string
-	// Synced tells that a copy is kept by the provider of the passkey, so that a lost device does
-	// not lose it.
+	// Synced reports whether the passkey's provider keeps a copy, so that it survives the loss of a
+	// device.
 	Synced bool
 	// CreatedAt and UsedAt are UTC; a zero UsedAt means never.
 	CreatedAt, UsedAt time.Time
@@ -70,14 +70,14 @@ type passkeyOwner struct {
 	keys []webauthn.Credential
 }
 
-// WebAuthnID is the user handle: the account's id, which tells nothing about the person (WebAuthn
+// WebAuthnID is the user handle: the account's id, which reveals nothing about the person (WebAuthn
 // section 14.6.1).
 func (o passkeyOwner) WebAuthnID() []byte { return []byte(o.who.ID) }
 
 // WebAuthnName is the username.
 func (o passkeyOwner) WebAuthnName() string { return o.who.Name }
 
-// WebAuthnDisplayName is the full name, or the username of people who gave none.
+// WebAuthnDisplayName is the full name, or the username of people without one.
 func (o passkeyOwner) WebAuthnDisplayName() string {
 	if o.who.DisplayName == "" {
 		return o.who.Name
@@ -88,7 +88,7 @@ func (o passkeyOwner) WebAuthnDisplayName() string {
 // WebAuthnCredentials are the passkeys that can be used here.
 func (o passkeyOwner) WebAuthnCredentials() []webauthn.Credential { return o.keys }
 
-// ceremony is what waits for a browser's answer.
+// ceremony is the state that waits for a browser's answer.
 type ceremony struct {
 	Session webauthn.SessionData
 	RP      RelyingParty
@@ -96,7 +96,7 @@ type ceremony struct {
 	Bound string
 }
 
-// offerOwn begins a ceremony with the passkeys that a known person has for this place.
+// offerOwn begins a ceremony with the passkeys that a known person has for this relying party.
 func (k *passkeys) offerOwn(
 	ctx context.Context, purpose string, who authz.Principal, bound string, rp RelyingParty,
 ) (token string, options []byte, err error) {
@@ -122,7 +122,7 @@ func (k *passkeys) offerOwn(
 	return k.holdCeremony(ctx, purpose, who.ID, ceremony{*session, rp, bound}, assertion)
 }
 
-// answerOwn judges the answer to offerOwn.
+// answerOwn verifies the answer to offerOwn.
 func (k *passkeys) answerOwn(
 	ctx context.Context,
 	purpose string,
@@ -147,7 +147,7 @@ func (k *passkeys) answerOwn(
 	return k.judgePasskey(c, who, rows, answer)
 }
 
-// noPasskeyHere explains why none of somebody's passkeys can be used.
+// noPasskeyHere explains why none of a person's passkeys can be used.
 func noPasskeyHere(rows []q.Passkey, rp RelyingParty) error {
 	if len(rows) == 0 {
 		return problem.New(problem.Conflict, "You have no passkey.").
@@ -159,7 +159,8 @@ func noPasskeyHere(rows []q.Passkey, rp RelyingParty) error {
 		WithNext("Open Sluice at the address where you made the passkey, or use a code.")
 }
 
-// holdCeremony keeps what the answer will be judged by, and writes the options for the browser.
+// holdCeremony stores the state that the answer will be verified against, and encodes the options
+// for the browser.
 func (k *passkeys) holdCeremony(
 	ctx context.Context, purpose, subject string, c ceremony, forBrowser any,
 ) (token string, options []byte, err error) {
@@ -170,9 +171,9 @@ func (k *passkeys) holdCeremony(
 	return token, options, err
 }
 
-// takeCeremony uses a ceremony up, whatever its answer will be worth: a challenge is answered once
-// (WebAuthn section 13.4.3). It must belong to the same person ("" for anybody), the same session
-// or attempt, and the same place.
+// takeCeremony uses a ceremony up, even if its answer turns out to be wrong: a challenge is
+// answered once (WebAuthn section 13.4.3). It must belong to the same person ("" for anyone), the
+// same session or attempt, and the same relying party.
 func (k *passkeys) takeCeremony(
 	ctx context.Context, purpose, token, subject, bound string, rp RelyingParty,
 ) (ceremony, error) {
@@ -187,7 +188,7 @@ func (k *passkeys) takeCeremony(
 	return c, k.logins.Pending.Spend(ctx, purpose, token)
 }
 
-// created judges the answer to BeginPasskey.
+// created verifies the answer to BeginPasskey.
 func (c ceremony) created(who authz.Principal, response []byte) (*webauthn.Credential, error) {
 	answer, err := parseCreation(response)
 	if err != nil {
@@ -204,16 +205,16 @@ func (c ceremony) created(who authz.Principal, response []byte) (*webauthn.Crede
 			WithRule("passkey").
 			WithCause(explained(err))
 	}
-	// The attestation was asked not to be conveyed, and the model of somebody's device is nobody's
-	// business here.
+	// The options request no attestation, and the model of a person's device does not concern
+	// Sluice.
 	made.Attestation = webauthn.CredentialAttestation{}
 	return made, nil
 }
 
-// passkeyUse writes that a passkey was used, within the transaction of what it opens.
+// passkeyUse records that a passkey was used, within the transaction that the passkey opens.
 type passkeyUse func(context.Context, *db.Tx) error
 
-// judgePasskey judges an assertion (WebAuthn section 7.2): challenge, origin, relying party, user
+// judgePasskey verifies an assertion (WebAuthn section 7.2): challenge, origin, relying party, user
 // verification, signature, backup flags and counter.
 func (k *passkeys) judgePasskey(
 	c ceremony, who authz.Principal, rows []q.Passkey, answer *protocol.ParsedCredentialAssertionData,
@@ -277,14 +278,14 @@ func (k *passkeys) judgePasskey(
 	}, nil
 }
 
-// passkeyUnknown is the one answer to every assertion that is not good.
+// passkeyUnknown is the one answer to every invalid assertion.
 func passkeyUnknown() *problem.Error {
 	return problem.New(problem.Unauthenticated, "That passkey is not right here.").
 		WithRule(ruleFactor).
 		WithNext("Try another passkey, or sign in another way.")
 }
 
-// ownerOf is a person with those of their passkeys that work at a place.
+// ownerOf returns a person with those of their passkeys that work for a relying party.
 func ownerOf(who authz.Principal, rows []q.Passkey, rp RelyingParty) (passkeyOwner, error) {
 	o := passkeyOwner{who: who}
 	for _, r := range rows {
@@ -302,7 +303,7 @@ func ownerOf(who authz.Principal, rows []q.Passkey, rp RelyingParty) (passkeyOwn
 
 func passkeyOf(r q.Passkey) Passkey {
 	var k webauthn.Credential
-	// A passkey that cannot be read is shown all the same, so that it can be removed.
+	// An unreadable passkey is still shown, so that it can be removed.
 	_ = json.Unmarshal([]byte(r.Credential), &k)
 	p := Passkey{
 		ID:        r.ID,
@@ -319,8 +320,8 @@ func passkeyOf(r q.Passkey) Passkey {
 
 func keyID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// parseAssertion reads what navigator.credentials.get answered, as PublicKeyCredential.toJSON
-// writes it.
+// parseAssertion reads the answer of navigator.credentials.get, as written by
+// PublicKeyCredential.toJSON.
 func parseAssertion(response []byte) (*protocol.ParsedCredentialAssertionData, error) {
 	if len(response) > maxPasskeyAnswer {
 		return nil, passkeyUnreadable(nil)
@@ -332,7 +333,7 @@ func parseAssertion(response []byte) (*protocol.ParsedCredentialAssertionData, e
 	return answer, nil
 }
 
-// parseCreation reads what navigator.credentials.create answered.
+// parseCreation reads the answer of navigator.credentials.create.
 func parseCreation(response []byte) (*protocol.ParsedCredentialCreationData, error) {
 	if len(response) > maxPasskeyAnswer {
 		return nil, passkeyUnreadable(nil)
@@ -351,7 +352,7 @@ func passkeyUnreadable(cause error) error {
 		WithCause(explained(cause))
 }
 
-// explained adds what the WebAuthn library keeps apart from its error's text.
+// explained adds the details that the WebAuthn library keeps apart from its error's text.
 func explained(err error) error {
 	if e, ok := errors.AsType[*protocol.Error](err); ok && e.DevInfo != "" {
 		return fmt.Errorf("%w (%s)", err, e.DevInfo)

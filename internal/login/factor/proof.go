@@ -19,12 +19,12 @@ import (
 	"sluice/internal/problem"
 )
 
-// recordWrong notes a second factor that was not right.
+// recordWrong records a wrong second factor.
 func recordWrong(gate *authz.Gate, p authz.Principal, what string) {
 	gate.RecordLater(p, authz.AccountSignIn, login.OwnAccount(p), audit.Denied, what)
 }
 
-// Ways are the second factors that somebody can prove with.
+// Ways are the second factors that a person can prove with.
 type Ways struct{ TOTP, Passkey, Recovery bool }
 
 func (f *Factors) waysOf(ctx context.Context, userID string) (Ways, error) {
@@ -36,7 +36,7 @@ func (f *Factors) waysOf(ctx context.Context, userID string) (Ways, error) {
 	}, err
 }
 
-// FactorWays tells what an attempt at StepFactor can go on with.
+// FactorWays returns the factors with which an attempt at StepFactor can continue.
 func (f *Factors) FactorWays(ctx context.Context, attemptToken string) (Ways, error) {
 	a, err := f.cfg.Logins.Load(ctx, attemptToken, login.StepFactor)
 	if err != nil {
@@ -45,8 +45,8 @@ func (f *Factors) FactorWays(ctx context.Context, attemptToken string) (Ways, er
 	return f.waysOf(ctx, a.Account)
 }
 
-// FactorCode proves a second factor with an authenticator app's code or a recovery code, told apart
-// by their form.
+// FactorCode proves a second factor with an authenticator app's code or a recovery code. Their form
+// distinguishes them.
 func (f *Factors) FactorCode(ctx context.Context, attemptToken, code, ip string) (login.Progress, error) {
 	a, err := f.cfg.Logins.Load(ctx, attemptToken, login.StepFactor)
 	if err != nil {
@@ -68,12 +68,13 @@ func (f *Factors) FactorCode(ctx context.Context, attemptToken, code, ip string)
 	return p, nil
 }
 
-// codeLimit slows down guesses at codes. They have counters of their own, so that signing in with
-// the password again sets nothing back.
+// codeLimit slows down guesses at codes. They have their own counters, so that signing in with the
+// password again does not reset them.
 var codeLimit = login.Limit{Free: 5, Most: 15 * time.Minute}
 
-// codeCounter counts codes. A browser that has signed in to the account before goes by a lane of
-// its own, as with passwords, so that somebody who stole the password does not lock the owner out.
+// codeCounter is the counter of guesses at codes. A browser that has signed in to the account
+// before has a separate counter, as with passwords, so that a password thief cannot lock the owner
+// out.
 func (f *Factors) codeCounter(purpose, userID, device string) login.Counter {
 	who := userID
 	if known := f.cfg.Logins.Limits.KnownDevice(device, userID); known != "" {
@@ -82,8 +83,9 @@ func (f *Factors) codeCounter(purpose, userID, device string) login.Counter {
 	return login.Counter{Subject: purpose + ":" + f.cfg.Logins.Hash("guess", who), Limit: codeLimit}
 }
 
-// proveCode judges a code, counting the guess first, and does what it opens: then gets the factor's
-// name and what uses the code up, for the transaction of what it opens.
+// proveCode verifies a code, counting the guess first, and then calls then with the factor's name
+// and the function that spends the code. then must run that function in the transaction that the
+// code opens.
 func (f *Factors) proveCode(
 	ctx context.Context, p authz.Principal, text string, guesses login.Counter,
 	then func(factor string, spend func(*db.Tx) error) error,
@@ -117,9 +119,9 @@ func (f *Factors) proveCode(
 	return err
 }
 
-// warnOfGuesses writes to somebody whose password is known to whoever guesses codes: once, with the
-// last guess that is free. The counter goes on, so that there is no second mail before the guesses
-// have stopped for an hour.
+// warnOfGuesses sends an email to a person whose codes are being guessed, which means that their
+// password is known: once, with the last free guess. The counter continues, so there is no second
+// email until the guesses have stopped for an hour.
 func (f *Factors) warnOfGuesses(ctx context.Context, p authz.Principal, guesses login.Counter) error {
 	return f.cfg.DB.System(ctx, "guess warning", func(tx *db.Tx) error {
 		n, err := f.cfg.Logins.Limits.Exhausted(ctx, tx, guesses)
@@ -137,16 +139,16 @@ func (f *Factors) warnOfGuesses(ctx context.Context, p authz.Principal, guesses 
 	})
 }
 
-// ruleFactor marks a factor that was judged and not right.
+// ruleFactor marks a factor that was verified and wrong.
 const ruleFactor = "second factor"
 
-// wrongCode is told to somebody who has proven a first factor.
+// wrongCode is only for people who have proven a first factor.
 func wrongCode(detail string) *problem.Error {
 	return problem.New(problem.Invalid, detail).WithField("code").WithRule(ruleFactor)
 }
 
-// parseCode tells an authenticator app's code (six digits) from a recovery code (sixteen
-// characters, in any grouping), and brings it to its one form.
+// parseCode distinguishes an authenticator app's code (six digits) from a recovery code (sixteen
+// characters, in any grouping), and normalizes it.
 func parseCode(text string) (code, factor string, err error) {
 	const expected = "Type the six digits of your authenticator app, or one of your recovery codes."
 	if len(text) > 100 {
@@ -167,8 +169,9 @@ func parseCode(text string) (code, factor string, err error) {
 }
 
 // OfferPasskey begins a sign-in without a name: the browser offers the passkeys that it has for
-// this place. The options are the JSON of a CredentialRequestOptions for navigator.credentials.get.
-// Anybody may ask, so what waits for one address is bounded: Limited above that.
+// this relying party. The options are the JSON of a CredentialRequestOptions for
+// navigator.credentials.get. Anyone can call it, so the number of pending offers for one address is
+// bounded: Limited above that.
 func (f *Factors) OfferPasskey(
 	ctx context.Context, rp RelyingParty, ip string,
 ) (token string, options []byte, err error) {
@@ -194,8 +197,8 @@ func (f *Factors) OfferPasskey(
 	return f.passkeys.holdCeremony(ctx, purposePasskeySignIn, address, ceremony{*session, rp, ""}, assertion)
 }
 
-// Passkey signs in whoever the passkey belongs to. Everything that is not right gets the same
-// Unauthenticated, but for a passkey that seems to have been copied.
+// Passkey signs in the owner of the passkey. Every failure gets the same Unauthenticated, except
+// for a passkey that seems to have been copied.
 func (f *Factors) Passkey(
 	ctx context.Context, rp RelyingParty, token string, response []byte, a login.Attempt,
 ) (login.Progress, error) {
@@ -223,7 +226,7 @@ func (f *Factors) Passkey(
 	return f.cfg.Logins.Begin(ctx, begun, func(tx *db.Tx) error { return use(ctx, tx) })
 }
 
-// OfferFactorPasskey lets an attempt at StepFactor go on with one of the person's passkeys.
+// OfferFactorPasskey lets an attempt at StepFactor continue with one of the person's passkeys.
 func (f *Factors) OfferFactorPasskey(
 	ctx context.Context, attemptToken string, rp RelyingParty,
 ) (token string, options []byte, err error) {
@@ -252,27 +255,27 @@ func (f *Factors) FactorPasskey(
 	return f.cfg.Logins.Advance(ctx, a, func(tx *db.Tx) error { return use(ctx, tx) })
 }
 
-// Proof is what somebody signed in brings to prove again that it is them: one of the three.
+// Proof is what a signed-in person submits to prove their identity again: one of the three.
 type Proof struct {
-	// Password in clear.
+	// Password is in clear.
 	Password string
-	// Code of the authenticator app, or a recovery code.
+	// Code is from the authenticator app, or a recovery code.
 	Code string
-	// PasskeyToken stands for the ceremony of OfferConfirmPasskey, Passkey is the browser's answer.
+	// PasskeyToken is the token of OfferConfirmPasskey. Passkey is the browser's answer.
 	PasskeyToken string
 	Passkey      []byte
 }
 
-// ConfirmWays are the ways in which somebody signed in can prove to be themselves.
+// ConfirmWays are the ways in which a signed-in person can prove their identity again.
 type ConfirmWays struct {
-	// Password, or TOTP, Passkey and Recovery: whoever has a second factor is asked for that.
+	// Password, or TOTP, Passkey and Recovery: people with a second factor must use that.
 	Password, TOTP, Passkey, Recovery bool
 	// Provider is the slug of the identity provider to go to, for people who have neither; "" for
 	// none.
 	Provider string
 }
 
-// ConfirmWays tells how somebody signed in can prove again that it is them.
+// ConfirmWays returns the ways in which a signed-in person can prove their identity again.
 func (f *Factors) ConfirmWays(ctx context.Context, p authz.Principal) (ConfirmWays, error) {
 	if err := mayConfirm(p); err != nil {
 		return ConfirmWays{}, err
@@ -294,7 +297,7 @@ func (f *Factors) ConfirmWays(ctx context.Context, p authz.Principal) (ConfirmWa
 	slug, err := q.New(f.cfg.DB.Read()).LatestLinkedProvider(ctx, p.ID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		// Nobody is left without a way: whoever came by a link proves with the password that it
+		// Everyone has some way. People who signed in with a link prove with the password that it
 		// set.
 		return ConfirmWays{Password: c.PasswordHash != ""}, nil
 	case err != nil:
@@ -303,7 +306,7 @@ func (f *Factors) ConfirmWays(ctx context.Context, p authz.Principal) (ConfirmWa
 	return ConfirmWays{Provider: slug}, nil
 }
 
-// OfferConfirmPasskey lets somebody signed in prove with a passkey.
+// OfferConfirmPasskey lets a signed-in person prove their identity with a passkey.
 func (f *Factors) OfferConfirmPasskey(
 	ctx context.Context, p authz.Principal, rp RelyingParty,
 ) (token string, options []byte, err error) {
@@ -313,8 +316,8 @@ func (f *Factors) OfferConfirmPasskey(
 	return f.passkeys.offerOwn(ctx, purposePasskeyConfirm, p, p.SessionID, rp)
 }
 
-// Confirm judges a proof. The session is fresh afterwards, and strong if it was a second factor;
-// the relying party is needed for passkeys only.
+// Confirm verifies a proof. Afterwards the session is fresh, and strong if the proof was a second
+// factor. The relying party is needed only for passkeys.
 func (f *Factors) Confirm(ctx context.Context, p authz.Principal, rp RelyingParty, proof Proof) error {
 	ways, err := f.ConfirmWays(ctx, p)
 	if err != nil {
@@ -348,7 +351,7 @@ func (f *Factors) Confirm(ctx context.Context, p authz.Principal, rp RelyingPart
 		WithNext("Sign out and in again; the sign-in itself is a proof.")
 }
 
-// mayConfirm asks for a session: only that can be proven anew.
+// mayConfirm requires a session, because only a session can be confirmed again.
 func mayConfirm(p authz.Principal) error {
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.")

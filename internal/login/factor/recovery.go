@@ -20,7 +20,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// codes are recovery codes, which stand in for a lost factor.
+// codes manages recovery codes, which replace a lost factor.
 type codes struct {
 	db      *db.DB
 	gate    *authz.Gate
@@ -35,13 +35,13 @@ const (
 	// recoveryLength is 16 characters of 5 bits: 80 bits.
 	recoveryLength = 16
 	recoveryGroup  = 4
-	// recoveryAlphabet has neither i, l, o nor u (Crockford's base 32), so that what is read from
-	// paper is read right.
+	// recoveryAlphabet leaves out i, l, o and u (Crockford's base 32), because they are easily
+	// misread on paper.
 	recoveryAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 )
 
-// renew replaces a person's recovery codes. They are hashed with a key of their own, which is
-// sealed like every other secret: codes outlive the rotation of any token key.
+// renew replaces a person's recovery codes. They are hashed with their own key, which is sealed
+// like every other secret, because codes outlive the rotation of any token key.
 func (c *codes) renew(ctx context.Context, tx *db.Tx, userID string) ([]string, error) {
 	if err := dropRecovery(ctx, tx, userID); err != nil {
 		return nil, err
@@ -88,8 +88,8 @@ func dropRecovery(ctx context.Context, tx *db.Tx, userID string) error {
 	return nil
 }
 
-// judge prepares the use of a recovery code: whether it is right is decided by the one statement
-// that uses it up, so that it works once however often it is sent at the same time.
+// judge prepares the use of a recovery code. The single statement that spends the code also decides
+// whether it is correct, so concurrent requests cannot use it twice.
 func (c *codes) judge(ctx context.Context, p authz.Principal, code string) (func(*db.Tx) error, error) {
 	row, err := q.New(c.db.Read()).GetRecoveryKey(ctx, p.ID)
 	if err := db.Found(err, ""); problem.Is(err, problem.NotFound) {
@@ -157,7 +157,7 @@ func newRecoveryCode() (string, error) {
 	return string(raw), nil
 }
 
-// grouped is a code as it is shown: in groups of four.
+// grouped is a code as displayed: in groups of four.
 func grouped(bare string) string {
 	var groups []string
 	for i := 0; i < len(bare); i += recoveryGroup {
@@ -166,8 +166,8 @@ func grouped(bare string) string {
 	return strings.Join(groups, "-")
 }
 
-// cleanRecovery brings what somebody typed, without its separators, to the form that was hashed:
-// the letters that the alphabet lacks are read as the digits that they look like.
+// cleanRecovery normalizes a typed code, already without separators, to the form that was hashed.
+// The letters that the alphabet lacks are read as the digits that they look like.
 func cleanRecovery(typed string) (string, bool) {
 	if len(typed) != recoveryLength {
 		return "", false

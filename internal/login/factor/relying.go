@@ -12,13 +12,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// RelyingParty is the place that a passkey is created for: ID is the host name of the page that
-// asks (the relying party id), Origin its scheme, host and port.
+// RelyingParty is the site that a passkey is created for. ID is the host name of the requesting
+// page (the relying party id), Origin its scheme, host and port.
 type RelyingParty struct{ ID, Origin string }
 
-// RelyingPartyOf is the relying party of a page's origin. It fails with a sentence where browsers
-// know no passkeys: on IP addresses, and without HTTPS on anything but localhost (WebAuthn sections
-// 5.1.3 and 13.4.9).
+// RelyingPartyOf is the relying party of a page's origin. It fails with an explanation if browsers
+// do not support passkeys there: on IP addresses, and without HTTPS on anything but localhost
+// (WebAuthn sections 5.1.3 and 13.4.9).
 func RelyingPartyOf(origin string) (RelyingParty, error) {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -58,8 +58,8 @@ func localhost(u *url.URL) string {
 	return u.Scheme + "://localhost:" + u.Port()
 }
 
-// verifier begins and judges ceremonies of this place: passkeys that the browser can find by
-// itself, always with user verification, without attestation.
+// verifier begins and verifies ceremonies of this relying party: with discoverable passkeys, always
+// with user verification, without attestation.
 func (rp RelyingParty) verifier() (*webauthn.WebAuthn, error) {
 	timeout := webauthn.TimeoutConfig{Timeout: CeremonyLife, TimeoutUVD: CeremonyLife}
 	required := true
@@ -74,7 +74,7 @@ func (rp RelyingParty) verifier() (*webauthn.WebAuthn, error) {
 			UserVerification:   protocol.VerificationRequired,
 		},
 		Timeouts: webauthn.TimeoutsConfig{Login: timeout, Registration: timeout},
-		// Some password managers answer with extensions that nobody asked for; none is read here.
+		// Some password managers answer with extensions that were not requested; Sluice reads none.
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
 	})
 	if err != nil {

@@ -34,8 +34,8 @@ type apps struct {
 	now     func() time.Time
 }
 
-// The parameters that every authenticator app supports (RFC 6238 section 1.2 and the key URI format
-// that they share).
+// Parameters that every authenticator app supports (RFC 6238 section 1.2 and the common key URI
+// format).
 const (
 	totpDigits = 6
 	totpPeriod = 30
@@ -43,15 +43,15 @@ const (
 	totpSecretBytes = 20
 	// totpSkew is how many steps a code may be early or late (RFC 6238 section 5.2).
 	totpSkew = 1
-	// totpDrift is how many steps away a code is still recognized, to say that the clocks differ;
-	// it is not accepted.
+	// totpDrift is how many steps away a code is still recognized, to report that the clocks
+	// differ. It is not accepted.
 	totpDrift = 20
 )
 
 const (
 	purposeTOTPEnrol = "totp-enrol"
-	// purposeTOTPBurnt are codes of a coming step that somebody was told about; they will not be
-	// accepted then.
+	// purposeTOTPBurnt marks codes of a future step that a person has submitted too early. They
+	// will not be accepted when their time comes.
 	purposeTOTPBurnt = "totp-burnt"
 	// totpBurntLife is longer than any code can be early.
 	totpBurntLife = 2 * totpDrift * totpPeriod * time.Second
@@ -59,17 +59,18 @@ const (
 	totpEnrolLife = 15 * time.Minute
 )
 
-// TOTPOffer is a new secret for an authenticator app, not in force until a code of it was
-// given to FinishTOTP.
+// TOTPOffer is a new secret for an authenticator app. It has no effect until FinishTOTP gets a code
+// of it.
 type TOTPOffer struct {
-	// Token stands for the offer.
+	// Token identifies the offer.
 	Token string
-	// Secret is for typing (base32), URL for opening the app on the same device, QR (an SVG image)
-	// for scanning.
+	// Secret is for typing (base32), URL for opening the app on the same device, and QR (an SVG
+	// image) for scanning.
 	Secret, URL, QR string
 }
 
-// offer shows a secret of an account for scanning and typing; without one it creates a new one.
+// offer presents an account's secret for scanning and typing. Without a secret it creates a new
+// one.
 func (a *apps) offer(account string, secret []byte) (TOTPOffer, error) {
 	key, err := totp.Generate(totp.GenerateOpts{
 		Issuer:      a.issuer(),
@@ -88,7 +89,7 @@ func (a *apps) offer(account string, secret []byte) (TOTPOffer, error) {
 	return TOTPOffer{Secret: key.Secret(), URL: key.URL(), QR: image}, err
 }
 
-// totpHeld is what waits for FinishTOTP.
+// totpHeld is the state that waits for FinishTOTP.
 type totpHeld struct{ Secret, Bound string }
 
 // of reads a person's authenticator app.
@@ -103,8 +104,8 @@ func (a *apps) of(ctx context.Context, userID string) (row q.Totp, found bool, e
 	return row, true, nil
 }
 
-// judge looks whether a code is right at this moment. The returned function uses its step up: of
-// several that bring the same code only one succeeds (RFC 6238 section 5.2).
+// judge checks whether a code is correct at this moment. The returned function spends its step: of
+// several requests with the same code only one succeeds (RFC 6238 section 5.2).
 func (a *apps) judge(ctx context.Context, p authz.Principal, code string) (func(*db.Tx) error, error) {
 	row, found, err := a.of(ctx, p.ID)
 	if err != nil {
@@ -140,7 +141,7 @@ func (a *apps) judge(ctx context.Context, p authz.Principal, code string) (func(
 	return nil, totpUsed()
 }
 
-// spend moves the last accepted step on, if nobody was faster.
+// spend advances the last accepted step, unless another request was faster.
 func (a *apps) spend(ctx context.Context, tx *db.Tx, userID string, step int64) error {
 	burnt, err := a.logins.Pending.Marked(ctx, tx, purposeTOTPBurnt, a.burnt(userID, step))
 	if err != nil {
@@ -159,8 +160,8 @@ func (a *apps) spend(ctx context.Context, tx *db.Tx, userID string, step int64) 
 	return nil
 }
 
-// burn makes sure that a code of a coming step, which somebody has just been told is right but
-// early, opens nothing when its time comes: a guess must not gain from the hint.
+// burn invalidates a code of a future step after the person has learned that it is correct but
+// early. A guess must not profit from that hint.
 func (a *apps) burn(ctx context.Context, userID string, now time.Time, offset int64) error {
 	if offset <= 0 {
 		return nil
@@ -180,8 +181,7 @@ func totpUsed() error {
 	return wrongCode("This code was used already.").WithNext("Wait until the app shows the next one.")
 }
 
-// totpWrong says that a code is not right, and by how much the clocks differ where that is the
-// reason.
+// totpWrong reports that a code is wrong and, if that is the reason, how much the clocks differ.
 func totpWrong(offset int64) error {
 	if offset == 0 {
 		return wrongCode("That code is not right.").WithNext("Type what the app shows for Sluice at this moment.")
@@ -199,9 +199,9 @@ func totpWrong(offset int64) error {
 
 func totpStep(at time.Time) int64 { return at.Unix() / totpPeriod }
 
-// matchTOTP returns the steps within the skew for which a code is right, latest first; if there is
-// none, how many steps away the nearest is for which it would be (0 for none). It takes the same
-// time for every code.
+// matchTOTP returns the steps within the skew for which a code is correct, latest first. If it is
+// correct for none of them, offset is how many steps away the nearest match is (0 for no match). It
+// takes the same time for every code.
 func matchTOTP(secret, code string, now time.Time) (steps []int64, offset int64, err error) {
 	at := totpStep(now)
 	for d := int64(totpDrift); d >= -totpDrift; d-- {
@@ -227,7 +227,7 @@ func matchTOTP(secret, code string, now time.Time) (steps []int64, offset int64,
 	return steps, offset, nil
 }
 
-// issuer is what authenticator apps call this place.
+// issuer is the name of this installation in authenticator apps.
 func (a *apps) issuer() string {
 	u, err := url.Parse(a.logins.Link("", ""))
 	if err != nil || u.Hostname() == "" || strings.Contains(u.Hostname(), ":") {

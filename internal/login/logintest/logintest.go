@@ -1,6 +1,6 @@
 // Package logintest builds everything that signing in needs, for the tests of login and its parts:
-// a real database, all parts connected as the server connects them, a clock that stands until it is
-// moved, and a postbox that sees every mail.
+// a real database, all parts connected as the server connects them, a clock that stands still until
+// it is moved, and a postbox that sees every email.
 package logintest
 
 import (
@@ -31,38 +31,38 @@ import (
 )
 
 const (
-	// Password is everybody's password.
+	// Password is the password of every person.
 	Password = "nobody waters the plastic ferns"
 	// NewPassword is another one.
 	NewPassword = "another fine sentence here"
-	// Origin is that of Sluice's own pages.
+	// Origin is the origin of Sluice's own pages.
 	Origin = "https://sluice.example"
 )
 
 // CLI is the operator.
 var CLI = authz.SystemPrincipal("cli")
 
-// Clock is a clock that stands until it is moved.
+// Clock is a clock that stands still until it is moved.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// Now is the time.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Step moves the clock on.
+// Step moves the clock forward.
 func (c *Clock) Step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// Settings are what tests change of the capabilities' configuration.
+// Settings are the parts of the configuration that tests change.
 type Settings struct {
 	Login  login.Config
 	SSO    sso.Config
@@ -89,15 +89,15 @@ type House struct {
 	Post     Postbox
 }
 
-// Build builds a house in which no act asks for a fresh proof of identity. Passwords are hashed
-// with so many rounds.
+// Build builds a house in which no action requires a fresh proof of identity. rounds is the number
+// of rounds of password hashes.
 func Build(t testing.TB, d *db.DB, rounds int) *House {
 	t.Helper()
 	return BuildIn(t, d, rounds, t.TempDir(), 0)
 }
 
-// BuildIn is Build with a folder for the root key, which houses on one database share as nodes do,
-// and with the time that a proof of identity is good for.
+// BuildIn is Build with a folder for the root key, which several houses on one database share like
+// nodes, and with the time for which a proof of identity is good.
 func BuildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Duration) *House {
 	t.Helper()
 	h := &House{Clock: &Clock{now: time.Now()}, DB: d}
@@ -170,7 +170,7 @@ func BuildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Dura
 	return h.With(t, func(*Settings) {})
 }
 
-// With creates signing in and its parts anew, with other settings.
+// With creates Logins and its parts again, with changed settings.
 func (h *House) With(t testing.TB, change func(*Settings)) *House {
 	t.Helper()
 	s := &h.Settings
@@ -202,7 +202,7 @@ func (h *House) With(t testing.TB, change func(*Settings)) *House {
 	return h
 }
 
-// WithMail is With, and with a mail server.
+// WithMail is With and a mail server.
 func (h *House) WithMail(t testing.TB, change func(*Settings)) *House {
 	t.Helper()
 	box, err := mail.New(mail.Config{
@@ -221,7 +221,7 @@ func (h *House) WithMail(t testing.TB, change func(*Settings)) *House {
 	return h.With(t, change)
 }
 
-// Postbox sees every mail on its way into the outbox, which seals it.
+// Postbox sees every email on its way into the outbox, which seals it.
 type Postbox struct {
 	mu    sync.Mutex
 	mails []string
@@ -234,21 +234,21 @@ func (p *Postbox) seal(data []byte, _ string) ([]byte, error) {
 	return []byte("sealed"), nil
 }
 
-// Count counts the mails.
+// Count counts the emails.
 func (p *Postbox) Count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.mails)
 }
 
-// Mails are all mails, oldest first.
+// Mails returns all emails, oldest first.
 func (p *Postbox) Mails() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.mails)
 }
 
-// Last is the mail that was written last; "" if there is none.
+// Last is the latest email, or "" without any.
 func (p *Postbox) Last() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -260,7 +260,7 @@ func (p *Postbox) Last() string {
 
 var tokenInLink = regexp.MustCompile(`/(reset|verify|email|invite)\?token=([\w-]{43})`)
 
-// Token is the one in the link of the n-th last mail.
+// Token is the token in the link of the n-th last email.
 func (p *Postbox) Token(t testing.TB, n int) string {
 	t.Helper()
 	p.mu.Lock()
@@ -327,7 +327,7 @@ func (h *House) Try(who, pass, ip, device string) (login.Result, error) {
 	}))
 }
 
-// Session is the outcome of a sign-in that the dispatcher finished.
+// Session is the result of a sign-in that the dispatcher finished.
 func Session(p login.Progress, err error) (login.Result, error) {
 	if err != nil || p.Result == nil {
 		return login.Result{}, err
@@ -335,7 +335,7 @@ func Session(p login.Progress, err error) (login.Result, error) {
 	return *p.Result, nil
 }
 
-// Enter signs somebody in who has no second factor, and returns the principal of the session.
+// Enter signs in a person without a second factor, and returns the principal of the session.
 func (h *House) Enter(t testing.TB, who string) authz.Principal {
 	t.Helper()
 	r, err := h.Try(who, Password, "192.0.2.1", "")
@@ -345,7 +345,7 @@ func (h *House) Enter(t testing.TB, who string) authz.Principal {
 	return h.Who(t, r.Token)
 }
 
-// Who is the principal behind a session cookie, as it is now.
+// Who returns the current principal behind a session cookie.
 func (h *House) Who(t testing.TB, cookie string) authz.Principal {
 	t.Helper()
 	p, ok := h.Sessions.Lookup(cookie, authn.AudienceMain)
@@ -355,7 +355,7 @@ func (h *House) Who(t testing.TB, cookie string) authz.Principal {
 	return p
 }
 
-// Refreshed is a principal with what its session has proven by now.
+// Refreshed is a principal with what its session has proven in the meantime.
 func (h *House) Refreshed(t testing.TB, p authz.Principal) authz.Principal {
 	t.Helper()
 	list, err := h.Sessions.List(context.Background(), p, p.ID)
@@ -381,7 +381,7 @@ type App struct {
 // NewApp is an app that has scanned a secret.
 func (h *House) NewApp(secret string) App { return App{h.Clock, secret} }
 
-// Code is what the app shows so many steps from now.
+// Code is what the app shows this many steps from now.
 func (a App) Code(t testing.TB, steps int64) string {
 	t.Helper()
 	code, err := hotp.GenerateCode(a.Secret, uint64(a.Now().Unix()/30+steps))
@@ -391,7 +391,7 @@ func (a App) Code(t testing.TB, steps int64) string {
 	return code
 }
 
-// Wrong is a code that is right for no step near.
+// Wrong is a code that is correct for no step nearby.
 func (a App) Wrong(t testing.TB) string {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -405,8 +405,8 @@ func (a App) Wrong(t testing.TB) string {
 	}
 }
 
-// EnrolApp gives somebody signed in an authenticator app, a minute ago, so that the code of this
-// moment is unused.
+// EnrolApp sets up an authenticator app for a signed-in person a minute ago, so that the current
+// code is unused.
 func (h *House) EnrolApp(t testing.TB, p authz.Principal) (App, factor.Enrolled) {
 	t.Helper()
 	offer, err := h.Factors.BeginTOTP(context.Background(), factor.Enrolee{Principal: p})
@@ -422,10 +422,10 @@ func (h *House) EnrolApp(t testing.TB, p authz.Principal) (App, factor.Enrolled)
 	return a, done
 }
 
-// ProofLife is how long a proof of identity is good in a guarded house.
+// ProofLife is how long a proof of identity is good in a Guarded house.
 const ProofLife = 15 * time.Minute
 
-// Guarded is a house in which dangerous acts ask for a proof of identity that is not older than
+// Guarded is a house in which dangerous actions require a proof of identity that is no older than
 // ProofLife.
 func Guarded(t testing.TB, d *db.DB) *House {
 	t.Helper()

@@ -20,13 +20,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// Invitations bring people into workspaces by their address.
+// Invitations brings people into workspaces by their address.
 type Invitations struct {
 	cfg     Config
 	signUps *SignUps
 }
 
-// NewInvitations creates Invitations, whose new accounts signUps creates.
+// NewInvitations creates Invitations. New accounts are created through signUps.
 func NewInvitations(c Config, signUps *SignUps) *Invitations {
 	return &Invitations{cfg: c, signUps: signUps}
 }
@@ -45,18 +45,17 @@ type Invitation struct {
 // Invited is the outcome of Invite.
 type Invited struct {
 	Invitation
-	// Added tells that the person had an account and belongs to the workspace now; there is no link
-	// then.
+	// Added means that the person had an account and now belongs to the workspace. Then Link is "".
 	Added bool
-	// Link creates the account; it is shown once, to be copied. Mailed tells that it was mailed
-	// too.
+	// Link creates the account. It is shown only this once, to be copied. Mailed means that it was
+	// also sent by email.
 	Link   string
 	Mailed bool
 }
 
-// Invite brings somebody into a workspace by their address: who has an account is added at once and
-// told by mail, somebody who has none gets a link that creates one. It needs MemberManage in the
-// workspace.
+// Invite brings a person into a workspace by their address. A person with an account is added at
+// once and notified by email; anyone else gets a link that creates an account. It requires
+// MemberManage in the workspace.
 func (iv *Invitations) Invite(
 	ctx context.Context, actor authz.Principal, workspaceID, email, role string,
 ) (Invited, error) {
@@ -98,9 +97,9 @@ func (iv *Invitations) Invite(
 	return iv.newInvitation(ctx, actor, w, email, role)
 }
 
-// ownsAddress reports whether an account's address may stand for its person: it was proven, or an
-// admin or the person themselves entered it here. What only an identity provider says without
-// vouching for it may be anybody's; such a person gets a link like everybody who is new.
+// ownsAddress reports whether an account's address can be trusted to be its person's: it was
+// proven, or an admin or the person entered it here. An address that only an identity provider
+// claims, without vouching for it, may belong to anyone. Such a person gets a link like a newcomer.
 func (iv *Invitations) ownsAddress(ctx context.Context, c identity.Credential) (bool, error) {
 	if c.EmailVerified || c.PasswordHash != "" {
 		return true, nil
@@ -112,7 +111,7 @@ func (iv *Invitations) ownsAddress(ctx context.Context, c identity.Credential) (
 	return len(links) == 0, nil
 }
 
-// inviting checks the right and names the workspace.
+// inviting checks the permission and returns the workspace.
 func (iv *Invitations) inviting(
 	ctx context.Context, actor authz.Principal, workspaceID string,
 ) (identity.Workspace, error) {
@@ -216,7 +215,7 @@ func (iv *Invitations) inviteLinkIn(
 		i.Email)
 }
 
-// Invitations lists the open invitations of a workspace, newest first.
+// List returns the open invitations of a workspace, newest first.
 func (iv *Invitations) List(ctx context.Context, actor authz.Principal, workspaceID string) ([]Invitation, error) {
 	if _, err := iv.inviting(ctx, actor, workspaceID); err != nil {
 		return nil, err
@@ -232,8 +231,8 @@ func (iv *Invitations) List(ctx context.Context, actor authz.Principal, workspac
 	return out, nil
 }
 
-// RenewInvitation creates a new link for an open invitation and mails it again; the earlier one
-// stops working.
+// RenewInvitation creates a new link for an open invitation and sends it by email again. The
+// earlier link stops working.
 func (iv *Invitations) RenewInvitation(
 	ctx context.Context, actor authz.Principal, workspaceID, id string,
 ) (Invited, error) {
@@ -256,7 +255,7 @@ func (iv *Invitations) RenewInvitation(
 	return out, err
 }
 
-// RevokeInvitation takes an open invitation back.
+// RevokeInvitation revokes an open invitation.
 func (iv *Invitations) RevokeInvitation(ctx context.Context, actor authz.Principal, workspaceID, id string) error {
 	w, row, err := iv.openInvitation(ctx, actor, workspaceID, id)
 	if err != nil {
@@ -290,15 +289,15 @@ func (iv *Invitations) openInvitation(
 	return w, invitationOf(q.InvitationsForRow(r)), nil
 }
 
-// InviteView is what the page of an invitation link shows.
+// InviteView holds the data for the page of an invitation link.
 type InviteView struct {
 	Invitation
 	WorkspaceName, RoleName string
-	// HasAccount tells that the address has an account by now: its owner signs in to accept.
+	// HasAccount means that the address now has an account. Its owner signs in to accept.
 	HasAccount bool
 }
 
-// CheckInvite tells what a link invites to.
+// CheckInvite returns the invitation of a link.
 func (iv *Invitations) CheckInvite(ctx context.Context, token string) (InviteView, error) {
 	t, err := iv.cfg.Sessions.CheckTicket(ctx, authn.PurposeInvite, token)
 	if err != nil {
@@ -319,7 +318,7 @@ func (iv *Invitations) CheckInvite(ctx context.Context, token string) (InviteVie
 	}, err
 }
 
-// AcceptInvite spends the link, creates an account with the invited address, and signs its owner
+// AcceptInvite redeems the link, creates an account with the invited address, and signs its owner
 // in.
 func (iv *Invitations) AcceptInvite(
 	ctx context.Context, token string, n identity.NewUser, m authn.Meta,
@@ -350,7 +349,7 @@ func (iv *Invitations) AcceptInvite(
 	return iv.cfg.Logins.Begin(ctx, byLink(m, prepared.ID(), "invitation"), nil)
 }
 
-// AcceptInviteAs spends the link for somebody who is signed in with the invited address.
+// AcceptInviteAs redeems the link for a person who is signed in with the invited address.
 func (iv *Invitations) AcceptInviteAs(ctx context.Context, p authz.Principal, token string) error {
 	v, err := iv.CheckInvite(ctx, token)
 	if err != nil {
@@ -391,7 +390,7 @@ func (iv *Invitations) spendInvite(ctx context.Context, tx *db.Tx, token string,
 	return nil
 }
 
-// WaitingInvitations lists the workspaces that an attempt at StepInvitation is offered.
+// WaitingInvitations lists the workspaces that are offered to an attempt at StepInvitation.
 func (iv *Invitations) WaitingInvitations(ctx context.Context, attemptToken string) ([]InviteView, error) {
 	a, err := iv.cfg.Logins.Load(ctx, attemptToken, login.StepInvitation)
 	if err != nil {
@@ -423,8 +422,8 @@ func (iv *Invitations) offeredTo(ctx context.Context, a login.State) ([]InviteVi
 	return out, nil
 }
 
-// AnswerInvitations accepts the invitations with these ids and leaves the others open; then the
-// sign-in goes on.
+// AnswerInvitations accepts the invitations with these ids and leaves the others open. Then the
+// sign-in continues.
 func (iv *Invitations) AnswerInvitations(
 	ctx context.Context, attemptToken string, accepted []string,
 ) (login.Progress, error) {

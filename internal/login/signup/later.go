@@ -9,8 +9,8 @@ import (
 // laterQueue bounds the work that is answered before it is done.
 const laterQueue = 64
 
-// later does work whose duration must not tell anything to whoever asked for it, such as whether an
-// address is known.
+// later runs work after the answer, if its duration would reveal something to the requester, such
+// as whether an address is known.
 type later struct {
 	queue chan func()
 	done  chan struct{}
@@ -28,7 +28,7 @@ func startLater() *later {
 	return l
 }
 
-// do takes work, or refuses it when too much waits already.
+// do queues work, or refuses it if too much is queued already.
 func (l *later) do(work func()) error {
 	select {
 	case l.queue <- work:

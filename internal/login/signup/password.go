@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// ResetLink creates a link with which a person sets a new password. It needs UserReset on the
+// ResetLink creates a link with which a person sets a new password. It requires UserReset on the
 // person. Earlier links of the person stop working.
 func (s *SignUps) ResetLink(
 	ctx context.Context, actor authz.Principal, userID string,
@@ -36,7 +36,7 @@ func (s *SignUps) ResetLink(
 	return token, expires, err
 }
 
-// MailResetLink is ResetLink for a person with an address: the link goes to them by mail, and the
+// MailResetLink is ResetLink for a person with an address: the link goes to them by email, and the
 // actor never sees it. Errors: problem.Unavailable without a mail server, problem.Conflict without
 // an address.
 func (s *SignUps) MailResetLink(ctx context.Context, actor authz.Principal, userID string) error {
@@ -82,7 +82,7 @@ func (s *SignUps) newResetIn(
 	return s.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: u.ID}, life)
 }
 
-// CheckReset tells whose password a token sets.
+// CheckReset returns the person whose password a token sets.
 func (s *SignUps) CheckReset(ctx context.Context, token string) (identity.User, error) {
 	t, err := s.cfg.Sessions.CheckTicket(ctx, authn.PurposeReset, token)
 	if err != nil {
@@ -97,9 +97,9 @@ func (s *SignUps) CheckReset(ctx context.Context, token string) (identity.User, 
 	return u, err
 }
 
-// Reset spends the token, sets the password and ends all sessions of the person. They are signed in
-// anew; a person with a second factor is asked for it, so that mail alone does not open the
-// account.
+// Reset redeems the token, sets the password and revokes all sessions of the person. Then it signs
+// them in. A person with a second factor still has to prove it, so that an email alone does not
+// open the account.
 func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.Meta) (login.Progress, error) {
 	u, err := s.CheckReset(ctx, token)
 	if err != nil {
@@ -128,9 +128,9 @@ func (s *SignUps) Reset(ctx context.Context, token, newPassword string, m authn.
 // retryLater is the RetryAfter of a full queue.
 const retryLater = time.Minute
 
-// RequestReset sends a reset link to the person with this username or address, if there is one who
-// may come in and has an address. The answer is the same, and comes as fast, whether there is or
-// not: nil, or Limited and Unavailable, which depend on the asker alone.
+// RequestReset sends a reset link to the person with this username or address, if such a person
+// exists, may sign in and has an address. The answer is the same, and comes as fast, in every case:
+// nil, or Limited and Unavailable, which depend only on the requester.
 func (s *SignUps) RequestReset(ctx context.Context, identifier, ip string) error {
 	if !s.cfg.Logins.MailConfigured() {
 		return problem.New(problem.Unavailable, "This Sluice sends no mail.").
@@ -161,7 +161,7 @@ func (s *SignUps) mailReset(ctx context.Context, identifier string) error {
 	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.resetMailIn(ctx, tx, c) })
 }
 
-// resetMailIn creates a reset link and its mail; earlier links stop working.
+// resetMailIn creates a reset link and its email. Earlier links stop working.
 func (s *SignUps) resetMailIn(ctx context.Context, tx *db.Tx, c identity.Credential) error {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, c.UserID); err != nil {
 		return fmt.Errorf("replacing earlier links: %w", err)

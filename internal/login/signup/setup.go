@@ -21,14 +21,15 @@ type Setup struct{ cfg Config }
 func NewSetup(c Config) *Setup { return &Setup{cfg: c} }
 
 const (
-	// SetupLife is how long a set-up link is good.
+	// SetupLife is the lifetime of a setup link.
 	SetupLife = 30 * time.Minute
-	// firstPasswordLife is how long the link is good with which a new person sets a first password.
+	// firstPasswordLife is the lifetime of the link with which a new person sets a first password.
 	firstPasswordLife = 24 * time.Hour
 )
 
-// SetupLink creates the one-time link's token for the first admin. It is Conflict once there is
-// one: whoever comes first must not own the place, only whoever reads the server's output.
+// SetupLink creates the token of the one-time link for the first admin. It returns Conflict once an
+// admin exists. The link makes the person who can read the server's output the first admin, and not
+// simply the first visitor.
 func (st *Setup) SetupLink(ctx context.Context) (token string, expires time.Time, err error) {
 	if st.cfg.People.HasAdmin() {
 		return "", time.Time{}, problem.New(problem.Conflict, "Sluice has an admin already.")
@@ -40,8 +41,8 @@ func (st *Setup) SetupLink(ctx context.Context) (token string, expires time.Time
 	return token, expires, err
 }
 
-// CheckSetup reports whether a set-up token can still be used: NotFound for an unknown one, Gone
-// for an expired or spent one.
+// CheckSetup reports whether a setup token can still be used: NotFound for an unknown one, Gone for
+// an expired or used one.
 func (st *Setup) CheckSetup(ctx context.Context, token string) error {
 	_, err := st.cfg.Sessions.CheckTicket(ctx, authn.PurposeSetup, token)
 	if err == nil && st.cfg.People.HasAdmin() {
@@ -51,8 +52,7 @@ func (st *Setup) CheckSetup(ctx context.Context, token string) error {
 	return err
 }
 
-// ClaimSetup spends the token, creates the first superuser and signs them in, all in one
-// transaction.
+// ClaimSetup redeems the token, creates the first superuser and signs them in.
 func (st *Setup) ClaimSetup(
 	ctx context.Context, token string, n identity.NewUser, m authn.Meta,
 ) (login.Progress, error) {
@@ -88,10 +88,10 @@ func (st *Setup) ClaimSetup(
 // publishedPassword is Langflow's previous default, which every scanner tries (CVE-2026-13446).
 const publishedPassword = "langflow"
 
-// EnsureSuperuser creates the superuser that LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD
-// name, if there is no superuser yet; an existing one is left alone, password and all. The password
-// rules are not asked, because it is the operator's own; weak tells that they would have refused
-// it. The builder's published default is accepted only where nobody but this host can try it.
+// EnsureSuperuser creates the superuser named by LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD
+// unless a superuser exists. It does not change an existing one or their password. The password
+// rules do not apply, because the operator chose the password; weak means that they would have
+// refused it. The builder's published default is accepted only if no other host can try it.
 func (st *Setup) EnsureSuperuser(
 	ctx context.Context, username, password string, onlyLoopback bool,
 ) (made, weak bool, err error) {
@@ -109,7 +109,7 @@ func (st *Setup) EnsureSuperuser(
 		return false, weak, err
 	}
 	err = st.cfg.DB.System(ctx, "configured people", func(tx *db.Tx) error {
-		// Two nodes that start together must not create two.
+		// Two nodes that start together must not create two superusers.
 		if err := tx.Ordered(); err != nil {
 			return err
 		}
@@ -134,9 +134,9 @@ func (st *Setup) EnsureSuperuser(
 	return false, weak, err
 }
 
-// EnsureAutomatic creates the superuser of AutoLogin if there is nobody of that name; without a
-// password it has none, and a reset link gives it one. Errors: problem.Conflict if the name is
-// somebody's who is not an active superuser.
+// EnsureAutomatic creates the superuser of AutoLogin if no account has that name. Without a
+// password the account has none, and a reset link sets one. Errors: problem.Conflict if the name
+// belongs to an account that is not an active superuser.
 func (st *Setup) EnsureAutomatic(ctx context.Context, password string) (made bool, err error) {
 	name := st.cfg.Logins.AutoLogin()
 	if made, err = st.automaticIsThere(ctx); made || err != nil {

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Config of the parts of signing up.
+// Config configures the parts of signing up.
 type Config struct {
 	DB       *db.DB
 	Gate     *authz.Gate
@@ -27,20 +27,20 @@ type Config struct {
 	Hasher   *identity.Hasher
 	Sessions *authn.Sessions
 	Logins   *login.Logins
-	// ResetLife is how long a reset link is good (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS), InviteLife
-	// an invitation and a verification (INVITE_TOKEN_EXPIRY_IN_HOURS).
+	// ResetLife is the lifetime of a reset link (PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS), InviteLife
+	// that of an invitation and of a verification link (INVITE_TOKEN_EXPIRY_IN_HOURS).
 	ResetLife, InviteLife time.Duration
-	// OpenSignUp lets strangers create accounts (SLUICE_OPEN_SIGN_UP); NewUserActive says whether
-	// these may come in without an admin (NEW_USER_IS_ACTIVE).
+	// OpenSignUp lets strangers create accounts (SLUICE_OPEN_SIGN_UP). NewUserActive means that
+	// they can sign in without an admin's approval (NEW_USER_IS_ACTIVE).
 	OpenSignUp, NewUserActive bool
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what could not be written in the background.
+	// Log gets failures of background work.
 	Log *slog.Logger
 }
 
-// SignUps are the accounts that people create for themselves, and what they prove and change by
-// links: their address and a forgotten password.
+// SignUps manages the accounts that people create for themselves, and their links: to prove or
+// change an address, and to reset a forgotten password.
 type SignUps struct {
 	cfg   Config
 	later *later
@@ -52,25 +52,25 @@ func New(c Config) *SignUps { return &SignUps{cfg: c, later: startLater()} }
 // Close waits for work that was answered before it was done.
 func (s *SignUps) Close() { s.later.stop() }
 
-// Outcome is how a sign-up ended.
+// Outcome is the result of a sign-up.
 type Outcome int
 
 const (
 	// Done means that the account is active; the person can sign in.
 	Done Outcome = iota
-	// CheckMail means that a mail with a link is under way, if the address can be used.
+	// CheckMail means that an email with a link has been sent, if the address can be used.
 	CheckMail
-	// Waiting means that an admin has to let the person in.
+	// Waiting means that an admin has to approve the person.
 	Waiting
 )
 
 // SignUpOpen reports whether strangers may create accounts.
 func (s *SignUps) SignUpOpen() bool { return s.cfg.OpenSignUp }
 
-// SignUp creates an account for a stranger: a viewer of the default workspace. With a mail server
-// the address must be proven first, and an address that has an account already gets the same answer
-// and a mail that says so; without one a taken address is a Conflict, because nothing else could be
-// told truthfully.
+// SignUp creates an account for a stranger: a viewer of the default workspace. With a mail server,
+// the address must be proven first. Then an address that already has an account gets the same
+// answer, and an email that explains it. Without a mail server a taken address is a Conflict,
+// because no other answer would be true.
 func (s *SignUps) SignUp(ctx context.Context, n identity.NewUser, m authn.Meta) (Outcome, error) {
 	if !s.cfg.OpenSignUp {
 		return 0, problem.New(problem.Denied, "Sign-up is closed.").
@@ -157,7 +157,7 @@ func (s *SignUps) verifyMailIn(ctx context.Context, tx *db.Tx, u identity.User) 
 		u.Email)
 }
 
-// SendVerification mails the signed-in person a link that proves their address.
+// SendVerification sends the signed-in person an email with a link that proves their address.
 func (s *SignUps) SendVerification(ctx context.Context, p authz.Principal) error {
 	u, err := s.cfg.People.Get(ctx, p, p.ID)
 	if err != nil {
@@ -177,14 +177,14 @@ func (s *SignUps) SendVerification(ctx context.Context, p authz.Principal) error
 	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error { return s.verifyMailIn(ctx, tx, u) })
 }
 
-// CheckVerify tells which address a link proves.
+// CheckVerify returns the address that a link proves.
 func (s *SignUps) CheckVerify(ctx context.Context, token string) (email string, err error) {
 	t, err := s.cfg.Sessions.CheckTicket(ctx, authn.PurposeVerify, token)
 	return t.Audience, err
 }
 
-// Verify spends the link. An account that only waited for it becomes active if new people may come
-// in by themselves.
+// Verify redeems the link. An account that only waited for it becomes active, if new people do not
+// need approval.
 func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, error) {
 	t, err := s.cfg.Sessions.CheckTicket(ctx, authn.PurposeVerify, token)
 	if err != nil {
@@ -218,10 +218,10 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 	return s.cfg.People.Get(ctx, system, u.ID)
 }
 
-// ChangeEmail begins a change of one's own address: both ends get a link, and both must be opened.
-// The password is asked again, of those who have one. The answer does not tell whether the new
-// address belongs to somebody else; then only the old end gets its mail and the change never
-// completes.
+// ChangeEmail begins a change of the person's own address. The old and the new address each get a
+// link, and both must be opened. People with a password must enter it again. The answer does not
+// reveal whether the new address belongs to another account. If it does, only the old address gets
+// an email, and the change never completes.
 func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, newEmail string) error {
 	if !s.cfg.Logins.MailConfigured() {
 		return problem.New(problem.Unavailable, "This Sluice sends no mail, so a new address cannot be confirmed.").
@@ -261,7 +261,7 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 				}
 				old := end.purpose == authn.PurposeEmailOld
 				if old && c.Email == "" {
-					// There is no old end to ask; its half counts as confirmed.
+					// There is no old address to ask, so its half counts as confirmed.
 					if err := s.cfg.Sessions.UseTicket(ctx, tx, end.purpose, token); err != nil {
 						return err
 					}
@@ -286,9 +286,9 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 		})
 }
 
-// EmailChange is what a link of a change of address stands for.
+// EmailChange is the change that a link confirms.
 type EmailChange struct {
-	// NewEmail is the address to be; ToOld tells that the link went to the old one.
+	// NewEmail is the new address. ToOld means that the link went to the old one.
 	NewEmail string
 	ToOld    bool
 	userID   string
@@ -296,7 +296,7 @@ type EmailChange struct {
 	purpose  string
 }
 
-// CheckEmailChange tells what a link confirms.
+// CheckEmailChange returns the change that a link confirms.
 func (s *SignUps) CheckEmailChange(ctx context.Context, token string) (EmailChange, error) {
 	purpose := authn.PurposeEmailNew
 	t, err := s.cfg.Sessions.CheckTicket(ctx, purpose, token)
@@ -317,8 +317,8 @@ func (s *SignUps) CheckEmailChange(ctx context.Context, token string) (EmailChan
 	}, nil
 }
 
-// ConfirmEmailChange spends one end's link; done tells that it was the second one and the address
-// has changed.
+// ConfirmEmailChange redeems the link of one address. done means that it was the second link and
+// the address has changed.
 func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (done bool, err error) {
 	change, err := s.CheckEmailChange(ctx, token)
 	if err != nil {
@@ -336,7 +336,7 @@ func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (don
 	err = s.cfg.Gate.DoDetail(ctx, who, authz.AccountUpdate, u.Resource(),
 		"change of e-mail address confirmed at one end",
 		func(tx *db.Tx) error {
-			// The two ends may be opened at the same moment.
+			// Both links may be opened at the same moment.
 			if err := tx.Ordered(); err != nil {
 				return err
 			}
@@ -361,14 +361,14 @@ func (s *SignUps) setEmail(ctx context.Context, tx *db.Tx, userID, email string)
 	if err := s.cfg.People.SetEmail(ctx, tx, userID, email); err != nil {
 		return err
 	}
-	// Reset links that went to the old address must not work any more.
+	// Reset links that were sent to the old address must stop working.
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
 		return fmt.Errorf("spending reset links: %w", err)
 	}
 	return nil
 }
 
-// CancelEmailChange spends the link at the old end and ends the change.
+// CancelEmailChange redeems the link at the old address and cancels the change.
 func (s *SignUps) CancelEmailChange(ctx context.Context, token string) error {
 	change, err := s.CheckEmailChange(ctx, token)
 	if err != nil {
@@ -384,7 +384,7 @@ func (s *SignUps) CancelEmailChange(ctx context.Context, token string) error {
 	})
 }
 
-// byLink is the attempt of somebody who came with a one-time link.
+// byLink is the attempt of a person who came with a one-time link.
 func byLink(m authn.Meta, account, method string) login.State {
 	return login.State{
 		Account:   account,
@@ -395,15 +395,15 @@ func byLink(m authn.Meta, account, method string) login.State {
 	}
 }
 
-// askLimit slows down requests for mails: each lands in somebody's mailbox.
+// askLimit slows down requests for emails, because each one ends up in a person's mailbox.
 var askLimit = login.Limit{Free: 5, Most: 15 * time.Minute}
 
-// asks counts the mails that were asked for by one account, or for one name.
+// asks counts the emails that were requested for one account, or for one name.
 func (s *SignUps) asks(of string) login.Counter {
 	return login.Counter{Subject: "ask:" + s.cfg.Logins.Hash("guess", of), Limit: askLimit}
 }
 
-// ResendVerification mails the link again that an attempt at StepVerify waits for.
+// ResendVerification sends the email again that an attempt at StepVerify waits for.
 func (s *SignUps) ResendVerification(ctx context.Context, attemptToken string) error {
 	a, err := s.cfg.Logins.Load(ctx, attemptToken, login.StepVerify)
 	if err != nil {

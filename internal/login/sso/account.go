@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// accounts turn what a provider says about a person into an account and its roles.
+// accounts turns a provider's assertion about a person into an account and its roles.
 type accounts struct {
 	db     *db.DB
 	gate   *authz.Gate
@@ -24,21 +24,21 @@ type accounts struct {
 	now    func() time.Time
 }
 
-// verdict is what Sluice makes of what a provider says.
+// verdict is the result of judging an assertion.
 type verdict struct {
-	// account is the linked person's; "" for none.
+	// account is the linked person; its id is "" without one.
 	account identity.Credential
 	link    q.LinkedIdentity
-	// newcomer is the account to create; only without an account.
+	// newcomer is the account to create. It is set only without an account.
 	newcomer identity.NewUser
-	// refusal is why the person cannot come in; nil if they can, as far as the provider is
+	// refusal is why the person cannot sign in; nil if they can, as far as the provider is
 	// concerned.
 	refusal *problem.Error
 	grants  []grant
 	super   bool
 }
 
-// judge decides what a sign-in means. It changes nothing. Accounts are found by provider and
+// judge decides what a sign-in means. It changes nothing. It finds accounts by provider and
 // subject, never by an address.
 func (ac *accounts) judge(ctx context.Context, p *provider, a assertion) (v verdict, err error) {
 	v.grants, v.super = ac.grants(p.Provider, a.Groups), p.superuserMember(a.Groups)
@@ -55,7 +55,7 @@ func (ac *accounts) judge(ctx context.Context, p *provider, a assertion) (v verd
 			return v, err
 		}
 		if taken {
-			// The account may be this very person's, who came in twice at once; its link was
+			// The account may belong to this very person, who signed in twice at once. Its link was
 			// committed with it.
 			if linked, err := ac.findLinked(ctx, p, a, &v); linked || err != nil {
 				return v, err
@@ -85,7 +85,7 @@ func (ac *accounts) findLinked(ctx context.Context, p *provider, a assertion, v 
 	return err == nil, err
 }
 
-// freeUsername appends digits until nobody has the name.
+// freeUsername appends digits until the name is free.
 func (ac *accounts) freeUsername(ctx context.Context, base string) (string, error) {
 	name := base
 	for i := 2; ; i++ {
@@ -105,7 +105,7 @@ func (ac *accounts) freeUsername(ctx context.Context, base string) (string, erro
 	}
 }
 
-// admit returns the account of an identity, created or brought up to date.
+// admit returns the account of an identity, after creating or updating it.
 func (ac *accounts) admit(ctx context.Context, p *provider, a assertion, ip string) (userID string, err error) {
 	for range 3 {
 		v, err := ac.judge(ctx, p, a)
@@ -118,8 +118,8 @@ func (ac *accounts) admit(ctx context.Context, p *provider, a assertion, ip stri
 			return v.account.UserID, ac.renew(ctx, p, a, v, ip)
 		}
 		userID, err = ac.create(ctx, p, a, v, ip)
-		// Somebody else may have taken the name, or the person may have come in twice at once: then
-		// judge anew.
+		// Someone else may have taken the name, or the person may have signed in twice at once.
+		// Then judge again.
 		if !problem.Is(err, problem.Conflict) && !db.IsUnique(err) {
 			return userID, err
 		}
@@ -129,7 +129,7 @@ func (ac *accounts) admit(ctx context.Context, p *provider, a assertion, ip stri
 		WithNext("Try again.")
 }
 
-// renew brings a known person's roles up to date.
+// renew updates a known person's roles.
 func (ac *accounts) renew(ctx context.Context, p *provider, a assertion, v verdict, ip string) error {
 	who := person{v.account.UserID, v.account.Username, ip}
 	return ac.db.System(ctx, "provider groups", func(tx *db.Tx) error {
@@ -143,7 +143,7 @@ func (ac *accounts) renew(ctx context.Context, p *provider, a assertion, v verdi
 	})
 }
 
-// applyGroups sets roles and the superuser flag as the groups say.
+// applyGroups sets roles and the superuser flag according to the groups.
 func (ac *accounts) applyGroups(ctx context.Context, tx *db.Tx, p Provider, who person, v verdict) error {
 	if len(p.Mappings) > 0 {
 		if err := ac.applyRoles(ctx, tx, p, who, v.grants); err != nil {
@@ -153,8 +153,8 @@ func (ac *accounts) applyGroups(ctx context.Context, tx *db.Tx, p Provider, who 
 	return ac.applySuperuser(ctx, tx, p, who, v.link.Superuser, v.super)
 }
 
-// create creates an account, links it, and gives it the roles of its groups: without any mapping
-// that of a viewer of the default workspace, with mappings exactly what they say.
+// create creates an account, links it, and gives it the roles of its groups. Without mappings it
+// becomes a viewer of the default workspace; with mappings it gets exactly their roles.
 func (ac *accounts) create(ctx context.Context, p *provider, a assertion, v verdict, ip string) (string, error) {
 	prepared, err := ac.people.Prepare(ctx, v.newcomer)
 	if err != nil {

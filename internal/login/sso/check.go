@@ -12,15 +12,15 @@ import (
 	"sluice/internal/problem"
 )
 
-// Finding is one thing that a check of a provider found.
+// Finding is one result of checking a provider.
 type Finding struct {
 	// Level is FindingGood, FindingNote or FindingBad.
 	Level string
-	// Text is a sentence.
+	// Text is a sentence for an admin.
 	Text string
 }
 
-// The levels of findings.
+// Levels of findings.
 const (
 	FindingGood = "good"
 	FindingNote = "note"

@@ -19,29 +19,29 @@ import (
 	"sluice/internal/problem"
 )
 
-// assertion is what a provider says about a person, after every check.
+// assertion is a provider's statement about a person, after every check.
 type assertion struct {
 	Issuer, Subject string
-	// Label is what people call the account there.
+	// Label is the display name of the account there.
 	Label string
-	// SID is the provider's session, IDToken the token as received; both may be empty.
+	// SID is the id of the provider's session, IDToken the token as received. Both may be empty.
 	SID, IDToken string
-	// Claims are those of the id token, UserInfo those that were asked for with the access token.
+	// Claims are the claims of the id token, UserInfo those requested with the access token.
 	Claims, UserInfo map[string]any
 	// Groups are the groups found.
 	Groups []string
-	// AuthTime is when the person last proved to the provider who they are; zero if it does not
+	// AuthTime is when the person last proved their identity to the provider; zero if it does not
 	// say.
 	AuthTime time.Time
 }
 
-// lacks reports whether an id token leaves open what the settings need.
+// lacks reports whether an id token does not contain everything that the settings need.
 func (p Provider) lacks(a assertion) bool {
 	groups := p.GroupClaim != "" && (len(p.Mappings) > 0 || p.SuperuserGroup != "")
 	return groups && a.value(p.GroupClaim) == nil || a.text(p.EmailClaim, "email") == ""
 }
 
-// needsGroups reports whether groups decide about anything.
+// needsGroups reports whether any setting depends on groups.
 func (p Provider) needsGroups() bool { return len(p.Mappings) > 0 || p.SuperuserGroup != "" }
 
 const (
@@ -49,7 +49,7 @@ const (
 	maxClaimDepth = 8
 )
 
-// claimsOf reads the claims of a token as they are; numbers stay as they were written.
+// claimsOf decodes the claims of a token. Numbers stay as written.
 func claimsOf(payload []byte) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	decoder.UseNumber()
@@ -63,8 +63,8 @@ func claimsOf(payload []byte) (map[string]any, error) {
 	return claims, nil
 }
 
-// lookUp finds a claim by its name, or by a path of names with dots between. Names may hold dots
-// themselves, as those that are web addresses do: the longest name wins.
+// lookUp finds a claim by its name, or by a path of names separated by dots. Names may contain dots
+// themselves, such as those that are web addresses. The longest name wins.
 func lookUp(claims map[string]any, path string, depth int) any {
 	if path == "" || depth > maxClaimDepth {
 		return nil
@@ -95,7 +95,7 @@ func (a assertion) value(path string) any {
 	return lookUp(a.UserInfo, path, 0)
 }
 
-// text is a claim as text; usual is the name of the claim where the settings name none.
+// text is a claim as text. usual is the name of the claim if the settings name none.
 func (a assertion) text(path, usual string) string {
 	if path == "" {
 		path = usual
@@ -104,8 +104,7 @@ func (a assertion) text(path, usual string) string {
 	return strings.TrimSpace(s)
 }
 
-// groupsOf reads a claim that holds one group or a list of them. Anything that is not text is
-// passed over.
+// groupsOf reads a claim that holds one group or a list of them. It skips values that are not text.
 func groupsOf(claim any) []string {
 	var out []string
 	for _, g := range stringsOf(claim) {
@@ -151,8 +150,7 @@ func momentOf(claim any) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// plain makes one line of printable text of what somebody else has sent, at most so many bytes of
-// it.
+// plain turns foreign text into one line of printable text of at most most bytes.
 func plain(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -166,9 +164,9 @@ func plain(text string, most int) string {
 	return strings.TrimSpace(login.Clip(strings.Join(strings.Fields(text), " "), most))
 }
 
-// email is the person's address, whether the provider has proven it, and whether it says that it
-// has not. What it says of its own claim "email" does not hold for another address. Anything that
-// is no address is none.
+// email returns the person's address, whether the provider has verified it, and whether the
+// provider says that it has not. The provider's statement about its claim "email" does not apply to
+// another address. A value that is not an address is ignored.
 func (p Provider) email(a assertion) (address string, verified, disowned bool) {
 	address, err := identity.CleanEmail(a.text(p.EmailClaim, "email"))
 	if err != nil || address == "" {
@@ -181,7 +179,7 @@ func (p Provider) email(a assertion) (address string, verified, disowned bool) {
 		switch v := source["email_verified"].(type) {
 		case bool:
 			verified, disowned = verified || v, disowned || !v
-		case string: // some providers send text, which is not what the specification says
+		case string: // some providers send text, contrary to the specification
 			verified, disowned = verified || v == "true", disowned || v != "true"
 		}
 	}
@@ -200,7 +198,7 @@ func (p Provider) fullName(a assertion) string {
 	return plain(name, 400)
 }
 
-// labelOf is what people call the account at the provider.
+// labelOf is the display name of the account at the provider.
 func (p Provider) labelOf(a assertion) string {
 	names := []string{a.text(p.EmailClaim, "email"), a.text(p.UsernameClaim, "preferred_username"), a.Subject}
 	for _, name := range names {
@@ -211,8 +209,8 @@ func (p Provider) labelOf(a assertion) string {
 	return ""
 }
 
-// username makes a username of what the provider calls the person: letters, digits, dots, dashes
-// and underscores, at least two of them.
+// username derives a username from the provider's names for the person: letters, digits, dots,
+// dashes and underscores, at least two of them.
 func (p Provider) username(a assertion) string {
 	email, _, _ := p.email(a)
 	names := []string{
@@ -250,16 +248,16 @@ func asUsername(name string) string {
 	return name
 }
 
-// strongly reports whether what the provider says about how the person signed in (amr, RFC 8176
-// section 2) allows to count it as more than a password. A provider that says nothing is believed.
+// strongly reports whether the sign-in methods that the provider names (amr, RFC 8176 section 2)
+// amount to more than a password. A provider that names none is trusted.
 func strongly(a assertion) bool {
 	weak := []string{"pwd", "pin", "kba", "user", "wia", "rba", "geo"}
 	methods := stringsOf(a.Claims["amr"])
 	return len(methods) == 0 || slices.ContainsFunc(methods, func(m string) bool { return !slices.Contains(weak, m) })
 }
 
-// plausible reports why a text cannot be a token of a provider: too long, not in the compact form,
-// or signed in a way that is not accepted. It looks at no key.
+// plausible returns an error if a text cannot be a provider's token: too long, not in the compact
+// form, or signed with an algorithm that is not accepted. It does not look at keys.
 func plausible(raw string) error {
 	if len(raw) > maxToken {
 		return errors.New("too long")
@@ -268,17 +266,17 @@ func plausible(raw string) error {
 	return err
 }
 
-// superuserMember reports whether somebody is in the provider's superuser group.
+// superuserMember reports whether the groups include the provider's superuser group.
 func (p Provider) superuserMember(groups []string) bool {
 	return p.SuperuserGroup != "" && slices.Contains(groups, p.SuperuserGroup)
 }
 
-// newcomer is the account that somebody gets who has none.
+// newcomer is the account to create for a person without one.
 func (p Provider) newcomer(a assertion) identity.NewUser {
 	email, verified, disowned := p.email(a)
 	if disowned {
-		// Nobody may come to stand here for an address that the provider itself does not vouch for:
-		// invitations go by addresses.
+		// The account must not represent an address that the provider itself does not vouch for,
+		// because invitations go by addresses.
 		email, verified = "", false
 	}
 	return identity.NewUser{
@@ -291,7 +289,7 @@ func (p Provider) newcomer(a assertion) identity.NewUser {
 	}
 }
 
-// mayCome refuses people without an account where the settings create none for them.
+// mayCome refuses people without an account if the settings do not create one for them.
 func (p Provider) mayCome(a assertion) *problem.Error {
 	const next = "Ask an admin for an account; then link %s on the page of your account."
 	if !p.CreateAccounts {

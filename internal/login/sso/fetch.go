@@ -19,22 +19,22 @@ import (
 const (
 	// providerTime is how long a provider may take to answer.
 	providerTime = 10 * time.Second
-	// maxAnswer bounds what is read of any answer of a provider.
+	// maxAnswer bounds how much of a provider's answer is read.
 	maxAnswer = 1 << 20
-	// fetchTime bounds one fetch, whatever the client's own limit is.
+	// fetchTime bounds one fetch, regardless of the client's own limit.
 	fetchTime = 15 * time.Second
-	// retryFailed is how long a failed fetch is not tried again: a provider that is down is asked
-	// now and then, not by everybody.
+	// retryFailed is how long a failed fetch is not repeated, so that requests do not flood a
+	// provider that is down.
 	retryFailed = 5 * time.Second
 )
 
 // errTooLarge is an answer above maxAnswer.
 var errTooLarge = errors.New("the answer is larger than 1 MiB")
 
-// ProviderClient is the client that identity providers are asked with. Dial may be nil. It takes
-// no proxy from the environment, waits at most the given time, reads at most 1 MiB of an answer,
-// and follows redirects of reads within the same host only: a token request holds secrets, which no
-// redirect may carry away.
+// ProviderClient returns the client for requests to identity providers. dial may be nil. The client
+// uses no proxy from the environment, waits at most limit, and reads at most 1 MiB of an answer. It
+// follows redirects only for reads and within the same host, because a token request holds secrets
+// that no redirect may carry away.
 func ProviderClient(
 	limit time.Duration, dial func(ctx context.Context, network, address string) (net.Conn, error),
 ) *http.Client {
@@ -66,7 +66,7 @@ func ProviderClient(
 	}
 }
 
-// boundedTransport ends bodies that are too large.
+// boundedTransport cuts off bodies that are too large.
 type boundedTransport struct{ next http.RoundTripper }
 
 func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -90,19 +90,19 @@ func (b *boundedBody) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// statusError is an answer with another status than 200.
+// statusError is an answer with a status other than 200.
 type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("it answered with status %d", int(e)) }
 
-// formError is an answer that is no JSON of the expected form.
+// formError is an answer that is not JSON of the expected form.
 type formError struct{ cause error }
 
 func (e formError) Error() string { return "its answer is not the JSON that was expected" }
 
 func (e formError) Unwrap() error { return e.cause }
 
-// getJSON reads a JSON document. Header may be nil.
+// getJSON reads a JSON document. header may be nil.
 func getJSON(
 	ctx context.Context, client *http.Client, address string, header http.Header, into any,
 ) (http.Header, error) {
@@ -137,8 +137,8 @@ func getJSON(
 	return res.Header, nil
 }
 
-// reasonOf says in a few words why a provider could not be asked, and whether it was only slow. It
-// holds nothing that the provider has sent.
+// reasonOf returns in a few words why a request to a provider failed, and whether it was only slow.
+// The text contains nothing that the provider has sent.
 func reasonOf(err error) (reason string, slow bool) {
 	var (
 		status statusError
@@ -172,12 +172,12 @@ func reasonOf(err error) (reason string, slow bool) {
 	return "the connection failed", false
 }
 
-// fetches owns the goroutines that ask providers. They outlive the request that began them, because
-// others wait for the same answer, and stop with the providers.
+// fetches owns the goroutines that make requests to providers. They outlive the request that began
+// them, because others wait for the same answer, and stop with the providers.
 type fetches struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	mu     sync.Mutex // held while one starts, so that none starts after stop
+	mu     sync.Mutex // held while a fetch starts, so that none starts after stop
 	group  sync.WaitGroup
 }
 
@@ -186,7 +186,7 @@ func newFetches() *fetches {
 	return &fetches{ctx: ctx, cancel: cancel}
 }
 
-// start runs fetch on a goroutine of its own; after stop it does nothing and reports false.
+// start runs fetch on a goroutine of its own. After stop it does nothing and returns false.
 func (f *fetches) start(fetch func(context.Context)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -197,7 +197,7 @@ func (f *fetches) start(fetch func(context.Context)) bool {
 	return true
 }
 
-// stop gives up all fetches and waits until they have returned.
+// stop cancels all fetches and waits until they have returned.
 func (f *fetches) stop() {
 	f.mu.Lock()
 	f.cancel()
@@ -205,19 +205,19 @@ func (f *fetches) stop() {
 	f.group.Wait()
 }
 
-// fetched is a value of a provider's that is fetched when somebody needs it, by one fetch for all
-// who wait, and without a lock while it runs.
+// fetched is a value of a provider that is fetched on demand. One fetch serves all who wait, and no
+// lock is held while it runs.
 type fetched[T any] struct {
 	mu      sync.Mutex
 	value   T
-	at      time.Time // of value; zero: never
+	at      time.Time // of value; zero for never
 	err     error
 	errAt   time.Time
 	running chan struct{}
 }
 
-// get returns the value if it was fetched after a time, else fetches it. Where the fetch fails, a
-// value that is younger than stale serves a while longer.
+// get returns the value if it was fetched after a time, and fetches it otherwise. If the fetch
+// fails, a value that is younger than stale is used a while longer.
 func (f *fetched[T]) get(
 	ctx context.Context,
 	owner *fetches,
@@ -272,7 +272,7 @@ func (f *fetched[T]) run(
 	close(done)
 }
 
-// known is the outcome of the last fetch; it is called under the lock.
+// known returns the outcome of the last fetch. The caller holds the lock.
 func (f *fetched[T]) known(now time.Time, stale time.Duration) (T, error) {
 	if f.err == nil || !f.at.IsZero() && now.Sub(f.at) < stale {
 		return f.value, nil
@@ -281,7 +281,7 @@ func (f *fetched[T]) known(now time.Time, stale time.Duration) (T, error) {
 	return none, f.err
 }
 
-// budget is a bounded number of attempts that grows again with time.
+// budget is a bounded number of attempts that grows back with time.
 type budget struct {
 	mu   sync.Mutex
 	left int
@@ -293,7 +293,7 @@ const (
 	budgetStep = 30 * time.Second
 )
 
-// take uses one attempt up, if there is one.
+// take uses one attempt, if one is left.
 func (b *budget) take(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

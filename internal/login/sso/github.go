@@ -38,8 +38,8 @@ func (c *client) githubClient(ctx context.Context, p *provider, redirect string)
 	}, nil
 }
 
-// redeemGitHub exchanges a code and asks who the person is. GitHub gives no id token; what it says
-// comes straight from it over the connection that Sluice opened.
+// redeemGitHub redeems a code and asks GitHub for the person. GitHub issues no id token; its
+// answers come directly over the connection that Sluice opened.
 func (c *client) redeemGitHub(ctx context.Context, p *provider, r round, code string) (assertion, error) {
 	client, err := c.githubClient(ctx, p, r.Redirect)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *client) redeemGitHub(ctx context.Context, p *provider, r round, code st
 	return a, nil
 }
 
-// githubAsk asks GitHub with a person's access token.
+// githubAsk makes requests to GitHub with a person's access token.
 type githubAsk struct {
 	client *http.Client
 	p      *provider
@@ -90,8 +90,8 @@ func (g githubAsk) get(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-// names puts the claims of OpenID Connect in place that GitHub has other names for. Only the
-// verified primary address counts; the one of the public profile is whatever the person wrote.
+// names fills the claims of OpenID Connect for which GitHub has other names. Only the verified
+// primary address counts; the one in the public profile is free text.
 func (g githubAsk) names(ctx context.Context, a *assertion) error {
 	name, _ := a.Claims["login"].(string)
 	a.Label = plain(name, 200)
@@ -143,7 +143,7 @@ func (g githubAsk) groups(ctx context.Context) ([]string, error) {
 	return groupsOf(found), nil
 }
 
-// pagesOf reads a list of GitHub's page by page.
+// pagesOf reads a GitHub list page by page.
 func pagesOf[T any](ctx context.Context, g githubAsk, path string) ([]T, error) {
 	const size = 100
 	var all []T

@@ -12,16 +12,16 @@ import (
 	"sluice/internal/problem"
 )
 
-// Link is an identity at a provider that belongs to an account.
+// Link is an identity at a provider that is linked to an account.
 type Link struct {
-	// Provider is the provider's id, ProviderName its name. Label is what the person is called
+	// Provider is the provider's id, ProviderName its name. Label is the person's display name
 	// there.
 	Provider, ProviderName, Label string
 	CreatedAt, UsedAt             time.Time
 }
 
-// Links lists the identities that are linked to an account. People see their own; those of others
-// need UserView.
+// Links lists the identities that are linked to an account. People can see their own; other
+// people's require UserView.
 func (s *SSO) Links(ctx context.Context, actor authz.Principal, userID string) ([]Link, error) {
 	if _, err := s.cfg.People.Get(ctx, actor, userID); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (s *SSO) Links(ctx context.Context, actor authz.Principal, userID string) (
 	return out, nil
 }
 
-// linkTo gives an identity to the signed-in person. One that belongs to somebody else stays theirs.
+// linkTo links an identity to the signed-in person. An identity of another account stays with it.
 func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a assertion) error {
 	taken := problem.Newf(problem.Conflict, "This identity at %s is linked to another account already.", p.Name).
 		WithNext("Sign in with it, or sign out at " + p.Name + " and choose another identity there.")
@@ -74,9 +74,9 @@ func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a as
 		})
 }
 
-// Unlink takes an identity from one's own account, and with it the roles that its groups gave:
-// nobody keeps by unlinking what the provider would take back. It is refused where it is the last
-// way to sign in.
+// Unlink removes an identity from the person's own account, with the roles that its groups gave, so
+// that no one keeps roles that the provider would take back. It is refused if the identity is the
+// last way to sign in.
 func (s *SSO) Unlink(ctx context.Context, who authz.Principal, providerID string) error {
 	p, ok := s.providers.byID(providerID)
 	if !ok {
@@ -84,7 +84,7 @@ func (s *SSO) Unlink(ctx context.Context, who authz.Principal, providerID string
 	}
 	return s.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, login.OwnAccount(who), "unlinked from "+p.Slug,
 		func(tx *db.Tx) error {
-			// Two such acts at the same time must not leave a person without any way.
+			// Two concurrent calls must not leave a person without any way to sign in.
 			if err := tx.Ordered(); err != nil {
 				return err
 			}
@@ -136,8 +136,8 @@ func (s *SSO) anotherWay(ctx context.Context, tx *db.Tx, userID, providerID stri
 		WithRule("last way to sign in")
 }
 
-// mayConfirmThere tells whether a fresh sign-in at the provider can prove who somebody is: they are
-// linked to it, and have no second factor that would be passed over.
+// mayConfirmThere checks that a fresh sign-in at the provider can prove the person's identity: they
+// are linked to it, and have no second factor that it would bypass.
 func (s *SSO) mayConfirmThere(ctx context.Context, p *provider, who authz.Principal) error {
 	if p.Kind == KindGitHub {
 		return problem.Newf(problem.Conflict, "%s cannot ask anew who you are.", p.Name).
@@ -172,8 +172,8 @@ func (s *SSO) linkOf(ctx context.Context, p *provider, userID string) (q.LinkedI
 		WithNext("Confirm another way.")
 }
 
-// confirmedThere notes that the person of a session has proven anew who they are: the same
-// identity, by a sign-in at the provider that is younger than the question (auth_time).
+// confirmedThere records that the person of a session has proven their identity again: with the
+// same identity, by a sign-in at the provider that is younger than the question (auth_time).
 func (s *SSO) confirmedThere(ctx context.Context, p *provider, r round, who authz.Principal, a assertion) error {
 	link, err := s.linkOf(ctx, p, who.ID)
 	if err != nil {

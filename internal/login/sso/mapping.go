@@ -17,8 +17,8 @@ import (
 // grant is a role that a group gives.
 type grant struct{ workspace, role, group string }
 
-// grants are the roles that the groups give: the strongest one in each workspace. Mappings whose
-// workspace or role is gone give nothing.
+// grants returns the roles that the groups give: the strongest one in each workspace. Mappings
+// whose workspace or role no longer exists give nothing.
 func (ac *accounts) grants(p Provider, groups []string) []grant {
 	var out []grant
 	for _, m := range p.Mappings {
@@ -38,8 +38,8 @@ func (ac *accounts) grants(p Provider, groups []string) []grant {
 	return out
 }
 
-// strength orders roles: the built-in ones from most to least, then custom ones, of which the first
-// mapping wins.
+// strength ranks roles: the built-in ones from most to least powerful, then the custom ones. Among
+// custom roles the first mapping wins.
 func strength(role string) int {
 	if i := slices.Index(authz.Roles(), role); i >= 0 {
 		return len(authz.Roles()) - i
@@ -50,7 +50,7 @@ func strength(role string) int {
 // change is one membership that groups change.
 type change struct {
 	grant
-	from string // the role so far, "" for none
+	from string // the current role, "" for none
 	kind changeKind
 }
 
@@ -60,12 +60,12 @@ const (
 	changeKeep changeKind = iota // nothing to do
 	changeGive
 	changeTake
-	changeForget // somebody has changed it by hand: it is theirs from now on
-	changeStays  // given by hand or by another provider: not this one's business
+	changeForget // changed by hand, so it no longer belongs to the provider
+	changeStays  // given by hand or by another provider, so it does not concern this one
 )
 
-// plan compares what the groups give with what a person has. Held are their memberships, given
-// those of them that this provider gave, each by workspace.
+// plan compares the roles that groups give with those of a person. held are all roles of the
+// person, given those that this provider gave, each by workspace.
 func plan(wanted []grant, held, given map[string]string) []change {
 	var out []change
 	for _, g := range wanted {
@@ -95,7 +95,7 @@ func plan(wanted []grant, held, given map[string]string) []change {
 	return out
 }
 
-// memberships are a person's roles and those of them that a provider gave, by workspace.
+// memberships returns a person's roles and those that a provider gave them, by workspace.
 func memberships(
 	ctx context.Context, queries *q.Queries, providerID, userID string,
 ) (held, given map[string]string, err error) {
@@ -117,11 +117,11 @@ func memberships(
 	return held, given, nil
 }
 
-// person is whose roles are changed, for entries.
+// person is the person whose roles change, for audit entries.
 type person struct{ id, username, ip string }
 
-// applyRoles sets a person's roles as the groups say, within the caller's transaction. Without
-// any mapping a provider does not decide about roles.
+// applyRoles sets a person's roles according to the groups, within the caller's transaction.
+// Without any mapping a provider does not decide about roles.
 func (ac *accounts) applyRoles(ctx context.Context, tx *db.Tx, p Provider, who person, wanted []grant) error {
 	held, given, err := memberships(ctx, q.New(tx), p.ID, who.id)
 	if err != nil {
@@ -179,8 +179,7 @@ func noteGiven(ctx context.Context, tx *db.Tx, p Provider, userID, workspace, ro
 }
 
 // applySuperuser gives the superuser flag to members of the provider's superuser group, and takes
-// it from those who are not in it any more, if it was given that way. The last active superuser
-// keeps it.
+// it from people who have left the group, if the group gave it. The last active superuser keeps it.
 func (ac *accounts) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, who person, gave, member bool) error {
 	account, err := q.New(tx).GetAccount(ctx, who.id)
 	if err != nil {
@@ -216,8 +215,8 @@ func accountResource(a q.GetAccountRow) authz.Resource {
 	return authz.Resource{Type: "User", ID: a.ID, Name: a.Username, Owner: a.ID}
 }
 
-// takeBack takes what a provider's groups gave somebody. The last active superuser cannot go this
-// way.
+// takeBack removes the roles and the superuser flag that a provider's groups gave a person. It does
+// not remove the last active superuser.
 func (ac *accounts) takeBack(ctx context.Context, tx *db.Tx, p Provider, who authz.Principal, superuser bool) error {
 	if superuser {
 		if err := ac.people.SuperuserIn(ctx, tx, who.ID, false); err != nil {

@@ -18,7 +18,7 @@ import (
 	"sluice/internal/login"
 )
 
-// client speaks to identity providers. It knows nothing of accounts.
+// client makes requests to identity providers. It knows nothing of accounts.
 type client struct {
 	http *http.Client
 	now  func() time.Time
@@ -28,8 +28,8 @@ type client struct {
 }
 
 const (
-	// metadataLife is how long a discovery document is good, metadataStale how long it serves where
-	// a new one cannot be had. keysLife is the same for keys, which are never used beyond it.
+	// metadataLife is how long a discovery document is used, metadataStale how long it is used if a
+	// new one cannot be fetched. keysLife is the limit for keys, which are never used beyond it.
 	metadataLife, metadataStale = time.Hour, 24 * time.Hour
 	keysLife                    = time.Hour
 	// leeway is how far a provider's clock may be off.
@@ -39,8 +39,8 @@ const (
 	maxKeys  = 50
 )
 
-// signatures are the algorithms of tokens that are accepted: never "none", and never a symmetric
-// one, for which the published key would be the secret (RFC 8725 section 3.1).
+// signatures are the accepted signature algorithms: never "none", and never a symmetric one, for
+// which the published key would be the secret (RFC 8725 section 3.1).
 var signatures = []jose.SignatureAlgorithm{
 	jose.RS256,
 	jose.RS384,
@@ -51,8 +51,8 @@ var signatures = []jose.SignatureAlgorithm{
 	jose.EdDSA,
 }
 
-// metadata is what a discovery document says (OpenID Connect Discovery 1.0 section 3, RP-Initiated
-// Logout 1.0, Back-Channel Logout 1.0, RFC 8414, RFC 9207).
+// metadata is the content of a discovery document (OpenID Connect Discovery 1.0 section 3,
+// RP-Initiated Logout 1.0, Back-Channel Logout 1.0, RFC 8414, RFC 9207).
 type metadata struct {
 	Issuer        string   `json:"issuer"`
 	Authorization string   `json:"authorization_endpoint"`
@@ -69,12 +69,12 @@ type metadata struct {
 	BackChannel   bool     `json:"backchannel_logout_supported"`
 }
 
-// remote is what is known of a provider's other side.
+// remote holds the data fetched from a provider.
 type remote struct {
 	metadata fetched[metadata]
 	keys     fetched[[]jose.JSONWebKey]
-	// signIns and logouts bound how often the keys are fetched for a key id that is not known;
-	// strangers who send logout tokens cannot use up what sign-ins need.
+	// signIns and logouts bound how often the keys are fetched for an unknown key id. They are
+	// separate, so that strangers who send logout tokens cannot use up the budget of sign-ins.
 	signIns, logouts budget
 }
 
@@ -96,7 +96,7 @@ func (c *client) metadata(ctx context.Context, p *provider) (metadata, error) {
 	return m, nil
 }
 
-// oauth is the client that asks for codes and tokens.
+// oauth returns the client that requests codes and tokens.
 func (c *client) oauth(ctx context.Context, p *provider, redirect string) (oauth2.Config, metadata, error) {
 	m, err := c.metadata(ctx, p)
 	if err != nil {
@@ -116,8 +116,8 @@ func (c *client) oauth(ctx context.Context, p *provider, redirect string) (oauth
 	}, m, nil
 }
 
-// redeemOIDC exchanges a code and checks everything that comes back. UserInfo is asked if wholly is
-// set or if something is missing that the settings need.
+// redeemOIDC redeems a code and checks everything that comes back. It requests userinfo if wholly
+// is set, or if the id token lacks something that the settings need.
 func (c *client) redeemOIDC(ctx context.Context, p *provider, r round, code string, wholly bool) (assertion, error) {
 	client, m, err := c.oauth(ctx, p, r.Redirect)
 	if err != nil {
@@ -147,11 +147,11 @@ func (c *client) redeemOIDC(ctx context.Context, p *provider, r round, code stri
 	return a, nil
 }
 
-// wrongClient are the errors by which providers refuse Sluice's own credentials (RFC 6749 section
+// wrongClient are the errors with which providers refuse Sluice's own credentials (RFC 6749 section
 // 5.2; the last one is GitHub's).
 var wrongClient = []string{"invalid_client", "unauthorized_client", "incorrect_client_credentials"}
 
-// exchange gives a code for tokens.
+// exchange redeems a code for tokens.
 func (c *client) exchange(
 	ctx context.Context, p *provider, client oauth2.Config, r round, code string,
 ) (*oauth2.Token, error) {
@@ -179,7 +179,7 @@ func (c *client) exchange(
 	return nil, p.unusable(errors.Join(statusError(told.Response.StatusCode), err), client.Endpoint.TokenURL)
 }
 
-// told2text makes one plain line of what a provider says about an error.
+// told2text turns a provider's error into one line of plain text.
 func told2text(code, description string) string {
 	text := plain(code, 60)
 	if d := strings.TrimRight(plain(description, 200), ". "); d != "" {
@@ -188,8 +188,8 @@ func told2text(code, description string) string {
 	return text
 }
 
-// signed checks a token's signature with the provider's keys, and returns what it signs. Refetch
-// bounds how often the keys are fetched for a key that is not known.
+// signed verifies a token's signature with the provider's keys and returns the payload. refetch
+// bounds how often the keys are fetched for an unknown key.
 func (c *client) signed(ctx context.Context, p *provider, m metadata, raw string, refetch *budget) ([]byte, error) {
 	if len(raw) > maxToken {
 		return nil, p.refused("its token is too large")
@@ -209,7 +209,7 @@ func (c *client) signed(ctx context.Context, p *provider, m metadata, raw string
 	if !refetch.take(c.now()) {
 		return nil, p.refused("its token is signed with a key that it does not publish")
 	}
-	// Nothing was fetched after this moment, so that this asks anew.
+	// Nothing was fetched after this moment, so this fetches again.
 	if keys, err = p.remote.keys.get(ctx, c.fetches, c.now, c.now(), 0, fetch); err != nil {
 		return nil, p.unusable(err, m.Keys)
 	}
@@ -232,8 +232,8 @@ func verifiedBy(keys []jose.JSONWebKey, jws *jose.JSONWebSignature) ([]byte, boo
 	return nil, false
 }
 
-// fetchKeys reads a key set (RFC 7517) and keeps the public signature keys of it. Keys that are not
-// understood are passed over, as section 5 says.
+// fetchKeys reads a key set (RFC 7517) and returns its public signature keys. It skips keys that it
+// does not understand, as section 5 requires.
 func (c *client) fetchKeys(ctx context.Context, address string) ([]jose.JSONWebKey, error) {
 	var set struct{ Keys []json.RawMessage }
 	if _, err := getJSON(ctx, c.http, address, nil, &set); err != nil {
@@ -250,13 +250,13 @@ func (c *client) fetchKeys(ctx context.Context, address string) ([]jose.JSONWebK
 	return keys, nil
 }
 
-// proven is a key set for a token whose signature was checked already.
+// proven is a key set for a token whose signature has been verified already.
 type proven []byte
 
 // VerifySignature implements oidc.KeySet.
 func (p proven) VerifySignature(context.Context, string) ([]byte, error) { return p, nil }
 
-// verifier checks the claims of tokens whose payload was proven.
+// verifier checks the claims of tokens whose payload is proven.
 func (c *client) verifier(p *provider, payload []byte) *oidc.IDTokenVerifier {
 	names := make([]string, len(signatures))
 	for i, s := range signatures {
@@ -290,7 +290,7 @@ func (c *client) verifyIDToken(
 	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
 		return assertion{}, p.refused("its token belongs to another sign-in (nonce)")
 	case claims["sub"] != id.Subject || claims["iss"] != id.Issuer || claims["nonce"] != id.Nonce:
-		// Names that differ only in capital letters are one name to some readers and two to others.
+		// Some readers treat names that differ only in capital letters as one name, others as two.
 		return assertion{}, p.refused("its token is ambiguous: names in it differ only in capital letters")
 	case id.IssuedAt.Unix() <= 0:
 		return assertion{}, p.refused("its token does not say when it was issued (iat)")
@@ -313,7 +313,7 @@ func (c *client) verifyIDToken(
 	}, nil
 }
 
-// whyRefused names the claim for which a token whose signature is good was not accepted.
+// whyRefused names the claim because of which a correctly signed token was refused.
 func (c *client) whyRefused(p *provider, payload []byte) string {
 	claims, _ := claimsOf(payload)
 	issuer, _ := claims["iss"].(string)
@@ -330,8 +330,8 @@ func (c *client) whyRefused(p *provider, payload []byte) string {
 	return "its token is not valid"
 }
 
-// askUserInfo adds the claims that the provider gives for the access token. They must be about the
-// same person (OpenID Connect Core 1.0 section 5.3.2).
+// askUserInfo adds the claims that the provider returns for the access token. They must be about
+// the same person (OpenID Connect Core 1.0 section 5.3.2).
 func (c *client) askUserInfo(ctx context.Context, p *provider, m metadata, access string, a *assertion) error {
 	var claims map[string]any
 	if _, err := getJSON(ctx, c.http, m.UserInfo, http.Header{"Authorization": {"Bearer " + access}},

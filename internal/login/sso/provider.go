@@ -16,9 +16,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// The kinds of identity providers.
+// Kinds of identity providers.
 const (
-	// KindOIDC is any provider that speaks OpenID Connect.
+	// KindOIDC is any provider that supports OpenID Connect.
 	KindOIDC = "oidc"
 	// KindGitHub is GitHub or GitHub Enterprise, which sign people in by OAuth 2.0 without an id
 	// token.
@@ -27,39 +27,39 @@ const (
 
 // Provider is an identity provider: a service that vouches for people.
 type Provider struct {
-	// ID is a UUIDv7. Slug stands in addresses; it never changes.
+	// ID is a UUIDv7. Slug is the provider's name in addresses; it never changes.
 	ID, Slug string
 	// Kind is KindOIDC or KindGitHub; it never changes.
 	Kind string
-	// Name is what people see on the button.
+	// Name is the text on the button.
 	Name string
-	// Issuer is the provider's identifier, exactly as its discovery document gives it; for GitHub
-	// the origin of a GitHub Enterprise, "" for github.com.
+	// Issuer is the provider's identifier, exactly as in its discovery document. For GitHub it is
+	// the origin of a GitHub Enterprise, or "" for github.com.
 	Issuer string
-	// ClientID is what the provider knows Sluice by. ClientSecret is only written: it is empty when
-	// read, and an empty one keeps what is stored. HasSecret tells that one is stored.
+	// ClientID is Sluice's id at the provider. ClientSecret is write-only: it is empty when read,
+	// and an empty one keeps the stored value. HasSecret reports whether one is stored.
 	ClientID, ClientSecret string
 	HasSecret              bool
-	// Enabled providers sign people in; others can only be tested.
+	// Enabled providers sign people in. Others can only be tested.
 	Enabled bool
-	// Scopes are asked for; for OpenID Connect they hold "openid".
+	// Scopes are the requested scopes. For OpenID Connect they contain "openid".
 	Scopes []string
-	// CreateAccounts creates an account for people who have none yet. Domains narrows that to
+	// CreateAccounts creates an account for people who have none yet. Domains restricts that to
 	// verified addresses of these domains.
 	CreateAccounts bool
 	Domains        []string
-	// TrustFactor takes a sign-in there for two factors, unless the provider itself says that it
+	// TrustFactor counts a sign-in there as two factors, unless the provider itself says that it
 	// was only a password (amr, RFC 8176).
 	TrustFactor bool
-	// GroupClaim is where the groups are: a claim's name, or a path with dots such as
+	// GroupClaim is the claim that contains the groups: its name, or a path with dots such as
 	// realm_access.roles. GitHub's groups are organizations and organization/team.
 	GroupClaim string
 	// Mappings give roles to groups. With at least one of them the provider's groups decide, at
 	// each sign-in, about every membership that they gave.
 	Mappings []Mapping
-	// SuperuserGroup turns its members into superusers; "" for none.
+	// SuperuserGroup makes its members superusers; "" for none.
 	SuperuserGroup string
-	// UsernameClaim, EmailClaim and NameClaim are where an account's names come from; empty means
+	// UsernameClaim, EmailClaim and NameClaim are the sources of an account's names. Empty means
 	// preferred_username, email and name.
 	UsernameClaim, EmailClaim, NameClaim string
 }
@@ -126,20 +126,20 @@ func providerOf(r q.Provider) (Provider, error) {
 	}, nil
 }
 
-// provider is a provider in memory with what is known of its other side.
+// provider is a provider in memory with the data fetched from it.
 type provider struct {
 	Provider
 	remote *remote
 }
 
-// principal is who acts when the provider's word changes an account.
+// principal is the acting principal when a provider's assertion changes an account.
 func (p Provider) principal(ip string) authz.Principal {
 	who := authz.SystemPrincipal(p.method())
 	who.IP = ip
 	return who
 }
 
-// method names the provider in sessions and entries.
+// method names the provider in sessions and audit entries.
 func (p Provider) method() string { return "sso:" + p.Slug }
 
 func (p Provider) resource() authz.Resource {
@@ -150,7 +150,7 @@ func noProvider() *problem.Error {
 	return problem.New(problem.NotFound, "There is no such identity provider, or it is not in use.")
 }
 
-// stored is what SaveProvider gives back.
+// stored is the result of SaveProvider.
 func (p Provider) stored(err error) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
@@ -174,20 +174,20 @@ var (
 	domainForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$`)
 )
 
-// wrong is a setting that cannot be stored.
+// wrong is the error for a setting that cannot be stored.
 func wrong(field, format string, args ...any) error {
 	return problem.Newf(problem.Invalid, format, args...).WithField(field)
 }
 
-// plainText reports whether something has 1 to most printable characters.
+// plainText reports whether a text has 1 to most printable characters.
 func plainText(text string, most int) bool {
 	n := utf8.RuneCountInString(text)
 	return n >= 1 && n <= most && utf8.ValidString(text) &&
 		strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// checkIssuer accepts https anywhere, and http on this machine only: over the network anybody
-// between could answer in the provider's place.
+// checkIssuer accepts https anywhere, and http only on this machine: over the network, anyone in
+// between could answer instead of the provider.
 func checkIssuer(kind string, issuer *string) error {
 	if kind == KindGitHub && *issuer == "" {
 		return nil
@@ -299,7 +299,7 @@ func distinct(words []string) []string {
 	return out
 }
 
-// unusable tells that a provider could not be asked. Address is what somebody should try to open.
+// unusable reports that a request to a provider failed. address is the address to try in a browser.
 func (p Provider) unusable(err error, address string) error {
 	if kind := problem.Of(err).Kind; kind != problem.Internal {
 		return err
@@ -320,7 +320,7 @@ func (p Provider) unusable(err error, address string) error {
 		WithCause(err)
 }
 
-// refused tells that what a provider sent cannot be believed.
+// refused reports that a provider's answer cannot be trusted.
 func (p Provider) refused(format string, args ...any) *problem.Error {
 	return problem.Newf(problem.Unauthenticated, "The answer of %s was "+
 		"refused: %s.", p.Name, fmt.Sprintf(format, args...)).
@@ -366,7 +366,7 @@ func (p Provider) checkMetadata(m metadata) error {
 	return nil
 }
 
-// mayUse accepts an endpoint with https, or on this machine if the issuer is there too.
+// mayUse accepts an endpoint with https, or on this machine if the issuer uses http.
 func (p Provider) mayUse(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
@@ -375,7 +375,7 @@ func (p Provider) mayUse(address string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && strings.HasPrefix(p.Issuer, "http://") && loopback(u.Hostname())
 }
 
-// githubAddresses are where GitHub answers: the pages' origin and the interface's.
+// githubAddresses are GitHub's addresses: the origin of its pages and that of its API.
 func (p Provider) githubAddresses() (pages, api string) {
 	if p.Issuer == "" {
 		return "https://github.com", "https://api.github.com"
@@ -383,8 +383,8 @@ func (p Provider) githubAddresses() (pages, api string) {
 	return p.Issuer, p.Issuer + "/api/v3"
 }
 
-// said is what a provider answers in place of a code (RFC 6749 section 4.1.2.1, OpenID Connect Core
-// 1.0 section 3.1.2.6), as plain text.
+// said is the error that a provider returns instead of a code (RFC 6749 section 4.1.2.1, OpenID
+// Connect Core 1.0 section 3.1.2.6), as plain text.
 func (p Provider) said(code, description string) error {
 	text := told2text(code, description)
 	switch code {

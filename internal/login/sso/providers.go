@@ -24,7 +24,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// Config of Providers.
+// Config configures Providers.
 type Config struct {
 	DB       *db.DB
 	Gate     *authz.Gate
@@ -33,16 +33,16 @@ type Config struct {
 	Logins   *login.Logins
 	// Keyring seals client secrets and the id tokens that sessions keep.
 	Keyring *secret.Keyring
-	// HTTP asks identity providers; see ProviderClient, which nil stands for.
+	// HTTP makes requests to identity providers. Nil means ProviderClient.
 	HTTP *http.Client
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what could not be read again in the background.
+	// Log gets failures of background work.
 	Log *slog.Logger
 }
 
-// Providers are the identity providers that are set up, what is known of their other side, and the
-// sessions that they began.
+// Providers manages the configured identity providers, the data fetched from them, and the sessions
+// that they began.
 type Providers struct {
 	cfg    Config
 	list   atomic.Pointer[[]*provider]
@@ -64,7 +64,7 @@ func NewProviders(ctx context.Context, c Config) (*Providers, error) {
 	return ps, ps.load(ctx)
 }
 
-// Close gives up what is being fetched from providers.
+// Close cancels all requests to providers.
 func (ps *Providers) Close() { ps.client.fetches.stop() }
 
 func (ps *Providers) all() []*provider {
@@ -90,8 +90,7 @@ func (ps *Providers) find(match func(*provider) bool) (*provider, bool) {
 	return nil, false
 }
 
-// load reads the providers. What is known of the other side stays with a provider as long as its
-// issuer does.
+// load reads the providers. The fetched data stays with a provider while its issuer is the same.
 func (ps *Providers) load(ctx context.Context) error {
 	rows, err := q.New(ps.cfg.DB.Read()).AllProviders(ctx)
 	if err != nil {
@@ -124,7 +123,7 @@ func (ps *Providers) SignInButtons() []Button {
 	return out
 }
 
-// List lists all providers by name. It needs SignInManage.
+// List lists all providers by name. It requires SignInManage.
 func (ps *Providers) List(ctx context.Context, actor authz.Principal) ([]Provider, error) {
 	if err := ps.cfg.Gate.Check(ctx, actor, authz.SignInManage, authz.Resource{Type: "SignIn"}); err != nil {
 		return nil, err
@@ -136,7 +135,7 @@ func (ps *Providers) List(ctx context.Context, actor authz.Principal) ([]Provide
 	return out, nil
 }
 
-// Provider returns one provider by its id. It needs SignInManage.
+// Provider returns one provider by its id. It requires SignInManage.
 func (ps *Providers) Provider(ctx context.Context, actor authz.Principal, id string) (Provider, error) {
 	if err := ps.cfg.Gate.Check(ctx, actor, authz.SignInManage, authz.Resource{Type: "SignIn", ID: id}); err != nil {
 		return Provider{}, err
@@ -148,8 +147,8 @@ func (ps *Providers) Provider(ctx context.Context, actor authz.Principal, id str
 	return p.Provider, nil
 }
 
-// SaveProvider adds a provider (ID empty) or changes one. It needs SignInManage. Errors:
-// problem.Invalid with the field, problem.Conflict for a slug that is taken and for another issuer
+// SaveProvider creates a provider (if ID is empty) or changes one. It requires SignInManage.
+// Errors: problem.Invalid with the field, problem.Conflict for a taken slug, and for another issuer
 // while people are linked.
 func (ps *Providers) SaveProvider(ctx context.Context, actor authz.Principal, p Provider) (Provider, error) {
 	if err := ps.cfg.Gate.Check(ctx, actor, authz.SignInManage, authz.Resource{Type: "SignIn", ID: p.ID}); err != nil {
@@ -211,7 +210,7 @@ func (ps *Providers) changeProvider(ctx context.Context, actor authz.Principal, 
 	}
 	err = ps.storeProvider(ctx, actor, p, "changed", func(tx *db.Tx, secret, settings string) error {
 		if secret == "" {
-			// Rotation may have sealed it anew since the page was shown.
+			// Rotation may have resealed it since the page was shown.
 			now, err := q.New(tx).GetProvider(ctx, p.ID)
 			if err != nil {
 				return db.Found(err, noProvider().Detail)
@@ -234,8 +233,8 @@ func (ps *Providers) changeProvider(ctx context.Context, actor authz.Principal, 
 	return p.stored(err)
 }
 
-// mayMove refuses another issuer where its subjects would meet the accounts of the current one, and
-// where the current one's secret would be sent to it.
+// mayMove refuses another issuer if its subjects would get the accounts of the current one, or if
+// it would be sent the secret of the current one.
 func (ps *Providers) mayMove(ctx context.Context, p Provider, row q.Provider) error {
 	n, err := q.New(ps.cfg.DB.Read()).CountLinksOfProvider(ctx, p.ID)
 	if err != nil {
@@ -288,9 +287,9 @@ func (ps *Providers) storeProvider(
 		})
 }
 
-// RemoveProvider removes a provider with its links. Accounts and the roles that it gave stay; these
-// count as given by hand from then on. The sessions that it has begun end, but the actor's own. It
-// needs SignInManage.
+// RemoveProvider deletes a provider with its links. Accounts and the roles that it gave stay; the
+// roles count as given by hand from then on. The sessions that it began are revoked, except the
+// actor's own. It requires SignInManage.
 func (ps *Providers) RemoveProvider(ctx context.Context, actor authz.Principal, id string) error {
 	p, err := ps.Provider(ctx, actor, id)
 	if err != nil {
@@ -308,8 +307,8 @@ func (ps *Providers) RemoveProvider(ctx context.Context, actor authz.Principal, 
 		})
 }
 
-// clientSecret opens the secret that Sluice shows a provider. It is read at each use: rotation may
-// have sealed it anew.
+// clientSecret opens Sluice's secret for a provider. It is read at each use, because rotation may
+// have resealed it.
 func (ps *Providers) clientSecret(ctx context.Context, p *provider) (string, error) {
 	row, err := q.New(ps.cfg.DB.Read()).GetProvider(ctx, p.ID)
 	if err != nil {
@@ -326,9 +325,9 @@ func (ps *Providers) clientSecret(ctx context.Context, p *provider) (string, err
 	return string(secret), err
 }
 
-// cleanProvider checks what somebody entered, and takes blanks and doubles away.
+// cleanProvider checks the entered settings, and removes blanks and duplicates.
 func (ps *Providers) cleanProvider(p *Provider) error {
-	// The lists of a provider in memory are everybody's.
+	// The lists of a provider in memory are shared.
 	p.Scopes, p.Domains, p.Mappings = slices.Clone(p.Scopes), slices.Clone(p.Domains), slices.Clone(p.Mappings)
 	p.Name, p.Slug = strings.Join(strings.Fields(p.Name), " "), strings.TrimSpace(p.Slug)
 	p.Issuer, p.ClientID, p.ClientSecret = strings.TrimSpace(p.Issuer), strings.TrimSpace(
@@ -396,9 +395,9 @@ func (ps *Providers) cleanMappings(p *Provider) error {
 	return nil
 }
 
-// EnableProvider puts a provider in use, or takes it out. It looks at nothing else: a provider must
-// be possible to stop although a workspace that its mappings name is gone. Taking it out ends the
-// sessions that it has begun, but the actor's own. It needs SignInManage.
+// EnableProvider enables or disables a provider. It checks no settings: it must be possible to
+// disable a provider even if a workspace in its mappings is gone. Disabling revokes the sessions
+// that the provider began, except the actor's own. It requires SignInManage.
 func (ps *Providers) EnableProvider(ctx context.Context, actor authz.Principal, id string, on bool) error {
 	p, err := ps.Provider(ctx, actor, id)
 	if err != nil {
@@ -432,8 +431,8 @@ func (ps *Providers) EnableProvider(ctx context.Context, actor authz.Principal, 
 		})
 }
 
-// endSessionsOf ends all sessions that a provider has begun: whoever stops trusting it does not
-// trust them either. The actor's own stays, so that they can go on.
+// endSessionsOf revokes all sessions that a provider began, because a provider that is no longer
+// trusted cannot vouch for them either. The actor's own session stays, so that they can continue.
 func (ps *Providers) endSessionsOf(ctx context.Context, tx *db.Tx, actor authz.Principal, p Provider) error {
 	rows, err := q.New(tx).SessionsOfProvider(ctx, p.ID)
 	if err != nil {
@@ -450,14 +449,14 @@ func (ps *Providers) endSessionsOf(ctx context.Context, tx *db.Tx, actor authz.P
 	return nil
 }
 
-// CheckProvider asks a provider, past everything that is kept in memory, and says what it found. It
-// needs SignInManage. Only a try of the whole way shows whether the client id and secret are right.
+// CheckProvider queries a provider, bypassing all caches, and returns its findings. It requires
+// SignInManage. Only a full test sign-in shows whether the client id and secret are correct.
 func (ps *Providers) CheckProvider(ctx context.Context, actor authz.Principal, id string) ([]Finding, error) {
 	if _, err := ps.Provider(ctx, actor, id); err != nil {
 		return nil, err
 	}
 	known, _ := ps.byID(id)
-	// A remote of its own, so that what is checked is what the provider says now.
+	// An empty remote makes sure that the check sees the provider's current data.
 	p := &provider{Provider: known.Provider, remote: newRemote()}
 	var found findings
 	if p.Kind == KindGitHub {

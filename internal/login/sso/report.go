@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// reports tell an admin what a provider says, and what a sign-in would do.
+// reports show an admin the assertion of a provider, and what a sign-in would do.
 type reports struct {
 	db       *db.DB
 	gate     *authz.Gate
@@ -32,49 +32,49 @@ const (
 	maxClaimText  = 4000
 )
 
-// Claim is one claim as received; Value is JSON.
+// Claim is one claim as received. Value is JSON.
 type Claim struct{ Name, Value string }
 
-// ClaimReport is what a provider said about an admin who tried it, and what a sign-in would do.
+// ClaimReport is a provider's assertion about an admin who tested it, and what a sign-in would do.
 type ClaimReport struct {
 	At              time.Time
 	Issuer, Subject string
-	// Claims are those of the id token (for GitHub: of its user), UserInfo those that were asked
-	// for besides. The tokens themselves are in neither.
+	// Claims are the claims of the id token (for GitHub: of its user), UserInfo those requested
+	// besides. Neither contains the tokens themselves.
 	Claims, UserInfo []Claim
 	// Groups are the groups found.
 	Groups []string
-	// Factors tells what the sign-in would count as.
+	// Factors describes how many factors the sign-in would count as.
 	Factors string
-	// Username, Email, EmailVerified and Name are those of the account: the linked one, or the one
+	// Username, Email, EmailVerified and Name belong to the account: the linked one, or the one
 	// that would be created.
 	Username, Email, Name string
 	EmailVerified         bool
-	// Exists tells that the identity is linked to an account. Outcome says in a sentence what a
-	// sign-in would do; Refused that it would be refused, and Next what to do about it.
+	// Exists means that the identity is linked to an account. Outcome is a sentence about what a
+	// sign-in would do. Refused means that it would be refused, and Next suggests what to do.
 	Exists, Refused bool
 	Outcome, Next   string
 	// Roles are the memberships that groups decide about.
 	Roles []RoleChange
-	// Superuser tells that the person is in the superuser group.
+	// Superuser means that the person is in the superuser group.
 	Superuser bool
-	// Notes are what an admin should know.
+	// Notes are hints for the admin.
 	Notes []string
 }
 
 // RoleChange is one membership in a report.
 type RoleChange struct {
-	// Workspace and Role are names; Role is "" where a membership would be taken back. Group is the
+	// Workspace and Role are names; Role is "" if a membership would be taken back. Group is the
 	// one that decides.
 	Workspace, Role, Group string
-	// From is the role so far, "" for none. Stays tells that the present role was given by hand and
-	// stays.
+	// From is the current role, "" for none. Stays means that the current role was given by hand
+	// and does not change.
 	From  string
 	Stays bool
 }
 
-// create says what a sign-in would do, and keeps that for the admin's session. It changes nothing
-// else.
+// create reports what a sign-in would do, and stores the report for the admin's session. It changes
+// nothing else.
 func (rs *reports) create(ctx context.Context, p *provider, who authz.Principal, a assertion) (*ClaimReport, error) {
 	v, err := rs.accounts.judge(ctx, p, a)
 	if err != nil {
@@ -156,7 +156,7 @@ func (rs *reports) roles(ctx context.Context, p *provider, v verdict) ([]RoleCha
 	return out, nil
 }
 
-// notes are what the claims show of the settings.
+// notes compares the claims with the settings and returns hints.
 func (rs *reports) notes(p *provider, a assertion, v verdict) []string {
 	var out []string
 	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -208,7 +208,7 @@ func claimList(claims map[string]any) []Claim {
 	return out
 }
 
-// token stands for the report of one session and provider, so that no address has to carry one.
+// token identifies the report of one session and provider, so that no address has to carry it.
 func (rs *reports) token(sessionID, providerID string) string {
 	return rs.logins.Hash("sso report", sessionID+"\x00"+providerID)
 }

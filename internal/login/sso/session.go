@@ -15,8 +15,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// KeepSession keeps which session of an identity provider a session came from, in the transaction
-// that creates the session.
+// KeepSession records from which provider session a session came, in the transaction that creates
+// the session.
 func (ps *Providers) KeepSession(ctx context.Context, tx *db.Tx, sessionID string, s login.ProviderSession) error {
 	sealed, err := ps.cfg.Keyring.Seal([]byte(s.IDToken), "provider_session", sessionID)
 	if err == nil {
@@ -36,10 +36,10 @@ func (ps *Providers) KeepSession(ctx context.Context, tx *db.Tx, sessionID strin
 
 const (
 	purposeLogout = "logout token"
-	// logoutAge is how old a logout token may be, and how far ahead its end; its id is remembered
-	// for longer than both.
+	// logoutAge is the maximum age of a logout token, and how far in the future it may expire. Its
+	// id is remembered for longer than both.
 	logoutAge = time.Hour
-	// maxHint bounds the id token in the address of a sign-out: longer addresses fail in browsers
+	// maxHint bounds the id token in the address of a sign-out. Longer addresses fail in browsers
 	// and proxies.
 	maxHint = 4 << 10
 	// signOutPatience is how long a sign-out waits for a provider whose addresses are not known
@@ -47,10 +47,10 @@ const (
 	signOutPatience = 3 * time.Second
 )
 
-// BackChannelLogout ends the sessions that a provider has ended (OpenID Connect Back-Channel Logout
-// 1.0 section 2.6): the one of a provider's session (sid), or all of a subject. Sessions that are
-// not known are no error. Errors: problem.Invalid for a token that is not good, problem.NotFound
-// for an unknown provider, problem.Unavailable where its keys cannot be had.
+// BackChannelLogout revokes the sessions that a provider has signed out (OpenID Connect
+// Back-Channel Logout 1.0 section 2.6): the one of a provider's session (sid), or all of a subject.
+// Unknown sessions are not an error. Errors: problem.Invalid for an invalid token, problem.NotFound
+// for an unknown provider, problem.Unavailable if its keys cannot be fetched.
 func (ps *Providers) BackChannelLogout(ctx context.Context, slug, logoutToken string) error {
 	p, ok := ps.bySlug(slug)
 	if !ok || p.Kind != KindOIDC {
@@ -92,10 +92,10 @@ func (ps *Providers) BackChannelLogout(ctx context.Context, slug, logoutToken st
 	})
 }
 
-// logoutToken is what a checked logout token says. One of subject and sid is set.
+// logoutToken holds the claims of a verified logout token. At least one of subject and sid is set.
 type logoutToken struct{ id, subject, sid string }
 
-// verifyLogout checks a logout token. Nothing of it is believed before its signature is.
+// verifyLogout verifies a logout token. It trusts none of it before its signature.
 func (ps *Providers) verifyLogout(ctx context.Context, p *provider, raw string) (logoutToken, error) {
 	bad := func(err error, text string) (logoutToken, error) {
 		return logoutToken{}, problem.New(problem.Invalid, "The logout token is not good: "+text+".").
@@ -130,8 +130,8 @@ func (ps *Providers) verifyLogout(ctx context.Context, p *provider, raw string) 
 	return logoutToken{id: t.TokenID, subject: t.Subject, sid: t.SessionID}, nil
 }
 
-// rememberLogout refuses a token whose id was seen already. A token is at most logoutAge old, so
-// that its id need not be remembered for longer.
+// rememberLogout refuses a token whose id was seen before. A token is at most logoutAge old, so its
+// id need not be remembered for longer.
 func (ps *Providers) rememberLogout(ctx context.Context, tx *db.Tx, p *provider, id string) error {
 	mark := ps.cfg.Logins.Hash("logout token", p.ID+"\x00"+id)
 	first, err := ps.cfg.Logins.Pending.Mark(ctx, tx, purposeLogout, mark, p.ID, logoutAge+2*leeway)
@@ -144,10 +144,10 @@ func (ps *Providers) rememberLogout(ctx context.Context, tx *db.Tx, p *provider,
 	return nil
 }
 
-// SignOutElsewhere returns the address that signs the person of a session out at its provider too
-// (OpenID Connect RP-Initiated Logout 1.0 section 2), "" if there is none. Origin is that of
-// Sluice's own pages; the provider sends the browser back to its /logout. Call it before SignOut,
-// which forgets where the session came from.
+// SignOutElsewhere returns the address that also signs the person of a session out at its provider
+// (OpenID Connect RP-Initiated Logout 1.0 section 2), or "" if the provider has no such address.
+// origin is the origin of Sluice's own pages; the provider sends the browser back to its /logout.
+// Call it before SignOut, which forgets where the session came from.
 func (ps *Providers) SignOutElsewhere(ctx context.Context, who authz.Principal, origin string) (string, error) {
 	if who.SessionID == "" {
 		return "", nil
@@ -167,7 +167,7 @@ func (ps *Providers) SignOutElsewhere(ctx context.Context, who authz.Principal, 
 	defer cancel()
 	m, err := ps.client.metadata(patient, p)
 	if err != nil || m.EndSession == "" {
-		// Signing out here must not wait for a provider that is down.
+		// Signing out here must not fail or wait because a provider is down.
 		return "", nil
 	}
 	u, err := url.Parse(m.EndSession)
@@ -193,7 +193,7 @@ func (ps *Providers) SignOutElsewhere(ctx context.Context, who authz.Principal, 
 	return u.String(), nil
 }
 
-// idToken opens the id token that is kept with a session.
+// idToken opens the id token that is stored with a session.
 func (ps *Providers) idToken(row q.ProviderSession) (string, error) {
 	sealed, err := base64.StdEncoding.DecodeString(row.IDTokenSealed)
 	if err != nil {

@@ -27,7 +27,7 @@ type SSO struct {
 	cfg       Config
 }
 
-// New creates SSO for the providers that are set up.
+// New creates SSO for the configured providers.
 func New(ps *Providers) *SSO {
 	c := ps.cfg
 	ac := &accounts{db: c.DB, gate: c.Gate, people: c.People, now: c.Now}
@@ -39,47 +39,47 @@ func New(ps *Providers) *SSO {
 	}
 }
 
-// The purposes of a round trip to an identity provider.
+// Purposes of a round trip to an identity provider.
 const (
 	// ForSignIn begins a session.
 	ForSignIn = "sign-in"
 	// ForLink links the identity there to the account of the signed-in person.
 	ForLink = "link"
-	// ForConfirm proves once more that the signed-in person is who they are.
+	// ForConfirm proves the identity of the signed-in person again.
 	ForConfirm = "confirm"
-	// ForTest shows an admin what the provider says; it signs nobody in and changes nothing.
+	// ForTest shows an admin the provider's assertion. It signs no one in and changes nothing.
 	ForTest = "test"
 )
 
 const (
 	purposeSSO = "sso"
-	// RoundLife is how long somebody may take at the provider.
+	// RoundLife is how long a person may take at the provider.
 	RoundLife = 15 * time.Minute
-	// MaxBounces is when a round that begins again and again is a loop: the page that says what was
-	// seen comes instead.
+	// MaxBounces is the number of restarts from which a round is treated as a loop. Then a page
+	// that explains it is shown instead.
 	MaxBounces = 3
-	// answerTime bounds all that is asked of a provider for one callback.
+	// answerTime bounds all requests to a provider for one callback.
 	answerTime = 25 * time.Second
-	// lostFor is how long callbacks of which nothing is known are counted together.
+	// lostFor is how long unknown callbacks are counted together.
 	lostFor = 2 * time.Minute
 )
 
-// beginLimit bounds the rounds that strangers of one address begin and do not finish.
+// beginLimit bounds how many rounds strangers from one address begin without finishing them.
 var beginLimit = login.Limit{Free: 120, Most: time.Minute}
 
 // Round is one round trip to an identity provider.
 type Round struct {
-	// Slug names the provider, Purpose is ForSignIn, ForLink, ForConfirm or ForTest.
+	// Slug names the provider. Purpose is ForSignIn, ForLink, ForConfirm or ForTest.
 	Slug, Purpose string
-	// Browser is the value of the cookie sluice_sso; "" for none yet.
+	// Browser is the value of the cookie sluice_sso; "" without one.
 	Browser string
-	// Destination is where the browser goes when it has signed in.
+	// Destination is where the browser goes after the sign-in.
 	Destination login.Destination
-	// Principal is who is signed in; needed for all purposes but ForSignIn.
+	// Principal is the signed-in person. All purposes except ForSignIn require one.
 	Principal authz.Principal
-	// Origin is that of Sluice's own pages as the browser sees them, without a slash.
+	// Origin is the origin of Sluice's own pages as the browser sees them, without a slash.
 	Origin string
-	// IP and UserAgent are the browser's.
+	// IP and UserAgent describe the browser.
 	IP, UserAgent string
 	// Bounces counts how often this round had to begin again.
 	Bounces int
@@ -92,43 +92,44 @@ type Callback struct {
 	Query url.Values
 	// Browser is the value of the cookie sluice_sso, Device that of the device cookie.
 	Browser, Device string
-	// Origin is that of Sluice's own pages.
+	// Origin is the origin of Sluice's own pages.
 	Origin, IP, UserAgent string
-	// Principal is who is signed in, if anybody is.
+	// Principal is the signed-in person, if any.
 	Principal authz.Principal
 }
 
-// End is how a round ended.
+// End is the result of a round.
 type End struct {
-	// Purpose is that of the round; "" where it is not known.
+	// Purpose is the purpose of the round; "" if it is unknown.
 	Purpose string
 	// Provider is the provider's id.
 	Provider string
-	// Progress is where the sign-in stands, for ForSignIn.
+	// Progress is the progress of the sign-in, for ForSignIn.
 	Progress *login.Progress
-	// Test is what the provider says, for ForTest.
+	// Test is the report for the admin, for ForTest.
 	Test *ClaimReport
-	// Linked and Confirmed tell that this was done.
+	// Linked and Confirmed report the success of ForLink and ForConfirm.
 	Linked, Confirmed bool
 	// Destination is where the browser wanted to go.
 	Destination login.Destination
-	// Restart is set where the browser's cookie or the round is lost: begin again with it, unless
-	// Bounces has reached MaxBounces.
+	// Restart is set if the browser's cookie or the round is lost. The caller begins again with it,
+	// unless Bounces has reached MaxBounces.
 	Restart *Round
 }
 
-// round is what is kept of a round until the browser comes back: sealed, under its state.
+// round is the state of a round until the browser comes back: sealed, under its state parameter.
 type round struct {
 	Provider, Purpose, Nonce, Verifier, Redirect string
-	// Browser is the hash of the browser's cookie, Session and Account who was signed in.
+	// Browser is the hash of the browser's cookie. Session and Account are those of the signed-in
+	// person.
 	Browser, Session, Account string
 	Destination               login.Destination
 	Bounces                   int
 	Begun                     int64 // Unix milliseconds
 }
 
-// Begin begins a round: it returns the address at the provider that the browser goes to, and the
-// value of the cookie sluice_sso that it must bring back.
+// Begin begins a round. It returns the address at the provider to redirect the browser to, and the
+// value of the cookie sluice_sso that the browser must bring back.
 func (s *SSO) Begin(ctx context.Context, in Round) (redirect, browser string, err error) {
 	p, ok := s.providers.bySlug(in.Slug)
 	if !ok || !p.Enabled && in.Purpose != ForTest {
@@ -171,7 +172,7 @@ func (s *SSO) Begin(ctx context.Context, in Round) (redirect, browser string, er
 	return client.AuthCodeURL(state, askFor(p, r)...), browser, nil
 }
 
-// askFor are the parameters of the request for a code besides the usual ones.
+// askFor returns the additional parameters of the request for a code.
 func askFor(p *provider, r round) []oauth2.AuthCodeOption {
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.Verifier)}
 	if p.Kind == KindOIDC {
@@ -183,7 +184,8 @@ func askFor(p *provider, r round) []oauth2.AuthCodeOption {
 	return options
 }
 
-// mayBegin asks the right that a purpose needs, and bounds what strangers can begin.
+// mayBegin checks the permission that a purpose requires, and bounds how many rounds strangers
+// begin.
 func (s *SSO) mayBegin(ctx context.Context, p *provider, in Round) error {
 	if in.Purpose != ForSignIn && (!in.Principal.SignedIn() || in.Principal.SessionID == "") {
 		return problem.New(problem.Unauthenticated, "Sign in first.")
@@ -219,8 +221,8 @@ func beginCounter(ip string) login.Counter {
 	return login.Counter{Subject: "sso:" + login.AddressPrefix(ip), Limit: beginLimit}
 }
 
-// newBrowser creates a value of the cookie sluice_sso: random, and authentic, so that what is
-// counted for a browser is counted only for those that Sluice has seen.
+// newBrowser creates a value of the cookie sluice_sso: random, and authenticated, so that counters
+// apply only to browsers that Sluice has seen.
 func (s *SSO) newBrowser() (string, error) {
 	id, err := login.RandomToken()
 	return id + "." + s.cfg.Logins.Hash("sso cookie", id), err
@@ -231,8 +233,8 @@ func (s *SSO) knownBrowser(cookie string) bool {
 	return ok && len(cookie) <= 100 && hmac.Equal([]byte(mac), []byte(s.cfg.Logins.Hash("sso cookie", id)))
 }
 
-// Finish ends a round when the browser comes back. Nothing of the answer is looked at before the
-// round is known to be this browser's own.
+// Finish finishes a round when the browser comes back. It looks at the answer only once it knows
+// that the round belongs to this browser.
 func (s *SSO) Finish(ctx context.Context, c Callback) (End, error) {
 	p, ok := s.providers.bySlug(c.Slug)
 	if !ok {
@@ -281,7 +283,7 @@ func (s *SSO) Finish(ctx context.Context, c Callback) (End, error) {
 	return end, err
 }
 
-// concluded does what the round was for.
+// concluded carries out the purpose of the round.
 func (s *SSO) concluded(ctx context.Context, p *provider, r round, c Callback, a assertion, end *End) (err error) {
 	switch r.Purpose {
 	case ForLink:
@@ -299,8 +301,8 @@ func (s *SSO) concluded(ctx context.Context, p *provider, r round, c Callback, a
 	return err
 }
 
-// signedIn begins the attempt of somebody whom the provider has identified, after their account was
-// created or their roles were brought up to date.
+// signedIn begins the attempt of a person whom the provider has identified, after creating their
+// account or updating their roles.
 func (s *SSO) signedIn(ctx context.Context, p *provider, r round, c Callback, a assertion) (*login.Progress, error) {
 	userID, err := s.accounts.admit(ctx, p, a, c.IP)
 	if err != nil {
@@ -329,15 +331,15 @@ func (s *SSO) signedIn(ctx context.Context, p *provider, r round, c Callback, a 
 	return &progress, nil
 }
 
-// lost answers a callback of which nothing is known: used up, too old, or never begun here. It
-// begins again, unless somebody is signed in, who has only gone back in their browser.
+// lost answers an unknown callback: used up, too old, or never begun here. It begins again, unless
+// a person is signed in, who has merely gone back in their browser.
 func (s *SSO) lost(ctx context.Context, c Callback) (End, error) {
 	if c.Principal.SignedIn() {
 		return End{}, problem.New(problem.Gone, "This sign-in was finished already, or it took too long.").
 			WithNext("You are signed in; go on to where you wanted to go.").
 			WithRule("single use")
 	}
-	// Of such a round it is not known how often it began again, so that is counted for the browser.
+	// Such a round does not reveal how often it began again, so restarts are counted per browser.
 	subject := "sso-lost:" + login.AddressPrefix(c.IP)
 	if s.knownBrowser(c.Browser) {
 		subject = "sso-lost:" + s.cfg.Logins.Hash("sso lost", c.Browser)
@@ -362,8 +364,8 @@ func (s *SSO) lost(ctx context.Context, c Callback) (End, error) {
 	}}, nil
 }
 
-// foreign answers a callback that comes without the cookie of the browser that began it. The round
-// stays as it is: it may be another browser's.
+// foreign answers a callback without the cookie of the browser that began the round. It keeps the
+// round, which may belong to another browser.
 func (s *SSO) foreign(p *provider, r round, c Callback) (End, error) {
 	end := End{Purpose: r.Purpose, Provider: p.ID}
 	if r.Purpose == ForSignIn && c.Principal.SignedIn() ||
@@ -386,7 +388,7 @@ func (s *SSO) foreign(p *provider, r round, c Callback) (End, error) {
 	return end, nil
 }
 
-// answered checks the provider's answer and turns its code into what it says about the person.
+// answered checks the provider's answer and redeems its code for an assertion about the person.
 func (s *SSO) answered(ctx context.Context, p *provider, r round, c Callback) (assertion, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
@@ -406,7 +408,7 @@ func (s *SSO) answered(ctx context.Context, p *provider, r round, c Callback) (a
 	return s.providers.client.redeemOIDC(ctx, p, r, code, r.Purpose == ForTest)
 }
 
-// recordRefused writes down that a round did not succeed.
+// recordRefused records that a round failed.
 func (s *SSO) recordRefused(p *provider, r round, c Callback, err error) {
 	who, action := authz.Principal{IP: c.IP}, authz.AccountSignIn
 	if r.Purpose != ForSignIn {
@@ -423,8 +425,8 @@ func (s *SSO) recordRefused(p *provider, r round, c Callback, err error) {
 		audit.Denied, p.method()+" "+r.Purpose+": "+login.Clip(detail, 400))
 }
 
-// TestReport returns the report of the last try of a provider in the actor's session, once.
-// NotFound: there is none, or it was shown. It needs SignInManage.
+// TestReport returns the report of the last test of a provider in the actor's session, once.
+// Errors: problem.NotFound if no report exists or it was shown already. It requires SignInManage.
 func (s *SSO) TestReport(ctx context.Context, actor authz.Principal, providerID string) (ClaimReport, error) {
 	return s.reports.take(ctx, actor, providerID)
 }
