@@ -249,7 +249,7 @@ func asUsername(name string) string {
 }
 
 // strongly reports whether the sign-in methods that the provider names (amr, RFC 8176 section 2)
-// amount to more than a password. A provider that names none is trusted.
+// amount to more than a password. A provider that does not name any is trusted.
 func strongly(a assertion) bool {
 	weak := []string{"pwd", "pin", "kba", "user", "wia", "rba", "geo"}
 	methods := stringsOf(a.Claims["amr"])
