@@ -18,24 +18,24 @@ import (
 	"sluice/internal/problem"
 )
 
-// AWS says how AWS Secrets Manager is asked.
+// AWS configures access to AWS Secrets Manager.
 type AWS struct {
-	// AccessKey and SecretKey are the credentials; where both are "", the AWS SDK looks for some
+	// AccessKey and SecretKey are the credentials. If both are "", the AWS SDK looks for some
 	// (environment, profile, container, instance).
 	AccessKey, SecretKey string
-	// Region such as "us-east-1".
+	// Region is a region such as "us-east-1".
 	Region string
-	// Name is the entry of the root key, Prefix begins the names of the other entries.
+	// Name is the entry of the root key. Prefix begins the names of the other entries.
 	Name, Prefix string
-	// Patience is how long a start waits for AWS in all; 0 means 10 seconds.
+	// Patience is how long a start waits for AWS in total; 0 means 10 seconds.
 	Patience time.Duration
 }
 
 const awsPatience = 10 * time.Second
 
-// awsSource keeps each secret in an entry of its own, as Flowise does. An entry may hold the text
-// itself or, as the AWS console makes them, a JSON object: then the field with the variable's name
-// counts, or the only one. The root key's entry may hold all secrets as fields.
+// awsSource stores each secret in an entry of its own, as Flowise does. An entry may hold the text
+// itself or a JSON object, as the AWS console creates it. In an object the field with the
+// variable's name counts, or the only one. The root key's entry may hold all secrets as fields.
 type awsSource struct {
 	AWS
 	until  time.Time
@@ -43,7 +43,7 @@ type awsSource struct {
 	shared *entry // the root key's entry once it has been read
 }
 
-// entry is what is known of one entry; absent ones are not there.
+// entry is the content of one entry, or its absence.
 type entry struct {
 	name, text string
 	absent     bool
@@ -53,7 +53,7 @@ func newAWSSource(c AWS) *awsSource {
 	return &awsSource{AWS: c, until: time.Now().Add(cmp.Or(c.Patience, awsPatience))}
 }
 
-// Get reads the secret's entry, or its field in the root key's.
+// Get reads the secret's entry, or its field in the root key's entry.
 func (a *awsSource) Get(ctx context.Context, n Name) (text, where string, err error) {
 	ctx, cancel := context.WithDeadline(ctx, a.until)
 	defer cancel()
@@ -79,7 +79,7 @@ func (a *awsSource) Get(ctx context.Context, n Name) (text, where string, err er
 	return strings.TrimSpace(text), a.place(own), nil
 }
 
-// fromShared looks into the root key's entry for a secret that has no entry of its own.
+// fromShared looks in the root key's entry for a secret without an entry of its own.
 func (a *awsSource) fromShared(ctx context.Context, n Name) (text, where string) {
 	e, err := a.read(ctx, Root, a.Name)
 	if err != nil || e.absent {
@@ -96,7 +96,7 @@ func (a *awsSource) place(entry string) string {
 	return "AWS Secrets Manager, " + entry + " in " + a.Region
 }
 
-// variable is what says which entry is meant.
+// variable is the variable that determines the entry's name.
 func (a *awsSource) variable(n Name) string {
 	if n == Root {
 		return "SECRETKEY_AWS_NAME"
@@ -129,8 +129,8 @@ func (a *awsSource) read(ctx context.Context, n Name, name string) (entry, error
 	return e, nil
 }
 
-// field is the text of a secret in an entry. Own says that the entry is the secret's own, so that a
-// plain text, or the only field of an object, is meant too.
+// field is the text of a secret in an entry. own means that the entry belongs to the secret, so
+// that a plain text, or the only field of an object, is accepted too.
 func (e entry) field(n Name, own bool) (string, bool) {
 	var fields map[string]any
 	if !strings.HasPrefix(strings.TrimSpace(e.text), "{") || json.Unmarshal([]byte(e.text), &fields) != nil {
@@ -158,8 +158,7 @@ func (e entry) field(n Name, own bool) (string, bool) {
 	return "", false
 }
 
-// previous is the value that the root key's entry had before it was changed in AWS; "" if there is
-// none.
+// previous is the value of the root key's entry before it was changed in AWS; "" without one.
 func (a *awsSource) previous(ctx context.Context) string {
 	ctx, cancel := context.WithDeadline(ctx, a.until)
 	defer cancel()
@@ -204,7 +203,7 @@ func (a *awsSource) connect(ctx context.Context) error {
 	return nil
 }
 
-// Keep makes the entry of the root key.
+// Keep creates the entry of the root key.
 func (a *awsSource) Keep(ctx context.Context, n Name, text string) (kept, where string, err error) {
 	ctx, cancel := context.WithDeadline(ctx, a.until)
 	defer cancel()
@@ -222,7 +221,7 @@ func (a *awsSource) Keep(ctx context.Context, n Name, text string) (kept, where 
 	}
 	for {
 		a.shared = nil
-		// What was just made by another node may be seen a moment later.
+		// An entry that another node has just created may appear a moment later.
 		if kept, where, err = a.Get(ctx, n); err != nil || where != "" {
 			return kept, where, err
 		}
@@ -245,7 +244,7 @@ var badCredentials = []string{
 	"MissingAuthenticationToken",
 }
 
-// explain says what AWS, or the way to it, did not do.
+// explain describes why AWS, or the connection to it, failed.
 func (a *awsSource) explain(n Name, name, doing, permission string, err error) error {
 	const standing = " Nothing is started, and no other key is made meanwhile."
 	var api interface {

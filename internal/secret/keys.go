@@ -18,28 +18,28 @@ import (
 )
 
 const (
-	// tokenName is the entry of the table meta with the installation's own key, sealed.
+	// tokenName is the entry of the table meta that holds the installation's own key, sealed.
 	tokenName = "token.key"
-	// inDatabase is where keys are that Sluice made.
+	// inDatabase is the source of keys that Sluice created.
 	inDatabase  = "database"
 	defaultLife = 30 * 24 * time.Hour
 )
 
-// Key is a key of 32 bytes that was made of a secret.
+// Key is a key of 32 bytes that was derived from a secret or created.
 type Key struct {
-	// ID is the same on all nodes. It says nothing about the key.
+	// ID is the same on all nodes. It reveals nothing about the key.
 	ID string
 	// Value must not be changed.
 	Value []byte
-	// Until is when everything that a previous key made has ended, so that Maintain removes it;
-	// zero for the key in use.
+	// Until is when everything that a previous key created has expired, so that Maintain removes
+	// the key; zero for the current key.
 	Until time.Time
 }
 
-// keySet holds the keys of each secret, the one in use first.
+// keySet holds the keys of each secret, the current one first.
 type keySet map[Name][]Key
 
-// keyStore holds the keys of tokens: the table secret_key, and what of it is in memory.
+// keyStore holds the keys of tokens: the table secret_key, and its copy in memory.
 type keyStore struct {
 	db    *db.DB
 	seal  *sealer
@@ -51,11 +51,11 @@ type keyStore struct {
 	keys atomic.Pointer[keySet]
 }
 
-// of returns the keys of one secret, the one in use first.
+// of returns the keys of one secret, the current one first.
 func (ks *keyStore) of(n Name) []Key { return (*ks.keys.Load())[n] }
 
-// open reads the keys of tokens, creates what is missing and takes what the sources give. It
-// returns the values that were too weak to be taken.
+// open reads the keys of tokens, creates missing ones and takes over those from the sources. It
+// returns the values that were too weak to use.
 func (ks *keyStore) open(ctx context.Context, p *places) (weak []Weak, err error) {
 	given := map[Name]found{}
 	for _, n := range keyNames {
@@ -77,7 +77,7 @@ func (ks *keyStore) open(ctx context.Context, p *places) (weak []Weak, err error
 	return weak, ks.read(ctx)
 }
 
-// prepare reads the installation's own key and sees to it that every secret has a key. Nodes that
+// prepare reads the installation's own key and makes sure that every secret has a key. Nodes that
 // start together agree.
 func (ks *keyStore) prepare(ctx context.Context, given map[Name]found) error {
 	rows, err := ks.current(ctx, q.New(ks.db.Read()))
@@ -106,8 +106,8 @@ func (ks *keyStore) prepare(ctx context.Context, given map[Name]found) error {
 	return err
 }
 
-// create creates what is missing. In a database of before there were several keys, all tokens are
-// hashed under the installation's own key: it goes on as the first key of both kinds of hashes.
+// create creates missing keys. In a database from before there were several keys, all tokens are
+// hashed under the installation's own key, so that becomes the first key of both kinds of hashes.
 func (ks *keyStore) create(ctx context.Context, tx *db.Tx, given map[Name]found) error {
 	if err := tx.Ordered(); err != nil {
 		return err
@@ -147,8 +147,8 @@ func (ks *keyStore) create(ctx context.Context, tx *db.Tx, given map[Name]found)
 	)
 }
 
-// firstKey is the first key of a secret: the one that was in use all along, else what is given,
-// else a random one.
+// firstKey is the first key of a secret: the installation's own key if old tokens are hashed under
+// it, else the given one, else a random one.
 func firstKey(n Name, own []byte, old bool, given found) (key []byte, where string, err error) {
 	switch {
 	case old && (n == Session || n == TokenHash):
@@ -161,7 +161,7 @@ func firstKey(n Name, own []byte, old bool, given found) (key []byte, where stri
 	return key, inDatabase, err
 }
 
-// ownKey returns the installation's own key, and whether it was there before.
+// ownKey returns the installation's own key, and whether it existed before.
 func (ks *keyStore) ownKey(ctx context.Context, tx *db.Tx) (key []byte, old bool, err error) {
 	sealed, err := db.Meta(ctx, tx, tokenName)
 	if err != nil {
@@ -186,8 +186,8 @@ func randomKey() ([]byte, error) {
 	return key, err
 }
 
-// takeGiven makes the keys of given secrets the ones in use. The keys before them go on as previous
-// ones, so that a changed variable ends no session.
+// takeGiven makes given secrets the current keys. The keys before them continue as previous ones,
+// so that a changed variable does not invalidate sessions.
 func (ks *keyStore) takeGiven(ctx context.Context, given map[Name]found) error {
 	rows, err := ks.current(ctx, q.New(ks.db.Read()))
 	if err != nil {
@@ -219,8 +219,9 @@ func (ks *keyStore) takeGiven(ctx context.Context, given map[Name]found) error {
 	return nil
 }
 
-// derive makes the key of a given secret. The installation's own key is mixed in: whoever knows the
-// variable alone, as a builder that shares the env file does, cannot make tokens of Sluice.
+// derive derives the key of a given secret. The installation's own key is mixed in, so that the
+// variable alone, which a builder with the same env file knows, is not enough to forge Sluice
+// tokens.
 func derive(n Name, text string, own []byte) ([]byte, error) {
 	return hkdf.Key(sha256.New, []byte(text), own, "sluice "+string(n)+" v1", 32)
 }
@@ -232,7 +233,7 @@ func keyID(key []byte) string {
 
 func vaultKid(id uint32) string { return fmt.Sprintf("%08x", id) }
 
-// putKey makes a key the one in use.
+// putKey stores a key as the current one.
 func (ks *keyStore) putKey(ctx context.Context, tx *db.Tx, n Name, key []byte, where string) error {
 	id := keyID(key)
 	sealed, err := ks.seal.sealText(key, keyTable, keyRow(n, id))
@@ -265,10 +266,10 @@ func (ks *keyStore) put(ctx context.Context, tx *db.Tx, row q.PutSecretKeyParams
 
 const keyTable = "secret_key"
 
-// keyRow is what a key is bound to; SQL spells it name || '.' || kid.
+// keyRow is the row that a key is bound to; SQL spells it name || '.' || kid.
 func keyRow(n Name, id string) string { return string(n) + "." + id }
 
-// current are the rows of the keys in use.
+// current returns the rows of the current keys.
 func (ks *keyStore) current(ctx context.Context, queries *q.Queries) (map[Name]q.SecretKey, error) {
 	rows, err := queries.SecretKeys(ctx)
 	if err != nil {
@@ -315,7 +316,7 @@ func (ks *keyStore) read(ctx context.Context) error {
 	return nil
 }
 
-// until is when a key ends to be accepted; zero for one in use.
+// until is when a key stops being accepted; zero for the current one.
 func (ks *keyStore) until(r q.SecretKey) time.Time {
 	if r.RetiredAt == 0 {
 		return time.Time{}
@@ -327,7 +328,7 @@ func (ks *keyStore) until(r q.SecretKey) time.Time {
 	return time.UnixMilli(r.RetiredAt).Add(life)
 }
 
-// noteRoot writes down since when the root key is in use, and where it came from.
+// noteRoot records since when the root key is in use, and where it came from.
 func (ks *keyStore) noteRoot(ctx context.Context, root found, former bool) error {
 	kid, err := fingerprint(root.text)
 	if err != nil || former {
@@ -367,8 +368,8 @@ func (ks *keyStore) prune(ctx context.Context, now time.Time) error {
 			continue
 		}
 		if row.Name == string(TokenHash) {
-			// An API key has no end of its own: the key that its hash was made with stays as long
-			// as it lives.
+			// API keys can live without limit, so the key that hashed them stays as long as one of
+			// them lives.
 			if n, err := q.New(ks.db.Read()).LiveAPIKeysBefore(ctx,
 				q.LiveAPIKeysBeforeParams{CreatedAt: row.RetiredAt, Now: now.UnixMilli()}); err != nil ||
 				n > 0 {

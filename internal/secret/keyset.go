@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// keysetName is the entry of the table meta that holds the keyset wrapped by the root key,
-	// formerName the one wrapped by the root key before.
+	// keysetName is the entry of the table meta that holds the keyset wrapped by the root key.
+	// formerName is the entry with the keyset wrapped by the previous root key.
 	keysetName = "vault.keyset"
 	formerName = "vault.keyset.former"
 )
@@ -54,14 +54,14 @@ func newVaultKeys(handle *keyset.Handle) (*vaultKeys, error) {
 
 func (v *vaultKeys) has(id uint32) bool { return slices.Contains(v.ids, id) }
 
-// prefix is how the stored text of every value begins that is sealed with a key. Tink's prefix is 5
+// prefix is the beginning of the stored text of every value sealed with a key. Tink's prefix is 5
 // bytes, of which 6 characters of base64 hold 36 bits.
 func prefix(id uint32) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32([]byte{1}, id))[:6]
 }
 
-// rootBytes is the key material of a root key's text: what Sluice makes is 32 bytes in base64,
-// anything else is taken as it stands.
+// rootBytes is the key material of a root key's text. A key that Sluice creates is 32 bytes in
+// base64; any other text is used literally.
 func rootBytes(text string) []byte {
 	if raw, err := base64.StdEncoding.DecodeString(text); err == nil && len(raw) == 32 {
 		return raw
@@ -78,13 +78,13 @@ func wrapping(root string) (tink.AEAD, error) {
 	return subtle.NewAESGCM(key)
 }
 
-// fingerprint tells root keys apart in lists.
+// fingerprint identifies a root key in lists.
 func fingerprint(root string) (string, error) {
 	print, err := hkdf.Key(sha256.New, rootBytes(root), nil, "sluice root fingerprint v1", 8)
 	return fmt.Sprintf("%x", print), err
 }
 
-// wrapKeyset returns the keyset as it is stored.
+// wrapKeyset returns the stored form of the keyset.
 func wrapKeyset(handle *keyset.Handle, root string) (string, error) {
 	wrap, err := wrapping(root)
 	if err != nil {
@@ -109,8 +109,8 @@ func unwrapKeyset(stored, root string) (*keyset.Handle, error) {
 	return keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(raw)), wrap, []byte(keysetName))
 }
 
-// storeKeyset wraps a keyset with the root key in use and writes it, if nobody has written another
-// one since before was read.
+// storeKeyset wraps a keyset with the current root key and writes it, unless another process has
+// written one since before was read.
 func storeKeyset(ctx context.Context, tx *db.Tx, handle *keyset.Handle, before, root string) error {
 	now, err := db.Meta(ctx, tx, keysetName)
 	if err != nil {

@@ -9,33 +9,33 @@ import (
 // Name is one of Sluice's own secrets, under the name of its variable.
 type Name string
 
-// The secrets that a person can give. What is not given is made.
+// Secrets that a person can give. Sluice creates those that are not given.
 const (
-	// Root is the key that everything secret in the database hangs on.
+	// Root is the key that protects everything secret in the database.
 	Root Name = "LANGFLOW_SECRET_KEY"
 	// AccessToken and RefreshToken sign the tokens of API clients.
 	AccessToken  Name = "JWT_AUTH_TOKEN_SECRET"
 	RefreshToken Name = "JWT_REFRESH_TOKEN_SECRET"
-	// Session keys the hashes under which browsers' session cookies are stored.
+	// Session keys the hashes under which session cookies are stored.
 	Session Name = "EXPRESS_SESSION_SECRET"
 	// TokenHash keys the hashes under which links, codes and API keys are stored.
 	TokenHash Name = "TOKEN_HASH_SECRET"
 )
 
-// The keys that Sluice always makes itself.
+// Keys that Sluice always creates itself.
 const (
-	// VaultKey encrypts what is secret in the database.
+	// VaultKey encrypts the secrets in the database.
 	VaultKey Name = "vault"
-	// Assertions signs what Sluice says about a person to builders and reverse proxies.
+	// Assertions signs Sluice's statements about a person to builders and reverse proxies.
 	Assertions Name = "assertions"
 )
 
-// Names are all secrets, in the order of listings.
+// Names lists all secrets, in the order of listings.
 func Names() []Name {
 	return []Name{Root, AccessToken, RefreshToken, Session, TokenHash, VaultKey, Assertions}
 }
 
-// keyNames are the secrets of which keys are made and replaced with an overlap.
+// keyNames are the secrets whose keys are replaced with an overlap.
 var keyNames = []Name{AccessToken, RefreshToken, Session, TokenHash}
 
 // ParseName reads a name as people type it: in any case, and "root" for the root key.
@@ -50,9 +50,9 @@ func ParseName(text string) (Name, bool) {
 	return Names()[i], true
 }
 
-// fileName is the name of the secret's file inside SECRETKEY_PATH. Those of the keys are Flowise's.
-// The root key has a name of its own: Flowise's encryption.key can be read by the code of every
-// flow, so Sluice must not hang on it.
+// fileName is the name of the secret's file inside SECRETKEY_PATH. Names of the keys are those of
+// Flowise. The root key has a different name: the code of every flow can read Flowise's
+// encryption.key, so Sluice must not depend on it.
 func (n Name) fileName() string {
 	if n == Root {
 		return RootFile
@@ -60,7 +60,7 @@ func (n Name) fileName() string {
 	return strings.ToLower(string(n)) + ".key"
 }
 
-// awsName is the last part of the entry's name in AWS Secrets Manager, as Flowise calls it.
+// awsName is the last part of the entry's name in AWS Secrets Manager, as in Flowise.
 func (n Name) awsName() string {
 	return map[Name]string{AccessToken: "JWTAuthTokenSecret", RefreshToken: "JWTRefreshTokenSecret",
 		Session: "ExpressSessionSecret", TokenHash: "TokenHashSecret"}[n]

@@ -23,14 +23,14 @@ const RootFile = "sluice_root.key"
 // it.
 const nextRoot Name = "SLUICE_ROOT_NEXT"
 
-// errOvertaken means that another process changed the keyset meanwhile; reading it again helps.
+// errOvertaken means that another process changed the keyset meanwhile. Reading it again helps.
 var errOvertaken error = problem.New(problem.Conflict, "Another process is replacing the same keys.").
 	WithNext("Try again in a moment.")
 
-// places are the sources in their order: variables, AWS if asked for, files.
+// places are the sources in their order: variables, AWS if configured, files.
 type places struct {
 	all    []Source
-	aws    *awsSource // nil if not asked for
+	aws    *awsSource // nil if not configured
 	files  files
 	former string
 }
@@ -46,7 +46,7 @@ func newPlaces(c Config) *places {
 	return p
 }
 
-// keeper is where a root key is kept that Sluice makes.
+// keeper is where Sluice stores a root key that it creates.
 func (p *places) keeper() keeper {
 	if p.aws != nil {
 		return p.aws
@@ -54,8 +54,8 @@ func (p *places) keeper() keeper {
 	return p.files
 }
 
-// passOverForeignRoot takes the root key out of what is given, unless it opens what is there, or
-// there is nothing yet.
+// passOverForeignRoot removes the root key from the given secrets, unless it opens the existing
+// keyset, or the database has no keyset yet.
 func (c *Config) passOverForeignRoot(ctx context.Context) error {
 	given, ok := c.Given[Root]
 	if !ok {
@@ -79,7 +79,7 @@ func (c *Config) passOverForeignRoot(ctx context.Context) error {
 	return nil
 }
 
-// makeRoot makes a root key and keeps it.
+// makeRoot creates a root key and stores it.
 func (p *places) makeRoot(ctx context.Context) (found, error) {
 	text, err := randomText()
 	if err != nil {
@@ -107,7 +107,7 @@ func weakRoot(w Weak) error {
 			"none yet, put the output of `sluice secret generate` in its place.")
 }
 
-// openVault finds the root key and opens the keyset with it. The first start makes both.
+// openVault finds the root key and opens the keyset with it. The first start creates both.
 func (s *sealer) openVault(ctx context.Context, p *places) (weak []Weak, err error) {
 	chosen, weak, err := resolve(ctx, p.all, Root)
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *sealer) openKeyset(ctx context.Context, p *places, chosen found, weak [
 	if chosen.where == "" && stored == "" {
 		chosen, err = p.makeRoot(ctx)
 	} else if chosen.where == "" {
-		// Another node that starts at the same time may have made it since this one looked.
+		// Another node that starts at the same time may have created it since this one looked.
 		if p.aws != nil {
 			p.aws.shared = nil
 		}
@@ -177,9 +177,9 @@ func (s *sealer) createKeyset(ctx context.Context, root string) (stored string, 
 	return stored, err
 }
 
-// unlock opens the stored keyset with the chosen root key; or what is kept for a previous one, if
-// that is the chosen one; or either with a root key that was used before, and then wraps the keyset
-// with the chosen one.
+// unlock opens the stored keyset with the chosen root key, or the kept keyset of a previous root
+// key if that is the chosen one. Otherwise it opens the keyset with a root key that was used
+// before, and wraps it with the chosen one.
 func (s *sealer) unlock(
 	ctx context.Context,
 	p *places,
@@ -217,7 +217,7 @@ func (s *sealer) unlock(
 	return nil, lockedOut(p, chosen)
 }
 
-// olderRoots are other root keys that this node can find.
+// olderRoots returns other root keys that this node can find.
 func (p *places) olderRoots(ctx context.Context, chosen found, weak []Weak) (old []found) {
 	add := func(text, where string) {
 		if text != "" && text != chosen.text {
@@ -243,9 +243,9 @@ func (p *places) olderRoots(ctx context.Context, chosen found, weak []Weak) (old
 	return old
 }
 
-// adoptRoot wraps the keyset with the chosen root key, which is made if there is none. What the old
-// one opens is kept, so that nodes that have only that go on; the next new key of the vault ends
-// it.
+// adoptRoot wraps the keyset with the chosen root key, which is created if missing. The keyset
+// under the old root key is kept, so that nodes that have only that key keep working. The next new
+// key of the vault removes it.
 func (s *sealer) adoptRoot(
 	ctx context.Context,
 	p *places,
@@ -254,7 +254,7 @@ func (s *sealer) adoptRoot(
 	handle *keyset.Handle,
 ) (err error) {
 	if strings.HasSuffix(old.where, nextRoot.fileName()) {
-		// A rotation was killed when the keyset was wrapped already.
+		// A rotation was killed after the keyset was wrapped.
 		s.root = found{text: old.text, where: "file " + Root.pathOf(p.files.folder)}
 		return p.files.finishNext(old.text)
 	}
@@ -282,7 +282,7 @@ func (s *sealer) adoptRoot(
 	return nil
 }
 
-// rewrap stores the keyset for a new root key and keeps what the old one opens.
+// rewrap stores the keyset for a new root key and keeps the one that the old root key opens.
 func rewrap(ctx context.Context, tx *db.Tx, handle *keyset.Handle, stored, root string) error {
 	if err := tx.Ordered(); err != nil {
 		return err

@@ -12,8 +12,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Rotator shows and replaces secrets for those who may (authz.SecretManage). Every call is
-// recorded.
+// Rotator shows and replaces secrets for people with authz.SecretManage. Every call is recorded.
 type Rotator struct {
 	db   *db.DB
 	k    *Keyring
@@ -30,13 +29,13 @@ func resource(n Name) authz.Resource {
 	return authz.Resource{Type: "Secret", ID: string(n), Name: string(n)}
 }
 
-// Rotate replaces the key of a secret on all nodes at once, while they run. What was made with the
-// previous key stays valid until it ends by itself. Of a secret that was given Sluice cannot make
-// another one: that is a Conflict, whose next step says how to change it. After the vault's key
-// everything that it protects is sealed anew, in small steps, of which progress is told; progress
-// may be nil. That can be interrupted, even killed, at any moment, and the next call goes on, as a
-// running Sluice does by itself. Values that do not open stay as they are: how many there are is a
-// Conflict, after all else is done.
+// Rotate replaces the key of a secret on all nodes at once, while they run. Tokens of the previous
+// key stay valid until they expire. A secret that was given cannot be replaced by Sluice: that is a
+// Conflict, whose next step says how to change it. After the vault's key is replaced, everything
+// that it protects is sealed again in small steps, which are reported to progress; progress may be
+// nil. This can be interrupted at any moment, even killed. The next call continues, and so does a
+// running Sluice automatically. Values that do not open stay unchanged. Their number is reported as
+// a Conflict after everything else is done.
 func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name, progress func(done, total int)) error {
 	switch n {
 	case Root:
@@ -82,8 +81,8 @@ func given(n Name, where string) error {
 			"the present value stays valid until it ends.")
 }
 
-// Forget gives up the previous keys of a secret now: what was made with them ends. Of the root key
-// it ends what the previous one opens.
+// Forget drops the previous keys of a secret now, so that everything they created stops working.
+// For the root key it deletes the keyset that the previous one opens.
 func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) error {
 	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(n), "former keys given up", func(tx *db.Tx) error {
 		switch n {
@@ -119,8 +118,8 @@ func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) err
 	})
 }
 
-// rotateVault makes a new key of the vault and seals everything with it. A rotation that was
-// interrupted is finished instead.
+// rotateVault creates a new key of the vault and seals everything with it. If a rotation was
+// interrupted, it finishes that one instead.
 func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal, progress func(done, total int)) error {
 	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(VaultKey)); err != nil {
 		return err
@@ -133,7 +132,8 @@ func (r *Rotator) rotateVault(ctx context.Context, actor authz.Principal, progre
 		return err
 	}
 	if left > 0 {
-		// Damaged values are left each time; they must not stand for an interrupted rotation.
+		// Damaged values are left over each time. They must not be taken for an interrupted
+		// rotation.
 		if damaged, err := r.k.resealer.reseal(ctx, progress); err != nil || damaged < left {
 			return errors.Join(err, damagedValues(damaged))
 		}
@@ -162,8 +162,8 @@ func formerRoot(root found, err error) error {
 		WithCause(err)
 }
 
-// rotateRoot makes a new root key if it is a file. The new key is on the disk before anything
-// depends on it, so that a kill at any moment leaves a database that opens.
+// rotateRoot creates a new root key if the root key is a file. The new key is on disk before
+// anything depends on it, so that a kill at any moment leaves a database that opens.
 func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 	if err := r.gate.Check(ctx, actor, authz.SecretManage, resource(Root)); err != nil {
 		return err
@@ -186,8 +186,8 @@ func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 		}
 		handle, err := unwrapKeyset(stored, root.text)
 		if err != nil {
-			// The current root key may be lost. What opens with a previous one is enough to make
-			// another.
+			// The current root key may be lost. A keyset that a previous one opens is enough to
+			// create another.
 			former, readErr := db.Meta(ctx, tx, formerName)
 			if readErr != nil {
 				return readErr

@@ -13,9 +13,9 @@ import (
 	q "sluice/internal/db/q/secret"
 )
 
-// sealedColumns are all columns with sealed values, and the word that Seal is called with for each.
-// A new column belongs here, or a rotation would leave it behind; a test compares the list with the
-// schema.
+// sealedColumns are all columns with sealed values, and the word that callers of Seal use for each.
+// Every new column must be listed here, or a rotation would leave it behind. A test compares the
+// list with the schema.
 var sealedColumns = []struct {
 	word   string
 	column db.SealedColumn
@@ -46,11 +46,11 @@ func sealable(table string) bool {
 	})
 }
 
-// resealBatch is how many values are sealed anew in one transaction.
+// resealBatch is how many values are sealed again in one transaction.
 const resealBatch = 100
 
-// resealer seals stored values anew: it adds and removes keys of the vault, and moves the values to
-// the current one.
+// resealer seals stored values again: it adds and removes keys of the vault, and moves the values
+// to the current one.
 type resealer struct {
 	db   *db.DB
 	seal *sealer
@@ -58,9 +58,9 @@ type resealer struct {
 	now  func() time.Time
 }
 
-// reseal seals everything with the vault's current key that is sealed with another one. It may be
-// killed at any moment: what is done is done, and the next run goes on. A value that cannot be
-// opened is left as it is and counted.
+// reseal seals every value with the vault's current key that is sealed with another one. It can be
+// killed at any moment: finished values stay finished, and the next run continues. A value that
+// cannot be opened is unchanged and counted.
 func (r *resealer) reseal(ctx context.Context, progress func(done, total int)) (damaged int, err error) {
 	present := prefix(r.seal.vault.Load().primary)
 	total, err := r.unsealed(ctx)
@@ -122,7 +122,7 @@ func (r *resealer) replace(
 	})
 }
 
-// replaceOwnKey does the same for the one sealed value that is in no column of its own.
+// replaceOwnKey does the same for the one sealed value that has no column of its own.
 func (r *resealer) replaceOwnKey(ctx context.Context, present string) error {
 	text, err := db.Meta(ctx, r.db.Read(), tokenName)
 	if err != nil || len(text) >= len(present) && text[:len(present)] == present {
@@ -137,8 +137,8 @@ func (r *resealer) replaceOwnKey(ctx context.Context, present string) error {
 	})
 }
 
-// settleAfter is how long a replaced key of the vault is kept after everything was sealed anew:
-// longer than any node takes to hear of the new one.
+// settleAfter is how long a replaced key of the vault is kept after everything was sealed again:
+// longer than any node takes to learn of the new one.
 const settleAfter = time.Hour
 
 // unsealed counts the values that are not sealed with the vault's current key.
@@ -154,7 +154,7 @@ func (r *resealer) unsealed(ctx context.Context) (total int, err error) {
 	return total, nil
 }
 
-// addKey makes the key under which everything is sealed from now on.
+// addKey creates the key under which everything is sealed from now on.
 func (r *resealer) addKey(ctx context.Context, tx *db.Tx) error {
 	if err := tx.Ordered(); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (r *resealer) addKey(ctx context.Context, tx *db.Tx) error {
 	if err := storeKeyset(ctx, tx, handle, stored, root.text); err != nil {
 		return err
 	}
-	// What the previous root key opens would lack the new key.
+	// The keyset of the previous root key would lack the new key.
 	if err := tx.DeleteMeta(ctx, formerName); err != nil {
 		return err
 	}
@@ -204,8 +204,8 @@ func withNewKey(handle *keyset.Handle) (*keyset.Handle, uint32, error) {
 	return handle, id, err
 }
 
-// settle seals the rest anew, and removes previous keys of the vault an hour after they were
-// replaced if nothing is left that was sealed with them.
+// settle seals the remaining values again. It removes previous keys of the vault an hour after they
+// were replaced, if no value is sealed with them any more.
 func (r *resealer) settle(ctx context.Context, now time.Time) error {
 	if len(r.seal.vault.Load().ids) < 2 {
 		return nil
@@ -238,7 +238,7 @@ func (r *resealer) dropKeys(ctx context.Context, tx *db.Tx) error {
 	root := r.seal.currentRoot()
 	handle, err := unwrapKeyset(stored, root.text)
 	if err != nil {
-		return nil // Another node, which has the present root key, does it.
+		return nil // Another node, which has the current root key, does it.
 	}
 	v, err := newVaultKeys(handle)
 	if err != nil || v.primary != r.seal.vault.Load().primary {

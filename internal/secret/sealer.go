@@ -24,10 +24,10 @@ type sealer struct {
 
 	mu     sync.Mutex // guards root, and is held while the keyset is read again
 	root   found      // the root key in use
-	former bool       // root is a previous one, found when this node started
+	former bool       // root is a previous one that was found when this node started
 }
 
-// seal encrypts a value for one row of a table that stands in the list of sealed columns.
+// seal encrypts a value for one row of a table in the list of sealed columns.
 func (s *sealer) seal(plaintext []byte, table, row string) ([]byte, error) {
 	if !sealable(table) {
 		return nil, fmt.Errorf("sealing a secret of %s: the table is not in the list of sealed columns", table)
@@ -47,8 +47,8 @@ func (s *sealer) open(ciphertext []byte, table, row string) ([]byte, error) {
 	return plaintext, nil
 }
 
-// learn reads the vault's keys again if a value was sealed with a key that is not known: another
-// process may have made it a moment ago.
+// learn reads the vault's keys again if a value was sealed with an unknown key: another process may
+// have created it a moment ago.
 func (s *sealer) learn(ciphertext []byte) bool {
 	if len(ciphertext) < 5 || s.vault.Load().has(binary.BigEndian.Uint32(ciphertext[1:5])) {
 		return false
@@ -73,12 +73,12 @@ func (s *sealer) openText(text, table, row string) ([]byte, error) {
 	return s.open(sealed, table, row)
 }
 
-// place is the associated data of a row; the NUL cannot stand in a table's name.
+// place is the associated data of a row. A table's name cannot contain the NUL.
 func place(table, row string) []byte { return []byte("sluice\x00" + table + "\x00" + row) }
 
-// read reads the keyset again. If it was wrapped with another root key meanwhile, that is looked
-// for where ours came from; a node that cannot have it goes on with what is kept for the previous
-// one.
+// read reads the keyset again. If it was wrapped with another root key meanwhile, read looks for
+// that key where ours came from. A node that cannot find it continues with the keyset that is kept
+// for the previous one.
 func (s *sealer) read(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +99,7 @@ func (s *sealer) read(ctx context.Context) error {
 	return err
 }
 
-// followRoot opens a keyset that our root key does not open any more. The caller holds mu.
+// followRoot opens a keyset that our root key no longer opens. The caller holds mu.
 func (s *sealer) followRoot(ctx context.Context, current string) (*keyset.Handle, error) {
 	for _, n := range []Name{Root, nextRoot} {
 		text, _, err := s.folder.Get(ctx, n)

@@ -29,17 +29,17 @@ const (
 	signingAlgorithm = jose.RS256
 	signingBits      = 2048
 	signingTable     = "signing_key"
-	// defaultOverlap is longer than any assertion lives and than verifiers keep a key set.
+	// defaultOverlap is longer than any assertion lives, and longer than verifiers cache a key set.
 	defaultOverlap = 24 * time.Hour
 	signerPatience = 10 * time.Second
 )
 
-// Signer signs identity assertions, with which Sluice tells builders and reverse proxies who
-// somebody is. It is safe for concurrent use, and all nodes on one database use the same key.
+// Signer signs identity assertions, with which Sluice tells builders and reverse proxies who a
+// person is. It is safe for concurrent use, and all nodes on one database use the same key.
 type Signer struct {
 	db      *db.DB
 	seal    *sealer
-	overlap time.Duration // as SignerOverlap of Config
+	overlap time.Duration // as in Config.SignerOverlap
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -48,8 +48,8 @@ type Signer struct {
 	keys     atomic.Pointer[signingKeys]
 }
 
-// signingKeys is what the table signing_key holds: the signer of the current key, and every public
-// key with the time of its retirement (zero for the current one).
+// signingKeys is the content of the table signing_key: the signer of the current key, and every
+// public key with the time of its retirement (zero for the current one).
 type signingKeys struct {
 	signer jose.Signer
 	public []publicKey
@@ -83,9 +83,9 @@ func newSigner(c Config, seal *sealer) *Signer {
 }
 
 // Sign returns claims as a compact JWS (RFC 7515 section 7.1) with typ "JWT" and the key's id,
-// signed by RS256, which is what Langflow expects of external tokens. It takes about a millisecond
-// of one processor: callers keep what they can use again. The first signature of an installation
-// makes the key.
+// signed with RS256, which Langflow expects of external tokens. It takes about a millisecond of one
+// processor, so callers cache assertions that they can reuse. The first signature of an
+// installation creates the key.
 func (s *Signer) Sign(claims any) (string, error) {
 	keys, err := s.ready()
 	if err != nil {
@@ -103,8 +103,8 @@ func (s *Signer) Sign(claims any) (string, error) {
 }
 
 // JWKS returns the public keys as a JSON Web Key Set (RFC 7517 section 5): the current one first,
-// then those retired less than the overlap ago. While the database cannot be read it is a set of
-// none.
+// then those retired less than the overlap ago. While the database cannot be read, the set is
+// empty.
 func (s *Signer) JWKS() []byte {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	keys, err := s.ready()
@@ -126,7 +126,7 @@ func (s *Signer) JWKS() []byte {
 	return text
 }
 
-// ready returns the keys from memory, or reads them, or makes the first one.
+// ready returns the keys from memory, or reads them, or creates the first one.
 func (s *Signer) ready() (*signingKeys, error) {
 	if keys := s.keys.Load(); keys != nil {
 		return keys, nil
@@ -154,7 +154,8 @@ func (s *Signer) readOrCreate(ctx context.Context) error {
 	return s.replace(ctx, false)
 }
 
-// load reads the table; without a current key it leaves none in memory. The caller holds reading.
+// load reads the table. Without a current key it leaves the keys in memory unchanged. The caller
+// holds reading.
 func (s *Signer) load(ctx context.Context) error {
 	rows, err := q.New(s.db.Read()).SigningKeys(ctx)
 	if err != nil {
@@ -204,8 +205,8 @@ func (s *Signer) add(keys *signingKeys, row q.SigningKey) error {
 	return err
 }
 
-// replace makes a key and retires the current one. Without retire a key that is there stays, so
-// that of two nodes that need the first key one makes it for both.
+// replace creates a key and retires the current one. Without retire an existing key stays, so that
+// if two nodes need the first key, one creates it for both.
 func (s *Signer) replace(ctx context.Context, retire bool) error {
 	fresh, err := s.newKey()
 	if err != nil {
@@ -270,7 +271,7 @@ func (s *Signer) newKey() (row q.InsertSigningKeyParams, err error) {
 	return row, err
 }
 
-// retire keeps the public half only.
+// retire destroys the private half of a key and keeps the public half.
 func (s *Signer) retire(ctx context.Context, tx *db.Tx, row q.SigningKey) error {
 	der, err := s.seal.openText(row.KeySealed, signingTable, row.Kid)
 	if err != nil {

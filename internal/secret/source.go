@@ -14,30 +14,30 @@ import (
 	"sluice/internal/problem"
 )
 
-// Source is a place where secrets are kept. Sources are asked in their order; the first good value
+// Source is a place where secrets are stored. Sources are read in their order; the first good value
 // counts.
 type Source interface {
-	// Get returns the text that is kept under a name, and where exactly, in words for people. Both
-	// are "" where there is none; an error means that the source cannot tell.
+	// Get returns the text that is stored under a name, and where exactly, in words for people.
+	// Both are "" if the source has no such text. An error means that the source cannot be read.
 	Get(ctx context.Context, n Name) (text, where string, err error)
 }
 
-// keeper is a source that can also keep what Sluice makes.
+// keeper is a source that can also store secrets that Sluice creates.
 type keeper interface {
 	Source
-	// Keep stores a text under a name for which there is none, and returns what is stored
-	// afterwards: another node may have been faster.
+	// Keep stores a text under an unused name and returns the text that is stored afterwards:
+	// another node may have been faster.
 	Keep(ctx context.Context, n Name, text string) (kept, where string, err error)
 }
 
 // Given is a value from the configuration.
 type Given struct {
-	// Text is the value, As the name that it was given under (an alias, perhaps), Where the place:
+	// Text is the value, As the name under which it was given (perhaps an alias), Where the place:
 	// "environment", ".env:12".
 	Text, As, Where string
 }
 
-// environment are the variables.
+// environment holds the values of variables.
 type environment map[Name]Given
 
 // Get returns the variable's value.
@@ -53,13 +53,13 @@ func (e environment) Get(_ context.Context, n Name) (text, where string, err err
 	return text, where, nil
 }
 
-// maxSecretFile is the largest file that is read, in bytes.
+// maxSecretFile is the size of the largest file that is read, in bytes.
 const maxSecretFile = 64 << 10
 
-// files are the files of a folder.
+// files stores each secret in a file of a folder.
 type files struct{ folder string }
 
-// Get reads the secret's file. Blanks and line ends around the text do not belong to it.
+// Get reads the secret's file, without blanks and line ends around the text.
 func (f files) Get(_ context.Context, n Name) (text, where string, err error) {
 	path := n.pathOf(f.folder)
 	file, err := os.Open(path)
@@ -85,7 +85,7 @@ func (f files) Get(_ context.Context, n Name) (text, where string, err error) {
 }
 
 // Keep writes the text to a temporary file and links it into place: the file appears complete or
-// not at all, for its owner only, and what is there already stands.
+// not at all, for its owner only. An existing file is unchanged.
 func (f files) Keep(ctx context.Context, n Name, text string) (kept, where string, err error) {
 	temp, err := f.write(n, text)
 	if err != nil {
@@ -98,7 +98,7 @@ func (f files) Keep(ctx context.Context, n Name, text string) (kept, where strin
 	return f.Get(ctx, n)
 }
 
-// replace puts a new text in the place of the old one.
+// replace replaces the text of a file.
 func (f files) replace(n Name, text string) error {
 	temp, err := f.write(n, text)
 	if err != nil {
@@ -141,14 +141,14 @@ func (f files) openToOthers() (paths []string) {
 // found is a value and where it came from.
 type found struct{ text, where string }
 
-// Weak is a value that counts as not set.
+// Weak is a value that is treated as missing.
 type Weak struct {
 	Name       Name
 	Where, Why string
 	text       string
 }
 
-// resolve asks the sources in their order. Weak values are passed over and returned beside.
+// resolve reads the sources in their order. It skips weak values and returns them separately.
 func resolve(ctx context.Context, sources []Source, n Name) (f found, weak []Weak, err error) {
 	for _, s := range sources {
 		text, where, err := s.Get(ctx, n)
@@ -167,8 +167,8 @@ func resolve(ctx context.Context, sources []Source, n Name) (f found, weak []Wea
 	return found{}, weak, nil
 }
 
-// prepareNext keeps a new root key beside the current one. What an interrupted rotation has left is
-// taken, unless it is in use already.
+// prepareNext stores a new root key beside the current one. It uses the one that an interrupted
+// rotation has left, unless that is in use already.
 func (f files) prepareNext(ctx context.Context, present string) (string, error) {
 	for {
 		text, err := randomText()
@@ -188,7 +188,7 @@ func (f files) prepareNext(ctx context.Context, present string) (string, error) 
 	}
 }
 
-// finishNext puts a new root key into its place.
+// finishNext puts a new root key in place of the current one.
 func (f files) finishNext(text string) error {
 	if err := f.replace(Root, text); err != nil {
 		return fmt.Errorf("putting the new root key into its place: %w", err)

@@ -10,32 +10,32 @@ import (
 	q "sluice/internal/db/q/secret"
 )
 
-// Status is what may be known of a secret. It never holds one.
+// Status is the public state of a secret. It never contains the secret.
 type Status struct {
 	Name Name
-	// Source says where the value in use came from: "environment", "file …", "AWS Secrets Manager,
-	// …", or "database" where Sluice made it.
+	// Source is where the current value came from: "environment", "file …", "AWS Secrets Manager,
+	// …", or "database" if Sluice created it.
 	Source string
-	// Since is when it came into use; for a key of before this was written down, when Sluice first
-	// saw it. Zero if there is none yet.
+	// Since is when the value came into use. For a key from before this was recorded, it is when
+	// Sluice first saw it. Zero without a value.
 	Since time.Time
-	// KeyID tells keys apart.
+	// KeyID identifies the key.
 	KeyID string
-	// Former are keys that are still accepted.
+	// Former are previous keys that are still accepted.
 	Former []Former
-	// Weak are values that were passed over when this process started.
+	// Weak are values that were ignored when this process started.
 	Weak []Weak
-	// Left is how many values are sealed with a previous key of the vault: a rotation that is not
-	// finished.
+	// Left is how many values are sealed with a previous key of the vault. It is above 0 while a
+	// rotation is unfinished.
 	Left int
-	// Rotates says that Sluice can make a new one by itself.
+	// Rotates reports whether Sluice can create a new value itself.
 	Rotates bool
 }
 
 // Former is a previous key.
 type Former struct {
 	KeyID string
-	// Until is when it is removed at the earliest; zero where that depends on other things.
+	// Until is when the key is removed at the earliest; zero if that depends on other things.
 	Until time.Time
 }
 

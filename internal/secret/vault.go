@@ -16,29 +16,29 @@ import (
 	"sluice/internal/problem"
 )
 
-// credentialTable is the word that credentials are sealed with, credentialType their type as
+// credentialTable is the word for which credentials are sealed, credentialType their type as
 // resources.
 const (
 	credentialTable = "credential"
 	credentialType  = "Credential"
 )
 
-// Credential is what may be seen of a credential: everything but its values. Times are UTC.
+// Credential is the visible part of a credential: everything but its values. Times are UTC.
 type Credential struct {
-	// ID is a UUID. Workspace is where it belongs; it never moves.
+	// ID is a UUID. Workspace is the workspace that it belongs to; it never moves.
 	ID, Workspace string
-	// Name is unique in the workspace, whatever its case. Kind is the builder's word for its type,
-	// such as "openAIApi".
+	// Name is unique in the workspace, regardless of case. Kind is the builder's name for the type
+	// of credential, such as "openAIApi".
 	Name, Kind string
 	// Fields are the names of its values, sorted.
 	Fields []string
-	// Roles are the ids of the roles that may see and use it, beside those who manage the vault.
+	// Roles are the ids of the roles that can see and use it, besides people who manage the vault.
 	Roles []string
 	// CreatedBy is an account's id.
 	CreatedBy string
-	// RotatedAt is when its current values were given, UpdatedAt when anything was changed last.
+	// RotatedAt is when its current values were given, UpdatedAt when anything last changed.
 	CreatedAt, UpdatedAt, RotatedAt time.Time
-	// Uses are the apps that it was put into; those are places, not values.
+	// Uses are the apps that it was put into: the places, without values.
 	Uses []Placement
 }
 
@@ -47,22 +47,22 @@ func (c Credential) Resource() authz.Resource {
 	return authz.Resource{Type: credentialType, ID: c.ID, Workspace: c.Workspace, Name: c.Name}
 }
 
-// Placement says where a credential was put.
+// Placement is a copy of a credential in an app.
 type Placement struct {
-	// App is an app's id, Object the id of what holds the copy there.
+	// App is an app's id, Object the id of the object that holds the copy there.
 	App, Object string
 	// PutBy is an account's id.
 	PutBy string
 	PutAt time.Time
-	// Current tells that the copy has the current values.
+	// Current reports whether the copy has the current values.
 	Current bool
 }
 
-// Vault keeps the credentials of workspaces. It takes values and never returns one: only the Opener
-// does, which the fronts do not have.
+// Vault stores the credentials of workspaces. It accepts values but never returns them. Only the
+// Opener does, which the console and the API do not have.
 type Vault struct{ cfg VaultConfig }
 
-// VaultConfig of a Vault.
+// VaultConfig configures a Vault.
 type VaultConfig struct {
 	DB      *db.DB
 	Gate    *authz.Gate
@@ -72,26 +72,26 @@ type VaultConfig struct {
 	Now func() time.Time
 }
 
-// Opener reads the values of a vault, for whoever puts them where they are used.
+// Opener reads the values of a vault, for the code that puts them where they are used.
 type Opener struct{ vault *Vault }
 
-// NewVault creates a vault, and the only thing that can read from it.
+// NewVault creates a vault, and the only opener that can read from it.
 func NewVault(c VaultConfig) (*Vault, *Opener) {
 	v := &Vault{cfg: c}
 	return v, &Opener{vault: v}
 }
 
-// Opened are the values of a credential at a moment.
+// Opened holds the values of a credential at one moment.
 type Opened struct {
 	Credential
-	// Values by field. They must reach nothing but the builder: no log, no message, no answer.
+	// Values are by field. They must reach nothing but the builder: no log, no message, no answer.
 	Values map[string]string
-	// Version tells whether the values were changed since.
+	// Version shows later whether the values have changed since.
 	Version int64
 }
 
-// Open reads a credential with its values. It needs CredentialUse of the app that it is put into,
-// and that the credential is shared with the actor.
+// Open reads a credential with its values. It requires CredentialUse for the app that the
+// credential is put into, and that the credential is shared with the actor.
 func (o *Opener) Open(ctx context.Context, actor authz.Principal, workspaceID, id, appID string) (Opened, error) {
 	v := o.vault
 	row, err := v.find(ctx, actor, workspaceID, id)
@@ -108,8 +108,8 @@ func (o *Opener) Open(ctx context.Context, actor authz.Principal, workspaceID, i
 	return out, err
 }
 
-// List returns the credentials of a workspace that the actor may see, by name, with where they were
-// put. It needs CredentialView.
+// List returns the credentials of a workspace that the actor may see, by name, with their
+// placements. It requires CredentialView.
 func (v *Vault) List(ctx context.Context, actor authz.Principal, workspaceID string) ([]Credential, error) {
 	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ func (v *Vault) List(ctx context.Context, actor authz.Principal, workspaceID str
 	return out, nil
 }
 
-// Get returns one credential. It needs CredentialView, and that it is shared with the actor: for
-// others it is not there.
+// Get returns one credential. It requires CredentialView, and that the credential is shared with
+// the actor. Otherwise the credential is not found.
 func (v *Vault) Get(ctx context.Context, actor authz.Principal, workspaceID, id string) (Credential, error) {
 	row, err := v.find(ctx, actor, workspaceID, id)
 	if err != nil {
@@ -163,8 +163,8 @@ func (v *Vault) Manages(actor authz.Principal, workspaceID string) bool {
 	).Allowed
 }
 
-// Enter asks for a right in a workspace's vault. A workspace that is not the actor's is not there;
-// a custom role may open the vault without seeing who else belongs to the workspace.
+// Enter checks a permission in a workspace's vault. A workspace that the actor does not belong to
+// is not found. A custom role may open the vault without seeing who else belongs to the workspace.
 func (v *Vault) Enter(ctx context.Context, actor authz.Principal, action authz.Action, workspaceID string) error {
 	if actor.Role(workspaceID) == "" {
 		if _, err := v.cfg.People.Workspace(ctx, actor, workspaceID); err != nil {
@@ -174,7 +174,7 @@ func (v *Vault) Enter(ctx context.Context, actor authz.Principal, action authz.A
 	return v.cfg.Gate.Check(ctx, actor, action, authz.Resource{Type: credentialType, Workspace: workspaceID})
 }
 
-// find reads a credential for somebody who may see it.
+// find reads a credential for an actor who may see it.
 func (v *Vault) find(ctx context.Context, actor authz.Principal, workspaceID, id string) (q.Credential, error) {
 	if err := v.Enter(ctx, actor, authz.CredentialView, workspaceID); err != nil {
 		return q.Credential{}, err
@@ -196,7 +196,7 @@ func noCredential() *problem.Error {
 	)
 }
 
-// shared reports whether somebody may see a credential at all.
+// shared reports whether an actor may see a credential at all.
 func (v *Vault) shared(actor authz.Principal, c Credential) bool {
 	return v.Manages(actor, c.Workspace) || slices.Contains(c.Roles, cmp.Or(actor.Role(c.Workspace), "-"))
 }
@@ -222,8 +222,8 @@ func (v *Vault) seal(values map[string]string, workspaceID, id string) (string, 
 	return v.cfg.Keyring.seal.sealText(clear, credentialTable, credentialPlace(workspaceID, id))
 }
 
-// credentialPlace is what a credential is sealed for, as the list of sealed columns says: a row
-// that is moved to another workspace does not open there.
+// credentialPlace is the place that a credential is sealed for, as in the list of sealed columns. A
+// row that is moved to another workspace does not open there.
 func credentialPlace(workspaceID, id string) string { return workspaceID + "/" + id }
 
 func view(row q.Credential) Credential {

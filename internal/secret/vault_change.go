@@ -20,39 +20,39 @@ import (
 
 // Bounds of the vault.
 const (
-	// maxCredentials is how many a workspace can have.
+	// maxCredentials is the maximum number of credentials in a workspace.
 	maxCredentials = 500
-	// maxFields is how many values a credential can have; the largest of Flowise's own types has
-	// nine.
+	// maxFields is the maximum number of values in a credential. The largest of Flowise's own types
+	// has nine.
 	maxFields = 32
-	// maxValue and maxValues bound one value and all of a credential together, in bytes; a service
-	// account's JSON has about 2,400.
+	// maxValue bounds one value and maxValues all values of a credential together, in bytes. The
+	// JSON of a service account has about 2,400.
 	maxValue  = 16 << 10
 	maxValues = 32 << 10
 	// maxCredentialName is in characters.
 	maxCredentialName = 80
-	// maxSharedRoles is how many roles a credential can be shared with.
+	// maxSharedRoles is the maximum number of roles that a credential is shared with.
 	maxSharedRoles = 50
 )
 
-// NewCredential is what a credential is made from.
+// NewCredential describes a credential to create.
 type NewCredential struct {
-	// Name has 1 to 80 printable characters, Kind is the builder's word for its type.
+	// Name has 1 to 80 printable characters. Kind is the builder's name for the type of credential.
 	Name, Kind string
-	// Values by field.
+	// Values are by field.
 	Values map[string]string
-	// Roles are the ids of the roles that it is shared with; none: only those who manage the vault
-	// use it.
+	// Roles are the ids of the roles that it is shared with. Without any, only people who manage
+	// the vault can use it.
 	Roles []string
 }
 
-// CredentialChange says what to change of a credential; nil leaves a thing as it is.
+// CredentialChange is a change to a credential. Nil leaves a field unchanged.
 type CredentialChange struct {
 	Name  *string
 	Roles *[]string
 }
 
-// Create adds a credential. It needs CredentialManage, as do all changes.
+// Create creates a credential. Like every change, it requires CredentialManage.
 func (v *Vault) Create(
 	ctx context.Context,
 	actor authz.Principal,
@@ -103,8 +103,8 @@ func insertCredential(ctx context.Context, tx *db.Tx, row q.Credential) error {
 	})
 }
 
-// Change renames a credential or shares it with other roles. Copies in builders keep the name that
-// they have until the next rotation.
+// Change renames a credential or shares it with other roles. Copies in builders keep their name
+// until the next rotation.
 func (v *Vault) Change(
 	ctx context.Context,
 	actor authz.Principal,
@@ -143,8 +143,8 @@ func (v *Vault) Change(
 	})
 }
 
-// Rotate gives a credential new values. Fields that are not named keep theirs; fields that it does
-// not have are refused. All copies in apps count as outdated from then on.
+// Rotate gives a credential new values. Fields that are not named keep theirs, and unknown fields
+// are refused. All copies in apps are outdated from then on.
 func (v *Vault) Rotate(
 	ctx context.Context,
 	actor authz.Principal,
@@ -179,7 +179,7 @@ func (v *Vault) Rotate(
 		return Credential{}, err
 	}
 	now := v.cfg.Now().UnixMilli()
-	// The time is the version too, so that two rotations must not share it.
+	// The time is also the version, so two rotations must not share it.
 	version := max(now, row.RotatedAt+1)
 	err = v.change(ctx, actor, next, "new values of "+strings.Join(fieldsOf(values), ", "), func(tx *db.Tx) error {
 		return rotateCredential(
@@ -202,8 +202,8 @@ func (v *Vault) Rotate(
 }
 
 func rotateCredential(ctx context.Context, tx *db.Tx, p q.RotateCredentialParams) error {
-	// The lock keeps a copy that is just being made with the previous values from counting as
-	// current.
+	// The lock makes sure that a copy that is just being created with the previous values does not
+	// count as current.
 	if err := tx.Ordered(); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func rotateCredential(ctx context.Context, tx *db.Tx, p q.RotateCredentialParams
 	return nil
 }
 
-// Delete removes a credential that is in no app. Errors: problem.Conflict if it is in one.
+// Delete deletes a credential that is in no app. Errors: problem.Conflict if it is in one.
 func (v *Vault) Delete(ctx context.Context, actor authz.Principal, workspaceID, id string) error {
 	row, err := v.manage(ctx, actor, workspaceID, id)
 	if err != nil {
@@ -245,7 +245,7 @@ func (v *Vault) Delete(ctx context.Context, actor authz.Principal, workspaceID, 
 	})
 }
 
-// manage reads a credential for somebody who may change it.
+// manage reads a credential for an actor who may change it.
 func (v *Vault) manage(ctx context.Context, actor authz.Principal, workspaceID, id string) (q.Credential, error) {
 	row, err := v.find(ctx, actor, workspaceID, id)
 	if err != nil {
@@ -278,7 +278,7 @@ func changedOne(n int64, err error) error {
 	return err
 }
 
-// sharing says in the record with which roles something is shared.
+// sharing describes for the audit entry which roles a credential is shared with.
 func sharing(roles []string) string {
 	if len(roles) == 0 {
 		return ", shared with no role"
@@ -286,7 +286,7 @@ func sharing(roles []string) string {
 	return ", shared with " + strings.Join(roles, " ")
 }
 
-// MaxCredentials is how many credentials a workspace can have.
+// MaxCredentials is the maximum number of credentials in a workspace.
 const MaxCredentials = maxCredentials
 
 // PreparedCredential is a checked and sealed credential that is ready to be stored.
@@ -295,9 +295,9 @@ type PreparedCredential struct{ row q.Credential }
 // Resource is the credential as the gate sees it.
 func (p PreparedCredential) Resource() authz.Resource { return view(p.row).Resource() }
 
-// Prepare checks a credential that was kept elsewhere and seals it, before any transaction is open.
-// It asks no right: whoever calls Insert with the result has decided that it may be added. The
-// workspace may be made in the same transaction.
+// Prepare checks and seals a credential that was stored elsewhere, before any transaction is open.
+// It checks no permission: the caller of Insert has decided that the credential can be added. The
+// same transaction may create the workspace.
 func (v *Vault) Prepare(workspaceID, createdBy string, n NewCredential) (out PreparedCredential, err error) {
 	if err := v.clean(&n); err != nil {
 		return out, err
@@ -339,9 +339,8 @@ func (v *Vault) Insert(ctx context.Context, tx *db.Tx, p PreparedCredential) err
 	return err
 }
 
-// Place notes, in the caller's transaction, that an app holds a copy of a credential under an id
-// that Sluice chose. The copy counts as outdated until MarkCopied. A second copy in one app is a
-// Conflict.
+// Place records, in the caller's transaction, that an app holds a copy of a credential under an id
+// that Sluice chose. The copy is outdated until MarkCopied. A second copy in one app is a Conflict.
 func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objectID, actorID string) error {
 	err := q.New(tx).InsertCredentialUse(ctx, q.InsertCredentialUseParams{
 		CredentialID: credentialID,
@@ -359,7 +358,7 @@ func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objec
 	return nil
 }
 
-// PlacementIn returns the copy of a credential in an app; none is NotFound.
+// PlacementIn returns the copy of a credential in an app, or NotFound.
 func (v *Vault) PlacementIn(ctx context.Context, from db.Source, credentialID, appID string) (Placement, error) {
 	use, err := q.New(from).GetCredentialUse(ctx, q.GetCredentialUseParams{CredentialID: credentialID, AppID: appID})
 	if err != nil {
@@ -368,14 +367,14 @@ func (v *Vault) PlacementIn(ctx context.Context, from db.Source, credentialID, a
 	return placement(use), nil
 }
 
-// MarkCopied notes, in the caller's transaction, that an object in an app holds the values of a
+// MarkCopied records, in the caller's transaction, that an object in an app holds the values of a
 // version. It reports whether that version is the current one. A copy that was withdrawn meanwhile
 // is NotFound.
 func (v *Vault) MarkCopied(
 	ctx context.Context, tx *db.Tx, credentialID, appID, objectID string, version int64,
 ) (current bool, err error) {
-	// A rotation takes the same lock: it comes before, and is seen here, or after, and outdates the
-	// copy.
+	// A rotation takes the same lock. Either it comes before, and is seen here, or it comes after,
+	// and marks the copy as outdated.
 	if err := tx.Ordered(); err != nil {
 		return false, err
 	}
@@ -389,7 +388,8 @@ func (v *Vault) MarkCopied(
 	return p.Current, err
 }
 
-// Displace removes, in the caller's transaction, the note that an app holds a copy of a credential.
+// Displace removes, in the caller's transaction, the record that an app holds a copy of a
+// credential.
 func (v *Vault) Displace(ctx context.Context, tx *db.Tx, credentialID, appID string) error {
 	_, err := q.New(tx).DeleteCredentialUse(ctx, q.DeleteCredentialUseParams{CredentialID: credentialID, AppID: appID})
 	if err != nil {
@@ -401,7 +401,7 @@ func (v *Vault) Displace(ctx context.Context, tx *db.Tx, credentialID, appID str
 // StaleCopy is a credential whose copy in an app has older values.
 type StaleCopy struct{ Credential, Workspace string }
 
-// StaleCopies lists the outdated copies in an app, oldest first, up to 1000.
+// StaleCopies lists the outdated copies in an app, oldest first, at most 1000.
 func (v *Vault) StaleCopies(ctx context.Context, appID string) ([]StaleCopy, error) {
 	rows, err := q.New(v.cfg.DB.Read()).StaleUsesOfApp(ctx, appID)
 	if err != nil {
@@ -414,7 +414,7 @@ func (v *Vault) StaleCopies(ctx context.Context, appID string) ([]StaleCopy, err
 	return out, nil
 }
 
-// word is the form of kinds and of names of fields: both are identifiers in the builders.
+// word is the form of kinds and field names. Both are identifiers in the builders.
 var word = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
 
 func (v *Vault) clean(n *NewCredential) (err error) {
@@ -474,10 +474,10 @@ func checkValues(values map[string]string) error {
 	return nil
 }
 
-// fieldsOf are the names of values, sorted.
+// fieldsOf returns the names of values, sorted.
 func fieldsOf(values map[string]string) []string { return slices.Sorted(maps.Keys(values)) }
 
-// cleanRoles sorts the ids of roles, all of which must be there.
+// cleanRoles sorts the ids of roles, all of which must exist.
 func (v *Vault) cleanRoles(roles []string) ([]string, error) {
 	roles = slices.Clone(roles)
 	slices.Sort(roles)

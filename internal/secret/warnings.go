@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Warnings are sentences for the operator about secrets that were not used, or not well kept. None
-// holds a secret.
+// Warnings are sentences for the operator about secrets that were ignored or are not well
+// protected. They contain no secrets.
 func (k *Keyring) Warnings() []string { return k.warnings }
 
-// GivenRoot is the value of the root key's variable as it was given, weak or not; "" if it was not.
-// The product from which the variable has its name has encrypted its own secrets with it.
+// GivenRoot is the value of the root key's variable, even if it is weak; "" if it was not given.
+// The product that the variable is named after has encrypted its own secrets with it.
 func (k *Keyring) GivenRoot() string { return k.givenRoot }
 
-// judge notes what the operator should know. rootTrouble is Config.RootTrouble.
+// judge collects the warnings. rootTrouble is Config.RootTrouble.
 func (k *Keyring) judge(given Given, rootTrouble func(key string) string) {
 	if !strings.HasPrefix(given.As, "FLOWISE_") {
 		k.givenRoot = strings.TrimSpace(given.Text)

@@ -7,16 +7,18 @@ import (
 	"strings"
 )
 
-// minLength is the least length of a secret in characters: 128 random bits in hexadecimal.
+// minLength is the minimum length of a secret in characters: 128 random bits in hexadecimal.
 const minLength = 32
 
-// published are values that stand in the builders' sources, examples and pages, so that everybody knows them. Shorter ones are refused by their length.
+// published are values in the builders' sources, examples and pages, so everyone knows them.
+// Shorter ones are refused because of their length.
 var published = []string{
 	"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "popcorn", "flowise", "your_generated_key", "your-secret", "your-secret-key", "32-byte-hex-string",
 }
 
-// Weakness says why a text is not good enough to be a secret, as the end of the sentence "The value …"; "" if it is good. It may be wrong about a text that a person thought up,
-// hardly ever about random bytes: of a hundred thousand values of 16 to 32 bytes none was called weak.
+// Weakness returns why a text is not good enough as a secret, as the end of the sentence "The value
+// …", or "" if it is good. It may be wrong about a text that a person thought up, but hardly ever
+// about random bytes: it called none of a hundred thousand values of 16 to 32 bytes weak.
 func Weakness(text string) string {
 	text = strings.TrimSpace(text)
 	switch {
@@ -41,7 +43,8 @@ func isPublished(text string) bool {
 	return placeholder || slices.ContainsFunc(published, func(p string) bool { return strings.EqualFold(p, text) })
 }
 
-// repeats reports whether the text is a shorter one written several times, the last time perhaps not to the end.
+// repeats reports whether the text is a shorter one repeated several times, the last time perhaps
+// only in part.
 func repeats(text string) bool {
 	for period := 1; period <= len(text)/2 && period < minLength; period++ {
 		if text[period:] == text[:len(text)-period] {
@@ -51,7 +54,8 @@ func repeats(text string) bool {
 	return false
 }
 
-// neighbours reports whether half of the characters follow from the one before, as in 0123 or zyxw or aaaa; of random hexadecimal digits it is a fifth.
+// neighbours reports whether half of the characters follow from the previous one, as in 0123 or
+// zyxw or aaaa. In random hexadecimal digits a fifth do.
 func neighbours(text string) bool {
 	steps := map[int]int{}
 	for i := 1; i < len(text); i++ {
@@ -60,12 +64,13 @@ func neighbours(text string) bool {
 	return steps[0]+steps[1]+steps[-1] > len(text)/2
 }
 
-// commonWords is what people write into a secret instead of random bytes, and what stands between the words.
+// commonWords are words that people put into a secret instead of random bytes, and the characters
+// between them.
 var commonWords = regexp.MustCompile(`[^a-z0-9]|password|passwd|secret|token|jwt|auth|session|express|refresh|access|encryption|encrypt|private|public|default|change|please|replace|production|development|` +
 	`example|sample|flowise|langflow|sluice|super|secure|string|random|generated|generate|value|very|long|this|that|with|from|here|your|admin|server|client|hash|salt|test|demo|local|staging|` +
 	`insert|enter|some|must|least|characters|character|bytes|byte|minimum|correct|horse|battery|staple|key|not|for|and|the|use|dev|prod|app|api|hex|env|is|my|me|at|in|of|to|it|be|do`)
 
-// entropy estimates the bits in a text by how often each of its characters occurs.
+// entropy estimates the bits in a text from the frequency of its characters.
 func entropy(text string) (bits float64) {
 	counts := map[byte]int{}
 	for i := range len(text) {
