@@ -14,15 +14,15 @@ import (
 	q "sluice/internal/db/q/audit"
 )
 
-// Outcome of what was tried.
+// Outcome is the result of an action.
 type Outcome string
 
 const (
 	// Done means that the change was committed together with this entry.
 	Done Outcome = "done"
-	// Denied means that policy refused; nothing was tried.
+	// Denied means that policy refused the action, and nothing was attempted.
 	Denied Outcome = "denied"
-	// Failed means that it was allowed, but ended in an error and was rolled back.
+	// Failed means that the action was permitted, but failed with an error and was rolled back.
 	Failed Outcome = "failed"
 )
 
@@ -32,21 +32,22 @@ type Entry struct {
 	Seq int64
 	// At is when it happened, to the millisecond.
 	At time.Time
-	// ActorKind, ActorID and ActorName say who: "person", "system" or "anonymous", the user's id and the username of that time.
+	// ActorKind, ActorID and ActorName describe the actor: "person", "system" or "anonymous", the
+	// person's id, and their username at that time.
 	ActorKind, ActorID, ActorName string
 	// IP is the client address as Sluice saw it.
 	IP string
 	// Action is the authz action's text.
 	Action string
-	// ResourceType, ResourceID and ResourceName say on what; Workspace where.
+	// ResourceType, ResourceID and ResourceName describe the object, Workspace its workspace.
 	ResourceType, ResourceID, ResourceName, Workspace string
-	// Outcome is how it ended.
+	// Outcome is the result.
 	Outcome Outcome
-	// Times counts equal refusals that were recorded as one entry; 1 otherwise.
+	// Times is how many equal events one entry stands for; 1 for a single event.
 	Times int64
 	// Policies are the ids of the policies that decided, comma separated.
 	Policies string
-	// Detail is a short safe text, for example what was changed or why it failed.
+	// Detail is a short safe text, for example which fields changed or why the action failed.
 	Detail string
 	// PreviousHash and Hash are the chain, lower-case hex; set by Append.
 	PreviousHash, Hash string
@@ -76,7 +77,8 @@ func Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	return nil
 }
 
-// sum is SHA-256 over the JSON array of all fields but the hash itself: an array has one spelling, so a verifier needs no canonical form.
+// sum is SHA-256 over the JSON array of all fields except the hash itself. An array has one
+// spelling, so a verifier needs no canonical form.
 func (e Entry) sum() string {
 	fields, err := json.Marshal([]any{
 		e.Seq, e.At.UnixMilli(), e.ActorKind, e.ActorID, e.ActorName, e.IP, e.Action, e.ResourceType, e.ResourceID, e.ResourceName,
@@ -89,7 +91,7 @@ func (e Entry) sum() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Last returns the position of the newest entry, 0 if there is none.
+// Last returns the position of the newest entry, or 0 for an empty record.
 func Last(ctx context.Context, d *db.DB) (int64, error) {
 	last, err := q.New(d.Read()).LastAudit(ctx)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -115,7 +117,8 @@ func After(ctx context.Context, d *db.DB, seq, limit int64) ([]Entry, error) {
 	return entries, nil
 }
 
-// Verify walks the whole chain and returns the number of entries, or an error that names the first entry that does not fit.
+// Verify walks the whole chain. It returns the number of entries, or an error that names the first
+// entry that does not fit.
 func Verify(ctx context.Context, d *db.DB) (int64, error) {
 	var seq int64
 	hash := ""
