@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Address is a person's name and e-mail address.
+// Address is a person's name and email address.
 type Address struct {
 	// Name may be empty.
 	Name string
@@ -18,7 +18,8 @@ type Address struct {
 
 const maxAddress = 254
 
-// check refuses what is not an address, above all one with a line break, which would add headers or SMTP commands of its own.
+// check refuses a text that is not an address. Above all it refuses line breaks, which could inject
+// headers or SMTP commands.
 func (a Address) check() error {
 	bad := problem.New(problem.Invalid, "This is not an e-mail address; expected is the form ann@example.com.").WithField("email")
 	if a.Email == "" || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII || r == 0x7f }) {
@@ -31,7 +32,7 @@ func (a Address) check() error {
 	return nil
 }
 
-// standard is the address with its name made fit for a header.
+// standard is the address with a name that is safe in a header.
 func (a Address) standard() *mail.Address {
 	return &mail.Address{Name: header(a.Name), Address: a.Email}
 }

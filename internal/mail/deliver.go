@@ -17,23 +17,25 @@ import (
 )
 
 const (
-	// parallel is how many conversations with the mail server a node has at once.
+	// parallel is how many conversations with the mail server a node holds at once.
 	parallel = 5
-	// lease is how long a node may take for one mail; it is longer than a conversation can last.
+	// lease is how long a node may take for one email. It is longer than any conversation.
 	lease = 5 * time.Minute
 	// firstWait doubles with every attempt up to longestWait.
 	firstWait   = time.Minute
 	longestWait = time.Hour
-	// pause is how long nothing is tried after a failure that every mail would meet.
+	// pause is how long the outbox waits after a failure that would affect every email.
 	pause = time.Minute
-	// grace is what a conversation gets to end when Sluice stops.
+	// grace is how long a conversation may continue when Sluice stops.
 	grace = 3 * time.Second
-	// storing is how long noting the outcome may take, also while Sluice stops.
+	// storing is how long recording the outcome may take, even while Sluice stops.
 	storing = 10 * time.Second
 )
 
-// Deliver sends what is due at now, until nothing is left or the server fails. It removes what has ended KeepFor ago. Several nodes may call it at the same time;
-// within one, calls wait for one another. The error is about the database; failures to send are kept with the mail.
+// Deliver sends the emails that are due at now, until none is left or the server fails. It also
+// removes emails that were finished KeepFor ago. Several nodes may call it at the same time; within
+// one node, calls wait for each other. The error is about the database; failures to send are stored
+// with the email.
 func (o *Outbox) Deliver(ctx context.Context, now time.Time) error {
 	o.delivering.Lock()
 	defer o.delivering.Unlock()
@@ -70,10 +72,11 @@ type round struct {
 	err error
 }
 
-// now is the caller's clock, moved on by the time that this round has taken.
+// now is the caller's clock, advanced by the duration of this round.
 func (r *round) now() time.Time { return r.base.Add(time.Since(r.began)) }
 
-// claim takes the next due mail, so that no other node sends it. A mail whose lease is over belonged to a process that was killed.
+// claim takes the next due email, so that no other node sends it. An email whose lease is over
+// belonged to a process that was killed.
 func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err error) {
 	now := r.now()
 	if r.pauseUntil.Load() > now.UnixMilli() {
@@ -97,7 +100,7 @@ func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err er
 	return row, true, nil
 }
 
-// deliver sends one claimed mail and notes the outcome.
+// deliver sends one claimed email and records the outcome.
 func (r *round) deliver(ctx context.Context, row q.ClaimMailRow) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -115,7 +118,7 @@ func (r *round) deliver(ctx context.Context, row q.ClaimMailRow) {
 	}
 }
 
-// hand opens a mail and gives it to the server.
+// hand opens an email and hands it to the server.
 func (r *round) hand(ctx context.Context, row q.ClaimMailRow) error {
 	b, err := r.open(row.BodySealed, row.ID)
 	if err != nil {
@@ -128,7 +131,7 @@ func (r *round) hand(ctx context.Context, row q.ClaimMailRow) error {
 	return err
 }
 
-// envelope makes the message. The id becomes the Message-ID, the same in every attempt.
+// envelope builds the message. The id becomes the Message-ID, the same in every attempt.
 func (o *Outbox) envelope(id string, to Address, r Rendered, at time.Time) envelope {
 	m := gomail.NewMsg(gomail.WithEncoding(gomail.EncodingQP), gomail.WithNoDefaultUserAgent())
 	m.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, o.sender)
@@ -136,7 +139,7 @@ func (o *Outbox) envelope(id string, to Address, r Rendered, at time.Time) envel
 	m.Subject(r.Subject)
 	m.SetDateWithValue(at.UTC())
 	m.SetMessageIDWithValue(id + "@" + hostLiteral(o.cfg.Host))
-	// Answering machines keep silent about such mail (RFC 3834 section 5).
+	// Auto-responders do not answer such email (RFC 3834 section 5).
 	m.SetGenHeader("Auto-Submitted", "auto-generated")
 	m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	m.SetBodyString(gomail.TypeTextPlain, r.Text)
@@ -144,7 +147,8 @@ func (o *Outbox) envelope(id string, to Address, r Rendered, at time.Time) envel
 	return envelope{from: o.sender.Address, to: to.Email, content: m}
 }
 
-// note writes down what became of a mail. Nothing happens if the lease was lost: another node then has the mail.
+// note records the outcome of an email. It does nothing if the lease was lost, because another node
+// has the email then.
 func (r *round) note(ctx context.Context, row q.ClaimMailRow, sent error, cut bool) error {
 	now := r.now()
 	fault, failed := errors.AsType[*sendError](sent)
@@ -173,7 +177,7 @@ func (r *round) note(ctx context.Context, row q.ClaimMailRow, sent error, cut bo
 	return r.postpone(ctx, row, fault.trouble, fault.text, next)
 }
 
-// wait is the time after this many attempts.
+// wait is how long to wait after this many attempts.
 func wait(attempts int) time.Duration {
 	if attempts > 6 {
 		return longestWait
@@ -197,7 +201,7 @@ func (r *round) postpone(ctx context.Context, row q.ClaimMailRow, t Trouble, tex
 	})
 }
 
-// fails pauses the outbox, and says so once.
+// fails pauses the outbox and logs that once.
 func (o *Outbox) fails(row q.ClaimMailRow, fault *sendError, now time.Time) {
 	o.pauseUntil.Store(now.Add(pause).UnixMilli())
 	o.delayed.Store(true)
@@ -207,7 +211,7 @@ func (o *Outbox) fails(row q.ClaimMailRow, fault *sendError, now time.Time) {
 	}
 }
 
-// works ends the pause and makes due what waits because of the server.
+// works ends the pause and makes the emails due that were delayed because of the server.
 func (o *Outbox) works(ctx context.Context, now time.Time) error {
 	o.pauseUntil.Store(0)
 	if o.down.Swap(false) {
@@ -230,7 +234,7 @@ func (o *Outbox) works(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// prune removes what has ended long ago, at most once an hour.
+// prune removes emails that were finished long ago, at most once an hour.
 func (o *Outbox) prune(ctx context.Context, now time.Time) error {
 	if now.Sub(o.pruned) < time.Hour {
 		return nil
@@ -244,19 +248,21 @@ func (o *Outbox) prune(ctx context.Context, now time.Time) error {
 	})
 }
 
-// Transcript is the conversation of a test mail.
+// Transcript is the conversation of a test email.
 type Transcript struct {
 	Lines []Line
-	// Step is where it failed; empty after success.
+	// Step is the step that failed; empty after success.
 	Step Step
-	// Trouble, Text and Advice say what went wrong, in the server's words, and what to do.
+	// Trouble, Text and Advice describe the failure, in the server's words, and what to do.
 	Trouble Trouble
 	Text    string
 	Advice  string
 }
 
-// Test sends a test mail at once, beside the outbox, and returns the conversation, with credentials masked, also when it fails. The error is then Unavailable, with
-// the advice as its next step; Limited while another test runs; Invalid for an address that is none. The caller has asked for the right.
+// Test sends a test email at once, bypassing the outbox. It returns the conversation with masked
+// credentials, even after a failure. The error is then Unavailable, with the advice as its next
+// step. Other errors: Limited while another test runs, Invalid for a bad address. The caller has
+// checked the permission.
 func (o *Outbox) Test(ctx context.Context, to Address) (Transcript, error) {
 	if !o.Configured() {
 		return Transcript{}, problem.New(problem.Unavailable, "Sluice has no mail server.").WithNext("Set SMTP_HOST and restart Sluice.")

@@ -2,23 +2,25 @@ package mail
 
 import "time"
 
-// Message is one mail to one person. The structs of this package are all there are.
+// Message is one email to one person. Only the structs of this package implement it.
 type Message interface {
-	// Kind is the mail's stable name, such as "password-reset".
+	// Kind is the email's stable name, such as "password-reset".
 	Kind() string
 	parts() parts
 }
 
-// parts are what the shared layout needs of a message; the rest is in the templates of its kind.
+// parts are the data of a message for the shared layout. The templates of its kind contain the
+// rest.
 type parts struct {
 	subject string
-	name    string    // who is greeted; may be empty
-	link    string    // the one thing to open; may be empty
-	label   string    // what the link does
-	expires time.Time // when the link stops to work; zero for links that do not
+	name    string    // the person to greet; may be empty
+	link    string    // the only link to open; may be empty
+	label   string    // the label of the link
+	expires time.Time // when the link expires; zero for links that do not
 }
 
-// PasswordReset holds the link that sets a new password. It is only sent to an address that an account has.
+// PasswordReset contains the link that sets a new password. It is sent only to the address of an
+// account.
 type PasswordReset struct {
 	Name    string
 	Link    string
@@ -33,35 +35,38 @@ type VerifyEmail struct {
 	Expires time.Time
 }
 
-// EmailChangeConfirm tells one end of a change of address. The link leads to a page on which the change is confirmed, or, at the old address, cancelled.
+// EmailChangeConfirm notifies one of the two addresses of a change of address. The link leads to a
+// page that confirms the change or, at the old address, cancels it.
 type EmailChangeConfirm struct {
 	Name               string
 	OldEmail, NewEmail string
-	// ToOld is true for the mail to the old address.
+	// ToOld is true for the email to the old address.
 	ToOld   bool
 	Link    string
 	Expires time.Time
 }
 
-// WorkspaceInvite invites somebody who has no account yet.
+// WorkspaceInvite invites a person without an account.
 type WorkspaceInvite struct {
 	WorkspaceName string
-	// InvitedBy is a person's name; may be empty.
+	// InvitedBy is a person's name. It may be empty.
 	InvitedBy    string
 	RegisterLink string
 	Expires      time.Time
 }
 
-// AddedToWorkspace tells somebody who has an account that a workspace is open to them. Its link is no token.
+// AddedToWorkspace informs a person with an account that they now belong to a workspace. Its link
+// contains no token.
 type AddedToWorkspace struct {
 	Name          string
 	WorkspaceName string
-	// AddedBy is a person's name; may be empty.
+	// AddedBy is a person's name. It may be empty.
 	AddedBy       string
 	DashboardLink string
 }
 
-// AccountCreated tells somebody that an account was made for them, with the link that sets its first password.
+// AccountCreated informs a person about their new account, with the link that sets its first
+// password.
 type AccountCreated struct {
 	Name     string
 	Username string
@@ -69,74 +74,78 @@ type AccountCreated struct {
 	Expires  time.Time
 }
 
-// PasswordChanged is the notice after a change of password. Its link is no token.
+// PasswordChanged is the notice after a change of password. Its link contains no token.
 type PasswordChanged struct {
 	Name string
 	At   time.Time
-	// IP is the address that the change came from; may be empty.
+	// IP is the address that the change came from. It may be empty.
 	IP string
-	// ResetPage is where a new password can be asked for.
+	// ResetPage is the page for requesting a new password.
 	ResetPage string
 }
 
-// FactorAdded is the notice after a second factor was set up. Its link is no token.
+// FactorAdded is the notice after a second factor was set up. Its link contains no token.
 type FactorAdded struct {
 	Name string
-	// Factor is what was added, as it begins a sentence: "An authenticator app".
+	// Factor is the added factor, as at the beginning of a sentence: "An authenticator app".
 	Factor string
 	At     time.Time
-	// IP is the address that the change came from; may be empty.
+	// IP is the address that the change came from. It may be empty.
 	IP string
-	// AccountPage is where the factors are listed.
+	// AccountPage is the page that lists the factors.
 	AccountPage string
 }
 
-// FactorRemoved is the notice after a second factor was removed. Its link is no token.
+// FactorRemoved is the notice after a second factor was removed. Its link contains no token.
 type FactorRemoved struct {
 	Name string
-	// Factor is what was removed, as it begins a sentence; All tells that it was every second factor of the account.
+	// Factor is the removed factor, as at the beginning of a sentence. All means that every second
+	// factor of the account was removed.
 	Factor string
 	All    bool
-	// By is the admin who removed it; "" for the person.
+	// By is the admin who removed it; "" if the person did.
 	By string
 	At time.Time
-	// IP is the address that the change came from; may be empty.
+	// IP is the address that the change came from. It may be empty.
 	IP string
-	// AccountPage is where the factors are listed.
+	// AccountPage is the page that lists the factors.
 	AccountPage string
 }
 
-// RecoveryUsed is the notice after a recovery code was used. Its link is no token.
+// RecoveryUsed is the notice after a recovery code was used. Its link contains no token.
 type RecoveryUsed struct {
 	Name string
 	// Left is how many codes are left.
 	Left int
 	At   time.Time
-	// IP is the address that the code came from; may be empty.
+	// IP is the address that the code came from. It may be empty.
 	IP string
-	// AccountPage is where new codes are made.
+	// AccountPage is the page for creating new codes.
 	AccountPage string
 }
 
-// CodesGuessed is the warning that somebody who knows the password is trying codes. Its link is no token.
+// CodesGuessed is the warning that someone who knows the password is guessing codes. Its link
+// contains no token.
 type CodesGuessed struct {
 	Name string
-	// Guesses is how many codes in a row were not right.
+	// Guesses is the number of consecutive wrong codes.
 	Guesses int
 	At      time.Time
-	// IP is the address that the last one came from; may be empty.
+	// IP is the address that the last one came from. It may be empty.
 	IP string
-	// AccountPage is where the password is changed.
+	// AccountPage is the page for changing the password.
 	AccountPage string
 }
 
-// TokenReplayed is the warning that a program's refresh token was used twice, and that its session was ended. Its link is no token.
+// TokenReplayed is the warning that a program's refresh token was used twice, and that its session
+// was revoked. Its link contains no token.
 type TokenReplayed struct {
 	Name string
 	At   time.Time
-	// IP is the address that the second use came from, Program what called itself so there; both may be empty.
+	// IP is the address of the second use, Program the name that the client sent. Both may be
+	// empty.
 	IP, Program string
-	// AccountPage is where the sessions are listed.
+	// AccountPage is the page that lists the sessions.
 	AccountPage string
 }
 
@@ -149,7 +158,7 @@ func (PasswordReset) Kind() string { return "password-reset" }
 // Kind is "verify-email".
 func (VerifyEmail) Kind() string { return "verify-email" }
 
-// Kind is "email-change-old" or "email-change-new", by the end that it goes to.
+// Kind is "email-change-old" or "email-change-new", depending on the recipient.
 func (m EmailChangeConfirm) Kind() string {
 	if m.ToOld {
 		return "email-change-old"

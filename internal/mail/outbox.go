@@ -19,41 +19,41 @@ import (
 	"sluice/internal/problem"
 )
 
-// ChangeKind is the kind under which new mails are announced (db.Tx.Changed); the item is the
-// mail's id.
+// ChangeKind is the kind under which new emails are announced (db.Tx.Changed); the item is the
+// email's id.
 const ChangeKind = "mail"
 
 const (
-	// MaxWaiting is how many mails may wait; Put then refuses more.
+	// MaxWaiting is how many emails can wait. Put refuses any more.
 	MaxWaiting = 10_000
-	// GiveUpAfter is how long a mail is tried.
+	// GiveUpAfter is how long Sluice tries to send an email.
 	GiveUpAfter = 3 * 24 * time.Hour
-	// KeepFor is how long a mail that has ended stays listed. A failed one can be sent by hand
+	// KeepFor is how long a finished email stays listed. A failed one can be sent again by hand
 	// until then.
 	KeepFor = 30 * 24 * time.Hour
 )
 
-// Config of an Outbox.
+// Config configures an Outbox.
 type Config struct {
 	DB *db.DB
-	// SMTP is the mail server; an empty SMTP.Host means that there is none.
+	// SMTP is the mail server. An empty SMTP.Host means that mail is off.
 	SMTP SMTP
 	// Sender is the From address, with or without a name; empty means "Sluice <no-reply@Host>".
 	Sender string
-	// Host is the host name or address under which people know this Sluice. It is the EHLO name,
-	// the right side of Message-IDs, and stands under every mail.
+	// Host is the host name or address under which people know this Sluice. It is the EHLO name and
+	// the right side of Message-IDs, and appears under every email.
 	Host string
-	// Invite is the operator's template; nil means the built-in mail.
+	// Invite is the operator's template; nil means the built-in email.
 	Invite *Template
-	// Seal and Open protect the bodies, bound to the mail's id.
+	// Seal and Open protect the bodies, bound to the email's id.
 	Seal, Open func(data []byte, row string) ([]byte, error)
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets failures that nobody asked about.
+	// Log gets failures of background work.
 	Log *slog.Logger
 }
 
-// Outbox keeps mails until they have been accepted by the mail server.
+// Outbox stores emails until the mail server has accepted them.
 type Outbox struct {
 	cfg    Config
 	sender *mail.Address
@@ -64,10 +64,10 @@ type Outbox struct {
 	testing    sync.Mutex   // one test at a time
 	pauseUntil atomic.Int64 // unix milliseconds
 	down       atomic.Bool  // the last attempt failed because of the server
-	delayed    atomic.Bool  // mails may wait because of the server
+	delayed    atomic.Bool  // emails may wait because of the server
 }
 
-// New creates an outbox. It fails when Sender is not an address.
+// New creates an outbox. It fails if Sender is not an address.
 func New(c Config) (*Outbox, error) {
 	o := &Outbox{
 		cfg:    c,
@@ -83,20 +83,20 @@ func New(c Config) (*Outbox, error) {
 		}
 		o.sender = Address{Name: parsed.Name, Email: parsed.Address}.standard()
 	}
-	// A process that was restarted does not know whether mails wait because of the server; the
-	// first success finds out.
+	// After a restart it is unknown whether emails wait because of the server. The first success
+	// finds out.
 	o.delayed.Store(true)
 	c.DB.Subscribe(ChangeKind, func(string) { o.wakeUp() })
-	// What waited when the process ended goes on at once.
+	// Emails that waited when the previous process stopped are sent at once.
 	o.wakeUp()
 	return o, nil
 }
 
-// Configured reports whether there is a mail server. Without one, show people links to copy instead
-// of calling Put.
+// Configured reports whether a mail server is configured. Without one, show people links to copy
+// instead of calling Put.
 func (o *Outbox) Configured() bool { return o.cfg.SMTP.Host != "" }
 
-// Wake gets a value whenever Deliver should run at once.
+// Wake receives a value whenever Deliver should run at once.
 func (o *Outbox) Wake() <-chan struct{} { return o.wake }
 
 func (o *Outbox) wakeUp() {
@@ -106,15 +106,15 @@ func (o *Outbox) wakeUp() {
 	}
 }
 
-// body is what is sealed.
+// body is the sealed part of an email.
 type body struct {
 	Text string `json:"text"`
 	HTML string `json:"html"`
 }
 
-// Put renders a mail and stores it in the caller's transaction; it is sent after commit. It is
-// Unavailable without a mail server and when MaxWaiting mails wait, Invalid for an address that is
-// none.
+// Put renders an email and stores it in the caller's transaction. It is sent after the commit.
+// Errors: Unavailable without a mail server or while MaxWaiting emails wait, Invalid for a bad
+// address.
 func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) error {
 	if !o.Configured() {
 		return problem.New(problem.Unavailable, "Sluice has no mail server.").
@@ -187,7 +187,7 @@ func (o *Outbox) open(sealed, id string) (b body, err error) {
 	return b, nil
 }
 
-// likePattern makes a LIKE pattern, escaped with "!", from what somebody typed; "" stays "".
+// likePattern turns a typed query into a LIKE pattern, escaped with "!"; "" stays "".
 func likePattern(query string) string {
 	query = strings.ToLower(strings.TrimSpace(query))
 	if query == "" {
@@ -199,47 +199,47 @@ func likePattern(query string) string {
 	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(query) + "%"
 }
 
-// State is where a mail is.
+// State is the state of an email.
 type State string
 
-// The states of a mail.
+// The states of an email.
 const (
-	// Waiting mails are sent when they are due.
+	// Waiting emails are sent when they are due.
 	Waiting State = "waiting"
-	// Sending means that a node talks to the mail server about it now.
+	// Sending means that a node is handing the email to the mail server now.
 	Sending State = "sending"
-	// Sent means that the mail server has accepted it; what happens after that, Sluice does not
-	// learn.
+	// Sent means that the mail server has accepted it. Sluice does not learn what happens after
+	// that.
 	Sent State = "sent"
-	// Failed mails were refused for good, or tried for GiveUpAfter.
+	// Failed emails were refused for good, or tried for GiveUpAfter.
 	Failed State = "failed"
-	// Discarded mails were given up by hand.
+	// Discarded emails were given up by hand.
 	Discarded State = "discarded"
 )
 
-// Item is a mail in the outbox. Its body is never shown, because the link in it is live.
+// Item is an email in the outbox. Its body is never shown, because the link in it works.
 type Item struct {
 	ID      string
 	Kind    string
 	To      Address
 	Subject string
 	State   State
-	// Attempts counts how often it was tried.
+	// Attempts counts the attempts to send it.
 	Attempts int
-	// Trouble is what went wrong last, and LastError the server's words or the system's. Both may
-	// be empty, also after success.
+	// Trouble is the last failure, and LastError the text of the server or the system about it.
+	// Both may be empty, even after success.
 	Trouble   Trouble
 	LastError string
 	CreatedAt time.Time
-	// DueAt is when a waiting mail is tried next; zero for others.
+	// DueAt is when a waiting email is tried next; zero for others.
 	DueAt time.Time
 	// FinishedAt is when it was sent, failed or discarded; zero before.
 	FinishedAt time.Time
 }
 
-// Filter narrows a list of mails.
+// Filter narrows a list of emails.
 type Filter struct {
-	// State is empty for all.
+	// State is the state to list; empty lists all.
 	State State
 	// Query is a part of a recipient's address or a subject; empty lists all.
 	Query string
@@ -247,18 +247,18 @@ type Filter struct {
 	Limit, Offset int
 }
 
-// Status is the outbox at a glance.
+// Status is a summary of the outbox.
 type Status struct {
 	Configured bool
-	// Server is host and port of the mail server; Sender the From address.
+	// Server is the host and port of the mail server, Sender the From address.
 	Server, Sender  string
 	Waiting, Failed int
-	// PausedUntil is when the next mail is tried after a failure of the server; zero when it works.
-	// It is known to the node that met the failure.
+	// PausedUntil is when the next email is tried after a failure of the server; zero if it works.
+	// Only the node that met the failure knows it.
 	PausedUntil time.Time
 }
 
-// Status counts what waits and what has failed. The caller has asked for the right.
+// Status counts waiting and failed emails. The caller has checked the permission.
 func (o *Outbox) Status(ctx context.Context) (Status, error) {
 	s := Status{Configured: o.Configured(), Sender: o.sender.String()}
 	if s.Configured {
@@ -279,8 +279,8 @@ func (o *Outbox) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// List returns mails, the newest first, and how many there are in all. The caller has asked for the
-// right.
+// List returns emails, newest first, and the total number of matches. The caller has checked the
+// permission.
 func (o *Outbox) List(ctx context.Context, f Filter) ([]Item, int, error) {
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
@@ -306,7 +306,7 @@ func (o *Outbox) List(ctx context.Context, f Filter) ([]Item, int, error) {
 	return items, int(total), nil
 }
 
-// Get returns one mail; NotFound if there is none. The caller has asked for the right.
+// Get returns one email, or NotFound. The caller has checked the permission.
 func (o *Outbox) Get(ctx context.Context, id string) (Item, error) {
 	r, err := q.New(o.cfg.DB.Read()).GetMail(ctx, id)
 	if err != nil {
@@ -336,8 +336,8 @@ func item(r q.GetMailRow) Item {
 	return i
 }
 
-// Retry makes a waiting or failed mail due at once and gives it another GiveUpAfter. It runs in the
-// caller's transaction, together with the audit entry.
+// Retry makes a waiting or failed email due at once and gives it another GiveUpAfter. It runs in
+// the caller's transaction, together with the audit entry.
 func (o *Outbox) Retry(ctx context.Context, tx *db.Tx, id string) error {
 	now := o.cfg.Now()
 	n, err := q.New(tx).RetryMail(ctx, q.RetryMailParams{
@@ -351,12 +351,12 @@ func (o *Outbox) Retry(ctx context.Context, tx *db.Tx, id string) error {
 	if n == 0 {
 		return o.unchangeable(ctx, tx, id, "sent again")
 	}
-	// Whoever retries by hand has changed something and wants to see the result.
+	// A person who retries by hand has changed something and wants to see the result.
 	o.pauseUntil.Store(0)
 	return tx.Changed(ChangeKind, id)
 }
 
-// Discard gives up a waiting or failed mail and wipes its body. It runs in the caller's
+// Discard gives up a waiting or failed email and wipes its body. It runs in the caller's
 // transaction, together with the audit entry.
 func (o *Outbox) Discard(ctx context.Context, tx *db.Tx, id string) error {
 	n, err := q.New(tx).DiscardMail(ctx, q.DiscardMailParams{ID: id, Now: o.cfg.Now().UnixMilli()})
@@ -369,7 +369,7 @@ func (o *Outbox) Discard(ctx context.Context, tx *db.Tx, id string) error {
 	return nil
 }
 
-// unchangeable says why a mail was not touched.
+// unchangeable returns why an email was not changed.
 func (o *Outbox) unchangeable(ctx context.Context, tx *db.Tx, id, done string) error {
 	r, err := q.New(tx).GetMail(ctx, id)
 	if err != nil {
@@ -378,8 +378,8 @@ func (o *Outbox) unchangeable(ctx context.Context, tx *db.Tx, id, done string) e
 	return problem.Newf(problem.Conflict, "This mail is %s and cannot be %s.", r.State, done)
 }
 
-// Preview renders a kind of mail with made-up content, in the operator's words where there is a
-// template; NotFound for an unknown kind.
+// Preview renders a kind of email with made-up content, with the operator's template if it has one.
+// It returns NotFound for an unknown kind.
 func (o *Outbox) Preview(kind string) (Rendered, error) {
 	for _, m := range samples() {
 		if m.Kind() == kind {
@@ -389,7 +389,7 @@ func (o *Outbox) Preview(kind string) (Rendered, error) {
 	return Rendered{}, problem.New(problem.NotFound, "There is no such mail.")
 }
 
-// render writes a message with the built-in templates, or the operator's where it has one.
+// render writes a message with the built-in templates, or with the operator's if it has one.
 func (o *Outbox) render(m Message) (Rendered, error) {
 	p := m.parts()
 	if err := checkLink(p.link); err != nil {

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// samples are every mail, with made-up content. The links lead nowhere.
+// samples returns every email with made-up content. The links lead nowhere.
 func samples() []Message {
 	const base = "https://sluice.example.com"
 	at := time.Date(2025, 11, 21, 19, 30, 0, 0, time.UTC)
@@ -77,7 +77,7 @@ func samples() []Message {
 	}
 }
 
-// Previews are the names that Preview knows, in a sensible order: the kinds of all messages.
+// Previews are the names that Preview accepts, in a sensible order: the kinds of all messages.
 func Previews() []string {
 	var names []string
 	for _, m := range samples() {

@@ -22,7 +22,7 @@ const (
 	maxSubject = 200  // characters
 )
 
-// Rendered is a mail as people get to read it.
+// Rendered is an email as people read it.
 type Rendered struct {
 	Kind    string
 	Subject string
@@ -30,7 +30,7 @@ type Rendered struct {
 	HTML    string
 }
 
-// view is what a template sees.
+// view is the data of a template.
 type view struct {
 	Host, Subject, Name, Link, Label, Expires string
 	Message                                   Message
@@ -38,8 +38,8 @@ type view struct {
 
 var functions = map[string]any{"moment": moment, "line": header}
 
-// moment is a point in time as mails write it. A mail can arrive long after it was written, so
-// nothing in it is relative to now.
+// moment formats a time for emails. An email can arrive long after it was written, so nothing in it
+// is relative to now.
 func moment(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }
 
 func renderText(v view) (string, error) {
@@ -66,9 +66,9 @@ func renderHTML(v view) (string, error) {
 	return out.String(), err
 }
 
-// header makes a text fit for a header line: printable, no line breaks, bounded. What does not
-// print (RFC 5322 section 2.2 forbids CR and LF; direction marks would let a name rewrite the line
-// that it stands in) becomes a blank.
+// header makes a text safe in a header line: printable, without line breaks, bounded. Unprintable
+// characters become blanks, because RFC 5322 section 2.2 forbids CR and LF, and direction marks
+// would let a name rewrite its line.
 func header(s string) string {
 	s = strings.Join(strings.Fields(strings.Map(printable, s)), " ")
 	if utf8.RuneCountInString(s) > maxSubject {
@@ -84,7 +84,7 @@ func printable(r rune) rune {
 	return r
 }
 
-// checkLink accepts no link, or an absolute web address.
+// checkLink accepts an empty link or an absolute web address.
 func checkLink(link string) error {
 	if link == "" {
 		return nil

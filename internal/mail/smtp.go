@@ -22,30 +22,32 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// SMTP says where the mail server is and how to talk to it.
+// SMTP is the mail server and how to talk to it.
 type SMTP struct {
-	// Host is a name or an address; empty means that there is no mail server.
+	// Host is a name or an address. Empty means that mail is off.
 	Host string
 	// Port 465 is TLS from the first byte.
 	Port int
-	// ImplicitTLS says that another port is so too.
+	// ImplicitTLS uses TLS from the first byte on any port.
 	ImplicitTLS bool
-	// User and Password sign in; an empty User means a relay that takes mail without.
+	// User and Password are for signing in. An empty User means a relay that requires no sign-in.
 	User, Password string
-	// Secure demands encryption with a certificate that is trusted. Without it STARTTLS is used when the server offers it.
+	// Secure requires encryption with a trusted certificate. Without it STARTTLS is used if the
+	// server offers it.
 	Secure bool
 	// AllowUnauthorizedCerts leaves certificates unchecked.
 	AllowUnauthorizedCerts bool
 	// Roots are the certificate authorities to trust; nil means the machine's.
 	Roots *x509.CertPool
-	// Timeout is how long each step may take; 0 means 30 seconds. A whole mail takes at most four of them.
+	// Timeout is how long each step may take; 0 means 30 seconds. A whole email takes at most four
+	// times that.
 	Timeout time.Duration
 }
 
 const (
 	implicitTLSPort = 465
 	stepTimeout     = 30 * time.Second
-	// maxAnswers is how much a server may say in one conversation, in bytes.
+	// maxAnswers is how much a server may send in one conversation, in bytes.
 	maxAnswers = 256 << 10
 	maxLines   = 200
 	maxText    = 500 // characters of an answer that are kept
@@ -62,14 +64,16 @@ func (s SMTP) timeout() time.Duration {
 	return stepTimeout
 }
 
-// tlsConfig checks the certificate whenever encryption is demanded or a password depends on it. Encryption that nobody demanded is opportunistic
-// (RFC 7435 section 3): without a check it still keeps listeners out, and the alternative would be none.
+// tlsConfig checks the certificate whenever encryption is required or a password depends on it.
+// Encryption that is not required is opportunistic (RFC 7435 section 3): even without a check it
+// keeps eavesdroppers out, and the alternative would be no encryption.
 func (s SMTP) tlsConfig(loopback bool) *tls.Config {
 	check := s.Secure || s.implicit() || s.User != "" && !loopback
 	return &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12, RootCAs: s.Roots, InsecureSkipVerify: s.AllowUnauthorizedCerts || !check}
 }
 
-// clean makes an answer fit to be stored and shown: one line, bounded, without the credentials that a careless server might repeat.
+// clean makes an answer safe to store and show: one line, bounded, without credentials that a
+// careless server might repeat.
 func (s SMTP) clean(text string) string {
 	for _, secret := range s.secrets() {
 		text = strings.ReplaceAll(text, secret, masked)
@@ -93,12 +97,13 @@ func (s SMTP) secrets() []string {
 
 // Line is one line of a conversation.
 type Line struct {
-	// From is "client", "server", or "" for what Sluice notes itself.
+	// From is "client", "server", or "" for Sluice's own remarks.
 	From string
 	Text string
 }
 
-// envelope is what is handed over: SMTP addresses without brackets, and the message in the form of RFC 5322.
+// envelope is the content of a delivery: SMTP addresses without brackets, and the message in RFC
+// 5322 form.
 type envelope struct {
 	from, to string
 	content  io.WriterTo
@@ -116,7 +121,7 @@ type dialogue struct {
 	lines     []Line
 }
 
-// send hands one mail over and returns what was said. The error is a *sendError.
+// send hands over one email and returns the conversation. The error is a *sendError.
 func (s SMTP) send(ctx context.Context, hello string, e envelope) ([]Line, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*s.timeout())
 	defer cancel()
@@ -168,13 +173,13 @@ func (d *dialogue) run(ctx context.Context, e envelope) error {
 			return err
 		}
 	}
-	// The mail has been accepted; how the server says good-bye changes nothing about that.
+	// The email has been accepted. The server's reply to QUIT does not change that.
 	_ = d.raw.SetDeadline(time.Now().Add(min(d.timeout(), 5*time.Second)))
 	_ = d.client.Quit()
 	return nil
 }
 
-// connect dials directly: proxy variables of the environment are for HTTP.
+// connect dials directly, because the proxy variables of the environment are for HTTP.
 func (d *dialogue) connect(ctx context.Context) error {
 	d.say("", "Connecting to "+d.address())
 	dialer := net.Dialer{Timeout: d.timeout()}
@@ -193,7 +198,7 @@ func (d *dialogue) close() {
 	}
 }
 
-// encryptFirst begins TLS before anything is said, on the port that is for that.
+// encryptFirst begins TLS before the greeting, if the port requires it.
 func (d *dialogue) encryptFirst(ctx context.Context) error {
 	d.answers = &answers{Conn: d.raw, left: maxAnswers}
 	if !d.implicit() {
@@ -249,13 +254,14 @@ func (d *dialogue) startTLS(context.Context) error {
 	return nil
 }
 
-// loopback reports whether the server is this machine, by the address that was really connected to.
+// loopback reports whether the server is this machine, judging by the connected address.
 func (d *dialogue) loopback() bool {
 	at, err := netip.ParseAddrPort(d.raw.RemoteAddr().String())
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
-// mechanisms in the order of preference: those that every server with passwords can do, first.
+// mechanisms are in the order of preference, with those first that every server with passwords
+// supports.
 var mechanisms = []string{"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"}
 
 func (d *dialogue) signIn(context.Context) error {
@@ -276,7 +282,8 @@ func (d *dialogue) signIn(context.Context) error {
 	return errNoAuth
 }
 
-// mechanism lets PLAIN and LOGIN pass: that the connection is good enough for a password has been decided by signIn, which knows the real address.
+// mechanism permits PLAIN and LOGIN unconditionally. signIn, which knows the real address, has
+// decided that the connection is safe enough for a password.
 func (d *dialogue) mechanism(name string) smtp.Auth {
 	switch name {
 	case "PLAIN":
@@ -310,7 +317,7 @@ func (d *dialogue) data(content io.WriterTo) error {
 	return nil
 }
 
-// say notes what was said, a line each.
+// say records a part of the conversation, one line each.
 func (d *dialogue) say(from, text string) {
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		if len(d.lines) < maxLines {
@@ -319,12 +326,12 @@ func (d *dialogue) say(from, text string) {
 	}
 }
 
-// Debugf is the SMTP client's report of a command or an answer.
+// Debugf receives the SMTP client's report of a command or an answer.
 func (d *dialogue) Debugf(l log.Log) {
 	text := fmt.Sprintf(l.Format, l.Messages...)
 	switch {
 	case d.step == StepSignIn && l.Direction == log.DirClientToServer:
-		// The client says nothing but credentials here; that it signs in was noted.
+		// The client sends only credentials here. The sign-in itself has been recorded.
 	case l.Direction == log.DirClientToServer:
 		d.say("client", text)
 	default:
@@ -332,16 +339,17 @@ func (d *dialogue) Debugf(l log.Log) {
 	}
 }
 
-// Infof, Warnf and Errorf belong to the SMTP client's interface; it never calls them.
+// Infof, Warnf and Errorf belong to the SMTP client's interface, but it never calls them.
 func (d *dialogue) Infof(l log.Log) { d.Debugf(l) }
 
-// Warnf is as Infof.
+// Warnf is like Infof.
 func (d *dialogue) Warnf(l log.Log) { d.Debugf(l) }
 
-// Errorf is as Infof.
+// Errorf is like Infof.
 func (d *dialogue) Errorf(l log.Log) { d.Debugf(l) }
 
-// answers is the connection as the SMTP client reads it: it keeps the greeting, and bounds what a server may say.
+// answers is the connection as the SMTP client reads it. It keeps the greeting, and bounds how much
+// a server may send.
 type answers struct {
 	net.Conn
 	left     int
@@ -351,7 +359,7 @@ type answers struct {
 
 var errTooMuch = errors.New("the server said too much")
 
-// Read passes bytes on until the bound is reached.
+// Read forwards bytes until the bound is reached.
 func (a *answers) Read(p []byte) (int, error) {
 	if a.left <= 0 {
 		return 0, errTooMuch
@@ -366,7 +374,8 @@ func (a *answers) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// hostLiteral is a host as SMTP writes it: a name as it is, an address in brackets (RFC 5321 section 4.1.3).
+// hostLiteral is a host in SMTP form: a name unchanged, an address in brackets (RFC 5321 section
+// 4.1.3).
 func hostLiteral(host string) string {
 	host = strings.Trim(host, "[]")
 	switch addr, err := netip.ParseAddr(host); {

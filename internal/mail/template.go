@@ -16,10 +16,11 @@ import (
 	"github.com/mailgun/raymond/v2/parser"
 )
 
-// MaxTemplate is the largest template file in bytes.
+// MaxTemplate is the maximum size of a template file in bytes.
 const MaxTemplate = 256 << 10
 
-// The variables of an operator's template. Both mails are made from the same file; each sets its own link and leaves the other empty.
+// The variables of an operator's template. Both emails are rendered from the same file; each sets
+// its own link and leaves the other one empty.
 const (
 	varWorkspace = "workspaceName"
 	varRegister  = "registerLink"
@@ -28,12 +29,12 @@ const (
 
 var templateVars = []string{varWorkspace, varRegister, varDashboard}
 
-// TemplateError says what is wrong with an operator's template.
+// TemplateError describes a fault in an operator's template.
 type TemplateError struct {
 	Path string
-	// Line is counted from 1; 0 when the problem is the file itself.
+	// Line counts from 1; 0 means that the problem is the file itself.
 	Line int
-	// Problem completes "the template …"; Expected is what would be accepted.
+	// Problem completes "the template …". Expected describes what would be accepted.
 	Problem, Expected string
 }
 
@@ -46,15 +47,19 @@ func (e *TemplateError) Error() string {
 	return fmt.Sprintf("%s: the template %s; expected is %s", where, e.Problem, e.Expected)
 }
 
-// Template is an operator's HTML for the invitation and the "added" mail, written in Handlebars with the variables {{workspaceName}}, {{registerLink}} and
-// {{dashboardLink}}, and {{#if}} and {{#unless}} on them. Values are always escaped, also in triple braces. The nil Template has nothing of its own.
+// Template is an operator's HTML for the invitation and for the "added" email, written in
+// Handlebars with the variables {{workspaceName}}, {{registerLink}} and {{dashboardLink}}, and
+// {{#if}} and {{#unless}} on them. Values are always escaped, even in triple braces. The nil
+// Template replaces no email.
 type Template struct {
 	parsed *raymond.Template
-	// added tells whether the file shows the dashboard link; without it the "added" mail stays the built-in one.
+	// added reports whether the file shows the dashboard link. Without it the "added" email stays
+	// the built-in one.
 	added bool
 }
 
-// LoadTemplate reads, checks and tries a template. The empty path gives the nil Template. The error is a *TemplateError.
+// LoadTemplate reads, checks and tries a template. The empty path returns the nil Template. The
+// error is a *TemplateError.
 func LoadTemplate(path string) (*Template, error) {
 	if path == "" {
 		return nil, nil
@@ -96,7 +101,7 @@ func readTemplate(path string) (string, error) {
 	return string(data), nil
 }
 
-// reason is the cause alone, without the path, which the caller names.
+// reason is the cause without the path, which the caller names.
 func reason(err error) string {
 	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err.Error()
@@ -126,7 +131,8 @@ func parseTemplate(source string) (t *Template, err error) {
 	return t, t.try()
 }
 
-// try renders both mails with sample values: a link that does not show up would make an invitation that cannot be accepted.
+// try renders both emails with sample values. Without a visible link, an invitation could not be
+// accepted.
 func (t *Template) try() error {
 	shows := func(name string) (bool, error) {
 		const sample = "https://sluice.example.com/sample"
@@ -144,7 +150,8 @@ func (t *Template) try() error {
 	return err
 }
 
-// html is the mail in the operator's words; false where the template has none for it.
+// html renders the email with the operator's template. It returns false if the template has no text
+// for it.
 func (t *Template) html(m Message) (string, bool) {
 	if t == nil {
 		return "", false
@@ -162,11 +169,13 @@ func (t *Template) html(m Message) (string, bool) {
 	default:
 		return "", false
 	}
-	// An invitation in the built-in words is better than none. That both mails can be made was tried when the file was read.
+	// A built-in invitation is better than none. When the file was read, both emails were rendered
+	// as a test.
 	return out, err == nil
 }
 
-// exec renders with values that are escaped already: SafeString then holds for double and triple braces alike.
+// exec renders with values that are escaped already. SafeString works for double and triple braces
+// alike.
 func (t *Template) exec(workspace, register, dashboard string) (out string, err error) {
 	defer recoverTo(&err)
 	values := map[string]any{varWorkspace: raymond.SafeString(escaped(workspace)), varRegister: raymond.SafeString(escaped(register)), varDashboard: raymond.SafeString(escaped(dashboard))}
@@ -175,7 +184,8 @@ func (t *Template) exec(workspace, register, dashboard string) (out string, err 
 
 var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "`", "&#96;", "=", "&#61;")
 
-// escaped makes a text safe in HTML text and in quoted attributes, with the characters that Handlebars escapes.
+// escaped makes a text safe in HTML text and in quoted attributes. It escapes the same characters
+// as Handlebars.
 func escaped(s string) string { return htmlEscaper.Replace(s) }
 
 // recoverTo turns a panic of the template library into an error.
@@ -187,7 +197,7 @@ func recoverTo(err *error) {
 
 var errorLine = regexp.MustCompile(`(?i)^(?:parse|evaluation|lexer)? ?error on line (\d+):?\s*`)
 
-// syntaxError takes line and cause out of the library's text.
+// syntaxError extracts line and cause from the library's text.
 func syntaxError(err error) error {
 	text, line := err.Error(), 0
 	if m := errorLine.FindStringSubmatch(text); m != nil {
@@ -202,7 +212,8 @@ func firstLine(s string) string {
 	return header(s)
 }
 
-// checkProgram walks a template and accepts what an invitation needs. All else (partials, loops, other helpers) has no meaning here and would only fail later.
+// checkProgram walks a template and accepts the constructs that an invitation needs. Anything else
+// (partials, loops, other helpers) has no meaning here and would only fail later.
 func checkProgram(p *ast.Program) error {
 	if p == nil {
 		return nil

@@ -12,50 +12,55 @@ import (
 	"strings"
 )
 
-// Trouble is why a mail was not accepted, in one word that pages can explain.
+// Trouble is why an email was not accepted, in one word that pages can explain.
 type Trouble string
 
-// The troubles. All but the last four are the server's or the configuration's and say nothing about the mail.
+// The troubles. All but the last four are caused by the server or the configuration, and not by the
+// email.
 const (
-	// TroubleConnect: nothing listens, the name is unknown, or the line was dropped.
+	// TroubleConnect means that nothing listens, the name is unknown, or the connection was
+	// dropped.
 	TroubleConnect Trouble = "connect"
-	// TroubleSlow: no answer within Timeout.
+	// TroubleSlow means that there was no answer within Timeout.
 	TroubleSlow Trouble = "slow"
-	// TroubleNotTLS: port 465 answered, but not with TLS.
+	// TroubleNotTLS means that port 465 answered, but not with TLS.
 	TroubleNotTLS Trouble = "not TLS"
-	// TroubleNoSTARTTLS: encryption is demanded and the server does not offer it.
+	// TroubleNoSTARTTLS means that encryption is required, but the server does not offer it.
 	TroubleNoSTARTTLS Trouble = "no STARTTLS"
-	// TroubleTLS: the two sides found no common form of TLS.
+	// TroubleTLS means that the two sides found no common version of TLS.
 	TroubleTLS Trouble = "TLS"
-	// TroubleCertificate: the server's certificate is not trusted, is for another name, or has expired.
+	// TroubleCertificate means that the server's certificate is not trusted, is for another name,
+	// or has expired.
 	TroubleCertificate Trouble = "certificate"
-	// TroubleUnprotected: the password would have travelled in clear; it was not sent.
+	// TroubleUnprotected means that the password would have been sent in clear, so it was not sent.
 	TroubleUnprotected Trouble = "unprotected"
-	// TroubleCredentials: the server refused SMTP_USER and SMTP_PASSWORD, or asks for them and has none.
+	// TroubleCredentials means that the server refused SMTP_USER and SMTP_PASSWORD, or requires
+	// them while none are set.
 	TroubleCredentials Trouble = "credentials"
-	// TroubleSender: the server does not take mail from SENDER_EMAIL.
+	// TroubleSender means that the server does not accept email from SENDER_EMAIL.
 	TroubleSender Trouble = "sender"
-	// TroubleServer: the server refused the conversation before a mail was named.
+	// TroubleServer means that the server refused the conversation before the email was named.
 	TroubleServer Trouble = "server"
-	// TroubleLater: the server asks to try this mail later (4xx).
+	// TroubleLater means that the server asks to try this email later (4xx).
 	TroubleLater Trouble = "later"
-	// TroubleRecipient: the server refused the recipient for good (5xx).
+	// TroubleRecipient means that the server refused the recipient for good (5xx).
 	TroubleRecipient Trouble = "recipient"
-	// TroubleContent: the server refused the mail's content for good (5xx).
+	// TroubleContent means that the server refused the email's content for good (5xx).
 	TroubleContent Trouble = "content"
-	// TroubleUnreadable: the stored mail cannot be opened, because the keys have been replaced.
+	// TroubleUnreadable means that the stored email cannot be opened, because the keys have been
+	// replaced.
 	TroubleUnreadable Trouble = "unreadable"
 )
 
-// permanent reports whether another try of the same mail makes no sense.
+// permanent reports whether another attempt with the same email would be pointless.
 func (t Trouble) permanent() bool {
 	return t == TroubleRecipient || t == TroubleContent || t == TroubleUnreadable
 }
 
-// ofServer reports whether every other mail would meet the same.
+// ofServer reports whether every other email would fail in the same way.
 func (t Trouble) ofServer() bool { return !t.permanent() && t != TroubleLater }
 
-// Advice says what to do about a trouble, in a sentence for an admin.
+// Advice is a sentence for an admin about what to do about a trouble.
 func (t Trouble) Advice() string {
 	switch t {
 	case TroubleConnect:
@@ -121,7 +126,7 @@ var (
 	errNoAuth      = errors.New("the server offers no way to sign in that Sluice knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5)")
 )
 
-// judge names the trouble of an error that came up in a step.
+// judge returns the trouble of an error that occurred in a step.
 func judge(step Step, err error) Trouble {
 	if answer, ok := errors.AsType[*textproto.Error](err); ok {
 		return judgeAnswer(step, answer.Code)
@@ -150,7 +155,8 @@ func judge(step Step, err error) Trouble {
 	return TroubleConnect
 }
 
-// judgeAnswer reads a reply code (RFC 5321 section 4.2) in the light of the step. 530, 534, 535 and 538 are about signing in wherever they come (RFC 4954 section 6).
+// judgeAnswer interprets a reply code (RFC 5321 section 4.2) in a step. 530, 534, 535 and 538 are
+// about signing in, in any step (RFC 4954 section 6).
 func judgeAnswer(step Step, code int) Trouble {
 	switch {
 	case code == 530 || code == 534 || code == 535 || code == 538, step == StepSignIn && code >= 500:
