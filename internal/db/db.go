@@ -32,12 +32,12 @@ const FileName = "sluice.sqlite"
 // Schema is the PostgreSQL schema that holds all of Sluice's tables.
 const Schema = "sluice"
 
-// Config says which database to open. Exactly one of Folder and Postgres is set.
+// Config selects the database to open. Exactly one of Folder and Postgres is set.
 type Config struct {
-	// Folder holds the SQLite file; it is made if missing (mode 0700).
+	// Folder holds the SQLite file. It is created if missing (mode 0700).
 	Folder string
-	// Postgres is a connection URL or keyword string as pgx takes it; it may hold a password and is
-	// never logged.
+	// Postgres is a connection URL or keyword string as accepted by pgx. It may contain a password
+	// and is never logged.
 	Postgres string
 	// Now is the clock.
 	Now func() time.Time
@@ -51,7 +51,7 @@ type DB struct {
 	now            func() time.Time
 	feed           *feed
 	path           string // of the SQLite file
-	backup         string // of the copy that was taken before migrating, "" for none
+	backup         string // of the copy that was taken before migrating, "" without one
 }
 
 // Open opens the database, applies missing migrations and starts to follow changes. The caller
@@ -207,7 +207,8 @@ func IsUnique(err error) bool {
 		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
-// Found turns sql.ErrNoRows into a NotFound problem with this text and passes every other error on.
+// Found turns sql.ErrNoRows into a NotFound problem with this text and returns every other error
+// unchanged.
 func Found(err error, detail string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return problem.New(problem.NotFound, detail)
@@ -228,7 +229,7 @@ func isPgCode(err error, codes ...string) bool {
 	return false
 }
 
-// Source is where generated queries read: a Tx, or what DB.Read returns.
+// Source is where generated queries read: a Tx, or the result of DB.Read.
 type Source interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
@@ -264,8 +265,8 @@ func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) 
 	return r.pool.QueryRowContext(ctx, query, args...)
 }
 
-// SealedUnlike returns values that do not begin with a prefix, in the order of their rows,
-// beginning after a row ("" for the first).
+// SealedUnlike returns values that do not begin with a prefix, in the order of their rows, starting
+// after a row ("" for the first).
 func (d *DB) SealedUnlike(ctx context.Context, c SealedColumn, prefix, after string, limit int) ([]SealedValue, error) {
 	rows, err := d.reader.QueryContext(ctx, fmt.Sprintf(
 		"SELECT %[3]s, %[2]s FROM %[1]s WHERE %[2]s <> '' AND substr(%[2]s, 1, %[4]d) <> $1 AND %[3]s > $2 ORDER BY "+
@@ -303,7 +304,7 @@ type SealedColumn struct{ Table, Column, Row string }
 type SealedValue struct{ Row, Text string }
 
 // System runs housekeeping in a transaction and commits it; any error rolls back. It is the only
-// way to write besides authz.Gate.Do, for what no policy decides. name is one of the table
+// way to write besides authz.Gate.Do, for writes that no policy decides. name is a key of the table
 // housekeeping.
 func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error {
 	if housekeeping[name] == "" {
@@ -312,12 +313,12 @@ func (d *DB) System(ctx context.Context, name string, fn func(*Tx) error) error 
 	return d.tx(ctx, fn)
 }
 
-// Gated is System for package authz, which calls it for what it has decided. Nobody else may; a
-// test enforces that.
+// Gated is System for package authz, which calls it for changes that it has decided. No other
+// package may call it; a test enforces that.
 func (d *DB) Gated(ctx context.Context, fn func(*Tx) error) error { return d.tx(ctx, fn) }
 
-// tx runs fn in a transaction and commits it; any error rolls back. Subscribers in this process
-// have been called for its changes when tx returns.
+// tx runs fn in a transaction and commits it; any error rolls back. When tx returns, the
+// subscribers in this process have been called for its changes.
 func (d *DB) tx(ctx context.Context, fn func(*Tx) error) error {
 	sqlTx, err := d.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -346,6 +347,6 @@ func (d *DB) Subscribe(kind string, fn func(item string)) {
 	d.feed.subs[kind] = append(d.feed.subs[kind], fn)
 }
 
-// CatchUp applies what other nodes have committed up to now, without waiting for the next poll: for
-// whoever meets something that may be so new that this node has not heard of it.
+// CatchUp applies everything that other nodes have committed up to now, without waiting for the
+// next poll. It is for callers that meet something so new that this node may not know it yet.
 func (d *DB) CatchUp(ctx context.Context) { d.feed.catchUp(ctx) }

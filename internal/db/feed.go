@@ -24,7 +24,7 @@ type feed struct {
 	done   sync.WaitGroup
 	wake   chan struct{}
 
-	mu   sync.Mutex // held while subscribers run: changes are applied one after another
+	mu   sync.Mutex // held while subscribers run, so that changes are applied one after another
 	last int64
 	subs map[string][]func(item string)
 }
@@ -45,8 +45,8 @@ func startFeed(ctx context.Context, d *DB) (*feed, error) {
 	return f, nil
 }
 
-// catchUp applies every committed change that has not been applied yet. A database that does not
-// answer is asked again at the next poll.
+// catchUp applies every committed change that has not been applied yet. If the database does not
+// answer, the next poll tries again.
 func (f *feed) catchUp(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +79,7 @@ func (f *feed) poll(ctx context.Context) {
 		f.catchUp(ctx)
 		if now := f.d.now(); now.Sub(pruned) > pruneEvery {
 			pruned = now
-			// A failed pruning only leaves rows for the next one.
+			// If pruning fails, the rows stay until the next time.
 			_ = f.d.System(ctx, "old changes", func(tx *Tx) error {
 				_, err := q.New(tx).PruneChanges(ctx, now.Add(-keepChanges).UnixMilli())
 				return err
@@ -88,8 +88,8 @@ func (f *feed) poll(ctx context.Context) {
 	}
 }
 
-// listen waits for PostgreSQL's notifications on a connection of its own and comes back after a
-// failure; polling bridges the gap.
+// listen waits for PostgreSQL's notifications on a connection of its own and reconnects after a
+// failure. Polling bridges the gap.
 func (f *feed) listen(ctx context.Context) {
 	defer f.done.Done()
 	for ctx.Err() == nil {

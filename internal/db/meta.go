@@ -9,8 +9,8 @@ import (
 	q "sluice/internal/db/q/db"
 )
 
-// Meta returns an entry of the table of single values, "" if there is none. Each name belongs to
-// one package.
+// Meta returns an entry of the table of single values, or "" for an absent one. Each name belongs
+// to one package.
 func Meta(ctx context.Context, from Source, name string) (string, error) {
 	value, err := q.New(from).GetMeta(ctx, name)
 	if errors.Is(err, sql.ErrNoRows) {

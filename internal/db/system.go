@@ -1,10 +1,10 @@
 package db
 
 // housekeeping lists every write that authz.Gate does not decide, by name, with the reason why no
-// policy is asked. Entries that such a write owes to the audit record are written in the same
-// transaction (authz.Gate.Record).
+// policy decides it. Audit entries about such a write are written in the same transaction
+// (authz.Gate.Record).
 var housekeeping = map[string]string{
-	// What keeps the database in order.
+	// Writes that keep the database in order.
 	"old changes":  "The change feed forgets what every node has seen.",
 	"old mail":     "Mail that was delivered or given up long ago is removed.",
 	"old sessions": "Sessions and links that have expired are removed.",
@@ -12,7 +12,7 @@ var housekeeping = map[string]string{
 	"old keys":     "API keys that expired or were revoked long ago are removed.",
 	"old secrets":  "Keys that nothing is sealed or signed with any more are removed.",
 
-	// What the program notes about traffic that was decided already.
+	// Writes about traffic that was already decided.
 	"session uses":      "When a session was last used counts against its idle limit.",
 	"key uses":          "When and from where an API key was last used is shown to its owner.",
 	"key limits":        "Nodes share the rate limit of an API key by reserving parts of it.",
@@ -24,7 +24,7 @@ var housekeeping = map[string]string{
 	"adoption":          "That an app's objects have been given to a workspace is noted once; the Gate decided it.",
 	"mail delivery":     "Mail in the outbox is claimed, delivered, postponed or given up.",
 
-	// What a start of the program creates.
+	// Things that a start of the program creates.
 	"first workspace": "The default workspace exists before there is anybody who could create it.",
 	"first secrets":   "Secrets are created where the operator gave none.",
 	"given secrets":   "Secrets that the operator gave are put in use.",
@@ -35,7 +35,7 @@ var housekeeping = map[string]string{
 	"setup link":        "Reading the server's output is the proof; the link works until there is an admin.",
 	"first admin":       "The set-up link decides, and works once.",
 
-	// Steps of signing in: there is no principal yet, and the proof decides.
+	// Steps of signing in. There is no principal yet, and the proof decides.
 	"guess counters": "Guesses are counted before anybody is known.",
 	"guess warning":  "A person is told once that somebody who knows their password guesses codes.",
 	"attempts": "The steps of an attempt, and of a ceremony with a passkey or a provider, wait for the " +

@@ -8,8 +8,8 @@ import (
 	q "sluice/internal/db/q/db"
 )
 
-// Tx is a running transaction. It has no queries of its own: the generated queries of a package are
-// created on it with q.New(tx). It remembers what to tell subscribers after commit.
+// Tx is a running transaction. It has no queries of its own: a package creates its generated
+// queries on it with q.New(tx). It remembers whether subscribers must be called after the commit.
 type Tx struct {
 	tx      *sql.Tx
 	d       *DB
@@ -18,8 +18,8 @@ type Tx struct {
 	changed bool
 }
 
-// orderLock serialises the numbering of changes and audit entries on PostgreSQL, so that a higher
-// number is never visible before a lower one. SQLite has one writer and needs none.
+// orderLock serializes the numbering of changes and audit entries on PostgreSQL, so that a higher
+// number is never visible before a lower one. SQLite has one writer and needs no lock.
 const orderLock = 0x5157_1ce1
 
 // Ordered takes the numbering lock for the rest of the transaction.
@@ -34,8 +34,8 @@ func (t *Tx) Ordered() error {
 	return nil
 }
 
-// Changed tells every node, after commit, that an item of a kind has changed ("account", "session",
-// …).
+// Changed announces to every node, after the commit, that an item of a kind has changed ("account",
+// "session", …).
 func (t *Tx) Changed(kind, item string) error {
 	if err := t.Ordered(); err != nil {
 		return err
@@ -76,7 +76,7 @@ func (t *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sq
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
-// ReplaceSealed writes the new text of a value unless somebody else has changed it meanwhile.
+// ReplaceSealed writes the new text of a value unless another process has changed it meanwhile.
 func (t *Tx) ReplaceSealed(ctx context.Context, c SealedColumn, old SealedValue, text string) error {
 	_, err := t.tx.ExecContext(ctx, fmt.Sprintf("UPDATE %[1]s SET %[2]s = $1 WHERE %[3]s = $2 AND "+
 		"%[2]s = $3", c.Table, c.Column, c.Row), text, old.Row, old.Text)

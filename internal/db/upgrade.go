@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// backupMark stands between the name of the SQLite file and the number of the first migration
-	// that its copy does not have: sluice.sqlite.before-8.
+	// backupMark is between the name of the SQLite file and the number of the first migration that
+	// its copy does not have: sluice.sqlite.before-8.
 	backupMark = ".before-"
-	// keepBackups is how many copies stay beside the SQLite file. Older ones go.
+	// keepBackups is how many copies stay beside the SQLite file. Older ones are removed.
 	keepBackups = 3
 )
 
@@ -50,8 +50,8 @@ func tooNew(current, known int64) error {
 		"(SQLite: " + FileName + backupMark + strconv.FormatInt(known+1, 10) + " in the data folder).")
 }
 
-// backUp writes a consistent copy of the SQLite file beside it, as it is before the migration of
-// this number.
+// backUp writes a consistent copy of the SQLite file beside it, in its state before the migration
+// of this number.
 func (d *DB) backUp(ctx context.Context, migration int64) (err error) {
 	target := d.path + backupMark + strconv.FormatInt(migration, 10)
 	unfinished := target + ".unfinished"
@@ -100,5 +100,5 @@ func dropOldBackups(path string) error {
 	return nil
 }
 
-// Backup returns the path of the copy that Open made before it migrated a SQLite file, or "".
+// Backup returns the path of the copy that Open created before it migrated a SQLite file, or "".
 func (d *DB) Backup() string { return d.backup }
