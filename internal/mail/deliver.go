@@ -32,7 +32,7 @@ const (
 	storing = 10 * time.Second
 )
 
-// Deliver sends the emails that are due at now, until none is left or the server fails. It also
+// Deliver sends the emails that are due at now, until all are sent or the server fails. It also
 // removes emails that were finished KeepFor ago. Several nodes may call it at the same time; within
 // one node, calls wait for each other. The error is about the database; failures to send are stored
 // with the email.

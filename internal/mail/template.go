@@ -38,7 +38,7 @@ type TemplateError struct {
 	Problem, Expected string
 }
 
-// Error names the file, the line, the problem and what is expected.
+// Error names the file, the line, the problem and the expected content.
 func (e *TemplateError) Error() string {
 	where := strconv.Quote(e.Path)
 	if e.Line > 0 {
