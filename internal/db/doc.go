@@ -15,9 +15,9 @@
 // SQLite has one writing connection (its transactions begin IMMEDIATE) and a pool of readers, so a
 // writer never fails with SQLITE_BUSY halfway.
 //
-// Only two functions begin writing transactions: authz.Gate, which decides, and System, for
-// housekeeping that no policy decides. Its names and reasons are one table (system.go). No
-// transaction is open during a call to a builder or a provider.
+// Writing transactions begin in two places only: in authz.Gate, which decides, and in System, for
+// housekeeping that no policy decides. The table in system.go lists that housekeeping, with
+// reasons. No transaction is open during a call to a builder or a provider.
 //
 // # Upgrades
 //

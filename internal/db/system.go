@@ -35,7 +35,7 @@ var housekeeping = map[string]string{
 	"setup link":        "Reading the server's output is the proof; the link works until there is an admin.",
 	"first admin":       "The set-up link decides, and works once.",
 
-	// Steps of signing in. There is no principal yet, and the proof decides.
+	// Steps of signing in. The principal is not known yet, and the proof decides.
 	"guess counters": "Guesses are counted before anybody is known.",
 	"guess warning":  "A person is told once that somebody who knows their password guesses codes.",
 	"attempts": "The steps of an attempt, and of a ceremony with a passkey or a provider, wait for the " +
