@@ -3,7 +3,7 @@ package authn
 import "github.com/google/uuid"
 
 // endings are channels that close when a session or a key stops working. A channel is created when
-// a stream asks for it. The owner of the map guards it with its own lock.
+// a stream asks for it. The owner of the map protects it with its own lock.
 type endings map[uuid.UUID]chan struct{}
 
 // of returns the channel of a live session or key. For any other it returns a closed channel.

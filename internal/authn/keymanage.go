@@ -546,7 +546,7 @@ func (k *Keys) knownImported(text string) (keyHit, bool) {
 	return keyHit{}, false
 }
 
-// brought reports whether a text is a key that was imported.
+// brought reports whether a text is an imported key.
 func (k *Keys) brought(text string) bool {
 	_, ok := k.knownImported(text)
 	return ok

@@ -31,7 +31,7 @@ const (
 const (
 	// UserView lists people and shows their details.
 	UserView Action = "user:view"
-	// UserCreate adds a person.
+	// UserCreate creates a person.
 	UserCreate Action = "user:create"
 	// UserUpdate changes a person's names, role or superuser flag.
 	UserUpdate Action = "user:update"
@@ -60,7 +60,7 @@ const (
 	UserDelete Action = "user:delete"
 	// WorkspaceView shows a workspace and its members.
 	WorkspaceView Action = "workspace:view"
-	// WorkspaceCreate adds a workspace.
+	// WorkspaceCreate creates a workspace.
 	WorkspaceCreate Action = "workspace:create"
 	// WorkspaceManage renames or removes a workspace and sets which apps it uses.
 	WorkspaceManage Action = "workspace:manage"
@@ -92,8 +92,8 @@ const (
 	CredentialView Action = "credential:view"
 	// CredentialUse puts such a credential into an app, where the builder keeps a copy.
 	CredentialUse Action = "credential:use"
-	// CredentialManage adds, shares, rotates and deletes all credentials of a workspace. It never
-	// reveals one.
+	// CredentialManage creates, shares, rotates and deletes all credentials of a workspace. It
+	// never reveals one.
 	CredentialManage Action = "credential:manage"
 	// DataImport imports people, keys, credentials and the ownership of flows from another product.
 	DataImport Action = "data:import"

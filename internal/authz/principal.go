@@ -8,7 +8,7 @@ type Kind uint8
 const (
 	// Anonymous is a request without any credential.
 	Anonymous Kind = iota
-	// Person is a signed-in user.
+	// Person is a signed-in person.
 	Person
 	// System is Sluice itself or an operator with a shell on its host (the command line).
 	System

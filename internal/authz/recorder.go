@@ -41,7 +41,7 @@ type recorder struct {
 
 	writing sync.Mutex // held while entries are written, to keep their order
 
-	mu       sync.Mutex // guards the fields below
+	mu       sync.Mutex // protects the fields below
 	refusals waiting
 	counts   waiting
 	nameFlow func(context.Context, Resource) string

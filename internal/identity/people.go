@@ -41,7 +41,7 @@ type User struct {
 	HasPassword bool
 	// CreatedAt, UpdatedAt and LastSignInAt are UTC; a zero LastSignInAt means never.
 	CreatedAt, UpdatedAt, LastSignInAt time.Time
-	// Preferences are what SetPreferences stored: a JSON object, or "".
+	// Preferences are those that UserUpdate set last: a JSON object, or "".
 	Preferences string
 }
 

@@ -148,8 +148,8 @@ func tooFast(wait time.Duration) error {
 		WithNext("Wait, then try again. An admin can also give you a link that sets a new password.")
 }
 
-// Forgive takes back the reservation of a correct attempt. Counters of this person alone are
-// cleared.
+// Forgive takes back the reservation of a correct attempt. It clears the counters of this person
+// alone, and reduces the others by one.
 func (l *Limits) Forgive(ctx context.Context, tx *db.Tx, counters ...Counter) error {
 	for _, c := range counters {
 		var err error

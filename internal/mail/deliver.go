@@ -100,7 +100,7 @@ func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err er
 	return row, true, nil
 }
 
-// deliver sends one claimed email and records the outcome.
+// deliver sends one email that claim has taken, and records the outcome.
 func (r *round) deliver(ctx context.Context, row q.ClaimMailRow) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

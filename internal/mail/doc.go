@@ -3,7 +3,7 @@
 //	Message   one struct per email: its content, at most one single-use link, and no other secret
 //	Put       renders the email and stores it in the transaction of the change that it reports:
 //	          both commit or neither
-//	Deliver   claims due emails, hands them to the SMTP server, retries, and wipes the body after
+//	Deliver   takes due emails, hands them to the SMTP server, retries, and wipes the body after
 //	          it has been accepted
 //	Test      one email at once, with the dialogue shown line by line
 //

@@ -47,8 +47,8 @@ type Config struct {
 	RootTrouble func(key string) string
 	// AWS is nil unless secrets are stored in AWS Secrets Manager (SECRETKEY_STORAGE_TYPE).
 	AWS *AWS
-	// Lives are the maximum lifetimes of the tokens that each secret creates. A previous key still
-	// verifies for that time. 0 means 30 days.
+	// Lives maps a secret to the maximum lifetime of everything created with its keys. A previous
+	// key still verifies for that time. 0 means 30 days.
 	Lives map[Name]time.Duration
 	// SignerOverlap is how long a replaced key of identity assertions stays in the published set; 0
 	// means 24 hours.

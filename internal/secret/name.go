@@ -35,7 +35,7 @@ func Names() []Name {
 	return []Name{Root, AccessToken, RefreshToken, Session, TokenHash, VaultKey, Assertions}
 }
 
-// keyNames are the secrets whose keys are replaced with an overlap.
+// keyNames are the secrets that keys are derived from. These keys are replaced with an overlap.
 var keyNames = []Name{AccessToken, RefreshToken, Session, TokenHash}
 
 // ParseName reads a name as people type it: in any case, and "root" for the root key.

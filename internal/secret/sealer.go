@@ -22,7 +22,7 @@ type sealer struct {
 
 	vault atomic.Pointer[vaultKeys]
 
-	mu     sync.Mutex // guards root, and is held while the keyset is read again
+	mu     sync.Mutex // protects root, and is held while the keyset is read again
 	root   found      // the root key in use
 	former bool       // root is a previous one that was found when this node started
 }

@@ -33,7 +33,7 @@ import (
 const (
 	// Password is the password of every person.
 	Password = "nobody waters the plastic ferns"
-	// NewPassword is another one.
+	// NewPassword is a different password.
 	NewPassword = "another fine sentence here"
 	// Origin is the origin of Sluice's own pages.
 	Origin = "https://sluice.example"

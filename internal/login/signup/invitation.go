@@ -99,7 +99,7 @@ func (iv *Invitations) Invite(
 
 // ownsAddress reports whether an account's address can be trusted to be its person's: it was
 // proven, or an admin or the person entered it here. An address that only an identity provider
-// claims, without vouching for it, may belong to anyone. Such a person gets a link like a newcomer.
+// states, without vouching for it, may belong to anyone. Such a person gets a link like a newcomer.
 func (iv *Invitations) ownsAddress(ctx context.Context, c identity.Credential) (bool, error) {
 	if c.EmailVerified || c.PasswordHash != "" {
 		return true, nil

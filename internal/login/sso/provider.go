@@ -366,7 +366,7 @@ func (p Provider) checkMetadata(m metadata) error {
 	return nil
 }
 
-// mayUse accepts an endpoint with https, or on this machine if the issuer uses http.
+// mayUse accepts an endpoint with https, or with http on this machine if the issuer uses http too.
 func (p Provider) mayUse(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
