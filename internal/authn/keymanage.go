@@ -491,8 +491,8 @@ func (k *Keys) Revoke(ctx context.Context, actor Principal, id string) error {
 	})
 }
 
-// Imported keys read "sk-" and 43 characters of base64url. Keys of other products begin the same
-// way, so Sluice leaves an unknown one alone.
+// Imported keys read "sk-" and usually 43 characters of base64url; 20 to 200 characters in all are
+// accepted. Keys of other products begin the same way, so Sluice leaves an unknown one alone.
 const (
 	importedStart = "sk-"
 	importedLeast = 20
@@ -552,8 +552,8 @@ func (k *Keys) brought(text string) bool {
 	return ok
 }
 
-// shownIn reports whether one of the values contains the imported key that authenticated the
-// request.
+// shownIn reports whether one of the values contains the beginning of the imported key that
+// authenticated the request.
 func (c *Credential) shownIn(lines []string) bool {
 	if c.Kind != CredentialKey || !strings.HasPrefix(c.KeyPrefix, importedStart) {
 		return false

@@ -368,7 +368,8 @@ func (s *SignUps) setEmail(ctx context.Context, tx *db.Tx, userID, email string)
 	return nil
 }
 
-// CancelEmailChange redeems the link at the old address and cancels the change.
+// CancelEmailChange cancels the change that a link belongs to. The links at both addresses stop
+// working.
 func (s *SignUps) CancelEmailChange(ctx context.Context, token string) error {
 	change, err := s.CheckEmailChange(ctx, token)
 	if err != nil {

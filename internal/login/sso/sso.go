@@ -339,7 +339,8 @@ func (s *SSO) lost(ctx context.Context, c Callback) (End, error) {
 			WithNext("You are signed in; go on to where you wanted to go.").
 			WithRule("single use")
 	}
-	// Such a round does not reveal how often it began again, so restarts are counted per browser.
+	// Such a round does not reveal how often it began again, so restarts are counted per browser,
+	// or per address for an unknown browser.
 	subject := "sso-lost:" + login.AddressPrefix(c.IP)
 	if s.knownBrowser(c.Browser) {
 		subject = "sso-lost:" + s.cfg.Logins.Hash("sso lost", c.Browser)
