@@ -12,15 +12,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// maxRead is how much of an answer is read to find objects in it, in bytes, after it was
-// decompressed.
+// maxRead bounds how much of an answer is read to find objects in it, in bytes after decompression.
 const maxRead = 32 << 20
 
-// readStep is how much memory is taken at a time for an answer whose length is not known, in bytes.
+// readStep is how much memory is taken at a time for an answer of unknown length, in bytes.
 const readStep = 256 << 10
 
-// askPlain asks the builder for an answer that can be read: whole, not compressed, and not "as
-// before".
+// askPlain asks the builder for a readable answer: complete, uncompressed, and never a 304.
 func askPlain(h http.Header) {
 	for _, name := range [...]string{"Accept-Encoding", "If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
 		delete(h, name)
@@ -35,7 +33,7 @@ func isJSON(h http.Header) bool {
 	return err == nil && kind == "application/json"
 }
 
-// readAnswer reads the builder's JSON into memory. An answer that cannot be read is not passed on.
+// readAnswer reads the builder's JSON into memory. An answer that cannot be read is not forwarded.
 func readAnswer(req *Request, res *http.Response) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }()
 	if !isJSON(res.Header) {
@@ -44,9 +42,8 @@ func readAnswer(req *Request, res *http.Response) ([]byte, error) {
 	return readWhole(req, res, maxRead)
 }
 
-// readWhole reads a body of at most limit bytes into memory and takes its compression away: some
-// builders compress some answers for those too who did not ask for it. The requester closes the
-// body.
+// readWhole reads a body of at most limit bytes into memory and decompresses it, because some
+// builders compress answers unasked. The caller closes the body.
 func readWhole(req *Request, res *http.Response, limit int64) ([]byte, error) {
 	from, size := io.Reader(res.Body), res.ContentLength
 	switch strings.ToLower(res.Header.Get("Content-Encoding")) {
@@ -76,8 +73,8 @@ func readWhole(req *Request, res *http.Response, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// readUnknown reads what says nothing about its length. Memory is taken as it grows, so that a
-// small answer counts as one.
+// readUnknown reads a body of unknown length. It takes memory as the body grows, so that a small
+// answer uses only a little.
 func readUnknown(req *Request, from io.Reader, limit int64) ([]byte, error) {
 	var body bytes.Buffer
 	for {
@@ -114,7 +111,7 @@ func tooLong(req *Request, limit int64) error {
 	).WithRule("answer too long").WithNext("Ask for less at a time.")
 }
 
-// setBody puts another body into an answer.
+// setBody replaces the body of an answer.
 func setBody(res *http.Response, body []byte) {
 	res.Body, res.ContentLength, res.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	res.Header["Content-Length"] = []string{strconv.Itoa(len(body))}

@@ -14,8 +14,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// How long an assertion is good, how long it is given out, and how far the clock of a verifier may
-// be behind, so that an app has at least four minutes to use it.
+// An assertion is valid for assertionLife and reused for assertionUse. A verifier's clock may be
+// assertionSkew behind. Together this leaves an app at least four minutes to use an assertion.
 const (
 	assertionLife = 5 * time.Minute
 	assertionUse  = time.Minute
@@ -25,8 +25,8 @@ const (
 // assertionsKept bounds the memory of the assertion cache; one entry is about 2 KiB.
 const assertionsKept = 10_000
 
-// claims are those of an assertion (RFC 7519 section 4.1; OpenID Connect Core 1.0 section 5.1). Key
-// is the id of the API key with which a program came; its rights are Sluice's matter.
+// claims are the claims of an assertion (RFC 7519 section 4.1; OpenID Connect Core 1.0 section
+// 5.1). Key is the id of the API key that a program used; the key's rights stay internal to Sluice.
 type claims struct {
 	Issuer    string `json:"iss"`
 	Audience  string `json:"aud"`
@@ -49,15 +49,16 @@ type assertionCache struct {
 	entries *otter.Cache[subject, *assertion]
 }
 
-// subject is whom an assertion is about, and for which app.
+// subject identifies an assertion: the person, session or key that it describes, and the app that
+// it is for.
 type subject struct{ session, key, person, app string }
 
-// assertion is a set of identity headers as of a moment.
+// assertion is a set of identity headers, valid for a short time.
 type assertion struct {
 	names  []string
 	values [][]string
 
-	// The rest is what it was said of, and until when it is given out.
+	// The other fields are the facts behind the headers, and when reuse stops.
 	generation                      uint64
 	name, email, display, workspace string
 	audience                        string
@@ -68,7 +69,7 @@ func newAssertionCache() *assertionCache {
 	return &assertionCache{entries: otter.Must(&otter.Options[subject, *assertion]{MaximumSize: assertionsKept})}
 }
 
-// holds reports whether an assertion is still true and fresh.
+// holds reports whether an assertion still matches the principal and is fresh.
 func (s *assertion) holds(p *authz.Principal, audience string, now time.Time) bool {
 	return s.generation == p.Generation && s.name == p.Name && s.email == p.Email && s.display == p.DisplayName &&
 		s.workspace == p.Workspace && s.audience == audience && now.Before(s.until)
@@ -102,8 +103,8 @@ func assert(q *Request, who *authz.Principal) (*assertion, error) {
 	return s, nil
 }
 
-// hiddenAssertion are the headers that the reverse proxy is to add for a principal. The assertion
-// is a credential and hidden.
+// hiddenAssertion returns the headers that the reverse proxy adds for a principal. The assertion
+// itself is a credential, so it is hidden.
 func hiddenAssertion(q *Request, who *authz.Principal) map[string][]string {
 	h := http.Header{}
 	asserted, err := assert(q, who)
@@ -157,7 +158,7 @@ func newAssertion(p *Proxy, who authz.Principal, audience string, now time.Time)
 	return s, nil
 }
 
-// sessionMark tells sessions apart for an app without telling their ids.
+// sessionMark lets an app distinguish sessions without revealing their ids.
 func sessionMark(id string) string {
 	if id == "" {
 		return ""

@@ -19,33 +19,33 @@ import (
 	"sluice/internal/profile"
 )
 
-// body is the body of a request in memory, as a value: read whole, judged if the endpoint asks, and
-// sent on byte for byte. The zero value is a body that was not read.
+// body is the body of a request in memory, as a value: read completely, judged if the endpoint
+// needs it, and sent to the builder byte for byte. The zero value is a body that was not read.
 type body struct {
-	// held says that data is all of it.
+	// held reports that data is the complete body.
 	held bool
 	data []byte
 	// fields are the top-level members; nil unless the body was inspected.
 	fields []field
-	// list is the body where it is a list and the endpoint takes one.
+	// list is the body if it is a list and the endpoint takes one.
 	list []byte
 }
 
 type field struct{ key, value []byte }
 
-// inspected reports whether the body was taken apart.
+// inspected reports whether the body was parsed.
 func (b body) inspected() bool { return b.fields != nil }
 
-// reader is the body once more from its start.
+// reader reads the body again from its start.
 func (b body) reader() io.ReadCloser { return io.NopCloser(bytes.NewReader(b.data)) }
 
-// textAt is the string at a key; "" if the key is missing or null.
+// textAt returns the string at a key; "" if the key is missing or null.
 func (b body) textAt(key string) (string, error) { return textIn(b.valueAt(key), key) }
 
-// maxNamed bounds how many objects a request may name in one list.
+// maxNamed bounds how many objects a request can name in one list.
 const maxNamed = 1000
 
-// textsAt is the string, or the strings of the list, at a key.
+// textsAt returns the string at a key, or the strings of the list there.
 func (b body) textsAt(key string) ([]string, error) {
 	value := b.valueAt(key)
 	if len(value) > 0 && value[0] == '[' {
@@ -63,7 +63,7 @@ func (b body) textsAt(key string) ([]string, error) {
 	return []string{one}, nil
 }
 
-// textIn is the string that the value at a key is; "" if there is none, or null.
+// textIn decodes a string value, the one at key; "" if the value is missing or null.
 func textIn(value []byte, key string) (string, error) {
 	if value == nil || string(value) == "null" {
 		return "", nil
@@ -79,8 +79,8 @@ func textIn(value []byte, key string) (string, error) {
 	return s, nil
 }
 
-// valueAt is the JSON value at a top-level key, at a key of an object in it ("inputs.session"), or
-// "." for a body that is a list; nil if there is none.
+// valueAt returns the JSON value at a top-level key, at a key of an object in it
+// ("inputs.session"), or at "." for a body that is a list; nil if the key is missing.
 func (b body) valueAt(key string) []byte {
 	if key == "." {
 		return b.list
@@ -103,14 +103,14 @@ func (b body) valueAt(key string) []byte {
 				}
 			})
 			if err != nil {
-				return nil // never: it was read as a part of the body
+				return nil // cannot happen: it was already read as part of the body
 			}
 		}
 	}
 	return found
 }
 
-// without is an inspected body without some top-level members. All other bytes stay as they are.
+// without returns an inspected body without some top-level members. All other bytes are unchanged.
 func (b body) without(keys []string) body {
 	spans := memberSpans(b.data, b.fields)
 	kept := b.fields[:0:0]
@@ -131,12 +131,12 @@ func (b body) without(keys []string) body {
 	return b
 }
 
-// span is where a member stands: from the quote of its key to the end of its value, with the blanks
-// around it.
+// span is the extent of a member: from the opening quote of its key to the end of its value,
+// including the blanks around it.
 type span struct{ from, to int }
 
-// memberSpans finds the top-level members of an object that was scanned. Only blanks stand between
-// them besides the commas, and values are parts of data.
+// memberSpans finds the top-level members of an object that was scanned. It relies on two facts:
+// only blanks and commas separate members, and values are slices of data.
 func memberSpans(data []byte, fields []field) []span {
 	spans := make([]span, len(fields))
 	at := bytes.IndexByte(data, '{') + 1
@@ -151,8 +151,8 @@ func memberSpans(data []byte, fields []field) []span {
 	return spans
 }
 
-// with is an inspected body with a member that it did not have. The other members can still be
-// read, and none can be taken out any more.
+// with returns an inspected body with an added member. The other members remain readable, but can
+// no longer be removed.
 func (b body) with(key string, value []byte) body {
 	start := bytes.IndexByte(b.data, '{') + 1
 	member := append(append(strconv.AppendQuote(nil, key), ':'), value...)
@@ -166,12 +166,12 @@ func (b body) with(key string, value []byte) body {
 // memory is what one exchange holds of the memory for bodies, in bytes. The zero value holds
 // nothing and cannot take any.
 type memory struct {
-	all  *atomic.Int64 // what all exchanges hold
-	most int64         // how much that may be
+	all  *atomic.Int64 // held by all exchanges
+	most int64         // the bound on all
 	held int64
 }
 
-// take adds to what the exchange holds. Errors: problem.Unavailable where all is in use.
+// take adds to what the exchange holds. It fails with problem.Unavailable if all memory is in use.
 func (m *memory) take(size int64) error {
 	if m.all.Add(size) > m.most {
 		m.all.Add(-size)
@@ -182,7 +182,7 @@ func (m *memory) take(size int64) error {
 	return nil
 }
 
-// keep gives back everything beyond size.
+// keep returns everything beyond size.
 func (m *memory) keep(size int64) {
 	if m.held > size {
 		m.all.Add(size - m.held)
@@ -195,7 +195,7 @@ type intake struct {
 	body body
 }
 
-// hold reads the body into memory, at most limit bytes of it.
+// hold reads at most limit bytes of the body into memory.
 func (i *intake) hold(req *Request, limit int64) error {
 	if i.body.held {
 		return nil
@@ -218,9 +218,9 @@ func (i *intake) hold(req *Request, limit int64) error {
 	return nil
 }
 
-// inspect reads the body and takes it apart. It is strict: whatever the builder's parsers could
-// read differently is refused, and so is every encoding of a body but plain JSON, since the
-// builders read forms into the same variables. A stranger's body is held to a smaller limit.
+// inspect reads the body and parses it. It is strict: it refuses everything that the builder's
+// parsers could read differently. It also refuses every encoding except plain JSON, because the
+// builders read forms into the same variables. A stranger's body has a smaller limit.
 func (i *intake) inspect(req *Request, e *profile.Endpoint, stranger bool) error {
 	if i.body.inspected() {
 		return nil
@@ -245,7 +245,7 @@ func (i *intake) inspect(req *Request, e *profile.Endpoint, stranger bool) error
 	return nil
 }
 
-// takeApart reads the body as a JSON object, or as a list where the endpoint takes a list of ids.
+// takeApart parses the body as a JSON object, or as a list if the endpoint takes a list of ids.
 func (i *intake) takeApart(e *profile.Endpoint) error {
 	fields := []field{}
 	visit := func(k, v []byte) { fields = append(fields, field{k, v}) }
@@ -270,7 +270,7 @@ func takesList(e *profile.Endpoint) bool {
 	})
 }
 
-// plainJSON judges the headers that say what the body is.
+// plainJSON checks the headers that describe the body.
 func plainJSON(h http.Header) error {
 	if h["Content-Encoding"] != nil {
 		return compressed()
@@ -312,7 +312,7 @@ func readError(err error) error {
 	}
 }
 
-// maxBody is the largest body in bytes that an endpoint takes.
+// maxBody is the largest body that an endpoint takes, in bytes.
 func (q *Request) maxBody(e *profile.Endpoint) int64 {
 	if n := e.MaxBody; n > 0 {
 		return n
@@ -331,7 +331,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// arriving is the body as the client sends it, at most limit bytes of it and without long pauses.
+// arriving is the body as the client sends it: at most limit bytes, without long pauses.
 func (q *Request) arriving(limit int64) io.ReadCloser {
 	return &arrivingBody{
 		ReadCloser: http.MaxBytesReader(q.w, q.http.Body, limit),
@@ -340,15 +340,15 @@ func (q *Request) arriving(limit int64) io.ReadCloser {
 	}
 }
 
-// arrivingBody is a request body whose sender may pause, but not for long.
+// arrivingBody is a request body whose sender may pause only briefly.
 type arrivingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	pause   time.Duration
 }
 
-// Read waits for the next piece of the body. After the last one net/http clears the deadline
-// itself. After a failure it stays, so that net/http does not wait for the rest either.
+// Read waits for the next piece of the body. After the last piece, net/http clears the deadline
+// itself. After a failure the deadline remains, so that net/http does not wait for the rest either.
 func (b *arrivingBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.pause))
 	return b.ReadCloser.Read(p)

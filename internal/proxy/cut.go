@@ -8,7 +8,7 @@ import (
 
 // cutter cuts an exchange when the session or the API key behind it is revoked or expires.
 type cutter struct {
-	cancel context.CancelFunc // of the delivery's own context; nil if only its answer is cut
+	cancel context.CancelFunc // of the delivery's context; nil if only its answer is cut
 	fired  atomic.Bool
 	over   chan struct{}
 }
@@ -16,7 +16,7 @@ type cutter struct {
 // hasFired reports whether the exchange was cut. A nil cutter never fires.
 func (c *cutter) hasFired() bool { return c != nil && c.fired.Load() }
 
-// release stops the watch; the exchange is over.
+// release stops the watch when the exchange is over.
 func (c *cutter) release() {
 	if c == nil {
 		return
@@ -27,8 +27,8 @@ func (c *cutter) release() {
 	}
 }
 
-// watchAnswer puts an answer that may last under watch: an event stream, or one whose length is not
-// known or large.
+// watchAnswer watches an answer that may last: an event stream, or a body of large or unknown
+// length.
 func watchAnswer(d *delivery, res *http.Response) error {
 	const large = 1 << 20
 	if d.reply.cut != nil || !d.revocable() || res.ContentLength >= 0 && res.ContentLength < large {

@@ -13,11 +13,11 @@ import (
 	"sluice/internal/problem"
 )
 
-// delivery is the way of one judged request to the builder, and of the builder's answer back
-// through the filters.
+// delivery takes one judged request to the builder, and the builder's answer back through the
+// filters.
 type delivery struct {
 	v       *Verdict
-	r       *http.Request // the client's; its context ends when the credential behind it is revoked
+	r       *http.Request // the client's; its context ends when the credential is revoked
 	trip    trip
 	results results
 	reply   *reply
@@ -55,7 +55,7 @@ func forward(a *reply, v *Verdict) {
 }
 
 // outlive returns a context that lasts longer than ctx by a grace period. A client that hangs up
-// does not stop what the builder has begun to do, and the answer is needed to record it.
+// does not stop work that the builder has started, and Sluice needs the answer to record it.
 func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -65,13 +65,13 @@ func outlive(ctx context.Context, grace time.Duration) (context.Context, context
 	return out, func() { stop(); cancel() }
 }
 
-// end gives back what the delivery has taken.
+// end releases what the delivery holds.
 func (d *delivery) end() {
 	d.reply.cut.release()
 	d.results.end()
 }
 
-// explain turns what went wrong between Sluice and the builder into something to show.
+// explain turns a failure between Sluice and the builder into an error to show.
 func (d *delivery) explain(err error) error {
 	var known *problem.Error
 	var large *http.MaxBytesError
@@ -106,16 +106,15 @@ func (d *delivery) explain(err error) error {
 	}
 }
 
-// relay carries an ordinary request to the builder and its answer back. It does what
-// httputil.ReverseProxy does, which serves upgrades here, without its copies: headers are taken
-// over once, in the same pass in which they are judged, because header maps are the larger part of
-// what a proxy in Go spends. Informational answers and request trailers stop here: nobody has
-// judged them.
+// relay carries an ordinary request to the builder and its answer back. It does the work of
+// httputil.ReverseProxy (which still serves upgrades) without its copies: one pass both judges and
+// copies the headers, because header maps are most of what a Go proxy allocates. Informational
+// answers and request trailers stop here, because no step has judged them.
 func (d *delivery) relay() {
 	out, arriving := d.outgoing()
 	if arriving != nil {
-		// The transport may still read the body when the answer is complete; net/http forbids that
-		// after the handler.
+		// The transport may still be reading the body when the answer is complete; net/http forbids
+		// that after the handler returns.
 		defer func() { _ = arriving.Close() }()
 	}
 	res, err := d.trip.RoundTrip(out)
@@ -142,7 +141,7 @@ func (d *delivery) relay() {
 	}
 	w.WriteHeader(res.StatusCode)
 	if d.copyBody(res) != nil {
-		// Breaking the connection is the only way to tell the client that this was not all.
+		// Breaking the connection is the only way to signal an incomplete answer to the client.
 		panic(http.ErrAbortHandler)
 	}
 	for name, values := range res.Trailer {
@@ -150,8 +149,8 @@ func (d *delivery) relay() {
 	}
 }
 
-// unanswered records what the builder may have done without saying so: it was asked, and then it
-// broke off, took too long, or the client hung up. A builder that was never reached has done
+// unanswered records an action that the builder may have performed without answering: the builder
+// broke off or took too long, or the client hung up. A builder that was never reached has done
 // nothing.
 func (d *delivery) unanswered(err error) {
 	var own *problem.Error
@@ -162,8 +161,8 @@ func (d *delivery) unanswered(err error) {
 	_ = d.results.recordStatus(d.r.Context(), noAnswer)
 }
 
-// outgoing is the request for the builder, as rewrite wants it. arriving is the client's body if it
-// is passed through as it comes.
+// outgoing builds the request for the builder in the form that rewrite expects. arriving is the
+// client's body if it is streamed through; otherwise nil.
 func (d *delivery) outgoing() (out *http.Request, arriving io.Closer) {
 	h := make(http.Header, len(d.r.Header)+8)
 	for name, values := range d.r.Header {
@@ -192,9 +191,9 @@ func (d *delivery) outgoing() (out *http.Request, arriving io.Closer) {
 	return out, arriving
 }
 
-// rewrite turns a copy of the client's request into the one that the builder gets. Hop-by-hop
-// headers are gone, those that Connection names among them, so that the client cannot remove what
-// is set here.
+// rewrite turns a copy of the client's request into the builder's. Hop-by-hop headers, including
+// those that Connection names, are already gone, so the client cannot remove anything that is set
+// here.
 func (d *delivery) rewrite(pr *httputil.ProxyRequest) {
 	d.trip.target(pr.Out.URL, d.v.match.Path, d.v.rawQuery)
 	pr.Out.Host = ""
@@ -203,8 +202,7 @@ func (d *delivery) rewrite(pr *httputil.ProxyRequest) {
 		askPlain(pr.Out.Header)
 	}
 	if t := pr.In.Header["Content-Type"]; t != nil {
-		// The body was judged as this type; "Connection: Content-Type" must not make it another
-		// one.
+		// The body was judged as this type; "Connection: Content-Type" must not change it.
 		pr.Out.Header["Content-Type"] = t
 	}
 	if b := d.v.body; b.held && pr.In.ContentLength != 0 {
@@ -214,7 +212,7 @@ func (d *delivery) rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
-// filter takes an answer through the filters.
+// filter runs an answer through the filters.
 func (d *delivery) filter(res *http.Response) error {
 	for i := range filters {
 		if err := filters[i].apply(d, res); err != nil {
@@ -227,8 +225,8 @@ func (d *delivery) filter(res *http.Response) error {
 	return nil
 }
 
-// copyBody passes the answer's body on. A body of unknown length is flushed as it comes; the head
-// of a stream does not wait for its first event.
+// copyBody copies the answer's body to the client. A body of unknown length is flushed as it
+// arrives; the head of a stream does not wait for its first event.
 func (d *delivery) copyBody(res *http.Response) error {
 	live, w, buffers := res.ContentLength < 0, &d.reply.w, &d.v.Request.p.buffers
 	control := http.NewResponseController(w.ResponseWriter)
@@ -260,8 +258,8 @@ func (d *delivery) copyBody(res *http.Response) error {
 	}
 }
 
-// watchFromStart puts requests that may wait long for the first byte of their answer, or that leave
-// HTTP, under watch before they are sent. Other streams are found out when their answer begins; see
+// watchFromStart watches requests from before they are sent if they may wait long for the first
+// byte of their answer, or leave HTTP. Other streams are detected when their answer begins; see
 // watchAnswer.
 func (d *delivery) watchFromStart() {
 	waits := d.v.endpoint().Stream && !safe(d.r.Method)
@@ -274,13 +272,13 @@ func (d *delivery) watchFromStart() {
 	d.r = d.r.WithContext(ctx)
 }
 
-// revocable reports whether there is something behind the exchange that can be revoked.
+// revocable reports whether a revocable credential is behind the exchange.
 func (d *delivery) revocable() bool {
 	who := d.v.requester.who()
 	return who.SessionID != "" || who.KeyID != ""
 }
 
-// watch calls stop when the credential behind the exchange is no longer good.
+// watch calls stop when the credential behind the exchange is no longer valid.
 func (d *delivery) watch(stop func()) {
 	c := &cutter{over: make(chan struct{})}
 	d.reply.cut = c

@@ -12,13 +12,13 @@ import (
 	"sluice/internal/profile"
 )
 
-// filter is one step that an answer of the builder takes before it leaves.
+// filter is one step of an answer on its way from the builder to the client.
 type filter struct {
 	name  string
 	apply func(d *delivery, res *http.Response) error
 }
 
-// filters are the steps of an answer in their order. An error is the answer instead. After
+// filters are the steps of an answer in order. If a step fails, its error becomes the answer. After
 // "protocol" an upgraded connection takes no further step.
 var filters = [...]filter{
 	{"clean", cleanAnswer},
@@ -33,7 +33,7 @@ var filters = [...]filter{
 	{"trace", hideTrace},
 }
 
-// cleanAnswer takes out what only Sluice may say.
+// cleanAnswer removes headers and cookies that only Sluice may set.
 func cleanAnswer(d *delivery, res *http.Response) error {
 	d.v.Request.app.Profile.CleanResponse(res.Header)
 	cleanCookies(res.Header)
@@ -46,8 +46,8 @@ func cleanAnswer(d *delivery, res *http.Response) error {
 
 var errSessionEnded = problem.New(problem.Unauthenticated, "Your session has ended.").WithRule("session ended")
 
-// cleanCookies removes cookies that pretend to be Sluice's, and the Domain of all others: a builder
-// sets cookies for its own host only.
+// cleanCookies removes cookies that pretend to be Sluice's, and the Domain attribute of all others:
+// a builder sets cookies for its own host only.
 func cleanCookies(h http.Header) {
 	lines := h["Set-Cookie"]
 	if len(lines) == 0 {
@@ -78,8 +78,8 @@ func withoutDomain(line string) string {
 	return strings.Join(kept, ";")
 }
 
-// relocate turns a redirect to the builder's own address into one that the browser can follow. Some
-// builders take the scheme from X-Forwarded-Proto.
+// relocate rewrites a redirect to the builder's own address into one that the browser can follow.
+// Some builders take the scheme from X-Forwarded-Proto.
 func relocate(req *Request, h http.Header) {
 	location := h.Get("Location")
 	scheme, rest, ok := strings.Cut(location, "//"+req.app.Upstream.Host)
@@ -89,7 +89,7 @@ func relocate(req *Request, h http.Header) {
 	}
 }
 
-// switchProtocol lets an upgraded connection go. Nothing of it is an answer.
+// switchProtocol releases an upgraded connection. It carries no answer to filter.
 func switchProtocol(d *delivery, res *http.Response) error {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		d.reply.w.status, d.reply.w.switched = res.StatusCode, true
@@ -98,9 +98,9 @@ func switchProtocol(d *delivery, res *http.Response) error {
 	return nil
 }
 
-// refuseAbsent finds out whether the builder has nothing at the address: some give their page, with
-// status 200, instead of every 404. It tells that page from one of something else in the builder's
-// place: a proxy's, or another program's on its port.
+// refuseAbsent detects that the builder has nothing at the address: some send their page with
+// status 200 instead of every 404. It distinguishes that page from the page of a different server
+// in the builder's place, such as a proxy or another program on its port.
 func refuseAbsent(d *delivery, res *http.Response) error {
 	e, req := d.v.endpoint(), d.v.Request
 	if req.accounts() == nil || e.Page || !strings.HasPrefix(e.Pattern, "/api/") ||
@@ -131,7 +131,7 @@ func refuseAbsent(d *delivery, res *http.Response) error {
 	).WithRule("a page for an answer")
 }
 
-// markStream marks the exchange as one that lasts, where the answer is a stream of events.
+// markStream marks the exchange as long-lived if the answer is a stream of events.
 func markStream(d *delivery, res *http.Response) error {
 	if streams(res) {
 		d.reply.stream()
@@ -140,14 +140,13 @@ func markStream(d *delivery, res *http.Response) error {
 	return nil
 }
 
-// streams reports whether an answer is a stream of events, as server-sent events or as lines of
-// JSON.
+// streams reports whether an answer is a stream of events: server-sent events, or lines of JSON.
 func streams(res *http.Response) bool {
 	kind := res.Header.Get("Content-Type")
 	return strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/x-ndjson")
 }
 
-// protect sets the headers by which the browser protects the app's pages and data.
+// protect sets the headers that make the browser protect the app's pages and data.
 func protect(d *delivery, res *http.Response) error {
 	h := res.Header
 	h["X-Content-Type-Options"] = nosniff
@@ -163,9 +162,9 @@ func protect(d *delivery, res *http.Response) error {
 	return nil
 }
 
-// protectPage sets the policy of a document in which scripts could run. Where no page is expected
-// it is something that somebody uploaded, or that the builder fell back to, and may do nothing. A
-// 304 has no type and renews the headers of what the browser has stored.
+// protectPage sets the policy of a document that could run scripts. At an endpoint that serves no
+// page, such a document is an upload or the builder's fallback, and its policy forbids everything.
+// A 304 has no type, and it renews the headers that the browser has stored.
 func protectPage(v *Verdict, res *http.Response) {
 	page := v.endpoint().Page || v.Request.app.Kind.Fallback
 	notModified := res.StatusCode == http.StatusNotModified
@@ -181,7 +180,7 @@ func protectPage(v *Verdict, res *http.Response) {
 	res.Header.Add("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 }
 
-// Header values that never change; they are shared by all answers.
+// These header values never change; all answers share them.
 var (
 	nosniff           = []string{"nosniff"}
 	sameOrigin        = []string{"same-origin"}
@@ -190,7 +189,7 @@ var (
 	transportSecurity = []string{"max-age=31536000"}
 )
 
-// active reports whether a browser runs scripts of a document of this type.
+// active reports whether a browser runs scripts in a document of this type.
 func active(contentType string) bool {
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
@@ -201,39 +200,39 @@ func active(contentType string) bool {
 	return strings.HasSuffix(kind, "+xml")
 }
 
-// readResults reads what the answer tells of objects.
+// readResults reads what the answer says about objects.
 func readResults(d *delivery, res *http.Response) error {
 	err := d.results.read(d.r.Context(), res)
 	if err != nil {
-		// The builder has done something, but not said what.
+		// The builder has acted, but its answer cannot be read.
 		_ = d.results.recordStatus(d.r.Context(), noAnswer)
 	}
 	return err
 }
 
-// recordStatus records what the status tells of a flow.
+// recordStatus records what the status says about a flow.
 func recordStatus(d *delivery, res *http.Response) error {
 	return d.results.recordStatus(d.r.Context(), res.StatusCode)
 }
 
-// Some builders' pages decide by themselves whether somebody is signed in, and offer what Sluice
-// does not give. Their HTML gets a script of Sluice's, and the browser the cookies that the pages
-// look for; see builder.Page.
+// Some builders' pages decide themselves whether a person is signed in, and offer features that
+// Sluice does not support. Their HTML gets a Sluice script, and the browser gets the cookies that
+// the pages look for; see builder.Page.
 
-// pageScriptPath is where the script is, on every app's origin.
+// pageScriptPath is the path of the script on every app's origin.
 const pageScriptPath = reservedPrefix + "page.js"
 
 var pageScriptTag = []byte(`<script src="` + pageScriptPath + `"></script>`)
 
-// maxPage is the largest HTML page that is read to put the script into it, in bytes.
+// maxPage is the largest HTML page that is read to insert the script, in bytes.
 const maxPage = 4 << 20
 
-// getsScript reports whether the answer is a page that gets the script.
+// getsScript reports whether the script goes into the answer, a page.
 func getsScript(v *Verdict) bool {
 	return v.endpoint().Page && len(v.Request.app.Kind.PageScript()) > 0
 }
 
-// addPageScript puts the script into an HTML page, and the cookies beside it.
+// addPageScript puts the script into an HTML page, and the cookies into its headers.
 func addPageScript(d *delivery, res *http.Response) error {
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if !getsScript(d.v) || err != nil || kind != "text/html" || res.StatusCode != http.StatusOK {
@@ -243,7 +242,7 @@ func addPageScript(d *delivery, res *http.Response) error {
 	if d.v.delegated {
 		req.setPageCookies(res.Header, false)
 	}
-	// These describe the page as the builder gave it.
+	// These headers describe the page before the change.
 	for _, name := range [...]string{"Etag", "Last-Modified", "Accept-Ranges", "Content-Md5"} {
 		delete(res.Header, name)
 	}
@@ -263,7 +262,7 @@ func addPageScript(d *delivery, res *http.Response) error {
 }
 
 // withScript puts the script in front of everything else in the head of a page, so that it runs
-// before the page's own code; a page without a head stays as it is.
+// before the page's own code. A page without a head is unchanged.
 func withScript(page []byte) []byte {
 	at := afterTag(page, "<head")
 	if at < 0 {
@@ -274,8 +273,8 @@ func withScript(page []byte) []byte {
 	return append(out, page[at:]...)
 }
 
-// afterTag is where the first start tag with this beginning ends; -1 if there is none. A comment in
-// front of it could hold the same text, which does no harm.
+// afterTag returns the offset just after the first start tag with this beginning; -1 if the page
+// lacks the tag. An earlier comment could contain the same text, which does no harm.
 func afterTag(page []byte, tag string) int {
 	for from := 0; ; {
 		i := indexFold(page[from:], tag)
@@ -297,7 +296,7 @@ func afterTag(page []byte, tag string) int {
 	}
 }
 
-// indexFold is bytes.Index for a text in lower case, without regard to the case of ASCII letters.
+// indexFold is bytes.Index for a lower-case text, ignoring the case of ASCII letters.
 func indexFold(b []byte, lower string) int {
 	for i := 0; i+len(lower) <= len(b); i++ {
 		if bytes.EqualFold(b[i:i+len(lower)], []byte(lower)) {
@@ -307,12 +306,11 @@ func indexFold(b []byte, lower string) int {
 	return -1
 }
 
-// inspectedError is how much of an error's body is looked at, in bytes.
+// inspectedError is how much of an error's body is inspected, in bytes.
 const inspectedError = 64 << 10
 
-// hideTrace replaces the body of a failure that shows the inside of the builder: stack traces,
-// paths of its file system. A body that cannot be read because it is compressed is replaced as
-// well.
+// hideTrace replaces the body of a failure that reveals the builder's internals: stack traces, or
+// file paths. It also replaces a body that is compressed, because that cannot be read.
 func hideTrace(d *delivery, res *http.Response) error {
 	req := d.v.Request
 	if res.StatusCode < http.StatusInternalServerError || req.http.Method == http.MethodHead || streams(res) {
@@ -353,7 +351,7 @@ type joined struct {
 	io.Closer
 }
 
-// tells reports whether a text shows where the builder's code lies or how it was called.
+// tells reports whether a text reveals where the builder's code is or how it was called.
 func tells(body []byte) bool {
 	for _, sign := range [...]string{
 		"\n    at ",

@@ -15,22 +15,22 @@ import (
 	"sluice/internal/web"
 )
 
-// ForwardAuthPath is where a reverse proxy of the operator's own asks about a request that it will
-// forward itself. The path takes any method and reads no body.
+// ForwardAuthPath is where an operator's reverse proxy asks about a request that the proxy itself
+// will forward. The path takes any method and reads no body.
 const ForwardAuthPath = "/forward-auth"
 
-// What the query "proxy" of ForwardAuthPath says of the asker.
+// Values of the query "proxy" of ForwardAuthPath, which describe the asker.
 const (
-	// askerNginx is nginx's auth_request, which knows 2xx, 401 and 403, and keeps nothing of an
-	// answer but headers.
+	// askerNginx is nginx's auth_request, which understands 2xx, 401 and 403, and keeps only the
+	// headers of an answer.
 	askerNginx = "nginx"
-	// askerNginxAnswer is nginx once more, for the page that the browser gets in place of the
+	// askerNginxAnswer is nginx as well, asking for the page that the browser gets instead of the
 	// app's.
 	askerNginxAnswer = "nginx-answer"
 )
 
 // asksAbout reports whether a request on the main listener is a sub-request of a reverse proxy. The
-// path belongs to Sluice on every host but those of apps that Sluice itself forwards to.
+// path belongs to Sluice on every host except those of apps that Sluice itself forwards to.
 func asksAbout(p *Proxy, r *http.Request) bool {
 	if path, _, _ := strings.Cut(r.RequestURI, "?"); path != ForwardAuthPath {
 		return false
@@ -39,8 +39,8 @@ func asksAbout(p *Proxy, r *http.Request) bool {
 	return !ok || a.ForwardAuth()
 }
 
-// serveForwardAuth answers a sub-request: 204 with identity headers if the request that it tells of
-// may go on, otherwise the answer that the browser is to get.
+// serveForwardAuth answers a sub-request: 204 with identity headers if the request that it
+// describes is allowed, otherwise the answer for the browser.
 func serveForwardAuth(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	client, believed := p.cfg.Trust.Client(r)
 	a, f, err := askedFor(p, r, believed)
@@ -62,12 +62,12 @@ func serveForwardAuth(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	s.allow()
 }
 
-// subRequest is the exchange of one sub-request. Its memory is used again: nothing of a sub-request
+// subRequest is the exchange of one sub-request. Its memory is reused: nothing of a sub-request
 // outlives its answer.
 type subRequest struct {
 	exchange
 	http  http.Request
-	asker string // which answers the reverse proxy understands
+	asker string // the kind of reverse proxy, which limits the possible answers
 }
 
 func takeSubRequest(p *Proxy) *subRequest {
@@ -82,7 +82,7 @@ func giveSubRequest(p *Proxy, s *subRequest) {
 	p.asked.Put(s)
 }
 
-// asker is the query "proxy" of a sub-request.
+// asker returns the kind of reverse proxy, from the query "proxy" of a sub-request.
 func asker(r *http.Request) string {
 	_, query, _ := strings.Cut(r.RequestURI, "?")
 	switch query {
@@ -94,8 +94,8 @@ func asker(r *http.Request) string {
 	return ""
 }
 
-// askedFor finds out which app and which request a sub-request is about. Only a trusted peer's word
-// is taken.
+// askedFor determines which app and which request a sub-request is about. It believes trusted peers
+// only.
 func askedFor(p *Proxy, r *http.Request, believed bool) (*app.App, forwarded, error) {
 	if err := checkAsker(p, r, believed); err != nil {
 		return nil, forwarded{}, err
@@ -120,8 +120,8 @@ func askedFor(p *Proxy, r *http.Request, believed bool) (*app.App, forwarded, er
 	return a, f, nil
 }
 
-// checkAsker makes sure that the peer is a proxy of the operator's, and that nobody reaches this
-// endpoint by the address that browsers use for Sluice.
+// checkAsker makes sure that the peer is one of the operator's proxies, and that no one reaches
+// this endpoint by the address that browsers use for Sluice.
 func checkAsker(p *Proxy, r *http.Request, believed bool) error {
 	if !believed {
 		return problem.Newf(
@@ -162,7 +162,7 @@ func refuseAsker(p *Proxy, w http.ResponseWriter, r *http.Request, client netip.
 	event.Log(r.Context(), p.cfg.Log, p.cfg.Now())
 }
 
-// judge decides about the request that the sub-request tells of.
+// judge decides about the request that the sub-request describes.
 func (s *subRequest) judge() error {
 	q := &s.req
 	err := q.readTarget()
@@ -190,14 +190,15 @@ func (s *subRequest) judge() error {
 	s.verdict, err = Judge(s.http.Context(), q)
 	s.reply.note(&s.verdict)
 	if err == nil && !s.verdict.requester.who().SignedIn() {
-		// Nobody can show here what Sluice would show to strangers in the builder's stead.
+		// The reverse proxy cannot show the answers that Sluice gives strangers in the builder's
+		// place.
 		return needSignIn()
 	}
 	return err
 }
 
-// readPreflight lets no page of another origin find out what it might call, and treats other
-// OPTIONS requests as reading.
+// readPreflight keeps a page of another origin from discovering what it could call, and treats
+// other OPTIONS requests as reads.
 func (s *subRequest) readPreflight() error {
 	if s.http.Method != http.MethodOptions {
 		return nil
@@ -211,14 +212,14 @@ func (s *subRequest) readPreflight() error {
 	return nil
 }
 
-// refuse gives the answer that the browser is to get. A reverse proxy passes it on if it is no
+// refuse gives the answer for the browser. A reverse proxy passes it on if its status is not a
 // success.
 func (s *subRequest) refuse(err error) {
 	e, q := problem.Of(err), &s.req
 	toSignIn := ""
 	if e.Kind == problem.Unauthenticated && web.WantsPage(q.http) && !q.upgrading() && !authn.TokenTrouble(err) {
-		// The entrance has what signing in needs: cookies can be set and taken away there, whatever
-		// the reverse proxy does with the headers of this answer.
+		// The entrance handles everything that signing in needs: it can set and remove cookies even
+		// if the reverse proxy drops the headers of this answer.
 		toSignIn = q.appOrigin() + reservedPrefix + "enter?return=" + url.QueryEscape(q.wayBack())
 	}
 	switch {
@@ -232,7 +233,8 @@ func (s *subRequest) refuse(err error) {
 	}
 }
 
-// tellNginx says in status and headers what the configuration turns into an answer.
+// tellNginx encodes the refusal in a status and headers, which the nginx configuration turns into
+// an answer.
 func (s *subRequest) tellNginx(err error, toSignIn string) {
 	e, event := problem.Of(err), &s.reply.event
 	event.Reason, event.Cause = reason(e), e.Unwrap()
@@ -243,7 +245,7 @@ func (s *subRequest) tellNginx(err error, toSignIn string) {
 	h := s.reply.w.Header()
 	h["Cache-Control"] = noStore
 	if e.Kind == problem.Unauthenticated {
-		// nginx passes this one on by itself.
+		// nginx passes this one on automatically.
 		h.Set("WWW-Authenticate", authn.Challenge(err))
 	}
 	if toSignIn != "" {
@@ -255,7 +257,7 @@ func (s *subRequest) tellNginx(err error, toSignIn string) {
 	s.reply.w.WriteHeader(status)
 }
 
-// allow says who asks, for the reverse proxy to pass on.
+// allow identifies the requester in headers that the reverse proxy passes on.
 func (s *subRequest) allow() {
 	if s.asker == askerNginxAnswer {
 		s.reply.refuse(problem.New(problem.Unavailable, "Sluice has changed its mind about this request meanwhile.").
@@ -276,8 +278,8 @@ func (s *subRequest) allow() {
 
 var noStore = []string{"no-store"}
 
-// passCredentials gives the client's cookies and credentials without those of Sluice's: the reverse
-// proxy puts them in place of what the client sent, so that the app gets its own only.
+// passCredentials returns the client's cookies and credentials without Sluice's. The reverse proxy
+// sends them in place of the client's, so that the app gets only its own.
 func (s *subRequest) passCredentials(h http.Header) {
 	for _, name := range [...]string{"Cookie", "Authorization", "X-Api-Key"} {
 		if values := s.http.Header[name]; values != nil {
@@ -288,8 +290,8 @@ func (s *subRequest) passCredentials(h http.Header) {
 	s.reply.requester.shown.Strip(h)
 }
 
-// notForwarded is what a forward-auth app answers where Sluice itself is reached under its address:
-// nothing is forwarded from here.
+// notForwarded is the answer of a forward-auth app when a request to its address reaches Sluice
+// itself: Sluice does not forward for it.
 func notForwarded(a *app.App) error {
 	return problem.Newf(
 		problem.NotFound,
@@ -300,7 +302,7 @@ func notForwarded(a *app.App) error {
 			" from there to Sluice.")
 }
 
-// asciiJSON is JSON that may stand in a header: everything beyond ASCII is escaped (RFC 8259
+// asciiJSON returns JSON that is safe in a header: everything beyond ASCII is escaped (RFC 8259
 // section 7).
 func asciiJSON(text []byte) string {
 	var b strings.Builder

@@ -9,16 +9,16 @@ import (
 	"sluice/internal/profile"
 )
 
-// forwarded is what a reverse proxy says of the request that it asks about. The names of the
-// headers are those of Caddy and Traefik; nginx is configured to use them too.
+// forwarded describes the request that a reverse proxy asks about. The header names are those of
+// Caddy and Traefik; nginx is configured to use them too.
 type forwarded struct{ method, host, uri string }
 
-// maxForwardedHost is the longest host in bytes: a name of DNS (RFC 1035 section 2.3.4) with a
-// port.
+// maxForwardedHost is the length of the longest host in bytes: a DNS name (RFC 1035 section 2.3.4)
+// with a port.
 const maxForwardedHost = 253 + len(":65535")
 
-// forwardedOf reads the headers of a sub-request. A header that is missing, stands twice or could
-// be read in two ways is refused, because a proxy that is configured well writes each once.
+// forwardedOf reads the headers of a sub-request. It refuses a header that is missing, repeated, or
+// ambiguous, because a well-configured proxy writes each once.
 func forwardedOf(h http.Header) (f forwarded, err error) {
 	for _, v := range [...]struct {
 		name string
@@ -69,7 +69,7 @@ func badForwarded(name, format string) error {
 		WithNext("Use the configuration that the app's page in Sluice shows.")
 }
 
-// wordOnly reports whether a method is made of upper-case letters, as all methods that Sluice
+// wordOnly reports whether a method consists of upper-case letters, like all methods that Sluice
 // passes on.
 func wordOnly(s string) bool {
 	for i := range len(s) {
@@ -80,8 +80,8 @@ func wordOnly(s string) bool {
 	return true
 }
 
-// hostOnly reports whether a text is nothing but a host and a port: no list, no blank, no user
-// name, no path.
+// hostOnly reports whether a text is nothing but a host and a port: no list, blank, user name, or
+// path.
 func hostOnly(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -92,10 +92,10 @@ func hostOnly(s string) bool {
 	return true
 }
 
-// pretends reports whether a header could be taken for one of builder.IdentityHeaders and is none:
-// CGI-like servers read underscores, and some dots, as dashes, and later versions may have further
-// names. Those in their canonical spelling are not meant: the reverse proxy replaces them. Names
-// are as net/http writes them.
+// pretends reports whether a header could be mistaken for one of builder.IdentityHeaders. CGI-like
+// servers read underscores, and some servers read dots, as dashes. Unknown names count too, because
+// later versions may have further ones. The canonical spellings do not count, since the reverse
+// proxy replaces them. name is as net/http writes it.
 func pretends(name string) bool {
 	const prefix = "X-Sluice-"
 	if len(name) < len(prefix) || name[0] != 'X' || !separator(name[1]) || !separator(name[len(prefix)-1]) ||
@@ -112,15 +112,15 @@ func pretends(name string) bool {
 
 func separator(c byte) bool { return c == '-' || c == '_' || c == '.' }
 
-// request turns r into the request that the sub-request asks about, as the steps of the data plane
-// see it. It has the client's headers and no body.
+// request turns r into the request that the sub-request asks about, in the form that the steps of
+// the data plane expect. It has the client's headers and no body.
 func (f forwarded) request(r, sub *http.Request) {
 	*r = *sub
 	r.Method, r.Host, r.RequestURI = f.method, f.host, f.uri
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 	if r.Header["Sec-Websocket-Key"] != nil && r.Header["Upgrade"] == nil {
-		// Upgrade concerns one connection only, so that Traefik does not pass it on; the key stays
-		// (RFC 6455 section 4.1).
+		// Upgrade is a hop-by-hop header, so Traefik does not pass it on; the key remains (RFC 6455
+		// section 4.1).
 		r.Header = r.Header.Clone()
 		r.Header["Upgrade"] = []string{"websocket"}
 	}

@@ -8,16 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// noUserAgent keeps net/http from adding a User-Agent of its own.
+// noUserAgent keeps net/http from adding its own User-Agent.
 var noUserAgent = []string{""}
 
-// passedBody is the client's body in the hands of the transport, until it is taken back.
+// passedBody is the client's body while the transport reads it, until Close takes it back.
 type passedBody struct {
 	from io.Reader
 	back atomic.Bool
 }
 
-// Read is io.Reader.
+// Read implements io.Reader.
 func (b *passedBody) Read(p []byte) (int, error) {
 	if b.back.Load() {
 		return 0, http.ErrBodyReadAfterClose
@@ -31,8 +31,8 @@ func (b *passedBody) Close() error {
 	return nil
 }
 
-// hop reports whether a header is about the connection and not about the message (RFC 9110 section
-// 7.6.1, and two that are not standard).
+// hop reports whether a header describes the connection rather than the message (RFC 9110 section
+// 7.6.1, plus two that are not standard).
 func hop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te",
@@ -42,7 +42,7 @@ func hop(name string) bool {
 	return false
 }
 
-// dropHops removes the headers that are about the builder's connection.
+// dropHops removes the headers that describe the builder's connection.
 func dropHops(h http.Header) {
 	dropNamed(h, h["Connection"])
 	for name := range h {

@@ -15,38 +15,38 @@ import (
 	"sluice/internal/profile"
 )
 
-// Verdict says what becomes of a Request: who asks, on whose behalf and in which account it goes to
-// the builder, where to and with which body, or which answer Sluice gives instead. Nothing changes
-// a Verdict after Judge returned it.
+// Verdict is the decision on a Request. It names the requester and either the way to the builder
+// (on whose behalf, in which account, the target and the body) or the answer that Sluice gives
+// instead. A Verdict does not change after Judge returns it.
 //
-// A Verdict that comes with an error says as much as was found out before the refusal, for the
-// answer and the log.
+// A Verdict that comes with an error holds everything known before the refusal, for the answer and
+// the log.
 type Verdict struct {
 	Request *Request
 
 	match     profile.Match
 	requester requester
-	// delegated says that the request goes into the builder's session on behalf of the requester.
-	// Without it the builder sees a stranger.
+	// delegated reports that the request goes into the builder's session on behalf of the
+	// requester. If it is false, the builder sees a stranger.
 	delegated bool
 
 	place objects.Place
-	flow  string // the id of the flow that it is about; "" for none
+	flow  string // the id of the flow that the request is about; "" for none
 	named []string
 
-	// locked says that the requester may see a flow, and not change it: the answer must tell the
-	// builder's page so.
+	// locked reports that the requester may see a flow but not change it: the answer must tell the
+	// builder's page that the flow is read-only.
 	locked bool
-	// body is what is sent to the builder where it was read; otherwise the body is sent as it
-	// comes.
+	// body is the body for the builder if it was read; otherwise the client's body is streamed
+	// through.
 	body body
-	// rawQuery is the query for the builder, and paging the page of a list that Sluice cuts out of
-	// the builder's answer itself.
+	// rawQuery is the query for the builder. paging is the page of a list that Sluice itself cuts
+	// out of the builder's answer.
 	rawQuery string
 	paging   paging
 
-	// instead names Sluice's own answer; "": the builder answers. reason says for the log why the
-	// answer is no refusal although the requester lacks the right.
+	// instead names Sluice's own answer; "" if the builder answers. reason explains in the log why
+	// the answer is not a refusal although the requester lacks the right.
 	instead string
 	reason  string
 }
@@ -54,7 +54,7 @@ type Verdict struct {
 // endpoint is the row of the builder's table; nil for paths that are not in it.
 func (v *Verdict) endpoint() *profile.Endpoint { return v.match.Endpoint }
 
-// behalf says for whom and in which account the request goes to the builder.
+// behalf returns the principal and the account that the request has at the builder.
 func (v *Verdict) behalf() builder.OnBehalf {
 	return behalfOf(v.Request, v.requester.who(), v.delegated, v.place)
 }
@@ -80,8 +80,8 @@ type judge struct {
 }
 
 // Judge decides about a request. It takes the steps from classify to guard, in this order, for
-// requests that Sluice forwards, for those that it answers itself, and for those that a reverse
-// proxy asks about. It forwards nothing.
+// requests that Sluice forwards, requests that it answers itself, and requests that a reverse proxy
+// asks about. It forwards nothing.
 func Judge(ctx context.Context, req *Request) (v Verdict, err error) {
 	pool := &req.p.judges
 	j, ok := pool.Get().(*judge)
@@ -91,7 +91,7 @@ func Judge(ctx context.Context, req *Request) (v Verdict, err error) {
 	j.req, j.rawQuery, j.who = req, req.rawQuery, j.requester.who()
 	defer func() {
 		if broken := recover(); broken != nil {
-			// The log tells about whom and what, which a panic would lose.
+			// Log the panic here, because the requester and the target would be lost further up.
 			stack := string(debug.Stack())
 			req.p.cfg.Log.Error("judging a request failed", "id", req.id, "panic", broken, "stack", stack)
 			v, err = j.verdict(false), problem.Of(fmt.Errorf("panic: %v", broken)).WithRule("panic")
@@ -99,13 +99,13 @@ func Judge(ctx context.Context, req *Request) (v Verdict, err error) {
 	}()
 	err = j.decide(ctx)
 	v = j.verdict(err == nil)
-	*j = judge{} // nothing of a request stays, and nothing outlives Judge but its Verdict
+	*j = judge{} // nothing of a request stays: only the Verdict outlives Judge
 	pool.Put(j)
 	return v, err
 }
 
-// decide takes the steps. Those that read the body are not for a request that Sluice is only told
-// of.
+// decide takes the steps. It skips those that read the body if a reverse proxy only describes the
+// request.
 func (j *judge) decide(ctx context.Context) error {
 	j.classify()
 	if err := j.authenticate(); err != nil {
@@ -130,7 +130,7 @@ func (j *judge) decide(ctx context.Context) error {
 	return nil
 }
 
-// verdict is what was decided.
+// verdict returns the decision so far.
 func (j *judge) verdict(decided bool) Verdict {
 	v := Verdict{
 		Request:   j.req,
@@ -155,15 +155,14 @@ func (j *judge) verdict(decided bool) Verdict {
 	return v
 }
 
-// classify finds the endpoint. A path that is not in the table stays without one, and authorize
-// refuses it.
+// classify finds the endpoint. A path that is not in the table has none, and authorize refuses it.
 func (j *judge) classify() {
 	if m, ok := j.req.app.Profile.Match(j.req.http.Method, j.req.path); ok {
 		j.match = m
 	}
 }
 
-// authenticate finds out who asks.
+// authenticate determines the requester.
 func (j *judge) authenticate() (err error) {
 	if known := j.req.requester; known != nil {
 		j.requester = *known
@@ -173,14 +172,14 @@ func (j *judge) authenticate() (err error) {
 	return err
 }
 
-// rights are those of the requester, about what the request names so far.
+// rights are the requester's rights on the objects that the request names so far.
 func (j *judge) rights() rights {
 	return rights{gate: j.req.p.cfg.Gate, app: j.req.app, who: j.who, place: j.place, flow: j.flow}
 }
 
-// authorize decides whether the request may go on, and whether it goes into the builder's session
-// on behalf of the requester. A person's right and a flow's publication are two ways in; only the
-// first one opens the session.
+// authorize decides whether the request is allowed, and whether it goes into the builder's session
+// on behalf of the requester. A person's right and a flow's publication are two separate ways in;
+// only the right opens the session.
 func (j *judge) authorize(ctx context.Context) error {
 	e := j.match.Endpoint
 	if j.req.app.Pending {
@@ -201,7 +200,7 @@ func (j *judge) authorize(ctx context.Context) error {
 	if len(e.Flow) > 0 && !refersToBody(e) {
 		err := j.readFlow(ctx)
 		if problem.Is(err, problem.NotFound) && !j.who.SignedIn() {
-			return needSignIn() // a stranger learns nothing about which runs and names there are
+			return needSignIn() // a stranger does not learn which runs and names exist
 		}
 		if err != nil {
 			return err
@@ -228,8 +227,8 @@ func (j *judge) authorize(ctx context.Context) error {
 	return nil
 }
 
-// permit decides about a signed-in person's request: where it happens, whether the app is used
-// there, and whether they have the right.
+// permit decides about a signed-in person's request: its place, whether the app is used there, and
+// whether the person has the right.
 func (j *judge) permit(ctx context.Context, open bool) error {
 	e := j.match.Endpoint
 	if err := j.locate(ctx); err != nil {
@@ -244,7 +243,7 @@ func (j *judge) permit(ctx context.Context, open bool) error {
 	case err != errNoRight:
 		return err
 	case open && j.who.KeyID == "":
-		return err // they come in as strangers may; that is no refusal to record
+		return err // they come in as strangers may; that is not a refusal to record
 	case j.mayAnswerInstead():
 		j.answerInstead(e.Name)
 		return nil
@@ -252,7 +251,7 @@ func (j *judge) permit(ctx context.Context, open bool) error {
 	return r.checkAny(ctx, e.Action, e.Asks(j.place.Kind))
 }
 
-// checkStarter keeps a run to the person who started it, and to those who may change the flow.
+// checkStarter limits a run to the person who started it, and to people who can change the flow.
 func (j *judge) checkStarter(r rights) error {
 	if j.job == nil || j.job.Person != "" && j.job.Person == j.who.ID || r.edit() {
 		return nil
@@ -261,23 +260,23 @@ func (j *judge) checkStarter(r rights) error {
 		WithNext("Run the flow yourself, or ask for the right to edit it.")
 }
 
-// mayAnswerInstead reports whether a request without the right to it is one that the builder's own
-// page sends by itself, and which Sluice answers so that the page goes on: a viewer's page that
-// saves what nobody changed must not end in an error.
+// mayAnswerInstead reports whether the request lacks the right to it but was sent by the builder's
+// own page in the background. Sluice then answers so that the page keeps working: a viewer's page
+// that saves an unchanged flow must not show an error.
 func (j *judge) mayAnswerInstead() bool {
 	return j.match.Endpoint.Own.Denied != "" && j.req.requester == nil && !j.req.told &&
 		j.who.SignedIn() && j.who.KeyID == "" &&
 		j.req.app.Profile.PageCall(j.req.http.Header)
 }
 
-// answerInstead has Sluice answer instead of refusing. It is a refusal in the log all the same; the
-// audit is for what people try, and not for what a page does in the background.
+// answerInstead makes Sluice answer instead of refusing. The log still shows a refusal. The audit
+// does not, because it records what people try, not what a page does in the background.
 func (j *judge) answerInstead(why string) {
 	j.instead, j.reason = j.match.Endpoint.Own.Denied, "denied quietly: "+why
 }
 
-// admitAsStranger lets a person who has no right through where strangers are let through, without
-// the builder's session. A key never does more than it is meant for.
+// admitAsStranger admits a person without the right wherever strangers are admitted, without the
+// builder's session. A key never does more than it is meant for.
 func (j *judge) admitAsStranger(ctx context.Context, open bool, why error) error {
 	if !open || j.who.KeyID != "" && j.match.Endpoint.Public != profile.PublicAlways ||
 		!problem.Is(why, problem.Denied) && !problem.Is(why, problem.NotFound) {
@@ -290,7 +289,7 @@ func (j *judge) admitAsStranger(ctx context.Context, open bool, why error) error
 	return j.checkInside(ctx)
 }
 
-// open reports whether the endpoint takes strangers for this request.
+// open reports whether the endpoint admits strangers for this request.
 func (j *judge) open(ctx context.Context) (bool, error) {
 	if j.req.requester != nil {
 		return false, nil
@@ -306,8 +305,8 @@ func (j *judge) open(ctx context.Context) (bool, error) {
 }
 
 // published reports whether the request's flow is open to strangers: an admin has published it, it
-// belongs to a workspace, and the app is used there. For a stranger that is where the request
-// happens.
+// belongs to a workspace, and the app is used there. A stranger's request takes place in that
+// workspace.
 func (j *judge) published() bool {
 	if !j.req.app.Published(j.flow) {
 		return false
@@ -322,10 +321,10 @@ func (j *judge) published() bool {
 	return true
 }
 
-// checkUpgrade judges a request to leave HTTP. WebSocket (RFC 6455) is the only protocol that is
-// let through, where the endpoint has it, for signed-in people, from pages of the app itself:
-// browsers send cookies with WebSocket handshakes of any page and ask no CORS question, so that the
-// Origin header is the whole defense (RFC 6455 section 10.2).
+// checkUpgrade judges a request to leave HTTP. WebSocket (RFC 6455) is the only protocol allowed,
+// and only at endpoints that support it, for signed-in people, from pages of the app itself.
+// Browsers send cookies with WebSocket handshakes of any page, without CORS, so the Origin header
+// is the whole defense (RFC 6455 section 10.2).
 func (j *judge) checkUpgrade(ctx context.Context) error {
 	upgrade := j.req.http.Header["Upgrade"]
 	if upgrade == nil {
@@ -350,8 +349,7 @@ func (j *judge) checkUpgrade(ctx context.Context) error {
 	return j.rights().check(ctx, authz.FlowRun)
 }
 
-// unlisted is the refusal for a path without an endpoint. Strangers learn nothing about which paths
-// there are.
+// unlisted is the refusal for a path without an endpoint. Strangers do not learn which paths exist.
 func (j *judge) unlisted() error {
 	if !j.who.SignedIn() {
 		return needSignIn()
@@ -361,7 +359,7 @@ func (j *judge) unlisted() error {
 		WithNext("If a page of the builder needs it, tell the people who run Sluice the request's id.")
 }
 
-// closed is the refusal for an endpoint that is closed for everybody.
+// closed is the refusal for an endpoint that is closed to everyone.
 func (j *judge) closed() error {
 	if !j.who.SignedIn() {
 		return needSignIn()
@@ -373,7 +371,7 @@ func needSignIn() error {
 	return problem.New(problem.Unauthenticated, "Sign in to Sluice to use this.").WithRule("not signed in")
 }
 
-// refersToBody reports whether the flow is named in the body.
+// refersToBody reports whether the body names the flow.
 func refersToBody(e *profile.Endpoint) bool {
 	for _, ref := range e.Flow {
 		if ref.In == profile.InBody {

@@ -19,8 +19,8 @@ import (
 	"sluice/internal/profile"
 )
 
-// checkBody applies the endpoint's rules on the keys of the body, and keeps ids and names of other
-// workspaces out of the request.
+// checkBody applies the endpoint's rules on the keys of the body, and refuses requests with ids or
+// names of other workspaces.
 func (j *judge) checkBody(ctx context.Context) error {
 	e, fallback := j.match.Endpoint, j.req.app.Kind.Fallback
 	if limit := j.req.maxBody(e); j.req.http.ContentLength > limit {
@@ -62,9 +62,9 @@ func (j *judge) checkBody(ctx context.Context) error {
 	return j.checkFlowType(ctx)
 }
 
-// wantsInspection reports whether the body is to be judged: because the endpoint has rules on it,
-// because a stranger sends it, or because it is short JSON, which costs next to nothing. The bodies
-// of apps that Sluice knows nothing about are their own matter.
+// wantsInspection reports whether the body must be judged: the endpoint has rules on it, a stranger
+// sends it, or it is short JSON, which costs next to nothing. The bodies of apps that Sluice knows
+// nothing about are not inspected.
 func (j *judge) wantsInspection() (bool, error) {
 	e, kind := j.match.Endpoint, j.req.app.Kind
 	if len(e.Body) > 0 || refersToBody(e) {
@@ -89,8 +89,8 @@ func (j *judge) wantsInspection() (bool, error) {
 		WithRule("body.type").WithField("Content-Type")
 }
 
-// applyRules judges the keys of the body, and takes those out that the sender lacks the right to
-// and that may be missing.
+// applyRules judges the keys of the body. It removes optional keys that the sender has no right to
+// set.
 func (j *judge) applyRules(ctx context.Context) error {
 	e, r := j.match.Endpoint, j.rights()
 	var dropped []string
@@ -115,8 +115,8 @@ func (j *judge) applyRules(ctx context.Context) error {
 	if dropped == nil {
 		return nil
 	}
-	// A sender of what they may not bring is refused, although it would be taken out. Where the
-	// builder cannot say what it knows, it does no harm once it is out.
+	// A sender of forbidden content is refused although it would be removed. If the builder cannot
+	// answer the guards' questions, the content does no harm once it is removed.
 	err := j.guard(ctx)
 	if problem.Is(err, problem.Denied) || problem.Is(err, problem.Invalid) {
 		return err
@@ -125,7 +125,7 @@ func (j *judge) applyRules(ctx context.Context) error {
 	return nil
 }
 
-// checkKey judges a key that a rule is about. It records a refusal.
+// checkKey judges a key that a rule covers. It records a refusal.
 func checkKey(ctx context.Context, r rights, rule *profile.BodyRule, key string) error {
 	if rule.Action == "" {
 		why := cmp.Or(rule.Why, "The body sets a value that only the builder itself may set.")
@@ -140,8 +140,7 @@ func checkKey(ctx context.Context, r rights, rule *profile.BodyRule, key string)
 	return nil
 }
 
-// checkFlowType asks for the permission of the type that a new flow has, where that stands in the
-// body.
+// checkFlowType requires the permission for the type of a new flow, if the body gives the type.
 func (j *judge) checkFlowType(ctx context.Context) error {
 	e, b := j.match.Endpoint, j.intake.body
 	if e.Result.Creates != flow.Chatflow || len(e.Permissions) == 0 || !b.inspected() {
@@ -155,9 +154,9 @@ func (j *judge) checkFlowType(ctx context.Context) error {
 	return j.rights().checkAny(ctx, e.Action, e.Asks(j.place.Kind))
 }
 
-// checkSharedNames keeps objects apart that flows name without an id, where the builder has one set
-// of names for all workspaces: a flow must not name another workspace's, or read all of them, and
-// no two workspaces can have one with the same name.
+// checkSharedNames separates objects that flows refer to by name instead of id, in a builder with
+// one set of names for all workspaces. A flow must not name an object of another workspace, or read
+// all of them, and no two workspaces can have an object with the same name.
 func (j *judge) checkSharedNames(ctx context.Context) error {
 	shared, b := j.req.app.Kind.Shared, j.intake.body
 	if shared == nil || !b.held || j.place.Workspace == "" {
@@ -188,7 +187,7 @@ func (j *judge) checkSharedNames(ctx context.Context) error {
 	return nil
 }
 
-// givesName reports whether a request to an endpoint gives an object of a kind its name.
+// givesName reports whether a request to an endpoint names an object of a kind.
 func givesName(e *profile.Endpoint, kind flow.Kind) bool {
 	if e.Result.Creates == kind {
 		return true
@@ -196,11 +195,10 @@ func givesName(e *profile.Endpoint, kind flow.Kind) bool {
 	return e.Result.Renames && len(e.Objects) == 1 && e.Objects[0].Kind == kind
 }
 
-// guardTimeout bounds how long the builder may take to tell what it knows.
+// guardTimeout bounds how long the builder may take to answer a guard's questions.
 const guardTimeout = 30 * time.Second
 
-// guard takes the request through the guards that its endpoint names, in their order. A refusal is
-// recorded like one of the Gate.
+// guard runs the endpoint's guards in order. It records a refusal like one of the Gate.
 func (j *judge) guard(ctx context.Context) error {
 	e := j.match.Endpoint
 	if len(e.Guards) == 0 || e.Own.Answer != "" || j.instead != "" {
@@ -229,11 +227,11 @@ func (j *judge) guard(ctx context.Context) error {
 	return nil
 }
 
-// guarded is the request as the guards see it.
+// guarded returns the request in the form that guards see.
 func (j *judge) guarded() *guard.Request {
 	app, stranger := j.req.app, !j.delegated
 	who, rights := *j.who, j.rights()
-	rights.who = &who // a check may outlive the judge where several requests wait for one answer
+	rights.who = &who // a check may outlive the judge if several requests wait for one answer
 	r := &guard.Request{
 		Now:      j.req.p.cfg.Now,
 		App:      app.ID,
@@ -259,8 +257,8 @@ func (j *judge) guarded() *guard.Request {
 	return r
 }
 
-// guardedAccount is the builder's account that the request goes into. For a stranger it is the one
-// that holds the published flow.
+// guardedAccount returns the builder account that the request goes into. For a stranger it is the
+// account that holds the published flow.
 func (j *judge) guardedAccount() string {
 	if !j.delegated {
 		return j.req.up.objects.Account(j.flow)
@@ -276,9 +274,9 @@ func (j *judge) guardedAccount() string {
 	return ""
 }
 
-// asker reads from the builder in the account that the request goes into. Strangers have none: then
-// it is the one that holds the published flow, and they learn nothing of the answer but whether the
-// builder knows what they send.
+// asker returns a function that reads from the builder in the account that the request goes into.
+// Strangers have no account, so theirs is the one that holds the published flow. From its answers
+// they learn only whether the builder knows the content that they send.
 func (j *judge) asker() func(ctx context.Context, path string, limit int64) (int, []byte, error) {
 	req := j.req
 	behalf := behalfOf(req, j.who, j.delegated, j.place)
@@ -291,12 +289,12 @@ func (j *judge) asker() func(ctx context.Context, path string, limit int64) (int
 	}
 }
 
-// maxGraph bounds a stored flow that is put into a request, in bytes.
+// maxGraph bounds a stored flow that is inserted into a request, in bytes.
 const maxGraph = 8 << 20
 
-// addStoredFlow puts the flow as it is stored into a request for a public run that has none, where
-// the builder runs only what the request brings. What the client sent in its place was taken out,
-// because it could be any code. The flow is read as strangers read it.
+// addStoredFlow inserts the stored flow into a public run that lacks one, for builders that run
+// only the flow in the request. The client's version was removed, because it could be any code. The
+// flow is read as strangers read it.
 func (j *judge) addStoredFlow(ctx context.Context) error {
 	key, stored, b := j.match.Endpoint.Adds.Flow, j.req.app.Kind.Stored, j.intake.body
 	if key == "" || j.instead != "" || !b.held || !stored.Needed(j.req.app.Version) ||

@@ -13,18 +13,18 @@ import (
 	"sluice/internal/profile"
 )
 
-// paging says how a list is put together of the builder's pages.
+// paging describes how a list is assembled from the builder's pages.
 type paging struct {
-	page  objects.Page // of the list, as the client asked for it; zero: all
-	every string       // the query for the builder's pages up to their number, where it gives no whole list
+	page  objects.Page // of the list, as the client requested it; zero: all
+	every string       // query for a builder's page, without the number; "" if it gives whole lists
 }
 
-// takePaging takes page and limit out of the query, where the builder would count what the person
-// may not see. The builder gives the whole list, and Sluice the page of it.
+// takePaging removes page and limit from the query if the builder would count objects that the
+// person may not see. The builder then gives the whole list, and Sluice cuts the page out of it.
 func takePaging(j *judge) {
 	list := j.match.Endpoint.Result.List
 	if list == nil || !list.Pages || !j.delegated || j.flow != "" {
-		return // a flow that is the person's: the builder can count
+		return // the flow is the person's, so the builder can count
 	}
 	var kept []string
 	for pair := range strings.SplitSeq(j.req.rawQuery, "&") {
@@ -51,7 +51,7 @@ func takePaging(j *judge) {
 	}
 }
 
-// isPaging reports whether a parameter, in any spelling that makes it one, is page or limit.
+// isPaging reports whether a parameter is page or limit, in any spelling that builders accept.
 func isPaging(name string) bool {
 	if i := strings.IndexAny(name, "[."); i >= 0 {
 		name = name[:i]
@@ -67,7 +67,7 @@ func positive(s string) int {
 	return n
 }
 
-// filter takes what belongs to other workspaces, or to nobody, out of a list.
+// filter removes objects of other workspaces, and unassigned ones, from a list.
 func (s *results) filter(ctx context.Context, body []byte) ([]byte, error) {
 	list := s.v.endpoint().Result.List
 	if list.By == profile.ByExport {
@@ -107,7 +107,7 @@ func (s *results) filter(ctx context.Context, body []byte) ([]byte, error) {
 	return l.Cut(kept, s.v.paging.page), nil
 }
 
-// filterOf says what of a list belongs to the request's workspace.
+// filterOf returns the filter that keeps the objects of the request's workspace.
 func (s *results) filterOf() objects.Filter {
 	flows, id := s.flows(), s.v.Request.app.ID
 	return objects.Filter{
@@ -117,7 +117,8 @@ func (s *results) filterOf() objects.Filter {
 	}
 }
 
-// keepOf is what may be shown of the list of an account. Its length beside it goes along.
+// keepOf returns the elements of an account's list that may be shown, and adjusts the length beside
+// it.
 func (s *results) keepOf(ctx context.Context, l *objects.List, account string) ([]json.RawMessage, error) {
 	if err := s.adoptListed(ctx, l.Elements, account); err != nil {
 		return nil, err
@@ -129,12 +130,12 @@ func (s *results) keepOf(ctx context.Context, l *objects.List, account string) (
 	return kept, nil
 }
 
-// maxPages is how many pages of a builder are read for one list. What is older is not shown.
+// maxPages is how many pages of a builder are read for one list. Older objects are not shown.
 const maxPages = 100
 
-// gather adds what belongs to the workspace of all further pages, of a builder that gives no whole
-// list. got is how many elements the first page had. The memory of a page is given back before the
-// next one is read.
+// gather adds the workspace's elements of all further pages, for a builder that does not give whole
+// lists. got is how many elements the first page had. The memory of a page is released before the
+// next page is read.
 func (s *results) gather(kept []json.RawMessage, got int) ([]json.RawMessage, error) {
 	list, held, size := s.v.endpoint().Result.List, s.v.Request.memory.held, 0
 	for number := 2; number <= maxPages && got >= list.Most; number++ {
@@ -169,12 +170,13 @@ func (s *results) gather(kept []json.RawMessage, got int) ([]json.RawMessage, er
 	return kept, nil
 }
 
-// A builder with accounts gives each of them a list of its own. A requester who asks for a list
-// without naming an object gets those of all accounts of their workspace, the one for new things
-// first. What stands in them and is not known yet belongs to the workspace: the account is its.
+// A builder with accounts gives each account a separate list. A requester who asks for a list
+// without naming an object gets the lists of all accounts of their workspace, starting with the
+// account for new objects. Objects in them that are not yet known belong to the workspace, because
+// the account does.
 
-// adoptListed records what the list of an account holds and the map does not, or does not know the
-// account of.
+// adoptListed records the objects in an account's list that the map does not have, or has without
+// their account.
 func (s *results) adoptListed(ctx context.Context, elements []json.RawMessage, account string) error {
 	list, accounts := s.v.endpoint().Result.List, s.v.Request.accounts()
 	workspace := s.v.place.Workspace
@@ -211,7 +213,7 @@ func (s *results) adoptListed(ctx context.Context, elements []json.RawMessage, a
 	return s.flows().Found(ctx, s.v.Request.app.ID, fresh...)
 }
 
-// addAccounts adds the lists of the workspace's other accounts to the one that came from first, and
+// addAccounts adds the lists of the workspace's other accounts to into, the list of first, and
 // their counts to its counts.
 func (s *results) addAccounts(
 	ctx context.Context,
@@ -231,7 +233,7 @@ func (s *results) addAccounts(
 		}
 		l, err := s.listOf(account)
 		if err != nil {
-			// The rest of the list is of use without it.
+			// The rest of the list is useful without it.
 			s.warn("the list of an account of the builder could not be had", "account", account, "error", err)
 			continue
 		}
@@ -254,7 +256,7 @@ func (s *results) addAccounts(
 	return kept, nil
 }
 
-// listOf asks for a list once more, in another account.
+// listOf requests the list again, in another account.
 func (s *results) listOf(account string) (*objects.List, error) {
 	there, req := s.trip.in(account), s.v.Request
 	next := s.sent.Clone(s.sent.Context())

@@ -10,9 +10,9 @@ import (
 	"sluice/internal/web"
 )
 
-// ServeApp serves an app on a listener of its own: whatever name the browser used for this machine,
-// the port says which app is meant. Names that nobody configured are refused all the same, because
-// a page on the internet can make its own name point to this address (DNS rebinding).
+// ServeApp serves an app on its own listener: the port identifies the app, whichever name the
+// browser used for this machine. Names that are not configured are still refused, because a page on
+// the internet can make its own name point to this address (DNS rebinding).
 func (p *Proxy) ServeApp(a *app.App) http.Handler {
 	id := a.ID
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,8 +34,8 @@ func (p *Proxy) ServeApp(a *app.App) http.Handler {
 	})
 }
 
-// ServeHost serves the apps that have a host name of their own, and hands requests that are meant
-// for Sluice itself to next.
+// ServeHost serves the apps that have their own host name, and passes requests for Sluice itself to
+// next.
 func (p *Proxy) ServeHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !originForm(r) {
@@ -83,14 +83,14 @@ func (p *Proxy) ownName(r *http.Request) bool {
 	return false
 }
 
-// sniAgrees reports whether a TLS client asked for the same name in both layers; a difference is an
+// sniAgrees reports whether a TLS client gave the same name in both layers. A difference is an
 // attempt to reach another app's host.
 func sniAgrees(r *http.Request) bool {
 	return r.TLS == nil || r.TLS.ServerName == "" || strings.EqualFold(r.TLS.ServerName, hostname(r.Host))
 }
 
 // originForm reports whether the request target is a path (RFC 9112 section 3.2.1). The absolute
-// form is for forward proxies, and takes the host from another place than the Host header.
+// form is for forward proxies, and takes the host from a source other than the Host header.
 func originForm(r *http.Request) bool {
 	return strings.HasPrefix(r.RequestURI, "/") && r.Method != http.MethodConnect
 }

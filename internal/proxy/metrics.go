@@ -10,7 +10,7 @@ import (
 // the first digit of the status.
 type metrics struct {
 	requests *prometheus.CounterVec   // finished requests by app and class
-	seconds  *prometheus.HistogramVec // time to the end of the answer, streams excepted, by app
+	seconds  *prometheus.HistogramVec // time to the end of the answer, except streams, by app
 	streams  *prometheus.GaugeVec     // open streams and upgraded connections, by app
 	renewals *prometheus.CounterVec   // requests for which the builder's session had to be renewed, by app
 }

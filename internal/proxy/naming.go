@@ -13,12 +13,12 @@ import (
 	"sluice/internal/profile"
 )
 
-// naming finds out what a request names: its flow, its objects and chat sessions, and with them the
-// place where it happens.
+// naming resolves what a request names (its flow, objects and chat sessions) and from that the
+// place of the request.
 type naming struct {
 	req    *Request
 	who    *authz.Principal
-	match  profile.Match // a flow's id stands in it in place of the flow's name
+	match  profile.Match // a flow's name is already replaced by its id
 	intake intake
 
 	flow  string
@@ -27,17 +27,17 @@ type naming struct {
 	place objects.Place
 }
 
-// lookup answers whose objects are, for the requester.
+// lookup resolves the owners of objects, on behalf of the requester.
 func (n *naming) lookup() objects.Lookup { return n.req.lookup(n.who) }
 
-// inspect reads the body and takes it apart, once.
+// inspect reads and parses the body, once.
 func (n *naming) inspect() error {
 	return n.intake.inspect(n.req, n.match.Endpoint, !n.who.SignedIn())
 }
 
-// readFlow finds the flow that the request is about; there is none if the endpoint has none or the
-// request does not say. All places that have an id must agree. The body is read only if the
-// endpoint has the id there.
+// readFlow finds the flow that the request is about, if the endpoint has one and the request names
+// it. All places that have an id must agree. The body is read only if the endpoint has the id
+// there.
 func (n *naming) readFlow(ctx context.Context) error {
 	if n.flow != "" {
 		return nil
@@ -63,8 +63,8 @@ func (n *naming) readFlow(ctx context.Context) error {
 	return nil
 }
 
-// flowAt is the id of the flow that a text in its place stands for. What is judged is put in the
-// text's place. hint is the flow that another place has named.
+// flowAt resolves a text at its place to the id of a flow. The text is replaced by the id, so that
+// the builder gets what was judged. hint is the flow that another place has named.
 func (n *naming) flowAt(ctx context.Context, ref profile.IDRef, text, hint string) (string, error) {
 	switch {
 	case ref.Inside():
@@ -98,7 +98,7 @@ func (n *naming) idAt(ref profile.IDRef) (string, error) {
 	}
 }
 
-// idsAt reads the ids at a place; a list only in a body that was inspected.
+// idsAt reads the ids at a place. Only an inspected body can have a list there.
 func (n *naming) idsAt(ref profile.IDRef) ([]string, error) {
 	if ref.In == profile.InBody {
 		return n.intake.body.textsAt(ref.Name)
@@ -110,7 +110,7 @@ func (n *naming) idsAt(ref profile.IDRef) ([]string, error) {
 	return []string{id}, nil
 }
 
-// parent is the object that something lies in: as remembered, or as the builder says.
+// parent returns the object that contains a part: from memory, or from the builder.
 func (n *naming) parent(ctx context.Context, ref profile.IDRef, id, hint string) (string, error) {
 	parent, job, err := n.lookup().Parent(ctx, n.place.Workspace, ref.Kind, id, hint)
 	if job != nil {
@@ -119,8 +119,8 @@ func (n *naming) parent(ctx context.Context, ref profile.IDRef, id, hint string)
 	return parent, err
 }
 
-// locate finds the place of a signed-in person's request. What belongs to a workspace that is not
-// theirs is not found, and neither is what nobody owns.
+// locate finds the place of a signed-in person's request. Objects of other workspaces, and
+// unassigned objects, are reported as not found.
 func (n *naming) locate(ctx context.Context) error {
 	e := n.match.Endpoint
 	if !e.NamesObjects {
@@ -191,7 +191,7 @@ func (n *naming) add(ctx context.Context, ref profile.IDRef, id string) error {
 	return nil
 }
 
-// addUnlisted judges the id of something that was not listed yet: it is no object's.
+// addUnlisted judges the id of a part that was not listed yet: it must not be the id of an object.
 func (n *naming) addUnlisted(id string) error {
 	if _, _, owned := n.req.up.objects.Owner(id); owned {
 		return objects.NotFound()
@@ -199,9 +199,9 @@ func (n *naming) addUnlisted(id string) error {
 	return nil
 }
 
-// locateChats judges the chat sessions that a request names, after everything else of it has its
-// place. A session that another workspace uses is not found. One that nobody uses is no harm:
-// nothing lies in it.
+// locateChats judges the chat sessions that a request names, after the place is known from
+// everything else. A session that another workspace uses is reported as not found. An unused
+// session is harmless, because it is empty.
 func (n *naming) locateChats(ctx context.Context) error {
 	for _, ref := range n.match.Endpoint.Objects {
 		if ref.Kind != profile.ChatSession {
@@ -221,9 +221,9 @@ func (n *naming) locateChats(ctx context.Context) error {
 	return nil
 }
 
-// checkInside makes sure that what a stranger names lies in the flow which is open to them, and
-// that a run or a chat is not one of the people who work in it. Runs and chats of other strangers
-// are known by ids that cannot be guessed.
+// checkInside makes sure that the parts a stranger names are inside the flow that is open to them,
+// and that a run or a chat does not belong to the people who work in it. Runs and chats of other
+// strangers are protected by unguessable ids.
 func (n *naming) checkInside(ctx context.Context) error {
 	for _, ref := range n.match.Endpoint.Objects {
 		if !ref.Inside() {
@@ -251,7 +251,7 @@ func (n *naming) checkInside(ctx context.Context) error {
 	return nil
 }
 
-// isInside reports whether something lies in the request's flow, as far as strangers are concerned.
+// isInside reports whether a part is inside the request's flow, by the rules for strangers.
 func (n *naming) isInside(ctx context.Context, ref profile.IDRef, id string) bool {
 	if ref.Kind == profile.ChatSession {
 		c, known := n.req.p.cfg.Apps.Flows.ChatOf(n.req.app.ID, id)
@@ -274,8 +274,8 @@ func (n *naming) keepChats(public bool) {
 }
 
 // checkForeign refuses a request that names an object of another workspace anywhere: in a parameter
-// that is no id, in the query, or at any depth of its body. Ids that nobody owns may be
-// those of nodes or chats, and pass.
+// that is not an id, in the query, or at any depth of its body. Ids without an owner may be ids of
+// nodes or chats, and are accepted.
 func (n *naming) checkForeign() error {
 	if n.place.Workspace == "" {
 		return nil
@@ -323,7 +323,7 @@ func plainText(s string) string {
 	return s
 }
 
-// searched is a body as text in which ids can be found.
+// searched returns a body as text that can be searched for ids.
 func searched(contentType string, data []byte) ([]byte, error) {
 	kind, _, _ := strings.Cut(contentType, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {

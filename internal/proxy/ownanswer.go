@@ -11,8 +11,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// answerInstead gives the answer that Sluice owes in the builder's stead: where to sign in, who is
-// signed in, the end of the session.
+// answerInstead gives the answers that Sluice owes in the builder's place: where to sign in, who is
+// signed in, or a sign-out.
 func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 	p, q := a.req.p, a.req
 	whole := sync.OnceValues(func() ([]byte, error) { return a.wholeBody(v) })
@@ -52,7 +52,7 @@ func (a *reply) answerInstead(ctx context.Context, v *Verdict) {
 	}
 }
 
-// wholeBody is the JSON object that the client sent, read and judged like one that is forwarded.
+// wholeBody returns the JSON object that the client sent, read and judged like a forwarded one.
 func (a *reply) wholeBody(v *Verdict) ([]byte, error) {
 	in := intake{body: v.body}
 	err := in.inspect(v.Request, v.endpoint(), !v.requester.who().SignedIn())
@@ -60,8 +60,8 @@ func (a *reply) wholeBody(v *Verdict) ([]byte, error) {
 	return in.body.data, err
 }
 
-// readInstead answers a request to change something with what the builder has there. It is a
-// request of its own, of the same requester, and judged like any other.
+// readInstead answers a request for a change with the builder's current content. It creates a
+// second request of the same requester, which is judged like any other.
 func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 	old := v.Request
 	if _, ok := old.app.Profile.Match(http.MethodGet, old.path); !ok {
@@ -91,7 +91,7 @@ func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 }
 
 // may reports whether the requester may use a row of the table on an object that is in the map. It
-// records nothing: a page asks so that nobody has to try.
+// records nothing: a page asks so that it offers only what is allowed.
 func (v *Verdict) may(endpoint, objectID string) bool {
 	req := v.Request
 	e := req.app.Profile.Endpoint(endpoint)

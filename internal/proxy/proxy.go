@@ -20,56 +20,57 @@ import (
 	"sluice/internal/web"
 )
 
-// Config of a Proxy. Apps, Sessions, Gate, MainOrigin, SignOut, Metrics and Log are needed; zero
-// limits stand for the defaults.
+// Config configures a Proxy. Apps, Sessions, Gate, MainOrigin, SignOut, Metrics and Log are
+// required; zero limits mean the defaults.
 type Config struct {
 	// Apps are the connected apps.
 	Apps *app.Registry
-	// Sessions tells who a cookie belongs to.
+	// Sessions resolves session cookies to principals.
 	Sessions *authn.Sessions
-	// Keys are the API keys; the builders' own pages for keys show them. Nil: there are none.
+	// Keys are the API keys, which the builders' own pages for keys show. Nil: there are no API
+	// keys.
 	Keys *authn.Keys
-	// People and Logins are for builders' own pages that show and change people; nil: there are
-	// none. NewUserActive tells whether people who are added there may come in at once.
+	// People and Logins serve the builders' own pages that show and change people; nil if there are
+	// no such pages. NewUserActive reports whether people who are added there can sign in
+	// immediately.
 	People        *identity.People
 	Logins        *login.Logins
 	NewUserActive bool
-	// Credentials tells who asks; nil: only session cookies and Keys do.
+	// Credentials resolves credentials to principals; nil: only session cookies and Keys are
+	// accepted.
 	Credentials *authn.Credentials
-	// Gate decides.
+	// Gate makes the authorization decisions.
 	Gate *authz.Gate
-	// SignOut ends the session of a principal, on all origins.
+	// SignOut revokes the session of a principal, on all origins.
 	SignOut func(ctx context.Context, p authz.Principal) error
 	// Sign signs claims as a compact JWS, for apps behind a reverse proxy; nil: they get no
 	// assertions.
 	Sign func(claims any) (string, error)
-	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g.
-	// "http://127.0.0.1:3000".
+	// MainOrigin returns the origin of Sluice's own pages for a browser that requested this Host,
+	// e.g. "http://127.0.0.1:3000".
 	MainOrigin func(requestHost string) string
-	// Hosts are the names, without port, by which Sluice is reached besides IP addresses, localhost
-	// and the apps' public addresses.
+	// Hosts are the names, without port, by which browsers reach Sluice in addition to IP
+	// addresses, localhost and the apps' public addresses.
 	Hosts []string
-	// SecureCookies overrides whether cookies on Sluice's own host name carry Secure; nil goes by
+	// SecureCookies overrides whether cookies on Sluice's own host name carry Secure. Nil follows
 	// the scheme that the browser used, as cookies on other host names always do.
 	SecureCookies *bool
-	// Trust says which proxies in front of Sluice are believed.
+	// Trust determines which proxies in front of Sluice are believed.
 	Trust web.Trust
-	// MaxBody is the largest request body in bytes where the endpoint sets no limit; default 50
-	// MiB.
+	// MaxBody is the largest request body in bytes if the endpoint sets no limit; default 50 MiB.
 	MaxBody int64
-	// MaxStrangerBody is the largest body in bytes that somebody who is not signed in may have
-	// inspected; default 8 MiB.
+	// MaxStrangerBody is the largest body in bytes that is inspected for a stranger; default 8 MiB.
 	MaxStrangerBody int64
-	// MaxHeld bounds the bytes of all bodies that are held in memory at a time to be inspected;
+	// MaxHeld bounds the total bytes of bodies that are in memory for inspection at the same time;
 	// default 128 MiB.
 	MaxHeld int64
-	// HeaderTimeout is how long a builder may take until its answer begins; default 5 minutes,
-	// because a flow may call a slow model.
+	// HeaderTimeout is how long a builder may take to begin its answer; default 5 minutes, because
+	// a flow may call a slow model.
 	HeaderTimeout time.Duration
 	// BodyTimeout is how long a client may pause while it sends a body or reads an answer; default
 	// 1 minute.
 	BodyTimeout time.Duration
-	// Metrics is where counters are registered.
+	// Metrics registers the counters.
 	Metrics prometheus.Registerer
 	// Log gets one line per request.
 	Log *slog.Logger
@@ -113,7 +114,7 @@ func orDefault[T int64 | time.Duration](v *T, d T) {
 	}
 }
 
-// Close drops idle connections to the builders. Requests that are under way go on.
+// Close closes idle connections to the builders. Requests under way continue.
 func (p *Proxy) Close() {
 	p.upstreams.Range(func(_, v any) bool {
 		v.(*upstream).transport.CloseIdleConnections()
@@ -121,19 +122,19 @@ func (p *Proxy) Close() {
 	})
 }
 
-// Harden sets the limits that every listener of Sluice needs: the size of a request's head, how
-// long it may take to arrive, and how long an idle connection stays. There is no limit on a whole
+// Harden sets the limits that every Sluice listener needs: the size of a request's head, how long
+// it may take to arrive, and how long an idle connection stays open. There is no limit on a whole
 // request, because streams last; bodies have Config.BodyTimeout instead.
 func Harden(s *http.Server) {
 	s.MaxHeaderBytes = 32<<10 - 4096 // net/http adds 4 KiB
 	s.ReadHeaderTimeout = 10 * time.Second
 	s.IdleTimeout = 2 * time.Minute
-	s.DisableGeneralOptionsHandler = true // "OPTIONS *" is refused like every target that is no path
+	s.DisableGeneralOptionsHandler = true // refuseForm refuses "OPTIONS *"
 	s.Protocols = new(http.Protocols)
 	s.Protocols.SetHTTP1(true)
 }
 
-// exchange is what one request needs in memory, in one piece.
+// exchange holds everything that one request needs in memory, in one allocation.
 type exchange struct {
 	req     Request
 	memory  memory
@@ -141,7 +142,7 @@ type exchange struct {
 	reply   reply
 }
 
-// begin prepares for the request of a client at an address.
+// begin prepares for a request that a client sends from an address.
 func (x *exchange) begin(p *Proxy, a *app.App, w http.ResponseWriter, r *http.Request, front, peer string) {
 	x.memory = memory{all: &p.held, most: p.cfg.MaxHeld}
 	x.reply.event = web.NewEvent(r, front, p.cfg.Now())

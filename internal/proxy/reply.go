@@ -15,8 +15,7 @@ import (
 	"sluice/internal/web"
 )
 
-// reply is the client's side of an exchange: the answer that goes out, and the line in the log that
-// stays.
+// reply is the client's side of an exchange: the answer, and the log line.
 type reply struct {
 	req       *Request
 	requester requester // as far as it is known
@@ -24,11 +23,11 @@ type reply struct {
 	w         writer
 	cut       *cutter // nil unless the exchange is cut when the session behind it is revoked
 	event     web.Event
-	// renewed says that the builder's session was renewed for it.
+	// renewed reports that the builder's session was renewed for this exchange.
 	renewed bool
 }
 
-// note takes over what a Verdict says about the request, for the answer and the log.
+// note copies a Verdict's facts about the request, for the answer and the log.
 func (a *reply) note(v *Verdict) {
 	a.requester, a.read = v.requester, v.body.held
 	a.noteRequester()
@@ -36,7 +35,7 @@ func (a *reply) note(v *Verdict) {
 	a.notePath(v.Request.path, v.endpoint())
 }
 
-// notePath says in the log what was asked for. An address that carries a key is not logged.
+// notePath logs the path and the endpoint. An address that carries a key is not logged.
 func (a *reply) notePath(path string, e *profile.Endpoint) {
 	hidden := authn.ContainsKey(a.req.http.RequestURI)
 	if hidden {
@@ -51,7 +50,8 @@ func (a *reply) notePath(path string, e *profile.Endpoint) {
 	a.event.Path = path
 }
 
-// noteRequester says in the log who asks, and in the answer where their key stands with its limits.
+// noteRequester logs the requester, and adds headers about the use of their key's limits to the
+// answer.
 func (a *reply) noteRequester() {
 	who := a.requester.who()
 	a.event.Person, a.event.Name, a.event.Session = who.ID, who.Name, who.SessionID
@@ -59,14 +59,14 @@ func (a *reply) noteRequester() {
 	a.requester.shown.Limits.SetHeaders(a.w.Header())
 }
 
-// authenticate finds out who asks, for paths of Sluice's own.
+// authenticate determines the requester, for Sluice's own paths.
 func (a *reply) authenticate() (err error) {
 	a.requester, err = a.req.authenticate()
 	a.noteRequester()
 	return err
 }
 
-// stream marks the exchange as one that lasts.
+// stream marks the exchange as long-lived.
 func (a *reply) stream() {
 	if !a.w.stream {
 		a.w.stream = true
@@ -74,10 +74,10 @@ func (a *reply) stream() {
 	}
 }
 
-// errClientGone means that nobody waits for the answer any more.
+// errClientGone means that the client no longer waits for the answer.
 var errClientGone = errors.New("the client closed the connection")
 
-// refuse answers with an error in the form that the other side understands.
+// refuse answers with an error in the form that the client understands.
 func (a *reply) refuse(err error) {
 	if errors.Is(err, errClientGone) {
 		a.event.Reason = "client gone"
@@ -90,7 +90,7 @@ func (a *reply) refuse(err error) {
 		a.event.Cause = err
 	}
 	if r.ContentLength != 0 && !a.read {
-		// The rest of a body that nobody wants is not waited for.
+		// Do not wait for the rest of an unwanted body.
 		a.w.Header().Set("Connection", "close")
 	}
 	if e.Kind == problem.Unauthenticated {
@@ -106,8 +106,8 @@ func (a *reply) refuse(err error) {
 	a.write(a.req.app.Profile.ErrorFor(r.Header, e, a.event.ID))
 }
 
-// badCookieRule is what package authn calls a session cookie that stands twice or is not well
-// formed.
+// badCookieRule is the rule that package authn gives a session cookie that is repeated or
+// malformed.
 const badCookieRule = "session cookie"
 
 func reason(e *problem.Error) string {
@@ -122,8 +122,8 @@ func (a *reply) refusePage(e *problem.Error) {
 	switch e.Kind {
 	case problem.Unauthenticated:
 		if e.Rule == badCookieRule {
-			// Signing in again would not help as long as the browser sends this cookie: no circle,
-			// but a page that says so.
+			// Signing in again would not help while the browser sends this cookie. A page that says
+			// so prevents a redirect loop.
 			a.req.p.cfg.Sessions.ClearCookie(&a.w, a.req.secureCookies())
 			web.WriteProblemPage(&a.w, a.req.http, e, a.event.ID)
 			return
@@ -154,7 +154,7 @@ func (a *reply) seeOther(location string) {
 	a.w.WriteHeader(http.StatusSeeOther)
 }
 
-// write sends an answer of Sluice's own.
+// write sends one of Sluice's own answers.
 func (a *reply) write(answer profile.Answer) {
 	h := a.w.Header()
 	for name, values := range answer.Header {
@@ -170,9 +170,10 @@ func (a *reply) write(answer profile.Answer) {
 	}
 }
 
-// preflight answers OPTIONS. A page of the app itself never needs to ask. A page of another origin
-// gets no CORS header, which browsers take for a no (Fetch standard, section 3.2), unless it wants
-// to send a key or token: then it does not depend on what the browser adds.
+// preflight answers OPTIONS. A page of the app itself never needs a preflight. A page of another
+// origin gets no CORS header, which browsers treat as a refusal (Fetch standard, section 3.2),
+// unless it wants to send a key or token. In that case access does not depend on anything that the
+// browser adds.
 func (a *reply) preflight() {
 	r, h := a.req.http, a.w.Header()
 	origin := r.Header["Origin"]
@@ -193,11 +194,11 @@ func (a *reply) preflight() {
 	}
 }
 
-// anyOrigin permits pages of every origin to read an answer that was given without anything that
-// the browser adds by itself (Fetch standard, section 3.2.5).
+// anyOrigin permits pages of every origin to read an answer that did not depend on anything that
+// the browser adds automatically (Fetch standard, section 3.2.5).
 var anyOrigin = []string{"*"}
 
-// announcesKey reports whether a preflight is for a request with a key or token.
+// announcesKey reports whether a preflight announces a request with a key or token.
 func announcesKey(h http.Header) bool {
 	for _, line := range h["Access-Control-Request-Headers"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -210,8 +211,8 @@ func announcesKey(h http.Header) bool {
 	return false
 }
 
-// shareWithPages lets pages of other origins read the answer to a request that came with a key or
-// token, the refusal of one included. A page that sends one has it already, and the browser adds no
+// shareWithPages lets pages of other origins read the answer to a request with a key or token, even
+// when the key or token is refused. A page that sends one already has it, and the browser adds no
 // cookies to such a request.
 func shareWithPages(req *Request, c *requester, h http.Header) {
 	if req.http.Header["Origin"] != nil && c.sharesKey() {
@@ -224,16 +225,17 @@ func shareWithPages(req *Request, c *requester, h http.Header) {
 
 var exposedHeaders = []string{"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"}
 
-// enterStateName is the cookie that ties a round trip to Sluice's own origin to one browser (RFC
+// enterStateName is the cookie that binds a round trip to Sluice's own origin to one browser (RFC
 // 6749 section 10.12).
 const enterStateName = ownCookiePrefix + "enter"
 
-// enterStateAge is how long a round trip may take, in seconds: somebody has to find their password.
+// enterStateAge is how long a round trip may take, in seconds, because people have to find their
+// passwords.
 const enterStateAge = 600
 
 // sendToSignIn sends a browser to Sluice's sign-in page for this app. On the host name of Sluice's
-// own pages it will come back with a session cookie, because ports do not separate cookies;
-// elsewhere with a code, which needs the state that is set here.
+// own pages it returns with a session cookie, because ports do not separate cookies. Elsewhere it
+// returns with a code, which needs the state that is set here.
 func (a *reply) sendToSignIn(back string) {
 	to := a.req.mainOrigin() + "/login?app=" + url.QueryEscape(a.req.app.ID) + "&return=" + url.QueryEscape(back)
 	if a.req.audience == authn.AudienceMain {
@@ -252,8 +254,8 @@ func (a *reply) sendToSignIn(back string) {
 	a.seeOther(to + "&state=" + url.QueryEscape(state))
 }
 
-// enterState is the state that this browser was given, so that two tabs can be on their way at
-// once; "" for none or nonsense.
+// enterState returns the state that this browser already has, so that two tabs can make the round
+// trip at once; "" if the state is missing or invalid.
 func (a *reply) enterState() string {
 	found := a.req.http.CookiesNamed(a.enterStateCookie())
 	if len(found) != 1 || len(found[0].Value) > 100 {
@@ -281,9 +283,9 @@ func (a *reply) setEnterState(value string, age int) {
 	})
 }
 
-// finish is deferred by serve: whatever happened, the exchange leaves one line and its counts
-// behind. A panic goes on afterwards. The one of ReverseProxy, http.ErrAbortHandler, is how a
-// broken answer is broken off towards the client.
+// finish is deferred by serve, so every exchange is logged and counted. A panic continues
+// afterwards: ReverseProxy's http.ErrAbortHandler, for example, breaks off the answer to the
+// client.
 func (a *reply) finish() {
 	broken := recover()
 	a.req.memory.keep(0)
@@ -300,7 +302,7 @@ func (a *reply) finish() {
 	}
 }
 
-// noteBroken finds out why an answer broke off.
+// noteBroken logs why an answer broke off.
 func (a *reply) noteBroken(broken any) {
 	switch {
 	case broken != http.ErrAbortHandler:

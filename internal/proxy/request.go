@@ -17,8 +17,8 @@ import (
 	"sluice/internal/web"
 )
 
-// Request is what arrived at an app. Nothing changes it after it was created, so every step sees
-// the same request. Its body is the only part that is still on its way.
+// Request is a request to an app. It does not change after it is created, so every step sees the
+// same request. Only its body is still arriving.
 type Request struct {
 	p    *Proxy
 	app  *app.App
@@ -29,28 +29,28 @@ type Request struct {
 	id    string // as in the log
 	start time.Time
 	peer  string // the address of the client
-	// audience is what a session cookie must have been issued for. On the host name of Sluice's own
-	// pages the browser sends Sluice's own cookie, because ports do not separate cookies (RFC 6265
-	// section 8.5).
+	// audience is the audience that a session cookie must have been issued for. On the host name of
+	// Sluice's own pages the browser sends Sluice's own cookie, because ports do not separate
+	// cookies (RFC 6265 section 8.5).
 	audience string
 
-	// path is canonical, rawQuery as on the wire, and query what the builder will read in it; nil
-	// for none. They are empty where the target could not be read.
+	// path is canonical, and rawQuery is as on the wire. query is rawQuery as the builder will read
+	// it; nil without a query. All three are empty if the target could not be read.
 	path, rawQuery string
 	query          url.Values
 
-	// told says that a reverse proxy only tells of the request and keeps its body.
+	// told reports that a reverse proxy only describes the request and keeps its body.
 	told bool
-	// requester is known already where the request stands for one that was refused. It has no other
-	// way in than the right of its requester.
+	// requester is known in advance if the request replaces one that was refused. Such a request
+	// relies on its requester's right alone.
 	requester *requester
 	memory    *memory
 }
 
-// newRequest is a request to an app whose target was not read yet. e is its event.
+// newRequest creates a request to an app, with the target still unread. e is its event.
 func newRequest(p *Proxy, a *app.App, w http.ResponseWriter, r *http.Request, e *web.Event, m *memory) Request {
 	if sent := r.Header["Authorization"]; len(sent) == 1 && a.Kind.IsPageToken(sent[0]) {
-		// The pages of some builders send a constant in this header. It is no credential: the
+		// The pages of some builders send a constant in this header. It is not a credential; the
 		// session cookie beside it is.
 		delete(r.Header, "Authorization")
 	}
@@ -72,9 +72,8 @@ func newRequest(p *Proxy, a *app.App, w http.ResponseWriter, r *http.Request, e 
 	}
 }
 
-// readTarget judges method and request target as they stood on the wire. net/http has parsed the
-// target into a URL already. That reading is not used, because the builder will read the target
-// again.
+// readTarget judges the method and the request target as they were on the wire. It ignores the URL
+// that net/http parsed from the target, because the builder will parse the target again.
 func (q *Request) readTarget() error {
 	if !known(q.http.Method) {
 		return problem.New(problem.Method, "Sluice does not pass this method on.").WithRule("method").
@@ -107,7 +106,7 @@ func known(method string) bool {
 	return false
 }
 
-// oddities refuses what is legal in HTTP and read differently by different servers.
+// oddities refuses requests that are legal in HTTP but that servers read differently.
 func oddities(r *http.Request) error {
 	hasBody := r.ContentLength != 0
 	if safe(r.Method) && hasBody {
@@ -120,7 +119,7 @@ func oddities(r *http.Request) error {
 	return nil
 }
 
-// safe is RFC 9110 section 9.2.1.
+// safe reports whether a method is safe (RFC 9110 section 9.2.1).
 func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
@@ -144,9 +143,9 @@ func (q *Request) scheme() string {
 // mainOrigin is the origin of Sluice's own pages as this browser sees it.
 func (q *Request) mainOrigin() string { return q.p.cfg.MainOrigin(q.http.Host) }
 
-// signInURL is where a browser that did not navigate here can go to sign in: the entrance of the
-// app's own origin, which finds out whether there is a session and makes the round trip to Sluice's
-// own pages otherwise.
+// signInURL is where a browser that did not navigate here can sign in: the entrance on the app's
+// own origin. The entrance checks for a session, and otherwise starts the round trip to Sluice's
+// own pages.
 func (q *Request) signInURL() string { return q.appOrigin() + reservedPrefix + "enter?return=%2F" }
 
 // wayBack is the path to which a browser returns after signing in.
@@ -160,7 +159,8 @@ func (q *Request) wayBack() string {
 	return web.ReturnTo(q.path)
 }
 
-// upgrading reports whether the request asks for another protocol. Judge has refused what must not.
+// upgrading reports whether the request asks for another protocol. Judge has already refused
+// forbidden upgrades.
 func (q *Request) upgrading() bool { return q.http.Header["Upgrade"] != nil }
 
 // secureCookies reports whether the session cookie of this origin carries Secure and the __Host-
@@ -184,7 +184,7 @@ func originHostname(origin string) string {
 	return hostname(host)
 }
 
-// lookup answers whose objects are, for the person who asks.
+// lookup resolves the owners of objects, on behalf of the requester.
 func (q *Request) lookup(who *authz.Principal) objects.Lookup {
 	return objects.Lookup{
 		App:    q.app,
@@ -196,7 +196,7 @@ func (q *Request) lookup(who *authz.Principal) objects.Lookup {
 	}
 }
 
-// accounts are those of the app's builder; nil if it has none.
+// accounts returns the accounts of the app's builder; nil if it has none.
 func (q *Request) accounts() *builder.Accounts {
 	if q.app.Bridge == nil {
 		return nil
@@ -204,8 +204,8 @@ func (q *Request) accounts() *builder.Accounts {
 	return q.app.Bridge.Accounts
 }
 
-// setPageCookies gives the browser of somebody who is signed in the cookies that the builder's
-// pages look for, or takes them away.
+// setPageCookies gives a signed-in browser the cookies that the builder's pages look for, or
+// removes them.
 func (q *Request) setPageCookies(h http.Header, away bool) {
 	for _, template := range q.app.Kind.PageCookies() {
 		c := *template
@@ -217,8 +217,8 @@ func (q *Request) setPageCookies(h http.Header, away bool) {
 	}
 }
 
-// atHome names an account's own workspace: it may hold what is another one's, and is entered from
-// its own.
+// atHome replaces the workspace by the account's own: an account may hold objects of other
+// workspaces, but is always entered from its own.
 func (q *Request) atHome(b builder.OnBehalf) builder.OnBehalf {
 	if accounts := q.accounts(); b.Account != "" && accounts != nil {
 		if home := accounts.HomeOf(b.Account); home != "" {
@@ -228,27 +228,28 @@ func (q *Request) atHome(b builder.OnBehalf) builder.OnBehalf {
 	return b
 }
 
-// requester is whoever asks: a person, a program, or a stranger.
+// requester is the sender of a request: a person, a program, or a stranger.
 type requester struct {
-	// shown is the credential, good or not. Its principal is nobody for strangers.
+	// shown is the credential, valid or not. For strangers its principal is empty.
 	shown authn.Credential
-	// refused says that it is not good here, and badToken that it is a key or a token.
+	// refused reports that shown is not valid here, and badToken that the refused credential is a
+	// key or a token.
 	refused, badToken bool
 }
 
-// who is the principal that asks.
+// who returns the requester's principal.
 func (c *requester) who() *authz.Principal { return &c.shown.Principal }
 
-// sharesKey reports whether the request came with a key or token, good or not. Pages of other
+// sharesKey reports whether the request came with a key or token, valid or not. Pages of other
 // origins may read the answer to it, because the browser adds nothing to such a request.
 func (c *requester) sharesKey() bool {
 	kind := c.shown.Kind
 	return c.badToken || !c.refused && (kind == authn.CredentialKey || kind == authn.CredentialAccess)
 }
 
-// authenticate finds out who asks. No credential at all is a stranger. One that is not good is an
-// error, so that nobody believes to be signed in when they are not; the requester then says whose
-// it was, for the log.
+// authenticate determines the requester. A request without a credential comes from a stranger. An
+// invalid credential is an error, so that people who believe they are signed in notice that they
+// are not. The requester then records whose credential it was, for the log.
 func (q *Request) authenticate() (requester, error) {
 	if err := q.checkAddress(); err != nil {
 		return requester{}, err
@@ -272,8 +273,8 @@ func (q *Request) authenticate() (requester, error) {
 	return c, nil
 }
 
-// checkAddress refuses an API key in the address, where logs and browsers keep it. It would not be
-// read there, and must not reach the builder.
+// checkAddress refuses an API key in the address, where logs and browsers keep it. Sluice would not
+// read it there, and it must not reach the builder.
 func (q *Request) checkAddress() error {
 	if !authn.ContainsKey(q.http.RequestURI) {
 		return nil
@@ -286,8 +287,9 @@ func (q *Request) checkAddress() error {
 }
 
 // checkCrossSite refuses a change that a page of another origin makes a signed-in browser send.
-// Only a holder sends keys and tokens. Sluice's own cookies are SameSite=Lax. This check is the
-// second line, and the only one between apps on one host name, which are one site.
+// Requests with keys and tokens need no check, because only their holders can send them. Sluice's
+// own cookies are SameSite=Lax. This check is the second line of defense, and the only one between
+// apps on one host name, which are one site.
 func (q *Request) checkCrossSite() error {
 	if err := q.p.crossSite.Check(q.http); err != nil {
 		return problem.New(problem.Denied, "This request was made by a page of another site.").

@@ -17,14 +17,14 @@ import (
 	"sluice/internal/web"
 )
 
-// reservedPrefix begins the paths on an app's origin that are Sluice's own. No builder has such
+// reservedPrefix begins the paths that Sluice reserves on every app's origin. No builder has such
 // paths.
 const reservedPrefix = "/.sluice/"
 
-// reserved answers on Sluice's own paths.
+// reserved answers requests for Sluice's own paths.
 type reserved struct{ *reply }
 
-// serveReserved serves Sluice's own paths. They match exactly as they stand on the wire.
+// serveReserved serves Sluice's own paths. They are matched exactly, as on the wire.
 func serveReserved(a *reply) {
 	r := a.req.http
 	if web.IsAsset(r.URL.Path) {
@@ -67,9 +67,9 @@ func (o reserved) serve(path, rawQuery string) error {
 	return problem.New(problem.NotFound, "There is no such page here.").WithRule("reserved path")
 }
 
-// enter lets a browser in. With a code, which Sluice's own origin has created for this browser, it
-// gets the cookie of this origin. Without one it goes on if it has a session here, and otherwise on
-// the round trip.
+// enter admits a browser. With a code, which Sluice's own origin has created for this browser, it
+// sets the cookie of this origin. Without a code, it redirects to the destination if the browser
+// has a session here, and otherwise starts the round trip.
 func (o reserved) enter(code, back string) error {
 	if code == "" {
 		if err := o.authenticate(); err != nil {
@@ -93,7 +93,7 @@ func (o reserved) enter(code, back string) error {
 	return nil
 }
 
-// signOut ends the session on all origins.
+// signOut revokes the session on all origins.
 func (o reserved) signOut() error {
 	if err := o.authenticate(); err != nil {
 		return err
@@ -109,8 +109,8 @@ func (o reserved) signOut() error {
 	return nil
 }
 
-// pageScript gives the script of the app's kind. It is the same for everybody, and changes with
-// Sluice only.
+// pageScript serves the script of the app's kind. The script is the same for everyone, and changes
+// only with Sluice's version.
 func (o reserved) pageScript() {
 	script := o.req.app.Kind.PageScript()
 	sum := sha256.Sum256(script)
@@ -128,8 +128,8 @@ func (o reserved) pageScript() {
 	}})
 }
 
-// verify guards what the console's Verify page asks on an app's origin: for signed-in people who
-// may see the app, readable by Sluice's own pages across origins.
+// verify protects the answers for the console's Verify page on an app's origin. They are for
+// signed-in people who may see the app, and Sluice's own pages can read them across origins.
 func (o reserved) verify(show func()) error {
 	r, app := o.req.http, o.req.app
 	if origin := r.Header.Get("Origin"); origin != "" && origin == o.req.mainOrigin() {
@@ -154,14 +154,14 @@ func (o reserved) verify(show func()) error {
 	return nil
 }
 
-// Events of the stream test, and the time between two of them.
+// The number of events in the stream test, and the time between two of them.
 const (
 	verifyEvents = 5
 	verifyPause  = 200 * time.Millisecond
 )
 
-// verifyStream sends a few events, slowly. A browser that gets them all at once sits behind
-// something that buffers.
+// verifyStream sends a few events, slowly. If a browser gets them all at once, something on the way
+// buffers.
 func (o reserved) verifyStream() {
 	h := o.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -185,7 +185,7 @@ func (o reserved) verifyStream() {
 	}
 }
 
-// whoami is what the Verify page shows.
+// whoami is the content of the Verify page.
 type whoami struct {
 	ID       string   `json:"id"`
 	Username string   `json:"username"`
@@ -199,12 +199,12 @@ type whoami struct {
 	Host     string   `json:"host"`
 	Origin   string   `json:"origin"`
 	Trusted  bool     `json:"proxy_trusted"`
-	// Headers are what the builder would get with this very request; values of credentials are
-	// hidden.
+	// Headers are the headers that the builder would get with this very request; values of
+	// credentials are hidden.
 	Headers map[string][]string `json:"headers"`
 }
 
-// verifyWhoami tells who Sluice takes the requester for, and how it reads the request.
+// verifyWhoami reports the principal that Sluice recognizes, and how it reads the request.
 func (o reserved) verifyWhoami() {
 	q, who := o.req, o.requester.who()
 	peer := web.Peer(q.http).String()

@@ -17,27 +17,28 @@ import (
 	"sluice/internal/profile"
 )
 
-// results reads what the builder's answer tells of objects: it records what was created, changed,
-// deleted or run, before the answer leaves, and takes out of lists what the requester may not see.
+// results reads the builder's answer for facts about objects. It records objects that were created,
+// changed, deleted or run before the answer leaves, and removes objects from lists that the
+// requester may not see.
 type results struct {
 	v    *Verdict
 	trip *trip
 	sent *http.Request // what was sent to the builder, for further pages of a list
 
-	before      map[string]bool // objects that were there before an import
-	alsoDeleted []string        // objects that go with what the request deletes
-	unlock      func()          // gives back what begin has locked; may be nil
+	before      map[string]bool // objects that existed before an import
+	alsoDeleted []string        // objects that are deleted along with the request's object
+	unlock      func()          // releases the lock that begin holds; may be nil
 }
 
-// reads reports whether the answer tells of objects and goes to somebody who works with them, or of
-// a run, whoever has started it.
+// reads reports whether the answer has to be read: because it has facts about objects for a
+// requester who works with them, or about a run of any requester.
 func (s *results) reads() bool {
 	e := s.v.endpoint()
 	return s.v.delegated && (e.ReadsAnswer || s.v.locked) || startsJob(e)
 }
 
-// mustBeRecorded reports whether the request changes what Sluice keeps a record of: objects that are
-// created, changed or deleted, and what strangers may do with a flow.
+// mustBeRecorded reports whether the request changes something that Sluice records: objects that are
+// created, changed or deleted, and the access of strangers to a flow.
 func (s *results) mustBeRecorded() bool {
 	e := s.v.endpoint()
 	return !safe(s.v.Request.http.Method) && s.v.delegated &&
@@ -45,16 +46,17 @@ func (s *results) mustBeRecorded() bool {
 			e.Action == authz.FlowPublish)
 }
 
-// noAnswer stands for the status of a request that the builder has not answered.
+// noAnswer is the status of a request that the builder did not answer.
 const noAnswer = 0
 
-// startsJob reports whether the answer may tell of a run that goes on.
+// startsJob reports whether the answer may start a background run.
 func startsJob(e *profile.Endpoint) bool {
 	return e.Result.Learn != nil && e.Result.Learn.Kind == profile.Job
 }
 
-// begin prepares for what the request does to objects, before it is sent. It holds imports and
-// single creations apart: an import finds out what it created by comparing before and after.
+// begin prepares for the request's effect on objects, before it is sent. It keeps imports and
+// single creations apart, because an import detects the objects that it created by comparing before
+// and after.
 func (s *results) begin(ctx context.Context) error {
 	e, up := s.v.endpoint(), s.v.Request.up
 	switch {
@@ -79,7 +81,7 @@ func (s *results) begin(ctx context.Context) error {
 	return nil
 }
 
-// end gives back what begin has locked.
+// end releases the lock that begin holds.
 func (s *results) end() {
 	if s.unlock != nil {
 		s.unlock()
@@ -87,12 +89,12 @@ func (s *results) end() {
 }
 
 // importsUnseen reports whether the request imports objects into a builder whose answer does not
-// tell which.
+// list them.
 func (s *results) importsUnseen() bool {
 	return s.v.endpoint().Result.Imports && s.v.Request.accounts() == nil
 }
 
-// inventory is what the builder holds; nothing where it cannot tell.
+// inventory lists the objects that the builder holds; nil if it cannot list them.
 func (s *results) inventory(ctx context.Context) ([]builder.FoundObject, error) {
 	bridge := s.v.Request.app.Bridge
 	if bridge == nil || bridge.Inventory == nil {
@@ -101,8 +103,8 @@ func (s *results) inventory(ctx context.Context) ([]builder.FoundObject, error) 
 	return bridge.Inventory(ctx)
 }
 
-// findAlsoDeleted finds out which flows go with the project that is about to be deleted. Those that
-// it does not find stay in the map, where they do no harm.
+// findAlsoDeleted determines which flows are deleted along with a project. Flows that it does not
+// find stay in the map, where they do no harm.
 func (s *results) findAlsoDeleted(ctx context.Context) {
 	project := slices.ContainsFunc(s.v.endpoint().Objects, func(ref profile.IDRef) bool {
 		return ref.In == profile.InPath && ref.Kind == flow.Project
@@ -125,15 +127,15 @@ func (s *results) findAlsoDeleted(ctx context.Context) {
 	}
 }
 
-// read records what an answer tells of objects before it is let go, and takes out of it what
-// belongs to other workspaces.
+// read records an answer's facts about objects before the answer leaves, and removes objects of
+// other workspaces from it.
 func (s *results) read(ctx context.Context, res *http.Response) error {
 	if !s.reads() {
 		return nil
 	}
 	e := s.v.endpoint()
 	if e.Result.List != nil || s.v.locked {
-		// These describe the answer as the builder gave it.
+		// These headers describe the answer before it is changed.
 		delete(res.Header, "Etag")
 		delete(res.Header, "Last-Modified")
 	}
@@ -169,8 +171,8 @@ func (s *results) read(ctx context.Context, res *http.Response) error {
 	return nil
 }
 
-// readObjects takes from an answer what it tells of objects, and out of it what is not for the
-// person.
+// readObjects records an answer's facts about objects, and removes everything that the person may
+// not see.
 func (s *results) readObjects(ctx context.Context, body []byte) ([]byte, error) {
 	e := s.v.endpoint()
 	if e.Result.Creates != "" {
@@ -196,18 +198,18 @@ func (s *results) readObjects(ctx context.Context, body []byte) ([]byte, error) 
 	return body, nil
 }
 
-// taken reports whether an object is somebody's already.
+// taken reports whether an object already has an owner.
 func (s *results) taken(id string) bool {
 	_, _, taken := s.v.Request.up.objects.Owner(id)
 	return taken
 }
 
-// kindOf is the kind of a created object; flowType is what the builder calls the type of a flow.
+// kindOf is the kind of a created object; flowType is the builder's name for the type of a flow.
 func (s *results) kindOf(flowType string) flow.Kind {
 	return s.v.Request.app.Kind.FlowKind(s.v.endpoint().Result.Creates, flowType)
 }
 
-// recordAnswer records the object that an answer tells of.
+// recordAnswer records the object that an answer describes.
 func (s *results) recordAnswer(ctx context.Context, body []byte) error {
 	var m objects.Created
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("[")) {
@@ -234,8 +236,8 @@ func (s *results) recordAnswer(ctx context.Context, body []byte) error {
 	})
 }
 
-// recordMany records all objects that were created at once, but for those that are somebody's
-// already.
+// recordMany records all objects that were created at once, except those that already have an
+// owner.
 func (s *results) recordMany(ctx context.Context, list []objects.Created) error {
 	var fresh []flow.Object
 	for _, m := range list {
@@ -246,7 +248,7 @@ func (s *results) recordMany(ctx context.Context, list []objects.Created) error 
 	return s.recordCreated(ctx, fresh...)
 }
 
-// wantedName is the name that the request gives to what it creates; "" for none.
+// wantedName is the name that the request gives to the new object; "" for none.
 func (s *results) wantedName() string {
 	for _, key := range [...]string{"keyName", "name"} {
 		if name, err := s.v.body.textAt(key); err == nil && name != "" {
@@ -256,8 +258,8 @@ func (s *results) wantedName() string {
 	return ""
 }
 
-// recordCreated records objects as created by the person in the request's workspace. If that fails
-// they are nobody's, can be adopted later, and the client is told.
+// recordCreated records objects as created by the person in the request's workspace. If that fails,
+// they are unassigned and can be adopted later, and the client gets an error.
 func (s *results) recordCreated(ctx context.Context, created ...flow.Object) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
@@ -282,7 +284,7 @@ func (s *results) recordCreated(ctx context.Context, created ...flow.Object) err
 
 func (s *results) flows() *flow.Library { return s.v.Request.p.cfg.Apps.Flows }
 
-// entered is the account that the request went into, of a builder that has accounts.
+// entered returns the account that the request went into; "" for a builder without accounts.
 func (s *results) entered(ctx context.Context) (string, error) {
 	accounts := s.v.Request.accounts()
 	if accounts == nil || s.v.place.Account != "" {
@@ -300,7 +302,7 @@ func (s *results) recordLocation(ctx context.Context, location string) error {
 	return s.recordCreated(ctx, flow.Object{ID: id, Kind: s.v.endpoint().Result.Creates})
 }
 
-// recordImported records what an import has created.
+// recordImported records the objects that an import has created.
 func (s *results) recordImported(ctx context.Context) error {
 	if bridge := s.v.Request.app.Bridge; bridge == nil || bridge.Inventory == nil {
 		return nil
@@ -321,8 +323,8 @@ func (s *results) recordImported(ctx context.Context) error {
 	return s.recordCreated(ctx, fresh...)
 }
 
-// forget removes what was deleted from the map. A row that stays is no harm: its id is never given
-// to anything else.
+// forget removes deleted objects from the map. A leftover row does no harm, because the builder
+// never reuses its id.
 func (s *results) forget(ctx context.Context) {
 	ids := slices.Concat(s.v.named, s.alsoDeleted)
 	if err := s.flows().Delete(context.WithoutCancel(ctx), s.act(), ids...); err != nil {
@@ -330,7 +332,7 @@ func (s *results) forget(ctx context.Context) {
 	}
 }
 
-// noteName keeps the name that lists show up to date.
+// noteName updates the name that lists show.
 func (s *results) noteName(ctx context.Context, body []byte) {
 	var m objects.Created
 	ids := s.v.named
@@ -343,18 +345,18 @@ func (s *results) noteName(ctx context.Context, body []byte) {
 	}
 }
 
-// warn says in the log what does not stop the request.
+// warn logs a problem that does not stop the request.
 func (s *results) warn(text string, args ...any) {
 	s.v.Request.p.cfg.Log.Warn(text, append([]any{"app", s.v.Request.app.Slug}, args...)...)
 }
 
-// act says for the audit record who does something to a flow by this request, and in which app.
+// act identifies, for the audit record, the person and the app of a change to a flow.
 func (s *results) act() flow.Act {
 	app := s.v.Request.app
 	return flow.Act{Who: *s.v.requester.who(), App: app.ID, AppName: app.Name}
 }
 
-// creation is how the audit record calls what the endpoint creates.
+// creation is the audit record's word for the endpoint's kind of creation.
 func (s *results) creation() string {
 	e := s.v.endpoint()
 	if e.Result.Imports || slices.Contains(e.Permissions, "chatflows:import") {
@@ -363,9 +365,9 @@ func (s *results) creation() string {
 	return flow.Created
 }
 
-// recordStatus writes down what the request was about a flow, as far as its status alone tells: a
-// run, a change of what strangers may do, and what the builder refused. Creations, deletions and
-// saves are recorded with their objects.
+// recordStatus records everything about a flow that the status alone reveals: runs, changes of what
+// strangers may do, and the builder's refusals. Creations, deletions and saves are recorded with
+// their objects.
 func (s *results) recordStatus(ctx context.Context, status int) error {
 	e, id := s.v.endpoint(), s.v.flow
 	failed := status >= http.StatusBadRequest || status == noAnswer
@@ -389,8 +391,8 @@ func (s *results) recordStatus(ctx context.Context, status int) error {
 	return nil
 }
 
-// marksPublic is what the body says of the builder's own mark of flows that are open to strangers;
-// nil: nothing.
+// marksPublic returns the value that the body sets for the builder's own mark of public flows; nil
+// if it does not set the mark.
 func (s *results) marksPublic() *bool {
 	rules := s.v.endpoint().Body
 	for i := range rules {
@@ -405,8 +407,8 @@ func (s *results) marksPublic() *bool {
 	return nil
 }
 
-// learn remembers what an answer tells of what lies in the object that the request names. It
-// returns the answer that goes on: sessions of other workspaces are taken out of it.
+// learn remembers the parts of the request's object that an answer lists. It returns the answer for
+// the client, without sessions of other workspaces.
 func (s *results) learn(ctx context.Context, body []byte) ([]byte, error) {
 	lesson := s.v.endpoint().Result.Learn
 	parent := s.lessonParent(lesson)
@@ -428,7 +430,8 @@ func (s *results) learn(ctx context.Context, body []byte) ([]byte, error) {
 	return body, nil
 }
 
-// lessonParent is the object that a lesson names by its place in the request.
+// lessonParent returns the object that contains the parts: the one in the place that the lesson
+// names in the request.
 func (s *results) lessonParent(lesson *profile.Lesson) string {
 	if lesson.Kind != "" && s.v.flow != "" {
 		return s.v.flow
@@ -440,7 +443,7 @@ func (s *results) lessonParent(lesson *profile.Lesson) string {
 	return cmp.Or(s.v.match.Param(lesson.Parent), s.v.Request.query.Get(lesson.Parent), inBody)
 }
 
-// startJob records a run that goes on, before anybody knows its id.
+// startJob records a background run before anyone can know its id.
 func (s *results) startJob(ctx context.Context, id, flowID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), objects.RecordTimeout)
 	defer cancel()
@@ -452,8 +455,8 @@ func (s *results) startJob(ctx context.Context, id, flowID string) error {
 	return nil
 }
 
-// learnChats remembers the sessions of a flow. Where the request names no flow, only those remain
-// that are known as the workspace's.
+// learnChats remembers the sessions of a flow. If the request names no flow, only sessions that are
+// known to be the workspace's remain.
 func (s *results) learnChats(ids []string, flowID string, body []byte) ([]byte, error) {
 	app, workspace := s.v.Request.app.ID, s.v.place.Workspace
 	kept := make([]string, 0, len(ids))

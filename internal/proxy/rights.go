@@ -13,7 +13,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// rights asks the Gate what one principal may do with one thing of an app: the flow, or else the
+// rights asks the Gate what one principal may do with one resource of an app: the flow, or else the
 // app itself.
 type rights struct {
 	gate  *authz.Gate
@@ -23,7 +23,7 @@ type rights struct {
 	flow  string
 }
 
-// resource is what rights are asked about.
+// resource is the resource of every question to the Gate.
 func (r rights) resource() authz.Resource {
 	res := authz.Resource{
 		Type:      "App",
@@ -38,10 +38,10 @@ func (r rights) resource() authz.Resource {
 	return res
 }
 
-// use decides whether the principal may use a row of the table: the app is used in the workspace, a
-// row about all workspaces needs a superuser, and one of the row's permissions is there. It records
-// nothing. Errors: problem.NotFound, problem.Denied; errNoRight where nothing but a permission is
-// missing.
+// use decides whether the principal may use a row of the table. The app must be used in the
+// workspace, a row about all workspaces needs a superuser, and the principal must have one of the
+// row's permissions. It records nothing. Errors: problem.NotFound, problem.Denied; errNoRight if
+// only a permission is missing.
 func (r rights) use(e *profile.Endpoint) error {
 	if r.place.Workspace != "" && !r.app.UsedIn(r.place.Workspace) {
 		return problem.Newf(problem.NotFound, "%s is not used in the workspace that you work in.", r.app.Name).
@@ -58,11 +58,11 @@ func (r rights) use(e *profile.Endpoint) error {
 	return nil
 }
 
-// errNoRight means that a person lacks every permission that would do.
+// errNoRight means that a person has none of the permissions that would suffice.
 var errNoRight = problem.New(problem.Denied, "You have no right to use this flow.").WithRule("no right")
 
-// any reports whether one of several permissions is there, or their action if there are none. It
-// records nothing.
+// any reports whether the principal has one of several permissions, or the action if the list is
+// empty. It records nothing.
 func (r rights) any(action authz.Action, asked []authz.Action) bool {
 	res := r.resource()
 	if len(asked) == 0 {
@@ -82,23 +82,23 @@ func (r rights) checkAny(ctx context.Context, action authz.Action, asked []authz
 	return r.check(ctx, asked[0])
 }
 
-// check asks for one action and records a refusal.
+// check requires one action and records a refusal.
 func (r rights) check(ctx context.Context, a authz.Action) error {
 	return r.gate.Check(ctx, *r.who, a, r.resource())
 }
 
-// either asks for a permission, or for the whole action. It records nothing.
+// either reports whether the principal has a permission, or the whole action. It records nothing.
 func (r rights) either(action, permission authz.Action) bool {
 	res := r.resource()
 	return r.gate.Decide(*r.who, permission, res).Allowed || r.gate.Decide(*r.who, action, res).Allowed
 }
 
-// set reports whether the principal may set the keys that a rule is about.
+// set reports whether the principal may set the keys that a rule covers.
 func (r rights) set(rule *profile.BodyRule) bool {
 	return rule.Action != "" && r.who.SignedIn() && r.any(rule.Action, rule.Asks(r.place.Kind))
 }
 
-// editing are the permissions that mean that somebody may change flows.
+// editing are the permissions that let a person change flows.
 var editing = []authz.Action{"chatflows:update", "agentflows:update"}
 
 // edit reports whether the principal may change the flow. It records nothing.

@@ -16,9 +16,9 @@ import (
 	"sluice/internal/profile"
 )
 
-// trip carries requests of one Verdict to the builder: it says what only Sluice may say, adds the
-// builder's session, and renews the session once if the builder refuses it. It is the transport of
-// one exchange.
+// trip carries requests of one Verdict to the builder. It sets the headers that only Sluice may
+// set, adds the builder's session, and renews the session once if the builder refuses it. It is the
+// transport of one exchange.
 type trip struct {
 	req      *Request
 	endpoint *profile.Endpoint
@@ -41,7 +41,7 @@ func newTrip(v *Verdict, renewed *bool) trip {
 	}
 }
 
-// in is a trip of the same request in another account.
+// in returns a trip of the same request into another account.
 func (t *trip) in(account string) *trip {
 	other := *t
 	other.behalf.Workspace, other.behalf.Account = t.place.Workspace, account
@@ -49,14 +49,14 @@ func (t *trip) in(account string) *trip {
 	return &other
 }
 
-// bridged reports whether the request goes into a session that the builder may have forgotten.
+// bridged reports whether the request goes into a session that the builder could have forgotten.
 func (t *trip) bridged() bool {
 	return t.behalf.SignedIn() && t.endpoint.Upstream != profile.UpstreamNone && t.req.app.Profile.HoldsSession()
 }
 
-// RoundTrip adds the builder's session. When the builder has forgotten it (it was restarted, say),
-// it is renewed and the request sent once more. A 401, or a 403 to a key, means that the builder
-// did nothing, so that any method may be repeated.
+// RoundTrip adds the builder's session. If the builder has forgotten the session (after a restart,
+// say), RoundTrip renews it and sends the request again. A 401, or a 403 to a key, means that the
+// builder did nothing, so any method can be repeated.
 func (t *trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := t.attach(req); err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func (t *trip) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.renew(req, res)
 }
 
-// refusesSession reports whether a status may mean that the builder does not know what the bridge
-// has attached.
+// refusesSession reports whether a status may mean that the builder does not know the session or
+// key that the bridge attached.
 func (t *trip) refusesSession(status int) bool {
 	return status == http.StatusUnauthorized ||
 		status == http.StatusForbidden && t.endpoint.Upstream == profile.UpstreamKey
@@ -90,8 +90,8 @@ func (t *trip) attach(req *http.Request) error {
 	return bridge.Attach(req.Context(), req.Header, t.behalf, t.endpoint)
 }
 
-// attachFlowKey adds the builder's own key of a flow that asks for one, where somebody with a right
-// of their own runs it. Strangers get what the builder gives strangers.
+// attachFlowKey adds the builder's own key of a flow that requires one, if the person who runs it
+// has a right to the flow. Strangers get exactly what the builder gives strangers.
 func (t *trip) attachFlowKey(req *http.Request) error {
 	kind, bridge := t.endpoint.Adds.FlowKey, t.req.app.Bridge
 	if kind == "" || bridge.FlowKey == nil || !t.behalf.SignedIn() {
@@ -105,12 +105,12 @@ func (t *trip) attachFlowKey(req *http.Request) error {
 	return nil
 }
 
-// renew has the session renewed and sends the request once more if it still can: only a body that
-// is held in memory can be sent twice.
+// renew renews the session and sends the request again if possible: only a body that is held in
+// memory can be sent twice.
 func (t *trip) renew(req *http.Request, refused *http.Response) (*http.Response, error) {
 	renewed := t.req.app.Bridge.Rejected(req.Context(), req.Header)
 	if !renewed && refused.StatusCode == http.StatusForbidden {
-		return refused, nil // about what was asked for, and not about the key
+		return refused, nil // the 403 is about the object, not about the key
 	}
 	discard(refused)
 	streamed := req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
@@ -138,9 +138,9 @@ func (t *trip) renew(req *http.Request, refused *http.Response) (*http.Response,
 	return res, err
 }
 
-// noSession stands for a 401 of the builder that cannot be fixed now. It must not reach the
-// browser: the builder's pages would take it for the end of the person's own session, and send them
-// in circles.
+// noSession replaces a 401 of the builder that cannot be fixed now. The 401 must not reach the
+// browser: the builder's pages would believe that the person's own session is over, and redirect
+// them in a loop.
 func (t *trip) noSession() error {
 	return problem.Newf(problem.Unavailable, "%s does not accept Sluice's session at the moment.", t.req.app.Name).
 		WithRule("builder's session").WithRetryAfter(2 * time.Second).
@@ -164,15 +164,15 @@ func (t *trip) target(u *url.URL, path, rawQuery string) {
 	u.Path, u.RawPath, u.RawQuery, u.ForceQuery = "", "", rawQuery, false
 }
 
-// rewriteHeader takes out what the client must not say and sets what Sluice says. The builder's
-// session is added later, by the bridge.
+// rewriteHeader removes headers that the client must not set, and sets Sluice's. The bridge adds
+// the builder's session later.
 func (t *trip) rewriteHeader(h http.Header) {
 	q := t.req
 	q.app.Profile.CleanRequest(h)
 	dropOwnCookies(h)
 	if !q.app.Kind.Fallback {
-		// An app that Sluice knows nothing about may have a sign-in of its own. The others get no
-		// credential but the bridge's.
+		// An app that Sluice knows nothing about may have its own sign-in. All others get only the
+		// bridge's credential.
 		delete(h, "Authorization")
 		delete(h, "X-Api-Key")
 	} else {
@@ -184,14 +184,13 @@ func (t *trip) rewriteHeader(h http.Header) {
 	h["X-Forwarded-For"], h["X-Forwarded-Proto"] = v[0:1:1], v[1:2:2]
 	h["X-Forwarded-Host"], h["X-Request-Id"] = v[2:3:3], v[3:4:4]
 	if o := h["Origin"]; len(o) == 1 && strings.EqualFold(o[0], q.appOrigin()) {
-		// The builder sees its own Host, so that its own idea of "same origin" must see its own
-		// Origin.
+		// The builder sees its own address in Host, so its same-origin checks need that address in
+		// Origin too.
 		h["Origin"] = []string{q.app.Upstream.Scheme + "://" + q.app.Upstream.Host}
 	}
 }
 
-// dropOwnCookies removes every cookie of Sluice's from the Cookie header and leaves the others as
-// they are.
+// dropOwnCookies removes all Sluice cookies from the Cookie header. The others are unchanged.
 func dropOwnCookies(h http.Header) {
 	lines := h["Cookie"]
 	if len(lines) == 0 {
@@ -218,7 +217,7 @@ func dropOwnCookies(h http.Header) {
 	h["Cookie"] = []string{strings.Join(keep, "; ")}
 }
 
-// ownCookie reports whether "name=value" is a cookie of Sluice's.
+// ownCookie reports whether "name=value" is a Sluice cookie.
 func ownCookie(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	name = strings.TrimSpace(name)
@@ -226,18 +225,18 @@ func ownCookie(pair string) bool {
 	return len(name) >= len(ownCookiePrefix) && strings.EqualFold(name[:len(ownCookiePrefix)], ownCookiePrefix)
 }
 
-// ownCookiePrefix begins the names of all cookies of Sluice's, such as authn.CookieName.
+// ownCookiePrefix begins the names of all Sluice cookies, such as authn.CookieName.
 const ownCookiePrefix = "sluice_"
 
-// readsItself is the endpoint of Sluice's own questions to a builder.
+// readsItself is the endpoint for Sluice's own requests to a builder.
 var readsItself = &profile.Endpoint{
 	Name:     "guard",
 	Methods:  []string{http.MethodGet},
 	Upstream: profile.UpstreamSession,
 }
 
-// ask reads a path of the builder, at most limit bytes, in one of its accounts. The session is
-// renewed once.
+// ask reads at most limit bytes from a path of the builder, in one of its accounts. The session is
+// renewed once if necessary.
 func ask(ctx context.Context, req *Request, b builder.OnBehalf, path string, limit int64) (int, []byte, error) {
 	status, body, again, err := askOnce(ctx, req, b, path, limit)
 	if again {
@@ -281,8 +280,8 @@ func askOnce(
 	return res.StatusCode, body, false, err
 }
 
-// readPlain reads an answer whether it is compressed or not: some builders compress whatever they
-// are asked for.
+// readPlain reads an answer whether it is compressed or not, because some builders compress answers
+// unasked.
 func readPlain(res *http.Response, limit int64) ([]byte, error) {
 	from := io.Reader(res.Body)
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {

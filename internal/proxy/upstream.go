@@ -12,20 +12,20 @@ import (
 	"sluice/internal/objects"
 )
 
-// upstream is what the proxy keeps for one builder: a transport with its connections, and the
-// counters with the app's name on them.
+// upstream is the proxy's state for one builder: a transport with its connections, and the counters
+// of the app.
 type upstream struct {
 	address   string
 	transport *http.Transport
 	counters  counters
-	objects   *flow.Objects  // whose its objects are
-	creating  sync.RWMutex   // read by creations, written by imports
-	finder    objects.Finder // looks for what the map does not know
+	objects   *flow.Objects  // the owners of its objects
+	creating  sync.RWMutex   // imports hold it for writing, single creations for reading
+	finder    objects.Finder // asks the builder about objects that are not in the map
 }
 
-// NewTransport is a transport to one builder. As many connections stay idle as there is
-// concurrency: the two per host of http.DefaultTransport cost more than half of the throughput.
-// HTTP/1.1 only, no proxy, and bodies stay as they are encoded.
+// NewTransport returns a transport to one builder. It keeps as many idle connections as there is
+// concurrency, because the two per host of http.DefaultTransport cost more than half of the
+// throughput. It uses HTTP/1.1 only and no proxy, and does not decompress bodies.
 func NewTransport(headerTimeout time.Duration) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -43,22 +43,22 @@ func NewTransport(headerTimeout time.Duration) *http.Transport {
 	}
 }
 
-// distrust gives up idle connections after a failure of the builder, once its answer was read. An
-// error that a Python program did not expect makes some servers close the connection behind the
-// answer without saying so, and whatever is sent over it next is lost.
+// distrust closes idle connections after a failure of the builder, once its answer was read. After
+// an unexpected error in a Python program, some servers close the connection without announcing it
+// in the answer. The next request on that connection would be lost.
 func (u *upstream) distrust(status int) {
 	if status >= http.StatusInternalServerError {
 		u.transport.CloseIdleConnections()
 	}
 }
 
-// bufferPool lends the buffers that answers are copied through.
+// bufferPool reuses the buffers that answers are copied through.
 type bufferPool struct{ pool sync.Pool }
 
 // bufferSize is io.Copy's own; smaller ones are slower on large bodies.
 const bufferSize = 32 << 10
 
-// Get is httputil.BufferPool.
+// Get implements httputil.BufferPool.
 func (b *bufferPool) Get() []byte {
 	if v, ok := b.pool.Get().(*[bufferSize]byte); ok {
 		return v[:]
@@ -66,12 +66,12 @@ func (b *bufferPool) Get() []byte {
 	return new([bufferSize]byte)[:]
 }
 
-// Put is httputil.BufferPool.
+// Put implements httputil.BufferPool.
 func (b *bufferPool) Put(buf []byte) {
 	if len(buf) == bufferSize {
 		b.pool.Put((*[bufferSize]byte)(buf))
 	}
 }
 
-// silent takes the remarks of ReverseProxy; what matters of them is in the event.
+// silent discards the messages of ReverseProxy; the event has everything that matters.
 var silent = log.New(io.Discard, "", 0)
