@@ -8,7 +8,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// Created is what a builder says of an object that it has created or changed.
+// Created is a builder's description of an object that it has created or changed.
 type Created struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
@@ -18,7 +18,7 @@ type Created struct {
 	UpdatedDate string `json:"updatedDate"`
 }
 
-// Title is what people call the object. The name of some objects stands in a text of JSON.
+// Title is the object's name for people. Some objects keep their name in a JSON text.
 func (c *Created) Title() string {
 	if c.Name+c.KeyName == "" && c.Details != "" {
 		var inner struct {
@@ -31,8 +31,8 @@ func (c *Created) Title() string {
 	return c.Name + c.KeyName
 }
 
-// Newest finds the object that was just created in a list of all: nobody's yet, with the title that
-// was asked for, if one was, and the last.
+// Newest finds the object that was just created in a list of all objects: the latest one that is
+// still unassigned and, unless title is empty, has that title.
 func Newest(list []Created, title string, taken func(id string) bool) Created {
 	var found Created
 	for _, c := range list {
@@ -44,7 +44,7 @@ func Newest(list []Created, title string, taken func(id string) bool) Created {
 	return found
 }
 
-// LessonIDs are the ids of what lies in an object that an answer tells.
+// LessonIDs returns the ids of an object's parts that an answer lists.
 func LessonIDs(body []byte, lesson *profile.Lesson) []string {
 	list := json.RawMessage(body)
 	switch lesson.At {
@@ -75,8 +75,8 @@ func LessonIDs(body []byte, lesson *profile.Lesson) []string {
 	return ids
 }
 
-// SetTrue sets members of an object, separated by blanks, to true: those that tell a builder's page
-// not to let the person change things. What is no object stays as it is.
+// SetTrue sets members of an object, separated by blanks, to true: those that make a builder's page
+// read-only. A body that is not an object is unchanged.
 func SetTrue(body []byte, members string) []byte {
 	var root map[string]json.RawMessage
 	if err := json.Unmarshal(body, &root); err != nil || root == nil {
@@ -88,7 +88,7 @@ func SetTrue(body []byte, members string) []byte {
 	return joinObject(root)
 }
 
-// Text is the text that a JSON value is; "" if it is none.
+// Text decodes a JSON string; "" for any other value.
 func Text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {

@@ -8,12 +8,12 @@ import (
 	"sluice/internal/profile"
 )
 
-// Filter says which elements of lists belong to a workspace.
+// Filter decides which elements of lists belong to a workspace.
 type Filter struct {
-	// Owners is the map of the app, Workspace the one whose objects are kept.
+	// Owners is the map of the app. Workspace is the one whose objects are kept.
 	Owners    *flow.Objects
 	Workspace string
-	// Learn remembers that one thing lies in another: a list of what lies in objects tells it.
+	// Learn remembers that an object contains a part, which lists of parts reveal.
 	Learn func(inner, parent string)
 }
 
@@ -35,13 +35,13 @@ func (f Filter) Keep(elements []json.RawMessage, by string) []json.RawMessage {
 	return kept
 }
 
-// owns reports whether an object is the workspace's.
+// owns reports whether an object belongs to the workspace.
 func (f Filter) owns(id string) bool {
 	workspace, _, ok := f.Owners.Owner(id)
 	return ok && workspace == f.Workspace
 }
 
-// lists reports whether an element is an object of the workspace, or lies in one.
+// lists reports whether an element is an object of the workspace, or part of one.
 func (f Filter) lists(el json.RawMessage, by string) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(el, &members) != nil {
@@ -59,9 +59,9 @@ func (f Filter) lists(el json.RawMessage, by string) bool {
 	return true
 }
 
-// offers reports whether an element of a list for a choice may be shown: it names nothing of
-// another workspace, and what begins with an id is the workspace's own. Most options are no objects
-// at all, but models or regions.
+// offers reports whether an element of a list of options may be shown: it names nothing of another
+// workspace, and if it begins with the id of an object, the object is the workspace's own. Most
+// options are not objects at all, but models or regions.
 func (f Filter) offers(el json.RawMessage, _ string) bool {
 	foreign := false
 	EachUUID(el, func(id [16]byte) bool {
@@ -84,7 +84,7 @@ func (f Filter) offers(el json.RawMessage, _ string) bool {
 	return true
 }
 
-// reads reports whether a file lies in an object of the workspace.
+// reads reports whether a file belongs to an object of the workspace.
 func (f Filter) reads(el json.RawMessage, by string) bool {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(el, &members) != nil {
@@ -99,8 +99,8 @@ func (f Filter) reads(el json.RawMessage, by string) bool {
 	return own && !foreign
 }
 
-// Export filters every list of an export. What lies in an object names it; the rest are objects. ok
-// is false where the text is no export.
+// Export filters every list of an export. Parts name the object that contains them; all other
+// elements are objects. ok is false if the text is not an export.
 func (f Filter) Export(body []byte) (filtered []byte, ok bool, err error) {
 	var root map[string]json.RawMessage
 	if json.Unmarshal(body, &root) != nil {

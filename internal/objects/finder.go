@@ -8,44 +8,44 @@ import (
 	"sluice/internal/problem"
 )
 
-// Finder bounds what is asked of a builder about ids that Sluice does not know, so that a flood of
+// Finder bounds the queries to a builder about ids that Sluice does not know, so that a flood of
 // wrong ids does not become a flood at the builder. The zero value is ready.
 type Finder struct {
 	mu     sync.Mutex
-	missed map[wanted]time.Time // until when it is not asked for again
+	missed map[wanted]time.Time // until when each is not queried again
 	asked  map[string]*asking   // by workspace
 }
 
-// wanted is what somebody looks for, and where.
+// wanted is a person's query for an object.
 type wanted struct {
 	workspace, person string
 	kind              flow.Kind
 	id                string
 }
 
-// asking counts the questions of a workspace in the current window.
+// asking counts the queries of a workspace in the current window.
 type asking struct {
 	from  time.Time
 	count int
 }
 
 const (
-	// missKept is how long an id that was not found is not asked for again, and maxMissed how many
-	// of them are remembered.
+	// missKept is how long an id that was not found is not queried again, and maxMissed how many
+	// such ids are remembered.
 	missKept  = 5 * time.Second
 	maxMissed = 4096
-	// findWindow is the time in which a workspace may ask for findMost unknown ids. Whoever opens a
-	// flow that Sluice has not seen yet asks for one.
+	// findWindow is the time in which a workspace may query findMost unknown ids. Opening a flow
+	// that Sluice has not seen yet takes one query.
 	findWindow = 10 * time.Second
 	findMost   = 40
 )
 
-// FindAgain is when an id is asked for again that was not found, and another window's worth of them
-// may be.
+// FindAgain is how long to wait until an id that was not found can be queried again, and the
+// workspace has a new window.
 const FindAgain = findWindow + missKept
 
-// begin says whether an id may be asked for now. Errors: problem.NotFound for what was not found
-// just now, problem.Limited.
+// begin checks whether an id can be queried now. Errors: problem.NotFound for an id that was not
+// found a moment ago, problem.Limited.
 func (f *Finder) begin(w wanted, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +69,7 @@ func (f *Finder) begin(w wanted, now time.Time) error {
 	return nil
 }
 
-// miss remembers that there is no such object.
+// miss remembers that an object does not exist.
 func (f *Finder) miss(w wanted, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

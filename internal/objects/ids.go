@@ -10,14 +10,14 @@ import (
 	"sluice/internal/guard"
 )
 
-// maxEscaped is how often escapes may be nested in a body: each level of JSON in a string of JSON
+// maxEscaped bounds how deep escapes can be nested in a body: each level of JSON in a JSON string
 // doubles the backslashes before a quote.
 const maxEscaped = 12
 
-// EachUUID calls visit for every UUID that a builder could read out of data: as it stands, in
-// either case, with or without hyphens, and written in JSON's escapes, on each level of JSON inside
-// strings of JSON. It stops when visit returns false. deep is true if escapes are nested deeper
-// than is looked at.
+// EachUUID calls visit for every UUID that a builder could read out of data: in plain text, in
+// either case, with or without hyphens, and in JSON escapes, on each level of JSON inside JSON
+// strings. It stops when visit returns false. deep is true if escapes are nested deeper than it
+// searches.
 func EachUUID(data []byte, visit func(id [16]byte) bool) (deep bool) {
 	for range maxEscaped {
 		if !ScanUUIDs(data, visit) {
@@ -31,7 +31,8 @@ func EachUUID(data []byte, visit func(id [16]byte) bool) (deep bool) {
 	return true
 }
 
-// ScanUUIDs calls visit for every UUID as it stands, and reports whether visit wanted all of them.
+// ScanUUIDs calls visit for every UUID in plain text, and reports whether visit accepted all of
+// them.
 func ScanUUIDs(data []byte, visit func(id [16]byte) bool) bool {
 	for i := 0; i < len(data); {
 		if !isHex(data[i]) {
@@ -53,8 +54,8 @@ func ScanUUIDs(data []byte, visit func(id [16]byte) bool) bool {
 	return true
 }
 
-// visitRun reads a run of hexadecimal digits and hyphens: all of it as one id, or the ids in their
-// usual form within it.
+// visitRun reads a run of hexadecimal digits and hyphens, either as a single id, or as the ids in
+// their usual form within it.
 func visitRun(run []byte, digits int, visit func(id [16]byte) bool) bool {
 	var plain [32]byte
 	if digits == 32 {
@@ -97,15 +98,15 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isHex(c byte) bool { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// IsUUID reports whether a text holds a UUID.
+// IsUUID reports whether a text contains a UUID.
 func IsUUID(s string) bool {
 	found := false
 	ScanUUIDs([]byte(s), func([16]byte) bool { found = true; return false })
 	return found
 }
 
-// PlainUUID reports whether an id is a UUID in the form that builders with accounts give out (RFC
-// 9562 section 4, in either case).
+// PlainUUID reports whether an id is a UUID in the form that builders with accounts use (RFC 9562
+// section 4, in either case).
 func PlainUUID(id string) bool {
 	if len(id) != 36 {
 		return false
@@ -114,8 +115,8 @@ func PlainUUID(id string) bool {
 	return err == nil
 }
 
-// ReadUUID reads what Python's UUID class takes for one: 32 hexadecimal digits after "urn:" and
-// "uuid:" are removed, with hyphens anywhere and braces around.
+// ReadUUID reads every text that Python's UUID class accepts: 32 hexadecimal digits after "urn:"
+// and "uuid:" are removed, with hyphens anywhere and braces around.
 func ReadUUID(text string) (id string, ok bool) {
 	digits := strings.NewReplacer("urn:", "", "uuid:", "").Replace(text)
 	digits = strings.ReplaceAll(strings.Trim(digits, "{}"), "-", "")

@@ -10,19 +10,19 @@ import (
 )
 
 // List is a list in an answer: the whole answer, a member of it, or the member "items" of a member,
-// which is a page of the list. Beside a list its length may stand, and how many pages there are.
+// which is a page of the list. The list's length and the number of pages may be beside it.
 type List struct {
-	// Elements are those of the list.
+	// Elements are the elements of the list.
 	Elements []json.RawMessage
 	holder   map[string]json.RawMessage // nil if the answer is the list
-	name     string                     // of the list in holder
-	outer    map[string]json.RawMessage // holds holder; nil if that is the answer
-	at       string                     // of holder in outer
+	name     string                     // name of the list in holder
+	outer    map[string]json.RawMessage // contains holder; nil if holder is the answer
+	at       string                     // name of holder in outer
 }
 
-// OpenList finds the list in an answer; at is the member that holds it where the answer is an
-// object, empty for "data". Where ok is false there is no list; l is not nil if the answer is some
-// other JSON than an object.
+// OpenList finds the list in an answer. If the answer is an object, at is the member that holds the
+// list; empty for "data". ok is false if the answer holds no list. list is then still set if the
+// answer begins an array, or is an object that lacks the member.
 func OpenList(body []byte, at string) (list *List, ok bool) {
 	l := &List{}
 	if body = bytes.TrimSpace(body); bytes.HasPrefix(body, []byte("[")) {
@@ -43,10 +43,10 @@ func OpenList(body []byte, at string) (list *List, ok bool) {
 	return l, ok && json.Unmarshal(value, &l.Elements) == nil
 }
 
-// Bare reports whether the answer is the list, and not an object that holds it.
+// Bare reports whether the answer is the list itself, and not an object that holds it.
 func (l *List) Bare() bool { return l.holder == nil }
 
-// Number is a count that stands beside the list; -1 if there is none.
+// Number returns a count beside the list; -1 if it is missing.
 func (l *List) Number(name string) int {
 	n := -1
 	if v, ok := l.holder[name]; !ok || json.Unmarshal(v, &n) != nil {
@@ -55,10 +55,10 @@ func (l *List) Number(name string) int {
 	return n
 }
 
-// Set puts a count beside the list.
+// Set writes a count beside the list.
 func (l *List) Set(name string, n int) { l.holder[name] = strconv.AppendInt(nil, int64(n), 10) }
 
-// With is the answer with another list in place of what it had.
+// With returns the answer with its list replaced.
 func (l *List) With(elements []json.RawMessage) []byte {
 	list := joinElements(elements)
 	if l.holder == nil {
@@ -73,11 +73,12 @@ func (l *List) With(elements []json.RawMessage) []byte {
 	return answer
 }
 
-// Page is what a client asked of a list: the page from 1 and how many on each; zero for all.
+// Page is the page of a list that a client requested: its number, from 1, and the elements per
+// page; zero for all.
 type Page struct{ Number, Size int }
 
-// Cut is the answer with what may be shown of its list, of which it gives a page if one was asked
-// for.
+// Cut returns the answer with its list reduced to the elements that may be shown, and to the
+// requested page, if any.
 func (l *List) Cut(kept []json.RawMessage, page Page) []byte {
 	total := len(kept)
 	if page.Size > 0 {
@@ -96,7 +97,7 @@ func (l *List) Cut(kept []json.RawMessage, page Page) []byte {
 	return l.With(kept)
 }
 
-// joinElements writes a list of values as they are.
+// joinElements writes a list of values without changing them.
 func joinElements(elements []json.RawMessage) []byte {
 	size := 2
 	for _, el := range elements {
@@ -112,7 +113,7 @@ func joinElements(elements []json.RawMessage) []byte {
 	return append(out, ']')
 }
 
-// joinObject writes an object whose values stay as they are.
+// joinObject writes an object without changing its values.
 func joinObject(members map[string]json.RawMessage) []byte {
 	out := []byte{'{'}
 	for i, name := range slices.Sorted(maps.Keys(members)) {
@@ -121,7 +122,7 @@ func joinObject(members map[string]json.RawMessage) []byte {
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
-			continue // never: texts can be written
+			continue // cannot happen: strings can always be encoded
 		}
 		out = append(append(append(out, key...), ':'), members[name]...)
 	}

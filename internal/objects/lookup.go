@@ -17,34 +17,35 @@ import (
 )
 
 const (
-	// ResolveTimeout bounds how long the builder may take to say what something lies in.
+	// ResolveTimeout bounds how long the builder may take to name the object that contains a part.
 	ResolveTimeout = 10 * time.Second
-	// RecordTimeout bounds how long a created or discovered object may take to be recorded.
+	// RecordTimeout bounds how long it may take to record a created or discovered object.
 	RecordTimeout = 10 * time.Second
-	// maxFlowName is the longest endpoint name of a flow that is looked for, in bytes.
+	// maxFlowName is the longest endpoint name of a flow that is searched for, in bytes.
 	maxFlowName = 255
-	// maxHomes is in how many other workspaces' accounts an endpoint name is looked for.
+	// maxHomes is in how many other workspaces' accounts an endpoint name is searched for.
 	maxHomes = 10
 )
 
-// Lookup answers whose the objects of one app are, for one person. It is a value: who asks and
-// where do not change while a request is judged.
+// Lookup resolves the owners of one app's objects, on behalf of one person. It is a value: the
+// person and the app do not change while a request is judged.
 type Lookup struct {
-	// App is the connected app, Owners its part of the map, and Flows all that is remembered.
+	// App is the connected app, Owners its part of the map, and Flows everything that Sluice
+	// remembers about flows.
 	App    *app.App
 	Owners *flow.Objects
 	Flows  *flow.Library
-	// Finder bounds what the builder is asked.
+	// Finder bounds the queries to the builder.
 	Finder *Finder
-	// Who asks.
+	// Who is the person.
 	Who *authz.Principal
 	// Now is the clock.
 	Now func() time.Time
 }
 
-// Accounts are the app's accounts where the builder has accounts; nil for the others. Each
-// workspace works in accounts of such a builder, and every object lies in one of them: the map says
-// in which, and the request goes there.
+// Accounts returns the accounts of the app's builder; nil if it has none. Each workspace works in
+// accounts of such a builder, and every object is in one of them. The map knows the account, and
+// the request goes there.
 func (l Lookup) Accounts() *builder.Accounts {
 	if l.App.Bridge == nil {
 		return nil
@@ -52,14 +53,14 @@ func (l Lookup) Accounts() *builder.Accounts {
 	return l.App.Bridge.Accounts
 }
 
-// inWorkspace says for whom and where something is looked up, before any session is used.
+// inWorkspace identifies the person and the workspace of a lookup, before any session is used.
 func (l Lookup) inWorkspace(workspace string) builder.OnBehalf {
 	return builder.OnBehalf{Principal: *l.Who, Workspace: workspace}
 }
 
-// Owner finds whose an object is. On a builder with accounts it also finds the account, and objects
-// of nobody in accounts of the workspace of at are recorded on the way. Errors: problem.NotFound,
-// problem.Limited.
+// Owner finds the workspace that owns an object. On a builder with accounts it also finds the
+// account, and records unassigned objects that it finds in accounts of the workspace of at. Errors:
+// problem.NotFound, problem.Limited.
 func (l Lookup) Owner(ctx context.Context, at Place, kind flow.Kind, id string) (Place, error) {
 	workspace, known, ok := l.Owners.Owner(id)
 	accounts := l.Accounts()
@@ -92,8 +93,8 @@ func (l Lookup) Owner(ctx context.Context, at Place, kind flow.Kind, id string) 
 	return found, nil
 }
 
-// Join adds an object's place to that of a request: all that a request names lies in one workspace,
-// and in one account.
+// Join adds an object's place to the place of a request. All objects that a request names must be
+// in one workspace and in one account.
 func (l Lookup) Join(at, found Place) (Place, error) {
 	differs := found.Workspace != at.Workspace || found.Account != at.Account
 	if at.Named && differs || !BelongsTo(l.Who, found.Workspace) {
@@ -103,17 +104,17 @@ func (l Lookup) Join(at, found Place) (Place, error) {
 	return at, nil
 }
 
-// enters reports whether the person may be carried into an account: it is one of those of the
-// workspace that it belongs to, for them. What an account holds may be another workspace's (it was
-// moved, or a project was imported as a workspace of its own); the map says whose, and has been
-// asked.
+// enters reports whether the bridge may take the person into an account: the account must be one of
+// those that the person has in its home workspace. An account may hold objects of other workspaces
+// (they were moved, or a project was imported as a separate workspace). Their owners are in the
+// map, which was checked before.
 func (l Lookup) enters(accounts *builder.Accounts, account string) bool {
 	home := accounts.HomeOf(account)
 	return home != "" && slices.Contains(accounts.Of(l.inWorkspace(home)), account)
 }
 
-// Reached are the accounts from which lists are put together: those that o may use, and others that
-// hold something of the workspace.
+// Reached lists the accounts that lists are combined from: those that o may use, and others that
+// hold objects of the workspace.
 func (l Lookup) Reached(accounts *builder.Accounts, workspace string, o builder.OnBehalf) []string {
 	list := accounts.Of(o)
 	for _, account := range l.Owners.AccountsIn(workspace) {
@@ -124,8 +125,8 @@ func (l Lookup) Reached(accounts *builder.Accounts, workspace string, o builder.
 	return list
 }
 
-// discover looks for an object that nobody owns, and records it for the workspace whose account
-// holds it.
+// discover searches for an unassigned object, and records it for the workspace whose account holds
+// it.
 func (l Lookup) discover(ctx context.Context, accounts *builder.Accounts, workspace string,
 	kind flow.Kind, id string) (Place, error) {
 	account, found, err := l.find(ctx, accounts, workspace, kind, id)
@@ -149,7 +150,7 @@ func (l Lookup) discover(ctx context.Context, accounts *builder.Accounts, worksp
 		Account:   account,
 	})
 	if problem.Is(err, problem.Conflict) {
-		return Place{}, NotFound() // somebody else was faster
+		return Place{}, NotFound() // another request was faster
 	}
 	return Place{Workspace: workspace, Kind: found.Kind, Account: account}, err
 }
@@ -174,9 +175,9 @@ func (l Lookup) find(ctx context.Context, accounts *builder.Accounts, workspace 
 	return account, found, err
 }
 
-// FlowNamed is the id of the flow that a text in a flow's place stands for: an id in any spelling
-// that the builder understands, or the endpoint name of a flow in the accounts of the workspace.
-// Errors: problem.NotFound.
+// FlowNamed resolves a text in the place of a flow to the flow's id. The text is an id in any
+// spelling that the builder understands, or the endpoint name of a flow in the accounts of the
+// workspace. Errors: problem.NotFound.
 func (l Lookup) FlowNamed(ctx context.Context, workspace, text string) (string, error) {
 	if id, ok := ReadUUID(text); ok {
 		return id, nil
@@ -199,8 +200,8 @@ func (l Lookup) FlowNamed(ctx context.Context, workspace, text string) (string, 
 	return "", NotFound()
 }
 
-// homes are the workspace, and those whose accounts hold something of it. Whose the flow is that is
-// found there the map says afterwards.
+// homes lists the workspace, and the workspaces whose accounts hold some of its objects. The map
+// then determines the owner of a flow that is found there.
 func (l Lookup) homes(accounts *builder.Accounts, workspace string) []string {
 	list := []string{workspace}
 	for _, account := range l.Owners.AccountsIn(workspace) {
@@ -212,9 +213,9 @@ func (l Lookup) homes(accounts *builder.Accounts, workspace string) []string {
 	return list
 }
 
-// Parent is the object that something of a kind lies in: as remembered, or as the builder says.
-// hint is the flow that the request names beside it. A run comes with who started it. Errors:
-// problem.NotFound.
+// Parent returns the object that contains a part of a kind: from memory, or from the builder. hint
+// is the flow that the request also names. For a run it also returns the job, with the person who
+// started it. Errors: problem.NotFound.
 func (l Lookup) Parent(
 	ctx context.Context,
 	workspace string,
@@ -242,7 +243,7 @@ func (l Lookup) Parent(
 	return found, nil, nil
 }
 
-// askParent asks the builder in which object something lies.
+// askParent asks the builder which object contains a part.
 func (l Lookup) askParent(ctx context.Context, workspace string, kind flow.Kind, id, hint string) (string, error) {
 	if l.tellsFlows() && kind == profile.Message {
 		return l.messageFlow(ctx, workspace, id)
@@ -255,7 +256,7 @@ func (l Lookup) askParent(ctx context.Context, workspace string, kind flow.Kind,
 	return l.App.Bridge.Parent(ctx, kind, id, hint)
 }
 
-// folder is the object in whose folder a file lies.
+// folder returns the object whose folder contains a file.
 func (l Lookup) folder(path string) (string, error) {
 	owner := ""
 	EachUUID([]byte(path), func(id [16]byte) bool {
@@ -270,7 +271,7 @@ func (l Lookup) folder(path string) (string, error) {
 	return owner, nil
 }
 
-// jobFlow is the flow of a run that goes on, as it was recorded when it began.
+// jobFlow returns the flow of a background run, as it was recorded when the run began.
 func (l Lookup) jobFlow(ctx context.Context, id string) (string, *flow.Job, error) {
 	j, err := l.Flows.Job(ctx, l.App.ID, id)
 	if problem.Is(err, problem.NotFound) {
@@ -278,7 +279,7 @@ func (l Lookup) jobFlow(ctx context.Context, id string) (string, *flow.Job, erro
 		if j.Flow, known = l.Flows.Parent(l.App.ID, id); !known {
 			return "", nil, NotFound()
 		}
-		err = nil // a list of the builder's has told of it, and not who started it
+		err = nil // a list from the builder revealed the flow, but not the person who started it
 	}
 	if err != nil {
 		return "", nil, err
@@ -286,10 +287,10 @@ func (l Lookup) jobFlow(ctx context.Context, id string) (string, *flow.Job, erro
 	return j.Flow, &j, nil
 }
 
-// tellsFlows reports whether the builder can say in which flows a message or a chat lies.
+// tellsFlows reports whether the builder can name the flows of a message or a chat.
 func (l Lookup) tellsFlows() bool { return l.App.Bridge != nil && l.App.Bridge.FlowsOf != nil }
 
-// messageFlow asks the builder in which flow a message lies.
+// messageFlow asks the builder which flow contains a message.
 func (l Lookup) messageFlow(ctx context.Context, workspace, id string) (string, error) {
 	if !PlainUUID(id) {
 		return "", NotFound()
@@ -304,7 +305,7 @@ func (l Lookup) messageFlow(ctx context.Context, workspace, id string) (string, 
 	return flows[0], nil
 }
 
-// liesIn asks the builder in which flows something lies, within bounds.
+// liesIn asks the builder which flows contain a part, within bounds.
 func (l Lookup) liesIn(ctx context.Context, workspace string, kind flow.Kind, id string) ([]string, error) {
 	asked := wanted{workspace: workspace, person: l.Who.ID, kind: kind, id: id}
 	if err := l.Finder.begin(asked, l.Now()); err != nil {
@@ -319,16 +320,17 @@ func (l Lookup) liesIn(ctx context.Context, workspace string, kind flow.Kind, id
 	return flows, err
 }
 
-// Chat judges a chat session that a request names, after everything else of it has its place, and
-// returns the place with it. flowID is the flow of the request, if it has one. A session that
-// another workspace uses is not found. One that nobody uses is no harm: nothing lies in it.
+// Chat judges a chat session that a request names, after the place is known from everything else,
+// and returns the place with the session added. flowID is the flow of the request, if it has one. A
+// session that another workspace uses is reported as not found. An unused session is harmless,
+// because it is empty.
 func (l Lookup) Chat(ctx context.Context, at Place, flowID, id string) (Place, error) {
 	if len(id) > MaxChat {
 		return at, NoChat()
 	}
 	c, ok := l.Flows.ChatOf(l.App.ID, id)
 	if !ok && flowID == "" {
-		// Nothing but the session says what the request is about.
+		// Only the session determines the place of the request.
 		var err error
 		if c, ok, err = l.askChat(ctx, at, id); err != nil {
 			return at, err
@@ -349,7 +351,7 @@ func (l Lookup) Chat(ctx context.Context, at Place, flowID, id string) (Place, e
 	return at, nil
 }
 
-// askChat asks the builder in which flows a session lies; all of them must be of the workspace.
+// askChat asks the builder which flows contain a session. All of them must belong to the workspace.
 func (l Lookup) askChat(ctx context.Context, at Place, id string) (c flow.Chat, ok bool, err error) {
 	if !l.tellsFlows() {
 		return c, false, nil
