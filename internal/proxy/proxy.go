@@ -27,11 +27,10 @@ type Config struct {
 	Apps *app.Registry
 	// Sessions resolves session cookies to principals.
 	Sessions *authn.Sessions
-	// Keys are the API keys, which the builders' own pages for keys show. Nil: there are no API
-	// keys.
+	// Keys are the API keys, which the builders' own pages for keys show. Nil disables them.
 	Keys *authn.Keys
-	// People and Logins serve the builders' own pages that show and change people; nil if there are
-	// no such pages. NewUserActive reports whether people who are added there can sign in
+	// People and Logins serve the builders' own pages that show and change people; nil disables
+	// these pages. NewUserActive reports whether people who are added there can sign in
 	// immediately.
 	People        *identity.People
 	Logins        *login.Logins
