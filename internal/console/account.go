@@ -28,13 +28,13 @@ type sessionView struct {
 	Current           bool
 }
 
-// accountView is a page of one's own account.
+// accountView is a page of the visitor's own account.
 type accountView struct {
 	User personView
 	Now  time.Time
-	// Mail tells that links can be mailed.
+	// Mail reports that links can be mailed.
 	Mail bool
-	// NewEmail is what was typed as a new address.
+	// NewEmail is the new address as typed.
 	NewEmail string
 	// At names the form that Problem and Wrong belong to: "name", "email", "profile" or "".
 	At            string
@@ -43,7 +43,7 @@ type accountView struct {
 	Wrong         wrong
 }
 
-// ownWorkspace is a workspace of the person who looks.
+// ownWorkspace is one of the visitor's workspaces.
 type ownWorkspace struct {
 	ID, Name, Role string
 	Current        bool
@@ -112,19 +112,19 @@ func sessionsOf(x *visit, from *authn.Sessions, userID string) ([]sessionView, e
 	return out, nil
 }
 
-// sessionName says in words what is signed in.
+// sessionName describes the signed-in device or program.
 func sessionName(s authn.Session) string {
 	if !s.Program {
 		return deviceName(s.UserAgent)
 	}
-	// A product token is what programs call themselves by (RFC 9110 section 10.1.5).
+	// Programs identify themselves by a product token (RFC 9110 section 10.1.5).
 	if product, _, _ := strings.Cut(s.UserAgent, " "); product != "" && len(product) <= 60 {
 		return "API client " + product
 	}
 	return "API client"
 }
 
-// accountMistake shows at a form of the account page what was wrong with it.
+// accountMistake shows a mistake at the form of the account page that it belongs to.
 func (p *accountPages) accountMistake(x *visit, v accountView, err error, fields ...string) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
@@ -146,8 +146,8 @@ func (p *accountPages) changeName(x *visit) error {
 	return x.done("/account", "name")
 }
 
-// changeEmail sends a link to both ends. The password is asked for again: an unattended screen must
-// not be enough to take the account over.
+// changeEmail sends a link to both addresses. It asks for the password again, because an unattended
+// screen must not be enough to take over the account.
 func (p *accountPages) changeEmail(x *visit) error {
 	email := x.value("email")
 	if err := p.signUps.ChangeEmail(x.r.Context(), x.who, x.field("password"), email); err != nil {
@@ -168,7 +168,7 @@ func (p *accountPages) sendVerification(x *visit) error {
 	return x.done("/account", "verify-sent")
 }
 
-// switchWorkspace lets the session work in another workspace and comes back to the page.
+// switchWorkspace switches the session to another workspace and returns to the page.
 func (p *accountPages) switchWorkspace(x *visit) error {
 	if err := p.sessions.SwitchWorkspace(x.r.Context(), x.who, x.value("workspace")); err != nil {
 		return err
@@ -192,8 +192,8 @@ func (p *accountPages) endOtherSessions(x *visit) error {
 	return x.done("/account/devices", "sessions")
 }
 
-// named is a word in a User-Agent header and what people call it. The order matters: browsers also
-// name those that they pretend to be.
+// named maps a mark in a User-Agent header to the name that people know. The order matters, because
+// browsers also include the marks of those that they imitate.
 type named struct{ mark, name string }
 
 var browsers = []named{
@@ -223,8 +223,8 @@ var systems = []named{
 	{"Linux", "Linux"},
 }
 
-// deviceName says in words what a User-Agent header says of itself; it is a help to recognize one's
-// own devices, and no proof.
+// deviceName describes the device that a User-Agent header claims to be. It helps people recognize
+// their own devices, and proves nothing.
 func deviceName(userAgent string) string {
 	browser, system := markedAs(browsers, userAgent), markedAs(systems, userAgent)
 	switch {

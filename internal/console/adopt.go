@@ -14,24 +14,24 @@ import (
 	"sluice/internal/web"
 )
 
-// adoptionPages give workspaces what a builder had before Sluice stood in front of it: single
-// objects, and users with all that they hold.
+// adoptionPages let workspaces adopt what a builder held before it was connected to Sluice: single
+// objects, and users with everything they hold.
 type adoptionPages struct {
 	views  *appViews
 	people *identity.People
 	apps   *app.Apps
 }
 
-// unownedObject is something in a builder that belongs to no workspace.
+// unownedObject is an object in a builder that belongs to no workspace.
 type unownedObject struct{ ID, Name string }
 
-// unownedGroup are those of one kind.
+// unownedGroup is the unowned objects of one kind.
 type unownedGroup struct {
 	Name    string
 	Objects []unownedObject
 }
 
-// unownedView lists them with the form that gives them to a workspace.
+// unownedView lists the unowned objects with the form that gives them to a workspace.
 type unownedView struct {
 	App           appView
 	Groups        []unownedGroup
@@ -67,7 +67,7 @@ func (p *adoptionPages) renderUnowned(x *visit, status int, a *app.App, v unowne
 	return x.render(status, unownedPage(x.frame("What nobody owns", "/admin/apps"), v))
 }
 
-// kindNames are the kinds in the order in which they are shown, in the plural.
+// kindNames are the plural names of the kinds, in display order.
 var kindNames = []struct {
 	kind flow.Kind
 	name string
@@ -110,8 +110,8 @@ func groupedByKind(found []builder.FoundObject) []unownedGroup {
 	return groups
 }
 
-// adopt gives what is ticked, or all of it, to a workspace. The giver becomes the owner, who can
-// hand it on.
+// adopt gives the ticked objects, or all of them, to a workspace. The person who adopts them
+// becomes their owner, and can pass the ownership on.
 func (p *adoptionPages) adopt(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {

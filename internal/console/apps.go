@@ -13,8 +13,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// appPages are the connected apps: the list, how one is connected and removed, in which workspaces
-// it is used, and which of its flows are published.
+// appPages are the pages of connected apps: the list, connecting and removing apps, the workspaces
+// that use an app, and its published flows.
 type appPages struct {
 	views *appViews
 	apps  *app.Apps
@@ -34,7 +34,7 @@ func (p *appPages) showNewApp(x *visit) error {
 	return x.render(http.StatusOK, newAppPage(x.frame("Connect an app", "/admin/apps"), newAppView{}))
 }
 
-// formOf is what was typed about an app, without the password.
+// formOf returns the app form as typed, without the password.
 func formOf(x *visit) appForm {
 	return appForm{
 		URL:        x.value("url"),
@@ -44,14 +44,14 @@ func formOf(x *visit) appForm {
 	}
 }
 
-// findApp looks what runs at an address and shows it with the form for the rest.
+// findApp detects the product at an address and shows it with the form for the rest.
 func (p *appPages) findApp(x *visit) error {
 	v := newAppView{Form: formOf(x)}
 	return p.renderFound(x, http.StatusOK, v, nil)
 }
 
-// renderFound shows the form of an app with what runs at its address, and with what was wrong
-// before, if anything was.
+// renderFound shows the form of an app with the product that was detected at its address, and with
+// the previous mistake, if any.
 func (p *appPages) renderFound(x *visit, status int, v newAppView, before error) error {
 	found, err := p.apps.Manager.Look(x.r.Context(), x.who, app.Spec{URL: v.Form.URL})
 	if err == nil {
@@ -75,7 +75,8 @@ func (p *appPages) renderFound(x *visit, status int, v newAppView, before error)
 	return x.render(status, newAppPage(x.frame("Connect an app", "/admin/apps"), v))
 }
 
-// addApp connects the app, and gives Sluice the owner's account at once if it was entered.
+// addApp connects the app, and signs Sluice in to the owner's account if the form has its
+// credentials.
 func (p *appPages) addApp(x *visit) error {
 	form := formOf(x)
 	a, err := p.apps.Manager.Add(
@@ -100,8 +101,8 @@ func (p *appPages) addApp(x *visit) error {
 	return x.done("/admin/apps/"+a.ID, "app")
 }
 
-// toConnection goes on with a builder with accounts that was just added: to the choice of how
-// people get in, unless the configuration has answered it.
+// toConnection continues after a builder with accounts was added. It leads to the choice of how
+// people get in, unless the configuration already answers that.
 func (p *appPages) toConnection(x *visit, a *app.App) error {
 	if _, err := p.apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
@@ -120,7 +121,7 @@ func (p *appPages) showApp(x *visit) error {
 	return p.renderApp(x, a.ID, nil)
 }
 
-// renderApp shows an app's page, and on it why something did not work.
+// renderApp shows an app's page, including the reason why something failed.
 func (p *appPages) renderApp(x *visit, id string, before error) error {
 	v, err := p.appPage(x, id)
 	if err != nil {
@@ -167,7 +168,7 @@ func (p *appPages) appPage(x *visit, id string) (appPageView, error) {
 	return v, err
 }
 
-// checkApp looks at an app now.
+// checkApp checks an app immediately.
 func (p *appPages) checkApp(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -182,8 +183,7 @@ func (p *appPages) checkApp(x *visit) error {
 	return x.done("/admin/apps/"+a.ID, "checked")
 }
 
-// connect gives Sluice the owner's account and looks at the app again, so that its state is the new
-// one.
+// connect gives Sluice the owner's account and checks the app again, so that its state is current.
 func (p *appPages) connect(x *visit, id string, owner app.Owner) error {
 	if err := p.apps.Connector.Connect(x.r.Context(), x.who, id, owner); err != nil {
 		return err
@@ -256,8 +256,8 @@ func (p *appPages) showRemoveApp(x *visit) error {
 	)
 }
 
-// removeApp disconnects an app. The account that Sluice had created in the builder is shown once:
-// without it nobody could ever get in again.
+// removeApp disconnects an app. It shows the account that Sluice created in the builder once,
+// because without it no one could ever get in again.
 func (p *appPages) removeApp(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -274,8 +274,8 @@ func (p *appPages) removeApp(x *visit) error {
 	return x.render(http.StatusOK, removedAppPage(x.frame("Removed "+a.Name, "/admin/apps"), v))
 }
 
-// showSetupApps is the second step of the set-up: what --protect found, and what is missing to
-// connect it.
+// showSetupApps is the second step of the set-up: it shows the builders that --protect found, and
+// the steps that are missing to connect them.
 func (p *appPages) showSetupApps(x *visit) error { return p.renderSetupApps(x, nil) }
 
 func (p *appPages) renderSetupApps(x *visit, before error) error {
@@ -304,7 +304,7 @@ func (p *appPages) renderSetupApps(x *visit, before error) error {
 	return x.render(status, setupAppsPage(x.frame("Connect your builder", ""), v))
 }
 
-// addSetupApp connects what runs at an address, with its own name and the next free port.
+// addSetupApp connects the builder at an address, with its own name and the next free port.
 func (p *appPages) addSetupApp(x *visit) error {
 	if _, err := p.apps.Manager.Add(x.r.Context(), x.who, app.Spec{URL: x.value("url")}); err != nil {
 		return p.renderSetupApps(x, err)
@@ -313,12 +313,12 @@ func (p *appPages) addSetupApp(x *visit) error {
 	return nil
 }
 
-// offerApp lets the people of a workspace use an app.
+// offerApp makes an app available to the people of a workspace.
 func (p *appPages) offerApp(x *visit) error {
 	return p.changeUse(x, x.value("workspace"), "offered", p.apps.Manager.Offer)
 }
 
-// withdrawApp ends the use of an app in a workspace. Everything in it stays.
+// withdrawApp withdraws an app from a workspace. Everything in the app stays.
 func (p *appPages) withdrawApp(x *visit) error {
 	return p.changeUse(x, x.r.PathValue("workspace"), "withdrawn", p.apps.Manager.Withdraw)
 }

@@ -12,13 +12,13 @@ import (
 	"sluice/internal/web"
 )
 
-// appViews show apps to a visitor on all pages that name one.
+// appViews prepare apps for display, on all pages that show apps.
 type appViews struct {
 	gate *authz.Gate
 	apps *app.Apps
 }
 
-// healthView is how an app is, in words.
+// healthView is an app's health in words.
 type healthView struct {
 	Tone      web.Tone
 	Word      string
@@ -26,39 +26,39 @@ type healthView struct {
 	CheckedAt time.Time
 }
 
-// bridge says how people get into the builder's own session.
+// bridge is how people get into the builder's own session.
 type bridge uint8
 
 const (
 	bridgeHeaders     bridge = iota // the builder has no accounts that Sluice knows of
-	bridgeNeedsOwner                // nobody owns the builder yet
+	bridgeNeedsOwner                // the builder has no owner yet
 	bridgeNeedsLogin                // the owner's credentials are missing or wrong
-	bridgeNeedsChoice               // nobody has chosen yet how people get into its accounts
+	bridgeNeedsChoice               // no one has chosen yet how people get into its accounts
 	bridgeReady                     // Sluice holds a session
 	bridgeBroken                    // Sluice has credentials, but no session at the moment
 )
 
 // appView is a connected app.
 type appView struct {
-	// Product is the name of the product that it is.
+	// Product is the name of the product.
 	Product                            string
 	ID, Name, Title, Version, Upstream string
-	// Origin is the address that this browser uses.
+	// Origin is the app's address for this browser.
 	Origin string
 	Health healthView
 	Bridge bridge
-	// ForwardAuth tells that a reverse proxy forwards to it and asks Sluice; Asked is when it last
-	// did.
+	// ForwardAuth reports that a reverse proxy forwards to the app and asks Sluice about requests.
+	// Asked is when it last asked.
 	ForwardAuth bool
 	Asked       time.Time
-	// Manage tells that the viewer may change it.
+	// Manage reports that the viewer may change the app.
 	Manage bool
 }
 
-// What names the product and its version.
+// What returns the product's title and version.
 func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Version) }
 
-// appOf is an app as the pages show it to this visitor.
+// appOf returns an app as the pages show it to this visitor.
 func (av *appViews) appOf(x *visit, a *app.App) appView {
 	h := av.apps.Monitor.Health(a.ID)
 	v := appView{
@@ -85,7 +85,7 @@ func (av *appViews) appOf(x *visit, a *app.App) appView {
 	return v
 }
 
-// healthOf puts an app's health in words. Details are for those who manage it.
+// healthOf describes an app's health in words. Details are for people who manage the app.
 func healthOf(a *app.App, h app.Health) healthView {
 	v := healthView{Detail: strings.TrimSpace(h.Text + " " + h.Next), CheckedAt: h.CheckedAt}
 	switch {
@@ -131,8 +131,7 @@ func bridgeOf(a *app.App, h app.Health) bridge {
 	return bridgeBroken
 }
 
-// ensureChecked looks at an app unless that has been done before, so that its page can say
-// something.
+// ensureChecked checks an app unless it was already checked, so that its page has a state to show.
 func (av *appViews) ensureChecked(x *visit, a *app.App) error {
 	if !av.apps.Monitor.Health(a.ID).CheckedAt.IsZero() {
 		return nil
@@ -141,7 +140,7 @@ func (av *appViews) ensureChecked(x *visit, a *app.App) error {
 	return err
 }
 
-// find finds the app of the route for somebody who may see it.
+// find returns the app of the route if the visitor may see it.
 func (av *appViews) find(x *visit) (*app.App, error) {
 	a, ok := av.apps.ByID(x.r.PathValue("id"))
 	if !ok {
@@ -151,18 +150,18 @@ func (av *appViews) find(x *visit) (*app.App, error) {
 	return a, av.gate.Check(x.r.Context(), x.who, authz.AppView, a.Resource())
 }
 
-// foundView is what a probe saw.
+// foundView is the result of a probe.
 type foundView struct {
-	// Product is the name of the product that it is; Title may be that of its page.
+	// Product is the name of the product; Title may be the title of its page.
 	Product                                          string
 	Kind, Title, Version, OwnerState, Evidence, Note string
 	Supports                                         []string
-	// HasOwner tells that one owner's account serves everybody there, HasAccounts that users are
-	// kept apart there.
+	// HasOwner reports that a single owner account serves everyone there. HasAccounts reports that
+	// the builder keeps its users apart.
 	HasOwner, HasAccounts bool
 }
 
-// foundOf is what a probe saw, as the pages show it.
+// foundOf returns the result of a probe as the pages show it.
 func (av *appViews) foundOf(x *visit, f builder.Found) *foundView {
 	kind := av.apps.Kinds[f.Kind]
 	return &foundView{

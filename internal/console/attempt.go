@@ -12,8 +12,8 @@ import (
 	"sluice/internal/web"
 )
 
-// attempts lead a browser through its attempt to sign in, from step to step and to where the person
-// wanted to go. A cookie binds the attempt to the browser; package login says where it stands.
+// attempts lead a browser through its attempt to sign in, step by step, to the person's
+// destination. A cookie binds the attempt to the browser; package login decides the next step.
 type attempts struct {
 	logins   *login.Logins
 	sessions *authn.Sessions
@@ -24,19 +24,19 @@ type attempts struct {
 // attemptCookie binds an attempt to sign in to one browser between its steps.
 const attemptCookie = "sluice_attempt"
 
-// deviceCookie tells a browser that has signed in before from a stranger's, so that guesses from
-// elsewhere do not slow it down.
+// deviceCookie identifies a browser that has signed in before, so that guesses from elsewhere do
+// not slow it down.
 const deviceCookie = "sluice_device"
 
 // deviceAge is how long a browser is remembered, in seconds.
 const deviceAge = 180 * 24 * 3600
 
-// destination is where somebody wants to go after signing in: an app and a path there, or a page of
-// Sluice's own.
+// destination is where a person wants to go after signing in: an app and a path in it, or one of
+// Sluice's own pages.
 type destination struct{ app, back, state string }
 
-// destinationOf reads a destination from a query or a form. The path is checked; the app is looked
-// up when it is used.
+// destinationOf reads a destination from a query or a form. It checks the path; the app is looked
+// up when it is needed.
 func destinationOf(v url.Values) destination {
 	d := destination{app: v.Get("app"), back: web.ReturnTo(v.Get("return")), state: v.Get("state")}
 	if len(d.app) > 64 {
@@ -51,7 +51,7 @@ func destinationOf(v url.Values) destination {
 	return d
 }
 
-// loops reports whether a page would lead back to signing in, or out.
+// loops reports whether a page would lead back to signing in, or to signing out.
 func loops(path string) bool {
 	for _, p := range []string{"/login", "/logout", "/enter", "/setup", "/reset", "/signup", "/forgot", "/sso"} {
 		if rest, ok := strings.CutPrefix(path, p); ok &&
@@ -62,7 +62,7 @@ func loops(path string) bool {
 	return false
 }
 
-// query is the destination as the sign-in pages pass it on in their addresses.
+// query returns the destination as the sign-in pages carry it in their addresses.
 func (d destination) query() string {
 	q := url.Values{"return": {d.back}}
 	if d.app != "" {
@@ -74,7 +74,7 @@ func (d destination) query() string {
 	return "?" + q.Encode()
 }
 
-// attempt is the destination as an attempt keeps it.
+// attempt returns the destination as an attempt stores it.
 func (d destination) attempt() login.Destination {
 	return login.Destination{App: d.app, Return: d.back, State: d.state}
 }
@@ -90,8 +90,8 @@ func (at *attempts) wanted(d destination) (*app.App, bool) {
 	return at.apps.ByID(d.app)
 }
 
-// leadsTo is the app that somebody wants to go to. The answer to the page's form leads to its
-// origin in the end, and browsers hold form-action against redirects too.
+// leadsTo returns the app that the person wants to reach. The form's answer finally redirects to
+// the app's origin, and browsers apply form-action to redirects too.
 func (at *attempts) leadsTo(x *visit, d destination) (*app.App, bool) {
 	a, ok := at.wanted(d)
 	if ok {
@@ -100,15 +100,15 @@ func (at *attempts) leadsTo(x *visit, d destination) (*app.App, bool) {
 	return a, ok
 }
 
-// advance leads the browser to what the dispatcher said: the next step, or the end, where it shows
-// whether the browser kept its cookie.
+// advance leads the browser to the page that the dispatcher chose: the next step, or the final
+// page, which shows whether the browser kept its cookie.
 func (at *attempts) advance(x *visit, p login.Progress) error {
 	x.redirect(at.keep(x, p))
 	return nil
 }
 
-// advanceTo is advance for those who came with a link: they end on a page with a word on what was
-// done.
+// advanceTo is advance for people who came with a link: they arrive at a page with a notice about
+// the result.
 func (at *attempts) advanceTo(x *visit, p login.Progress, to, notice string) error {
 	x.setNotice(notice)
 	if p.Step == login.StepFinish {
@@ -117,7 +117,7 @@ func (at *attempts) advanceTo(x *visit, p login.Progress, to, notice string) err
 	return at.advance(x, p)
 }
 
-// keep gives the browser the cookies of where its attempt stands, and returns the page of that.
+// keep sets the cookies for the attempt's current step, and returns the page of that step.
 func (at *attempts) keep(x *visit, p login.Progress) string {
 	if p.Step != login.StepFinish {
 		x.setCookie(attemptCookie, p.Token, "/login", int(login.AttemptLife/time.Second))
@@ -128,8 +128,8 @@ func (at *attempts) keep(x *visit, p login.Progress) string {
 	return "/login/done" + destinationAfter(p).query()
 }
 
-// signedIn gives the browser its session. The old one, if there was one, stays where it is: it may
-// be somebody else's.
+// signedIn gives the browser its session. A previous session is not revoked, because it may be
+// another person's.
 func (at *attempts) signedIn(x *visit, result login.Result) {
 	at.sessions.SetCookie(x.w, result.Token, x.secure())
 	x.setCookie(deviceCookie, result.Device, "/login", deviceAge)
@@ -146,9 +146,9 @@ func (at *attempts) forgetAttempt(x *visit) {
 	}
 }
 
-// atStep runs a handler only for a browser whose attempt stands at this step. Any other browser is
-// led to where its attempt stands, or back to the beginning: the dispatcher knows, and what a step
-// finds out itself (the attempt expired, or went on in another tab) leads the same way.
+// atStep runs a handler only for a browser whose attempt is at this step. It leads any other
+// browser to the page of its current step, or back to the beginning. The dispatcher decides that,
+// also when a step itself discovers a change (the attempt expired, or continued in another tab).
 func (at *attempts) atStep(step login.Step, run func(*visit, login.Progress) error) func(*visit) error {
 	return func(x *visit) error {
 		p, err := at.logins.Where(x.r.Context(), x.cookie(attemptCookie))
@@ -162,8 +162,8 @@ func (at *attempts) atStep(step login.Step, run func(*visit, login.Progress) err
 	}
 }
 
-// attemptOver leads a browser on whose attempt has ended or stands elsewhere; any other error is
-// returned.
+// attemptOver redirects a browser whose attempt has expired or is at another step. It returns any
+// other error.
 func (at *attempts) attemptOver(x *visit, err error) error {
 	if err == nil {
 		return nil
@@ -184,8 +184,8 @@ func (at *attempts) attemptOver(x *visit, err error) error {
 	return err
 }
 
-// onward is sendOn for those who come from signing in, where a place that does not know them sends
-// them to again. The third time in a row ends it.
+// onward is sendOn for people who come from signing in. If the destination does not recognize them,
+// it sends them back here; the third return in a row stops the loop.
 func (at *attempts) onward(x *visit, d destination) error {
 	if !at.bounces.again(x.who.SessionID, d.app, d.back, x.now()) {
 		return at.sendOn(x, d)
@@ -219,9 +219,9 @@ func (at *attempts) onward(x *visit, d destination) error {
 	)
 }
 
-// sendOn sends somebody who is signed in to where they wanted. An app with a port instead of a
-// public address is sent to on this very host name, where the browser has its cookie already; the
-// state of a browser that came from another name of this machine is of no use there.
+// sendOn redirects a signed-in person to their destination. An app with a port instead of a public
+// address is reached on this very host name, where the browser already has its cookie. The state of
+// a browser that came from another name of this machine is of no use there.
 func (at *attempts) sendOn(x *visit, d destination) error {
 	a, ok := at.wanted(d)
 	switch {
@@ -234,8 +234,8 @@ func (at *attempts) sendOn(x *visit, d destination) error {
 	}
 	origin := a.Origin(x.r.Host)
 	if strings.HasPrefix(origin, "http://") && x.secure() {
-		// The browser keeps a Secure cookie from the app's http address, and would be sent to and
-		// fro for ever.
+		// The browser does not send a Secure cookie to the app's http address, and would be
+		// redirected back and forth forever.
 		text := "%s has no address on https, and Sluice itself is used on https."
 		return problem.Newf(problem.Conflict, text, a.Name).
 			WithNext("An admin can give the app a public address that begins with https://.").
@@ -256,7 +256,7 @@ func (at *attempts) sendOn(x *visit, d destination) error {
 	return nil
 }
 
-// stepOf is what the page of a step shows, and lets the page's form lead to the app.
+// stepOf returns the content of a step's page, and allows the page's form to lead to the app.
 func (at *attempts) stepOf(x *visit, p login.Progress) stepView {
 	d := destinationAfter(p)
 	v := stepView{Account: p.Account, StartOver: "/login" + d.query()}

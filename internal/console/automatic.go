@@ -8,10 +8,10 @@ import (
 	"sluice/internal/web"
 )
 
-// signInAutomatically lets a browser on this machine in without asking, where the configuration
-// says so. Done tells that the answer is written. Everybody else finds the form: people on another
-// machine, or under a name that may mean another machine, other websites, programs, and a person
-// who asks for it ("with=password").
+// signInAutomatically signs in a browser on this machine without asking, if the configuration says
+// so. done reports that the answer is written. Everyone else gets the form: people on another
+// machine, or under a name that may mean another machine, other websites, programs, and people who
+// want the form ("with=password").
 func (s *signInPages) signInAutomatically(x *visit, d destination) (done bool, err error) {
 	asked := x.r.URL.Query().Get("with") != ""
 	if s.logins.AutoLogin() == "" || asked || !web.OnThisMachine(x.r) || !web.Arrives(x.r) || s.passesOn(x) {
@@ -34,8 +34,8 @@ func (s *signInPages) signInAutomatically(x *visit, d destination) (done bool, e
 	}
 }
 
-// passesOn reports whether a reverse proxy stands in front of Sluice, as an app with a public
-// address tells: then this machine is everybody's.
+// passesOn reports whether a reverse proxy is in front of Sluice, judging by an app with a public
+// address. This machine's requests can then come from anyone.
 func (s *signInPages) passesOn(x *visit) bool {
 	for _, a := range s.apps.All() {
 		if a.PublicURL != "" && !web.LoopbackOrigin(a.PublicURL) {

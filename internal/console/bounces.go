@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// A browser that is sent to the same place for the third time within ten seconds goes round in
-// circles: the place sends it back to sign in, and here it is signed in.
+// A browser that is sent to the same place for the third time within ten seconds is in a loop: the
+// place sends it back to sign in, and here it is already signed in.
 const (
 	bounceLimit  = 3
 	bounceWindow = 10 * time.Second
-	// maxBounces bounds what is remembered; beyond it everything is forgotten, which costs a loop a
-	// few more rounds.
+	// maxBounces bounds what is remembered. Beyond it everything is forgotten, and a loop takes a
+	// few more rounds to detect.
 	maxBounces = 4096
 )
 
-// bounces counts how often each session was sent on to each place of late.
+// bounces counts how often each session was recently redirected to each place.
 type bounces struct {
 	mu   sync.Mutex
 	seen map[bounceKey]bounce
@@ -28,7 +28,7 @@ type bounce struct {
 	count int
 }
 
-// again notes that a session is being sent somewhere and reports whether it goes round in circles.
+// again counts a redirect of a session to a place and reports whether it is a loop.
 func (b *bounces) again(session, app, path string, now time.Time) bool {
 	if len(path) > 200 {
 		path = path[:200]
@@ -45,7 +45,7 @@ func (b *bounces) again(session, app, path string, now time.Time) bool {
 		b.seen = map[bounceKey]bounce{}
 	}
 	if n.count >= bounceLimit {
-		delete(b.seen, k) // whoever tries again gets a fresh start
+		delete(b.seen, k) // the next try gets a fresh start
 		return true
 	}
 	b.seen[k] = n

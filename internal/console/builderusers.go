@@ -11,7 +11,7 @@ import (
 	"sluice/internal/web"
 )
 
-// builderUser is a user of the builder's.
+// builderUser is a user of the builder.
 type builderUser struct {
 	ID, Username                string
 	Active, Superuser, Adopted  bool
@@ -19,7 +19,7 @@ type builderUser struct {
 	WorkspaceID, Workspace, Who string
 }
 
-// holds says what a user has.
+// holds describes what a user holds.
 func (u builderUser) holds() string {
 	if u.Flows == builder.UnknownCount {
 		return "unknown"
@@ -34,7 +34,7 @@ func (u builderUser) holds() string {
 	return strings.Join(parts, ", ")
 }
 
-// own tells that Sluice has created the user for a workspace.
+// own reports that Sluice has created the user for a workspace.
 func (u builderUser) own() bool { return u.WorkspaceID != "" && !u.Adopted }
 
 // builderUsersView is the list of the builder's users.
@@ -42,7 +42,7 @@ type builderUsersView struct {
 	App   appView
 	Setup *builder.AccountSetup
 	Users []builderUser
-	// Blind tells that of some users it is not known what they hold.
+	// Blind reports that it is unknown what some of the users hold.
 	Blind         bool
 	Problem, Next string
 }
@@ -51,11 +51,11 @@ func (v builderUsersView) path(rest string) string {
 	return "/admin/apps/" + v.App.ID + "/builder-users" + rest
 }
 
-// builderUserView is one of them with the form that gives it to a workspace.
+// builderUserView is one user with the form that gives the user to a workspace.
 type builderUserView struct {
 	App  appView
 	User builderUser
-	// To are the workspaces, or where each person has an account the people in them.
+	// To lists the workspaces; if each person has an account, the people in them.
 	To            []web.Option
 	Chosen        string
 	PerPerson     bool
@@ -68,7 +68,8 @@ func (v builderUserView) path(rest string) string {
 	return "/admin/apps/" + v.App.ID + "/builder-users/" + v.User.ID + rest
 }
 
-// showBuilderUsers lists them. Where Sluice has no superuser the page says what to do.
+// showBuilderUsers lists the builder's users. If Sluice has no superuser there, the page says what
+// to do.
 func (p *adoptionPages) showBuilderUsers(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -121,7 +122,7 @@ func (p *adoptionPages) builderUserOf(x *visit, u app.BuilderUser) builderUser {
 	return out
 }
 
-// nameOf is what a person is called.
+// nameOf returns a person's name for display.
 func (p *adoptionPages) nameOf(x *visit, id string) string {
 	if who, ok := p.people.Principal(id); ok {
 		return cmp.Or(who.DisplayName, who.Name)
@@ -129,7 +130,7 @@ func (p *adoptionPages) nameOf(x *visit, id string) string {
 	return "somebody who is not active"
 }
 
-// builderUser finds the user of the route.
+// builderUser returns the user of the route.
 func (p *adoptionPages) builderUser(x *visit, a *app.App) (builderUser, error) {
 	users, err := p.apps.Adoption.BuilderUsers(x.r.Context(), x.who, a.ID)
 	if err != nil {
@@ -165,8 +166,9 @@ func (p *adoptionPages) renderBuilderUser(x *visit, status int, a *app.App, v bu
 	return x.render(status, builderUserPage(x.frame(v.User.Username, "/admin/apps"), v))
 }
 
-// holders are the workspaces that a user can be given to, or the people in them where each has an
-// account. A value is the workspace's id, and after a slash the person's.
+// holders lists the workspaces that a user can be given to; if each person has an account, the
+// people in them. A value is a workspace id, followed by a slash and a person's id in the list of
+// people.
 func (p *adoptionPages) holders(x *visit, a *app.App) ([]web.Option, error) {
 	var out []web.Option
 	for _, o := range x.workspaceOptions() {
@@ -191,7 +193,7 @@ func (p *adoptionPages) holders(x *visit, a *app.App) ([]web.Option, error) {
 	return out, nil
 }
 
-// adoptBuilderUser gives a user and all that it holds to a workspace.
+// adoptBuilderUser gives a user and everything it holds to a workspace.
 func (p *adoptionPages) adoptBuilderUser(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -234,13 +236,13 @@ func (p *adoptionPages) releaseBuilderUser(x *visit) error {
 	return p.renderBuilderUser(x, m.status, a, builderUserView{Problem: m.Text, Next: m.Next})
 }
 
-// newPasswords reports whether users that are adopted get another password.
+// newPasswords reports whether adopted users get a new password.
 func newPasswords(a *app.App) bool {
 	mode, _ := a.Kind.Accounts.Mode(a.BridgeMode)
 	return mode.NewPasswords
 }
 
-// givenCount says in the button what is given.
+// givenCount is the text of the button, with the number of flows.
 func givenCount(u builderUser) string {
 	if u.Flows <= 0 {
 		return "Adopt this user"

@@ -11,13 +11,13 @@ import (
 	"sluice/internal/web"
 )
 
-// connectionPages choose the way into a builder with accounts of its own.
+// connectionPages choose the way into a builder with its own accounts.
 type connectionPages struct {
 	views *appViews
 	apps  *app.Apps
 }
 
-// bridgeChoice is a way into a builder with accounts: what it means, and what its test found.
+// bridgeChoice is a way into a builder with accounts: its meaning, and the result of its test.
 type bridgeChoice struct {
 	Mode         builder.Mode
 	Title        string
@@ -26,7 +26,7 @@ type bridgeChoice struct {
 	Detail, Next string
 }
 
-// bridgeChoices are the ways in words, the best one first.
+// bridgeChoices returns the ways with their texts, best first.
 func bridgeChoices(setup *builder.AccountSetup) []bridgeChoice {
 	choices := make([]bridgeChoice, len(setup.Modes))
 	for i, m := range setup.Modes {
@@ -35,19 +35,19 @@ func bridgeChoices(setup *builder.AccountSetup) []bridgeChoice {
 	return choices
 }
 
-// accessForm is what was typed, without the secrets.
+// accessForm is the form as typed, without the secrets.
 type accessForm struct {
 	Mode, Superuser, Accounts string
 	Wrong                     wrong
 }
 
-// The values of the field that says who has an account.
+// Values of the field that determines how accounts are shared.
 const (
 	accountsShared    = "shared"
 	accountsPerPerson = "per-person"
 )
 
-// connectionView is the page on which a builder with accounts is connected.
+// connectionView is the page that connects a builder with accounts.
 type connectionView struct {
 	App     appView
 	Setup   *builder.AccountSetup
@@ -55,7 +55,7 @@ type connectionView struct {
 	Found   *foundView
 	Choices []bridgeChoice
 	Form    accessForm
-	// Tested tells that the choices have results.
+	// Tested reports that the choices have results.
 	Tested        bool
 	Problem, Next string
 }
@@ -64,7 +64,7 @@ func (v connectionView) path() string { return "/admin/apps/" + v.App.ID + "/con
 
 func (v connectionView) connected() bool { return v.State.Mode != "" }
 
-// modeTitle names the chosen way; "" if none is.
+// modeTitle returns the title of the chosen way; "" if no way is chosen.
 func modeTitle(setup *builder.AccountSetup, mode builder.Mode) string {
 	if setup == nil {
 		return ""
@@ -73,7 +73,7 @@ func modeTitle(setup *builder.AccountSetup, mode builder.Mode) string {
 	return text.Title
 }
 
-// accountsOptions are the choices of who has an account in the builder.
+// accountsOptions are the choices for how accounts in the builder are shared.
 func accountsOptions(product string) []web.Option {
 	return []web.Option{
 		{
@@ -90,7 +90,7 @@ func accountsOptions(product string) []web.Option {
 	}
 }
 
-// kept says in a field for a secret whether Sluice has one already.
+// kept explains, at a field for a secret, whether Sluice already has one.
 func kept(has bool, without string) string {
 	if has {
 		return "Sluice has one. Leave this empty to keep it; it is never shown."
@@ -98,8 +98,8 @@ func kept(has bool, without string) string {
 	return without
 }
 
-// showConnection shows what runs there and the ways in. It tests nothing by itself: a test signs in
-// at the builder.
+// showConnection shows the product and the ways in. It runs no tests, because a test signs in to
+// the builder.
 func (p *connectionPages) showConnection(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -135,7 +135,7 @@ func (p *connectionPages) renderConnection(x *visit, status int, a *app.App, v c
 	return x.render(status, connectionPage(page, v))
 }
 
-// changeConnection tests the ways in, or takes one after a test.
+// changeConnection tests the ways in, or applies one after a test.
 func (p *connectionPages) changeConnection(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -161,8 +161,7 @@ func (p *connectionPages) changeConnection(x *visit) error {
 	return p.connectionTrouble(x, a, connectionView{Form: form}, access, err)
 }
 
-// connected looks at the app again, so that its state is the new one, and goes on to its
-// page.
+// connected checks the app again, so that its state is current, and redirects to its page.
 func (p *connectionPages) connected(x *visit, a *app.App) error {
 	if _, err := p.apps.Monitor.Check(x.r.Context(), x.who, a.ID); err != nil {
 		return err
@@ -170,8 +169,8 @@ func (p *connectionPages) connected(x *visit, a *app.App) error {
 	return x.done("/admin/apps/"+a.ID, "way-chosen")
 }
 
-// connectionTrouble shows the page with what each way lacks, and with why the chosen one was not
-// taken, if it was not.
+// connectionTrouble shows the page with what each way lacks, and with the reason why the chosen way
+// was not applied, if any.
 func (p *connectionPages) connectionTrouble(
 	x *visit,
 	a *app.App,
@@ -202,7 +201,7 @@ func (p *connectionPages) connectionTrouble(
 	return p.renderConnection(x, status, a, v)
 }
 
-// tried puts what tests found beside the ways that were tested.
+// tried adds test results to the ways that were tested.
 func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
 	choices := bridgeChoices(setup)
 	for i := range choices {
@@ -218,7 +217,7 @@ func tried(setup *builder.AccountSetup, trials []builder.Trial) []bridgeChoice {
 	return choices
 }
 
-// withoutSettings leaves out the lines of a .env file that the page shows in a place of its own.
+// withoutSettings removes the lines of a .env file that the page shows elsewhere.
 func withoutSettings(setup *builder.AccountSetup, text string) string {
 	variable, _, ok := strings.Cut(setup.TrustLines("", ""), "=")
 	if !ok {

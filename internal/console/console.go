@@ -24,19 +24,20 @@ import (
 )
 
 // maxBody is the largest request body in bytes. The largest form, with every field at its limit,
-// has about 4 KiB.
+// takes about 4 KiB.
 const maxBody = 64 << 10
 
-// Config of a Console. Everything but SecureCookies, Trust and Now is needed.
+// Config configures a Console. Everything except SecureCookies, Trust and Now is required.
 type Config struct {
 	Gate     *authz.Gate
 	People   *identity.People
 	Sessions *authn.Sessions
 	Keys     *authn.Keys
-	// Credentials tells who asks; nil: only session cookies and Keys do.
+	// Credentials resolves credentials to principals; nil: only session cookies and Keys are
+	// accepted.
 	Credentials *authn.Credentials
-	// Secrets shows and rotates Sluice's own secrets; SecretWarnings are sentences about those that
-	// were not used or are not well kept.
+	// Secrets shows and rotates Sluice's own secrets. SecretWarnings are sentences about secrets
+	// that were not used or are poorly protected.
 	Secrets        *secret.Rotator
 	SecretWarnings []string
 	Logins         *login.Logins
@@ -49,17 +50,17 @@ type Config struct {
 	Apps           *app.Apps
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault
-	// Mail is the outbox; it need not be configured.
+	// Mail is the outbox. Mail delivery may be unconfigured.
 	Mail *mail.Outbox
-	// MainOrigin is the origin of Sluice's own pages for a browser that asked for this Host, e.g.
-	// "http://127.0.0.1:3000".
+	// MainOrigin returns the origin of Sluice's own pages for a browser that requested this Host,
+	// e.g. "http://127.0.0.1:3000".
 	MainOrigin func(requestHost string) string
-	// Listens is where a reverse proxy on this machine reaches Sluice: host and port.
+	// Listens returns where a reverse proxy on this machine reaches Sluice: host and port.
 	Listens func() string
-	// SecureCookies overrides whether cookies carry Secure; nil goes by the scheme that the browser
+	// SecureCookies overrides whether cookies carry Secure; nil follows the scheme that the browser
 	// used.
 	SecureCookies *bool
-	// Trust says which proxies in front of Sluice are believed.
+	// Trust determines which proxies in front of Sluice are believed.
 	Trust web.Trust
 	// Now is the clock.
 	Now func() time.Time
@@ -67,8 +68,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Console serves Sluice's own pages: it finds out who asks, holds every route to what it needs, and
-// turns the errors of handlers into answers, each in one place. Behind it stand the pages.
+// Console serves Sluice's own pages. It authenticates each request, enforces what its route needs,
+// and turns the errors of handlers into answers, each in one place. The pages do the rest.
 type Console struct {
 	shared      *shared
 	credentials *authn.Credentials
@@ -78,7 +79,7 @@ type Console struct {
 }
 
 // New creates the handler of all routes. It panics if two routes are the same, which a test would
-// find.
+// detect.
 func New(c Config) http.Handler {
 	if c.Credentials == nil {
 		c.Credentials = &authn.Credentials{Sessions: c.Sessions, Keys: c.Keys}
@@ -122,7 +123,7 @@ func noSuchMethod(x *visit) error {
 	return problem.Newf(problem.Method, "This address does not take %s requests.", x.r.Method)
 }
 
-// serve runs a route: it authenticates, asks what the route needs, and turns an error into a page
+// serve runs a route: it authenticates, checks what the route needs, and turns an error into a page
 // in one place.
 func (c *Console) serve(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -174,9 +175,9 @@ func (c *Console) run(x *visit, rt route) error {
 	return rt.run(x)
 }
 
-// authenticate finds out who asks, by session cookie, access token or API key. A cookie that is not
-// in order counts as none where nobody has to be signed in, so that it never closes the way to the
-// sign-in page; the answer takes such a cookie away.
+// authenticate determines the principal, from session cookie, access token or API key. On routes
+// that need no sign-in, an invalid cookie is ignored, so that it never blocks the sign-in page; the
+// answer removes the cookie.
 func (c *Console) authenticate(x *visit, n need) error {
 	place := authn.Place{Audience: authn.AudienceMain, Secure: x.secure(), From: x.clientIP()}
 	shown, err := c.credentials.Authenticate(x.r, place)
@@ -201,7 +202,7 @@ func (c *Console) authenticate(x *visit, n need) error {
 	return nil
 }
 
-// allowed is the door of a route; the capabilities decide again on the very object.
+// allowed is the first check of a route; the capabilities decide again about the actual object.
 func (c *Console) allowed(x *visit, n need) error {
 	switch {
 	case n == open:
@@ -226,7 +227,7 @@ func parseForm(x *visit) error {
 	return problem.New(problem.Invalid, "The form could not be read.").WithCause(err)
 }
 
-// fail answers with an error in the form that the other side reads.
+// fail answers with an error in the form that the client understands.
 func (c *Console) fail(x *visit, err error) {
 	if web.ClientGone(x.r, err) {
 		x.event.Reason, x.w.status = "client gone", web.StatusClientGone
@@ -264,13 +265,13 @@ func (c *Console) fail(x *visit, err error) {
 	}
 }
 
-// atAdmin reports whether the request asked for the Admin Page or one below it. A person who may
-// not see it lands where everybody works.
+// atAdmin reports whether the request is for the Admin Page or a page below it. A person without
+// access to it is redirected to the flows, which everyone can see.
 func atAdmin(x *visit) bool {
 	return x.r.URL.Path == "/admin" || strings.HasPrefix(x.r.URL.Path, "/admin/")
 }
 
-// wayToSignIn is the sign-in page, which leads back to the page of this request.
+// wayToSignIn returns the sign-in page with a way back to the page of this request.
 func wayToSignIn(x *visit) string {
 	if back := web.ReturnTo(x.r.URL.RequestURI()); back != "/" {
 		return "/login?return=" + url.QueryEscape(back)
@@ -278,7 +279,7 @@ func wayToSignIn(x *visit) string {
 	return "/login"
 }
 
-// setTheme remembers the look without a script.
+// setTheme stores the chosen theme, without a script.
 func setTheme(x *visit) error {
 	web.SetTheme(x.w, x.field("theme"), x.secure())
 	x.redirect(web.ReturnTo(x.field("return")))
@@ -290,7 +291,7 @@ func favicon(x *visit) error {
 	return nil
 }
 
-// robots keeps search engines out of all of it.
+// robots excludes search engines from everything.
 func robots(x *visit) error {
 	x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, err := x.w.Write([]byte("User-agent: *\nDisallow: /\n"))

@@ -13,47 +13,47 @@ import (
 	"sluice/internal/web"
 )
 
-// diagnosisView is the page that ends a redirect loop: what Sluice saw, what is wrong with it, and
-// how to fix that.
+// diagnosisView is the page that stops a redirect loop: what Sluice saw, what is wrong, and how to
+// fix it.
 type diagnosisView struct {
 	Title, Text string
 	Saw         []sawView
 	Causes      []causeView
-	// Again is where another try begins.
+	// Again is the address for another try.
 	Again string
-	// Scheme and Host are what reached Sluice, and Now its clock, for the script that compares them
-	// with what the browser knows.
+	// Scheme and Host are those of the request as it reached Sluice, and Now is Sluice's clock. A
+	// script compares them with the browser's.
 	Scheme, Host string
 	Now          time.Time
 }
 
-// sawView is one thing that Sluice saw of the request.
+// sawView is one fact that Sluice saw about the request.
 type sawView struct{ Name, Value string }
 
-// causeView is something that is wrong and how to fix it; Set are variables with the values that
-// they need.
+// causeView is one fault and how to fix it. Set lists variables with the values that they need.
 type causeView struct {
 	Title, Text string
 	Set         []string
 }
 
-// request is what a diagnosis goes by.
+// request holds the facts behind a diagnosis.
 type request struct {
-	// tls tells that Sluice itself holds the encrypted connection.
+	// tls reports that Sluice itself terminates TLS.
 	tls, https, secure, trusted bool
 	// proto is X-Forwarded-Proto as "https", "http", "something else" or "" for none.
 	proto string
-	// peer is who is at the other end of the connection, host and own the names in Host and in
-	// Sluice's own address.
+	// peer is the other end of the connection. host and own are the names in Host and in Sluice's
+	// own address.
 	peer netip.Addr
 	host string
 	own  *url.URL
-	// cookies tells that there was any Cookie header, ours are the names of Sluice's own in it.
+	// cookies reports whether there was a Cookie header; ours are the names of Sluice's own cookies
+	// in it.
 	cookies bool
 	ours    []string
 }
 
-// ownCookies are all cookies that Sluice gives to a browser on its own pages.
+// ownCookies are all cookies that Sluice's own pages set.
 var ownCookies = []string{
 	authn.CookieName(false),
 	authn.CookieName(true),
@@ -101,7 +101,7 @@ func (q request) scheme() string {
 	return "http"
 }
 
-// schemeText says which scheme the browser used as far as Sluice can tell, and how it can.
+// schemeText describes the scheme that the browser used, and how Sluice knows.
 func (q request) schemeText() string {
 	switch {
 	case q.tls:
@@ -116,7 +116,7 @@ func (q request) schemeText() string {
 	return "http: the connection is not encrypted, and no X-Forwarded-Proto came with it"
 }
 
-// saw lists what Sluice saw. No value of a cookie is ever among it.
+// saw lists what Sluice saw. It never includes the value of a cookie.
 func (q request) saw(now time.Time) []sawView {
 	proto, names, any, secure := "none", "none", "yes", "only over https (Secure)"
 	if q.proto != "" {
@@ -147,7 +147,7 @@ func (q request) saw(now time.Time) []sawView {
 	}
 }
 
-// shown makes text from a request fit for a page.
+// shown makes text from a request safe to show on a page.
 func shown(s string) string {
 	if len(s) > 100 {
 		s = s[:100] + "…"
@@ -155,7 +155,7 @@ func shown(s string) string {
 	return strings.ToValidUTF8(s, "�")
 }
 
-// hostName is a Host header without its port, which cookies do not go by.
+// hostName returns a Host header without its port, which cookies ignore.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return strings.ToLower(name)
@@ -163,10 +163,10 @@ func hostName(host string) string {
 	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
-// sameHostName reports whether a Host header names a host, whatever the port.
+// sameHostName reports whether a Host header names a host, ignoring the port.
 func sameHostName(host, name string) bool { return strings.EqualFold(hostName(host), name) }
 
-// lostSession finds out why a browser that has just been given a session did not bring it back.
+// lostSession explains why a browser with a new session did not send it back.
 func lostSession(q request) []causeView {
 	var causes []causeView
 	add := func(title, text string, set ...string) { causes = append(causes, causeView{title, text, set}) }
@@ -205,7 +205,7 @@ func lostSession(q request) []causeView {
 	return causes
 }
 
-// secureOverHTTP is the case of cookies for https alone on a connection that looks like http.
+// secureOverHTTP is the case of Secure cookies on a connection that looks like http.
 func secureOverHTTP(q request) causeView {
 	switch {
 	case q.proto == "https" && !q.trusted:
@@ -232,7 +232,7 @@ func secureOverHTTP(q request) causeView {
 	}
 }
 
-// trustValue is what TRUST_PROXY has to name for a peer.
+// trustValue is the value of TRUST_PROXY that covers a peer.
 func trustValue(peer netip.Addr) string {
 	switch {
 	case peer.IsLoopback():
@@ -243,7 +243,7 @@ func trustValue(peer netip.Addr) string {
 	return peer.String() + "   # or NUMBER_OF_PROXIES=1 with TRUST_PROXY=true"
 }
 
-// circling finds out why an app sends a browser back that is signed in here.
+// circling explains why an app sends back a browser that is signed in here.
 func (q request) circling(name, origin string) []causeView {
 	app, err := url.Parse(origin)
 	if err != nil {
@@ -277,7 +277,7 @@ func (q request) circling(name, origin string) []causeView {
 	return causes
 }
 
-// diagnose answers with the page that ends a loop.
+// diagnose answers with the page that stops a loop.
 func diagnose(x *visit, title, text, again string, q request, causes []causeView) error {
 	x.event.Reason = "sign-in loop"
 	v := diagnosisView{

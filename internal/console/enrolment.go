@@ -10,8 +10,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// enrolment sets up passkeys and authenticator apps, while somebody signs in or when they are
-// signed in.
+// enrolment sets up passkeys and authenticator apps, both during sign-in and afterwards.
 type enrolment struct{ factors *factor.Factors }
 
 func (e *enrolment) beginPasskey(x *visit, who factor.Enrolee) error {
@@ -37,8 +36,9 @@ func (e *enrolment) finishPasskey(x *visit, who factor.Enrolee, name string) (fa
 	return e.factors.FinishPasskey(x.r.Context(), who, rp, token, response, name)
 }
 
-// enrolBy does what the form asks for: "app" begins with an authenticator app, "code" proves that
-// the app works, "passkey" stores a passkey. It fills in offer while the app is being set up.
+// enrolBy does what the form asks for: "app" begins the set-up of an authenticator app, "code"
+// proves that the app works, "passkey" stores a passkey. It fills in offer while the app is being
+// set up.
 func (e *enrolment) enrolBy(x *visit, who factor.Enrolee, offer **totpView) (factor.Enrolled, error) {
 	switch x.value("do") {
 	case "app":
@@ -78,18 +78,18 @@ func totpOf(o factor.TOTPOffer) *totpView {
 	return &totpView{Token: o.Token, URL: o.URL, QR: o.QR, Secret: strings.Join(groups, " ")}
 }
 
-// recoveryView shows a new set of recovery codes, this once.
+// recoveryView shows a new set of recovery codes, only once.
 type recoveryView struct {
 	Codes []string
-	// Account and Place say what they are for, on paper too; Added is the factor that they came
-	// with, "" for a new set.
+	// Account and Place identify the account that the codes are for, also on paper. Added is the
+	// factor that the codes came with; "" for a new set.
 	Account, Place, Added string
 	MadeAt                time.Time
-	// Onward is where one goes on, and Action what that is called.
+	// Onward is the next page, and Action the label of its link.
 	Onward, Action string
 }
 
-// text is what the file and the clipboard hold.
+// text is the text for the file and the clipboard.
 func (v recoveryView) text() string {
 	day := v.MadeAt.UTC().Format(time.DateOnly)
 	return "Recovery codes of " + v.Account + " for Sluice at " + v.Place + ", made " + day +
@@ -98,7 +98,7 @@ func (v recoveryView) text() string {
 
 func (v recoveryView) list() string { return strings.Join(v.Codes, "\n") }
 
-// file is the address of the text itself: it is on no server.
+// file is a data: address with the text in it, so the text is never on a server.
 func (v recoveryView) file() string {
 	return "data:text/plain;charset=utf-8," + strings.ReplaceAll(url.QueryEscape(v.text()), "+", "%20")
 }

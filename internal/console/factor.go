@@ -13,8 +13,8 @@ type factorStepView struct {
 	stepView
 	Ways    factor.Ways
 	Passkey passkeyView
-	// ByRecovery tells that the field is for a recovery code; the field takes either, this is only
-	// its label and keyboard.
+	// ByRecovery reports that the field is labeled for a recovery code. The field accepts either
+	// kind; only its label and keyboard change.
 	ByRecovery bool
 }
 
@@ -34,7 +34,7 @@ func (s *signInSteps) renderFactorStep(x *visit, status int, v factorStepView, p
 	return x.render(status, factorStepPage(page, v))
 }
 
-// proveFactor takes a code, or what the browser answered for a passkey.
+// proveFactor takes a code, or the browser's answer for a passkey.
 func (s *signInSteps) proveFactor(x *visit, p login.Progress) error {
 	after, err := s.judgeFactor(x, p)
 	if err == nil {
@@ -63,8 +63,8 @@ func (s *signInSteps) judgeFactor(x *visit, p login.Progress) (login.Progress, e
 	return s.factors.FactorPasskey(x.r.Context(), p.Token, rp, token, response)
 }
 
-// expired reports whether it is a ceremony or an offer that is over. Where an attempt itself is
-// over the dispatcher says so first.
+// expired reports whether a ceremony or an offer has expired. If the attempt itself has expired,
+// the dispatcher reports that first.
 func expired(err error) bool {
 	return problem.Is(err, problem.NotFound) || problem.Is(err, problem.Gone)
 }
@@ -74,7 +74,7 @@ type enrolStepView struct {
 	stepView
 	MaySkip bool
 	Passkey passkeyView
-	// TOTP is there while an authenticator app is being set up.
+	// TOTP is set while an authenticator app is being set up.
 	TOTP *totpView
 }
 
@@ -89,7 +89,7 @@ func (s *signInSteps) renderEnrolStep(x *visit, status int, v enrolStepView, p l
 	return x.render(status, enrolStepPage(page, v))
 }
 
-// enrolStep takes the form of the step: a choice, or the proof that what was chosen works.
+// enrolStep takes the form of the step: a choice, or the proof that the chosen factor works.
 func (s *signInSteps) enrolStep(x *visit, p login.Progress) error {
 	who := factor.Enrolee{Attempt: p.Token}
 	if x.value("do") == "later" {
@@ -119,8 +119,8 @@ func (s *signInSteps) enrolStep(x *visit, p login.Progress) error {
 	return s.renderEnrolStep(x, status, v, p)
 }
 
-// enrolled goes on after a factor was set up while signing in; recovery codes that came with it are
-// shown first, with the cookies of what comes next.
+// enrolled continues after a factor was set up during sign-in. If recovery codes came with it, it
+// shows them first, together with the cookies of the next step.
 func (s *signInSteps) enrolled(x *visit, done factor.Enrolled, account string) error {
 	if len(done.Recovery) == 0 {
 		return s.attempts.advance(x, *done.Progress)

@@ -23,11 +23,12 @@ type flowPages struct {
 // flowView is a flow of one of the apps.
 type flowView struct {
 	Name, Kind, App string
-	// Owner is what people call the owner; "" if nobody is known.
+	// Owner is the owner's display name; "" if the owner is unknown.
 	Owner string
-	// Open leads into the builder, to the flow where its kind has a page of its own.
+	// Open leads into the builder: to the flow itself if its kind has a page.
 	Open string
-	// Switch is the workspace that one has to work in first; "" if one does.
+	// Switch is the workspace that the person has to switch to first; "" if they already work in
+	// it.
 	Switch    string
 	UpdatedAt time.Time
 }
@@ -39,20 +40,20 @@ type flowsView struct {
 	Flows      []flowView
 	Workspace  string
 	Workspaces []web.Option
-	// MayEdit tells that the visitor can create flows here.
+	// MayEdit reports that the visitor can create flows here.
 	MayEdit bool
-	// Admin tells that the visitor can connect apps.
+	// Admin reports that the visitor can connect apps.
 	Admin bool
-	// Elsewhere tells that there are apps, though none is used in this workspace.
+	// Elsewhere reports that there are apps, but this workspace uses none of them.
 	Elsewhere bool
-	// Products names those that Sluice recognizes.
+	// Products names the products that Sluice recognizes.
 	Products string
 	Now      time.Time
 }
 
 func (v flowsView) workspaceURL(id string) string { return "/flows?workspace=" + url.QueryEscape(id) }
 
-// workspaceName is the name of the workspace that is shown.
+// workspaceName is the name of the displayed workspace.
 func (v flowsView) workspaceName() string {
 	for _, o := range v.Workspaces {
 		if o.Value == v.Workspace {
@@ -148,7 +149,7 @@ func (p *flowPages) flowOf(x *visit, a *app.App, o flow.Object) flowView {
 	return v
 }
 
-// canvas is the page of a flow in its builder; "" if it has none that can be named.
+// canvas returns the page of a flow in its builder; "" if the flow has no addressable page.
 func canvas(a *app.App, o flow.Object) string {
 	if a.Kind.FlowPage == nil {
 		return ""

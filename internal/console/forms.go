@@ -7,17 +7,18 @@ import (
 	"sluice/internal/problem"
 )
 
-// mistake is an error that a form can show, so that what was typed is not lost.
+// mistake is an error that a form can show without losing the typed values.
 type mistake struct {
 	status int
-	// Text and Next stand above the form; Wrong holds the same at the field, if one is known.
+	// Text and Next appear above the form. Wrong has the same text at the field, if the field is
+	// known.
 	Text, Next string
 	Wrong      wrong
 	kind       problem.Kind
 }
 
-// formMistake tells whether err is something that the person who filled in the form can fix, or
-// wait for. All else is for the error page.
+// formMistake reports whether the person who filled in the form can fix err, or wait for it to
+// pass. All other errors go to the error page.
 func formMistake(err error, fields ...string) (mistake, bool) {
 	e := problem.Of(err)
 	switch e.Kind {
@@ -33,7 +34,7 @@ func formMistake(err error, fields ...string) (mistake, bool) {
 	}
 	m := mistake{status: e.Kind.Status(), Text: e.Detail, Next: e.Next, kind: e.Kind}
 	if e.Kind == problem.Unauthenticated {
-		// The builder refused credentials; the person at the form is signed in all right.
+		// The builder refused credentials, but the person at the form is properly signed in.
 		m.status = http.StatusUnprocessableEntity
 	}
 	for _, f := range fields {

@@ -13,12 +13,12 @@ import (
 	"sluice/internal/web"
 )
 
-// forwardAuthPages connect apps to which a reverse proxy of the operator's own forwards.
+// forwardAuthPages connect apps that the operator's own reverse proxy forwards to.
 type forwardAuthPages struct {
 	views *appViews
 	apps  *app.Apps
 	trust web.Trust
-	// listens is where a reverse proxy on this machine reaches Sluice.
+	// listens returns where a reverse proxy on this machine reaches Sluice.
 	listens    func() string
 	mainOrigin func(requestHost string) string
 }
@@ -26,15 +26,15 @@ type forwardAuthPages struct {
 // newForwardAuthView is the form for an app behind a reverse proxy.
 type newForwardAuthView struct {
 	Form appForm
-	// Products names those that Sluice recognizes.
+	// Products names the products that Sluice recognizes.
 	Products      string
 	Problem, Next string
 }
 
-// forwardAuthView is what goes into the reverse proxy's configuration, and whether it works.
+// forwardAuthView is the configuration for the reverse proxy, and whether it works.
 type forwardAuthView struct {
 	App appView
-	// Products names those that Sluice recognizes.
+	// Products names the products that Sluice recognizes.
 	Products string
 	// Gate and Runs are where the reverse proxy reaches Sluice and the app.
 	Gate, Runs string
@@ -42,8 +42,8 @@ type forwardAuthView struct {
 	Snippets   []forwardauth.Snippet
 	// Asked is when the reverse proxy last asked; zero for never.
 	Asked, Now time.Time
-	// Untrusted tells that Sluice believes no proxy at all; Shared is Sluice's own address if it is
-	// on the app's host name.
+	// Untrusted reports that Sluice believes no proxy at all. Shared is Sluice's own address if it
+	// is on the app's host name.
 	Untrusted bool
 	Shared    string
 }
@@ -58,7 +58,7 @@ func (p *forwardAuthPages) showNewForwardAuth(x *visit) error {
 	)
 }
 
-// addForwardAuth connects the app and leads to the configuration of the reverse proxy.
+// addForwardAuth connects the app and redirects to the configuration for the reverse proxy.
 func (p *forwardAuthPages) addForwardAuth(x *visit) error {
 	form := formOf(x)
 	a, err := p.apps.Manager.Add(
@@ -80,7 +80,7 @@ func (p *forwardAuthPages) addForwardAuth(x *visit) error {
 	))
 }
 
-// behindProxy finds the app of the route if a reverse proxy asks about it.
+// behindProxy returns the app of the route if a reverse proxy asks about it.
 func (p *forwardAuthPages) behindProxy(x *visit) (*app.App, error) {
 	a, err := p.views.find(x)
 	if err == nil && !a.ForwardAuth() {
@@ -97,8 +97,8 @@ func (p *forwardAuthPages) showForwardAuth(x *visit) error {
 	return p.renderForwardAuth(x, http.StatusOK, a, forwardAuthView{Gate: p.listens(), Runs: "127.0.0.1:8080"})
 }
 
-// fillForwardAuth shows the configuration with other addresses. Nothing is kept of them. It takes
-// no link, so that nobody can be sent to a configuration with somebody else's addresses.
+// fillForwardAuth shows the configuration with other addresses, and stores none of them. It takes
+// no link, so that no one can be sent to a configuration with another person's addresses.
 func (p *forwardAuthPages) fillForwardAuth(x *visit) error {
 	a, err := p.behindProxy(x)
 	if err != nil {
@@ -139,7 +139,7 @@ func (p *forwardAuthPages) renderForwardAuth(x *visit, status int, a *app.App, v
 	return x.render(status, forwardAuthPage(page, v))
 }
 
-// sameName reports whether two origins have the same host name, whatever their ports.
+// sameName reports whether two origins have the same host name, ignoring their ports.
 func sameName(a, b string) bool {
 	first, err1 := url.Parse(a)
 	second, err2 := url.Parse(b)

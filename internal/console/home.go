@@ -20,7 +20,7 @@ type homePages struct {
 	people *identity.People
 }
 
-// showHome is for superusers, who have things to see to. Everybody else begins with the flows.
+// showHome is for superusers, who have tasks to see to. Everyone else starts with the flows.
 func (p *homePages) showHome(x *visit) error {
 	if !x.may(authz.SystemView) {
 		x.redirect("/flows")
@@ -39,7 +39,7 @@ func (p *homePages) showHome(x *visit) error {
 	return x.render(http.StatusOK, homePage(x.frame("Home", "/"), v))
 }
 
-// checklist is what a new installation needs until a team can work with it.
+// checklist lists what a new installation still needs before a team can work with it.
 func (p *homePages) checklist(x *visit, apps []*app.App) ([]check, error) {
 	_, people, err := p.people.List(x.r.Context(), x.who, identity.Filter{Limit: 1})
 	if err != nil {
@@ -101,7 +101,7 @@ func appChecks(apps []*app.App) (connect, verify check) {
 	return connect, verify
 }
 
-// addressCheck looks at the address by which people reach Sluice. On a laptop there is nothing to
+// addressCheck checks the address by which people reach Sluice. On a laptop there is nothing to
 // fix.
 func addressCheck(x *visit) check {
 	origin := x.origin()
@@ -121,7 +121,7 @@ func addressCheck(x *visit) check {
 	return c
 }
 
-// loopback reports whether an origin can only be reached from this machine.
+// loopback reports whether only this machine can reach an origin.
 func loopback(origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// joinPages are for people who have no account or cannot get into it: sign-up, forgotten password,
-// invitation.
+// joinPages are for people who have no account or cannot get into theirs: sign-up, forgotten
+// password, invitation.
 type joinPages struct {
 	attempts    *attempts
 	logins      *login.Logins
@@ -21,19 +21,19 @@ type joinPages struct {
 	invitations *signup.Invitations
 }
 
-// linkClosedView says why a link does not work and how to get on.
+// linkClosedView explains why a link does not work and what to do next.
 type linkClosedView struct {
 	Title, Detail, Next string
 	SignedIn            bool
 }
 
-// outcomeView is a page that only says what has happened.
+// outcomeView is a page that only reports an outcome.
 type outcomeView struct{ Title, Text, Href, Action string }
 
 // signUpView is the form with which a stranger creates an account.
 type signUpView struct {
 	Email, Username, Name string
-	// ByMail tells that the address is needed, because a link is sent to it.
+	// ByMail reports that the address is required, because a link is sent to it.
 	ByMail        bool
 	Problem, Next string
 	Wait          time.Duration
@@ -121,7 +121,7 @@ func (p *joinPages) showForgot(x *visit) error {
 	)
 }
 
-// forgot gives the same answer whether there is such an account or not.
+// forgot gives the same answer whether or not the account exists.
 func (p *joinPages) forgot(x *visit) error {
 	v := forgotView{Identifier: clipped(x.value("identifier"), 254), Mail: p.logins.MailConfigured()}
 	err := problem.New(problem.Invalid, "Enter your username or e-mail address.")
@@ -152,8 +152,8 @@ func (p *joinPages) forgot(x *visit) error {
 type inviteView struct {
 	Email, Workspace, Role string
 	Username, Name         string
-	// HasAccount tells that the address has an account; SignedInAs is who opened the page, if
-	// anybody, and Same that it is the owner of that address.
+	// HasAccount reports that the address has an account. SignedInAs is the person who opened the
+	// page, if they are signed in, and Same reports that the address is theirs.
 	HasAccount    bool
 	SignedInAs    string
 	Same          bool
@@ -184,8 +184,8 @@ func (p *joinPages) invitation(x *visit) (inviteView, error) {
 	return v, err
 }
 
-// acceptInvite creates the account of the invited address, or lets the person who is signed in with
-// it into the workspace.
+// acceptInvite creates the account of the invited address, or adds the person who is signed in with
+// that address to the workspace.
 func (p *joinPages) acceptInvite(x *visit) error {
 	v, err := p.invitation(x)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 // curlView is a command that tries a key.
 type curlView struct {
 	Text string
-	// Flow is the name of the flow that it runs; "" if it only asks who one is.
+	// Flow is the name of the flow that it runs; "" if it only shows whose key it is.
 	Flow string
-	// Elsewhere tells that the key's networks do not hold the address that the visitor comes from.
+	// Elsewhere reports that the visitor's address is outside the key's networks.
 	Elsewhere bool
 }
 
-// curlOf is a command that works with a key: it runs a flow that the key may run, or asks who one
-// is. Without the key itself it takes that from the environment.
+// curlOf returns a command that works with a key: it runs a flow that the key may run, or shows
+// whose key it is. Without a secret, the command takes the key from the environment.
 func (p *keyPages) curlOf(x *visit, k authn.APIKey, secret string) (curlView, error) {
 	v := curlView{}
 	from := x.clientIP()
@@ -51,7 +51,7 @@ func (p *keyPages) curlOf(x *visit, k authn.APIKey, secret string) (curlView, er
 	return v, nil
 }
 
-// runnable finds a flow that the key may run by a call, and its app; nil if there is none.
+// runnable finds a flow that the key may run by a call, and its app; nil if it may run none.
 func (p *keyPages) runnable(x *visit, k authn.APIKey) (flow.Object, *app.App, error) {
 	list, _, err := p.forms.flowsIn(x, k.Workspace)
 	if err != nil {

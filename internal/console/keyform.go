@@ -16,29 +16,29 @@ import (
 	"sluice/internal/web"
 )
 
-// keyForms build and read the form of an API key, and name what keys are bound to.
+// keyForms build and read the form of an API key, and name the objects that keys are bound to.
 type keyForms struct {
 	keys *authn.Keys
 	apps *app.Apps
 }
 
-// keyFields are the fields of a key's form that a mistake can be shown at.
+// keyFields are the fields of a key's form that can show a mistake.
 var keyFields = []string{"name", "expires_at", "actions", "apps", "flows", "networks", "per_minute", "per_day"}
 
-// keyAction is something that a key can be for, in words.
+// keyAction is an action that a key can be for, in words.
 type keyAction struct {
 	Action      authz.Action
 	Title, Hint string
 	Chosen      bool
 }
 
-// keyActionGroup is a group of them.
+// keyActionGroup is a group of such actions.
 type keyActionGroup struct {
 	Name    string
 	Actions []keyAction
 }
 
-// The groups of actions. Those of the last concern the whole installation, so they are for
+// The groups of actions. Those of the last group affect the whole installation, so they are for
 // superusers.
 const (
 	groupFlows        = "Flows"
@@ -99,7 +99,7 @@ func keyActions() []keyActionGroup {
 	}
 }
 
-// actionTitle is an action or a permission in words.
+// actionTitle returns the words for an action or a permission.
 func actionTitle(a authz.Action) string {
 	for _, g := range keyActions() {
 		for _, one := range g.Actions {
@@ -116,7 +116,7 @@ func actionTitle(a authz.Action) string {
 	return string(a)
 }
 
-// whatWords says what a key may do.
+// whatWords describes what a key may do.
 func whatWords(s authn.KeyScope) string {
 	if len(s.Actions) == 0 {
 		return "All that its owner may do"
@@ -128,7 +128,7 @@ func whatWords(s authn.KeyScope) string {
 	return fewOf(titles, "; ")
 }
 
-// fewOf lists names, of many only the first ones.
+// fewOf lists names, but only the first few of a long list.
 func fewOf(list []string, separator string) string {
 	const most = 4
 	if len(list) <= most {
@@ -137,12 +137,12 @@ func fewOf(list []string, separator string) string {
 	return strings.Join(list[:most-1], separator) + " and " + strconv.Itoa(len(list)-most+1) + " more"
 }
 
-// keyNames are the names of apps and flows that the visitor may know.
+// keyNames are the names of apps and flows that the visitor may see.
 type keyNames struct{ apps, flows map[string]string }
 
 func nameOr(names map[string]string, id string) string { return cmp.Or(names[id], id) }
 
-// whereWords says on what a key may do it.
+// whereWords describes what a key may be used on.
 func (n keyNames) whereWords(s authn.KeyScope) string {
 	names, ids := n.flows, s.Flows
 	switch {
@@ -159,10 +159,10 @@ func (n keyNames) whereWords(s authn.KeyScope) string {
 	return fewOf(words, ", ")
 }
 
-// flowsShown is how many flows a form offers; the last changed come first.
+// flowsShown is how many flows a form offers, most recently changed first.
 const flowsShown = 200
 
-// flowsIn lists the flows of a workspace as far as the visitor may see them.
+// flowsIn lists the flows of a workspace that the visitor may see.
 func (kf *keyForms) flowsIn(x *visit, workspace string) (list []flow.Object, total int, err error) {
 	if workspace == "" || !x.allows(authz.FlowView, authz.Resource{Type: "Flow", Workspace: workspace}) {
 		return nil, 0, nil
@@ -170,7 +170,7 @@ func (kf *keyForms) flowsIn(x *visit, workspace string) (list []flow.Object, tot
 	return kf.apps.Flows.List(x.r.Context(), x.who, flow.Filter{Workspace: workspace, Limit: flowsShown})
 }
 
-// namesFor finds the names of what keys are bound to.
+// namesFor finds the names of the objects that keys are bound to.
 func (kf *keyForms) namesFor(x *visit, keys []authn.APIKey, workspace string) (keyNames, error) {
 	n := keyNames{apps: map[string]string{}, flows: map[string]string{}}
 	bound := slices.ContainsFunc(keys, func(k authn.APIKey) bool { return len(k.Scope.Apps)+len(k.Scope.Flows) > 0 })
@@ -189,33 +189,33 @@ func (kf *keyForms) namesFor(x *visit, keys []authn.APIKey, workspace string) (k
 	return n, err
 }
 
-// pick is an app or a flow to choose.
+// pick is an app or a flow that can be chosen.
 type pick struct {
 	ID, Name, Hint string
-	// App is that of a flow.
+	// App is the app of a flow.
 	App    string
 	Chosen bool
 }
 
-// keyForm is the form of a key. Its fields What and Where are "all", or what is picked instead.
+// keyForm is the form of a key. Its fields What and Where are "all", or say what is picked instead.
 type keyForm struct {
 	Name string
-	// Ends are the choices for the end, Expires the chosen one, Date the day for "date". Most is
-	// the organization's maximum; 0 for none.
+	// Ends are the choices for the expiry, Expires the chosen one, and Date the day for "date".
+	// Most is the organization's maximum; 0 for none.
 	Ends          []web.Option
 	Expires, Date string
 	Most          time.Duration
 	What, Where   string
 	Groups        []keyActionGroup
 	Apps, Flows   []pick
-	// MoreFlows is how many flows are not offered because there are so many.
+	// MoreFlows is how many flows are not offered because the list is too long.
 	MoreFlows                   int
 	Networks, PerMinute, PerDay string
 	Wrong                       wrong
 	former                      authn.KeyScope
 }
 
-// formOfKey is the form of a key that is there.
+// formOfKey returns the form of an existing key.
 func (kf *keyForms) formOfKey(x *visit, k authn.APIKey) (keyForm, error) {
 	f := keyForm{Name: k.Name, Expires: "keep", What: "all", Where: "all", Most: kf.keys.MaxAge(), former: k.Scope}
 	f.Ends = []web.Option{
@@ -246,7 +246,7 @@ func (kf *keyForms) formOfKey(x *visit, k authn.APIKey) (keyForm, error) {
 	return f, kf.offerPicks(x, &f, k.Workspace, k.Scope)
 }
 
-// newKeyForm is the form of a new key. It begins with the least that is of use.
+// newKeyForm returns the form of a new key. It starts with the smallest useful scope.
 func (kf *keyForms) newKeyForm(x *visit) (keyForm, error) {
 	if x.who.Workspace == "" {
 		return keyForm{}, problem.New(problem.Conflict, "You work in no workspace, and a key works in one.").
@@ -284,8 +284,8 @@ func (f keyForm) mostWords() string {
 	return "Keys may last at most " + web.Count(int(f.Most/(24*time.Hour)), "day") + " here (SLUICE_API_KEY_MAX_DAYS)."
 }
 
-// offerPicks fills in what can be picked in a workspace: what the visitor may do and see there, and
-// what is picked already.
+// offerPicks fills in the choices for a workspace: what the visitor may do and see there, and
+// everything that is already chosen.
 func (kf *keyForms) offerPicks(x *visit, f *keyForm, workspace string, chosen authn.KeyScope) error {
 	f.Groups = kf.actionGroups(x, workspace, chosen.Actions)
 	who := x.who
@@ -321,7 +321,8 @@ func (kf *keyForms) offerPicks(x *visit, f *keyForm, workspace string, chosen au
 	return nil
 }
 
-// withChosen adds what is chosen and cannot be seen, so that saving a form does not lose it.
+// withChosen adds chosen items that the visitor cannot see, so that saving a form does not lose
+// them.
 func withChosen(picks []pick, chosen []string) []pick {
 	for _, id := range chosen {
 		if !slices.ContainsFunc(picks, func(p pick) bool { return p.ID == id }) {
@@ -331,8 +332,8 @@ func withChosen(picks []pick, chosen []string) []pick {
 	return picks
 }
 
-// actionGroups are the actions that the visitor has the right to in a workspace, and those that are
-// chosen already.
+// actionGroups returns the actions that the visitor has a right to in a workspace, and those that
+// are already chosen.
 func (kf *keyForms) actionGroups(x *visit, workspace string, chosen []authz.Action) []keyActionGroup {
 	var out []keyActionGroup
 	known := map[authz.Action]bool{}
@@ -364,20 +365,20 @@ func (kf *keyForms) actionGroups(x *visit, workspace string, chosen []authz.Acti
 	return out
 }
 
-// keyRead is what a form says.
+// keyRead is the content of a form.
 type keyRead struct {
 	Name              string
 	Scope             authn.KeyScope
 	Networks          []string
 	PerMinute, PerDay int64
 	Expires           time.Time
-	// keepEnd tells that the end is not to be changed.
+	// keepEnd reports that the expiry does not change.
 	keepEnd bool
 	err     error
 }
 
-// read takes what was sent, and keeps it in the form in case that it has to be shown again. k is
-// the key as it is.
+// read reads the submitted form, and keeps its values in case the form is shown again. k is the key
+// before the change.
 func (f *keyForm) read(x *visit, k authn.APIKey) (out keyRead) {
 	f.Name = clipped(x.value("name"), 400)
 	f.Expires = x.value("expires")
@@ -401,8 +402,8 @@ func (f *keyForm) read(x *visit, k authn.APIKey) (out keyRead) {
 	return out
 }
 
-// mark ticks what was sent. It passes over what was not offered: nobody can pick what they may not
-// see.
+// mark ticks the submitted choices. It ignores choices that were not offered, so that people cannot
+// pick what they may not see.
 func (f *keyForm) mark(form url.Values) {
 	for _, g := range f.Groups {
 		for i := range g.Actions {
@@ -417,7 +418,8 @@ func (f *keyForm) mark(form url.Values) {
 	}
 }
 
-// scope is what was picked. Nothing picked is a mistake, because an empty list would bound nothing.
+// scope returns the picked scope. An empty choice is a mistake, because an empty list would mean no
+// limit.
 func (f *keyForm) scope() (s authn.KeyScope, err error) {
 	switch f.What {
 	case "all":
@@ -461,8 +463,8 @@ func chosenOf(picks []pick) (ids []string) {
 	return ids
 }
 
-// appsOfFlows are the apps of the chosen flows; if one of them is not known, what the key was bound
-// to before.
+// appsOfFlows returns the apps of the chosen flows; if one of them is unknown, the apps that the
+// key was bound to before.
 func (f *keyForm) appsOfFlows() (apps []string) {
 	for _, p := range f.Flows {
 		switch {
@@ -475,7 +477,7 @@ func (f *keyForm) appsOfFlows() (apps []string) {
 	return apps
 }
 
-// end is when the key expires; zero for as late as permitted. A day counts to its end (UTC).
+// end returns when the key expires; zero for as late as permitted. A day counts in full (UTC).
 func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err error) {
 	switch f.Expires {
 	case "keep":
@@ -502,8 +504,7 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key ends.").WithField("expires_at")
 }
 
-// placeOptions are the choices of where a key works; what there is nothing to pick from is left
-// out.
+// placeOptions are the choices of where a key works. It omits choices with nothing to pick from.
 func placeOptions(f keyForm) []web.Option {
 	out := []web.Option{
 		{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Also those that come later."},
@@ -520,7 +521,7 @@ func placeOptions(f keyForm) []web.Option {
 	return out
 }
 
-// endWord names the row of a key's end.
+// endWord names the row of a key's expiry.
 func endWord(k keyView) string {
 	if k.Live {
 		return "Ends"

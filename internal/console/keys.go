@@ -25,16 +25,16 @@ type keyPages struct {
 	apps   *app.Apps
 }
 
-// keysPath is the page of one's own API keys.
+// keysPath is the page of the visitor's own API keys.
 const keysPath = "/account/keys"
 
-// soon is how long before it expires a key is said to end soon.
+// soon is how long before its expiry a key is said to expire soon.
 const soon = 7 * 24 * time.Hour
 
 // keyView is an API key as the pages show it; it never holds the key itself.
 type keyView struct {
 	ID, Name, Prefix, Owner, WorkspaceName string
-	// What and Where are its scope in words.
+	// The scope in words.
 	What, Where string
 	Networks    string
 	Limits      string
@@ -43,7 +43,7 @@ type keyView struct {
 	LastUsedIP string
 	Tone       web.Tone
 	State      string
-	// Live tells that it is neither revoked nor expired.
+	// Live reports that the key is neither revoked nor expired.
 	Live bool
 }
 
@@ -90,7 +90,7 @@ func keyOf(x *visit, k authn.APIKey, names keyNames) keyView {
 	return v
 }
 
-// limitWords says a key's limits; "" if it has none.
+// limitWords describes a key's limits; "" if it has none.
 func limitWords(k authn.APIKey) string {
 	var parts []string
 	if k.PerMinute > 0 {
@@ -106,24 +106,24 @@ func limitWords(k authn.APIKey) string {
 	return strings.Join(parts, ", ")
 }
 
-// keysView is the list of keys: one's own, or those of a workspace.
+// keysView is the list of keys: the visitor's own, or those of a workspace.
 type keysView struct {
 	Keys []keyView
-	// Workspace and WorkspaceName are where they work.
+	// Workspace and WorkspaceName are the workspace where the keys work.
 	Workspace, WorkspaceName string
-	// Elsewhere is how many further live keys one has in other workspaces.
+	// Elsewhere is how many more live keys the person has in other workspaces.
 	Elsewhere int
 	Now       time.Time
 }
 
 func (v keysView) path(rest string) string { return "/workspaces/" + v.Workspace + "/keys" + rest }
 
-// here reports whether it is the workspace that the visitor works in.
+// here reports whether the visitor works in the workspace of the keys.
 func (v keysView) here(p web.Page) bool {
 	return slices.ContainsFunc(p.Workspaces, func(w web.Workspace) bool { return w.Current && w.ID == v.Workspace })
 }
 
-// liveFirst keeps the order otherwise.
+// liveFirst moves live keys to the front, and otherwise keeps the order.
 func liveFirst(list []keyView) {
 	slices.SortStableFunc(list, func(a, b keyView) int {
 		switch {
@@ -180,7 +180,7 @@ func (p *keyPages) renderNewKey(x *visit, status int, v newKeyView) error {
 	return x.render(status, newKeyPage(x.frame("New API key", "/account"), v))
 }
 
-// createKey creates a key and shows it in this very answer.
+// createKey creates a key and shows it directly in the answer.
 func (p *keyPages) createKey(x *visit) error {
 	f, err := p.forms.newKeyForm(x)
 	if err != nil {
@@ -209,7 +209,7 @@ func (p *keyPages) createKey(x *visit) error {
 	return p.renderNewKey(x, m.status, newKeyView{Form: f, Problem: m.Text, Next: m.Next})
 }
 
-// keyShownView shows a key, this once.
+// keyShownView shows a key, only once.
 type keyShownView struct {
 	Key     keyView
 	Secret  string
@@ -245,7 +245,7 @@ type keyPageView struct {
 	Problem, Next string
 }
 
-// ownKey finds the key of the route among one's own.
+// ownKey returns the key of the route if it is the visitor's own.
 func (p *keyPages) ownKey(x *visit) (authn.APIKey, error) {
 	k, err := p.keys.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err == nil && k.Owner != x.who.ID {
@@ -262,7 +262,8 @@ func (p *keyPages) showKey(x *visit) error {
 	return p.renderKey(x, http.StatusOK, k, keyPageView{})
 }
 
-// renderKey shows the page of a key; a form that is not filled in yet shows the key as it is.
+// renderKey shows the page of a key; a form that is not filled in yet gets the key's current
+// values.
 func (p *keyPages) renderKey(x *visit, status int, k authn.APIKey, v keyPageView) error {
 	names, err := p.forms.namesFor(x, []authn.APIKey{k}, k.Workspace)
 	if err != nil {
@@ -280,7 +281,7 @@ func (p *keyPages) renderKey(x *visit, status int, k authn.APIKey, v keyPageView
 	return x.render(status, keyPage(x.frame(k.Name, "/account"), v))
 }
 
-// changeKey changes what the form says otherwise than the key.
+// changeKey changes the fields in which the form differs from the key.
 func (p *keyPages) changeKey(x *visit) error {
 	k, err := p.ownKey(x)
 	if err != nil {
@@ -315,7 +316,7 @@ func (p *keyPages) changeKey(x *visit) error {
 	return p.renderKey(x, m.status, k, keyPageView{Form: f, At: "change", Problem: m.Text, Next: m.Next})
 }
 
-// overlaps are how long the previous secret may go on working, in hours.
+// overlaps are how long the previous secret may continue to work, in hours.
 var overlaps = []web.Option{
 	{Value: "24", Label: "Works for another day"},
 	{Value: "168", Label: "Works for another week"},
@@ -351,7 +352,7 @@ func (p *keyPages) rotateKey(x *visit) error {
 // revokeKeyView asks before a key is revoked.
 type revokeKeyView struct {
 	Key keyView
-	// Back is where one came from, Action where the answer goes; Call does the same by the API.
+	// Back is the previous page, Action the form's target; Call is the API call that does the same.
 	Back, BackLabel, Action, Call string
 	Own                           bool
 	Now                           time.Time
@@ -392,7 +393,7 @@ func (p *keyPages) revokeKey(x *visit) error {
 	return x.done(keysPath, "key-revoked")
 }
 
-// showWorkspaceKeys lists everybody's keys to those who manage them.
+// showWorkspaceKeys lists the keys of all people in a workspace, for those who manage them.
 func (p *keyPages) showWorkspaceKeys(x *visit) error {
 	w, err := p.people.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
@@ -414,7 +415,7 @@ func (p *keyPages) showWorkspaceKeys(x *visit) error {
 	return x.render(http.StatusOK, workspaceKeysPage(x.frame("API keys of "+w.Name, "/workspaces"), v))
 }
 
-// workspaceKey finds the key of the route in the workspace of the route.
+// workspaceKey returns the key of the route, in the workspace of the route.
 func (p *keyPages) workspaceKey(x *visit) (authn.APIKey, error) {
 	w, err := p.people.Workspace(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {

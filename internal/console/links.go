@@ -31,14 +31,14 @@ const (
 // linkAge is how long the token of a link is kept in its cookie, in seconds.
 const linkAge = 30 * 60
 
-// singleUseLink is a kind of link that works once, in a mail or in what the server prints. Such a
-// link brings its token in the query. The token goes into a short-lived cookie for the link's page
-// alone, and a redirect cleans the address, so that the token stays out of histories, screenshots
+// singleUseLink is a kind of link that works once, in a mail or in the server's output. Such a link
+// brings its token in the query. The token goes into a short-lived cookie for the link's page
+// alone, and a redirect removes it from the address, so that it stays out of histories, screenshots
 // and logs.
 type singleUseLink struct {
 	// Cookie keeps the token, Path is the page, Title its title.
 	Cookie, Path, Title string
-	// Next says how to get on after a link that does not work.
+	// Next says what to do after a link that does not work.
 	Next string
 }
 
@@ -81,8 +81,8 @@ func (l singleUseLink) keep(x *visit) bool {
 	return true
 }
 
-// token is the token that the link's page works with: the address's, or the kept one after the
-// redirect.
+// token is the token that the link's page works with: from the address, or from the cookie after
+// the redirect.
 func (l singleUseLink) token(x *visit) string {
 	if token := x.r.URL.Query().Get("token"); token != "" {
 		return token
@@ -93,11 +93,11 @@ func (l singleUseLink) token(x *visit) string {
 // kept is the token in the cookie; "" for none.
 func (l singleUseLink) kept(x *visit) string { return x.cookie(l.Cookie) }
 
-// forget takes the cookie away.
+// forget removes the cookie.
 func (l singleUseLink) forget(x *visit) { x.setCookie(l.Cookie, "", l.Path, -1) }
 
-// closed shows why a link does not work: it is spent, expired, unknown, or for an account that is
-// not active. It returns any other error.
+// closed shows why a link does not work: it was used, has expired, is unknown, or is for an
+// inactive account. It returns any other error.
 func (l singleUseLink) closed(x *visit, err error) error {
 	e := problem.Of(err)
 	switch e.Kind {
@@ -116,7 +116,7 @@ func (l singleUseLink) closed(x *visit, err error) error {
 	return x.render(e.Kind.Status(), linkClosedPage(x.frame(l.Title, ""), v))
 }
 
-// showSetup shows the form for the first admin to the person with the link that the server printed.
+// showSetup shows the form for the first admin to a person with the link that the server printed.
 func (p *linkPages) showSetup(x *visit) error {
 	token := setupLink.token(x)
 	if token == "" && x.who.SignedIn() && x.may(authz.AppManage) {
@@ -132,7 +132,7 @@ func (p *linkPages) showSetup(x *visit) error {
 	return x.render(http.StatusOK, setupPage(x.frame("Set up Sluice", ""), setupView{}))
 }
 
-// setupClosed says why there is no form and how to get on.
+// setupClosed explains why the form is not available and what to do next.
 func (p *linkPages) setupClosed(x *visit, token string, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.Unavailable {
@@ -247,7 +247,7 @@ func (p *linkPages) verifyEmail(x *visit) error {
 	return x.render(http.StatusOK, outcomePage(x.frame("Address confirmed", ""), v))
 }
 
-// showEmailChange shows what one end of a change of address is asked.
+// showEmailChange shows the question for one of the two addresses of a change.
 func (p *linkPages) showEmailChange(x *visit) error {
 	change, err := p.signUps.CheckEmailChange(x.r.Context(), emailLink.token(x))
 	if err != nil {

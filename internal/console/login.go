@@ -26,7 +26,7 @@ type signInPages struct {
 	apps      *app.Apps
 }
 
-// showLogin shows the form. A person who is signed in goes on.
+// showLogin shows the form. A person who is already signed in is sent onward.
 func (s *signInPages) showLogin(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
 	if x.who.SignedIn() && !(x.who.Automatic && x.r.URL.Query().Get("with") != "") {
@@ -54,7 +54,8 @@ func (s *signInPages) loginForm(x *visit, status int, d destination, v loginView
 	return x.render(status, loginPage(page, v))
 }
 
-// signIn takes the form. A wrong one comes back with the name typed and one text for every reason.
+// signIn takes the form. After a failure, the form comes back with the typed name and one text for
+// every reason.
 func (s *signInPages) signIn(x *visit) error {
 	d := destinationOf(x.r.PostForm)
 	attempt := login.Attempt{
@@ -76,13 +77,13 @@ func (s *signInPages) signIn(x *visit) error {
 	return s.signInMistake(x, err, d, identifier)
 }
 
-// signInMistake shows the sign-in page again with what was wrong.
+// signInMistake shows the sign-in page again with the mistake.
 func (s *signInPages) signInMistake(x *visit, err error, d destination, identifier string) error {
 	e := problem.Of(err)
 	switch e.Kind {
 	case problem.Unauthenticated, problem.Denied, problem.Limited, problem.Unavailable:
 	case problem.Invalid, problem.NotFound, problem.Gone, problem.Conflict:
-		// A passkey's answer that could not be used, or that came too late.
+		// A passkey's answer that was unusable or too late.
 	default:
 		return err
 	}
@@ -96,8 +97,8 @@ func (s *signInPages) signInMistake(x *visit, err error, d destination, identifi
 	)
 }
 
-// loginDone is where every sign-in leads in the end: a browser that brings its session goes on. One
-// that does not would be asked to sign in for ever, so it is told why instead.
+// loginDone is where every sign-in arrives in the end. A browser that brings its session is sent
+// onward. One that does not would be asked to sign in forever, so it gets an explanation instead.
 func (s *signInPages) loginDone(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
 	if x.who.SignedIn() {
@@ -114,8 +115,8 @@ func (s *signInPages) loginDone(x *visit) error {
 	)
 }
 
-// enter leads from Sluice's own pages into an app: by its own entrance, which comes back for a code
-// if that origin needs a cookie.
+// enter leads from Sluice's own pages into an app: to the app's entrance, which comes back for a
+// code if its origin needs a cookie.
 func (s *signInPages) enter(x *visit) error {
 	d := destinationOf(x.r.URL.Query())
 	d.state = ""
@@ -130,8 +131,8 @@ func (s *signInPages) enter(x *visit) error {
 	return s.attempts.sendOn(x, d)
 }
 
-// showLogout asks, because a link or a picture on another page must not sign anybody out; it is
-// also the page after signing out.
+// showLogout asks first, because a link or a picture on another page must not sign people out. It
+// is also the page after signing out.
 func (s *signInPages) showLogout(x *visit) error {
 	name := ""
 	if x.who.SignedIn() {
@@ -141,8 +142,8 @@ func (s *signInPages) showLogout(x *visit) error {
 	return x.render(http.StatusOK, logoutPage(page, name))
 }
 
-// signOut revokes the session on every origin, and where it came from single sign-on the provider's
-// as well.
+// signOut revokes the session on every origin, and also at the provider if it came from single
+// sign-on.
 func (s *signInPages) signOut(x *visit) error {
 	elsewhere := ""
 	if x.who.SignedIn() {
@@ -176,7 +177,7 @@ func (s *signInPages) offerPasskey(x *visit) error {
 	return x.offer(s.factors.OfferPasskey(x.r.Context(), rp, x.event.Peer))
 }
 
-// signInByPasskey signs in without a name: the passkey says who it is.
+// signInByPasskey signs in without a name, because the passkey identifies the person.
 func (s *signInPages) signInByPasskey(x *visit) error {
 	d := destinationOf(x.r.PostForm)
 	token, response, ok := passkeyAnswer(x)

@@ -29,7 +29,7 @@ type mailItemView struct {
 	ID, To, Subject string
 	State           mail.State
 	Attempts        int
-	// Trouble is what went wrong last, Advice what to do about it.
+	// Trouble is the last error, Advice how to deal with it.
 	Trouble, Advice              string
 	CreatedAt, DueAt, FinishedAt time.Time
 	now                          time.Time
@@ -56,7 +56,7 @@ func (i mailItemView) attemptsText() string {
 	return "tried " + web.Count(i.Attempts, "time") + ", next " + web.Ago(i.DueAt, i.now)
 }
 
-// open reports whether it can still be sent or discarded.
+// open reports whether the mail can still be sent or discarded.
 func (i mailItemView) open() bool { return i.State == mail.Waiting || i.State == mail.Failed }
 
 // mailView is the page of mails.
@@ -65,7 +65,7 @@ type mailView struct {
 	State  string
 	Status mail.Status
 	Items  []mailItemView
-	// To is where a test mail goes; Transcript is there after one.
+	// To is where a test mail goes; Transcript is set after a test.
 	To            string
 	Transcript    *mail.Transcript
 	Previews      []string
@@ -74,7 +74,7 @@ type mailView struct {
 	Wrong         wrong
 }
 
-// mailStates are the filter's choices.
+// mailStates are the choices of the filter.
 var mailStates = []string{
 	"",
 	string(mail.Waiting),
@@ -102,7 +102,7 @@ func (v mailView) stateURL(state string) string {
 	return strings.TrimSuffix("/admin/mail?"+q.Encode(), "?")
 }
 
-// previewWord turns a kind's name into a title's name: "password-reset" is "Password reset".
+// previewWord turns the name of a kind into a title: "password-reset" becomes "Password reset".
 func previewWord(kind string) string {
 	words := strings.ReplaceAll(kind, "-", " ")
 	return strings.ToUpper(words[:1]) + words[1:]
@@ -131,7 +131,7 @@ func (p *mailPages) renderMail(x *visit, status int, v mailView) error {
 	return x.render(status, mailPage(x.frame("Mail", "/admin/mail"), v))
 }
 
-// mails gathers what the page shows.
+// mails gathers the content of the page.
 func (p *mailPages) mails(x *visit) (mailView, error) {
 	box, err := p.outbox(x)
 	if err != nil {
@@ -175,7 +175,7 @@ func (p *mailPages) mails(x *visit) (mailView, error) {
 	return v, err
 }
 
-// testMail sends a mail beside the outbox and shows what the two servers said to each other.
+// testMail sends a mail without the outbox and shows the conversation between the two servers.
 func (p *mailPages) testMail(x *visit) error {
 	box, err := p.outbox(x)
 	if err != nil {
@@ -262,8 +262,8 @@ func (p *mailPages) showMailPreview(x *visit) error {
 	return x.render(http.StatusOK, mailPreviewPage(x.frame(previewWord(kind), "/admin/mail"), v))
 }
 
-// showMailHTML is the mail itself, for the frame on its preview. An operator may have written it,
-// so it gets a policy that lets nothing run.
+// showMailHTML is the mail itself, for the frame in its preview. An operator may have written it,
+// so its policy forbids everything active.
 func (p *mailPages) showMailHTML(x *visit) error {
 	box, err := p.outbox(x)
 	if err != nil {

@@ -1,10 +1,10 @@
 package console
 
-// noticeCookie carries the word on what has just been done over the redirect after it. It holds a
-// name from notices, never text.
+// noticeCookie carries a notice about a change over the redirect that follows. It holds a name from
+// notices, never text.
 const noticeCookie = "sluice_notice"
 
-// notices are the words, by name.
+// notices are the texts, by name.
 var notices = map[string]string{
 	"password":        "Your password is set. Your other sessions have ended.",
 	"passkey":         "The passkey is set up.",

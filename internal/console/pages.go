@@ -1,15 +1,15 @@
 package console
 
-// pages are the pages of the console, by what each depends on.
+// pages are the pages of the console, grouped by their dependencies.
 type pages struct {
-	// Pages of people who are not signed in yet, and what they share.
+	// Pages for people who are not signed in yet, and what these pages share.
 	attempts *attempts
 	signIn   *signInPages
 	steps    *signInSteps
 	sso      *ssoPages
 	links    *linkPages
 	joining  *joinPages
-	// Pages that everybody has who is signed in.
+	// Pages for everyone who is signed in.
 	confirm    *confirmPages
 	home       *homePages
 	flows      *flowPages
@@ -18,7 +18,7 @@ type pages struct {
 	keys       *keyPages
 	workspaces *workspacePages
 	vault      *vaultPages
-	// Pages of those who see to the installation.
+	// Pages for the people who run the installation.
 	apps        *appPages
 	adoption    *adoptionPages
 	connection  *connectionPages

@@ -8,9 +8,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// relyingParty is the place that a passkey is created for or used at: the origin that the browser
-// shows, which is Sluice's own address if the names agree. It fails with a sentence where browsers
-// know no passkeys.
+// relyingParty returns the place where a passkey is created or used: the browser's origin, which is
+// Sluice's own address if the names agree. It fails with an explanation if browsers do not support
+// passkeys there.
 func relyingParty(x *visit) (factor.RelyingParty, error) {
 	origin := x.origin()
 	if u, err := url.Parse(origin); err != nil || u.Host != x.r.Host {
@@ -21,7 +21,7 @@ func relyingParty(x *visit) (factor.RelyingParty, error) {
 
 // passkeyView is what a page needs to offer passkeys.
 type passkeyView struct {
-	// Here tells that browsers know passkeys at this address; Why says why not.
+	// Here reports that browsers support passkeys at this address; Why explains why not.
 	Here     bool
 	Why, How string
 }
@@ -34,14 +34,14 @@ func passkeysAt(x *visit) passkeyView {
 	return passkeyView{Here: true}
 }
 
-// passkeyAnswer is what the script put into the form: the ceremony and the browser's answer. There
-// is none without a script.
+// passkeyAnswer returns the values that the script put into the form: the ceremony and the
+// browser's answer. ok is false without a script.
 func passkeyAnswer(x *visit) (token string, response []byte, ok bool) {
 	token, answer := x.field("passkey_token"), x.field("passkey")
 	return token, []byte(answer), token != "" && answer != ""
 }
 
-// offer answers a script's question for the options of a ceremony.
+// offer answers a script's request for the options of a ceremony.
 func (x *visit) offer(token string, options []byte, err error) error {
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (x *visit) offer(token string, options []byte, err error) error {
 	return nil
 }
 
-// passkeyName is the name that was typed, or what the browser says it runs on.
+// passkeyName returns the typed name, or the device name that the browser reports.
 func passkeyName(x *visit) string {
 	if name := x.value("name"); name != "" {
 		return name

@@ -58,10 +58,10 @@ func personOf(x *visit, u identity.User) personView {
 	return v
 }
 
-// Title is what to call the person.
+// Title is the person's display name.
 func (u personView) Title() string { return cmp.Or(u.Name, u.Username) }
 
-// Sub tells people of the same name apart.
+// Sub distinguishes people with the same name.
 func (u personView) Sub() string {
 	switch {
 	case u.Email != "" && u.Name != "":
@@ -133,7 +133,7 @@ func (p *peoplePages) renderNewPerson(x *visit, status int, v newPersonView) err
 	return x.render(status, newPersonPage(x.frame("New User", "/admin"), v))
 }
 
-// addPerson adds somebody; without a password the answer shows the one-time link with which they
+// addPerson adds a person. Without a password, the answer shows the one-time link with which they
 // choose one.
 func (p *peoplePages) addPerson(x *visit) error {
 	v := newPersonView{
@@ -182,7 +182,7 @@ func (p *peoplePages) create(x *visit, v newPersonView) (identity.User, error) {
 	})
 }
 
-// whereListed is the Admin Page as it shows a person: the list, or the search for them when the
+// whereListed returns the Admin Page that shows a person: the list, or a search for them if the
 // list has several pages.
 func (p *peoplePages) whereListed(x *visit, username string) string {
 	_, total, err := p.people.List(x.r.Context(), x.who, identity.Filter{Limit: 1})

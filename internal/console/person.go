@@ -13,30 +13,30 @@ import (
 	"sluice/internal/web"
 )
 
-// membershipView is a role that somebody has in a workspace.
+// membershipView is a person's role in a workspace.
 type membershipView struct{ WorkspaceID, Workspace, Role string }
 
-// nameForm is what the form for names holds.
+// nameForm is the content of the form for names.
 type nameForm struct{ Username, Email, Name string }
 
 // personPageView is one person.
 type personPageView struct {
 	User personView
 	Now  time.Time
-	// Form is what was typed about the person; the same as User until somebody changes it.
+	// Form holds the typed values; the same as User until someone changes them.
 	Form        nameForm
 	Memberships []membershipView
 	Sessions    []sessionView
 	Factors     factor.Set
 	Links       []sso.Link
-	// Roles are all roles; Joinable the workspaces that the person does not belong to.
+	// Roles are all roles. Joinable are the workspaces that the person does not belong to.
 	Roles, Joinable []web.Option
 	// Link is a one-time link that has just been created.
 	Link        string
 	LinkExpires time.Time
-	// Mailable tells that a link can go to them by mail.
+	// Mailable reports that a link can be mailed to them.
 	Mailable bool
-	// Left tells that the person has just been deactivated, Ended how many of their sessions that
+	// Left reports that the person was just deactivated. Ended is how many of their sessions that
 	// revoked.
 	Left          bool
 	Ended         int
@@ -101,7 +101,7 @@ func (p *peoplePages) person(x *visit, id string) (personPageView, error) {
 		v.Links, err = p.sso.Links(x.r.Context(), x.who, id)
 	}
 	v.Mailable = u.Email != "" && u.Active && p.logins.MailConfigured()
-	// The directory keeps the memberships of inactive people too.
+	// The directory also keeps the memberships of inactive people.
 	who, _ := p.people.Principal(id)
 	for _, w := range x.workspaces() {
 		if role := who.Role(w.ID); role != "" {
@@ -117,7 +117,7 @@ func (p *peoplePages) renderPerson(x *visit, status int, v personPageView) error
 	return x.render(status, personPage(x.frame(v.User.Title(), "/admin"), v))
 }
 
-// changed goes back to a person's page after a change, or shows on it why there was none.
+// changed returns to a person's page after a change, or shows there why it failed.
 func (p *peoplePages) changed(x *visit, id, notice string, err error) error {
 	if err == nil {
 		return x.done("/admin/people/"+id, notice)
@@ -125,7 +125,7 @@ func (p *peoplePages) changed(x *visit, id, notice string, err error) error {
 	return p.personMistake(x, id, err, func(*personPageView) {})
 }
 
-// personMistake shows on a person's page what was wrong; fill puts back what was typed.
+// personMistake shows a mistake on a person's page; fill restores the typed values.
 func (p *peoplePages) personMistake(
 	x *visit,
 	id string,
@@ -159,7 +159,7 @@ func (p *peoplePages) setNames(x *visit) error {
 	return x.done("/admin/people/"+id, "names")
 }
 
-// setRole gives a role in a workspace; an empty role takes the membership away.
+// setRole gives a role in a workspace; an empty role removes the membership.
 func (p *peoplePages) setRole(x *visit) error {
 	id, workspace := x.r.PathValue("id"), x.value("workspace")
 	if workspace == "" {
@@ -179,8 +179,8 @@ func (p *peoplePages) setSuperuser(x *visit) error {
 	)
 }
 
-// setActive lets somebody in, or is the leaver switch: one act that revokes everything, and the
-// answer says what that was.
+// setActive activates a person, or deactivates a leaver. Deactivation revokes everything in one
+// step, and the answer lists what that was.
 func (p *peoplePages) setActive(x *visit) error {
 	id, on := x.r.PathValue("id"), x.value("on") == "true"
 	if on {
@@ -205,8 +205,8 @@ func (p *peoplePages) setActive(x *visit) error {
 	return p.renderPerson(x, http.StatusOK, v)
 }
 
-// removeFactors is for somebody who has lost their device. The admin proves first who they are, and
-// the person is told.
+// removeFactors is for people who have lost their device. The admin must first confirm their own
+// identity, and the person is notified.
 func (p *peoplePages) removeFactors(x *visit) error {
 	id := x.r.PathValue("id")
 	return p.changed(x, id, "factors-removed", p.factors.RemoveFactors(x.r.Context(), x.who, id))
@@ -217,7 +217,7 @@ func (p *peoplePages) endAllSessions(x *visit) error {
 	return p.changed(x, id, "their-end", p.sessions.RevokeAll(x.r.Context(), x.who, id, x.who.SessionID))
 }
 
-// mailResetLink sends the link to the person; the admin who asks for it never sees it.
+// mailResetLink sends the link to the person; the admin who requests it never sees it.
 func (p *peoplePages) mailResetLink(x *visit) error {
 	id := x.r.PathValue("id")
 	return p.changed(x, id, "link-mailed", p.signUps.MailResetLink(x.r.Context(), x.who, id))
@@ -225,8 +225,8 @@ func (p *peoplePages) mailResetLink(x *visit) error {
 
 func (p *peoplePages) createResetLink(x *visit) error { return p.showLink(x, x.r.PathValue("id")) }
 
-// showLink creates a one-time link and shows it in the direct answer, the only place where it ever
-// stands.
+// showLink creates a one-time link and shows it directly in the answer, the only place where it
+// ever appears.
 func (p *peoplePages) showLink(x *visit, id string) error {
 	token, expires, err := p.signUps.ResetLink(x.r.Context(), x.who, id)
 	if err != nil {
@@ -240,7 +240,7 @@ func (p *peoplePages) showLink(x *visit, id string) error {
 	return p.renderPerson(x, http.StatusOK, v)
 }
 
-// removePersonView asks before an account is deleted for good.
+// removePersonView is the confirmation before an account is deleted for good.
 type removePersonView struct {
 	User          personView
 	Heir          string
@@ -259,7 +259,7 @@ func (p *peoplePages) showRemovePerson(x *visit) error {
 	)
 }
 
-// removePerson deletes an account; what the person owns goes to the heir.
+// removePerson deletes an account; the person's objects go to the heir.
 func (p *peoplePages) removePerson(x *visit) error {
 	u, err := p.people.Get(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
@@ -296,11 +296,11 @@ func (p *peoplePages) remove(x *visit, u identity.User, heir string) error {
 	return p.people.Remove(x.r.Context(), x.who, u.ID, heirID)
 }
 
-// rightView is one line of "what can this person do?".
+// rightView is one line of the rights of a person: an action, and whether they may perform it.
 type rightView struct {
 	Title, Name string
 	Allowed     bool
-	// Why names what decided, in words.
+	// Why names the policies that decided, in words.
 	Why string
 }
 
@@ -310,7 +310,7 @@ type rightGroup struct {
 	Rights []rightView
 }
 
-// rightsView answers "what can this person do?" for one workspace.
+// rightsView shows the rights of a person in one workspace.
 type rightsView struct {
 	User       personView
 	Workspace  string
@@ -371,7 +371,7 @@ func (p *peoplePages) rightGroups(x *visit, rights []identity.Right, active bool
 	return groups
 }
 
-// whyText names the policies that decided; a custom role's policy is named by the role.
+// whyText names the policies that decided; a custom role's policy is named after the role.
 func (p *peoplePages) whyText(x *visit, r identity.Right, active bool) string {
 	if len(r.Policies) == 0 {
 		if !active {

@@ -2,21 +2,21 @@ package console
 
 import "sluice/internal/login/sso"
 
-// preset fills in what is the same for everybody who uses one of the well-known identity providers.
+// preset fills in the values that are the same for all customers of a well-known identity provider.
 type preset struct {
-	// ID stands in the address of the form and is the short name that is offered.
+	// ID is in the address of the form, and is the suggested short name.
 	ID, Title, Kind string
-	// Issuer is offered as it stands; Template shows where one's own name goes instead.
+	// Issuer is suggested unchanged. Template shows where the customer's own name goes instead.
 	Issuer, Template string
 	Scopes           []string
 	GroupClaim       string
-	// Where says in one line where an application is registered there, Note what else is worth
+	// Where says in one line where to register an application there. Note has everything else worth
 	// knowing.
 	Where, Note string
 }
 
-// presets are those that the pages offer. The last is for everything else that speaks OpenID
-// Connect.
+// presets are the presets that the pages offer. The last one is for everything else that speaks
+// OpenID Connect.
 var presets = []preset{
 	{
 		ID:     "google",

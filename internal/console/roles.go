@@ -22,7 +22,7 @@ type roleView struct {
 	Count                 int
 }
 
-// rolesView is the page of roles: the list, and what each permits side by side.
+// rolesView is the page of roles: the list, and a comparison of their permissions.
 type rolesView struct {
 	Roles  []roleView
 	Groups []matrixGroup
@@ -34,14 +34,14 @@ type matrixGroup struct {
 	Rows []matrixRow
 }
 
-// matrixRow is a permission and whether each role, in the order of the list, has it.
+// matrixRow is a permission, and whether each role has it, in the order of the list.
 type matrixRow struct {
 	Title, Name string
 	Has         []bool
 }
 
-// permits answers for every permission whether a role has it, by asking the policies: no list
-// beside them could stay true.
+// permits returns, for every permission, whether a role has it. It asks the policies, because a
+// separate list could become wrong.
 func (p *rolePages) permits(x *visit, r identity.Role) map[authz.Action]bool {
 	probe := authz.Principal{
 		Kind:        authz.Person,
@@ -92,7 +92,7 @@ type permissionView struct {
 	Has         bool
 }
 
-// ID is the element's id: names hold colons, which selectors do not like.
+// ID is the element's id: names contain colons, which are special in selectors.
 func (p permissionView) ID() string { return "p-" + strings.ReplaceAll(p.Name, ":", "-") }
 
 // permissionGroup is a row of the editor.
@@ -101,7 +101,7 @@ type permissionGroup struct {
 	Permissions []permissionView
 }
 
-// rolePageView is one role, to look at or to change.
+// rolePageView is one role, to view or to change.
 type rolePageView struct {
 	// ID is empty for a new role.
 	ID, Name, Description string
@@ -141,8 +141,8 @@ func groupsOf(has func(authz.Action) bool) []permissionGroup {
 	return groups
 }
 
-// showNewRole begins with the permissions of another role, if one is named, because most roles are
-// another with a few changes.
+// showNewRole starts with the permissions of another role, if one is named, because most roles are
+// variations of another.
 func (p *rolePages) showNewRole(x *visit) error {
 	v := rolePageView{}
 	has := map[authz.Action]bool{}
@@ -207,7 +207,7 @@ func (p *rolePages) deleteRole(x *visit) error {
 	return p.roleMistake(x, r, err)
 }
 
-// roleMistake shows the editor again as it was sent.
+// roleMistake shows the editor again with the submitted values.
 func (p *rolePages) roleMistake(x *visit, r identity.Role, err error) error {
 	m, ok := formMistake(err, "name", "description", "permissions")
 	if !ok {

@@ -9,20 +9,20 @@ import (
 	"sluice/internal/login"
 )
 
-// need is what a route asks for before its handler runs: open, person, or an authz.Action. What
-// lies in a workspace asks for person: only the capability knows which workspace it is, and answers
-// "not found" for those of others.
+// need is the requirement of a route, checked before its handler runs: open, person, or an
+// authz.Action. Routes into a workspace require person: only the capability knows which workspace
+// it is, and it answers "not found" for other people's workspaces.
 type need string
 
 const (
-	// open routes are for everybody.
+	// open routes are for everyone.
 	open need = "open"
-	// person routes are for everybody who is signed in.
+	// person routes are for everyone who is signed in.
 	person need = "person"
 )
 
-// resource is what a need's action is asked on: apps lie in the default workspace, all else belongs
-// to the whole installation.
+// resource is the resource for a need's action. Apps are in the default workspace; everything else
+// belongs to the whole installation.
 func (n need) resource() authz.Resource {
 	switch authz.Action(n) {
 	case authz.AppView, authz.AppManage, authz.FlowPublish, authz.ObjectAdopt:
@@ -55,13 +55,13 @@ func (p *pages) routes() []route {
 	)
 }
 
-// backChannelPath is where a provider's server tells of sign-outs. It is the one form that no page
-// of Sluice's sends.
+// backChannelPath is where a provider's server reports sign-outs. It is the only form that no
+// Sluice page sends.
 const backChannelPath = "/sso/{slug}/back-channel-logout"
 
 const get, post = http.MethodGet, http.MethodPost
 
-// doorRoutes are for people who are not in yet.
+// doorRoutes are for people who are not signed in yet.
 func (p *pages) doorRoutes() []route {
 	return []route{
 		{get, "/setup", p.links.showSetup, open},
@@ -108,7 +108,7 @@ func (p *pages) doorRoutes() []route {
 	}
 }
 
-// ownRoutes are what everybody who is signed in has.
+// ownRoutes are for everyone who is signed in.
 func (p *pages) ownRoutes() []route {
 	return []route{
 		{get, "/", p.home.showHome, person},
@@ -248,8 +248,8 @@ func (p *pages) vaultRoutes() []route {
 	}
 }
 
-// keyRoutes are about API keys. A key stands in the answer that creates it and nowhere else: in no
-// address, no redirect and no later page.
+// keyRoutes manage API keys. A key appears only in the answer that creates it: in no address,
+// redirect or later page.
 func (p *pages) keyRoutes() []route {
 	return []route{
 		{get, keysPath, p.keys.showKeys, person},
@@ -266,7 +266,7 @@ func (p *pages) keyRoutes() []route {
 	}
 }
 
-// secretRoutes are about Sluice's own secrets. None of them ever shows one.
+// secretRoutes manage Sluice's own secrets. They never show a secret.
 func (p *pages) secretRoutes() []route {
 	const manage = need(authz.SecretManage)
 	return []route{
@@ -276,7 +276,7 @@ func (p *pages) secretRoutes() []route {
 	}
 }
 
-// connectionRoutes connect a builder with accounts of its own and give its users to workspaces.
+// connectionRoutes connect a builder with its own accounts and give its users to workspaces.
 func (p *pages) connectionRoutes() []route {
 	const manage, adopt = need(authz.AppManage), need(authz.ObjectAdopt)
 	return []route{
@@ -289,7 +289,7 @@ func (p *pages) connectionRoutes() []route {
 	}
 }
 
-// forwardAuthRoutes connect apps to which a reverse proxy of the operator's own forwards.
+// forwardAuthRoutes connect apps that the operator's own reverse proxy forwards to.
 func (p *pages) forwardAuthRoutes() []route {
 	const manage = need(authz.AppManage)
 	return []route{

@@ -15,18 +15,18 @@ import (
 // secretPages are Sluice's own secrets.
 type secretPages struct {
 	secrets *secret.Rotator
-	// warnings are sentences about secrets that were not used or are not well kept.
+	// warnings are sentences about secrets that were not used or are poorly protected.
 	warnings []string
 }
 
 // secretsPath is the page of Sluice's own secrets.
 const secretsPath = "/admin/secrets"
 
-// sealPatience is how long a request waits for everything to be sealed again. The rest goes on by
-// itself.
+// sealPatience is how long a request waits for all values to be sealed again. The rest continues in
+// the background.
 const sealPatience = 10 * time.Second
 
-// secretWords say what a secret is called by people, what it is for, and what replacing it means.
+// secretWords are the name of a secret for people, its purpose, and what replacing it means.
 type secretWords struct{ Title, Use, After string }
 
 func wordsOf(n secret.Name) secretWords {
@@ -74,13 +74,13 @@ type secretView struct {
 
 func (v secretView) path() string { return secretsPath + "/" + string(v.Name) + "/rotate" }
 
-// command does the same on the command line.
+// command is the equivalent on the command line.
 func (v secretView) command() string { return "sluice secret rotate " + string(v.Name) }
 
-// variable reports whether the name is one of a variable.
+// variable reports whether the name is that of a variable.
 func (v secretView) variable() bool { return strings.ToUpper(string(v.Name)) == string(v.Name) }
 
-// sourceWords say where the secret in use came from.
+// sourceWords describe where the secret in use came from.
 func (v secretView) sourceWords() string {
 	switch {
 	case v.Source == "":
@@ -91,7 +91,7 @@ func (v secretView) sourceWords() string {
 	return v.Source
 }
 
-// formerWords say which previous keys are accepted and until when.
+// formerWords describe which previous keys are accepted and until when.
 func (v secretView) formerWords(now time.Time) string {
 	if len(v.Former) == 0 {
 		return ""
@@ -119,16 +119,16 @@ func (v secretView) formerWords(now time.Time) string {
 // secretsView is the page of all secrets.
 type secretsView struct {
 	Secrets []secretView
-	// Assertions are the keys that are published, JWKS the address where.
+	// Assertions are the published keys, and JWKS is the address where they are published.
 	Assertions secretView
 	JWKS       string
 	Warnings   []string
 	Now        time.Time
-	// Problem is what stood in the way of a rotation.
+	// Problem is the reason why a rotation failed.
 	Problem, Next string
 }
 
-// unsealed is how many values wait to be sealed again.
+// unsealed is how many values still wait to be sealed again.
 func (v secretsView) unsealed() int {
 	for _, s := range v.Secrets {
 		if s.Left > 0 {
@@ -159,7 +159,7 @@ func (p *secretPages) renderSecrets(x *visit, status int, v secretsView) error {
 	return x.render(status, secretsPage(x.frame("Secrets", secretsPath), v))
 }
 
-// otherWarnings leaves out of the warnings what the page says at the secrets themselves.
+// otherWarnings returns the warnings that the page does not already show at the secrets themselves.
 func otherWarnings(warnings []string, list []secret.Status) (out []string) {
 	for _, text := range warnings {
 		for _, s := range list {
@@ -180,7 +180,7 @@ func otherWarnings(warnings []string, list []secret.Status) (out []string) {
 	return out
 }
 
-// oneSecret finds the secret of the route.
+// oneSecret returns the secret of the route.
 func (p *secretPages) oneSecret(x *visit) (secretView, error) {
 	list, err := p.secrets.Status(x.r.Context(), x.who)
 	if err != nil {
@@ -203,14 +203,14 @@ func (p *secretPages) showRotateSecret(x *visit) error {
 	return x.render(http.StatusOK, rotateSecretPage(x.frame("Rotate: "+s.Words.Title, secretsPath), s))
 }
 
-// rotateSecret creates a new key. Of the vault's key it waits a while for everything to be sealed
-// again; the page shows what is left.
+// rotateSecret creates a new key. After a rotation of the vault's key it waits a while for all
+// values to be sealed again; the page shows how many are left.
 func (p *secretPages) rotateSecret(x *visit) error {
 	s, err := p.oneSecret(x)
 	if err != nil {
 		return err
 	}
-	// The browser may go away; what has begun is finished all the same.
+	// The browser may disconnect, but a rotation that has begun is still finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), sealPatience)
 	defer cancel()
 	err = p.secrets.Rotate(ctx, x.who, s.Name, nil)

@@ -22,23 +22,24 @@ type securityPages struct {
 	sso       *sso.SSO
 }
 
-// securityPath is the page of one's own password, factors and identities.
+// securityPath is the page of the visitor's own password, factors and identities.
 const securityPath = "/account/security"
 
-// securityView is what guards somebody's account.
+// securityView shows how a person's account is protected.
 type securityView struct {
 	User    personView
 	Now     time.Time
 	Factors factor.Set
-	// Policy is the strictest that a workspace of theirs says about second factors.
+	// Policy is the strictest second-factor policy among the person's workspaces.
 	Policy  string
 	Passkey passkeyView
-	// Weak tells that this session has proven no second factor, though there is one.
+	// Weak reports that this session has proven no second factor, although the account has one.
 	Weak bool
-	// PasswordUseless tells that passwords are for superusers only, and this is none.
+	// PasswordUseless reports that only superusers may use passwords, and this person is not a
+	// superuser.
 	PasswordUseless bool
 	Links           []sso.Link
-	// Linkable are providers that they are not linked to.
+	// Linkable are the providers that the account is not linked to yet.
 	Linkable []sso.Button
 	// At names the part that Problem and Wrong belong to: "password", "factors" or "links".
 	At            string
@@ -81,8 +82,8 @@ func (p *securityPages) renderSecurity(x *visit, status int, v securityView) err
 	return x.render(status, securityPage(page, v))
 }
 
-// securityMistake shows on the page what was wrong; what asks for a fresh proof, and what nobody
-// can fix there, is returned.
+// securityMistake shows a mistake on the page. It returns errors that require a fresh proof, or
+// that people cannot fix there.
 func (p *securityPages) securityMistake(x *visit, at string, err error, fields ...string) error {
 	if expired(err) {
 		err = problem.New(problem.Invalid, "That took too long, or it is gone already.").WithNext("Try again.")
@@ -100,7 +101,7 @@ func (p *securityPages) securityMistake(x *visit, at string, err error, fields .
 	)
 }
 
-// factorChanged leads back to the page after a change, or shows on it why there was none.
+// factorChanged returns to the page after a change, or shows there why it failed.
 func (p *securityPages) factorChanged(x *visit, notice string, err error) error {
 	if err != nil {
 		return p.securityMistake(x, "factors", err)
@@ -108,7 +109,7 @@ func (p *securityPages) factorChanged(x *visit, notice string, err error) error 
 	return x.done(securityPath, notice)
 }
 
-// changePassword changes one's own password, or sets a first one.
+// changePassword changes the visitor's own password, or sets a first one.
 func (p *securityPages) changePassword(x *visit) error {
 	err := p.logins.ChangePassword(x.r.Context(), x.who, x.field("old_password"), x.field("password"))
 	if err != nil {
@@ -152,13 +153,13 @@ func (p *securityPages) removePasskey(x *visit) error {
 	return p.factorChanged(x, "passkey-removed", p.factors.RemovePasskey(x.r.Context(), x.who, x.r.PathValue("id")))
 }
 
-// appSetupView is the set-up of an authenticator app by somebody who is signed in.
+// appSetupView is the set-up of an authenticator app by a signed-in person.
 type appSetupView struct {
 	TOTP          totpView
 	Problem, Next string
 }
 
-// setUpApp begins with an authenticator app, or puts it in force with a code.
+// setUpApp begins the set-up of an authenticator app, or completes it with a code.
 func (p *securityPages) setUpApp(x *visit) error {
 	var offer *totpView
 	done, err := p.enrolment.enrolBy(x, factor.Enrolee{Principal: x.who}, &offer)
@@ -202,7 +203,7 @@ func (p *securityPages) unlinkIdentity(x *visit) error {
 	return x.done(securityPath, "unlinked")
 }
 
-// ownPasswordText says what the password is good for.
+// ownPasswordText describes what the password is good for.
 func ownPasswordText(v securityView) string {
 	switch {
 	case v.PasswordUseless:
@@ -213,7 +214,7 @@ func ownPasswordText(v securityView) string {
 	return "Changing it ends your sessions on all other devices."
 }
 
-// linkIdentity begins to link an identity to one's own account.
+// linkIdentity begins linking an identity to the visitor's own account.
 func (p *securityPages) linkIdentity(x *visit) error {
 	slug := x.r.PathValue("slug")
 	to, err := p.rounds.roundTrip(x, sso.Round{Slug: slug, Purpose: sso.ForLink})

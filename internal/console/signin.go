@@ -12,7 +12,8 @@ import (
 	"sluice/internal/web"
 )
 
-// signInSettings are how people sign in here: who may use a password, and the identity providers.
+// signInSettings determine how people sign in here: who may use a password, and the identity
+// providers.
 type signInSettings struct {
 	rounds    *rounds
 	logins    *login.Logins
@@ -65,15 +66,16 @@ func (s *signInSettings) setPasswordPolicy(x *visit) error {
 	return s.renderSignIn(x, m.status, signInView{Problem: m.Text, Next: m.Next})
 }
 
-// spareMappings is how many empty rows a form has for further mappings.
+// spareMappings is how many empty rows for further mappings a form has.
 const spareMappings = 3
 
 // providerView is one identity provider and its form.
 type providerView struct {
-	// Form is what stands in the form, Preset where its notes come from. ID is empty for a new one.
+	// Form is the content of the form, and Preset the source of its notes. ID is empty for a new
+	// provider.
 	Form   sso.Provider
 	Preset preset
-	// Redirect and BackChannel are what the provider has to know of Sluice.
+	// Redirect and BackChannel are the addresses of Sluice that the provider needs.
 	Redirect, BackChannel string
 	Workspaces, Roles     []web.Option
 	Findings              []sso.Finding
@@ -83,7 +85,7 @@ type providerView struct {
 
 func (v providerView) path(rest string) string { return signInPath + "/" + v.Form.ID + rest }
 
-// rows are the mappings with some empty ones behind them.
+// rows returns the mappings, followed by some empty ones.
 func (v providerView) rows() []sso.Mapping {
 	return append(slices.Clone(v.Form.Mappings), make([]sso.Mapping, spareMappings)...)
 }
@@ -118,7 +120,7 @@ func (s *signInSettings) showNewProvider(x *visit) error {
 	}})
 }
 
-// freeSlug is a short name that no provider has yet.
+// freeSlug returns a short name that no provider has yet.
 func (s *signInSettings) freeSlug(x *visit, base string) string {
 	taken, err := s.providers.List(x.r.Context(), x.who)
 	if err != nil {
@@ -147,7 +149,7 @@ func (s *signInSettings) renderProvider(x *visit, status int, v providerView) er
 	return x.render(status, providerPage(x.frame(v.Form.Name, signInPath), v))
 }
 
-// providerForm reads the form. Of the mappings each row has three fields, in the same order; rows
+// providerForm reads the form. Each row of mappings has three fields, in the same order; rows
 // without a group are empty.
 func providerForm(x *visit) sso.Provider {
 	p := sso.Provider{
@@ -182,7 +184,7 @@ func providerForm(x *visit) sso.Provider {
 	return p
 }
 
-// providerFields are the fields at which a mistake can be shown.
+// providerFields are the fields that can show a mistake.
 var providerFields = []string{
 	"slug",
 	"name",
@@ -209,7 +211,7 @@ func (s *signInSettings) changeProvider(x *visit) error {
 	return s.saveProvider(x, current)
 }
 
-// saveProvider stores the form; current is the provider as it is, or empty for a new one.
+// saveProvider stores the form; current is the provider before the change, or empty for a new one.
 func (s *signInSettings) saveProvider(x *visit, current sso.Provider) error {
 	form := providerForm(x)
 	if current.ID != "" {
@@ -238,7 +240,7 @@ func (s *signInSettings) showProvider(x *visit) error {
 	return s.renderProvider(x, http.StatusOK, providerView{Form: p})
 }
 
-// checkProvider asks the provider now and shows what was found.
+// checkProvider checks the provider immediately and shows the findings.
 func (s *signInSettings) checkProvider(x *visit) error {
 	id := x.r.PathValue("id")
 	p, err := s.providers.Provider(x.r.Context(), x.who, id)
@@ -252,7 +254,7 @@ func (s *signInSettings) checkProvider(x *visit) error {
 	return s.renderProvider(x, http.StatusOK, providerView{Form: p, Findings: findings})
 }
 
-// testProvider begins a round that shows what the provider says of oneself.
+// testProvider begins a round that shows what the provider says about the admin.
 func (s *signInSettings) testProvider(x *visit) error {
 	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {
@@ -270,7 +272,7 @@ func (s *signInSettings) testProvider(x *visit) error {
 	})
 }
 
-// providerTrouble shows on a provider's page what went wrong with it.
+// providerTrouble shows an error on a provider's page.
 func (s *signInSettings) providerTrouble(x *visit, id string, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
@@ -284,13 +286,14 @@ func (s *signInSettings) providerTrouble(x *visit, id string, err error) error {
 	return s.renderProvider(x, shownStatus(e), providerView{Form: p, Problem: e.Detail, Next: e.Next})
 }
 
-// reportView is what a provider said of the person who tried it.
+// reportView shows what a provider said about the person who tried it.
 type reportView struct {
 	Provider sso.Provider
 	Report   *sso.ClaimReport
 }
 
-// showReport shows the report of the last try, once: it holds what the provider knows of a person.
+// showReport shows the report of the last test only once, because it holds what the provider knows
+// about a person.
 func (s *signInSettings) showReport(x *visit) error {
 	p, err := s.providers.Provider(x.r.Context(), x.who, x.r.PathValue("id"))
 	if err != nil {

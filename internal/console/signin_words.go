@@ -8,7 +8,7 @@ import (
 	"sluice/internal/web"
 )
 
-// providerPlace says where a provider is.
+// providerPlace is the address of a provider.
 func providerPlace(p sso.Provider) string {
 	if p.Kind == sso.KindGitHub {
 		return cmp.Or(p.Issuer, "https://github.com")
@@ -25,7 +25,7 @@ func issuerHint(p preset) string {
 
 func rowLabel(what string, row int) string { return what + " of mapping " + strconv.Itoa(row+1) }
 
-// claimsOpen shows the names of claims where one of them is set or wrong.
+// claimsOpen reports whether to show the names of claims: one of them is set or wrong.
 func claimsOpen(v providerView) bool {
 	typed := v.Form.UsernameClaim + v.Form.EmailClaim + v.Form.NameClaim
 	return typed+v.Wrong["username_claim"]+v.Wrong["email_claim"]+v.Wrong["name_claim"] != ""
@@ -61,7 +61,7 @@ func findingWord(f sso.Finding) string {
 	return "Note"
 }
 
-// roleChangeText says what would happen to a membership, and why.
+// roleChangeText describes what would happen to a membership, and why.
 func roleChangeText(c sso.RoleChange) string {
 	by := ""
 	if c.Group != "" {
@@ -80,7 +80,7 @@ func roleChangeText(c sso.RoleChange) string {
 	return "Changed from " + c.From + by
 }
 
-// also adds what the groups would give where a role stays as it is.
+// also adds what the groups would give if a role does not change.
 func also(role, from, by string) string {
 	if role == "" || role == from {
 		return ""
@@ -88,7 +88,7 @@ func also(role, from, by string) string {
 	return "; the groups say " + role + by
 }
 
-// roleAfter is the role that somebody has afterwards.
+// roleAfter is the person's role after the change.
 func roleAfter(c sso.RoleChange) string {
 	if c.Stays {
 		return cmp.Or(c.From, "None")

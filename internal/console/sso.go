@@ -16,7 +16,7 @@ type rounds struct {
 }
 
 // ssoPages are where a browser leaves for an identity provider and where it comes back. A round
-// ends, and its trouble is shown, on the page that it was begun for.
+// returns, and shows its errors, on the page that began it.
 type ssoPages struct {
 	attempts  *attempts
 	rounds    *rounds
@@ -30,9 +30,9 @@ type ssoPages struct {
 // ssoCookie binds a round trip to an identity provider to one browser.
 const ssoCookie = "sluice_sso"
 
-// awayView is a page that leads to another website by itself. A form's answer cannot redirect
-// there: browsers hold form-action against every address on the way, and an identity provider may
-// lead to others that nobody here knows.
+// awayView is a page that automatically leads to another website. A form's answer cannot redirect
+// there: browsers apply form-action to every address on the way, and an identity provider may lead
+// to others that Sluice does not know.
 type awayView struct{ Title, Text, To, Action string }
 
 func sendAway(x *visit, v awayView) error {
@@ -41,8 +41,8 @@ func sendAway(x *visit, v awayView) error {
 	return x.render(http.StatusOK, awayPage(page, v))
 }
 
-// beginSSO leads to an identity provider: a link on the sign-in page, or the proof that a page
-// asked for. A form begins what changes an account instead.
+// beginSSO leads to an identity provider, for a link on the sign-in page, or for the proof that a
+// page asked for. Rounds that change an account are begun by a form instead.
 func (s *ssoPages) beginSSO(x *visit) error {
 	query := x.r.URL.Query()
 	d := destinationOf(query)
@@ -66,7 +66,7 @@ func (s *ssoPages) beginSSO(x *visit) error {
 	return nil
 }
 
-// roundTrip begins a round and gives the browser its cookie; it returns the address at the
+// roundTrip begins a round and gives the browser its cookie. It returns the address at the
 // provider.
 func (r *rounds) roundTrip(x *visit, in sso.Round) (string, error) {
 	in.Browser, in.Principal, in.Origin = x.cookie(ssoCookie), x.who, x.origin()
@@ -118,8 +118,8 @@ func (s *ssoPages) finishSSO(x *visit) error {
 	return problem.New(problem.Gone, "This sign-in is over.").WithNext("Begin again.")
 }
 
-// restartSSO begins a round again that lost its way, and ends that at the third time with the page
-// that says why.
+// restartSSO restarts a round that was lost. At the third time it stops instead, with the page that
+// explains why.
 func (s *ssoPages) restartSSO(x *visit, r sso.Round) error {
 	again := destination{app: r.Destination.App, back: r.Destination.Return, state: r.Destination.State}
 	if r.Bounces >= sso.MaxBounces {
@@ -143,7 +143,7 @@ func (s *ssoPages) restartSSO(x *visit, r sso.Round) error {
 	return nil
 }
 
-// ssoTrouble shows what went wrong where the round was begun.
+// ssoTrouble shows an error on the page that began the round.
 func (s *ssoPages) ssoTrouble(x *visit, end sso.End, err error) error {
 	e := problem.Of(err)
 	if e.Kind == problem.Internal || e.Kind == problem.StepUp {
@@ -177,8 +177,8 @@ func (s *ssoPages) ssoTrouble(x *visit, end sso.End, err error) error {
 	return s.signIn.loginForm(x, shownStatus(e), d, loginView{Problem: e.Detail, Next: e.Next, Wait: e.RetryAfter})
 }
 
-// shownStatus is the status of a page that shows an error among other things. It is never 401: no
-// credential of HTTP's own is asked for.
+// shownStatus is the status of a page that shows an error among other content. It is never 401,
+// because the page does not ask for HTTP credentials.
 func shownStatus(e *problem.Error) int {
 	if e.Kind == problem.Unauthenticated {
 		return http.StatusUnprocessableEntity
@@ -186,8 +186,8 @@ func shownStatus(e *problem.Error) int {
 	return e.Kind.Status()
 }
 
-// backChannelLogout is called by a provider's server, not by a browser: it has no cookie, and the
-// signature of the token is its proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+// backChannelLogout is called by a provider's server, not by a browser. It has no cookie; the
+// signature of the token is the proof (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func (s *ssoPages) backChannelLogout(x *visit) error {
 	x.w.Header().Set("Cache-Control", "no-store")
 	err := s.providers.BackChannelLogout(x.r.Context(), x.r.PathValue("slug"), x.field("logout_token"))
@@ -209,8 +209,7 @@ func (s *ssoPages) backChannelLogout(x *visit) error {
 	return nil
 }
 
-// lostRound finds out why a browser comes back from a provider without the cookie that it left
-// with.
+// lostRound explains why a browser comes back from a provider without the cookie that it left with.
 func lostRound(q request) []causeView {
 	var causes []causeView
 	own := &url.URL{}

@@ -21,7 +21,7 @@ type signInSteps struct {
 	invitations *signup.Invitations
 }
 
-// stepPages are the pages of the steps that an attempt can stand at.
+// stepPages are the pages of the steps of an attempt.
 var stepPages = map[login.Step]string{
 	login.StepIdentify:   "/login",
 	login.StepVerify:     "/login/verify",
@@ -30,7 +30,7 @@ var stepPages = map[login.Step]string{
 	login.StepInvitation: "/login/invitation",
 }
 
-// stepView is what every step's page shows: who is signing in, for what, and what was wrong.
+// stepView is shared by the pages of all steps: the account, the destination, and the last mistake.
 type stepView struct {
 	Account, AppName string
 	// StartOver is the sign-in page with the same destination.
@@ -40,8 +40,8 @@ type stepView struct {
 	Wrong         wrong
 }
 
-// stepMistake notes on a step's view what was wrong, and returns the status to answer with; false
-// leaves the error to the caller.
+// stepMistake notes a mistake on a step's view, and returns the status for the answer; ok is false
+// if the caller must handle the error.
 func stepMistake(x *visit, v *stepView, err error, fields ...string) (status int, ok bool) {
 	m, ok := formMistake(err, fields...)
 	if !ok {
@@ -57,7 +57,7 @@ func stepMistake(x *visit, v *stepView, err error, fields ...string) (status int
 	return m.status, true
 }
 
-// verifyStepView is the step that waits for the link in the person's mail.
+// verifyStepView is the step that waits for the person to open the link in their mail.
 type verifyStepView struct {
 	stepView
 	Email string
@@ -84,7 +84,7 @@ func (s *signInSteps) resendVerification(x *visit, p login.Progress) error {
 	return s.renderVerifyStep(x, status, v)
 }
 
-// offeredWorkspace is an invitation that waits for the person's answer.
+// offeredWorkspace is an open invitation of the person.
 type offeredWorkspace struct{ ID, Workspace, Role string }
 
 // invitationStepView is the step that offers workspaces.
@@ -108,7 +108,8 @@ func (s *signInSteps) renderInvitationStep(x *visit, status int, v invitationSte
 	return x.render(status, invitationStepPage(x.frame("Invitations", ""), v))
 }
 
-// answerInvitations accepts what is ticked; "later" accepts nothing and leaves all of them open.
+// answerInvitations accepts the ticked invitations; "later" accepts none and leaves all of them
+// open.
 func (s *signInSteps) answerInvitations(x *visit, p login.Progress) error {
 	accepted := x.r.PostForm["accept"]
 	if x.value("later") != "" {
@@ -116,7 +117,7 @@ func (s *signInSteps) answerInvitations(x *visit, p login.Progress) error {
 	}
 	after, err := s.invitations.AnswerInvitations(x.r.Context(), p.Token, accepted)
 	if problem.Is(err, problem.Gone) {
-		// One of the invitations was taken back meanwhile; the others are offered again.
+		// An invitation was withdrawn in the meantime; offer the others again.
 		v := invitationStepView{stepView: s.attempts.stepOf(x, p)}
 		v.Problem = problem.Of(err).Detail
 		return s.renderInvitationStep(x, problem.Gone.Status(), v, p)

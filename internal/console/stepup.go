@@ -14,44 +14,44 @@ import (
 	"sluice/internal/web"
 )
 
-// confirmPages ask a person who is signed in to prove again who they are.
+// confirmPages ask a signed-in person to confirm their identity.
 type confirmPages struct {
 	gate      *authz.Gate
 	factors   *factor.Factors
 	providers *sso.Providers
 }
 
-// confirmPrefix begins the names of the fields that prove who somebody is. No form of the console
-// has others that begin so.
+// confirmPrefix begins the names of the fields that prove a person's identity. No other fields in
+// the console's forms begin with it.
 const confirmPrefix = "confirm_"
 
-// confirmView is the page that asks somebody to prove again who they are. It holds what they were
-// about to send, so that one answer is enough.
+// confirmView is the page that asks a person to confirm their identity. It holds the request that
+// they were about to send, so that one answer is enough.
 type confirmView struct {
 	Ways    factor.ConfirmWays
 	Passkey passkeyView
-	// Action is where the form leads, Fields what it carries besides the proof.
+	// Action is the form's target, and Fields are the fields that it carries besides the proof.
 	Action string
 	Fields []carried
-	// Provider is the name of the identity provider that proves it; its page opens beside this one.
+	// Provider is the name of the identity provider for the proof; its page opens beside this one.
 	Provider string
-	// Unasked is the account of somebody who was signed in automatically; "" for others.
+	// Unasked is the account of a person who was signed in automatically; "" for others.
 	Unasked string
-	// Back is the page to return to when nothing is to be done.
+	// Back is the page to return to without confirming.
 	Back          string
 	Problem, Next string
 	Wait          time.Duration
 	Wrong         wrong
 }
 
-// none tells that there is no way to confirm.
+// none reports that there is no way to confirm.
 func (v confirmView) none() bool { return v.Ways == factor.ConfirmWays{} }
 
-// carried is a field of a form that is kept while somebody confirms.
+// carried is a form field that is kept while a person confirms.
 type carried struct{ Name, Value string }
 
-// carriedFields are the fields of the request without proofs, in an order that does not change. Of
-// several values of one name the order is kept: checkboxes rely on it.
+// carriedFields are the fields of the request without proofs, in a fixed order. Several values of
+// one name keep their order, because checkboxes rely on it.
 func carriedFields(form url.Values) []carried {
 	var names []string
 	for name := range form {
@@ -69,8 +69,8 @@ func carriedFields(form url.Values) []carried {
 	return out
 }
 
-// takeProof takes the proof that a form brings, before its handler runs. Fresh means that the
-// session is proven again, shown that the proof was not right and the answer is written.
+// takeProof takes the proof that a form brings, before its handler runs. fresh means that the
+// session is proven again; shown means that the proof was wrong and the answer is written.
 func (p *confirmPages) takeProof(x *visit) (fresh, shown bool, err error) {
 	proof := factor.Proof{
 		Password:     x.field(confirmPrefix + "password"),
@@ -81,7 +81,7 @@ func (p *confirmPages) takeProof(x *visit) (fresh, shown bool, err error) {
 	if proof.Password == "" && proof.Code == "" && proof.PasskeyToken == "" || !x.who.SignedIn() {
 		return false, false, nil
 	}
-	// A place without passkeys has none to prove with.
+	// Without passkeys at this address, rp is empty and a passkey cannot be the proof.
 	rp, _ := relyingParty(x)
 	err = p.factors.Confirm(x.r.Context(), x.who, rp, proof)
 	if err == nil {
@@ -103,13 +103,13 @@ func (p *confirmPages) takeProof(x *visit) (fresh, shown bool, err error) {
 	}
 	status := e.Kind.Status()
 	if e.Kind == problem.Unauthenticated {
-		status = http.StatusUnprocessableEntity // the person is signed in all right
+		status = http.StatusUnprocessableEntity // the person is properly signed in
 	}
 	return false, true, p.renderConfirm(x, status, v)
 }
 
-// askToConfirm answers what needs a fresh proof: the same form once more with a field for the
-// proof, or, where there is no form to keep, the page that comes back.
+// askToConfirm answers a request that needs a fresh proof: with the same form plus a field for the
+// proof, or, if there is no form to keep, with a page that returns to the previous one.
 func (p *confirmPages) askToConfirm(x *visit, e *problem.Error) error {
 	if x.r.Header.Get("HX-Request") != "" {
 		back := "/"
@@ -157,13 +157,13 @@ func (p *confirmPages) renderConfirm(x *visit, status int, v confirmView) error 
 	return x.render(status, confirmPage(page, v))
 }
 
-// showConfirm asks for a proof for its own sake; the page that needed it comes after.
+// showConfirm asks for a proof alone; the page that needed it comes next.
 func (p *confirmPages) showConfirm(x *visit) error {
 	back := carried{"return", web.ReturnTo(x.r.URL.Query().Get("return"))}
 	return p.renderConfirm(x, http.StatusOK, confirmView{Action: "/confirm", Fields: []carried{back}})
 }
 
-// confirmed goes back once the proof is fresh.
+// confirmed returns to the previous page once the proof is fresh.
 func (p *confirmPages) confirmed(x *visit) error {
 	if err := p.gate.Fresh(x.who); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"sluice/internal/web"
 )
 
-// vaultPages are a workspace's vault and what of it is in apps.
+// vaultPages are a workspace's vault and the copies of its credentials in apps.
 type vaultPages struct {
 	gate   *authz.Gate
 	people *identity.People
@@ -27,7 +27,8 @@ type vaultPages struct {
 type credentialView struct {
 	ID, Name, Kind string
 	Fields         []string
-	// Shared are the names of the roles that may use it; Apps those of the apps that it is in.
+	// Shared are the names of the roles that may use the credential; Apps are the names of the apps
+	// that hold it.
 	Shared, Apps []string
 	Outdated     int
 	RotatedAt    time.Time
@@ -67,7 +68,8 @@ func (p *vaultPages) credentialOf(x *visit, c secret.Credential) credentialView 
 	return v
 }
 
-// vaultOf is the workspace of the route, as far as a person who sees only its vault may know it.
+// vaultOf returns the workspace of the route, with only what a person who sees just its vault may
+// know.
 func (p *vaultPages) vaultOf(x *visit, id string) workspaceView {
 	name, _ := p.people.WorkspaceName(id)
 	return workspaceOf(x, identity.Workspace{ID: id, Name: name})
@@ -86,19 +88,19 @@ func (p *vaultPages) showVault(x *visit) error {
 	return x.render(http.StatusOK, vaultPage(x.frame("Credential vault", "/workspaces"), v))
 }
 
-// newCredentialView is the form for a new credential: first its type is chosen, then its fields are
-// filled in.
+// newCredentialView is the form for a new credential: first people choose its type, then they fill
+// in its fields.
 type newCredentialView struct {
 	Workspace workspaceView
-	// Kinds are the types that an app of the workspace knows; Source is that app's name.
+	// Kinds are the types that an app of the workspace supports; Source is that app's name.
 	Kinds  []web.Option
 	Source string
-	// Kind is the chosen one; nil until there is one. Free tells that the names of its fields are
-	// typed too.
+	// Kind is the chosen type; nil until one is chosen. Free reports that people also type the
+	// names of its fields.
 	Kind *builder.CredentialKind
 	Free bool
-	// Name and KindName are what was typed, Names those of free fields. Values are never shown
-	// again.
+	// Name and KindName are the typed values, and Names those of free fields. Values of fields are
+	// never shown again.
 	Name, KindName string
 	Names          []string
 	Roles          []roleTick
@@ -106,7 +108,7 @@ type newCredentialView struct {
 	Wrong          wrong
 }
 
-// freeFields is how many fields the form for a type that no app knows has.
+// freeFields is how many fields the form has for a type that no app supports.
 const freeFields = 4
 
 func (v newCredentialView) path(rest string) string { return v.Workspace.path("/vault" + rest) }
@@ -126,8 +128,8 @@ type roleTick struct {
 	On             bool
 }
 
-// sharing lists the roles that a credential can be shared with. Admins use all credentials anyway,
-// viewers none.
+// sharing lists the roles that a credential can be shared with. Admins can use all credentials
+// anyway, and viewers none.
 func (p *vaultPages) sharing(x *visit, with []string) []roleTick {
 	var out []roleTick
 	for _, r := range p.people.Roles() {
@@ -151,8 +153,8 @@ func (p *vaultPages) sharing(x *visit, with []string) []roleTick {
 	return out
 }
 
-// kinds asks the first app of the workspace that tells which types of credential there are. None is
-// no error: the form is free then.
+// kinds returns the types of credentials, from the first app of the workspace that can list them.
+// If no app can, that is not an error: the form is free then.
 func (p *vaultPages) kinds(x *visit, workspaceID string) ([]builder.CredentialKind, string) {
 	for _, a := range p.apps.All() {
 		if !a.UsedIn(workspaceID) || !p.apps.Credentials.Keep(a) {
@@ -178,8 +180,8 @@ func (p *vaultPages) renderNewCredential(x *visit, status int, v newCredentialVi
 	return x.render(status, newCredentialPage(x.frame("New credential", "/workspaces"), v))
 }
 
-// newCredential prepares the form for a type; "" offers the types to choose from, "other" the names
-// of the fields too.
+// newCredential prepares the form for a type; "" offers a choice of types, and "other" also asks
+// for the names of the fields.
 func (p *vaultPages) newCredential(x *visit, kind string, roles []string) (newCredentialView, error) {
 	id := x.r.PathValue("id")
 	if err := p.vault.Enter(x.r.Context(), x.who, authz.CredentialManage, id); err != nil {
@@ -232,8 +234,8 @@ func (p *vaultPages) addCredential(x *visit) error {
 	return p.renderNewCredential(x, m.status, v)
 }
 
-// values reads the values of a form: those of known fields, "value.NAME", and those of fields whose
-// names were typed. Empty ones were left out.
+// typedValues reads the values of a form: those of known fields, named "value.NAME", and those of
+// fields with typed names. It omits empty values.
 func typedValues(x *visit) map[string]string {
 	out := map[string]string{}
 	for key, sent := range x.r.PostForm {
@@ -257,7 +259,7 @@ type copyView struct {
 	Current      bool
 	Flows        []string
 	FlowsKnown   bool
-	// Withdraw lets the visitor take it out.
+	// Withdraw lets the visitor remove the copy.
 	Withdraw bool
 }
 
@@ -266,10 +268,10 @@ type credentialPageView struct {
 	Workspace  workspaceView
 	Credential credentialView
 	Copies     []copyView
-	// Targets are the apps that it can be put into. Roles are there for those who manage the vault,
-	// as are Fields.
+	// Targets are the apps that can receive the credential. Roles and Fields are set only for
+	// people who manage the vault.
 	Targets []web.Option
-	// Keepers names the products that credentials can be put into.
+	// Keepers names the products that can receive credentials.
 	Keepers       string
 	Roles         []roleTick
 	Fields        []builder.CredentialField
@@ -301,7 +303,7 @@ func (p *vaultPages) renderCredential(x *visit, status int, v credentialPageView
 	return x.render(status, credentialPage(x.frame(v.Credential.Name, "/workspaces"), v))
 }
 
-// credential gathers what the page of a credential shows to this visitor.
+// credential gathers the content of a credential's page for this visitor.
 func (p *vaultPages) credential(x *visit) (credentialPageView, error) {
 	ctx, id := x.r.Context(), x.r.PathValue("id")
 	c, err := p.vault.Get(ctx, x.who, id, x.r.PathValue("credential"))
@@ -351,8 +353,8 @@ func copyOf(u app.CredentialUse, withdraw bool) copyView {
 	return v
 }
 
-// fieldsOf describes the fields of a credential as its builder does; what no app knows is taken for
-// a secret of one line.
+// fieldsOf describes the fields of a credential as its builder does. Fields that no app knows are
+// treated as secrets of one line.
 func (p *vaultPages) fieldsOf(x *visit, c secret.Credential) []builder.CredentialField {
 	known := map[string]builder.CredentialField{}
 	kinds, _ := p.kinds(x, c.Workspace)
@@ -375,7 +377,7 @@ func (p *vaultPages) fieldsOf(x *visit, c secret.Credential) []builder.Credentia
 	return out
 }
 
-// credentialMistake shows on the page of a credential what was wrong.
+// credentialMistake shows a mistake on the page of a credential.
 func (p *vaultPages) credentialMistake(x *visit, err error, fields ...string) error {
 	m, ok := formMistake(err, fields...)
 	if !ok {
@@ -427,7 +429,7 @@ func (p *vaultPages) rotateCredential(x *visit) error {
 	return p.afterCopies(x, uses, "vault-rotated")
 }
 
-// afterCopies goes back to the page, which shows the apps that did not take the values yet.
+// afterCopies returns to the page, which shows the apps that did not accept the values yet.
 func (p *vaultPages) afterCopies(x *visit, uses []app.CredentialUse, notice string) error {
 	if slices.ContainsFunc(uses, func(u app.CredentialUse) bool { return !u.Current }) {
 		notice = "vault-later"

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/web"
 )
 
-// flowsText says which flows use a copy.
+// flowsText describes which flows use a copy.
 func (c copyView) flowsText() string {
 	switch {
 	case !c.FlowsKnown:
@@ -30,7 +30,7 @@ func (v credentialPageView) deleteCall() string {
 
 func ordinal(i int) string { return strconv.Itoa(i + 1) }
 
-// freePlaceholder shows in the first row what a name looks like.
+// freePlaceholder shows an example of a name in the first row.
 func freePlaceholder(i int) string {
 	if i == 0 {
 		return "openAIApiKey"
@@ -38,7 +38,7 @@ func freePlaceholder(i int) string {
 	return "Name of the field"
 }
 
-// fieldDefault is what a field begins with; a secret has no beginning.
+// fieldDefault is the initial value of a field; secrets have none.
 func fieldDefault(f builder.CredentialField) string {
 	if f.Secret {
 		return ""

@@ -8,16 +8,16 @@ import (
 	"sluice/internal/web"
 )
 
-// verifyPages let an admin see whether an app works behind Sluice.
+// verifyPages let an admin check that an app works behind Sluice.
 type verifyPages struct {
 	views *appViews
 	apps  *app.Apps
 	trust web.Trust
 }
 
-// showVerify shows what can be seen from here: of the current request, of the builder, and of the
-// ways around Sluice. The script verify.js asks at the app's own address what can only be seen
-// there.
+// showVerify shows everything that Sluice itself can see: about the current request, the builder,
+// and the ways around Sluice. The script verify.js checks at the app's own address what only the
+// browser can see there.
 func (p *verifyPages) showVerify(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {
@@ -99,8 +99,8 @@ func appVerdicts(a appView, h app.Health, e app.Exposure) []check {
 	return []check{answers, signedIn, around}
 }
 
-// proxyHint notices a proxy in front that is not configured: then every person has the proxy's
-// address, and guesses are limited for all at once.
+// proxyHint detects a proxy that is not configured. Every person then has the proxy's address, and
+// failed guesses are limited for all of them at once.
 func proxyHint(x *visit) string {
 	if x.r.Header.Get("X-Forwarded-For") == "" || x.event.Peer != web.Peer(x.r).String() {
 		return ""
@@ -110,7 +110,7 @@ func proxyHint(x *visit) string {
 		"If it is yours, set NUMBER_OF_PROXIES to the number of proxies in front of Sluice."
 }
 
-// markVerified notes that an admin has seen the checks succeed.
+// markVerified records that an admin has seen the checks succeed.
 func (p *verifyPages) markVerified(x *visit) error {
 	a, err := p.views.find(x)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"sluice/internal/web"
 )
 
-// wrong holds what is wrong with a form, by field.
+// wrong holds the mistakes in a form, by field.
 type wrong map[string]string
 
 // setupView is the form for the first admin.
@@ -23,7 +23,7 @@ type setupView struct {
 	Wrong                 wrong
 }
 
-// setupClosedView says why there is no such form.
+// setupClosedView explains why the form is not available.
 type setupClosedView struct {
 	Title, Detail string
 	HasAdmin      bool
@@ -34,7 +34,7 @@ type setupAppsView struct {
 	Apps          []appView
 	Form          appForm
 	Problem, Next string
-	// Ready is the id of an app that can be verified; empty if there is none yet.
+	// Ready is the id of an app that can be verified; empty if no app is ready yet.
 	Ready string
 }
 
@@ -52,18 +52,17 @@ type loginView struct {
 	Problem, Next               string
 	Wait                        time.Duration
 	NoAdmin                     bool
-	// SignUp tells that strangers may create accounts.
+	// SignUp reports that strangers may create accounts.
 	SignUp bool
-	// Providers are the ways by single sign-on, Passkeys tells that browsers know passkeys at this
-	// address.
+	// Providers are the ways to sign in by single sign-on. Passkeys reports that browsers support
+	// passkeys at this address.
 	Providers []sso.Button
 	Passkeys  bool
-	// Hidden tells that the password's form is not shown: it is only for superusers, and behind a
-	// link.
+	// Hidden reports that the password's form is behind a link, because only superusers may use it.
 	Hidden bool
 }
 
-// query is the destination, for links that keep it.
+// query returns the destination, for links that keep it.
 func (v loginView) query() string {
 	return destination{app: v.App, back: v.Return, state: v.State}.query()
 }
@@ -80,7 +79,7 @@ type resetView struct {
 type check struct {
 	Title, Detail string
 	Done          bool
-	// Failed is worse than not done; Optional is not needed to be done with the list.
+	// Failed is worse than not done. An Optional check does not count towards finishing the list.
 	Failed, Optional bool
 	Href, Action     string
 }
@@ -110,13 +109,13 @@ type homeView struct {
 	Name   string
 	Apps   []appView
 	Checks []check
-	// Elsewhere tells that there are apps, though none is used in the workspace that one works in.
+	// Elsewhere reports that there are apps, but the person's current workspace uses none of them.
 	Elsewhere bool
-	// Products names those that Sluice recognizes.
+	// Products names the products that Sluice recognizes.
 	Products string
 }
 
-// Open counts the checks that have to be done still.
+// Open counts the required checks that are not done.
 func (v homeView) Open() int {
 	n := 0
 	for _, c := range v.Checks {
@@ -149,32 +148,32 @@ func (v homeView) summary() string {
 // appsView is the list of apps.
 type appsView struct {
 	Apps []appView
-	// Products names those that Sluice recognizes.
+	// Products names the products that Sluice recognizes.
 	Products string
 }
 
-// appForm is what was typed about an app.
+// appForm is the form of an app as typed.
 type appForm struct {
 	URL, Name, PublicURL, OwnerEmail string
 	Wrong                            wrong
 }
 
-// newAppView is the form for a new app, before and after looking.
+// newAppView is the form for a new app, before and after the probe.
 type newAppView struct {
 	Form          appForm
 	Found         *foundView
 	Problem, Next string
 }
 
-// NeedsLogin tells that the builder has an owner whose credentials are needed.
+// NeedsLogin reports that the builder has an owner whose credentials are needed.
 func (v newAppView) NeedsLogin() bool {
 	return v.Found != nil && v.Found.OwnerState == builder.OwnerPresent && v.Found.HasOwner
 }
 
-// NeedsChoice tells that there are several ways into the builder's accounts.
+// NeedsChoice reports that there are several ways into the builder's accounts.
 func (v newAppView) NeedsChoice() bool { return v.Found != nil && v.Found.HasAccounts }
 
-// NeedsOwner tells that nobody owns the builder yet.
+// NeedsOwner reports that the builder has no owner yet.
 func (v newAppView) NeedsOwner() bool { return v.Found != nil && v.Found.OwnerState == "none" }
 
 func (v newAppView) command() string {
@@ -193,17 +192,16 @@ type appPageView struct {
 	App       appView
 	Published []string
 	Flow      string
-	// UsedIn are the workspaces that use the app, Offerable the others; MayOffer lets the viewer
-	// change that.
+	// UsedIn are the workspaces that use the app, and Offerable the others. MayOffer lets the
+	// viewer change that.
 	UsedIn, Offerable []web.Option
 	MayOffer          bool
-	// HasAccounts tells that users are kept apart there; Connection is how people get in, "" until
-	// somebody has chosen, PerPerson that each has one.
+	// HasAccounts reports that the builder keeps its users apart. Connection is how people get in;
+	// "" until it is chosen. PerPerson reports that each person has their own account.
 	HasAccounts bool
 	Connection  string
 	PerPerson   bool
-	// FlowsAt is what stands before a flow's id in the address of its page; "" if that is not
-	// known.
+	// FlowsAt is the part of a flow page's address before the flow's id; "" if it is unknown.
 	FlowsAt       string
 	Now           time.Time
 	Problem, Next string
@@ -212,13 +210,13 @@ type appPageView struct {
 
 func (v appPageView) path(rest string) string { return "/admin/apps/" + v.App.ID + rest }
 
-// removedAppView shows once the account that Sluice had created in a builder.
+// removedAppView shows, only once, the account that Sluice created in a builder.
 type removedAppView struct {
 	App             appView
 	Email, Password string
 }
 
-// verifyView is what the Verify page shows of the current request.
+// verifyView is what the Verify page shows about the current request.
 type verifyView struct {
 	App            appView
 	Setup          bool
@@ -239,8 +237,8 @@ func (v verifyView) here() string {
 	return "/admin/apps/" + v.App.ID + "/verify"
 }
 
-// navigation is what the frame offers: flows and workspaces to everybody, the rest to those who may
-// use it.
+// navigation returns the entries of the frame: flows and workspaces for everyone, the rest for
+// people who may use it.
 func navigation(admin, apps bool, active string) []web.NavItem {
 	var items []web.NavItem
 	if admin {
@@ -271,7 +269,7 @@ func navigation(admin, apps bool, active string) []web.NavItem {
 	return items
 }
 
-// personMenu is what the person's own menu offers, besides signing out.
+// personMenu returns the entries of the person's own menu, except signing out.
 func personMenu(admin bool) []web.NavItem {
 	items := []web.NavItem{{Href: "/account", Label: "Your account", Icon: "user-round"}}
 	if admin {
@@ -280,10 +278,10 @@ func personMenu(admin bool) []web.NavItem {
 	return items
 }
 
-// perPage is how many rows a page of a long list shows.
+// perPage is how many rows a page of a long list has.
 const perPage = 50
 
-// listing is where one is in a long list that can be searched.
+// listing is a position in a long, searchable list.
 type listing struct {
 	Path, Query string
 	// Extra are further parameters of the list, kept in its links.
@@ -312,7 +310,7 @@ func (l listing) offset() int { return (l.Number - 1) * perPage }
 
 func (l listing) pages() int { return max(1, (l.Total+perPage-1)/perPage) }
 
-// beyond reports whether the page asked for lies behind the last one.
+// beyond reports whether the requested page is after the last one.
 func (l listing) beyond() bool { return l.Shown == 0 && l.Total > 0 }
 
 func (l listing) url(n int) string {
@@ -336,7 +334,7 @@ func (l listing) pageText() string {
 	return "Page " + strconv.Itoa(l.Number) + " of " + strconv.Itoa(l.pages())
 }
 
-// text counts what is shown, in one and several of a noun.
+// text counts the displayed rows, with a noun in singular or plural.
 func (l listing) text(one, many string) string {
 	switch {
 	case l.Total == 1:
@@ -348,7 +346,7 @@ func (l listing) text(one, many string) string {
 	return strconv.Itoa(first) + "–" + strconv.Itoa(first+l.Shown-1) + " of " + strconv.Itoa(l.Total) + " " + many
 }
 
-// clipped shortens what is shown again in a form.
+// clipped drops a text that is too long to show again in a form.
 func clipped(s string, most int) string {
 	if len(s) > most {
 		return ""

@@ -16,25 +16,25 @@ import (
 	"sluice/internal/web"
 )
 
-// visit is one request to a page, with who asks. It reads the request, says what the person may
-// see, and writes the answer: a page in its frame, or a redirect with a notice. It knows no page:
-// what a handler needs of a capability is in the type that the handler belongs to.
+// visit is one request to a page, together with its principal. It reads the request, says what the
+// person may see, and writes the answer: a page in its frame, or a redirect with a notice. It knows
+// no pages: the capabilities that a handler needs are in the type that the handler belongs to.
 type visit struct {
 	shared *shared
 	w      *answer
 	r      *http.Request
 	who    authz.Principal
 	event  web.Event
-	// policy may be widened by a handler before it renders.
+	// policy can be widened by a handler before it renders.
 	policy web.Policy
 }
 
-// shared is what all visits have in common.
+// shared is the state that all visits have in common.
 type shared struct {
 	gate   *authz.Gate
 	people *identity.People
-	// autoLogin names the superuser whose rights everybody on this machine has without being asked;
-	// "" for nobody.
+	// autoLogin names the superuser whose rights everyone on this machine has without signing in;
+	// "" disables that.
 	autoLogin     func() string
 	mainOrigin    func(requestHost string) string
 	secureCookies *bool
@@ -42,7 +42,7 @@ type shared struct {
 	clock         func() time.Time
 }
 
-// answer notes status and size for the log.
+// answer records status and size for the log.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -70,10 +70,11 @@ func (x *visit) now() time.Time { return x.shared.clock() }
 // origin is the origin of Sluice's own pages for this browser.
 func (x *visit) origin() string { return x.shared.mainOrigin(x.r.Host) }
 
-// clientIP is the address that the request came from, as far as the proxies on its way are trusted.
+// clientIP is the address that the request came from, as far as Sluice trusts the proxies on its
+// way.
 func (x *visit) clientIP() netip.Addr { return x.shared.trust.ClientIP(x.r) }
 
-// https reports whether the browser came by https.
+// https reports whether the browser used https.
 func (x *visit) https() bool { return x.shared.trust.Scheme(x.r) == "https" }
 
 // secure reports whether cookies carry Secure.
@@ -84,18 +85,18 @@ func (x *visit) secure() bool {
 	return x.https()
 }
 
-// meta is what is noted of a sign-in.
+// meta returns the facts that are recorded about a sign-in.
 func (x *visit) meta() authn.Meta {
 	return authn.Meta{IP: x.event.Peer, UserAgent: x.r.UserAgent()}
 }
 
-// value is a form field without blanks around it; field keeps them, for passwords.
+// value returns a form field without surrounding blanks; field keeps them, for passwords.
 func (x *visit) value(name string) string { return strings.TrimSpace(x.r.PostForm.Get(name)) }
 
 func (x *visit) field(name string) string { return x.r.PostForm.Get(name) }
 
-// ticked reads a checkbox that sends "false" first and "true" when it is ticked. A form without the
-// checkbox leaves it as otherwise.
+// ticked reads a checkbox that sends "false" first and, when it is ticked, also "true". Without the
+// checkbox in the form it returns otherwise.
 func (x *visit) ticked(name string, otherwise bool) bool {
 	values := x.r.PostForm[name]
 	if len(values) == 0 {
@@ -104,19 +105,20 @@ func (x *visit) ticked(name string, otherwise bool) bool {
 	return values[len(values)-1] == "true"
 }
 
-// allows reports whether the person may perform an action on a resource; only for a page's shape.
+// allows reports whether the person may perform an action on a resource. It only shapes pages, and
+// records nothing.
 func (x *visit) allows(a authz.Action, res authz.Resource) bool {
 	return x.shared.gate.Decide(x.who, a, res).Allowed
 }
 
-// may reports whether the person may perform an action that a route asks for; only for a page's
-// shape.
+// may reports whether the person may perform an action that a route requires. It only shapes pages,
+// and records nothing.
 func (x *visit) may(a authz.Action) bool { return x.allows(a, need(a).resource()) }
 
-// roleName is what people call a role.
+// roleName returns the display name of a role.
 func (x *visit) roleName(id string) string { return x.shared.people.RoleName(id) }
 
-// roleIn is the name of the person's own role in a workspace; "" means none.
+// roleIn returns the name of the person's own role in a workspace; "" means none.
 func (x *visit) roleIn(workspace string) string {
 	if role := x.who.Role(workspace); role != "" {
 		return x.roleName(role)
@@ -124,7 +126,7 @@ func (x *visit) roleIn(workspace string) string {
 	return ""
 }
 
-// rightsText says in words what the person may do in the current workspace.
+// rightsText describes what the person may do in the current workspace.
 func (x *visit) rightsText() string {
 	if x.who.Superuser {
 		return "Superuser"
@@ -132,7 +134,7 @@ func (x *visit) rightsText() string {
 	return cmp.Or(x.roleIn(x.who.Workspace), "No role")
 }
 
-// roleOptions are the roles with what they mean.
+// roleOptions are the roles with their descriptions.
 func (x *visit) roleOptions() []web.Option {
 	var out []web.Option
 	for _, r := range x.shared.people.Roles() {
@@ -145,7 +147,7 @@ func (x *visit) roleOptions() []web.Option {
 	return out
 }
 
-// workspaces are those that the person may work in.
+// workspaces are the workspaces that the person may work in.
 func (x *visit) workspaces() []identity.Workspace { return x.shared.people.WorkspacesOf(x.who) }
 
 // workspaceOptions are the workspaces that the person may work in.
@@ -157,13 +159,13 @@ func (x *visit) workspaceOptions() []web.Option {
 	return out
 }
 
-// workspaceName is the name of a workspace; "" if there is none.
+// workspaceName returns the name of a workspace; "" if it does not exist.
 func (x *visit) workspaceName(id string) string {
 	name, _ := x.shared.people.WorkspaceName(id)
 	return name
 }
 
-// frame is the frame of a page; active is the navigation's entry that it belongs to.
+// frame returns the frame of a page; active is the entry of the navigation that it belongs to.
 func (x *visit) frame(title, active string) web.Page {
 	p := web.Page{
 		Title:  title,
@@ -191,7 +193,8 @@ func (x *visit) frame(title, active string) web.Page {
 	return p
 }
 
-// banner is what every page says as long as nobody is asked who they are; nil otherwise.
+// banner is the warning on every page while people are signed in without being asked; nil
+// otherwise.
 func (x *visit) banner() *web.Banner {
 	name := x.shared.autoLogin()
 	switch {
@@ -214,7 +217,7 @@ func (x *visit) render(status int, page templ.Component) error {
 	return web.Render(x.w, x.r, status, page)
 }
 
-// redirect sends the browser on with a GET (RFC 9110 section 15.4.4).
+// redirect sends the browser to another address with a GET (RFC 9110 section 15.4.4).
 func (x *visit) redirect(to string) {
 	h := x.w.Header()
 	h.Set("Location", to)
@@ -222,7 +225,7 @@ func (x *visit) redirect(to string) {
 	x.w.WriteHeader(http.StatusSeeOther)
 }
 
-// done redirects after a change, with a word on what was done.
+// done redirects after a change, with a notice about it.
 func (x *visit) done(to, notice string) error {
 	x.setNotice(notice)
 	x.redirect(to)
@@ -236,7 +239,7 @@ func (x *visit) setNotice(name string) {
 	}
 }
 
-// takeNotice returns the notice that the last answer left and forgets it.
+// takeNotice returns the notice that the last answer left, and removes it.
 func (x *visit) takeNotice() (text string, tone web.Tone) {
 	c, err := x.r.Cookie(noticeCookie)
 	if err != nil {
@@ -249,7 +252,7 @@ func (x *visit) takeNotice() (text string, tone web.Tone) {
 	return notices[c.Value], tone
 }
 
-// cookie is the value of a cookie of the console's own; "" for none.
+// cookie returns the value of one of the console's own cookies; "" for none.
 func (x *visit) cookie(name string) string {
 	c, err := x.r.Cookie(name)
 	if err != nil || len(c.Value) > 500 {
@@ -258,8 +261,8 @@ func (x *visit) cookie(name string) string {
 	return c.Value
 }
 
-// setCookie sets a small cookie of the console's own for one path; age is in seconds, -1 takes the
-// cookie away.
+// setCookie sets a small cookie of the console for one path; age is in seconds, and -1 removes the
+// cookie.
 func (x *visit) setCookie(name, value, path string, age int) {
 	http.SetCookie(x.w, &http.Cookie{
 		Name:     name,

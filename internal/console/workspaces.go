@@ -31,7 +31,7 @@ type workspacePages struct {
 type workspaceView struct {
 	ID, Name string
 	Members  int
-	// Role is the visitor's own; "" means none.
+	// Role is the visitor's own role; "" means none.
 	Role    string
 	Current bool
 }
@@ -67,7 +67,7 @@ func (p *workspacePages) showWorkspaces(x *visit) error {
 // newWorkspaceView is the form for a new workspace.
 type newWorkspaceView struct {
 	Name string
-	// Apps can be offered to it; Offered are those that are ticked.
+	// Apps can be offered to the workspace; Offered are the ticked ones.
 	Apps          []web.Option
 	Offered       []string
 	Problem, Next string
@@ -76,7 +76,7 @@ type newWorkspaceView struct {
 
 func (v newWorkspaceView) offers(id string) bool { return slices.Contains(v.Offered, id) }
 
-// showNewWorkspace offers all apps to begin with: a workspace without one is of no use.
+// showNewWorkspace ticks all apps at first, because a workspace without apps is of no use.
 func (p *workspacePages) showNewWorkspace(x *visit) error {
 	v := newWorkspaceView{Apps: p.appOptions(x)}
 	for _, o := range v.Apps {
@@ -99,8 +99,7 @@ func (p *workspacePages) appOptions(x *visit) []web.Option {
 func (p *workspacePages) addWorkspace(x *visit) error {
 	offered := x.r.PostForm["app"]
 	if len(offered) > 0 {
-		// Offering asks for a fresh proof; it must not be missed when the workspace is there
-		// already.
+		// Offering requires a fresh proof. Ask for it before the workspace is created.
 		if err := p.gate.Fresh(x.who); err != nil {
 			return err
 		}
@@ -136,10 +135,10 @@ type memberView struct {
 	LastSignInAt                              time.Time
 }
 
-// Title is what to call the person.
+// Title is the person's display name.
 func (m memberView) Title() string { return personView{Name: m.Name, Username: m.Username}.Title() }
 
-// Sub tells people of the same name apart.
+// Sub distinguishes people with the same name.
 func (m memberView) Sub() string {
 	return personView{Name: m.Name, Username: m.Username, Email: m.Email}.Sub()
 }
@@ -167,20 +166,21 @@ type workspacePageView struct {
 	Apps        []appView
 	Roles       []web.Option
 	Now         time.Time
-	// Manage lets the visitor change members, Rename the name, Delete the workspace; Accounts lets
-	// them open people's pages, Keys everybody's API keys.
+	// Manage lets the visitor change members, Rename change the name, Delete delete the workspace,
+	// Accounts open people's pages, and Keys see everyone's API keys.
 	Manage, Rename, Delete, Accounts, Keys bool
 	// Vault lets the visitor open the workspace's vault.
 	Vault bool
-	// Mail tells that invitations are mailed.
+	// Mail reports that invitations are mailed.
 	Mail bool
-	// SecondFactor is what the workspace says about second factors, WithoutFactor how many active
-	// members have none.
+	// SecondFactor is the workspace's policy for second factors, and WithoutFactor is how many
+	// active members have none.
 	SecondFactor  string
 	WithoutFactor int
 	// Invited is the outcome of an invitation that has just been created.
 	Invited *invitedView
-	// Email and Role are what was typed into the invitation's form, Name into the name's.
+	// Email and Role are the typed values of the invitation's form, and Name that of the name's
+	// form.
 	Email, Role, Name string
 	Problem, Next     string
 	Wrong             wrong
@@ -200,7 +200,7 @@ func (p *workspacePages) renderWorkspace(x *visit, status int, v workspacePageVi
 	return x.render(status, workspacePage(x.frame(v.Workspace.Name, "/workspaces"), v))
 }
 
-// workspace gathers what the page of a workspace shows to this visitor.
+// workspace gathers the content of a workspace's page for this visitor.
 func (p *workspacePages) workspace(x *visit, id string) (workspacePageView, error) {
 	w, err := p.people.Workspace(x.r.Context(), x.who, id)
 	if err != nil {
@@ -270,7 +270,7 @@ func (p *workspacePages) addInvitations(x *visit, v *workspacePageView) error {
 	return err
 }
 
-// workspaceMistake shows on a workspace's page what was wrong; fill puts back what was typed.
+// workspaceMistake shows a mistake on a workspace's page; fill restores the typed values.
 func (p *workspacePages) workspaceMistake(
 	x *visit,
 	id string,
@@ -311,7 +311,7 @@ func (p *workspacePages) setMemberRole(x *visit) error {
 	id := x.r.PathValue("id")
 	role := x.value("role")
 	if role == "" {
-		role = "none chosen" // an empty role would take the membership away
+		role = "none chosen" // an empty role would remove the membership
 	}
 	if err := p.people.SetRole(x.r.Context(), x.who, x.r.PathValue("person"), id, role); err != nil {
 		return p.workspaceMistake(x, id, err, func(*workspacePageView) {})
@@ -330,7 +330,7 @@ func (p *workspacePages) removeMember(x *visit) error {
 	return x.done("/workspaces/"+id, "no-member")
 }
 
-// invite brings somebody into a workspace; the answer shows the link, and nothing else ever does.
+// invite invites a person into a workspace. Only this answer ever shows the link.
 func (p *workspacePages) invite(x *visit) error {
 	id, email, role := x.r.PathValue("id"), x.value("email"), x.value("role")
 	out, err := p.invitations.Invite(x.r.Context(), x.who, id, email, role)
@@ -395,7 +395,7 @@ var secondFactorOptions = []web.Option{
 	},
 }
 
-// withoutFactorText says whom a stricter choice concerns.
+// withoutFactorText describes whom a stricter choice would affect.
 func (v workspacePageView) withoutFactorText() string {
 	switch v.WithoutFactor {
 	case 0:
