@@ -37,7 +37,7 @@ type Lookup struct {
 	Flows  *flow.Library
 	// Finder bounds the queries to the builder.
 	Finder *Finder
-	// Who is the person.
+	// The person on whose behalf objects are looked up.
 	Who *authz.Principal
 	// Now is the clock.
 	Now func() time.Time
