@@ -24,8 +24,8 @@ import (
 	"sluice/internal/web"
 )
 
-// Prefix is the path under which everything lies. A version keeps what it has; fields and
-// operations may be added.
+// Prefix is the path under which the whole API is. Fields and operations may be added to a version,
+// but never removed.
 const Prefix = "/api/v1"
 
 // maxBody is the largest request body in bytes.
@@ -34,16 +34,17 @@ const maxBody = 64 << 10
 // bodyTime is how long a client may take to send a body.
 const bodyTime = 10 * time.Second
 
-// Config of an API. Everything but SecureCookies, Trust and Now is needed.
+// Config configures an API. Everything except SecureCookies, Trust and Now is required.
 type Config struct {
 	DB       *db.DB
 	Gate     *authz.Gate
 	People   *identity.People
 	Sessions *authn.Sessions
 	Keys     *authn.Keys
-	// Tokens makes and ends the tokens of programs.
+	// Tokens issues and revokes the tokens of programs.
 	Tokens *authn.Tokens
-	// Credentials tells who asks; nil: only session cookies and Keys do.
+	// Credentials resolves credentials to principals; nil: only session cookies and Keys are
+	// accepted.
 	Credentials *authn.Credentials
 	Logins      *login.Logins
 	Factors     *factor.Factors
@@ -54,18 +55,18 @@ type Config struct {
 	Apps        *app.Apps
 	// Vault keeps the workspaces' credentials.
 	Vault *secret.Vault
-	// Mail is the outbox; there need not be a mail server.
+	// Mail is the outbox. A mail server is optional.
 	Mail *mail.Outbox
-	// StepUp is how long a proof of identity is good for what is dangerous; 0 means for the whole
+	// StepUp is how long a proof of identity covers dangerous requests; 0 means for the whole
 	// session.
 	StepUp time.Duration
-	// MainOrigin is the origin of Sluice's own pages for a client that asked for this Host, for
-	// links.
+	// MainOrigin returns the origin of Sluice's own pages for a client that requested this Host.
+	// Links use it.
 	MainOrigin func(requestHost string) string
-	// SecureCookies overrides whether the session cookie carries Secure; nil goes by the scheme
+	// SecureCookies overrides whether the session cookie carries Secure; nil follows the scheme
 	// that the browser used.
 	SecureCookies *bool
-	// Trust says which proxies in front of Sluice are believed.
+	// Trust determines which proxies in front of Sluice are believed.
 	Trust web.Trust
 	// Now is the clock.
 	Now func() time.Time
@@ -74,14 +75,14 @@ type Config struct {
 }
 
 // API serves the operations, their description and the page that shows it. The operations are built
-// for the first request and described for the first reader, because a start has no use for either.
+// for the first request and described for the first reader, because starting up needs neither.
 type API struct {
 	cfg       Config
 	built     func() operations
 	described func() (description, error)
 }
 
-// operations are the routes, and huma's model of them.
+// operations are the routes and huma's model of them.
 type operations struct {
 	router *web.Router
 	spec   *huma.OpenAPI
@@ -119,7 +120,7 @@ func (a *API) build() operations {
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.built().router.ServeHTTP(w, r) }
 
-// adapter implements huma.Adapter: it hangs operations into the router, behind the steps that all
+// adapter implements huma.Adapter: it adds operations to the router, behind the steps that all
 // requests take.
 type adapter struct {
 	api *API
@@ -143,8 +144,8 @@ func noSuchMethod(x *visit) error {
 	return problem.Newf(problem.Method, "This path does not take %.20q requests.", x.r.Method)
 }
 
-// serve runs a handler behind the steps that every request takes. op is nil for what is open to
-// everybody and no operation.
+// serve runs a handler behind the steps that every request takes. op is nil for public resources
+// that are not operations.
 func (a *API) serve(op *huma.Operation, endpoint string, run func(*visit) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		x := &visit{

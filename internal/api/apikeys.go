@@ -22,7 +22,7 @@ func (s keyScope) scope() authn.KeyScope {
 	return out
 }
 
-// Key is what may be seen of an API key.
+// Key is the visible part of an API key.
 type Key struct {
 	ID            string     `json:"id"`
 	Name          string     `json:"name" example:"nightly run"`
@@ -62,7 +62,7 @@ func keyOf(k authn.APIKey) Key {
 	return out
 }
 
-// countedKeyOf adds what is told of single keys.
+// countedKeyOf adds the details that are shown only for single keys.
 func countedKeyOf(k authn.APIKey) Key {
 	out := keyOf(k)
 	if k.PerDay > 0 {
@@ -71,7 +71,7 @@ func countedKeyOf(k authn.APIKey) Key {
 	return out
 }
 
-// shownKey is a key with its secret, which is told once.
+// shownKey is a key with its secret, which is shown only once.
 type shownKey struct {
 	Key
 	Secret string `json:"secret" doc:"The key itself. It is shown this once and cannot be had again." example:"sluice_0123456789abcdefghijABCDEFGHIJ0123456789abcdef"`
@@ -125,7 +125,7 @@ func getKey(x *visit, in *KeyPath) (Key, error) {
 	return countedKeyOf(k), err
 }
 
-// keyChange changes what is given of a key.
+// keyChange changes the fields of a key that are given.
 type keyChange struct {
 	Name      *string    `json:"name,omitempty" minLength:"1" maxLength:"100" example:"nightly run"`
 	Scope     *keyScope  `json:"scope,omitempty" doc:"In place of the former one. Only the owner can change it."`

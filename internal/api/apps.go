@@ -11,7 +11,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// builder is a connected app. What only admins may see is left out for others.
+// builder is a connected app. Fields that only admins may see are omitted for others.
 type builder struct {
 	ID     string          `json:"id"`
 	Slug   string          `json:"slug" example:"flowise"`
@@ -38,7 +38,7 @@ type builderDetails struct {
 	CreatedAt  time.Time  `json:"created_at"`
 }
 
-// health is how an app answered when it was last looked at.
+// health is how an app answered the last check.
 type health struct {
 	OK         bool       `json:"ok"`
 	Text       string     `json:"text" doc:"One sentence." example:"It answers."`
@@ -52,7 +52,7 @@ func healthOf(h app.Health) health {
 	return health{h.OK, h.Text, h.Next, h.Version, h.OwnerState, moment(h.CheckedAt)}
 }
 
-// builderOf shapes an app for whoever asks.
+// builderOf shapes an app for the person who requests it.
 func builderOf(x *visit, a *app.App) builder {
 	out := builder{ID: a.ID, Slug: a.Slug, Name: a.Name, Mode: a.Mode, Origin: a.Origin(x.r.Host)}
 	if a.Profile != nil {
@@ -94,7 +94,7 @@ func listApps(x *visit, in *appsInput) (list[builder], error) {
 	return pageOf(rows, in.Paging, func(a *app.App) builder { return builderOf(x, a) }), nil
 }
 
-// appSpec is what is said of a new app.
+// appSpec describes a new app.
 type appSpec struct {
 	URL       string `json:"url,omitempty" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one. Left out for forward-auth." example:"http://127.0.0.1:3000"`
 	Mode      string `json:"mode,omitempty" enum:"proxy,forward-auth" doc:"proxy if left out. forward-auth is for an app to which a reverse proxy forwards; it needs public_url." example:"proxy"`
@@ -109,7 +109,7 @@ func (s appSpec) spec() app.Spec {
 
 type appSpecInput struct{ Body appSpec }
 
-// found is what runs at an address.
+// found describes the product at an address.
 type found struct {
 	Kind       string `json:"kind" example:"flowise"`
 	Title      string `json:"title" example:"Flowise"`
@@ -117,7 +117,7 @@ type found struct {
 	OwnerState string `json:"owner_state" doc:"Whether it has an owner account: none, present or n/a." example:"present"`
 	Evidence   string `json:"evidence" doc:"What was seen."`
 	Note       string `json:"note,omitempty" doc:"A warning."`
-	// Supports is empty where versions do not differ.
+	// Supports is empty if versions do not differ.
 	Supports []string `json:"supports,omitempty" doc:"What this version can do, in sentences, where versions differ."`
 }
 
@@ -138,8 +138,8 @@ func addApp(x *visit, in *appSpecInput) (builder, error) {
 	return builderOf(x, a), nil
 }
 
-// getApp reads from memory, so it asks for the right itself; for others every id is refused, known
-// or not.
+// getApp reads from memory, so it checks the right itself. Without the right, every id is refused,
+// known or not.
 func getApp(x *visit, in *AppPath) (builder, error) {
 	a, known := x.cfg.Apps.ByID(in.App)
 	res := authz.Resource{Type: "App", Workspace: identity.DefaultWorkspace}
@@ -172,7 +172,7 @@ func checkApp(x *visit, in *AppPath) (health, error) {
 	return healthOf(h), err
 }
 
-// exposure says whether the builder can be reached around Sluice.
+// exposure reports whether the builder is reachable around Sluice.
 type exposure struct {
 	State string `json:"state" doc:"closed, open or unknown." example:"closed"`
 	Text  string `json:"text"`
@@ -188,7 +188,7 @@ func markVerified(x *visit, in *AppPath) error {
 	return x.cfg.Apps.Manager.MarkVerified(x, x.who, in.App)
 }
 
-// removed is what is left of an app.
+// removed is the answer to removing an app.
 type removed struct {
 	Owner *owner `json:"owner,omitempty" doc:"The builder's owner account, if Sluice had registered it itself. Shown once: nobody else knows it."`
 }

@@ -40,7 +40,7 @@ type auditInput struct {
 	Limit int64 `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many entries to answer with."`
 }
 
-// listAudit first lets the refusals be written that still wait, so that whoever looks sees what has just happened.
+// listAudit first flushes pending refusals, so that readers see everything that has just happened.
 func listAudit(x *visit, in *auditInput) (list[entry], error) {
 	x.cfg.Gate.Flush(x)
 	last, err := audit.Last(x, x.cfg.DB)
@@ -51,7 +51,7 @@ func listAudit(x *visit, in *auditInput) (list[entry], error) {
 	return listOf(rows, int(last), entryOf), err
 }
 
-// verdict tells whether the audit record is whole.
+// verdict reports whether the audit record is intact.
 type verdict struct {
 	Intact  bool   `json:"intact"`
 	Entries int64  `json:"entries" doc:"How many entries fit, from the first on." example:"42"`

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// proofs are the ways in which somebody can prove again that it is them.
+// proofs are the ways in which a person can confirm their identity.
 type proofs struct {
 	Password bool   `json:"password" doc:"By one's password; whoever has a second factor is asked for that instead."`
 	TOTP     bool   `json:"totp" doc:"By a code of the authenticator app."`
@@ -48,7 +48,7 @@ type passkeyProof struct {
 	Response map[string]any `json:"response" doc:"The browser's answer, as its toJSON writes it (AuthenticationResponseJSON of WebAuthn level 3)."`
 }
 
-// confirm takes one proof; with two of them it would be open which one counted.
+// confirm takes a single proof; with two it would be unclear which one counted.
 func confirm(x *visit, in *proofInput) (err error) {
 	b, given := in.Body, 0
 	proof, rp := factor.Proof{Password: b.Password, Code: b.Code}, factor.RelyingParty{}

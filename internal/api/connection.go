@@ -75,7 +75,7 @@ func getConnection(x *visit, in *AppPath) (connection, error) {
 	return connection{string(c.Mode), c.PerPerson, c.Superuser, c.HasSecretKey, c.HasPassword, c.ExternalLines}, err
 }
 
-// accessInput is how Sluice gets into a builder. What is left out stays as it is stored.
+// accessInput is how Sluice gets into a builder. Omitted fields keep their stored values.
 type accessInput struct {
 	AppPath
 	Body struct {
@@ -105,7 +105,7 @@ func setConnection(x *visit, in *accessInput) (connection, error) {
 	return getConnection(x, &in.AppPath)
 }
 
-// trial is what the test of one way found.
+// trial is the result of testing one way.
 type trial struct {
 	Mode   string `json:"mode" example:"signed"`
 	OK     bool   `json:"ok" doc:"Whether it works now."`
@@ -149,7 +149,7 @@ func builderUserOf(u app.BuilderUser) builderUser {
 	}
 }
 
-// counted is nil where nobody knows.
+// counted returns nil for an unknown count.
 func counted(n int) *int {
 	if n == kinds.UnknownCount {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// factors are somebody's second factors.
+// factors are a person's second factors.
 type factors struct {
 	TOTP         *totpApp  `json:"totp,omitempty" doc:"The authenticator app; left out for none."`
 	Passkeys     []passkey `json:"passkeys" nullable:"false" doc:"Oldest first."`
@@ -58,15 +58,15 @@ func removeFactors(x *visit, in *UserPath) error {
 	return x.cfg.Factors.RemoveFactors(x, x.who, in.User)
 }
 
-// enrollee is whoever asks.
+// enrollee is the principal of the request.
 func enrollee(x *visit) factor.Enrolee { return factor.Enrolee{Principal: x.who} }
 
-// enrolled is what comes with a new factor.
+// enrolled is the answer to a new factor.
 type enrolled struct {
 	RecoveryCodes []string `json:"recovery_codes,omitempty" doc:"With the first factor only: each lets you in once without it. Shown once."`
 }
 
-// totpOffer is a secret that is not in force yet.
+// totpOffer is a secret that is not yet in force.
 type totpOffer struct {
 	Token  string `json:"token" doc:"Stands for the offer; good for a quarter of an hour."`
 	Secret string `json:"secret" doc:"For typing into the app, in base32. Shown once."`
@@ -97,7 +97,7 @@ func newRecoveryCodes(x *visit, _ *struct{}) (enrolled, error) {
 	return enrolled{codes}, err
 }
 
-// ceremony is what a browser needs for a passkey.
+// ceremony holds the data that a browser needs for a passkey.
 type ceremony struct {
 	Token   string         `json:"token" doc:"Stands for the ceremony; good for five minutes and one answer."`
 	Options map[string]any `json:"options" doc:"What navigator.credentials.create or get takes, in the JSON of WebAuthn level 3: its publicKey goes to parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
@@ -111,7 +111,7 @@ func ceremonyOf(token string, options []byte) (ceremony, error) {
 	return out, nil
 }
 
-// relyingParty is the place that the browser's passkeys are for.
+// relyingParty is the place that the browser's passkeys belong to.
 func relyingParty(x *visit) (factor.RelyingParty, error) {
 	return factor.RelyingPartyOf(x.cfg.MainOrigin(x.r.Host))
 }

@@ -6,7 +6,7 @@ import (
 	"sluice/internal/login/sso"
 )
 
-// linkedIdentity is somebody's account at an identity provider.
+// linkedIdentity is a person's account at an identity provider.
 type linkedIdentity struct {
 	Provider     string    `json:"provider" doc:"The provider's id."`
 	ProviderName string    `json:"provider_name" example:"Company account"`

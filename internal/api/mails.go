@@ -8,7 +8,7 @@ import (
 	"sluice/internal/mail"
 )
 
-// outboxStatus is the outbox at a glance.
+// outboxStatus is a summary of the outbox.
 type outboxStatus struct {
 	Configured  bool       `json:"configured" doc:"Whether there is a mail server."`
 	Server      string     `json:"server" example:"smtp.example.com:465"`
@@ -23,7 +23,7 @@ func getMailStatus(x *visit, _ *struct{}) (outboxStatus, error) {
 	return outboxStatus{s.Configured, s.Server, s.Sender, s.Waiting, s.Failed, moment(s.PausedUntil)}, err
 }
 
-// letter is a mail in the outbox, without its body: the link in it is live.
+// letter is a mail in the outbox, without its body, because the link in it still works.
 type letter struct {
 	ID         string     `json:"id"`
 	Kind       string     `json:"kind" example:"password-reset"`
@@ -98,7 +98,7 @@ type testMailInput struct {
 	}
 }
 
-// transcript is the conversation with the mail server, credentials masked.
+// transcript is the conversation with the mail server, with credentials masked.
 type transcript struct {
 	OK      bool   `json:"ok" doc:"Whether the server has accepted the mail."`
 	Step    string `json:"step,omitempty" doc:"Where it failed." example:"sign in"`
@@ -108,14 +108,14 @@ type transcript struct {
 	Lines   []line `json:"lines" nullable:"false"`
 }
 
-// line is one line of it.
+// line is one line of a transcript.
 type line struct {
 	From string `json:"from" doc:"client, server, or empty for what Sluice notes itself." example:"server"`
 	Text string `json:"text" example:"220 smtp.example.com ESMTP"`
 }
 
-// sendTestMail is recorded before it is tried: talking to a mail server is nothing to do in a
-// transaction.
+// sendTestMail records the test before it runs, because a transaction must not wait for a mail
+// server.
 func sendTestMail(x *visit, in *testMailInput) (transcript, error) {
 	if err := changeMail(x, "", "test to "+in.Body.To, func(*db.Tx) error { return nil }); err != nil {
 		return transcript{}, err
@@ -147,7 +147,7 @@ type previewInput struct {
 	Kind string `path:"kind" maxLength:"64" doc:"A kind of mail." example:"password-reset"`
 }
 
-// rendered is a mail as people get to read it, with made-up content.
+// rendered is a mail as people see it, with sample content.
 type rendered struct {
 	Kind    string `json:"kind" example:"password-reset"`
 	Subject string `json:"subject"`

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// me is who asks.
+// me describes the person who makes the request.
 type me struct {
 	Account
 	SessionID  string      `json:"session_id" doc:"The session that the request came with."`
@@ -16,7 +16,7 @@ type me struct {
 	Workspaces []workplace `json:"workspaces" nullable:"false" doc:"The workspaces that one may work in."`
 }
 
-// workplace is a workspace with one's role in it.
+// workplace is a workspace with the person's role in it.
 type workplace struct {
 	ID   string `json:"id" example:"default"`
 	Name string `json:"name" example:"Default workspace"`
@@ -137,7 +137,7 @@ func endMyOtherSessions(x *visit, _ *struct{}) error {
 	return x.cfg.Sessions.RevokeAll(x, x.who, x.who.ID, x.who.SessionID)
 }
 
-// right is one line of "what may this person do?".
+// right is one action, and whether a person may perform it.
 type right struct {
 	Permission string   `json:"permission" example:"chatflows:view"`
 	Title      string   `json:"title" example:"See chatflows"`

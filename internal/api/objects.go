@@ -43,7 +43,7 @@ func withdrawApp(x *visit, in *useInput) error {
 	return x.cfg.Apps.Manager.Withdraw(x, x.who, in.App, in.Workspace)
 }
 
-// thing is an object of a builder.
+// thing is an object in a builder.
 type thing struct {
 	ID   string `json:"id" doc:"The builder's own id." example:"0c6a6b5e-6c1c-4d3f-9d65-0a2f5c1e7b11"`
 	Kind string `json:"kind" example:"agentflow"`
@@ -69,7 +69,7 @@ type adoptInput struct {
 	}
 }
 
-// adopted tells how many objects were adopted.
+// adopted reports how many objects were adopted.
 type adopted struct {
 	Adopted int `json:"adopted" doc:"How many there were." example:"12"`
 }

@@ -8,14 +8,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// opt is a field of a PATCH body that may be absent; null counts as absent. In the description it
-// is a T.
+// opt is a field of a PATCH body that may be absent; null is treated as absent. The description
+// shows it as a T.
 type opt[T any] struct{ problem.Opt[T] }
 
-// Schema is huma.SchemaProvider.
+// Schema implements huma.SchemaProvider.
 func (opt[T]) Schema(r huma.Registry) *huma.Schema { return r.Schema(reflect.TypeFor[T](), true, "") }
 
-// given returns the field, absent where it is null.
+// given returns the field, absent if it is null.
 func (o opt[T]) given() problem.Opt[T] {
 	if o.Null {
 		return problem.Opt[T]{}

@@ -2,13 +2,13 @@ package api
 
 import "time"
 
-// Paging is what every list takes.
+// Paging holds the parameters that every list takes.
 type Paging struct {
 	Limit  int `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many entries to answer with."`
 	Offset int `query:"offset" minimum:"0" maximum:"1000000" default:"0" doc:"How many entries to skip."`
 }
 
-// list is a part of something and how much there is in all.
+// list is a page of entries and the total number of entries.
 type list[T any] struct {
 	Items []T `json:"items" nullable:"false" doc:"The entries asked for."`
 	Total int `json:"total" doc:"How many entries there are in all." example:"1"`
@@ -23,13 +23,13 @@ func listOf[R, T any](rows []R, total int, shape func(R) T) list[T] {
 	return out
 }
 
-// pageOf cuts a page out of rows that are all known.
+// pageOf cuts a page out of a complete list of rows.
 func pageOf[R, T any](rows []R, p Paging, shape func(R) T) list[T] {
 	from := min(p.Offset, len(rows))
 	return listOf(rows[from:min(from+p.Limit, len(rows))], len(rows), shape)
 }
 
-// moment is a time in an answer; none if it never came.
+// moment is a time in an answer; nil for the zero time.
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -58,7 +58,7 @@ type AppPath struct {
 	App string `path:"app" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"An app's id." example:"0199aaaa-0000-7000-8000-000000000002"`
 }
 
-// Where asks about a workspace.
+// Where selects a workspace.
 type Where struct {
 	Workspace string `query:"workspace" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The workspace that the question is about; the default one if left out." example:"default" default:"default"`
 }

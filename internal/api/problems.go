@@ -14,10 +14,10 @@ import (
 	"sluice/internal/web"
 )
 
-// stepUpNext is what to do about a proof of identity that is too old.
+// stepUpNext is the advice for a proof of identity that is too old.
 const stepUpNext = "POST " + Prefix + "/me/confirmation with your password, or a code if you have a second factor; then send this again."
 
-// failure carries a handler's error through huma to the transformer, which makes the document.
+// failure carries a handler's error through huma to the transformer, which creates the document.
 type failure struct{ problem *problem.Error }
 
 // Error implements error.
@@ -26,7 +26,7 @@ func (f *failure) Error() string { return f.problem.Error() }
 // GetStatus implements huma.StatusError.
 func (f *failure) GetStatus() int { return f.problem.Kind.Status() }
 
-// fail answers with an error that came up before or beside huma.
+// fail answers with an error that occurred before or outside huma.
 func (x *visit) fail(err error) {
 	if web.ClientGone(x.r, err) {
 		x.event.Reason, x.w.status = "client gone", web.StatusClientGone
@@ -37,8 +37,9 @@ func (x *visit) fail(err error) {
 	problem.WriteJSON(x.w, e, x.event.ID)
 }
 
-// mistake finds the problem in an error. Whoever is signed in is never told to sign in by a capability: it was a credential in the request that was wrong. Who has to prove
-// their identity again learns how.
+// mistake finds the problem in an error. A capability never asks signed-in people to sign in: if it
+// reports Unauthenticated, a credential in the request was wrong. People who must confirm their
+// identity learn how.
 func (x *visit) mistake(err error) *problem.Error {
 	e := problem.Of(err)
 	switch {
@@ -52,13 +53,14 @@ func (x *visit) mistake(err error) *problem.Error {
 	return e
 }
 
-// note keeps for the log what is answered.
+// note records the answered error for the log.
 func (x *visit) note(e *problem.Error) {
 	x.failed = e
 	x.event.Reason, x.event.Cause = cmp.Or(e.Rule, e.Kind.String()), e.Unwrap()
 }
 
-// document is huma's last step before an answer is written: errors, also its own, become problem documents.
+// document is huma's last step before an answer is written: all errors, including huma's own,
+// become problem documents.
 func document(ctx huma.Context, _ string, v any) (any, error) {
 	x := ctx.(*exchange).x
 	switch v := v.(type) {
@@ -74,7 +76,8 @@ func document(ctx huma.Context, _ string, v any) (any, error) {
 	return x.failed.Document(x.event.ID), nil
 }
 
-// translate makes a problem of an error that huma found in a request. The values in it are not shown: a body may hold a password.
+// translate turns an error that huma found in a request into a problem. It does not show values,
+// because a body may hold a password.
 func translate(m *huma.ErrorModel) *problem.Error {
 	switch m.Status {
 	case http.StatusRequestEntityTooLarge:
@@ -100,7 +103,7 @@ func translate(m *huma.ErrorModel) *problem.Error {
 	return problem.New(problem.Invalid, text).WithField(field)
 }
 
-// wrong says in words where and what is wrong with a request.
+// wrong describes where and how a request is wrong.
 func wrong(d *huma.ErrorDetail) (field, text string) {
 	place, name, _ := strings.Cut(d.Location, ".")
 	field = shorten(cmp.Or(name, place, "body"))
@@ -127,7 +130,7 @@ func wrong(d *huma.ErrorDetail) (field, text string) {
 	return field, fmt.Sprintf("The value of %q is not right: expected is %s, given was %s.", field, expected(d.Message), given(d.Value))
 }
 
-// expected puts huma's sentence on what it expects into words.
+// expected rewords huma's sentence on what it expects.
 func expected(message string) string {
 	text := strings.TrimPrefix(strings.TrimPrefix(message, "expected "), "invalid ")
 	switch text {
@@ -149,7 +152,7 @@ func expected(message string) string {
 	return strings.NewReplacer("string to match pattern", "a text that matches", "<=", "of at most", ">=", "of at least").Replace(text)
 }
 
-// given names the kind of a value, never the value.
+// given names the type of a value, never the value.
 func given(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -168,7 +171,7 @@ func given(v any) string {
 	return "another one"
 }
 
-// shorten bounds what comes back of a name that a client has chosen.
+// shorten bounds the length of a client-chosen name in an answer.
 func shorten(s string) string {
 	if r := []rune(s); len(r) > 80 {
 		return string(r[:80]) + "…"

@@ -7,7 +7,7 @@ import (
 	"sluice/internal/login/sso"
 )
 
-// provider is an identity provider. Its client secret is only ever written.
+// provider is an identity provider. Its client secret is write-only.
 type provider struct {
 	ID                string    `json:"id"`
 	Slug              string    `json:"slug" doc:"Stands in addresses; it never changes." example:"company"`
@@ -83,7 +83,8 @@ type newProviderInput struct {
 	}
 }
 
-// ProviderSettings are what can change of a provider. What is left out stays as it is.
+// ProviderSettings are the settings of a provider that can change. Omitted settings keep their
+// values.
 type ProviderSettings struct {
 	Name           *string   `json:"name,omitempty" minLength:"1" maxLength:"50" doc:"What people read on the button." example:"Company account"`
 	Issuer         *string   `json:"issuer,omitempty" maxLength:"500" doc:"Exactly as the provider names itself; empty for github.com." example:"https://login.example.com/realms/main"`
@@ -102,7 +103,7 @@ type ProviderSettings struct {
 	NameClaim      *string   `json:"name_claim,omitempty" maxLength:"200" doc:"The claim that holds the full name; name if empty."`
 }
 
-// apply changes what is given. Lists are copied, because those of p are everybody's.
+// apply changes the settings that are given. It copies lists, because those of p are shared.
 func (s ProviderSettings) apply(p *sso.Provider) {
 	for to, given := range map[*string]*string{
 		&p.Name:           s.Name,
@@ -165,8 +166,8 @@ type updateProviderInput struct {
 	Body ProviderSettings
 }
 
-// updateProvider turns a provider on or off without a look at the rest: it must be possible to stop
-// one whose settings have gone stale.
+// updateProvider turns a provider on or off without checking the rest, because it must be possible
+// to stop a provider whose settings are outdated.
 func updateProvider(x *visit, in *updateProviderInput) (provider, error) {
 	if on := in.Body.Enabled; on != nil && reflect.DeepEqual(in.Body, ProviderSettings{Enabled: on}) {
 		if err := x.cfg.Providers.EnableProvider(x, x.who, in.Provider, *on); err != nil {
@@ -187,7 +188,7 @@ func removeProvider(x *visit, in *ProviderPath) error {
 	return x.cfg.Providers.RemoveProvider(x, x.who, in.Provider)
 }
 
-// finding is one thing that a check found.
+// finding is one result of a check.
 type finding struct {
 	Level string `json:"level" doc:"good, note or bad." example:"good"`
 	Text  string `json:"text"`

@@ -31,7 +31,7 @@ func getRole(x *visit, in *RolePath) (role, error) {
 	return roleOf(r), nil
 }
 
-// roleSpec is what a custom role is made from.
+// roleSpec describes a custom role.
 type roleSpec struct {
 	Name        string   `json:"name" minLength:"2" maxLength:"50" doc:"2 to 50 characters, unlike any other role's." example:"Flow author"`
 	Description string   `json:"description,omitempty" maxLength:"200" example:"Writes and runs chatflows."`
@@ -62,7 +62,7 @@ func deleteRole(x *visit, in *RolePath) error {
 	return x.cfg.People.DeleteRole(x, x.who, in.Role)
 }
 
-// permission is one entry of the list that roles are made from.
+// permission is one entry of the list of permissions for roles.
 type permission struct {
 	Name  string `json:"name" example:"chatflows:create"`
 	Title string `json:"title" example:"Create chatflows"`

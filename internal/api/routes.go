@@ -11,22 +11,24 @@ import (
 	"sluice/internal/authz"
 )
 
-// place is where a right must be held.
+// place is where a person must hold a right.
 type place uint8
 
 const (
-	// nowhere: being signed in is enough; everybody sees and changes what is their own.
+	// nowhere: being signed in is enough; people see and change only their own data.
 	nowhere place = iota
-	// onInstallation: the right must be held on the whole installation, as superusers do. The door asks for it.
+	// onInstallation: the right must be held on the whole installation, as superusers do. The route
+	// checks it.
 	onInstallation
-	// inWorkspace and inApp: the right must be held in the workspace or app that the path names. The capability asks for it.
+	// inWorkspace and inApp: the right must be held in the workspace or app that the path names.
+	// The capability checks it.
 	inWorkspace
 	inApp
-	// toAnybody: nobody has to be signed in, and no cookie is read.
+	// toAnybody: the route needs no sign-in, and reads no cookie.
 	toAnybody
 )
 
-// need is what a route asks for.
+// need is the requirement of a route.
 type need struct {
 	action authz.Action
 	where  place
@@ -38,7 +40,7 @@ func workspace(a authz.Action) need    { return need{a, inWorkspace} }
 func apps(a authz.Action) need         { return need{a, inApp} }
 func anybody() need                    { return need{where: toAnybody} }
 
-// words say who may, for people.
+// words describe, for people, who may use the route.
 func (n need) words() string {
 	switch n.where {
 	case onInstallation:
@@ -57,12 +59,12 @@ func (n need) words() string {
 type route struct {
 	method, path string
 	needs        need
-	// id is the operation's stable name, summary its sentence.
+	// id is the operation's stable name, and summary its one-sentence description.
 	id, summary string
 	add         func(huma.API, huma.Operation)
 }
 
-// The methods, short enough that a row stays one line.
+// The methods, with names short enough to keep each row on one line.
 const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
 
 // routes is the whole map of the API.
@@ -223,12 +225,12 @@ func auditRoutes() []route {
 	}
 }
 
-// needKey is where an operation keeps what it needs.
+// needKey is the metadata key under which an operation keeps its need.
 const needKey = "need"
 
 func needOf(op *huma.Operation) need { return op.Metadata[needKey].(need) }
 
-// operation is the route as huma takes it.
+// operation returns the route in the form that huma takes.
 func (rt route) operation() huma.Operation {
 	tag, _, _ := strings.Cut(strings.TrimPrefix(rt.path, "/"), "/")
 	var security []map[string][]string
@@ -246,7 +248,7 @@ func (rt route) operation() huma.Operation {
 // output is an answer with a body.
 type output[T any] struct{ Body T }
 
-// handle makes a handler an operation of huma's.
+// handle turns a handler into a huma operation.
 func handle[I, O any](status int, fn func(*visit, *I) (*O, error)) func(huma.API, huma.Operation) {
 	return func(h huma.API, op huma.Operation) {
 		op.DefaultStatus = status
@@ -266,7 +268,7 @@ func answers[I, T any](fn func(*visit, *I) (T, error)) func(huma.API, huma.Opera
 	return withBody(http.StatusOK, fn)
 }
 
-// created is for handlers that make something: 201.
+// created is for handlers that create something: 201.
 func created[I, T any](fn func(*visit, *I) (T, error)) func(huma.API, huma.Operation) {
 	return withBody(http.StatusCreated, fn)
 }
@@ -278,7 +280,7 @@ func withBody[I, T any](status int, fn func(*visit, *I) (T, error)) func(huma.AP
 	})
 }
 
-// done is for handlers that answer with nothing but success: 204.
+// done is for handlers that answer only with success: 204.
 func done[I any](fn func(*visit, *I) error) func(huma.API, huma.Operation) {
 	return handle(http.StatusNoContent, func(x *visit, in *I) (*struct{}, error) { return nil, fn(x, in) })
 }

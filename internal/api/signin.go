@@ -1,6 +1,6 @@
 package api
 
-// signInRules is what everybody's sign-in goes by.
+// signInRules are the rules of everyone's sign-in.
 type signInRules struct {
 	Password string `json:"password" enum:"everyone,superusers" doc:"Who may sign in with a password. Superusers always may, so that somebody can come in when an identity provider does not answer." example:"everyone"`
 }

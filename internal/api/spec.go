@@ -20,8 +20,8 @@ import (
 // The names of the credentials in the description.
 const sessionScheme, bearerScheme = "session", "bearer"
 
-// humaConfig is huma without what it would add by itself: no page that loads from elsewhere, no
-// links to schemas, no lazily made documents.
+// humaConfig returns a huma configuration without huma's defaults: no page that loads from
+// elsewhere, no links to schemas, no lazily created documents.
 func humaConfig() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return huma.Config{
@@ -81,7 +81,7 @@ func problemResponse() *huma.Response {
 
 const problemSchema = "Document"
 
-// onlyProblems replaces huma's model of errors by Sluice's.
+// onlyProblems replaces huma's error model with Sluice's.
 func onlyProblems(schemas huma.Registry) {
 	delete(schemas.Map(), "ErrorModel")
 	delete(schemas.Map(), "ErrorDetail")
@@ -144,7 +144,7 @@ func (a *API) operations() []*huma.Operation {
 	return out
 }
 
-// bodySchema is the schema of an operation's body; nil if it takes none.
+// bodySchema returns the schema of an operation's body; nil if it takes none.
 func (a *API) bodySchema(op *huma.Operation) *huma.Schema {
 	if op.RequestBody == nil {
 		return nil
@@ -159,15 +159,15 @@ func (a *API) resolve(s *huma.Schema) *huma.Schema {
 	return s
 }
 
-// addExample puts a whole example beside the body's schema.
+// addExample adds a complete example to the body's schema.
 func (a *API) addExample(op *huma.Operation) {
 	if s := a.bodySchema(op); s != nil {
 		op.RequestBody.Content["application/json"].Example = a.example(s)
 	}
 }
 
-// example is built from the examples of the fields; those without one are left out, and so is an
-// object that would lack what it must have.
+// example builds an example from the examples of the fields. It omits fields without one, and
+// objects that would lack a required field.
 func (a *API) example(s *huma.Schema) any {
 	s = a.resolve(s)
 	if len(s.Examples) > 0 {
@@ -205,13 +205,13 @@ type docView struct {
 	Groups []docGroup
 }
 
-// docGroup is one tag's operations.
+// docGroup is the operations of one tag.
 type docGroup struct {
 	Name, Title string
 	Operations  []docOperation
 }
 
-// docOperation is one operation for people.
+// docOperation is one operation, described for people.
 type docOperation struct {
 	ID, Method, Path, Summary, Who, Curl string
 	Inputs                               []docInput
@@ -220,7 +220,7 @@ type docOperation struct {
 // docInput is a parameter or a field of the body.
 type docInput struct{ Name, Where, Form, Text string }
 
-// showDocs shows what the description holds. It tells nothing about this installation, and
+// showDocs shows the content of the description. It reveals nothing about this installation, so
 // strangers may see it.
 func (a *API) showDocs(x *visit) error {
 	page := web.Page{Title: "API", Theme: web.ThemeOf(x.r), Path: Prefix + "/docs", Nav: []web.NavItem{
@@ -257,7 +257,7 @@ func (a *API) docs(origin string) docView {
 	return v
 }
 
-// curl is a command to try an operation with.
+// curl returns a command that tries an operation.
 func (a *API) curl(origin string, op *huma.Operation) string {
 	secure := strings.HasPrefix(origin, "https://")
 	words := []string{"curl"}
@@ -306,7 +306,7 @@ func (a *API) inputs(op *huma.Operation) []docInput {
 	return out
 }
 
-// form says in words what a value looks like.
+// form describes the form of a value.
 func form(s *huma.Schema, required bool) string {
 	words := []string{s.Type}
 	if len(s.Enum) > 0 {

@@ -17,13 +17,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// notJSON begins the message of an error in a body's text.
+// notJSON begins the error message for a body that is not valid JSON.
 const notJSON = "not JSON: "
 
-// maxDepth is how deep lists and objects may be nested; the deepest known body has two levels.
+// maxDepth is how deep lists and objects can be nested; the deepest known body has two levels.
 const maxDepth = 16
 
-// strictQuery refuses a query that two parsers could read differently, or that holds what no field takes.
+// strictQuery refuses a query that two parsers could read differently, or that contains text that
+// no field accepts.
 func strictQuery(r *http.Request) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -44,7 +45,7 @@ func plain(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
-// expectedBody refuses a body where none is read, so that nobody believes that it counted.
+// expectedBody refuses a body that would be ignored, so that no client believes it had an effect.
 func expectedBody(op *huma.Operation, r *http.Request) error {
 	if op.RequestBody != nil || r.ContentLength == 0 {
 		return nil
@@ -52,10 +53,11 @@ func expectedBody(op *huma.Operation, r *http.Request) error {
 	return problem.New(problem.Invalid, "This request takes no body.").WithField("body")
 }
 
-// format is JSON as this API reads and writes it.
+// format is the JSON format that this API reads and writes.
 func format() huma.Format { return huma.Format{Marshal: writeJSON, Unmarshal: readJSON} }
 
-// writeJSON writes an answer in one piece. That the client may be gone by then is no failure of ours.
+// writeJSON writes an answer in one piece. If the client has disconnected by then, that is not a
+// failure of the server.
 func writeJSON(w io.Writer, v any) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -67,8 +69,9 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// readJSON reads a body. Beyond encoding/json it refuses what parsers disagree on (RFC 8259 sections 4 and 8): repeated names, also in another
-// case, text that is not UTF-8, and NUL, which PostgreSQL cannot store.
+// readJSON reads a body. Unlike encoding/json it refuses text that parsers disagree on (RFC 8259
+// sections 4 and 8): repeated names, even in different case, text that is not UTF-8, and NUL, which
+// PostgreSQL cannot store.
 func readJSON(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New(notJSON + "it is not UTF-8")
@@ -83,7 +86,7 @@ func readJSON(data []byte, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// refusal is a reason that is meant to be read.
+// refusal is a reason that is meant for people.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -99,7 +102,7 @@ func explain(err error, d *json.Decoder) error {
 	return fmt.Errorf("%sthe text is broken near byte %d", notJSON, d.InputOffset())
 }
 
-// strictValue walks over one value.
+// strictValue checks one value.
 func strictValue(d *json.Decoder, depth int) error {
 	if depth > maxDepth {
 		return refusal(fmt.Sprintf("it is nested deeper than %d levels", maxDepth))

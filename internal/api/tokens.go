@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// grant is what a program signs in with.
+// grant is the request with which a program signs in.
 type grant struct {
 	Username  string `json:"username" minLength:"1" maxLength:"254" doc:"A username or an e-mail address." example:"ann"`
 	Password  string `json:"password" minLength:"1" maxLength:"1024" doc:"The password." example:"the present password"`
@@ -16,7 +16,7 @@ type grant struct {
 	Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace to work in; without it Sluice chooses."`
 }
 
-// tokenPair is what a program gets (RFC 6749 section 5.1).
+// tokenPair is the answer to a program (RFC 6749 section 5.1).
 type tokenPair struct {
 	AccessToken      string `json:"access_token" doc:"Send it as Authorization: Bearer. It ends at once when the session does."`
 	TokenType        string `json:"token_type" enum:"Bearer"`
@@ -25,7 +25,7 @@ type tokenPair struct {
 	RefreshExpiresIn int64  `json:"refresh_expires_in" doc:"Seconds until the refresh token ends."`
 }
 
-// pairOf is a pair of tokens as it is answered.
+// pairOf returns a pair of tokens as an answer.
 func pairOf(x *visit, p authn.Pair) tokenPair {
 	x.event.Session = p.SessionID
 	left := func(end time.Time) int64 { return max(0, int64(end.Sub(x.cfg.Now())/time.Second)) }
@@ -69,7 +69,7 @@ func refreshTokens(x *visit, in *refreshInput) (tokenPair, error) {
 	return pairOf(x, p), nil
 }
 
-// revoked says nothing: whether the token was good is nobody's business (RFC 7009 section 2.2).
+// revoked is empty: the answer does not reveal whether the token was valid (RFC 7009 section 2.2).
 type revoked struct{}
 
 func revokeTokens(x *visit, in *refreshInput) (revoked, error) {

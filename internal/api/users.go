@@ -67,7 +67,8 @@ type newUserInput struct {
 	}
 }
 
-// newAccount is a new account with, where no password was given, the link that sets it.
+// newAccount is a new account. If it was created without a password, it comes with a link that sets
+// one.
 type newAccount struct {
 	Account
 	Link *link `json:"link,omitempty" doc:"Shown once; hand it to the person. If it is missing and no password was given, ask for a reset link."`
@@ -97,7 +98,7 @@ func createUser(x *visit, in *newUserInput) (newAccount, error) {
 	if err != nil || b.Password != "" {
 		return newAccount{Account: accountOf(u)}, err
 	}
-	// The account is there. A link that could not be made is no reason to say otherwise.
+	// The account exists. Failing to create a link is not a reason to report otherwise.
 	l, err := resetLink(x, u.ID)
 	if err != nil {
 		x.event.Cause = err
@@ -124,7 +125,7 @@ type updateUserInput struct {
 	Body userChange
 }
 
-// userChange is a change of a person: all of it is made, or none.
+// userChange is a change of a person, applied completely or not at all.
 type userChange struct {
 	Username  opt[string] `json:"username,omitempty" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
 	Email     opt[string] `json:"email,omitempty" maxLength:"254" doc:"Counts as unconfirmed until the person confirms it; empty for none." example:"ann@example.com"`
@@ -134,7 +135,7 @@ type userChange struct {
 	Active    opt[bool]   `json:"active,omitempty" doc:"Whether the person may sign in. Turning it off ends all sessions and streams at once."`
 }
 
-// updateUser changes everything that is given in one transaction.
+// updateUser applies all given changes in one transaction.
 func updateUser(x *visit, in *updateUserInput) (Account, error) {
 	b := in.Body
 	u := identity.UserUpdate{
@@ -181,7 +182,8 @@ type sessionsInput struct {
 	Paging
 }
 
-// sessions of somebody unknown would be an empty list; that there is nobody has to be said.
+// listSessions checks first that the person exists, because an unknown person would look like one
+// without sessions.
 func listSessions(x *visit, in *sessionsInput) (list[session], error) {
 	if _, err := x.cfg.People.Get(x, x.who, in.User); err != nil {
 		return list[session]{}, err

@@ -33,7 +33,7 @@ type CredentialPath struct {
 	Credential string `path:"credential" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"A credential's id." example:"0199aaaa-0000-7000-8000-000000000003"`
 }
 
-// credential is everything of a credential but its values.
+// credential is a credential without its values.
 type credential struct {
 	ID        string    `json:"id"`
 	Workspace string    `json:"workspace" example:"default"`
@@ -78,7 +78,7 @@ func getCredential(x *visit, in *CredentialPath) (credential, error) {
 	return credentialOf(c), err
 }
 
-// newCredential is what a credential is made from.
+// newCredential describes a new credential.
 type newCredential struct {
 	Name   string            `json:"name" minLength:"1" maxLength:"80" doc:"1 to 80 printable characters, unlike any other's in the workspace." example:"OpenAI, team account"`
 	Kind   string            `json:"kind" minLength:"1" maxLength:"80" doc:"The builder's word for its type." example:"openAIApi"`
@@ -97,7 +97,7 @@ func createCredential(x *visit, in *newCredentialInput) (credential, error) {
 	return credentialOf(c), err
 }
 
-// credentialChange says what to change; what is left out stays.
+// credentialChange lists what to change; omitted fields keep their values.
 type credentialChange struct {
 	Name  *string   `json:"name,omitempty" minLength:"1" maxLength:"80" example:"OpenAI, team account"`
 	Roles *[]string `json:"roles,omitempty" maxItems:"50" doc:"The ids of all roles that may use it from now on." example:"[\"user\"]"`
@@ -118,7 +118,7 @@ func updateCredential(x *visit, in *updateCredentialInput) (credential, error) {
 	return getCredential(x, &in.CredentialPath)
 }
 
-// newValues are what a credential gets in place of its present values.
+// newValues replace the current values of a credential.
 type newValues struct {
 	Values map[string]string `json:"values" doc:"New values by field. Fields that are left out keep theirs." example:"{\"openAIApiKey\":\"sk-example\"}"`
 }
@@ -207,7 +207,7 @@ func withdrawCredential(x *visit, in *withdrawCredentialInput) error {
 	return x.cfg.Apps.Credentials.Withdraw(x, x.who, in.Workspace, in.App, in.Credential)
 }
 
-// credentialKind is a type of credential that a builder knows.
+// credentialKind is a type of credential that a builder supports.
 type credentialKind struct {
 	Name   string            `json:"name" example:"openAIApi"`
 	Label  string            `json:"label" example:"OpenAI API"`

@@ -14,22 +14,22 @@ import (
 	"sluice/internal/web"
 )
 
-// visit is one request and what is known about it. Huma hands nothing but a context to a handler;
-// so the visit is the request's context, and who asks stays a parameter of every call that a
-// handler makes.
+// visit is one request and everything known about it. Huma passes only a context to a handler, so
+// the visit is itself the request's context, and the principal remains a parameter of every call
+// that a handler makes.
 type visit struct {
 	context.Context
 	*API
 	w     *answer
 	r     *http.Request
 	who   authz.Principal
-	kind  authn.CredentialKind // by what it is known who asks
+	kind  authn.CredentialKind // the kind of credential that identified who
 	event web.Event
-	// failed is the error that is being answered; its kind decides the status.
+	// failed is the error in the answer; its kind determines the status.
 	failed *problem.Error
 }
 
-// answer notes status and size for the log.
+// answer records status and size for the log.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -51,7 +51,7 @@ func (a *answer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController set the deadline of the body.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// below lets exchange embed huma's context under a name of its own, because it has a method
+// below lets exchange embed huma's context under a different name, because it has a method named
 // Context.
 type below = huma.Context
 
@@ -63,10 +63,11 @@ type exchange struct {
 
 func newContext(op *huma.Operation, x *visit) huma.Context { return humago.NewContext(op, x.r, x.w) }
 
-// Context is the visit itself; see there.
+// Context returns the visit itself.
 func (e *exchange) Context() context.Context { return e.x }
 
-// SetStatus begins the answer. For errors that huma found, the problem that they became decides.
+// SetStatus begins the answer. For errors that huma found, the resulting problem determines the
+// status.
 func (e *exchange) SetStatus(status int) {
 	if e.x.failed != nil {
 		status = e.x.failed.Kind.Status()
@@ -74,8 +75,8 @@ func (e *exchange) SetStatus(status int) {
 	e.below.SetStatus(status)
 }
 
-// enter asks in this order: who asks, does the request of a browser come from this site, may they
-// knock at all, is it well formed.
+// enter checks in this order: who the principal is, whether a browser's request comes from this
+// site, whether the principal may use the route, and whether the request is well formed.
 func (x *visit) enter(op *huma.Operation) error {
 	if op == nil {
 		return x.authenticateIfPossible()
@@ -89,9 +90,9 @@ func (x *visit) enter(op *huma.Operation) error {
 	return expectedBody(op, x.r)
 }
 
-// admit finds out who asks and whether they may knock. Where nobody has to be signed in nothing is
-// read that could say who asks; a page of another site is refused all the same, so that nobody
-// tries passwords through the browsers of their visitors.
+// admit determines the principal and checks whether they may use the route. Public routes ignore
+// all credentials. They still refuse requests from pages of another site, so that no site can try
+// passwords through the browsers of its visitors.
 func (x *visit) admit(n need) error {
 	if n.where == toAnybody {
 		return x.checkCrossSite()
@@ -102,7 +103,7 @@ func (x *visit) admit(n need) error {
 	return x.allowed(n)
 }
 
-// authenticate finds out who asks: by session cookie, access token or API key.
+// authenticate determines the principal by session cookie, access token or API key.
 func (x *visit) authenticate() error {
 	shown, err := x.credential()
 	who := shown.Principal
@@ -122,8 +123,8 @@ func (x *visit) authenticate() error {
 	}
 	who.IP = x.event.Peer
 	if who.Automatic {
-		// Nobody was asked for a password: programs that find such a session get what its person
-		// may as a member of workspaces, and nothing as a superuser.
+		// The person was signed in without a password. Programs that find such a session get the
+		// person's rights as a member of workspaces, but none of a superuser.
 		who.Superuser = false
 	}
 	x.who, x.kind = who, shown.Kind
@@ -150,8 +151,8 @@ func (x *visit) credential() (authn.Credential, error) {
 	return shown, err
 }
 
-// checkCrossSite refuses a change that a page of another site makes a signed-in browser send. Keys
-// and tokens are sent by nobody but who holds them.
+// checkCrossSite refuses a change that a page of another site makes a signed-in browser send. Only
+// their holders send keys and tokens.
 func (x *visit) checkCrossSite() error {
 	var guard http.CrossOriginProtection
 	if err := guard.Check(x.r); err != nil {
@@ -161,7 +162,8 @@ func (x *visit) checkCrossSite() error {
 	return nil
 }
 
-// authenticateIfPossible is for what strangers may see too: who asks only changes a page's frame.
+// authenticateIfPossible is for pages that strangers may see too: the principal only changes a
+// page's frame.
 func (x *visit) authenticateIfPossible() error {
 	if who, err := x.cfg.Sessions.Authenticate(x.r, authn.AudienceMain, x.secure()); err == nil {
 		x.who = who
@@ -169,8 +171,8 @@ func (x *visit) authenticateIfPossible() error {
 	return nil
 }
 
-// allowed is the door of a route. What lies in a workspace or an app is decided, and recorded, by
-// the capability on the very object.
+// allowed is the first check of a route. Rights in a workspace or an app are decided, and recorded,
+// by the capability on the actual object.
 func (x *visit) allowed(n need) error {
 	if n.where != onInstallation {
 		return nil

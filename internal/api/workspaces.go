@@ -53,7 +53,7 @@ type updateWorkspaceInput struct {
 	Body workspaceChange
 }
 
-// workspaceChange is one change of a workspace.
+// workspaceChange is a change to a workspace.
 type workspaceChange struct {
 	Name         *string `json:"name,omitempty" minLength:"2" maxLength:"60" doc:"2 to 60 printable characters." example:"Research"`
 	SecondFactor *string `json:"second_factor,omitempty" enum:"off,encouraged,required" doc:"required closes the workspace to sessions without a second factor, encouraged offers one at each sign-in."`
