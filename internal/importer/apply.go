@@ -16,9 +16,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// Apply does what a plan says, in one transaction: an error, or a kill at any moment, leaves
-// everything as it was. It needs DataImport. progress is told how many things are done. Errors:
-// problem.Conflict where something was changed since the plan was made.
+// Apply carries out a plan in one transaction: an error, or a crash at any moment, leaves
+// everything unchanged. It needs DataImport. It calls progress with the number of finished items.
+// Errors: problem.Conflict if something has changed since the plan was created.
 func (im *Importer) Apply(ctx context.Context, actor authz.Principal, p *Plan, progress func(done, total int)) error {
 	title := im.cfg.Kind.Title
 	run := &application{
@@ -53,7 +53,7 @@ type application struct {
 	ctx         context.Context
 	actor       authz.Principal
 	plan        *Plan
-	how         string // what the record says of each thing
+	how         string // the audit record's text for each item
 	progress    func(done, total int)
 	done, total int
 	tx          *db.Tx
@@ -84,7 +84,7 @@ func (a *application) all(tx *db.Tx) error {
 	return nil
 }
 
-// step counts one thing more and passes on how it ended.
+// step counts an item if err is nil, and returns err.
 func (a *application) step(err error) error {
 	if err == nil {
 		a.done++
@@ -240,8 +240,8 @@ func (a *application) objects() error {
 	return nil
 }
 
-// offers puts the app into the workspaces, and tells nodes that accounts and workspaces of the app
-// have changed.
+// offers makes the app available to the workspaces, and notifies nodes that accounts and workspaces
+// of the app have changed.
 func (a *application) offers() error {
 	if a.plan.appID == "" {
 		return nil

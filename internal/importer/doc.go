@@ -1,27 +1,26 @@
-// Package importer brings what another product keeps into Sluice: people, API keys, secrets, and
-// whose flow is whose. It knows no product: a kind of builder with an Import reads its own database
-// into a builder.Installation.
+// Package importer imports the data of another product into Sluice: people, API keys, secrets, and
+// the owners of flows. It knows no particular product: a kind of builder with an Import reads its
+// own database into a builder.Installation.
 //
-// Importer.Plan compares an Installation with what Sluice has, and says of each thing what becomes
-// of it:
+// Importer.Plan compares an Installation with Sluice's data, and decides the outcome for each item:
 //
-//	user      a person with the same password; a name that somebody here has already is never
-//	          taken over by itself
+//	user      a person with the same password; an existing person with the same name is
+//	          never adopted automatically
 //	project   a workspace, or a part of one (Options.Workspaces)
-//	API key   a key of Sluice's that is known by the hash that the product stores, so that the
-//	          clients that hold it go on
-//	variable  one that is secret: a credential of the vault; others stay where they are
-//	flow      stays in the builder, with its id; Sluice records whose it is
+//	API key   a Sluice key, recognized by the hash that the product stores, so that the
+//	          clients that hold it keep working
+//	variable  a credential of the vault if it is secret; other variables stay in the builder
+//	flow      stays in the builder, with its id; Sluice records its owner
 //
 // The steps of a plan are types that share a planning: peoplePlanner, workspacePlanner, keyPlanner,
-// credentialPlanner and objectPlanner, in this order, because each one needs what the ones before
-// it have decided.
+// credentialPlanner and objectPlanner. They run in this order, because each one needs the decisions
+// of the previous ones.
 //
-// Apply does what a plan says in one transaction, and so does all of it or nothing. The caller
-// shows the plan in between.
+// Apply carries out a plan in one transaction, completely or not at all. Before that, the caller
+// shows the plan to a person.
 //
-// # Twice
+// # Repeated imports
 //
-// Each thing that is brought leaves its original id in the table import_origin. It is not brought
-// again: not after it was renamed here, and not after it was revoked or deleted here either.
+// Each imported item leaves its original id in the table import_origin. It is not imported again,
+// even after it was renamed, revoked or deleted here.
 package importer

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// Config of an Importer.
+// Config configures an Importer.
 type Config struct {
 	DB     *db.DB
 	Gate   *authz.Gate
@@ -27,13 +27,13 @@ type Config struct {
 	Hasher *identity.Hasher
 	Keys   *authn.Keys
 	Vault  *secret.Vault
-	// Flows records whose the flows are.
+	// Flows records the owners of flows.
 	Flows *flow.Library
-	// Kind is the product that is imported from. It has an Import.
+	// Kind is the imported product. It has an Import.
 	Kind *builder.Kind
 	// Now is the clock.
 	Now func() time.Time
-	// Log gets what goes wrong in the background.
+	// Log gets errors in the background.
 	Log *slog.Logger
 }
 
@@ -43,8 +43,8 @@ type Importer struct{ cfg Config }
 // New creates an Importer.
 func New(c Config) *Importer { return &Importer{cfg: c} }
 
-// The ways in which projects become workspaces; any other text names the one workspace that
-// everything goes to.
+// The ways in which projects become workspaces. Any other text names the single workspace for
+// everything.
 const (
 	// ByProject creates a workspace for every project, and one for each user's default project.
 	ByProject = "project"
@@ -52,22 +52,22 @@ const (
 	ByUser = "user"
 )
 
-// Options say how to import.
+// Options control an import.
 type Options struct {
-	// Keys open what the installation has encrypted; nil: encrypted values are left out.
+	// Keys decrypt the encrypted values of the installation; nil: encrypted values are left out.
 	Keys builder.Unsealer
-	// App is the name, short name or id of the connected builder; "" is the only one of its kind,
-	// if there is one.
+	// App is the name, short name or id of the connected builder; "" selects the only connected
+	// builder of the kind, if any.
 	App string
-	// Workspaces is ByProject, ByUser, or the name or id of one workspace for all. A workspace with
-	// a new name is created.
+	// Workspaces is ByProject, ByUser, or the name or id of a single workspace for everything. A
+	// workspace with a new name is created.
 	Workspaces string
-	// Rename gives users of the installation another username here. Match says that a user of the
-	// installation is somebody who is here already, by username or address.
+	// Rename gives users of the installation a different username here. Match maps users of the
+	// installation to existing people, by username or address.
 	Rename, Match map[string]string
 }
 
-// Plan is what an import will do. It holds secrets; its Report does not.
+// Plan lists the changes of an import. It holds secrets; its Report does not.
 type Plan struct {
 	Report
 
@@ -83,8 +83,8 @@ type Plan struct {
 	origins    []origin
 }
 
-// newcomer is a new person. The installation's user tells the first membership, which is decided
-// later.
+// newcomer is a new person. user is the id in the installation; it determines the first membership,
+// which is decided later.
 type newcomer struct {
 	prepared identity.Prepared
 	user     string
@@ -92,10 +92,11 @@ type newcomer struct {
 
 type join struct{ workspace, person, role string }
 
-// account is bound to a workspace, and where each person has their own, to one.
+// account is an account that gets bound to a workspace, and to a person if each person has their
+// own account.
 type account struct {
 	id, workspace, person, username string
-	from                            string // the workspace that it is bound to now; "" for none
+	from                            string // the workspace that it is currently bound to; "" for none
 }
 
 type placement struct {
@@ -108,7 +109,7 @@ type origin struct {
 	id, target string
 }
 
-// planning is a plan in the making, as all its steps know it.
+// planning is a plan under construction, shared by all steps.
 type planning struct {
 	im      *Importer
 	ctx     context.Context
@@ -122,7 +123,7 @@ type planning struct {
 	holders map[string]*holder // by the id of the installation's user
 }
 
-// holder is somebody here to whom the things of a user of the installation go.
+// holder is the person here who gets the items of a user of the installation.
 type holder struct {
 	id, username string
 	superuser    bool
@@ -131,8 +132,8 @@ type holder struct {
 	reach        map[string]bool // all workspaces that the user's projects go to
 }
 
-// Plan compares an Installation with what Sluice has. It changes nothing. Errors: problem.Invalid
-// for options that fit nothing, and for a secret key that opens nothing of what is encrypted.
+// Plan compares an Installation with Sluice's data. It changes nothing. Errors: problem.Invalid for
+// options that match nothing, and for a secret key that decrypts none of the encrypted values.
 func (im *Importer) Plan(ctx context.Context, in *builder.Installation, o Options) (*Plan, error) {
 	s, err := load(ctx, &im.cfg, o.App)
 	if err != nil {
@@ -191,7 +192,7 @@ func (p *planning) remember(k Kind, id, target string) {
 	p.result.origins = append(p.result.origins, origin{k, id, target})
 }
 
-// userName is the name of a user of the installation as it can be shown.
+// userName returns the displayable name of a user of the installation.
 func (p *planning) userName(id string) string {
 	if u, ok := p.users[id]; ok {
 		return builder.ShownName(u.Name)
@@ -199,21 +200,21 @@ func (p *planning) userName(id string) string {
 	return "a user who is not there any more"
 }
 
-// holderIDs are the users of the installation whose things are brought, in the order of their names
-// here.
+// holderIDs lists the users of the installation whose items are imported, in the order of their
+// names here.
 func (p *planning) holderIDs() []string {
 	return slices.SortedFunc(maps.Keys(p.holders), func(a, b string) int {
 		return cmp.Or(strings.Compare(p.holders[a].username, p.holders[b].username), strings.Compare(a, b))
 	})
 }
 
-// own reports whether Sluice has created an account of the builder itself.
+// own reports whether Sluice itself created an account of the builder.
 func (p *planning) own(user string) bool {
 	a, ok := p.state.accounts[user]
 	return ok && !a.Adopted || p.users[user].Bridged
 }
 
-// note says what concerns the whole.
+// note adds notes about the import as a whole.
 func (p *planning) note() {
 	if p.state.app == nil {
 		p.result.Notes = append(p.result.Notes, fmt.Sprintf("No %s is connected to this Sluice, so that nobody's "+

@@ -16,8 +16,9 @@ type keyPlanner struct {
 	met map[[32]byte]bool // by hash
 }
 
-// plan decides about API keys. A key goes to the workspace of its user's own things and reaches the
-// others that the user's projects go to, because in the builder it reaches all of them.
+// plan decides about API keys. A key goes to the workspace of its user's own items, and also
+// reaches the other workspaces of the user's projects, because in the builder it reaches all of
+// them.
 func (p *keyPlanner) plan() error {
 	for _, k := range p.in.Keys {
 		item := Item{Kind: KindKey, Name: k.Name, User: p.userName(k.User), Origin: k.ID}
@@ -87,7 +88,7 @@ func (p *keyPlanner) key(k builder.InstalledKey, item *Item) error {
 	return nil
 }
 
-// unfit says why a key cannot be brought, whatever it is.
+// unfit explains why a key cannot be imported, if the reason is not the key itself.
 func (p *keyPlanner) unfit(k builder.InstalledKey, h *holder) string {
 	switch {
 	case h == nil:
@@ -102,8 +103,8 @@ func (p *keyPlanner) unfit(k builder.InstalledKey, h *holder) string {
 	return ""
 }
 
-// hashOf finds the SHA-256 of a key, which some versions store themselves, and its first characters
-// if they can be had.
+// hashOf returns the SHA-256 of a key, which some versions store directly, and the key's first
+// characters if they are available.
 func (p *keyPlanner) hashOf(k builder.InstalledKey) (hash [32]byte, prefix, why string) {
 	plain, opened := k.Stored, !k.Sealed
 	if !opened && p.options.Keys != nil {

@@ -9,9 +9,9 @@ import (
 	"sluice/internal/flow"
 )
 
-// objectPlanner decides whose the flows are, and what else stays in the builder with its id:
-// projects, variables and files. Without a connected builder there is nothing for which that could
-// be recorded.
+// objectPlanner decides about the owners of flows, and of other objects that stay in the builder
+// with their ids: projects, variables and files. Without a connected builder there is nothing to
+// record them for.
 type objectPlanner struct {
 	*planning
 	workspaces *workspacePlanner
@@ -50,8 +50,8 @@ func (p *objectPlanner) plan() error {
 	return nil
 }
 
-// bindAccounts binds each user of the installation to the workspace of their own things, so that
-// Sluice carries its people into that account.
+// bindAccounts binds each user of the installation to the workspace of their own items, so that the
+// bridge takes Sluice's people into that account.
 func (p *objectPlanner) bindAccounts() {
 	if p.state.app == nil {
 		return
@@ -94,7 +94,7 @@ func (p *objectPlanner) object(kind Kind, as flow.Kind, user, id, name, workspac
 	case h == nil:
 		item.Outcome, item.Why = Skipped, "Its user is not brought."
 		if _, ok := p.users[user]; ok && p.own(user) {
-			return // what lies in accounts of Sluice's own is known already
+			return // objects in accounts that Sluice created are known already
 		}
 	case p.state.app == nil:
 		item.Outcome, item.Why = Skipped, fmt.Sprintf("No %s is connected.", p.product.Title)
@@ -115,8 +115,8 @@ func (p *objectPlanner) object(kind Kind, as flow.Kind, user, id, name, workspac
 	p.add(item)
 }
 
-// place compares with whose the object is here. What was adopted when the app was connected belongs
-// to no person, and moves to its own.
+// place compares an object with its current owner here. An object that was adopted when the app was
+// connected belongs to no person, and moves to its own.
 func (p *objectPlanner) place(item *Item, o flow.Object) {
 	here, known := p.state.objects[o.ID]
 	from := ""

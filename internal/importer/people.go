@@ -15,7 +15,7 @@ import (
 // peoplePlanner decides about users.
 type peoplePlanner struct{ *planning }
 
-// checkNames makes sure that whoever is named by an option is there.
+// checkNames makes sure that all people named by options exist.
 func (p *peoplePlanner) checkNames() error {
 	known := map[string]bool{}
 	for _, u := range p.in.Users {
@@ -42,8 +42,8 @@ func (p *peoplePlanner) checkNames() error {
 	return nil
 }
 
-// plan decides about users in the order in which they were created: of two whose names are one
-// here, the older one has it.
+// plan decides about users in the order of their creation. If two users would get the same name
+// here, the older one gets it.
 func (p *peoplePlanner) plan() error {
 	if err := p.checkNames(); err != nil {
 		return err
@@ -146,8 +146,8 @@ func (p *peoplePlanner) take(here person, email string) {
 	}
 }
 
-// naming finds out what a user is called here, or why that cannot be. A username there may be any
-// text; a person who signs in there with an address does so here.
+// naming determines a user's name here, or why there can be no name. A username in the builder can
+// be any text; a person who signs in with an address there also uses that address here.
 func (p *peoplePlanner) naming(u builder.InstalledUser) (n identity.ImportedUser, why string) {
 	const next = "give another name with --rename %q=NAME"
 	name := cmp.Or(p.options.Rename[u.Name], u.Name)
@@ -175,7 +175,7 @@ func (p *peoplePlanner) naming(u builder.InstalledUser) (n identity.ImportedUser
 
 var notUsername = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// freeUsername makes a username of an address.
+// freeUsername derives an unused username from an address.
 func (p *peoplePlanner) freeUsername(email string) string {
 	base, _, _ := strings.Cut(email, "@")
 	base = strings.Trim(notUsername.ReplaceAllString(base, "-"), "-._")
@@ -194,8 +194,8 @@ func (p *peoplePlanner) freeUsername(email string) string {
 	}
 }
 
-// wellKnown reports whether a superuser's password is one that anybody would try first. Others' are
-// their own business, and trying takes a quarter of a second each.
+// wellKnown reports whether a superuser has an obvious password. It does not check other users,
+// because each guess takes a quarter of a second.
 func (p *peoplePlanner) wellKnown(u builder.InstalledUser, hash string) (bool, error) {
 	if !u.Superuser {
 		return false, nil

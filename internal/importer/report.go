@@ -2,10 +2,10 @@ package importer
 
 import "fmt"
 
-// Kind is what an Item is.
+// Kind is the type of an Item.
 type Kind string
 
-// The kinds of things. Their texts are stored with what was brought.
+// The kinds of items. Their texts are stored with imported items.
 const (
 	KindPerson     Kind = "person"
 	KindWorkspace  Kind = "workspace"
@@ -18,7 +18,7 @@ const (
 	KindAccount    Kind = "account"
 )
 
-// Kinds are all kinds in the order of reports.
+// Kinds lists all kinds in the order of reports.
 func Kinds() []Kind {
 	return []Kind{
 		KindPerson,
@@ -33,7 +33,7 @@ func Kinds() []Kind {
 	}
 }
 
-// words are the kinds as people call one and several of them.
+// words are the singular and plural names of the kinds.
 var words = map[Kind][2]string{
 	KindPerson:     {"person", "people"},
 	KindWorkspace:  {"workspace", "workspaces"},
@@ -46,7 +46,7 @@ var words = map[Kind][2]string{
 	KindFile:       {"file", "files"},
 }
 
-// Words are a number of things of a kind.
+// Words returns a number of items of a kind in words.
 func (k Kind) Words(n int) string {
 	if n == 1 {
 		return "1 " + words[k][0]
@@ -54,30 +54,30 @@ func (k Kind) Words(n int) string {
 	return fmt.Sprintf("%d %s", n, words[k][1])
 }
 
-// Plural is what people call several things of a kind.
+// Plural returns the plural name of a kind.
 func (k Kind) Plural() string { return words[k][1] }
 
-// Outcome is what becomes of an Item.
+// Outcome is the import's decision about an Item.
 type Outcome string
 
 const (
-	// Added is brought now.
+	// Added is imported now.
 	Added Outcome = "new"
-	// Moved was nobody's here and gets its owner now.
+	// Moved had no owner here and gets one now.
 	Moved Outcome = "moved"
-	// There was brought before, or belongs where it should already.
+	// There was imported before, or already has the right owner.
 	There Outcome = "there"
-	// Skipped cannot be brought; Why says why.
+	// Skipped cannot be imported; Why explains it.
 	Skipped Outcome = "skipped"
-	// Stays has no place in Sluice and goes on in the builder; Why says why.
+	// Stays has no place in Sluice and remains in the builder; Why explains it.
 	Stays Outcome = "stays"
 )
 
-// Item is one thing of an installation and what becomes of it. It never holds a secret.
+// Item is one item of an installation and its outcome. It never holds a secret.
 type Item struct {
 	Kind Kind `json:"kind"`
-	// Name is what the builder calls it, User the name of the user there whom it belongs to; both
-	// as they can be shown.
+	// Name is its name in the builder, and User the name of the user there who owns it, both safe
+	// to display.
 	Name string `json:"name"`
 	User string `json:"user,omitempty"`
 	// Origin is its id in the builder, Target its id here.
@@ -86,25 +86,25 @@ type Item struct {
 	// Workspace is the name of the workspace here that it belongs to.
 	Workspace string  `json:"workspace,omitempty"`
 	Outcome   Outcome `json:"outcome"`
-	// Why is a sentence for people; may be empty for what is new or there.
+	// Why is a sentence for people; can be empty for Added and There.
 	Why string `json:"why,omitempty"`
 }
 
-// Report is what an import does, or has done.
+// Report lists the changes of an import, before or after it runs.
 type Report struct {
 	// Database and Revision are those of the Installation.
 	Database string `json:"database"`
 	Revision string `json:"revision"`
-	// App is the name of the connected builder; "" if there is none.
+	// App is the name of the connected builder; "" without one.
 	App string `json:"app,omitempty"`
-	// Applied tells that the changes were made.
+	// Applied reports that the changes were applied.
 	Applied bool   `json:"applied"`
 	Items   []Item `json:"items"`
-	// Notes are sentences about the whole.
+	// Notes are sentences about the import as a whole.
 	Notes []string `json:"notes"`
 }
 
-// Count is the number of things of a kind with an outcome.
+// Count is the number of items of a kind with an outcome.
 func (r *Report) Count(k Kind, o Outcome) (n int) {
 	for _, i := range r.Items {
 		if i.Kind == k && i.Outcome == o {
@@ -114,7 +114,7 @@ func (r *Report) Count(k Kind, o Outcome) (n int) {
 	return n
 }
 
-// Changes is how many things are brought or moved.
+// Changes is how many items are imported or moved.
 func (r *Report) Changes() (n int) {
 	for _, k := range Kinds() {
 		n += r.Count(k, Added) + r.Count(k, Moved)

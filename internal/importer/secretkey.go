@@ -2,8 +2,9 @@ package importer
 
 import "sluice/internal/problem"
 
-// checkSecretKey tries the key on what is encrypted. One that opens nothing is the wrong one, and
-// stops the import before anything is decided; single values that do not open are left out later.
+// checkSecretKey tries the key on the encrypted values. A key that decrypts none of them is the
+// wrong one, and stops the import before anything is decided. Single values that cannot be
+// decrypted are left out later.
 func (p *planning) checkSecretKey() error {
 	opened, closed := 0, 0
 	try := func(value string, sealed bool) {

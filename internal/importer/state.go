@@ -12,16 +12,16 @@ import (
 	"sluice/internal/problem"
 )
 
-// The kinds of import_origin beside those of items: the workspaces that a user's own things and a
+// The kinds in import_origin besides those of items: the workspaces that a user's own items and a
 // project went to.
 const (
 	originHome    Kind = "home"
 	originProject Kind = "project"
 )
 
-// state is what Sluice has, as far as a plan depends on it.
+// state is the part of Sluice's data that a plan depends on.
 type state struct {
-	app        *q.App // nil: no builder of this kind is connected
+	app        *q.App // nil if no builder of this kind is connected
 	offered    map[string]bool
 	origins    map[Kind]map[string]string
 	people     map[string]person // by id
@@ -131,8 +131,8 @@ func (s *state) loadKeys(ctx context.Context, read *q.Queries, now time.Time) er
 	return nil
 }
 
-// findApp finds the connected builder of a kind by its name, short name or id; without one it is
-// the only one there is.
+// findApp finds the connected builder of a kind by its name, short name or id; without a name it
+// takes the only one.
 func (s *state) findApp(ctx context.Context, read *q.Queries, kind *builder.Kind, name string) error {
 	rows, err := read.AllApps(ctx)
 	if err != nil {
@@ -189,13 +189,13 @@ func (s *state) loadApp(ctx context.Context, read *q.Queries) error {
 	return nil
 }
 
-// origin is what became of something that was brought before.
+// origin returns the target of an item that was imported before.
 func (s *state) origin(k Kind, id string) (target string, ok bool) {
 	target, ok = s.origins[k][id]
 	return target, ok
 }
 
-// whose is the person with a username or address.
+// whose returns the person with a username or address.
 func (s *state) whose(name string) (person, bool) {
 	id, ok := s.taken[identity.NameKey(name)]
 	return s.people[id], ok

@@ -9,11 +9,11 @@ import (
 	"sluice/internal/secret"
 )
 
-// credentialPlanner decides about variables that are secret.
+// credentialPlanner decides about secret variables.
 type credentialPlanner struct{ *planning }
 
 // plan decides about variables. Secret ones go into the vault of the workspace of their user's own
-// things.
+// items.
 func (p *credentialPlanner) plan() error {
 	for _, v := range p.in.Variables {
 		if !v.Secret {
@@ -83,10 +83,10 @@ func (p *credentialPlanner) credential(v builder.InstalledVariable, item *Item) 
 	return nil
 }
 
-// maxCredentialName is the length of a credential's name, in characters.
+// maxCredentialName is the longest name of a credential, in characters.
 const maxCredentialName = 80
 
-// freeCredential is a name that no credential of the workspace has.
+// freeCredential returns a name that no credential of the workspace has.
 func (p *credentialPlanner) freeCredential(h *holder, name string) string {
 	name = trimTo(name, maxCredentialName)
 	if name == "" {

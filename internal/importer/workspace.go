@@ -16,16 +16,15 @@ import (
 	"sluice/internal/problem"
 )
 
-// workspacePlanner decides where each user's own things and each project go.
+// workspacePlanner decides which workspace each user's own items and each project go to.
 type workspacePlanner struct {
 	*planning
 	projects map[string]builder.InstalledProject
-	placed   map[string]string // by project, its workspace
-	one      string            // the one workspace for all; "" if there are several
+	placed   map[string]string // the workspace of each project
+	one      string            // the single workspace for everything; "" if there are several
 }
 
-// plan decides about the workspaces of users and projects. What was decided in an earlier run
-// holds.
+// plan decides about the workspaces of users and projects. Decisions of an earlier import remain.
 func (p *workspacePlanner) plan() error {
 	if mode := p.options.Workspaces; mode != ByProject && mode != ByUser {
 		if err := p.findOne(mode); err != nil {
@@ -76,7 +75,7 @@ func (p *workspacePlanner) findOne(text string) error {
 	return nil
 }
 
-// made adds a workspace to the plan.
+// made adds a new workspace to the plan.
 func (p *workspacePlanner) made(w identity.Workspace, item Item) {
 	p.result.workspaces = append(p.result.workspaces, w)
 	p.state.workspaces[w.ID] = w.Name
@@ -85,7 +84,7 @@ func (p *workspacePlanner) made(w identity.Workspace, item Item) {
 	p.add(item)
 }
 
-// earlier is the workspace that an earlier run has chosen, if it is still there.
+// earlier returns the workspace that an earlier import has chosen, if it still exists.
 func (p *workspacePlanner) earlier(k Kind, id string) (workspace string, ok bool) {
 	workspace, ok = p.state.origin(k, id)
 	if ok {
@@ -117,10 +116,10 @@ func (p *workspacePlanner) home(user string, h *holder) error {
 	return nil
 }
 
-// maxDepth is how deep projects may lie in one another; pages of builders create them one deep.
+// maxDepth is how deep projects can be nested; the builders' own pages create them one level deep.
 const maxDepth = 8
 
-// place decides where a project goes, and with it what lies in it.
+// place decides which workspace a project, and everything in it, goes to.
 func (p *workspacePlanner) place(pr builder.InstalledProject, h *holder) (string, error) {
 	if at, ok := p.placed[pr.ID]; ok {
 		return at, nil
@@ -160,11 +159,11 @@ func (p *workspacePlanner) place(pr builder.InstalledProject, h *holder) (string
 	return at, nil
 }
 
-// maxWorkspaceName is the length of a workspace's name, in characters.
+// maxWorkspaceName is the longest name of a workspace, in characters.
 const maxWorkspaceName = 60
 
-// newWorkspace prepares a workspace whose name nobody else's has: two of one name could not be told
-// apart in menus.
+// newWorkspace prepares a workspace with a unique name, because two with the same name would look
+// the same in menus.
 func (p *workspacePlanner) newWorkspace(name, owner string) (identity.Workspace, error) {
 	if utf8.RuneCountInString(name) < 2 {
 		name = strings.TrimSpace(name + " of " + owner)
@@ -199,8 +198,8 @@ func (p *workspacePlanner) settle() {
 	}
 }
 
-// memberships makes people members of the workspaces that are made for them. What is a membership
-// already, or was one and was ended, stays as it is.
+// memberships makes people members of the workspaces that are created for them. It changes no
+// current or past membership.
 func (p *workspacePlanner) memberships() {
 	fresh := map[string]bool{}
 	for _, w := range p.result.workspaces {
@@ -223,8 +222,9 @@ func (p *workspacePlanner) matchedNow(user string) bool {
 	return !before
 }
 
-// roleIn is admin of what is one's own. In the one workspace for all, the installation's superusers
-// are; in one that was there before, an import makes nobody an admin.
+// roleIn returns the role of a user in a workspace: admin in their own. In the single workspace for
+// everything, only the installation's superusers become admins, and only if the import creates it;
+// an import makes no one an admin of an existing workspace.
 func (p *workspacePlanner) roleIn(workspace, user string) string {
 	if workspace == p.one && !(p.users[user].Superuser && p.isNew(workspace)) {
 		return authz.RoleUser
