@@ -96,7 +96,7 @@ type join struct{ workspace, person, role string }
 // own account.
 type account struct {
 	id, workspace, person, username string
-	from                            string // the workspace that it is currently bound to; "" for none
+	from                            string // its current workspace; "" for none
 }
 
 type placement struct {

@@ -88,7 +88,7 @@ func (p *keyPlanner) key(k builder.InstalledKey, item *Item) error {
 	return nil
 }
 
-// unfit explains why a key cannot be imported, if the reason is not the key itself.
+// unfit explains why a key cannot be imported, regardless of its value; "" if it can.
 func (p *keyPlanner) unfit(k builder.InstalledKey, h *holder) string {
 	switch {
 	case h == nil:

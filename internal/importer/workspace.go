@@ -198,8 +198,9 @@ func (p *workspacePlanner) settle() {
 	}
 }
 
-// memberships makes people members of the workspaces that are created for them. It changes no
-// current or past membership.
+// memberships makes people members of the workspaces that their items go to, if the workspace or
+// the person is new to the import. Existing memberships, and those revoked after an earlier import,
+// are unchanged.
 func (p *workspacePlanner) memberships() {
 	fresh := map[string]bool{}
 	for _, w := range p.result.workspaces {
