@@ -14,7 +14,8 @@ import (
 	"sync"
 )
 
-// AssetPrefix is where the style sheet, scripts and logo are served, on Sluice's own origin and on every app's.
+// AssetPrefix is the path of the style sheet, scripts and logo, on Sluice's own origin and on every
+// app's.
 const AssetPrefix = "/.sluice/assets/"
 
 //go:embed assets/dist
@@ -25,7 +26,8 @@ type asset struct {
 	plain, gzipped  []byte
 }
 
-// library is every asset, by its plain name and by its hashed one; made once from what is embedded.
+// library maps both the plain and the hashed name of every asset to it. It is built once from the
+// embedded files.
 var library = sync.OnceValue(func() map[string]*asset {
 	entries, err := assetFiles.ReadDir("assets/dist")
 	if err != nil {
@@ -57,7 +59,8 @@ func newAsset(name string, body []byte) (a *asset, hashed string) {
 	}, hashed
 }
 
-// AssetURL is the path of an asset under the name that changes with its content. An unknown name is a mistake in a template.
+// AssetURL returns the path of an asset under a name that changes with its content. An unknown name
+// is a mistake in a template, and panics.
 func AssetURL(name string) string {
 	a, ok := library()[name]
 	if !ok {

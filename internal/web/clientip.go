@@ -7,30 +7,35 @@ import (
 	"strings"
 )
 
-// maxForwarded is how many entries of X-Forwarded-For are looked at, from the right. No real chain is longer.
+// maxForwarded is how many entries of X-Forwarded-For are read, from the right. No real chain is
+// longer.
 const maxForwarded = 32
 
-// Trust says which peers are proxies of the operator's own, whose word about the client is taken. The zero value trusts nobody: the
-// client is the peer, and every forwarding header is a claim of the client's.
+// Trust determines which peers are the operator's proxies, whose headers about the client are
+// believed. The zero value trusts no one: the client is the peer, and every forwarding header was
+// set by the client.
 //
-// Of a client's address and scheme only X-Forwarded-For and X-Forwarded-Proto ever tell, and X-Forwarded-For from the right: each proxy appends the address that it
-// saw, so the entries to the left of the first one that no trusted proxy wrote are whatever the client liked to send.
+// A client's address and scheme come only from X-Forwarded-For and X-Forwarded-Proto.
+// X-Forwarded-For is read from the right: each proxy appends the address that it saw, so a client
+// can freely choose all entries to the left of the first one that no trusted proxy wrote.
 type Trust struct {
 	// Proxies are the addresses of trusted proxies.
 	Proxies []netip.Prefix
-	// Hops is the number of proxies in front of Sluice, for chains whose addresses are not known. When it is not 0 Proxies is not used,
-	// and whoever reaches Sluice directly is believed as if it were a proxy: Sluice must then not be reachable around them.
+	// Hops is the number of proxies in front of Sluice, for chains of unknown addresses. If it is
+	// not 0, Proxies is ignored, and every peer is believed as if it were a proxy: Sluice must then
+	// be reachable only through the proxies.
 	Hops int
 }
 
-// ClientIP is the address of the client as far as it can be known. The zero Addr means that even the peer is not known, which does not
-// happen over TCP. IPv4 in IPv6 is unmapped and zones are dropped, so that equal clients compare equal.
+// ClientIP returns the address of the client as far as it can be known. The zero Addr means that
+// even the peer is unknown, which does not happen over TCP. IPv4 in IPv6 is unmapped and zones are
+// dropped, so that equal clients compare equal.
 func (t Trust) ClientIP(r *http.Request) netip.Addr {
 	client, _ := t.Client(r)
 	return client
 }
 
-// Client is ClientIP and TrustsPeer in one.
+// Client combines ClientIP and TrustsPeer.
 func (t Trust) Client(r *http.Request) (client netip.Addr, believed bool) {
 	client = Peer(r)
 	if t.Hops <= 0 && !t.trusted(client) {
@@ -49,8 +54,9 @@ func (t Trust) Client(r *http.Request) (client netip.Addr, believed bool) {
 	return client, true
 }
 
-// Chain is the way a request came, nearest first: the peer, then what X-Forwarded-For says from right to left, trusted or not. It is for
-// showing to an operator who checks the set-up; nothing is decided by it.
+// Chain returns the way of a request, nearest first: the peer, then the entries of X-Forwarded-For
+// from right to left, trusted or not. It only shows operators their set-up; no decision depends on
+// it.
 func (t Trust) Chain(r *http.Request) []string {
 	chain := []string{Peer(r).String()}
 	for _, entry := range forwarded(r) {
@@ -63,8 +69,8 @@ func (t Trust) Chain(r *http.Request) []string {
 	return chain
 }
 
-// Scheme is "https" or "http" as the browser used it. X-Forwarded-Proto counts only from a trusted peer; of several values the last one,
-// which the nearest proxy wrote.
+// Scheme is "https" or "http" as the browser used it. X-Forwarded-Proto counts only from a trusted
+// peer. If it has several values, the last one counts, which the nearest proxy wrote.
 func (t Trust) Scheme(r *http.Request) string {
 	if r.TLS != nil {
 		return "https"
@@ -86,7 +92,7 @@ func (t Trust) Scheme(r *http.Request) string {
 	return "http"
 }
 
-// TrustsPeer reports whether whoever is at the other end of the connection is believed about the request that it passes on.
+// TrustsPeer reports whether the peer is believed about the request that it passes on.
 func (t Trust) TrustsPeer(r *http.Request) bool { return t.Hops > 0 || t.trusted(Peer(r)) }
 
 // Peer is the address at the other end of the connection.
@@ -108,8 +114,8 @@ func (t Trust) trusted(a netip.Addr) bool {
 	return false
 }
 
-// forwarded lists the entries of all X-Forwarded-For lines from the last to the first, at most maxForwarded. A repeated header is one
-// list (RFC 9110 section 5.3).
+// forwarded lists at most maxForwarded entries of all X-Forwarded-For lines, from the last to the
+// first. A repeated header is one list (RFC 9110 section 5.3).
 func forwarded(r *http.Request) []string {
 	lines := r.Header["X-Forwarded-For"]
 	if len(lines) == 0 {

@@ -9,21 +9,22 @@ import (
 	"time"
 )
 
-// Event is what one request leaves behind: one line in the log. The front that serves the request fills it in on the way and logs it
-// once, at the end.
+// Event describes one request for its line in the log. The front that serves the request fills it
+// in along the way and logs it once, at the end.
 //
-// It never holds a query string, a header, a cookie or a body: these are where secrets travel. Path is bounded, and a front leaves it
-// empty for routes whose path carries a secret; Endpoint names such a route well enough.
+// It never holds a query string, a header, a cookie or a body, because those carry secrets. Path is
+// bounded, and empty for routes whose path carries a secret; for these, Endpoint is enough.
 type Event struct {
-	// ID is the request's id: on error pages, in problem documents, in X-Request-Id towards the builder.
+	// ID is the request's id. It appears on error pages, in problem documents, and as X-Request-Id
+	// in requests to the builder.
 	ID string
-	// Front is which face of Sluice served it: "app", "console" or "api".
+	// Front is the part of Sluice that served it: "app", "console" or "api".
 	Front string
-	// Method and Path are what was asked for.
+	// Method and Path are those of the request.
 	Method, Path string
 	// Host is the Host header.
 	Host string
-	// Peer is the client's address by Trust.ClientIP.
+	// Peer is the client's address, from Trust.ClientIP.
 	Peer string
 	// App is the connected app's slug; empty for Sluice's own pages.
 	App string
@@ -31,19 +32,21 @@ type Event struct {
 	Endpoint string
 	// Person is the user's id and Name the username; empty for strangers.
 	Person, Name string
-	// Session is the id of the session; it is no credential.
+	// Session is the id of the session; it is not a credential.
 	Session string
-	// Key is the id of the API key and KeyPrefix its first characters, to recognise it by; neither is a credential.
+	// Key is the id of the API key. KeyPrefix is the key's first characters, for recognizing it.
+	// Neither is a credential.
 	Key, KeyPrefix string
-	// Flow is the id of the flow that was addressed; may be empty.
+	// Flow is the id of the request's flow; may be empty.
 	Flow string
-	// Status is the HTTP status; 499 if the client left before there was one.
+	// Status is the HTTP status; 499 if the client disconnected before there was one.
 	Status int
 	// Bytes is the size of the answer's body.
 	Bytes int64
 	// Start is when the request's head had been read.
 	Start time.Time
-	// Reason is the kind of problem that a refusal had, or what ended a stream early; empty when all went well.
+	// Reason is the problem kind of a refusal, or the cause that cut a stream short; empty after
+	// success.
 	Reason string
 	// Cause is the error behind a failure, for the log only.
 	Cause error
@@ -57,7 +60,8 @@ func NewEvent(r *http.Request, front string, now time.Time) Event {
 	return Event{ID: NewRequestID(), Front: front, Method: r.Method, Host: r.Host, Start: now}
 }
 
-// NewRequestID makes an id that tells requests apart. It is not secret and nothing may rest on its being unguessable.
+// NewRequestID creates an id that distinguishes requests. It is not secret; nothing may rely on it
+// being unguessable.
 func NewRequestID() string {
 	const hex = "0123456789abcdef"
 	var b [16]byte
@@ -67,7 +71,8 @@ func NewRequestID() string {
 	return string(b[:])
 }
 
-// Log writes the line. What failed inside Sluice or the builder is an error, a refusal or a success is information.
+// Log writes the line. Failures inside Sluice or the builder are logged as errors, refusals and
+// successes as information.
 func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 	level := slog.LevelInfo
 	if e.Status >= http.StatusInternalServerError {
@@ -94,18 +99,19 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 	l.LogAttrs(ctx, level, message, attrs...)
 }
 
-// StatusClientGone is what is logged, and never sent, when the client left before there was an answer.
+// StatusClientGone is logged, and never sent, if the client disconnected before there was an
+// answer.
 const StatusClientGone = 499
 
-// ClientGone reports whether an error only means that the client of a request has left.
+// ClientGone reports whether an error only means that the client of a request has disconnected.
 func ClientGone(r *http.Request, err error) bool {
 	return r.Context().Err() != nil && errors.Is(err, context.Canceled)
 }
 
-// message is what all lines of requests say; their fields say the rest.
+// message is the same on all request lines; the fields differ.
 const message = "request"
 
-// text is a field of the line that is left out when it is empty.
+// text is a field of the line that is omitted if it is empty.
 type text struct{ key, value string }
 
 func (e *Event) texts() [12]text {
@@ -115,7 +121,7 @@ func (e *Event) texts() [12]text {
 	}
 }
 
-// ms is the time that the request took, in milliseconds with three digits.
+// ms is the duration of the request, in milliseconds with three decimals.
 func (e *Event) ms(now time.Time) float64 { return float64(now.Sub(e.Start).Microseconds()) / 1000 }
 
 func cut(s string) string {

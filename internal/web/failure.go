@@ -9,12 +9,13 @@ import (
 	"sluice/internal/problem"
 )
 
-// WriteProblemPage answers r with the error page: what was wrong, what to do about it, and the request's id.
+// WriteProblemPage answers r with the error page: what was wrong, what to do about it, and the
+// request's id.
 func WriteProblemPage(w http.ResponseWriter, r *http.Request, e *problem.Error, requestID string) {
 	WriteProblemUnder(w, r, nil, e, requestID)
 }
 
-// WriteProblemUnder is WriteProblemPage with a banner; nil is none.
+// WriteProblemUnder is WriteProblemPage with a banner; nil omits it.
 func WriteProblemUnder(w http.ResponseWriter, r *http.Request, b *Banner, e *problem.Error, requestID string) {
 	e.SetHeaders(w.Header())
 	page := framed(r, e.Kind.Title())
@@ -22,33 +23,35 @@ func WriteProblemUnder(w http.ResponseWriter, r *http.Request, b *Banner, e *pro
 	writeFailure(w, r, e.Kind.Status(), problemPage(page, e, requestID), requestID)
 }
 
-// UnknownHost is a request for a host name that no app and no address of Sluice's own has.
+// UnknownHost is a request for a host name that is neither an app's nor Sluice's own.
 type UnknownHost struct {
-	// Host is what the browser asked for.
+	// Host is the requested host.
 	Host string
-	// Known are the origins that Sluice does answer for, its own first. Leave it empty for visitors who are not on the same machine:
-	// the list would tell them about apps.
+	// Known are the origins that Sluice answers for, its own first. Leave it empty for visitors on
+	// other machines, because the list would reveal apps.
 	Known []string
 }
 
-// WriteUnknownHost answers with 421 (RFC 9110 section 15.5.20) and a page that says which names are known and which setting adds one.
+// WriteUnknownHost answers with 421 (RFC 9110 section 15.5.20) and a page that lists the known
+// names and the setting that adds one.
 func WriteUnknownHost(w http.ResponseWriter, r *http.Request, h UnknownHost, requestID string) {
 	writeFailure(w, r, http.StatusMisdirectedRequest, unknownHostPage(framed(r, "Unknown address"), h, requestID), requestID)
 }
 
-// BuilderDown is an app that does not answer at the moment.
+// BuilderDown is an app that currently does not answer.
 type BuilderDown struct {
-	// App is the name that people know it by.
+	// App is the app's name for people.
 	App string
-	// Detail is one sentence on what was tried and what happened; may be empty.
+	// Detail is one sentence about the failed attempt; may be empty.
 	Detail string
-	// RetryAfter is how long until the page loads itself again; 0 means five seconds.
+	// RetryAfter is the time until the page reloads automatically; 0 means five seconds.
 	RetryAfter time.Duration
 	// Status is the HTTP status; 0 means 503.
 	Status int
 }
 
-// WriteBuilderDown answers with a page that tries again by itself. A page that was loaded with POST is not repeated; it offers a link.
+// WriteBuilderDown answers with a page that retries automatically. It does not repeat a POST; it
+// offers a link instead.
 func WriteBuilderDown(w http.ResponseWriter, r *http.Request, d BuilderDown, requestID string) {
 	if d.RetryAfter <= 0 {
 		d.RetryAfter = 5 * time.Second
@@ -64,7 +67,7 @@ func WriteBuilderDown(w http.ResponseWriter, r *http.Request, d BuilderDown, req
 	writeFailure(w, r, d.Status, builderDownPage(page, d, requestID), requestID)
 }
 
-// framed is the frame of an error page, in the theme that the browser asks for.
+// framed returns the frame of an error page, in the browser's theme.
 func framed(r *http.Request, title string) Page {
 	return Page{Title: title, Theme: ThemeOf(r)}
 }

@@ -5,18 +5,20 @@ import (
 	"strings"
 )
 
-// Policy is what one page may load and where its forms may lead, beyond its own origin.
+// Policy lists what one page may load, and where its forms may lead, beyond its own origin.
 type Policy struct {
 	// FormAction lists further origins that a form's answer may redirect to. Browsers apply form-action to redirects too.
 	FormAction []string
 	// Connect lists further origins that the page's scripts may call.
 	Connect []string
-	// Frames lets the page show pages of its own origin in frames; Framed lets such a page be shown.
+	// Frames lets the page show pages of its own origin in frames; Framed lets the page itself be
+	// shown in one.
 	Frames, Framed bool
 }
 
-// String is the Content-Security-Policy: own scripts, styles and pictures, nothing inline, no frames. A page to be framed holds foreign
-// text, such as an operator's mail: inline styles and nothing else.
+// String returns the Content-Security-Policy: own scripts, styles and pictures, nothing inline, no
+// frames. A page to be framed holds foreign text, such as an operator's mail: it may use inline
+// styles and nothing else.
 func (p Policy) String() string {
 	if p.Framed {
 		return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
@@ -33,8 +35,8 @@ func sources(more []string) string {
 	return strings.Join(append([]string{"'self'"}, more...), " ")
 }
 
-// SetHeaders sets the headers that go with every page of Sluice. https adds Strict-Transport-Security (RFC 6797), which must not be
-// sent over http.
+// SetHeaders sets the headers that go with every Sluice page. https adds Strict-Transport-Security
+// (RFC 6797), which must not be sent over http.
 func (p Policy) SetHeaders(h http.Header, https bool) {
 	h.Set("Content-Security-Policy", p.String())
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -11,23 +11,24 @@ import (
 )
 
 const (
-	// logDelay is how long a line may wait for others before all of them are written with one system call.
+	// logDelay is how long a line may wait for others, so that one system call writes them all.
 	logDelay = 50 * time.Millisecond
-	// logBatch is how many bytes wait at most.
+	// logBatch is how many bytes may wait.
 	logBatch = 64 << 10
 )
 
-// LogHandler is the slog.Handler of a running server: the lines of requests, of which there may be tens of thousands a second, are written
-// in batches, because a system call for each costs as much as a third of the request. A warning or an error is written at once, with
-// everything before it. Close it at the end.
+// LogHandler is the slog.Handler of a running server. It writes the lines of requests in batches,
+// because there may be tens of thousands a second, and a system call for each costs as much as a
+// third of the request. It writes a warning or an error immediately, along with all earlier lines.
+// Close it at the end.
 type LogHandler struct {
 	slog.Handler
 	out   *batch
 	json  bool
-	plain bool // no attributes of its own, so that lines may be written past Handler
+	plain bool // has no attributes, so lines can bypass Handler
 }
 
-// NewLogHandler writes JSON or text lines of at least a level to out.
+// NewLogHandler returns a handler that writes JSON or text lines of at least a level to out.
 func NewLogHandler(out io.Writer, json bool, level slog.Leveler) *LogHandler {
 	b := &batch{out: out}
 	options := &slog.HandlerOptions{Level: level}
@@ -46,21 +47,21 @@ func (h *LogHandler) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// WithAttrs is slog.Handler's; the result writes to the same place.
+// WithAttrs implements slog.Handler; the result writes to the same place.
 func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &LogHandler{h.Handler.WithAttrs(attrs), h.out, h.json, false}
 }
 
-// WithGroup is slog.Handler's; the result writes to the same place.
+// WithGroup implements slog.Handler; the result writes to the same place.
 func (h *LogHandler) WithGroup(name string) slog.Handler {
 	return &LogHandler{h.Handler.WithGroup(name), h.out, h.json, false}
 }
 
-// Close writes what is waiting. The handler can be used on.
+// Close writes all waiting lines. The handler remains usable.
 func (h *LogHandler) Close() { h.out.flush() }
 
-// event writes the line of a request as Handler would, in a quarter of the time. It reports false, and writes nothing, for an event with
-// a value that needs quoting or escaping; slog knows how.
+// event writes the line of a request as Handler would, in a quarter of the time. It returns false,
+// and writes nothing, for an event with a value that needs quoting or escaping, which slog handles.
 func (h *LogHandler) event(e *Event, level slog.Level, now time.Time) bool {
 	if !h.plain || e.Cause != nil || !bare(e.ID) || !bare(e.Front) || !bare(e.Method) {
 		return false
@@ -93,7 +94,7 @@ func (h *LogHandler) event(e *Event, level slog.Level, now time.Time) bool {
 	return true
 }
 
-// bare reports whether a value stands in a line as it is, in text and in JSON, and is short enough.
+// bare reports whether a value needs no quoting, in text and in JSON, and is short enough.
 func bare(s string) bool {
 	if s == "" || len(s) > maxLogged {
 		return false
@@ -107,7 +108,7 @@ func bare(s string) bool {
 	return true
 }
 
-// lineWriter writes one line in the form of slog's handlers.
+// lineWriter writes one line in the format of slog's handlers.
 type lineWriter struct {
 	b    []byte
 	json bool
@@ -158,7 +159,8 @@ type batch struct {
 	timer   *time.Timer
 }
 
-// Write takes whole lines. What the log's own file or pipe refuses is lost; there is nowhere to report it.
+// Write takes whole lines. Lines that the log's own file or pipe refuses are lost, because there is
+// nowhere to report them.
 func (b *batch) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

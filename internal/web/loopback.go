@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// LoopbackName reports whether a host, with or without a port, can only mean the machine that asks: a loopback address, or localhost and the names below it (RFC 6761 section 6.3).
+// LoopbackName reports whether a host, with or without a port, can only mean the client's own
+// machine: a loopback address, or localhost and the names below it (RFC 6761 section 6.3).
 func LoopbackName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -26,11 +27,15 @@ func LoopbackOrigin(origin string) bool {
 	return ok && LoopbackName(host)
 }
 
-// passedOn are headers that tell of a proxy between the browser and Sluice (RFC 7239, RFC 9110 section 7.6.3, and what is in use besides).
+// passedOn are headers that reveal a proxy between the browser and Sluice (RFC 7239, RFC 9110
+// section 7.6.3, and others in use).
 var passedOn = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip", "X-Original-Host", "Cf-Connecting-Ip", "True-Client-Ip", "Tailscale-User-Login"}
 
-// OnThisMachine reports whether a request comes straight from this machine: the connection does, the name that was asked for can mean no other machine (so that no page on the internet can let its own
-// name point here), and nothing tells of a proxy that would make everybody look local. Browsers and their like speak HTTP/1.1 at least; reverse proxies that rewrite the name often do not.
+// OnThisMachine reports whether a request comes directly from this machine. Three things must hold.
+// The connection is local. The requested name cannot mean another machine, so no page on the
+// internet can make its own name point here. And no header reveals a proxy, which would make
+// everyone look local. Browsers speak at least HTTP/1.1; reverse proxies that rewrite the name
+// often do not.
 func OnThisMachine(r *http.Request) bool {
 	for _, name := range passedOn {
 		if r.Header[name] != nil {
@@ -40,8 +45,10 @@ func OnThisMachine(r *http.Request) bool {
 	return Peer(r).IsLoopback() && LoopbackName(r.Host) && r.ProtoAtLeast(1, 1)
 }
 
-// Arrives reports whether a request is a person's own way to a page: the navigation of a tab, not begun by a page of another site. The Fetch Metadata headers say so, which no page can forge; who does not
-// send them is taken for a program. Ports of one host are one site, so the apps on this machine may lead here.
+// Arrives reports whether a person opened the page themselves: a navigation of a tab that no page
+// of another site began. The Fetch Metadata headers say so, and no page can forge them. A client
+// that does not send them is treated as a program. Ports of one host are one site, so the apps on
+// this machine may lead here.
 func Arrives(r *http.Request) bool {
 	h := r.Header
 	switch h.Get("Sec-Fetch-Site") {

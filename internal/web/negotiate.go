@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// WantsPage reports whether the answer to r is for a person's eyes: a navigation of a browser, not a call made by a script or a program.
-// The Fetch Metadata headers decide where they are sent (a page cannot forge them); otherwise it is the Accept header of a GET, HEAD or
-// form POST.
+// WantsPage reports whether the answer to r is for a person: a navigation of a browser, not a call
+// by a script or a program. If the client sends Fetch Metadata headers, which a page cannot forge,
+// they decide; otherwise the Accept header of a GET, HEAD or form POST decides.
 func WantsPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
@@ -22,7 +22,7 @@ func WantsPage(r *http.Request) bool {
 	return false
 }
 
-// acceptsHTML looks for text/html by name; "*/*" alone is what programs send.
+// acceptsHTML looks for text/html by name, because programs send only "*/*".
 func acceptsHTML(accept string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
 		kind, _, _ := strings.Cut(part, ";")

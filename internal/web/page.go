@@ -2,37 +2,41 @@ package web
 
 import "time"
 
-// Page is what the frame around a page needs to know.
+// Page holds the data for the frame around a page.
 type Page struct {
 	// Title names the page in the browser's tab and history.
 	Title string
-	// Theme is "light", "dark" or "" for the system's.
+	// Theme is "light", "dark" or "" for the system's theme.
 	Theme string
-	// Person is who is signed in; nil for nobody.
+	// Person is the person who is signed in, if any.
 	Person *Person
 	// Nav are the entries of the main navigation.
 	Nav []NavItem
 	// Path is the address of the page itself; a change of the theme returns to it.
 	Path string
-	// Notice is a short word on what has just been done; may be empty. NoticeTone is Good unless it is set.
+	// Notice is a short text about the last change; may be empty. NoticeTone is Good unless it is
+	// set.
 	Notice     string
 	NoticeTone Tone
-	// Banner stands above every page as long as something about the whole installation has to be known; nil is none.
+	// Banner appears above every page while people need to know something about the whole
+	// installation; nil omits it.
 	Banner *Banner
-	// Workspaces are those that the person may work in; the frame offers to switch when there are two or more.
+	// Workspaces are those that the person may work in; the frame offers to switch if there are two
+	// or more.
 	Workspaces []Workspace
-	// Refresh reloads the page after this long; 0 never.
+	// Refresh reloads the page after this long; 0 means never.
 	Refresh time.Duration
-	// RefreshTo leads the browser on to another address at once; "" stays. It is an address that Sluice itself has made.
+	// RefreshTo immediately leads the browser to another address; "" means that it stays. Sluice
+	// itself must have created the address.
 	RefreshTo string
-	// Scripts are further scripts of the page, names of assets.
+	// Scripts are additional scripts of the page, by asset name.
 	Scripts []string
 }
 
-// Banner is a sentence with a link; without Href there is none.
+// Banner is a sentence with a link; an empty Href omits the link.
 type Banner struct{ Text, Href, Action string }
 
-// Person is who is signed in, as the frame shows it.
+// Person is the signed-in person as the frame shows them.
 type Person struct {
 	Name, Email, Role string
 	// Menu are the entries of the person's menu, above signing out.
@@ -42,7 +46,7 @@ type Person struct {
 // Workspace is an entry of the switcher.
 type Workspace struct {
 	ID, Name string
-	// Current is the one that the person works in.
+	// Current marks the workspace that the person works in.
 	Current bool
 }
 

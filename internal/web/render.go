@@ -9,8 +9,8 @@ import (
 	"github.com/a-h/templ"
 )
 
-// Render writes a page. It is rendered in full before the first byte is sent, so that a failing template becomes an error and never
-// half a page. Pages are not to be stored by caches.
+// Render writes a page. It renders the whole page before it sends the first byte, so that a failing
+// template becomes an error and never half a page. Caches must not store pages.
 func Render(w http.ResponseWriter, r *http.Request, status int, page templ.Component) error {
 	var buf bytes.Buffer
 	if err := page.Render(r.Context(), &buf); err != nil {

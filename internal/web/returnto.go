@@ -8,9 +8,10 @@ import (
 // MaxReturnTo is the longest return path that is kept, in bytes.
 const MaxReturnTo = 2048
 
-// ReturnTo gives the path that a browser may be sent back to, or "/" for everything that is not plainly a path on the same origin.
-// Browsers drop tabs and line ends and read a backslash as a slash (WHATWG URL section 4.4), so any of these is refused, and so is a
-// second slash at the start, which would name another host.
+// ReturnTo returns the path that a browser may be sent back to, or "/" for everything that is not
+// clearly a path on the same origin. Browsers drop tabs and line ends and read a backslash as a
+// slash (WHATWG URL section 4.4), so all of these are refused, as is a second slash at the start,
+// which would name another host.
 func ReturnTo(raw string) string {
 	if raw == "" || len(raw) > MaxReturnTo || raw[0] != '/' || strings.HasPrefix(raw, "//") {
 		return "/"

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// methods are those that Router looks for when a path exists but does not take the request's
-// method, in the order in which Allow names them.
+// methods are the methods that Router tries when a path exists but not for the request's method, in
+// the order in which Allow lists them.
 var methods = []string{
 	http.MethodGet,
 	http.MethodHead,
@@ -16,20 +16,21 @@ var methods = []string{
 	http.MethodDelete,
 }
 
-// rest is the pattern behind all others: it matches what no route does.
+// rest is the fallback pattern: it matches every path that no route matches.
 const rest = "/{rest...}"
 
 // Router is net/http's mux without its redirects. The mux redirects an unclean path ("//", "/./",
-// "/../") and the name of a subtree without its slash to the form that it knows; a path that is not
-// spelled as a route is, does not exist here. A route for GET answers HEAD too.
+// "/../"), or a subtree's name without its slash, to the form that it knows. Router treats every
+// path that is not spelled like a route as missing. A route for GET also answers HEAD.
 type Router struct {
 	mux      *http.ServeMux
 	notFound http.Handler
 	noMethod http.Handler
 }
 
-// NewRouter returns a router without routes. notFound answers what no route matches. noMethod
-// answers where only the method is wrong; Allow is set by then (RFC 9110 section 15.5.6).
+// NewRouter returns a router without routes. notFound answers requests that no route matches.
+// noMethod answers if only the method is wrong; Allow is already set then (RFC 9110 section
+// 15.5.6).
 func NewRouter(notFound, noMethod http.Handler) *Router {
 	rt := &Router{mux: http.NewServeMux(), notFound: notFound, noMethod: noMethod}
 	rt.mux.HandleFunc(rest, rt.fallback)
@@ -63,7 +64,7 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.mux.ServeHTTP(w, r)
 }
 
-// fallback answers what no route matches with this method.
+// fallback answers requests whose path and method match no route.
 func (rt *Router) fallback(w http.ResponseWriter, r *http.Request) {
 	answer := rt.notFound
 	for _, method := range methods {
@@ -76,7 +77,7 @@ func (rt *Router) fallback(w http.ResponseWriter, r *http.Request) {
 	answer.ServeHTTP(w, r)
 }
 
-// clean reports whether net/http's mux takes an escaped path as it is.
+// clean reports whether net/http's mux accepts an escaped path unchanged.
 func clean(path string) bool {
 	if !strings.HasPrefix(path, "/") {
 		return false

@@ -2,10 +2,11 @@ package web
 
 import "net/http"
 
-// ThemeCookie holds the look that a person chose: "light" or "dark". It is no secret and scripts may set it.
+// ThemeCookie holds the theme that a person chose: "light" or "dark". It is not secret, and scripts
+// may set it.
 const ThemeCookie = "sluice_theme"
 
-// ThemeOf is the look that the browser asks for; "" follows its system's setting.
+// ThemeOf returns the browser's theme; "" follows the system's setting.
 func ThemeOf(r *http.Request) string {
 	c, err := r.Cookie(ThemeCookie)
 	if err != nil {

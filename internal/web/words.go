@@ -10,8 +10,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// Ago says how long before now t was, in the largest unit that fits; for the future it says "in ...", where half a minute less than a
-// unit still counts as the unit: what ends "in 1 day" was made a moment ago.
+// Ago describes how long before now t was, in the largest unit that fits. For the future it returns
+// "in ..."; half a minute less than a unit still counts as that unit, so something that was just
+// created with a life of one day expires "in 1 day".
 func Ago(t, now time.Time) string {
 	d := now.Sub(t)
 	switch {
@@ -31,7 +32,8 @@ var units = []struct {
 	{time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"},
 }
 
-// Duration says d in words, rounded up to whole units so that waiting that long is always enough.
+// Duration describes d in words, rounded up to whole units so that waiting that long is always
+// enough.
 func Duration(d time.Duration) string { return inUnits(d, 1) }
 
 // inUnits counts d in the largest unit that fits; up is 1 to round up and 0 to round down.
@@ -44,7 +46,7 @@ func inUnits(d, up time.Duration) string {
 	return "1 second"
 }
 
-// Count is a number with its noun, in the plural if there is not exactly one: "1 app", "2 apps".
+// Count is a number with its noun, in the plural unless the number is one: "1 app", "2 apps".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -65,7 +67,7 @@ func colorScheme(theme string) string {
 	return theme
 }
 
-// initials are at most two letters for the round picture of a person.
+// initials returns at most two letters for a person's round picture.
 func initials(name string) string {
 	words := strings.Fields(name)
 	if len(words) == 0 {
@@ -89,7 +91,7 @@ func fieldType(f Field) string {
 	return f.Type
 }
 
-// literal tells inputs whose text must not be corrected by a keyboard or a dictionary.
+// literal reports whether keyboards and dictionaries must not correct the input's text.
 func literal(f Field) bool {
 	return f.Type == "email" || f.Type == "url" || f.Type == "password" || f.Autocomplete == "one-time-code"
 }
@@ -149,7 +151,7 @@ func problemIcon(k problem.Kind) string {
 	return "circle-alert"
 }
 
-// clip shortens what came from outside before it is shown.
+// clip shortens external text before it is shown.
 func clip(s string) string {
 	const most = 100
 	if utf8.RuneCountInString(s) <= most {
