@@ -19,23 +19,24 @@ type Entry struct {
 	Line  int // of the name, counted from 1
 }
 
-// LineError is a line of an env file that cannot be understood. Its text never holds a part of the value.
+// LineError is a malformed line of an env file. Its text never contains any part of the value.
 type LineError struct {
 	Line    int // counted from 1
 	Problem string
 }
 
-// Error gives the line number and what is wrong there.
+// Error gives the line number and the problem on that line.
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Problem) }
 
 var assignment = regexp.MustCompile(`^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=`)
 
 // ParseEnvFile reads the NAME=VALUE lines of an env file.
 //
-// Blank lines, lines that begin with #, a leading export, blanks around =, CRLF line ends and a byte order mark are accepted.
-// An unquoted value ends at a blank followed by #. A value in '…' or `…` is literal; one in "…" knows \n, \r, \t, \", \\ and
-// \$, and keeps any other backslash. Quoted values may span lines. Nothing is expanded. A name may occur more than once; all
-// occurrences are returned, in order. The error joins a *LineError for each line that is not understood.
+// Blank lines, lines that begin with #, a leading export, blanks around =, CRLF line ends and a
+// byte order mark are accepted. An unquoted value ends at a blank followed by #. A value in '…' or
+// `…` is literal; one in "…" supports \n, \r, \t, \", \\ and \$, and keeps any other backslash.
+// Quoted values can span lines. Nothing is expanded. A name can occur more than once; all
+// occurrences are returned, in order. The error joins a *LineError for each malformed line.
 func ParseEnvFile(data []byte) ([]Entry, error) {
 	if err := checkText(data); err != nil {
 		return nil, err
@@ -140,8 +141,8 @@ func (p *envParser) value() (string, bool) {
 	return strings.TrimSpace(raw[:commentStart(raw)]), true
 }
 
-// commentStart is the index of the first # that follows a blank, or len(raw). A # directly after the equals sign or inside a
-// word is part of the value, because passwords have them.
+// commentStart is the index of the first # that follows a blank, or len(raw). A # directly after
+// the equals sign or inside a word is part of the value, because passwords contain them.
 func commentStart(raw string) int {
 	for i := 1; i < len(raw); i++ {
 		if raw[i] == '#' && (raw[i-1] == ' ' || raw[i-1] == '\t') {
@@ -190,7 +191,7 @@ func unquote(s string, quote byte) (value string, size int, closed bool) {
 	return "", 0, false
 }
 
-// unescape keeps the backslash before a letter that means nothing, so that C:\data survives double quotes.
+// unescape keeps the backslash of an unknown escape, so that C:\data survives double quotes.
 func unescape(c byte) string {
 	switch c {
 	case 'n':

@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// Item is a variable with what it is set to. No field holds a secret.
+// Item is a variable with its current setting. No field holds a secret.
 type Item struct {
 	Variable
-	Value  string `json:"value"`           // as it counts, with its unit; masked when secret, "" when not set
+	Value  string `json:"value"`           // in effect, with its unit; masked when secret, "" when not set
 	Set    bool   `json:"set"`             // given by the operator
 	Source string `json:"source"`          // where the value came from
-	Effect string `json:"effect"`          // what this value does now, in a sentence
-	Expect string `json:"expected"`        // what a value looks like
+	Effect string `json:"effect"`          // the current effect of the value, in a sentence
+	Expect string `json:"expected"`        // the expected form of a value
 	Fault  string `json:"fault,omitempty"` // what is wrong with the value
 }
 
 // UnknownNameError is a name that no variable has.
 type UnknownNameError struct {
 	Name string
-	Near string // the declared name nearest to it, "" if none is near
+	Near string // the nearest declared name, "" if no name is near
 }
 
-// Error names the nearest variable, if there is one.
+// Error also suggests the nearest variable, if any.
 func (e *UnknownNameError) Error() string {
 	if e.Near != "" {
 		return fmt.Sprintf("there is no variable %s; did you mean %s?", e.Name, e.Near)
@@ -30,7 +30,7 @@ func (e *UnknownNameError) Error() string {
 	return fmt.Sprintf("there is no variable %s; `sluice config list --all` shows all of them", e.Name)
 }
 
-// effect is the sentence for the value that counts.
+// effect describes the effect of the value that counts.
 func (v *Variable) effect(r *resolved) string {
 	switch {
 	case r.fault != nil:

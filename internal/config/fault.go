@@ -9,7 +9,7 @@ import (
 type Fault struct {
 	Name     string `json:"name"`               // variable, file or flag that is at fault
 	Source   string `json:"source"`             // where the value came from
-	Value    string `json:"value,omitempty"`    // as it was given, masked when secret; "" if there is none to show
+	Value    string `json:"value,omitempty"`    // as given, masked when secret; "" without a value to show
 	Problem  string `json:"problem"`            // completes "NAME …"
 	Expected string `json:"expected,omitempty"` // what would be accepted
 	Example  string `json:"example,omitempty"`  // a line that would be accepted
@@ -27,7 +27,7 @@ func (f Fault) String() string {
 	return b.String()
 }
 
-// Error is a configuration that cannot be used: everything that is wrong with it at once.
+// Error is an unusable configuration: all its faults at once.
 type Error struct {
 	Faults []Fault
 }

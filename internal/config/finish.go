@@ -24,7 +24,7 @@ func (l *Loaded) finish() {
 	l.finishAutoLogin()
 }
 
-// fault reports a variable whose value is good by itself but not together with another.
+// fault reports a variable whose value is valid alone but not together with another.
 func (l *Loaded) fault(name, problem, expected string) {
 	r := l.items[name]
 	if r.fault != nil {
@@ -114,8 +114,8 @@ func (l *Loaded) finishSessions() {
 	l.Values.SessionIdle = l.Values.SessionMax
 }
 
-// finishTrust puts NUMBER_OF_PROXIES into TRUST_PROXY=true. Trusting the whole forwarding chain, as
-// Express does for true, would let every visitor choose the address that sign-in limits and the
+// finishTrust replaces TRUST_PROXY=true by NUMBER_OF_PROXIES. Trusting the whole forwarding chain,
+// as Express does for true, would let every visitor choose the address that sign-in limits and the
 // audit see.
 func (l *Loaded) finishTrust() {
 	hops, given := l.items["NUMBER_OF_PROXIES"].parsed.(int)
@@ -217,8 +217,8 @@ func (l *Loaded) finishMail() {
 	}
 }
 
-// isOwn reports whether an app's address is this machine and the port of Sluice's own pages, which
-// would make it call itself.
+// isOwn reports whether an app's address is this machine and the port of Sluice's own pages. Sluice
+// would then call itself.
 func (l *Loaded) isOwn(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && l.Values.Port > 0 && isLoopback(u.Hostname()) && u.Port() == strconv.Itoa(l.Values.Port)
@@ -232,7 +232,7 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// noteUnwired says in one warning what the operator has set in vain.
+// noteUnwired lists in one warning the settings that have no effect.
 func (l *Loaded) noteUnwired() {
 	var names []string
 	for i := range registry {
@@ -246,7 +246,7 @@ func (l *Loaded) noteUnwired() {
 	}
 }
 
-// resolve finds the text of v on the highest level that has one, and parses it.
+// resolve finds the text of v on the highest level that sets it, and parses it.
 func (l *Loaded) resolve(v *Variable) *resolved {
 	for level := FromCommandLine; level > FromDefault; level-- {
 		found, fault := l.candidate(v, level)
@@ -269,7 +269,7 @@ func (l *Loaded) blame(r *resolved) *resolved {
 	return r
 }
 
-// candidate is what one level says about v: nil if nothing, a fault if two different things.
+// candidate is the value that one level gives v: nil if none, a fault if two different ones.
 func (l *Loaded) candidate(v *Variable, level Level) (*given, *Fault) {
 	var found *given
 	for _, name := range v.names() {
@@ -290,7 +290,7 @@ func (l *Loaded) candidate(v *Variable, level Level) (*given, *Fault) {
 	return found, nil
 }
 
-// counts reports whether g is a value at all, and warns about placeholders and published samples.
+// counts reports whether g is an actual value, and warns about placeholders and published samples.
 func (l *Loaded) counts(v *Variable, g given) bool {
 	switch {
 	case g.value == "":
@@ -308,7 +308,7 @@ func (l *Loaded) counts(v *Variable, g given) bool {
 	return true
 }
 
-// isFileName tells NAME_FILE from a name that merely ends like that.
+// isFileName distinguishes NAME_FILE from a variable whose own name ends in _FILE.
 func isFileName(v *Variable, name string) bool {
 	return !slices.Contains(v.names(), name)
 }
@@ -348,7 +348,7 @@ func (l *Loaded) accept(v *Variable, g given) *resolved {
 	return l.parseInto(r, v, text)
 }
 
-// readValue reads a NAME_FILE; one line end at its end is not part of the value.
+// readValue reads a NAME_FILE; a single trailing line end is not part of the value.
 func (l *Loaded) readValue(path string) (string, error) {
 	path, err := parser{home: l.home}.expandHome(path)
 	if err != nil {
@@ -365,7 +365,7 @@ func (l *Loaded) readValue(path string) (string, error) {
 	return text, nil
 }
 
-// shownPath hides what may be the secret itself, put into NAME_FILE by mistake.
+// shownPath hides a path that may be the secret itself, put into NAME_FILE by mistake.
 func shownPath(v *Variable, path string) string {
 	if v.Secret && !filepath.IsAbs(path) && !strings.HasPrefix(path, ".") && !strings.HasPrefix(path, "~/") {
 		return Secret(path).String()
@@ -404,7 +404,7 @@ func shownRaw(v *Variable, raw string) string {
 	return shown(raw)
 }
 
-// show is a parsed value as it is printed: in one spelling, with its unit.
+// show formats a parsed value for output: in one spelling, with its unit.
 func show(v *Variable, value any) string {
 	switch x := value.(type) {
 	case []string:
@@ -424,7 +424,7 @@ func show(v *Variable, value any) string {
 	return fmt.Sprint(value)
 }
 
-// showDuration adds a larger unit where that is easier to read: 43200 minutes (30 days).
+// showDuration adds a larger unit if that is easier to read: 43200 minutes (30 days).
 func showDuration(d time.Duration, unit string) string {
 	text := count(int(d/units[unit]), unit)
 	const day = 24 * time.Hour
@@ -446,8 +446,8 @@ func count(n int, unit string) string {
 	return fmt.Sprintf("%d %s", n, unit)
 }
 
-// finishAutoLogin refuses to sign visitors in without asking where anybody but this machine's own
-// users may be one.
+// finishAutoLogin refuses to sign visitors in without asking if people other than this machine's
+// own users could be visitors.
 func (l *Loaded) finishAutoLogin() {
 	if !l.Values.AutoLogin {
 		return
@@ -479,7 +479,7 @@ func onLoopback(origin string) bool {
 }
 
 // langflowKey is the secret key of the Langflow that reads the same variables. A published sample
-// is no key for Sluice, but it opens that Langflow all the same.
+// is not usable as a Sluice key, but it still decrypts that Langflow's values.
 func (l *Loaded) langflowKey() Secret {
 	const name = "LANGFLOW_SECRET_KEY"
 	r := l.items[name]

@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// minGuess is the shortest foreign name in an env file that may be a misspelt one of ours; MODEL is
-// not MODE.
+// minGuess is the shortest unknown name in an env file that may be a misspelled Sluice variable;
+// MODEL is not MODE.
 const minGuess = 6
 
-// MaxValueFile is the largest file that NAME_FILE may name, in bytes.
+// MaxValueFile is the largest file that NAME_FILE can refer to, in bytes.
 const MaxValueFile = 64 << 10
 
-// Input is where a configuration is read from.
+// Input is the source of a configuration.
 type Input struct {
 	Flags   map[string]string // command line: variable name to value
 	Environ []string          // process environment, as os.Environ returns it
@@ -37,7 +37,7 @@ type Loaded struct {
 	home   string
 }
 
-// resolved is what became of one variable.
+// resolved is the result for one variable.
 type resolved struct {
 	parsed any    // nil: not set, or at fault
 	shown  string // the value as it may be printed, "" if not set
@@ -55,8 +55,8 @@ func Load(in Input) (*Loaded, error) {
 	return l, nil
 }
 
-// Inspect is Load for looking at a configuration that may be wrong: what is at fault is left out of
-// Values, and Faults tells.
+// Inspect is Load for viewing a configuration that may be faulty. It omits faulty values from
+// Values, and Faults lists them.
 func Inspect(in Input) *Loaded {
 	l := &Loaded{items: make(map[string]*resolved, len(registry))}
 	l.levels[FromCommandLine] = l.flags(in.Flags)
@@ -168,7 +168,8 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// reason is the cause alone, without the path, which may be a secret given under the wrong name.
+// reason returns only the cause, without the path, which may be a secret given under the wrong
+// name.
 func reason(err error) string {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err.Error()
@@ -176,8 +177,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// checkNames finds misspelt names: errors on the command line and for SLUICE_ names, warnings in an
-// env file.
+// checkNames finds misspelled names. They are errors on the command line and for SLUICE_ names, and
+// warnings in an env file.
 func (l *Loaded) checkNames() {
 	for level := FromCommandLine; level > FromDefault; level-- {
 		for _, name := range slices.Sorted(maps.Keys(l.levels[level])) {
@@ -191,8 +192,8 @@ func (l *Loaded) checkNames() {
 func (l *Loaded) unknownName(name string, source Source) {
 	near := suggestion(name)
 	if v, ok := lookup(near); ok && v.Theirs && source.Level == FromEnvFile {
-		// The builders have more names than Sluice knows, and to Sluice it is all the same how they
-		// are spelt.
+		// The builders have more names than Sluice knows, and their spelling does not matter to
+		// Sluice.
 		near = ""
 	}
 	ours := strings.HasPrefix(strings.ToUpper(name), sluicePrefix)
@@ -241,7 +242,7 @@ func (l *Loaded) List() []Item {
 	return items
 }
 
-// Source says where the value of the variable called name came from.
+// Source returns where the value of the variable called name came from.
 func (l *Loaded) Source(name string) Source {
 	if r, ok := l.items[name]; ok {
 		return r.source

@@ -16,7 +16,7 @@ import (
 // parser turns texts into values. Its errors complete the sentence "NAME …" and never repeat a secret.
 type parser struct {
 	home     string // home folder for a leading ~/; "" if unknown
-	freePort bool   // 0 is a port
+	freePort bool   // port 0 is accepted
 }
 
 func (p parser) parse(v *Variable, raw string) (any, error) {
@@ -167,8 +167,9 @@ func (p parser) expandHome(raw string) (string, error) {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$`)
 
-// checkHost accepts an IP address or a host name. A last label of digits only is no name, because programs disagree on whether
-// 127.1 and 0x7f.1 are addresses (WHATWG URL, section 3.5).
+// checkHost accepts an IP address or a host name. It refuses a name whose last label has only
+// digits, because programs disagree on whether 127.1 and 0x7f.1 are addresses (WHATWG URL, section
+// 3.5).
 func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
@@ -211,7 +212,7 @@ func parseEmail(raw string) (string, error) {
 	return raw, nil
 }
 
-// splitList splits at commas and blanks and drops what is empty.
+// splitList splits at commas and blanks and drops empty parts.
 func splitList(raw string) []string {
 	return strings.FieldsFunc(raw, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
@@ -252,7 +253,8 @@ func parseHosts(raw string) ([]string, error) {
 	return hosts, nil
 }
 
-// shown is raw as a message may quote it: an @ that does not begin a public origin may stand behind a password.
+// shown is raw as a message can quote it: an @ that does not begin a public origin may follow a
+// password.
 func shown(raw string) string {
 	rest := strings.NewReplacer("@http://", "", "@https://", "").Replace(raw)
 	if strings.ContainsRune(rest, '@') {

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Secret is the value of a secret variable. However it is printed, logged or encoded, only its length shows.
+// Secret is the value of a secret variable. Printing, logging or encoding it shows only its length.
 type Secret string
 
 // Reveal returns the value itself.
@@ -19,8 +19,8 @@ func (s Secret) String() string {
 	return fmt.Sprintf("set (%d characters)", utf8.RuneCountInString(string(s)))
 }
 
-// GoString is String, for %#v.
+// GoString returns the same as String, for %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// MarshalText is String, for JSON and structured logs.
+// MarshalText returns the same as String, for JSON and structured logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -10,7 +10,7 @@ const (
 	fileSuffix   = "_FILE"
 )
 
-// Level ranks where a value can come from; a higher one wins.
+// Level ranks the sources of values; a higher one wins.
 type Level int
 
 // The levels, lowest first.
@@ -21,7 +21,7 @@ const (
 	FromCommandLine
 )
 
-// Source says where a value came from.
+// Source is the origin of a value.
 type Source struct {
 	Level Level
 	Name  string // the name it was given under: the variable's own, an alias, or either with _FILE
@@ -42,7 +42,7 @@ func (s Source) String() string {
 	return "default"
 }
 
-// under is String, with the name added when the value was given under another than name.
+// under is String, plus the name of the source if it differs from name.
 func (s Source) under(name string) string {
 	if s.Level == FromDefault || s.Name == name {
 		return s.String()
@@ -50,14 +50,14 @@ func (s Source) under(name string) string {
 	return fmt.Sprintf("%s (%s)", s, s.Name)
 }
 
-// given is one NAME=VALUE as it was found.
+// given is one NAME=VALUE as found.
 type given struct {
 	value  string
 	source Source
 }
 
-// isPlaceholder recognises what published examples have in place of a value: <your-secret>, or the text that the pages'
-// host shows instead of e-mail addresses.
+// isPlaceholder recognizes the placeholders of published examples: <your-secret>, or the text that
+// the pages' host shows instead of email addresses.
 func isPlaceholder(value string) bool {
 	v := strings.ReplaceAll(value, "\u00A0", " ")
 	return v == "[email protected]" || len(v) > 2 && v[0] == '<' && strings.IndexByte(v, '>') == len(v)-1

@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// suggestion returns the declared name nearest to a misspelt one, or "" if none is near.
+// suggestion returns the declared name nearest to a misspelled one, or "" if no name is near.
 func suggestion(name string) string {
 	upper := strings.ToUpper(name)
 	if bare := strings.TrimPrefix(upper, sluicePrefix); bare != upper {
@@ -28,8 +28,8 @@ func suggestion(name string) string {
 	return best + suffix
 }
 
-// distance is the number of single-letter edits and swaps of neighbours between a and b (optimal string alignment), or limit
-// if it is certain to reach that.
+// distance is the number of single-letter edits and swaps of neighbors between a and b (optimal
+// string alignment), or limit if the number is certain to reach it.
 func distance(a, b string, limit int) int {
 	if max(len(a), len(b))-min(len(a), len(b)) >= limit {
 		return limit

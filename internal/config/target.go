@@ -14,12 +14,12 @@ const maxTargets = 64
 
 // Target is one app of SLUICE_PROTECT or --protect, written [kind=]url[@public-origin], or demo[@public-origin].
 type Target struct {
-	Kind   string // profile to use, "" to find out; "demo" is the built-in builder
+	Kind   string // profile to use, "" to detect it; "demo" is the built-in builder
 	URL    string // address of the app, without a path; "" only for demo
-	Public string // origin under which people reach it; "" is a port of Sluice's
+	Public string // origin for people; "" means a port of its own
 }
 
-// String writes t as it is written in SLUICE_PROTECT.
+// String formats t as in SLUICE_PROTECT.
 func (t Target) String() string {
 	s := t.URL
 	switch {
@@ -82,7 +82,8 @@ func parseTarget(word string) (Target, error) {
 	return t, nil
 }
 
-// cutPublic splits at the last @ that begins an origin, so that a password in the address is found to be one.
+// cutPublic splits at the last @ that begins an origin, so that a password in the address is
+// recognized as one.
 func cutPublic(s string) (address, public string) {
 	for _, scheme := range []string{"@http://", "@https://"} {
 		if i := strings.LastIndex(s, scheme); i >= 0 {
@@ -92,7 +93,8 @@ func cutPublic(s string) (address, public string) {
 	return s, ""
 }
 
-// parseOriginURL accepts a scheme, a host and an optional port, with or without a slash at the end, and lower-cases them.
+// parseOriginURL accepts a scheme, a host and an optional port, with or without a trailing slash,
+// and lower-cases them.
 func parseOriginURL(raw string) (*url.URL, error) {
 	scheme, _, found := strings.Cut(strings.ToLower(raw), "://")
 	if !found || scheme != "http" && scheme != "https" {

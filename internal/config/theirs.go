@@ -2,8 +2,9 @@ package config
 
 import "strings"
 
-// The tables below name what only the builders read. A line is a name and what the builder does with it. Sluice knows the
-// names so that a builder's env file can be given to it as it is, never shows the values, and does nothing with them.
+// The tables below list variables that only the builders read. A line is a name and the builder's
+// use for it. Sluice knows the names so that it accepts a builder's env file unchanged. It never
+// shows the values, and does nothing with them.
 
 const flowiseTable = `
 API_KEY_BLACKLIST_URLS paths that need no API key, in old versions

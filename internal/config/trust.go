@@ -11,8 +11,8 @@ import (
 // maxHops bounds TRUST_PROXY and NUMBER_OF_PROXIES; a longer chain of proxies is a mistake.
 const maxHops = 16
 
-// TrustProxy says which proxies in front of Sluice are believed about a visitor's address. The zero value believes none.
-// At most one of the fields is set.
+// TrustProxy determines which proxies in front of Sluice are believed about a visitor's address.
+// The zero value believes none. At most one of the fields is set.
 type TrustProxy struct {
 	Hops int            // this many proxies, counted from Sluice outwards
 	Nets []netip.Prefix // every proxy whose address is in one of these ranges
@@ -21,14 +21,14 @@ type TrustProxy struct {
 // Trusts reports whether any proxy is believed.
 func (t TrustProxy) Trusts() bool { return t.Hops > 0 || len(t.Nets) > 0 }
 
-// The names of address ranges are those of the Express framework, which Flowise hands TRUST_PROXY to.
+// The names of address ranges come from the Express framework, to which Flowise passes TRUST_PROXY.
 var namedNets = map[string][]string{
 	"loopback":    {"127.0.0.0/8", "::1/128"},
 	"linklocal":   {"169.254.0.0/16", "fe80::/10"},
 	"uniquelocal": {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"},
 }
 
-// parseTrust reads TRUST_PROXY. true alone is one hop; finish puts NUMBER_OF_PROXIES in its place.
+// parseTrust reads TRUST_PROXY. true alone is one hop; finish replaces it by NUMBER_OF_PROXIES.
 func parseTrust(raw string) (TrustProxy, error) {
 	switch strings.ToLower(raw) {
 	case "false", "no", "off":

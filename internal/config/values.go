@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Toggle is a boolean that may be left to Sluice.
+// Toggle is a boolean that the operator can leave to Sluice.
 type Toggle int
 
 // The three states of a Toggle.
@@ -16,11 +16,11 @@ const (
 	Off
 )
 
-// Database says where the data is.
+// Database is the location of the data.
 type Database struct {
 	Type     string // sqlite or postgres
-	Folder   string // DATABASE_PATH; made by who opens it
-	Host     string // the rest is for postgres
+	Folder   string // DATABASE_PATH; created when it is opened
+	Host     string // this and the following: for postgres
 	Port     int
 	Name     string
 	User     string
@@ -28,7 +28,7 @@ type Database struct {
 	SSL      bool // encrypted, with the server's certificate checked
 }
 
-// Superuser is made at the first start if there is a password.
+// Superuser is created at the first start if there is a password.
 type Superuser struct {
 	Name     string
 	Password Secret
@@ -37,41 +37,41 @@ type Superuser struct {
 // Given is a secret that the operator has given.
 type Given struct {
 	Value Secret
-	Name  string // the name it was given under: the variable's own, an alias, or either with _FILE
+	Name  string // its name there: the variable's own, an alias, or either with _FILE
 	Where string // "environment", ".env:12" or "command line"
 }
 
-// Secrets says where Sluice's own secrets are.
+// Secrets is the location of Sluice's own secrets.
 type Secrets struct {
-	Folder       string           // SECRETKEY_PATH; made by who opens it
+	Folder       string           // SECRETKEY_PATH; created when it is opened
 	Given        map[string]Given // by variable; only those that are set
-	Former       Secret           // the root key before it was changed
-	KeepRoot     bool             // a given root key that opens nothing here is passed over; set by commands that are given another product's key
-	AWS          bool             // the rest is for AWS Secrets Manager
-	AWSAccessKey Secret           // "": the SDK's own chain
+	Former       Secret           // the previous root key
+	KeepRoot     bool             // skip a given root key that opens nothing here, which may be another product's
+	AWS          bool             // this and the following: for AWS Secrets Manager
+	AWSAccessKey Secret           // "": the SDK's default chain
 	AWSSecretKey Secret
 	AWSRegion    string
 	AWSName      string
 	AWSPrefix    string
 }
 
-// Mail says how mail is sent.
+// Mail is the configuration for sending mail.
 type Mail struct {
-	Host                   string // "": no mail is sent
+	Host                   string // "": mail is disabled
 	Port                   int    // 465: TLS from the first byte
-	User                   string // "": the server takes mail without sign-in
+	User                   string // "": the server accepts mail without sign-in
 	Password               Secret
 	Secure                 bool
-	Sender                 string // "" is left to Sluice; else an address with or without a name
+	Sender                 string // "": Sluice chooses; else an address with or without a name
 	AllowUnauthorizedCerts bool
 	InviteTemplate         string // path; "": the built-in mail
 }
 
-// Values is the configuration that the server is wired from.
+// Values is the configuration from which the server is built.
 type Values struct {
 	Host                  string   // address to listen on
 	Port                  int      // 0: any free port
-	AppURL                *url.URL // public origin of Sluice's own pages; nil: the address listened on
+	AppURL                *url.URL // public origin of Sluice's own pages; nil: the listening address
 	SecureCookies         Toggle
 	TrustProxy            TrustProxy
 	MaxBody               int64 // bytes
@@ -88,15 +88,15 @@ type Values struct {
 	TokenIssuer           string        // claim iss of access tokens
 	TokenAudience         string        // claim aud
 	EndAtRestart          bool          // EXPIRE_AUTH_TOKENS_ON_RESTART
-	KeyLife               time.Duration // longest life of an API key; 0: without end
-	StepUp                time.Duration // 0: a sign-in is proof enough for the whole session
+	KeyLife               time.Duration // longest life of an API key; 0: unlimited
+	StepUp                time.Duration // 0: a sign-in is sufficient proof for the whole session
 	PasswordHashRounds    int           // bcrypt cost
 	ResetLife             time.Duration // of a link that sets a new password
 	InviteLife            time.Duration // of an invitation, or a link that confirms an address or sets a first password
 	Mail                  Mail
 	Superuser             Superuser
-	AutoLogin             bool   // LANGFLOW_AUTO_LOGIN; only where nothing but loopback addresses leads to Sluice
-	LangflowKey           Secret // LANGFLOW_SECRET_KEY for Langflow: also a sample that Sluice itself does not use
+	AutoLogin             bool   // LANGFLOW_AUTO_LOGIN; only if Sluice is reachable by loopback addresses alone
+	LangflowKey           Secret // LANGFLOW_SECRET_KEY for Langflow; may be a sample that Sluice refuses
 	NewUserActive         bool   // NEW_USER_IS_ACTIVE
 	OpenSignUp            bool
 	LogLevel              slog.Level
@@ -104,7 +104,7 @@ type Values struct {
 	MetricsAddr           string // host:port, "" is off
 }
 
-// CookiesSecure decides Auto by the scheme of AppURL.
+// CookiesSecure resolves Auto by the scheme of AppURL.
 func (v Values) CookiesSecure() bool {
 	if v.SecureCookies == Auto {
 		return v.AppURL != nil && v.AppURL.Scheme == "https"
@@ -117,7 +117,7 @@ var logLevels = map[string]slog.Level{
 	"verbose": slog.LevelDebug, "debug": slog.LevelDebug, "silly": slog.LevelDebug,
 }
 
-// get is the parsed value of a variable, or the zero value if it is not set.
+// get returns the parsed value of a variable, or the zero value if it is not set.
 func get[T any](l *Loaded, name string) T {
 	value, _ := l.items[name].parsed.(T)
 	return value

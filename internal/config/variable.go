@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Kind says how the text of a variable is read.
+// Kind determines how the text of a variable is parsed.
 type Kind string
 
-// The kinds, with the Go type a parsed value has.
+// The kinds, with the Go type of their parsed values.
 const (
 	KindString    Kind = "text"           // string
 	KindBool      Kind = "boolean"        // bool
@@ -53,7 +53,7 @@ const (
 // Builder names the product a variable comes from.
 type Builder string
 
-// Where a variable comes from.
+// The sources of variables.
 const (
 	Sluice   Builder = "Sluice"
 	Flowise  Builder = "Flowise"
@@ -64,31 +64,32 @@ const (
 type Variable struct {
 	Name    string   `json:"name"`
 	Aliases []string `json:"aliases,omitempty"` // other names with the same meaning
-	From    Builder  `json:"from"`              // whose name it is
+	From    Builder  `json:"from"`              // the product that defines the name
 	Group   Group    `json:"group"`
 	Kind    Kind     `json:"kind"`
 	Unit    string   `json:"unit,omitempty"` // minutes, seconds, hours, days or MB; for numbers and durations
 	Min     int      `json:"min,omitempty"`  // smallest number, in Unit
 	Max     int      `json:"max,omitempty"`  // largest number, in Unit
-	MaxWhy  string   `json:"-"`              // why nothing above Max is accepted
+	MaxWhy  string   `json:"-"`              // why values above Max are refused
 
 	Choices []string          `json:"choices,omitempty"` // KindEnum: the accepted words, in lower case
-	Refused map[string]string `json:"-"`                 // KindEnum: words that other products know, with the reason for the no
+	Refused map[string]string `json:"-"`                 // KindEnum: foreign words, with the reason for the refusal
 
-	Default     string `json:"default"`                // as text; "" is not set
-	DefaultNote string `json:"default_note,omitempty"` // what holds when Default is "" or computed
-	Text        string `json:"text"`                   // one sentence: what it is
-	Example     string `json:"example,omitempty"`      // a good value
+	Default     string `json:"default"`                // as text; "" means not set
+	DefaultNote string `json:"default_note,omitempty"` // in words, if Default is "" or computed
+	Text        string `json:"text"`                   // one sentence: its meaning
+	Example     string `json:"example,omitempty"`      // a valid value
 	Secret      bool   `json:"secret"`                 // the value is never shown
 	Wired       bool   `json:"wired"`                  // this version acts on the value
-	Differs     string `json:"differs,omitempty"`      // where Sluice deliberately departs from the page
-	Theirs      bool   `json:"theirs"`                 // only the builder reads it; Sluice knows the name and ignores the value
+	Differs     string `json:"differs,omitempty"`      // how Sluice deliberately differs from the page
+	Theirs      bool   `json:"theirs"`                 // only the builder reads it; Sluice ignores the value
 
-	Weak    []string          `json:"-"` // published sample values, which count as not set
+	Weak    []string          `json:"-"` // published sample values, which are treated as missing
 	effects map[string]string // canonical value ("" not set, "*" any) to a sentence; {value} is replaced
 }
 
-// Describe returns every declared variable in listing order: Sluice's first, then those only the builders read.
+// Describe returns every declared variable in listing order: Sluice's first, then those that only
+// the builders read.
 func Describe() []Variable { return slices.Clone(registry) }
 
 // Groups returns the headings in listing order.
@@ -123,7 +124,7 @@ func lookup(name string) (*Variable, bool) {
 
 func (v *Variable) names() []string { return append([]string{v.Name}, v.Aliases...) }
 
-// Expects says in words what a value of v looks like.
+// Expects describes the expected form of a value.
 func (v *Variable) Expects() string {
 	switch v.Kind {
 	case KindBool:
@@ -163,7 +164,7 @@ func (v *Variable) expectsNumber() string {
 	return fmt.Sprintf("a whole number%s from %d to %d", of, v.Min, v.Max)
 }
 
-// exampleLine is a line of an env file that would be accepted.
+// exampleLine returns a valid line for an env file.
 func (v *Variable) exampleLine() string {
 	if v.Example == "" {
 		return ""
