@@ -21,7 +21,7 @@ type configList struct {
 	All  bool `name:"all" help:"Also list what only the builders read."`
 }
 
-// Run prints all variables, then what is wrong with them as the error.
+// Run prints all variables. Its error lists everything that is wrong with them.
 func (c *configList) Run(rt *Runtime) error {
 	loaded, err := rt.inspect()
 	if err != nil {
@@ -46,7 +46,7 @@ type configExplain struct {
 	JSON bool   `name:"json" help:"Print a JSON object."`
 }
 
-// Run prints one variable; its own fault is the error, faults of others are not looked at.
+// Run prints one variable. Its error is that variable's fault; it ignores the faults of others.
 func (c *configExplain) Run(rt *Runtime) error {
 	loaded, err := rt.inspect()
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *configExplain) Run(rt *Runtime) error {
 
 type configCheck struct{}
 
-// Run prints the warnings and a closing line; what is wrong is the error.
+// Run prints the warnings and a closing line. Its error lists everything that is wrong.
 func (configCheck) Run(rt *Runtime) error {
 	loaded, err := rt.inspect()
 	if err != nil {

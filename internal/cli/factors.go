@@ -69,7 +69,7 @@ func printFactorsJSON(out io.Writer, f factor.Set) error {
 	return printJSON(out, map[string]any{"factors": factors, "recovery_codes_left": f.RecoveryLeft, "has_password": f.HasPassword})
 }
 
-// stamp is a time for programs; "" for none.
+// stamp formats a time for programs; "" for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -89,7 +89,7 @@ func (c *userRemoveFactors) Run(rt *Runtime) error {
 	})
 }
 
-// nextSignIn tells what the person meets.
+// nextSignIn describes what the person's next sign-in will require.
 func nextSignIn(core *server.Core, u identity.User) string {
 	if p, _ := core.People.Principal(u.ID); core.People.SecondFactorFor(p) == identity.FactorRequired {
 		return " A workspace requires one: the next sign-in sets it up."

@@ -21,8 +21,8 @@ import (
 	"sluice/internal/server"
 )
 
-// importCommand works on the database directly, as userCommand does; a running server follows at
-// once.
+// importCommand works directly on the database, as userCommand does; a running server follows
+// immediately.
 type importCommand struct {
 	Langflow importLangflow `cmd:"" help:"Bring people, API keys, credentials and the ownership of flows from a Langflow."`
 }
@@ -64,7 +64,7 @@ func (c *importLangflow) Run(rt *Runtime) error {
 		return spoken(err)
 	}
 	// A LANGFLOW_SECRET_KEY in the environment may be meant for this command alone; it must not
-	// become Sluice's own root key by the way.
+	// become Sluice's own root key.
 	values := loaded.Values
 	values.Secrets.KeepRoot = true
 	return withCoreOf(rt, values, func(_ context.Context, core *server.Core) error { return c.run(ctx, rt, core, kind, in, keys) })
@@ -107,7 +107,7 @@ func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core
 	return c.writeReport(&plan.Report)
 }
 
-// confirm asks somebody who sits at a terminal; everybody else has to have said so.
+// confirm asks a person at a terminal. Without a terminal, consent must come from a flag.
 func (c *importLangflow) confirm(rt *Runtime) error {
 	if c.Yes {
 		return nil
@@ -123,11 +123,11 @@ func (c *importLangflow) confirm(rt *Runtime) error {
 	return nil
 }
 
-// maxKeyFile is the most that is read of a file with a secret key, in bytes.
+// maxKeyFile is the maximum size of a file with a secret key, in bytes.
 const maxKeyFile = 4096
 
-// secretKeys finds Langflow's secret key: the flag, the file, else the variable that Langflow
-// itself reads. Without one there are none.
+// secretKeys finds Langflow's secret key: in the flag, the file, or else the variable that Langflow
+// itself reads. Without a key it returns nil.
 func (c *importLangflow) secretKeys(kind *builder.Kind, v config.Values) (builder.Unsealer, error) {
 	text := c.SecretKey
 	switch {
@@ -155,7 +155,7 @@ func (c *importLangflow) secretKeys(kind *builder.Kind, v config.Values) (builde
 	return kind.Import.Unsealer(text)
 }
 
-// plainly drops the name of the system call.
+// plainly removes the name of the system call from an error.
 func plainly(err error) error {
 	var at *fs.PathError
 	if errors.As(err, &at) {

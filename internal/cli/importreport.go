@@ -10,11 +10,12 @@ import (
 	"sluice/internal/importer"
 )
 
-// shownItems is how many things of a kind and outcome are listed; the file of --report has all.
+// shownItems is how many items of a kind and outcome are listed; the file of --report has all of
+// them.
 const shownItems = 8
 
-// printReport prints what becomes of everything: a table of numbers, then what is brought, and what
-// is not with the reason.
+// printReport prints the outcomes: a table of counts, then the imported items, and the others with
+// the reason.
 func printReport(out io.Writer, r *importer.Report, width int) error {
 	fmt.Fprintf(out, "Langflow's database: %s (schema %s)\n", r.Database, r.Revision)
 	if r.App != "" {
@@ -56,13 +57,13 @@ func printReport(out io.Writer, r *importer.Report, width int) error {
 	return nil
 }
 
-// printItemsOf lists things, those with the same reason together.
+// printItemsOf lists items, grouped by reason.
 func printItemsOf(out io.Writer, r *importer.Report, title string, outcomes []importer.Outcome, kinds []importer.Kind, width int) error {
 	for _, k := range kinds {
 		var reasons []string
 		names := map[string][]string{}
 		for _, i := range r.Items {
-			// Without a connected Langflow a note says what would be a line for each project and
+			// Without a connected Langflow, a single note replaces one line for each project and
 			// flow.
 			if i.Kind != k || !slices.Contains(outcomes, i.Outcome) || r.App == "" && (k == importer.KindProject || k == importer.KindFlow) {
 				continue
@@ -104,7 +105,7 @@ func itemName(i importer.Item) string {
 	return name
 }
 
-// brought says in a few words what was brought.
+// brought summarizes the imported items in a few words.
 func brought(r *importer.Report) string {
 	var parts []string
 	for _, k := range importer.Kinds() {

@@ -15,7 +15,8 @@ import (
 	"sluice/internal/server"
 )
 
-// keyCommand works on the database directly, like userCommand; a running server follows at once.
+// keyCommand works directly on the database, like userCommand; a running server follows
+// immediately.
 type keyCommand struct {
 	Create keyCreate `cmd:"" help:"Make an API key for a person and print it, once."`
 	List   keyList   `cmd:"" help:"List API keys."`
@@ -65,7 +66,8 @@ func (c *keyCreate) Run(rt *Runtime) error {
 	})
 }
 
-// inDays is the end of a key; the zero time, which means as late as is permitted, for none.
+// inDays returns when a key expires that lasts this many days; for 0 the zero time, which means as
+// late as permitted.
 func inDays(days int) time.Time {
 	if days == 0 {
 		return time.Time{}
@@ -73,7 +75,8 @@ func inDays(days int) time.Time {
 	return time.Now().Add(time.Duration(days) * 24 * time.Hour)
 }
 
-// printSecret prints the key where a script can take it, and what there is to say about it beside.
+// printSecret prints the key to standard output, where a script can read it, and everything else to
+// standard error.
 func printSecret(rt *Runtime, k authn.APIKey, secret string) {
 	fmt.Fprintln(rt.Stdout, secret)
 	fmt.Fprintf(rt.Stderr, "The key %q of %s, id %s, works in %s until %s. It is shown this once.\n", k.Name, k.OwnerName, k.ID, k.WorkspaceName, until(k.ExpiresAt))

@@ -19,7 +19,7 @@ const (
 
 const description = "Sluice is the gate in front of self-hosted AI flow builders: sign-in, people, roles and guards for Flowise, Langflow and other web apps."
 
-// grammar is everything that can be typed.
+// grammar is the whole command line.
 type grammar struct {
 	Globals
 
@@ -33,7 +33,8 @@ type grammar struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// Main runs the command that args (without the program name) and env (as os.Environ) ask for, and returns its exit code.
+// Main runs the command in args (without the program name) with env (as os.Environ), and returns
+// its exit code.
 func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var g grammar
 	helped := false
@@ -60,13 +61,13 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return report(stderr, chosen.Run(runtime))
 }
 
-// UsageError is a command line that asks for nothing sensible.
+// UsageError is a command line that makes no sense.
 type UsageError struct {
 	Problem string // what is wrong, beginning in lower case
 	Hint    string // what to do instead, a sentence; may be ""
 }
 
-// Error is the problem without the hint.
+// Error returns the problem without the hint.
 func (e *UsageError) Error() string { return e.Problem }
 
 func asUsage(err error) error {
@@ -79,7 +80,7 @@ func asUsage(err error) error {
 	return usage
 }
 
-// report prints err as one block and returns the exit code it stands for.
+// report prints err as one block and returns its exit code.
 func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitDone

@@ -15,7 +15,7 @@ type Globals struct {
 	Set     []string `name:"set" sep:"none" placeholder:"NAME=VALUE" help:"Give one variable a value; may be repeated. Stronger than the environment and the env file."`
 }
 
-// Runtime is what a command runs with.
+// Runtime is the environment of a command.
 type Runtime struct {
 	Globals
 	Env    []string // process environment, as os.Environ
@@ -24,21 +24,21 @@ type Runtime struct {
 	Stderr io.Writer
 }
 
-// ListenFlags are the friendly spellings of variables for commands that listen; a command embeds them and gives
-// Variables() to Runtime.Load.
+// ListenFlags are the short forms of variables for commands that listen. A command embeds them and
+// passes Variables() to Runtime.Load.
 type ListenFlags struct {
 	Port    string   `name:"port" placeholder:"PORT" help:"Port of Sluice's own pages and API, 0 for any free one. The same as --set PORT=…"`
 	Host    string   `name:"host" placeholder:"ADDRESS" help:"Address to listen on. The same as --set HOST=…"`
 	Protect []string `name:"protect" sep:"none" placeholder:"[KIND=]URL[@ORIGIN]" help:"Put an app behind Sluice; may be repeated. The word demo is a small built-in builder. The same as --set SLUICE_PROTECT=…"`
 }
 
-// Variables are the flags that were given, by the name of their variable.
+// Variables returns the given flags, by the name of their variable.
 func (f ListenFlags) Variables() map[string]string {
 	return map[string]string{"PORT": f.Port, "HOST": f.Host, "SLUICE_PROTECT": strings.Join(f.Protect, ",")}
 }
 
-// Load reads and checks the configuration. extra holds a command's own flags by variable name; an empty value is no flag. The
-// error is a *UsageError or a *config.Error.
+// Load reads and checks the configuration. extra holds a command's own flags by variable name; an
+// empty value means that the flag is missing. The error is a *UsageError or a *config.Error.
 func (rt *Runtime) Load(extra map[string]string) (*config.Loaded, error) {
 	in, err := rt.input(extra)
 	if err != nil {
@@ -51,7 +51,7 @@ func (rt *Runtime) Load(extra map[string]string) (*config.Loaded, error) {
 	return loaded, nil
 }
 
-// inspect is Load for commands that show a configuration which may be wrong.
+// inspect is Load for commands that also show a faulty configuration.
 func (rt *Runtime) inspect() (*config.Loaded, error) {
 	in, err := rt.input(nil)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"sluice/internal/server"
 )
 
-// secretCommand works on the database directly, as userCommand does; a running server follows at once.
+// secretCommand works directly on the database, as userCommand does; a running server follows
+// immediately.
 type secretCommand struct {
 	Generate secretGenerate `cmd:"" help:"Print a random value that is good for any of the secrets."`
 	Status   secretStatus   `cmd:"" help:"Show where each secret comes from, how old it is, and which former keys are still accepted."`
@@ -30,7 +31,8 @@ type secretGenerate struct {
 	Env bool `help:"Print a line NAME=value for each secret that can be given, for an env file."`
 }
 
-// Run prints 32 random bytes in base64url without padding: good for a secret of Sluice, of Flowise, and as Langflow's Fernet key.
+// Run prints 32 random bytes in base64url without padding: suitable as a secret for Sluice or
+// Flowise, and as Langflow's Fernet key.
 func (c *secretGenerate) Run(rt *Runtime) error {
 	if !c.Env {
 		value, err := randomSecret()
@@ -176,7 +178,8 @@ type secretRotate struct {
 	Names []string `arg:"" optional:"" name:"name" help:"Which: the name of a variable, root, vault or assertions. Default: all that Sluice has made itself."`
 }
 
-// Run replaces the keys one after another. Of those that were not asked for by name, the ones that somebody has given are passed over.
+// Run replaces the keys one after another. If no keys were named, it skips those that the operator
+// has set.
 func (c *secretRotate) Run(rt *Runtime) error {
 	names, err := secretNames(c.Names)
 	if err != nil {
@@ -184,7 +187,8 @@ func (c *secretRotate) Run(rt *Runtime) error {
 	}
 	asked := len(names) > 0
 	if !asked {
-		// The root key comes last, so that what the former one opens, for nodes that are not told yet, holds the new key of the vault too.
+		// The root key comes last, so that the part that the previous root key still opens, for
+		// nodes that have not been notified yet, also holds the new key of the vault.
 		names = []secret.Name{secret.VaultKey, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash, secret.Assertions, secret.Root}
 	}
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
@@ -269,13 +273,13 @@ func readAnswer(in io.Reader) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// progress shows how far something is: a bar on a terminal, else a line at each tenth.
+// progress shows how far something is: as a bar on a terminal, otherwise as a line at each tenth.
 type progress struct {
 	out      io.Writer
 	what     string
 	width    int
 	terminal bool
-	shown    int // the last tenth, or percent on a terminal; -1 for none
+	shown    int // the last tenth, or percent on a terminal; -1 at first
 }
 
 func newProgress(out io.Writer, width int, what string) *progress {
@@ -306,14 +310,14 @@ func (p *progress) show(done, total int) {
 	fmt.Fprintf(p.out, "\r[%s%s]%s", strings.Repeat("#", full), strings.Repeat(".", size-full), tail)
 }
 
-// end leaves the bar's line.
+// end finishes the line of the bar.
 func (p *progress) end() {
 	if p.terminal && p.shown >= 0 {
 		fmt.Fprintln(p.out)
 	}
 }
 
-// weakSecrets are sentences about given secrets that Sluice will not use.
+// weakSecrets returns sentences about configured secrets that Sluice will not use.
 func weakSecrets(v config.Values) (warnings []string) {
 	for _, n := range secret.Names() {
 		g, ok := v.Secrets.Given[string(n)]

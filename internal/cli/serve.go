@@ -16,12 +16,12 @@ import (
 	"sluice/internal/web"
 )
 
-// serveCommand runs Sluice until it is told to stop.
+// serveCommand runs Sluice until it is stopped.
 type serveCommand struct {
 	ListenFlags
 }
 
-// Run starts the server, prints where it is, and waits for SIGINT or SIGTERM.
+// Run starts the server, prints its address, and waits for SIGINT or SIGTERM.
 func (c *serveCommand) Run(rt *Runtime) error {
 	loaded, err := rt.Load(c.Variables())
 	if err != nil {
@@ -41,10 +41,11 @@ func (c *serveCommand) Run(rt *Runtime) error {
 	}
 	err = announce(ctx, rt.Stdout, s)
 	if err == nil {
-		// Policies, templates and migrations leave garbage that a quiet server would keep for hours.
+		// Policies, templates and migrations leave garbage that an idle server would keep for
+		// hours.
 		debug.FreeOSMemory()
 		<-ctx.Done()
-		// A second signal ends the process at once.
+		// A second signal kills the process immediately.
 		stop()
 		log.Info("stopping")
 	}
@@ -52,7 +53,7 @@ func (c *serveCommand) Run(rt *Runtime) error {
 	return err
 }
 
-// announce prints what somebody at the terminal needs to go on.
+// announce prints the addresses and links that a person at the terminal needs next.
 func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 	data := s.Values.Database.Folder + " (SQLite)"
 	if s.DB.Engine() == "postgres" {
@@ -87,14 +88,16 @@ func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 	return nil
 }
 
-// newLogger writes text to a terminal and JSON to everything else, unless SLUICE_LOG_FORMAT says which. Lines of requests are batched: close the handler at the end.
+// newLogger writes text to a terminal and JSON to everything else, unless SLUICE_LOG_FORMAT
+// decides. Lines of requests are batched: close the handler at the end.
 func newLogger(v config.Values, out io.Writer) (*slog.Logger, *web.LogHandler) {
 	json := v.LogFormat == "json" || v.LogFormat != "text" && !isTerminal(out)
 	handler := web.NewLogHandler(out, json, v.LogLevel)
 	return slog.New(handler), handler
 }
 
-// tune lets the young heap grow: that costs some 50 MB under load and saves a tenth of a request's time (bench).
+// tune lets the young heap grow. That costs about 50 MB under load and saves a tenth of a request's
+// time (bench).
 func tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -11,7 +11,8 @@ import (
 	"sluice/internal/server"
 )
 
-// signInCommand is for when nobody can come in to use the console; it works on the database directly, as userCommand does.
+// signInCommand is for operators who cannot sign in to the console. It works directly on the
+// database, as userCommand does.
 type signInCommand struct {
 	Password  signInPassword  `cmd:"" help:"Show or say who may sign in with a password."`
 	Providers signInProviders `cmd:"" help:"List the identity providers."`
@@ -92,7 +93,7 @@ func inUse(enabled bool) string {
 	return "disabled"
 }
 
-// providerArg is the provider that a command works on.
+// providerArg selects the provider of a command.
 type providerArg struct {
 	Slug string `arg:"" help:"The provider's short name, as the list has it."`
 }

@@ -13,8 +13,8 @@ const (
 	defaultWidth = 120 // when the output is not a terminal
 	minWidth     = 60
 	maxWidth     = 160
-	maxValue     = 34 // longer values are cut in a list; explain shows them whole
-	minEffect    = 40 // narrower than this, an effect gets lines of its own
+	maxValue     = 34 // longer values are cut in a list; explain shows them in full
+	minEffect    = 40 // narrower than this, an effect gets separate lines
 	gap          = "  "
 )
 
@@ -32,7 +32,7 @@ func sourceOf(item config.Item) string {
 	return item.Source
 }
 
-// effectOf is the effect as a list has it: what is the same for many variables is said in a few words.
+// effectOf is the effect as a list shows it: effects that many variables share are shortened.
 func effectOf(item config.Item) string {
 	switch {
 	case item.Fault != "":
@@ -104,8 +104,8 @@ func printWrapped(w io.Writer, line string, indent, width int) error {
 	return err
 }
 
-// wrap breaks line at blanks so that it fits into width characters, except where a word alone is wider. The first head
-// characters stay together; further lines begin with indent blanks.
+// wrap breaks line at blanks so that it fits into width characters, unless a single word is wider.
+// The first head characters stay together; continuation lines begin with indent blanks.
 func wrap(line string, head, indent, width int) string {
 	runes := []rune(line)
 	head = min(head, len(runes))

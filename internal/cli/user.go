@@ -19,7 +19,8 @@ import (
 	"sluice/internal/server"
 )
 
-// userCommand works on the database directly: whoever has a shell on the host and may read the data is the operator. A running server follows at once.
+// userCommand works directly on the database: a person with a shell on the host who can read the
+// data is the operator. A running server follows immediately.
 type userCommand struct {
 	Create        userCreate        `cmd:"" help:"Add a person."`
 	List          userList          `cmd:"" help:"List people."`
@@ -34,7 +35,7 @@ type userCommand struct {
 // operator is the principal of the command line.
 func operator() authz.Principal { return authz.SystemPrincipal("cli") }
 
-// withCore opens the data, runs fn, and closes it. Only what goes wrong in the background is logged.
+// withCore opens the data, runs fn, and closes it. It logs only errors in the background.
 func withCore(rt *Runtime, fn func(ctx context.Context, c *server.Core) error) error {
 	loaded, err := rt.Load(nil)
 	if err != nil {
@@ -58,7 +59,7 @@ func withCoreOf(rt *Runtime, values config.Values, fn func(ctx context.Context, 
 	return spoken(err)
 }
 
-// spoken gives an error the words that a person at the terminal needs: what was wrong, and what to do.
+// spoken rewords an error for a person at the terminal: what was wrong, and what to do.
 func spoken(err error) error {
 	if err == nil {
 		return nil
@@ -213,7 +214,7 @@ func since(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// who is the person that a command works on.
+// who selects the person of a command.
 type who struct {
 	Who string `arg:"" help:"Username or e-mail address."`
 }

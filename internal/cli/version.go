@@ -14,7 +14,8 @@ func (versionCommand) Run(rt *Runtime) error {
 	return err
 }
 
-// Version is the module's version as the Go tool recorded it, or "development" with the commit if that is known.
+// Version is the module's version as the Go tool recorded it, or "development" with the commit if
+// it is known.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// width is how many characters a line of standard output may have: COLUMNS if set, else the terminal's width.
+// width is the width of standard output in characters: COLUMNS if set, otherwise the terminal's
+// width.
 func (rt *Runtime) width() int {
 	for _, entry := range rt.Env {
 		if text, ok := strings.CutPrefix(entry, "COLUMNS="); ok {

@@ -4,5 +4,5 @@ package cli
 
 import "os"
 
-// terminalWidth is not known here, so that the default holds.
+// terminalWidth is unknown on this system, so the default applies.
 func terminalWidth(*os.File) int { return 0 }
