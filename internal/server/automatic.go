@@ -11,10 +11,11 @@ import (
 	"sluice/internal/web"
 )
 
-// automaticReminder is how often the log says that nobody is asked to sign in.
+// automaticReminder is how often the log warns that sign-in is automatic.
 const automaticReminder = 10 * time.Minute
 
-// autoLogin is the superuser as whom browsers are signed in without being asked; "" if everybody is asked.
+// autoLogin is the superuser as whom browsers are signed in automatically; "" if people have to
+// sign in.
 func autoLogin(v config.Values) string {
 	if !v.AutoLogin {
 		return ""
@@ -22,7 +23,8 @@ func autoLogin(v config.Values) string {
 	return v.Superuser.Name
 }
 
-// automaticSignIn makes the superuser whom nobody asks for a password. The configuration has been checked already; what the database knows can be at odds with it as well.
+// automaticSignIn creates the superuser for automatic sign-in. The configuration has already been
+// checked, but the database can also contradict automatic sign-in.
 func (s *Server) automaticSignIn(ctx context.Context) error {
 	if !s.Values.AutoLogin {
 		return nil
@@ -40,7 +42,7 @@ func (s *Server) automaticSignIn(ctx context.Context) error {
 	return s.remindOfAutomatic(ctx, time.Time{})
 }
 
-// remindOfAutomatic writes into the log that nobody is asked to sign in.
+// remindOfAutomatic warns in the log that sign-in is automatic.
 func (s *Server) remindOfAutomatic(context.Context, time.Time) error {
 	if s.Values.AutoLogin {
 		s.Log.Warn("nobody is asked to sign in (LANGFLOW_AUTO_LOGIN is True): whoever opens Sluice in a browser on this machine works as a superuser", "username", s.Values.Superuser.Name)
@@ -48,7 +50,8 @@ func (s *Server) remindOfAutomatic(context.Context, time.Time) error {
 	return nil
 }
 
-// appsOnThisMachine refuses automatic sign-in where an app has a public address: then a reverse proxy passes on visitors from elsewhere.
+// appsOnThisMachine refuses automatic sign-in if an app has a public address, because a reverse
+// proxy then forwards visitors from elsewhere.
 func (s *Server) appsOnThisMachine() error {
 	if !s.Values.AutoLogin {
 		return nil
@@ -61,7 +64,8 @@ func (s *Server) appsOnThisMachine() error {
 	return nil
 }
 
-// onlyLoopback refuses an address that other machines can connect to; a name in HOST is not always what it looks like.
+// onlyLoopback refuses an address that other machines can connect to. It checks the listener,
+// because a name in HOST can be misleading.
 func onlyLoopback(l net.Listener) error {
 	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
 		return fmt.Errorf("LANGFLOW_AUTO_LOGIN is True, but Sluice would listen on %s, where other machines can connect; expected is HOST=127.0.0.1, or LANGFLOW_AUTO_LOGIN=False", l.Addr())

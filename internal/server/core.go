@@ -28,11 +28,11 @@ import (
 	"sluice/internal/secret"
 )
 
-// Core is what the server and the command line share.
+// Core holds the services that the server and the command line share.
 type Core struct {
 	// Values are the checked configuration.
 	Values config.Values
-	// Log gets everything that is not an answer.
+	// Log gets everything except answers.
 	Log *slog.Logger
 
 	DB       *db.DB
@@ -46,7 +46,7 @@ type Core struct {
 	Tokens   *authn.Tokens
 	// Credentials is the one place where requests become principals.
 	Credentials *authn.Credentials
-	// Logins take people to a session; the rest are the parts of signing in.
+	// Logins leads people to a session; the rest are the parts of signing in.
 	Logins      *login.Logins
 	Factors     *factor.Factors
 	Providers   *sso.Providers
@@ -54,12 +54,13 @@ type Core struct {
 	SignUps     *signup.SignUps
 	Invitations *signup.Invitations
 	Setup       *signup.Setup
-	// Vault keeps the workspaces' credentials; Opener is for what puts them into builders, and for nothing else.
+	// Vault keeps the workspaces' credentials. Opener is only for the code that puts them into
+	// builders.
 	Vault  *secret.Vault
 	Opener *secret.Opener
 }
 
-// OpenCore opens the database and makes the services. The caller closes it.
+// OpenCore opens the database and creates the services. The caller closes it.
 func OpenCore(ctx context.Context, v config.Values, log *slog.Logger) (*Core, error) {
 	c := &Core{Values: v, Log: log}
 	if err := c.open(ctx); err != nil {
@@ -115,7 +116,7 @@ func (c *Core) open(ctx context.Context) (err error) {
 	return c.openLogins(ctx)
 }
 
-// openLogins creates signing in and its parts, and connects them.
+// openLogins creates the parts of signing in and connects them.
 func (c *Core) openLogins(ctx context.Context) (err error) {
 	v := c.Values
 	if c.Logins, err = login.New(ctx, login.Config{
@@ -188,7 +189,7 @@ func (c *Core) openTokens() *authn.Tokens {
 	})
 }
 
-// Close ends the background work and closes the database.
+// Close stops the background work and closes the database.
 func (c *Core) Close(ctx context.Context) {
 	if c.SignUps != nil {
 		c.SignUps.Close()
@@ -214,8 +215,10 @@ func (c *Core) Close(ctx context.Context) {
 	}
 }
 
-// extraProcessor gives Go one processor more than the cores while passwords are hashed: the hashing thread has a low priority, and when the kernel makes it wait it would otherwise keep a processor
-// from the traffic. While nobody signs in the extra one is only in the way (about a tenth of the throughput where there is one core).
+// extraProcessor gives Go one processor more than there are cores while passwords are hashed. The
+// hashing thread has a low priority; when the kernel makes it wait, it would otherwise keep a
+// processor from the traffic. At other times the extra processor only gets in the way (it costs
+// about a tenth of the throughput on one core).
 func extraProcessor(cores int) func(busy bool) {
 	return func(busy bool) {
 		if busy {
@@ -241,7 +244,7 @@ func databaseConfig(d config.Database) db.Config {
 	return db.Config{Postgres: dsn.String(), Now: time.Now}
 }
 
-// keysOf hands the keys of a secret to package authn, each time as they are.
+// keysOf adapts the keys of a secret for package authn. Each call returns the current keys.
 func keysOf(ask func() []secret.Key) func() []authn.Key {
 	return func() []authn.Key {
 		keys := ask()
@@ -253,7 +256,8 @@ func keysOf(ask func() []secret.Key) func() []authn.Key {
 	}
 }
 
-// secretConfig says where Sluice's own secrets are, and how long what is made with them lives.
+// secretConfig locates Sluice's own secrets, and says how long the things that they sign or encrypt
+// live.
 func (c *Core) secretConfig() secret.Config {
 	v := c.Values
 	out := secret.Config{
@@ -276,7 +280,7 @@ func (c *Core) secretConfig() secret.Config {
 	return out
 }
 
-// keyLife is how long an API key can last; where there is no maximum, long enough that nobody waits for it.
+// keyLife is how long an API key can last; without a maximum, so long that it never matters.
 func keyLife(v config.Values) time.Duration {
 	if v.KeyLife == 0 {
 		return 100 * 365 * 24 * time.Hour
@@ -284,7 +288,8 @@ func keyLife(v config.Values) time.Duration {
 	return v.KeyLife
 }
 
-// explain turns what the operating system says about a folder into a sentence that names the variable.
+// explain turns the operating system's error about a folder into a sentence that names the
+// variable.
 func explain(err error, variable, value string) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):

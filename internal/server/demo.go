@@ -28,10 +28,10 @@ type builtIn struct {
 
 func newBuiltIn(folder string, log *slog.Logger) *builtIn { return &builtIn{folder: folder, log: log} }
 
-// demoPause is waited between the words of a streamed answer, so that one sees them come.
+// demoPause is the pause between the words of a streamed answer, so that people see them arrive.
 const demoPause = 60 * time.Millisecond
 
-// address starts the demo builder if it does not run yet.
+// address starts the demo builder if it is not running yet.
 func (d *builtIn) address() (*url.URL, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

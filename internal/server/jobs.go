@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// job is something that is done again and again.
+// job is a task that runs periodically.
 type job struct {
 	name  string
 	every time.Duration
 	run   func(ctx context.Context, now time.Time) error
-	wake  <-chan struct{} // runs it before it is due; may be nil
-	limit time.Duration   // how long a run may take; 0 means every, and half a minute at least
+	wake  <-chan struct{} // runs the job before it is due; may be nil
+	limit time.Duration   // how long a run may take; 0 means every, but at least half a minute
 }
 
-// runner runs jobs, each on its own goroutine, until ctx ends.
+// runner runs jobs, each on its own goroutine, until ctx is done.
 type runner struct {
 	log  *slog.Logger
 	done sync.WaitGroup
@@ -49,7 +49,7 @@ func (r *runner) once(ctx context.Context, j job, now time.Time) {
 	}
 }
 
-// jobsOf are the server's, with how often each is due.
+// jobsOf returns the server's jobs, with how often each is due.
 func jobsOf(s *Server) []job {
 	return []job{
 		{name: "sessions", every: 30 * time.Second, run: s.Sessions.Maintain},

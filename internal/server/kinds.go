@@ -8,8 +8,8 @@ import (
 	"sluice/internal/builder/langflow"
 )
 
-// Kinds are the products that Sluice knows, and further ones. A new product is a folder below
-// builder and a line here.
+// Kinds returns the products that Sluice supports, and additional ones. A new product is a folder
+// below builder and a line here.
 func Kinds(more ...*builder.Kind) (builder.Kinds, error) {
 	return builder.NewKinds(append([]*builder.Kind{
 		flowise.Kind(),

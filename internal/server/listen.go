@@ -21,7 +21,7 @@ var errNotFolder = syscall.ENOTDIR
 // listeners holds one HTTP server for each address that Sluice answers on.
 type listeners struct {
 	host  string
-	local bool // refuse every address that is not of the loopback
+	local bool // refuse every address except loopback
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -72,7 +72,7 @@ func listenError(err error, host string, port int) error {
 	return fmt.Errorf("listening on %s: %w", address, err)
 }
 
-// reconcile opens a listener for each app that has a port and closes those of apps that are gone.
+// reconcile opens a listener for each app that has a port and closes those of removed apps.
 func (l *listeners) reconcile(apps []*app.App, handler func(*app.App) http.Handler) {
 	wanted := map[string]*app.App{}
 	for _, a := range apps {
@@ -114,7 +114,8 @@ func (l *listeners) listens(id string) bool {
 	return l.servers[id] != nil
 }
 
-// close lets running requests end, for as long as ctx allows, then cuts what is left, such as streams.
+// close lets running requests finish until ctx is done, then cuts the rest, such as streams.
+// streams.
 func (l *listeners) close(ctx context.Context) {
 	l.mu.Lock()
 	l.closed = true
@@ -135,5 +136,5 @@ func (l *listeners) close(ctx context.Context) {
 	l.serving.Wait()
 }
 
-// shutdownGrace is how long requests may take to end when Sluice stops.
+// shutdownGrace is how long requests may take to finish when Sluice stops.
 const shutdownGrace = 5 * time.Second

@@ -7,10 +7,11 @@ import (
 	"sluice/internal/mail"
 )
 
-// mailLimit is how long one round of sending may go on.
+// mailLimit is how long one round of sending may take.
 const mailLimit = 15 * time.Minute
 
-// openMail makes the outbox. A template that cannot be used ends the start, because it would otherwise be noticed by the people who are invited.
+// openMail creates the outbox. An unusable template stops the start, because otherwise the invited
+// people would be the first to notice.
 func (c *Core) openMail() (err error) {
 	m := c.Values.Mail
 	invite, err := mail.LoadTemplate(m.InviteTemplate)

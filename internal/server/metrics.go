@@ -14,13 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metricsListener serves /metrics on an address of its own (SLUICE_METRICS_ADDR), so that it is never within reach of those who reach the apps.
+// metricsListener serves /metrics on a separate address (SLUICE_METRICS_ADDR), so that users of the
+// apps cannot reach it.
 type metricsListener struct {
 	server  *http.Server
 	serving sync.WaitGroup
 }
 
-// listenMetrics opens the listener; an empty address means none.
+// listenMetrics opens the listener; an empty address disables it.
 func listenMetrics(address string, registry *prometheus.Registry, log *slog.Logger) (*metricsListener, error) {
 	if address == "" {
 		return nil, nil

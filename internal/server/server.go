@@ -45,8 +45,8 @@ type Server struct {
 	port      int
 }
 
-// Start opens everything, listens, and connects the apps that the configuration names. When it
-// returns, Sluice answers. The caller stops it with Stop. Further kinds of builder are for tests.
+// Start opens everything, listens, and connects the apps from the configuration. When it returns,
+// Sluice answers. The caller stops it with Stop. Additional kinds of builder are for tests.
 func Start(ctx context.Context, v config.Values, log *slog.Logger, more ...*builder.Kind) (*Server, error) {
 	core, err := OpenCore(ctx, v, log)
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 		Now:           time.Now,
 		Log:           s.Log,
 	})
-	// The port is known before the first app is added, so that no app takes it.
+	// The port is chosen before the first app is added, so that no app takes it.
 	if s.port, err = s.listeners.open(mainListener, s.Values.Port,
 		s.proxy.ServeHost(s.ownPages(pages, calls))); err != nil {
 		return err
@@ -200,7 +200,7 @@ func (s *Server) start(ctx context.Context, more []*builder.Kind) (err error) {
 	return nil
 }
 
-// endSessions ends what is left of before, if that is wanted.
+// endSessions revokes the sessions of the previous run, if the configuration says so.
 func (s *Server) endSessions(ctx context.Context) error {
 	if !s.Values.EndAtRestart {
 		return nil
@@ -209,7 +209,7 @@ func (s *Server) endSessions(ctx context.Context) error {
 	return s.Sessions.EndEverything(ctx, authz.SystemPrincipal("serve"), "all sessions, at start")
 }
 
-// superuser makes the one that the configuration names.
+// superuser creates the superuser from the configuration.
 func (s *Server) superuser(ctx context.Context) error {
 	made, weak, err := s.Setup.EnsureSuperuser(
 		ctx,
@@ -241,7 +241,7 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// protect connects what --protect names.
+// protect connects the apps of --protect.
 func (s *Server) protect(ctx context.Context) error {
 	for _, target := range s.Values.Protect {
 		spec := app.Spec{Kind: target.Kind, URL: target.URL, PublicURL: target.Public}
@@ -259,7 +259,7 @@ func (s *Server) protect(ctx context.Context) error {
 	return nil
 }
 
-// ownPages adds what is not a page of the console.
+// ownPages adds the endpoints that are not pages of the console.
 func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
@@ -275,7 +275,7 @@ func (s *Server) ownPages(pages, calls http.Handler) http.Handler {
 	})
 }
 
-// healthz answers 200 while the database does, for load balancers. It tells nothing else to
+// healthz answers 200 while the database answers, for load balancers. It reveals nothing else to
 // strangers.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -307,18 +307,18 @@ func (s *Server) MainOrigin(requestHost string) string {
 	return "http://" + net.JoinHostPort(name, strconv.Itoa(s.port))
 }
 
-// BaseURL is the origin of Sluice's own pages as far as the configuration tells, for links that the
+// BaseURL is the origin of Sluice's own pages according to the configuration, for links that the
 // command line prints.
 func BaseURL(v config.Values) string {
 	s := Server{Core: &Core{Values: v}, port: v.Port}
 	return s.MainOrigin("")
 }
 
-// listens is where programs on this machine reach the main listener.
+// listens returns where programs on this machine reach the main listener.
 func (s *Server) listens() string { return net.JoinHostPort(s.listenName(), strconv.Itoa(s.port)) }
 
-// localOrigin is the origin under which programs on this machine reach Sluice by a loopback
-// address; "" if there is none.
+// localOrigin is the origin at which programs on this machine reach Sluice by a loopback address;
+// "" if they cannot.
 func (s *Server) localOrigin() string {
 	if !isLoopback(s.listenName()) {
 		return ""
@@ -326,7 +326,7 @@ func (s *Server) localOrigin() string {
 	return "http://" + s.listens()
 }
 
-// listenName is a name under which this machine can reach the listener.
+// listenName is a name by which this machine can reach the listener.
 func (s *Server) listenName() string {
 	switch s.Values.Host {
 	case "0.0.0.0", "::", "":
@@ -335,7 +335,7 @@ func (s *Server) listenName() string {
 	return s.Values.Host
 }
 
-// hosts are the names that are Sluice's own besides addresses and localhost.
+// hosts are Sluice's own names, besides addresses and localhost.
 func (s *Server) hosts() []string {
 	names := []string{s.Values.Host}
 	if s.Values.AppURL != nil {
@@ -352,7 +352,7 @@ func (s *Server) secureCookies() *bool {
 	return &secure
 }
 
-// SetupLink is the address that makes the first admin; "" once there is one.
+// SetupLink is the address for creating the first admin; "" once there is one.
 func (s *Server) SetupLink(ctx context.Context) (link string, expires time.Time, err error) {
 	if s.People.HasAdmin() {
 		return "", time.Time{}, nil
@@ -375,8 +375,8 @@ func (s *Server) Unreachable() []*app.App {
 	return out
 }
 
-// Stop lets running requests end for a few seconds, cuts the streams that are left, gives upstream
-// sessions back, and closes the database.
+// Stop lets running requests finish for a few seconds, cuts the remaining streams, gives up
+// upstream sessions, and closes the database.
 func (s *Server) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*shutdownGrace)
 	defer cancel()
@@ -396,8 +396,8 @@ func (s *Server) Stop(ctx context.Context) {
 	s.Core.Close(ctx)
 }
 
-// upstreamClient carries Sluice's own calls to builders: never through a proxy of the environment,
-// never to another host by redirect.
+// upstreamClient makes Sluice's own calls to builders: never through a proxy from the environment,
+// and never to another host by redirect.
 func upstreamClient() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{
@@ -415,13 +415,13 @@ func upstreamClient() *http.Client {
 	}
 }
 
-// jwksPath is where the public keys of identity assertions are (RFC 8615; the name is OpenID
-// Connect's custom).
+// jwksPath is where the public keys of identity assertions are (RFC 8615; the name follows OpenID
+// Connect's convention).
 const jwksPath = "/.well-known/jwks.json"
 
-// jwks serves the public keys of identity assertions to everybody. They may be kept for five
-// minutes: a new key is published a day before the previous one is forgotten, and who meets an
-// unknown key id asks again.
+// jwks serves the public keys of identity assertions to everyone. Clients may cache them for five
+// minutes: a new key is published a day before the previous one is forgotten, and a client that
+// sees an unknown key id fetches them again.
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/jwk-set+json")
