@@ -22,13 +22,13 @@ type Document struct {
 	Status int `json:"status"`
 	// Detail is the sentence of this occurrence.
 	Detail string `json:"detail,omitempty"`
-	// Instance is the request's id, to be found in the log.
+	// Instance is the request's id, which is also in the log.
 	Instance string `json:"instance,omitempty"`
-	// Next is what to do about it.
+	// Next is the recommended next step.
 	Next string `json:"next,omitempty"`
-	// Field is the input concerned.
+	// Field is the input that the problem concerns.
 	Field string `json:"field,omitempty"`
-	// Rule is what decided.
+	// Rule is the rule that decided.
 	Rule string `json:"rule,omitempty"`
 }
 
@@ -40,8 +40,9 @@ func (e *Error) Document(requestID string) Document {
 	}
 }
 
-// SetHeaders sets the headers that go with an error whatever the form of its body: Retry-After in whole seconds (RFC 9110 section 10.2.3), and the challenge that asks
-// for a fresh proof of identity (RFC 9470 section 3).
+// SetHeaders sets the headers that go with an error in any form: Retry-After in whole seconds (RFC
+// 9110 section 10.2.3), and the challenge that requests a fresh proof of identity (RFC 9470 section
+// 3).
 func (e *Error) SetHeaders(h http.Header) {
 	if e.Kind == StepUp {
 		h.Set("WWW-Authenticate", e.challenge())
@@ -52,7 +53,8 @@ func (e *Error) SetHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// challenge is without the detail, which may hold what a quoted string cannot (RFC 6750 section 3).
+// challenge omits the detail, which may contain characters that are not allowed in a quoted string
+// (RFC 6750 section 3).
 func (e *Error) challenge() string {
 	text := `Bearer error="insufficient_user_authentication", error_description="More recent authentication is required"`
 	if e.MaxAge > 0 {

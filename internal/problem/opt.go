@@ -5,20 +5,20 @@ import (
 	"encoding/json"
 )
 
-// Opt is a field of a change: absent (the zero value), null, or a value. What is absent stays as it
-// is.
+// Opt is a field of a change: absent (the zero value), null, or a value. An absent field is not
+// changed.
 type Opt[T any] struct {
-	// Set tells that the field is there.
+	// Set reports that the field is present.
 	Set bool
-	// Null tells that it is there and null; Value is the zero value then.
+	// Null reports that the field is present and null; Value is then the zero value.
 	Null  bool
 	Value T
 }
 
-// Some is a field with a value.
+// Some returns a field with a value.
 func Some[T any](v T) Opt[T] { return Opt[T]{Set: true, Value: v} }
 
-// Maybe is a field with the value that a pointer points to, absent for nil.
+// Maybe returns a field with the value that v points to, absent for nil.
 func Maybe[T any](v *T) Opt[T] {
 	if v == nil {
 		return Opt[T]{}
@@ -26,7 +26,7 @@ func Maybe[T any](v *T) Opt[T] {
 	return Some(*v)
 }
 
-// UnmarshalJSON is called for fields that are there.
+// UnmarshalJSON runs only for fields that are present.
 func (o *Opt[T]) UnmarshalJSON(text []byte) error {
 	*o = Opt[T]{Set: true}
 	if bytes.Equal(bytes.TrimSpace(text), []byte("null")) {
@@ -36,7 +36,7 @@ func (o *Opt[T]) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &o.Value)
 }
 
-// Or is the value, or another one where the field is absent. Null is the zero value.
+// Or returns the value, or other if the field is absent. Null gives the zero value.
 func (o Opt[T]) Or(other T) T {
 	if o.Set {
 		return o.Value

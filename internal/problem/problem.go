@@ -7,38 +7,39 @@ import (
 	"time"
 )
 
-// Kind says what sort of trouble it is; it decides the HTTP status and whether a retry makes sense.
+// Kind classifies a problem; it determines the HTTP status and whether a retry makes sense.
 type Kind uint8
 
-// The kinds, each with the status it is sent as.
+// The kinds, each with its HTTP status.
 const (
-	// Internal is everything that was not foreseen: 500, with no text of its own.
+	// Internal is every unexpected error: 500, without a text of its own.
 	Internal Kind = iota
-	// Invalid is a request that can never succeed as it stands: 400.
+	// Invalid is a request that can never succeed unchanged: 400.
 	Invalid
-	// Unauthenticated means that nobody is signed in, or that the credential was not good: 401.
+	// Unauthenticated means that the client is not signed in, or that its credential was invalid:
+	// 401.
 	Unauthenticated
-	// Denied means that the person is known and has no right to this: 403.
+	// Denied means that the person is known and has no right to the request: 403.
 	Denied
-	// NotFound covers what does not exist and what the person may not know to exist: 404.
+	// NotFound covers objects that do not exist, and those that the person may not know about: 404.
 	NotFound
-	// Method is a path that exists with a method that it does not take: 405.
+	// Method means that the path exists, but does not accept the method: 405.
 	Method
-	// Conflict is a request that contradicts the present state: 409.
+	// Conflict is a request that contradicts the current state: 409.
 	Conflict
-	// Gone is something that existed once and can be used no more, such as a spent link: 410.
+	// Gone is something that existed once and is no longer usable, such as a used link: 410.
 	Gone
 	// TooLarge is a body, header or value above its limit: 413.
 	TooLarge
-	// Limited means too many attempts or requests; RetryAfter says when to come again: 429.
+	// Limited means too many attempts or requests; RetryAfter says when to try again: 429.
 	Limited
 	// Upstream means that the builder gave no usable answer: 502.
 	Upstream
-	// Unavailable means that Sluice or the builder is busy or down for a moment: 503.
+	// Unavailable means that Sluice or the builder is temporarily busy or down: 503.
 	Unavailable
 	// Timeout means that the builder did not answer in time: 504.
 	Timeout
-	// StepUp means that the person has to prove once more to be who they are: 401 (RFC 9470 section 3).
+	// StepUp means that the person must confirm their identity again: 401 (RFC 9470 section 3).
 	StepUp
 )
 
@@ -63,36 +64,38 @@ var kinds = [...]struct {
 	StepUp:          {http.StatusUnauthorized, "step-up", "Confirm that it is you"},
 }
 
-// Status is the HTTP status that this kind is sent as.
+// Status returns the HTTP status of the kind.
 func (k Kind) Status() int { return kinds[k].status }
 
-// Title is the short human name of the kind.
+// Title returns the short human-readable name of the kind.
 func (k Kind) Title() string { return kinds[k].title }
 
-// String is the stable machine name of the kind, also the last part of the problem's type URI.
+// String returns the stable machine-readable name of the kind, also the last part of the problem's
+// type URI.
 func (k Kind) String() string { return kinds[k].slug }
 
-// Error is an error that may be shown. Build it with New and complete it with the With methods; each returns a copy.
+// Error is an error that is safe to show. Build it with New and complete it with the With methods;
+// each returns a copy.
 type Error struct {
-	// Kind decides the status.
+	// Kind determines the status.
 	Kind Kind
-	// Detail is one sentence for the person at the other end. It never holds a secret.
+	// Detail is one sentence for the client. It never holds a secret.
 	Detail string
-	// Next says what to do about it; may be empty.
+	// Next is the recommended next step; may be empty.
 	Next string
-	// Field names the form field, body key or variable concerned; may be empty.
+	// Field names the form field, body key or variable that the problem concerns; may be empty.
 	Field string
 	// Rule names the policy or rule that decided; may be empty.
 	Rule string
-	// RetryAfter is how long to wait before another try; 0 if that makes no sense.
+	// RetryAfter is how long to wait before another try; 0 if a retry makes no sense.
 	RetryAfter time.Duration
-	// MaxAge is how old a proof of identity may be; only with StepUp, 0 leaves it open.
+	// MaxAge is the maximum age of a proof of identity; only with StepUp, 0 leaves it open.
 	MaxAge time.Duration
 
 	cause error
 }
 
-// New makes an error of a kind with a sentence that is safe to show.
+// New creates an error of a kind with a sentence that is safe to show.
 func New(k Kind, detail string) *Error { return &Error{Kind: k, Detail: detail} }
 
 // Newf is New with a format; its arguments must be safe to show.
@@ -121,22 +124,23 @@ func (e *Error) Unwrap() error { return e.cause }
 // WithNext adds the next step.
 func (e *Error) WithNext(next string) *Error { c := *e; c.Next = next; return &c }
 
-// WithField names the field concerned.
+// WithField names the field that the problem concerns.
 func (e *Error) WithField(field string) *Error { c := *e; c.Field = field; return &c }
 
 // WithRule names the rule that decided.
 func (e *Error) WithRule(rule string) *Error { c := *e; c.Rule = rule; return &c }
 
-// WithRetryAfter says when another try makes sense.
+// WithRetryAfter sets how long to wait before another try.
 func (e *Error) WithRetryAfter(d time.Duration) *Error { c := *e; c.RetryAfter = d; return &c }
 
-// WithMaxAge says how old a proof of identity may be.
+// WithMaxAge sets the maximum age of a proof of identity.
 func (e *Error) WithMaxAge(d time.Duration) *Error { c := *e; c.MaxAge = d; return &c }
 
-// WithCause keeps what happened for the log; it is never shown.
+// WithCause keeps the cause for the log; it is never shown.
 func (e *Error) WithCause(err error) *Error { c := *e; c.cause = err; return &c }
 
-// Of finds the *Error in a chain. An error without one becomes Internal, with a text that tells nothing about its cause.
+// Of finds the *Error in a chain. An error without one becomes Internal, with a text that reveals
+// nothing about its cause.
 func Of(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
