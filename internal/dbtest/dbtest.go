@@ -12,7 +12,7 @@ import (
 )
 
 // Each runs a test on every engine, each time with an empty database that is closed at the end.
-// SLUICEDEV_POSTGRES=off leaves PostgreSQL out, for those who run the same tests a hundred times.
+// SLUICEDEV_POSTGRES=off skips PostgreSQL, which helps when running the same tests a hundred times.
 func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
@@ -28,7 +28,8 @@ func SQLite(t testing.TB) *db.DB {
 	return Open(t, db.Config{Folder: Folder(t), Now: time.Now})
 }
 
-// migrated is the file of a SQLite database with all migrations and nothing else. It is made once.
+// migrated is the file of a SQLite database with all migrations and nothing else. It is created
+// once.
 var migrated = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "sluice-dbtest-")
 	if err != nil {
@@ -39,14 +40,14 @@ var migrated = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The last connection that closes moves everything into the one file.
+	// The last connection moves everything into the one file when it closes.
 	if err := d.Close(); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(filepath.Join(dir, db.FileName))
 })
 
-// Folder makes a data folder with an empty SQLite database, which costs no migrations.
+// Folder creates a data folder with an empty, already migrated SQLite database.
 func Folder(t testing.TB) string {
 	t.Helper()
 	text, err := migrated()

@@ -30,11 +30,12 @@ var (
 	serverPort int
 	errServer  error
 	databases  atomic.Int64
-	// alive is the keeper's input: it ends with this process, and must not be collected before.
+	// alive is the keeper's input. It closes when this process exits, and must not be
+	// garbage-collected earlier.
 	alive io.WriteCloser
 )
 
-// errNotInstalled means that there is no PostgreSQL server on this machine.
+// errNotInstalled means that this machine has no PostgreSQL server.
 var errNotInstalled = errors.New("PostgreSQL is not installed (Debian: apt-get install postgresql)")
 
 // template is the name of a database with all migrations and nothing else, which the others copy.
@@ -43,8 +44,8 @@ const template = "sluice_template"
 // templateIs is the template's fingerprint.
 var templateIs string
 
-// Postgres gives an empty database on the test server, with all migrations, and returns its
-// connection URL. It skips the test where PostgreSQL is not installed and not required. A test may
+// Postgres creates an empty database on the test server, with all migrations, and returns its
+// connection URL. It skips the test if PostgreSQL is neither installed nor required. A test may
 // change the schema.
 func Postgres(t testing.TB) string {
 	t.Helper()
@@ -77,7 +78,7 @@ func BarePostgres(t testing.TB) string {
 	return url(name)
 }
 
-// migrate fills the template. Nobody may be connected to it afterwards.
+// migrate fills the template. No connection to it may be open afterwards.
 func migrate() error {
 	ctx := context.Background()
 	admin, err := pgx.Connect(ctx, url("postgres"))
@@ -124,8 +125,8 @@ func awaitNobody(ctx context.Context, admin *pgx.Conn) error {
 	}
 }
 
-// start starts the server and fills the template, once per process. It skips the test where
-// PostgreSQL is not installed and not required.
+// start starts the server and fills the template, once per process. It skips the test if PostgreSQL
+// is neither installed nor required.
 func start(t testing.TB) {
 	t.Helper()
 	if leftOut() {
@@ -151,7 +152,7 @@ func create(ctx context.Context, from string) (string, error) {
 	return name, execute(ctx, "postgres", "CREATE DATABASE "+name+" TEMPLATE "+from)
 }
 
-// drop removes a database with whoever is still connected to it: hundreds of them fill a disk.
+// drop removes a database, closing any open connections, because hundreds of databases fill a disk.
 func drop(ctx context.Context, name string) error {
 	return execute(ctx, "postgres", "DROP DATABASE "+name+" WITH (FORCE)")
 }
@@ -167,9 +168,9 @@ func execute(ctx context.Context, database, statement string) error {
 	return err
 }
 
-// idle are databases with all migrations that tests have used and that are empty again. Copying the
-// template costs hundreds of files, and a first connection that reads the whole catalog, which is
-// more than most tests cost.
+// idle are migrated databases that tests have used and that are empty again. Copying the template
+// costs hundreds of files and a first connection that reads the whole catalog, which is more than
+// most tests cost.
 var idle struct {
 	mu    sync.Mutex
 	names []string
@@ -188,8 +189,7 @@ func take(ctx context.Context) (string, error) {
 	return create(ctx, template)
 }
 
-// giveBack empties a database for the next test, or removes it where a test left more than rows
-// behind.
+// giveBack empties a database for the next test, or drops it if a test changed more than rows.
 func giveBack(ctx context.Context, name string) error {
 	fresh, err := empty(ctx, name)
 	if err != nil {
@@ -205,7 +205,7 @@ func giveBack(ctx context.Context, name string) error {
 }
 
 // empty deletes all rows that tests wrote, and reports whether the database is then like the
-// template: nobody changed its schema, and no page of a table is left.
+// template: its schema is unchanged, and no table has pages.
 func empty(ctx context.Context, name string) (bool, error) {
 	conn, err := pgx.Connect(ctx, url(name))
 	if err != nil {
@@ -223,13 +223,13 @@ func empty(ctx context.Context, name string) (bool, error) {
 	if err != nil || len(used) == 0 {
 		return err == nil, err
 	}
-	// Foreign keys and triggers have nothing to say where everything goes.
+	// Foreign keys and triggers do not matter when everything is deleted.
 	all := "SET session_replication_role = replica; DELETE FROM " + strings.Join(used, "; DELETE FROM ")
 	if _, err := conn.Exec(ctx, all); err != nil {
 		return false, err
 	}
-	// A table without pages is what a new database has: the next test's rows stand in the order in
-	// which it writes them.
+	// Tables of a new database have no pages. Without pages, the next test's rows are stored in the
+	// order in which it writes them.
 	if _, err := conn.Exec(ctx, "VACUUM "+strings.Join(used, ", ")); err != nil {
 		return false, err
 	}
@@ -237,7 +237,7 @@ func empty(ctx context.Context, name string) (bool, error) {
 	return len(left) == 0, err
 }
 
-// disconnectOthers ends the connections that a test left open, and waits until they are gone.
+// disconnectOthers closes the connections that a test left open, and waits until they are gone.
 func disconnectOthers(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -269,7 +269,7 @@ func usedTables(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 // migrationsTable is the only table of the template that has rows.
 const migrationsTable = "goose_db_version"
 
-// fingerprint tells apart two databases with different migrations, settings or objects: every
+// fingerprint distinguishes two databases with different migrations, settings or objects: every
 // change of an object writes a new row into a catalog, and the row names the writing transaction.
 func fingerprint(ctx context.Context, conn *pgx.Conn) (string, error) {
 	parts := []string{
@@ -294,8 +294,8 @@ func url(database string) string {
 	return fmt.Sprintf("postgres://sluice@127.0.0.1:%d/%s?sslmode=disable", serverPort, database)
 }
 
-// startServer makes a cluster in a temporary folder and starts it on a free loopback port. The
-// kernel ends the server when this process dies.
+// startServer creates a cluster in a temporary folder and starts it on a free loopback port. The
+// kernel kills the server when this process dies.
 func startServer() (int, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -345,8 +345,8 @@ func startServer() (int, error) {
 	return port, awaitServer(port)
 }
 
-// memory is a folder that is kept in memory, where there is one with a GiB to spare: a new cluster
-// is a thousand files. "" is the usual folder for temporary files.
+// memory returns an in-memory folder with at least a free GiB, because a new cluster is a thousand
+// files. "" means the usual folder for temporary files.
 func memory() string {
 	const folder, magic, room = "/dev/shm", 0x01021994, 1 << 30 // TMPFS_MAGIC, see statfs(2)
 	var s syscall.Statfs_t
@@ -356,8 +356,8 @@ func memory() string {
 	return folder
 }
 
-// removeAtEnd leaves behind a shell that outlives this process, however it ends, by a moment: its
-// input ends then, it waits until the server has too, and removes the folder.
+// removeAtEnd starts a shell that slightly outlives this process, however the process exits. The
+// shell sees the end of its input, waits until the server has exited too, and removes the folder.
 func removeAtEnd(dir string, attr *syscall.SysProcAttr) error {
 	const script = `cat; for i in $(seq 100); do [ -e "$1/data/postmaster.pid" ] || break; sleep 0.1; done; rm -rf "$1"`
 	keeper := exec.Command("/bin/sh", "-c", script, "sh", dir)
@@ -414,8 +414,8 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// unprivileged makes dir usable by, and a process run as, the postgres user when this process is
-// root, since the server refuses to run as root.
+// unprivileged lets the postgres user use dir and run a process if this process is root, since the
+// server refuses to run as root.
 func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return &syscall.SysProcAttr{}, nil

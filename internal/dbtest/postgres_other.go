@@ -4,7 +4,7 @@ package dbtest
 
 import "testing"
 
-// Postgres needs Linux, where the kernel ends the server together with the test binary.
+// Postgres needs Linux, where the kernel kills the server together with the test binary.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	if required() {
