@@ -22,10 +22,10 @@ import (
 	"sluice/internal/server"
 )
 
-// Password is good enough for every account that the tests make.
+// Password is strong enough for every account that the tests create.
 const Password = "nobody waters the plastic ferns"
 
-// Operator is the principal of somebody with a shell on the host.
+// Operator is the principal of a person with a shell on the host.
 func Operator() authz.Principal { return authz.SystemPrincipal("test") }
 
 // Sluice is a running server.
@@ -50,7 +50,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// String is what was logged so far.
+// String returns the log so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,13 +79,14 @@ func Start(t testing.TB, environ ...string) *Sluice {
 	return StartWith(t, Values(t, environ...))
 }
 
-// StartWith runs a Sluice with a given configuration, for tests that start one again on the same data.
+// StartWith runs a Sluice with a given configuration, for tests that start it again on the same
+// data.
 func StartWith(t testing.TB, v config.Values) *Sluice {
 	t.Helper()
 	return StartKinds(t, v)
 }
 
-// StartKinds runs a Sluice that knows further kinds of builder.
+// StartKinds runs a Sluice with additional kinds of builder.
 func StartKinds(t testing.TB, v config.Values, more ...*builder.Kind) *Sluice {
 	t.Helper()
 	s := &Sluice{Log: &Log{}, t: t}
@@ -98,10 +99,10 @@ func StartKinds(t testing.TB, v config.Values, more ...*builder.Kind) *Sluice {
 	return s
 }
 
-// Stop stops the server now; the end of the test would do it otherwise.
+// Stop stops the server before the end of the test.
 func (s *Sluice) Stop() { s.once.Do(func() { s.Server.Stop(context.Background()) }) }
 
-// Add makes an active person with Password.
+// Add creates an active person with Password.
 func (s *Sluice) Add(username, role string, superuser bool) identity.User {
 	s.t.Helper()
 	u, err := s.People.Create(context.Background(), Operator(), identity.NewUser{
@@ -113,7 +114,8 @@ func (s *Sluice) Add(username, role string, superuser bool) identity.User {
 	return u
 }
 
-// Client is a browser without eyes: it keeps cookies, does not follow redirects, and sends what a browser sends with a navigation.
+// Client is a headless browser: it keeps cookies, does not follow redirects, and sends the headers
+// of a browser's navigation.
 type Client struct {
 	t    testing.TB
 	http *http.Client
@@ -121,7 +123,7 @@ type Client struct {
 	Base string
 	// Header is sent with every request.
 	Header http.Header
-	// Host is the name that is asked for where it is not that of the address; "" is.
+	// Host is the requested host name if it differs from the address; "" otherwise.
 	Host string
 }
 
@@ -132,10 +134,10 @@ type Answer struct {
 	Body   string
 }
 
-// Location is the redirect's target.
+// Location returns the redirect's target.
 func (a Answer) Location() string { return a.Header.Get("Location") }
 
-// Browser makes a Client without cookies for Sluice's own pages.
+// Browser creates a Client without cookies for Sluice's own pages.
 func (s *Sluice) Browser() *Client {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -148,7 +150,7 @@ func (s *Sluice) Browser() *Client {
 	}}
 }
 
-// SignedIn makes a Client that has signed in with Password.
+// SignedIn creates a Client that has signed in with Password.
 func (s *Sluice) SignedIn(username string) *Client {
 	s.t.Helper()
 	c := s.Browser()
@@ -158,14 +160,14 @@ func (s *Sluice) SignedIn(username string) *Client {
 	return c
 }
 
-// At is the same browser with another base, such as an app's origin.
+// At returns the same browser with another base, such as an app's origin.
 func (c *Client) At(base string) *Client {
 	d := *c
 	d.Base = base
 	return &d
 }
 
-// With is the same browser with another header.
+// With returns the same browser with another header.
 func (c *Client) With(name, value string) *Client {
 	d := *c
 	d.Header = c.Header.Clone()
@@ -173,14 +175,14 @@ func (c *Client) With(name, value string) *Client {
 	return &d
 }
 
-// As is the same browser asking for another host name at the same address.
+// As returns the same browser requesting another host name at the same address.
 func (c *Client) As(host string) *Client {
 	d := *c
 	d.Host = host
 	return &d
 }
 
-// Cookies are those that the browser would send to Base.
+// Cookies returns the cookies that the browser would send to Base.
 func (c *Client) Cookies() []*http.Cookie {
 	c.t.Helper()
 	u, err := url.Parse(c.Base)
@@ -190,7 +192,7 @@ func (c *Client) Cookies() []*http.Cookie {
 	return c.http.Jar.Cookies(u)
 }
 
-// Get asks for a path, or an absolute URL.
+// Get requests a path, or an absolute URL.
 func (c *Client) Get(path string) Answer { return c.Do(http.MethodGet, path, "", nil) }
 
 // Post sends a form.
