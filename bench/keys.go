@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// keys measures calls with an API key: what the gate itself manages, beside forwarding without a question, and one call of a real Flowise with a key of its own and
-// through Sluice with a key of Sluice's. Flowise checks a key with scrypt and so costs 31 ms of processor time for each call.
+// keys measures calls with an API key: the gate's own throughput beside plain forwarding, and one
+// call of a real Flowise, with a Flowise key directly and with a Sluice key through Sluice. Flowise
+// checks a key with scrypt, which costs 31 ms of processor time for each call.
 func keys(s *stage, set settings, t *table) error {
 	key, err := s.makeKey(environment(filepath.Join(s.folder, "data"), 4030))
 	if err != nil {
@@ -50,7 +51,8 @@ func keys(s *stage, set settings, t *table) error {
 	return s.besideFlowise(set, median(rates), t)
 }
 
-// makeKey makes a key with the command line, as an operator would, and waits until the server knows it.
+// makeKey creates a key with the command line, as an operator would, and waits until the server
+// knows it.
 func (s *stage) makeKey(env []string) (string, error) {
 	cmd := exec.Command(s.binary, "key", "create", username, "bench")
 	cmd.Env = append(os.Environ(), env...)
@@ -64,7 +66,7 @@ func (s *stage) makeKey(env []string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// freePort is a loopback port that nobody listens on right now.
+// freePort returns a loopback port that is free right now.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,7 +85,8 @@ func flowiseFolder() string {
 	return filepath.Join(cache, "flowise-3.1.4")
 }
 
-// besideFlowise compares the same call with a key of Flowise's own and, through Sluice, with one of Sluice's.
+// besideFlowise compares the same call with a Flowise key directly and, through Sluice, with a
+// Sluice key.
 func (s *stage) besideFlowise(set settings, gate float64, t *table) error {
 	program := filepath.Join(flowiseFolder(), "node_modules", "flowise", "bin", "run")
 	if _, err := os.Stat(program); err != nil {
@@ -120,7 +123,8 @@ func (s *stage) besideFlowise(set settings, gate float64, t *table) error {
 
 const ownerPassword = "Bench-Owner-Password-1"
 
-// startFlowise starts a real Flowise on the core of the load, makes its owner, and a key of its own.
+// startFlowise starts a real Flowise on the core of the load, and creates its owner and a Flowise
+// key.
 func (s *stage) startFlowise(program string) (system, *http.Client, error) {
 	port, err := freePort()
 	if err != nil {
@@ -163,7 +167,7 @@ func (s *stage) startFlowise(program string) (system, *http.Client, error) {
 	return system{process: p, host: host, lines: "Authorization: Bearer " + made[len(made)-1].APIKey + "\r\n"}, client, nil
 }
 
-// sluiceBeforeFlowise starts a Sluice of its own in front of Flowise and makes a key of Sluice's.
+// sluiceBeforeFlowise starts a separate Sluice in front of Flowise and creates a Sluice key.
 func (s *stage) sluiceBeforeFlowise(target string, client *http.Client) (system, error) {
 	folder := filepath.Join(s.folder, "keys")
 	port, err := freePort()
@@ -203,7 +207,8 @@ func (s *stage) sluiceBeforeFlowise(target string, client *http.Client) (system,
 	return system{process: p, host: host, lines: "Authorization: Bearer " + key + "\r\n"}, err
 }
 
-// send makes a call with JSON that must succeed, and gives the cookies of the answer as a Cookie header.
+// send makes a call with JSON that must succeed, and returns the cookies of the answer as a Cookie
+// header.
 func send(client *http.Client, address, cookies string, body, answer any) (string, error) {
 	method, text := http.MethodGet, []byte(nil)
 	if body != nil {

@@ -30,7 +30,7 @@ func connect(s *system, path string) (*client, error) {
 	if s.cookie != "" {
 		head += "Cookie: " + s.cookie + "\r\n"
 	} else {
-		// The bare proxy gets as many bytes to forward.
+		// The bare proxy forwards the same number of bytes.
 		head += "Cookie: sluice_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n"
 	}
 	return &client{conn: c, in: bufio.NewReaderSize(c, 8<<10), head: []byte(head + s.lines + "\r\n")}, nil
@@ -84,7 +84,7 @@ type result struct {
 	seconds  float64
 	times    []time.Duration // sorted
 	cpu      time.Duration   // of the system under test
-	foreign  float64         // share of its core that went to others
+	foreign  float64         // share of its core that other processes used
 }
 
 func (r *result) rate() float64 { return float64(r.requests) / r.seconds }
@@ -135,8 +135,8 @@ func closedLoop(s *system, path string, conns int, d time.Duration) (result, err
 	return r, errors.Join(errs...)
 }
 
-// openLoop sends rate requests a second whether or not the earlier ones have been answered, and counts from the moment at which each was
-// due to be sent.
+// openLoop sends rate requests a second whether or not the earlier ones have been answered, and
+// measures from the moment when each was due.
 func openLoop(s *system, path string, rate int, d time.Duration) (result, error) {
 	const conns = 128
 	due := make(chan time.Time, rate*int(d/time.Second)+rate)
@@ -172,7 +172,8 @@ func openLoop(s *system, path string, rate int, d time.Duration) (result, error)
 	return r, errors.Join(errs...)
 }
 
-// pace hands out the moments. Timers are late by up to a millisecond; that is the generator's fault and not counted.
+// pace sends the due times. Timers are late by up to a millisecond; that is the generator's fault
+// and not counted.
 func pace(due chan<- time.Time, rate int, d time.Duration) {
 	start := time.Now()
 	step := time.Second / time.Duration(rate)

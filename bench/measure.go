@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// quiet is how much of the measured core others may use before a round's rates are thrown away and it is repeated. Whoever competes for it takes more
-// from a process with one running thread than from one with two, so that a disturbed ratio says nothing.
+// quiet is how much of the measured core other processes may use before a round's rates are
+// discarded and the round is repeated. A competing process takes more from a process with one
+// running thread than from one with two, so a disturbed ratio is meaningless.
 const quiet = 0.10
 
-// comparison is what the rounds gave.
+// comparison collects the results of the rounds.
 type comparison struct {
 	rates, cpus []float64 // ratios of one round each; rates of undisturbed ones only
 	before      []float64 // processor time, this build : the one before
@@ -39,7 +40,7 @@ func throughput(s *stage, set settings, t *table) error {
 	if 2*len(c.rates) >= set.rounds {
 		t.atLeast("requests/s, Sluice : bare", median(c.rates), 0.90, "%.2f")
 	} else {
-		// Processor time hardly depends on who else is there.
+		// Processor time hardly depends on other processes.
 		t.atLeast("requests per second of processor time, Sluice : bare", 1/median(c.cpus), 0.90, "%.2f")
 	}
 	t.note("p99 ms, bare : Sluice", "%.2f : %.2f", p99(c.bare), p99(c.own))
@@ -138,7 +139,7 @@ func streams(s *stage, t *table) error {
 // clockTick is USER_HZ: the unit of the times in /proc, 1/100 s on every Linux that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// cpuTime is user and system time of a process (proc(5), fields 14 and 15 of stat).
+// cpuTime is the user and system time of a process (proc(5), fields 14 and 15 of stat).
 func cpuTime(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -153,8 +154,8 @@ func cpuTime(pid int) time.Duration {
 	return sum
 }
 
-// coreBusy is the time that a core has worked for anybody, since it was started (proc(5), /proc/stat). It is 0 where processes are not pinned:
-// then nothing can be told apart.
+// coreBusy is the time that a core has worked, for all processes, since it was started (proc(5),
+// /proc/stat). It is 0 if processes are not pinned, because then the load cannot be attributed.
 func coreBusy(core int) time.Duration {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil || !pinned() {

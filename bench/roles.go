@@ -17,10 +17,11 @@ import (
 	"sluice/internal/proxy"
 )
 
-// roleVariable makes this program play a part in a process of its own: "upstream", "bare" or "empty".
+// roleVariable makes this program play a role in a separate process: "upstream", "bare" or "empty".
 const roleVariable = "SLUICE_BENCH_ROLE"
 
-// play runs a role. It prints its address and ends when its standard input is closed, so that nothing is left behind.
+// play runs a role. It prints its address and exits when its standard input is closed, so that no
+// process is left behind.
 func play(role string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,7 +43,7 @@ func play(role string) error {
 	return errors.New("no such role")
 }
 
-// buffers is the pool that both sides of the comparison have.
+// buffers is the pool that both sides of the comparison use.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) Get() []byte {
@@ -54,7 +55,7 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
 
-// bare is what Sluice is compared with: nothing but forwarding.
+// bare is the baseline for Sluice: forwarding alone.
 func bare(l net.Listener, target string) error {
 	u, err := url.Parse(target)
 	if err != nil {
@@ -66,19 +67,20 @@ func bare(l net.Listener, target string) error {
 	return s.Serve(l)
 }
 
-// answer is the 1 KiB of JSON.
+// answer is an HTTP response with 1 KiB of JSON.
 var answer = func() string {
 	body := `{"data":"` + strings.Repeat("x", 1024-11) + `"}`
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }()
 
-// Events of a stream, and the pause between two.
+// The number of events in a stream, and the pause between two.
 const (
 	streamEvents = 5
 	streamPause  = 3 * time.Millisecond
 )
 
-// upstream answers every request by hand, so that it costs as little as can be: the same JSON for all, and a stream at /stream.
+// upstream answers every request by hand, to cost as little as possible: the same JSON for all, and
+// a stream at /stream.
 func upstream(l net.Listener) error {
 	for {
 		c, err := l.Accept()

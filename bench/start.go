@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// startRounds is how often each build is started with a database that is there already.
+// startRounds is how often each build is started with an existing database.
 const startRounds = 5
 
-// noWorse is what a figure of this build may be of the one before: a tenth more is noise.
+// noWorse is the largest permitted ratio of a figure to the previous build's: a tenth more is
+// noise.
 const noWorse = 1.1
 
-// build is a program that is started, and what was measured of it.
+// build is a program to start, and its measurements.
 type build struct {
 	name, binary, folder string
 
@@ -26,7 +27,7 @@ type build struct {
 }
 
 // startup measures the time from exec to the first answer, the initialization of packages, and the
-// memory of an idle process; beside a build of the commit before where there is one, in turns.
+// memory of an idle process. If there is a build of the previous commit, the two take turns.
 func startup(s *stage, base string, t *table) error {
 	builds := []*build{{name: "this build", binary: s.binary, folder: filepath.Join(s.folder, "start")}}
 	if base != "" {
@@ -62,7 +63,7 @@ func startup(s *stage, base string, t *table) error {
 	return nil
 }
 
-// start measures one start; the first one creates the database and is left to idle.
+// start measures one start; the first one creates the database and then idles.
 func (b *build) start(s *stage, first bool) error {
 	took, memory, err := startOnce(s, b.binary, b.folder, first)
 	if err != nil {
@@ -78,7 +79,8 @@ func (b *build) start(s *stage, first bool) error {
 	return err
 }
 
-// initialization is what the init functions of all packages take, in ms, as the runtime tells.
+// initialization is the time that the init functions of all packages take, in ms, according to the
+// runtime.
 func initialization(binary string) (sum float64, err error) {
 	cmd := exec.Command(binary, "version")
 	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
@@ -102,7 +104,7 @@ func initialization(binary string) (sum float64, err error) {
 	return sum, nil
 }
 
-// startOnce starts a build on its own, waits for the first 200, optionally lets it idle for its
+// startOnce starts a single build, waits for the first 200, optionally lets it idle to measure its
 // memory, and stops it.
 func startOnce(s *stage, binary, folder string, idle bool) (took time.Duration, rss float64, err error) {
 	env := environment(folder, 4038)

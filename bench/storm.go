@@ -22,7 +22,8 @@ const (
 	stormFor     = 6 * time.Second
 )
 
-// storm measures the p99 of signed-in traffic while others try passwords without end, against the p99 in the calm just before.
+// storm measures the p99 of signed-in traffic while attackers try passwords without pause, against
+// the p99 in the calm just before.
 func storm(s *stage, t *table) error {
 	if _, err := openLoop(&s.sluice, "/api/items", stormRate, time.Second); err != nil { // warms up
 		return err
@@ -55,7 +56,7 @@ func storm(s *stage, t *table) error {
 	return nil
 }
 
-// pair measures a calm and a storm, one right after the other.
+// pair measures a calm and a storm, one directly after the other.
 func (t *tally) pair(s *stage) (calm, wild result, err error) {
 	if calm, err = openLoop(&s.sluice, "/api/items", stormRate, calmFor); err != nil {
 		return calm, wild, fmt.Errorf("calm: %w", err)
@@ -79,7 +80,7 @@ func (t *tally) String() string {
 	return fmt.Sprintf("%d decided, %d put off, %d other", t.hashed.Load(), t.putOff.Load(), t.other.Load())
 }
 
-// start lets the clients loose until ctx ends; the channel is closed when all have stopped.
+// start runs the clients until ctx is done; the channel is closed when all have stopped.
 func (t *tally) start(ctx context.Context, host string) <-chan struct{} {
 	t.hashed.Store(0)
 	t.putOff.Store(0)

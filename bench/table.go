@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// line is one figure, with its mark if it has one.
+// line is one figure, with its mark, if any.
 type line struct {
 	name, value, mark string
 	missed            bool
@@ -30,7 +30,7 @@ func (t *table) atMost(name string, v, mark float64, format string) {
 	t.lines = append(t.lines, line{name, fmt.Sprintf(format, v), "at most " + fmt.Sprintf(format, mark), v > mark})
 }
 
-// print writes the table and returns how many marks were missed.
+// print writes the table and returns the number of missed marks.
 func (t *table) print(out io.Writer) (missed int) {
 	_, _ = fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
