@@ -1,12 +1,12 @@
 // Command lines checks the width of the sources, and prints which files and functions are long.
 //
 //	go run -C tools ./lines          fails for a line over 120 columns and a comment over 100
-//	go run -C tools ./lines -prune   takes the files that are clean by now out of old.txt
+//	go run -C tools ./lines -prune   removes files that are clean from old.txt
 //
-// Generated files are left out. So are lines that cannot be broken: struct tags, directives, and
-// the inside of a raw string. old.txt lists the files from before the rule, which keep their lines
-// until somebody moves or rewrites them. That list only shrinks: a file that is listed and clean is
-// a fault too.
+// Generated files are exempt. So are lines that cannot be broken: struct tags, directives, and the
+// inside of a raw string. old.txt lists the files from before the rule, which keep their lines
+// until someone moves or rewrites them. That list only shrinks: a listed file that is clean is a
+// fault too.
 package main
 
 import (
@@ -32,7 +32,7 @@ const (
 	maxReported = 5   // lines of one file
 )
 
-// oldList is the file of exceptions, seen from the folder that the command runs in.
+// oldList is the file of exceptions, relative to the folder that the command runs in.
 const oldList = "lines/old.txt"
 
 const pruneHint = "go run -C tools ./lines -prune shortens the list"
@@ -102,7 +102,7 @@ func run(prune bool) error {
 	return nil
 }
 
-// source is what was found in one file.
+// source holds the findings about one file.
 type source struct {
 	path      string
 	generated bool

@@ -1,23 +1,24 @@
-// Command recipes carries out every recipe of CONTRIBUTING.md, so that a recipe and the sources
-// cannot drift apart:
+// Command recipes carries out every recipe of CONTRIBUTING.md, so that recipes and sources cannot
+// drift apart:
 //
 //	go run -C tools ./recipes            all of them
 //	go run -C tools ./recipes mail job   some of them
 //
-// Each recipe has a file here, NAME.txt. It begins with the recipe's paragraph as it stands in
-// CONTRIBUTING.md; whoever changes one looks at the other. Sections follow, each with a headline:
+// Each recipe has a file here, NAME.txt. It begins with the recipe's paragraph exactly as in
+// CONTRIBUTING.md, so changing one requires changing the other. Sections follow, each with a
+// headline:
 //
 //	-- file PATH --                  a new file
 //	-- insert PATH after TEXT --     lines after the only line that contains TEXT
 //	-- insert PATH before TEXT --    lines before it
-//	-- change PATH: OLD => NEW --    a text that stands there once, for another one
+//	-- change PATH: OLD => NEW --    replaces a text that occurs once in the file
 //	-- append PATH --                lines at the end
 //	-- golden --                     the recipe says `make golden`
 //	-- run --                        commands that must succeed, one a line
 //	-- without PATH, "MESSAGE" --     commands that must fail and print MESSAGE when what the
 //	                                  recipe puts into PATH is forgotten
 //
-// All recipes are carried out in one copy of the sources, one after the other, and then tried.
+// All recipes are carried out in one copy of the sources, one after the other, and then tested.
 package main
 
 import (
@@ -68,9 +69,9 @@ type recipe struct {
 	parts      []part
 }
 
-// part is a section of a recipe's file: a verb with what its headline says, and the lines below.
-// Mark is the text that an insertion or a change looks for, or the message that is expected; word
-// is before or after, or the new text of a change.
+// part is a section of a recipe's file: the verb and arguments of its headline, and the lines
+// below. mark is the text that an insertion or a change looks for, or the expected message. word is
+// before or after, or the new text of a change.
 type part struct{ verb, path, word, mark, body string }
 
 var headline = regexp.MustCompile(
@@ -113,8 +114,7 @@ func load(folder string) (list []recipe, err error) {
 	return list, nil
 }
 
-// compare wants a recipe's file for each paragraph of the section "Recipes", and the other way
-// round.
+// compare requires a recipe's file for each paragraph of the section "Recipes", and vice versa.
 func compare(contributing string, list []recipe) error {
 	_, section, found := strings.Cut(contributing, "\n## Recipes\n")
 	if !found {
@@ -183,7 +183,7 @@ func (k kitchen) write(path, text string, mode os.FileMode) error {
 	return os.WriteFile(to, []byte(text), mode)
 }
 
-// cook carries the recipes out, renews what is generated, and tries them.
+// cook carries the recipes out, regenerates the generated files, and tests the recipes.
 func (k kitchen) cook(list []recipe) error {
 	golden := false
 	for _, r := range list {
@@ -194,7 +194,7 @@ func (k kitchen) cook(list []recipe) error {
 			golden = golden || p.verb == "golden"
 		}
 	}
-	// Any editor does this.
+	// Every editor formats on save.
 	if out, err := k.command("gofmt -w internal"); err != nil {
 		return fmt.Errorf("what the recipes add is no Go:\n%s", out)
 	}
@@ -214,7 +214,7 @@ func (k kitchen) cook(list []recipe) error {
 	return errors.Join(faults...)
 }
 
-// change makes the change of one section.
+// change applies the change of one section.
 func (k kitchen) change(p part) error {
 	switch p.verb {
 	case "file":
@@ -236,7 +236,7 @@ func (k kitchen) change(p part) error {
 	return nil
 }
 
-// replace puts one text in the place of another one, which must stand in the file once.
+// replace replaces a text, which must occur in the file exactly once.
 func (k kitchen) replace(path, old, text string) error {
 	whole, err := os.ReadFile(filepath.Join(k.dir, path))
 	if err != nil {
@@ -273,7 +273,7 @@ func (k kitchen) insert(p part) error {
 	return k.write(p.path, strings.Join(slices.Insert(lines, at, p.body), ""), 0o644)
 }
 
-// try runs what a recipe says, and then without each thing that could be forgotten.
+// try runs the commands of a recipe, and then tests it without each part that could be forgotten.
 func (k kitchen) try(r recipe) error {
 	for _, p := range r.parts {
 		switch p.verb {
@@ -292,7 +292,7 @@ func (k kitchen) try(r recipe) error {
 	return nil
 }
 
-// without takes out what the recipe puts into a file, and wants that to be noticed.
+// without removes the part that the recipe adds to a file, and requires that a command notices.
 func (k kitchen) without(r recipe, p part) error {
 	path := filepath.Join(k.dir, p.path)
 	whole, err := os.ReadFile(path)

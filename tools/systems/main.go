@@ -2,9 +2,9 @@
 //
 //	go run -C tools ./systems darwin windows
 //
-// It reads the types of every package from its source, with the files that a build for that system
-// takes. A build would compile all dependencies once more for each system, minutes of work on a
-// fresh machine. The bodies of functions are checked in Sluice's own packages only.
+// It type-checks every package from its source, with the files that a build for that system uses. A
+// build would compile all dependencies again for each system, which takes minutes on a fresh
+// machine. It checks function bodies in Sluice's own packages only.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// check prints what does not compile for a system, and returns how many faults there are.
+// check prints the compile errors for a system, and returns their number.
 func check(root, system string) (faults int, err error) {
 	own := root + string(filepath.Separator)
 	found, err := packages.Load(&packages.Config{
@@ -69,7 +69,7 @@ func check(root, system string) (faults int, err error) {
 	return faults, nil
 }
 
-// dropBodies leaves the signatures of a dependency's functions.
+// dropBodies removes the function bodies of a dependency.
 func dropBodies(file *ast.File) {
 	for _, d := range file.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok {
