@@ -22,13 +22,14 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// shotsDir is where screenshots go, below this folder; it is not part of the repository.
+// shotsDir is the folder for screenshots, below this one; it is not part of the repository.
 const shotsDir = "shots"
 
-// chromeStarted says that the browser below has been asked for.
+// chromeStarted reports whether a test needed the browser below.
 var chromeStarted atomic.Bool
 
-// chrome is the one Chromium of the test binary. It has no way out: no name but those of loopback resolves.
+// chrome is the one Chromium of the test binary. It cannot reach the outside: only loopback names
+// resolve.
 var chrome = sync.OnceValues(func() (context.Context, error) {
 	chromeStarted.Store(true)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -42,7 +43,7 @@ var chrome = sync.OnceValues(func() (context.Context, error) {
 	return ctx, chromedp.Do(ctx)
 })
 
-// Person is somebody with a browser profile of their own.
+// Person is a person with their own browser profile.
 type Person struct {
 	Name string
 	t    testing.TB
@@ -54,15 +55,16 @@ type Person struct {
 	errors []string
 }
 
-// Request is one request that a page of a person has made.
+// Request is one request by a page of a person.
 type Request struct {
 	Method, URL string
-	Status      int64  // 0 while there is no answer
+	Status      int64  // 0 before the answer
 	MIME        string // media type of the answer
-	Failed      string // why there was no answer: Chromium's error text, or its reason for blocking
+	Failed      string // why it failed: Chromium's error text, or its reason for blocking
 }
 
-// NewPerson gives somebody a fresh browser profile. It is thrown away at the end of the test; a screenshot stays if the test fails.
+// NewPerson gives a person a fresh browser profile. It is discarded at the end of the test; a
+// screenshot remains if the test fails.
 func NewPerson(t testing.TB, name string) *Person {
 	t.Helper()
 	browser, err := chrome()
@@ -84,7 +86,7 @@ func NewPerson(t testing.TB, name string) *Person {
 	return p
 }
 
-// notice keeps book of the requests. It runs in the loop that reads the browser's messages.
+// notice records the requests. It runs in the loop that reads the browser's messages.
 func (p *Person) notice(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,7 +110,8 @@ func (p *Person) notice(event any) {
 			}
 		}
 	case *page.EventJavascriptDialogOpening:
-		// A page that asks whether to leave it is left. This loop reads the answer, so it must not wait for it.
+		// If a page asks whether to leave it, the answer is yes. This loop reads the browser's
+		// reply, so it must not wait for it.
 		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
 	case *runtime.EventExceptionThrown:
 		text := e.ExceptionDetails.Text
@@ -123,14 +126,15 @@ func (p *Person) notice(event any) {
 	}
 }
 
-// Errors lists what the pages have thrown and what Chromium reported as an error in its console: what a policy stopped, and answers of 400 and above.
+// Errors lists the exceptions of the pages and the errors in Chromium's console: requests blocked
+// by a policy, and answers of 400 and above.
 func (p *Person) Errors() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.errors)
 }
 
-// Requests lists what the pages have asked for so far, in order.
+// Requests lists the requests of the pages so far, in order.
 func (p *Person) Requests() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +145,8 @@ func (p *Person) Requests() []Request {
 	return list
 }
 
-// Asked lists the requests whose method and URL contain what is given, as "PUT" and "/chatflows/".
+// Asked lists the requests whose method and URL contain the given texts, such as "PUT" and
+// "/chatflows/".
 func (p *Person) Asked(method, part string) []Request {
 	var found []Request
 	for _, r := range p.Requests() {
@@ -152,7 +157,7 @@ func (p *Person) Asked(method, part string) []Request {
 	return found
 }
 
-// do runs browser actions within the time of the suite, and fails the test when they do not succeed.
+// do runs browser actions within the suite's time limit, and fails the test if they do not succeed.
 func (p *Person) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := inTime(p.ctx, p.t)
@@ -168,7 +173,7 @@ func (p *Person) Open(url string) {
 	p.do("opening "+url, chromedp.Navigate(url))
 }
 
-// Insert types text where the cursor is.
+// Insert types text at the cursor.
 func (p *Person) Insert(text string) {
 	p.t.Helper()
 	p.do("typing", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
@@ -177,20 +182,21 @@ func (p *Person) Insert(text string) {
 	}))
 }
 
-// Press presses keys, as kb.Enter.
+// Press presses keys, such as kb.Enter.
 func (p *Person) Press(keys string) {
 	p.t.Helper()
 	p.do("pressing a key", chromedp.KeyEvent(keys))
 }
 
-// eval is the value of a JavaScript expression in the page, now. A page that is just being replaced gives an error.
+// eval returns the current value of a JavaScript expression in the page. It fails while a page is
+// being replaced.
 func eval[T any](p *Person, expression string) (T, error) {
 	ctx, cancel := inTime(p.ctx, p.t)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 }
 
-// URL is the address that the person is at.
+// URL returns the address of the person's page.
 func (p *Person) URL() string {
 	s, err := eval[string](p, "location.href")
 	if err != nil {
@@ -199,7 +205,7 @@ func (p *Person) URL() string {
 	return s
 }
 
-// Text is what the person can read on the page.
+// Text returns the visible text of the page.
 func (p *Person) Text() string {
 	s, err := eval[string](p, "document.body ? document.body.innerText : ''")
 	if err != nil {
@@ -208,7 +214,8 @@ func (p *Person) Text() string {
 	return s
 }
 
-// Cookies are the names of the cookies that the page at hand would send, those that scripts cannot read among them.
+// Cookies returns the names of the cookies that the current page would send, including those that
+// scripts cannot read.
 func (p *Person) Cookies() []string {
 	p.t.Helper()
 	var names []string
@@ -229,7 +236,8 @@ func (p *Person) cookies() []*network.Cookie {
 	return res.Cookies
 }
 
-// Program is a client that sends the cookies of the page at hand, as another call of the same session would.
+// Program returns a client that sends the cookies of the current page, as another call of the same
+// session would.
 func (p *Person) Program() *Client {
 	p.t.Helper()
 	c := NewClient(p.t, origin(p.URL()))
@@ -241,7 +249,7 @@ func (p *Person) Program() *Client {
 	return c
 }
 
-// Shot saves a screenshot under a name that says test, person and moment.
+// Shot saves a screenshot, named after the test, the person and the moment.
 func (p *Person) Shot(moment string) {
 	p.t.Helper()
 	ctx, cancel := inTime(p.ctx, p.t)
@@ -260,7 +268,7 @@ func (p *Person) Shot(moment string) {
 	}
 }
 
-// origin is scheme and host of an address.
+// origin returns the scheme and host of an address.
 func origin(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	host, _, _ := strings.Cut(rest, "/")

@@ -10,7 +10,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// canvasNode is a box on the canvas. The texts and selectors of Flowise's own pages are in this file only.
+// canvasNode is a box on the canvas. Only this file has the texts and selectors of Flowise's own
+// pages.
 const canvasNode = ".react-flow__node"
 
 // SignInToFlowise signs in on Flowise's own page, around Sluice.
@@ -23,7 +24,8 @@ func (p *Person) SignInToFlowise(origin string, o Owner) {
 	p.SeeFlowise()
 }
 
-// SeeFlowise waits for the page that Flowise shows to somebody who is signed in: its list of flows and its menu.
+// SeeFlowise waits for the page that Flowise shows to people who are signed in: its list of flows
+// and its menu.
 func (p *Person) SeeFlowise() {
 	p.t.Helper()
 	p.See("Chatflows")
@@ -31,8 +33,8 @@ func (p *Person) SeeFlowise() {
 	p.Await("GET", "/api/v1/chatflows?type=CHATFLOW")
 }
 
-// BuildEcho builds an agent flow in the canvas with the mouse: start, then a direct reply that says "echo: " and the question. It saves the
-// flow under a name and gives its id.
+// BuildEcho builds an agent flow in the canvas with the mouse: start, then a direct reply that says
+// "echo: " and the question. It saves the flow under a name and returns its id.
 func (p *Person) BuildEcho(origin, name string) string {
 	p.t.Helper()
 	p.Open(origin + "/v2/agentcanvas")
@@ -45,7 +47,7 @@ func (p *Person) BuildEcho(origin, name string) string {
 	p.DoubleClick(canvasNode, "Direct Reply")
 	const editor = "[role=dialog] .ProseMirror"
 	p.until("cursor in the text of the reply", func() bool {
-		// A dialog that is still opening takes the focus back.
+		// A dialog that is still opening takes back the focus.
 		p.Click(editor, "")
 		focused, err := eval[bool](p, "!!document.activeElement?.closest('"+editor+"')")
 		return err == nil && focused
@@ -75,7 +77,7 @@ func (p *Person) OpenFlow(origin, id string) {
 	p.SeeElement(canvasNode)
 }
 
-// SaveFlow presses the canvas' save button and gives the answer that the page got.
+// SaveFlow presses the canvas' save button and returns the answer that the page got.
 func (p *Person) SaveFlow(id string) Request {
 	p.t.Helper()
 	p.Click("button[title^=Save]", "")
@@ -94,7 +96,7 @@ func (p *Person) Chat(id, question, answer string) {
 	}
 }
 
-// LogOutOfFlowise uses Flowise's own menu to sign out.
+// LogOutOfFlowise signs out by Flowise's own menu.
 func (p *Person) LogOutOfFlowise(origin string) {
 	p.t.Helper()
 	p.Open(origin + "/")
@@ -103,7 +105,7 @@ func (p *Person) LogOutOfFlowise(origin string) {
 	p.Click("[role=button], li", "Logout")
 }
 
-// EchoFlow is the body that creates the flow of BuildEcho through Flowise's API.
+// EchoFlow is the request body that creates the flow of BuildEcho through Flowise's API.
 func EchoFlow(t testing.TB, name string) map[string]any {
 	t.Helper()
 	node := func(name, label string, x int, param string, value string, outputs ...any) map[string]any {

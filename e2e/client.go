@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what a Client reads of one answer.
+// maxAnswer bounds how much of one answer a Client reads, in bytes.
 const maxAnswer = 32 << 20
 
-// Client is a program that calls a server: it keeps cookies as a browser would, and follows no redirect.
+// Client is a program that calls a server: it keeps cookies as a browser would, and does not follow
+// redirects.
 type Client struct {
 	Base   string      // origin without a slash
 	Header http.Header // sent with every request
@@ -26,7 +27,7 @@ type Client struct {
 	http   *http.Client
 }
 
-// NewClient makes a client with an empty cookie jar.
+// NewClient creates a client with an empty cookie jar.
 func NewClient(t testing.TB, base string) *Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -41,14 +42,14 @@ func NewClient(t testing.TB, base string) *Client {
 	}}
 }
 
-// Answer is what a server said.
+// Answer is a server's answer.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// JSON reads the body into v, and fails the test when it is not JSON.
+// JSON reads the body into v, and fails the test if it is not JSON.
 func (a Answer) JSON(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.Body), v); err != nil {
@@ -56,7 +57,7 @@ func (a Answer) JSON(t testing.TB, v any) {
 	}
 }
 
-// call makes a call of Sluice's own API that must succeed, and reads its answer into v, if that is not nil.
+// call calls Sluice's own API, requires success, and reads the answer into v, unless v is nil.
 func call(t testing.TB, c *Client, method, path string, body, v any) {
 	t.Helper()
 	a := c.Call(method, path, body)
@@ -68,10 +69,11 @@ func call(t testing.TB, c *Client, method, path string, body, v any) {
 	}
 }
 
-// IsJSON reports whether the answer says that it is JSON.
+// IsJSON reports whether the answer is declared as JSON.
 func (a Answer) IsJSON() bool { return strings.Contains(a.Header.Get("Content-Type"), "json") }
 
-// Call sends a request. body is sent as it is when it is a string, as JSON when it is anything else, not at all when it is nil.
+// Call sends a request. A string body is sent unchanged, nil sends no body, and everything else is
+// sent as JSON.
 func (c *Client) Call(method, path string, body any) Answer {
 	c.t.Helper()
 	res, err := c.http.Do(c.request(method, path, body))
@@ -102,14 +104,14 @@ func (c *Client) PostForm(path string, form url.Values) Answer {
 	return form2.Call("POST", path, form.Encode())
 }
 
-// As is the same client for another test or part of one.
+// As returns the same client for another test or part of one.
 func (c *Client) As(t testing.TB) *Client {
 	other := *c
 	other.t = t
 	return &other
 }
 
-// Open sends a request and returns the answer with its body still to be read, for streams.
+// Open sends a request and returns the answer with its body unread, for streams.
 func (c *Client) Open(method, path string, body any) *http.Response {
 	c.t.Helper()
 	res, err := c.http.Do(c.request(method, path, body))
@@ -147,8 +149,8 @@ func (c *Client) request(method, path string, body any) *http.Request {
 	return q
 }
 
-// Raw sends a request target byte by byte, with this client's cookies and headers, over a connection of its own. It is for targets that
-// two parsers could read differently.
+// Raw sends a request target byte by byte, with this client's cookies and headers, over a separate
+// connection. It is for targets that two parsers could read differently.
 func (c *Client) Raw(method, target string) Answer {
 	c.t.Helper()
 	u, err := url.Parse(c.Base)

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// flowiseVersion is the release that the tests drive; install-flowise.sh installs it.
+// flowiseVersion is the release under test; install-flowise.sh installs it.
 const flowiseVersion = "3.1.4"
 
-// Flowise is a real Flowise on a loopback port with a home folder, database and secrets of its own.
+// Flowise is a real Flowise on a loopback port with its own home folder, database and secrets.
 type Flowise struct {
 	URL  string     // origin without a slash
-	life testing.TB // the test at whose end it is stopped
+	life testing.TB // the test that stops it at the end
 	home string
 	port int
 	p    *process
@@ -33,7 +33,7 @@ var installFlowise = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), err
 })
 
-// StartFlowise starts a Flowise that nobody has used yet. It is stopped at the end of the test.
+// StartFlowise starts a fresh Flowise. It is stopped at the end of the test.
 func StartFlowise(t testing.TB) *Flowise {
 	t.Helper()
 	port := freePort(t)
@@ -64,7 +64,7 @@ func (f *Flowise) Start(t testing.TB) {
 	f.p.until(t, "answer to /api/v1/ping", f.Healthy)
 }
 
-// Stop ends it in good order.
+// Stop stops it gracefully.
 func (f *Flowise) Stop(t testing.TB) { f.p.stop(t) }
 
 // Healthy reports whether it answers.
@@ -81,7 +81,7 @@ func (f *Flowise) Healthy() bool {
 // Owner is the account that a Flowise is set up with.
 type Owner struct{ Name, Email, Password string }
 
-// Register makes the owner of a Flowise that has none, as its own set-up page would.
+// Register creates the owner of a Flowise without one, as its own set-up page would.
 func (f *Flowise) Register(t testing.TB, o Owner) {
 	t.Helper()
 	c := NewClient(t, f.URL)
@@ -91,7 +91,7 @@ func (f *Flowise) Register(t testing.TB, o Owner) {
 	}
 }
 
-// SignIn is a client with a session of Flowise's own, around Sluice.
+// SignIn returns a client with a Flowise session, around Sluice.
 func (f *Flowise) SignIn(t testing.TB, o Owner) *Client {
 	t.Helper()
 	c := NewClient(t, f.URL)
@@ -102,7 +102,7 @@ func (f *Flowise) SignIn(t testing.TB, o Owner) *Client {
 	return c
 }
 
-// HasOwner reports whether somebody has set this Flowise up.
+// HasOwner reports whether this Flowise has been set up.
 func (f *Flowise) HasOwner(t testing.TB) bool {
 	t.Helper()
 	var a struct{ RedirectURL string }

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// installClients fetches flowise-sdk and flowise-embed from npm and gives their folder.
+// installClients fetches flowise-sdk and flowise-embed from npm and returns their folder.
 var installClients = sync.OnceValues(func() (string, error) {
 	cmd := exec.Command("./install-clients.sh")
 	cmd.Stderr = os.Stderr
@@ -32,7 +32,7 @@ func clients(t testing.TB) string {
 	return dir
 }
 
-// runSDK is a program of somebody who uses flowise-sdk as its page says.
+// runSDK is a program that uses flowise-sdk as its documentation says.
 const runSDK = `
 const { FlowiseClient } = require('flowise-sdk');
 (async () => {
@@ -44,7 +44,8 @@ const { FlowiseClient } = require('flowise-sdk');
 })().catch(e => console.log('error ' + e.message));
 `
 
-// SDK runs a flow with flowise-sdk and gives the lines that the program prints: "answer …", "event …" or "error …".
+// SDK runs a flow with flowise-sdk and returns the lines that the program prints: "answer …",
+// "event …" or "error …".
 func SDK(t testing.TB, base, key, flow, question string, streaming bool) []string {
 	t.Helper()
 	cmd := exec.Command("node", "-e", runSDK)
@@ -60,7 +61,8 @@ func SDK(t testing.TB, base, key, flow, question string, streaming bool) []strin
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// Embedding is a page of another origin with flowise-embed on it, which sends an API key as the widget's own documentation says (onRequest).
+// Embedding is a page of another origin with flowise-embed on it, which sends an API key as the
+// widget's own documentation says (onRequest).
 func Embedding(t testing.TB, base, key, flow string) string {
 	t.Helper()
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
@@ -79,7 +81,7 @@ func Embedding(t testing.TB, base, key, flow string) string {
 	return s.URL + "/"
 }
 
-// widgetText is what the embedded widget shows.
+// widgetText is the text of the embedded widget.
 const widgetText = `document.querySelector('flowise-fullchatbot')?.shadowRoot?.textContent ?? ''`
 
 // AskWidget types a question into the embedded widget and waits for the answer.
@@ -97,7 +99,7 @@ func (p *Person) AskWidget(question, answer string) {
 	})
 }
 
-// runLangflow is a program of somebody who uses @datastax/langflow-client as its page says.
+// runLangflow is a program that uses @datastax/langflow-client as its documentation says.
 const runLangflow = `
 import { LangflowClient } from '@datastax/langflow-client';
 const flow = new LangflowClient({ baseUrl: process.env.BASE, apiKey: process.env.KEY }).flow(process.env.FLOW);
@@ -107,7 +109,8 @@ try {
 } catch (e) { console.log('error ' + e.message) }
 `
 
-// LangflowSDK runs a flow with @datastax/langflow-client and gives the lines that the program prints: "answer …", "event …" or "error …".
+// LangflowSDK runs a flow with @datastax/langflow-client and returns the lines that the program
+// prints: "answer …", "event …" or "error …".
 func LangflowSDK(t testing.TB, base, key, flow, question string, streaming bool) []string {
 	t.Helper()
 	cmd := exec.Command("node", "--no-warnings", "--input-type=module", "-e", runLangflow)

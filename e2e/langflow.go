@@ -17,21 +17,22 @@ import (
 	"time"
 )
 
-// The releases of Langflow that the tests drive; install-langflow.sh says which they are.
+// The releases of Langflow under test; install-langflow.sh defines them.
 const (
 	newLangflow = "new"
 	oldLangflow = "old"
 )
 
-// langflowKey is a secret key as the page has it generated: 32 random bytes in base64url.
+// langflowKey is a secret key in the form that Langflow's documentation generates: 32 random bytes
+// in base64url.
 const langflowKey = "RkFLRUtFWUZPUlRFU1RTLTAxMjM0NTY3ODlhYmNkZWY"
 
-// Langflow is a real Langflow on a loopback port with a home folder and database of its own.
+// Langflow is a real Langflow on a loopback port with its own home folder and database.
 type Langflow struct {
 	URL     string // origin without a slash
 	Env     []string
-	EnvFile string     // given to it with --env-file in place of the variables for accounts and keys
-	life    testing.TB // the test at whose end it is stopped
+	EnvFile string     // passed with --env-file, instead of the variables for accounts and keys
+	life    testing.TB // the test that stops it at the end
 	release string
 	home    string
 	port    int
@@ -45,10 +46,11 @@ var installLangflow = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), err
 })
 
-// langflowAdmin is the superuser that every Langflow here is started with.
+// langflowAdmin is the superuser of every Langflow in the tests.
 var langflowAdmin = Account{Username: "administrator", Password: "several words for Langflow"}
 
-// StartLangflow starts a Langflow that nobody has used yet, with more variables if some are given. It is stopped at the end of the test.
+// StartLangflow starts a fresh Langflow, with additional variables. It is stopped at the end of the
+// test.
 func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
 	t.Helper()
 	port := freePort(t)
@@ -57,7 +59,7 @@ func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
 	return l
 }
 
-// StartLangflowByFile starts a Langflow as its page says: with `langflow run --env-file`.
+// StartLangflowByFile starts a Langflow as its documentation says: with `langflow run --env-file`.
 func StartLangflowByFile(t testing.TB, release, file string) *Langflow {
 	t.Helper()
 	port := freePort(t)
@@ -93,7 +95,7 @@ func (l *Langflow) Start(t testing.TB) {
 // Database is the path of its SQLite file.
 func (l *Langflow) Database() string { return filepath.Join(l.home, "langflow.db") }
 
-// Stop ends it in good order.
+// Stop stops it gracefully.
 func (l *Langflow) Stop(t testing.TB) { l.p.stop(t) }
 
 // Healthy reports whether it answers.
@@ -107,7 +109,7 @@ func (l *Langflow) Healthy() bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// SignIn is a client with a session of Langflow's own, around Sluice.
+// SignIn returns a client with a Langflow session, around Sluice.
 func (l *Langflow) SignIn(t testing.TB, a Account) *Client {
 	t.Helper()
 	c := NewClient(t, l.URL)
@@ -124,7 +126,7 @@ func (l *Langflow) SignIn(t testing.TB, a Account) *Client {
 	return c
 }
 
-// AddUser makes an active user of Langflow's own, around Sluice, and gives its id.
+// AddUser creates an active Langflow user, around Sluice, and returns its id.
 func (l *Langflow) AddUser(t testing.TB, admin *Client, a Account) string {
 	t.Helper()
 	var user struct{ ID string }

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// langflowComponent is a component as Langflow's catalogue describes it.
+// langflowComponent is a component as Langflow's catalog describes it.
 type langflowComponent = map[string]any
 
-// catalogue finds components in Langflow's own catalogue by name, whatever category they are in.
+// catalogue finds components in Langflow's own catalog by name, in any category.
 func catalogue(t testing.TB, c *Client, names ...string) map[string]langflowComponent {
 	t.Helper()
 	var all map[string]json.RawMessage
@@ -45,7 +45,8 @@ func node(id, kind string, part langflowComponent, x float64) map[string]any {
 	}
 }
 
-// EchoLangflow is a flow that answers with what it is told: a chat input joined to a chat output. c is a client of a Langflow, or of Sluice before one.
+// EchoLangflow is a flow that repeats its input: a chat input joined to a chat output. c is a
+// client of a Langflow, or of Sluice in front of one.
 func EchoLangflow(t testing.TB, c *Client, name string) map[string]any {
 	t.Helper()
 	parts := catalogue(t, c, "ChatInput", "ChatOutput")
@@ -65,7 +66,7 @@ func EchoLangflow(t testing.TB, c *Client, name string) map[string]any {
 	}}
 }
 
-// handle is how Langflow writes the end of an edge: JSON with another quotation mark.
+// handle formats the end of an edge as Langflow does: JSON with a different quotation mark.
 func handle(t testing.TB, end map[string]any) string {
 	t.Helper()
 	b, err := json.Marshal(end)
@@ -75,7 +76,7 @@ func handle(t testing.TB, end map[string]any) string {
 	return strings.ReplaceAll(string(b), `"`, "œ")
 }
 
-// CreateFlow makes a flow of Langflow's, and gives its id.
+// CreateFlow creates a Langflow flow, and returns its id.
 func CreateFlow(t testing.TB, c *Client, flow map[string]any) string {
 	t.Helper()
 	var made struct{ ID string }
@@ -86,7 +87,7 @@ func CreateFlow(t testing.TB, c *Client, flow map[string]any) string {
 	return made.ID
 }
 
-// RunFlow calls a flow with an API key, and gives the status and what stands in the answer.
+// RunFlow calls a flow with an API key, and returns the status and the text of the answer.
 func RunFlow(c *Client, key, flow, text string) Answer {
 	with := *c
 	with.Header = http.Header{"X-Api-Key": {key}}

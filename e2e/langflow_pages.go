@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// The texts and selectors of Langflow's own pages are in this file only; they hold for both releases.
+// Only this file has the texts and selectors of Langflow's own pages; they apply to both releases.
 
 // langflowPicture is a person's picture, which opens their menu.
 const langflowPicture = "[data-testid=user_menu_button], [data-testid=user-profile-settings]"
 
-// SeeLangflow waits for the page that Langflow shows to somebody who is signed in.
+// SeeLangflow waits for the page that Langflow shows to people who are signed in.
 func (p *Person) SeeLangflow() {
 	p.t.Helper()
 	p.SeeElement(langflowPicture)
 	p.until("end of loading", func() bool { return !strings.Contains(p.Text(), "Loading...") })
 }
 
-// LangflowMenu picks something from the menu behind the person's picture.
+// LangflowMenu picks an item from the menu behind the person's picture.
 func (p *Person) LangflowMenu(item string) {
 	p.t.Helper()
 	p.Click(langflowPicture, "")
@@ -32,10 +32,11 @@ func (p *Person) OpenLangflow(origin, id string) {
 	p.SeeElement(canvasNode)
 }
 
-// langflowInput is the text of the chat input that stands on the canvas.
+// langflowInput is the text of the chat input on the canvas.
 const langflowInput = "[data-testid=textarea_str_input_value]"
 
-// TypeLangflow writes a text into the chat input on the canvas, again where the page has put its own back while it was loading.
+// TypeLangflow writes a text into the chat input on the canvas, and repeats that if the page
+// restores its own text while it loads.
 func (p *Person) TypeLangflow(text string) {
 	p.t.Helper()
 	p.until("text in the chat input", func() bool {
@@ -44,7 +45,7 @@ func (p *Person) TypeLangflow(text string) {
 	})
 }
 
-// LangflowTyped is what stands in the chat input on the canvas.
+// LangflowTyped returns the text of the chat input on the canvas.
 func (p *Person) LangflowTyped() string {
 	stands, err := eval[string](p, `document.querySelector("`+langflowInput+`")?.value ?? ""`)
 	if err != nil {
@@ -53,7 +54,8 @@ func (p *Person) LangflowTyped() string {
 	return stands
 }
 
-// AskPlayground asks something in the chat beside the canvas, and waits for the echo. The flow passes on the one message that it was given, which so becomes its own.
+// AskPlayground sends a message in the chat beside the canvas, and waits for the echo. The flow
+// passes on the message that it got, so the echo is that same message.
 func (p *Person) AskPlayground(text string) {
 	p.t.Helper()
 	p.Click("[data-testid=playground-btn-flow-io]", "")
@@ -62,7 +64,7 @@ func (p *Person) AskPlayground(text string) {
 	p.SeeElement(`[data-testid="chat-message-AI-` + text + `"]`)
 }
 
-// Toast is what an alert of Langflow's page says, "" if there is none.
+// Toast returns the text of an alert on Langflow's page; "" without an alert.
 func (p *Person) Toast() string {
 	text, err := eval[string](p, `[...document.querySelectorAll('[data-testid*=alert], .error-build-message, [role=alert]')].map(e => e.innerText).join(' ')`)
 	if err != nil {
@@ -71,7 +73,8 @@ func (p *Person) Toast() string {
 	return strings.TrimSpace(text)
 }
 
-// MakeLangflowKey makes an API key on Langflow's settings page, and gives what the page shows of it this once.
+// MakeLangflowKey creates an API key on Langflow's settings page, and returns the key, which the
+// page shows only once.
 func (p *Person) MakeLangflowKey(origin, name string) string {
 	p.t.Helper()
 	p.Open(origin + "/settings/api-keys")

@@ -21,7 +21,8 @@ const (
 	oidcClientSecret = "a secret of 32 characters or more"
 )
 
-// OpenIDProvider is a real OpenID provider (npm oidc-provider) on loopback. It lets everybody in whose name is typed.
+// OpenIDProvider is a real OpenID provider (npm oidc-provider) on loopback. It signs in every typed
+// name.
 type OpenIDProvider struct {
 	URL string // its issuer
 	p   *process
@@ -35,7 +36,8 @@ var installOIDC = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), err
 })
 
-// StartOpenIDProvider starts a provider that knows Sluice. Conform says that claims are only in userinfo, as the specification has it.
+// StartOpenIDProvider starts a provider that knows Sluice. conform means that claims are only in
+// userinfo, as the specification says.
 func StartOpenIDProvider(t testing.TB, s *Sluice, conform bool) *OpenIDProvider {
 	t.Helper()
 	dir, err := installOIDC()
@@ -69,7 +71,7 @@ func (o *OpenIDProvider) Knows(t testing.TB, login string, claims map[string]any
 	}
 }
 
-// Rotate lets the provider sign with a new key.
+// Rotate makes the provider sign with a new key.
 func (o *OpenIDProvider) Rotate(t testing.TB) {
 	t.Helper()
 	if a := o.c.Call("POST", "/control/rotate", nil); a.Status != http.StatusOK {
@@ -77,7 +79,7 @@ func (o *OpenIDProvider) Rotate(t testing.TB) {
 	}
 }
 
-// Told is what became of the provider's calls to Sluice's back channel.
+// Told returns the results of the provider's calls to Sluice's back channel.
 func (o *OpenIDProvider) Told(t testing.TB) (calls []struct {
 	Sub, SID, Error string
 	OK              bool
@@ -87,27 +89,28 @@ func (o *OpenIDProvider) Told(t testing.TB) (calls []struct {
 	return calls
 }
 
-// Traveller is a browser without a window: it follows redirects between origins, keeps cookies, and sends the forms that it is shown.
+// Traveller is a browser without a window: it follows redirects between origins, keeps cookies, and
+// submits forms.
 type Traveller struct {
 	*Client
 	At string // the address of the last page
 }
 
-// NewTraveller is a browser with no cookies.
+// NewTraveller returns a browser without cookies.
 func NewTraveller(t testing.TB, base string) *Traveller {
 	c := NewClient(t, base)
 	c.Header.Set("Accept", "text/html")
 	return &Traveller{Client: c, At: base + "/"}
 }
 
-// Go opens an address, follows redirects, and returns the page at their end.
+// Go opens an address, follows redirects, and returns the final page.
 func (v *Traveller) Go(address string) Answer {
 	v.t.Helper()
 	v.turn(address)
 	return v.follow(v.Get(strings.TrimPrefix(v.At, v.Base)))
 }
 
-// Send sends a form of the page that was shown.
+// Send submits a form of the current page.
 func (v *Traveller) Send(f Form) Answer {
 	v.t.Helper()
 	v.turn(f.Action)
@@ -141,7 +144,7 @@ func (v *Traveller) follow(a Answer) Answer {
 	return a
 }
 
-// Form is a form of a page, with what it holds already.
+// Form is a form of a page, with its initial values.
 type Form struct {
 	Action string
 	Fields url.Values
@@ -161,7 +164,7 @@ func attributes(tag string) map[string]string {
 	return out
 }
 
-// FormTo is the form of a page whose action holds a text.
+// FormTo returns the form of a page whose action contains a text.
 func (a Answer) FormTo(t testing.TB, action string) Form {
 	t.Helper()
 	for _, m := range formTag.FindAllStringSubmatch(a.Body, -1) {
@@ -181,11 +184,12 @@ func (a Answer) FormTo(t testing.TB, action string) Form {
 	return Form{}
 }
 
-// SignInThere fills the forms of the provider's pages, as far as it shows any, and returns the page at the end.
+// SignInThere fills in the forms of the provider's pages, if it shows any, and returns the final
+// page.
 func (v *Traveller) SignInThere(a Answer, login string) Answer {
 	v.t.Helper()
 	for range 6 {
-		// A page that only sends its form by a script.
+		// This page only submits its form by a script.
 		if strings.Contains(a.Body, "document.forms[0].submit()") {
 			a = v.Send(a.FormTo(v.t, ""))
 			continue

@@ -10,8 +10,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// findJS finds the first element that matches a CSS selector, whose text, label or value contains a text, and that a person could use: it is
-// enabled and visible and nothing else covers it. It gives its middle, after scrolling when that was out of sight.
+// findJS finds the first element that matches a CSS selector, whose text, label or value contains a
+// text, and that a person could use: it is enabled and visible and nothing else covers it. It
+// returns the element's middle, after scrolling it into view if necessary.
 const findJS = `((css, text) => {
 	const says = e => [e.innerText, e.value, e.title, e.ariaLabel, e.name, e.placeholder].some(s => s && String(s).includes(text));
 	const middle = e => {
@@ -32,12 +33,13 @@ const findJS = `((css, text) => {
 	return null;
 })`
 
-// atRest is how many times in a row, 50 ms apart, an element must be seen at the same place.
+// atRest is how many times in a row, 50 ms apart, an element must be at the same place.
 const atRest = 4
 
 type point struct{ X, Y float64 }
 
-// find waits for the element of findJS to come to rest (pages slide and unfold things) and gives its middle.
+// find waits for the element of findJS to come to rest (pages slide and unfold elements) and
+// returns its middle.
 func (p *Person) find(css, text string) point {
 	p.t.Helper()
 	a, _ := json.Marshal(css)
@@ -60,27 +62,27 @@ func (p *Person) find(css, text string) point {
 	return at
 }
 
-// until waits until cond holds, asking again and again, also across page changes.
+// until checks cond repeatedly until it holds, even across page changes.
 func (p *Person) until(what string, cond func() bool) {
 	p.t.Helper()
 	await(p.t, what+" for "+p.Name, cond, func() string { return "" })
 }
 
-// Click clicks the first element that matches a CSS selector and says text ("" for any).
+// Click clicks the first element that matches a CSS selector and has the text ("" for any).
 func (p *Person) Click(css, text string) {
 	p.t.Helper()
 	at := p.find(css, text)
 	p.do(fmt.Sprintf("clicking %s %q", css, text), chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// DoubleClick is Click twice.
+// DoubleClick double-clicks the element that Click would click.
 func (p *Person) DoubleClick(css, text string) {
 	p.t.Helper()
 	at := p.find(css, text)
 	p.do(fmt.Sprintf("double-clicking %s %q", css, text), chromedp.MouseClickXY(at.X, at.Y), chromedp.MouseClickXY(at.X, at.Y, chromedp.ClickCount(2)))
 }
 
-// Fill replaces what stands in a field.
+// Fill replaces the content of a field.
 func (p *Person) Fill(css, value string) {
 	p.t.Helper()
 	p.Click(css, "")
@@ -102,13 +104,14 @@ func (p *Person) SeeElement(css string) {
 	p.find(css, "")
 }
 
-// At waits until the person is at an address that begins like this.
+// At waits until the person's address begins with prefix.
 func (p *Person) At(prefix string) {
 	p.t.Helper()
 	p.until("way to "+prefix, func() bool { return strings.HasPrefix(p.URL(), prefix) })
 }
 
-// Await waits until the pages have made a request and have an answer to it or know that there is none. The last such request is given.
+// Await waits until a matching request of the pages was answered or has failed. It returns the last
+// such request.
 func (p *Person) Await(method, part string) Request {
 	p.t.Helper()
 	var last Request
@@ -127,6 +130,6 @@ func (p *Person) Await(method, part string) Request {
 func (p *Person) Drag(from, fromText, to, toText string, dx, dy float64) {
 	p.t.Helper()
 	b := p.find(to, toText)
-	a := p.find(from, fromText) // last, as bringing it into view must hold
+	a := p.find(from, fromText) // last, because bringing it into view must not be undone
 	p.do(fmt.Sprintf("dragging %s %q to %s %q", from, fromText, to, toText), chromedp.DragAndDropXY(a.X, a.Y, b.X+dx, b.Y+dy))
 }

@@ -15,18 +15,20 @@ import (
 	"time"
 )
 
-// stopGrace is how long a child may take to end by itself after SIGTERM. A Langflow on a busy machine takes half a minute.
+// stopGrace is how long a child may take to exit after SIGTERM. A Langflow on a busy machine takes
+// half a minute.
 const stopGrace = time.Minute
 
-// process is a child that dies with the test, and with the test binary whatever ends that.
+// process is a child that is killed with the test, or with the test binary if that dies first.
 type process struct {
 	name string
-	log  string // path of the file with all it has printed
+	log  string // path of the file with all its output
 	cmd  *exec.Cmd
 	done chan struct{}
 }
 
-// startProcess starts cmd with its output in a file. The end of the test stops it; after a failure the end of its output is shown.
+// startProcess starts cmd with its output in a file. It is stopped at the end of the test; after a
+// failure the last lines of its output are shown.
 func startProcess(t testing.TB, name string, cmd *exec.Cmd) *process {
 	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
@@ -38,7 +40,8 @@ func startProcess(t testing.TB, name string, cmd *exec.Cmd) *process {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
 	go func() {
-		// The kernel sends Pdeathsig when the thread that forked ends, so that thread has to live as long as the child.
+		// The kernel sends Pdeathsig when the forking thread exits, so that thread has to live as
+		// long as the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(p.done)
@@ -46,7 +49,7 @@ func startProcess(t testing.TB, name string, cmd *exec.Cmd) *process {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is in cmd.ProcessState
+			_ = cmd.Wait() // the result is in cmd.ProcessState
 		}
 	}()
 	if err := <-started; err != nil {
@@ -61,7 +64,7 @@ func startProcess(t testing.TB, name string, cmd *exec.Cmd) *process {
 	return p
 }
 
-// running reports whether the child has not ended.
+// running reports whether the child is still running.
 func (p *process) running() bool {
 	select {
 	case <-p.done:
@@ -71,7 +74,7 @@ func (p *process) running() bool {
 	}
 }
 
-// stop asks the child to end, and waits until it has.
+// stop asks the child to exit, and waits for it.
 func (p *process) stop(t testing.TB) {
 	t.Helper()
 	if !p.running() {
@@ -86,13 +89,13 @@ func (p *process) stop(t testing.TB) {
 	}
 }
 
-// kill ends the child at once, as a power cut would.
+// kill kills the child immediately, as a power cut would.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// output is everything the child has printed so far.
+// output returns everything that the child has printed so far.
 func (p *process) output() string {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -101,14 +104,14 @@ func (p *process) output() string {
 	return string(b)
 }
 
-// tail is the last lines of the output.
+// tail returns the last lines of the output.
 func (p *process) tail(lines int) string {
 	all := bytes.Split(bytes.TrimSpace([]byte(p.output())), []byte("\n"))
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// until waits until cond holds, and fails the test when the child ends before or the time of the
-// suite is over.
+// until waits until cond holds. It fails the test if the child exits first, or if the suite's time
+// is over.
 func (p *process) until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	await(t, what+" of "+p.name, cond, func() string {
@@ -119,7 +122,7 @@ func (p *process) until(t testing.TB, what string, cond func() bool) {
 	})
 }
 
-// freePort is a loopback port that nobody listens on right now.
+// freePort returns a loopback port that is free right now.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

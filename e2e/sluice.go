@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// Sluice is a running Sluice with data and secrets of its own.
+// Sluice is a running Sluice with its own data and secrets.
 type Sluice struct {
 	URL  string     // origin of its own pages, without a slash
 	Home string     // folder of its data
-	Env  []string   // more variables for it and its commands
-	life testing.TB // the test at whose end it is stopped
+	Env  []string   // additional variables for it and its commands
+	life testing.TB // the test that stops it at the end
 	port int
 	args []string
 	p    *process
 }
 
-// sluiceBuilt says that the program below has been asked for.
+// sluiceBuilt reports whether a test needed the program below.
 var sluiceBuilt atomic.Bool
 
 // buildSluice builds the program once, as a release would.
@@ -53,7 +53,7 @@ func StartSluice(t testing.TB, args ...string) *Sluice {
 	return StartSluiceWith(t, nil, args...)
 }
 
-// StartSluiceWith is StartSluice with more variables.
+// StartSluiceWith is StartSluice with additional variables.
 func StartSluiceWith(t testing.TB, env []string, args ...string) *Sluice {
 	t.Helper()
 	port := freePort(t)
@@ -77,16 +77,16 @@ func (s *Sluice) Start(t testing.TB) {
 	})
 }
 
-// introduced matches once everything stands there that is printed at the start; its last line is empty.
+// introduced matches once the complete start-up output is printed; its last line is empty.
 var introduced = regexp.MustCompile(`(?s)  Data  .*\n\s*\n`)
 
-// Kill ends it as a power cut would.
+// Kill kills it, as a power cut would.
 func (s *Sluice) Kill() { s.p.kill() }
 
-// Stop ends it in good order.
+// Stop stops it gracefully.
 func (s *Sluice) Stop(t testing.TB) { s.p.stop(t) }
 
-// command is a sluice command on the same data, with nothing of the environment of the tests.
+// command is a sluice command on the same data, without the environment of the tests.
 func (s *Sluice) command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	binary, err := buildSluice()
@@ -102,7 +102,8 @@ func (s *Sluice) command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Command runs a sluice command on the same data and gives what it printed and how it ended. Input is what it reads.
+// Command runs a sluice command on the same data, with input on its standard input, and returns its
+// output and error.
 func (s *Sluice) Command(t testing.TB, input string, args ...string) (string, error) {
 	t.Helper()
 	cmd := s.command(t, args...)
@@ -113,12 +114,12 @@ func (s *Sluice) Command(t testing.TB, input string, args ...string) (string, er
 
 var setupLink = regexp.MustCompile(`https?://\S+/setup\S*`)
 
-// SetupLink is the one-time link that it has printed, "" if none.
+// SetupLink returns the one-time link in its output; "" if it printed no link.
 func (s *Sluice) SetupLink() string { return setupLink.FindString(s.p.output()) }
 
 var appLine = regexp.MustCompile(`(?m)^\s+App\s+(https?://\S+)\s+->`)
 
-// AppURL is the address of the first app, as the start prints it.
+// AppURL returns the address of the first app, from the start-up output.
 func (s *Sluice) AppURL(t testing.TB) string {
 	t.Helper()
 	m := appLine.FindStringSubmatch(s.p.output())
@@ -128,10 +129,10 @@ func (s *Sluice) AppURL(t testing.TB) string {
 	return m[1]
 }
 
-// Account is somebody's account in Sluice.
+// Account is a person's account in Sluice.
 type Account struct{ Username, Email, Password string }
 
-// SignIn is a client that is signed in to Sluice.
+// SignIn returns a client that is signed in to Sluice.
 func (s *Sluice) SignIn(t testing.TB, a Account) *Client {
 	t.Helper()
 	c := NewClient(t, s.URL)
@@ -141,7 +142,7 @@ func (s *Sluice) SignIn(t testing.TB, a Account) *Client {
 	return c
 }
 
-// AddPerson makes an account on the people page, with the rights of the client's person.
+// AddPerson creates an account on the people page, with the rights of the client's person.
 func (s *Sluice) AddPerson(t testing.TB, admin *Client, a Account, role string) {
 	t.Helper()
 	r := admin.PostForm("/admin/people", url.Values{"username": {a.Username}, "email": {a.Email}, "role": {role}, "password": {a.Password}})
@@ -152,7 +153,7 @@ func (s *Sluice) AddPerson(t testing.TB, admin *Client, a Account, role string) 
 
 var personLink = regexp.MustCompile(`/admin/people/[^/"?]{8,}`)
 
-// SetRole gives somebody another role on the people page.
+// SetRole gives a person another role on the people page.
 func (s *Sluice) SetRole(t testing.TB, admin *Client, username, role string) {
 	t.Helper()
 	person := personLink.FindString(admin.Get("/admin/people?q=" + url.QueryEscape(username)).Body)
@@ -166,7 +167,8 @@ func (s *Sluice) SetRole(t testing.TB, admin *Client, username, role string) {
 
 var enterLink = regexp.MustCompile(`/enter\?app=[^"&]+`)
 
-// EnterPath is the path on Sluice's own origin that leads into the first app, as the page of flows links it.
+// EnterPath returns the path on Sluice's own origin that leads into the first app, as linked on the
+// page of flows.
 func (s *Sluice) EnterPath(t testing.TB, c *Client) string {
 	t.Helper()
 	path := enterLink.FindString(c.Get("/flows").Body)
@@ -176,7 +178,8 @@ func (s *Sluice) EnterPath(t testing.TB, c *Client) string {
 	return path
 }
 
-// Enter goes into the first app as a browser does, and gives the same person's client for the app's origin.
+// Enter goes into the first app as a browser does, and returns the same person's client for the
+// app's origin.
 func (s *Sluice) Enter(t testing.TB, c *Client) *Client {
 	t.Helper()
 	path := s.EnterPath(t, c)

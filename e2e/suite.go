@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// suites are the deadlines of the suites that run, by the name of their test.
+// suites maps the test names of running suites to their deadlines.
 var suites sync.Map
 
-// suite begins a suite: everything below t must be over within limit. Nothing inside waits for a
-// time of its own, so a slow machine needs longer and finds the same. A limit is several times what
-// the suite takes on two cores.
+// suite begins a suite: everything below t must finish within limit. Nothing inside it has a time
+// limit of its own, so a slow machine takes longer but finds the same. A limit is several times the
+// duration of the suite on two cores.
 func suite(t *testing.T, limit time.Duration) {
 	t.Helper()
 	suites.Store(t.Name(), time.Now().Add(limit))
 	t.Cleanup(func() { suites.Delete(t.Name()) })
 }
 
-// longSuite is suite for what `make e2e` leaves to `make e2e-full`.
+// longSuite is suite for tests that run only in `make e2e-full`, not in `make e2e`.
 func longSuite(t *testing.T, limit time.Duration) {
 	t.Helper()
 	if testing.Short() {
@@ -31,7 +31,8 @@ func longSuite(t *testing.T, limit time.Duration) {
 	suite(t, limit)
 }
 
-// releases are the Langflows that a suite drives: the newer one, and with `make e2e-full` both.
+// releases are the Langflow releases that a suite drives: the newer one, and with `make e2e-full`
+// both.
 func releases() []string {
 	if testing.Short() {
 		return []string{newLangflow}
@@ -39,7 +40,7 @@ func releases() []string {
 	return []string{newLangflow, oldLangflow}
 }
 
-// deadline is when the suite of t must be over.
+// deadline returns when the suite of t must be finished.
 func deadline(t testing.TB) time.Time {
 	t.Helper()
 	for name := t.Name(); ; {
@@ -54,11 +55,11 @@ func deadline(t testing.TB) time.Time {
 	}
 }
 
-// lastLook is how long a step may take when the time of its suite is over: enough for a screenshot
-// of what went wrong.
+// lastLook is how long a step may take after the suite's time is over: enough for a screenshot of
+// the failure.
 const lastLook = 10 * time.Second
 
-// inTime is a context that ends with the suite of t.
+// inTime returns a context that is canceled at the deadline of t's suite.
 func inTime(ctx context.Context, t testing.TB) (context.Context, context.CancelFunc) {
 	t.Helper()
 	end := deadline(t)
@@ -68,7 +69,7 @@ func inTime(ctx context.Context, t testing.TB) (context.Context, context.CancelF
 	return context.WithDeadline(ctx, end)
 }
 
-// await asks cond again and again until it holds. It stops when the suite's time is over or stopped
+// await checks cond repeatedly until it holds. It stops when the suite's time is over or stopped
 // returns a reason.
 func await(t testing.TB, what string, cond func() bool, stopped func() string) {
 	t.Helper()
