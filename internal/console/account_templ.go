@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// accountShell is the frame of all pages of one's own account.
+// accountShell is the frame of all pages of the visitor's own account.
 func accountShell(p web.Page, at string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

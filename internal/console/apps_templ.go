@@ -462,7 +462,7 @@ func newAppPage(p web.Page, v newAppView) templ.Component {
 	})
 }
 
-// appAddressForm asks for an address and leads to what was found there.
+// appAddressForm asks for an address and leads to the builder at that address.
 func appAddressForm(f appForm, action string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2422,7 +2422,7 @@ func checkRow(c check) templ.Component {
 	})
 }
 
-// builderSees is filled by verify.js, which asks the app's own address; without it the link shows the same.
+// builderSees is filled by verify.js from the app's address; a link shows the same without it.
 func builderSees(v verifyView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

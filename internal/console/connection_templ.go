@@ -209,7 +209,7 @@ func connectionPage(p web.Page, v connectionView) templ.Component {
 	})
 }
 
-// foundSection says what runs there and what that version can do.
+// foundSection shows the product and the abilities of its version.
 func foundSection(v connectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -557,7 +557,7 @@ func accountsChoice(v connectionView) templ.Component {
 	})
 }
 
-// waysIn are the ways with their tests; a test replaces them alone, so that what was typed stays.
+// waysIn are the ways with their tests; a test replaces only them, and keeps all typed values.
 func waysIn(v connectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -754,7 +754,7 @@ func waysIn(v connectionView) templ.Component {
 	})
 }
 
-// externalSettings are to be copied into the builder's environment.
+// externalSettings are settings to copy into the builder's environment.
 func externalSettings(v connectionView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -859,7 +859,7 @@ func externalSettings(v connectionView) templ.Component {
 	})
 }
 
-// accountsSection stands on the page of an app.
+// accountsSection is part of the page of an app.
 func accountsSection(v appPageView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

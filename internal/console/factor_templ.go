@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "sluice/internal/web"
 
-// passkeyForm is a form that the script fills in; its children are further fields and stand above the button.
+// passkeyForm is filled in by the script; its children are further fields above the button.
 func passkeyForm(action, kind, options, label, look string, attrs templ.Attributes) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -58,7 +58,7 @@ func passkeyForm(action, kind, options, label, look string, attrs templ.Attribut
 	})
 }
 
-// passkeyFormNamed is a passkeyForm whose own fields have names with a prefix.
+// passkeyFormNamed is a passkeyForm whose own fields have prefixed names.
 func passkeyFormNamed(prefix, action, kind, options, label, look string, attrs templ.Attributes) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -572,7 +572,7 @@ func enrolStepPage(p web.Page, v enrolStepView) templ.Component {
 	})
 }
 
-// totpSetup is the set-up of an authenticator app: scan or type, then prove it by a code.
+// totpSetup is the set-up of an authenticator app: scan or type the secret, then enter a code.
 func totpSetup(action string, v totpView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

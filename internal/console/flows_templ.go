@@ -461,7 +461,7 @@ func flowsTable(v flowsView) templ.Component {
 	})
 }
 
-// noFlows says why there is nothing to see, and what to do about it.
+// noFlows explains why the list is empty, and what to do about it.
 func noFlows(v flowsView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -112,7 +112,7 @@ func newForwardAuthPage(p web.Page, v newForwardAuthView) templ.Component {
 	})
 }
 
-// forwardAuthLimits says before anybody decides what this way cannot do.
+// forwardAuthLimits lists what this way cannot do, before people choose it.
 func forwardAuthLimits(products string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -430,7 +430,7 @@ func forwardAuthPage(p web.Page, v forwardAuthView) templ.Component {
 	})
 }
 
-// askedSection waits for the first sub-request: with the script it asks by itself, without it there is a link.
+// askedSection waits for the first sub-request: automatically with the script, else with a link.
 func askedSection(v forwardAuthView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

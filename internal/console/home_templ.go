@@ -315,7 +315,7 @@ func appTile(a appView) templ.Component {
 	})
 }
 
-// checklist is what is left to do until a team can work, with the next step of each.
+// checklist lists the remaining tasks before a team can work, each with its next step.
 func checklist(v homeView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -1127,7 +1127,7 @@ func workspaceKeysPage(p web.Page, v keysView) templ.Component {
 	})
 }
 
-// workspaceKeysSection stands on the page of a workspace.
+// workspaceKeysSection is part of the page of a workspace.
 func workspaceKeysSection(v workspacePageView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -701,7 +701,7 @@ func newKeyPage(p web.Page, v newKeyView) templ.Component {
 	})
 }
 
-// keyFields are the fields of a key, new or not.
+// keyFields are the fields of a new or an existing key.
 func keyFormFields(f keyForm, fresh bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1517,7 +1517,7 @@ func keyShownPage(p web.Page, v keyShownView) templ.Component {
 	})
 }
 
-// curlBox is the command that tries a key.
+// curlBox shows the command that tries a key.
 func curlBox(c curlView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

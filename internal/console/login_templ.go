@@ -640,7 +640,7 @@ func resetPage(p web.Page, v resetView) templ.Component {
 	})
 }
 
-// awayPage leads to another website; the link is for browsers that do not go by themselves.
+// awayPage leads to another website; the link is for browsers that do not follow automatically.
 func awayPage(p web.Page, v awayView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

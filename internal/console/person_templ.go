@@ -763,7 +763,7 @@ func personRows(v personPageView) templ.Component {
 	})
 }
 
-// personFactors is what the person proves their identity with, besides the password.
+// personFactors are the factors with which the person proves their identity, besides the password.
 func personFactors(v personPageView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -102,7 +102,7 @@ func securityPage(p web.Page, v securityView) templ.Component {
 	})
 }
 
-// factorSummary says in one line how the account stands.
+// factorSummary describes in one line how well the account is protected.
 func factorSummary(v securityView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

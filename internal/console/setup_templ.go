@@ -138,7 +138,7 @@ func setupPage(p web.Page, v setupView) templ.Component {
 	})
 }
 
-// steps shows where in the set-up one is.
+// steps shows the current step of the set-up.
 func steps(at int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -219,7 +219,7 @@ func steps(at int) templ.Component {
 	})
 }
 
-// passwordRules tells before the first try what a password needs.
+// passwordRules explains what a password needs, before the first try.
 func passwordRules() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -565,7 +565,7 @@ func setupAppsPage(p web.Page, v setupAppsView) templ.Component {
 	})
 }
 
-// connectCard says what an app is and offers the one step that is missing to bridge it.
+// connectCard describes an app and offers the one step that is missing to bridge it.
 func connectCard(a appView, back string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -518,7 +518,7 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 	})
 }
 
-// providerPlaces is what the provider has to be told.
+// providerPlaces are the addresses to register at the provider.
 func providerPlaces(v providerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -741,7 +741,7 @@ func providerFieldsForm(v providerView) templ.Component {
 	})
 }
 
-// mappingsEditor gives roles to groups. It needs no script: there are always some empty rows, and a row without a group is none.
+// mappingsEditor gives roles to groups. Spare rows take new ones; rows without a group are ignored.
 func mappingsEditor(v providerView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "sluice/internal/web"
 
-// step is the page of one step of signing in: its title and what it is about, what was wrong, the step itself, and whose sign-in this is.
+// step is the page of one step of signing in: title, purpose, last mistake, content, and account.
 func step(p web.Page, v stepView, title string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -312,7 +312,7 @@ func confirmPage(p web.Page, v confirmView) templ.Component {
 	})
 }
 
-// carriedInputs keep what somebody entered over the page that asks for a proof.
+// carriedInputs keep the entered values on the page that asks for a proof.
 func carriedInputs(fields []carried) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -15,7 +15,7 @@ import (
 	"sluice/internal/web"
 )
 
-// vaultSection stands on the page of a workspace.
+// vaultSection is part of the page of a workspace.
 func vaultSection(v workspacePageView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -787,7 +787,7 @@ func freeCredential(v newCredentialView) templ.Component {
 	})
 }
 
-// credentialField is the field for one value, which is empty whatever is stored.
+// credentialField is the field for one value. It is always empty, even if a value is stored.
 func credentialField(f builder.CredentialField) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1652,7 +1652,7 @@ func rotateSection(v credentialPageView) templ.Component {
 	})
 }
 
-// rotateField offers nothing that could be sent by mistake.
+// rotateField starts without any value that could be sent by mistake.
 func rotateField(f builder.CredentialField) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
