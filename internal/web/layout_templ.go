@@ -8,7 +8,7 @@ package web
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// document is the HTML around every page. The theme stands in the markup, so that nothing flashes before a script runs.
+// document is the HTML around every page. The markup has the theme, so no page flashes at first.
 func document(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -198,7 +198,7 @@ func document(p Page) templ.Component {
 	})
 }
 
-// Shell is the frame for people who are signed in: the navigation at the side (above, on narrow screens) and the page.
+// Shell is the frame for signed-in people: the navigation beside (or above) the page.
 func Shell(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -350,7 +350,7 @@ func Shell(p Page) templ.Component {
 	})
 }
 
-// Narrow is the quiet frame: one column in the middle, for sign-in, set-up and errors.
+// Narrow is the plain frame: one centered column, for sign-in, set-up and errors.
 func Narrow(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -430,7 +430,7 @@ func Narrow(p Page) templ.Component {
 	})
 }
 
-// banner tells everybody what is unusual about the installation.
+// banner tells everyone that something about the installation is unusual.
 func banner(b *Banner) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -519,7 +519,7 @@ func banner(b *Banner) templ.Component {
 	})
 }
 
-// notice is a short word on what has just been done, announced to screen readers.
+// notice is a short text about the last change, announced to screen readers.
 func notice(text string, tone Tone) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -586,7 +586,7 @@ func notice(text string, tone Tone) templ.Component {
 	})
 }
 
-// switcher names the workspace that the person works in and offers the others. Switching comes back to the same page.
+// switcher shows the current workspace and offers the others. Switching returns to the same page.
 func switcher(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -874,7 +874,7 @@ func whoami(p Person) templ.Component {
 	})
 }
 
-// themeSwitch is one form: without a script it is sent and the page comes back in the new look.
+// themeSwitch is one form: without a script, the page reloads in the new theme.
 func themeSwitch(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

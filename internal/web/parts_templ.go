@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "time"
 
-// Icon is a picture that says nothing which the text beside it does not say; it is hidden from screen readers. Names are Lucide's.
+// Icon is a Lucide icon that only repeats the text beside it, so screen readers skip it.
 func Icon(name string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -48,7 +48,7 @@ func Icon(name string) templ.Component {
 	})
 }
 
-// Head is the title of a page, one line on what it is for, and the page's actions as children.
+// Head is the title of a page, one line about its purpose, and the page's actions as children.
 func Head(title, sub string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -122,7 +122,7 @@ func Head(title, sub string) templ.Component {
 	})
 }
 
-// Back is the way up from a page.
+// Back is the link to the parent page.
 func Back(href, label string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -256,10 +256,10 @@ func Section(title, sub string) templ.Component {
 	})
 }
 
-// Tone is what a word in colour means.
+// Tone is the meaning of a colored word.
 type Tone string
 
-// The tones. Colour never carries a meaning alone; the text says it too.
+// The tones. A color never carries a meaning alone; the text says it too.
 const (
 	Plain   Tone = "plain"
 	Good    Tone = "good"
@@ -329,7 +329,7 @@ func Badge(t Tone, text string) templ.Component {
 	})
 }
 
-// State is a dot and a word: how something is.
+// State is a dot and a word that describe a state.
 func State(t Tone, text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -390,7 +390,7 @@ func State(t Tone, text string) templ.Component {
 	})
 }
 
-// Alert says something that the page's reader has to know; errors are announced to screen readers at once.
+// Alert shows important information; errors are announced to screen readers immediately.
 func Alert(t Tone, title string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -487,7 +487,7 @@ func Alert(t Tone, title string) templ.Component {
 	})
 }
 
-// Empty stands where a list would be and teaches what the list is for; its children are the first step.
+// Empty takes the place of an empty list and explains the list; its children are the first step.
 func Empty(icon, title, text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -559,22 +559,22 @@ func Empty(icon, title, text string) templ.Component {
 	})
 }
 
-// Field is one input with its label, a hint and what is wrong with its value.
+// Field is one input with its label, a hint and the mistake in its value.
 type Field struct {
 	// Name is the form field's name and, after "f-", the element's id.
 	Name, Label string
-	// Type is the input's type; "" is text.
+	// Type is the input's type; "" means text.
 	Type, Value string
-	// Hint stands below the input; Error replaces nothing but comes before it.
+	// Hint appears below the input; Error appears before it and replaces nothing.
 	Hint, Error string
 	// Autocomplete is the HTML token, e.g. "username" or "new-password".
 	Autocomplete, Placeholder string
-	// InputMode is the keyboard that phones show, e.g. "numeric"; "" is the type's own.
+	// InputMode is the keyboard that phones show, e.g. "numeric"; "" is the default of the type.
 	InputMode string
 	Optional  bool
 	// Autofocus puts the cursor here when the page opens.
 	Autofocus bool
-	// MinLength and MaxLength are in characters; 0 is no limit.
+	// MinLength and MaxLength are in characters; 0 means unlimited.
 	MinLength, MaxLength int
 }
 
@@ -624,7 +624,7 @@ func Input(f Field) templ.Component {
 	})
 }
 
-// Password renders a field whose text can be shown with a button; the button appears with the script.
+// Password renders a field whose text a button can show; the button appears with the script.
 func Password(f Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1091,7 +1091,7 @@ type Option struct {
 	Value, Label, Hint string
 }
 
-// Choices renders radio buttons, each with a line on what it means.
+// Choices renders radio buttons, each with a line about its meaning.
 func Choices(legend, name, chosen string, options []Option) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1353,10 +1353,10 @@ func Select(f Field, options []Option) templ.Component {
 	})
 }
 
-// Tick is a checkbox with a line on what it means. A form that must tell "not ticked" from "not asked" gives Off, which is sent first.
+// Tick is a checkbox with a line about its meaning. Off tells "not ticked" from "not in the form".
 type Tick struct {
 	Name, Label, Hint string
-	// On is sent when it is ticked, Off (if not empty) in any case and before On.
+	// On is sent when it is ticked. Off, if not empty, is always sent, before On.
 	On, Off string
 	Checked bool
 }
@@ -1515,7 +1515,7 @@ func Checkbox(t Tick) templ.Component {
 	})
 }
 
-// Trouble says above a form why it was not accepted and what to do.
+// Trouble explains above a form why it was refused and what to do.
 func Trouble(text, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1597,7 +1597,7 @@ func Trouble(text, next string) templ.Component {
 	})
 }
 
-// Pager leads through the pages of a list. An empty address leaves its link out.
+// Pager links to the pages of a list. An empty address omits its link.
 func Pager(text, page, previous, next string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1701,7 +1701,7 @@ func Pager(text, page, previous, next string) templ.Component {
 	})
 }
 
-// Copy is a value that will be needed elsewhere, with a button that copies it; without a script it can be selected.
+// Copy is a value for use elsewhere, with a copy button; without a script it can be selected.
 func Copy(id, label, value string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1804,7 +1804,7 @@ func Copy(id, label, value string) templ.Component {
 	})
 }
 
-// CommandLine is the quiet line that shows the same step as a command.
+// CommandLine is the inconspicuous line that shows the same step as a command.
 func CommandLine(command string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1834,7 +1834,7 @@ func CommandLine(command string) templ.Component {
 	})
 }
 
-// Call is the quiet line that shows the same step as a call of the API.
+// Call is the inconspicuous line that shows the same step as a call of the API.
 func Call(call string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -2012,7 +2012,7 @@ func Row(name string) templ.Component {
 	})
 }
 
-// When is a moment in words ("3 minutes ago"), with the exact one on hover.
+// When is a time in words ("3 minutes ago"), with the exact time on hover.
 func When(t, now time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
