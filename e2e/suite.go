@@ -59,7 +59,7 @@ func deadline(t testing.TB) time.Time {
 // the failure.
 const lastLook = 10 * time.Second
 
-// inTime returns a context that is canceled at the deadline of t's suite.
+// inTime returns a context with the deadline of t's suite, but at least lastLook from now.
 func inTime(ctx context.Context, t testing.TB) (context.Context, context.CancelFunc) {
 	t.Helper()
 	end := deadline(t)

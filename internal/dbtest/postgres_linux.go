@@ -414,8 +414,8 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// unprivileged lets the postgres user use dir and run a process if this process is root, since the
-// server refuses to run as root.
+// unprivileged makes dir usable by the postgres user, and returns the attributes to run a process
+// as that user, if this process is root, because the server refuses to run as root.
 func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return &syscall.SysProcAttr{}, nil

@@ -349,8 +349,8 @@ func removed(body, text string) (string, error) {
 	return "", errors.New("what was put there is not there any more")
 }
 
-// cheapest are build flags for code that runs once: most of the time goes into compiling, which
-// takes a third without optimization, and `make check` vets.
+// cheapest are build flags for code that runs once. Compiling takes most of the time, and only a
+// third as long without optimization; `make check` already vets.
 const cheapest = "-buildvcs=false -trimpath -vet=off '-gcflags=sluice/...=-N -l'"
 
 // command runs a line in the copy.
