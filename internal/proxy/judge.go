@@ -260,9 +260,9 @@ func (j *judge) checkStarter(r rights) error {
 		WithNext("Run the flow yourself, or ask for the right to edit it.")
 }
 
-// mayAnswerInstead reports whether the request lacks the right to it but was sent by the builder's
-// own page in the background. Sluice then answers so that the page keeps working: a viewer's page
-// that saves an unchanged flow must not show an error.
+// mayAnswerInstead reports whether Sluice may answer a request without the right to it: it comes
+// from the builder's own page, and the table has an answer for it. This keeps the page working: a
+// viewer's page that saves an unchanged flow must not show an error.
 func (j *judge) mayAnswerInstead() bool {
 	return j.match.Endpoint.Own.Denied != "" && j.req.requester == nil && !j.req.told &&
 		j.who.SignedIn() && j.who.KeyID == "" &&
