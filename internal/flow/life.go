@@ -193,8 +193,8 @@ func (l *Library) Save(ctx context.Context, act Act, id string, s Saved) error {
 	return err
 }
 
-// Marked stores that Sluice itself set the builder's own mark of public flows. A later change of the
-// mark in the builder is then recognized as a change. Marked writes no audit entry.
+// Marked stores that Sluice itself set the builder's own mark of public flows. A later change of
+// the mark in the builder is then recognized as a change. Marked writes no audit entry.
 func (l *Library) Marked(ctx context.Context, appID, id string, public bool) error {
 	return l.cfg.DB.System(ctx, "ownership", func(tx *db.Tx) error {
 		o, found, err := l.read(ctx, tx, appID, id)

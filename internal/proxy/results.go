@@ -37,8 +37,8 @@ func (s *results) reads() bool {
 	return s.v.delegated && (e.ReadsAnswer || s.v.locked) || startsJob(e)
 }
 
-// mustBeRecorded reports whether the request changes something that Sluice records: objects that are
-// created, changed or deleted, and the access of strangers to a flow.
+// mustBeRecorded reports whether the request changes something that Sluice records: objects that
+// are created, changed or deleted, and the access of strangers to a flow.
 func (s *results) mustBeRecorded() bool {
 	e := s.v.endpoint()
 	return !safe(s.v.Request.http.Method) && s.v.delegated &&
