@@ -235,7 +235,7 @@ func (l *Library) Ran(act Act, id string, status int) {
 func (l *Library) Failed(act Act, a authz.Action, id string, status int) {
 	did := "not done"
 	if status == 0 {
-		did = "asked for"
+		did = "requested"
 	}
 	l.count(act, a, id, did, status)
 }

@@ -245,8 +245,8 @@ func TestFlowLife_ImportsAreCalledSo(t *testing.T) {
 	}
 }
 
-// A client that hangs up must not do so to keep the record empty: the builder goes on with what it
-// was asked for.
+// A client cannot keep an action out of the audit record by hanging up, because the builder still
+// performs it.
 func TestFlowLife_ClientHangsUp(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
@@ -316,8 +316,8 @@ func TestFlowLife_BuilderGivesNoAnswer(t *testing.T) {
 	} {
 		f.reply(func(request) string { return answer })
 		for _, c := range []struct{ method, path, want string }{
-			{"PUT", "/api/v1/chatflows/" + privateFlow, "flow:edit failed " + privateFlow + ` "" ×1: asked for`},
-			{"POST", "/api/v1/chatflows", `flow:edit failed  "" ×1: asked for`},
+			{"PUT", "/api/v1/chatflows/" + privateFlow, "flow:edit failed " + privateFlow + ` "" ×1: requested`},
+			{"POST", "/api/v1/chatflows", `flow:edit failed  "" ×1: requested`},
 		} {
 			if got := w.do(c.method, c.path, h, `{"name":"Mine","type":"CHATFLOW"}`); got.status < 500 {
 				t.Errorf("%s: %s: %d", name, c.method, got.status)
