@@ -127,3 +127,35 @@ func setKind(h http.Header, kind string) {
 		h.Set("Content-Type", kind)
 	}
 }
+
+// Flowise's import answers without the new flows' ids, so Sluice compares lists before and after.
+// It does so even if the client has hung up.
+func TestFlowLife_FlowiseImportClientHangsUp(t *testing.T) {
+	t.Parallel()
+	f := startFixture(t)
+	w := newWorld(t, f, options{})
+	cookie := w.cookie("superuser")
+	var seq int64
+	w.flowEntries(&seq)
+	ctx, hangUp := context.WithCancel(context.Background())
+	f.reply(func(request) string {
+		hangUp()
+		f.flowise.With(func() {
+			f.flowise.Lists = map[string]string{"chatflows": `[{"id":"` + newID + `","name":"Brought"}]`}
+		})
+		return jsonReply(201, `{"message":"success"}`)
+	})
+	body := strings.NewReader(`{"ChatFlow":[{"id":"` + newID + `","name":"Brought","flowData":"{}"}]}`)
+	r := httptest.NewRequestWithContext(ctx, "POST", "/api/v1/export-import/import", body)
+	r.Host = appHost
+	r.Header = with("Cookie: "+cookie, "Origin: "+appOrigin, "Content-Type: application/json")
+	answer := httptest.NewRecorder()
+	w.front.Config.Handler.ServeHTTP(answer, r)
+	if ctx.Err() == nil {
+		t.Fatalf("Flowise was not asked: %d %s", answer.Code, answer.Body)
+	}
+	want := `flow:edit done ` + newID + ` "Brought" ×1: imported in `
+	if got := w.flowEntries(&seq); len(got) != 1 || !strings.Contains(got[0], want) {
+		t.Errorf("entries %q, want one with %s", got, want)
+	}
+}
