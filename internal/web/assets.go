@@ -34,28 +34,34 @@ var library = sync.OnceValue(func() map[string]*asset {
 		panic("web: the embedded assets are missing: " + err.Error())
 	}
 	all := make(map[string]*asset, 2*len(entries))
+	// A writer takes about a megabyte, so one serves all.
+	zip, _ := gzip.NewWriterLevel(nil, gzip.BestCompression)
 	for _, e := range entries {
 		body, err := assetFiles.ReadFile("assets/dist/" + e.Name())
 		if err != nil {
 			panic("web: an embedded asset cannot be read: " + err.Error())
 		}
-		a, hashed := newAsset(e.Name(), body)
+		a, hashed := newAsset(zip, e.Name(), body)
 		all[e.Name()], all[hashed] = a, a
 	}
 	return all
 })
 
-func newAsset(name string, body []byte) (a *asset, hashed string) {
+func newAsset(zip *gzip.Writer, name string, body []byte) (a *asset, hashed string) {
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:8])
 	ext := path.Ext(name)
 	hashed = strings.TrimSuffix(name, ext) + "." + hash + ext
 	var zipped bytes.Buffer
-	zw, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
-	_, _ = zw.Write(body)
-	_ = zw.Close()
+	zip.Reset(&zipped)
+	_, _ = zip.Write(body)
+	_ = zip.Close()
 	return &asset{
-		url: AssetPrefix + hashed, mime: mime.TypeByExtension(ext), etag: `"` + hash + `"`, plain: body, gzipped: zipped.Bytes(),
+		url:     AssetPrefix + hashed,
+		mime:    mime.TypeByExtension(ext),
+		etag:    `"` + hash + `"`,
+		plain:   body,
+		gzipped: zipped.Bytes(),
 	}, hashed
 }
 
