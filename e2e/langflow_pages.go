@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -94,10 +95,28 @@ func (p *Person) MakeLangflowKey(origin, name string) string {
 	return key
 }
 
-// DeleteLangflowKeys selects all API keys on Langflow's settings page and deletes them.
+// DeleteLangflowKeys selects all API keys on Langflow's settings page and deletes them. The page
+// draws the list after its frame, and a click on "select all" before that selects nothing.
 func (p *Person) DeleteLangflowKeys(origin string) {
 	p.t.Helper()
 	p.Open(origin + "/settings/api-keys")
-	p.Click(".ag-header-select-all input, .ag-header-cell input[type=checkbox]", "")
-	p.Click("button:has([data-testid=icon-Trash2])", "")
+	p.SeeElement(".ag-center-cols-container [role=row]")
+	const all = ".ag-header-select-all input, .ag-header-cell input[type=checkbox]"
+	const bin = "button:has([data-testid=icon-Trash2])"
+	p.until("selection of all keys", func() bool {
+		if p.usable(bin) {
+			return true
+		}
+		if box, err := eval[string](p, `String(document.querySelector("`+all+`")?.checked)`); err == nil && box == "false" {
+			p.Click(all, "")
+		}
+		return false
+	})
+	p.Click(bin, "")
+}
+
+// usable reports whether the page has an element that a person could use now.
+func (p *Person) usable(css string) bool {
+	at, err := eval[*point](p, fmt.Sprintf("%s(%q, '')", findJS, css))
+	return err == nil && at != nil
 }
