@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"mime"
 	"net/http"
 	"path"
 	"strconv"
@@ -24,6 +23,14 @@ var assetFiles embed.FS
 type asset struct {
 	url, mime, etag string
 	plain, gzipped  []byte
+}
+
+// mediaTypes are the media types of the assets by the end of their names. The table of the package
+// mime depends on the machine.
+var mediaTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
 }
 
 // library maps both the plain and the hashed name of every asset to it. It is built once from the
@@ -58,7 +65,7 @@ func newAsset(zip *gzip.Writer, name string, body []byte) (a *asset, hashed stri
 	_ = zip.Close()
 	return &asset{
 		url:     AssetPrefix + hashed,
-		mime:    mime.TypeByExtension(ext),
+		mime:    mediaTypes[ext],
 		etag:    `"` + hash + `"`,
 		plain:   body,
 		gzipped: zipped.Bytes(),

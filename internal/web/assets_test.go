@@ -79,3 +79,11 @@ func TestTheStyleSheetLoadsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestAssets_MediaTypes(t *testing.T) {
+	for name, a := range library() {
+		if a.mime == "" {
+			t.Errorf("%s has no media type: add its ending to mediaTypes", name)
+		}
+	}
+}
