@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e e2e-full check lines recipes mutate bench golden tools
+.PHONY: help run test e2e e2e-full check lines words recipes mutate bench golden tools
 
 # Whatever is installed or built beside the sources is kept here, outside the checkout.
 export SLUICEDEV_CACHE ?= $(HOME)/.cache/sluice
@@ -33,7 +33,7 @@ install-builders:
 	e2e/install-langflow.sh
 	e2e/install-clients.sh
 
-check: tools lines ## Check formatting, vet, staticcheck, other systems, and that generated files are fresh
+check: tools lines words ## Check formatting, vet, staticcheck, other systems, and that generated files are fresh
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
@@ -46,6 +46,9 @@ check: tools lines ## Check formatting, vet, staticcheck, other systems, and tha
 
 lines: ## Check the width of lines and print which files and functions are long
 	go run -C tools ./lines
+
+words: ## Check the English of comments, messages, pages, mails and documents
+	go run -C tools ./words
 
 recipes: tools ## Carry out every recipe of CONTRIBUTING.md on a copy of the sources
 	go run -C tools ./recipes

@@ -45,7 +45,8 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
+		if d.IsDir() && path != "." &&
+			(strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
 			return fs.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(path, ".go") {
@@ -60,7 +61,14 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			return err
 		}
-		s := source{path: path, test: strings.HasSuffix(path, "_test.go"), generated: ast.IsGenerated(file), file: file, set: set, lines: strings.Count(string(text), "\n")}
+		s := source{
+			path:      path,
+			test:      strings.HasSuffix(path, "_test.go"),
+			generated: ast.IsGenerated(file),
+			file:      file,
+			set:       set,
+			lines:     strings.Count(string(text), "\n"),
+		}
 		if rest, ok := strings.CutPrefix(filepath.ToSlash(filepath.Dir(path)), "internal/"); ok {
 			s.pkg = rest
 		}
@@ -96,7 +104,12 @@ func TestImportRule(t *testing.T) {
 			t.Errorf("%s: only %s have packages below them", s.path, strings.Join(nested, ", "))
 		}
 		if _, known := rank(owner); !known {
-			t.Errorf("%s: package %s has no place in the import line; add the word to importLine, DESIGN and ARCHITECTURE.md", s.path, owner)
+			t.Errorf(
+				"%s: package %s has no place in the import line; add the word to importLine, DESIGN and "+
+					"ARCHITECTURE.md",
+				s.path,
+				owner,
+			)
 			continue
 		}
 		for _, spec := range s.file.Imports {
@@ -145,11 +158,11 @@ func isTestOnly(pkg string) bool {
 	return slices.Contains(testOnly, pkg) || strings.Contains(pkg, "/") && strings.HasSuffix(pkg, "test")
 }
 
-// products are the names that stand in their own package only, in server, in documents and in e2e.
+// products are the names that appear only in their own package, in server, in documents and in e2e.
 var products = []string{"flowise", "langflow"}
 
-// namesProducts are the folders of internal whose code may name products, each with its reason. Tests may everywhere:
-// they work with the products' fakes.
+// namesProducts are the folders of internal whose code may name products, each with its reason.
+// Tests may everywhere: they work with the products' fakes.
 var namesProducts = map[string]string{
 	"server": "it puts the products together",
 	"config": "the variables of a product's .env file work here under their names",
@@ -160,7 +173,7 @@ var namesProducts = map[string]string{
 	"api":    "the kinds as an enum of the description of the API, and its examples",
 }
 
-func TestProductsAreNamedInTheirOwnPackage(t *testing.T) {
+func TestArchitecture_ProductNames(t *testing.T) {
 	for _, s := range sources(t) {
 		owner, part, _ := strings.Cut(s.pkg, "/")
 		if s.pkg == "" || s.test || owner == "builder" && part != "" || namesProducts[owner] != "" {
@@ -173,14 +186,20 @@ func TestProductsAreNamedInTheirOwnPackage(t *testing.T) {
 		for n, line := range strings.Split(strings.ToLower(string(text)), "\n") {
 			for _, product := range products {
 				if strings.Contains(line, product) {
-					t.Errorf("%s:%d names %s: what is about one product belongs into builder/%s", s.path, n+1, product, product)
+					t.Errorf(
+						"%s:%d names %s: what is about one product belongs into builder/%s",
+						s.path,
+						n+1,
+						product,
+						product,
+					)
 				}
 			}
 		}
 	}
 }
 
-func TestEveryPackageStatesItsModel(t *testing.T) {
+func TestArchitecture_PackageDocs(t *testing.T) {
 	documented := map[string]bool{}
 	for _, s := range sources(t) {
 		if s.test || s.generated || strings.HasPrefix(s.pkg, "db/q") {
@@ -196,7 +215,7 @@ func TestEveryPackageStatesItsModel(t *testing.T) {
 	}
 }
 
-func TestExportedNamesAreDocumented(t *testing.T) {
+func TestArchitecture_ExportedDocs(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.test || s.generated || s.pkg == "" {
 			continue
@@ -236,8 +255,8 @@ func undocumented(decl ast.Decl) string {
 
 func receiverExported(d *ast.FuncDecl) bool { return ast.IsExported(receiver(d)) }
 
-// maxMethods is how many methods a receiver may have. What needs more is split by what its methods
-// depend on.
+// maxMethods is how many methods a receiver may have. Split a larger type by the dependencies of
+// its methods.
 const maxMethods = 45
 
 func TestReceiversAreSmall(t *testing.T) {
@@ -262,7 +281,7 @@ func TestReceiversAreSmall(t *testing.T) {
 // maxFiles is how many files a type and its methods may fill.
 const maxFiles = 2
 
-func TestATypeFillsOneOrTwoFiles(t *testing.T) {
+func TestArchitecture_FilesPerType(t *testing.T) {
 	files := map[string]map[string]bool{}
 	note := func(name, path string) {
 		if files[name] == nil {
@@ -292,7 +311,13 @@ func TestATypeFillsOneOrTwoFiles(t *testing.T) {
 	for name, in := range files {
 		if len(in) > maxFiles {
 			list := slices.Sorted(maps.Keys(in))
-			t.Errorf("%s and its methods fill %d files, at most %d: %s", name, len(in), maxFiles, strings.Join(list, ", "))
+			t.Errorf(
+				"%s and its methods fill %d files, at most %d: %s",
+				name,
+				len(in),
+				maxFiles,
+				strings.Join(list, ", "),
+			)
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 // These tests read sources and compile nothing, so that a page or a step that is half done is found
 // in a second.
 
-// TestEveryPageHasASample: what the samples leave out is looked at by no page test and shown in no
+// TestComplete_PageSamples: what the samples leave out is looked at by no page test and shown in no
 // preview.
-func TestEveryPageHasASample(t *testing.T) {
+func TestComplete_PageSamples(t *testing.T) {
 	shown := strings.Builder{}
 	for _, path := range glob(t, "internal/console/*_test.go") {
 		shown.WriteString(read(t, path))
@@ -35,9 +35,9 @@ func TestEveryPageHasASample(t *testing.T) {
 	}
 }
 
-// TestEveryStepHasAPage: an attempt that stands at a step without a page has nowhere to go. Only
-// the last one needs none: it is the session.
-func TestEveryStepHasAPage(t *testing.T) {
+// TestComplete_StepPages: an attempt at a step without a page cannot continue. Only the last step,
+// the session, needs no page.
+func TestComplete_StepPages(t *testing.T) {
 	var steps []string
 	ast.Inspect(parse(t, "internal/login/attempt.go"), func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok {

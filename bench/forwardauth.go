@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// askedApp is the app that a Sluice is asked about.
+// askedApp is the address of the app behind forward-auth.
 const askedApp = "http://flows.test"
 
 // asked is where a Sluice listens that is asked.
@@ -24,15 +24,22 @@ func (port asked) host() string { return "127.0.0.1:" + strconv.Itoa(int(port)) 
 func (port asked) main() string { return "http://gate.test:" + strconv.Itoa(int(port)) }
 
 // subRequest is what a reverse proxy adds to the browser's headers.
-const subRequest = "X-Forwarded-Method: GET\r\nX-Forwarded-Host: flows.test\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Uri: /api/items\r\nX-Forwarded-For: 203.0.113.9\r\n"
+const subRequest = "X-Forwarded-Method: GET\r\nX-Forwarded-Host: flows.test\r\nX-Forwarded-Proto: " +
+	"http\r\nX-Forwarded-Uri: /api/items\r\nX-Forwarded-For: 203.0.113.9\r\n"
 
 // empty answers every request with 204, as little as net/http can do.
 func empty(l net.Listener) error {
-	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })}
+	s := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		),
+	}
 	return s.Serve(l)
 }
 
-// forwardAuth compares Sluice's answer to a sub-request with an empty answer of net/http to the same bytes.
+// forwardAuth compares Sluice's answer to a sub-request with an empty answer of net/http to the
+// same bytes.
 func forwardAuth(s *stage, set settings, t *table) error {
 	bare, own := system{name: "204"}, system{name: "sluice"}
 	var err error
@@ -76,7 +83,8 @@ func forwardAuth(s *stage, set settings, t *table) error {
 	if 2*len(rates) >= set.rounds {
 		t.atLeast("decisions/s of forward-auth : 204 of net/http", median(rates), 0.60, "%.2f")
 	} else {
-		t.atLeast("decisions of forward-auth per second of processor time : 204 of net/http", median(cpus), 0.60, "%.2f")
+		t.atLeast("decisions of forward-auth per second of processor time : 204 of net/http", median(cpus), 0.60,
+			"%.2f")
 	}
 	t.note("CPU of a decision, µs", "%.1f", median(each))
 	if before != nil {
@@ -115,7 +123,13 @@ func (s *stage) startAsked(own *system, binary, folder string, port asked) error
 // origin.
 func (port asked) enter() (string, error) {
 	form := url.Values{"identifier": {username}, "password": {password}}
-	main, _, err := port.visit(http.MethodPost, port.main()+"/login", "", "application/x-www-form-urlencoded", form.Encode())
+	main, _, err := port.visit(
+		http.MethodPost,
+		port.main()+"/login",
+		"",
+		"application/x-www-form-urlencoded",
+		form.Encode(),
+	)
 	if err != nil {
 		return "", err
 	}
@@ -123,7 +137,8 @@ func (port asked) enter() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, _, err := port.visit(http.MethodPost, port.main()+"/api/v1/apps", main, "application/json", string(spec)); err != nil {
+	if _, _, err := port.visit(http.MethodPost, port.main()+"/api/v1/apps", main, "application/json",
+		string(spec)); err != nil {
 		return "", err
 	}
 	state, to, err := port.visit(http.MethodGet, askedApp+"/.sluice/enter?return=/", "", "", "")

@@ -41,7 +41,14 @@ func keys(s *stage, set settings, t *table) error {
 			got[sys] = r
 		}
 		b, k := got[&s.bare], got[&keyed]
-		fmt.Printf("  round %d: bare %6.0f/s  with a key %6.0f/s  CPU %.1f / %.1f µs\n", round+1, b.rate(), k.rate(), b.cpuEach(), k.cpuEach())
+		fmt.Printf(
+			"  round %d: bare %6.0f/s  with a key %6.0f/s  CPU %.1f / %.1f µs\n",
+			round+1,
+			b.rate(),
+			k.rate(),
+			b.cpuEach(),
+			k.cpuEach(),
+		)
 		if round >= 0 {
 			cpus, rates = append(cpus, k.cpuEach()/b.cpuEach()), append(rates, k.rate())
 		}
@@ -60,7 +67,7 @@ func (s *stage) makeKey(env []string) (string, error) {
 	cmd.Stderr = &told
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("making a key: %w\n%s", err, told.String())
+		return "", fmt.Errorf("creating a key: %w\n%s", err, told.String())
 	}
 	time.Sleep(500 * time.Millisecond)
 	return strings.TrimSpace(string(out)), nil
@@ -112,7 +119,12 @@ func (s *stage) besideFlowise(set settings, gate float64, t *table) error {
 		if err != nil {
 			return fmt.Errorf("calling Flowise through Sluice: %w\n%s", err, through.process.out)
 		}
-		fmt.Printf("  round %d: Flowise with its own key %5.1f/s  through Sluice with Sluice's %6.1f/s\n", round+1, a.rate(), b.rate())
+		fmt.Printf(
+			"  round %d: Flowise with its own key %5.1f/s  through Sluice with Sluice's %6.1f/s\n",
+			round+1,
+			a.rate(),
+			b.rate(),
+		)
 		own, ours = append(own, a.rate()), append(ours, b.rate())
 	}
 	t.note("calls/s with a key, Flowise alone : through Sluice", "%.1f : %.1f", median(own), median(ours))
@@ -135,7 +147,8 @@ func (s *stage) startFlowise(program string) (system, *http.Client, error) {
 		return system{}, nil, err
 	}
 	p, out, err := s.child(loadCore, []string{
-		"HOME=" + home, "HOST=127.0.0.1", "PORT=" + port, "DATABASE_PATH=" + home, "SECRETKEY_PATH=" + home, "BLOB_STORAGE_PATH=" + filepath.Join(home, "blobs"),
+		"HOME=" + home, "HOST=127.0.0.1", "PORT=" + port, "DATABASE_PATH=" + home, "SECRETKEY_PATH=" +
+			home, "BLOB_STORAGE_PATH=" + filepath.Join(home, "blobs"),
 		"LOG_PATH=" + filepath.Join(home, "logs"), "DISABLE_FLOWISE_TELEMETRY=true", "LOG_LEVEL=error",
 	}, "node", program, "start")
 	if err != nil {
@@ -152,19 +165,32 @@ func (s *stage) startFlowise(program string) (system, *http.Client, error) {
 			return system{}, nil, fmt.Errorf("the builder did not start\n%s", p.out)
 		}
 	}
-	user := map[string]any{"user": map[string]string{"name": "bench", "email": "bench@example.com", "credential": ownerPassword}}
+	user := map[string]any{
+		"user": map[string]string{"name": "bench", "email": "bench@example.com", "credential": ownerPassword},
+	}
 	if _, err := send(client, base+"/api/v1/account/register", "", user, nil); err != nil {
 		return system{}, nil, err
 	}
-	cookies, err := send(client, base+"/api/v1/auth/login", "", map[string]string{"email": "bench@example.com", "password": ownerPassword}, nil)
+	cookies, err := send(
+		client,
+		base+"/api/v1/auth/login",
+		"",
+		map[string]string{"email": "bench@example.com", "password": ownerPassword},
+		nil,
+	)
 	if err != nil {
 		return system{}, nil, err
 	}
 	var made []struct{ APIKey string }
-	if _, err := send(client, base+"/api/v1/apikey", cookies, map[string]any{"keyName": "bench", "permissions": []string{"chatflows:view"}}, &made); err != nil {
+	if _, err := send(client, base+"/api/v1/apikey", cookies,
+		map[string]any{"keyName": "bench", "permissions": []string{"chatflows:view"}}, &made); err != nil {
 		return system{}, nil, err
 	}
-	return system{process: p, host: host, lines: "Authorization: Bearer " + made[len(made)-1].APIKey + "\r\n"}, client, nil
+	return system{
+		process: p,
+		host:    host,
+		lines:   "Authorization: Bearer " + made[len(made)-1].APIKey + "\r\n",
+	}, client, nil
 }
 
 // sluiceBeforeFlowise starts a separate Sluice in front of Flowise and creates a Sluice key.
@@ -200,7 +226,8 @@ func (s *stage) sluiceBeforeFlowise(target string, client *http.Client) (system,
 		return system{}, err
 	}
 	owner := map[string]string{"email": "bench@example.com", "password": ownerPassword}
-	if _, err := send(client, "http://"+login+"/api/v1/apps/"+list.Items[0].ID+"/owner", cookie, owner, nil); err != nil {
+	if _, err := send(client, "http://"+login+"/api/v1/apps/"+list.Items[0].ID+"/owner", cookie, owner,
+		nil); err != nil {
 		return system{}, err
 	}
 	key, err := s.makeKey(env)

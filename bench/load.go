@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// client is one keep-alive connection that repeats one request and reads answers with as little work as possible.
+// client is one keep-alive connection that repeats one request and reads answers with as little
+// work as possible.
 type client struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -128,7 +129,11 @@ func closedLoop(s *system, path string, conns int, d time.Duration) (result, err
 		})
 	}
 	all.Wait()
-	r := result{seconds: time.Since(start).Seconds(), cpu: cpuTime(s.process.pid()) - before, times: slices.Concat(times...)}
+	r := result{
+		seconds: time.Since(start).Seconds(),
+		cpu:     cpuTime(s.process.pid()) - before,
+		times:   slices.Concat(times...),
+	}
 	r.foreign = max(0, (coreBusy(systemCore)-busy-r.cpu).Seconds()/r.seconds)
 	slices.Sort(r.times)
 	r.requests = len(r.times)

@@ -1,14 +1,16 @@
-// Command bench compares Sluice, as a user runs it, with a bare httputil.ReverseProxy over the same kind of transport, in one run on one
-// machine, and measures what a storm of sign-ins does to people who are signed in.
+// Command bench compares Sluice, as a user runs it, with a bare httputil.ReverseProxy over the same
+// kind of transport, in one run on one machine, and measures what a storm of sign-ins does to
+// people who are signed in.
 //
 //	go run ./bench [-rounds 5] [-seconds 2] [-base FILE]
 //
-// A build of the commit before takes part in the same rounds where -base or SLUICEDEV_BENCH_BASE names one: requests, decisions of
-// forward-auth, start-up and idle memory.
+// A build of the commit before takes part in the same rounds where -base or SLUICEDEV_BENCH_BASE
+// names one: requests, decisions of forward-auth, start-up and idle memory.
 //
-// Load generator and upstream share one core, the system under test has another one to itself, where taskset and a second core are
-// available. Rounds are interleaved and only figures of the same round are compared; the ratio is the median. Everything listens on
-// loopback. It exits with 1 if a mark is missed.
+// Load generator and upstream share one core, the system under test has another one to itself,
+// where taskset and a second core are available. Rounds are interleaved and only figures of the
+// same round are compared; the ratio is the median. Everything listens on loopback. It exits with 1
+// if a mark is missed.
 package main
 
 import (
@@ -38,7 +40,12 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&s.seconds, "seconds", 2, "seconds of load in a round, for each side")
 	flag.IntVar(&s.conns, "conns", 32, "keep-alive connections")
-	flag.StringVar(&s.base, "base", os.Getenv("SLUICEDEV_BENCH_BASE"), "a build of the commit before, to measure in turns with this one")
+	flag.StringVar(
+		&s.base,
+		"base",
+		os.Getenv("SLUICEDEV_BENCH_BASE"),
+		"a build of the commit before, to measure in turns with this one",
+	)
 	flag.Parse()
 	started := time.Now()
 	missed, err := run(s)

@@ -44,7 +44,12 @@ func throughput(s *stage, set settings, t *table) error {
 		t.atLeast("requests per second of processor time, Sluice : bare", 1/median(c.cpus), 0.90, "%.2f")
 	}
 	t.note("p99 ms, bare : Sluice", "%.2f : %.2f", p99(c.bare), p99(c.own))
-	t.note("CPU of a request, Sluice : bare", "%.2f (%.1f µs)", median(c.cpus), median(each(c.own, func(r result) float64 { return r.cpuEach() })))
+	t.note(
+		"CPU of a request, Sluice : bare",
+		"%.2f (%.1f µs)",
+		median(c.cpus),
+		median(each(c.own, func(r result) float64 { return r.cpuEach() })),
+	)
 	if s.before != nil {
 		t.atMost("CPU of a request, this build : the one before", median(c.before), noWorse, "%.2f")
 	}
@@ -67,7 +72,7 @@ func turns(set settings, round int, path string, systems ...*system) (map[*syste
 	return got, nil
 }
 
-// and adds the build before, if there is one.
+// and adds the previous build if it is not nil.
 func and(before *system, systems ...*system) []*system {
 	if before != nil {
 		systems = append(systems, before)
@@ -86,9 +91,21 @@ func (c *comparison) round(s *stage, set settings, round int) error {
 	if b.foreign > quiet || g.foreign > quiet {
 		remark = "  disturbed"
 	}
-	fmt.Printf("  round %d: bare %6.0f/s  sluice %6.0f/s  ratio %.2f  p99 %v / %v  CPU %.1f / %.1f µs  others %.0f / %.0f %%%s\n", round+1, b.rate(), g.rate(),
-		g.rate()/b.rate(), b.quantile(.99).Round(10*time.Microsecond), g.quantile(.99).Round(10*time.Microsecond), b.cpuEach(), g.cpuEach(),
-		100*b.foreign, 100*g.foreign, remark)
+	fmt.Printf(
+		"  round %d: bare %6.0f/s  sluice %6.0f/s  ratio %.2f  p99 %v / %v  CPU %.1f / %.1f µs  others %.0f / %.0f "+
+			"%%%s\n",
+		round+1,
+		b.rate(),
+		g.rate(),
+		g.rate()/b.rate(),
+		b.quantile(.99).Round(10*time.Microsecond),
+		g.quantile(.99).Round(10*time.Microsecond),
+		b.cpuEach(),
+		g.cpuEach(),
+		100*b.foreign,
+		100*g.foreign,
+		remark,
+	)
 	c.cpus = append(c.cpus, g.cpuEach()/b.cpuEach())
 	if s.before != nil {
 		p := got[s.before]

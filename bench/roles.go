@@ -62,7 +62,9 @@ func bare(l net.Listener, target string) error {
 		return err
 	}
 	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u); r.SetXForwarded() }, Transport: proxy.NewTransport(time.Minute), BufferPool: &buffers{},
+		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(u); r.SetXForwarded() },
+		Transport:  proxy.NewTransport(time.Minute),
+		BufferPool: &buffers{},
 	}}
 	return s.Serve(l)
 }
@@ -70,7 +72,11 @@ func bare(l net.Listener, target string) error {
 // answer is an HTTP response with 1 KiB of JSON.
 var answer = func() string {
 	body := `{"data":"` + strings.Repeat("x", 1024-11) + `"}`
-	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return fmt.Sprintf(
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		len(body),
+		body,
+	)
 }()
 
 // The number of events in a stream, and the pause between two.
@@ -121,7 +127,8 @@ func serveRaw(c net.Conn) {
 }
 
 func sendEvents(c net.Conn) error {
-	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: "+
+		"chunked\r\n\r\n"); err != nil {
 		return err
 	}
 	for range streamEvents {

@@ -24,9 +24,10 @@ const (
 	systemCore = 1
 )
 
-// Who signs in.
+// The account that signs in.
 const (
 	username = "bench"
+	// words: a password, not a sentence
 	password = "nobody waters the plastic ferns"
 )
 
@@ -34,7 +35,7 @@ const (
 type system struct {
 	name    string
 	process *process
-	host    string // host:port of what is measured
+	host    string // host:port to measure
 	cookie  string
 	lines   string // further lines of the request's head
 }
@@ -233,7 +234,12 @@ func signIn(login string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	form := url.Values{"identifier": {username}, "password": {password}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+login+"/login", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		"http://"+login+"/login",
+		strings.NewReader(form.Encode()),
+	)
 	if err != nil {
 		return "", err
 	}

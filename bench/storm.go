@@ -44,15 +44,23 @@ func storm(s *stage, t *table) error {
 		} else {
 			ratios = append(ratios, ratio)
 		}
-		fmt.Printf("  p99 calm %v, storm %v; p50 %v, %v; sign-ins %s%s\n", calm.quantile(.99).Round(10*time.Microsecond),
-			wild.quantile(.99).Round(10*time.Microsecond), calm.quantile(.5).Round(time.Microsecond), wild.quantile(.5).Round(time.Microsecond), &last, remark)
+		fmt.Printf(
+			"  p99 calm %v, storm %v; p50 %v, %v; sign-ins %s%s\n",
+			calm.quantile(.99).Round(10*time.Microsecond),
+			wild.quantile(.99).
+				Round(10*time.Microsecond),
+			calm.quantile(.5).Round(time.Microsecond),
+			wild.quantile(.5).Round(time.Microsecond),
+			&last,
+			remark,
+		)
 	}
 	t.note("storms without : with others on the core", "%d : %d", len(ratios), len(disturbed))
 	if len(ratios) == 0 {
 		ratios = disturbed
 	}
 	t.atMost("p99 in a storm of sign-ins : calm", median(ratios), 5, "%.1f")
-	t.note("sign-ins refused after hashing : put off", "%d : %d", last.hashed.Load(), last.putOff.Load())
+	t.note("sign-ins refused after hashing : postponed", "%d : %d", last.hashed.Load(), last.putOff.Load())
 	return nil
 }
 
@@ -77,7 +85,7 @@ func (t *tally) pair(s *stage) (calm, wild result, err error) {
 type tally struct{ hashed, putOff, other atomic.Int64 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d decided, %d put off, %d other", t.hashed.Load(), t.putOff.Load(), t.other.Load())
+	return fmt.Sprintf("%d decided, %d postponed, %d other", t.hashed.Load(), t.putOff.Load(), t.other.Load())
 }
 
 // start runs the clients until ctx is done; the channel is closed when all have stopped.
@@ -100,10 +108,19 @@ func (t *tally) start(ctx context.Context, host string) <-chan struct{} {
 	return done
 }
 
-// try sends one wrong password, each for another account from another address, so that limits on guessing do not spare the server.
+// try sends one wrong password, each for another account from another address, so that limits on
+// guessing do not spare the server.
 func (t *tally) try(ctx context.Context, transport *http.Transport, host string) {
-	form := url.Values{"identifier": {fmt.Sprintf("user%d", rand.Uint32())}, "password": {"wrong password of the storm"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+"/login", strings.NewReader(form.Encode()))
+	form := url.Values{
+		"identifier": {fmt.Sprintf("user%d", rand.Uint32())},
+		"password":   {"wrong password of the storm"},
+	}
+	req, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		"http://"+host+"/login",
+		strings.NewReader(form.Encode()),
+	)
 	if err != nil {
 		return
 	}

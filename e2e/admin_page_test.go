@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// adminPageEnv is the .env file of Langflow's page on authentication, as it stands there.
+// adminPageEnv is the .env file of Langflow's page on authentication, unchanged.
 const adminPageEnv = `LANGFLOW_AUTO_LOGIN=False
 LANGFLOW_SUPERUSER=administrator
 LANGFLOW_SUPERUSER_PASSWORD=securepassword
@@ -17,8 +17,9 @@ LANGFLOW_SECRET_KEY=your_generated_key
 LANGFLOW_NEW_USER_IS_ACTIVE=False
 `
 
-// TestTheAdminPageStepByStep walks the numbered steps of "Manage users as an administrator" on Langflow's page.
-func TestTheAdminPageStepByStep(t *testing.T) {
+// TestAdminPage_Steps walks the numbered steps of "Manage users as an administrator" on Langflow's
+// page.
+func TestAdminPage_Steps(t *testing.T) {
 	longSuite(t, 10*time.Minute)
 	env := filepath.Join(t.TempDir(), ".env")
 	if err := os.WriteFile(env, []byte(adminPageEnv), 0o600); err != nil {

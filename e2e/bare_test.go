@@ -11,8 +11,8 @@ import (
 
 var testOwner = Owner{Name: "Olga Owner", Email: "olga@example.com", Password: "Correct-horse-7"}
 
-// TestBareFlowise shows on a Flowise without Sluice in front what Sluice is for, so that the tests which find these doors closed through
-// Sluice cannot pass because the door is not where they look.
+// TestBareFlowise shows on a Flowise without Sluice in front what Sluice is for, so that the tests
+// which find these doors closed through Sluice cannot pass because the door is not where they look.
 func TestBareFlowise(t *testing.T) {
 	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
@@ -29,16 +29,21 @@ func TestBareFlowise(t *testing.T) {
 
 	t.Run("a stranger runs and reads private flows", func(t *testing.T) {
 		stranger := NewClient(t, f.URL)
-		if a := stranger.Call("POST", "/api/v1/prediction/"+flow.ID, map[string]any{"question": "hi"}); a.Status != 200 || !strings.Contains(a.Body, `"text":"echo: hi"`) {
+		if a := stranger.Call("POST", "/api/v1/prediction/"+flow.ID,
+			map[string]any{"question": "hi"}); a.Status != 200 ||
+			!strings.Contains(a.Body, `"text":"echo: hi"`) {
 			t.Errorf("prediction: %d %.200s", a.Status, a.Body)
 		}
-		if a := stranger.Get("/api/v1/public-chatbotConfig/" + flow.ID); a.Status != 200 || !strings.Contains(a.Body, "flowData") {
+		if a := stranger.Get("/api/v1/public-chatbotConfig/" + flow.ID); a.Status != 200 ||
+			!strings.Contains(a.Body, "flowData") {
 			t.Errorf("public-chatbotConfig: %d %.200s", a.Status, a.Body)
 		}
 	})
 	t.Run("sign-in tells accounts apart", func(t *testing.T) {
-		for email, want := range map[string]int{testOwner.Email: http.StatusUnauthorized, "nobody@example.com": http.StatusNotFound} {
-			if a := NewClient(t, f.URL).Call("POST", "/api/v1/auth/login", map[string]string{"email": email, "password": "wrong"}); a.Status != want {
+		for email, want := range map[string]int{testOwner.Email: http.StatusUnauthorized,
+			"nobody@example.com": http.StatusNotFound} {
+			if a := NewClient(t, f.URL).Call("POST", "/api/v1/auth/login",
+				map[string]string{"email": email, "password": "wrong"}); a.Status != want {
 				t.Errorf("%s: %d, want %d", email, a.Status, want)
 			}
 		}
@@ -59,8 +64,9 @@ func TestBareFlowise(t *testing.T) {
 	})
 }
 
-// pathTraps are spellings of /api/v1/apikey that Flowise reads as exactly that, seen on the real server: letter case, escapes, tags, comments
-// and entities that its sanitiser removes before routing, slashes and white space that its router ignores.
+// pathTraps are spellings of /api/v1/apikey that Flowise reads as exactly that, seen on the real
+// server: letter case, escapes, tags, comments and entities that its sanitiser removes before
+// routing, slashes and white space that its router ignores.
 var pathTraps = []string{
 	"/api/v1/ApiKey",
 	"/api/v1/apikey/",

@@ -32,11 +32,15 @@ var chromeStarted atomic.Bool
 // resolve.
 var chrome = sync.OnceValues(func() (context.Context, error) {
 	chromeStarted.Store(true)
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	options := append(
+		chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost"),
+		chromedp.Flag(
+			"host-resolver-rules",
+			"MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost",
+		),
 	)
 	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, _ := chromedp.NewContext(allocator)
@@ -73,7 +77,8 @@ func NewPerson(t testing.TB, name string) *Person {
 	}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	p := &Person{Name: name, t: t, ctx: ctx, byID: map[network.RequestID]*Request{}}
-	if err := errors.Join(chromedp.Listen(ctx, p.notice), chromedp.Do(ctx, chromedp.EmulateViewport(1400, 900))); err != nil {
+	if err := errors.Join(chromedp.Listen(ctx, p.notice),
+		chromedp.Do(ctx, chromedp.EmulateViewport(1400, 900))); err != nil {
 		t.Fatalf("opening a window for %s: %v", name, err)
 	}
 	t.Cleanup(func() {
@@ -259,7 +264,8 @@ func (p *Person) Shot(moment string) {
 		p.t.Logf("no screenshot %q of %s: %v", moment, p.Name, err)
 		return
 	}
-	name := strings.NewReplacer("/", "-", " ", "-", "_", "-", ",", "").Replace(p.t.Name() + "-" + p.Name + "-" + moment + ".png")
+	name := strings.NewReplacer("/", "-", " ", "-", "_", "-", ",", "").
+		Replace(p.t.Name() + "-" + p.Name + "-" + moment + ".png")
 	if err := os.MkdirAll(shotsDir, 0o755); err != nil {
 		p.t.Fatal(err)
 	}

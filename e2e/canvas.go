@@ -111,19 +111,56 @@ func EchoFlow(t testing.TB, name string) map[string]any {
 	node := func(name, label string, x int, param string, value string, outputs ...any) map[string]any {
 		id := name + "_0"
 		at := map[string]int{"x": x, "y": 100}
-		return map[string]any{"id": id, "type": "agentFlow", "position": at, "positionAbsolute": at, "width": 150, "height": 66, "data": map[string]any{
-			"id": id, "name": name, "label": label, "type": label, "category": "Agent Flows", "version": 1, "baseClasses": []string{label}, "color": "#4DDBBB",
-			"inputs": map[string]string{param: value}, "inputAnchors": []any{}, "outputs": map[string]any{}, "outputAnchors": append([]any{}, outputs...),
-			"inputParams": []any{map[string]any{"name": param, "label": param, "type": "string", "acceptVariable": true, "id": id + "-input-" + param + "-string", "display": true}}}}
+		return map[string]any{
+			"id":               id,
+			"type":             "agentFlow",
+			"position":         at,
+			"positionAbsolute": at,
+			"width":            150,
+			"height":           66,
+			"data": map[string]any{
+				"id":          id,
+				"name":        name,
+				"label":       label,
+				"type":        label,
+				"category":    "Agent Flows",
+				"version":     1,
+				"baseClasses": []string{label},
+				"color":       "#4DDBBB",
+				"inputs": map[string]string{
+					param: value,
+				}, "inputAnchors": []any{}, "outputs": map[string]any{}, "outputAnchors": append([]any{}, outputs...),
+				"inputParams": []any{
+					map[string]any{
+						"name":           param,
+						"label":          param,
+						"type":           "string",
+						"acceptVariable": true,
+						"id":             id + "-input-" + param + "-string",
+						"display":        true,
+					},
+				}},
+		}
 	}
 	const out = "startAgentflow_0-output-startAgentflow"
 	flow, err := json.Marshal(map[string]any{
 		"nodes": []any{
-			node("startAgentflow", "Start", 100, "startInputType", "chatInput", map[string]string{"id": out, "label": "Start", "name": "startAgentflow"}),
+			node(
+				"startAgentflow",
+				"Start",
+				100,
+				"startInputType",
+				"chatInput",
+				map[string]string{"id": out, "label": "Start", "name": "startAgentflow"},
+			),
 			node("directReplyAgentflow", "Direct Reply", 360, "directReplyMessage", "echo: {{ question }}"),
 		},
-		"edges": []any{map[string]any{"id": "edge", "type": "agentFlow", "source": "startAgentflow_0", "sourceHandle": out,
-			"target": "directReplyAgentflow_0", "targetHandle": "directReplyAgentflow_0", "data": map[string]any{"isHumanInput": false}}},
+		"edges": []any{
+			map[string]any{"id": "edge", "type": "agentFlow", "source": "startAgentflow_0", "sourceHandle": out,
+				"target":       "directReplyAgentflow_0",
+				"targetHandle": "directReplyAgentflow_0",
+				"data":         map[string]any{"isHumanInput": false}},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,11 +14,13 @@ func (w *team) strangers(t *testing.T) {
 	page.Header.Set("Accept", "text/html,application/xhtml+xml")
 	page.Header.Set("Sec-Fetch-Mode", "navigate")
 	for _, path := range []string{"/", "/chatflows", "/v2/agentcanvas/" + w.flow, "/credentials", "/sso-success"} {
-		if a := page.Get(path); a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), w.s.URL+"/login") {
+		if a := page.Get(path); a.Status != http.StatusSeeOther ||
+			!strings.HasPrefix(a.Header.Get("Location"), w.s.URL+"/login") {
 			t.Errorf("GET %s: %d to %q, want the sign-in page", path, a.Status, a.Header.Get("Location"))
 		}
 	}
-	for _, header := range []http.Header{{}, {"X-Request-From": {"internal"}}, {"Authorization": {"Bearer x"}}, {"Cookie": {"token=x; refreshToken=y; connect.sid=z"}}} {
+	for _, header := range []http.Header{{}, {"X-Request-From": {"internal"}}, {"Authorization": {"Bearer x"}},
+		{"Cookie": {"token=x; refreshToken=y; connect.sid=z"}}} {
 		c := NewClient(t, w.app)
 		c.Header = header
 		for _, call := range w.calls() {
@@ -29,9 +31,11 @@ func (w *team) strangers(t *testing.T) {
 			}
 		}
 	}
-	// The builder's SDK asks this without its key; the answer is the same for flows that do not exist.
+	// The builder's SDK asks this without its key; the answer is the same for flows that do not
+	// exist.
 	for _, flow := range []string{w.flow, "00000000-0000-4000-8000-000000000000"} {
-		if a := NewClient(t, w.app).Get("/api/v1/chatflows-streaming/" + flow); a.Status != http.StatusOK || a.Body != `{"isStreaming":true}` {
+		if a := NewClient(t, w.app).Get("/api/v1/chatflows-streaming/" + flow); a.Status != http.StatusOK ||
+			a.Body != `{"isStreaming":true}` {
 			t.Errorf("a stranger learns of flow %s: %d %.120s", flow, a.Status, a.Body)
 		}
 	}
@@ -41,7 +45,8 @@ func (w *team) strangers(t *testing.T) {
 	p.Shot("stranger")
 }
 
-// calls are what a stranger would like; most of them a bare Flowise answers without asking who it is.
+// calls are what a stranger would like; most of them a bare Flowise answers without asking who it
+// is.
 func (w *team) calls() []string {
 	return []string{
 		"GET /api/v1/chatflows",
@@ -67,8 +72,9 @@ func bodyFor(method string) any {
 	return map[string]any{"question": "hi"}
 }
 
-// oldWays tries Flowise's own accounts and keys as a stranger and as people with a session. Nothing may get through to Flowise: it answers
-// some of these to anybody, and Sluice attaches the owner's session to what it lets pass.
+// oldWays tries Flowise's own accounts and keys as a stranger and as people with a session. Nothing
+// may get through to Flowise: it answers some of these without sign-in, and Sluice attaches the
+// owner's session to every request that it forwards.
 func (w *team) oldWays(t *testing.T) {
 	stranger := NewClient(t, w.app)
 	for who, c := range map[string]*Client{"stranger": stranger, "viewer": w.viewerAPI, "admin": w.adminAPI} {
@@ -77,9 +83,14 @@ func (w *team) oldWays(t *testing.T) {
 			body any
 		}{
 			{"POST /api/v1/auth/login", map[string]string{"email": testOwner.Email, "password": testOwner.Password}},
-			{"POST /api/v1/account/register", map[string]any{"user": map[string]string{"name": "m", "email": "m@example.com", "credential": "Abcdef1!Abcdef1!"}}},
-			{"POST /api/v1/account/forgot-password", map[string]any{"user": map[string]string{"email": "m@example.com"}}},
-			{"POST /api/v1/account/reset-password", map[string]any{"user": map[string]string{"email": "m@example.com", "tempToken": "x", "password": "Abcdef1!"}}},
+			{"POST /api/v1/account/register",
+				map[string]any{"user": map[string]string{"name": "m", "email": "m@example.com",
+					"credential": "Abcdef1!Abcdef1!"}}},
+			{"POST /api/v1/account/forgot-password",
+				map[string]any{"user": map[string]string{"email": "m@example.com"}}},
+			{"POST /api/v1/account/reset-password",
+				map[string]any{"user": map[string]string{"email": "m@example.com", "tempToken": "x",
+					"password": "Abcdef1!"}}},
 			{"POST /api/v1/account/verify", map[string]any{"user": map[string]string{"tempToken": "x"}}},
 			{"POST /api/v1/account/confirm-email-change", map[string]any{"user": map[string]string{"tempToken": "x"}}},
 			{"POST /api/v1/account/resend-verification", map[string]string{"email": "m@example.com"}},
@@ -110,7 +121,8 @@ func (w *team) oldWays(t *testing.T) {
 
 // nativePages shows that Flowise's own account pages lead nowhere.
 func (w *team) nativePages(t *testing.T) {
-	for _, path := range []string{"/signin", "/register", "/forgot-password", "/reset-password", "/organization-setup", "/verify"} {
+	for _, path := range []string{"/signin", "/register", "/forgot-password", "/reset-password", "/organization-setup",
+		"/verify"} {
 		if a := w.viewerAPI.Get(path); a.Status == http.StatusOK && strings.Contains(a.Body, `id="root"`) {
 			t.Errorf("%s serves Flowise's own page", path)
 		}

@@ -57,7 +57,8 @@ func (f *Flowise) Start(t testing.TB) {
 	cmd.Dir = f.home
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + f.home, "HOST=127.0.0.1", fmt.Sprintf("PORT=%d", f.port),
-		"DATABASE_PATH=" + data, "SECRETKEY_PATH=" + data, "BLOB_STORAGE_PATH=" + filepath.Join(data, "blobs"), "LOG_PATH=" + filepath.Join(f.home, "logs"),
+		"DATABASE_PATH=" + data, "SECRETKEY_PATH=" + data, "BLOB_STORAGE_PATH=" +
+			filepath.Join(data, "blobs"), "LOG_PATH=" + filepath.Join(f.home, "logs"),
 		"DISABLE_FLOWISE_TELEMETRY=true",
 	}
 	f.p = startProcess(f.life, fmt.Sprintf("flowise-%d", f.port), cmd)
@@ -85,7 +86,11 @@ type Owner struct{ Name, Email, Password string }
 func (f *Flowise) Register(t testing.TB, o Owner) {
 	t.Helper()
 	c := NewClient(t, f.URL)
-	a := c.Call("POST", "/api/v1/account/register", map[string]any{"user": map[string]string{"name": o.Name, "email": o.Email, "credential": o.Password}})
+	a := c.Call(
+		"POST",
+		"/api/v1/account/register",
+		map[string]any{"user": map[string]string{"name": o.Name, "email": o.Email, "credential": o.Password}},
+	)
 	if a.Status != http.StatusCreated {
 		t.Fatalf("registering the owner of Flowise: %d %s", a.Status, a.Body)
 	}
@@ -96,7 +101,9 @@ func (f *Flowise) SignIn(t testing.TB, o Owner) *Client {
 	t.Helper()
 	c := NewClient(t, f.URL)
 	c.Header.Set("X-Request-From", "internal")
-	if a := c.Call("POST", "/api/v1/auth/login", map[string]string{"email": o.Email, "password": o.Password}); a.Status != http.StatusOK || !a.IsJSON() {
+	if a := c.Call("POST", "/api/v1/auth/login",
+		map[string]string{"email": o.Email, "password": o.Password}); a.Status != http.StatusOK ||
+		!a.IsJSON() {
 		t.Fatalf("signing in to Flowise: %d %.200s", a.Status, a.Body)
 	}
 	return c

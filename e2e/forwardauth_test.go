@@ -40,7 +40,8 @@ import (
 type frontProxy struct {
 	name  string
 	https bool
-	// command writes its configuration into a folder and says how it is started. Text is the page's, port where it is to listen.
+	// command writes its configuration into a folder and says how it is started. Text is the
+	// page's, port where it is to listen.
 	command func(t testing.TB, dir, text string, port int) *exec.Cmd
 }
 
@@ -62,7 +63,7 @@ func installProxy(t testing.TB, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// worthBuilding reports whether a program that takes long to build is there already, or was asked for.
+// worthBuilding reports whether a program that takes long to build already exists, or is required.
 func worthBuilding(t testing.TB, name string) bool {
 	t.Helper()
 	if os.Getenv("SLUICEDEV_"+strings.ToUpper(name)) == "require" {
@@ -100,7 +101,12 @@ func nginxCommand(t testing.TB, dir, text string, port int) *exec.Cmd {
 	if os.Geteuid() == 0 {
 		user = "user root;\n"
 	}
-	main := writeFile(t, dir+"/nginx.conf", user+"daemon off;\nworker_processes 1;\npid "+dir+"/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"+temp+"include "+dir+"/app.conf;\n}\n")
+	main := writeFile(
+		t,
+		dir+"/nginx.conf",
+		user+"daemon off;\nworker_processes 1;\npid "+dir+"/pid;\nerror_log stderr warn;\nevents {}\nhttp "+
+			"{\naccess_log off;\n"+temp+"include "+dir+"/app.conf;\n}\n",
+	)
 	return exec.Command(installProxy(t, "nginx"), "-p", dir, "-c", main)
 }
 
@@ -108,14 +114,27 @@ func caddyCommand(t testing.TB, dir, text string, _ int) *exec.Cmd {
 	site := strings.Index(text, "\nhttp://")
 	at := site + strings.Index(text[site:], "{\n") + 2
 	text = "{\n\tadmin off\n}\n" + text[:at] + "\tbind 127.0.0.1\n" + text[at:]
-	cmd := exec.Command(installProxy(t, "caddy"), "run", "--adapter", "caddyfile", "--config", writeFile(t, dir+"/Caddyfile", text))
+	cmd := exec.Command(
+		installProxy(t, "caddy"),
+		"run",
+		"--adapter",
+		"caddyfile",
+		"--config",
+		writeFile(t, dir+"/Caddyfile", text),
+	)
 	cmd.Env = []string{"HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir}
 	return cmd
 }
 
 func traefikCommand(t testing.TB, dir, text string, port int) *exec.Cmd {
-	return exec.Command(installProxy(t, "traefik"), fmt.Sprintf("--entryPoints.web.address=127.0.0.1:%d", port), "--providers.file.filename="+writeFile(t, dir+"/app.yml", text),
-		"--global.checkNewVersion=false", "--global.sendAnonymousUsage=false", "--log.level=INFO")
+	return exec.Command(
+		installProxy(t, "traefik"),
+		fmt.Sprintf("--entryPoints.web.address=127.0.0.1:%d", port),
+		"--providers.file.filename="+writeFile(t, dir+"/app.yml", text),
+		"--global.checkNewVersion=false",
+		"--global.sendAnonymousUsage=false",
+		"--log.level=INFO",
+	)
 }
 
 // The host names; every connection goes to the loopback address.
@@ -143,16 +162,25 @@ type aside struct {
 
 var (
 	userAccount = Account{Username: "uma", Email: "uma@example.com", Password: "a third sentence of five words"}
-	secondFront = strings.NewReplacer("underscores_in_headers off;", "underscores_in_headers on;", "ignore_invalid_headers on;", "ignore_invalid_headers off;")
+	secondFront = strings.NewReplacer(
+		"underscores_in_headers off;",
+		"underscores_in_headers on;",
+		"ignore_invalid_headers on;",
+		"ignore_invalid_headers off;",
+	)
 )
 
-// TestForwardAuth is the life of an app behind each reverse proxy, in order; a step that fails ends it.
+// TestForwardAuth is the life of an app behind each reverse proxy, in order; a step that fails ends
+// it.
 func TestForwardAuth(t *testing.T) {
 	for _, p := range frontProxies {
 		t.Run(p.name, func(t *testing.T) {
 			longSuite(t, 15*time.Minute)
 			if p.name == "Traefik" && !worthBuilding(t, "traefik") {
-				t.Skip("building Traefik takes a quarter of an hour: e2e/install-proxies.sh traefik does it once, SLUICEDEV_TRAEFIK=require does it here")
+				t.Skip(
+					"building Traefik takes a quarter of an hour: e2e/install-proxies.sh traefik does it once, " +
+						"SLUICEDEV_TRAEFIK=require does it here",
+				)
 			}
 			w := &aside{proxy: p, b: startBackend(t), port: freePort(t), dir: t.TempDir(), roots: x509.NewCertPool()}
 			w.start(t)
@@ -210,27 +238,43 @@ func (w *aside) start(t *testing.T) {
 		w.certificate(t)
 	}
 	env := writeFile(t, filepath.Join(w.dir, "sluice.env"), "TRUST_PROXY=loopback\nAPP_URL="+w.main+"\n")
-	w.s = &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), life: t, Home: t.TempDir(), port: port, args: []string{"--env-file", env}}
+	w.s = &Sluice{
+		URL:  fmt.Sprintf("http://127.0.0.1:%d", port),
+		life: t,
+		Home: t.TempDir(),
+		port: port,
+		args: []string{"--env-file", env},
+	}
 	w.s.Start(t)
 	w.gate = startCounter(t, fmt.Sprintf("127.0.0.1:%d", port))
-	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin", "--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
+	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin",
+		"--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
 		t.Fatalf("user create: %v\n%s", err, out)
 	}
 	w.admin = w.client(t, w.main)
-	if a := w.admin.PostForm("/login", url.Values{"identifier": {adminAccount.Username}, "password": {adminAccount.Password}}); a.Status != http.StatusSeeOther {
+	if a := w.admin.PostForm("/login",
+		url.Values{"identifier": {adminAccount.Username},
+			"password": {adminAccount.Password}}); a.Status != http.StatusSeeOther {
 		t.Fatalf("signing in: %d %.300s", a.Status, a.Body)
 	}
 	w.s.AddPerson(t, w.admin, userAccount, "user")
 	w.s.AddPerson(t, w.admin, viewerAccount, "viewer")
 }
 
-// certificate makes one for the app's name.
+// certificate creates a certificate for the app's name.
 func (w *aside) certificate(t testing.TB) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{appName}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		DNSNames:              []string{appName},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -248,13 +292,16 @@ func (w *aside) certificate(t testing.TB) {
 // client is a browser for one origin with an empty jar, whose host names all mean this machine.
 func (w *aside) client(t testing.TB, base string) *Client {
 	c := NewClient(t, base)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.roots}, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
-	}}
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: w.roots},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
+		},
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	c.http.Transport = transport
 	return c
@@ -296,7 +343,8 @@ func (w *aside) browse(t *testing.T, c *Client, address string) (Answer, string)
 
 var textarea = regexp.MustCompile(`(?s)<textarea[^>]*id="snippet-(\w+)"[^>]*>(.*?)</textarea>`)
 
-// connect takes the configuration from Sluice's page, as an admin copies it, and starts the reverse proxy with it.
+// connect takes the configuration from Sluice's page, as an admin copies it, and starts the reverse
+// proxy with it.
 func (w *aside) connect(t *testing.T) {
 	made := w.admin.PostForm("/admin/apps/forward-auth", url.Values{"name": {"Flows"}, "public_url": {w.app}})
 	page := made.Header.Get("Location")
@@ -342,18 +390,27 @@ func (w *aside) strangers(t *testing.T) {
 		method, path string
 		lines        []string
 	}{
-		{"GET", "/data", []string{"Accept", "application/json"}}, {"POST", "/data", []string{"X-Requested-With", "XMLHttpRequest"}}, {"GET", "/stream", []string{"Accept", "text/event-stream", "Sec-Fetch-Mode", "cors"}},
-		{"DELETE", "/data", nil}, {"GET", "/ws", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-Websocket-Version", "13"}},
+		{"GET", "/data", []string{"Accept", "application/json"}}, {"POST", "/data",
+			[]string{"X-Requested-With", "XMLHttpRequest"}}, {"GET", "/stream", []string{"Accept", "text/event-stream",
+			"Sec-Fetch-Mode", "cors"}},
+		{"DELETE", "/data", nil}, {"GET", "/ws",
+			[]string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
+				"Sec-Websocket-Version", "13"}},
 	} {
 		a := with(c, tt.lines...).Call(tt.method, tt.path, nil)
-		if a.Status != http.StatusUnauthorized || !a.IsJSON() || !strings.Contains(a.Body, "Sign in") || a.Header.Get("Location") != "" {
+		if a.Status != http.StatusUnauthorized || !a.IsJSON() || !strings.Contains(a.Body, "Sign in") ||
+			a.Header.Get("Location") != "" {
 			t.Errorf("%s %s: %d %v %.200s", tt.method, tt.path, a.Status, a.Header, a.Body)
 		}
 	}
-	if a, at := w.browse(t, c, w.app+"/data?x=1"); a.Status != http.StatusOK || !strings.HasPrefix(at, w.main+"/login?") || !strings.Contains(a.Body, `name="password"`) {
+	if a, at := w.browse(t, c, w.app+"/data?x=1"); a.Status != http.StatusOK ||
+		!strings.HasPrefix(at, w.main+"/login?") ||
+		!strings.Contains(a.Body, `name="password"`) {
 		t.Errorf("a stranger's navigation ends at %s: %d", at, a.Status)
 	}
-	if a := with(c, "Origin", "https://evil.test", "Access-Control-Request-Method", "POST").Call("OPTIONS", "/data", nil); a.Status != http.StatusForbidden || a.Header.Get("Access-Control-Allow-Origin") != "" {
+	if a := with(c, "Origin", "https://evil.test", "Access-Control-Request-Method", "POST").Call("OPTIONS", "/data",
+		nil); a.Status != http.StatusForbidden ||
+		a.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("a preflight of another origin: %d %v", a.Status, a.Header)
 	}
 	if n := w.b.hits.Load() - before; n != 0 {
@@ -361,7 +418,7 @@ func (w *aside) strangers(t *testing.T) {
 	}
 }
 
-// enter signs somebody in by way of the app, and gives their client at the app's origin.
+// enter signs a person in through the app, and returns their client at the app's origin.
 func (w *aside) enter(t *testing.T, account Account) *Client {
 	t.Helper()
 	c := w.client(t, w.app)
@@ -396,7 +453,8 @@ func (w *aside) signIn(t *testing.T) {
 
 func (w *aside) green(t *testing.T) {
 	a := w.admin.Get("/admin/apps/" + w.id + "/forward-auth")
-	if !strings.Contains(a.Body, "Your reverse proxy asks Sluice") || strings.Contains(a.Body, "Waiting for the first request") {
+	if !strings.Contains(a.Body, "Receiving requests from your reverse proxy") ||
+		strings.Contains(a.Body, "Waiting for the first request") {
 		t.Errorf("%d %.300s", a.Status, a.Body)
 	}
 	var app struct {
@@ -411,7 +469,7 @@ func (w *aside) green(t *testing.T) {
 	}
 }
 
-// see asks for something and tells what arrived at the app.
+// see sends a request and returns the parts that arrived at the app.
 func see(t *testing.T, c *Client, path string) (g got) {
 	t.Helper()
 	a := c.Get(path)
@@ -423,19 +481,32 @@ func see(t *testing.T, c *Client, path string) (g got) {
 }
 
 func (w *aside) identity(t *testing.T) {
-	g := see(t, with(w.user, "Cookie", "theme=dark; lang=en", "Authorization", "Basic YTpi", "X-Api-Key", "the app's own"), "/a/b%20c?x=%2F&y")
+	g := see(
+		t,
+		with(w.user, "Cookie", "theme=dark; lang=en", "Authorization", "Basic YTpi", "X-Api-Key", "the app's own"),
+		"/a/b%20c?x=%2F&y",
+	)
 	if g.URI != "/a/b%20c?x=%2F&y" || g.Method != "GET" || g.Host != strings.SplitN(w.app, "://", 2)[1] {
 		t.Errorf("the app got %s %s of %s", g.Method, g.URI, g.Host)
 	}
-	for name, want := range map[string]string{"X-Sluice-User": "uma", "X-Sluice-Email": "uma@example.com", "X-Sluice-Role": "user", "X-Sluice-Name": "uma"} {
+	for name, want := range map[string]string{"X-Sluice-User": "uma", "X-Sluice-Email": "uma@example.com",
+		"X-Sluice-Role": "user", "X-Sluice-Name": "uma"} {
 		if v := g.Header[name]; len(v) != 1 || v[0] != want {
 			t.Errorf("%s: %q, want %q", name, v, want)
 		}
 	}
-	if cookies := strings.Join(g.Header["Cookie"], "; "); cookies != "theme=dark; lang=en" || g.Header.Get("Authorization") != "Basic YTpi" || g.Header.Get("X-Api-Key") != "the app's own" {
-		t.Errorf("the app gets the cookies %q and the credentials %q, %q", cookies, g.Header["Authorization"], g.Header["X-Api-Key"])
+	if cookies := strings.Join(g.Header["Cookie"], "; "); cookies != "theme=dark; lang=en" ||
+		g.Header.Get("Authorization") != "Basic YTpi" ||
+		g.Header.Get("X-Api-Key") != "the app's own" {
+		t.Errorf(
+			"the app gets the cookies %q and the credentials %q, %q",
+			cookies,
+			g.Header["Authorization"],
+			g.Header["X-Api-Key"],
+		)
 	}
-	if g := see(t, w.user, "/data"); g.Header["Cookie"] != nil || g.Header["Authorization"] != nil || g.Header["X-Api-Key"] != nil {
+	if g := see(t, w.user, "/data"); g.Header["Cookie"] != nil || g.Header["Authorization"] != nil ||
+		g.Header["X-Api-Key"] != nil {
 		t.Errorf("the app gets Sluice's cookie: %q", g.Header["Cookie"])
 	}
 	keys := w.client(t, w.main).Get("/.well-known/jwks.json")
@@ -457,28 +528,50 @@ func (w *aside) identity(t *testing.T) {
 	if err := json.Unmarshal(text, &claims); err != nil {
 		t.Fatal(err)
 	}
-	if claims.Iss != w.main || claims.Aud != w.app || claims.Sub != g.Header.Get("X-Sluice-Id") || claims.Username != "uma" || time.Until(time.Unix(claims.Exp, 0)) < 3*time.Minute {
+	if claims.Iss != w.main || claims.Aud != w.app || claims.Sub != g.Header.Get("X-Sluice-Id") ||
+		claims.Username != "uma" ||
+		time.Until(time.Unix(claims.Exp, 0)) < 3*time.Minute {
 		t.Errorf("%s", text)
 	}
 }
 
-// spellings are the ways in which a client may write a header that CGI-like servers read as X-Sluice-User.
-var spellings = []string{"X-Sluice-User", "x-sluice-user", "X-SLUICE-USER", "X_Sluice_User", "x_sluice_user", "X-Sluice_User", "X_Sluice-User", "X.Sluice.User", "X-Sluice.User", "HTTP_X_SLUICE_USER", "X-Sluice-Role", "X_SLUICE_ROLE", "X-Sluice-Assertion", "X-Sluice_Assertion", "X-Sluice-Admin"}
+// spellings are the ways in which a client may write a header that CGI-like servers read as
+// X-Sluice-User.
+var spellings = []string{
+	"X-Sluice-User",
+	"x-sluice-user",
+	"X-SLUICE-USER",
+	"X_Sluice_User",
+	"x_sluice_user",
+	"X-Sluice_User",
+	"X_Sluice-User",
+	"X.Sluice.User",
+	"X-Sluice.User",
+	"HTTP_X_SLUICE_USER",
+	"X-Sluice-Role",
+	"X_SLUICE_ROLE",
+	"X-Sluice-Assertion",
+	"X-Sluice_Assertion",
+	"X-Sluice-Admin",
+}
 
 func (w *aside) spoof(t *testing.T) {
 	for _, name := range spellings {
 		w.tryName(t, w.user, name)
 	}
 	w.tryName(t, w.user, "X-Sluice-User: evil\r\nX-Sluice-User")
-	// What Connection names is taken away before a request is passed on (RFC 9110 section 7.6.1), but not what Sluice has said.
+	// Headers that Connection names are removed before a request is forwarded (RFC 9110 section
+	// 7.6.1), but not Sluice's own.
 	for _, name := range []string{"X-Sluice-User", "x-sluice-user, X-Sluice-Role"} {
 		g := w.raw(t, w.user, "GET", "/data", "Connection: keep-alive, "+name)
 		if v := g.Header.Get("X-Sluice-User"); v != "uma" {
 			t.Errorf("Connection: %s makes the app see %q", name, v)
 		}
 	}
-	for _, lines := range []string{"X-Forwarded-Method: GET", "X-Forwarded-Uri: /public", "X-Forwarded-Host: other.test", "X-Original-URL: /public\r\nX-Original-Method: GET", "X-Forwarded-User: admin"} {
-		if a := w.rawAnswer(t, w.viewer, "POST", "/data", lines, "Content-Length: 0"); a.Status != http.StatusForbidden {
+	for _, lines := range []string{"X-Forwarded-Method: GET", "X-Forwarded-Uri: /public", "X-Forwarded-Host: " +
+		"other.test", "X-Original-URL: /public\r\nX-Original-Method: GET", "X-Forwarded-User: admin"} {
+		if a := w.rawAnswer(t, w.viewer, "POST", "/data", lines,
+			"Content-Length: 0"); a.Status != http.StatusForbidden {
 			t.Errorf("with %q a viewer's change gives %d %.200s", lines, a.Status, a.Body)
 		}
 	}
@@ -487,11 +580,14 @@ func (w *aside) spoof(t *testing.T) {
 	}
 }
 
-// careless is an nginx whose operator lets headers with underscores and dots through: Sluice refuses what could be read as its word.
+// careless is an nginx whose operator lets headers with underscores and dots through: Sluice
+// refuses what could be read as its word.
 func (w *aside) careless(t *testing.T) {
 	other := *w
 	other.port, other.dir = freePort(t), t.TempDir()
-	text := secondFront.Replace(strings.ReplaceAll(w.text, fmt.Sprintf("listen %d", w.port), fmt.Sprintf("listen %d", other.port)))
+	text := secondFront.Replace(
+		strings.ReplaceAll(w.text, fmt.Sprintf("listen %d", w.port), fmt.Sprintf("listen %d", other.port)),
+	)
 	for _, name := range []string{"cert.pem", "cert.key"} {
 		b, err := os.ReadFile(filepath.Join(w.dir, name))
 		if err != nil {
@@ -513,14 +609,16 @@ func (w *aside) careless(t *testing.T) {
 	}
 }
 
-// ownNames are what the reverse proxy sets itself. With any other name in Sluice's the request is refused, if the reverse proxy has not taken the header out before it asks.
+// ownNames are what the reverse proxy sets itself. With any other name in Sluice's the request is
+// refused, if the reverse proxy has not taken the header out before it asks.
 var ownNames = []string{"X-Sluice-User", "X-Sluice-Role", "X-Sluice-Assertion"}
 
-// tryName sends a header that claims to be somebody. The app must not see the claim, under any name.
+// tryName sends a header that claims an identity. The app must not see it under any name.
 func (w *aside) tryName(t *testing.T, c *Client, name string) {
 	t.Helper()
 	a := w.rawAnswer(t, c, "GET", "/data", name+": evil")
-	mine := slices.Contains(ownNames, http.CanonicalHeaderKey(strings.Split(name, ":")[0])) || strings.HasPrefix(name, "HTTP_")
+	mine := slices.Contains(ownNames, http.CanonicalHeaderKey(strings.Split(name, ":")[0])) ||
+		strings.HasPrefix(name, "HTTP_")
 	if a.Status == http.StatusForbidden && !mine {
 		return
 	}
@@ -547,7 +645,14 @@ func (w *aside) rawAnswer(t *testing.T, c *Client, method, target string, lines 
 	conn := w.dial(t)
 	defer conn.Close()
 	_ = conn.SetDeadline(deadline(t))
-	text := method + " " + target + " HTTP/1.1\r\nHost: " + strings.SplitN(w.app, "://", 2)[1] + "\r\nCookie: " + w.cookies(t, c) + "\r\n" + strings.Join(append(lines, "", ""), "\r\n")
+	text := method + " " + target + " HTTP/1.1\r\nHost: " + strings.SplitN(w.app, "://", 2)[1] + "\r\nCookie: " +
+		w.cookies(
+			t,
+			c,
+		) + "\r\n" + strings.Join(
+		append(lines, "", ""),
+		"\r\n",
+	)
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
@@ -603,17 +708,21 @@ func (w *aside) cookies(t *testing.T, c *Client) string {
 }
 
 func (w *aside) roles(t *testing.T) {
-	if g := see(t, w.viewer, "/data"); g.Header.Get("X-Sluice-User") != "vic" || g.Header.Get("X-Sluice-Role") != "viewer" {
+	if g := see(t, w.viewer, "/data"); g.Header.Get("X-Sluice-User") != "vic" ||
+		g.Header.Get("X-Sluice-Role") != "viewer" {
 		t.Errorf("the viewer's request: %v", g.Header)
 	}
 	before := w.b.hits.Load()
 	for _, path := range []string{"/data", "/upload"} {
-		if a := w.viewer.Call("POST", path, strings.Repeat("x", 1<<20)); a.Status != http.StatusForbidden || !a.IsJSON() || !strings.Contains(a.Body, "no right") {
+		if a := w.viewer.Call("POST", path, strings.Repeat("x", 1<<20)); a.Status != http.StatusForbidden ||
+			!a.IsJSON() ||
+			!strings.Contains(a.Body, "not have permission") {
 			t.Errorf("a viewer's change: %d %.300s", a.Status, a.Body)
 		}
 	}
 	a, _ := w.browse(t, w.user, w.app+"/admin/settings")
-	if a.Status != http.StatusForbidden || !strings.Contains(a.Body, "<h1") || !strings.Contains(a.Body, "no right") {
+	if a.Status != http.StatusForbidden || !strings.Contains(a.Body, "<h1") ||
+		!strings.Contains(a.Body, "not have permission") {
 		t.Errorf("an admin page of a user: %d %.300s", a.Status, a.Body)
 	}
 	if n := w.b.hits.Load() - before; n != 0 {
@@ -622,21 +731,25 @@ func (w *aside) roles(t *testing.T) {
 	if a := w.user.Call("PUT", "/data", map[string]int{"a": 1}); a.Status != http.StatusOK {
 		t.Errorf("a user's change: %d %.300s", a.Status, a.Body)
 	}
-	if a := with(w.user, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test").Call("POST", "/data", "{}"); a.Status != http.StatusForbidden {
+	if a := with(w.user, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test").Call("POST", "/data",
+		"{}"); a.Status != http.StatusForbidden {
 		t.Errorf("a change from another site: %d", a.Status)
 	}
 }
 
 func (w *aside) oddities(t *testing.T) {
-	for _, target := range []string{"/admin%2Fsettings", "/x/..%2fadmin", "/a/%2e%2e/admin", "/a;b=c/d", "/%61dmin", "/admin%00", "/.sluice/forward-auth", "/.sluice/forward-auth-answer"} {
+	for _, target := range []string{"/admin%2Fsettings", "/x/..%2fadmin", "/a/%2e%2e/admin", "/a;b=c/d", "/%61dmin",
+		"/admin%00", "/.sluice/forward-auth", "/.sluice/forward-auth-answer"} {
 		before := w.b.hits.Load()
 		a := w.rawAnswer(t, w.viewer, "GET", target)
 		if a.Status < 300 || w.b.hits.Load() != before {
 			t.Errorf("%s: %d %.200s", target, a.Status, a.Body)
 		}
 	}
-	// A reverse proxy may tidy these up or refuse them; what reaches the app has been judged as it is.
-	for _, target := range []string{"//admin/settings", "/a/../admin/settings", "/./admin/settings", "/a//b/../../admin/settings", "/x/%2E%2E/admin/settings"} {
+	// A reverse proxy may tidy these up or refuse them; what reaches the app has been judged as it
+	// is.
+	for _, target := range []string{"//admin/settings", "/a/../admin/settings", "/./admin/settings",
+		"/a//b/../../admin/settings", "/x/%2E%2E/admin/settings"} {
 		if a := w.rawAnswer(t, w.viewer, "GET", target); a.Status == http.StatusOK {
 			t.Errorf("a viewer gets %s: %.300s", target, a.Body)
 		}
@@ -648,7 +761,8 @@ func (w *aside) oddities(t *testing.T) {
 
 func (w *aside) ownErrors(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 500, 502} {
-		if a := w.user.Get(fmt.Sprintf("/data?status=%d", status)); a.Status != status || a.Body != "the app's own words" {
+		if a := w.user.Get(fmt.Sprintf("/data?status=%d", status)); a.Status != status ||
+			a.Body != "the app's own words" {
 			t.Errorf("the app's own %d became %d %.200s", status, a.Status, a.Body)
 		}
 	}
@@ -671,8 +785,15 @@ func (w *aside) webSocket(t *testing.T) {
 	shake := func(c *Client, origin string) (net.Conn, *bufio.Reader, *http.Response) {
 		conn := w.dial(t)
 		_ = conn.SetDeadline(deadline(t))
-		fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: %s\r\n\r\n",
-			strings.SplitN(w.app, "://", 2)[1], w.cookies(t, c), origin)
+		fmt.Fprintf(
+			conn,
+			"GET /ws HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nConnection: Upgrade\r\nUpgrade: "+
+				"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: "+
+				"%s\r\n\r\n",
+			strings.SplitN(w.app, "://", 2)[1],
+			w.cookies(t, c),
+			origin,
+		)
 		r := bufio.NewReader(conn)
 		res, err := http.ReadResponse(r, &http.Request{Method: "GET"})
 		if err != nil {
@@ -682,7 +803,8 @@ func (w *aside) webSocket(t *testing.T) {
 	}
 	conn, r, res := shake(w.viewer, w.app)
 	defer conn.Close()
-	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("X-Seen-User") != "vic" || res.Header.Get("Sec-Websocket-Accept") != accept("dGhlIHNhbXBsZSBub25jZQ==") {
+	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("X-Seen-User") != "vic" ||
+		res.Header.Get("Sec-Websocket-Accept") != accept("dGhlIHNhbXBsZSBub25jZQ==") {
 		t.Fatalf("the handshake: %d %v", res.StatusCode, res.Header)
 	}
 	for _, text := range []string{"hello", "again"} {
@@ -704,7 +826,8 @@ func (w *aside) webSocket(t *testing.T) {
 	}
 }
 
-// upload sends several MB in two parts; the second only after the app has the beginning of the first. Whoever buffers uploads, or sends them to Sluice first, never gets there.
+// upload sends several MB in two parts; the second only after the app has the beginning of the
+// first. A proxy that buffers uploads, or sends them to Sluice first, never gets there.
 func (w *aside) upload(t *testing.T) {
 	part := bytes.Repeat([]byte("0123456789abcdef"), 4<<20/16)
 	for _, chunked := range []bool{false, true} {
@@ -741,7 +864,8 @@ func (w *aside) upload(t *testing.T) {
 			t.Fatalf("chunked %v: %d %v %.300s", chunked, res.StatusCode, err, body)
 		}
 		sum := sha256.Sum256(append(bytes.Clone(part), part...))
-		if g.Length != int64(2*len(part)) || g.Sum != hex.EncodeToString(sum[:]) || g.Header.Get("X-Sluice-User") != "uma" {
+		if g.Length != int64(2*len(part)) || g.Sum != hex.EncodeToString(sum[:]) ||
+			g.Header.Get("X-Sluice-User") != "uma" {
 			t.Errorf("chunked %v: %d bytes arrived, of %s", chunked, g.Length, g.Header.Get("X-Sluice-User"))
 		}
 	}
@@ -774,7 +898,12 @@ func (w *aside) down(t *testing.T) {
 	}
 	w.s.Start(t)
 	// nginx leaves a server that has failed alone for ten seconds.
-	await(t, "answer with Sluice again", func() bool { return w.user.Get("/data").Status == http.StatusOK }, func() string { return "" })
+	await(
+		t,
+		"answer with Sluice again",
+		func() bool { return w.user.Get("/data").Status == http.StatusOK },
+		func() string { return "" },
+	)
 }
 
 func (w *aside) signOut(t *testing.T) {

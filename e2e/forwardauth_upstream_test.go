@@ -21,7 +21,8 @@ import (
 	"time"
 )
 
-// backend is an app as it stands behind somebody's reverse proxy: it tells what it got, streams, speaks WebSocket and takes uploads.
+// backend is an app behind a reverse proxy. It reports the requests that it gets, streams, uses
+// WebSocket and accepts uploads.
 type backend struct {
 	*httptest.Server
 	conns atomic.Int64  // connections that were opened
@@ -70,7 +71,8 @@ func (b *backend) tell(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(got{Method: r.Method, URI: r.RequestURI, Host: r.Host, Header: r.Header})
 }
 
-// stream sends three events; each but the first only when the reader of the one before says so. Whoever holds events back never sees the second one.
+// stream sends three events. The reader of each event triggers the next one, so a proxy that holds
+// events back never sees the second.
 func (b *backend) stream(w http.ResponseWriter, r *http.Request) {
 	b.hits.Add(1)
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -104,13 +106,16 @@ func (b *backend) upload(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(got{Method: r.Method, Header: r.Header, Sum: hex.EncodeToString(sum.Sum(nil)), Length: int64(n) + rest})
+	_ = json.NewEncoder(w).
+		Encode(got{Method: r.Method, Header: r.Header, Sum: hex.EncodeToString(sum.Sum(nil)), Length: int64(n) + rest})
 }
 
-// webSocket answers the handshake (RFC 6455 section 4.2.2) and sends every short text frame back, unmasked.
+// webSocket answers the handshake (RFC 6455 section 4.2.2) and sends every short text frame back,
+// unmasked.
 func (b *backend) webSocket(w http.ResponseWriter, r *http.Request) {
 	b.hits.Add(1)
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") ||
+		!strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
 		http.Error(w, fmt.Sprintf("no handshake: %v", r.Header), http.StatusBadRequest)
 		return
 	}
@@ -120,7 +125,13 @@ func (b *backend) webSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer c.Close()
-	fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nX-Seen-User: %s\r\n\r\n", accept(r.Header.Get("Sec-Websocket-Key")), r.Header.Get("X-Sluice-User"))
+	fmt.Fprintf(
+		rw,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+			"%s\r\nX-Seen-User: %s\r\n\r\n",
+		accept(r.Header.Get("Sec-Websocket-Key")),
+		r.Header.Get("X-Sluice-User"),
+	)
 	for rw.Flush() == nil {
 		text, err := readFrame(rw.Reader)
 		if err != nil {

@@ -27,7 +27,8 @@ type team struct {
 	flow          string // id of the echo flow
 }
 
-// TestGate is the scenario of a team's first day, in order; a step that fails ends it, as the later ones build on it.
+// TestGate is the scenario of a team's first day, in order; a step that fails ends it, as the later
+// ones build on it.
 func TestGate(t *testing.T) {
 	suite(t, 10*time.Minute)
 	f := StartFlowise(t)
@@ -62,7 +63,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// as lets everybody report to t, and gives what undoes it.
+// as makes everyone report to t, and returns a function that undoes it.
 func (w *team) as(t *testing.T) func() {
 	outer := w.admin.t
 	set := func(t testing.TB) {
@@ -139,7 +140,11 @@ func (w *team) build(t *testing.T) {
 	w.flow = w.admin.BuildEcho(w.app, "echo")
 	w.admin.Chat(w.flow, "hello", "echo: hello")
 	w.admin.Shot("ran")
-	res := w.adminAPI.Open("POST", "/api/v1/internal-prediction/"+w.flow, map[string]any{"question": "hi", "streaming": true, "chatId": "e2e"})
+	res := w.adminAPI.Open(
+		"POST",
+		"/api/v1/internal-prediction/"+w.flow,
+		map[string]any{"question": "hi", "streaming": true, "chatId": "e2e"},
+	)
 	a := readAll(t, res)
 	if !strings.Contains(a, `{"event":"token","data":"echo: hi"}`) || !strings.Contains(a, `{"event":"end"`) {
 		t.Errorf("the stream has no token or no end:\n%s", a)
@@ -152,7 +157,12 @@ func (w *team) keepsApart(t *testing.T) {
 		if strings.HasPrefix(r.URL, "http") && !strings.HasPrefix(r.URL, "http://127.0.0.1:") {
 			seen[origin(r.URL)] = true
 			if r.Failed != "csp" {
-				t.Errorf("%s was asked for and not stopped by the content security policy: %d %q", r.URL, r.Status, r.Failed)
+				t.Errorf(
+					"%s was asked for and not stopped by the content security policy: %d %q",
+					r.URL,
+					r.Status,
+					r.Failed,
+				)
 			}
 		}
 	}
@@ -183,7 +193,7 @@ func (w *team) view(t *testing.T) {
 	if r := p.SaveFlow(w.flow); r.Status != http.StatusLocked {
 		t.Errorf("a viewer's save got %d, want %d, on which the page stays", r.Status, http.StatusLocked)
 	}
-	p.See("You have no right to create or change flows")
+	p.See("You do not have permission to create or change flows")
 	p.At(w.app + "/v2/agentcanvas/") // the page stays, so that nothing typed is lost
 	p.Shot("denied")
 	if after := w.adminAPI.Get("/api/v1/chatflows/" + w.flow).Body; after != before {
@@ -204,7 +214,8 @@ func (w *team) viewByProgram(t *testing.T) {
 		{"DELETE", "/api/v1/chatmessage/" + w.flow, nil},
 		{"GET", "/api/v1/apikey", nil},
 		{"POST", "/api/v1/apikey", map[string]any{"keyName": "k", "permissions": []string{"chatflows:view"}}},
-		{"POST", "/api/v1/credentials", map[string]any{"name": "c", "credentialName": "openAIApi", "plainDataObj": map[string]string{}}},
+		{"POST", "/api/v1/credentials",
+			map[string]any{"name": "c", "credentialName": "openAIApi", "plainDataObj": map[string]string{}}},
 		{"POST", "/api/v1/variables", map[string]any{"name": "v", "value": "x", "type": "static"}},
 		{"POST", "/api/v1/node-custom-function", map[string]any{"javascriptFunction": "return 1"}},
 		{"POST", "/api/v1/tools", map[string]any{"name": "t"}},
@@ -218,8 +229,18 @@ func (w *team) viewByProgram(t *testing.T) {
 				v.Header.Set("X-Request-From", from)
 			}
 			a := v.Call(c.method, c.path, c.body)
-			if want := map[string]int{"internal": http.StatusLocked, "": http.StatusForbidden}[from]; a.Status != want || !a.IsJSON() {
-				t.Errorf("%s %s (x-request-from %q): %d %.120s, want %d", c.method, c.path, from, a.Status, a.Body, want)
+			if want := map[string]int{"internal": http.StatusLocked,
+				"": http.StatusForbidden}[from]; a.Status != want ||
+				!a.IsJSON() {
+				t.Errorf(
+					"%s %s (x-request-from %q): %d %.120s, want %d",
+					c.method,
+					c.path,
+					from,
+					a.Status,
+					a.Body,
+					want,
+				)
 			}
 		}
 	}
@@ -229,7 +250,8 @@ func (w *team) viewByProgram(t *testing.T) {
 }
 
 func (w *team) spellings(t *testing.T) {
-	for _, target := range append(pathTraps, "/api/v1/ping/../apikey", "/api/v1/ping%2f..%2fapikey", "/api/v1/%2561pikey", "/API/v1/apikey", "//api/v1/apikey", "/api/v1/apikey;x", `/api/v1\apikey`) {
+	for _, target := range append(pathTraps, "/api/v1/ping/../apikey", "/api/v1/ping%2f..%2fapikey",
+		"/api/v1/%2561pikey", "/API/v1/apikey", "//api/v1/apikey", "/api/v1/apikey;x", `/api/v1\apikey`) {
 		if a := w.viewerAPI.Raw("GET", target); a.Status < 400 || strings.TrimSpace(a.Body) == "[]" {
 			t.Errorf("GET %q: %d %.60q", target, a.Status, a.Body)
 		}
@@ -257,7 +279,11 @@ func (w *team) storm(t *testing.T) {
 	var crowd sync.WaitGroup
 	people := make([]Account, 20)
 	for i := range people {
-		people[i] = Account{Username: fmt.Sprintf("person%d", i), Email: fmt.Sprintf("person%d@example.com", i), Password: fmt.Sprintf("a sentence for number %d only", i)}
+		people[i] = Account{
+			Username: fmt.Sprintf("person%d", i),
+			Email:    fmt.Sprintf("person%d@example.com", i),
+			Password: fmt.Sprintf("a sentence for number %d only", i),
+		}
 		w.s.AddPerson(t, admin, people[i], "viewer")
 	}
 	for _, a := range people {

@@ -50,7 +50,13 @@ func SDK(t testing.TB, base, key, flow, question string, streaming bool) []strin
 	t.Helper()
 	cmd := exec.Command("node", "-e", runSDK)
 	cmd.Dir = clients(t)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "BASE=" + base, "KEY=" + key, "FLOW=" + flow, "QUESTION=" + question}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"BASE=" + base,
+		"KEY=" + key,
+		"FLOW=" + flow,
+		"QUESTION=" + question,
+	}
 	if streaming {
 		cmd.Env = append(cmd.Env, "STREAMING=yes")
 	}
@@ -71,10 +77,16 @@ func Embedding(t testing.TB, base, key, flow string) string {
 	mux.HandleFunc("/web.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, script) })
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, `<!doctype html><title>A shop</title><flowise-fullchatbot></flowise-fullchatbot><script type="module">
+		fmt.Fprintf(
+			w,
+			`<!doctype html><title>A shop</title><flowise-fullchatbot></flowise-fullchatbot><script type="module">
 			import Chatbot from './web.js';
 			Chatbot.initFull({ chatflowid: %s, apiHost: %s, onRequest: async request => { request.headers = { ...request.headers, Authorization: 'Bearer ' + %s }; } });
-		</script>`, quoted(flow), quoted(base), quoted(key))
+		</script>`,
+			quoted(flow),
+			quoted(base),
+			quoted(key),
+		)
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -88,7 +100,10 @@ const widgetText = `document.querySelector('flowise-fullchatbot')?.shadowRoot?.t
 func (p *Person) AskWidget(question, answer string) {
 	p.t.Helper()
 	p.until("input of the widget", func() bool {
-		found, err := eval[bool](p, `(() => { const e = document.querySelector('flowise-fullchatbot')?.shadowRoot?.querySelector('textarea'); if (!e || e.disabled) return false; e.focus(); return true })()`)
+		found, err := eval[bool](
+			p,
+			`(() => { const e = document.querySelector('flowise-fullchatbot')?.shadowRoot?.querySelector('textarea'); if (!e || e.disabled) return false; e.focus(); return true })()`,
+		)
 		return err == nil && found
 	})
 	p.Insert(question)
@@ -115,7 +130,13 @@ func LangflowSDK(t testing.TB, base, key, flow, question string, streaming bool)
 	t.Helper()
 	cmd := exec.Command("node", "--no-warnings", "--input-type=module", "-e", runLangflow)
 	cmd.Dir = clients(t)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "BASE=" + base, "KEY=" + key, "FLOW=" + flow, "QUESTION=" + question}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"BASE=" + base,
+		"KEY=" + key,
+		"FLOW=" + flow,
+		"QUESTION=" + question,
+	}
 	if streaming {
 		cmd.Env = append(cmd.Env, "STREAMING=yes")
 	}

@@ -34,7 +34,12 @@ var wholeKey = regexp.MustCompile(`sluice_[0-9A-Za-z]{46}`)
 func TestKeys(t *testing.T) {
 	suite(t, 8*time.Minute)
 	f := StartFlowise(t)
-	w := &keyring{f: f, s: StartSluice(t, "--protect", f.URL), admin: NewPerson(t, "ada"), boss: Owner{Name: "Boss", Email: "boss@example.com", Password: "Boss-Password-1"}}
+	w := &keyring{
+		f:     f,
+		s:     StartSluice(t, "--protect", f.URL),
+		admin: NewPerson(t, "ada"),
+		boss:  Owner{Name: "Boss", Email: "boss@example.com", Password: "Boss-Password-1"},
+	}
 	steps := []struct {
 		name string
 		run  func(*testing.T)
@@ -70,20 +75,36 @@ func (w *keyring) setUp(t *testing.T) {
 	call(t, direct, "POST", "/api/v1/chatflows", EchoFlow(t, "echo"), &flow)
 	w.flow = flow.ID
 	var keys []struct{ ID, APIKey string }
-	call(t, direct, "POST", "/api/v1/apikey", map[string]any{"keyName": "from before", "permissions": []string{"agentflows:view"}}, &keys)
+	call(
+		t,
+		direct,
+		"POST",
+		"/api/v1/apikey",
+		map[string]any{"keyName": "from before", "permissions": []string{"agentflows:view"}},
+		&keys,
+	)
 	call(t, direct, "POST", "/api/v1/chatflows", EchoFlow(t, "bound"), &flow)
 	w.bound = flow.ID
 	call(t, direct, "PUT", "/api/v1/chatflows/"+w.bound, map[string]string{"apikeyid": keys[len(keys)-1].ID}, nil)
-	if a := NewClient(t, w.f.URL).Call("POST", "/api/v1/prediction/"+w.bound, map[string]string{"question": "hi"}); a.Status < 400 {
+	if a := NewClient(t, w.f.URL).Call("POST", "/api/v1/prediction/"+w.bound,
+		map[string]string{"question": "hi"}); a.Status < 400 {
 		t.Fatalf("Flowise does not guard the bound flow: %d %.200s", a.Status, a.Body)
 	}
-	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin", "--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
+	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin",
+		"--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
 		t.Fatalf("user create: %v\n%s", err, out)
 	}
 	w.root = w.s.SignIn(t, adminAccount)
 	var apps struct{ Items []struct{ ID string } }
 	call(t, w.root, "GET", "/api/v1/apps", nil, &apps)
-	call(t, w.root, "POST", "/api/v1/apps/"+apps.Items[0].ID+"/owner", map[string]string{"email": w.boss.Email, "password": w.boss.Password}, nil)
+	call(
+		t,
+		w.root,
+		"POST",
+		"/api/v1/apps/"+apps.Items[0].ID+"/owner",
+		map[string]string{"email": w.boss.Email, "password": w.boss.Password},
+		nil,
+	)
 	w.app = w.s.Enter(t, w.root).Base
 }
 
@@ -94,11 +115,14 @@ func (w *keyring) makeOnThePage(t *testing.T) {
 	p.signIn(adminAccount)
 	p.SeeFlowise()
 	p.Open(w.app + "/apikey")
-	p.See("No API Keys Yet") // Flowise's own key is nobody's here
+	p.See("No API Keys Yet") // Flowise's own key belongs to no one here
 	p.Click("#btn_createApiKey", "")
 	p.Fill("#keyName", "made in Flowise")
 	p.until("permissions to choose", func() bool {
-		n, err := eval[int](p, `(() => { const all = [...document.querySelectorAll('[role=dialog] button')].filter(e => e.innerText.includes('Select All')); all.forEach(e => e.click()); return all.length })()`)
+		n, err := eval[int](
+			p,
+			`(() => { const all = [...document.querySelectorAll('[role=dialog] button')].filter(e => e.innerText.includes('Select All')); all.forEach(e => e.click()); return all.length })()`,
+		)
 		return err == nil && n > 0
 	})
 	p.Click("#btn_confirmAddingApiKey", "")
@@ -107,7 +131,8 @@ func (w *keyring) makeOnThePage(t *testing.T) {
 	p.Click("button[title=Show]", "")
 	p.until("key on the page", func() bool { w.key = wholeKey.FindString(p.Text()); return w.key != "" })
 	p.Shot("key-made")
-	if a := w.ask(w.key, "x-api-key", w.flow, "it works"); a.Status != http.StatusOK || !strings.Contains(a.Body, "echo: it works") {
+	if a := w.ask(w.key, "x-api-key", w.flow, "it works"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "echo: it works") {
 		t.Errorf("the key that the page shows does not run the flow: %d %.300s", a.Status, a.Body)
 	}
 	p.Open(w.app + "/apikey")
@@ -130,17 +155,24 @@ func (w *keyring) ask(key, header, flow, question string) Answer {
 }
 
 func (w *keyring) sdk(t *testing.T) {
-	if lines := SDK(t, w.app, w.key, w.flow, "hello", false); len(lines) != 1 || !strings.HasPrefix(lines[0], "answer ") || !strings.Contains(lines[0], `"text":"echo: hello"`) {
+	if lines := SDK(t, w.app, w.key, w.flow, "hello", false); len(lines) != 1 ||
+		!strings.HasPrefix(lines[0], "answer ") ||
+		!strings.Contains(lines[0], `"text":"echo: hello"`) {
 		t.Errorf("flowise-sdk: %s", lines)
 	}
 	lines := SDK(t, w.app, w.key, w.flow, "hello", true)
 	token := slices.Index(lines, `event {"event":"token","data":"echo: hello"}`)
-	if token < 0 || !slices.ContainsFunc(lines[token:], func(l string) bool { return strings.HasPrefix(l, `event {"event":"end"`) }) {
+	if token < 0 ||
+		!slices.ContainsFunc(
+			lines[token:],
+			func(l string) bool { return strings.HasPrefix(l, `event {"event":"end"`) },
+		) {
 		t.Errorf("flowise-sdk, streaming: %s", strings.Join(lines, "\n"))
 	}
 	changed := w.key[:30] + map[bool]string{true: "b", false: "a"}[w.key[30] == 'a'] + w.key[31:]
 	for what, key := range map[string]string{"a changed character": changed, "no key": ""} {
-		if lines := SDK(t, w.app, key, w.flow, "hello", false); strings.Contains(strings.Join(lines, ""), "echo") || !strings.Contains(lines[0], `"statusCode":401`) {
+		if lines := SDK(t, w.app, key, w.flow, "hello", false); strings.Contains(strings.Join(lines, ""), "echo") ||
+			!strings.Contains(lines[0], `"statusCode":401`) {
 			t.Errorf("flowise-sdk with %s: %s", what, lines)
 		}
 		if lines := SDK(t, w.app, key, w.flow, "hello", true); !strings.Contains(lines[0], "status: 401") {
@@ -167,17 +199,32 @@ func (w *keyring) embed(t *testing.T) {
 }
 
 func (w *keyring) runBound(t *testing.T) {
-	if a := w.ask(w.key, "Authorization", w.bound, "hi"); a.Status != http.StatusOK || !strings.Contains(a.Body, "echo: hi") {
+	if a := w.ask(w.key, "Authorization", w.bound, "hi"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "echo: hi") {
 		t.Errorf("with a key of Sluice's: %d %.300s", a.Status, a.Body)
 	}
-	if lines := SDK(t, w.app, w.key, w.bound, "hi", true); !slices.Contains(lines, `event {"event":"token","data":"echo: hi"}`) {
+	if lines := SDK(t, w.app, w.key, w.bound, "hi", true); !slices.Contains(
+		lines,
+		`event {"event":"token","data":"echo: hi"}`,
+	) {
 		t.Errorf("streaming: %s", strings.Join(lines, "\n"))
 	}
-	call(t, w.s.Enter(t, w.root), "POST", "/api/v1/mcp-server/"+w.flow, map[string]any{"toolName": "echo_tool", "description": "Says what it is told."}, nil)
+	call(
+		t,
+		w.s.Enter(t, w.root),
+		"POST",
+		"/api/v1/mcp-server/"+w.flow,
+		map[string]any{"toolName": "echo_tool", "description": "Says what it is told."},
+		nil,
+	)
 	c := NewClient(t, w.app)
 	c.Header.Set("Authorization", "Bearer "+w.key)
 	c.Header.Set("Accept", "application/json, text/event-stream")
-	tools := c.Call("POST", "/api/v1/mcp/"+w.flow, map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": map[string]any{}})
+	tools := c.Call(
+		"POST",
+		"/api/v1/mcp/"+w.flow,
+		map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": map[string]any{}},
+	)
 	if tools.Status != http.StatusOK || !strings.Contains(tools.Body, "echo_tool") {
 		t.Errorf("the flow as an MCP server: %d %.300s", tools.Status, tools.Body)
 	}
@@ -188,8 +235,20 @@ func (w *keyring) runBound(t *testing.T) {
 
 func (w *keyring) scope(t *testing.T) {
 	var made struct{ ID, Secret string }
-	call(t, w.root, "POST", "/api/v1/keys", map[string]any{"name": "one flow", "per_day": 10, "scope": map[string]any{"actions": []string{"flow:run"}, "flows": []string{w.flow}}}, &made)
-	if a := w.ask(made.Secret, "Authorization", w.flow, "mine"); a.Status != http.StatusOK || a.Header.Get("RateLimit") == "" {
+	call(
+		t,
+		w.root,
+		"POST",
+		"/api/v1/keys",
+		map[string]any{
+			"name":    "one flow",
+			"per_day": 10,
+			"scope":   map[string]any{"actions": []string{"flow:run"}, "flows": []string{w.flow}},
+		},
+		&made,
+	)
+	if a := w.ask(made.Secret, "Authorization", w.flow, "mine"); a.Status != http.StatusOK ||
+		a.Header.Get("RateLimit") == "" {
 		t.Errorf("its flow: %d %.300s", a.Status, a.Body)
 	}
 	if a := w.ask(made.Secret, "Authorization", w.bound, "not mine"); a.Status != http.StatusForbidden {
@@ -204,7 +263,8 @@ func (w *keyring) scope(t *testing.T) {
 	}
 	for w.ask(made.Secret, "Authorization", w.flow, "again").Status == http.StatusOK {
 	}
-	if a := w.ask(made.Secret, "Authorization", w.flow, "once more"); a.Status != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" {
+	if a := w.ask(made.Secret, "Authorization", w.flow, "once more"); a.Status != http.StatusTooManyRequests ||
+		a.Header.Get("Retry-After") == "" {
 		t.Errorf("above its limit: %d %v", a.Status, a.Header)
 	}
 	out, err := w.s.Command(t, "", "key", "create", adminAccount.Username, "far away", "--network", "203.0.113.0/24")
@@ -213,12 +273,16 @@ func (w *keyring) scope(t *testing.T) {
 	}
 	far := wholeKey.FindString(out)
 	var a Answer
-	w.admin.until("the key that the command line made, in the server", func() bool { a = w.ask(far, "Authorization", w.flow, "hi"); return a.Status != http.StatusUnauthorized })
-	if a.Status != http.StatusForbidden || !strings.Contains(a.Body, "may not be used from 127.0.0.1") {
+	w.admin.until(
+		"the key that the command line made, in the server",
+		func() bool { a = w.ask(far, "Authorization", w.flow, "hi"); return a.Status != http.StatusUnauthorized },
+	)
+	if a.Status != http.StatusForbidden || !strings.Contains(a.Body, "cannot be used from 127.0.0.1") {
 		t.Errorf("from another network: %d %.300s", a.Status, a.Body)
 	}
 	call(t, w.root, "DELETE", "/api/v1/keys/"+made.ID, nil, nil)
-	if a := w.ask(made.Secret, "Authorization", w.flow, "hi"); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "was revoked") {
+	if a := w.ask(made.Secret, "Authorization", w.flow, "hi"); a.Status != http.StatusUnauthorized ||
+		!strings.Contains(a.Body, "was revoked") {
 		t.Errorf("revoked: %d %.300s", a.Status, a.Body)
 	}
 }

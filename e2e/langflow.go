@@ -54,7 +54,14 @@ var langflowAdmin = Account{Username: "administrator", Password: "several words 
 func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
 	t.Helper()
 	port := freePort(t)
-	l := &Langflow{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Env: env, life: t, release: release, home: t.TempDir(), port: port}
+	l := &Langflow{
+		URL:     fmt.Sprintf("http://127.0.0.1:%d", port),
+		Env:     env,
+		life:    t,
+		release: release,
+		home:    t.TempDir(),
+		port:    port,
+	}
 	l.Start(t)
 	return l
 }
@@ -63,7 +70,14 @@ func StartLangflow(t testing.TB, release string, env ...string) *Langflow {
 func StartLangflowByFile(t testing.TB, release, file string) *Langflow {
 	t.Helper()
 	port := freePort(t)
-	l := &Langflow{URL: fmt.Sprintf("http://127.0.0.1:%d", port), EnvFile: file, life: t, release: release, home: t.TempDir(), port: port}
+	l := &Langflow{
+		URL:     fmt.Sprintf("http://127.0.0.1:%d", port),
+		EnvFile: file,
+		life:    t,
+		release: release,
+		home:    t.TempDir(),
+		port:    port,
+	}
 	l.Start(t)
 	return l
 }
@@ -77,7 +91,8 @@ func (l *Langflow) Start(t testing.TB) {
 	}
 	args := []string{"-m", "langflow", "run", "--host", "127.0.0.1", "--port", fmt.Sprint(l.port)}
 	accounts := []string{
-		"LANGFLOW_AUTO_LOGIN=False", "LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" + langflowAdmin.Password, "LANGFLOW_SECRET_KEY=" + langflowKey,
+		"LANGFLOW_AUTO_LOGIN=False", "LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" +
+			langflowAdmin.Password, "LANGFLOW_SECRET_KEY=" + langflowKey,
 	}
 	if l.EnvFile != "" {
 		args, accounts = append(args, "--env-file", l.EnvFile), nil
@@ -85,7 +100,9 @@ func (l *Langflow) Start(t testing.TB) {
 	cmd := exec.Command(filepath.Join(dir, l.release, "bin", "python"), args...)
 	cmd.Dir = l.home
 	cmd.Env = slices.Concat([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + l.home, "LANGFLOW_CONFIG_DIR=" + l.home, "LANGFLOW_DATABASE_URL=sqlite:///" + l.Database(),
+		"PATH=" + os.Getenv(
+			"PATH",
+		), "HOME=" + l.home, "LANGFLOW_CONFIG_DIR=" + l.home, "LANGFLOW_DATABASE_URL=sqlite:///" + l.Database(),
 		"LANGFLOW_OPEN_BROWSER=false", "DO_NOT_TRACK=true", "LANGFLOW_DO_NOT_TRACK=true",
 	}, accounts, l.Env)
 	l.p = startProcess(l.life, fmt.Sprintf("langflow-%s-%d", l.release, l.port), cmd)

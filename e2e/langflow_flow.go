@@ -12,8 +12,8 @@ import (
 // langflowComponent is a component as Langflow's catalog describes it.
 type langflowComponent = map[string]any
 
-// catalogue finds components in Langflow's own catalog by name, in any category.
-func catalogue(t testing.TB, c *Client, names ...string) map[string]langflowComponent {
+// catalog finds components in Langflow's own catalog by name, in any category.
+func catalog(t testing.TB, c *Client, names ...string) map[string]langflowComponent {
 	t.Helper()
 	var all map[string]json.RawMessage
 	call(t, c, "GET", "/api/v1/all", nil, &all)
@@ -31,7 +31,7 @@ func catalogue(t testing.TB, c *Client, names ...string) map[string]langflowComp
 	}
 	for _, name := range names {
 		if found[name] == nil {
-			t.Fatalf("Langflow's catalogue has no %s", name)
+			t.Fatalf("Langflow's catalog has no %s", name)
 		}
 	}
 	return found
@@ -49,17 +49,23 @@ func node(id, kind string, part langflowComponent, x float64) map[string]any {
 // client of a Langflow, or of Sluice in front of one.
 func EchoLangflow(t testing.TB, c *Client, name string) map[string]any {
 	t.Helper()
-	parts := catalogue(t, c, "ChatInput", "ChatOutput")
+	parts := catalog(t, c, "ChatInput", "ChatOutput")
 	const in, out = "ChatInput-aaaaa", "ChatOutput-bbbbb"
 	source := map[string]any{"dataType": "ChatInput", "id": in, "name": "message", "output_types": []string{"Message"}}
-	target := map[string]any{"fieldName": "input_value", "id": out, "inputTypes": []string{"Data", "DataFrame", "Message"}, "type": "other"}
+	target := map[string]any{
+		"fieldName":  "input_value",
+		"id":         out,
+		"inputTypes": []string{"Data", "DataFrame", "Message"},
+		"type":       "other",
+	}
 	if field, ok := parts["ChatOutput"]["template"].(map[string]any)["input_value"].(map[string]any); ok {
 		target["inputTypes"], target["type"] = field["input_types"], field["type"]
 	}
 	return map[string]any{"name": name, "description": "", "data": map[string]any{
 		"nodes": []any{node(in, "ChatInput", parts["ChatInput"], 0), node(out, "ChatOutput", parts["ChatOutput"], 600)},
 		"edges": []any{map[string]any{
-			"id": "joined", "source": in, "target": out, "sourceHandle": handle(t, source), "targetHandle": handle(t, target),
+			"id": "joined", "source": in, "target": out, "sourceHandle": handle(t, source), "targetHandle": handle(t,
+				target),
 			"data": map[string]any{"sourceHandle": source, "targetHandle": target},
 		}},
 		"viewport": map[string]any{"x": 0, "y": 0, "zoom": 1},
@@ -91,5 +97,9 @@ func CreateFlow(t testing.TB, c *Client, flow map[string]any) string {
 func RunFlow(c *Client, key, flow, text string) Answer {
 	with := *c
 	with.Header = http.Header{"X-Api-Key": {key}}
-	return with.Call("POST", "/api/v1/run/"+flow+"?stream=false", map[string]any{"input_value": text, "input_type": "chat", "output_type": "chat"})
+	return with.Call(
+		"POST",
+		"/api/v1/run/"+flow+"?stream=false",
+		map[string]any{"input_value": text, "input_type": "chat", "output_type": "chat"},
+	)
 }

@@ -33,7 +33,8 @@ type settler struct {
 // annasSecret is the value of a credential that Anna keeps in Langflow.
 const annasSecret = "a value that nobody else reads"
 
-// TestLangflowImport brings what people had in a Langflow of each release to Sluice, with the program as a user would run it.
+// TestLangflowImport brings what people had in a Langflow of each release to Sluice, with the
+// program as a user would run it.
 func TestLangflowImport(t *testing.T) {
 	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
@@ -82,11 +83,32 @@ func (w *settlers) work(t *testing.T) {
 		call(t, c, "POST", "/api/v1/api_key/", map[string]string{"name": "key of " + p.name}, &key)
 		p.s.key = key.APIKey
 	}
-	call(t, admin, "POST", "/api/v1/users/", map[string]string{"username": "waiting", "password": "the old password of waiting"}, nil)
+	call(
+		t,
+		admin,
+		"POST",
+		"/api/v1/users/",
+		map[string]string{"username": "waiting", "password": "the old password of waiting"},
+		nil,
+	)
 	anna := clients["anna"]
-	call(t, anna, "POST", "/api/v1/variables/", map[string]any{"name": "Anna's key", "value": annasSecret, "type": "Credential", "default_fields": []string{}}, nil)
+	call(
+		t,
+		anna,
+		"POST",
+		"/api/v1/variables/",
+		map[string]any{"name": "Anna's key", "value": annasSecret, "type": "Credential", "default_fields": []string{}},
+		nil,
+	)
 	var project struct{ ID string }
-	call(t, anna, "POST", "/api/v1/projects/", map[string]any{"name": "Marketing", "description": "", "flows_list": []string{}, "components_list": []string{}}, &project)
+	call(
+		t,
+		anna,
+		"POST",
+		"/api/v1/projects/",
+		map[string]any{"name": "Marketing", "description": "", "flows_list": []string{}, "components_list": []string{}},
+		&project,
+	)
 	flow := EchoLangflow(t, anna, "leaflets")
 	flow["folder_id"] = project.ID
 	w.project = CreateFlow(t, anna, flow)
@@ -117,8 +139,12 @@ func (w *settlers) broken(t *testing.T) {
 	for i := len(torn) / 4; i < len(torn)*3/4; i++ {
 		torn[i] = 0xA5
 	}
-	files := map[string]string{"another product's": filepath.Join(w.s.Home, "data", "sluice.sqlite"), "not there": filepath.Join(dir, "nothing.db")}
-	for name, content := range map[string][]byte{"no database": []byte("users: anna, bert\n"), "empty": nil, "cut off": copied[:len(copied)/2], "torn": torn} {
+	files := map[string]string{
+		"another product's": filepath.Join(w.s.Home, "data", "sluice.sqlite"),
+		"not there":         filepath.Join(dir, "nothing.db"),
+	}
+	for name, content := range map[string][]byte{"no database": []byte("users: anna, bert\n"), "empty": nil,
+		"cut off": copied[:len(copied)/2], "torn": torn} {
 		files[name] = filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".db")
 		if err := os.WriteFile(files[name], content, 0o600); err != nil {
 			t.Fatal(err)
@@ -126,7 +152,8 @@ func (w *settlers) broken(t *testing.T) {
 	}
 	for name, file := range files {
 		out, err := w.importing(t, file, "--yes")
-		if err == nil || len(strings.TrimSpace(out)) < 30 || strings.Contains(out, "panic") || strings.Contains(out, "goroutine") {
+		if err == nil || len(strings.TrimSpace(out)) < 30 || strings.Contains(out, "panic") ||
+			strings.Contains(out, "goroutine") {
 			t.Errorf("%s: %v, it says %q", name, err, out)
 		}
 	}
@@ -173,7 +200,11 @@ func (w *settlers) signIn(t *testing.T) {
 	for _, p := range []settler{w.anna, w.bert} {
 		lf := w.s.Enter(t, w.s.SignIn(t, p.Account))
 		lf.Header = http.Header{}
-		w.s.p.until(t, "flow of "+p.Username, func() bool { return lf.Get("/api/v1/flows/"+p.flow).Status == http.StatusOK })
+		w.s.p.until(
+			t,
+			"flow of "+p.Username,
+			func() bool { return lf.Get("/api/v1/flows/"+p.flow).Status == http.StatusOK },
+		)
 	}
 	waiting := url.Values{"identifier": {"waiting"}, "password": {"the old password of waiting"}}
 	if r := NewClient(t, w.s.URL).PostForm("/login", waiting); r.Status == http.StatusSeeOther {
@@ -186,7 +217,8 @@ func (w *settlers) oldKeys(t *testing.T) {
 	for _, r := range []struct {
 		key, flow string
 		runs      bool
-	}{{w.anna.key, w.anna.flow, true}, {w.anna.key, w.project, true}, {w.bert.key, w.bert.flow, true}, {w.bert.key, w.anna.flow, false}, {w.anna.key, w.bert.flow, false}, {w.anna.key + "x", w.anna.flow, false}} {
+	}{{w.anna.key, w.anna.flow, true}, {w.anna.key, w.project, true}, {w.bert.key, w.bert.flow, true}, {w.bert.key,
+		w.anna.flow, false}, {w.anna.key, w.bert.flow, false}, {w.anna.key + "x", w.anna.flow, false}} {
 		a := RunFlow(program, r.key, r.flow, "asked as ever")
 		if ran := a.Status == http.StatusOK && strings.Contains(a.Body, "asked as ever"); ran != r.runs {
 			t.Errorf("the key …%s on flow %s: %d %.300s", r.key[len(r.key)-4:], r.flow, a.Status, a.Body)
@@ -210,7 +242,8 @@ func (w *settlers) places(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{"anna": true, "bert": false, "Marketing": false} {
-		if a := root.Get("/api/v1/workspaces/" + ids[name] + "/credentials"); a.Status != http.StatusOK || strings.Contains(a.Body, "Anna's key") != want {
+		if a := root.Get("/api/v1/workspaces/" + ids[name] + "/credentials"); a.Status != http.StatusOK ||
+			strings.Contains(a.Body, "Anna's key") != want {
 			t.Errorf("the vault of %s: %d %.300s", name, a.Status, a.Body)
 		}
 	}
@@ -249,13 +282,13 @@ func (w *settlers) places(t *testing.T) {
 func (w *settlers) again(t *testing.T) {
 	before := w.people(t)
 	brought := map[string]bool{}
-	await(t, "import that finds nothing to bring", func() bool {
+	await(t, "import that finds nothing to import", func() bool {
 		report := filepath.Join(t.TempDir(), "report.json")
 		out, err := w.importing(t, w.l.Database(), "--yes", "--report", report)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if strings.Contains(out, "nothing to bring") {
+		if strings.Contains(out, "nothing to import") {
 			return true
 		}
 		for _, i := range newItems(t, report) {
@@ -271,7 +304,7 @@ func (w *settlers) again(t *testing.T) {
 	}
 }
 
-// importItem is what a report says of one thing.
+// importItem is one object in a report.
 type importItem struct{ Kind, Name, Origin, Outcome string }
 
 // newItems are the things that an import has brought, by its report.

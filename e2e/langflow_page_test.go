@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// langflowDay is the day of a team with Langflow's own page on authentication in hand: one .env file for Langflow and for Sluice before it.
+// langflowDay is the day of a team with Langflow's own page on authentication in hand: one .env
+// file for Langflow and for Sluice before it.
 type langflowDay struct {
 	release string
 	l       *Langflow
@@ -33,7 +34,8 @@ var (
 	pageViewer = Account{Username: "vera", Email: "vera@example.com", Password: "three green boats at sea"}
 )
 
-// TestLangflowPage walks the numbered steps of Langflow's page on authentication with its own .env file, and then works in the pages of Langflow.
+// TestLangflowPage walks the numbered steps of Langflow's page on authentication with its own .env
+// file, and then works in the pages of Langflow.
 func TestLangflowPage(t *testing.T) {
 	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
@@ -60,7 +62,8 @@ func TestLangflowPage(t *testing.T) {
 	}
 }
 
-// openLangflowDay starts both with the file of the page, in which only the key is another, as the page says.
+// openLangflowDay starts both with the file of the page, in which only the key is another, as the
+// page says.
 func openLangflowDay(t *testing.T, release string) *langflowDay {
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
@@ -73,10 +76,18 @@ func openLangflowDay(t *testing.T, release string) *langflowDay {
 	}
 	l := StartLangflowByFile(t, release, file)
 	s := StartSluice(t, "--env-file", file, "--protect", l.URL)
-	return &langflowDay{release: release, l: l, s: s, app: s.AppURL(t), laptop: NewPerson(t, "laptop"), admin: NewPerson(t, "administrator"), vera: NewPerson(t, "vera")}
+	return &langflowDay{
+		release: release,
+		l:       l,
+		s:       s,
+		app:     s.AppURL(t),
+		laptop:  NewPerson(t, "laptop"),
+		admin:   NewPerson(t, "administrator"),
+		vera:    NewPerson(t, "vera"),
+	}
 }
 
-// as lets everybody report to t, and gives what undoes it.
+// as makes everyone report to t, and returns a function that undoes it.
 func (w *langflowDay) as(t *testing.T) func() {
 	outer := w.laptop.t
 	set := func(t testing.TB) { w.laptop.t, w.admin.t, w.vera.t = t, t, t }
@@ -96,7 +107,8 @@ func (w *langflowDay) firstLogin(t *testing.T) {
 	w.flow = CreateFlow(t, c, EchoLangflow(t, c, "Echo"))
 }
 
-// newUser is steps 3 to 5. The newest release has no page for administrators any more, so that Sluice's stands in its place.
+// newUser is steps 3 to 5. The newest release no longer has a page for administrators, so Sluice's
+// page replaces it.
 func (w *langflowDay) newUser(t *testing.T) {
 	p := w.laptop
 	p.LangflowMenu("Admin Page")
@@ -166,7 +178,11 @@ func (w *langflowDay) view(t *testing.T) {
 	var workspaces struct{ Items []struct{ ID string } }
 	call(t, root, "GET", "/api/v1/workspaces", nil, &workspaces)
 	call(t, root, "POST", "/api/v1/users", map[string]any{
-		"username": pageViewer.Username, "email": pageViewer.Email, "password": pageViewer.Password, "role": "viewer", "workspace": workspaces.Items[0].ID,
+		"username":  pageViewer.Username,
+		"email":     pageViewer.Email,
+		"password":  pageViewer.Password,
+		"role":      "viewer",
+		"workspace": workspaces.Items[0].ID,
 	}, nil)
 	p := w.vera
 	p.Open(w.app + "/flow/" + w.flow)
@@ -184,7 +200,8 @@ func (w *langflowDay) view(t *testing.T) {
 func (w *langflowDay) keys(t *testing.T) {
 	key := w.laptop.MakeLangflowKey(w.app, "for a program")
 	program := NewClient(t, w.app)
-	if a := RunFlow(program, key, w.flow, "asked by a program"); a.Status != http.StatusOK || !strings.Contains(a.Body, "asked by a program") {
+	if a := RunFlow(program, key, w.flow, "asked by a program"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "asked by a program") {
 		t.Errorf("the key runs the flow: %d %.300s", a.Status, a.Body)
 	}
 	w.laptop.Shot("listed")
@@ -196,7 +213,7 @@ func (w *langflowDay) keys(t *testing.T) {
 	w.laptop.Shot("deleted")
 }
 
-// signOut ends what goes on in the same session beside the page, and nothing of anybody else's.
+// signOut cuts off other requests of the same session, and nothing of other people.
 func (w *langflowDay) signOut(t *testing.T) {
 	w.laptop.Open(w.app + "/flows")
 	w.laptop.SeeLangflow()
@@ -217,8 +234,8 @@ func (w *langflowDay) signOut(t *testing.T) {
 	}
 }
 
-// quiet lists what the pages were refused and complained of. Langflow's own pages ask first whether anybody may come in without signing in, which nobody may; and what was under way
-// while somebody signed out is too late.
+// quiet lists refusals and complaints of the pages. It ignores two: Langflow's own pages first ask
+// for automatic sign-in, which is off, and requests that ran during a sign-out come too late.
 func (w *langflowDay) quiet(t *testing.T) {
 	for _, p := range []*Person{w.laptop, w.admin, w.vera} {
 		for _, r := range p.Requests() {
@@ -230,16 +247,23 @@ func (w *langflowDay) quiet(t *testing.T) {
 			case r.Failed == "csp" && u.Hostname() != "127.0.0.1": // pictures of third parties, as the number of stars
 			case r.Failed == "net::ERR_ABORTED": // the page was left
 			case r.Failed == "" && r.Status < http.StatusBadRequest:
-			case u.Path == "/api/v1/auto_login" && (r.Status == http.StatusForbidden || r.Status == http.StatusBadRequest):
-			case u.Path == "/api/v1/store/tags" && r.Status == http.StatusInternalServerError: // Langflow's own store is on the internet
-			case p == w.laptop && r.Status == http.StatusUnauthorized && (r.Method == "GET" || u.Path == "/api/v1/refresh"):
+			case u.Path == "/api/v1/auto_login" &&
+				(r.Status == http.StatusForbidden || r.Status == http.StatusBadRequest):
+			// Langflow's own store is on the internet
+			case u.Path == "/api/v1/store/tags" && r.Status == http.StatusInternalServerError:
+			case p == w.laptop && r.Status == http.StatusUnauthorized &&
+				(r.Method == "GET" || u.Path == "/api/v1/refresh"):
 			default:
 				t.Errorf("a page of %s: %s %s got %d %s", p.Name, r.Method, r.URL, r.Status, r.Failed)
 			}
 		}
 		for _, says := range p.Errors() {
-			leaving := strings.Contains(says, "'beforeunload' confirmation panel") // the editor asks whoever leaves it, and Chromium does not pass that on
-			if !leaving && !thirdParty.MatchString(says) && !strings.HasPrefix(says, "Failed to load resource: the server responded with") {
+			leaving := strings.Contains(
+				says,
+				"'beforeunload' confirmation panel",
+			) // the editor asks before leaving, and Chromium does not report that
+			if !leaving && !thirdParty.MatchString(says) &&
+				!strings.HasPrefix(says, "Failed to load resource: the server responded with") {
 				t.Errorf("a page of %s complains: %s", p.Name, says)
 			}
 		}
@@ -247,4 +271,6 @@ func (w *langflowDay) quiet(t *testing.T) {
 }
 
 // thirdParty matches what Chromium says when a page may not load something from another host.
-var thirdParty = regexp.MustCompile(`^(Loading|Connecting to|Refused to).* 'https://[^']+' violates the following Content Security Policy`)
+var thirdParty = regexp.MustCompile(
+	`^(Loading|Connecting to|Refused to).* 'https://[^']+' violates the following Content Security Policy`,
+)

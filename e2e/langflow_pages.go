@@ -67,7 +67,10 @@ func (p *Person) AskPlayground(text string) {
 
 // Toast returns the text of an alert on Langflow's page; "" without an alert.
 func (p *Person) Toast() string {
-	text, err := eval[string](p, `[...document.querySelectorAll('[data-testid*=alert], .error-build-message, [role=alert]')].map(e => e.innerText).join(' ')`)
+	text, err := eval[string](
+		p,
+		`[...document.querySelectorAll('[data-testid*=alert], .error-build-message, [role=alert]')].map(e => e.innerText).join(' ')`,
+	)
 	if err != nil {
 		return ""
 	}
@@ -84,7 +87,10 @@ func (p *Person) MakeLangflowKey(origin, name string) string {
 	p.Click("[role=dialog] button", "Generate API Key")
 	key := ""
 	p.until("key in the dialog", func() bool {
-		shown, err := eval[string](p, `[...document.querySelectorAll("[role=dialog] input")].map(e => e.value).find(v => v.startsWith("sk-") || v.length > 30) ?? ""`)
+		shown, err := eval[string](
+			p,
+			`[...document.querySelectorAll("[role=dialog] input")].map(e => e.value).find(v => v.startsWith("sk-") || v.length > 30) ?? ""`,
+		)
 		key = shown
 		return err == nil && shown != ""
 	})
@@ -107,7 +113,8 @@ func (p *Person) DeleteLangflowKeys(origin string) {
 		if p.usable(bin) {
 			return true
 		}
-		if box, err := eval[string](p, `String(document.querySelector("`+all+`")?.checked)`); err == nil && box == "false" {
+		if box, err := eval[string](p, `String(document.querySelector("`+all+`")?.checked)`); err == nil &&
+			box == "false" {
 			p.Click(all, "")
 		}
 		return false

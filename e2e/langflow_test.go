@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestLangflowByItself makes sure that the tests' own flow runs in each release without Sluice, so that a failure elsewhere is not blamed on it.
+// TestLangflowByItself makes sure that the tests' own flow runs in each release without Sluice, so
+// that a failure elsewhere is not blamed on it.
 func TestLangflowByItself(t *testing.T) {
 	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
@@ -21,7 +22,8 @@ func TestLangflowByItself(t *testing.T) {
 				APIKey string `json:"api_key"`
 			}
 			call(t, admin, "POST", "/api/v1/api_key/", map[string]string{"name": "k"}, &key)
-			if a := RunFlow(NewClient(t, l.URL), key.APIKey, id, "hello, flow"); a.Status != 200 || !strings.Contains(a.Body, "hello, flow") {
+			if a := RunFlow(NewClient(t, l.URL), key.APIKey, id, "hello, flow"); a.Status != 200 ||
+				!strings.Contains(a.Body, "hello, flow") {
 				t.Fatalf("running the flow: %d %.600s", a.Status, a.Body)
 			}
 		})

@@ -22,10 +22,11 @@ type lodging struct {
 	lf    *Client // the superuser's at Langflow, for all the time
 	key   string  // runs flows
 	flow  string
-	guest *Person // somebody whose browser stays open
+	guest *Person // a person whose browser stays open
 }
 
-// TestLangflowTrouble stops, restarts, upgrades and replaces a Langflow, and changes the way into it, under people who work in it.
+// TestLangflowTrouble stops, restarts, upgrades and replaces a Langflow, and changes the way into
+// it, under people who work in it.
 func TestLangflowTrouble(t *testing.T) {
 	longSuite(t, 30*time.Minute)
 	l := StartLangflow(t, oldLangflow)
@@ -37,7 +38,7 @@ func TestLangflowTrouble(t *testing.T) {
 		{"with the shared key", w.signed},
 		{"with a sign-in for each account", w.signIn},
 		{"Langflow is stopped", w.stopped},
-		{"something else answers at its address", w.html},
+		{"another server answers at its address", w.html},
 		{"a newer release comes up on the same database", w.upgraded},
 		{"Langflow trusts Sluice", w.external},
 		{"Langflow gets another secret key", w.otherKey},
@@ -49,7 +50,7 @@ func TestLangflowTrouble(t *testing.T) {
 	}
 }
 
-// as lets everybody report to t, and gives what undoes it.
+// as makes everyone report to t, and returns a function that undoes it.
 func (w *lodging) as(t *testing.T) func() {
 	outer := w.guest.t
 	set := func(t testing.TB) {
@@ -86,8 +87,13 @@ func (w *lodging) connect(t *testing.T, mode string) {
 // works looks at the list of flows and runs the flow, as soon as Langflow is ready for it.
 func (w *lodging) works(t *testing.T, word string) {
 	t.Helper()
-	w.s.p.until(t, "list of flows", func() bool { return strings.Contains(w.lf.Get("/api/v1/flows/?get_all=true").Body, w.flow) })
-	if a := RunFlow(NewClient(t, w.lf.Base), w.key, w.flow, word); a.Status != http.StatusOK || !strings.Contains(a.Body, word) {
+	w.s.p.until(
+		t,
+		"list of flows",
+		func() bool { return strings.Contains(w.lf.Get("/api/v1/flows/?get_all=true").Body, w.flow) },
+	)
+	if a := RunFlow(NewClient(t, w.lf.Base), w.key, w.flow, word); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, word) {
 		t.Errorf("running the flow: %d %.400s", a.Status, a.Body)
 	}
 }
@@ -96,7 +102,11 @@ func (w *lodging) signed(t *testing.T) {
 	w.root = w.s.SignIn(t, langflowAdmin)
 	w.lf = w.s.Enter(t, w.root)
 	w.lf.Header = http.Header{}
-	w.s.p.until(t, "connection with Langflow", func() bool { return w.lf.Get("/api/v1/projects/").Status == http.StatusOK })
+	w.s.p.until(
+		t,
+		"connection with Langflow",
+		func() bool { return w.lf.Get("/api/v1/projects/").Status == http.StatusOK },
+	)
 	var apps struct {
 		Items []struct{ ID, Version string }
 	}
@@ -112,12 +122,22 @@ func (w *lodging) signed(t *testing.T) {
 	w.guest.SeeLangflow()
 }
 
-// furnish makes a flow and, the first time, a key that runs flows.
+// furnish creates a flow and, the first time, a key that runs flows.
 func (w *lodging) furnish(t *testing.T) {
 	w.flow = CreateFlow(t, w.lf, EchoLangflow(t, w.lf, "echo"))
 	if w.key == "" {
 		var made struct{ Secret string }
-		call(t, w.root, "POST", "/api/v1/keys", map[string]any{"name": "k", "scope": map[string]any{"actions": []string{"flow:run"}, "apps": []string{w.app}}}, &made)
+		call(
+			t,
+			w.root,
+			"POST",
+			"/api/v1/keys",
+			map[string]any{
+				"name":  "k",
+				"scope": map[string]any{"actions": []string{"flow:run"}, "apps": []string{w.app}},
+			},
+			&made,
+		)
 		w.key = made.Secret
 	}
 }
@@ -129,12 +149,19 @@ func (w *lodging) signIn(t *testing.T) {
 	w.works(t, "with tokens again")
 }
 
-// refused makes sure that people and programs are told in words, as JSON where that is wanted.
+// refused checks that people and programs get a message, as JSON where they ask for it.
 func (w *lodging) refused(t *testing.T, says string) {
 	t.Helper()
-	for _, a := range []Answer{w.lf.Get("/api/v1/flows/?get_all=true"), RunFlow(NewClient(t, w.lf.Base), w.key, w.flow, "x")} {
+	for _, a := range []Answer{w.lf.Get("/api/v1/flows/?get_all=true"),
+		RunFlow(NewClient(t, w.lf.Base), w.key, w.flow, "x")} {
 		if a.Status < http.StatusInternalServerError || !a.IsJSON() || !strings.Contains(a.Body, says) {
-			t.Errorf("a call gets %d %s %.300s, want words with %q", a.Status, a.Header.Get("Content-Type"), a.Body, says)
+			t.Errorf(
+				"a call gets %d %s %.300s, want words with %q",
+				a.Status,
+				a.Header.Get("Content-Type"),
+				a.Body,
+				says,
+			)
 		}
 	}
 	if h := w.health(t); h.OK || len(h.Text) < 20 {
@@ -152,7 +179,7 @@ func (w *lodging) stopped(t *testing.T) {
 	}
 }
 
-// html lets a web server of somebody else have Langflow's port for a while.
+// html gives Langflow's port to another web server for a while.
 func (w *lodging) html(t *testing.T) {
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", w.l.port))
 	if err != nil {
@@ -164,12 +191,13 @@ func (w *lodging) html(t *testing.T) {
 	})}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = other.Serve(listener) }()
-	w.refused(t, "A page came instead of Langflow's answer")
+	w.refused(t, "A page arrived instead of Langflow's answer")
 	_ = other.Close()
 	<-done
 }
 
-// upgraded starts the newest release on the database of the old one, with the lines by which Langflow trusts Sluice.
+// upgraded starts the newest release on the database of the old one, with the lines by which
+// Langflow trusts Sluice.
 func (w *lodging) upgraded(t *testing.T) {
 	var connection struct {
 		External string `json:"external_settings"`
@@ -187,7 +215,8 @@ func (w *lodging) upgraded(t *testing.T) {
 	w.guest.Shot("upgraded")
 }
 
-// external is for a workspace that has had no account yet: Langflow makes one by itself. The first workspace's has a password, and is entered with a signed token as before.
+// external uses a workspace without an account: Langflow creates one automatically. The first
+// workspace's account has a password, and Sluice still enters it with a signed token.
 func (w *lodging) external(t *testing.T) {
 	w.connect(t, "external")
 	w.works(t, "in the account from before")
@@ -196,18 +225,31 @@ func (w *lodging) external(t *testing.T) {
 	call(t, w.root, "PUT", "/api/v1/apps/"+w.app+"/workspaces/"+other.ID, nil, nil)
 	neighbour := Account{Username: "neighbour", Email: "n@example.com", Password: "some words over the fence"}
 	call(t, w.root, "POST", "/api/v1/users", map[string]any{
-		"username": neighbour.Username, "email": neighbour.Email, "password": neighbour.Password, "role": "admin", "workspace": other.ID,
+		"username":  neighbour.Username,
+		"email":     neighbour.Email,
+		"password":  neighbour.Password,
+		"role":      "admin",
+		"workspace": other.ID,
 	}, nil)
 	main := w.s.SignIn(t, neighbour)
 	lf := w.s.Enter(t, main)
 	lf.Header = http.Header{}
 	flow := CreateFlow(t, lf, EchoLangflow(t, lf, "next door"))
-	if list := lf.Get("/api/v1/flows/?get_all=true"); !strings.Contains(list.Body, flow) || strings.Contains(list.Body, w.flow) {
+	if list := lf.Get("/api/v1/flows/?get_all=true"); !strings.Contains(list.Body, flow) ||
+		strings.Contains(list.Body, w.flow) {
 		t.Errorf("the list next door: %d %.300s", list.Status, list.Body)
 	}
 	var made struct{ Secret string }
-	call(t, main, "POST", "/api/v1/keys", map[string]any{"name": "k", "scope": map[string]any{"actions": []string{"flow:run"}, "apps": []string{w.app}}}, &made)
-	if a := RunFlow(NewClient(t, lf.Base), made.Secret, flow, "over the fence"); a.Status != http.StatusOK || !strings.Contains(a.Body, "over the fence") {
+	call(
+		t,
+		main,
+		"POST",
+		"/api/v1/keys",
+		map[string]any{"name": "k", "scope": map[string]any{"actions": []string{"flow:run"}, "apps": []string{w.app}}},
+		&made,
+	)
+	if a := RunFlow(NewClient(t, lf.Base), made.Secret, flow, "over the fence"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "over the fence") {
 		t.Errorf("running the flow next door: %d %.400s", a.Status, a.Body)
 	}
 	w.connect(t, "signed")
@@ -225,7 +267,8 @@ func (w *lodging) otherKey(t *testing.T) {
 		last = w.lf.Get("/api/v1/flows/?get_all=true")
 		return last.Status == http.StatusServiceUnavailable && strings.Contains(last.Body, "secret keys differ")
 	})
-	if h := w.health(t); h.OK || !strings.Contains(h.Text, "secret keys differ") || !strings.Contains(h.Next, "LANGFLOW_SECRET_KEY") {
+	if h := w.health(t); h.OK || !strings.Contains(h.Text, "secret keys differ") ||
+		!strings.Contains(h.Next, "LANGFLOW_SECRET_KEY") {
 		t.Errorf("the health: %+v", h)
 	}
 	tries := w.signIns()
@@ -242,7 +285,7 @@ func (w *lodging) otherKey(t *testing.T) {
 	w.works(t, "with the first key again")
 }
 
-// signIns counts the sign-ins that Langflow's log tells of.
+// signIns counts the sign-ins in Langflow's log.
 func (w *lodging) signIns() int { return strings.Count(w.l.p.output(), "Login successful") }
 
 func (w *lodging) emptied(t *testing.T) {
@@ -254,7 +297,11 @@ func (w *lodging) emptied(t *testing.T) {
 	}
 	w.l.Start(t)
 	lost := w.flow
-	w.s.p.until(t, "account that is made anew", func() bool { return w.lf.Get("/api/v1/flows/?get_all=true").Status == http.StatusOK })
+	w.s.p.until(
+		t,
+		"account that is made anew",
+		func() bool { return w.lf.Get("/api/v1/flows/?get_all=true").Status == http.StatusOK },
+	)
 	if a := w.lf.Get("/api/v1/flows/" + lost); a.Status != http.StatusNotFound {
 		t.Errorf("a flow that is lost: %d %.200s", a.Status, a.Body)
 	}

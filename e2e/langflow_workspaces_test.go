@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// quarters is one Langflow behind one Sluice, with two workspaces: Anna (admin), Uwe (user) and Vera (viewer) in the first, Bert in the other.
+// quarters is one Langflow behind one Sluice, with two workspaces: Anna (admin), Uwe (user) and
+// Vera (viewer) in the first, Bert in the other.
 type quarters struct {
 	release string
 	l       *Langflow
@@ -24,7 +25,7 @@ type quarters struct {
 	foreign string // Bert's
 }
 
-// resident is somebody with clients for Sluice's own pages and for Langflow behind it.
+// resident is a person with clients for Sluice's own pages and for Langflow behind it.
 type resident struct {
 	account  Account
 	main, lf *Client
@@ -36,7 +37,12 @@ func TestLangflowWorkspaces(t *testing.T) {
 		t.Run(release, func(t *testing.T) {
 			suite(t, 10*time.Minute)
 			l := StartLangflow(t, release)
-			w := &quarters{release: release, l: l, s: StartSluiceWith(t, langflowVariables, "--protect", l.URL), people: map[string]*resident{}}
+			w := &quarters{
+				release: release,
+				l:       l,
+				s:       StartSluiceWith(t, langflowVariables, "--protect", l.URL),
+				people:  map[string]*resident{},
+			}
 			for _, step := range []struct {
 				name string
 				run  func(*testing.T)
@@ -61,7 +67,8 @@ func TestLangflowWorkspaces(t *testing.T) {
 
 // langflowVariables are those that Sluice shares with the Langflow that StartLangflow starts.
 var langflowVariables = []string{
-	"LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" + langflowAdmin.Password, "LANGFLOW_SECRET_KEY=" + langflowKey,
+	"LANGFLOW_SUPERUSER=" + langflowAdmin.Username, "LANGFLOW_SUPERUSER_PASSWORD=" +
+		langflowAdmin.Password, "LANGFLOW_SECRET_KEY=" + langflowKey,
 }
 
 // report lets all clients report to t.
@@ -88,17 +95,32 @@ func (w *quarters) setUp(t *testing.T) {
 	call(t, w.root, "GET", "/api/v1/workspaces", nil, &workspaces)
 	w.home = workspaces.Items[0].ID
 	lf := w.s.Enter(t, w.root)
-	w.s.p.until(t, "connection with Langflow", func() bool { return lf.Get("/api/v1/projects/").Status == http.StatusOK })
+	w.s.p.until(
+		t,
+		"connection with Langflow",
+		func() bool { return lf.Get("/api/v1/projects/").Status == http.StatusOK },
+	)
 }
 
 func (w *quarters) settle(t *testing.T) {
 	var other struct{ ID string }
 	call(t, w.root, "POST", "/api/v1/workspaces", map[string]string{"name": "Bert's house"}, &other)
 	call(t, w.root, "PUT", "/api/v1/apps/"+w.app+"/workspaces/"+other.ID, nil, nil)
-	for name, in := range map[string][2]string{"anna": {"admin", w.home}, "uwe": {"user", w.home}, "vera": {"viewer", w.home}, "bert": {"admin", other.ID}} {
-		p := &resident{account: Account{Username: name, Email: name + "@example.com", Password: "several unrelated words of " + name}}
+	for name, in := range map[string][2]string{"anna": {"admin", w.home}, "uwe": {"user", w.home},
+		"vera": {"viewer", w.home}, "bert": {"admin", other.ID}} {
+		p := &resident{
+			account: Account{
+				Username: name,
+				Email:    name + "@example.com",
+				Password: "several unrelated words of " + name,
+			},
+		}
 		call(t, w.root, "POST", "/api/v1/users", map[string]any{
-			"username": name, "email": p.account.Email, "password": p.account.Password, "role": in[0], "workspace": in[1],
+			"username":  name,
+			"email":     p.account.Email,
+			"password":  p.account.Password,
+			"role":      in[0],
+			"workspace": in[1],
 		}, nil)
 		p.main = w.s.SignIn(t, p.account)
 		p.lf = w.s.Enter(t, p.main)
@@ -127,7 +149,8 @@ func (w *quarters) share(t *testing.T) {
 func (w *quarters) apart(t *testing.T) {
 	bert := w.people["bert"].lf
 	w.foreign = CreateFlow(t, bert, EchoLangflow(t, bert, "Bert's own"))
-	for _, path := range []string{"/api/v1/flows/?get_all=true", "/api/v1/flows/?get_all=true&header_flows=true", "/api/v1/projects/", "/api/v1/monitor/messages/sessions"} {
+	for _, path := range []string{"/api/v1/flows/?get_all=true", "/api/v1/flows/?get_all=true&header_flows=true",
+		"/api/v1/projects/", "/api/v1/monitor/messages/sessions"} {
 		if a := bert.Get(path); strings.Contains(a.Body, w.flow) || strings.Contains(a.Body, "Anna's") {
 			t.Errorf("Bert sees Anna's flow by %s: %.300s", path, a.Body)
 		}
@@ -157,7 +180,9 @@ func (w *quarters) apart(t *testing.T) {
 		{"POST", "/api/v1/responses", map[string]string{"model": w.flow, "input": "x"}},
 		{"POST", "/api/v1/run/" + w.flow, map[string]string{"input_value": "x"}},
 	} {
-		if a := bert.Call(r.method, r.path, r.body); a.Status != http.StatusNotFound && a.Status != http.StatusForbidden && a.Status != http.StatusBadRequest {
+		if a := bert.Call(r.method, r.path, r.body); a.Status != http.StatusNotFound &&
+			a.Status != http.StatusForbidden &&
+			a.Status != http.StatusBadRequest {
 			t.Errorf("Bert: %s %s answers %d %.200s", r.method, r.path, a.Status, a.Body)
 		}
 	}
@@ -168,10 +193,12 @@ func (w *quarters) apart(t *testing.T) {
 
 func (w *quarters) view(t *testing.T) {
 	vera := w.people["vera"].lf
-	if a := vera.Get("/api/v1/flows/" + w.flow); a.Status != http.StatusOK || !strings.Contains(strings.ReplaceAll(a.Body, " ", ""), `"locked":true`) {
+	if a := vera.Get("/api/v1/flows/" + w.flow); a.Status != http.StatusOK ||
+		!strings.Contains(strings.ReplaceAll(a.Body, " ", ""), `"locked":true`) {
 		t.Errorf("the flow is not locked for Vera: %d %.300s", a.Status, a.Body)
 	}
-	for _, r := range [][2]string{{"PATCH", "/api/v1/flows/" + w.flow}, {"DELETE", "/api/v1/flows/" + w.flow}, {"POST", "/api/v1/flows/"}, {"GET", "/api/v1/variables/"}, {"POST", "/api/v1/validate/code"}} {
+	for _, r := range [][2]string{{"PATCH", "/api/v1/flows/" + w.flow}, {"DELETE", "/api/v1/flows/" + w.flow},
+		{"POST", "/api/v1/flows/"}, {"GET", "/api/v1/variables/"}, {"POST", "/api/v1/validate/code"}} {
 		var body any
 		if r[0] != "GET" {
 			body = map[string]string{"name": "Vera was here", "code": "print(1)"}
@@ -181,18 +208,27 @@ func (w *quarters) view(t *testing.T) {
 		}
 	}
 	data := EchoLangflow(t, vera, "x")["data"]
-	a := vera.Call("POST", "/api/v1/build/"+w.flow+"/flow?event_delivery=direct", map[string]any{"inputs": map[string]string{"input_value": "said by Vera"}, "data": data})
+	a := vera.Call(
+		"POST",
+		"/api/v1/build/"+w.flow+"/flow?event_delivery=direct",
+		map[string]any{"inputs": map[string]string{"input_value": "said by Vera"}, "data": data},
+	)
 	if a.Status != http.StatusOK || !strings.Contains(a.Body, "said by Vera") {
 		t.Errorf("Vera cannot chat: %d %.600s", a.Status, a.Body)
 	}
 }
 
-// evil is a component whose code nobody has approved.
-const evil = "from langflow.custom import Component\nclass Evil(Component):\n    display_name = __import__('os').popen('id').read()\n"
+// evil is a component with unapproved code.
+const evil = "from langflow.custom import Component\nclass Evil(Component):\n    display_name = " +
+	"__import__('os').popen('id').read()\n"
 
 func (w *quarters) code(t *testing.T) {
 	bad := EchoLangflow(t, w.people["anna"].lf, "evil")
-	bad["data"].(map[string]any)["nodes"].([]any)[0].(map[string]any)["data"].(map[string]any)["node"].(map[string]any)["template"].(map[string]any)["code"].(map[string]any)["value"] = evil
+	code := bad["data"].(map[string]any)["nodes"].([]any)[0].(map[string]any)
+	for _, key := range []string{"data", "node", "template", "code"} {
+		code = code[key].(map[string]any)
+	}
+	code["value"] = evil
 	uwe := w.people["uwe"].lf
 	for _, r := range []struct {
 		method, path string
@@ -209,10 +245,12 @@ func (w *quarters) code(t *testing.T) {
 			t.Errorf("Uwe: %s %s answers %d %.300s", r.method, r.path, a.Status, a.Body)
 		}
 	}
-	if a := uwe.Call("PATCH", "/api/v1/flows/"+w.flow, map[string]any{"data": EchoLangflow(t, uwe, "")["data"]}); a.Status != http.StatusOK {
+	if a := uwe.Call("PATCH", "/api/v1/flows/"+w.flow,
+		map[string]any{"data": EchoLangflow(t, uwe, "")["data"]}); a.Status != http.StatusOK {
 		t.Errorf("Uwe cannot save a flow of stock components: %d %.400s", a.Status, a.Body)
 	}
-	if a := w.people["anna"].lf.Call("POST", "/api/v1/validate/code", map[string]string{"code": "x = 1\n"}); a.Status != http.StatusOK {
+	if a := w.people["anna"].lf.Call("POST", "/api/v1/validate/code",
+		map[string]string{"code": "x = 1\n"}); a.Status != http.StatusOK {
 		t.Errorf("Anna, an admin, cannot validate code: %d %.300s", a.Status, a.Body)
 	}
 }
@@ -222,20 +260,30 @@ func (w *quarters) jobs(t *testing.T) {
 	var job struct {
 		ID string `json:"job_id"`
 	}
-	call(t, anna, "POST", "/api/v1/build/"+w.flow+"/flow?event_delivery=streaming", map[string]any{"inputs": map[string]string{"input_value": "streamed words"}}, &job)
+	call(
+		t,
+		anna,
+		"POST",
+		"/api/v1/build/"+w.flow+"/flow?event_delivery=streaming",
+		map[string]any{"inputs": map[string]string{"input_value": "streamed words"}},
+		&job,
+	)
 	if a := bert.Get("/api/v1/build/" + job.ID + "/events?event_delivery=streaming"); a.Status != http.StatusNotFound {
 		t.Errorf("Bert reads Anna's run: %d %.200s", a.Status, a.Body)
 	}
 	if a := bert.Call("POST", "/api/v1/build/"+job.ID+"/cancel", nil); a.Status != http.StatusNotFound {
 		t.Errorf("Bert stops Anna's run: %d %.200s", a.Status, a.Body)
 	}
-	if a := w.people["vera"].lf.Call("POST", "/api/v1/build/"+job.ID+"/cancel", nil); a.Status != http.StatusNotFound && a.Status != http.StatusForbidden {
+	if a := w.people["vera"].lf.Call("POST", "/api/v1/build/"+job.ID+"/cancel", nil); a.Status != http.StatusNotFound &&
+		a.Status != http.StatusForbidden {
 		t.Errorf("Vera stops Anna's run: %d %.200s", a.Status, a.Body)
 	}
-	if a := anna.Get("/api/v1/build/" + job.ID + "/events?event_delivery=streaming"); a.Status != http.StatusOK || !strings.Contains(a.Body, "streamed words") {
+	if a := anna.Get("/api/v1/build/" + job.ID + "/events?event_delivery=streaming"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "streamed words") {
 		t.Errorf("Anna's own run: %d %.400s", a.Status, a.Body)
 	}
-	if a := uwe.Get("/api/v1/monitor/messages?flow_id=" + w.flow); a.Status != http.StatusOK || !strings.Contains(a.Body, "streamed words") {
+	if a := uwe.Get("/api/v1/monitor/messages?flow_id=" + w.flow); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "streamed words") {
 		t.Errorf("the messages of the flow: %d %.400s", a.Status, a.Body)
 	}
 	if a := bert.Get("/api/v1/monitor/messages"); strings.Contains(a.Body, "streamed words") {
@@ -246,10 +294,18 @@ func (w *quarters) jobs(t *testing.T) {
 func (w *quarters) keys(t *testing.T) {
 	var made struct{ Secret string }
 	scope := map[string]any{"actions": []string{"flow:run"}, "apps": []string{w.app}, "flows": []string{w.flow}}
-	call(t, w.people["uwe"].main, "POST", "/api/v1/keys", map[string]any{"name": "for a program", "scope": scope}, &made)
+	call(
+		t,
+		w.people["uwe"].main,
+		"POST",
+		"/api/v1/keys",
+		map[string]any{"name": "for a program", "scope": scope},
+		&made,
+	)
 	key := made.Secret
 	program := NewClient(t, w.people["uwe"].lf.Base)
-	if a := RunFlow(program, key, w.flow, "asked by a program"); a.Status != http.StatusOK || !strings.Contains(a.Body, "asked by a program") {
+	if a := RunFlow(program, key, w.flow, "asked by a program"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, "asked by a program") {
 		t.Fatalf("the key does not run its flow: %d %.400s", a.Status, a.Body)
 	}
 	for _, other := range []string{w.second, w.foreign, "11111111-2222-4333-8444-555555555555"} {
@@ -257,7 +313,8 @@ func (w *quarters) keys(t *testing.T) {
 			t.Errorf("the key runs another flow: %d %.300s", a.Status, a.Body)
 		}
 	}
-	for _, path := range []string{"/api/v1/flows/?get_all=true", "/api/v1/variables/", "/api/v1/api_key/", "/api/v1/users/"} {
+	for _, path := range []string{"/api/v1/flows/?get_all=true", "/api/v1/variables/", "/api/v1/api_key/",
+		"/api/v1/users/"} {
 		program.Header.Set("X-Api-Key", key)
 		if a := program.Get(path); a.Status < 400 {
 			t.Errorf("the key reads %s: %d %.200s", path, a.Status, a.Body)

@@ -21,8 +21,8 @@ const misfits = `(() => {
 	return out.join('; ')
 })()`
 
-// TestPagesFitAPhone opens Sluice's pages at 360 pixels, where most lists have one entry.
-func TestPagesFitAPhone(t *testing.T) {
+// TestPages_PhoneWidth opens Sluice's pages at 360 pixels, where most lists have one entry.
+func TestPages_PhoneWidth(t *testing.T) {
 	suite(t, 5*time.Minute)
 	s := StartSluice(t, "--protect", "demo")
 	ann := Account{Username: "ann", Email: "ann@example.com", Password: "four unrelated words here"}

@@ -47,7 +47,10 @@ func StartOpenIDProvider(t testing.TB, s *Sluice, conform bool) *OpenIDProvider 
 	port := freePort(t)
 	cmd := exec.Command("node", "oidc/provider.mjs")
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "OIDC_MODULES=" + dir, fmt.Sprintf("OIDC_PORT=%d", port), "OIDC_SLUICE=" + s.URL, "OIDC_SLUG=" + oidcSlug, fmt.Sprintf("OIDC_CONFORM=%v", conform),
+		"PATH=" + os.Getenv(
+			"PATH",
+		), "HOME=" + t.TempDir(), "OIDC_MODULES=" + dir, fmt.Sprintf("OIDC_PORT=%d", port), "OIDC_SLUICE=" +
+			s.URL, "OIDC_SLUG=" + oidcSlug, fmt.Sprintf("OIDC_CONFORM=%v", conform),
 	}
 	o := &OpenIDProvider{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	o.c = NewClient(t, o.URL)

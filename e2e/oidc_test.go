@@ -33,8 +33,17 @@ func startOrg(t *testing.T, conform bool) *org {
 	g.o = StartOpenIDProvider(t, s, conform)
 	var made struct{ ID string }
 	a := g.admin.api("POST", "/providers", map[string]any{
-		"slug": oidcSlug, "kind": "oidc", "name": "Corp", "issuer": g.o.URL, "client_id": "sluice", "client_secret": oidcClientSecret, "enabled": true, "create_accounts": true, "scopes": []string{"openid", "profile", "email", "groups"},
-		"group_claim": "groups", "mappings": []map[string]string{{"group": "authors", "workspace": "default", "role": "user"}, {"group": "leads", "workspace": "default", "role": "admin"}},
+		"slug":            oidcSlug,
+		"kind":            "oidc",
+		"name":            "Corp",
+		"issuer":          g.o.URL,
+		"client_id":       "sluice",
+		"client_secret":   oidcClientSecret,
+		"enabled":         true,
+		"create_accounts": true,
+		"scopes":          []string{"openid", "profile", "email", "groups"},
+		"group_claim":     "groups", "mappings": []map[string]string{{"group": "authors", "workspace": "default",
+			"role": "user"}, {"group": "leads", "workspace": "default", "role": "admin"}},
 	})
 	if a.JSON(t, &made); a.Status != http.StatusCreated {
 		t.Fatalf("adding the provider: %d %s", a.Status, a.Body)
@@ -51,7 +60,7 @@ func (v *Traveller) api(method, path string, body any) Answer {
 	return c.Call(method, "/api/v1"+path, body)
 }
 
-// me is whose session a browser holds, and as what: "" for nobody.
+// me returns the person of a browser's session, and their role; "" without a session.
 func (v *Traveller) me(t testing.TB, s *Sluice) (username, role string) {
 	t.Helper()
 	v.Base = s.URL
@@ -72,7 +81,7 @@ func (v *Traveller) me(t testing.TB, s *Sluice) (username, role string) {
 	return me.Username, role
 }
 
-// enter signs somebody in by the provider.
+// enter signs a person in through the provider.
 func (g *org) enter(t testing.TB, v *Traveller, login string) Answer {
 	t.Helper()
 	return v.SignInThere(v.Go(g.s.URL+"/sso/"+oidcSlug), login)
@@ -82,15 +91,30 @@ func (g *org) mustEnter(t testing.TB, v *Traveller, login, role string) {
 	t.Helper()
 	a := g.enter(t, v, login)
 	if username, got := v.me(t, g.s); username != login || got != role {
-		t.Fatalf("signed in as %q with the role %q, want %q with %q; the page at %s (%d): %.1500s", username, got, login, role, v.At, a.Status, a.Body)
+		t.Fatalf(
+			"signed in as %q with the role %q, want %q with %q; the page at %s (%d): %.1500s",
+			username,
+			got,
+			login,
+			role,
+			v.At,
+			a.Status,
+			a.Body,
+		)
 	}
 }
 
 func claims(login string, groups ...string) map[string]any {
-	return map[string]any{"preferred_username": login, "email": login + "@example.com", "email_verified": true, "name": "The " + login, "groups": groups}
+	return map[string]any{
+		"preferred_username": login,
+		"email":              login + "@example.com",
+		"email_verified":     true,
+		"name":               "The " + login,
+		"groups":             groups,
+	}
 }
 
-func TestARealOpenIDProvider(t *testing.T) {
+func TestOIDC_SignIn(t *testing.T) {
 	longSuite(t, 10*time.Minute)
 	for name, conform := range map[string]bool{"claims in userinfo": true, "claims in the id token": false} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +133,8 @@ func TestARealOpenIDProvider(t *testing.T) {
 			}
 			g.mustEnter(t, ann, "ann", "user")
 
-			// Groups decide at each sign-in; the provider remembers the browser, so that no form comes.
+			// Groups decide at each sign-in; the provider remembers the browser, so that no form
+			// comes.
 			g.o.Knows(t, "ann", claims("ann", "leads"))
 			g.again(t, ann, "admin")
 			g.o.Rotate(t)
@@ -117,7 +142,11 @@ func TestARealOpenIDProvider(t *testing.T) {
 			g.again(t, ann, "")
 
 			g.leaves(t, ann)
-			g.o.Knows(t, "root", map[string]any{"preferred_username": "root", "email": "root@example.com", "email_verified": true})
+			g.o.Knows(
+				t,
+				"root",
+				map[string]any{"preferred_username": "root", "email": "root@example.com", "email_verified": true},
+			)
 			eve := NewTraveller(t, g.s.URL)
 			if a := g.enter(t, eve, "root"); !strings.Contains(a.Body, "not linked to Corp") {
 				t.Errorf("the address of the admin: %d at %s: %.1500s", a.Status, eve.At, a.Body)
@@ -144,7 +173,8 @@ func (g *org) again(t testing.TB, v *Traveller, role string) {
 
 var refresh = regexp.MustCompile(`http-equiv="refresh" content="[^"]*url=([^"]+)"`)
 
-// leaves signs out of Sluice and of the provider, which sends the browser back and tells Sluice over the back channel.
+// leaves signs out of Sluice and of the provider, which sends the browser back and tells Sluice
+// over the back channel.
 func (g *org) leaves(t testing.TB, v *Traveller) {
 	t.Helper()
 	v.Base = g.s.URL
@@ -157,7 +187,8 @@ func (g *org) leaves(t testing.TB, v *Traveller) {
 	f := page.FormTo(t, "/session/end/confirm")
 	f.Fields.Set("logout", "yes")
 	v.Send(f)
-	if at, err := url.Parse(v.At); err != nil || !strings.HasPrefix(v.At, g.s.URL+"/logout") || at.Query().Get("state") == "" {
+	if at, err := url.Parse(v.At); err != nil || !strings.HasPrefix(v.At, g.s.URL+"/logout") ||
+		at.Query().Get("state") == "" {
 		t.Errorf("after signing out there the browser is at %s", v.At)
 	}
 	if username, _ := v.me(t, g.s); username != "" {
@@ -168,7 +199,7 @@ func (g *org) leaves(t testing.TB, v *Traveller) {
 	}
 }
 
-func TestSigningOutAtARealProviderEndsTheSessionHere(t *testing.T) {
+func TestOIDC_BackChannelLogout(t *testing.T) {
 	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	for _, login := range []string{"ann", "bob"} {
@@ -204,7 +235,7 @@ func TestSigningOutAtARealProviderEndsTheSessionHere(t *testing.T) {
 	}
 }
 
-func TestACallbackOfARealProviderCountsOnce(t *testing.T) {
+func TestOIDC_CallbackOnce(t *testing.T) {
 	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	g.o.Knows(t, "ann", claims("ann", "authors"))
@@ -244,7 +275,7 @@ func TestACallbackOfARealProviderCountsOnce(t *testing.T) {
 	}
 }
 
-func TestARealProviderConfirmsWhoSomebodyIs(t *testing.T) {
+func TestOIDC_StepUp(t *testing.T) {
 	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	g.o.Knows(t, "ann", claims("ann", "authors"))
@@ -273,15 +304,22 @@ func TestARealProviderConfirmsWhoSomebodyIs(t *testing.T) {
 	if a := ann.SignInThere(page, "ann"); a.Status != http.StatusOK || !proven().After(before) {
 		t.Errorf("confirming: %d at %s, proven at %s, before %s: %.1500s", a.Status, ann.At, proven(), before, a.Body)
 	}
-	// Whoever signs in there as somebody else ends ann's session there, and with it the one here: the proof goes nowhere.
+	// A sign-in there as another person ends ann's session there, and with it the one here, so the
+	// proof is useless.
 	a := ann.SignInThere(ann.Go(g.s.URL+"/sso/"+oidcSlug+"?purpose=confirm"), "bob")
 	g.o.p.until(t, "call of the back channel", func() bool { return len(g.o.Told(t)) > 0 })
 	if username, _ := ann.me(t, g.s); username != "" || strings.Contains(a.Body, "Confirmed") {
-		t.Errorf("confirming as somebody else leaves %q signed in: %d at %s: %.1500s", username, a.Status, ann.At, a.Body)
+		t.Errorf(
+			"confirming as somebody else leaves %q signed in: %d at %s: %.1500s",
+			username,
+			a.Status,
+			ann.At,
+			a.Body,
+		)
 	}
 }
 
-func TestWhoDoesNotAgreeAtTheProviderStaysOutside(t *testing.T) {
+func TestOIDC_ConsentRefused(t *testing.T) {
 	longSuite(t, 5*time.Minute)
 	g := startOrg(t, true)
 	ann := NewTraveller(t, g.s.URL)
@@ -291,7 +329,7 @@ func TestWhoDoesNotAgreeAtTheProviderStaysOutside(t *testing.T) {
 		t.Fatalf("the provider's page has no way out: %.1500s", page.Body)
 	}
 	a := ann.Go(html.UnescapeString(abort[1]))
-	if !strings.HasPrefix(ann.At, g.s.URL) || !strings.Contains(a.Body, "Corp let nobody in: access_denied") {
+	if !strings.HasPrefix(ann.At, g.s.URL) || !strings.Contains(a.Body, "Corp refused the sign-in: access_denied") {
 		t.Errorf("%d at %s: %.1500s", a.Status, ann.At, a.Body)
 	}
 	if username, _ := ann.me(t, g.s); username != "" {

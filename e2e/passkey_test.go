@@ -14,7 +14,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// addAuthenticator gives a person's browser a platform authenticator, which verifies its user without a question.
+// addAuthenticator gives a person's browser a platform authenticator, which verifies its user
+// without a question.
 func (p *Person) addAuthenticator() webauthn.AuthenticatorID {
 	p.t.Helper()
 	var id webauthn.AuthenticatorID
@@ -22,26 +23,38 @@ func (p *Person) addAuthenticator() webauthn.AuthenticatorID {
 		if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 			return err
 		}
-		got, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
-			AutomaticPresenceSimulation: true,
-		}})
+		got, err := chromedp.Call(
+			ctx,
+			webauthn.AddVirtualAuthenticator,
+			webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+				Protocol:                    webauthn.AuthenticatorProtocolCtap2,
+				Transport:                   webauthn.AuthenticatorTransportInternal,
+				HasResidentKey:              true,
+				HasUserVerification:         true,
+				IsUserVerified:              true,
+				AutomaticPresenceSimulation: true,
+			}},
+		)
 		id = got.AuthenticatorID
 		return err
 	}))
 	return id
 }
 
-// verifies says whether the person's finger is the right one from now on.
+// verifies sets whether the person's finger is the right one from now on.
 func (p *Person) verifies(id webauthn.AuthenticatorID, right bool) {
 	p.t.Helper()
 	p.do("changing the finger", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: id, IsUserVerified: right})
+		_, err := chromedp.Call(
+			ctx,
+			webauthn.SetUserVerified,
+			webauthn.SetUserVerifiedParams{AuthenticatorID: id, IsUserVerified: right},
+		)
 		return err
 	}))
 }
 
-// value is what stands in a field.
+// value is the content of a field.
 func (p *Person) value(css string) string {
 	p.t.Helper()
 	p.SeeElement(css)
@@ -57,7 +70,10 @@ func (p *Person) withKeys(text string) {
 	p.t.Helper()
 	for range 40 {
 		p.Press(kb.Tab)
-		here, err := eval[string](p, `document.activeElement ? document.activeElement.innerText || document.activeElement.value || '' : ''`)
+		here, err := eval[string](
+			p,
+			`document.activeElement ? document.activeElement.innerText || document.activeElement.value || '' : ''`,
+		)
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -76,7 +92,8 @@ func (p *Person) signOut(s *Sluice, name string) {
 	p.See("You are signed out")
 }
 
-// forget makes the browser forget that it has used a passkey here; else it offers the passkey at the name's field, and a virtual authenticator takes that at once.
+// forget makes the browser forget that it has used a passkey here; else it offers the passkey at
+// the name's field, and a virtual authenticator takes that at once.
 func (p *Person) forget() {
 	p.t.Helper()
 	if _, err := eval[bool](p, "localStorage.clear() === undefined"); err != nil {
@@ -84,14 +101,16 @@ func (p *Person) forget() {
 	}
 }
 
-// TestPasskeys is a person with a passkey on a laptop, then one on a phone, then without the laptop; in a real browser, by its virtual authenticator.
+// TestPasskeys is a person with a passkey on a laptop, then one on a phone, then without the
+// laptop; in a real browser, by its virtual authenticator.
 func TestPasskeys(t *testing.T) {
 	suite(t, 5*time.Minute)
 	s := StartSluice(t)
 	s.URL = fmt.Sprintf("http://localhost:%d", s.port) // browsers know no passkeys on IP addresses
 	ann := Account{Username: "ann", Email: "ann@example.com", Password: "four unrelated words here"}
-	if out, err := s.Command(t, ann.Password+"\n", "user", "create", ann.Email, "--username", ann.Username, "--superuser", "--password-stdin"); err != nil {
-		t.Fatalf("making the account: %v\n%s", err, out)
+	if out, err := s.Command(t, ann.Password+"\n", "user", "create", ann.Email, "--username", ann.Username,
+		"--superuser", "--password-stdin"); err != nil {
+		t.Fatalf("creating the account: %v\n%s", err, out)
 	}
 
 	laptop := NewPerson(t, "laptop")
@@ -102,13 +121,13 @@ func TestPasskeys(t *testing.T) {
 	laptop.See("Your account has no second factor")
 	laptop.Fill("input[name=name]", "Laptop")
 	laptop.Click("button", "Add a passkey")
-	laptop.See("Keep your recovery codes")
+	laptop.See("Save your recovery codes")
 	laptop.Shot("recovery-codes")
 	codes := strings.Fields(laptop.value("textarea"))
 	if len(codes) != 10 {
 		t.Fatalf("%d recovery codes", len(codes))
 	}
-	laptop.Click("a", "I have kept them")
+	laptop.Click("a", "I have saved them")
 	laptop.At(s.URL + "/account/security")
 	laptop.See("Your account has a second factor")
 	laptop.See("Laptop")
@@ -155,7 +174,7 @@ func TestPasskeys(t *testing.T) {
 		phone.See("No passkey was used")
 		phone.Shot("no-passkey-here")
 		phone.Fill("input[name=code]", strings.ToUpper(codes[0]))
-		phone.Click("button", "Go on")
+		phone.Click("button", "Continue")
 		phone.At(s.URL + "/account/security")
 		phone.See("9 of 10 left")
 		phone.Fill("input[name=name]", "Phone")
@@ -179,7 +198,7 @@ func TestPasskeys(t *testing.T) {
 		laptop.t = t
 		laptop.Open(s.URL + "/login?return=/account")
 		laptop.Click("button", "Sign in with a passkey")
-		laptop.See("That passkey is not right here")
+		laptop.See("This passkey was not accepted")
 		laptop.Shot("lost")
 	})
 	phone.t, laptop.t = t, t
@@ -190,10 +209,10 @@ func TestPasskeys(t *testing.T) {
 		friend.signIn(ann)
 		friend.At(s.URL + "/login/factor")
 		friend.Fill("input[name=code]", codes[0])
-		friend.Click("button", "Go on")
+		friend.Click("button", "Continue")
 		friend.SeeElement("input[name=code][aria-invalid=true]")
 		friend.Fill("input[name=code]", codes[1])
-		friend.Click("button", "Go on")
+		friend.Click("button", "Continue")
 		friend.At(s.URL + "/account")
 	})
 	t.Run("an IP address has no passkeys", func(t *testing.T) {

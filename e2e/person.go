@@ -79,14 +79,19 @@ func (p *Person) Click(css, text string) {
 func (p *Person) DoubleClick(css, text string) {
 	p.t.Helper()
 	at := p.find(css, text)
-	p.do(fmt.Sprintf("double-clicking %s %q", css, text), chromedp.MouseClickXY(at.X, at.Y), chromedp.MouseClickXY(at.X, at.Y, chromedp.ClickCount(2)))
+	p.do(
+		fmt.Sprintf("double-clicking %s %q", css, text),
+		chromedp.MouseClickXY(at.X, at.Y),
+		chromedp.MouseClickXY(at.X, at.Y, chromedp.ClickCount(2)),
+	)
 }
 
 // Fill replaces the content of a field.
 func (p *Person) Fill(css, value string) {
 	p.t.Helper()
 	p.Click(css, "")
-	if _, err := eval[bool](p, "(e => { if (e && e.select) e.select(); return true })(document.activeElement)"); err != nil {
+	if _, err := eval[bool](p,
+		"(e => { if (e && e.select) e.select(); return true })(document.activeElement)"); err != nil {
 		p.t.Fatalf("%s: selecting the text of %s: %v", p.Name, css, err)
 	}
 	p.Insert(value)
@@ -131,5 +136,8 @@ func (p *Person) Drag(from, fromText, to, toText string, dx, dy float64) {
 	p.t.Helper()
 	b := p.find(to, toText)
 	a := p.find(from, fromText) // last, because bringing it into view must not be undone
-	p.do(fmt.Sprintf("dragging %s %q to %s %q", from, fromText, to, toText), chromedp.DragAndDropXY(a.X, a.Y, b.X+dx, b.Y+dy))
+	p.do(
+		fmt.Sprintf("dragging %s %q to %s %q", from, fromText, to, toText),
+		chromedp.DragAndDropXY(a.X, a.Y, b.X+dx, b.Y+dy),
+	)
 }

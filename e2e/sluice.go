@@ -47,7 +47,8 @@ var buildSluice = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// StartSluice runs `sluice serve` with these flags on a free loopback port, and waits until it answers.
+// StartSluice runs `sluice serve` with these flags on a free loopback port, and waits until it
+// answers.
 func StartSluice(t testing.TB, args ...string) *Sluice {
 	t.Helper()
 	return StartSluiceWith(t, nil, args...)
@@ -57,7 +58,14 @@ func StartSluice(t testing.TB, args ...string) *Sluice {
 func StartSluiceWith(t testing.TB, env []string, args ...string) *Sluice {
 	t.Helper()
 	port := freePort(t)
-	s := &Sluice{URL: fmt.Sprintf("http://127.0.0.1:%d", port), Env: env, life: t, Home: t.TempDir(), port: port, args: args}
+	s := &Sluice{
+		URL:  fmt.Sprintf("http://127.0.0.1:%d", port),
+		Env:  env,
+		life: t,
+		Home: t.TempDir(),
+		port: port,
+		args: args,
+	}
 	s.Start(t)
 	return s
 }
@@ -136,7 +144,8 @@ type Account struct{ Username, Email, Password string }
 func (s *Sluice) SignIn(t testing.TB, a Account) *Client {
 	t.Helper()
 	c := NewClient(t, s.URL)
-	if r := c.PostForm("/login", url.Values{"identifier": {a.Username}, "password": {a.Password}}); r.Status != http.StatusSeeOther {
+	if r := c.PostForm("/login",
+		url.Values{"identifier": {a.Username}, "password": {a.Password}}); r.Status != http.StatusSeeOther {
 		t.Fatalf("signing in %s: %d %.300s", a.Username, r.Status, r.Body)
 	}
 	return c
@@ -145,7 +154,10 @@ func (s *Sluice) SignIn(t testing.TB, a Account) *Client {
 // AddPerson creates an account on the people page, with the rights of the client's person.
 func (s *Sluice) AddPerson(t testing.TB, admin *Client, a Account, role string) {
 	t.Helper()
-	r := admin.PostForm("/admin/people", url.Values{"username": {a.Username}, "email": {a.Email}, "role": {role}, "password": {a.Password}})
+	r := admin.PostForm(
+		"/admin/people",
+		url.Values{"username": {a.Username}, "email": {a.Email}, "role": {role}, "password": {a.Password}},
+	)
 	if r.Status != http.StatusSeeOther {
 		t.Fatalf("adding %s: %d %.300s", a.Username, r.Status, r.Body)
 	}
@@ -160,7 +172,8 @@ func (s *Sluice) SetRole(t testing.TB, admin *Client, username, role string) {
 	if person == "" {
 		t.Fatalf("the people page does not list %s", username)
 	}
-	if r := admin.PostForm(person+"/role", url.Values{"role": {role}}); r.Status != http.StatusSeeOther && r.Status != http.StatusOK {
+	if r := admin.PostForm(person+"/role", url.Values{"role": {role}}); r.Status != http.StatusSeeOther &&
+		r.Status != http.StatusOK {
 		t.Fatalf("making %s a %s: %d %.300s", username, role, r.Status, r.Body)
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// builderRestart stops and starts Flowise while people work: what they see in between is clear, and afterwards nobody has to do anything.
+// builderRestart stops and starts Flowise while people work: they see a clear message in between,
+// and afterwards no one has to do anything.
 func (w *team) builderRestart(t *testing.T) {
 	stop := make(chan struct{})
 	var load sync.WaitGroup
@@ -49,7 +50,10 @@ func (w *team) builderRestart(t *testing.T) {
 		t.Errorf("while Flowise is down its page says only: %q", text)
 	}
 	w.f.Start(t)
-	w.viewer.until("list of flows after the restart", func() bool { return w.viewerAPI.Get("/api/v1/chatflows/"+w.flow).Status == http.StatusOK })
+	w.viewer.until(
+		"list of flows after the restart",
+		func() bool { return w.viewerAPI.Get("/api/v1/chatflows/"+w.flow).Status == http.StatusOK },
+	)
 	close(stop)
 	load.Wait()
 	for status := range seen {
@@ -64,7 +68,7 @@ func (w *team) builderRestart(t *testing.T) {
 	}
 }
 
-// powerCut kills Sluice: the same sessions go on after it is started again, and what was saved is there.
+// powerCut kills Sluice: the same sessions continue after a restart, and saved data is there.
 func (w *team) powerCut(t *testing.T) {
 	w.s.Kill()
 	w.s.Start(t)
@@ -78,7 +82,8 @@ func (w *team) powerCut(t *testing.T) {
 	}
 }
 
-// TestOwned shows Sluice in front of a Flowise that has an owner: wrong credentials are told, right ones are kept.
+// TestOwned puts Sluice in front of a Flowise that has an owner: it reports wrong credentials and
+// stores right ones.
 func TestOwned(t *testing.T) {
 	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
@@ -90,7 +95,7 @@ func TestOwned(t *testing.T) {
 	p.Fill("input[name=username]", adminAccount.Username)
 	p.Fill("input[name=password]", adminAccount.Password)
 	p.Click("button", "Create the admin")
-	p.See("has an owner already")
+	p.See("already has an owner")
 	for _, password := range []string{"Wrong-horse-7", testOwner.Password} {
 		p.Fill("input[name=owner_email]", testOwner.Email)
 		p.Fill("input[name=owner_password]", password)
@@ -108,7 +113,8 @@ func TestOwned(t *testing.T) {
 	}
 }
 
-// TestStartRefusals shows starts that cannot work: each says what is wrong and what to do, and ends with an error.
+// TestStartRefusals shows starts that cannot work: each says what is wrong and what to do, and ends
+// with an error.
 func TestStartRefusals(t *testing.T) {
 	suite(t, 3*time.Minute)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,12 +132,16 @@ func TestStartRefusals(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"port taken":               {[]string{"serve", "--port", fmt.Sprint(taken)}, []string{fmt.Sprint(taken), "listens", "--port"}},
-		"data folder not usable":   {[]string{"serve", "--set", "DATABASE_PATH=" + filepath.Join(file, "data")}, []string{"DATABASE_PATH"}},
-		"misspelt variable":        {[]string{"serve", "--set", "SLUICE_PROTEKT=demo"}, []string{"SLUICE_PROTEKT", "SLUICE_PROTECT"}},
-		"port is not a number":     {[]string{"serve", "--port", "eighty"}, []string{"PORT", "eighty"}},
-		"address of the builder":   {[]string{"serve", "--protect", "not an address"}, []string{"not an address"}},
-		"hash rounds out of range": {[]string{"serve", "--set", "PASSWORD_SALT_HASH_ROUNDS=99"}, []string{"PASSWORD_SALT_HASH_ROUNDS", "99"}},
+		"port taken": {[]string{"serve", "--port", fmt.Sprint(taken)},
+			[]string{fmt.Sprint(taken), "listens", "--port"}},
+		"data folder not usable": {[]string{"serve", "--set", "DATABASE_PATH=" + filepath.Join(file, "data")},
+			[]string{"DATABASE_PATH"}},
+		"misspelled variable": {[]string{"serve", "--set", "SLUICE_PROTEKT=demo"},
+			[]string{"SLUICE_PROTEKT", "SLUICE_PROTECT"}},
+		"port is not a number":   {[]string{"serve", "--port", "eighty"}, []string{"PORT", "eighty"}},
+		"address of the builder": {[]string{"serve", "--protect", "not an address"}, []string{"not an address"}},
+		"hash rounds out of range": {[]string{"serve", "--set", "PASSWORD_SALT_HASH_ROUNDS=99"},
+			[]string{"PASSWORD_SALT_HASH_ROUNDS", "99"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := s.Command(t, "", c.args...)
@@ -147,10 +157,13 @@ func TestStartRefusals(t *testing.T) {
 	}
 }
 
-// TestNotABuilder shows Sluice in front of nothing and of something else: both start, and both are told.
+// TestNotABuilder puts Sluice in front of nothing and of another server: both start, and both are
+// reported.
 func TestNotABuilder(t *testing.T) {
 	suite(t, 3*time.Minute)
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<h1>a wiki</h1>") }))
+	other := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<h1>a wiki</h1>") }),
+	)
 	defer other.Close()
 	nothing := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
 	for name, target := range map[string]string{"something else": other.URL, "nobody there": nothing} {
@@ -198,7 +211,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// readAll reads a stream to its end.
+// readAll reads a whole stream.
 func readAll(t testing.TB, res *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))

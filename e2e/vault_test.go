@@ -34,14 +34,17 @@ func startModel(t testing.TB) *model {
 		m.keys = append(m.keys, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		m.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hello"}}],`+
-			`"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
+		_, _ = io.WriteString(
+			w,
+			`{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hello"}}],`+
+				`"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`,
+		)
 	}))
 	t.Cleanup(m.Close)
 	return m
 }
 
-// last is the key of the last call, "" if there was none.
+// last is the key of the last call; "" without a call.
 func (m *model) last() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,14 +67,15 @@ type safe struct {
 	logs       string // of the processes that have ended
 }
 
-// What is planted and must be found nowhere in what Sluice keeps or says.
+// Planted secrets, which must appear nowhere in Sluice's data or messages.
 const (
 	canaryOne   = "sk-canary-one-Zq7/+xW3"
 	canaryTwo   = "sk-canary-two-Kp2/+vB8"
 	canaryThree = "sk-canary-three-Hn5/+mD1"
 )
 
-// TestVault puts a credential into a real Flowise, whose flows call a model with it, and rotates it there, also while Flowise is down.
+// TestVault puts a credential into a real Flowise, whose flows call a model with it, and rotates it
+// there, also while Flowise is down.
 func TestVault(t *testing.T) {
 	longSuite(t, 10*time.Minute)
 	f := StartFlowise(t)
@@ -108,14 +112,22 @@ func TestVault(t *testing.T) {
 func (w *safe) setUp(t *testing.T) {
 	boss := Owner{Name: "Boss", Email: "boss@example.com", Password: "Boss-Password-1"}
 	w.f.Register(t, boss)
-	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin", "--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
+	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin",
+		"--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
 		t.Fatalf("user create: %v\n%s", err, out)
 	}
 	w.root = w.s.SignIn(t, adminAccount)
 	var apps struct{ Items []struct{ ID string } }
 	call(t, w.root, "GET", "/api/v1/apps", nil, &apps)
 	w.id = apps.Items[0].ID
-	call(t, w.root, "POST", "/api/v1/apps/"+w.id+"/owner", map[string]string{"email": boss.Email, "password": boss.Password}, nil)
+	call(
+		t,
+		w.root,
+		"POST",
+		"/api/v1/apps/"+w.id+"/owner",
+		map[string]string{"email": boss.Email, "password": boss.Password},
+		nil,
+	)
 	w.app = w.s.Enter(t, w.root)
 }
 
@@ -134,22 +146,36 @@ func (w *safe) keep(t *testing.T) {
 	call(t, w.root, "GET", "/api/v1/workspaces/default/credential-kinds/"+w.id+"?limit=200", nil, &kinds)
 	known := false
 	for _, k := range kinds.Items {
-		known = known || k.Name == "openAIApi" && len(k.Fields) > 0 && k.Fields[0].Name == "openAIApiKey" && k.Fields[0].Secret
+		known = known ||
+			k.Name == "openAIApi" && len(k.Fields) > 0 && k.Fields[0].Name == "openAIApiKey" && k.Fields[0].Secret
 	}
 	if !known {
 		t.Errorf("of %d kinds none is that of OpenAI with its field", len(kinds.Items))
 	}
 	var made struct{ ID string }
-	call(t, w.root, "POST", vaultAPI, map[string]any{"name": "Team key", "kind": "openAIApi", "values": map[string]string{"openAIApiKey": canaryOne}, "roles": []string{"user"}}, &made)
+	call(
+		t,
+		w.root,
+		"POST",
+		vaultAPI,
+		map[string]any{
+			"name":   "Team key",
+			"kind":   "openAIApi",
+			"values": map[string]string{"openAIApiKey": canaryOne},
+			"roles":  []string{"user"},
+		},
+		&made,
+	)
 	w.credential = vaultAPI + "/" + made.ID
 	for _, path := range []string{vaultAPI, w.credential} {
-		if a := w.root.Get(path); a.Status != http.StatusOK || strings.Contains(a.Body, "canary") || !strings.Contains(a.Body, "openAIApiKey") {
+		if a := w.root.Get(path); a.Status != http.StatusOK || strings.Contains(a.Body, "canary") ||
+			!strings.Contains(a.Body, "openAIApiKey") {
 			t.Errorf("%s: %d %s", path, a.Status, a.Body)
 		}
 	}
 }
 
-// copied is what the API says of a copy.
+// copied is a copy as the API describes it.
 type copied struct {
 	ObjectID, Trouble string
 	Current           bool
@@ -177,10 +203,13 @@ func (w *safe) put(t *testing.T) {
 		t.Fatalf("put: %+v", use)
 	}
 	w.object = use.ObjectID
-	if a := w.root.Call("POST", w.credential+"/uses", map[string]string{"app_id": w.id}); a.Status != http.StatusConflict {
+	if a := w.root.Call("POST", w.credential+"/uses",
+		map[string]string{"app_id": w.id}); a.Status != http.StatusConflict {
 		t.Errorf("put a second time: %d %.200s", a.Status, a.Body)
 	}
-	if list := w.app.Get("/api/v1/credentials").Body; !strings.Contains(list, w.object) || !strings.Contains(list, "Team key") || strings.Contains(list, "canary") {
+	if list := w.app.Get("/api/v1/credentials").Body; !strings.Contains(list, w.object) ||
+		!strings.Contains(list, "Team key") ||
+		strings.Contains(list, "canary") {
 		t.Errorf("Flowise's list through Sluice: %.500s", list)
 	}
 	for _, path := range []string{"", "/reveal"} {
@@ -211,13 +240,26 @@ func modelFlow(t *testing.T, base, credential string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = []byte(strings.ReplaceAll(strings.ReplaceAll(string(text), "directReplyAgentflow", "llmAgentflow"), "Direct Reply", "LLM"))
+	text = []byte(
+		strings.ReplaceAll(
+			strings.ReplaceAll(string(text), "directReplyAgentflow", "llmAgentflow"),
+			"Direct Reply",
+			"LLM",
+		),
+	)
 	if err := json.Unmarshal(text, &flow); err != nil {
 		t.Fatal(err)
 	}
 	flow["nodes"].([]any)[1].(map[string]any)["data"].(map[string]any)["inputs"] = map[string]any{
-		"llmModel": "chatOpenAI", "llmMessages": []any{map[string]string{"role": "user", "content": "{{ question }}"}}, "llmReturnResponseAs": "userMessage",
-		"llmModelConfig": map[string]any{"llmModel": "chatOpenAI", "modelName": "gpt-4o-mini", "basepath": base, "streaming": false, "FLOWISE_CREDENTIAL_ID": credential},
+		"llmModel": "chatOpenAI", "llmMessages": []any{map[string]string{"role": "user",
+			"content": "{{ question }}"}}, "llmReturnResponseAs": "userMessage",
+		"llmModelConfig": map[string]any{
+			"llmModel":              "chatOpenAI",
+			"modelName":             "gpt-4o-mini",
+			"basepath":              base,
+			"streaming":             false,
+			"FLOWISE_CREDENTIAL_ID": credential,
+		},
 	}
 	if text, err = json.Marshal(flow); err != nil {
 		t.Fatal(err)
@@ -237,7 +279,14 @@ func (w *safe) ask(t *testing.T, key string) {
 
 func (w *safe) rotate(t *testing.T) {
 	var uses copies
-	call(t, w.root, "POST", w.credential+"/rotate", map[string]any{"values": map[string]string{"openAIApiKey": canaryTwo}}, &uses)
+	call(
+		t,
+		w.root,
+		"POST",
+		w.credential+"/rotate",
+		map[string]any{"values": map[string]string{"openAIApiKey": canaryTwo}},
+		&uses,
+	)
 	if len(uses.Items) != 1 || !uses.Items[0].Current || uses.Items[0].ObjectID != w.object {
 		t.Fatalf("rotated: %+v", uses)
 	}
@@ -247,7 +296,14 @@ func (w *safe) rotate(t *testing.T) {
 func (w *safe) rotateWhileDown(t *testing.T) {
 	w.f.Stop(t)
 	var uses copies
-	call(t, w.root, "POST", w.credential+"/rotate", map[string]any{"values": map[string]string{"openAIApiKey": canaryThree}}, &uses)
+	call(
+		t,
+		w.root,
+		"POST",
+		w.credential+"/rotate",
+		map[string]any{"values": map[string]string{"openAIApiKey": canaryThree}},
+		&uses,
+	)
 	if len(uses.Items) != 1 || uses.Items[0].Current || uses.Items[0].Trouble == "" {
 		t.Fatalf("rotated while Flowise is down: %+v", uses)
 	}
@@ -279,7 +335,8 @@ func (w *safe) deletedThere(t *testing.T) {
 }
 
 func (w *safe) withdraw(t *testing.T) {
-	if a := w.root.Call("DELETE", w.credential, nil); a.Status != http.StatusConflict || !strings.Contains(a.Body, "in 1 app") {
+	if a := w.root.Call("DELETE", w.credential, nil); a.Status != http.StatusConflict ||
+		!strings.Contains(a.Body, "in 1 app") {
 		t.Errorf("deleting it while it is in an app: %d %.300s", a.Status, a.Body)
 	}
 	call(t, w.root, "DELETE", w.credential+"/uses/"+w.id, nil, nil)
@@ -296,7 +353,8 @@ func (w *safe) withdraw(t *testing.T) {
 	}
 }
 
-// search looks for the planted values in everything that Sluice has written. A clean end writes the log of SQLite into the database.
+// search looks for the planted values in everything that Sluice has written. A clean end writes the
+// log of SQLite into the database.
 func (w *safe) search(t *testing.T) {
 	record := w.root.Get("/api/v1/audit?limit=200").Body
 	if !strings.Contains(record, "credential:manage") || !strings.Contains(record, "new values of openAIApiKey") {
@@ -321,7 +379,8 @@ func (w *safe) search(t *testing.T) {
 			database = name
 		}
 		for _, secret := range []string{canaryOne, canaryTwo, canaryThree} {
-			for _, form := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)), secret[:14]} {
+			for _, form := range []string{secret, url.QueryEscape(secret),
+				base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)), secret[:14]} {
 				if strings.Contains(text, form) {
 					t.Errorf("%s holds %q", name, form)
 				}

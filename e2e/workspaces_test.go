@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// tenant is somebody with all rights in one workspace, and what they have made there.
+// tenant is a person with all permissions in one workspace, and the objects that they created
+// there.
 type tenant struct {
 	account Account
 	person  *Person
@@ -30,7 +31,8 @@ type houses struct {
 	a, b *tenant
 }
 
-// TestWorkspaces is two workspaces in front of one real Flowise: neither sees, runs, changes or deletes what is the other's, by any route.
+// TestWorkspaces is two workspaces in front of one real Flowise: neither sees, runs, changes or
+// deletes what is the other's, by any route.
 func TestWorkspaces(t *testing.T) {
 	longSuite(t, 15*time.Minute)
 	f := StartFlowise(t)
@@ -60,7 +62,7 @@ func TestWorkspaces(t *testing.T) {
 	}
 }
 
-// report lets everybody report to t.
+// report makes everyone report to t.
 func (w *houses) report(t testing.TB) {
 	if w.root != nil {
 		w.root = w.root.As(t)
@@ -78,14 +80,22 @@ func (w *houses) setUp(t *testing.T) {
 	boss := Owner{Name: "Boss", Email: "boss@example.com", Password: "Boss-Password-1"}
 	w.f.Register(t, boss)
 	call(t, w.f.SignIn(t, boss), "POST", "/api/v1/chatflows", EchoFlow(t, flowFromBefore), nil)
-	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin", "--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
+	if out, err := w.s.Command(t, adminAccount.Password+"\n", "user", "create", "--superuser", "--role", "admin",
+		"--email", adminAccount.Email, "--password-stdin", adminAccount.Username); err != nil {
 		t.Fatalf("user create: %v\n%s", err, out)
 	}
 	w.root = w.s.SignIn(t, adminAccount)
 	var apps struct{ Items []struct{ ID string } }
 	call(t, w.root, "GET", "/api/v1/apps", nil, &apps)
 	w.app = apps.Items[0].ID
-	call(t, w.root, "POST", "/api/v1/apps/"+w.app+"/owner", map[string]string{"email": boss.Email, "password": boss.Password}, nil)
+	call(
+		t,
+		w.root,
+		"POST",
+		"/api/v1/apps/"+w.app+"/owner",
+		map[string]string{"email": boss.Email, "password": boss.Password},
+		nil,
+	)
 	if list := w.s.Enter(t, w.root).Get("/api/v1/chatflows"); !strings.Contains(list.Body, flowFromBefore) {
 		t.Errorf("the flow from before has disappeared: %.300s", list.Body)
 	}
@@ -95,10 +105,13 @@ func (w *houses) settle(t *testing.T) {
 	w.a, w.b = w.tenant(t, "anna", "Anna's house"), w.tenant(t, "bert", "Bert's house")
 }
 
-// tenant makes a workspace that uses Flowise, and somebody who is its admin.
+// tenant creates a workspace that uses Flowise, and its admin.
 func (w *houses) tenant(t *testing.T, name, workspace string) *tenant {
 	t.Helper()
-	p := &tenant{account: Account{Username: name, Email: name + "@example.com", Password: "several unrelated words of " + name}, made: map[string]string{}}
+	p := &tenant{
+		account: Account{Username: name, Email: name + "@example.com", Password: "several unrelated words of " + name},
+		made:    map[string]string{},
+	}
 	var ws, user struct{ ID string }
 	call(t, w.root, "POST", "/api/v1/workspaces", map[string]string{"name": workspace}, &ws)
 	call(t, w.root, "PUT", "/api/v1/apps/"+w.app+"/workspaces/"+ws.ID, nil, nil)
@@ -111,7 +124,7 @@ func (w *houses) tenant(t *testing.T, name, workspace string) *tenant {
 	return p
 }
 
-// secret stands in what the tenants make, and must never reach the other one.
+// secret is in the objects that the tenants create, and must never reach the other tenant.
 func (p *tenant) secret() string { return "secret-of-" + p.account.Username }
 
 // create makes an object and remembers its id.
@@ -130,23 +143,71 @@ func (w *houses) make(t *testing.T) {
 	for _, p := range []*tenant{w.a, w.b} {
 		s := p.secret()
 		p.create(t, "flow", "/api/v1/chatflows", EchoFlow(t, s+"-flow"))
-		p.create(t, "credential", "/api/v1/credentials", map[string]any{"name": s + "-credential", "credentialName": "openAIApi", "plainDataObj": map[string]string{"openAIApiKey": s}})
-		p.create(t, "tool", "/api/v1/tools", map[string]any{"name": s + "-tool", "description": s, "color": "#fff", "schema": "[]", "func": "return 1"})
-		p.create(t, "variable", "/api/v1/variables", map[string]any{"name": strings.ReplaceAll(s, "-", "_"), "value": s, "type": "static"})
-		p.create(t, "assistant", "/api/v1/assistants", map[string]any{"details": `{"name":"` + s + `-assistant"}`, "credential": p.made["credential"], "type": "CUSTOM"})
+		p.create(
+			t,
+			"credential",
+			"/api/v1/credentials",
+			map[string]any{
+				"name":           s + "-credential",
+				"credentialName": "openAIApi",
+				"plainDataObj":   map[string]string{"openAIApiKey": s},
+			},
+		)
+		p.create(
+			t,
+			"tool",
+			"/api/v1/tools",
+			map[string]any{"name": s + "-tool", "description": s, "color": "#fff", "schema": "[]", "func": "return 1"},
+		)
+		p.create(
+			t,
+			"variable",
+			"/api/v1/variables",
+			map[string]any{"name": strings.ReplaceAll(s, "-", "_"), "value": s, "type": "static"},
+		)
+		p.create(
+			t,
+			"assistant",
+			"/api/v1/assistants",
+			map[string]any{
+				"details":    `{"name":"` + s + `-assistant"}`,
+				"credential": p.made["credential"],
+				"type":       "CUSTOM",
+			},
+		)
 		p.create(t, "store", "/api/v1/document-store/store", map[string]any{"name": s + "-store", "description": s})
-		p.create(t, "server", "/api/v1/custom-mcp-servers", map[string]any{"name": s + "-server", "serverUrl": "https://93.184.216.34/" + s, "authType": "NONE"})
-		if a := p.api.Call("POST", "/api/v1/marketplaces/custom", map[string]any{"name": s + "-template", "chatflowId": p.made["flow"]}); a.Status != 200 {
+		p.create(
+			t,
+			"server",
+			"/api/v1/custom-mcp-servers",
+			map[string]any{"name": s + "-server", "serverUrl": "https://93.184.216.34/" + s, "authType": "NONE"},
+		)
+		if a := p.api.Call("POST", "/api/v1/marketplaces/custom",
+			map[string]any{"name": s + "-template", "chatflowId": p.made["flow"]}); a.Status != 200 {
 			t.Fatalf("template: %d %.300s", a.Status, a.Body)
 		}
 		var keys []struct{ ID, KeyName string }
-		call(t, p.api, "POST", "/api/v1/apikey", map[string]any{"keyName": s + "-key", "permissions": []string{"chatflows:view"}}, &keys)
+		call(
+			t,
+			p.api,
+			"POST",
+			"/api/v1/apikey",
+			map[string]any{"keyName": s + "-key", "permissions": []string{"chatflows:view"}},
+			&keys,
+		)
 		if len(keys) != 1 || keys[0].KeyName != s+"-key" {
 			t.Fatalf("the answer to a new key holds %+v", keys)
 		}
 		p.made["key"] = keys[0].ID
 		var ran struct{ ExecutionID, ChatID string }
-		call(t, p.api, "POST", "/api/v1/internal-prediction/"+p.made["flow"], map[string]any{"question": s, "chatId": s}, &ran)
+		call(
+			t,
+			p.api,
+			"POST",
+			"/api/v1/internal-prediction/"+p.made["flow"],
+			map[string]any{"question": s, "chatId": s},
+			&ran,
+		)
 		if ran.ExecutionID == "" {
 			t.Fatal("the flow ran without an execution")
 		}
@@ -162,9 +223,12 @@ func (w *houses) make(t *testing.T) {
 
 // listPaths are the routes that show many objects, also with paging.
 var listPaths = []string{
-	"/api/v1/chatflows", "/api/v1/chatflows?type=AGENTFLOW", "/api/v1/chatflows?type=AGENTFLOW&page=1&limit=12", "/api/v1/executions?page=1&limit=12", "/api/v1/executions",
-	"/api/v1/tools", "/api/v1/tools?page=1&limit=12", "/api/v1/credentials", "/api/v1/credentials?credentialName=openAIApi", "/api/v1/variables", "/api/v1/variables?page=1&limit=1",
-	"/api/v1/assistants", "/api/v1/assistants?type=CUSTOM", "/api/v1/document-store/store", "/api/v1/document-store/store?page=1&limit=10", "/api/v1/apikey", "/api/v1/apikey?page=1&limit=1",
+	"/api/v1/chatflows", "/api/v1/chatflows?type=AGENTFLOW", "/api/v1/chatflows?type=AGENTFLOW&page=1&limit=12",
+	"/api/v1/executions?page=1&limit=12", "/api/v1/executions",
+	"/api/v1/tools", "/api/v1/tools?page=1&limit=12", "/api/v1/credentials",
+	"/api/v1/credentials?credentialName=openAIApi", "/api/v1/variables", "/api/v1/variables?page=1&limit=1",
+	"/api/v1/assistants", "/api/v1/assistants?type=CUSTOM", "/api/v1/document-store/store",
+	"/api/v1/document-store/store?page=1&limit=10", "/api/v1/apikey", "/api/v1/apikey?page=1&limit=1",
 	"/api/v1/marketplaces/custom", "/api/v1/custom-mcp-servers", "/api/v1/custom-mcp-servers?page=1&limit=5",
 }
 
@@ -173,7 +237,8 @@ func (w *houses) lists(t *testing.T) {
 		p, other := pair[0], pair[1]
 		shows := func(what string, a Answer) {
 			t.Helper()
-			own := strings.Contains(a.Body, p.secret()) || strings.Contains(a.Body, strings.ReplaceAll(p.secret(), "-", "_"))
+			own := strings.Contains(a.Body, p.secret()) ||
+				strings.Contains(a.Body, strings.ReplaceAll(p.secret(), "-", "_"))
 			if a.Status != 200 || !own {
 				t.Errorf("%s: %s does not show one's own: %d %.300s", p.account.Username, what, a.Status, a.Body)
 			}
@@ -187,10 +252,27 @@ func (w *houses) lists(t *testing.T) {
 			shows(path, p.api.Get(path))
 		}
 		for node, method := range map[string]string{
-			"customTool": "listTools", "ChatflowTool": "listChatflows", "agentAsTool": "listAgentflows", "executeFlowAgentflow": "listFlows", "agentAgentflow": "listStores",
-			"retrieverAgentflow": "listStores", "documentStore": "listStores", "documentStoreVS": "listStores", "customMcpServerTool": "listServers",
+			"customTool":           "listTools",
+			"ChatflowTool":         "listChatflows",
+			"agentAsTool":          "listAgentflows",
+			"executeFlowAgentflow": "listFlows",
+			"agentAgentflow":       "listStores",
+			"retrieverAgentflow":   "listStores",
+			"documentStore":        "listStores",
+			"documentStoreVS":      "listStores",
+			"customMcpServerTool":  "listServers",
 		} {
-			a := p.api.Call("POST", "/api/v1/node-load-method/"+node, map[string]any{"name": node, "loadMethod": method, "inputs": map[string]any{}, "previousNodes": []any{}, "currentNode": map[string]any{}})
+			a := p.api.Call(
+				"POST",
+				"/api/v1/node-load-method/"+node,
+				map[string]any{
+					"name":          node,
+					"loadMethod":    method,
+					"inputs":        map[string]any{},
+					"previousNodes": []any{},
+					"currentNode":   map[string]any{},
+				},
+			)
 			if a.Status != 200 {
 				t.Errorf("%s: the options of %s: %d %.200s", p.account.Username, node, a.Status, a.Body)
 			}
@@ -205,8 +287,19 @@ func (w *houses) lists(t *testing.T) {
 			}
 		}
 		shows("an export", p.api.Call("POST", "/api/v1/export-import/export", map[string]bool{
-			"agentflow": true, "agentflowv2": true, "assistantCustom": true, "assistantOpenAI": true, "assistantAzure": true, "chatflow": true, "chat_message": true,
-			"chat_feedback": true, "custom_template": true, "document_store": true, "execution": true, "tool": true, "variable": true,
+			"agentflow":       true,
+			"agentflowv2":     true,
+			"assistantCustom": true,
+			"assistantOpenAI": true,
+			"assistantAzure":  true,
+			"chatflow":        true,
+			"chat_message":    true,
+			"chat_feedback":   true,
+			"custom_template": true,
+			"document_store":  true,
+			"execution":       true,
+			"tool":            true,
+			"variable":        true,
 		}))
 		shows("the pages' first", p.api.Get("/api/v1/internal-chatmessage/"+p.made["flow"]))
 		var page struct {
@@ -220,7 +313,7 @@ func (w *houses) lists(t *testing.T) {
 	}
 }
 
-// ids lists what somebody has made.
+// ids lists the objects that a tenant created.
 func (p *tenant) ids() []string {
 	var ids []string
 	for _, id := range p.made {
@@ -232,28 +325,47 @@ func (p *tenant) ids() []string {
 
 // foreignCalls are the routes that name objects; {kind} stands for the id of one.
 var foreignCalls = []string{
-	"GET /api/v1/chatflows/{flow}", "PUT /api/v1/chatflows/{flow} {\"name\":\"stolen\"}", "DELETE /api/v1/chatflows/{flow}", "GET /api/v1/chatflows/has-changed/{flow}/2026-01-01T00:00:00.000Z",
-	"GET /api/v1/chatflows/{flow}/schedule/status", "POST /api/v1/chatflows/{flow}/webhook-secret {}", "GET /api/v1/validation/{flow}", "GET /api/v1/flow-config/{flow}", "GET /api/v1/stats/{flow}",
-	"POST /api/v1/prediction/{flow} {\"question\":\"hi\"}", "POST /api/v1/internal-prediction/{flow} {\"question\":\"hi\"}", "GET /api/v1/public-chatbotConfig/{flow}",
-	"GET /api/v1/public-chatflows/{flow}", "GET /api/v1/chatflows-streaming/{flow}", "GET /api/v1/chatflows-uploads/{flow}", "GET /api/v1/chatmessage/{flow}", "DELETE /api/v1/chatmessage/{flow}",
-	"GET /api/v1/internal-chatmessage/{flow}", "GET /api/v1/upsert-history/{flow}", "GET /api/v1/leads/{flow}", "GET /api/v1/feedback/{flow}",
-	"POST /api/v1/feedback/{flow} {\"chatflowid\":\"{flow}\",\"chatId\":\"x\",\"messageId\":\"x\",\"rating\":\"THUMBS_UP\"}", "POST /api/v1/leads {\"chatflowid\":\"{flow}\",\"chatId\":\"x\"}",
-	"GET /api/v1/get-upload-file?chatflowId={flow}&chatId=x&fileName=y", "POST /api/v1/vector/upsert/{flow} {}", "POST /api/v1/vector/internal-upsert/{flow} {}", "GET /api/v1/mcp-server/{flow}",
-	"POST /api/v1/webhook/{flow} {}", "POST /api/v1/export-import/chatflow-messages {\"chatflowId\":\"{flow}\"}", "POST /api/v1/marketplaces/custom {\"name\":\"x\",\"chatflowId\":\"{flow}\"}",
-	"GET /api/v1/executions?agentflowId={flow}", "GET /api/v1/executions/{execution}", "PUT /api/v1/executions/{execution} {\"state\":\"STOPPED\"}", "DELETE /api/v1/executions/{execution}",
+	"GET /api/v1/chatflows/{flow}", "PUT /api/v1/chatflows/{flow} {\"name\":\"stolen\"}",
+	"DELETE /api/v1/chatflows/{flow}", "GET /api/v1/chatflows/has-changed/{flow}/2026-01-01T00:00:00.000Z",
+	"GET /api/v1/chatflows/{flow}/schedule/status", "POST /api/v1/chatflows/{flow}/webhook-secret {}",
+	"GET /api/v1/validation/{flow}", "GET /api/v1/flow-config/{flow}", "GET /api/v1/stats/{flow}",
+	"POST /api/v1/prediction/{flow} {\"question\":\"hi\"}", "POST /api/v1/internal-prediction/{flow} " +
+		"{\"question\":\"hi\"}", "GET /api/v1/public-chatbotConfig/{flow}",
+	"GET /api/v1/public-chatflows/{flow}", "GET /api/v1/chatflows-streaming/{flow}",
+	"GET /api/v1/chatflows-uploads/{flow}", "GET /api/v1/chatmessage/{flow}", "DELETE /api/v1/chatmessage/{flow}",
+	"GET /api/v1/internal-chatmessage/{flow}", "GET /api/v1/upsert-history/{flow}", "GET /api/v1/leads/{flow}",
+	"GET /api/v1/feedback/{flow}",
+	"POST /api/v1/feedback/{flow} " +
+		"{\"chatflowid\":\"{flow}\",\"chatId\":\"x\",\"messageId\":\"x\",\"rating\":\"THUMBS_UP\"}",
+	"POST /api/v1/leads {\"chatflowid\":\"{flow}\",\"chatId\":\"x\"}",
+	"GET /api/v1/get-upload-file?chatflowId={flow}&chatId=x&fileName=y", "POST /api/v1/vector/upsert/{flow} {}",
+	"POST /api/v1/vector/internal-upsert/{flow} {}", "GET /api/v1/mcp-server/{flow}",
+	"POST /api/v1/webhook/{flow} {}", "POST /api/v1/export-import/chatflow-messages {\"chatflowId\":\"{flow}\"}",
+	"POST /api/v1/marketplaces/custom {\"name\":\"x\",\"chatflowId\":\"{flow}\"}",
+	"GET /api/v1/executions?agentflowId={flow}", "GET /api/v1/executions/{execution}",
+	"PUT /api/v1/executions/{execution} {\"state\":\"STOPPED\"}", "DELETE /api/v1/executions/{execution}",
 	"DELETE /api/v1/executions {\"executionIds\":[\"{execution}\"]}", "GET /api/v1/public-executions/{execution}",
-	"GET /api/v1/credentials/{credential}", "PUT /api/v1/credentials/{credential} {\"name\":\"stolen\"}", "DELETE /api/v1/credentials/{credential}", "GET /api/v1/credentials/{credential}/reveal",
-	"GET /api/v1/openai-assistants?credential={credential}", "GET /api/v1/openai-assistants-vector-store?credential={credential}", "POST /api/v1/oauth2-credential/authorize/{credential} {}",
-	"GET /api/v1/tools/{tool}", "PUT /api/v1/tools/{tool} {\"name\":\"stolen\"}", "DELETE /api/v1/tools/{tool}", "PUT /api/v1/variables/{variable} {\"value\":\"stolen\"}", "DELETE /api/v1/variables/{variable}",
-	"GET /api/v1/assistants/{assistant}", "PUT /api/v1/assistants/{assistant} {}", "DELETE /api/v1/assistants/{assistant}", "DELETE /api/v1/marketplaces/custom/{template}",
-	"GET /api/v1/document-store/store/{store}", "PUT /api/v1/document-store/store/{store} {\"name\":\"stolen\"}", "DELETE /api/v1/document-store/store/{store}",
-	"POST /api/v1/document-store/vectorstore/query {\"storeId\":\"{store}\",\"query\":\"x\"}", "POST /api/v1/document-store/loader/save {\"storeId\":\"{store}\"}",
-	"GET /api/v1/document-store/chunks/{store}/all/1", "PUT /api/v1/apikey/{key} {\"keyName\":\"stolen\",\"permissions\":[\"chatflows:view\"]}", "DELETE /api/v1/apikey/{key}",
-	"GET /api/v1/custom-mcp-servers/{server}", "PUT /api/v1/custom-mcp-servers/{server} {\"name\":\"stolen\"}", "DELETE /api/v1/custom-mcp-servers/{server}", "GET /api/v1/custom-mcp-servers/{server}/tools",
+	"GET /api/v1/credentials/{credential}", "PUT /api/v1/credentials/{credential} {\"name\":\"stolen\"}",
+	"DELETE /api/v1/credentials/{credential}", "GET /api/v1/credentials/{credential}/reveal",
+	"GET /api/v1/openai-assistants?credential={credential}",
+	"GET /api/v1/openai-assistants-vector-store?credential={credential}",
+	"POST /api/v1/oauth2-credential/authorize/{credential} {}",
+	"GET /api/v1/tools/{tool}", "PUT /api/v1/tools/{tool} {\"name\":\"stolen\"}", "DELETE /api/v1/tools/{tool}",
+	"PUT /api/v1/variables/{variable} {\"value\":\"stolen\"}", "DELETE /api/v1/variables/{variable}",
+	"GET /api/v1/assistants/{assistant}", "PUT /api/v1/assistants/{assistant} {}",
+	"DELETE /api/v1/assistants/{assistant}", "DELETE /api/v1/marketplaces/custom/{template}",
+	"GET /api/v1/document-store/store/{store}", "PUT /api/v1/document-store/store/{store} {\"name\":\"stolen\"}",
+	"DELETE /api/v1/document-store/store/{store}",
+	"POST /api/v1/document-store/vectorstore/query {\"storeId\":\"{store}\",\"query\":\"x\"}",
+	"POST /api/v1/document-store/loader/save {\"storeId\":\"{store}\"}",
+	"GET /api/v1/document-store/chunks/{store}/all/1", "PUT /api/v1/apikey/{key} " +
+		"{\"keyName\":\"stolen\",\"permissions\":[\"chatflows:view\"]}", "DELETE /api/v1/apikey/{key}",
+	"GET /api/v1/custom-mcp-servers/{server}", "PUT /api/v1/custom-mcp-servers/{server} {\"name\":\"stolen\"}",
+	"DELETE /api/v1/custom-mcp-servers/{server}", "GET /api/v1/custom-mcp-servers/{server}/tools",
 	"GET /v2/agentcanvas/{flow}", "GET /document-stores/{store}", "GET /execution/{execution}",
 }
 
-// sendCall sends one of foreignCalls with the ids that somebody has made.
+// sendCall sends one of foreignCalls with a tenant's ids.
 func (p *tenant) sendCall(text string, ids map[string]string) Answer {
 	for kind, id := range ids {
 		text = strings.ReplaceAll(text, "{"+kind+"}", id)
@@ -278,8 +390,17 @@ func (w *houses) foreign(t *testing.T) {
 			if a.Status != http.StatusNotFound {
 				t.Errorf("%s: %s: %d %.200s", p.account.Username, text, a.Status, a.Body)
 			}
-			if b := p.sendCall(text, unknown); b.Status != a.Status || withoutRequestID(b.Body) != withoutRequestID(a.Body) {
-				t.Errorf("%s: %s tells the other's from what does not exist:\n%d %.300s\n%d %.300s", p.account.Username, text, a.Status, a.Body, b.Status, b.Body)
+			if b := p.sendCall(text, unknown); b.Status != a.Status ||
+				withoutRequestID(b.Body) != withoutRequestID(a.Body) {
+				t.Errorf(
+					"%s: %s tells the other's from what does not exist:\n%d %.300s\n%d %.300s",
+					p.account.Username,
+					text,
+					a.Status,
+					a.Body,
+					b.Status,
+					b.Body,
+				)
 			}
 		}
 	}
@@ -288,11 +409,12 @@ func (w *houses) foreign(t *testing.T) {
 	}
 }
 
-// truth is what Flowise itself says of all objects.
+// truth is Flowise's own description of all objects.
 func (w *houses) truth(t *testing.T) string {
 	c := w.f.SignIn(t, Owner{Email: "boss@example.com", Password: "Boss-Password-1"})
 	text := ""
-	for _, path := range []string{"chatflows", "tools", "credentials", "variables", "assistants", "document-store/store", "apikey", "marketplaces/custom", "custom-mcp-servers", "executions?limit=100"} {
+	for _, path := range []string{"chatflows", "tools", "credentials", "variables", "assistants",
+		"document-store/store", "apikey", "marketplaces/custom", "custom-mcp-servers", "executions?limit=100"} {
 		text += c.Get("/api/v1/"+path).Body + "\n"
 	}
 	return text
@@ -311,10 +433,13 @@ func (w *houses) bodies(t *testing.T) {
 	for _, pair := range [][2]*tenant{{w.a, w.b}, {w.b, w.a}} {
 		p, other := pair[0], pair[1]
 		variable := strings.ReplaceAll(other.secret(), "-", "_")
-		if a := p.api.Call("PUT", "/api/v1/chatflows/"+p.made["flow"], map[string]any{"flowData": `{"nodes":[{"data":{"inputs":{"x":"{{$vars.` + variable + `}}"}}}]}`}); a.Status != http.StatusNotFound {
+		if a := p.api.Call("PUT", "/api/v1/chatflows/"+p.made["flow"],
+			map[string]any{"flowData": `{"nodes":[{"data":{"inputs":{"x":"{{$vars.` + variable +
+				`}}"}}}]}`}); a.Status != http.StatusNotFound {
 			t.Errorf("%s: a flow with the other's variable: %d %.200s", p.account.Username, a.Status, a.Body)
 		}
-		if a := p.api.Call("POST", "/api/v1/variables", map[string]any{"name": variable, "value": "x", "type": "static"}); a.Status != http.StatusConflict {
+		if a := p.api.Call("POST", "/api/v1/variables",
+			map[string]any{"name": variable, "value": "x", "type": "static"}); a.Status != http.StatusConflict {
 			t.Errorf("%s: a variable with the name of the other's: %d %.200s", p.account.Username, a.Status, a.Body)
 		}
 		for kind, id := range other.made {
@@ -322,21 +447,42 @@ func (w *houses) bodies(t *testing.T) {
 				// A key's id is Sluice's own and means nothing to the builder.
 				continue
 			}
-			inner, _ := json.Marshal(map[string]any{"nodes": []any{map[string]any{"data": map[string]any{"inputs": map[string]any{"x": id}}}}})
+			inner, _ := json.Marshal(
+				map[string]any{
+					"nodes": []any{map[string]any{"data": map[string]any{"inputs": map[string]any{"x": id}}}},
+				},
+			)
 			twice, _ := json.Marshal(map[string]any{"config": string(inner)})
 			escaped := fmt.Sprintf(`{"name":"x","flowData":"{}","category":"\u%04x%s"}`, id[0], id[1:])
 			for what, body := range map[string]any{
-				"plain": map[string]any{"name": "x", "flowData": "{}", "category": id}, "in flowData": map[string]any{"name": "x", "flowData": string(inner)},
+				"plain": map[string]any{"name": "x", "flowData": "{}",
+					"category": id}, "in flowData": map[string]any{"name": "x", "flowData": string(inner)},
 				"two levels deep": map[string]any{"name": "x", "flowData": string(twice)}, "escaped": escaped,
 			} {
 				if a := p.api.Call("POST", "/api/v1/chatflows", body); a.Status != http.StatusNotFound {
-					t.Errorf("%s: a new flow with the other's %s, %s: %d %.200s", p.account.Username, kind, what, a.Status, a.Body)
+					t.Errorf(
+						"%s: a new flow with the other's %s, %s: %d %.200s",
+						p.account.Username,
+						kind,
+						what,
+						a.Status,
+						a.Body,
+					)
 				}
 				if a := p.api.Call("PUT", "/api/v1/chatflows/"+p.made["flow"], body); a.Status != http.StatusNotFound {
-					t.Errorf("%s: a changed flow with the other's %s, %s: %d %.200s", p.account.Username, kind, what, a.Status, a.Body)
+					t.Errorf(
+						"%s: a changed flow with the other's %s, %s: %d %.200s",
+						p.account.Username,
+						kind,
+						what,
+						a.Status,
+						a.Body,
+					)
 				}
 			}
-			if a := p.api.Call("POST", "/api/v1/prediction/"+p.made["flow"], map[string]any{"question": "x", "overrideConfig": map[string]any{"x": id}}); a.Status != http.StatusNotFound {
+			if a := p.api.Call("POST", "/api/v1/prediction/"+p.made["flow"],
+				map[string]any{"question": "x",
+					"overrideConfig": map[string]any{"x": id}}); a.Status != http.StatusNotFound {
 				t.Errorf("%s: an override with the other's %s: %d %.200s", p.account.Username, kind, a.Status, a.Body)
 			}
 		}
@@ -351,7 +497,12 @@ func (w *houses) browse(t *testing.T) {
 		p.person.signIn(p.account)
 		p.person.SeeFlowise()
 		for path, own := range map[string]string{
-			"/agentflows": "-flow", "/tools": "-tool", "/credentials": "-credential", "/document-stores": "-store", "/apikey": "-key", "/executions": "-flow",
+			"/agentflows":      "-flow",
+			"/tools":           "-tool",
+			"/credentials":     "-credential",
+			"/document-stores": "-store",
+			"/apikey":          "-key",
+			"/executions":      "-flow",
 		} {
 			p.person.Open(p.api.Base + path)
 			p.person.See(p.secret() + own)
@@ -370,7 +521,8 @@ func (w *houses) browse(t *testing.T) {
 
 func (w *houses) importAndDelete(t *testing.T) {
 	empty := map[string]any{}
-	for _, list := range []string{"AgentFlow", "AgentFlowV2", "AssistantCustom", "AssistantFlow", "AssistantOpenAI", "AssistantAzure", "ChatFlow", "ChatMessage", "ChatMessageFeedback",
+	for _, list := range []string{"AgentFlow", "AgentFlowV2", "AssistantCustom", "AssistantFlow", "AssistantOpenAI",
+		"AssistantAzure", "ChatFlow", "ChatMessage", "ChatMessageFeedback",
 		"CustomTemplate", "DocumentStore", "DocumentStoreFileChunk", "Execution", "Tool", "Variable"} {
 		empty[list] = []any{}
 	}
@@ -385,8 +537,11 @@ func (w *houses) importAndDelete(t *testing.T) {
 		t.Error("the other one sees what was imported")
 	}
 	for _, text := range []string{
-		"DELETE /api/v1/executions/{execution}", "DELETE /api/v1/chatflows/{flow}", "DELETE /api/v1/tools/{tool}", "DELETE /api/v1/assistants/{assistant}", "DELETE /api/v1/variables/{variable}",
-		"DELETE /api/v1/document-store/store/{store}", "DELETE /api/v1/apikey/{key}", "DELETE /api/v1/custom-mcp-servers/{server}", "DELETE /api/v1/marketplaces/custom/{template}", "DELETE /api/v1/credentials/{credential}",
+		"DELETE /api/v1/executions/{execution}", "DELETE /api/v1/chatflows/{flow}", "DELETE /api/v1/tools/{tool}",
+		"DELETE /api/v1/assistants/{assistant}", "DELETE /api/v1/variables/{variable}",
+		"DELETE /api/v1/document-store/store/{store}", "DELETE /api/v1/apikey/{key}",
+		"DELETE /api/v1/custom-mcp-servers/{server}", "DELETE /api/v1/marketplaces/custom/{template}",
+		"DELETE /api/v1/credentials/{credential}",
 	} {
 		if a := w.a.sendCall(text, w.a.made); a.Status != http.StatusOK {
 			t.Errorf("%s: %d %.200s", text, a.Status, a.Body)

@@ -1,5 +1,6 @@
-// Package forwardauth holds the configurations with which nginx, Caddy and Traefik ask Sluice about each request. The files stand as they are for people to read and to copy; Fill puts the addresses of
-// an installation in place of the example's.
+// Package forwardauth holds the configurations with which nginx, Caddy and Traefik ask Sluice about
+// each request. The files stand as they are for people to read and to copy; Fill puts the addresses
+// of an installation in place of the example's.
 package forwardauth
 
 import (
@@ -25,7 +26,8 @@ var (
 	traefik string
 )
 
-// Addresses are those of one app. They must be made of plain characters (app.PlainHost): they are put into the files as they are.
+// Addresses are those of one app. They must be made of plain characters (app.PlainHost): they are
+// put into the files as they are.
 type Addresses struct {
 	// Public is the app's origin, e.g. "https://flows.example.com".
 	Public string
@@ -41,7 +43,8 @@ type Snippet struct {
 	Text string
 }
 
-// Fill returns the three configurations with the addresses of an app. Where its public address is http they speak http too.
+// Fill returns the three configurations with the addresses of an app. Where its public address is
+// http they speak http too.
 func Fill(a Addresses) []Snippet {
 	scheme, host, _ := strings.Cut(a.Public, "://")
 	name, port, err := net.SplitHostPort(host)
@@ -53,10 +56,23 @@ func Fill(a Addresses) []Snippet {
 		return strings.NewReplacer(append(pairs, common...)...).Replace(text)
 	}
 	// Hosts carry their port where a browser says it; names, certificates and rules do not.
-	forNginx := fill(nginx,
-		"listen 443 ssl;", map[bool]string{true: "listen " + port + " ssl;", false: "listen " + port + ";"}[scheme == "https"],
-		"server_name "+exampleHost, "server_name "+name, "/etc/ssl/"+exampleHost, "/etc/ssl/"+name, "conf.d/"+exampleHost, "conf.d/"+name,
-		"sluice."+exampleHost, "sluice."+name, "app."+exampleHost, "app."+name, exampleHost, host)
+	forNginx := fill(
+		nginx,
+		"listen 443 ssl;",
+		map[bool]string{true: "listen " + port + " ssl;", false: "listen " + port + ";"}[scheme == "https"],
+		"server_name "+exampleHost,
+		"server_name "+name,
+		"/etc/ssl/"+exampleHost,
+		"/etc/ssl/"+name,
+		"conf.d/"+exampleHost,
+		"conf.d/"+name,
+		"sluice."+exampleHost,
+		"sluice."+name,
+		"app."+exampleHost,
+		"app."+name,
+		exampleHost,
+		host,
+	)
 	forTraefik := fill(traefik, exampleHost, name)
 	if scheme != "https" {
 		forNginx, forTraefik = without(forNginx, "ssl_certificate"), without(forTraefik, "tls: {}")
@@ -79,7 +95,8 @@ func without(text, word string) string {
 	return strings.Join(keep, "\n")
 }
 
-// HostOf is the host with port of an origin or of an address that was typed without a scheme; "" if it has a path or cannot be read.
+// HostOf is the host with port of an origin or of an address that was typed without a scheme; "" if
+// it has a path or cannot be read.
 func HostOf(address string) string {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address

@@ -136,8 +136,8 @@ func (a adapter) Handle(op *huma.Operation, run func(huma.Context)) {
 }
 
 func noSuchPath() error {
-	return problem.New(problem.NotFound, "There is nothing at this path.").
-		WithNext("See " + Prefix + "/docs for what there is.")
+	return problem.New(problem.NotFound, "No operation has this path.").
+		WithNext("See " + Prefix + "/docs for the operations.")
 }
 
 func noSuchMethod(x *visit) error {

@@ -9,9 +9,9 @@ import (
 
 // keyScope bounds what a key may do.
 type keyScope struct {
-	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"Classes such as flow:run, or permissions such as chatflows:view; all that the owner may do in the workspace if left out. What is dangerous must be named." example:"flow:run"`
-	Apps    []string `json:"apps,omitempty" maxItems:"50" doc:"Ids of apps; all if left out."`
-	Flows   []string `json:"flows,omitempty" maxItems:"200" doc:"Ids of flows; all if left out. With flows the key runs those and sees no lists."`
+	Actions []string `json:"actions,omitempty" maxItems:"64" doc:"Actions such as flow:run, or permissions such as chatflows:view. If left out, everything that the owner can do in the workspace, except dangerous actions, which must be named." example:"flow:run"`
+	Apps    []string `json:"apps,omitempty" maxItems:"50" doc:"Ids of apps. If left out, all apps."`
+	Flows   []string `json:"flows,omitempty" maxItems:"200" doc:"Ids of flows. If left out, all flows. With flows, the key runs only these and sees no lists."`
 }
 
 func (s keyScope) scope() authn.KeyScope {
@@ -26,32 +26,45 @@ func (s keyScope) scope() authn.KeyScope {
 type Key struct {
 	ID            string     `json:"id"`
 	Name          string     `json:"name" example:"nightly run"`
-	Prefix        string     `json:"prefix" doc:"The beginning of the key, to recognise it by." example:"sluice_Ab3dE"`
+	Prefix        string     `json:"prefix" doc:"The beginning of the key, to recognize it by." example:"sluice_Ab3dE"`
 	OwnerID       string     `json:"owner_id" doc:"The person for whom the key acts."`
 	Owner         string     `json:"owner" doc:"Their username." example:"ann"`
 	Workspace     string     `json:"workspace" doc:"The id of the workspace that the key works in." example:"default"`
 	WorkspaceName string     `json:"workspace_name" example:"Default workspace"`
 	Scope         keyScope   `json:"scope"`
-	Networks      []string   `json:"networks" nullable:"false" doc:"Networks in CIDR form from which it may be used; none: from everywhere."`
-	PerMinute     int64      `json:"per_minute" doc:"How many requests a minute of the UTC clock may have, on all nodes together; 0: no limit."`
+	Networks      []string   `json:"networks" nullable:"false" doc:"Networks in CIDR form from which it can be used. If empty, from everywhere."`
+	PerMinute     int64      `json:"per_minute" doc:"The most requests in a minute of the UTC clock, on all nodes together. 0 for no limit."`
 	PerDay        int64      `json:"per_day" doc:"The same for a day."`
-	UsedToday     *int64     `json:"used_today,omitempty" doc:"How many of today's are used or booked; told of single keys with a limit per day."`
+	UsedToday     *int64     `json:"used_today,omitempty" doc:"The number of today's requests that are used or reserved. Only for single keys with a daily limit."`
 	CreatedAt     time.Time  `json:"created_at"`
-	IssuedAt      time.Time  `json:"issued_at" doc:"When its present secret was made."`
+	IssuedAt      time.Time  `json:"issued_at" doc:"The creation time of its current secret."`
 	ExpiresAt     *time.Time `json:"expires_at,omitempty" doc:"Left out for never."`
 	RevokedAt     *time.Time `json:"revoked_at,omitempty"`
-	FormerUntil   *time.Time `json:"former_until,omitempty" doc:"Until when the secret before the last rotation works."`
+	FormerUntil   *time.Time `json:"former_until,omitempty" doc:"When the secret from before the last rotation expires."`
 	LastUsedAt    *time.Time `json:"last_used_at,omitempty" doc:"To the minute; left out for never."`
 	LastUsedIP    string     `json:"last_used_ip,omitempty" example:"192.0.2.7"`
-	Usable        bool       `json:"usable" doc:"Whether it can be used now: not revoked, not expired, and its owner has access."`
+	Usable        bool       `json:"usable" doc:"Whether it works now: it is not revoked or expired, and its owner has access."`
 }
 
 func keyOf(k authn.APIKey) Key {
 	out := Key{
-		ID: k.ID, Name: k.Name, Prefix: k.Prefix, OwnerID: k.Owner, Owner: k.OwnerName, Workspace: k.Workspace, WorkspaceName: k.WorkspaceName,
-		Scope: keyScope{Apps: k.Scope.Apps, Flows: k.Scope.Flows}, Networks: []string{}, PerMinute: k.PerMinute, PerDay: k.PerDay,
-		CreatedAt: k.CreatedAt, IssuedAt: k.IssuedAt, ExpiresAt: moment(k.ExpiresAt), RevokedAt: moment(k.RevokedAt), FormerUntil: moment(k.FormerUntil),
-		LastUsedAt: moment(k.LastUsedAt), LastUsedIP: k.LastUsedIP, Usable: k.Usable,
+		ID:            k.ID,
+		Name:          k.Name,
+		Prefix:        k.Prefix,
+		OwnerID:       k.Owner,
+		Owner:         k.OwnerName,
+		Workspace:     k.Workspace,
+		WorkspaceName: k.WorkspaceName,
+		Scope: keyScope{
+			Apps:  k.Scope.Apps,
+			Flows: k.Scope.Flows,
+		}, Networks: []string{}, PerMinute: k.PerMinute, PerDay: k.PerDay,
+		CreatedAt:   k.CreatedAt,
+		IssuedAt:    k.IssuedAt,
+		ExpiresAt:   moment(k.ExpiresAt),
+		RevokedAt:   moment(k.RevokedAt),
+		FormerUntil: moment(k.FormerUntil),
+		LastUsedAt:  moment(k.LastUsedAt), LastUsedIP: k.LastUsedIP, Usable: k.Usable,
 	}
 	for _, a := range k.Scope.Actions {
 		out.Scope.Actions = append(out.Scope.Actions, string(a))
@@ -74,12 +87,12 @@ func countedKeyOf(k authn.APIKey) Key {
 // shownKey is a key with its secret, which is shown only once.
 type shownKey struct {
 	Key
-	Secret string `json:"secret" doc:"The key itself. It is shown this once and cannot be had again." example:"sluice_0123456789abcdefghijABCDEFGHIJ0123456789abcdef"`
+	Secret string `json:"secret" doc:"The key itself. It is shown only once." example:"sluice_0123456789abcdefghijABCDEFGHIJ0123456789abcdef"`
 }
 
 type keysInput struct {
 	Paging
-	Workspace string `query:"workspace" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"Only those of this workspace; of all if left out."`
+	Workspace string `query:"workspace" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"Only keys of this workspace. If left out, keys of all workspaces."`
 }
 
 func listKeys(x *visit, in *keysInput) (list[Key], error) {
@@ -89,19 +102,25 @@ func listKeys(x *visit, in *keysInput) (list[Key], error) {
 
 type newKeyInput struct {
 	Body struct {
-		Name      string     `json:"name" minLength:"1" maxLength:"100" doc:"What people call it." example:"nightly run"`
-		Workspace string     `json:"workspace,omitempty" maxLength:"64" doc:"The id of a workspace that one belongs to; the one that one works in if left out." example:"default"`
-		Scope     *keyScope  `json:"scope,omitempty" doc:"What it may do; all that its owner may do in the workspace if left out."`
+		Name      string     `json:"name" minLength:"1" maxLength:"100" doc:"The name that people see." example:"nightly run"`
+		Workspace string     `json:"workspace,omitempty" maxLength:"64" doc:"The id of one of your workspaces. If left out, the current one." example:"default"`
+		Scope     *keyScope  `json:"scope,omitempty" doc:"Its permissions. If left out, everything that its owner can do in the workspace."`
 		Networks  []string   `json:"networks,omitempty" maxItems:"50" doc:"Networks in CIDR form, or single addresses." example:"192.0.2.0/24"`
-		PerMinute int64      `json:"per_minute,omitempty" minimum:"0" maximum:"1000000000" doc:"The most requests in a minute; 0: no limit." example:"60"`
-		PerDay    int64      `json:"per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"The most requests in a day; 0: no limit." example:"10000"`
-		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it ends; as late as is permitted if left out."`
+		PerMinute int64      `json:"per_minute,omitempty" minimum:"0" maximum:"1000000000" doc:"The most requests in a minute. 0 for no limit." example:"60"`
+		PerDay    int64      `json:"per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"The most requests in a day. 0 for no limit." example:"10000"`
+		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires. If left out, the latest time permitted."`
 	}
 }
 
 func createKey(x *visit, in *newKeyInput) (shownKey, error) {
 	b := in.Body
-	n := authn.NewAPIKey{Workspace: b.Workspace, Name: b.Name, Networks: b.Networks, PerMinute: b.PerMinute, PerDay: b.PerDay}
+	n := authn.NewAPIKey{
+		Workspace: b.Workspace,
+		Name:      b.Name,
+		Networks:  b.Networks,
+		PerMinute: b.PerMinute,
+		PerDay:    b.PerDay,
+	}
 	if n.Workspace == "" {
 		n.Workspace = x.who.Workspace
 	}
@@ -128,15 +147,21 @@ func getKey(x *visit, in *KeyPath) (Key, error) {
 // keyChange changes the fields of a key that are given.
 type keyChange struct {
 	Name      *string    `json:"name,omitempty" minLength:"1" maxLength:"100" example:"nightly run"`
-	Scope     *keyScope  `json:"scope,omitempty" doc:"In place of the former one. Only the owner can change it."`
-	Networks  *[]string  `json:"networks,omitempty" maxItems:"50" doc:"In place of the former ones." example:"192.0.2.0/24"`
+	Scope     *keyScope  `json:"scope,omitempty" doc:"Replaces the current scope. Only the owner can change it."`
+	Networks  *[]string  `json:"networks,omitempty" maxItems:"50" doc:"Replaces the current networks." example:"192.0.2.0/24"`
 	PerMinute *int64     `json:"per_minute,omitempty" minimum:"0" maximum:"1000000000" example:"60"`
 	PerDay    *int64     `json:"per_day,omitempty" minimum:"0" maximum:"1000000000" example:"10000"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"A new end."`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"A new expiry time."`
 }
 
 func (c keyChange) change() authn.APIKeyChange {
-	out := authn.APIKeyChange{Name: c.Name, Networks: c.Networks, PerMinute: c.PerMinute, PerDay: c.PerDay, Expires: c.ExpiresAt}
+	out := authn.APIKeyChange{
+		Name:      c.Name,
+		Networks:  c.Networks,
+		PerMinute: c.PerMinute,
+		PerDay:    c.PerDay,
+		Expires:   c.ExpiresAt,
+	}
 	if c.Scope != nil {
 		scope := c.Scope.scope()
 		out.Scope = &scope
@@ -157,8 +182,8 @@ func updateKey(x *visit, in *updateKeyInput) (Key, error) {
 type rotateKeyInput struct {
 	KeyPath
 	Body struct {
-		OverlapHours int        `json:"overlap_hours,omitempty" minimum:"0" maximum:"168" doc:"For how many hours the former secret works beside the new one." example:"24"`
-		ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"When it ends; as long from now as it was to last when it was made, if left out."`
+		OverlapHours int        `json:"overlap_hours,omitempty" minimum:"0" maximum:"168" doc:"The number of hours for which the previous secret keeps working." example:"24"`
+		ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"When it expires. If left out, it gets the same lifetime again."`
 	}
 }
 

@@ -14,21 +14,23 @@ func (s *site) sending(header, value string) caller {
 	return caller{s, c.With(header, value)}
 }
 
-func TestTheLifeOfAKey(t *testing.T) { onBoth(t, theLifeOfAKey) }
+func TestAPIKeys_Life(t *testing.T) { onBoth(t, theLifeOfAKey) }
 
 func theLifeOfAKey(t *testing.T, environ ...string) {
 	s := newSite(t, append(environ, "SLUICE_API_KEY_MAX_DAYS=30")...)
 	s.Add("adm", authz.RoleAdmin, false)
 	val, adm := s.as("val"), s.as("adm")
 	made := val.call("createKey", map[string]any{
-		"name": "ci", "scope": map[string]any{"actions": []string{"flow:run", "workspace:view"}}, "networks": []string{"127.0.0.1"}, "per_minute": 100, "per_day": 1000,
+		"name": "ci", "scope": map[string]any{"actions": []string{"flow:run",
+			"workspace:view"}}, "networks": []string{"127.0.0.1"}, "per_minute": 100, "per_day": 1000,
 	}).is(http.StatusCreated)
 	secret, id := made.text("secret"), made.text("id")
 	if made.Header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(secret, made.text("prefix")) {
 		t.Errorf("the answer with the key: %v %s", made.Header, made.Body)
 	}
 	key := s.sending("Authorization", "Bearer "+secret)
-	if got := key.call("getMe", nil).is(http.StatusOK); got.text("username") != "val" || got.Header.Get("RateLimit") == "" {
+	if got := key.call("getMe", nil).is(http.StatusOK); got.text("username") != "val" ||
+		got.Header.Get("RateLimit") == "" {
 		t.Errorf("who it is: %s", got.Body)
 	}
 	s.sending("X-Api-Key", secret).call("getWorkspace", nil, "workspace", "default").is(http.StatusOK)
@@ -36,7 +38,7 @@ func theLifeOfAKey(t *testing.T, environ ...string) {
 		key.call(forbidden, nil).is(http.StatusForbidden)
 	}
 	key.call("createKey", map[string]any{"name": "more"}).is(http.StatusForbidden)
-	// What another site makes a browser send carries its cookies, never a key.
+	// Requests that another site makes a browser send have its cookies, never a key.
 	elsewhere := caller{s, key.With("Sec-Fetch-Site", "cross-site")}
 	elsewhere.call("getMe", nil).is(http.StatusOK)
 	if items := val.list("listKeys"); len(items) != 1 || strings.Contains(val.call("listKeys", nil).Body, secret) {
@@ -53,25 +55,33 @@ func theLifeOfAKey(t *testing.T, environ ...string) {
 	key.call("getMe", nil).is(http.StatusOK)
 	s.sending("Authorization", "Bearer "+rotated.text("secret")).call("getMe", nil).is(http.StatusOK)
 	val.call("rotateKey", map[string]any{"overlap_hours": 169}, "key", id).is(http.StatusBadRequest)
-	if d := val.call("createKey", map[string]any{"name": "x", "expires_at": "2999-01-01T00:00:00Z"}).is(http.StatusBadRequest).problem(); d.Field != "expires_at" || !strings.Contains(d.Detail, "30 days") {
+	if d := val.call("createKey",
+		map[string]any{"name": "x",
+			"expires_at": "2999-01-01T00:00:00Z"}).is(http.StatusBadRequest).problem(); d.Field != "expires_at" ||
+		!strings.Contains(d.Detail, "30 days") {
 		t.Errorf("an end that is too far: %+v", d)
 	}
-	// Who manages the workspace's keys sees and ends them, and gets none.
+	// A person who manages the workspace's keys sees and revokes them, but never gets one.
 	if items := adm.list("listWorkspaceKeys", "workspace", "default"); len(items) != 1 {
 		t.Errorf("the workspace's keys: %v", items)
 	}
 	adm.call("updateWorkspaceKey", map[string]any{"per_day": 5}, "workspace", "default", "key", id).is(http.StatusOK)
-	adm.call("updateWorkspaceKey", map[string]any{"scope": map[string]any{}}, "workspace", "default", "key", id).is(http.StatusForbidden)
+	adm.call("updateWorkspaceKey", map[string]any{"scope": map[string]any{}}, "workspace", "default", "key", id).
+		is(http.StatusForbidden)
 	adm.call("rotateKey", map[string]any{}, "key", id).is(http.StatusForbidden)
 	adm.call("revokeWorkspaceKey", nil, "workspace", "default", "key", id).is(http.StatusNoContent)
 	refused := key.call("getMe", nil).is(http.StatusUnauthorized)
-	if d := refused.problem(); d.Rule != "key revoked" || refused.Header.Get("WWW-Authenticate") != `Bearer realm="Sluice", error="invalid_token"` {
+	if d := refused.problem(); d.Rule != "key revoked" ||
+		refused.Header.Get("WWW-Authenticate") != `Bearer realm="Sluice", error="invalid_token"` {
 		t.Errorf("a revoked key: %+v %v", d, refused.Header)
 	}
-	if strings.Contains(s.Log.String(), secret[12:]) || !strings.Contains(s.Log.String(), `"key_prefix":"`+secret[:12]) {
+	if strings.Contains(s.Log.String(), secret[12:]) ||
+		!strings.Contains(s.Log.String(), `"key_prefix":"`+secret[:12]) {
 		t.Error("the log tells the key, or does not tell which one")
 	}
-	if d := s.stranger().send("GET", "/api/v1/me?key="+secret, nil).is(http.StatusBadRequest).problem(); d.Rule != "key in address" || strings.Contains(d.Detail, secret) {
+	if d := s.stranger().send("GET", "/api/v1/me?key="+secret,
+		nil).is(http.StatusBadRequest).problem(); d.Rule != "key in address" ||
+		strings.Contains(d.Detail, secret) {
 		t.Errorf("a key in the address: %+v", d)
 	}
 }

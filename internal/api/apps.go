@@ -16,25 +16,25 @@ type builder struct {
 	ID     string          `json:"id"`
 	Slug   string          `json:"slug" example:"flowise"`
 	Name   string          `json:"name" example:"Flowise"`
-	Kind   string          `json:"kind" doc:"flowise, langflow, generic or demo; empty until something has answered." example:"flowise"`
+	Kind   string          `json:"kind" doc:"flowise, langflow, generic or demo. Empty until the app has responded." example:"flowise"`
 	Mode   string          `json:"mode" doc:"proxy: requests pass through Sluice. forward-auth: a reverse proxy forwards, and asks Sluice about each request." example:"proxy"`
 	Origin string          `json:"origin" doc:"Where people open it." example:"http://127.0.0.1:3001"`
-	Admin  *builderDetails `json:"admin,omitempty" doc:"For those who may see the app's settings."`
+	Admin  *builderDetails `json:"admin,omitempty" doc:"Only for people who can see the app's settings."`
 }
 
 // builderDetails is for admins.
 type builderDetails struct {
 	Version    string     `json:"version" example:"3.1.4"`
-	Upstream   string     `json:"upstream" doc:"Where Sluice finds the builder; empty if a reverse proxy forwards to it." example:"http://127.0.0.1:3000"`
-	PublicURL  string     `json:"public_url" doc:"The origin for people; empty means a port of its own."`
+	Upstream   string     `json:"upstream" doc:"Where Sluice reaches the builder. Empty if a reverse proxy forwards to it." example:"http://127.0.0.1:3000"`
+	PublicURL  string     `json:"public_url" doc:"The origin for people. Empty if the app has a separate port."`
 	Port       int        `json:"port" doc:"0 for an app with a host name." example:"3001"`
-	Workspace  string     `json:"workspace" doc:"The id of the workspace that it lies in." example:"default"`
-	Pending    bool       `json:"pending" doc:"Whether nothing has answered there yet."`
+	Workspace  string     `json:"workspace" doc:"The id of its workspace." example:"default"`
+	Pending    bool       `json:"pending" doc:"Whether nothing has responded there yet."`
 	NeedsOwner bool       `json:"needs_owner" doc:"Whether Sluice needs the builder's owner account."`
 	OwnerEmail string     `json:"owner_email"`
 	Health     health     `json:"health"`
 	VerifiedAt *time.Time `json:"verified_at,omitempty" doc:"Left out for never."`
-	AskedAt    *time.Time `json:"asked_at,omitempty" doc:"When a reverse proxy last asked about a forward-auth app; left out for never."`
+	AskedAt    *time.Time `json:"asked_at,omitempty" doc:"When a reverse proxy last request about a forward-auth app; left out for never."`
 	CreatedAt  time.Time  `json:"created_at"`
 }
 
@@ -42,8 +42,8 @@ type builderDetails struct {
 type health struct {
 	OK         bool       `json:"ok"`
 	Text       string     `json:"text" doc:"One sentence." example:"It answers."`
-	Next       string     `json:"next,omitempty" doc:"What to do about trouble."`
-	Version    string     `json:"version,omitempty" doc:"What the builder says of itself." example:"3.1.4"`
+	Next       string     `json:"next,omitempty" doc:"The next step if there is a problem."`
+	Version    string     `json:"version,omitempty" doc:"The version that the builder reports." example:"3.1.4"`
 	OwnerState string     `json:"owner_state,omitempty" doc:"none, present or n/a." example:"present"`
 	CheckedAt  *time.Time `json:"checked_at,omitempty" doc:"Left out for never."`
 }
@@ -81,7 +81,7 @@ func builderOf(x *visit, a *app.App) builder {
 
 type appsInput struct {
 	Paging
-	All bool `query:"all" doc:"Instead, all apps whose settings one may see, in whichever workspace they are used." example:"true"`
+	All bool `query:"all" doc:"Instead, all apps whose settings you can see, in any workspace." example:"true"`
 }
 
 func listApps(x *visit, in *appsInput) (list[builder], error) {
@@ -97,10 +97,10 @@ func listApps(x *visit, in *appsInput) (list[builder], error) {
 // appSpec describes a new app.
 type appSpec struct {
 	URL       string `json:"url,omitempty" maxLength:"300" doc:"The builder's address: scheme, host and port; or demo for the built-in one. Left out for forward-auth." example:"http://127.0.0.1:3000"`
-	Mode      string `json:"mode,omitempty" enum:"proxy,forward-auth" doc:"proxy if left out. forward-auth is for an app to which a reverse proxy forwards; it needs public_url." example:"proxy"`
-	Kind      string `json:"kind,omitempty" enum:"flowise,langflow,generic,demo" doc:"Found out if left out." example:"flowise"`
-	PublicURL string `json:"public_url,omitempty" maxLength:"300" doc:"The origin for people; the next free port if left out." example:"https://flows.example.com"`
-	Name      string `json:"name,omitempty" maxLength:"80" doc:"What people read; the product's name if left out." example:"Flowise"`
+	Mode      string `json:"mode,omitempty" enum:"proxy,forward-auth" doc:"If left out, proxy. forward-auth is for an app to which a reverse proxy forwards; it needs public_url." example:"proxy"`
+	Kind      string `json:"kind,omitempty" enum:"flowise,langflow,generic,demo" doc:"If left out, Sluice detects it." example:"flowise"`
+	PublicURL string `json:"public_url,omitempty" maxLength:"300" doc:"The origin for people. If left out, the next free port." example:"https://flows.example.com"`
+	Name      string `json:"name,omitempty" maxLength:"80" doc:"The name that people see. If left out, the product's name." example:"Flowise"`
 }
 
 func (s appSpec) spec() app.Spec {
@@ -115,10 +115,10 @@ type found struct {
 	Title      string `json:"title" example:"Flowise"`
 	Version    string `json:"version" example:"3.1.4"`
 	OwnerState string `json:"owner_state" doc:"Whether it has an owner account: none, present or n/a." example:"present"`
-	Evidence   string `json:"evidence" doc:"What was seen."`
+	Evidence   string `json:"evidence" doc:"The observation behind the result."`
 	Note       string `json:"note,omitempty" doc:"A warning."`
 	// Supports is empty if versions do not differ.
-	Supports []string `json:"supports,omitempty" doc:"What this version can do, in sentences, where versions differ."`
+	Supports []string `json:"supports,omitempty" doc:"The features of this version, in sentences, where versions differ."`
 }
 
 func foundOf(f kinds.Found) found {
@@ -158,8 +158,8 @@ func getApp(x *visit, in *AppPath) (builder, error) {
 type ownerInput struct {
 	AppPath
 	Body struct {
-		Email    string `json:"email,omitempty" maxLength:"254" doc:"The owner's e-mail address. Without both, Sluice registers a service owner, where the builder has none." example:"owner@example.com"`
-		Password string `json:"password,omitempty" maxLength:"200" doc:"The owner's password. It is tested, sealed, and never shown." example:"the builder's password"`
+		Email    string `json:"email,omitempty" maxLength:"254" doc:"The owner's email address. Without email and password, Sluice registers a service owner if the builder has none." example:"owner@example.com"`
+		Password string `json:"password,omitempty" maxLength:"200" doc:"The owner's password. It is tested, stored encrypted, and never shown." example:"the builder's password"`
 	}
 }
 
@@ -190,7 +190,7 @@ func markVerified(x *visit, in *AppPath) error {
 
 // removed is the answer to removing an app.
 type removed struct {
-	Owner *owner `json:"owner,omitempty" doc:"The builder's owner account, if Sluice had registered it itself. Shown once: nobody else knows it."`
+	Owner *owner `json:"owner,omitempty" doc:"The builder's owner account, if Sluice registered it. Shown once: no one else knows it."`
 }
 
 // owner is a builder's owner account.
@@ -219,7 +219,7 @@ func listPublishedFlows(x *visit, in *publishedInput) (list[string], error) {
 
 type flowInput struct {
 	AppPath
-	Flow string `path:"flow" pattern:"^[A-Za-z0-9._~:@-]{1,100}$" patternDescription:"an id of 1 to 100 characters as they stand in an address" doc:"The flow's id in the builder: the end of its address there." example:"0c6a6b5e-6c1c-4d3f-9d65-0a2f5c1e7b11"`
+	Flow string `path:"flow" pattern:"^[A-Za-z0-9._~:@-]{1,100}$" patternDescription:"an id of 1 to 100 characters that are valid in a URL path" doc:"The flow's id in the builder: the end of its address there." example:"0c6a6b5e-6c1c-4d3f-9d65-0a2f5c1e7b11"`
 }
 
 func publishFlow(x *visit, in *flowInput) error {

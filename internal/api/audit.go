@@ -21,7 +21,7 @@ type entry struct {
 	ResourceName string    `json:"resource_name" example:"bob"`
 	Workspace    string    `json:"workspace" example:"default"`
 	Outcome      string    `json:"outcome" doc:"done, denied or failed." example:"done"`
-	Times        int64     `json:"times" doc:"How many equal refusals the entry stands for; 1 otherwise." example:"1"`
+	Times        int64     `json:"times" doc:"The number of equal refusals that the entry stands for. Otherwise 1." example:"1"`
 	Policies     string    `json:"policies" doc:"The policies that decided, comma separated." example:"superuser"`
 	Detail       string    `json:"detail" example:"role viewer"`
 	PreviousHash string    `json:"previous_hash"`
@@ -30,14 +30,15 @@ type entry struct {
 
 func entryOf(e audit.Entry) entry {
 	return entry{
-		e.Seq, e.At, e.ActorKind, e.ActorID, e.ActorName, e.IP, e.Action, e.ResourceType, e.ResourceID, e.ResourceName, e.Workspace, string(e.Outcome), e.Times,
+		e.Seq, e.At, e.ActorKind, e.ActorID, e.ActorName, e.IP, e.Action, e.ResourceType, e.ResourceID, e.ResourceName,
+		e.Workspace, string(e.Outcome), e.Times,
 		e.Policies, e.Detail, e.PreviousHash, e.Hash,
 	}
 }
 
 type auditInput struct {
-	After int64 `query:"after" minimum:"0" maximum:"9007199254740991" default:"0" doc:"The position after which to begin: the seq of the last entry that is known."`
-	Limit int64 `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many entries to answer with."`
+	After int64 `query:"after" minimum:"0" maximum:"9007199254740991" default:"0" doc:"The position after which to start: the seq of the last known entry."`
+	Limit int64 `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most entries to return."`
 }
 
 // listAudit first flushes pending refusals, so that readers see everything that has just happened.
@@ -54,8 +55,8 @@ func listAudit(x *visit, in *auditInput) (list[entry], error) {
 // verdict reports whether the audit record is intact.
 type verdict struct {
 	Intact  bool   `json:"intact"`
-	Entries int64  `json:"entries" doc:"How many entries fit, from the first on." example:"42"`
-	Detail  string `json:"detail,omitempty" doc:"Which entry does not fit." example:""`
+	Entries int64  `json:"entries" doc:"The number of entries that match, from the first." example:"42"`
+	Detail  string `json:"detail,omitempty" doc:"The first entry that does not match." example:""`
 }
 
 func verifyAudit(x *visit, _ *struct{}) (verdict, error) {

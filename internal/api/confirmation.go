@@ -10,11 +10,11 @@ import (
 
 // proofs are the ways in which a person can confirm their identity.
 type proofs struct {
-	Password bool   `json:"password" doc:"By one's password; whoever has a second factor is asked for that instead."`
+	Password bool   `json:"password" doc:"By password. People with a second factor must use that instead."`
 	TOTP     bool   `json:"totp" doc:"By a code of the authenticator app."`
 	Recovery bool   `json:"recovery_code" doc:"By a recovery code."`
 	Passkey  bool   `json:"passkey" doc:"By a passkey."`
-	Provider string `json:"provider,omitempty" doc:"In a browser only: at the identity provider with this short name, under /sso/." example:"company"`
+	Provider string `json:"provider,omitempty" doc:"Only in a browser: at the identity provider with this short name, under /sso/." example:"company"`
 }
 
 func listProofs(x *visit, _ *struct{}) (proofs, error) {
@@ -36,15 +36,15 @@ func offerProof(x *visit, _ *struct{}) (ceremony, error) {
 
 type proofInput struct {
 	Body struct {
-		Password string        `json:"password,omitempty" maxLength:"1024" doc:"The present password." example:"the present password"`
+		Password string        `json:"password,omitempty" maxLength:"1024" doc:"The current password." example:"the current password"`
 		Code     string        `json:"code,omitempty" maxLength:"100" doc:"A code of the authenticator app, or a recovery code."`
-		Passkey  *passkeyProof `json:"passkey,omitempty" doc:"What a passkey has answered."`
+		Passkey  *passkeyProof `json:"passkey,omitempty" doc:"The answer of a passkey."`
 	}
 }
 
 // passkeyProof answers a ceremony.
 type passkeyProof struct {
-	Token    string         `json:"token" minLength:"1" maxLength:"100" doc:"The ceremony's."`
+	Token    string         `json:"token" minLength:"1" maxLength:"100" doc:"The token of the ceremony."`
 	Response map[string]any `json:"response" doc:"The browser's answer, as its toJSON writes it (AuthenticationResponseJSON of WebAuthn level 3)."`
 }
 

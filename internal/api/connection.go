@@ -14,7 +14,7 @@ func connectionRoutes() []route {
 			"/apps/{app}/connection",
 			apps(authz.AppManage),
 			"getConnection",
-			"How people get into the accounts of a builder that keeps its users apart, without a secret",
+			"How people enter the accounts of a builder that separates its users, without secrets",
 			answers(getConnection),
 		},
 		{
@@ -22,7 +22,7 @@ func connectionRoutes() []route {
 			"/apps/{app}/connection",
 			apps(authz.AppManage),
 			"setConnection",
-			"Choose how people get into the accounts of such a builder, after a test that it works",
+			"Choose how people enter the accounts of such a builder, after a successful test",
 			answers(setConnection),
 		},
 		{
@@ -30,7 +30,8 @@ func connectionRoutes() []route {
 			"/apps/{app}/trials",
 			apps(authz.AppManage),
 			"tryConnection",
-			"Test each way into such a builder with what is given and stored; changes nothing in Sluice",
+			"Test each method of entering such a builder with the given and stored credentials; changes nothing in " +
+				"Sluice",
 			answers(tryConnection),
 		},
 		{
@@ -38,7 +39,7 @@ func connectionRoutes() []route {
 			"/apps/{app}/builder-users",
 			apps(authz.ObjectAdopt),
 			"listBuilderUsers",
-			"The users of a builder that keeps them apart, with what they hold and which workspace they belong to",
+			"The users of a builder that separates them, with their objects and their workspace",
 			answers(listBuilderUsers),
 		},
 		{
@@ -46,7 +47,7 @@ func connectionRoutes() []route {
 			"/apps/{app}/builder-users/{user}",
 			apps(authz.ObjectAdopt),
 			"adoptBuilderUser",
-			"Give a user of a builder, with all that it holds, to a workspace or a person in it",
+			"Adopt a user of a builder, with all its objects, for a workspace or a person in it",
 			answers(adoptBuilderUser),
 		},
 		{
@@ -54,7 +55,7 @@ func connectionRoutes() []route {
 			"/apps/{app}/builder-users/{user}",
 			apps(authz.ObjectAdopt),
 			"releaseBuilderUser",
-			"Undo an adoption; the user's flows stay in the builder and belong to nobody in Sluice",
+			"Release an adopted user; its flows stay in the builder and belong to no one in Sluice",
 			done(releaseBuilderUser),
 		},
 	}
@@ -63,11 +64,11 @@ func connectionRoutes() []route {
 // connection is how people get into the accounts of a builder that keeps its users apart.
 type connection struct {
 	Mode         string `json:"mode" doc:"external: the builder verifies what Sluice signs. signed: Sluice signs with the shared secret key. sign-in: Sluice signs each account in with a password. Empty until it is connected." example:"signed"`
-	PerPerson    bool   `json:"per_person" doc:"Whether each person of a workspace has an account; else they share one, and its flows."`
-	Superuser    string `json:"superuser" doc:"The name of the superuser that Sluice has." example:"administrator"`
+	PerPerson    bool   `json:"per_person" doc:"Whether each person of a workspace has an account. Otherwise they share one, with its flows."`
+	Superuser    string `json:"superuser" doc:"The name of the builder's superuser that Sluice uses." example:"administrator"`
 	HasSecretKey bool   `json:"has_secret_key" doc:"Whether Sluice has the secret key of the builder."`
 	HasPassword  bool   `json:"has_password" doc:"Whether Sluice has the superuser's password."`
-	External     string `json:"external_settings" doc:"The lines of the builder's .env file by which it trusts Sluice, for the mode external."`
+	External     string `json:"external_settings" doc:"The lines of the builder's .env file that make it trust Sluice, for the mode external."`
 }
 
 func getConnection(x *visit, in *AppPath) (connection, error) {
@@ -79,11 +80,11 @@ func getConnection(x *visit, in *AppPath) (connection, error) {
 type accessInput struct {
 	AppPath
 	Body struct {
-		Mode      string `json:"mode,omitempty" enum:"external,signed,sign-in" doc:"The best one that works if left out." example:"signed"`
-		PerPerson bool   `json:"per_person,omitempty" doc:"Give each person of a workspace an account of their own, so that nothing is shared."`
-		SecretKey string `json:"secret_key,omitempty" maxLength:"4096" doc:"The secret key with which the builder signs its tokens. It is tested, sealed, and never shown." example:"as in the builder's environment"`
+		Mode      string `json:"mode,omitempty" enum:"external,signed,sign-in" doc:"If left out, the best mode that works." example:"signed"`
+		PerPerson bool   `json:"per_person,omitempty" doc:"Give each person of a workspace a separate account, so that nothing is shared."`
+		SecretKey string `json:"secret_key,omitempty" maxLength:"4096" doc:"The secret key with which the builder signs its tokens. It is tested, stored encrypted, and never shown." example:"as in the builder's environment"`
 		Superuser string `json:"superuser,omitempty" maxLength:"255" doc:"The name of a superuser of the builder." example:"administrator"`
-		Password  string `json:"password,omitempty" maxLength:"4096" doc:"That superuser's password. It is tested, sealed, and never shown." example:"the superuser's password"`
+		Password  string `json:"password,omitempty" maxLength:"4096" doc:"That superuser's password. It is tested, stored encrypted, and never shown." example:"the superuser's password"`
 	}
 }
 
@@ -109,8 +110,8 @@ func setConnection(x *visit, in *accessInput) (connection, error) {
 type trial struct {
 	Mode   string `json:"mode" example:"signed"`
 	OK     bool   `json:"ok" doc:"Whether it works now."`
-	Detail string `json:"detail" doc:"What was seen."`
-	Next   string `json:"next,omitempty" doc:"What to set or to do."`
+	Detail string `json:"detail" doc:"The observation behind the result."`
+	Next   string `json:"next,omitempty" doc:"The setting to change or the next step."`
 }
 
 func tryConnection(x *visit, in *accessInput) (list[trial], error) {
@@ -126,12 +127,12 @@ type builderUser struct {
 	Username  string `json:"username" example:"administrator"`
 	Active    bool   `json:"active"`
 	Superuser bool   `json:"superuser" doc:"Whether it is a superuser there."`
-	Flows     *int   `json:"flows,omitempty" doc:"How many it holds; left out where Sluice cannot look." example:"12"`
-	Projects  *int   `json:"projects,omitempty" doc:"As flows." example:"3"`
-	Files     *int   `json:"files,omitempty" doc:"As flows." example:"0"`
-	Workspace string `json:"workspace,omitempty" doc:"The id of the workspace that it belongs to; left out for users that Sluice does not use." example:"default"`
-	Person    string `json:"person,omitempty" doc:"The id of the person whose it is, where each has one."`
-	Adopted   bool   `json:"adopted" doc:"Whether it was adopted; an account with a workspace that was not is Sluice's own."`
+	Flows     *int   `json:"flows,omitempty" doc:"The number of its flows. Left out where Sluice cannot count them." example:"12"`
+	Projects  *int   `json:"projects,omitempty" doc:"The same as flows." example:"3"`
+	Files     *int   `json:"files,omitempty" doc:"The same as flows." example:"0"`
+	Workspace string `json:"workspace,omitempty" doc:"The id of its workspace. Left out for users that Sluice does not use." example:"default"`
+	Person    string `json:"person,omitempty" doc:"The id of its person, if each person has one."`
+	Adopted   bool   `json:"adopted" doc:"Whether it was adopted. Other accounts with a workspace were created by Sluice."`
 }
 
 func builderUserOf(u app.BuilderUser) builderUser {
@@ -176,8 +177,8 @@ type BuilderUserPath struct {
 type adoptUserInput struct {
 	BuilderUserPath
 	Body struct {
-		Workspace string `json:"workspace_id" minLength:"1" maxLength:"100" doc:"The workspace that the user's flows belong to from then on; the app must be used there." example:"default"`
-		Person    string `json:"person_id,omitempty" maxLength:"100" doc:"The person in it whose they are; needed where each person has an account."`
+		Workspace string `json:"workspace_id" minLength:"1" maxLength:"100" doc:"The workspace that the user's flows will belong to. It must use the app." example:"default"`
+		Person    string `json:"person_id,omitempty" maxLength:"100" doc:"The person in the workspace who will own them. Required if each person has an account."`
 	}
 }
 

@@ -21,7 +21,16 @@ type Route struct {
 func Routes() []Route {
 	var out []Route
 	for _, rt := range routes() {
-		out = append(out, Route{rt.method, rt.path, rt.id, string(rt.needs.action), [...]string{"", "installation", "workspace", "app", "anybody"}[rt.needs.where]})
+		out = append(
+			out,
+			Route{
+				rt.method,
+				rt.path,
+				rt.id,
+				string(rt.needs.action),
+				[...]string{"", "installation", "workspace", "app", "anybody"}[rt.needs.where],
+			},
+		)
 	}
 	return out
 }
@@ -75,7 +84,14 @@ func (d Described) Mismatch(op *huma.Operation, status string, body []byte) stri
 	}
 	for _, content := range response.Content {
 		var res huma.ValidateResult
-		huma.Validate(d.api.built().spec.Components.Schemas, content.Schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, value, &res)
+		huma.Validate(
+			d.api.built().spec.Components.Schemas,
+			content.Schema,
+			huma.NewPathBuffer(nil, 0),
+			huma.ModeReadFromServer,
+			value,
+			&res,
+		)
 		if len(res.Errors) > 0 {
 			return res.Errors[0].Error()
 		}
@@ -84,7 +100,7 @@ func (d Described) Mismatch(op *huma.Operation, status string, body []byte) stri
 	return "the description promises no body, but there is one"
 }
 
-// ReadJSON and Translate are what stands between a body and a handler.
+// ReadJSON and Translate are the steps between a body and a handler.
 var (
 	ReadJSON  = readJSON
 	Translate = translate
@@ -93,7 +109,7 @@ var (
 // Registry has the schemas of the description.
 func (d Described) Registry() huma.Registry { return d.api.built().spec.Components.Schemas }
 
-// Mistake is what a capability's error becomes for somebody who is signed in.
+// Mistake is the answer to a capability's error for a person who is signed in.
 func Mistake(err error) *problem.Error {
 	x := &visit{API: &API{}, who: authz.Principal{Kind: authz.Person}}
 	return x.mistake(err)

@@ -14,8 +14,8 @@ import (
 type factors struct {
 	TOTP         *totpApp  `json:"totp,omitempty" doc:"The authenticator app; left out for none."`
 	Passkeys     []passkey `json:"passkeys" nullable:"false" doc:"Oldest first."`
-	RecoveryLeft int       `json:"recovery_codes_left" doc:"How many recovery codes were not used yet." example:"10"`
-	HasPassword  bool      `json:"has_password" doc:"False for people who come only by single sign-on or passkey."`
+	RecoveryLeft int       `json:"recovery_codes_left" doc:"The number of unused recovery codes." example:"10"`
+	HasPassword  bool      `json:"has_password" doc:"False for people who use only single sign-on or passkeys."`
 }
 
 // totpApp is an authenticator app.
@@ -27,9 +27,9 @@ type totpApp struct {
 // passkey is one passkey.
 type passkey struct {
 	ID        string     `json:"id" doc:"The credential's id in base64url."`
-	Name      string     `json:"name" doc:"What the person calls it." example:"Laptop"`
-	Host      string     `json:"host" doc:"The host name on which it was made; browsers offer it nowhere else." example:"sluice.example.com"`
-	Synced    bool       `json:"synced" doc:"Whether its provider keeps a copy, so that a lost device does not lose it."`
+	Name      string     `json:"name" doc:"The name that the person chose." example:"Laptop"`
+	Host      string     `json:"host" doc:"The host name for which it was created. Browsers offer it nowhere else." example:"sluice.example.com"`
+	Synced    bool       `json:"synced" doc:"Whether its provider keeps a copy, so that it survives the loss of a device."`
 	CreatedAt time.Time  `json:"created_at"`
 	UsedAt    *time.Time `json:"used_at,omitempty" doc:"Left out for never."`
 }
@@ -63,14 +63,14 @@ func enrollee(x *visit) factor.Enrolee { return factor.Enrolee{Principal: x.who}
 
 // enrolled is the answer to a new factor.
 type enrolled struct {
-	RecoveryCodes []string `json:"recovery_codes,omitempty" doc:"With the first factor only: each lets you in once without it. Shown once."`
+	RecoveryCodes []string `json:"recovery_codes,omitempty" doc:"Only with the first factor: each code replaces it once. Shown once."`
 }
 
 // totpOffer is a secret that is not yet in force.
 type totpOffer struct {
-	Token  string `json:"token" doc:"Stands for the offer; good for a quarter of an hour."`
-	Secret string `json:"secret" doc:"For typing into the app, in base32. Shown once."`
-	URL    string `json:"url" doc:"The same for the app to open (otpauth)." example:"otpauth://totp/Sluice:ann?secret=..."`
+	Token  string `json:"token" doc:"Identifies the offer. Valid for 15 minutes."`
+	Secret string `json:"secret" doc:"The secret to enter into the app, in base32. Shown once."`
+	URL    string `json:"url" doc:"The same as a URL that the app can open (otpauth)." example:"otpauth://totp/Sluice:ann?secret=..."`
 }
 
 func beginTOTP(x *visit, _ *struct{}) (totpOffer, error) {
@@ -80,8 +80,8 @@ func beginTOTP(x *visit, _ *struct{}) (totpOffer, error) {
 
 type totpInput struct {
 	Body struct {
-		Token string `json:"token" minLength:"1" maxLength:"100" doc:"The offer's." example:"the offer's token"`
-		Code  string `json:"code" minLength:"6" maxLength:"20" doc:"The six digits that the app shows at this moment." example:"123456"`
+		Token string `json:"token" minLength:"1" maxLength:"100" doc:"The token of the offer." example:"the offer's token"`
+		Code  string `json:"code" minLength:"6" maxLength:"20" doc:"The six digits that the app shows now." example:"123456"`
 	}
 }
 
@@ -99,8 +99,8 @@ func newRecoveryCodes(x *visit, _ *struct{}) (enrolled, error) {
 
 // ceremony holds the data that a browser needs for a passkey.
 type ceremony struct {
-	Token   string         `json:"token" doc:"Stands for the ceremony; good for five minutes and one answer."`
-	Options map[string]any `json:"options" doc:"What navigator.credentials.create or get takes, in the JSON of WebAuthn level 3: its publicKey goes to parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
+	Token   string         `json:"token" doc:"Identifies the ceremony. Valid for five minutes and one answer."`
+	Options map[string]any `json:"options" doc:"The argument of navigator.credentials.create or get, in the JSON of WebAuthn level 3: its publicKey goes to parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
 }
 
 func ceremonyOf(token string, options []byte) (ceremony, error) {
@@ -130,9 +130,9 @@ func offerPasskey(x *visit, _ *struct{}) (ceremony, error) {
 
 type newPasskeyInput struct {
 	Body struct {
-		Token    string         `json:"token" minLength:"1" maxLength:"100" doc:"The ceremony's." example:"the ceremony's token"`
-		Name     string         `json:"name,omitempty" maxLength:"60" doc:"What to call it; Passkey if left out." example:"Laptop"`
-		Response map[string]any `json:"response" doc:"What the browser has made, as its toJSON writes it (RegistrationResponseJSON of WebAuthn level 3)." example:"{\"id\":\"...\",\"rawId\":\"...\",\"type\":\"public-key\",\"response\":{\"clientDataJSON\":\"...\",\"attestationObject\":\"...\"}}"`
+		Token    string         `json:"token" minLength:"1" maxLength:"100" doc:"The token of the ceremony." example:"the ceremony's token"`
+		Name     string         `json:"name,omitempty" maxLength:"60" doc:"Its name. If left out, Passkey." example:"Laptop"`
+		Response map[string]any `json:"response" doc:"The browser's new credential, as its toJSON writes it (RegistrationResponseJSON of WebAuthn level 3)." example:"{\"id\":\"...\",\"rawId\":\"...\",\"type\":\"public-key\",\"response\":{\"clientDataJSON\":\"...\",\"attestationObject\":\"...\"}}"`
 	}
 }
 
@@ -169,7 +169,7 @@ func getMyPasskey(x *visit, in *PasskeyPath) (passkey, error) {
 type renamePasskeyInput struct {
 	PasskeyPath
 	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"60" doc:"What to call it." example:"Laptop"`
+		Name string `json:"name" minLength:"1" maxLength:"60" doc:"Its new name." example:"Laptop"`
 	}
 }
 

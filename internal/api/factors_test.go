@@ -18,7 +18,8 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// codes makes what an authenticator app shows, counted from the step in which it was made: the first use may be a step late, the second one early.
+// codes makes what an authenticator app shows, counted from the step in which it was made: the
+// first use may be a step late, the second one early.
 func codes(t *testing.T, secret string) func(step int) string {
 	t.Helper()
 	begun := time.Now().Unix() / 30
@@ -49,7 +50,8 @@ func (r result) asksAgain() {
 	r.t.Helper()
 	d := r.is(http.StatusUnauthorized).problem()
 	challenge := r.Header.Get("WWW-Authenticate")
-	if d.Type != "/problems/step-up" || !strings.Contains(d.Next, "POST /api/v1/me/confirmation") || !strings.HasPrefix(challenge, `Bearer error="insufficient_user_authentication", error_description="`) ||
+	if d.Type != "/problems/step-up" || !strings.Contains(d.Next, "POST /api/v1/me/confirmation") ||
+		!strings.HasPrefix(challenge, `Bearer error="insufficient_user_authentication", error_description="`) ||
 		!strings.HasSuffix(challenge, `, max_age="900"`) {
 		r.t.Errorf("%+v, challenge %q", d, challenge)
 	}
@@ -71,7 +73,9 @@ func authenticatorApp(t *testing.T, environ ...string) {
 	s := newSite(t, environ...)
 	root, val := s.as("root"), s.as("val")
 	own := val.call("getMe", nil).text("session_id")
-	if got := val.call("listMyFactors", nil).is(http.StatusOK); got.field("totp") != nil || len(got.field("passkeys").([]any)) != 0 || got.field("has_password") != true {
+	if got := val.call("listMyFactors", nil).is(http.StatusOK); got.field("totp") != nil ||
+		len(got.field("passkeys").([]any)) != 0 ||
+		got.field("has_password") != true {
 		t.Errorf("before: %s", got.Body)
 	}
 
@@ -91,7 +95,9 @@ func authenticatorApp(t *testing.T, environ ...string) {
 		t.Fatalf("recovery codes: %v", first)
 	}
 	val.call("confirmTOTP", body(code(0))).is(http.StatusNotFound)
-	if got := val.call("listMyFactors", nil); got.text("totp.created_at") == "" || got.field("recovery_codes_left") != 10.0 || strings.Contains(got.Body, offer.text("secret")) {
+	if got := val.call("listMyFactors", nil); got.text("totp.created_at") == "" ||
+		got.field("recovery_codes_left") != 10.0 ||
+		strings.Contains(got.Body, offer.text("secret")) {
 		t.Errorf("after: %s", got.Body)
 	}
 	if !s.session(val, own)["strong"].(bool) {
@@ -102,7 +108,10 @@ func authenticatorApp(t *testing.T, environ ...string) {
 	s.grow(own)
 	val.call("removeTOTP", nil).asksAgain()
 	val.call("newRecoveryCodes", nil).asksAgain()
-	if got := val.call("listProofs", nil).is(http.StatusOK); got.field("totp") != true || got.field("recovery_code") != true || got.field("password") != false || got.field("passkey") != false {
+	if got := val.call("listProofs", nil).is(http.StatusOK); got.field("totp") != true ||
+		got.field("recovery_code") != true ||
+		got.field("password") != false ||
+		got.field("passkey") != false {
 		t.Errorf("proofs: %s", got.Body)
 	}
 	for _, bad := range []map[string]any{{}, {"password": ""}, {"password": "a", "code": "123456"}} {
@@ -146,7 +155,8 @@ func (s *site) session(c caller, id string) map[string]any {
 	return nil
 }
 
-// TestLostDevice: an admin takes the factors away, and a workspace that requires one is closed until there is another.
+// TestLostDevice: an admin takes the factors away, and a workspace that requires one is closed
+// until there is another.
 func TestLostDevice(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -154,11 +164,13 @@ func TestLostDevice(t *testing.T) {
 	id := val.call("getMe", nil).text("id")
 	enrol := func(c caller) {
 		offer := c.call("beginTOTP", nil).is(http.StatusCreated)
-		c.call("confirmTOTP", map[string]any{"token": offer.text("token"), "code": codes(t, offer.text("secret"))(0)}).is(http.StatusOK)
+		c.call("confirmTOTP", map[string]any{"token": offer.text("token"), "code": codes(t, offer.text("secret"))(0)}).
+			is(http.StatusOK)
 	}
 	val.call("listFactors", nil, "user", id).is(http.StatusForbidden)
 	enrol(root)
-	root.call("updateWorkspace", map[string]any{"second_factor": "required"}, "workspace", "default").is(http.StatusNoContent)
+	root.call("updateWorkspace", map[string]any{"second_factor": "required"}, "workspace", "default").
+		is(http.StatusNoContent)
 	val.call("listMembers", nil, "workspace", "default").is(http.StatusNotFound)
 	enrol(val)
 	val.call("listMembers", nil, "workspace", "default").is(http.StatusOK)
@@ -173,7 +185,7 @@ func TestLostDevice(t *testing.T) {
 	val.call("removeFactors", nil, "user", id).is(http.StatusForbidden)
 }
 
-// device is somebody's authenticator.
+// device is a person's authenticator.
 type device struct {
 	rp   virtualwebauthn.RelyingParty
 	auth virtualwebauthn.Authenticator
@@ -222,16 +234,24 @@ func (d *device) get(r result) map[string]any {
 func TestPasskeys(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if d := s.as("val").call("offerPasskey", nil).is(http.StatusBadRequest).problem(); !strings.Contains(d.Next, "http://localhost:") {
+	if d := s.as("val").call("offerPasskey", nil).is(http.StatusBadRequest).problem(); !strings.Contains(
+		d.Next,
+		"http://localhost:",
+	) {
 		t.Errorf("on an IP address: %+v", d)
 	}
 	origin := strings.Replace(s.MainOrigin(""), "127.0.0.1", "localhost", 1)
 	val := caller{s, s.Browser().At(origin)}
-	if a := val.Post("/login", url.Values{"identifier": {"val"}, "password": {sluicetest.Password}}); a.Status != http.StatusSeeOther {
+	if a := val.Post("/login",
+		url.Values{"identifier": {"val"}, "password": {sluicetest.Password}}); a.Status != http.StatusSeeOther {
 		t.Fatalf("signing in: %d", a.Status)
 	}
 	own := val.call("getMe", nil).text("session_id")
-	key := &device{virtualwebauthn.RelyingParty{ID: "localhost", Name: "Sluice", Origin: origin}, virtualwebauthn.NewAuthenticator(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+	key := &device{
+		virtualwebauthn.RelyingParty{ID: "localhost", Name: "Sluice", Origin: origin},
+		virtualwebauthn.NewAuthenticator(),
+		virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+	}
 
 	begun := val.call("offerPasskey", nil)
 	body := map[string]any{"token": begun.text("token"), "name": "Laptop", "response": key.make(begun)}
@@ -240,7 +260,8 @@ func TestPasskeys(t *testing.T) {
 	}
 	val.call("addPasskey", body).is(http.StatusNotFound)
 	again := val.call("offerPasskey", nil)
-	val.call("addPasskey", map[string]any{"token": again.text("token"), "response": map[string]any{"id": "x"}}).is(http.StatusBadRequest)
+	val.call("addPasskey", map[string]any{"token": again.text("token"), "response": map[string]any{"id": "x"}}).
+		is(http.StatusBadRequest)
 
 	keys := val.call("listMyFactors", nil).field("passkeys").([]any)
 	if len(keys) != 1 {
@@ -248,7 +269,9 @@ func TestPasskeys(t *testing.T) {
 	}
 	id := keys[0].(map[string]any)["id"].(string)
 	val.call("renamePasskey", map[string]any{"name": "Old laptop"}, "passkey", id).is(http.StatusNoContent)
-	if got := val.call("getMyPasskey", nil, "passkey", id).is(http.StatusOK); got.text("name") != "Old laptop" || got.text("host") != "localhost" || got.field("used_at") != nil {
+	if got := val.call("getMyPasskey", nil, "passkey", id).is(http.StatusOK); got.text("name") != "Old laptop" ||
+		got.text("host") != "localhost" ||
+		got.field("used_at") != nil {
 		t.Errorf("passkey: %s", got.Body)
 	}
 
@@ -268,13 +291,14 @@ func TestPasskeys(t *testing.T) {
 		t.Errorf("never used: %s", got.Body)
 	}
 	val.call("removePasskey", nil, "passkey", id).is(http.StatusNoContent)
-	if got := val.call("listMyFactors", nil); len(got.field("passkeys").([]any)) != 0 || got.field("recovery_codes_left") != 0.0 {
+	if got := val.call("listMyFactors", nil); len(got.field("passkeys").([]any)) != 0 ||
+		got.field("recovery_codes_left") != 0.0 {
 		t.Errorf("after: %s", got.Body)
 	}
 }
 
-// TestStaleSessionsProveThemselves calls everything that is dangerous with a session that was left alone.
-func TestStaleSessionsProveThemselves(t *testing.T) {
+// TestStepUp_StaleSession calls everything that is dangerous with a session that was left alone.
+func TestStepUp_StaleSession(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	root := s.as("root")
@@ -284,7 +308,8 @@ func TestStaleSessionsProveThemselves(t *testing.T) {
 	asked := 0
 	for _, rt := range api.Routes() {
 		op := s.spec.Operation(rt.ID)
-		if rt.Method == http.MethodGet || rt.ID == "checkProvider" || !authz.Dangerous(authz.Action(rt.Action)) && !slices.Contains(mine, rt.ID) {
+		if rt.Method == http.MethodGet || rt.ID == "checkProvider" ||
+			!authz.Dangerous(authz.Action(rt.Action)) && !slices.Contains(mine, rt.ID) {
 			continue
 		}
 		asked++
@@ -308,8 +333,8 @@ func TestStaleSessionsProveThemselves(t *testing.T) {
 	}
 }
 
-// TestProofForTheWholeSession: an operator may find a sign-in proof enough.
-func TestProofForTheWholeSession(t *testing.T) {
+// TestStepUp_WholeSession: an operator may find a sign-in proof enough.
+func TestStepUp_WholeSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "SLUICE_STEP_UP_MINUTES=0")
 	root := s.as("root")

@@ -6,19 +6,24 @@ import (
 	"time"
 )
 
-func TestAppsBehindAReverseProxy(t *testing.T) {
+func TestForwardAuth_Apps(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
-	if d := root.call("addApp", map[string]any{"mode": "forward-auth"}).is(http.StatusBadRequest).problem(); d.Field != "public_url" {
+	if d := root.call("addApp",
+		map[string]any{"mode": "forward-auth"}).is(http.StatusBadRequest).problem(); d.Field != "public_url" {
 		t.Errorf("%+v", d)
 	}
 	if d := root.call("addApp", map[string]any{}).is(http.StatusBadRequest).problem(); d.Field != "url" {
 		t.Errorf("%+v", d)
 	}
-	made := root.call("addApp", map[string]any{"mode": "forward-auth", "public_url": "https://flows.example.com", "name": "Flows"}).is(http.StatusCreated)
+	made := root.call("addApp",
+		map[string]any{"mode": "forward-auth", "public_url": "https://flows.example.com", "name": "Flows"}).
+		is(http.StatusCreated)
 	id := made.text("id")
-	if made.text("mode") != "forward-auth" || made.text("origin") != "https://flows.example.com" || made.text("admin.upstream") != "" || made.text("admin.asked_at") != "" {
+	if made.text("mode") != "forward-auth" || made.text("origin") != "https://flows.example.com" ||
+		made.text("admin.upstream") != "" ||
+		made.text("admin.asked_at") != "" {
 		t.Errorf("%s", made.Body)
 	}
 	a, _ := s.Apps.ByID(id)

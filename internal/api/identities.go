@@ -10,7 +10,7 @@ import (
 type linkedIdentity struct {
 	Provider     string    `json:"provider" doc:"The provider's id."`
 	ProviderName string    `json:"provider_name" example:"Company account"`
-	Label        string    `json:"label" doc:"What the person is called there. Nobody is ever found by it." example:"ann@example.com"`
+	Label        string    `json:"label" doc:"The person's name there. It is never used to identify anyone." example:"ann@example.com"`
 	CreatedAt    time.Time `json:"created_at"`
 	UsedAt       time.Time `json:"used_at"`
 }

@@ -21,10 +21,10 @@ func invitationOf(i signup.Invitation) invitation {
 
 // invited is the outcome of an invitation.
 type invited struct {
-	Invitation *invitation `json:"invitation,omitempty" doc:"Left out if the person had an account and belongs to the workspace now."`
+	Invitation *invitation `json:"invitation,omitempty" doc:"Left out if the person had an account and is now a member of the workspace."`
 	Added      bool        `json:"added" doc:"Whether the person had an account and was added at once."`
-	Mailed     bool        `json:"mailed" doc:"Whether a mail is under way."`
-	Link       string      `json:"link,omitempty" doc:"Makes the account; shown once, works once."`
+	Mailed     bool        `json:"mailed" doc:"Whether a mail is on its way."`
+	Link       string      `json:"link,omitempty" doc:"Creates the account. Shown once; works once."`
 }
 
 func invitedOf(i signup.Invited) invited {
@@ -49,7 +49,7 @@ func listInvitations(x *visit, in *invitationsInput) (list[invitation], error) {
 type inviteInput struct {
 	WorkspacePath
 	Body struct {
-		Email string `json:"email" minLength:"3" maxLength:"254" doc:"Who is invited." example:"ann@example.com"`
+		Email string `json:"email" minLength:"3" maxLength:"254" doc:"The email address of the person to invite." example:"ann@example.com"`
 		Role  string `json:"role" minLength:"1" maxLength:"64" doc:"A role's id." example:"user"`
 	}
 }

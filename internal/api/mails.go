@@ -32,11 +32,11 @@ type letter struct {
 	Subject    string     `json:"subject"`
 	State      string     `json:"state" doc:"waiting, sending, sent, failed or discarded." example:"sent"`
 	Attempts   int        `json:"attempts" example:"1"`
-	Trouble    string     `json:"trouble,omitempty" doc:"What went wrong last, in a word."`
-	LastError  string     `json:"last_error,omitempty" doc:"The server's words."`
-	Advice     string     `json:"advice,omitempty" doc:"What to do about the trouble."`
+	Trouble    string     `json:"trouble,omitempty" doc:"A keyword for the last failure."`
+	LastError  string     `json:"last_error,omitempty" doc:"The server's reply."`
+	Advice     string     `json:"advice,omitempty" doc:"The next step after the failure."`
 	CreatedAt  time.Time  `json:"created_at"`
-	DueAt      *time.Time `json:"due_at,omitempty" doc:"When a waiting mail is tried next."`
+	DueAt      *time.Time `json:"due_at,omitempty" doc:"The time of the next try of a waiting mail."`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 }
 
@@ -60,7 +60,7 @@ func letterOf(i mail.Item) letter {
 
 type mailsInput struct {
 	Paging
-	State string `query:"state" enum:"waiting,sending,sent,failed,discarded" doc:"All, if left out." example:"failed"`
+	State string `query:"state" enum:"waiting,sending,sent,failed,discarded" doc:"If left out, all." example:"failed"`
 	Query string `query:"q" maxLength:"100" doc:"A part of a recipient's address or a subject." example:"ann@"`
 }
 
@@ -94,7 +94,7 @@ func discardMail(x *visit, in *mailInput) error {
 
 type testMailInput struct {
 	Body struct {
-		To string `json:"to" minLength:"3" maxLength:"254" doc:"Who gets the test mail." example:"ann@example.com"`
+		To string `json:"to" minLength:"3" maxLength:"254" doc:"The recipient of the test mail." example:"ann@example.com"`
 	}
 }
 
@@ -103,14 +103,14 @@ type transcript struct {
 	OK      bool   `json:"ok" doc:"Whether the server has accepted the mail."`
 	Step    string `json:"step,omitempty" doc:"Where it failed." example:"sign in"`
 	Trouble string `json:"trouble,omitempty" example:"credentials"`
-	Text    string `json:"text,omitempty" doc:"What went wrong, in the server's words."`
-	Advice  string `json:"advice,omitempty" doc:"What to do about it."`
+	Text    string `json:"text,omitempty" doc:"The reason of the failure, in the server's words."`
+	Advice  string `json:"advice,omitempty" doc:"The next step."`
 	Lines   []line `json:"lines" nullable:"false"`
 }
 
 // line is one line of a transcript.
 type line struct {
-	From string `json:"from" doc:"client, server, or empty for what Sluice notes itself." example:"server"`
+	From string `json:"from" doc:"client, server, or empty for Sluice's own remarks." example:"server"`
 	Text string `json:"text" example:"220 smtp.example.com ESMTP"`
 }
 

@@ -11,31 +11,31 @@ import (
 // me describes the person who makes the request.
 type me struct {
 	Account
-	SessionID  string      `json:"session_id" doc:"The session that the request came with."`
-	Workspace  string      `json:"workspace" doc:"The id of the workspace that one works in."`
-	Workspaces []workplace `json:"workspaces" nullable:"false" doc:"The workspaces that one may work in."`
+	SessionID  string      `json:"session_id" doc:"The session of the request."`
+	Workspace  string      `json:"workspace" doc:"The id of your current workspace."`
+	Workspaces []workplace `json:"workspaces" nullable:"false" doc:"Your workspaces."`
 }
 
 // workplace is a workspace with the person's role in it.
 type workplace struct {
 	ID   string `json:"id" example:"default"`
 	Name string `json:"name" example:"Default workspace"`
-	Role string `json:"role,omitempty" doc:"The id of one's role; none for superusers who are no members." example:"admin"`
+	Role string `json:"role,omitempty" doc:"The id of your role. Left out for superusers who are not members." example:"admin"`
 }
 
 // session is one signed-in browser or program.
 type session struct {
 	ID        string    `json:"id"`
-	IP        string    `json:"ip" doc:"The address that the sign-in came from." example:"192.0.2.7"`
-	UserAgent string    `json:"user_agent" doc:"What the browser or program said of itself."`
-	Method    string    `json:"method" doc:"How the person signed in: all factors, the first one first." example:"password + totp"`
-	Strong    bool      `json:"strong" doc:"Whether more than one factor was proven; some workspaces are open to such sessions only."`
-	ProvenAt  time.Time `json:"proven_at" doc:"When the person last proved to be who they are; dangerous acts ask for it to be recent."`
+	IP        string    `json:"ip" doc:"The network address of the sign-in." example:"192.0.2.7"`
+	UserAgent string    `json:"user_agent" doc:"The User-Agent of the browser or program."`
+	Method    string    `json:"method" doc:"The factors of the sign-in, in order." example:"password + totp"`
+	Strong    bool      `json:"strong" doc:"Whether more than one factor was proven. Some workspaces require it."`
+	ProvenAt  time.Time `json:"proven_at" doc:"When the person last proved their identity. Dangerous actions require a recent proof."`
 	CreatedAt time.Time `json:"created_at"`
-	SeenAt    time.Time `json:"seen_at" doc:"When it was last used, to the minute."`
+	SeenAt    time.Time `json:"seen_at" doc:"The time of its last use, to the minute."`
 	ExpiresAt time.Time `json:"expires_at"`
-	Program   bool      `json:"program" doc:"Whether it is no browser, but a program that has signed in for tokens."`
-	Current   bool      `json:"current" doc:"Whether the request came with this one."`
+	Program   bool      `json:"program" doc:"Whether it belongs to a program that signed in for tokens, not to a browser."`
+	Current   bool      `json:"current" doc:"Whether it is the session of the request."`
 }
 
 func sessionOf(s authn.Session) session {
@@ -84,8 +84,8 @@ func updateMe(x *visit, in *meInput) (me, error) {
 
 type emailInput struct {
 	Body struct {
-		Password string `json:"password" minLength:"1" maxLength:"1024" doc:"The present password." example:"the present password"`
-		Email    string `json:"email" minLength:"3" maxLength:"254" doc:"The new address. Both the present and the new one get a link, and both must be opened." example:"ann@example.org"`
+		Password string `json:"password" minLength:"1" maxLength:"1024" doc:"The current password." example:"the current password"`
+		Email    string `json:"email" minLength:"3" maxLength:"254" doc:"The new address. Both the current and the new address get a link, and both links must be opened." example:"ann@example.org"`
 	}
 }
 
@@ -97,7 +97,7 @@ func verifyEmail(x *visit, _ *struct{}) error { return x.cfg.SignUps.SendVerific
 
 type passwordInput struct {
 	Body struct {
-		Old string `json:"old_password" minLength:"1" maxLength:"1024" doc:"The present password." example:"the present password"`
+		Old string `json:"old_password" minLength:"1" maxLength:"1024" doc:"The current password." example:"the current password"`
 		New string `json:"password" minLength:"1" maxLength:"1024" doc:"The new one, of at least 15 characters." example:"seven unlikely herons dance"`
 	}
 }

@@ -63,15 +63,15 @@ func listUnownedObjects(x *visit, in *unownedInput) (list[thing], error) {
 type adoptInput struct {
 	AppPath
 	Body struct {
-		Workspace string   `json:"workspace" minLength:"1" maxLength:"100" doc:"The workspace that they belong to from then on; the app must be used there." example:"default"`
-		Owner     string   `json:"owner,omitempty" maxLength:"100" doc:"The id of the person who owns them; nobody if left out."`
-		IDs       []string `json:"ids,omitempty" maxItems:"1000" doc:"The ids of the objects; all that nobody owns if left out."`
+		Workspace string   `json:"workspace" minLength:"1" maxLength:"100" doc:"The workspace that they will belong to. It must use the app." example:"default"`
+		Owner     string   `json:"owner,omitempty" maxLength:"100" doc:"The id of the person who will own them. If left out, no one."`
+		IDs       []string `json:"ids,omitempty" maxItems:"1000" doc:"The ids of the objects. If left out, all unassigned objects."`
 	}
 }
 
 // adopted reports how many objects were adopted.
 type adopted struct {
-	Adopted int `json:"adopted" doc:"How many there were." example:"12"`
+	Adopted int `json:"adopted" doc:"The number of adopted objects." example:"12"`
 }
 
 func adoptObjects(x *visit, in *adoptInput) (adopted, error) {

@@ -4,14 +4,14 @@ import "time"
 
 // Paging holds the parameters that every list takes.
 type Paging struct {
-	Limit  int `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many entries to answer with."`
-	Offset int `query:"offset" minimum:"0" maximum:"1000000" default:"0" doc:"How many entries to skip."`
+	Limit  int `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most entries to return."`
+	Offset int `query:"offset" minimum:"0" maximum:"1000000" default:"0" doc:"The number of entries to skip."`
 }
 
 // list is a page of entries and the total number of entries.
 type list[T any] struct {
-	Items []T `json:"items" nullable:"false" doc:"The entries asked for."`
-	Total int `json:"total" doc:"How many entries there are in all." example:"1"`
+	Items []T `json:"items" nullable:"false" doc:"The requested entries."`
+	Total int `json:"total" doc:"The total number of entries." example:"1"`
 }
 
 // listOf shapes one page of rows.
@@ -60,5 +60,5 @@ type AppPath struct {
 
 // Where selects a workspace.
 type Where struct {
-	Workspace string `query:"workspace" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The workspace that the question is about; the default one if left out." example:"default" default:"default"`
+	Workspace string `query:"workspace" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The workspace to check. If left out, the default workspace." example:"default" default:"default"`
 }

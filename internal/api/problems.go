@@ -15,7 +15,8 @@ import (
 )
 
 // stepUpNext is the advice for a proof of identity that is too old.
-const stepUpNext = "POST " + Prefix + "/me/confirmation with your password, or a code if you have a second factor; then send this again."
+const stepUpNext = "POST " + Prefix + "/me/confirmation with your password, or a code if you have a second factor; " +
+	"then send this again."
 
 // failure carries a handler's error through huma to the transformer, which creates the document.
 type failure struct{ problem *problem.Error }
@@ -81,24 +82,30 @@ func document(ctx huma.Context, _ string, v any) (any, error) {
 func translate(m *huma.ErrorModel) *problem.Error {
 	switch m.Status {
 	case http.StatusRequestEntityTooLarge:
-		return problem.Newf(problem.TooLarge, "A body may have at most %d KiB.", maxBody>>10)
+		return problem.Newf(problem.TooLarge, "A body can have at most %d KiB.", maxBody>>10)
 	case http.StatusRequestTimeout:
-		return problem.Newf(problem.Invalid, "The body did not arrive within %.0f seconds.", bodyTime.Seconds()).WithField("body")
+		return problem.Newf(problem.Invalid, "The body did not arrive within %.0f seconds.", bodyTime.Seconds()).
+			WithField("body")
 	case http.StatusUnsupportedMediaType:
-		return problem.New(problem.Invalid, "The body is not declared as JSON.").WithField("Content-Type").WithNext("Send it with Content-Type: application/json.")
+		return problem.New(problem.Invalid, "The body is not declared as JSON.").
+			WithField("Content-Type").
+			WithNext("Send it with Content-Type: application/json.")
 	case http.StatusInternalServerError:
 		if m.Detail == "cannot read request body" {
-			return problem.New(problem.Invalid, "The body broke off before its end.").WithField("body")
+			return problem.New(problem.Invalid, "The body ended too early.").WithField("body")
 		}
 		return problem.Of(errors.New(m.Detail))
 	}
 	if len(m.Errors) == 0 {
 		return problem.New(problem.Invalid, "This request needs a body in JSON.").WithField("body")
 	}
-	first := slices.MinFunc(m.Errors, func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location+a.Message, b.Location+b.Message) })
+	first := slices.MinFunc(
+		m.Errors,
+		func(a, b *huma.ErrorDetail) int { return strings.Compare(a.Location+a.Message, b.Location+b.Message) },
+	)
 	field, text := wrong(first)
 	if more := len(m.Errors) - 1; more > 0 {
-		text += fmt.Sprintf(" There is more (%d) that is not right.", more)
+		text += fmt.Sprintf(" There are %d more errors.", more)
 	}
 	return problem.New(problem.Invalid, text).WithField(field)
 }
@@ -113,21 +120,26 @@ func wrong(d *huma.ErrorDetail) (field, text string) {
 	}
 	switch {
 	case d.Message == "unexpected property":
-		return field, fmt.Sprintf("There is no field %q here.", field)
+		return field, fmt.Sprintf("This request has no field %q.", field)
 	case d.Message == "unknown query parameter":
-		return field, fmt.Sprintf("There is no parameter %q here.", field)
+		return field, fmt.Sprintf("This request has no parameter %q.", field)
 	case strings.HasPrefix(d.Message, "required "):
 		return field, fmt.Sprintf("%q is missing.", field)
 	case strings.HasPrefix(d.Message, "json: "):
 		return field, "A value does not fit its field; see " + Prefix + "/docs for the form of each."
 	}
 	if reason, ok := strings.CutPrefix(d.Message, notJSON); ok {
-		return field, "The body is not usable JSON: " + reason + "."
+		return field, "The body is not valid JSON: " + reason + "."
 	}
 	if strings.HasPrefix(d.Message, "expected number ") {
-		return field, fmt.Sprintf("The value of %q is not right: expected is a %s.", field, expected(d.Message))
+		return field, fmt.Sprintf("The value of %q is wrong. Expected: a %s.", field, expected(d.Message))
 	}
-	return field, fmt.Sprintf("The value of %q is not right: expected is %s, given was %s.", field, expected(d.Message), given(d.Value))
+	return field, fmt.Sprintf(
+		"The value of %q is wrong. Expected: %s. Given: %s.",
+		field,
+		expected(d.Message),
+		given(d.Value),
+	)
 }
 
 // expected rewords huma's sentence on what it expects.
@@ -149,7 +161,9 @@ func expected(message string) string {
 	}
 	text = strings.TrimPrefix(text, "string to be ")
 	text = strings.TrimPrefix(text, "value to be ")
-	return strings.NewReplacer("string to match pattern", "a text that matches", "<=", "of at most", ">=", "of at least").Replace(text)
+	return strings.NewReplacer("string to match pattern", "a text that matches", "<=", "of at most", ">=",
+		"of at least").
+		Replace(text)
 }
 
 // given names the type of a value, never the value.

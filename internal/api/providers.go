@@ -10,16 +10,16 @@ import (
 // provider is an identity provider. Its client secret is write-only.
 type provider struct {
 	ID                string    `json:"id"`
-	Slug              string    `json:"slug" doc:"Stands in addresses; it never changes." example:"company"`
-	Kind              string    `json:"kind" doc:"oidc or github; it never changes." example:"oidc"`
-	Name              string    `json:"name" doc:"What people read on the button." example:"Company account"`
+	Slug              string    `json:"slug" doc:"Part of addresses. It never changes." example:"company"`
+	Kind              string    `json:"kind" doc:"oidc or github. It never changes." example:"oidc"`
+	Name              string    `json:"name" doc:"The text on the button." example:"Company account"`
 	Issuer            string    `json:"issuer" example:"https://login.example.com/realms/main"`
 	ClientID          string    `json:"client_id" example:"sluice"`
 	HasSecret         bool      `json:"has_secret" doc:"Whether a client secret is stored."`
-	Enabled           bool      `json:"enabled" doc:"Whether people can sign in by it."`
+	Enabled           bool      `json:"enabled" doc:"Whether people can sign in with it."`
 	Scopes            []string  `json:"scopes" nullable:"false"`
-	CreateAccounts    bool      `json:"create_accounts" doc:"Whether people who have no account get one."`
-	Domains           []string  `json:"domains" nullable:"false" doc:"Accounts are made only for verified addresses of these domains; any, if there are none."`
+	CreateAccounts    bool      `json:"create_accounts" doc:"Whether people without an account get one."`
+	Domains           []string  `json:"domains" nullable:"false" doc:"Accounts are created only for verified addresses in these domains. If empty, in all domains."`
 	TrustFactor       bool      `json:"trust_factor" doc:"Whether a sign-in there counts as two factors."`
 	GroupClaim        string    `json:"group_claim" example:"groups"`
 	Mappings          []mapping `json:"mappings" nullable:"false"`
@@ -27,13 +27,13 @@ type provider struct {
 	UsernameClaim     string    `json:"username_claim" doc:"Empty for preferred_username."`
 	EmailClaim        string    `json:"email_claim" doc:"Empty for email."`
 	NameClaim         string    `json:"name_claim" doc:"Empty for name."`
-	RedirectURI       string    `json:"redirect_uri" doc:"To be entered at the provider: where it sends people back to." example:"https://sluice.example.com/sso/company/callback"`
-	BackChannelLogout string    `json:"back_channel_logout_uri,omitempty" doc:"To be entered at the provider, if it can tell of sign-outs." example:"https://sluice.example.com/sso/company/back-channel-logout"`
+	RedirectURI       string    `json:"redirect_uri" doc:"Enter this at the provider: the address to which it sends people back." example:"https://sluice.example.com/sso/company/callback"`
+	BackChannelLogout string    `json:"back_channel_logout_uri,omitempty" doc:"Enter this at the provider, if it can report sign-outs." example:"https://sluice.example.com/sso/company/back-channel-logout"`
 }
 
 // mapping gives a role to the members of a group.
 type mapping struct {
-	Group     string `json:"group" minLength:"1" maxLength:"256" doc:"As the provider names it." example:"flow-authors"`
+	Group     string `json:"group" minLength:"1" maxLength:"256" doc:"As the provider writes it." example:"flow-authors"`
 	Workspace string `json:"workspace" minLength:"1" maxLength:"64" doc:"A workspace's id." example:"default"`
 	Role      string `json:"role" minLength:"1" maxLength:"64" doc:"A role's id." example:"user"`
 }
@@ -77,8 +77,8 @@ func listProviders(x *visit, in *Paging) (list[provider], error) {
 
 type newProviderInput struct {
 	Body struct {
-		Slug string `json:"slug" minLength:"1" maxLength:"32" doc:"Small letters, digits and dashes; stands in addresses and never changes." example:"company"`
-		Kind string `json:"kind" enum:"oidc,github" doc:"oidc for any provider that speaks OpenID Connect, github for GitHub and GitHub Enterprise." example:"oidc"`
+		Slug string `json:"slug" minLength:"1" maxLength:"32" doc:"Lower-case letters, digits and dashes. Part of addresses; it never changes." example:"company"`
+		Kind string `json:"kind" enum:"oidc,github" doc:"oidc for any OpenID Connect provider, github for GitHub and GitHub Enterprise." example:"oidc"`
 		ProviderSettings
 	}
 }
@@ -86,21 +86,21 @@ type newProviderInput struct {
 // ProviderSettings are the settings of a provider that can change. Omitted settings keep their
 // values.
 type ProviderSettings struct {
-	Name           *string   `json:"name,omitempty" minLength:"1" maxLength:"50" doc:"What people read on the button." example:"Company account"`
-	Issuer         *string   `json:"issuer,omitempty" maxLength:"500" doc:"Exactly as the provider names itself; empty for github.com." example:"https://login.example.com/realms/main"`
-	ClientID       *string   `json:"client_id,omitempty" minLength:"1" maxLength:"300" doc:"What the provider knows Sluice by." example:"sluice"`
-	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Sealed when stored and never shown again; empty keeps the present one." example:"the client secret"`
-	Enabled        *bool     `json:"enabled,omitempty" doc:"Whether people can sign in by it; a new one that does not say so can only be tested." example:"true"`
-	Scopes         []string  `json:"scopes,omitempty" nullable:"false" maxItems:"30" doc:"What to ask for; openid, profile and email if left out or empty."`
-	CreateAccounts *bool     `json:"create_accounts,omitempty" doc:"Whether people who have no account get one." example:"true"`
-	Domains        []string  `json:"domains,omitempty" nullable:"false" maxItems:"100" doc:"Makes accounts only for verified addresses of these domains." example:"[\"example.com\"]"`
-	TrustFactor    *bool     `json:"trust_factor,omitempty" doc:"Whether a sign-in there counts as two factors, unless the provider says that it was only a password."`
-	GroupClaim     *string   `json:"group_claim,omitempty" maxLength:"200" doc:"The claim that holds the groups, or a path with dots to it." example:"groups"`
-	Mappings       []mapping `json:"mappings,omitempty" nullable:"false" maxItems:"200" doc:"Roles that groups give. With at least one the provider's groups decide at each sign-in about every membership that they gave."`
+	Name           *string   `json:"name,omitempty" minLength:"1" maxLength:"50" doc:"The text on the button." example:"Company account"`
+	Issuer         *string   `json:"issuer,omitempty" maxLength:"500" doc:"Exactly as the provider writes it. Empty for github.com." example:"https://login.example.com/realms/main"`
+	ClientID       *string   `json:"client_id,omitempty" minLength:"1" maxLength:"300" doc:"Sluice's id at the provider." example:"sluice"`
+	ClientSecret   *string   `json:"client_secret,omitempty" maxLength:"4096" writeOnly:"true" doc:"Stored encrypted and never shown again. Empty keeps the current one." example:"the client secret"`
+	Enabled        *bool     `json:"enabled,omitempty" doc:"Whether people can sign in with it. If left out for a new provider, it can only be tested." example:"true"`
+	Scopes         []string  `json:"scopes,omitempty" nullable:"false" maxItems:"30" doc:"The requested scopes. If left out or empty: openid, profile and email."`
+	CreateAccounts *bool     `json:"create_accounts,omitempty" doc:"Whether people without an account get one." example:"true"`
+	Domains        []string  `json:"domains,omitempty" nullable:"false" maxItems:"100" doc:"Creates accounts only for verified addresses in these domains." example:"[\"example.com\"]"`
+	TrustFactor    *bool     `json:"trust_factor,omitempty" doc:"Whether a sign-in there counts as two factors, unless the provider reports only a password."`
+	GroupClaim     *string   `json:"group_claim,omitempty" maxLength:"200" doc:"The claim that contains the groups, or a dotted path to it." example:"groups"`
+	Mappings       []mapping `json:"mappings,omitempty" nullable:"false" maxItems:"200" doc:"The roles that groups give. With at least one, each sign-in updates all memberships that groups gave."`
 	SuperuserGroup *string   `json:"superuser_group,omitempty" maxLength:"256" doc:"Its members are superusers; empty for none."`
-	UsernameClaim  *string   `json:"username_claim,omitempty" maxLength:"200" doc:"The claim that holds the username; preferred_username if empty."`
-	EmailClaim     *string   `json:"email_claim,omitempty" maxLength:"200" doc:"The claim that holds the e-mail address; email if empty."`
-	NameClaim      *string   `json:"name_claim,omitempty" maxLength:"200" doc:"The claim that holds the full name; name if empty."`
+	UsernameClaim  *string   `json:"username_claim,omitempty" maxLength:"200" doc:"The claim that contains the username. If empty, preferred_username."`
+	EmailClaim     *string   `json:"email_claim,omitempty" maxLength:"200" doc:"The claim that contains the email address. If empty, email."`
+	NameClaim      *string   `json:"name_claim,omitempty" maxLength:"200" doc:"The claim that contains the full name. If empty, name."`
 }
 
 // apply changes the settings that are given. It copies lists, because those of p are shared.

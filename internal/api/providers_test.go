@@ -23,34 +23,65 @@ func providers(t *testing.T, environ ...string) {
 	s := newSite(t, environ...)
 	root := s.as("root")
 	made := root.call("addProvider", map[string]any{
-		"slug": "company", "kind": "oidc", "name": "Company", "issuer": "http://127.0.0.1:9", "client_id": "sluice", "client_secret": clientSecret,
-		"domains": []string{"@Example.com"}, "group_claim": "groups", "mappings": []map[string]any{{"group": "authors", "workspace": "default", "role": "user"}},
+		"slug":          "company",
+		"kind":          "oidc",
+		"name":          "Company",
+		"issuer":        "http://127.0.0.1:9",
+		"client_id":     "sluice",
+		"client_secret": clientSecret,
+		"domains": []string{
+			"@Example.com",
+		}, "group_claim": "groups", "mappings": []map[string]any{{"group": "authors", "workspace": "default",
+			"role": "user"}},
 	}).is(http.StatusCreated)
 	id, base := made.text("id"), s.MainOrigin("")+"/sso/company"
-	if made.field("enabled") != false || made.field("has_secret") != true || made.text("redirect_uri") != base+"/callback" || made.text("back_channel_logout_uri") != base+"/back-channel-logout" {
+	if made.field("enabled") != false || made.field("has_secret") != true ||
+		made.text("redirect_uri") != base+"/callback" ||
+		made.text("back_channel_logout_uri") != base+"/back-channel-logout" {
 		t.Errorf("made: %s", made.Body)
 	}
-	if got := strings.Join(made.texts("scopes"), " ") + " " + strings.Join(made.texts("domains"), " "); got != "openid profile email example.com" {
+	if got := strings.Join(made.texts("scopes"), " ") + " " +
+		strings.Join(made.texts("domains"), " "); got != "openid profile email example.com" {
 		t.Errorf("scopes and domains: %s", got)
 	}
-	if d := root.call("addProvider", map[string]any{"slug": "company", "kind": "oidc", "name": "Other", "issuer": "http://127.0.0.1:9", "client_id": "sluice"}).is(http.StatusConflict).problem(); d.Field != "slug" {
+	if d := root.call("addProvider",
+		map[string]any{"slug": "company", "kind": "oidc", "name": "Other", "issuer": "http://127.0.0.1:9",
+			"client_id": "sluice"}).is(http.StatusConflict).problem(); d.Field != "slug" {
 		t.Errorf("the same slug again: %+v", d)
 	}
 	for field, v := range map[string]any{
-		"slug": "Company!", "name": "a\u202eb", "issuer": "http://login.example.com", "client_id": " ", "scopes": []string{"profile"}, "domains": []string{"no domain"},
-		"mappings": []map[string]any{{"group": "g", "workspace": "nowhere", "role": "user"}}, "group_claim": "a\tb",
+		"slug":      "Company!",
+		"name":      "a\u202eb",
+		"issuer":    "http://login.example.com",
+		"client_id": " ",
+		"scopes":    []string{"profile"},
+		"domains":   []string{"no domain"},
+		"mappings":  []map[string]any{{"group": "g", "workspace": "nowhere", "role": "user"}}, "group_claim": "a\tb",
 	} {
-		body := map[string]any{"slug": "other", "kind": "oidc", "name": "Other", "issuer": "https://login.example.com", "client_id": "sluice", "group_claim": "groups"}
+		body := map[string]any{
+			"slug":        "other",
+			"kind":        "oidc",
+			"name":        "Other",
+			"issuer":      "https://login.example.com",
+			"client_id":   "sluice",
+			"group_claim": "groups",
+		}
 		body[field] = v
 		if d := root.call("addProvider", body).is(http.StatusBadRequest).problem(); d.Field != field {
 			t.Errorf("bad %s: %+v", field, d)
 		}
 	}
 
-	// What is left out stays, what is given as empty goes.
-	got := root.call("updateProvider", map[string]any{"name": "Company account", "domains": []string{}, "create_accounts": true}, "provider", id).is(http.StatusOK)
-	if got.text("name") != "Company account" || len(got.texts("domains")) != 0 || got.field("create_accounts") != true || got.field("has_secret") != true || got.text("group_claim") != "groups" ||
-		len(got.field("mappings").([]any)) != 1 || got.text("client_id") != "sluice" {
+	// Fields that are left out do not change; empty ones are removed.
+	got := root.call("updateProvider",
+		map[string]any{"name": "Company account", "domains": []string{}, "create_accounts": true}, "provider", id).
+		is(http.StatusOK)
+	if got.text("name") != "Company account" || len(got.texts("domains")) != 0 ||
+		got.field("create_accounts") != true ||
+		got.field("has_secret") != true ||
+		got.text("group_claim") != "groups" ||
+		len(got.field("mappings").([]any)) != 1 ||
+		got.text("client_id") != "sluice" {
 		t.Errorf("changed: %s", got.Body)
 	}
 	if again := root.call("getProvider", nil, "provider", id).is(http.StatusOK); again.Body != got.Body {
@@ -60,7 +91,11 @@ func providers(t *testing.T, environ ...string) {
 		t.Errorf("%d providers", n)
 	}
 	for _, rt := range api.Routes() {
-		if rt.Method == http.MethodGet && strings.Contains(root.send("GET", s.path(strings.ReplaceAll(rt.Path, "{provider}", id)), nil).Body, clientSecret) {
+		if rt.Method == http.MethodGet &&
+			strings.Contains(
+				root.send("GET", s.path(strings.ReplaceAll(rt.Path, "{provider}", id)), nil).Body,
+				clientSecret,
+			) {
 			t.Errorf("%s shows the client secret", rt.ID)
 		}
 	}
@@ -69,27 +104,40 @@ func providers(t *testing.T, environ ...string) {
 	root.call("updateProvider", map[string]any{"enabled": true}, "provider", id).is(http.StatusNotFound)
 }
 
-// TestStaleProviderCanBeStopped: what its settings name may be gone by the time that it must be turned off.
-func TestStaleProviderCanBeStopped(t *testing.T) {
+// TestProviders_DisableWithStaleSession: what its settings name may be gone by the time that it
+// must be turned off.
+func TestProviders_DisableWithStaleSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
 	w := root.call("createWorkspace", map[string]any{"name": "Research"}).is(http.StatusCreated).text("id")
 	id := root.call("addProvider", map[string]any{
-		"slug": "company", "kind": "oidc", "name": "Company", "issuer": "http://127.0.0.1:9", "client_id": "sluice", "client_secret": clientSecret, "enabled": true, "group_claim": "groups",
-		"mappings": []map[string]any{{"group": "authors", "workspace": w, "role": "user"}},
+		"slug":          "company",
+		"kind":          "oidc",
+		"name":          "Company",
+		"issuer":        "http://127.0.0.1:9",
+		"client_id":     "sluice",
+		"client_secret": clientSecret,
+		"enabled":       true,
+		"group_claim":   "groups",
+		"mappings":      []map[string]any{{"group": "authors", "workspace": w, "role": "user"}},
 	}).is(http.StatusCreated).text("id")
 	root.call("deleteWorkspace", nil, "workspace", w).is(http.StatusNoContent)
 	if n := len(s.Providers.SignInButtons()); n != 1 {
 		t.Fatalf("%d buttons", n)
 	}
-	if got := root.call("updateProvider", map[string]any{"enabled": false}, "provider", id).is(http.StatusOK); got.field("enabled") != false || got.field("has_secret") != true {
+	if got := root.call("updateProvider", map[string]any{"enabled": false}, "provider",
+		id).is(http.StatusOK); got.field(
+		"enabled",
+	) != false ||
+		got.field("has_secret") != true {
 		t.Errorf("stopped: %s", got.Body)
 	}
 	if n := len(s.Providers.SignInButtons()); n != 0 {
 		t.Errorf("%d buttons", n)
 	}
-	if d := root.call("updateProvider", map[string]any{"enabled": true, "name": "New"}, "provider", id).is(http.StatusBadRequest).problem(); d.Field != "mappings" {
+	if d := root.call("updateProvider", map[string]any{"enabled": true, "name": "New"}, "provider",
+		id).is(http.StatusBadRequest).problem(); d.Field != "mappings" {
 		t.Errorf("with its mapping: %+v", d)
 	}
 	root.call("updateProvider", map[string]any{"enabled": true}, "provider", id).is(http.StatusOK)
@@ -115,13 +163,18 @@ func TestCheckProvider(t *testing.T) {
 		})
 	}
 	answer("/.well-known/openid-configuration", map[string]any{
-		"issuer": there.URL, "authorization_endpoint": there.URL + "/auth", "token_endpoint": there.URL + "/token", "jwks_uri": there.URL + "/keys",
+		"issuer": there.URL, "authorization_endpoint": there.URL + "/auth", "token_endpoint": there.URL +
+			"/token", "jwks_uri": there.URL + "/keys",
 		"response_types_supported": []string{"code"}, "id_token_signing_alg_values_supported": []string{"RS256"},
 	})
 	answer("/keys", map[string]any{"keys": []any{}})
 	for issuer, want := range map[string]string{there.URL: "good", "http://127.0.0.1:9": "bad"} {
 		slug := "p-" + want
-		id := root.call("addProvider", map[string]any{"slug": slug, "kind": "oidc", "name": slug, "issuer": issuer, "client_id": "sluice", "client_secret": clientSecret}).is(http.StatusCreated).text("id")
+		id := root.call("addProvider",
+			map[string]any{"slug": slug, "kind": "oidc", "name": slug, "issuer": issuer, "client_id": "sluice",
+				"client_secret": clientSecret}).
+			is(http.StatusCreated).
+			text("id")
 		found := root.list("checkProvider", "provider", id)
 		if first := found[0].(map[string]any); first["level"] != want || first["text"] == "" {
 			t.Errorf("%s: %v", issuer, found)
@@ -132,12 +185,24 @@ func TestCheckProvider(t *testing.T) {
 	}
 }
 
-// TestIdentities: one's own can be seen and unlinked, but never the last way in.
+// TestIdentities: people can see and unlink their identities, but never the last way to sign in.
 func TestIdentities(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ctx := context.Background()
-	p, err := s.Providers.SaveProvider(ctx, sluicetest.Operator(), sso.Provider{Slug: "acme", Kind: sso.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret, Enabled: true})
+	p, err := s.Providers.SaveProvider(
+		ctx,
+		sluicetest.Operator(),
+		sso.Provider{
+			Slug:         "acme",
+			Kind:         sso.KindOIDC,
+			Name:         "Acme",
+			Issuer:       "http://127.0.0.1:9",
+			ClientID:     "sluice",
+			ClientSecret: clientSecret,
+			Enabled:      true,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +211,9 @@ func TestIdentities(t *testing.T) {
 	link := func() {
 		now := time.Now().UnixMilli()
 		if err := s.DB.Gated(ctx, func(tx *db.Tx) error {
-			return qlogin.New(tx).InsertLink(ctx, qlogin.InsertLinkParams{ProviderID: p.ID, Subject: "0815", AccountID: id, Label: "val@acme.example", CreatedAt: now})
+			return qlogin.New(tx).InsertLink(ctx,
+				qlogin.InsertLinkParams{ProviderID: p.ID, Subject: "0815", AccountID: id, Label: "val@acme.example",
+					CreatedAt: now})
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +224,8 @@ func TestIdentities(t *testing.T) {
 	val.call("unlinkIdentity", nil, "provider", p.ID).is(http.StatusNotFound)
 	link()
 	for _, rows := range [][]any{val.list("listMyIdentities"), root.list("listIdentities", "user", id)} {
-		if len(rows) != 1 || rows[0].(map[string]any)["label"] != "val@acme.example" || rows[0].(map[string]any)["provider_name"] != "Acme" {
+		if len(rows) != 1 || rows[0].(map[string]any)["label"] != "val@acme.example" ||
+			rows[0].(map[string]any)["provider_name"] != "Acme" {
 			t.Errorf("identities: %v", rows)
 		}
 	}

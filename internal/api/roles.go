@@ -33,7 +33,7 @@ func getRole(x *visit, in *RolePath) (role, error) {
 
 // roleSpec describes a custom role.
 type roleSpec struct {
-	Name        string   `json:"name" minLength:"2" maxLength:"50" doc:"2 to 50 characters, unlike any other role's." example:"Flow author"`
+	Name        string   `json:"name" minLength:"2" maxLength:"50" doc:"2 to 50 characters, different from other roles' names." example:"Flow author"`
 	Description string   `json:"description,omitempty" maxLength:"200" example:"Writes and runs chatflows."`
 	Permissions []string `json:"permissions" nullable:"false" minItems:"1" maxItems:"200" doc:"Names from the list of permissions." example:"[\"app:open\",\"chatflows:view\",\"chatflows:create\"]"`
 }
@@ -67,7 +67,7 @@ type permission struct {
 	Name  string `json:"name" example:"chatflows:create"`
 	Title string `json:"title" example:"Create chatflows"`
 	Group string `json:"group" example:"Chatflows and agentflows"`
-	Part  string `json:"part_of" doc:"The action that it is a part of." example:"flow:edit"`
+	Part  string `json:"part_of" doc:"The action that it is part of." example:"flow:edit"`
 }
 
 func permissionOf(p authz.Permission) permission {

@@ -2,7 +2,7 @@ package api
 
 // signInRules are the rules of everyone's sign-in.
 type signInRules struct {
-	Password string `json:"password" enum:"everyone,superusers" doc:"Who may sign in with a password. Superusers always may, so that somebody can come in when an identity provider does not answer." example:"everyone"`
+	Password string `json:"password" enum:"everyone,superusers" doc:"The people who can sign in with a password. Superusers always can, in case an identity provider is down." example:"everyone"`
 }
 
 func getSignIn(x *visit, _ *struct{}) (signInRules, error) {

@@ -14,12 +14,13 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// grow makes a session's proof of identity older than any that dangerous acts accept.
+// grow ages a session's proof of identity beyond the limit of dangerous actions.
 func (s *site) grow(sessionID string) {
 	s.t.Helper()
 	ctx := context.Background()
 	err := s.DB.Gated(ctx, func(tx *db.Tx) error {
-		if _, err := qauthn.New(tx).ProveSession(ctx, qauthn.ProveSessionParams{ID: sessionID, Now: time.Now().Add(-time.Hour).UnixMilli()}); err != nil {
+		if _, err := qauthn.New(tx).ProveSession(ctx,
+			qauthn.ProveSessionParams{ID: sessionID, Now: time.Now().Add(-time.Hour).UnixMilli()}); err != nil {
 			return err
 		}
 		return tx.Changed(authn.ChangeKind, sessionID)
@@ -41,7 +42,9 @@ func TestSignInRules(t *testing.T) {
 		t.Errorf("passwords are for %q", got)
 	}
 	try := func(username string) int {
-		return s.Browser().Post("/login", url.Values{"identifier": {username}, "password": {sluicetest.Password}}).Status
+		return s.Browser().
+			Post("/login", url.Values{"identifier": {username}, "password": {sluicetest.Password}}).
+			Status
 	}
 	if got := try("val"); got == http.StatusSeeOther {
 		t.Error("val came in with a password")
@@ -57,8 +60,9 @@ func TestSignInRules(t *testing.T) {
 	}
 }
 
-// TestSecondFactorOfAWorkspace: one change at a time, and nobody closes a workspace to themselves.
-func TestSecondFactorOfAWorkspace(t *testing.T) {
+// TestSignIn_WorkspaceSecondFactor: one change at a time, and no one locks themselves out of a
+// workspace.
+func TestSignIn_WorkspaceSecondFactor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
@@ -68,18 +72,21 @@ func TestSecondFactorOfAWorkspace(t *testing.T) {
 	if got := second(); got != "off" {
 		t.Errorf("a new workspace asks for %q", got)
 	}
-	root.call("updateWorkspace", map[string]any{"second_factor": "encouraged"}, "workspace", "default").is(http.StatusNoContent)
+	root.call("updateWorkspace", map[string]any{"second_factor": "encouraged"}, "workspace", "default").
+		is(http.StatusNoContent)
 	if got := second(); got != "encouraged" {
 		t.Errorf("it asks for %q", got)
 	}
 	if got := root.list("listWorkspaces")[0].(map[string]any)["second_factor"]; got != "encouraged" {
 		t.Errorf("the list says %v", got)
 	}
-	if d := root.call("updateWorkspace", map[string]any{"second_factor": "required"}, "workspace", "default").is(http.StatusConflict).problem(); d.Field != "second_factor" {
+	if d := root.call("updateWorkspace", map[string]any{"second_factor": "required"}, "workspace",
+		"default").is(http.StatusConflict).problem(); d.Field != "second_factor" {
 		t.Errorf("closing it to oneself: %+v", d)
 	}
 	for _, body := range []map[string]any{{}, {"name": "Other", "second_factor": "off"}} {
-		if d := root.call("updateWorkspace", body, "workspace", "default").is(http.StatusBadRequest).problem(); d.Field != "body" {
+		if d := root.call("updateWorkspace", body, "workspace",
+			"default").is(http.StatusBadRequest).problem(); d.Field != "body" {
 			t.Errorf("%v: %+v", body, d)
 		}
 	}

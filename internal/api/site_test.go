@@ -25,7 +25,8 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// site is a running Sluice with a superuser (root), a viewer of the default workspace (val), and one object of every kind.
+// site is a running Sluice with a superuser (root), a viewer of the default workspace (val), and
+// one object of every kind.
 type site struct {
 	*sluicetest.Sluice
 	t    *testing.T
@@ -57,7 +58,14 @@ func onBoth(t *testing.T, test func(t *testing.T, environ ...string)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(t, "DATABASE_TYPE=postgres", "DATABASE_HOST="+u.Hostname(), "DATABASE_PORT="+u.Port(), "DATABASE_NAME="+strings.TrimPrefix(u.Path, "/"), "DATABASE_USER="+u.User.Username())
+		test(
+			t,
+			"DATABASE_TYPE=postgres",
+			"DATABASE_HOST="+u.Hostname(),
+			"DATABASE_PORT="+u.Port(),
+			"DATABASE_NAME="+strings.TrimPrefix(u.Path, "/"),
+			"DATABASE_USER="+u.User.Username(),
+		)
 	})
 }
 
@@ -83,22 +91,57 @@ func furnished(t *testing.T, environ ...string) *site {
 	must(err)
 	a, err := s.Apps.Manager.Add(ctx, operator, app.Spec{URL: app.DemoURL})
 	must(err)
-	must(s.Apps.Flows.Claim(ctx, flow.Object{App: a.ID, ID: "1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace}))
+	must(
+		s.Apps.Flows.Claim(
+			ctx,
+			flow.Object{App: a.ID, ID: "1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace},
+		),
+	)
 	must(s.Apps.Publications.Publish(ctx, operator, a.ID, "1"))
 	i, err := s.Invitations.Invite(ctx, operator, w.ID, "guest@example.com", "viewer")
 	must(err)
-	p, err := s.Providers.SaveProvider(ctx, operator, sso.Provider{Slug: "acme", Kind: sso.KindOIDC, Name: "Acme", Issuer: "http://127.0.0.1:9", ClientID: "sluice", ClientSecret: clientSecret})
+	p, err := s.Providers.SaveProvider(
+		ctx,
+		operator,
+		sso.Provider{
+			Slug:         "acme",
+			Kind:         sso.KindOIDC,
+			Name:         "Acme",
+			Issuer:       "http://127.0.0.1:9",
+			ClientID:     "sluice",
+			ClientSecret: clientSecret,
+		},
+	)
 	must(err)
 	k, _, err := s.Keys.Create(ctx, operator, authn.NewAPIKey{Owner: other.ID, Workspace: w.ID, Name: "nightly run"})
 	must(err)
-	c, err := s.Vault.Create(ctx, operator, w.ID, secret.NewCredential{Name: "Team key", Kind: "openAIApi", Values: map[string]string{"openAIApiKey": clientSecret}})
+	c, err := s.Vault.Create(
+		ctx,
+		operator,
+		w.ID,
+		secret.NewCredential{
+			Name:   "Team key",
+			Kind:   "openAIApi",
+			Values: map[string]string{"openAIApiKey": clientSecret},
+		},
+	)
 	must(err)
 	root := s.as("root")
 	sessions := root.list("listMySessions")
 	mails := root.list("listMails")
 	s.ids = map[string]string{
-		"user": other.ID, "workspace": w.ID, "role": r.ID, "app": a.ID, "flow": "1", "invitation": i.ID, "kind": "test", "passkey": "KMnV2Tq3Yx0oVw", "provider": p.ID, "key": k.ID, "credential": c.ID,
-		"session": sessions[0].(map[string]any)["id"].(string), "mail": mails[0].(map[string]any)["id"].(string),
+		"user":       other.ID,
+		"workspace":  w.ID,
+		"role":       r.ID,
+		"app":        a.ID,
+		"flow":       "1",
+		"invitation": i.ID,
+		"kind":       "test",
+		"passkey":    "KMnV2Tq3Yx0oVw",
+		"provider":   p.ID,
+		"key":        k.ID,
+		"credential": c.ID,
+		"session":    sessions[0].(map[string]any)["id"].(string), "mail": mails[0].(map[string]any)["id"].(string),
 	}
 	return s
 }
@@ -111,7 +154,7 @@ func (s *site) path(path string) string {
 	return api.Prefix + path
 }
 
-// caller is somebody who calls the API.
+// caller is a person who calls the API.
 type caller struct {
 	s *site
 	*sluicetest.Client
@@ -144,7 +187,8 @@ func (c caller) send(method, path string, body any) result {
 	return result{c.Do(method, path, "application/json", bytes.NewReader([]byte(text))), c.s.t}
 }
 
-// call calls an operation by its id. pairs name and fill the path's parameters; a pair beginning with "?" is a query. The answer must be as the description promises.
+// call calls an operation by its id. pairs name and fill the path's parameters; a pair beginning
+// with "?" is a query. The answer must be as the description promises.
 func (c caller) call(id string, body any, pairs ...string) result {
 	c.s.t.Helper()
 	op := c.s.spec.Operation(id)
@@ -217,7 +261,9 @@ func (c caller) list(id string, pairs ...string) []any {
 func (r result) problem() problem.Document {
 	r.t.Helper()
 	var d problem.Document
-	if err := json.Unmarshal([]byte(r.Body), &d); err != nil || d.Status != r.Status || d.Title == "" || d.Instance == "" || r.Header.Get("Content-Type") != problem.ContentType {
+	if err := json.Unmarshal([]byte(r.Body), &d); err != nil || d.Status != r.Status || d.Title == "" ||
+		d.Instance == "" ||
+		r.Header.Get("Content-Type") != problem.ContentType {
 		r.t.Errorf("status %d is no problem document (%s): %.300s", r.Status, r.Header.Get("Content-Type"), r.Body)
 	}
 	return d

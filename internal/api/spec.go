@@ -30,9 +30,9 @@ func humaConfig() huma.Config {
 			Info: &huma.Info{
 				Title:   "Sluice",
 				Version: "1",
-				Description: "What Sluice's own pages and its command line do, for programs. Errors are problem " +
+				Description: "Everything that Sluice's pages and commands do, for programs. Errors are problem " +
 					"documents (RFC 9457): type, title, status, detail, field, next. " +
-					"Lists take limit (1 to 200) and offset and tell the total. Times are RFC 3339 in UTC.",
+					"Lists take limit (1 to 200) and offset, and return the total. Times are RFC 3339 in UTC.",
 			},
 			Servers: []*huma.Server{{URL: Prefix}},
 			Components: &huma.Components{
@@ -57,7 +57,7 @@ func humaConfig() huma.Config {
 func cookieScheme() *huma.SecurityScheme {
 	return &huma.SecurityScheme{
 		Type: "apiKey", In: "cookie", Name: authn.CookieName(false),
-		Description: "The cookie of somebody who has signed in; its name is " + authn.CookieName(true) + " on https.",
+		Description: "The cookie of a person who is signed in; its name is " + authn.CookieName(true) + " on https.",
 	}
 }
 
@@ -71,8 +71,9 @@ func tokenScheme() *huma.SecurityScheme {
 // problemResponse describes the answer to every request that fails.
 func problemResponse() *huma.Response {
 	return &huma.Response{
-		Description: "What went wrong: 400 the request, 401 nobody is signed in, or has to confirm who they are (RFC " +
-			"9470), 403 no right, 404 not there or not yours, 409 contradicts what is there, 429 too often.",
+		Description: "The error: 400 bad request, 401 not signed in or confirmation of identity required (RFC " +
+			"9470), 403 no permission, 404 not found or not yours, 409 conflict with the current state, 429 too " +
+			"many requests.",
 		Content: map[string]*huma.MediaType{
 			problem.ContentType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}},
 		},

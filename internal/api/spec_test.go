@@ -12,7 +12,7 @@ import (
 	"sluice/internal/api"
 )
 
-func TestDescriptionHasEveryRoute(t *testing.T) {
+func TestSpec_EveryRoute(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	r := s.stranger().send("GET", api.Prefix+"/openapi.json", nil).is(http.StatusOK)
@@ -51,7 +51,10 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 	}
 	for _, rt := range api.Routes() {
 		op, ok := doc.Paths[rt.Path][strings.ToLower(rt.Method)]
-		if !ok || op.OperationID != rt.ID || op.Summary == "" || !strings.HasPrefix(op.Description, "Who may: ") || len(op.Tags) != 1 || op.Responses["default"] == nil {
+		if !ok || op.OperationID != rt.ID || op.Summary == "" ||
+			!strings.HasPrefix(op.Description, "Permitted for: ") ||
+			len(op.Tags) != 1 ||
+			op.Responses["default"] == nil {
 			t.Errorf("%s %s is not described: %+v", rt.Method, rt.Path, op)
 		}
 		if ids[rt.ID] {
@@ -83,15 +86,17 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 	}
 }
 
-// TestYAMLSaysTheSame compares the two forms of the description.
-func TestYAMLSaysTheSame(t *testing.T) {
+// TestSpec_YAMLEqualsJSON compares the two forms of the description.
+func TestSpec_YAMLEqualsJSON(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	var a, b any
-	if err := json.Unmarshal([]byte(s.stranger().send("GET", api.Prefix+"/openapi.json", nil).is(http.StatusOK).Body), &a); err != nil {
+	if err := json.Unmarshal([]byte(s.stranger().send("GET", api.Prefix+"/openapi.json", nil).is(http.StatusOK).Body),
+		&a); err != nil {
 		t.Fatal(err)
 	}
-	if err := yaml.Unmarshal([]byte(s.stranger().send("GET", api.Prefix+"/openapi.yaml", nil).is(http.StatusOK).Body), &b); err != nil {
+	if err := yaml.Unmarshal([]byte(s.stranger().send("GET", api.Prefix+"/openapi.yaml", nil).is(http.StatusOK).Body),
+		&b); err != nil {
 		t.Fatal(err)
 	}
 	x, _ := json.Marshal(a)
@@ -111,7 +116,10 @@ func TestDocsPage(t *testing.T) {
 				t.Errorf("%s is not on the page", rt.ID)
 			}
 		}
-		if policy := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") {
+		if policy := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(
+			policy,
+			"default-src 'none'; script-src 'self';",
+		) {
 			t.Errorf("policy %q", policy)
 		}
 		for _, outside := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(r.Body, -1) {
@@ -119,7 +127,8 @@ func TestDocsPage(t *testing.T) {
 				t.Errorf("the page loads or leads to %s", outside[1])
 			}
 		}
-		if strings.Contains(r.Body, "<style") || strings.Contains(r.Body, " style=") || regexp.MustCompile(`<script>|\son\w+=`).MatchString(r.Body) {
+		if strings.Contains(r.Body, "<style") || strings.Contains(r.Body, " style=") ||
+			regexp.MustCompile(`<script>|\son\w+=`).MatchString(r.Body) {
 			t.Error("the page has something inline")
 		}
 	}

@@ -20,9 +20,12 @@ func people(t *testing.T, environ ...string) {
 	s := newSite(t, environ...)
 	root := s.as("root")
 
-	made := root.call("createUser", map[string]any{"username": "ann", "email": "ann@example.com", "name": "Ann"}).is(http.StatusCreated)
+	made := root.call("createUser", map[string]any{"username": "ann", "email": "ann@example.com", "name": "Ann"}).
+		is(http.StatusCreated)
 	id, link := made.text("id"), made.text("link.url")
-	if made.field("has_password") != false || !strings.HasPrefix(link, s.MainOrigin("")+"/reset?token=") || made.text("link.expires_at") == "" || made.text("role") != "viewer" {
+	if made.field("has_password") != false || !strings.HasPrefix(link, s.MainOrigin("")+"/reset?token=") ||
+		made.text("link.expires_at") == "" ||
+		made.text("role") != "viewer" {
 		t.Fatalf("a person without a password: %s", made.Body)
 	}
 	// The link works once, for the person.
@@ -35,14 +38,18 @@ func people(t *testing.T, environ ...string) {
 	ann := s.as("ann")
 	ann.call("getUser", nil, "user", id).is(http.StatusForbidden)
 
-	with := root.call("createUser", map[string]any{"username": "bob", "password": sluicetest.Password, "role": "user", "active": false}).is(http.StatusCreated)
+	with := root.call("createUser",
+		map[string]any{"username": "bob", "password": sluicetest.Password, "role": "user", "active": false}).
+		is(http.StatusCreated)
 	if with.field("link") != nil || with.field("waiting") != true || with.field("active") != false {
 		t.Errorf("a person with a password who may not come in: %s", with.Body)
 	}
-	if d := root.call("createUser", map[string]any{"username": "ANN"}).is(http.StatusConflict).problem(); d.Field != "username" {
+	if d := root.call("createUser",
+		map[string]any{"username": "ANN"}).is(http.StatusConflict).problem(); d.Field != "username" {
 		t.Errorf("the same name again: %+v", d)
 	}
-	for field, v := range map[string]any{"username": "a b", "email": "no address", "role": "king", "password": "password", "workspace": "nowhere", "name": "a\u202eb"} {
+	for field, v := range map[string]any{"username": "a b", "email": "no address", "role": "king",
+		"password": "password", "workspace": "nowhere", "name": "a\u202eb"} {
 		body := map[string]any{"username": "carl"}
 		body[field] = v
 		if d := root.call("createUser", body).is(http.StatusBadRequest).problem(); d.Field != field {
@@ -70,15 +77,18 @@ func people(t *testing.T, environ ...string) {
 	root.call("updateUser", map[string]any{"username": "bob"}, "user", id).is(http.StatusConflict)
 	root.call("updateUser", map[string]any{"role": "user"}, "user", id).is(http.StatusOK)
 	for want, bodies := range map[int][]map[string]any{
-		http.StatusBadRequest: {{}, {"name": nil}, {"active": nil}, {"role": "no such role", "active": false}, {"active": false, "username": "a b"}},
-		http.StatusConflict:   {{"username": "bob", "superuser": true}, {"active": false, "username": "bob"}},
+		http.StatusBadRequest: {{}, {"name": nil}, {"active": nil}, {"role": "no such role", "active": false},
+			{"active": false, "username": "a b"}},
+		http.StatusConflict: {{"username": "bob", "superuser": true}, {"active": false, "username": "bob"}},
 	} {
 		for _, body := range bodies {
 			root.call("updateUser", body, "user", id).is(want)
 		}
 	}
-	if got := root.call("getUser", nil, "user", id); got.text("role") != "user" || got.field("superuser") != false || got.field("active") != true ||
-		got.text("username") != "ann" || got.text("email") != "ann@example.com" {
+	if got := root.call("getUser", nil, "user", id); got.text("role") != "user" || got.field("superuser") != false ||
+		got.field("active") != true ||
+		got.text("username") != "ann" ||
+		got.text("email") != "ann@example.com" {
 		t.Errorf("a refused change left something behind: %s", got.Body)
 	}
 	both := root.call("updateUser", map[string]any{"name": "Ann Both", "superuser": true}, "user", id).is(http.StatusOK)
@@ -97,7 +107,10 @@ func people(t *testing.T, environ ...string) {
 	ann.call("getMe", nil).is(http.StatusUnauthorized)
 	me := root.call("getMe", nil).text("id")
 	for _, body := range []map[string]any{{"superuser": false}, {"active": false}} {
-		if d := root.call("updateUser", body, "user", me).is(http.StatusConflict).problem(); !strings.Contains(d.Detail, "last active superuser") {
+		if d := root.call("updateUser", body, "user", me).is(http.StatusConflict).problem(); !strings.Contains(
+			d.Detail,
+			"last active superuser",
+		) {
 			t.Errorf("%v: %+v", body, d)
 		}
 	}
@@ -115,19 +128,25 @@ func TestMyself(t *testing.T) {
 	if me.text("username") != "val" || me.text("workspace") != "default" || me.text("session_id") == "" {
 		t.Errorf("me: %s", me.Body)
 	}
-	if got := val.call("updateMe", map[string]any{"name": "Val Viewer"}).is(http.StatusOK).text("name"); got != "Val Viewer" {
+	if got := val.call("updateMe",
+		map[string]any{"name": "Val Viewer"}).is(http.StatusOK).text("name"); got != "Val Viewer" {
 		t.Errorf("name %q", got)
 	}
-	if d := val.call("changePassword", map[string]any{"old_password": "wrong", "password": another}).is(http.StatusBadRequest).problem(); d.Field != "old_password" {
+	if d := val.call("changePassword",
+		map[string]any{"old_password": "wrong",
+			"password": another}).is(http.StatusBadRequest).problem(); d.Field != "old_password" {
 		t.Errorf("a wrong password: %+v", d)
 	}
-	if d := val.call("changePassword", map[string]any{"old_password": sluicetest.Password, "password": "short"}).is(http.StatusBadRequest).problem(); d.Field != "password" {
+	if d := val.call("changePassword",
+		map[string]any{"old_password": sluicetest.Password,
+			"password": "short"}).is(http.StatusBadRequest).problem(); d.Field != "password" {
 		t.Errorf("a weak password: %+v", d)
 	}
-	val.call("changePassword", map[string]any{"old_password": sluicetest.Password, "password": another}).is(http.StatusNoContent)
+	val.call("changePassword", map[string]any{"old_password": sluicetest.Password, "password": another}).
+		is(http.StatusNoContent)
 	second.call("getMe", nil).is(http.StatusUnauthorized)
 
-	// Sessions: one's own can be ended, another's is not there.
+	// Sessions: people can revoke their own; other people's do not exist for them.
 	own := root.call("getMe", nil).text("session_id")
 	val.call("endMySession", nil, "session", own).is(http.StatusNotFound)
 	root.call("getMe", nil).is(http.StatusOK)
@@ -140,8 +159,9 @@ func TestMyself(t *testing.T) {
 	root.call("endMySession", nil, "session", own).is(http.StatusNoContent)
 	root.call("getMe", nil).is(http.StatusUnauthorized)
 
-	// A wrong password in a body says that the body is wrong, not that nobody is signed in.
-	if r := val.call("changeEmail", map[string]any{"password": "wrong", "email": "val@example.org"}); r.Status != http.StatusBadRequest {
+	// A wrong password in a body is an error of the body, not a missing sign-in.
+	if r := val.call("changeEmail",
+		map[string]any{"password": "wrong", "email": "val@example.org"}); r.Status != http.StatusBadRequest {
 		t.Errorf("a wrong password for a new address: %d %s", r.Status, r.Body)
 	}
 	val.call("changeEmail", map[string]any{"password": another, "email": "val@example.org"}).is(http.StatusNoContent)
@@ -162,13 +182,15 @@ func TestWorkspaces(t *testing.T) {
 	root, val := s.as("root"), s.as("val")
 	id := root.call("createWorkspace", map[string]any{"name": "Research"}).is(http.StatusCreated).text("id")
 	lead := s.Add("lead", "viewer", false)
-	root.call("setMemberRole", map[string]any{"role": "admin"}, "workspace", id, "user", lead.ID).is(http.StatusNoContent)
+	root.call("setMemberRole", map[string]any{"role": "admin"}, "workspace", id, "user", lead.ID).
+		is(http.StatusNoContent)
 
 	// A workspace's admin manages its members and nothing else; for others it is not there.
 	admin := s.as("lead")
 	admin.call("updateWorkspace", map[string]any{"name": "Applied Research"}, "workspace", id).is(http.StatusNoContent)
 	admin.call("updateWorkspace", map[string]any{"name": "Mine"}, "workspace", "default").is(http.StatusForbidden)
-	if got := admin.call("getWorkspace", nil, "workspace", id).is(http.StatusOK).text("name"); got != "Applied Research" {
+	if got := admin.call("getWorkspace", nil, "workspace",
+		id).is(http.StatusOK).text("name"); got != "Applied Research" {
 		t.Errorf("name %q", got)
 	}
 	if n := len(admin.list("listMembers", "workspace", id)); n != 2 {
@@ -184,8 +206,9 @@ func TestWorkspaces(t *testing.T) {
 	}
 	val.call("switchWorkspace", map[string]any{"workspace": id}).is(http.StatusNotFound)
 
-	// Who has an account is added at once, who has none gets a link.
-	added := admin.call("invite", map[string]any{"email": "val@example.com", "role": "viewer"}, "workspace", id).is(http.StatusCreated)
+	// A person with an account is added at once; a person without one gets a link.
+	added := admin.call("invite", map[string]any{"email": "val@example.com", "role": "viewer"}, "workspace", id).
+		is(http.StatusCreated)
 	if added.field("added") != true || added.field("link") != nil || added.field("invitation") != nil {
 		t.Errorf("somebody with an account: %s", added.Body)
 	}
@@ -193,13 +216,20 @@ func TestWorkspaces(t *testing.T) {
 	if got := val.call("getMe", nil).text("workspace"); got != id {
 		t.Errorf("val works in %q", got)
 	}
-	guest := admin.call("invite", map[string]any{"email": "guest@example.com", "role": "user"}, "workspace", id).is(http.StatusCreated)
+	guest := admin.call("invite", map[string]any{"email": "guest@example.com", "role": "user"}, "workspace", id).
+		is(http.StatusCreated)
 	open := admin.list("listInvitations", "workspace", id)
-	if guest.text("link") == "" || len(open) != 1 || strings.Contains(admin.call("listInvitations", nil, "workspace", id).Body, "token") {
+	if guest.text("link") == "" || len(open) != 1 ||
+		strings.Contains(admin.call("listInvitations", nil, "workspace", id).Body, "token") {
 		t.Errorf("somebody without an account: %s, open %v", guest.Body, open)
 	}
 	invitation := guest.text("invitation.id")
-	if again := admin.call("renewInvitation", nil, "workspace", id, "invitation", invitation).is(http.StatusOK); again.text("link") == guest.text("link") {
+	if again := admin.call("renewInvitation", nil, "workspace", id, "invitation",
+		invitation).is(http.StatusOK); again.text(
+		"link",
+	) == guest.text(
+		"link",
+	) {
 		t.Error("the new link is the old one")
 	}
 	root.call("revokeInvitation", nil, "workspace", "default", "invitation", invitation).is(http.StatusNotFound)
@@ -217,12 +247,18 @@ func TestRoles(t *testing.T) {
 	s := newSite(t)
 	root, val := s.as("root"), s.as("val")
 	valID := val.call("getMe", nil).text("id")
-	made := root.call("createRole", map[string]any{"name": "Author", "permissions": []string{"app:open", "chatflows:view", "chatflows:create"}}).is(http.StatusCreated)
+	made := root.call("createRole",
+		map[string]any{"name": "Author", "permissions": []string{"app:open", "chatflows:view", "chatflows:create"}}).
+		is(http.StatusCreated)
 	id := made.text("id")
-	if d := root.call("createRole", map[string]any{"name": "author", "permissions": []string{"app:open"}}).is(http.StatusConflict).problem(); d.Field != "name" {
+	if d := root.call("createRole",
+		map[string]any{"name": "author",
+			"permissions": []string{"app:open"}}).is(http.StatusConflict).problem(); d.Field != "name" {
 		t.Errorf("the same name again: %+v", d)
 	}
-	if d := root.call("createRole", map[string]any{"name": "Odd", "permissions": []string{"fly"}}).is(http.StatusBadRequest).problem(); d.Field != "permissions" {
+	if d := root.call("createRole",
+		map[string]any{"name": "Odd",
+			"permissions": []string{"fly"}}).is(http.StatusBadRequest).problem(); d.Field != "permissions" {
 		t.Errorf("an unknown permission: %+v", d)
 	}
 	root.call("updateUser", map[string]any{"role": id}, "user", valID).is(http.StatusOK)
@@ -238,11 +274,13 @@ func TestRoles(t *testing.T) {
 	if !can("chatflows:create") || can("chatflows:delete") {
 		t.Error("a custom role does not give what it lists")
 	}
-	root.call("updateRole", map[string]any{"name": "Author", "permissions": []string{"app:open"}}, "role", id).is(http.StatusNoContent)
+	root.call("updateRole", map[string]any{"name": "Author", "permissions": []string{"app:open"}}, "role", id).
+		is(http.StatusNoContent)
 	if can("chatflows:create") {
 		t.Error("a changed role does not count at once")
 	}
-	root.call("updateRole", map[string]any{"name": "Boss", "permissions": []string{"app:open"}}, "role", "admin").is(http.StatusConflict)
+	root.call("updateRole", map[string]any{"name": "Boss", "permissions": []string{"app:open"}}, "role", "admin").
+		is(http.StatusConflict)
 	root.call("deleteRole", nil, "role", id).is(http.StatusConflict)
 	root.call("updateUser", map[string]any{"role": "viewer"}, "user", valID).is(http.StatusOK)
 	root.call("deleteRole", nil, "role", id).is(http.StatusNoContent)
@@ -250,7 +288,8 @@ func TestRoles(t *testing.T) {
 		t.Errorf("%d roles", n)
 	}
 	val.call("getRole", nil, "role", "viewer").is(http.StatusOK)
-	if total := val.call("listPermissions", nil, "?limit", "1", "?offset", "5").is(http.StatusOK).field("total").(float64); total < 50 {
+	if total := val.call("listPermissions", nil, "?limit", "1", "?offset",
+		"5").is(http.StatusOK).field("total").(float64); total < 50 {
 		t.Errorf("%v permissions", total)
 	}
 }
@@ -263,7 +302,8 @@ func TestApps(t *testing.T) {
 		t.Errorf("the demo looks like %s", got.Body)
 	}
 	for _, address := range []string{"ftp://127.0.0.1", "http://127.0.0.1:1/path", "http://user:pass@127.0.0.1", "x"} {
-		if d := root.call("addApp", map[string]any{"url": address}).is(http.StatusBadRequest).problem(); d.Field != "url" {
+		if d := root.call("addApp",
+			map[string]any{"url": address}).is(http.StatusBadRequest).problem(); d.Field != "url" {
 			t.Errorf("%s: %+v", address, d)
 		}
 	}
@@ -298,7 +338,8 @@ func TestApps(t *testing.T) {
 		t.Error("not marked")
 	}
 	root.call("publishFlow", nil, "app", id, "flow", "flow-1").is(http.StatusNotFound)
-	if err := s.Apps.Flows.Claim(context.Background(), flow.Object{App: id, ID: "flow-1", Kind: flow.Chatflow, Workspace: "default"}); err != nil {
+	if err := s.Apps.Flows.Claim(context.Background(),
+		flow.Object{App: id, ID: "flow-1", Kind: flow.Chatflow, Workspace: "default"}); err != nil {
 		t.Fatal(err)
 	}
 	root.call("publishFlow", nil, "app", id, "flow", "flow-1").is(http.StatusNoContent)
@@ -315,7 +356,8 @@ func TestApps(t *testing.T) {
 	root.call("getApp", nil, "app", id).is(http.StatusNotFound)
 }
 
-// tried waits for the first attempt at the only mail to somebody; nothing listens, so it waits for the next one then.
+// tried waits for the first attempt at a person's only mail. Nothing listens, so the mail then
+// waits for the next attempt.
 func (c caller) tried(to string) map[string]any {
 	c.s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -339,7 +381,8 @@ func TestAppsInWorkspaces(t *testing.T) {
 	id := root.call("addApp", map[string]any{"url": "demo"}).is(http.StatusCreated).text("id")
 	w := root.call("createWorkspace", map[string]any{"name": "Research"}).is(http.StatusCreated).text("id")
 	lead := s.Add("lead", "viewer", false)
-	root.call("setMemberRole", map[string]any{"role": "admin"}, "workspace", w, "user", lead.ID).is(http.StatusNoContent)
+	root.call("setMemberRole", map[string]any{"role": "admin"}, "workspace", w, "user", lead.ID).
+		is(http.StatusNoContent)
 	admin := s.as("lead")
 	admin.call("switchWorkspace", map[string]any{"workspace": w}).is(http.StatusNoContent)
 	uses := func() [2]int {
@@ -355,10 +398,13 @@ func TestAppsInWorkspaces(t *testing.T) {
 	if got := uses(); got != [2]int{1, 2} {
 		t.Errorf("offered: %v", got)
 	}
-	// Looking at the app adopts once what it came with; whatever is left goes where the admin says.
+	// Checking the app adopts its existing objects once; the rest goes to the admin's choice.
 	root.call("checkApp", nil, "app", id).is(http.StatusOK)
 	left := len(root.list("listUnownedObjects", "app", id))
-	if n := root.call("adoptObjects", map[string]any{"workspace": w}, "app", id).is(http.StatusCreated).field("adopted"); n != float64(left) {
+	if n := root.call("adoptObjects", map[string]any{"workspace": w}, "app",
+		id).is(http.StatusCreated).field("adopted"); n != float64(
+		left,
+	) {
 		t.Errorf("%v adopted of %d", n, left)
 	}
 	if left := root.list("listUnownedObjects", "app", id); len(left) != 0 {
@@ -374,7 +420,8 @@ func TestMail(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
-	if got := root.call("getMailStatus", nil).is(http.StatusOK); got.field("configured") != true || got.text("sender") == "" {
+	if got := root.call("getMailStatus", nil).is(http.StatusOK); got.field("configured") != true ||
+		got.text("sender") == "" {
 		t.Errorf("status: %s", got.Body)
 	}
 	s.as("val").call("verifyEmail", nil).is(http.StatusNoContent)
@@ -395,11 +442,13 @@ func TestMail(t *testing.T) {
 	if test.field("ok") != false || test.text("trouble") != "connect" || test.text("advice") == "" {
 		t.Errorf("a test without a server: %s", test.Body)
 	}
-	if d := root.call("sendTestMail", map[string]any{"to": "no address"}).is(http.StatusBadRequest).problem(); d.Detail == "" {
+	if d := root.call("sendTestMail",
+		map[string]any{"to": "no address"}).is(http.StatusBadRequest).problem(); d.Detail == "" {
 		t.Errorf("a bad address: %+v", d)
 	}
 	for _, kind := range root.list("listPreviews") {
-		if got := root.call("getPreview", nil, "kind", kind.(string)).is(http.StatusOK); got.text("subject") == "" || got.text("text") == "" {
+		if got := root.call("getPreview", nil, "kind", kind.(string)).is(http.StatusOK); got.text("subject") == "" ||
+			got.text("text") == "" {
 			t.Errorf("%v: %s", kind, got.Body)
 		}
 	}
@@ -435,7 +484,8 @@ func TestAudit(t *testing.T) {
 	if denied != 1 {
 		t.Errorf("the refusal is recorded %v times", denied)
 	}
-	if got := root.call("verifyAudit", nil).is(http.StatusOK); got.field("intact") != true || got.field("entries") != after {
+	if got := root.call("verifyAudit", nil).is(http.StatusOK); got.field("intact") != true ||
+		got.field("entries") != after {
 		t.Errorf("verdict %s after %v entries", got.Body, after)
 	}
 }

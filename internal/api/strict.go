@@ -28,14 +28,17 @@ const maxDepth = 16
 func strictQuery(r *http.Request) error {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return problem.New(problem.Invalid, "The query cannot be read; expected is name=value, percent-encoded and joined by &.").WithField("query")
+		return problem.New(problem.Invalid, "The query cannot be read. Expected: name=value, percent-encoded and "+
+			"joined by &.").
+			WithField("query")
 	}
 	for name, list := range values {
 		switch {
 		case len(list) > 1:
 			return problem.New(problem.Invalid, "This parameter is given more than once.").WithField(shorten(name))
 		case !plain(list[0]) || !plain(name):
-			return problem.New(problem.Invalid, "A parameter holds printable text in UTF-8 only.").WithField(shorten(strings.ToValidUTF8(name, "�")))
+			return problem.New(problem.Invalid, "A parameter must be printable text in UTF-8.").
+				WithField(shorten(strings.ToValidUTF8(name, "�")))
 		}
 	}
 	return nil
@@ -81,7 +84,7 @@ func readJSON(data []byte, v any) error {
 		return explain(err, d)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New(notJSON + "something follows after its end")
+		return errors.New(notJSON + "there is text after it")
 	}
 	return json.Unmarshal(data, v)
 }

@@ -16,10 +16,15 @@ import (
 func TestReadJSON(t *testing.T) {
 	t.Parallel()
 	for text, fault := range map[string]string{
-		`{"a":1}`: "", `[]`: "", `"x"`: "", ` {"a":{"b":[1,2,{"c":null}]}} `: "", `{"a":1,"b":{"a":2}}`: "", `{"a":"\ud800"}`: "",
-		``: "ends too early", `{`: "ends too early", `{"a"`: "ends too early", `{"a":}`: "broken", `{"a":1,}`: "broken", `nul`: "ends too early", `{a:1}`: "broken",
-		`{"a":1}x`: "follows", `{}{}`: "follows", `{"a":1,"a":1}`: "twice", `{"a":1,"A":1}`: "twice", `{"k":1,"\u212a":1}`: "twice", `{"x":{"a":1,"a":2}}`: "twice",
-		"\xff": "UTF-8", "{\"\xff\":1}": "UTF-8", `{"a":"\u0000"}`: "NUL", `["\u0000"]`: "NUL", strings.Repeat("[", 100): "deeper", "\ufeff{}": "broken",
+		`{"a":1}`: "", `[]`: "", `"x"`: "", ` {"a":{"b":[1,2,{"c":null}]}} `: "", `{"a":1,"b":{"a":2}}`: "",
+		`{"a":"\ud800"}`: "",
+		``:               "ends too early", `{`: "ends too early", `{"a"`: "ends too early", `{"a":}`: "broken",
+		`{"a":1,}`: "broken",
+		`nul`:      "ends too early", `{a:1}`: "broken",
+		`{"a":1}x`: "text after", `{}{}`: "text after", `{"a":1,"a":1}`: "twice", `{"a":1,"A":1}`: "twice",
+		`{"k":1,"\u212a":1}`: "twice", `{"x":{"a":1,"a":2}}`: "twice",
+		"\xff": "UTF-8", "{\"\xff\":1}": "UTF-8", `{"a":"\u0000"}`: "NUL", `["\u0000"]`: "NUL", strings.Repeat("[",
+			100): "deeper", "\ufeff{}": "broken",
 		`{` + strings.Repeat(`"`+"x"+`":1,`, 2) + `"y":1}`: "twice",
 	} {
 		var v any
@@ -33,11 +38,14 @@ func TestReadJSON(t *testing.T) {
 	}
 }
 
-// TestWrongCredentialsInABody: a program that is told 401 signs in again, which would help nothing when the builder's password is wrong.
-func TestWrongCredentialsInABody(t *testing.T) {
+// TestStrict_WrongCredentials: a program signs in again after a 401, which does not help if the
+// builder's password is wrong.
+func TestStrict_WrongCredentials(t *testing.T) {
 	t.Parallel()
 	refused := problem.New(problem.Unauthenticated, "The builder refused this password.").WithField("password")
-	if e := api.Mistake(fmt.Errorf("signing in: %w", refused)); e.Kind != problem.Invalid || e.Detail != refused.Detail || e.Field != "password" {
+	if e := api.Mistake(fmt.Errorf("signing in: %w", refused)); e.Kind != problem.Invalid ||
+		e.Detail != refused.Detail ||
+		e.Field != "password" {
 		t.Errorf("became %+v", e)
 	}
 	if refused.Kind != problem.Unauthenticated {
@@ -48,7 +56,8 @@ func TestWrongCredentialsInABody(t *testing.T) {
 	}
 }
 
-// FuzzBody sends any bytes through the way of a body: the strict reader, the checks of every operation, the words for what is wrong.
+// FuzzBody sends any bytes through the path of a body: the strict reader, the checks of every
+// operation, the messages for errors.
 func FuzzBody(f *testing.F) {
 	spec, err := api.Describe()
 	if err != nil {
@@ -65,13 +74,19 @@ func FuzzBody(f *testing.F) {
 			f.Add(good)
 		}
 	}
-	for _, seed := range []string{``, `null`, `{`, `{"username":5,"USERNAME":"x"}`, `{"permissions":[1,[],{}]}`, `{"password":"s3cret-value"}`, "\xff", `{"a":1e999}`} {
+	for _, seed := range []string{``, `null`, `{`, `{"username":5,"USERNAME":"x"}`, `{"permissions":[1,[],{}]}`,
+		`{"password":"s3cret-value"}`, "\xff", `{"a":1e999}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var v any
 		if err := api.ReadJSON(body, &v); err != nil {
-			e := api.Translate(&huma.ErrorModel{Status: http.StatusBadRequest, Errors: []*huma.ErrorDetail{{Location: "body", Message: err.Error(), Value: string(body)}}})
+			e := api.Translate(
+				&huma.ErrorModel{
+					Status: http.StatusBadRequest,
+					Errors: []*huma.ErrorDetail{{Location: "body", Message: err.Error(), Value: string(body)}},
+				},
+			)
 			if e.Kind.Status() != http.StatusBadRequest || e.Field != "body" || e.Detail == "" {
 				t.Fatalf("%q became %+v", body, e)
 			}
@@ -103,30 +118,37 @@ func FuzzBody(f *testing.F) {
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
-		"expected string":                                       `The value of "f" is not right: expected is a text, given was a text of length 6.`,
-		"expected integer":                                      `The value of "f" is not right: expected is an integer, given was a text of length 6.`,
-		"invalid integer":                                       `The value of "f" is not right: expected is an integer, given was a text of length 6.`,
-		"expected array":                                        `The value of "f" is not right: expected is a list, given was a text of length 6.`,
-		"expected number <= 200":                                `The value of "f" is not right: expected is a number of at most 200.`,
-		"expected length >= 2":                                  `The value of "f" is not right: expected is a text of at least 2 characters, given was a text of length 6.`,
-		"expected array length <= 9":                            `The value of "f" is not right: expected is a list of at most 9 entries, given was a text of length 6.`,
-		"expected value to be one of \"a, b\"":                  `The value of "f" is not right: expected is one of "a, b", given was a text of length 6.`,
-		"expected string to be an id":                           `The value of "f" is not right: expected is an id, given was a text of length 6.`,
-		"unexpected property":                                   `There is no field "f" here.`,
+		"expected string":                                       `The value of "f" is wrong. Expected: a text. Given: a text of length 6.`,
+		"expected integer":                                      `The value of "f" is wrong. Expected: an integer. Given: a text of length 6.`,
+		"invalid integer":                                       `The value of "f" is wrong. Expected: an integer. Given: a text of length 6.`,
+		"expected array":                                        `The value of "f" is wrong. Expected: a list. Given: a text of length 6.`,
+		"expected number <= 200":                                `The value of "f" is wrong. Expected: a number of at most 200.`,
+		"expected length >= 2":                                  `The value of "f" is wrong. Expected: a text of at least 2 characters. Given: a text of length 6.`,
+		"expected array length <= 9":                            `The value of "f" is wrong. Expected: a list of at most 9 entries. Given: a text of length 6.`,
+		"expected value to be one of \"a, b\"":                  `The value of "f" is wrong. Expected: one of "a, b". Given: a text of length 6.`,
+		"expected string to be an id":                           `The value of "f" is wrong. Expected: an id. Given: a text of length 6.`,
+		"unexpected property":                                   `This request has no field "f".`,
 		"expected required property x to be present":            `"x" is missing.`,
 		"json: cannot unmarshal number 1e30 into Go value of x": `A value does not fit its field; see /api/v1/docs for the form of each.`,
 	} {
-		e := api.Translate(&huma.ErrorModel{Status: http.StatusUnprocessableEntity, Errors: []*huma.ErrorDetail{{Location: "body.f", Message: message, Value: "s3cret"}}})
+		e := api.Translate(
+			&huma.ErrorModel{
+				Status: http.StatusUnprocessableEntity,
+				Errors: []*huma.ErrorDetail{{Location: "body.f", Message: message, Value: "s3cret"}},
+			},
+		)
 		if e.Detail != want || e.Kind != problem.Invalid {
 			t.Errorf("%q became %q, want %q", message, e.Detail, want)
 		}
 	}
 	for status, want := range map[int]int{408: 400, 413: 413, 415: 400, 422: 400, 400: 400, 500: 500} {
-		if e := api.Translate(&huma.ErrorModel{Status: status, Detail: "something"}); e.Kind.Status() != want || e.Detail == "something" {
+		if e := api.Translate(&huma.ErrorModel{Status: status, Detail: "something"}); e.Kind.Status() != want ||
+			e.Detail == "something" {
 			t.Errorf("%d became %+v", status, e)
 		}
 	}
-	if e := api.Translate(&huma.ErrorModel{Status: 500, Detail: "cannot read request body"}); e.Kind != problem.Invalid {
+	if e := api.Translate(&huma.ErrorModel{Status: 500,
+		Detail: "cannot read request body"}); e.Kind != problem.Invalid {
 		t.Errorf("a body that broke off became %+v", e)
 	}
 }

@@ -10,19 +10,19 @@ import (
 
 // grant is the request with which a program signs in.
 type grant struct {
-	Username  string `json:"username" minLength:"1" maxLength:"254" doc:"A username or an e-mail address." example:"ann"`
-	Password  string `json:"password" minLength:"1" maxLength:"1024" doc:"The password." example:"the present password"`
+	Username  string `json:"username" minLength:"1" maxLength:"254" doc:"A username or an email address." example:"ann"`
+	Password  string `json:"password" minLength:"1" maxLength:"1024" doc:"The password." example:"the current password"`
 	Code      string `json:"code,omitempty" maxLength:"64" doc:"For accounts with a second factor: a code of the authenticator app, or a recovery code."`
-	Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace to work in; without it Sluice chooses."`
+	Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace to work in. If left out, Sluice chooses."`
 }
 
 // tokenPair is the answer to a program (RFC 6749 section 5.1).
 type tokenPair struct {
-	AccessToken      string `json:"access_token" doc:"Send it as Authorization: Bearer. It ends at once when the session does."`
+	AccessToken      string `json:"access_token" doc:"Send it as Authorization: Bearer. It is revoked together with the session."`
 	TokenType        string `json:"token_type" enum:"Bearer"`
-	ExpiresIn        int64  `json:"expires_in" doc:"Seconds until the access token ends."`
-	RefreshToken     string `json:"refresh_token" doc:"Gets the next pair, once. Keep the newest one only."`
-	RefreshExpiresIn int64  `json:"refresh_expires_in" doc:"Seconds until the refresh token ends."`
+	ExpiresIn        int64  `json:"expires_in" doc:"Seconds until the access token expires."`
+	RefreshToken     string `json:"refresh_token" doc:"Gets the next pair of tokens, once. Keep only the newest one."`
+	RefreshExpiresIn int64  `json:"refresh_expires_in" doc:"Seconds until the refresh token expires."`
 }
 
 // pairOf returns a pair of tokens as an answer.
@@ -81,8 +81,8 @@ func revokeTokens(x *visit, in *refreshInput) (revoked, error) {
 
 func logout(x *visit, _ *struct{}) error {
 	if x.kind != authn.CredentialAccess {
-		return problem.New(problem.Invalid, "This ends the session of an access token, and the request came "+
-			"without one.").
+		return problem.New(problem.Invalid, "This operation revokes the session of an access token, and the request "+
+			"has none.").
 			WithField("Authorization").
 			WithNext("Send the access token as Authorization: Bearer. Browsers sign out on Sluice's pages; API keys " +
 				"are revoked, not signed out.")

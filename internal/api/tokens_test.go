@@ -17,7 +17,8 @@ type tokens struct{ access, refresh string }
 func (r result) tokens() tokens {
 	r.t.Helper()
 	r.is(http.StatusOK)
-	if r.field("token_type") != "Bearer" || r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Set-Cookie") != "" {
+	if r.field("token_type") != "Bearer" || r.Header.Get("Cache-Control") != "no-store" ||
+		r.Header.Get("Set-Cookie") != "" {
 		r.t.Errorf("an answer with tokens: %v %s", r.Header, r.Body)
 	}
 	return tokens{r.text("access_token"), r.text("refresh_token")}
@@ -33,7 +34,9 @@ func (s *site) with(access string) caller {
 
 func (s *site) signInProgram(username string) tokens {
 	s.t.Helper()
-	return s.stranger().call("createTokens", map[string]any{"username": username, "password": sluicetest.Password}).tokens()
+	return s.stranger().
+		call("createTokens", map[string]any{"username": username, "password": sluicetest.Password}).
+		tokens()
 }
 
 func TestTokens(t *testing.T) { onBoth(t, tokenStory) }
@@ -41,13 +44,21 @@ func TestTokens(t *testing.T) { onBoth(t, tokenStory) }
 func tokenStory(t *testing.T, environ ...string) {
 	s := newSite(t, environ...)
 	program := s.stranger()
-	answer := program.call("createTokens", map[string]any{"username": "val@example.com", "password": sluicetest.Password, "workspace": identity.DefaultWorkspace})
+	answer := program.call(
+		"createTokens",
+		map[string]any{
+			"username":  "val@example.com",
+			"password":  sluicetest.Password,
+			"workspace": identity.DefaultWorkspace,
+		},
+	)
 	first := answer.tokens()
 	if answer.field("expires_in").(float64) < 21590 || answer.field("refresh_expires_in").(float64) < 2591990 {
 		t.Errorf("the lives of tokens: %s", answer.Body)
 	}
 	me := s.with(first.access).call("getMe", nil).is(http.StatusOK)
-	if me.text("username") != "val" || me.text("workspace") != identity.DefaultWorkspace || me.text("session_id") == "" {
+	if me.text("username") != "val" || me.text("workspace") != identity.DefaultWorkspace ||
+		me.text("session_id") == "" {
 		t.Errorf("me: %s", me.Body)
 	}
 	s.with(first.access).call("listUsers", nil).is(http.StatusForbidden)
@@ -79,16 +90,21 @@ func tokenStory(t *testing.T, environ ...string) {
 	}
 	val.call("endMySession", nil, "session", me.text("session_id")).is(http.StatusNoContent)
 	ended := s.with(second.access).call("getMe", nil).is(http.StatusUnauthorized)
-	if d := ended.problem(); !strings.Contains(d.Detail, "has ended") || ended.Header.Get("WWW-Authenticate") != `Bearer realm="Sluice", error="invalid_token"` {
+	if d := ended.problem(); !strings.Contains(d.Detail, "has ended") ||
+		ended.Header.Get("WWW-Authenticate") != `Bearer realm="Sluice", error="invalid_token"` {
 		t.Errorf("after the end: %q %+v", ended.Header.Get("WWW-Authenticate"), d)
 	}
-	if d := program.call("refreshTokens", map[string]any{"refresh_token": second.refresh}).is(http.StatusUnauthorized).problem(); !strings.Contains(d.Detail, "has ended") {
+	if d := program.call("refreshTokens",
+		map[string]any{"refresh_token": second.refresh}).is(http.StatusUnauthorized).problem(); !strings.Contains(
+		d.Detail,
+		"has ended",
+	) {
 		t.Errorf("refreshing after the end: %+v", d)
 	}
 	val.call("getMe", nil).is(http.StatusOK)
 }
 
-func TestProgramsEndTheirSessions(t *testing.T) {
+func TestTokens_Revoke(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	program := s.stranger()
@@ -100,7 +116,8 @@ func TestProgramsEndTheirSessions(t *testing.T) {
 	s.with(kept.access).call("getMe", nil).is(http.StatusOK)
 
 	for _, token := range []string{kept.refresh, kept.refresh, "nothing", strings.Repeat("x", 400)} {
-		if r := program.call("revokeTokens", map[string]any{"refresh_token": token}).is(http.StatusOK); r.Body != "{}\n" {
+		if r := program.call("revokeTokens",
+			map[string]any{"refresh_token": token}).is(http.StatusOK); r.Body != "{}\n" {
 			t.Errorf("revoking answers %q", r.Body)
 		}
 	}
@@ -113,35 +130,53 @@ func TestProgramsEndTheirSessions(t *testing.T) {
 	val.call("getMe", nil).is(http.StatusOK)
 }
 
-// TestProgramsAreToldWhatIsWrong covers bad sign-ins and bad tokens.
-func TestProgramsAreToldWhatIsWrong(t *testing.T) {
+// TestTokens_ErrorAnswers covers bad sign-ins and bad tokens.
+func TestTokens_ErrorAnswers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	program := s.stranger()
 	sign := func(username, password string) result {
 		return program.call("createTokens", map[string]any{"username": username, "password": password})
 	}
-	wrong, nobody := sign("val", "wrong").is(http.StatusUnauthorized).problem(), sign("nobody", "wrong").is(http.StatusUnauthorized).problem()
+	wrong, nobody := sign(
+		"val",
+		"wrong",
+	).is(http.StatusUnauthorized).
+		problem(),
+		sign(
+			"nobody",
+			"wrong",
+		).is(http.StatusUnauthorized).
+			problem()
 	if wrong.Detail != nobody.Detail || wrong.Next != nobody.Next || wrong.Rule != nobody.Rule {
 		t.Errorf("the answers differ:\n%+v\n%+v", wrong, nobody)
 	}
-	if d := program.call("createTokens", map[string]any{"username": "val", "password": sluicetest.Password, "workspace": "nowhere"}).is(http.StatusNotFound).problem(); d.Field != "workspace" {
+	if d := program.call("createTokens",
+		map[string]any{"username": "val", "password": sluicetest.Password,
+			"workspace": "nowhere"}).is(http.StatusNotFound).problem(); d.Field != "workspace" {
 		t.Errorf("an unknown workspace: %+v", d)
 	}
 	good := s.signInProgram("val")
 	part := strings.Split(good.access, ".")
 	for name, token := range map[string]string{
-		"truncated": good.access[:len(good.access)-1], "without signature": part[0] + "." + part[1] + ".", "alg none": "eyJhbGciOiJub25lIn0." + part[1] + ".", "garbage": "x", "a refresh token": good.refresh,
+		"truncated": good.access[:len(good.access)-1], "without signature": part[0] + "." + part[1] +
+			".", "alg none": "eyJhbGciOiJub25lIn0." + part[1] + ".", "garbage": "x", "a refresh token": good.refresh,
 	} {
 		r := s.with(token).call("getMe", nil).is(http.StatusUnauthorized)
-		if d := r.problem(); !strings.Contains(d.Detail, "not valid") || !strings.Contains(r.Header.Get("WWW-Authenticate"), "invalid_token") {
+		if d := r.problem(); !strings.Contains(d.Detail, "not valid") ||
+			!strings.Contains(r.Header.Get("WWW-Authenticate"), "invalid_token") {
 			t.Errorf("%s: %q %+v", name, r.Header.Get("WWW-Authenticate"), d)
 		}
 	}
 	// A token that is not good is never made up for by a cookie.
 	val := s.as("val")
-	caller{s, val.With("Authorization", "Bearer "+good.access[:len(good.access)-1])}.call("getMe", nil).is(http.StatusUnauthorized)
-	if err := s.People.SetSecondFactor(context.Background(), sluicetest.Operator(), identity.DefaultWorkspace, identity.FactorRequired); err != nil {
+	caller{
+		s,
+		val.With("Authorization", "Bearer "+good.access[:len(good.access)-1]),
+	}.call("getMe", nil).
+		is(http.StatusUnauthorized)
+	if err := s.People.SetSecondFactor(context.Background(), sluicetest.Operator(), identity.DefaultWorkspace,
+		identity.FactorRequired); err != nil {
 		t.Fatal(err)
 	}
 	if d := sign("val", sluicetest.Password).is(http.StatusForbidden).problem(); !strings.Contains(d.Next, "/login") {
@@ -149,8 +184,9 @@ func TestProgramsAreToldWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestOpenOperationsReadNoCookies sends a signed-in browser's cookies along: nothing of that person may show.
-func TestOpenOperationsReadNoCookies(t *testing.T) {
+// TestTokens_OpenOperationsIgnoreCookies sends a signed-in browser's cookies along: nothing of that
+// person may show.
+func TestTokens_OpenOperationsIgnoreCookies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
@@ -161,14 +197,19 @@ func TestOpenOperationsReadNoCookies(t *testing.T) {
 		op := s.spec.Operation(rt.ID)
 		before := root.call("getMe", nil).Body
 		r := root.send(rt.Method, api.Prefix+rt.Path, s.body(op))
-		if r.Status != http.StatusUnauthorized && r.Status != http.StatusOK || r.Header.Get("Set-Cookie") != "" || strings.Contains(r.Body, "root") {
+		if r.Status != http.StatusUnauthorized && r.Status != http.StatusOK || r.Header.Get("Set-Cookie") != "" ||
+			strings.Contains(r.Body, "root") {
 			t.Errorf("%s: %d %s", rt.ID, r.Status, r.Body)
 		}
 		if root.call("getMe", nil).Body != before {
 			t.Errorf("%s has changed the browser's session", rt.ID)
 		}
 	}
-	if got := root.call("createTokens", map[string]any{"username": "val", "password": sluicetest.Password}).tokens(); s.with(got.access).call("getMe", nil).text("username") != "val" {
+	if got := root.call("createTokens",
+		map[string]any{"username": "val", "password": sluicetest.Password}).tokens(); s.with(got.access).
+		call("getMe", nil).
+		text("username") !=
+		"val" {
 		t.Error("a program's tokens are of whoever the cookie belongs to")
 	}
 }

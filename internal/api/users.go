@@ -13,11 +13,11 @@ type Account struct {
 	Username      string     `json:"username" example:"ann"`
 	Name          string     `json:"name" example:"Ann Example"`
 	Email         string     `json:"email" example:"ann@example.com"`
-	EmailVerified bool       `json:"email_verified" doc:"Whether the address was proven to be the person's."`
-	Role          string     `json:"role" doc:"The id of the role in the default workspace; empty for none." example:"viewer"`
+	EmailVerified bool       `json:"email_verified" doc:"Whether the person has confirmed the address."`
+	Role          string     `json:"role" doc:"The id of the role in the default workspace. Empty for none." example:"viewer"`
 	Superuser     bool       `json:"superuser"`
-	Active        bool       `json:"active" doc:"Whether the person may sign in."`
-	Waiting       bool       `json:"waiting" doc:"Whether nobody has let this person in yet."`
+	Active        bool       `json:"active" doc:"Whether the person can sign in."`
+	Waiting       bool       `json:"waiting" doc:"Whether the person is waiting for approval."`
 	HasPassword   bool       `json:"has_password"`
 	CreatedAt     time.Time  `json:"created_at"`
 	LastSignInAt  *time.Time `json:"last_sign_in_at,omitempty" doc:"Left out for never."`
@@ -42,7 +42,7 @@ func accountOf(u identity.User) Account {
 
 type usersInput struct {
 	Paging
-	Query string `query:"q" maxLength:"100" doc:"A part of a username, name or e-mail address." example:"ann"`
+	Query string `query:"q" maxLength:"100" doc:"A part of a username, name or email address." example:"ann"`
 }
 
 func listUsers(x *visit, in *usersInput) (list[Account], error) {
@@ -59,11 +59,11 @@ type newUserInput struct {
 		Username  string `json:"username" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
 		Email     string `json:"email,omitempty" maxLength:"254" example:"ann@example.com"`
 		Name      string `json:"name,omitempty" maxLength:"100" example:"Ann Example"`
-		Password  string `json:"password,omitempty" maxLength:"1024" doc:"At least 15 characters. Without one the answer holds a one-time link that sets it."`
-		Role      string `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the workspace; viewer if left out." example:"viewer"`
-		Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace in which the role is given; the default one if left out." example:"default"`
-		Superuser bool   `json:"superuser,omitempty" doc:"Whether the person may do everything." example:"false"`
-		Active    *bool  `json:"active,omitempty" doc:"Whether the person may sign in; yes if left out." example:"true"`
+		Password  string `json:"password,omitempty" maxLength:"1024" doc:"At least 15 characters. Without a password, the answer contains a one-time link that sets it."`
+		Role      string `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the workspace. If left out, viewer." example:"viewer"`
+		Workspace string `json:"workspace,omitempty" maxLength:"64" doc:"The id of the workspace in which the role applies. If left out, the default workspace." example:"default"`
+		Superuser bool   `json:"superuser,omitempty" doc:"Whether the person is a superuser, who can do everything." example:"false"`
+		Active    *bool  `json:"active,omitempty" doc:"Whether the person can sign in. If left out, true." example:"true"`
 	}
 }
 
@@ -71,7 +71,7 @@ type newUserInput struct {
 // one.
 type newAccount struct {
 	Account
-	Link *link `json:"link,omitempty" doc:"Shown once; hand it to the person. If it is missing and no password was given, ask for a reset link."`
+	Link *link `json:"link,omitempty" doc:"Shown once; give it to the person. If it is missing and no password was given, create a reset link."`
 }
 
 // link is a one-time link.
@@ -128,11 +128,11 @@ type updateUserInput struct {
 // userChange is a change of a person, applied completely or not at all.
 type userChange struct {
 	Username  opt[string] `json:"username,omitempty" minLength:"2" maxLength:"64" doc:"2 to 64 letters, digits, dots, dashes or underscores." example:"ann"`
-	Email     opt[string] `json:"email,omitempty" maxLength:"254" doc:"Counts as unconfirmed until the person confirms it; empty for none." example:"ann@example.com"`
+	Email     opt[string] `json:"email,omitempty" maxLength:"254" doc:"Unconfirmed until the person confirms it. Empty for none." example:"ann@example.com"`
 	Name      opt[string] `json:"name,omitempty" maxLength:"100" doc:"The full name; empty for none." example:"Ann Example"`
-	Role      opt[string] `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the default workspace; empty takes the membership away."`
-	Superuser opt[bool]   `json:"superuser,omitempty" doc:"Whether the person may do everything."`
-	Active    opt[bool]   `json:"active,omitempty" doc:"Whether the person may sign in. Turning it off ends all sessions and streams at once."`
+	Role      opt[string] `json:"role,omitempty" maxLength:"64" doc:"The id of the role in the default workspace. Empty removes the membership."`
+	Superuser opt[bool]   `json:"superuser,omitempty" doc:"Whether the person is a superuser, who can do everything."`
+	Active    opt[bool]   `json:"active,omitempty" doc:"Whether the person can sign in. False signs out all sessions and cuts off streams at once."`
 }
 
 // updateUser applies all given changes in one transaction.
@@ -159,7 +159,7 @@ func updateUser(x *visit, in *updateUserInput) (Account, error) {
 
 type deleteUserInput struct {
 	UserPath
-	Heir string `query:"heir" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The id of whoever takes over what the person owns."`
+	Heir string `query:"heir" pattern:"^[A-Za-z0-9_-]{1,64}$" patternDescription:"an id of 1 to 64 letters, digits, dashes or underscores" doc:"The id of the person who takes over everything this person owns."`
 }
 
 func deleteUser(x *visit, in *deleteUserInput) error {

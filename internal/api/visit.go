@@ -118,7 +118,7 @@ func (x *visit) authenticate() error {
 	if !who.SignedIn() {
 		x.w.Header().Set("WWW-Authenticate", authn.Challenge(nil))
 		return problem.New(problem.Unauthenticated, "Sign in first.").WithRule("sign-in required").
-			WithNext("Send the session cookie of somebody who is signed in, or an access token or API key in the " +
+			WithNext("Send the session cookie of a person who is signed in, or an access token or API key in the " +
 				"Authorization header.")
 	}
 	who.IP = x.event.Peer
@@ -137,10 +137,10 @@ func (x *visit) authenticate() error {
 func (x *visit) credential() (authn.Credential, error) {
 	if authn.ContainsKey(x.r.RequestURI) {
 		x.event.Path = "(an API key)"
-		return authn.Credential{}, problem.New(problem.Invalid, "An API key stands in the address of this request, "+
-			"where it is not read and others may see it.").WithRule("key in address").
-			WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in " +
-				"logs.")
+		return authn.Credential{}, problem.New(problem.Invalid, "The URL of this request contains an "+
+			"API key. Keys in URLs are not accepted, because others can see them.").WithRule("key in address").
+			WithNext("Send the key in the header Authorization as Bearer, and replace this key, because URLs " +
+				"are stored in logs.")
 	}
 	shown, err := x.cfg.Credentials.Authenticate(x.r, authn.Place{
 		Audience: authn.AudienceMain,
@@ -156,7 +156,7 @@ func (x *visit) credential() (authn.Credential, error) {
 func (x *visit) checkCrossSite() error {
 	var guard http.CrossOriginProtection
 	if err := guard.Check(x.r); err != nil {
-		return problem.New(problem.Denied, "This request came from another website and was not carried out.").
+		return problem.New(problem.Denied, "This request came from another website and was refused.").
 			WithRule("cross-origin request").WithCause(err)
 	}
 	return nil

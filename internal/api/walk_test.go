@@ -19,7 +19,7 @@ func (s *site) body(op *huma.Operation) any {
 	return s.spec.Example(op)
 }
 
-func TestEveryRouteRefusesStrangers(t *testing.T) {
+func TestWalk_Strangers(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	stranger := s.stranger()
@@ -37,8 +37,9 @@ func TestEveryRouteRefusesStrangers(t *testing.T) {
 			"ended session": spent.send(rt.Method, s.path(rt.Path), s.body(op)),
 			"unknown cookie": caller{s, stranger.With("Cookie", "sluice_session="+strings.Repeat("A", 43))}.
 				send(rt.Method, s.path(rt.Path), s.body(op)),
-			"unknown token": caller{s, stranger.With("Authorization", "Bearer x")}.send(rt.Method, s.path(rt.Path), s.body(op)),
-			"bad body":      stranger.send(rt.Method, s.path(rt.Path), "{"),
+			"unknown token": caller{s, stranger.With("Authorization", "Bearer x")}.send(rt.Method, s.path(rt.Path),
+				s.body(op)),
+			"bad body": stranger.send(rt.Method, s.path(rt.Path), "{"),
 		} {
 			if r.Status != http.StatusUnauthorized {
 				t.Errorf("%s %s with %s: %d, want 401: %.200s", rt.Method, rt.Path, name, r.Status, r.Body)
@@ -50,9 +51,10 @@ func TestEveryRouteRefusesStrangers(t *testing.T) {
 	}
 }
 
-// TestEveryRouteAsksForTheRight calls everything as a viewer, with good requests about other people's things. What needs a right is refused and recorded;
-// what lies in a workspace that is not the viewer's is not there.
-func TestEveryRouteAsksForTheRight(t *testing.T) {
+// TestWalk_MissingPermission calls everything as a viewer, with good requests about other people's
+// things. Calls that need a permission are refused and recorded; objects of other workspaces do not
+// exist for the viewer.
+func TestWalk_MissingPermission(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	val := s.as("val")
@@ -77,8 +79,8 @@ func TestEveryRouteAsksForTheRight(t *testing.T) {
 	}
 }
 
-// TestViewersChangeNothingInTheirOwnWorkspace is the same for the workspace that the viewer belongs to.
-func TestViewersChangeNothingInTheirOwnWorkspace(t *testing.T) {
+// TestWalk_Viewers is the same for the workspace that the viewer belongs to.
+func TestWalk_Viewers(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	s.ids["workspace"] = "default"
@@ -99,7 +101,8 @@ func TestViewersChangeNothingInTheirOwnWorkspace(t *testing.T) {
 	}
 }
 
-// badBodies are bodies that must be refused, each with the field that has to be named ("*" for any).
+// badBodies are bodies that must be refused, each with the field that has to be named ("*" for
+// any).
 func (s *site) badBodies(op *huma.Operation) map[string][2]any {
 	schema := s.spec.Body(op)
 	with := func(name string, v any) map[string]any {
@@ -108,13 +111,26 @@ func (s *site) badBodies(op *huma.Operation) map[string][2]any {
 		return out
 	}
 	out := map[string][2]any{
-		"nothing": {"", "body"}, "not JSON": {`{"a":`, "body"}, "trailing": {`{} {}`, "body"}, "null": {"null", "body"}, "a list": {"[]", "body"}, "a text": {`"x"`, "body"}, "a number": {"1e999", "body"},
-		"bad UTF-8": {"{\"name\":\"\xff\"}", "body"}, "NUL": {`{"name":"\u0000"}`, "body"}, "deep": {strings.Repeat("[", 200), "body"},
-		"twice": {`{"x":1,"X":2}`, "body"}, "unknown field": {with("no_such_field", 1), "no_such_field"}, "too large": {`{"a":"` + strings.Repeat("a", 70<<10) + `"}`, ""},
+		"nothing": {
+			"",
+			"body",
+		}, "not JSON": {`{"a":`, "body"}, "trailing": {`{} {}`, "body"}, "null": {"null", "body"},
+		"a list": {"[]", "body"}, "a text": {`"x"`, "body"}, "a number": {"1e999", "body"},
+		"bad UTF-8": {
+			"{\"name\":\"\xff\"}",
+			"body",
+		}, "NUL": {`{"name":"\u0000"}`, "body"}, "deep": {strings.Repeat("[", 200), "body"},
+		"twice": {
+			`{"x":1,"X":2}`,
+			"body",
+		}, "unknown field": {with("no_such_field", 1), "no_such_field"}, "too large": {`{"a":"` +
+			strings.Repeat("a", 70<<10) + `"}`, ""},
 	}
 	for name, p := range schema.Properties {
-		for label, v := range map[string]any{"boolean": true, "number": 1.5, "text": "x", "list": []any{1}, "object": map[string]any{"a": 1}} {
-			if label != map[string]string{"string": "text", "boolean": "boolean", "array": "list", "object": "object"}[s.spec.Type(p)] {
+		for label, v := range map[string]any{"boolean": true, "number": 1.5, "text": "x", "list": []any{1},
+			"object": map[string]any{"a": 1}} {
+			if label != map[string]string{"string": "text", "boolean": "boolean", "array": "list",
+				"object": "object"}[s.spec.Type(p)] {
 				out[name+" as "+label] = [2]any{with(name, v), name}
 			}
 		}
@@ -134,7 +150,7 @@ func (s *site) badBodies(op *huma.Operation) map[string][2]any {
 	return out
 }
 
-func TestBadBodiesAreNamed(t *testing.T) { onBoth(t, badBodiesAreNamed) }
+func TestWalk_BadBodies(t *testing.T) { onBoth(t, badBodiesAreNamed) }
 
 func badBodiesAreNamed(t *testing.T, environ ...string) {
 	s := furnished(t, environ...)
@@ -159,7 +175,16 @@ func badBodiesAreNamed(t *testing.T, environ ...string) {
 			d := r.problem()
 			field, _, _ := strings.Cut(d.Field, "[")
 			if r.Status != want || field != bad[1] {
-				t.Errorf("%s with %s: %d, field %q, want %d and %q: %s", rt.ID, name, r.Status, d.Field, want, bad[1], d.Detail)
+				t.Errorf(
+					"%s with %s: %d, field %q, want %d and %q: %s",
+					rt.ID,
+					name,
+					r.Status,
+					d.Field,
+					want,
+					bad[1],
+					d.Detail,
+				)
 			}
 			if strings.Contains(r.Body, "xxxxx") || strings.Contains(d.Detail, "Go ") {
 				t.Errorf("%s with %s shows the value or its insides: %.200s", rt.ID, name, r.Body)
@@ -175,7 +200,7 @@ func badBodiesAreNamed(t *testing.T, environ ...string) {
 	}
 }
 
-func TestBadPathsAndQueries(t *testing.T) { onBoth(t, badPathsAndQueries) }
+func TestWalk_BadPathsAndQueries(t *testing.T) { onBoth(t, badPathsAndQueries) }
 
 func badPathsAndQueries(t *testing.T, environ ...string) {
 	s := furnished(t, environ...)
@@ -188,13 +213,20 @@ func badPathsAndQueries(t *testing.T, environ ...string) {
 				continue
 			}
 			for label, id := range map[string]string{
-				"unknown": "0199aaaa-ffff-7000-8000-ffffffffffff", "escaped slash": "a%2fb", "blank": "a%20b", "NUL": "a%00", "not ASCII": "%C3%BC", "not UTF-8": "%ff",
-				"quote": "'%20OR%201=1--", "long": strings.Repeat("a", 300), "upwards": "%2e%2e",
+				"unknown":       "0199aaaa-ffff-7000-8000-ffffffffffff",
+				"escaped slash": "a%2fb",
+				"blank":         "a%20b",
+				"NUL":           "a%00",
+				"not ASCII":     "%C3%BC",
+				"not UTF-8":     "%ff",
+				"quote":         "'%20OR%201=1--", "long": strings.Repeat("a", 300), "upwards": "%2e%2e",
 			} {
 				path := strings.ReplaceAll(good, "/"+s.ids[p.Name], "/"+id)
 				r := root.send(rt.Method, path, s.body(op))
-				idempotent := label == "unknown" && (rt.ID == "unpublishFlow" || rt.ID == "publishFlow" || rt.ID == "withdrawApp")
-				// The demo builder knows no flows of its own to compare with: an id of the right form is taken.
+				idempotent := label == "unknown" &&
+					(rt.ID == "unpublishFlow" || rt.ID == "publishFlow" || rt.ID == "withdrawApp")
+				// The demo builder knows no flows of its own to compare with: an id of the right
+				// form is taken.
 				plainFlow := p.Name == "flow" && (label == "upwards" || label == "unknown")
 				if !idempotent && !plainFlow && r.Status != http.StatusBadRequest && r.Status != http.StatusNotFound {
 					t.Errorf("%s with a %s id for %s: %d: %.200s", rt.ID, label, p.Name, r.Status, r.Body)
@@ -204,11 +236,19 @@ func badPathsAndQueries(t *testing.T, environ ...string) {
 				}
 			}
 		}
-		queries := map[string]string{"?no_such=1": "no_such", "?x=%zz": "query", "?x=1&x=2": "x", "?x=%00": "x", "?x=%ff": "x", "?a;b=1": "query"}
+		queries := map[string]string{
+			"?no_such=1": "no_such",
+			"?x=%zz":     "query",
+			"?x=1&x=2":   "x",
+			"?x=%00":     "x",
+			"?x=%ff":     "x",
+			"?a;b=1":     "query",
+		}
 		for _, p := range op.Parameters {
 			if p.In == "query" && p.Schema.Type == "integer" {
-				queries["?"+p.Name+"=x"], queries["?"+p.Name+"=-1"], queries["?"+p.Name+"=99999999999999999999"] = p.Name, p.Name, p.Name
-				queries["?"+p.Name+"=1&"+p.Name+"=1"] = p.Name
+				for _, bad := range []string{"x", "-1", "99999999999999999999", "1&" + p.Name + "=1"} {
+					queries["?"+p.Name+"="+bad] = p.Name
+				}
 			}
 			if p.In == "query" && p.Schema.MaxLength != nil {
 				queries["?"+p.Name+"="+strings.Repeat("x", *p.Schema.MaxLength+1)] = p.Name
@@ -226,17 +266,21 @@ func badPathsAndQueries(t *testing.T, environ ...string) {
 	}
 }
 
-func TestUnknownPathsAndMethods(t *testing.T) {
+func TestWalk_UnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	root := s.as("root")
-	for _, path := range []string{"", "/", "/nothing", "/users/", "/users//sessions", "/me/", "/openapi", "/../me", "/users%2f"} {
-		if r := root.send("GET", api.Prefix+path, nil); r.Status != http.StatusNotFound && r.Status != http.StatusBadRequest && r.Status != http.StatusSeeOther {
+	for _, path := range []string{"", "/", "/nothing", "/users/", "/users//sessions", "/me/", "/openapi", "/../me",
+		"/users%2f"} {
+		if r := root.send("GET", api.Prefix+path, nil); r.Status != http.StatusNotFound &&
+			r.Status != http.StatusBadRequest &&
+			r.Status != http.StatusSeeOther {
 			t.Errorf("%q: %d: %.200s", path, r.Status, r.Body)
 		}
 	}
 	r := root.send("PUT", api.Prefix+"/users", nil)
-	if got := strings.Join(r.Header.Values("Allow"), " "); r.Status != http.StatusMethodNotAllowed || got != "GET HEAD POST" {
+	if got := strings.Join(r.Header.Values("Allow"), " "); r.Status != http.StatusMethodNotAllowed ||
+		got != "GET HEAD POST" {
 		t.Errorf("PUT /users: %d, Allow %q", r.Status, got)
 	}
 	r.problem()
@@ -245,7 +289,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	}
 }
 
-func TestOtherWebsitesChangeNothing(t *testing.T) {
+func TestWalk_OtherOrigins(t *testing.T) {
 	t.Parallel()
 	s := furnished(t)
 	for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "http://evil.example"}} {

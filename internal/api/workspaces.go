@@ -11,9 +11,9 @@ import (
 type team struct {
 	ID           string     `json:"id" example:"default"`
 	Name         string     `json:"name" example:"Default workspace"`
-	SecondFactor string     `json:"second_factor,omitempty" doc:"What it asks of sessions: off, encouraged or required. Left out where only the name is told." example:"off"`
-	Members      *int       `json:"members,omitempty" doc:"How many people belong to it; told in lists only." example:"3"`
-	CreatedAt    *time.Time `json:"created_at,omitempty" doc:"Left out where only the name is told."`
+	SecondFactor string     `json:"second_factor,omitempty" doc:"Its rule for second factors: off, encouraged or required. Left out if only the name is shown." example:"off"`
+	Members      *int       `json:"members,omitempty" doc:"The number of its members. Only in lists." example:"3"`
+	CreatedAt    *time.Time `json:"created_at,omitempty" doc:"Left out if only the name is shown."`
 }
 
 func teamOf(w identity.Workspace) team {
@@ -56,7 +56,7 @@ type updateWorkspaceInput struct {
 // workspaceChange is a change to a workspace.
 type workspaceChange struct {
 	Name         *string `json:"name,omitempty" minLength:"2" maxLength:"60" doc:"2 to 60 printable characters." example:"Research"`
-	SecondFactor *string `json:"second_factor,omitempty" enum:"off,encouraged,required" doc:"required closes the workspace to sessions without a second factor, encouraged offers one at each sign-in."`
+	SecondFactor *string `json:"second_factor,omitempty" enum:"off,encouraged,required" doc:"required: only sessions with a second factor have access. encouraged: each sign-in offers to set one up."`
 }
 
 func updateWorkspace(x *visit, in *updateWorkspaceInput) error {
@@ -87,7 +87,17 @@ type member struct {
 }
 
 func memberOf(m identity.Member) member {
-	return member{m.UserID, m.Username, m.Name, m.Email, m.Role, m.Superuser, m.Active, m.Since.UTC(), moment(m.LastSignInAt)}
+	return member{
+		m.UserID,
+		m.Username,
+		m.Name,
+		m.Email,
+		m.Role,
+		m.Superuser,
+		m.Active,
+		m.Since.UTC(),
+		moment(m.LastSignInAt),
+	}
 }
 
 type membersInput struct {

@@ -52,7 +52,13 @@ func (s *accountStore) list(ctx context.Context, appID string) ([]builder.Accoun
 }
 
 func (s *accountStore) read(row q.BuilderAccount) builder.Account {
-	a := builder.Account{ID: row.UpstreamID, Username: row.Username, Workspace: row.WorkspaceID, Person: row.PersonID, Adopted: row.Adopted}
+	a := builder.Account{
+		ID:        row.UpstreamID,
+		Username:  row.Username,
+		Workspace: row.WorkspaceID,
+		Person:    row.PersonID,
+		Adopted:   row.Adopted,
+	}
 	if row.SecretSealed == "" {
 		return a
 	}
@@ -65,7 +71,15 @@ func (s *accountStore) read(row q.BuilderAccount) builder.Account {
 		err = json.Unmarshal(sealed, &opened)
 	}
 	if err != nil {
-		s.log.Error("what opens a builder's account cannot be read; Sluice gets into it anew", "app", row.AppID, "account", row.UpstreamID, "error", err)
+		s.log.Error(
+			"the stored credentials of a builder's account cannot be read; Sluice signs in to it again",
+			"app",
+			row.AppID,
+			"account",
+			row.UpstreamID,
+			"error",
+			err,
+		)
 	}
 	a.Password, a.Key = opened.Password, opened.Key
 	return a
@@ -88,12 +102,18 @@ func (s *accountStore) seal(appID string, a builder.Account) (string, error) {
 
 // keep stores a new or changed account of an app's builder, see builder.BridgeConfig.Keep. All
 // nodes learn of it.
-func (s *accountStore) keep(ctx context.Context, appID string, a builder.Account, gone string) (builder.Account, error) {
+func (s *accountStore) keep(
+	ctx context.Context,
+	appID string,
+	a builder.Account,
+	gone string,
+) (builder.Account, error) {
 	kept := a
 	err := s.db.System(ctx, "builder accounts", func(tx *db.Tx) error {
 		if gone != "" && gone != a.ID {
-			if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
-				return fmt.Errorf("forgetting an account that the builder has no more: %w", err)
+			if _, err := q.New(tx).DeleteBuilderAccount(ctx,
+				q.DeleteBuilderAccountParams{AppID: appID, UpstreamID: gone}); err != nil {
+				return fmt.Errorf("forgetting an account that the builder no longer has: %w", err)
 			}
 		}
 		var err error
@@ -105,13 +125,25 @@ func (s *accountStore) keep(ctx context.Context, appID string, a builder.Account
 	return kept, err
 }
 
-func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a builder.Account) (builder.Account, error) {
+func (s *accountStore) keepIn(
+	ctx context.Context,
+	tx *db.Tx,
+	appID string,
+	a builder.Account,
+) (builder.Account, error) {
 	sealed, err := s.seal(appID, a)
 	if err != nil {
 		return a, err
 	}
 	made, err := q.New(tx).InsertBuilderAccount(ctx, q.InsertBuilderAccountParams{
-		AppID: appID, UpstreamID: a.ID, WorkspaceID: a.Workspace, PersonID: a.Person, Username: a.Username, Adopted: a.Adopted, SecretSealed: sealed, CreatedAt: s.now().UnixMilli(),
+		AppID:        appID,
+		UpstreamID:   a.ID,
+		WorkspaceID:  a.Workspace,
+		PersonID:     a.Person,
+		Username:     a.Username,
+		Adopted:      a.Adopted,
+		SecretSealed: sealed,
+		CreatedAt:    s.now().UnixMilli(),
 	})
 	if err != nil {
 		return a, fmt.Errorf("storing a builder's account: %w", err)
@@ -122,7 +154,8 @@ func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a bu
 	row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: a.ID})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) && !a.Adopted {
 		// Another node has created the account of this home.
-		if row, err = q.New(tx).OwnBuilderAccount(ctx, q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
+		if row, err = q.New(tx).OwnBuilderAccount(ctx,
+			q.OwnBuilderAccountParams{AppID: appID, WorkspaceID: a.Workspace, PersonID: a.Person}); err == nil {
 			return s.read(row), nil
 		}
 	}
@@ -130,10 +163,15 @@ func (s *accountStore) keepIn(ctx context.Context, tx *db.Tx, appID string, a bu
 		return a, fmt.Errorf("reading a builder's account: %w", err)
 	}
 	if row.WorkspaceID != a.Workspace || row.PersonID != a.Person {
-		return a, problem.Newf(problem.Conflict, "The builder's account %q belongs to another workspace already.", a.Username).WithField("user").WithNext("Undo that adoption first.")
+		return a, problem.Newf(problem.Conflict, "The builder's account %q already belongs to another workspace.",
+			a.Username).
+			WithField("user").
+			WithNext("Release it there first.")
 	}
 	a.Adopted = row.Adopted
-	return a, q.New(tx).UpdateBuilderAccount(ctx, q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
+	return a, q.New(tx).
+		UpdateBuilderAccount(ctx,
+			q.UpdateBuilderAccountParams{AppID: appID, UpstreamID: a.ID, Username: a.Username, SecretSealed: sealed})
 }
 
 // name is the builder's name for the account of a workspace, or of a person in it. It consists of

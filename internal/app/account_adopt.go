@@ -46,7 +46,8 @@ func (d *Adoption) BuilderUsers(ctx context.Context, actor authz.Principal, appI
 	for i, u := range users {
 		out[i].User = u
 		if at := slices.IndexFunc(accounts, func(a builder.Account) bool { return a.ID == u.ID }); at >= 0 {
-			out[i].Workspace, out[i].Person, out[i].Adopted = accounts[at].Workspace, accounts[at].Person, accounts[at].Adopted
+			account := &accounts[at]
+			out[i].Workspace, out[i].Person, out[i].Adopted = account.Workspace, account.Person, account.Adopted
 		}
 	}
 	return out, nil
@@ -66,7 +67,11 @@ func (d *Adoption) adoptable(ctx context.Context, actor authz.Principal, appID s
 // account to use them. AdoptUser needs ObjectAdopt in the workspace and returns how many objects
 // were adopted. In sign-in mode the user gets a new password, so that the previous one no longer
 // works.
-func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, upstreamUserID, workspaceID, personID string) (int, error) {
+func (d *Adoption) AdoptUser(
+	ctx context.Context,
+	actor authz.Principal,
+	appID, upstreamUserID, workspaceID, personID string,
+) (int, error) {
 	a, b, err := d.adoptable(ctx, actor, appID)
 	if err != nil {
 		return 0, err
@@ -84,17 +89,26 @@ func (d *Adoption) AdoptUser(ctx context.Context, actor authz.Principal, appID, 
 	if err != nil {
 		return 0, err
 	}
-	return d.bind(ctx, actor, a, builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true})
+	return d.bind(
+		ctx,
+		actor,
+		a,
+		builder.Account{ID: user.ID, Username: user.Username, Workspace: workspaceID, Person: personID, Adopted: true},
+	)
 }
 
 // mayHold checks that accounts of an app's builder can belong to a workspace and a person.
 func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID string) error {
 	if !a.UsedIn(workspaceID) {
-		return problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).WithField("workspace_id").WithNext("Add the app to the workspace first.")
+		return problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).
+			WithField("workspace_id").
+			WithNext("Add the app to the workspace first.")
 	}
 	if personID == "" {
 		if a.PerPerson {
-			return problem.Newf(problem.Invalid, "In %s each person has an account of their own.", a.Name).WithField("person_id").WithNext("Choose the person whose the flows shall be.")
+			return problem.Newf(problem.Invalid, "In %s each person has a separate account.", a.Name).
+				WithField("person_id").
+				WithNext("Choose the person who will own the flows.")
 		}
 		return nil
 	}
@@ -103,7 +117,7 @@ func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID st
 		return fmt.Errorf("listing the members of a workspace: %w", err)
 	}
 	if !slices.ContainsFunc(members, func(m q.MembersOfRow) bool { return m.ID == personID }) {
-		return problem.New(problem.Invalid, "This person is no member of the workspace.").WithField("person_id")
+		return problem.New(problem.Invalid, "This person is not a member of the workspace.").WithField("person_id")
 	}
 	return nil
 }
@@ -113,23 +127,32 @@ func (d *Adoption) mayHold(ctx context.Context, a *App, workspaceID, personID st
 func (d *Adoption) bind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) (int, error) {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
 	fresh := false
-	err := d.gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "adopted the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
-		row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
-		switch {
-		case err == nil && !row.Adopted:
-			return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace.", account.Username).WithField("user")
-		case err != nil && !problem.Is(db.Found(err, "none"), problem.NotFound):
-			return fmt.Errorf("reading a builder's account: %w", err)
-		}
-		fresh = err != nil
-		if former := d.accounts.read(row); !fresh {
-			account.Password, account.Key = former.Password, former.Key
-		}
-		if _, err := d.accounts.keepIn(ctx, tx, a.ID, account); err != nil {
-			return err
-		}
-		return tx.Changed(ChangeKind, a.ID)
-	})
+	err := d.gate.DoDetail(
+		ctx,
+		actor,
+		authz.ObjectAdopt,
+		res,
+		"adopted the builder's user "+account.Username+" ("+account.ID+")",
+		func(tx *db.Tx) error {
+			row, err := q.New(tx).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID})
+			switch {
+			case err == nil && !row.Adopted:
+				return problem.Newf(problem.Conflict, "%q is an account that Sluice created for a workspace.",
+					account.Username).
+					WithField("user")
+			case err != nil && !problem.Is(db.Found(err, "none"), problem.NotFound):
+				return fmt.Errorf("reading a builder's account: %w", err)
+			}
+			fresh = err != nil
+			if former := d.accounts.read(row); !fresh {
+				account.Password, account.Key = former.Password, former.Key
+			}
+			if _, err := d.accounts.keepIn(ctx, tx, a.ID, account); err != nil {
+				return err
+			}
+			return tx.Changed(ChangeKind, a.ID)
+		},
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +164,12 @@ func (d *Adoption) bind(ctx context.Context, actor authz.Principal, a *App, acco
 }
 
 // claimHoldings gives everything in an account to its workspace.
-func (d *Adoption) claimHoldings(ctx context.Context, actor authz.Principal, appID string, account builder.Account) (int, error) {
+func (d *Adoption) claimHoldings(
+	ctx context.Context,
+	actor authz.Principal,
+	appID string,
+	account builder.Account,
+) (int, error) {
 	a, ok := d.registry.ByID(appID)
 	if !ok {
 		return 0, problem.New(problem.NotFound, "There is no such app. It may have been removed.")
@@ -168,36 +196,47 @@ func (d *Adoption) UnadoptUser(ctx context.Context, actor authz.Principal, appID
 	if err != nil {
 		return err
 	}
-	row, err := q.New(d.db.Read()).GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
-	if err := db.Found(err, "This user was not adopted."); err != nil {
+	row, err := q.New(d.db.Read()).
+		GetBuilderAccount(ctx, q.GetBuilderAccountParams{AppID: appID, UpstreamID: upstreamUserID})
+	if err := db.Found(err, "This user is not adopted."); err != nil {
 		return err
 	}
 	if !row.Adopted {
-		return problem.Newf(problem.Conflict, "%q is an account that Sluice has made for a workspace, not an adopted one.", row.Username).WithField("user")
+		return problem.Newf(problem.Conflict, "%q is an account that Sluice created for a workspace, not an adopted "+
+			"one.", row.Username).
+			WithField("user")
 	}
 	return d.unbind(ctx, actor, a, d.accounts.read(row))
 }
 
 func (d *Adoption) unbind(ctx context.Context, actor authz.Principal, a *App, account builder.Account) error {
 	res := authz.Resource{Type: "App", ID: a.ID, App: a.ID, Workspace: account.Workspace, Name: a.Name}
-	return d.gate.DoDetail(ctx, actor, authz.ObjectAdopt, res, "undid the adoption of the builder's user "+account.Username+" ("+account.ID+")", func(tx *db.Tx) error {
-		ids, err := q.New(tx).ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
-		if err != nil {
-			return fmt.Errorf("listing what an account holds: %w", err)
-		}
-		for _, id := range ids {
-			if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: a.ID, FlowID: id}); err != nil {
-				return fmt.Errorf("closing a flow: %w", err)
+	return d.gate.DoDetail(
+		ctx,
+		actor,
+		authz.ObjectAdopt,
+		res,
+		"undid the adoption of the builder's user "+account.Username+" ("+account.ID+")",
+		func(tx *db.Tx) error {
+			ids, err := q.New(tx).ObjectsOfAccount(ctx, q.ObjectsOfAccountParams{AppID: a.ID, UpstreamID: account.ID})
+			if err != nil {
+				return fmt.Errorf("listing what an account holds: %w", err)
 			}
-		}
-		if err := d.flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
-			return err
-		}
-		if _, err := q.New(tx).DeleteBuilderAccount(ctx, q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
-			return fmt.Errorf("forgetting a builder's account: %w", err)
-		}
-		return tx.Changed(ChangeKind, a.ID)
-	})
+			for _, id := range ids {
+				if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: a.ID, FlowID: id}); err != nil {
+					return fmt.Errorf("closing a flow: %w", err)
+				}
+			}
+			if err := d.flows.ForgetIn(ctx, tx, a.ID, ids...); err != nil {
+				return err
+			}
+			if _, err := q.New(tx).DeleteBuilderAccount(ctx,
+				q.DeleteBuilderAccountParams{AppID: a.ID, UpstreamID: account.ID}); err != nil {
+				return fmt.Errorf("forgetting a builder's account: %w", err)
+			}
+			return tx.Changed(ChangeKind, a.ID)
+		},
+	)
 }
 
 // adoptSuperuser gives the objects of the builder's superuser to the app's first workspace, at the
@@ -216,10 +255,23 @@ func (d *Adoption) adoptSuperuser(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.bind(ctx, authz.SystemPrincipal("adoption"), a, builder.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true})
+	n, err := d.bind(
+		ctx,
+		authz.SystemPrincipal("adoption"),
+		a,
+		builder.Account{ID: user.ID, Username: user.Username, Workspace: a.WorkspaceID, Adopted: true},
+	)
 	if err != nil {
 		return err
 	}
-	d.log.Info("what the builder's superuser has built belongs to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
+	d.log.Info(
+		"what the builder's superuser has built belongs to a workspace now",
+		"app",
+		a.Name,
+		"objects",
+		n,
+		"workspace",
+		a.WorkspaceID,
+	)
 	return d.markAdopted(ctx, a)
 }

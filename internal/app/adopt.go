@@ -60,13 +60,21 @@ func (d *Adoption) unowned(ctx context.Context, a *App) ([]builder.FoundObject, 
 
 // Adopt gives unassigned objects to a workspace and a person in it; no ids means all of them. It
 // needs ObjectAdopt there, and returns how many were adopted.
-func (d *Adoption) Adopt(ctx context.Context, actor authz.Principal, id string, ids []string, workspaceID, ownerID string) (int, error) {
+func (d *Adoption) Adopt(
+	ctx context.Context,
+	actor authz.Principal,
+	id string,
+	ids []string,
+	workspaceID, ownerID string,
+) (int, error) {
 	a, err := d.registry.find(ctx, actor, authz.ObjectAdopt, id)
 	if err != nil {
 		return 0, err
 	}
 	if !a.UsedIn(workspaceID) {
-		return 0, problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).WithField("workspace_id").WithNext("Add the app to the workspace first.")
+		return 0, problem.Newf(problem.Invalid, "%s is not used in this workspace.", a.Name).
+			WithField("workspace_id").
+			WithNext("Add the app to the workspace first.")
 	}
 	found, err := d.unowned(ctx, a)
 	if err != nil {
@@ -84,7 +92,13 @@ func (d *Adoption) Adopt(ctx context.Context, actor authz.Principal, id string, 
 	return d.adopt(ctx, actor, a, found, workspaceID, ownerID)
 }
 
-func (d *Adoption) adopt(ctx context.Context, actor authz.Principal, a *App, found []builder.FoundObject, workspaceID, ownerID string) (int, error) {
+func (d *Adoption) adopt(
+	ctx context.Context,
+	actor authz.Principal,
+	a *App,
+	found []builder.FoundObject,
+	workspaceID, ownerID string,
+) (int, error) {
 	objects := make([]flow.Object, len(found))
 	for i, o := range found {
 		objects[i] = flow.Object{ID: o.ID, Name: o.Name, Kind: o.Kind, Owner: ownerID, Account: o.Account}
@@ -138,7 +152,15 @@ func (d *Adoption) adoptOnce(ctx context.Context, a *App, connecting bool) error
 	}
 	n, err := d.adopt(ctx, authz.SystemPrincipal("adoption"), a, found, a.WorkspaceID, "")
 	if err == nil && n > 0 {
-		d.log.Info("objects that the builder already had belong to a workspace now", "app", a.Name, "objects", n, "workspace", a.WorkspaceID)
+		d.log.Info(
+			"objects that the builder already had belong to a workspace now",
+			"app",
+			a.Name,
+			"objects",
+			n,
+			"workspace",
+			a.WorkspaceID,
+		)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func connected(t *testing.T, r *house, s *flowisetest.Server) *app.App {
 	return a
 }
 
-func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
+func TestAdopt_OneWorkspace(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := open(t, d, t.TempDir())
@@ -57,7 +57,7 @@ func TestWithOneWorkspaceEverythingIsAdopted(t *testing.T) {
 	})
 }
 
-func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
+func TestAdopt_SeveralWorkspaces(t *testing.T) {
 	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
@@ -94,15 +94,17 @@ func TestWithSeveralWorkspacesAnAdminAdopts(t *testing.T) {
 	p, _ := r.people.Principal(u.ID)
 	_, unownedErr := r.Adoption.Unowned(ctx, p, a.ID)
 	_, adoptErr := r.Adoption.Adopt(ctx, p, a.ID, nil, identity.DefaultWorkspace, "")
-	for what, err := range map[string]error{"see": unownedErr, "adopt": adoptErr, "offer": r.Manager.Offer(ctx, p, a.ID, ws.ID), "withdraw": r.Manager.Withdraw(ctx, p, a.ID, ws.ID)} {
+	for what, err := range map[string]error{"see": unownedErr, "adopt": adoptErr,
+		"offer": r.Manager.Offer(ctx, p, a.ID, ws.ID), "withdraw": r.Manager.Withdraw(ctx, p, a.ID, ws.ID)} {
 		if !problem.Is(err, problem.Denied) {
 			t.Errorf("a user may %s: %v", what, err)
 		}
 	}
 }
 
-// TestAnUpgradeLosesNothing is an installation from before there was an ownership map: its app is connected, and the map is empty.
-func TestAnUpgradeLosesNothing(t *testing.T) {
+// TestAdopt_Upgrade is an installation from before there was an ownership map: its app is
+// connected, and the map is empty.
+func TestAdopt_Upgrade(t *testing.T) {
 	t.Parallel()
 	d, keys, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
 	s := stocked()
@@ -123,7 +125,7 @@ func TestAnUpgradeLosesNothing(t *testing.T) {
 	}
 }
 
-func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
+func TestApps_VisibleInTheirWorkspaces(t *testing.T) {
 	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
@@ -134,7 +136,12 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := authz.Principal{Kind: authz.Person, ID: "p", Workspace: ws.ID, Memberships: []authz.Membership{{Workspace: ws.ID, Role: authz.RoleViewer}}}
+	p := authz.Principal{
+		Kind:        authz.Person,
+		ID:          "p",
+		Workspace:   ws.ID,
+		Memberships: []authz.Membership{{Workspace: ws.ID, Role: authz.RoleViewer}},
+	}
 	sees := func() int { return len(r.Visible(p)) }
 	if sees() != 0 || !problem.Is(r.CheckOpen(ctx, p, a), problem.NotFound) {
 		t.Error("an app that is not used in the workspace is there")
@@ -152,7 +159,8 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 		t.Error("a withdrawn app is still there")
 	}
 	for what, err := range map[string]error{
-		"an unknown workspace": r.Manager.Offer(ctx, operator, a.ID, "nowhere"), "an unknown app": r.Manager.Offer(ctx, operator, "nothing", ws.ID), "what is not offered": r.Manager.Withdraw(ctx, operator, a.ID, ws.ID),
+		"an unknown workspace": r.Manager.Offer(ctx, operator, a.ID, "nowhere"), "an unknown app": r.Manager.Offer(ctx,
+			operator, "nothing", ws.ID), "what is not offered": r.Manager.Withdraw(ctx, operator, a.ID, ws.ID),
 	} {
 		if !problem.Is(err, problem.NotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -160,7 +168,7 @@ func TestAppsAreVisibleWhereTheyAreUsed(t *testing.T) {
 	}
 }
 
-func TestPublishingIsDecidedInTheFlowsWorkspace(t *testing.T) {
+func TestPublish_WorkspaceOfTheFlow(t *testing.T) {
 	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	ws, err := r.people.CreateWorkspace(ctx, operator, "Research")
@@ -173,10 +181,16 @@ func TestPublishingIsDecidedInTheFlowsWorkspace(t *testing.T) {
 	}
 	own(t, r, a.ID, "mine")
 	admin := func(workspace string) authz.Principal {
-		return authz.Principal{Kind: authz.Person, ID: "admin of " + workspace, Workspace: workspace, Memberships: []authz.Membership{{Workspace: workspace, Role: authz.RoleAdmin}}}
+		return authz.Principal{
+			Kind:        authz.Person,
+			ID:          "admin of " + workspace,
+			Workspace:   workspace,
+			Memberships: []authz.Membership{{Workspace: workspace, Role: authz.RoleAdmin}},
+		}
 	}
 	for what, err := range map[string]error{
-		"publishing the other's": r.Publications.Publish(ctx, admin(ws.ID), a.ID, "mine"), "publishing nothing": r.Publications.Publish(ctx, admin(ws.ID), a.ID, "nothing"),
+		"publishing the other's": r.Publications.Publish(ctx, admin(ws.ID), a.ID,
+			"mine"), "publishing nothing": r.Publications.Publish(ctx, admin(ws.ID), a.ID, "nothing"),
 	} {
 		if !problem.Is(err, problem.NotFound) {
 			t.Errorf("%s: %v", what, err)

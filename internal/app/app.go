@@ -55,8 +55,8 @@ type App struct {
 	// VerifiedAt is when an admin last saw the Verify page succeed; zero for never. CreatedAt is
 	// when the app was added.
 	VerifiedAt, CreatedAt time.Time
-	// SeenAt is the stored time at which a reverse proxy last asked about a forward-auth app; zero
-	// for never. Registry.LastAsked is more recent.
+	// SeenAt is the stored time at which a reverse proxy last request about a forward-auth app;
+	// zero for never. Registry.LastAsked is more recent.
 	SeenAt time.Time
 
 	published map[string]struct{}
@@ -131,7 +131,9 @@ func (s *Spec) clean(kinds builder.Kinds) error {
 	case ModeProxy:
 		return s.cleanUpstream(kinds)
 	}
-	return problem.Newf(problem.Invalid, "%q is no way to stand behind Sluice.", s.Mode).WithField("mode").WithNext("Use proxy or forward-auth.")
+	return problem.Newf(problem.Invalid, "%q is not a mode of connection.", s.Mode).
+		WithField("mode").
+		WithNext("Use proxy or forward-auth.")
 }
 
 func (s *Spec) cleanUpstream(kinds builder.Kinds) error {
@@ -159,11 +161,11 @@ func cleanOrigin(text string) (string, *problem.Error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return refuse("The address must begin with http:// or https://.")
 	case u.Hostname() == "":
-		return refuse("The address names no host.")
+		return refuse("The address has no host.")
 	case u.User != nil:
-		return refuse("The address must not hold a user name or password.")
+		return refuse("The address must not contain a username or password.")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return refuse("The address must have no path or query: builders live at the root of a host.")
+		return refuse("The address must have no path or query, because builders are served at the root of a host.")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {

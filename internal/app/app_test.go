@@ -46,12 +46,21 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	people, err3 := identity.New(ctx, identity.Config{
 		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	demo := httptest.NewServer(http.NotFoundHandler())
-	vault, opener := secret.NewVault(secret.VaultConfig{DB: d, Gate: gate, People: people, Keyring: ring, Now: time.Now})
+	vault, opener := secret.NewVault(
+		secret.VaultConfig{DB: d, Gate: gate, People: people, Keyring: ring, Now: time.Now},
+	)
 	r, err4 := app.New(ctx, app.Config{
-		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Vault: vault, Opener: opener, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
+		Kinds: buildertest.Kinds(
+			t,
+		), DB: d, Gate: gate, Keyring: ring, Vault: vault, Opener: opener,
+		Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
 		Demo: func() (*url.URL, error) { return url.Parse(demo.URL) },
 	})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -61,7 +70,7 @@ func open(t testing.TB, d *db.DB, keys string) *house {
 	return &house{r, people, vault}
 }
 
-// flowise is one that nobody owns yet.
+// flowise is a Flowise without an owner.
 func flowise() *flowisetest.Server {
 	f := flowisetest.New()
 	f.Email, f.Password = "", ""
@@ -75,7 +84,7 @@ func serve(t *testing.T, h http.Handler) string {
 	return s.URL
 }
 
-func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
+func TestFlowise_WithoutOwner(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, ctx, f := t.TempDir(), context.Background(), flowise()
@@ -84,7 +93,8 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Kind.Name != "flowise" || a.Version != "3.1.4" || !a.NeedsOwner || a.Bridge != nil || a.Port == 0 || a.Slug != "flowise" {
+		if a.Kind.Name != "flowise" || a.Version != "3.1.4" || !a.NeedsOwner || a.Bridge != nil || a.Port == 0 ||
+			a.Slug != "flowise" {
 			t.Errorf("added: %+v", a)
 		}
 		if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
@@ -115,7 +125,7 @@ func TestAFlowiseWithoutOwnerGetsOne(t *testing.T) {
 	})
 }
 
-func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
+func TestFlowise_InterruptedRegistration(t *testing.T) {
 	t.Parallel()
 	d, ctx, f := dbtest.SQLite(t), context.Background(), flowise()
 	f.RegisterStatus = 500
@@ -134,7 +144,8 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
-	// The answer to a registration may get lost: the next attempt finds an owner, and the stored password fits.
+	// The answer to a registration may get lost: the next attempt finds an owner, and the stored
+	// password fits.
 	row, err := q.New(d.Read()).GetApp(ctx, a.ID)
 	if err != nil || row.OwnerSealed == "" {
 		t.Fatal("nothing is stored")
@@ -144,7 +155,7 @@ func TestAnInterruptedRegistrationIsFinished(t *testing.T) {
 	}
 }
 
-func TestAFlowiseWithAnOwner(t *testing.T) {
+func TestFlowise_WithOwner(t *testing.T) {
 	t.Parallel()
 	ctx, f := context.Background(), flowise()
 	f.Email, f.Password = "boss@example.com", "Very-Secret-1"
@@ -156,13 +167,18 @@ func TestAFlowiseWithAnOwner(t *testing.T) {
 	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("registering a second owner: %v, want conflict", err)
 	}
-	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "wrong"}); !problem.Is(err, problem.Unauthenticated) {
+	if err := r.Connector.Connect(ctx, operator, a.ID,
+		app.Owner{Email: "boss@example.com", Password: "wrong"}); !problem.Is(
+		err,
+		problem.Unauthenticated,
+	) {
 		t.Errorf("wrong password: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner {
 		t.Error("a wrong password connects")
 	}
-	if err := r.Connector.Connect(ctx, operator, a.ID, app.Owner{Email: "boss@example.com", Password: "Very-Secret-1"}); err != nil {
+	if err := r.Connector.Connect(ctx, operator, a.ID,
+		app.Owner{Email: "boss@example.com", Password: "Very-Secret-1"}); err != nil {
 		t.Fatal(err)
 	}
 	handed, err := r.Manager.Remove(ctx, operator, a.ID)
@@ -171,7 +187,7 @@ func TestAFlowiseWithAnOwner(t *testing.T) {
 	}
 }
 
-func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
+func TestBuilder_DownAtFirst(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -217,7 +233,7 @@ func TestABuilderThatIsDownBecomesKnownLater(t *testing.T) {
 	}
 }
 
-func TestOnlyAdminsManageApps(t *testing.T) {
+func TestApps_AdminsOnly(t *testing.T) {
 	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})
@@ -238,7 +254,8 @@ func TestOnlyAdminsManageApps(t *testing.T) {
 		_, checkErr := r.Monitor.Check(ctx, p, a.ID)
 		for what, err := range map[string]error{
 			"add": addErr, "look": lookErr, "remove": removeErr, "remove what is not there": noneErr, "check": checkErr,
-			"connect": r.Connector.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publications.Publish(ctx, p, a.ID, "own-flow"), "verify": r.Manager.MarkVerified(ctx, p, a.ID),
+			"connect": r.Connector.Connect(ctx, p, a.ID, app.Owner{}), "publish": r.Publications.Publish(ctx, p, a.ID,
+				"own-flow"), "verify": r.Manager.MarkVerified(ctx, p, a.ID),
 		} {
 			if !problem.Is(err, problem.Denied) {
 				t.Errorf("%s may %s: %v", role, what, err)
@@ -288,15 +305,20 @@ func TestPublishing(t *testing.T) {
 	})
 }
 
-func TestAddRefusesBadAddresses(t *testing.T) {
+func TestAdd_BadAddresses(t *testing.T) {
 	t.Parallel()
 	r := open(t, dbtest.SQLite(t), t.TempDir())
-	for _, bad := range []string{"", "flowise", "ftp://x", "http://", "http://user:secret@127.0.0.1", "http://127.0.0.1/flowise", "http://127.0.0.1:99999", "http://a b", "javascript:alert(1)"} {
+	for _, bad := range []string{"", "flowise", "ftp://x", "http://", "http://user:secret@127.0.0.1",
+		"http://127.0.0.1/flowise", "http://127.0.0.1:99999", "http://a b", "javascript:alert(1)"} {
 		_, err := r.Manager.Add(context.Background(), operator, app.Spec{URL: bad})
 		if e := problem.Of(err); e.Kind != problem.Invalid || e.Field != "url" || strings.Contains(e.Detail, "secret") {
 			t.Errorf("%q: %v (field %q), want invalid url", bad, err, e.Field)
 		}
-		_, err = r.Manager.Look(context.Background(), operator, app.Spec{URL: "http://127.0.0.1:1", PublicURL: "x" + bad})
+		_, err = r.Manager.Look(
+			context.Background(),
+			operator,
+			app.Spec{URL: "http://127.0.0.1:1", PublicURL: "x" + bad},
+		)
 		if e := problem.Of(err); e.Field != "public_url" {
 			t.Errorf("public %q: field %q", bad, e.Field)
 		}
@@ -307,7 +329,10 @@ func TestOrigin(t *testing.T) {
 	t.Parallel()
 	a := &app.App{Port: 3002}
 	for host, want := range map[string]string{
-		"localhost:3000": "http://localhost:3002", "127.0.0.1": "http://127.0.0.1:3002", "[::1]:3000": "http://[::1]:3002", "": "http://127.0.0.1:3002",
+		"localhost:3000": "http://localhost:3002",
+		"127.0.0.1":      "http://127.0.0.1:3002",
+		"[::1]:3000":     "http://[::1]:3002",
+		"":               "http://127.0.0.1:3002",
 	} {
 		if got := a.Origin(host); got != want {
 			t.Errorf("Origin(%q) = %q, want %q", host, got, want)
@@ -319,7 +344,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-func TestExposureOfALoopbackBuilder(t *testing.T) {
+func TestExposure_Loopback(t *testing.T) {
 	t.Parallel()
 	r, ctx := open(t, dbtest.SQLite(t), t.TempDir()), context.Background()
 	a, err := r.Manager.Add(ctx, operator, app.Spec{URL: serve(t, flowise())})

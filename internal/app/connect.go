@@ -50,7 +50,7 @@ func (c *Connector) Connect(ctx context.Context, actor authz.Principal, id strin
 		return err
 	}
 	if a.Pending {
-		return problem.New(problem.Unavailable, "Nothing has answered at this address yet.").
+		return problem.New(problem.Unavailable, "Nothing has responded at this address yet.").
 			WithNext("Start the builder, then check the app again.")
 	}
 	if a.Kind.Owner == nil {
@@ -80,7 +80,7 @@ func (c *Connector) connect(ctx context.Context, actor authz.Principal, a *App, 
 		return c.register(ctx, actor, a)
 	}
 	if given.Email == "" || len(given.Email) > 254 || given.Password == "" || len(given.Password) > 200 {
-		return problem.New(problem.Invalid, "Enter the owner's e-mail address and password.").WithField("owner_email")
+		return problem.New(problem.Invalid, "Enter the owner's email address and password.").WithField("owner_email")
 	}
 	if err := c.testOwner(ctx, a, owner{Email: given.Email, Password: given.Password}); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *Connector) register(ctx context.Context, actor authz.Principal, a *App)
 		return err
 	}
 	if o.Email != "" && !o.Pending {
-		return problem.New(problem.Conflict, "Sluice holds an owner account of this builder already.")
+		return problem.New(problem.Conflict, "Sluice already has an owner account of this builder.")
 	}
 	if !o.Pending {
 		o = owner{Email: serviceEmail, Password: a.Kind.Owner.NewPassword(), Made: true, Pending: true}

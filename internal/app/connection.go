@@ -89,7 +89,7 @@ func (b *bridges) ofAccounts(ctx context.Context, a *App, row q.App) error {
 // other apps, problem.Conflict for one that is not connected.
 func (a *App) accountBridge() (*builder.Bridge, error) {
 	if a.Kind.Accounts == nil || a.Pending {
-		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name).
+		return nil, problem.Newf(problem.Invalid, "%s has no accounts that Sluice can enter.", a.Name).
 			WithField("app")
 	}
 	if a.Bridge == nil {
@@ -108,7 +108,7 @@ func (c *Connector) access(ctx context.Context, actor authz.Principal, a *App, g
 		return owner{}, problem.New(problem.Invalid, "One of the secrets is too long.").WithField("secret_key")
 	}
 	if _, ok := a.Kind.Accounts.Mode(given.Mode); !ok && given.Mode != "" {
-		return owner{}, problem.Newf(problem.Invalid, "%q is no way into %s.", given.Mode, a.Kind.Title).
+		return owner{}, problem.Newf(problem.Invalid, "%q is not a method to enter %s.", given.Mode, a.Kind.Title).
 			WithField("mode").
 			WithNext("Use " + a.Kind.Accounts.ModeNames() + ".")
 	}
@@ -200,7 +200,7 @@ func (c *Connector) choose(ctx context.Context, a *App, given AccountAccess, o o
 		}
 	}
 	if failed == nil || given.Mode == "" {
-		failed = problem.Newf(problem.Conflict, "None of the ways into %s works with what Sluice knows.", a.Name).
+		failed = problem.Newf(problem.Conflict, "No method to enter %s works with the given credentials.", a.Name).
 			WithField("mode").
 			WithNext(a.Kind.Accounts.Texts.NoWay)
 	}
@@ -218,7 +218,11 @@ func (c *Connector) keepAccess(ctx context.Context, actor authz.Principal, a *Ap
 	}
 	return c.registry.change(ctx, actor, authz.AppManage, a, detail, func(tx *db.Tx) error {
 		return q.New(tx).SetAppBridge(ctx, q.SetAppBridgeParams{
-			ID: a.ID, OwnerSealed: sealed, BridgeMode: string(given.Mode), PerPerson: given.PerPerson, UpdatedAt: c.now().UnixMilli(),
+			ID:          a.ID,
+			OwnerSealed: sealed,
+			BridgeMode:  string(given.Mode),
+			PerPerson:   given.PerPerson,
+			UpdatedAt:   c.now().UnixMilli(),
 		})
 	})
 }
@@ -299,7 +303,11 @@ func (c *Connector) Connection(ctx context.Context, actor authz.Principal, id st
 		o = c.orConfigured(o)
 	}
 	return Connection{
-		Mode: a.BridgeMode, PerPerson: a.PerPerson, Superuser: o.Superuser, HasSecretKey: o.SecretKey != "", HasPassword: o.Password != "",
+		Mode:          a.BridgeMode,
+		PerPerson:     a.PerPerson,
+		Superuser:     o.Superuser,
+		HasSecretKey:  o.SecretKey != "",
+		HasPassword:   o.Password != "",
 		ExternalLines: a.Kind.Accounts.TrustLines(c.origin(), c.bridges.jwks(a)),
 	}, nil
 }

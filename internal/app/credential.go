@@ -63,9 +63,13 @@ func (k *Credentials) keeper(appID string) (*App, *builder.Credentials, error) {
 	}
 	switch {
 	case a.Pending || a.NeedsOwner:
-		return nil, nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).WithField("app").WithNext("Give Sluice its owner account on the apps page.")
+		return nil, nil, problem.Newf(problem.Conflict, "%s is not connected yet.", a.Name).
+			WithField("app").
+			WithNext("Give Sluice its owner account on the apps page.")
 	case a.Bridge == nil || a.Bridge.Credentials == nil:
-		return nil, nil, problem.Newf(problem.Conflict, "%s keeps no credentials that Sluice can write.", a.Name).WithField("app").WithNext(k.keepersText())
+		return nil, nil, problem.Newf(problem.Conflict, "%s has no credentials that Sluice can write.", a.Name).
+			WithField("app").
+			WithNext(k.keepersText())
 	}
 	return a, a.Bridge.Credentials, nil
 }
@@ -92,7 +96,11 @@ func (k *Credentials) Keep(a *App) bool {
 
 // Kinds asks an app of the workspace which types of credential it knows. It needs CredentialManage
 // there.
-func (k *Credentials) Kinds(ctx context.Context, actor authz.Principal, workspaceID, appID string) ([]builder.CredentialKind, error) {
+func (k *Credentials) Kinds(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, appID string,
+) ([]builder.CredentialKind, error) {
 	if err := k.vault.Enter(ctx, actor, authz.CredentialManage, workspaceID); err != nil {
 		return nil, err
 	}
@@ -109,13 +117,19 @@ func (k *Credentials) Kinds(ctx context.Context, actor authz.Principal, workspac
 }
 
 func notUsedHere(a *App) error {
-	return problem.Newf(problem.Conflict, "%s is not used in this workspace.", a.Name).WithField("app").WithNext("Ask an admin of the whole installation to add the app to the workspace.")
+	return problem.Newf(problem.Conflict, "%s is not used in this workspace.", a.Name).
+		WithField("app").
+		WithNext("Ask an admin of the whole installation to add the app to the workspace.")
 }
 
 // Put copies a credential into an app, where everyone who may edit the workspace's flows can choose
 // it by name. It needs CredentialUse for the app, and the credential must be shared with the actor.
 // If the builder cannot be reached, the copy is noted and written later; the returned use says so.
-func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) (CredentialUse, error) {
+func (k *Credentials) Put(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, appID, credentialID string,
+) (CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return CredentialUse{}, err
@@ -134,12 +148,12 @@ func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceI
 	}
 	object, err := uuid.NewRandom()
 	if err != nil {
-		return CredentialUse{}, fmt.Errorf("making an id: %w", err)
+		return CredentialUse{}, fmt.Errorf("creating an id: %w", err)
 	}
 	err = k.gate.DoDetail(ctx, actor, authz.CredentialUse, res, "put into "+a.Name, func(tx *db.Tx) error {
 		err := k.vault.Place(ctx, tx, c.ID, appID, object.String(), actor.ID)
 		if problem.Is(err, problem.Conflict) {
-			return problem.Newf(problem.Conflict, "This credential is in %s already.", a.Name).WithField("app")
+			return problem.Newf(problem.Conflict, "This credential is already in %s.", a.Name).WithField("app")
 		}
 		return err
 	})
@@ -152,7 +166,12 @@ func (k *Credentials) Put(ctx context.Context, actor authz.Principal, workspaceI
 
 // Rotate gives a credential new values and updates every copy. Copies that could not be updated are
 // marked as outdated and fixed when their builder answers again.
-func (k *Credentials) Rotate(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, values map[string]string) ([]CredentialUse, error) {
+func (k *Credentials) Rotate(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, credentialID string,
+	values map[string]string,
+) ([]CredentialUse, error) {
 	c, err := k.vault.Rotate(ctx, actor, workspaceID, credentialID, values)
 	if err != nil {
 		return nil, err
@@ -162,12 +181,17 @@ func (k *Credentials) Rotate(ctx context.Context, actor authz.Principal, workspa
 
 // Refresh writes the current values into every copy of a credential, and restores copies that were
 // deleted in the builder. It needs CredentialUse.
-func (k *Credentials) Refresh(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
+func (k *Credentials) Refresh(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, credentialID string,
+) ([]CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.gate.DoDetail(ctx, actor, authz.CredentialUse, c.Resource(), "copies refreshed", func(*db.Tx) error { return nil }); err != nil {
+	if err := k.gate.DoDetail(ctx, actor, authz.CredentialUse, c.Resource(), "copies refreshed",
+		func(*db.Tx) error { return nil }); err != nil {
 		return nil, err
 	}
 	return k.refreshAll(context.WithoutCancel(ctx), c)
@@ -193,7 +217,7 @@ func (k *Credentials) refreshUse(ctx context.Context, workspaceID, credentialID,
 	}
 	i := slices.IndexFunc(c.Uses, func(p secret.Placement) bool { return p.App == appID })
 	if i < 0 {
-		return CredentialUse{}, problem.New(problem.NotFound, "This credential is not in the app any more.")
+		return CredentialUse{}, problem.New(problem.NotFound, "This credential is no longer in the app.")
 	}
 	use := CredentialUse{Placement: c.Uses[i], AppName: k.appName(appID)}
 	if trouble == nil {
@@ -234,10 +258,16 @@ func (k *Credentials) copyCredential(ctx context.Context, workspaceID, credentia
 			return err
 		}
 	}
-	return problem.New(problem.Conflict, "The credential is being rotated again and again.").WithNext("Refresh its copies when that is over.")
+	return problem.New(problem.Conflict, "The credential is being rotated repeatedly.").
+		WithNext("Refresh its copies afterwards.")
 }
 
-func (k *Credentials) writeCopy(ctx context.Context, a *App, keeper *builder.Credentials, workspaceID, credentialID string) (current bool, err error) {
+func (k *Credentials) writeCopy(
+	ctx context.Context,
+	a *App,
+	keeper *builder.Credentials,
+	workspaceID, credentialID string,
+) (current bool, err error) {
 	opened, err := k.opener.Open(ctx, authz.SystemPrincipal("vault"), workspaceID, credentialID, a.ID)
 	if err != nil {
 		return false, err
@@ -247,13 +277,26 @@ func (k *Credentials) writeCopy(ctx context.Context, a *App, keeper *builder.Cre
 		return false, err
 	}
 	claim := func(id string) error {
-		return k.flows.Claim(ctx, flow.Object{App: a.ID, ID: id, Kind: flow.Credential, Workspace: workspaceID, Owner: use.PutBy, Name: opened.Name})
+		return k.flows.Claim(
+			ctx,
+			flow.Object{
+				App:       a.ID,
+				ID:        id,
+				Kind:      flow.Credential,
+				Workspace: workspaceID,
+				Owner:     use.PutBy,
+				Name:      opened.Name,
+			},
+		)
 	}
 	// The copy is recorded before it is written, so it is never without an owner.
 	if err := claim(use.Object); err != nil {
 		return false, err
 	}
-	id, err := keeper.Put(ctx, builder.Credential{ID: use.Object, Name: opened.Name, Kind: opened.Kind, Values: opened.Values})
+	id, err := keeper.Put(
+		ctx,
+		builder.Credential{ID: use.Object, Name: opened.Name, Kind: opened.Kind, Values: opened.Values},
+	)
 	if err != nil {
 		return false, err
 	}
@@ -286,17 +329,29 @@ func (k *Credentials) refreshStale(ctx context.Context, a *App) {
 	}
 	for _, use := range stale {
 		if err := k.copyCredential(ctx, use.Workspace, use.Credential, a.ID); err != nil {
-			k.log.Warn("a credential's copy is still outdated", "app", a.Name, "credential", use.Credential, "error", err)
+			k.log.Warn(
+				"a credential's copy is still outdated",
+				"app",
+				a.Name,
+				"credential",
+				use.Credential,
+				"error",
+				err,
+			)
 			continue
 		}
-		k.log.Info("a credential's copy has the present values again", "app", a.Name, "credential", use.Credential)
+		k.log.Info("a credential's copy has the current values again", "app", a.Name, "credential", use.Credential)
 	}
 }
 
 // Withdraw deletes the copy of a credential in an app. Flows that use it stop working. It needs
 // CredentialUse from the person who put it there, and CredentialManage from others. A builder that
 // cannot be reached keeps its copy. The use then remains, and Withdraw returns the builder's error.
-func (k *Credentials) Withdraw(ctx context.Context, actor authz.Principal, workspaceID, appID, credentialID string) error {
+func (k *Credentials) Withdraw(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, appID, credentialID string,
+) error {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return err
@@ -338,7 +393,12 @@ func (k *Credentials) Withdraw(ctx context.Context, actor authz.Principal, works
 
 // Delete removes a credential. If it is in apps, the error is a Conflict, unless withdraw is set:
 // then it is taken out of them first. If one of them cannot be reached, the credential remains.
-func (k *Credentials) Delete(ctx context.Context, actor authz.Principal, workspaceID, credentialID string, withdraw bool) error {
+func (k *Credentials) Delete(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, credentialID string,
+	withdraw bool,
+) error {
 	if withdraw {
 		c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 		if err != nil {
@@ -360,7 +420,11 @@ func (k *Credentials) Delete(ctx context.Context, actor authz.Principal, workspa
 
 // Uses lists the copies of a credential and the workspace's flows that use each, as far as the
 // builders answer in time. It needs CredentialView.
-func (k *Credentials) Uses(ctx context.Context, actor authz.Principal, workspaceID, credentialID string) ([]CredentialUse, error) {
+func (k *Credentials) Uses(
+	ctx context.Context,
+	actor authz.Principal,
+	workspaceID, credentialID string,
+) ([]CredentialUse, error) {
 	c, err := k.vault.Get(ctx, actor, workspaceID, credentialID)
 	if err != nil {
 		return nil, err
@@ -378,14 +442,18 @@ func (k *Credentials) Uses(ctx context.Context, actor authz.Principal, workspace
 }
 
 // flowsWith asks a builder which flows of a workspace use a copy.
-func (k *Credentials) flowsWith(ctx context.Context, workspaceID string, p secret.Placement) ([]builder.FoundObject, bool) {
+func (k *Credentials) flowsWith(
+	ctx context.Context,
+	workspaceID string,
+	p secret.Placement,
+) ([]builder.FoundObject, bool) {
 	_, keeper, err := k.keeper(p.App)
 	if err != nil {
 		return nil, false
 	}
 	found, err := keeper.FlowsWith(ctx, []string{p.Object})
 	if err != nil {
-		k.log.Info("a builder did not tell which flows use a credential", "app", p.App, "error", err)
+		k.log.Info("a builder did not report which flows use a credential", "app", p.App, "error", err)
 		return nil, false
 	}
 	return slices.DeleteFunc(found[p.Object], func(o builder.FoundObject) bool {

@@ -24,15 +24,21 @@ func vaulted(t *testing.T) (*house, *flowisetest.Server, *app.App, secret.Creden
 	if err := h.Connector.Connect(ctx, operator, a.ID, app.Owner{}); err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.vault.Create(ctx, operator, "default", secret.NewCredential{Name: "one", Kind: "k", Values: map[string]string{"key": "v1"}, Roles: []string{"user"}})
+	c, err := h.vault.Create(
+		ctx,
+		operator,
+		"default",
+		secret.NewCredential{Name: "one", Kind: "k", Values: map[string]string{"key": "v1"}, Roles: []string{"user"}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h, k, a, c
 }
 
-// TestARotationWhileACopyIsMade: the copy that was on its way with former values does not count, and is written again.
-func TestARotationWhileACopyIsMade(t *testing.T) {
+// TestCredential_RotationDuringCopy: the copy that was on its way with previous values does not
+// count, and is written again.
+func TestCredential_RotationDuringCopy(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
@@ -50,14 +56,31 @@ func TestARotationWhileACopyIsMade(t *testing.T) {
 	}
 }
 
-func TestWhoPutsAndWithdraws(t *testing.T) {
+func TestCredential_Permissions(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	h, k, a, c := vaulted(t)
 	somebody := func(id, role string) authz.Principal {
-		return authz.Principal{Kind: authz.Person, Strong: true, ID: id, Memberships: []authz.Membership{{Workspace: "default", Role: role}}}
+		return authz.Principal{
+			Kind:        authz.Person,
+			Strong:      true,
+			ID:          id,
+			Memberships: []authz.Membership{{Workspace: "default", Role: role}},
+		}
 	}
-	uma, ugo, vic, ada := somebody("uma", "user"), somebody("ugo", "user"), somebody("vic", "viewer"), somebody("ada", "admin")
+	uma, ugo, vic, ada := somebody(
+		"uma",
+		"user",
+	), somebody(
+		"ugo",
+		"user",
+	), somebody(
+		"vic",
+		"viewer",
+	), somebody(
+		"ada",
+		"admin",
+	)
 	if _, err := h.Credentials.Put(ctx, vic, "default", a.ID, c.ID); !problem.Is(err, problem.Denied) {
 		t.Errorf("put by a viewer = %v", err)
 	}
@@ -90,7 +113,7 @@ func TestWhoPutsAndWithdraws(t *testing.T) {
 	}
 }
 
-func TestOnlyBuildersThatKeepCredentialsGetSome(t *testing.T) {
+func TestCredential_UnsupportedBuilder(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	h, _, _, c := vaulted(t)

@@ -30,22 +30,37 @@ func (m *Monitor) Exposure(ctx context.Context, actor authz.Principal, id string
 		return Exposure{}, err
 	}
 	if a.Kind.BuiltIn {
-		return Exposure{State: "closed", Text: "The demo builder listens inside Sluice, on the loopback address only."}, nil
+		return Exposure{
+			State: "closed",
+			Text:  "The demo builder listens inside Sluice, on the loopback address only.",
+		}, nil
 	}
 	if a.ForwardAuth() {
-		return Exposure{State: "unknown", Text: "Sluice does not know where this app runs; only the reverse proxy does.",
-			Next: "Let only the reverse proxy reach it: HOST=127.0.0.1, a private container network, or a firewall rule for its port."}, nil
+		return Exposure{
+			State: "unknown",
+			Text:  "Sluice does not know where this app runs; only the reverse proxy does.",
+			Next: "Let only the reverse proxy reach it: HOST=127.0.0.1, a private container network, or a firewall " +
+				"rule for its port.",
+		}, nil
 	}
 	port, err := strconv.Atoi(portOf(a))
 	if err != nil || !isLoopback(a.Upstream.Hostname()) {
-		return Exposure{State: "unknown", Text: "The builder runs on another address than this host's loopback; Sluice cannot see who else reaches it.",
-			Next: "Let only Sluice reach it: a private container network, or a firewall rule for its port."}, nil
+		return Exposure{
+			State: "unknown",
+			Text: "The builder does not run on this host's loopback address, so Sluice cannot see who else can " +
+				"reach it.",
+			Next: "Let only Sluice reach it: a private container network, or a firewall rule for its port.",
+		}, nil
 	}
 	var open, closed []string
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		addresses, err := listeners(name, port)
 		if err != nil {
-			return Exposure{State: "unknown", Text: "This system does not tell on which addresses the builder listens.", Next: "Start the builder with HOST=127.0.0.1."}, nil
+			return Exposure{
+				State: "unknown",
+				Text:  "This system does not report on which addresses the builder listens.",
+				Next:  "Start the builder with HOST=127.0.0.1.",
+			}, nil
 		}
 		for _, address := range addresses {
 			if address.Unmap().IsLoopback() {
@@ -57,13 +72,27 @@ func (m *Monitor) Exposure(ctx context.Context, actor authz.Principal, id string
 	}
 	switch {
 	case len(open) > 0:
-		return Exposure{State: "open", Text: "The builder also listens on " + strings.Join(open, ", ") + ", port " + strconv.Itoa(port) + ": whoever reaches that gets in around Sluice.",
-			Next: "Start the builder with HOST=127.0.0.1, or close the port in the firewall."}, nil
+		return Exposure{
+			State: "open",
+			Text: "The builder also listens on " + strings.Join(
+				open,
+				", ",
+			) + ", port " + strconv.Itoa(
+				port,
+			) + ": anyone who reaches that address bypasses Sluice.",
+			Next: "Start the builder with HOST=127.0.0.1, or close the port in the firewall.",
+		}, nil
 	case len(closed) > 0:
-		return Exposure{State: "closed", Text: "The builder listens on the loopback address only; from other machines the one way in is Sluice."}, nil
+		return Exposure{
+			State: "closed",
+			Text:  "The builder listens only on the loopback address; other machines can reach it only through Sluice.",
+		}, nil
 	}
-	return Exposure{State: "unknown", Text: "Nothing on this host listens on the builder's port; it may run in a container.",
-		Next: "Publish the container's port on 127.0.0.1 only."}, nil
+	return Exposure{
+		State: "unknown",
+		Text:  "Nothing on this host listens on the builder's port; it may run in a container.",
+		Next:  "Publish the container's port on 127.0.0.1 only.",
+	}, nil
 }
 
 func portOf(a *App) string {

@@ -32,15 +32,20 @@ const askedStep = 5 * time.Minute
 // program's configuration, so its host must be a plain name or address.
 func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
 	if s.PublicURL == "" {
-		return problem.New(problem.Invalid, "An app behind a reverse proxy needs its public address.").WithField("public_url").
+		return problem.New(problem.Invalid, "An app behind a reverse proxy needs its public address.").
+			WithField("public_url").
 			WithNext("Enter the address that people use, such as https://flows.example.com.")
 	}
 	if _, host, _ := strings.Cut(s.PublicURL, "://"); !PlainHost(host) {
-		return problem.New(problem.Invalid, "The public address may hold letters, digits, dots and dashes, and a port.").WithField("public_url")
+		return problem.New(problem.Invalid, "The public address can contain letters, digits, dots and dashes, and a "+
+			"port.").
+			WithField("public_url")
 	}
 	any := kinds.Fallback().Name
 	if s.Kind != "" && s.Kind != any {
-		return problem.New(problem.Invalid, "An app behind a reverse proxy is of the kind generic: Sluice sees neither its answers nor what is sent to it.").WithField("kind").
+		return problem.New(problem.Invalid, "An app behind a reverse proxy has the kind generic, because Sluice "+
+			"sees neither its requests' bodies nor its answers.").
+			WithField("kind").
 			WithNext("Leave the kind out, or connect the app as a proxy.")
 	}
 	s.URL, s.Kind = forwardAuthPrefix+s.PublicURL, any
@@ -53,7 +58,14 @@ func (s *Spec) cleanForwardAuth(kinds builder.Kinds) error {
 func PlainHost(host string) bool {
 	for i := range len(host) {
 		switch c := host[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == ':', c == '[', c == ']':
+		case c >= 'a' && c <= 'z',
+			c >= 'A' && c <= 'Z',
+			c >= '0' && c <= '9',
+			c == '.',
+			c == '-',
+			c == ':',
+			c == '[',
+			c == ']':
 		default:
 			return false
 		}
@@ -86,8 +98,8 @@ func (r *Registry) Asked(a *App, now time.Time) {
 	})
 }
 
-// askedAt is when a reverse proxy last asked about an app, and the latest stored time, both in unix
-// ms.
+// askedAt is when a reverse proxy last request about an app, and the latest stored time, both in
+// unix ms.
 type askedAt struct{ last, stored atomic.Int64 }
 
 func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
@@ -102,7 +114,7 @@ func (r *Registry) storeAsked(ctx context.Context, a *App, ms int64) error {
 	})
 }
 
-// LastAsked is when a reverse proxy last asked about an app, as far as this node knows; zero for
+// LastAsked is when a reverse proxy last request about an app, as far as this node knows; zero for
 // never.
 func (r *Registry) LastAsked(a *App) time.Time {
 	last := a.SeenAt

@@ -17,11 +17,17 @@ func TestForwardAuthApp(t *testing.T) {
 	ctx, keys := context.Background(), t.TempDir()
 	d := dbtest.SQLite(t)
 	r := open(t, d, keys)
-	a, err := r.Manager.Add(ctx, operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://Flows.example.com:443/"})
+	a, err := r.Manager.Add(
+		ctx,
+		operator,
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://Flows.example.com:443/"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !a.ForwardAuth() || a.PublicURL != "https://flows.example.com" || a.Name != "flows.example.com" || a.Port != 0 || a.Pending || a.Upstream.Host != "" {
+	if !a.ForwardAuth() || a.PublicURL != "https://flows.example.com" || a.Name != "flows.example.com" || a.Port != 0 ||
+		a.Pending ||
+		a.Upstream.Host != "" {
 		t.Errorf("%+v", a)
 	}
 	if found, ok := r.ByHost("flows.example.com"); !ok || found.ID != a.ID {
@@ -46,7 +52,7 @@ func TestForwardAuthApp(t *testing.T) {
 	later := first.Add(2 * time.Second)
 	r.Asked(a, later)
 	if got := r.LastAsked(a); got.UnixMilli() != later.UnixMilli() {
-		t.Errorf("last asked %v, want %v", got, later)
+		t.Errorf("last request %v, want %v", got, later)
 	}
 	if o, err := r.Manager.Remove(ctx, operator, a.ID); err != nil || o.Email != "" {
 		t.Errorf("removing it: %+v, %v", o, err)
@@ -63,7 +69,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	}
 }
 
-func TestForwardAuthAppIsRefused(t *testing.T) {
+func TestForwardAuth_Refused(t *testing.T) {
 	t.Parallel()
 	r := open(t, dbtest.SQLite(t), t.TempDir())
 	add := func(s app.Spec) error {
@@ -80,12 +86,14 @@ func TestForwardAuthAppIsRefused(t *testing.T) {
 	}{
 		{app.Spec{Mode: app.ModeForwardAuth}, problem.Invalid, "public_url"},
 		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "flows.example.com"}, problem.Invalid, "public_url"},
-		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com/path"}, problem.Invalid, "public_url"},
+		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com/path"}, problem.Invalid,
+			"public_url"},
 		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://a;return.example.com"}, problem.Invalid, "public_url"},
 		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://$host"}, problem.Invalid, "public_url"},
 		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://FLOWS.example.com"}, problem.Conflict, "public_url"},
 		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "http://flows.example.com"}, problem.Conflict, "public_url"},
-		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com", Kind: "flowise"}, problem.Invalid, "kind"},
+		{app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com", Kind: "flowise"}, problem.Invalid,
+			"kind"},
 		{app.Spec{Mode: "magic", PublicURL: "https://b.example.com"}, problem.Invalid, "mode"},
 		{app.Spec{URL: "demo", PublicURL: "https://flows.example.com"}, problem.Conflict, "public_url"},
 	} {
@@ -94,10 +102,18 @@ func TestForwardAuthAppIsRefused(t *testing.T) {
 			t.Errorf("%+v: %v", tt.spec, err)
 		}
 	}
-	if _, err := r.Manager.Look(context.Background(), operator, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Invalid) {
+	if _, err := r.Manager.Look(context.Background(), operator,
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(
+		err,
+		problem.Invalid,
+	) {
 		t.Errorf("looking: %v", err)
 	}
-	if _, err := r.Manager.Add(context.Background(), authz.Principal{}, app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(err, problem.Unauthenticated) {
+	if _, err := r.Manager.Add(context.Background(), authz.Principal{},
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://b.example.com"}); !problem.Is(
+		err,
+		problem.Unauthenticated,
+	) {
 		t.Errorf("a stranger: %v", err)
 	}
 	if n := len(r.All()); n != 1 || !strings.HasPrefix(r.All()[0].Upstream.String(), "forward-auth:") {

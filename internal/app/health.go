@@ -49,7 +49,7 @@ func (m *Monitor) Health(id string) Health {
 	if v, ok := m.health.Load(id); ok {
 		return v.(Health)
 	}
-	return Health{Text: "Not looked at yet."}
+	return Health{Text: "Not checked yet."}
 }
 
 // Check checks an app now. It needs AppView.
@@ -76,7 +76,8 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 	}
 	found, err := m.kinds.Probe(ctx, m.client, a.Upstream)
 	var connecting error
-	if _, named := m.connector.named.Load(a.ID); named && err == nil && m.kinds[found.Kind].Accounts != nil && a.NeedsOwner {
+	if _, named := m.connector.named.Load(a.ID); named && err == nil && m.kinds[found.Kind].Accounts != nil &&
+		a.NeedsOwner {
 		connecting = m.connector.connectByItself(ctx, authz.SystemPrincipal("serve"), a)
 		if now, ok := m.registry.ByID(a.ID); ok {
 			a = now
@@ -88,14 +89,14 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 		p := problem.Of(err)
 		h.Text, h.Next = p.Detail, p.Next
 	case found.Kind != a.Kind.Name && !a.Pending && !a.Kind.Fallback:
-		h.Text = "Something else answers at this address than before: " + found.Title + "."
+		h.Text = "A different product responds at this address: " + found.Title + "."
 		h.Next = "If that is intended, remove the app and add it again."
 	case found.OwnerState == builder.OwnerNone:
 		h.Text, h.Next = a.Name+" has no owner yet.", "Let Sluice register a service owner."
 	case a.NeedsOwner && a.Kind.Accounts != nil:
 		h.Text, h.Next = needsAccounts(a, connecting)
 	case a.NeedsOwner:
-		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's e-mail address and password."
+		h.Text, h.Next = "Sluice has no account of "+a.Name+" yet.", "Enter the owner's email address and password."
 	default:
 		h.OK, h.Text = true, "Answers."
 		if a.BridgeMode != "" {
@@ -106,7 +107,13 @@ func (m *Monitor) look(ctx context.Context, a *App) Health {
 	}
 	if h.OK {
 		if err := m.adoption.adoptOnce(ctx, a, false); err != nil {
-			m.log.Warn("what the builder already has could not be given to a workspace yet", "app", a.Name, "error", err)
+			m.log.Warn(
+				"what the builder already has could not be given to a workspace yet",
+				"app",
+				a.Name,
+				"error",
+				err,
+			)
 		}
 		m.credentials.refreshStale(ctx, a)
 	}
@@ -127,7 +134,7 @@ func needsAccounts(a *App, connecting error) (text, next string) {
 		p := problem.Of(connecting)
 		return p.Detail, p.Next
 	}
-	return "Nobody has chosen yet how Sluice gets into " + a.Name + ".", a.Kind.Accounts.Texts.NotConnected
+	return "Not connected: no method has been chosen to enter " + a.Name + ".", a.Kind.Accounts.Texts.NotConnected
 }
 
 // bridgeHealth makes sure that the bridge has a session.
@@ -147,9 +154,19 @@ func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found)
 	if !a.Pending && (found.Version == a.Version || found.Kind != a.Kind.Name) {
 		return
 	}
-	err := m.registry.change(ctx, authz.SystemPrincipal("health check"), authz.AppManage, a, "found "+found.Kind+" "+found.Version, func(tx *db.Tx) error {
-		return q.New(tx).UpdateAppIdentity(ctx, q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version, UpdatedAt: m.now().UnixMilli()})
-	})
+	err := m.registry.change(
+		ctx,
+		authz.SystemPrincipal("health check"),
+		authz.AppManage,
+		a,
+		"found "+found.Kind+" "+found.Version,
+		func(tx *db.Tx) error {
+			return q.New(tx).
+				UpdateAppIdentity(ctx,
+					q.UpdateAppIdentityParams{ID: a.ID, Kind: found.Kind, Version: found.Version,
+						UpdatedAt: m.now().UnixMilli()})
+		},
+	)
 	if err != nil {
 		m.log.Warn("what runs at an app's address could not be stored", "app", a.Name, "error", err)
 	}
@@ -160,7 +177,8 @@ func (m *Monitor) noteIdentity(ctx context.Context, a *App, found builder.Found)
 func (m *Monitor) forwardAuthHealth(a *App) Health {
 	h := Health{CheckedAt: m.now().UTC(), OwnerState: builder.OwnerNotApplicable}
 	if m.registry.LastAsked(a).IsZero() {
-		h.Text, h.Next = "No reverse proxy has asked about it yet.", "Put the snippet into its configuration, reload it, and open "+a.PublicURL+"."
+		h.Text, h.Next = "No reverse proxy has sent a request yet.", "Put the snippet into its configuration, "+
+			"reload it, and open "+a.PublicURL+"."
 		return h
 	}
 	h.OK, h.Text = true, "A reverse proxy asks Sluice about each request."

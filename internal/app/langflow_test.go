@@ -30,7 +30,8 @@ import (
 	"sluice/internal/secret"
 )
 
-// langflowHouse is a registry that the configuration tells how to get into a Langflow; configured false leaves that to an admin.
+// langflowHouse is a registry whose configuration connects a Langflow; with configured false, an
+// admin does that.
 func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
@@ -39,14 +40,28 @@ func langflowHouse(t testing.TB, d *db.DB, keys string, configured bool) *house 
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	people, err3 := identity.New(ctx, identity.Config{
 		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	c := app.Config{
-		Kinds: buildertest.Kinds(t), DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1", Now: time.Now, Log: log,
-		Demo: func() (*url.URL, error) { return nil, errors.New("none here") }, Origin: func() string { return "https://sluice.example.com" },
+		Kinds: buildertest.Kinds(
+			t,
+		), DB: d, Gate: gate, Keyring: ring, Client: &http.Client{Timeout: 5 * time.Second}, ListenHost: "127.0.0.1",
+		Now: time.Now, Log: log,
+		Demo: func() (*url.URL, error) {
+			return nil,
+				errors.New("none here")
+		}, Origin: func() string { return "https://sluice.example.com" },
 	}
 	if configured {
-		c.Configured = builder.Access{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password}
+		c.Configured = builder.Access{
+			SecretKey: langflowtest.Secret,
+			Superuser: "admin",
+			Password:  langflowtest.Password,
+		}
 	}
 	r, err4 := app.New(ctx, c)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
@@ -81,7 +96,10 @@ func connectedLangflow(t *testing.T, r *house, f *langflowtest.Server, given app
 }
 
 func lent(workspace, person string) builder.OnBehalf {
-	return builder.OnBehalf{Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person}, Workspace: workspace}
+	return builder.OnBehalf{
+		Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person},
+		Workspace: workspace,
+	}
 }
 
 // ownAccount is the account of a workspace, as the app's bridge makes it.
@@ -95,12 +113,15 @@ func ownAccount(t *testing.T, r *house, a *app.App, l builder.OnBehalf) string {
 	return id
 }
 
-func TestLangflowConnectsByItself(t *testing.T) {
+func TestLangflow_AutomaticConnection(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), langflowtest.Start(t)
 		built, carol := f.Named("admin"), f.Add("carol", "x", "Carol's")
-		built.Put(langflowtest.Flows, &langflowtest.Thing{ID: langflowtest.FlowID(built, "Built before"), Name: "Built before"})
+		built.Put(
+			langflowtest.Flows,
+			&langflowtest.Thing{ID: langflowtest.FlowID(built, "Built before"), Name: "Built before"},
+		)
 		r := langflowHouse(t, d, t.TempDir(), true)
 		a, err := r.Manager.Ensure(ctx, operator, app.Spec{URL: f.URL})
 		if err != nil || !a.NeedsOwner {
@@ -110,15 +131,18 @@ func TestLangflowConnectsByItself(t *testing.T) {
 		if err != nil || !h.OK || !strings.Contains(h.Text, "signed") {
 			t.Fatalf("%+v, %v", h, err)
 		}
-		if a, _ = r.ByID(a.ID); a.BridgeMode != "signed" || a.NeedsOwner || a.OwnerEmail != "admin" || a.Version != "1.13.0" {
+		if a, _ = r.ByID(a.ID); a.BridgeMode != "signed" || a.NeedsOwner || a.OwnerEmail != "admin" ||
+			a.Version != "1.13.0" {
 			t.Errorf("connected: %+v", a)
 		}
 		own := ownAccount(t, r, a, lent(identity.DefaultWorkspace, "ann"))
-		if name := f.Users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-") || !f.Users[own].Active {
+		if name := f.Users[own].Username; !strings.HasPrefix(name, "sluice-default-workspace-") ||
+			!f.Users[own].Active {
 			t.Errorf("the account is %+v", f.Users[own])
 		}
 		id := langflowtest.FlowID(built, "Built before")
-		if ws, kind, ok := r.Flows.Owner(a.ID, id); ws != identity.DefaultWorkspace || kind != flow.Chatflow || !ok || r.Flows.Of(a.ID).Account(id) != built.ID {
+		if ws, kind, ok := r.Flows.Owner(a.ID, id); ws != identity.DefaultWorkspace || kind != flow.Chatflow || !ok ||
+			r.Flows.Of(a.ID).Account(id) != built.ID {
 			t.Errorf("what the superuser has built belongs to %q as %q", ws, kind)
 		}
 		if _, _, ok := r.Flows.Owner(a.ID, langflowtest.FlowID(carol, "Carol's")); ok {
@@ -127,8 +151,9 @@ func TestLangflowConnectsByItself(t *testing.T) {
 	})
 }
 
-// TestLangflowThatStartsLater is one that the configuration names and that does not answer yet when Sluice starts.
-func TestLangflowThatStartsLater(t *testing.T) {
+// TestLangflow_StartsLater is one that the configuration names and that does not answer yet when
+// Sluice starts.
+func TestLangflow_StartsLater(t *testing.T) {
 	t.Parallel()
 	ctx, f := context.Background(), langflowtest.Start(t)
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
@@ -162,13 +187,17 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestLangflowSecretsGoWhereTheOperatorSendsThem: an admin who is no superuser could otherwise have the superuser's password sent to an address of their own.
-func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
+// TestLangflow_SecretsOnlyToItsAddress: an admin who is no superuser could otherwise have the
+// superuser's password sent to an address of their own.
+func TestLangflow_SecretsOnlyToItsAddress(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	r := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), true)
 	admin := authz.Principal{
-		Kind: authz.Person, ID: "admin", Workspace: identity.DefaultWorkspace, Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: authz.RoleAdmin}},
+		Kind:        authz.Person,
+		ID:          "admin",
+		Workspace:   identity.DefaultWorkspace,
+		Memberships: []authz.Membership{{Workspace: identity.DefaultWorkspace, Role: authz.RoleAdmin}},
 	}
 	theirs, mine := langflowtest.Start(t), langflowtest.Start(t)
 	a, err := r.Manager.Add(ctx, admin, app.Spec{URL: theirs.URL})
@@ -177,15 +206,23 @@ func TestLangflowSecretsGoWhereTheOperatorSendsThem(t *testing.T) {
 	}
 	r.Monitor.CheckAll(ctx, false)
 	_, tryErr := r.Connector.TryAccounts(ctx, admin, a.ID, app.AccountAccess{})
-	if err := r.Connector.ConnectAccounts(ctx, admin, a.ID, app.AccountAccess{}); !problem.Is(err, problem.Conflict) || tryErr != nil || theirs.Count("POST /api/v1/login") != 0 {
-		t.Errorf("%d sign-ins at an address that an admin gave; %v, %v", theirs.Count("POST /api/v1/login"), err, tryErr)
+	if err := r.Connector.ConnectAccounts(ctx, admin, a.ID, app.AccountAccess{}); !problem.Is(err, problem.Conflict) ||
+		tryErr != nil ||
+		theirs.Count("POST /api/v1/login") != 0 {
+		t.Errorf(
+			"%d sign-ins at an address that an admin gave; %v, %v",
+			theirs.Count("POST /api/v1/login"),
+			err,
+			tryErr,
+		)
 	}
-	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: mine.URL}); err != nil || a.BridgeMode != "signed" || mine.Count("POST /api/v1/login") == 0 {
+	if a, err := r.Manager.Add(ctx, operator, app.Spec{URL: mine.URL}); err != nil || a.BridgeMode != "signed" ||
+		mine.Count("POST /api/v1/login") == 0 {
 		t.Errorf("the operator's own: %+v, %v", a, err)
 	}
 }
 
-func TestLangflowWithoutAnythingWaits(t *testing.T) {
+func TestLangflow_NoCredentials(t *testing.T) {
 	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
@@ -196,17 +233,24 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 		given app.AccountAccess
 		says  string
 	}{
-		"nothing":            {app.AccountAccess{}, "None of the ways"},
-		"another secret":     {app.AccountAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin", Password: langflowtest.Password}, "secret keys differ"},
-		"the wrong password": {app.AccountAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not accept the superuser"},
-		"no external one":    {app.AccountAccess{Mode: "external"}, "assertion"},
+		"nothing": {app.AccountAccess{}, "No method to enter"},
+		"another secret": {app.AccountAccess{Mode: "signed", SecretKey: strings.Repeat("x", 43), Superuser: "admin",
+			Password: langflowtest.Password}, "secret keys differ"},
+		"the wrong password": {app.AccountAccess{Mode: "sign-in", Superuser: "admin", Password: "guess"}, "did not " +
+			"accept the superuser"},
+		"no external one": {app.AccountAccess{Mode: "external"}, "assertion"},
 	} {
 		err := r.Connector.ConnectAccounts(ctx, operator, a.ID, c.given)
-		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) || p.Next == "" || p.Field != "mode" {
+		if p := problem.Of(err); !problem.Is(err, problem.Conflict) || !strings.Contains(p.Detail, c.says) ||
+			p.Next == "" ||
+			p.Field != "mode" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := r.Connector.ConnectAccounts(ctx, operator, a.ID, app.AccountAccess{Mode: "magic"}); !problem.Is(err, problem.Invalid) {
+	if err := r.Connector.ConnectAccounts(ctx, operator, a.ID, app.AccountAccess{Mode: "magic"}); !problem.Is(
+		err,
+		problem.Invalid,
+	) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 	if a, _ = r.ByID(a.ID); !a.NeedsOwner || a.Bridge != nil {
@@ -214,11 +258,16 @@ func TestLangflowWithoutAnythingWaits(t *testing.T) {
 	}
 }
 
-func TestLangflowTrialsChangeNothing(t *testing.T) {
+func TestLangflow_FailedTrial(t *testing.T) {
 	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	a := addLangflow(t, r, f)
-	trials, err := r.Connector.TryAccounts(ctx, operator, a.ID, app.AccountAccess{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password})
+	trials, err := r.Connector.TryAccounts(
+		ctx,
+		operator,
+		a.ID,
+		app.AccountAccess{SecretKey: langflowtest.Secret, Superuser: "admin", Password: langflowtest.Password},
+	)
 	if err != nil || len(trials) != 3 {
 		t.Fatalf("%+v, %v", trials, err)
 	}
@@ -239,7 +288,8 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 	_, usersErr := r.Adoption.BuilderUsers(ctx, p, a.ID)
 	_, adoptErr := r.Adoption.AdoptUser(ctx, p, a.ID, "x", identity.DefaultWorkspace, "")
 	for what, err := range map[string]error{
-		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.Adoption.UnadoptUser(ctx, p, a.ID, "x"), "connect": r.Connector.ConnectAccounts(ctx, p, a.ID, app.AccountAccess{}),
+		"try": tryErr, "list users": usersErr, "adopt": adoptErr, "undo": r.Adoption.UnadoptUser(ctx, p, a.ID,
+			"x"), "connect": r.Connector.ConnectAccounts(ctx, p, a.ID, app.AccountAccess{}),
 	} {
 		if !problem.Is(err, problem.Denied) {
 			t.Errorf("a user may %s: %v", what, err)
@@ -247,8 +297,9 @@ func TestLangflowTrialsChangeNothing(t *testing.T) {
 	}
 }
 
-// TestLangflowNodesShareAccounts is two nodes on one database that need an account at the same moment.
-func TestLangflowNodesShareAccounts(t *testing.T) {
+// TestLangflow_NodesShareAccounts is two nodes on one database that need an account at the same
+// moment.
+func TestLangflow_NodesShareAccounts(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		keys, f := t.TempDir(), langflowtest.Start(t)
@@ -259,7 +310,10 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 		for i := range ids {
 			group.Go(func() {
 				a, _ := nodes[i%2].ByID(a.ID)
-				id, err := a.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: identity.DefaultWorkspace})
+				id, err := a.Bridge.Accounts.Own(
+					context.Background(),
+					builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: identity.DefaultWorkspace},
+				)
 				if err != nil {
 					t.Error(err)
 				}
@@ -276,13 +330,14 @@ func TestLangflowNodesShareAccounts(t *testing.T) {
 			t.Errorf("%d users in Langflow", len(f.Users))
 		}
 		rows, err := q.New(d.Read()).AccountsOfApp(context.Background(), a.ID)
-		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" || strings.Contains(rows[0].SecretSealed, f.Users[ids[0]].Password) {
+		if err != nil || len(rows) != 1 || rows[0].UpstreamID != ids[0] || rows[0].SecretSealed == "" ||
+			strings.Contains(rows[0].SecretSealed, f.Users[ids[0]].Password) {
 			t.Errorf("stored: %+v, %v", rows, err)
 		}
 	})
 }
 
-func TestBuilderUsersAreAdopted(t *testing.T) {
+func TestLangflow_AdoptUsers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, f := context.Background(), langflowtest.Start(t)
@@ -322,7 +377,10 @@ func TestBuilderUsersAreAdopted(t *testing.T) {
 		if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, ws.ID, ""); err != nil || n != 0 {
 			t.Errorf("again: %d, %v", n, err)
 		}
-		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, ""); !problem.Is(err, problem.Conflict) {
+		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, ""); !problem.Is(
+			err,
+			problem.Conflict,
+		) {
 			t.Errorf("into another workspace too: %v", err)
 		}
 		undone(t, r, a, carol)
@@ -348,7 +406,7 @@ func undone(t *testing.T, r *house, a *app.App, u *langflowtest.User) {
 	}
 }
 
-func TestLangflowWhatCannotBeAdopted(t *testing.T) {
+func TestLangflow_CannotAdopt(t *testing.T) {
 	t.Parallel()
 	r, ctx, f := langflowHouse(t, dbtest.SQLite(t), t.TempDir(), false), context.Background(), langflowtest.Start(t)
 	carol := f.Add("carol", "x", "One")
@@ -365,14 +423,20 @@ func TestLangflowWhatCannotBeAdopted(t *testing.T) {
 		user, person string
 		kind         problem.Kind
 	}{
-		"nobody": {"0b4f2f3e-5a55-4d3a-8a54-000000000001", u.ID, problem.NotFound}, "for everybody": {carol.ID, "", problem.Invalid},
+		"nobody": {"0b4f2f3e-5a55-4d3a-8a54-000000000001", u.ID, problem.NotFound}, "for everybody": {carol.ID, "",
+			problem.Invalid},
 		"for a stranger": {carol.ID, "stranger", problem.Invalid}, "Sluice's own": {own, u.ID, problem.Conflict},
 	} {
-		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, c.user, identity.DefaultWorkspace, c.person); !problem.Is(err, c.kind) {
+		if _, err := r.Adoption.AdoptUser(ctx, operator, a.ID, c.user, identity.DefaultWorkspace,
+			c.person); !problem.Is(
+			err,
+			c.kind,
+		) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil || n != 2 {
+	if n, err := r.Adoption.AdoptUser(ctx, operator, a.ID, carol.ID, identity.DefaultWorkspace, u.ID); err != nil ||
+		n != 2 {
 		t.Errorf("for ann: %d, %v", n, err)
 	}
 	if err := r.Adoption.UnadoptUser(ctx, operator, a.ID, own); !problem.Is(err, problem.Conflict) {
@@ -403,7 +467,14 @@ func TestLangflowNothingDangles(t *testing.T) {
 			t.Fatal(err)
 		}
 		own := ownAccount(t, r, a, lent(ws.ID, "ann"))
-		object := flow.Object{App: a.ID, ID: "7e000000-0000-4000-8000-000000000001", Kind: flow.Project, Workspace: ws.ID, Account: own, Name: "Starter Project"}
+		object := flow.Object{
+			App:       a.ID,
+			ID:        "7e000000-0000-4000-8000-000000000001",
+			Kind:      flow.Project,
+			Workspace: ws.ID,
+			Account:   own,
+			Name:      "Starter Project",
+		}
 		if err := r.Flows.Claim(ctx, object); err != nil {
 			t.Fatal(err)
 		}
@@ -417,7 +488,7 @@ func TestLangflowNothingDangles(t *testing.T) {
 		if err := r.Flows.Forget(ctx, a.ID, object.ID); err != nil {
 			t.Fatal(err)
 		}
-		// Langflow makes a project for everybody; it must not keep the workspace.
+		// Langflow creates a project for each user; it must not keep the workspace.
 		if err := r.people.DeleteWorkspace(ctx, operator, ws.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -434,8 +505,9 @@ func TestLangflowNothingDangles(t *testing.T) {
 	})
 }
 
-// TestLangflowSettingsAreKept: a change of one thing keeps the other secrets, and a node that starts later has all.
-func TestLangflowSettingsAreKept(t *testing.T) {
+// TestLangflow_KeepsSettings: a change of one thing keeps the other secrets, and a node that starts
+// later has all.
+func TestLangflow_KeepsSettings(t *testing.T) {
 	t.Parallel()
 	ctx, d, keys, f := context.Background(), dbtest.SQLite(t), t.TempDir(), langflowtest.Start(t)
 	r := langflowHouse(t, d, keys, false)

@@ -49,7 +49,9 @@ func (m *Manager) Look(ctx context.Context, actor authz.Principal, s Spec) (buil
 		return builder.Found{}, err
 	}
 	if s.Mode == ModeForwardAuth {
-		return builder.Found{}, problem.New(problem.Invalid, "Only the reverse proxy knows where this app runs; there is nothing to look at.").WithField("mode")
+		return builder.Found{}, problem.New(problem.Invalid, "Only the reverse proxy knows where this app runs, so "+
+			"Sluice cannot check it.").
+			WithField("mode")
 	}
 	return m.probe(ctx, s.URL)
 }
@@ -113,7 +115,13 @@ func (m *Manager) ensure(ctx context.Context, actor authz.Principal, s Spec) (*A
 		if problem.Is(err, problem.Invalid) {
 			return nil, err
 		}
-		m.log.Warn("nothing usable answers at this address yet; the app stays closed until it does", "url", s.URL, "error", err)
+		m.log.Warn(
+			"no usable builder responds at this address yet; the app stays closed until then",
+			"url",
+			s.URL,
+			"error",
+			err,
+		)
 	}
 	return m.insert(ctx, actor, s, found)
 }
@@ -134,7 +142,9 @@ func (m *Manager) readdress(ctx context.Context, actor authz.Principal, a *App, 
 		return nil, err
 	}
 	err := m.registry.change(ctx, actor, authz.AppManage, a, "public address "+s.PublicURL, func(tx *db.Tx) error {
-		return q.New(tx).UpdateAppAddress(ctx, q.UpdateAppAddressParams{ID: a.ID, PublicUrl: s.PublicURL, UpdatedAt: m.now().UnixMilli()})
+		return q.New(tx).
+			UpdateAppAddress(ctx,
+				q.UpdateAppAddressParams{ID: a.ID, PublicUrl: s.PublicURL, UpdatedAt: m.now().UnixMilli()})
 	})
 	return m.registry.reread(a.ID, err)
 }
@@ -142,11 +152,16 @@ func (m *Manager) readdress(ctx context.Context, actor authz.Principal, a *App, 
 func (m *Manager) insert(ctx context.Context, actor authz.Principal, s Spec, found builder.Found) (*App, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return nil, fmt.Errorf("making an id: %w", err)
+		return nil, fmt.Errorf("creating an id: %w", err)
 	}
 	row := q.InsertAppParams{
-		ID: id.String(), WorkspaceID: identity.DefaultWorkspace, Name: s.Name, Kind: found.Kind, Version: found.Version, UpstreamUrl: s.URL,
-		PublicUrl: s.PublicURL, CreatedAt: m.now().UnixMilli(), Mode: s.Mode,
+		ID:          id.String(),
+		WorkspaceID: identity.DefaultWorkspace,
+		Name:        s.Name,
+		Kind:        found.Kind,
+		Version:     found.Version,
+		UpstreamUrl: s.URL,
+		PublicUrl:   s.PublicURL, CreatedAt: m.now().UnixMilli(), Mode: s.Mode,
 	}
 	if err := m.checkAddress(s.PublicURL); err != nil {
 		return nil, err
@@ -169,7 +184,7 @@ func (m *Manager) insert(ctx context.Context, actor authz.Principal, s Spec, fou
 	err = m.gate.DoDetail(ctx, actor, authz.AppManage, res, "added, "+s.URL, func(tx *db.Tx) error {
 		if err := q.New(tx).InsertApp(ctx, row); err != nil {
 			if db.IsUnique(err) {
-				return problem.New(problem.Conflict, "This address is connected already.").WithField("url")
+				return problem.New(problem.Conflict, "This address is already connected.").WithField("url")
 			}
 			return fmt.Errorf("adding the app: %w", err)
 		}
@@ -230,8 +245,9 @@ func (m *Manager) freePort() (int, error) {
 			return port, nil
 		}
 	}
-	return 0, problem.Newf(problem.Conflict, "No free port from %d to %d for this app.", m.firstPort, m.firstPort+portsTried-1).
-		WithNext("Give the app a host name of its own, or set SLUICE_APP_PORTS to another first port.")
+	return 0, problem.Newf(problem.Conflict, "No free port from %d to %d for this app.", m.firstPort,
+		m.firstPort+portsTried-1).
+		WithNext("Give the app a separate host name, or set SLUICE_APP_PORTS to another first port.")
 }
 
 func anyPort(host string) (int, error) {
@@ -292,7 +308,7 @@ func (m *Manager) addForwardAuth(ctx context.Context, actor authz.Principal, s S
 func (m *Manager) checkAddress(publicURL string) error {
 	_, host, ok := strings.Cut(publicURL, "://")
 	if a, taken := m.registry.ByHost(host); ok && taken {
-		return problem.Newf(problem.Conflict, "%s has this public address already.", a.Name).WithField("public_url")
+		return problem.Newf(problem.Conflict, "%s already has this public address.", a.Name).WithField("public_url")
 	}
 	return nil
 }
@@ -320,7 +336,12 @@ func (m *Manager) Withdraw(ctx context.Context, actor authz.Principal, id, works
 	})
 }
 
-func (m *Manager) changeUse(ctx context.Context, actor authz.Principal, id, detail string, fn func(*db.Tx) error) error {
+func (m *Manager) changeUse(
+	ctx context.Context,
+	actor authz.Principal,
+	id, detail string,
+	fn func(*db.Tx) error,
+) error {
 	a, ok := m.registry.ByID(id)
 	if !ok {
 		a = &App{ID: id}

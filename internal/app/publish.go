@@ -32,7 +32,9 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 		return noFlow()
 	}
 	if flowID = strings.TrimSpace(flowID); flowID == "" || len(flowID) > 100 || !profile.PlainID(flowID) {
-		return problem.New(problem.Invalid, "This is not a flow's id; expected is the id that stands at the end of the flow's address in the builder.").WithField("flow_id")
+		return problem.New(problem.Invalid, "This is not a flow's id. Enter the id at the end of the flow's address "+
+			"in the builder.").
+			WithField("flow_id")
 	}
 	res, err := p.flowResource(ctx, actor, a, flowID)
 	if err != nil {
@@ -42,7 +44,9 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 		return err
 	}
 	return p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "published in "+a.Name, func(tx *db.Tx) error {
-		if err := q.New(tx).PublishFlow(ctx, q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: p.now().UnixMilli(), CreatedBy: actor.ID}); err != nil {
+		if err := q.New(tx).PublishFlow(ctx,
+			q.PublishFlowParams{AppID: id, FlowID: flowID, CreatedAt: p.now().UnixMilli(),
+				CreatedBy: actor.ID}); err != nil {
 			return err
 		}
 		return tx.Changed(ChangeKind, id)
@@ -51,7 +55,12 @@ func (p *Publications) Publish(ctx context.Context, actor authz.Principal, id, f
 
 // flowResource finds a flow for a person who may publish it. Flows in other people's workspaces are
 // not found.
-func (p *Publications) flowResource(ctx context.Context, actor authz.Principal, a *App, flowID string) (authz.Resource, error) {
+func (p *Publications) flowResource(
+	ctx context.Context,
+	actor authz.Principal,
+	a *App,
+	flowID string,
+) (authz.Resource, error) {
 	workspace, kind, ok := p.flows.Owner(a.ID, flowID)
 	res := authz.Resource{Type: "Flow", ID: flowID, Workspace: workspace, Name: p.flows.Name(ctx, a.ID, flowID)}
 	switch {
@@ -97,12 +106,19 @@ func (p *Publications) Unpublish(ctx context.Context, actor authz.Principal, id,
 	if err != nil {
 		return err
 	}
-	err = p.gate.DoDetail(ctx, actor, authz.FlowPublish, res, "closed flow "+flowID+" in "+a.Name, func(tx *db.Tx) error {
-		if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
-			return err
-		}
-		return tx.Changed(ChangeKind, id)
-	})
+	err = p.gate.DoDetail(
+		ctx,
+		actor,
+		authz.FlowPublish,
+		res,
+		"closed flow "+flowID+" in "+a.Name,
+		func(tx *db.Tx) error {
+			if _, err := q.New(tx).UnpublishFlow(ctx, q.UnpublishFlowParams{AppID: id, FlowID: flowID}); err != nil {
+				return err
+			}
+			return tx.Changed(ChangeKind, id)
+		},
+	)
 	if err != nil {
 		return err
 	}

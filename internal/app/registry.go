@@ -250,7 +250,7 @@ func (r *Registry) follow(ctx context.Context) error {
 	r.current.Store(&snapshot{byID: map[string]*App{}, byHost: map[string]*App{}})
 	again := func(string) {
 		if err := r.rebuild(context.Background()); err != nil {
-			r.log.Error("the apps could not be read again; the former state stays in force", "error", err)
+			r.log.Error("the apps could not be read again; the previous state stays in use", "error", err)
 		}
 	}
 	r.db.Subscribe(ChangeKind, again)
@@ -351,8 +351,14 @@ func (r *Registry) rebuild(ctx context.Context) error {
 func (r *Registry) build(ctx context.Context, row q.App) (*App, error) {
 	kind := row.Kind
 	a := &App{
-		ID: row.ID, Slug: row.Slug, Name: row.Name, WorkspaceID: row.WorkspaceID, Version: row.Version, PublicURL: row.PublicUrl, Port: int(row.Port),
-		Pending: kind == "", VerifiedAt: moment(row.VerifiedAt), CreatedAt: moment(row.CreatedAt),
+		ID:          row.ID,
+		Slug:        row.Slug,
+		Name:        row.Name,
+		WorkspaceID: row.WorkspaceID,
+		Version:     row.Version,
+		PublicURL:   row.PublicUrl,
+		Port:        int(row.Port),
+		Pending:     kind == "", VerifiedAt: moment(row.VerifiedAt), CreatedAt: moment(row.CreatedAt),
 		Mode: cmp.Or(row.Mode, ModeProxy), SeenAt: moment(row.SeenAt), published: map[string]struct{}{},
 	}
 	if a.Pending {
@@ -423,12 +429,19 @@ func (r *Registry) reread(id string, err error) (*App, error) {
 	}
 	a, ok := r.ByID(id)
 	if !ok {
-		return nil, fmt.Errorf("app %s is not there after it was stored", id)
+		return nil, fmt.Errorf("app %s is missing after it was stored", id)
 	}
 	return a, nil
 }
 
-func (r *Registry) change(ctx context.Context, actor authz.Principal, action authz.Action, a *App, detail string, fn func(*db.Tx) error) error {
+func (r *Registry) change(
+	ctx context.Context,
+	actor authz.Principal,
+	action authz.Action,
+	a *App,
+	detail string,
+	fn func(*db.Tx) error,
+) error {
 	return r.gate.DoDetail(ctx, actor, action, a.Resource(), detail, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -459,16 +472,22 @@ func somewhere() authz.Resource {
 }
 
 // findWithAccounts is like find, for an app whose builder is known to have accounts.
-func (r *Registry) findWithAccounts(ctx context.Context, actor authz.Principal, action authz.Action, id string) (*App, error) {
+func (r *Registry) findWithAccounts(
+	ctx context.Context,
+	actor authz.Principal,
+	action authz.Action,
+	id string,
+) (*App, error) {
 	a, err := r.find(ctx, actor, action, id)
 	if err != nil {
 		return nil, err
 	}
 	if a.Pending {
-		return nil, problem.New(problem.Unavailable, "Nothing has answered at this address yet.").WithNext("Start the builder, then check the app again.")
+		return nil, problem.New(problem.Unavailable, "Nothing has responded at this address yet.").
+			WithNext("Start the builder, then check the app again.")
 	}
 	if a.Kind.Accounts == nil {
-		return nil, problem.Newf(problem.Invalid, "%s keeps no accounts that Sluice could enter.", a.Name)
+		return nil, problem.Newf(problem.Invalid, "%s has no accounts that Sluice can enter.", a.Name)
 	}
 	return a, nil
 }

@@ -68,9 +68,19 @@ func Append(ctx context.Context, tx *db.Tx, e Entry) error {
 	}
 	e.Hash = e.sum()
 	if err := q.New(tx).InsertAudit(ctx, q.InsertAuditParams{
-		Seq: e.Seq, At: e.At.UnixMilli(), ActorKind: e.ActorKind, ActorID: e.ActorID, ActorName: e.ActorName, Ip: e.IP, Action: e.Action,
-		ResourceType: e.ResourceType, ResourceID: e.ResourceID, ResourceName: e.ResourceName, WorkspaceID: e.Workspace, Outcome: string(e.Outcome),
-		Times: e.Times, Policies: e.Policies, Detail: e.Detail, PreviousHash: e.PreviousHash, Hash: e.Hash,
+		Seq:          e.Seq,
+		At:           e.At.UnixMilli(),
+		ActorKind:    e.ActorKind,
+		ActorID:      e.ActorID,
+		ActorName:    e.ActorName,
+		Ip:           e.IP,
+		Action:       e.Action,
+		ResourceType: e.ResourceType,
+		ResourceID:   e.ResourceID,
+		ResourceName: e.ResourceName,
+		WorkspaceID:  e.Workspace,
+		Outcome:      string(e.Outcome),
+		Times:        e.Times, Policies: e.Policies, Detail: e.Detail, PreviousHash: e.PreviousHash, Hash: e.Hash,
 	}); err != nil {
 		return fmt.Errorf("writing the audit entry: %w", err)
 	}
@@ -81,7 +91,8 @@ func Append(ctx context.Context, tx *db.Tx, e Entry) error {
 // spelling, so a verifier needs no canonical form.
 func (e Entry) sum() string {
 	fields, err := json.Marshal([]any{
-		e.Seq, e.At.UnixMilli(), e.ActorKind, e.ActorID, e.ActorName, e.IP, e.Action, e.ResourceType, e.ResourceID, e.ResourceName,
+		e.Seq, e.At.UnixMilli(), e.ActorKind, e.ActorID, e.ActorName, e.IP, e.Action, e.ResourceType, e.ResourceID,
+		e.ResourceName,
 		e.Workspace, string(e.Outcome), e.Times, e.Policies, e.Detail, e.PreviousHash,
 	})
 	if err != nil {
@@ -109,9 +120,19 @@ func After(ctx context.Context, d *db.DB, seq, limit int64) ([]Entry, error) {
 	entries := make([]Entry, len(rows))
 	for i, r := range rows {
 		entries[i] = Entry{
-			Seq: r.Seq, At: time.UnixMilli(r.At).UTC(), ActorKind: r.ActorKind, ActorID: r.ActorID, ActorName: r.ActorName, IP: r.Ip, Action: r.Action,
-			ResourceType: r.ResourceType, ResourceID: r.ResourceID, ResourceName: r.ResourceName, Workspace: r.WorkspaceID, Outcome: Outcome(r.Outcome),
-			Times: r.Times, Policies: r.Policies, Detail: r.Detail, PreviousHash: r.PreviousHash, Hash: r.Hash,
+			Seq:          r.Seq,
+			At:           time.UnixMilli(r.At).UTC(),
+			ActorKind:    r.ActorKind,
+			ActorID:      r.ActorID,
+			ActorName:    r.ActorName,
+			IP:           r.Ip,
+			Action:       r.Action,
+			ResourceType: r.ResourceType,
+			ResourceID:   r.ResourceID,
+			ResourceName: r.ResourceName,
+			Workspace:    r.WorkspaceID,
+			Outcome:      Outcome(r.Outcome),
+			Times:        r.Times, Policies: r.Policies, Detail: r.Detail, PreviousHash: r.PreviousHash, Hash: r.Hash,
 		}
 	}
 	return entries, nil
@@ -129,7 +150,10 @@ func Verify(ctx context.Context, d *db.DB) (int64, error) {
 		}
 		for _, e := range entries {
 			if e.Seq != seq+1 || e.PreviousHash != hash || e.sum() != e.Hash {
-				return seq, fmt.Errorf("the audit chain is broken at entry %d: it was changed, or an entry before it is missing", e.Seq)
+				return seq, fmt.Errorf(
+					"the audit chain is broken at entry %d: it was changed, or an entry before it is missing",
+					e.Seq,
+				)
 			}
 			seq, hash = e.Seq, e.Hash
 		}

@@ -17,7 +17,16 @@ func fill(t *testing.T, d *db.DB, n int) {
 	ctx := context.Background()
 	for range n {
 		err := d.Gated(ctx, func(tx *db.Tx) error {
-			return audit.Append(ctx, tx, audit.Entry{At: time.UnixMilli(1_700_000_000_000), ActorKind: "system", Action: "user:create", Outcome: audit.Done})
+			return audit.Append(
+				ctx,
+				tx,
+				audit.Entry{
+					At:        time.UnixMilli(1_700_000_000_000),
+					ActorKind: "system",
+					Action:    "user:create",
+					Outcome:   audit.Done,
+				},
+			)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -88,7 +88,7 @@ type Pair struct {
 func (t *Tokens) access(account, session string, sessionEnds time.Time) (token string, expires time.Time, err error) {
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {
-		return "", time.Time{}, fmt.Errorf("making an access token: %w", err)
+		return "", time.Time{}, fmt.Errorf("creating an access token: %w", err)
 	}
 	now := t.now()
 	if expires = now.Add(t.cfg.AccessLife); expires.After(sessionEnds) {
@@ -219,13 +219,19 @@ func (t *Tokens) person(c claims, now time.Time) (Principal, uuid.UUID, error) {
 }
 
 func badAccess() error {
-	return problem.New(problem.Unauthenticated, "This access token is not valid.").WithRule(credentialRule).WithNext("Sign in for a new one.")
+	return problem.New(problem.Unauthenticated, "This access token is not valid.").
+		WithRule(credentialRule).
+		WithNext("Sign in for a new one.")
 }
 
 func expiredAccess() error {
-	return problem.New(problem.Unauthenticated, "This access token has expired.").WithRule(credentialRule).WithNext("Get a new one with the refresh token.")
+	return problem.New(problem.Unauthenticated, "This access token has expired.").
+		WithRule(credentialRule).
+		WithNext("Get a new one with the refresh token.")
 }
 
 func endedAccess() error {
-	return problem.New(problem.Unauthenticated, "The session of this access token has ended.").WithRule(credentialRule).WithNext("Sign in again.")
+	return problem.New(problem.Unauthenticated, "The session of this access token has ended.").
+		WithRule(credentialRule).
+		WithNext("Sign in again.")
 }

@@ -33,8 +33,7 @@ func sessionCookie(r *http.Request, name string) (string, error) {
 			pair, rest, _ = strings.Cut(rest, ";")
 			pair = strings.Trim(pair, " \t")
 			if strings.Count(pair, `"`)%2 != 0 {
-				return "", badCookie("The Cookie header cannot be read without doubt: it holds an unbalanced " +
-					"quotation mark.")
+				return "", badCookie("The Cookie header is ambiguous: it contains an unbalanced quotation mark.")
 			}
 			n, value, ok := strings.Cut(pair, "=")
 			if !ok || n != name {
@@ -49,7 +48,7 @@ func sessionCookie(r *http.Request, name string) (string, error) {
 		}
 	}
 	if found != "" && !wellFormed(found) {
-		return "", badCookie("The session cookie is not one that Sluice made.")
+		return "", badCookie("The session cookie was not created by Sluice.")
 	}
 	return found, nil
 }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// reportCPU reports the processor time of each round beside the time that passed: on a busy machine it is the truer number.
+// reportCPU reports the processor time of each round beside the time that passed: on a busy machine
+// it is the truer number.
 func reportCPU(b *testing.B) func() {
 	start := cpu()
 	return func() { b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op") }

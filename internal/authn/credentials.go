@@ -52,7 +52,7 @@ type Place struct {
 
 // ErrForeign means that Sluice did not issue a bearer token. A Sluice token that is no longer valid
 // is a different error.
-var ErrForeign = errors.New("not a token of Sluice's")
+var ErrForeign = errors.New("not a Sluice token")
 
 // Credentials is the one place where a request becomes a principal.
 type Credentials struct {
@@ -232,7 +232,9 @@ func offeredToken(h http.Header, ownSignIn bool) (offer, error) {
 }
 
 func twoCredentials() error {
-	return problem.New(problem.Unauthenticated, "The request has two different credentials.").WithRule(credentialRule).WithNext("Send either Authorization or X-Api-Key.")
+	return problem.New(problem.Unauthenticated, "The request has two different credentials.").
+		WithRule(credentialRule).
+		WithNext("Send either Authorization or X-Api-Key.")
 }
 
 // mentionsKey reports whether one of the values contains the prefix of Sluice API keys.
@@ -255,7 +257,9 @@ func bearerToken(lines []string) (string, error) {
 	ours := strings.EqualFold(scheme, "Bearer")
 	switch {
 	case len(lines) > 1 || !ours && mentionsKey(lines):
-		return "", problem.New(problem.Unauthenticated, "The Authorization header must be sent once and read: Bearer, a space, and the key or token.").WithRule(credentialRule)
+		return "", problem.New(problem.Unauthenticated, "The Authorization header must be sent once and read: "+
+			"Bearer, a space, and the key or token.").
+			WithRule(credentialRule)
 	case !ours:
 		return "", nil
 	}
@@ -271,7 +275,8 @@ func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
 		c := body[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			strings.IndexByte("-._~+/", c) >= 0) {
 			return false
 		}
 	}
@@ -281,5 +286,5 @@ func isToken68(s string) bool {
 // badToken is the one answer to every unknown key or token, however it is malformed.
 func badToken() error {
 	return problem.New(problem.Unauthenticated, "This API key or access token is not valid.").WithRule(credentialRule).
-		WithNext("Check that it was copied in full; if it was, make a new one in Sluice.")
+		WithNext("Check that it was copied in full. If it was, create a new one in Sluice.")
 }

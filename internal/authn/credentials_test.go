@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestACredentialIsNeverMadeUpForByAnother(t *testing.T) {
+func TestCredentials_NoFallback(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ann, bob := n.person(n.add(t, "ann").ID), n.add(t, "bob")
 	_, good := n.make(ann, authn.NewAPIKey{})
@@ -35,18 +35,25 @@ func TestACredentialIsNeverMadeUpForByAnother(t *testing.T) {
 	}{
 		{"nothing", http.Header{}, "", ""},
 		{"a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}}, "bob", "bob"},
-		{"a key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + good}}, "ann", "ann"},
-		{"an unknown key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + unknown}}, "!", "!"},
-		{"an unknown key in its own header beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {unknown}}, "!", "!"},
-		{"a foreign token beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + foreign}}, "!", "bob"},
-		{"a foreign key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {"sk-1234"}}, "!", "bob"},
-		{"another scheme beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Basic eDp5"}}, "bob", "bob"},
+		{"a key beside a cookie",
+			http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + good}}, "ann", "ann"},
+		{"an unknown key beside a cookie",
+			http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + unknown}}, "!", "!"},
+		{"an unknown key in its own header beside a cookie",
+			http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {unknown}}, "!", "!"},
+		{"a foreign token beside a cookie",
+			http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Bearer " + foreign}}, "!", "bob"},
+		{"a foreign key beside a cookie", http.Header{"Cookie": {"sluice_session=" + cookie}, "X-Api-Key": {"sk-1234"}},
+			"!", "bob"},
+		{"another scheme beside a cookie",
+			http.Header{"Cookie": {"sluice_session=" + cookie}, "Authorization": {"Basic eDp5"}}, "bob", "bob"},
 		{"a key under another scheme", http.Header{"Authorization": {"Basic " + good}}, "!", "!"},
 		{"a key without a scheme", http.Header{"Authorization": {good}}, "!", "!"},
 		{"a key twice", http.Header{"Authorization": {"Bearer " + good, "Bearer " + good}}, "!", "!"},
 		{"two keys", http.Header{"Authorization": {"Bearer " + good}, "X-Api-Key": {second}}, "!", "!"},
 		{"one key in both places", http.Header{"Authorization": {"Bearer " + good}, "X-Api-Key": {good}}, "ann", "ann"},
-		{"a key beside the app's own token", http.Header{"Authorization": {"Bearer " + foreign}, "X-Api-Key": {good}}, "!", "ann"},
+		{"a key beside the app's own token", http.Header{"Authorization": {"Bearer " + foreign}, "X-Api-Key": {good}},
+			"!", "ann"},
 		{"an empty key", http.Header{"X-Api-Key": {""}}, "!", ""},
 		{"an empty token", http.Header{"Authorization": {"Bearer "}}, "!", ""},
 		{"a scheme alone", http.Header{"Authorization": {"Bearer"}}, "!", ""},
@@ -56,8 +63,15 @@ func TestACredentialIsNeverMadeUpForByAnother(t *testing.T) {
 		for _, own := range []bool{false, true} {
 			r := httptest.NewRequest("GET", "/?apiKey="+good+"&x-api-key="+good, nil)
 			r.Header = c.h
-			credentials := authn.Credentials{Sessions: n.sessions, Keys: n.keys, Access: func(string) (authz.Principal, error) { return authz.Principal{}, authn.ErrForeign }}
-			got, err := credentials.Authenticate(r, authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: own})
+			credentials := authn.Credentials{
+				Sessions: n.sessions,
+				Keys:     n.keys,
+				Access:   func(string) (authz.Principal, error) { return authz.Principal{}, authn.ErrForeign },
+			}
+			got, err := credentials.Authenticate(
+				r,
+				authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: own},
+			)
 			want := c.want
 			if own {
 				want = c.own
@@ -76,7 +90,7 @@ func TestACredentialIsNeverMadeUpForByAnother(t *testing.T) {
 	}
 }
 
-func TestWhatIsRecognisedIsNotForwarded(t *testing.T) {
+func TestWhatIsRecognizedIsNotForwarded(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	_, secret := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{})
 	h := http.Header{"X-Api-Key": {secret}, "Authorization": {"Basic eDp5"}}
@@ -89,7 +103,8 @@ func TestWhatIsRecognisedIsNotForwarded(t *testing.T) {
 	if c.Strip(h); h.Get("X-Api-Key") == "" || h.Get("Authorization") != "" {
 		t.Errorf("left: %v", h)
 	}
-	for text, want := range map[string]bool{"": false, "sluice_": false, "/x?key=" + secret: true, "sluice_sluice_" + secret[7:]: true, secret[:52]: false, "sluice_" + strings.Repeat("a", 60): false} {
+	for text, want := range map[string]bool{"": false, "sluice_": false, "/x?key=" + secret: true,
+		"sluice_sluice_" + secret[7:]: true, secret[:52]: false, "sluice_" + strings.Repeat("a", 60): false} {
 		if got := authn.ContainsKey(text); got != want {
 			t.Errorf("%q holds a key: %v", text, got)
 		}
@@ -101,7 +116,8 @@ func FuzzOfferedToken(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, seed := range []string{"Bearer " + key, "bearer\t" + key, "Bearer a.b.c", "Basic eDp5", key, "Bearer  " + key + " ", "Bearer " + key + "," + key, "Negotiate", "", " ", "Bearer =", "Bearer \x00"} {
+	for _, seed := range []string{"Bearer " + key, "bearer\t" + key, "Bearer a.b.c", "Basic eDp5", key,
+		"Bearer  " + key + " ", "Bearer " + key + "," + key, "Negotiate", "", " ", "Bearer =", "Bearer \x00"} {
 		f.Add(seed, "", false)
 		f.Add("", seed, true)
 		f.Add(seed, key, true)
@@ -145,7 +161,8 @@ func FuzzContainsKey(f *testing.F) {
 	})
 }
 
-// BenchmarkKey is the whole way from a request with a key to its principal, with few and with many keys: the numbers must not differ by much more than the memory is far away.
+// BenchmarkKey is the whole way from a request with a key to its principal, with few and with many
+// keys: the numbers must not differ by much more than the memory is far away.
 func BenchmarkKey(b *testing.B) {
 	for _, count := range []int{1_000, 1_000_000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
@@ -160,7 +177,13 @@ func BenchmarkKey(b *testing.B) {
 				requests[i] = httptest.NewRequest("POST", "/api/v1/prediction/x", nil)
 				requests[i].Header.Set("Authorization", "Bearer "+s)
 			}
-			credentials, at := authn.Credentials{Sessions: n.sessions, Keys: n.keys}, authn.Place{Audience: authn.AudienceMain, From: home}
+			credentials, at := authn.Credentials{
+				Sessions: n.sessions,
+				Keys:     n.keys,
+			}, authn.Place{
+				Audience: authn.AudienceMain,
+				From:     home,
+			}
 			for _, r := range requests { // the first use of each is noted
 				if _, err := credentials.Authenticate(r, at); err != nil {
 					b.Fatal(err)
@@ -171,7 +194,8 @@ func BenchmarkKey(b *testing.B) {
 			defer reportCPU(b)()
 			i := 0
 			for b.Loop() {
-				if c, err := credentials.Authenticate(requests[i%len(requests)], at); err != nil || c.Kind != authn.CredentialKey {
+				if c, err := credentials.Authenticate(requests[i%len(requests)], at); err != nil ||
+					c.Kind != authn.CredentialKey {
 					b.Fatal(err)
 				}
 				i++
@@ -180,13 +204,20 @@ func BenchmarkKey(b *testing.B) {
 	}
 }
 
-// BenchmarkLimitedKey is the same for a key with limits whose portion is booked: nothing is asked of the database.
+// BenchmarkLimitedKey is the same for a key with limits and a reserved portion, without database
+// queries.
 func BenchmarkLimitedKey(b *testing.B) {
 	n := limited(b, dbtest.SQLite(b), noon())
 	_, secret := n.make(n.person(n.add(b, "ann").ID), authn.NewAPIKey{PerDay: 1_000_000_000})
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header.Set("X-Api-Key", secret)
-	credentials, at := authn.Credentials{Sessions: n.sessions, Keys: n.keys}, authn.Place{Audience: authn.AudienceMain, From: home}
+	credentials, at := authn.Credentials{
+		Sessions: n.sessions,
+		Keys:     n.keys,
+	}, authn.Place{
+		Audience: authn.AudienceMain,
+		From:     home,
+	}
 	b.ReportAllocs()
 	defer reportCPU(b)()
 	for b.Loop() {
@@ -206,8 +237,8 @@ func keyChecksum(text string) (out string) {
 	return out
 }
 
-// TestTheChecksumIsCRC32: scanners compute it, so it has to be the standard's.
-func TestTheChecksumIsCRC32(t *testing.T) {
+// TestCredentials_Checksum: scanners compute it, so it has to be the standard's.
+func TestCredentials_Checksum(t *testing.T) {
 	for range 100 {
 		key, err := authn.MakeKey()
 		if err != nil {
@@ -220,8 +251,8 @@ func TestTheChecksumIsCRC32(t *testing.T) {
 	}
 }
 
-// TestKeyFormed_EachCharacter: a key with a character that is no base62 digit has the wrong form, even if its checksum
-// is right.
+// TestKeyFormed_EachCharacter: a key with a character that is no base62 digit has the wrong form,
+// even if its checksum is right.
 func TestKeyFormed_EachCharacter(t *testing.T) {
 	for characters, want := range map[string]bool{"09AZaz": true, "/:@[`{_-\x80": false} {
 		for i := range len(characters) {
@@ -259,9 +290,9 @@ func TestBearerTokens_CharactersAndLength(t *testing.T) {
 	}
 }
 
-// TestATokenBesideAKey: where the app has a sign-in of its own, a token beside a key is the app's, unless it is one of
-// Sluice's, good or not.
-func TestATokenBesideAKey(t *testing.T) {
+// TestCredentials_TokenAndKey: where the app has a sign-in of its own, a token beside a key is the
+// app's, unless it is one of Sluice's, good or not.
+func TestCredentials_TokenAndKey(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ann := n.person(n.add(t, "ann").ID)
 	_, key := n.make(ann, authn.NewAPIKey{})

@@ -34,12 +34,29 @@ func keysOf(ask func() []secret.Key) func() []authn.Key {
 func startKeyed(t testing.TB, d *db.DB, folder string) *keyed {
 	t.Helper()
 	n, log, ctx := start(t, d), slog.New(slog.DiscardHandler), context.Background()
-	ring, err := secret.Open(ctx, secret.Config{DB: d, Folder: folder, Lives: map[secret.Name]time.Duration{secret.Session: maxAge, secret.TokenHash: time.Hour}, Now: n.Now, Log: log})
+	ring, err := secret.Open(
+		ctx,
+		secret.Config{
+			DB:     d,
+			Folder: folder,
+			Lives:  map[secret.Name]time.Duration{secret.Session: maxAge, secret.TokenHash: time.Hour},
+			Now:    n.Now,
+			Log:    log,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.sessions, err = authn.New(ctx, authn.Config{
-		DB: d, Gate: n.gate, People: n.people, SessionKeys: keysOf(ring.SessionKeys), HashKeys: keysOf(ring.TokenKeys), MaxAge: maxAge, MaxIdle: maxIdle, Now: n.Now, Log: log,
+		DB:          d,
+		Gate:        n.gate,
+		People:      n.people,
+		SessionKeys: keysOf(ring.SessionKeys),
+		HashKeys:    keysOf(ring.TokenKeys),
+		MaxAge:      maxAge,
+		MaxIdle:     maxIdle,
+		Now:         n.Now,
+		Log:         log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +76,13 @@ func (k *keyed) rotate(t testing.TB, names ...secret.Name) {
 func (k *keyed) link(t testing.TB) (token string) {
 	t.Helper()
 	err := k.db.Gated(context.Background(), func(tx *db.Tx) (err error) {
-		token, _, err = k.sessions.NewTicket(context.Background(), tx, authn.PurposeReset, authn.Ticket{Subject: "ann"}, time.Hour)
+		token, _, err = k.sessions.NewTicket(
+			context.Background(),
+			tx,
+			authn.PurposeReset,
+			authn.Ticket{Subject: "ann"},
+			time.Hour,
+		)
 		return err
 	})
 	if err != nil {
@@ -77,8 +100,9 @@ func (k *keyed) follow(token string) error {
 	})
 }
 
-// Sessions and links of before and after three rotations work on both nodes and after a restart; a link still works once only.
-func TestARotationSignsNobodyOut(t *testing.T) {
+// Sessions and links of before and after three rotations work on both nodes and after a restart; a
+// link still works once only.
+func TestHashers_RotationKeepsSessions(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder := t.TempDir()
 		one, two := startKeyed(t, d, folder), startKeyed(t, d, folder)
@@ -110,8 +134,9 @@ func TestARotationSignsNobodyOut(t *testing.T) {
 	})
 }
 
-// What a leaked key made ends when the key is forgotten; what the new one made goes on.
-func TestForgettingFormerKeysEndsWhatTheyMade(t *testing.T) {
+// Everything created with a leaked key is revoked when the key is removed; everything created with
+// the new one stays valid.
+func TestHashers_DropPreviousKeys(t *testing.T) {
 	n := startKeyed(t, dbtest.SQLite(t), t.TempDir())
 	ann := n.add(t, "ann")
 	old, _ := n.signIn(t, ann.ID)
@@ -136,15 +161,25 @@ func TestForgettingFormerKeysEndsWhatTheyMade(t *testing.T) {
 }
 
 // A database of before the keys were several has its cookies under the installation's own key.
-func TestCookiesOfAnOlderDatabaseGoOn(t *testing.T) {
+func TestHashers_CookiesOfOlderDatabase(t *testing.T) {
 	d, folder := dbtest.SQLite(t), t.TempDir()
-	ring, err := secret.Open(context.Background(), secret.Config{DB: d, Folder: folder, Log: slog.New(slog.DiscardHandler)})
+	ring, err := secret.Open(
+		context.Background(),
+		secret.Config{DB: d, Folder: folder, Log: slog.New(slog.DiscardHandler)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := start(t, d)
 	old.sessions, err = authn.New(context.Background(), authn.Config{
-		DB: d, Gate: old.gate, People: old.people, TokenKey: ring.TokenKey(), MaxAge: maxAge, MaxIdle: maxIdle, Now: old.Now, Log: slog.New(slog.DiscardHandler),
+		DB:       d,
+		Gate:     old.gate,
+		People:   old.people,
+		TokenKey: ring.TokenKey(),
+		MaxAge:   maxAge,
+		MaxIdle:  maxIdle,
+		Now:      old.Now,
+		Log:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +190,8 @@ func TestCookiesOfAnOlderDatabaseGoOn(t *testing.T) {
 		rows, err := qsecret.New(tx).SecretKeys(context.Background())
 		for _, r := range rows {
 			if err == nil {
-				err = qsecret.New(tx).DeleteSecretKey(context.Background(), qsecret.DeleteSecretKeyParams{Name: r.Name, Kid: r.Kid})
+				err = qsecret.New(tx).
+					DeleteSecretKey(context.Background(), qsecret.DeleteSecretKeyParams{Name: r.Name, Kid: r.Kid})
 			}
 		}
 		return err

@@ -19,7 +19,7 @@ type Key struct {
 }
 
 // errMalformed means that a text is not a JWT in the one form that Sluice creates.
-var errMalformed = errors.New("not a token of Sluice's form")
+var errMalformed = errors.New("not a Sluice token form")
 
 // tokenType is the header "typ" of access tokens.
 const tokenType = "JWT"

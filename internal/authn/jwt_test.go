@@ -18,12 +18,19 @@ var fuzzKey = Key{ID: "a", Value: bytes.Repeat([]byte("k"), 32)}
 // make it verify.
 func FuzzAccessToken(f *testing.F) {
 	good := signed(f, fuzzKey, claims{
-		Issuer: "Flowise", Audience: "Flowise", Subject: "u", Session: "s", ID: "i", Issued: 1_700_000_000, Expires: 1_700_000_360,
+		Issuer:   "Flowise",
+		Audience: "Flowise",
+		Subject:  "u",
+		Session:  "s",
+		ID:       "i",
+		Issued:   1_700_000_000,
+		Expires:  1_700_000_360,
 	})
 	part := strings.Split(good, ".")
 	encode := base64.RawURLEncoding.EncodeToString
 	for _, s := range []string{
-		good, "", "..", "a.b.c", part[0] + "." + part[1] + ".", good[:len(good)-1], good + "=", "." + good, part[0] + "..." + part[2],
+		good, "", "..", "a.b.c", part[0] + "." + part[1] + ".", good[:len(good)-1], good + "=", "." + good, part[0] +
+			"..." + part[2],
 		encode([]byte(`{"alg":"none"}`)) + "." + part[1] + ".",
 		encode([]byte(`{"alg":"HS256","kid":"\u0061","typ":"JWT"}`)) + "." + part[1] + "." + part[2],
 		encode([]byte(`{"typ":"JWT","kid":"a","alg":"HS256"}`)) + "." + encode([]byte(`{}`)) + "." + part[2],
@@ -43,7 +50,8 @@ func FuzzAccessToken(f *testing.F) {
 		}
 		var h map[string]string
 		text, _ := decodePart(parts[0])
-		if json.Unmarshal(text, &h) != nil || len(h) != 3 || h["alg"] != "HS256" || h["typ"] != "JWT" || h["kid"] != p.keyID {
+		if json.Unmarshal(text, &h) != nil || len(h) != 3 || h["alg"] != "HS256" || h["typ"] != "JWT" ||
+			h["kid"] != p.keyID {
 			t.Errorf("a header that another parser reads otherwise: %q", text)
 		}
 		if _, err := p.claims(fuzzKey); err == nil && token != good {
@@ -73,7 +81,7 @@ func written(header, body string) string {
 
 const goodHeader = `{"alg":"HS256","kid":"a","typ":"JWT"}`
 
-// TestParseJWT_Header: only the one form of header is taken, and the key id of others is told where
+// TestParseJWT_Header: only one form of header is accepted, and the key id of others is returned if
 // it can be read.
 func TestParseJWT_Header(t *testing.T) {
 	tests := []struct {
@@ -112,7 +120,8 @@ func TestParseJWT_Header(t *testing.T) {
 // FuzzRefreshToken: a token that parses has one spelling.
 func FuzzRefreshToken(f *testing.F) {
 	r := refreshToken{generation: 7}
-	for _, s := range []string{r.String(), "", refreshStart, refreshStart + strings.Repeat("A", 76), r.String()[1:], r.String() + "A", strings.ToUpper(r.String())} {
+	for _, s := range []string{r.String(), "", refreshStart, refreshStart + strings.Repeat("A", 76), r.String()[1:],
+		r.String() + "A", strings.ToUpper(r.String())} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -122,10 +131,11 @@ func FuzzRefreshToken(f *testing.F) {
 	})
 }
 
-func TestClaimsOfAnySpellingComeBack(t *testing.T) {
+func TestJWT_ClaimSpellings(t *testing.T) {
 	for _, c := range []claims{
 		{Issuer: "Flowise", Audience: "Flowise", Subject: "u", Session: "s", ID: "i", Issued: 1, Expires: 2},
-		{Issuer: `a"b\c`, Audience: "<é\u2028\n>", Subject: "u", Session: "s", ID: "i", Issued: 1_700_000_000, Expires: 1_900_000_000},
+		{Issuer: `a"b\c`, Audience: "<é\u2028\n>", Subject: "u", Session: "s", ID: "i", Issued: 1_700_000_000,
+			Expires: 1_900_000_000},
 	} {
 		p, err := parseJWT(signed(t, fuzzKey, c))
 		if err != nil || p.keyID != fuzzKey.ID {
@@ -140,7 +150,7 @@ func TestClaimsOfAnySpellingComeBack(t *testing.T) {
 	}
 }
 
-func TestClaimsThatAreNotGood(t *testing.T) {
+func TestJWT_BadClaims(t *testing.T) {
 	whole := `{"iss":"i","aud":"a","sub":"u","sid":"s","jti":"j","iat":1,"exp":2`
 	tests := map[string]bool{
 		whole + `}`:                        true,
@@ -185,7 +195,7 @@ func TestClaimsThatAreNotGood(t *testing.T) {
 	}
 }
 
-func TestKnownTokensAreBounded(t *testing.T) {
+func TestJWT_KnownTokensBounded(t *testing.T) {
 	k := newKnown()
 	for i := range byte(3) {
 		k.add(digest{i}, knownToken{})

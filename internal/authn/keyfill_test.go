@@ -9,7 +9,8 @@ import (
 	"sluice/internal/authz"
 )
 
-// FillKeys puts keys into the memory of k that stand in no database, and returns as many of them as are asked for.
+// FillKeys puts keys into the memory of k that are in no database, and returns the requested number
+// of them.
 func FillKeys(k *Keys, count, want int, owner, workspace string) (secrets []string, err error) {
 	scope := &authz.Scope{Workspace: workspace, Actions: []authz.Action{authz.FlowRun}}
 	for i := range count {
@@ -18,7 +19,9 @@ func FillKeys(k *Keys, count, want int, owner, workspace string) (secrets []stri
 			return nil, err
 		}
 		d, _ := k.hashes.all()[0].keyDigest(secret)
-		k.table.put(keyState{id: uuid.New(), account: owner, workspace: workspace, hash: d, scopeText: workspace, scope: scope})
+		k.table.put(
+			keyState{id: uuid.New(), account: owner, workspace: workspace, hash: d, scopeText: workspace, scope: scope},
+		)
 		if i%max(count/want, 1) == 0 && len(secrets) < want {
 			secrets = append(secrets, secret)
 		}

@@ -44,7 +44,7 @@ func (n *keyNode) bring(text string, k authn.ImportedKey) authn.PreparedKey {
 	return prepared
 }
 
-func TestAnImportedKeyIsAKeyLikeAnyOther(t *testing.T) {
+func TestKeyImport_Use(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		n := startKeys(t, d, 0)
 		ctx := context.Background()
@@ -57,15 +57,20 @@ func TestAnImportedKeyIsAKeyLikeAnyOther(t *testing.T) {
 				value = "Bearer " + value
 			}
 			c, err := n.ask(header, value, home)
-			if err != nil || c.Principal.ID != ann.ID || c.Principal.KeyID != id || c.Kind != authn.CredentialKey || c.KeyPrefix != langflowKey[:12] {
+			if err != nil || c.Principal.ID != ann.ID || c.Principal.KeyID != id || c.Kind != authn.CredentialKey ||
+				c.KeyPrefix != langflowKey[:12] {
 				t.Errorf("%s: %+v, %v", header, c, err)
 			}
 		}
 		view, err := n.keys.Get(ctx, ann, id)
-		if err != nil || !view.Imported || !view.CreatedAt.Equal(made) || !view.IssuedAt.After(made) || view.Prefix != langflowKey[:12] || !view.Usable || view.Name != "ci" {
+		if err != nil || !view.Imported || !view.CreatedAt.Equal(made) || !view.IssuedAt.After(made) ||
+			view.Prefix != langflowKey[:12] ||
+			!view.Usable ||
+			view.Name != "ci" {
 			t.Errorf("%+v, %v", view, err)
 		}
-		// Rotated, it becomes one of Sluice's own; the former secret works until the overlap ends.
+		// After a rotation it is an ordinary Sluice key; the previous secret works until the
+		// overlap is over.
 		rotated, fresh, err := n.keys.Rotate(ctx, ann, id, authn.Rotation{Overlap: time.Hour})
 		if err != nil || rotated.ID != id || !strings.HasPrefix(fresh, "sluice_") {
 			t.Fatalf("%+v, %v", rotated, err)
@@ -91,19 +96,26 @@ func TestAnImportedKeyIsAKeyLikeAnyOther(t *testing.T) {
 	})
 }
 
-func TestAnImportedKeyEndsWithItsOwnerItsTimeAndTheOrganisationsMaximum(t *testing.T) {
+func TestAnImportedKeyEndsWithItsOwnerItsTimeAndTheOrganizationsMaximum(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 30*days)
 	n.stop()
 	ctx := context.Background()
 	u := n.add(t, "ann")
 	now := n.Now()
-	capped := n.bring(langflowKey, authn.ImportedKey{Owner: u.ID, CreatedAt: now.Add(-400 * days), Expires: now.Add(300 * days)})
+	capped := n.bring(
+		langflowKey,
+		authn.ImportedKey{Owner: u.ID, CreatedAt: now.Add(-400 * days), Expires: now.Add(300 * days)},
+	)
 	if life := capped.ExpiresAt().Sub(now); life != 30*days {
 		t.Errorf("it is good for %s; the maximum counts from the import", life)
 	}
 	short := "sk-short-short-short-short-short"
 	n.bring(short, authn.ImportedKey{Owner: u.ID, Expires: now.Add(days)})
-	if _, err := n.keys.PrepareImported(authn.ImportedKey{Owner: u.ID, Workspace: identity.DefaultWorkspace, Expires: now.Add(-time.Second)}); !problem.Is(err, problem.Invalid) {
+	if _, err := n.keys.PrepareImported(authn.ImportedKey{Owner: u.ID, Workspace: identity.DefaultWorkspace,
+		Expires: now.Add(-time.Second)}); !problem.Is(
+		err,
+		problem.Invalid,
+	) {
 		t.Errorf("an expired one: %v", err)
 	}
 	n.step(days)
@@ -113,7 +125,8 @@ func TestAnImportedKeyEndsWithItsOwnerItsTimeAndTheOrganisationsMaximum(t *testi
 	if _, err := n.use(langflowKey); err != nil {
 		t.Error(err)
 	}
-	if err := n.people.Update(ctx, authz.SystemPrincipal("test"), u.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
+	if err := n.people.Update(ctx, authz.SystemPrincipal("test"), u.ID,
+		identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := n.use(langflowKey); rule(err) != "key owner" {
@@ -121,8 +134,9 @@ func TestAnImportedKeyEndsWithItsOwnerItsTimeAndTheOrganisationsMaximum(t *testi
 	}
 }
 
-// Other products' keys begin with "sk-" too. An app that has a sign-in of its own gets them; elsewhere they are as wrong as any other.
-func TestForeignKeysThatLookImportedAreLeftToTheApp(t *testing.T) {
+// Other products' keys begin with "sk-" too. An app that has a sign-in of its own gets them;
+// elsewhere they are as wrong as any other.
+func TestKeyImport_ForeignKeys(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ann := n.person(n.add(t, "ann").ID)
 	n.bring(langflowKey, authn.ImportedKey{Owner: ann.ID})
@@ -134,11 +148,14 @@ func TestForeignKeysThatLookImportedAreLeftToTheApp(t *testing.T) {
 		refused             bool
 	}{
 		{"ours", "Authorization", "Bearer " + langflowKey, false, authn.CredentialKey, false},
-		{"ours, where the app has keys too", "Authorization", "Bearer " + langflowKey, true, authn.CredentialKey, false},
+		{"ours, where the app has keys too", "Authorization", "Bearer " + langflowKey, true, authn.CredentialKey,
+			false},
 		{"ours as x-api-key there", "X-Api-Key", langflowKey, true, authn.CredentialKey, false},
 		{"theirs", "Authorization", "Bearer sk-proj-somebody-elses-key-0123456789", false, authn.CredentialNone, true},
-		{"theirs, where the app has keys too", "Authorization", "Bearer sk-proj-somebody-elses-key-0123456789", true, authn.CredentialNone, false},
-		{"theirs as x-api-key there", "X-Api-Key", "sk-proj-somebody-elses-key-0123456789", true, authn.CredentialNone, false},
+		{"theirs, where the app has keys too", "Authorization", "Bearer sk-proj-somebody-elses-key-0123456789", true,
+			authn.CredentialNone, false},
+		{"theirs as x-api-key there", "X-Api-Key", "sk-proj-somebody-elses-key-0123456789", true, authn.CredentialNone,
+			false},
 		{"too short for one", "X-Api-Key", "sk-short", false, authn.CredentialNone, true},
 		{"no key's characters", "X-Api-Key", "sk-" + strings.Repeat("ä", 30), false, authn.CredentialNone, true},
 		{"very long", "X-Api-Key", "sk-" + strings.Repeat("a", 4000), false, authn.CredentialNone, true},
@@ -146,7 +163,10 @@ func TestForeignKeysThatLookImportedAreLeftToTheApp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Header.Set(tt.header, tt.value)
-			got, err := c.Authenticate(r, authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: tt.ownSignIn})
+			got, err := c.Authenticate(
+				r,
+				authn.Place{Audience: authn.AudienceMain, From: home, OwnSignIn: tt.ownSignIn},
+			)
 			if got.Kind != tt.kind || (err != nil) != tt.refused || tt.refused && rule(err) != "credential" {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -158,13 +178,14 @@ func TestForeignKeysThatLookImportedAreLeftToTheApp(t *testing.T) {
 	}
 }
 
-// A digest that leaks is no key, and a key of Sluice's own is never taken for an imported one.
-func TestTheHashOfAKeyOpensNothing(t *testing.T) {
+// A leaked digest is not a key, and a Sluice key is never mistaken for an imported one.
+func TestKeyImport_HashIsNoKey(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ann := n.person(n.add(t, "ann").ID)
 	n.bring(langflowKey, authn.ImportedKey{Owner: ann.ID})
 	sum, _ := authn.ImportedKeyHash(langflowKey)
-	for _, text := range []string{"sk-" + string(sum[:]), "sk-" + hex.EncodeToString(sum[:]), hex.EncodeToString(sum[:])} {
+	for _, text := range []string{"sk-" + string(sum[:]), "sk-" + hex.EncodeToString(sum[:]),
+		hex.EncodeToString(sum[:])} {
 		if c, err := n.use(text); err == nil {
 			t.Errorf("%q is %s's", text, c.Principal.Name)
 		}
@@ -175,7 +196,8 @@ func TestTheHashOfAKeyOpensNothing(t *testing.T) {
 	}
 }
 
-// TestFurtherWorkspaces_OnlyImportedKeysHaveAny: they stay when the scope changes, and nobody can ask for some.
+// TestFurtherWorkspaces_OnlyImportedKeysHaveAny: they survive a change of scope, and no one can
+// request them.
 func TestFurtherWorkspaces_OnlyImportedKeysHaveAny(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ctx := context.Background()

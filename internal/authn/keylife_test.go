@@ -20,15 +20,24 @@ import (
 
 const days = 24 * time.Hour
 
-func TestKeysEndWhenTheOrganisationSays(t *testing.T) {
+func TestKeysEndWhenTheOrganizationSays(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 30*days)
 	ctx := context.Background()
 	ann := n.person(n.add(t, "ann").ID)
-	_, _, err := n.keys.Create(ctx, ann, authn.NewAPIKey{Workspace: identity.DefaultWorkspace, Name: "x", Expires: n.Now().Add(31 * days)})
-	if !problem.Is(err, problem.Invalid) || !strings.Contains(problem.Of(err).Detail, "at most 30 days") || rule(err) != "SLUICE_API_KEY_MAX_DAYS" {
+	_, _, err := n.keys.Create(
+		ctx,
+		ann,
+		authn.NewAPIKey{Workspace: identity.DefaultWorkspace, Name: "x", Expires: n.Now().Add(31 * days)},
+	)
+	if !problem.Is(err, problem.Invalid) || !strings.Contains(problem.Of(err).Detail, "at most 30 days") ||
+		rule(err) != "SLUICE_API_KEY_MAX_DAYS" {
 		t.Errorf("31 days: %v", err)
 	}
-	if _, _, err := n.keys.Create(ctx, ann, authn.NewAPIKey{Workspace: identity.DefaultWorkspace, Name: "x", Expires: n.Now()}); !problem.Is(err, problem.Invalid) {
+	if _, _, err := n.keys.Create(ctx, ann,
+		authn.NewAPIKey{Workspace: identity.DefaultWorkspace, Name: "x", Expires: n.Now()}); !problem.Is(
+		err,
+		problem.Invalid,
+	) {
 		t.Errorf("an end that is past: %v", err)
 	}
 	key, secret := n.make(ann, authn.NewAPIKey{})
@@ -36,7 +45,10 @@ func TestKeysEndWhenTheOrganisationSays(t *testing.T) {
 		t.Errorf("without a wish it lasts %s", d)
 	}
 	late := key.IssuedAt.Add(31 * days)
-	if _, err := n.keys.Update(ctx, ann, key.ID, authn.APIKeyChange{Expires: &late}); !problem.Is(err, problem.Invalid) {
+	if _, err := n.keys.Update(ctx, ann, key.ID, authn.APIKeyChange{Expires: &late}); !problem.Is(
+		err,
+		problem.Invalid,
+	) {
 		t.Errorf("prolonged to 31 days: %v", err)
 	}
 	// The maximum was lowered: what was made before ends then.
@@ -62,7 +74,10 @@ func TestRotationOverlaps(t *testing.T) {
 		ctx := context.Background()
 		ann := n.person(n.add(t, "ann").ID)
 		key, first := n.make(ann, authn.NewAPIKey{Expires: n.Now().Add(5 * days)})
-		if _, _, err := n.keys.Rotate(ctx, ann, key.ID, authn.Rotation{Overlap: 7*days + time.Second}); !problem.Is(err, problem.Invalid) {
+		if _, _, err := n.keys.Rotate(ctx, ann, key.ID, authn.Rotation{Overlap: 7*days + time.Second}); !problem.Is(
+			err,
+			problem.Invalid,
+		) {
 			t.Errorf("an overlap of more than a week: %v", err)
 		}
 		n.step(days)
@@ -70,7 +85,10 @@ func TestRotationOverlaps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if life := rotated.ExpiresAt.Sub(rotated.IssuedAt); rotated.ID != key.ID || rotated.Prefix != second[:12] || life < 5*days-time.Second || life > 5*days || rotated.FormerUntil.IsZero() {
+		if life := rotated.ExpiresAt.Sub(rotated.IssuedAt); rotated.ID != key.ID || rotated.Prefix != second[:12] ||
+			life < 5*days-time.Second ||
+			life > 5*days ||
+			rotated.FormerUntil.IsZero() {
 			t.Errorf("rotated: %+v", rotated)
 		}
 		for _, secret := range []string{first, second} {
@@ -97,7 +115,7 @@ func TestRotationOverlaps(t *testing.T) {
 	})
 }
 
-func TestKeysHoldOnEveryNodeAndEndTheirStreams(t *testing.T) {
+func TestKeyLife_NodesAndStreams(t *testing.T) {
 	dir := t.TempDir()
 	one := startKeys(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}), 0)
 	two := startKeys(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}), 0)
@@ -139,7 +157,8 @@ func TestKeysHoldOnEveryNodeAndEndTheirStreams(t *testing.T) {
 	}
 	narrowed, _ := one.make(ann, authn.NewAPIKey{})
 	stream := one.keys.Done(narrowed.ID)
-	if _, err := one.keys.Update(ctx, ann, narrowed.ID, authn.APIKeyChange{Scope: &authn.KeyScope{Actions: []authz.Action{authz.FlowView}}}); err != nil {
+	if _, err := one.keys.Update(ctx, ann, narrowed.ID,
+		authn.APIKeyChange{Scope: &authn.KeyScope{Actions: []authz.Action{authz.FlowView}}}); err != nil {
 		t.Fatal(err)
 	}
 	if !ended(stream)() {
@@ -153,13 +172,17 @@ func TestKeysHoldOnEveryNodeAndEndTheirStreams(t *testing.T) {
 	until(t, "the end of streams of somebody who was shut out", ended(stream))
 }
 
-func TestWhatIsNotedOfAKey(t *testing.T) {
+func TestKeyLife_Usage(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ctx := context.Background()
 	ann := n.person(n.add(t, "ann").ID)
 	key, secret := n.make(ann, authn.NewAPIKey{
-		Name: "  nightly run ", Networks: []string{"192.0.2.9", "10.1.2.3/8, ::ffff:192.0.2.0/120"}, PerMinute: 5, PerDay: 10,
-		Scope: authn.KeyScope{Actions: []authz.Action{"chatflows:view", authz.FlowRun, authz.FlowRun}, Flows: []string{"b", "a"}},
+		Name: "  nightly run ", Networks: []string{"192.0.2.9",
+			"10.1.2.3/8, ::ffff:192.0.2.0/120"}, PerMinute: 5, PerDay: 10,
+		Scope: authn.KeyScope{
+			Actions: []authz.Action{"chatflows:view", authz.FlowRun, authz.FlowRun},
+			Flows:   []string{"b", "a"},
+		},
 	})
 	if _, err := n.use(secret); err != nil {
 		t.Fatal(err)
@@ -171,7 +194,8 @@ func TestWhatIsNotedOfAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if since := n.Now().Sub(got.LastUsedAt); got.LastUsedIP != home.String() || since < 0 || since > 2*time.Minute || got.LastUsedAt.Second() != 0 {
+	if since := n.Now().Sub(got.LastUsedAt); got.LastUsedIP != home.String() || since < 0 || since > 2*time.Minute ||
+		got.LastUsedAt.Second() != 0 {
 		t.Errorf("last used %s from %s", got.LastUsedAt, got.LastUsedIP)
 	}
 	if got.UsedToday < 1 || got.UsedToday > 10 {
@@ -186,7 +210,7 @@ func TestWhatIsNotedOfAKey(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotBeMade(t *testing.T) {
+func TestKeyLife_CreateRefused(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ctx := context.Background()
 	ann := n.person(n.add(t, "ann").ID)
@@ -207,16 +231,21 @@ func TestKeysThatCannotBeMade(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, a := range []authz.Action{authz.KeyOwn, authz.KeyManage, "keys:manage", authz.AccountFactors, authz.AccountUpdate, authz.KeyUse, authz.AccountSignIn} {
-		if _, _, err := n.keys.Create(ctx, ann, authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace, Scope: authn.KeyScope{Actions: []authz.Action{a}}}); err == nil {
+	for _, a := range []authz.Action{authz.KeyOwn, authz.KeyManage, "keys:manage", authz.AccountFactors,
+		authz.AccountUpdate, authz.KeyUse, authz.AccountSignIn} {
+		if _, _, err := n.keys.Create(ctx, ann,
+			authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace,
+				Scope: authn.KeyScope{Actions: []authz.Action{a}}}); err == nil {
 			t.Errorf("a key may have %s", a)
 		}
 	}
-	for _, bad := range []string{"", "10.0.0.0/33", "10.0.0", "fe80::1%eth0", "::ffff:10.0.0.0/8", "example.com", "10.0.0.0/8/8"} {
+	for _, bad := range []string{"", "10.0.0.0/33", "10.0.0", "fe80::1%eth0", "::ffff:10.0.0.0/8", "example.com",
+		"10.0.0.0/8/8"} {
 		if bad == "" {
 			continue
 		}
-		if _, _, err := n.keys.Create(ctx, ann, authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace, Networks: []string{bad}}); err == nil {
+		if _, _, err := n.keys.Create(ctx, ann,
+			authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace, Networks: []string{bad}}); err == nil {
 			t.Errorf("%q counts as a network", bad)
 		}
 	}
@@ -231,20 +260,34 @@ func TestKeysThatCannotBeMade(t *testing.T) {
 	}
 }
 
-func TestAnOldProofOfIdentityMakesNoKeys(t *testing.T) {
+func TestKeyLife_StaleProof(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	gate, err := authz.NewGate(authz.Config{DB: n.db, StepUp: 15 * time.Minute, Now: n.Now, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer gate.Close(context.Background())
-	keys, err := authn.NewKeys(context.Background(), authn.KeyConfig{DB: n.db, Gate: gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), Now: n.Now, Log: quiet})
+	keys, err := authn.NewKeys(
+		context.Background(),
+		authn.KeyConfig{
+			DB:       n.db,
+			Gate:     gate,
+			People:   n.people,
+			TokenKey: []byte(strings.Repeat("k", 32)),
+			Now:      n.Now,
+			Log:      quiet,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, _ := n.signIn(t, n.add(t, "ann").ID)
 	make := func() error {
-		_, _, err := keys.Create(context.Background(), principalOf(n.node, token), authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace})
+		_, _, err := keys.Create(
+			context.Background(),
+			principalOf(n.node, token),
+			authn.NewAPIKey{Name: "x", Workspace: identity.DefaultWorkspace},
+		)
 		return err
 	}
 	if err := make(); err != nil {
@@ -342,10 +385,12 @@ func TestKeys_InAWorkspace(t *testing.T) {
 		return out
 	}
 	for what, c := range map[string]struct{ got, want string }{
-		"one's own":                   {names(n.person(ann.ID), authn.KeyFilter{}), "there here "},
-		"one's own in a workspace":    {names(n.person(ann.ID), authn.KeyFilter{Owner: ann.ID, Workspace: other.ID}), "there "},
-		"all of a workspace":          {names(n.person(ann.ID), authn.KeyFilter{Workspace: other.ID}), "there "},
-		"of a workspace of others":    {names(n.person(bob.ID), authn.KeyFilter{Workspace: other.ID}), problem.NotFound.String()},
+		"one's own": {names(n.person(ann.ID), authn.KeyFilter{}), "there here "},
+		"one's own in a workspace": {names(n.person(ann.ID), authn.KeyFilter{Owner: ann.ID, Workspace: other.ID}),
+			"there "},
+		"all of a workspace": {names(n.person(ann.ID), authn.KeyFilter{Workspace: other.ID}), "there "},
+		"of a workspace of others": {names(n.person(bob.ID), authn.KeyFilter{Workspace: other.ID}),
+			problem.NotFound.String()},
 		"of a workspace that is none": {names(cli, authn.KeyFilter{Workspace: "none"}), problem.NotFound.String()},
 		"of somebody, everywhere":     {names(cli, authn.KeyFilter{Owner: ann.ID}), "there here "},
 	} {
@@ -356,10 +401,12 @@ func TestKeys_InAWorkspace(t *testing.T) {
 	if k, err := n.keys.GetIn(ctx, n.person(ann.ID), other.ID, there.ID); err != nil || k.Name != "there" {
 		t.Errorf("a key of the workspace: %+v, %v", k, err)
 	}
-	if k, err := n.keys.GetIn(ctx, n.person(ann.ID), other.ID, here.ID); !problem.Is(err, problem.NotFound) || k.ID != "" {
+	if k, err := n.keys.GetIn(ctx, n.person(ann.ID), other.ID, here.ID); !problem.Is(err, problem.NotFound) ||
+		k.ID != "" {
 		t.Errorf("a key of another workspace: %+v, %v", k, err)
 	}
-	if k, err := n.keys.GetIn(ctx, n.person(bob.ID), other.ID, there.ID); !problem.Is(err, problem.NotFound) || k.ID != "" {
+	if k, err := n.keys.GetIn(ctx, n.person(bob.ID), other.ID, there.ID); !problem.Is(err, problem.NotFound) ||
+		k.ID != "" {
 		t.Errorf("asked by somebody from elsewhere: %+v, %v", k, err)
 	}
 }
@@ -409,8 +456,8 @@ func TestImportedKeyHash_TakesWhatCanBeAKey(t *testing.T) {
 	}
 }
 
-// TestMaintain_ForgetsOldKeys: a key is kept for thirty days after its end, so that its user is told. What takes its
-// place in memory has nothing of it.
+// TestMaintain_ForgetsOldKeys: a key is kept for thirty days after it expires, so that its user
+// gets the reason. The entry that replaces it in memory contains nothing of it.
 func TestMaintain_ForgetsOldKeys(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	n.stop()
@@ -512,8 +559,9 @@ func TestCreate_Bounds(t *testing.T) {
 		most, more authn.NewAPIKey
 		field      string
 	}{
-		"name":    {authn.NewAPIKey{Name: long}, authn.NewAPIKey{Name: long + "a"}, "name"},
-		"actions": {authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(64)}}, authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(65)}}, "scope"},
+		"name": {authn.NewAPIKey{Name: long}, authn.NewAPIKey{Name: long + "a"}, "name"},
+		"actions": {authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(64)}},
+			authn.NewAPIKey{Scope: authn.KeyScope{Actions: actions(65)}}, "scope"},
 		"apps": {
 			authn.NewAPIKey{Scope: authn.KeyScope{Apps: many(50, "a%d")}},
 			authn.NewAPIKey{Scope: authn.KeyScope{Apps: many(51, "a%d")}},
@@ -561,7 +609,8 @@ func TestCreate_Bounds(t *testing.T) {
 	}
 }
 
-// TestMaintain_NotesEachKeysUse: to the minute, and no use again that comes within a minute of a noted one.
+// TestMaintain_NotesEachKeysUse: to the minute, and no use again that comes within a minute of a
+// noted one.
 func TestMaintain_NotesEachKeysUse(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	minute := time.Now().UTC().Truncate(time.Minute)
@@ -598,7 +647,8 @@ func TestMaintain_NotesEachKeysUse(t *testing.T) {
 	}
 }
 
-// TestRotate_TheFormerSecretEndsWithTheOverlap: to the millisecond, also for those who look at the key.
+// TestRotate_TheFormerSecretEndsWithTheOverlap: to the millisecond, also for those who look at the
+// key.
 func TestRotate_TheFormerSecretEndsWithTheOverlap(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	n.stop()
@@ -619,12 +669,18 @@ func TestRotate_TheFormerSecretEndsWithTheOverlap(t *testing.T) {
 			t.Errorf("%s before the end: %v, want the rule %q", end.Sub(n.Now()), err, c.rule)
 		}
 		if got, err := n.keys.Get(ctx, ann, key.ID); err != nil || !got.FormerUntil.Equal(c.told) {
-			t.Errorf("%s before the end: its end is told as %s, want %s (%v)", end.Sub(n.Now()), got.FormerUntil, c.told, err)
+			t.Errorf(
+				"%s before the end: its end is told as %s, want %s (%v)",
+				end.Sub(n.Now()),
+				got.FormerUntil,
+				c.told,
+				err,
+			)
 		}
 	}
 }
 
-// TestStreams_EndWithTheirKey: at the key's end, and not before.
+// TestStreams_EndWithTheirKey: when the key expires, and not before.
 func TestStreams_EndWithTheirKey(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	n.stop()

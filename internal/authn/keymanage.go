@@ -107,8 +107,9 @@ func (k *Keys) Create(ctx context.Context, actor Principal, n NewAPIKey) (made A
 		n.Owner = actor.ID
 	}
 	if actor.Kind != authz.System && n.Owner != actor.ID {
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be made by its owner, because whoever makes "+
-			"it sees it.").WithRule("owner only")
+		return APIKey{}, "", problem.New(problem.Denied, "Only its owner can create a key, because creating a key "+
+			"shows it.").
+			WithRule("owner only")
 	}
 	row, err := k.prepare(n)
 	if err != nil {
@@ -139,7 +140,7 @@ func (k *Keys) prepare(n NewAPIKey) (row q.ApiKey, err error) {
 	now := k.cfg.Now()
 	id, err := uuid.NewV7()
 	if err != nil {
-		return row, fmt.Errorf("making a key: %w", err)
+		return row, fmt.Errorf("creating a key: %w", err)
 	}
 	row = q.ApiKey{
 		ID: id.String(), AccountID: n.Owner, WorkspaceID: n.Workspace, PerMinute: n.PerMinute, PerDay: n.PerDay,
@@ -218,11 +219,12 @@ func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 	case wish.IsZero():
 		return latest, nil
 	case end <= k.cfg.Now().UnixMilli():
-		return 0, problem.New(problem.Invalid, "This end lies in the past.").WithField("expires_at")
+		return 0, problem.New(problem.Invalid, "This expiry time is in the past.").WithField("expires_at")
 	case latest > 0 && end > latest:
-		return 0, problem.Newf(problem.Invalid, "API keys may last at most %d days here; this one until %s at the "+
-			"latest.", k.cfg.MaxAge/(24*time.Hour), day(latest)).
-			WithField("expires_at").WithRule("SLUICE_API_KEY_MAX_DAYS")
+		return 0, problem.Newf(problem.Invalid, "API keys can be valid for at most %d days here; this one until %s "+
+			"at the latest.", k.cfg.MaxAge/(24*time.Hour), day(latest)).
+			WithField("expires_at").
+			WithRule("SLUICE_API_KEY_MAX_DAYS")
 	default:
 		return end, nil
 	}
@@ -231,7 +233,7 @@ func (k *Keys) chooseEnd(issued int64, wish time.Time) (int64, error) {
 // issue gives a row a new secret and returns it.
 func (k *Keys) issue(row *q.ApiKey) (secret string, err error) {
 	if secret, err = makeKey(rand.Reader); err != nil {
-		return "", fmt.Errorf("making a key: %w", err)
+		return "", fmt.Errorf("creating a key: %w", err)
 	}
 	d, _ := k.hashes.all()[0].keyDigest(secret)
 	row.KeyHash, row.Prefix = d.hex(), secret[:keyPrefix]
@@ -256,7 +258,7 @@ func (k *Keys) notTooMany(ctx context.Context, tx *db.Tx, row q.ApiKey) error {
 	}
 	if n > maxKeysPerPerson {
 		return problem.Newf(problem.Conflict, "A person can have at most %d API keys.", maxKeysPerPerson).
-			WithNext("Revoke one that is not used any more.")
+			WithNext("Revoke one that is no longer used.")
 	}
 	return tx.Changed(KeyChangeKind, row.ID)
 }
@@ -369,8 +371,8 @@ func (k *Keys) Update(ctx context.Context, actor Principal, id string, c APIKeyC
 		return APIKey{}, revokedAlready()
 	}
 	if c.Scope != nil && action == authz.KeyManage && actor.Kind != authz.System {
-		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change what it "+
-			"may do.").WithRule("owner only").
+		return APIKey{}, problem.New(problem.Denied, "Only the owner of a key can change its scope.").
+			WithRule("owner only").
 			WithField("scope")
 	}
 	if err := k.apply(&row, c); err != nil {
@@ -414,13 +416,14 @@ func (k *Keys) Rotate(ctx context.Context, actor Principal, id string, r Rotatio
 	end := k.effectiveEnd(row.IssuedAt, row.ExpiresAt)
 	switch {
 	case action == authz.KeyManage && actor.Kind != authz.System:
-		return APIKey{}, "", problem.New(problem.Denied, "A key can only be rotated by its owner, because whoever "+
-			"does sees it.").WithRule("owner only").
+		return APIKey{}, "", problem.New(problem.Denied, "Only its owner can rotate a key, because rotating a key "+
+			"shows it.").
+			WithRule("owner only").
 			WithNext("Revoke it instead.")
 	case row.RevokedAt > 0:
 		return APIKey{}, "", revokedAlready()
 	case end > 0 && end <= now.UnixMilli():
-		return APIKey{}, "", problem.New(problem.Conflict, "This key has expired.").WithNext("Make a new one.")
+		return APIKey{}, "", problem.New(problem.Conflict, "This key has expired.").WithNext("Create a new one.")
 	case r.Overlap < 0 || r.Overlap > MaxKeyOverlap:
 		return APIKey{}, "", problem.Newf(problem.Invalid, "The overlap must be between 0 and %d "+
 			"days.", MaxKeyOverlap/(24*time.Hour)).
@@ -470,7 +473,7 @@ func (k *Keys) replace(ctx context.Context, tx *db.Tx, row q.ApiKey, former stri
 		return fmt.Errorf("rotating the key: %w", err)
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "The key was rotated or revoked by somebody else just now.").
+		return problem.New(problem.Conflict, "Someone else has just rotated or revoked the key.").
 			WithNext("Look at it again.")
 	}
 	return tx.Changed(KeyChangeKind, row.ID)
@@ -606,7 +609,7 @@ func (k *Keys) PrepareImported(n ImportedKey) (out PreparedKey, err error) {
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return out, fmt.Errorf("making a key: %w", err)
+		return out, fmt.Errorf("creating a key: %w", err)
 	}
 	row := q.ApiKey{
 		ID:          id.String(),
@@ -658,7 +661,7 @@ func (k *Keys) InsertImported(ctx context.Context, tx *db.Tx, p PreparedKey) err
 		Imported:    r.Imported,
 	})
 	if db.IsUnique(err) {
-		return problem.New(problem.Conflict, "This API key is known here already.")
+		return problem.New(problem.Conflict, "This API key is already known here.")
 	}
 	if err != nil {
 		return fmt.Errorf("storing an imported key: %w", err)

@@ -300,13 +300,17 @@ func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn boo
 	case h.expires > 0 && h.expires <= now:
 		return deadKey("expired", "The API key %s… expired on %s.", prefix, day(h.expires))
 	case h.former && h.formerUntil <= now:
-		return deadKey("rotated", "The API key %s… was replaced by a new one; it was good "+
-			"until %s.", prefix, day(h.formerUntil))
+		return deadKey(
+			"rotated",
+			"The API key %s… was replaced by a new one; it was valid until %s.",
+			prefix,
+			day(h.formerUntil),
+		)
 	case !ownerIn:
-		return deadKey("owner", "The owner of the API key %s… has no access to its workspace any more.", prefix)
+		return deadKey("owner", "The owner of the API key %s… no longer has access to its workspace.", prefix)
 	case len(h.networks) > 0 && !within(h.networks, from):
-		return problem.Newf(problem.Denied, "The API key %s… may not be used "+
-			"from %s.", prefix, from).WithRule(keyRules + "network").
+		return problem.Newf(problem.Denied, "The API key %s… cannot be used from %s.", prefix, from).
+			WithRule(keyRules + "network").
 			WithNext("Use it from one of its networks; its owner sees them on the keys page.")
 	}
 	return nil
@@ -314,7 +318,7 @@ func (h *keyHit) unusable(prefix string, now int64, from netip.Addr, ownerIn boo
 
 func deadKey(why, format string, args ...any) *problem.Error {
 	return problem.Newf(problem.Unauthenticated, format, args...).WithRule(keyRules + why).
-		WithNext("Make a new key in Sluice, or ask the key's owner.")
+		WithNext("Create a new key in Sluice, or ask the key's owner.")
 }
 
 func day(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04 UTC") }
@@ -485,9 +489,9 @@ func insertion(r q.ApiKey) q.InsertKeyParams {
 }
 
 func noKey() *problem.Error {
-	return problem.New(problem.NotFound, "There is no such API key; it may have been removed already.")
+	return problem.New(problem.NotFound, "There is no such API key. It may have been removed.")
 }
 
 func revokedAlready() *problem.Error {
-	return problem.New(problem.Conflict, "This key has been revoked.").WithNext("Make a new one.")
+	return problem.New(problem.Conflict, "This key has been revoked.").WithNext("Create a new one.")
 }

@@ -34,7 +34,8 @@ func startKeys(t testing.TB, d *db.DB, maxAge time.Duration) *keyNode {
 	n := &keyNode{node: start(t, d), t: t}
 	var err error
 	n.keys, err = authn.NewKeys(context.Background(), authn.KeyConfig{
-		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), MaxAge: maxAge, Now: n.Now, Log: quiet,
+		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k",
+			32)), MaxAge: maxAge, Now: n.Now, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -89,17 +90,21 @@ func rule(err error) string {
 	return problem.Of(err).Rule
 }
 
-func TestAKeyStandsForItsOwner(t *testing.T) {
+func TestKeys_ActForOwner(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		n := startKeys(t, d, 0)
 		ann := n.person(n.add(t, "ann").ID)
 		key, secret := n.make(ann, authn.NewAPIKey{Scope: authn.KeyScope{Actions: []authz.Action{authz.FlowRun}}})
-		for _, how := range [][2]string{{"Authorization", "Bearer " + secret}, {"Authorization", "bearer  " + secret}, {"X-Api-Key", secret}} {
+		for _, how := range [][2]string{{"Authorization", "Bearer " + secret}, {"Authorization", "bearer  " + secret},
+			{"X-Api-Key", secret}} {
 			c, err := n.ask(how[0], how[1], home)
-			if err != nil || c.Principal.ID != ann.ID || c.Principal.KeyID != key.ID || c.Kind != authn.CredentialKey || c.KeyPrefix != secret[:12] || !c.Principal.Strong {
+			if err != nil || c.Principal.ID != ann.ID || c.Principal.KeyID != key.ID || c.Kind != authn.CredentialKey ||
+				c.KeyPrefix != secret[:12] ||
+				!c.Principal.Strong {
 				t.Errorf("%s: %+v, %v", how[0], c, err)
 			}
-			if diff := cmp.Diff(&authz.Scope{Workspace: identity.DefaultWorkspace, Actions: []authz.Action{authz.FlowRun}}, c.Principal.Scope); diff != "" {
+			if diff := cmp.Diff(&authz.Scope{Workspace: identity.DefaultWorkspace,
+				Actions: []authz.Action{authz.FlowRun}}, c.Principal.Scope); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -115,7 +120,7 @@ func TestAKeyStandsForItsOwner(t *testing.T) {
 	})
 }
 
-func TestAKeyOfAnotherDoesNotExist(t *testing.T) {
+func TestKeys_OtherPersons(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ctx := context.Background()
 	ann, bob, root := n.person(n.add(t, "ann").ID), n.person(n.add(t, "bob").ID), n.add(t, "root")
@@ -148,19 +153,32 @@ func TestAKeyOfAnotherDoesNotExist(t *testing.T) {
 			t.Errorf("%s by the key itself: %v", what, err)
 		}
 	}
-	if _, _, err := n.keys.Create(ctx, bob, authn.NewAPIKey{Owner: ann.ID, Workspace: identity.DefaultWorkspace, Name: "x"}); !problem.Is(err, problem.Denied) {
+	if _, _, err := n.keys.Create(ctx, bob,
+		authn.NewAPIKey{Owner: ann.ID, Workspace: identity.DefaultWorkspace, Name: "x"}); !problem.Is(
+		err,
+		problem.Denied,
+	) {
 		t.Errorf("a key in somebody else's name: %v", err)
 	}
 	if _, _, err := n.keys.Rotate(ctx, admin, key.ID, authn.Rotation{}); !problem.Is(err, problem.Denied) {
 		t.Errorf("an admin could see a key by rotating it: %v", err)
 	}
-	if _, err := n.keys.Update(ctx, admin, key.ID, authn.APIKeyChange{Scope: &authn.KeyScope{}}); !problem.Is(err, problem.Denied) {
+	if _, err := n.keys.Update(ctx, admin, key.ID, authn.APIKeyChange{Scope: &authn.KeyScope{}}); !problem.Is(
+		err,
+		problem.Denied,
+	) {
 		t.Errorf("an admin changes what a key may do: %v", err)
 	}
-	if list, err := n.keys.List(ctx, admin, authn.KeyFilter{Workspace: identity.DefaultWorkspace}); err != nil || len(list) != 1 || list[0].OwnerName != "ann" || !list[0].Usable {
+	if list, err := n.keys.List(ctx, admin, authn.KeyFilter{Workspace: identity.DefaultWorkspace}); err != nil ||
+		len(list) != 1 ||
+		list[0].OwnerName != "ann" ||
+		!list[0].Usable {
 		t.Errorf("an admin's list: %+v, %v", list, err)
 	}
-	if _, err := n.keys.List(ctx, bob, authn.KeyFilter{Workspace: identity.DefaultWorkspace}); !problem.Is(err, problem.Denied) {
+	if _, err := n.keys.List(ctx, bob, authn.KeyFilter{Workspace: identity.DefaultWorkspace}); !problem.Is(
+		err,
+		problem.Denied,
+	) {
 		t.Errorf("everybody's list: %v", err)
 	}
 	if list, err := n.keys.List(ctx, bob, authn.KeyFilter{}); err != nil || len(list) != 0 {
@@ -174,11 +192,17 @@ func TestAKeyOfAnotherDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotGoodIsRefusedForAReasonThatOnlyTheHolderLearns(t *testing.T) {
+func TestKeys_ReasonsForHolderOnly(t *testing.T) {
 	n := startKeys(t, dbtest.SQLite(t), 0)
 	ctx := context.Background()
 	ann := n.person(n.add(t, "ann").ID)
-	_, secret := n.make(ann, authn.NewAPIKey{Expires: n.Now().Add(time.Hour), Networks: []string{"192.0.2.0/24", "::ffff:198.51.100.0/120", "2001:db8::/32"}})
+	_, secret := n.make(
+		ann,
+		authn.NewAPIKey{
+			Expires:  n.Now().Add(time.Hour),
+			Networks: []string{"192.0.2.0/24", "::ffff:198.51.100.0/120", "2001:db8::/32"},
+		},
+	)
 	_, other := n.make(ann, authn.NewAPIKey{})
 	unknown := badKey(t, n, "sluice_"+strings.Repeat("a", 46))
 	for i := range len(secret) {
@@ -193,7 +217,13 @@ func TestWhatIsNotGoodIsRefusedForAReasonThatOnlyTheHolderLearns(t *testing.T) {
 		}
 	}
 	for from, want := range map[string]string{
-		"192.0.2.7": "", "::ffff:192.0.2.7": "", "198.51.100.9": "", "2001:db8::1": "", "198.51.101.9": "key network", "2001:db9::1": "key network", "::1": "key network",
+		"192.0.2.7":        "",
+		"::ffff:192.0.2.7": "",
+		"198.51.100.9":     "",
+		"2001:db8::1":      "",
+		"198.51.101.9":     "key network",
+		"2001:db9::1":      "key network",
+		"::1":              "key network",
 	} {
 		if _, err := n.ask("X-Api-Key", secret, netip.MustParseAddr(from)); rule(err) != want {
 			t.Errorf("from %s: %v", from, err)
@@ -254,8 +284,8 @@ func badKey(t *testing.T, n *keyNode, text string) string {
 	return e.Detail + e.Next + e.Rule
 }
 
-// TestAKey_HasEachDigitAsLikelyAsAnother: of the 256 values of a byte 248 are spread over 62 digits, and the others are
-// passed over.
+// TestAKey_HasEachDigitAsLikelyAsAnother: of the 256 values of a byte, 248 are spread over 62
+// digits, and the others are skipped.
 func TestAKey_HasEachDigitAsLikelyAsAnother(t *testing.T) {
 	var random []byte
 	for b := range 16 {

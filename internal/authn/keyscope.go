@@ -41,18 +41,21 @@ const (
 // checked returns the scope sorted and without duplicates, or an error that names the fault.
 func (s KeyScope) checked() (KeyScope, error) {
 	if len(s.Actions) > maxScopeActions || len(s.Apps) > maxScopeApps || len(s.Flows) > maxScopeFlows {
-		return KeyScope{}, problem.Newf(problem.Invalid, "A key's scope may list at most %d actions, %d apps and %d flows.", maxScopeActions, maxScopeApps, maxScopeFlows).
+		return KeyScope{}, problem.Newf(problem.Invalid, "A key's scope can list at most %d actions, %d apps and %d "+
+			"flows.", maxScopeActions, maxScopeApps, maxScopeFlows).
 			WithField("scope")
 	}
 	for _, a := range s.Actions {
 		if !authz.Grantable(a) {
-			return KeyScope{}, problem.Newf(problem.Invalid, "%.60q is not an action that a key can have.", string(a)).WithField("actions").
-				WithNext("Use classes such as flow:run, or permissions such as chatflows:view.")
+			return KeyScope{}, problem.Newf(problem.Invalid, "%.60q is not an action that a key can have.", string(a)).
+				WithField("actions").
+				WithNext("Use actions such as flow:run, or permissions such as chatflows:view.")
 		}
 	}
 	for field, ids := range map[string][]string{"apps": s.Apps, "flows": s.Flows} {
 		for _, id := range ids {
-			if id == "" || len(id) > maxScopeID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			if id == "" || len(id) > maxScopeID ||
+				strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 				return KeyScope{}, problem.Newf(problem.Invalid, "%.60q is not an id.", id).WithField(field)
 			}
 		}
@@ -95,14 +98,17 @@ func parseNetworks(text string) ([]netip.Prefix, error) {
 		}
 	}
 	if len(out) > maxKeyNetworks {
-		return nil, problem.Newf(problem.Invalid, "A key may have at most %d networks.", maxKeyNetworks).WithField("networks")
+		return nil, problem.Newf(problem.Invalid, "A key can have at most %d networks.", maxKeyNetworks).
+			WithField("networks")
 	}
 	slices.SortFunc(out, netip.Prefix.Compare)
 	return out, nil
 }
 
 func parseNetwork(word string) (netip.Prefix, error) {
-	wrong := problem.Newf(problem.Invalid, "%.60q is not a network.", word).WithField("networks").WithNext("Write networks like 192.0.2.0/24 or 2001:db8::/32, or single addresses.")
+	wrong := problem.Newf(problem.Invalid, "%.60q is not a network.", word).
+		WithField("networks").
+		WithNext("Write networks like 192.0.2.0/24 or 2001:db8::/32, or single addresses.")
 	if a, err := netip.ParseAddr(word); err == nil {
 		if a.Zone() != "" {
 			return netip.Prefix{}, wrong
@@ -134,8 +140,10 @@ func networksText(list []netip.Prefix) string {
 // keyName returns a name in the form in which it is stored.
 func keyName(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName || strings.ContainsFunc(name, unicode.IsControl) {
-		return "", problem.Newf(problem.Invalid, "A key needs a name of 1 to %d characters.", maxKeyName).WithField("name")
+	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxKeyName ||
+		strings.ContainsFunc(name, unicode.IsControl) {
+		return "", problem.Newf(problem.Invalid, "A key needs a name of 1 to %d characters.", maxKeyName).
+			WithField("name")
 	}
 	return name, nil
 }

@@ -151,8 +151,18 @@ func (t *keyTable) put(s keyState) (narrowed bool) {
 	// A new generation invalidates digests that no longer belong to the key.
 	generation := t.records[i].generation + 1
 	t.records[i] = keyRecord{
-		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), scope: scope, networks: networks, generation: generation,
-		perMinute: s.perMinute, perDay: s.perDay, expires: s.expires, formerUntil: s.formerUntil, revoked: s.revoked, lastUsed: s.lastUsed,
+		id:          s.id,
+		account:     t.accounts.id(s.account),
+		workspace:   t.places.id(s.workspace),
+		scope:       scope,
+		networks:    networks,
+		generation:  generation,
+		perMinute:   s.perMinute,
+		perDay:      s.perDay,
+		expires:     s.expires,
+		formerUntil: s.formerUntil,
+		revoked:     s.revoked,
+		lastUsed:    s.lastUsed,
 	}
 	t.index[s.id] = i
 	t.keys[s.hash] = keyRef{record: i, generation: generation}

@@ -17,7 +17,8 @@ import (
 	"sluice/internal/dbtest"
 )
 
-// victim is what the child process of a kill test is told: where the data is, the refresh token that it holds, and whether it keeps the successor for itself.
+// victim is the input of the child process of a kill test: where the data is, the refresh token
+// that it holds, and whether it keeps the successor.
 type victim struct {
 	Folder, Postgres, Refresh string
 	Mute                      bool
@@ -58,7 +59,7 @@ func live(told string) {
 	}
 }
 
-// child reports failures of the process that is to be killed.
+// child reports failures of the process that the test kills.
 type child struct{ testing.TB }
 
 func (*child) Helper()        {}
@@ -68,7 +69,8 @@ func (*child) Fatal(args ...any) {
 	os.Exit(1)
 }
 
-// killed runs a victim, kills it after it has said some tokens, and returns the last one that it has said in full: that is what a program holds.
+// killed runs a victim, kills it after it has said some tokens, and returns the last one that it
+// has said in full: that is what a program holds.
 func killed(t *testing.T, v victim, after int) string {
 	t.Helper()
 	told, err := json.Marshal(v)
@@ -105,7 +107,8 @@ func killed(t *testing.T, v victim, after int) string {
 	return held
 }
 
-// TestKilledWhileRefreshing kills Sluice again and again while a program refreshes, at whatever moment that happens to be, and goes on with the token that the program holds.
+// TestKilledWhileRefreshing kills Sluice repeatedly at random moments while a program refreshes,
+// and continues with the program's token.
 func TestKilledWhileRefreshing(t *testing.T) {
 	each := func(t *testing.T, c db.Config) {
 		c.Now = time.Now
@@ -136,13 +139,15 @@ func TestKilledWhileRefreshing(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) { each(t, db.Config{Postgres: dbtest.Postgres(t)}) })
 }
 
-// TestKilledBeforeTheAnswer is the worst moment itself: the rotation is committed, and the process dies before the program hears of it.
-func TestKilledBeforeTheAnswer(t *testing.T) {
+// TestRefresh_KilledBeforeAnswer is the worst moment itself: the rotation is committed, and the
+// process dies before the program hears of it.
+func TestRefresh_KilledBeforeAnswer(t *testing.T) {
 	each := func(t *testing.T, c db.Config) {
 		c.Now = time.Now
 		o := open(t, dbtest.Open(t, c))
 		first := o.signIn(t, o.add(t, "ann").ID)
-		if said := killed(t, victim{Folder: c.Folder, Postgres: c.Postgres, Refresh: first.Refresh, Mute: true}, 0); said != "rotated" {
+		if said := killed(t, victim{Folder: c.Folder, Postgres: c.Postgres, Refresh: first.Refresh, Mute: true},
+			0); said != "rotated" {
 			t.Fatalf("the child said %q", said)
 		}
 		f, err := q.New(o.db.Read()).GetRefreshFamily(context.Background(), first.SessionID)

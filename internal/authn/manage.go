@@ -220,7 +220,7 @@ func (s *Sessions) prune(ctx context.Context, now time.Time) error {
 }
 
 func noSession() *problem.Error {
-	return problem.New(problem.NotFound, "There is no such session; it may have ended already.")
+	return problem.New(problem.NotFound, "There is no such session. It may have been revoked.")
 }
 
 // Prove records, within the caller's transaction, that the person of a session has just proven
@@ -291,7 +291,7 @@ func (s *Sessions) NewTicket(
 ) (token string, expires time.Time, err error) {
 	token, d, err := s.links.make()
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("making a link: %w", err)
+		return "", time.Time{}, fmt.Errorf("creating a link: %w", err)
 	}
 	now := s.cfg.Now()
 	expires = now.Add(life)
@@ -387,8 +387,7 @@ func TicketUsed(ctx context.Context, tx *db.Tx, purpose string, t Ticket) (bool,
 }
 
 func unknownTicket() error {
-	return problem.New(problem.NotFound, "This link is not one that Sluice made, or it has been replaced by a "+
-		"newer one.")
+	return problem.New(problem.NotFound, "Sluice did not create this link, or a newer one has replaced it.")
 }
 
 // NewEnterCode creates the code with which the browser of this session gets a cookie on an app's

@@ -41,7 +41,8 @@ type refreshToken struct {
 
 // parseRefresh parses a refresh token. Nothing in it has been verified.
 func parseRefresh(text string) (r refreshToken, ok bool) {
-	if len(text) != len(refreshStart)+base64.RawURLEncoding.EncodedLen(refreshBytes) || text[:len(refreshStart)] != refreshStart {
+	if len(text) != len(refreshStart)+base64.RawURLEncoding.EncodedLen(refreshBytes) ||
+		text[:len(refreshStart)] != refreshStart {
 		return r, false
 	}
 	raw, ok := decodePart(text[len(refreshStart):])
@@ -108,17 +109,23 @@ func (t *Tokens) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (P
 	}
 	session, err := uuid.Parse(s.ID)
 	if err != nil {
-		return Pair{}, Session{}, fmt.Errorf("making a session: %w", err)
+		return Pair{}, Session{}, fmt.Errorf("creating a session: %w", err)
 	}
 	seed := make([]byte, 16)
 	if _, err := rand.Read(seed); err != nil {
-		return Pair{}, Session{}, fmt.Errorf("making a refresh token: %w", err)
+		return Pair{}, Session{}, fmt.Errorf("creating a refresh token: %w", err)
 	}
-	f := q.GetRefreshFamilyRow{SessionID: s.ID, Seed: hex.EncodeToString(seed), AccountID: userID, SessionCreatedAt: s.CreatedAt.UnixMilli()}
+	f := q.GetRefreshFamilyRow{
+		SessionID:        s.ID,
+		Seed:             hex.EncodeToString(seed),
+		AccountID:        userID,
+		SessionCreatedAt: s.CreatedAt.UnixMilli(),
+	}
 	refresh, now := t.derived(session, 1, f.Seed), t.now()
 	expires, sessionEnds := t.ends(f, now)
 	if err := q.New(tx).InsertRefreshFamily(ctx, q.InsertRefreshFamilyParams{
-		SessionID: s.ID, Seed: f.Seed, TokenHash: stored(t.cfg.HashKeys()[0], refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
+		SessionID: s.ID, Seed: f.Seed, TokenHash: stored(t.cfg.HashKeys()[0],
+			refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
 	}); err != nil {
 		return Pair{}, Session{}, fmt.Errorf("storing a refresh token: %w", err)
 	}
@@ -146,8 +153,9 @@ func (t *Tokens) ends(f q.GetRefreshFamilyRow, now time.Time) (token, session ti
 
 // extend moves a session's expiry.
 func (t *Tokens) extend(ctx context.Context, tx *db.Tx, session string, now, end time.Time) error {
-	if err := q.New(tx).ExtendSession(ctx, q.ExtendSessionParams{ID: session, Now: now.UnixMilli(), ExpiresAt: end.UnixMilli()}); err != nil {
-		return fmt.Errorf("moving the session's end: %w", err)
+	if err := q.New(tx).ExtendSession(ctx,
+		q.ExtendSessionParams{ID: session, Now: now.UnixMilli(), ExpiresAt: end.UnixMilli()}); err != nil {
+		return fmt.Errorf("extending the session: %w", err)
 	}
 	return tx.Changed(ChangeKind, session)
 }
@@ -187,7 +195,8 @@ func (t *Tokens) judge(f q.GetRefreshFamilyRow, r refreshToken, token string) ve
 		return expiredToken
 	case r.generation == generation:
 		return currentToken
-	case r.generation == generation-1 && t.hashed(token, f.FormerHash) && now.Before(time.UnixMilli(f.RotatedAt).Add(t.cfg.Grace)):
+	case r.generation == generation-1 && t.hashed(token, f.FormerHash) &&
+		now.Before(time.UnixMilli(f.RotatedAt).Add(t.cfg.Grace)):
 		return formerToken
 	}
 	return replayedToken
@@ -279,13 +288,18 @@ func (t *Tokens) rotate(ctx context.Context, tx *db.Tx, f q.GetRefreshFamilyRow,
 	refresh, now := t.derived(r.session, r.generation+1, f.Seed), t.now()
 	expires, sessionEnds := t.ends(f, now)
 	n, err := q.New(tx).RotateRefreshFamily(ctx, q.RotateRefreshFamilyParams{
-		SessionID: f.SessionID, Generation: f.Generation, TokenHash: stored(t.cfg.HashKeys()[0], refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
+		SessionID: f.SessionID, Generation: f.Generation, TokenHash: stored(t.cfg.HashKeys()[0],
+			refresh), Now: now.UnixMilli(), ExpiresAt: expires.UnixMilli(),
 	})
 	if err != nil {
 		return Pair{}, fmt.Errorf("rotating a refresh token: %w", err)
 	}
 	if n == 0 {
-		return Pair{}, fmt.Errorf("rotating a refresh token: generation %d of session %s is not the current one any more", f.Generation, f.SessionID)
+		return Pair{}, fmt.Errorf(
+			"rotating a refresh token: generation %d of session %s is not the current one any more",
+			f.Generation,
+			f.SessionID,
+		)
 	}
 	if err := t.extend(ctx, tx, f.SessionID, now, sessionEnds); err != nil {
 		return Pair{}, err
@@ -316,7 +330,8 @@ func (t *Tokens) endReplayed(ctx context.Context, tx *db.Tx, f q.GetRefreshFamil
 	who := authz.SystemPrincipal("refresh tokens")
 	who.IP = from.IP
 	res := authz.Resource{Type: "Session", ID: f.SessionID, Owner: f.AccountID, Name: account.Username}
-	if err := s.cfg.Gate.Record(ctx, tx, who, authz.SessionEnd, res, audit.Done, "a refresh token was used twice"); err != nil {
+	if err := s.cfg.Gate.Record(ctx, tx, who, authz.SessionEnd, res, audit.Done,
+		"a refresh token was used twice"); err != nil {
 		return err
 	}
 	if err := t.warn(ctx, tx, account, from); err != nil {
@@ -330,10 +345,22 @@ func (t *Tokens) warn(ctx context.Context, tx *db.Tx, account q.GetAccountRow, f
 	if t.cfg.Mail == nil || !t.cfg.Mail.Configured() || account.Email == "" {
 		return nil
 	}
-	m := mail.TokenReplayed{Name: account.Name, At: t.now(), IP: from.IP, Program: clip(from.UserAgent, 100), AccountPage: t.cfg.AccountPage()}
+	m := mail.TokenReplayed{
+		Name:        account.Name,
+		At:          t.now(),
+		IP:          from.IP,
+		Program:     clip(from.UserAgent, 100),
+		AccountPage: t.cfg.AccountPage(),
+	}
 	err := t.cfg.Mail.Put(ctx, tx, m, mail.Address{Email: account.Email})
 	if problem.Is(err, problem.Unavailable) {
-		t.cfg.Sessions.cfg.Log.Warn("somebody whose refresh token was used twice could not be told by mail", "account", account.ID, "error", err)
+		t.cfg.Sessions.cfg.Log.Warn(
+			"no mail could be sent to a person whose refresh token was used twice",
+			"account",
+			account.ID,
+			"error",
+			err,
+		)
 		return nil
 	}
 	return err
@@ -365,18 +392,26 @@ func (t *Tokens) Revoke(ctx context.Context, token string, from Meta) error {
 const refreshRule = "refresh token"
 
 func badRefresh() error {
-	return problem.New(problem.Unauthenticated, "This refresh token is not valid.").WithRule(refreshRule).WithNext("Sign in again.")
+	return problem.New(problem.Unauthenticated, "This refresh token is not valid.").
+		WithRule(refreshRule).
+		WithNext("Sign in again.")
 }
 
 func expiredRefresh() error {
-	return problem.New(problem.Unauthenticated, "This refresh token has expired.").WithRule(refreshRule).WithNext("Sign in again.")
+	return problem.New(problem.Unauthenticated, "This refresh token has expired.").
+		WithRule(refreshRule).
+		WithNext("Sign in again.")
 }
 
 func endedRefresh() error {
-	return problem.New(problem.Unauthenticated, "The session of this refresh token has ended.").WithRule(refreshRule).WithNext("Sign in again.")
+	return problem.New(problem.Unauthenticated, "The session of this refresh token has ended.").
+		WithRule(refreshRule).
+		WithNext("Sign in again.")
 }
 
 func replayedRefresh() error {
-	return problem.New(problem.Unauthenticated, "This refresh token was used before, so that somebody else may have a copy. Its session has been ended.").WithRule(refreshRule).
+	return problem.New(problem.Unauthenticated, "This refresh token was used before, so someone else may have a "+
+		"copy. Its session has been revoked.").
+		WithRule(refreshRule).
 		WithNext("Sign in again, and keep only the newest refresh token.")
 }

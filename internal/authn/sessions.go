@@ -321,7 +321,7 @@ func (s *Sessions) Begin(ctx context.Context, tx *db.Tx, userID string, m Meta) 
 func (s *Sessions) begin(ctx context.Context, tx *db.Tx, userID string, m Meta) (Session, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
-		return Session{}, fmt.Errorf("making a session: %w", err)
+		return Session{}, fmt.Errorf("creating a session: %w", err)
 	}
 	now := s.cfg.Now()
 	proven := now.UnixMilli()
@@ -381,7 +381,7 @@ func (s *Sessions) IssueFor(ctx context.Context, sessionID, audience string) (to
 func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
 	if _, err := q.New(tx).GetSession(ctx, sessionID); err != nil {
 		if err := db.Found(err, "gone"); problem.Is(err, problem.NotFound) {
-			return "", problem.New(problem.Unauthenticated, "The session has ended.").WithNext("Sign in again.")
+			return "", problem.New(problem.Unauthenticated, "The session is signed out.").WithNext("Sign in again.")
 		}
 		return "", fmt.Errorf("reading the session: %w", err)
 	}
@@ -397,7 +397,7 @@ func (s *Sessions) issueIn(ctx context.Context, tx *db.Tx, sessionID, audience s
 func (s *Sessions) addCookie(ctx context.Context, tx *db.Tx, sessionID, audience string) (string, error) {
 	token, d, err := s.cookies.make()
 	if err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
+		return "", fmt.Errorf("creating a token: %w", err)
 	}
 	if err := q.New(tx).InsertSessionCookie(ctx, q.InsertSessionCookieParams{
 		TokenHash: d.hex(), SessionID: sessionID, Audience: audience, CreatedAt: s.cfg.Now().UnixMilli(),

@@ -64,10 +64,15 @@ func start(t testing.TB, d *db.DB) *node {
 	n.gate, errs[0] = authz.NewGate(authz.Config{DB: d, Now: n.Now, Log: log})
 	n.people, errs[1] = identity.New(ctx, identity.Config{
 		DB: d, Gate: n.gate, Hasher: hasher, Now: n.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	n.sessions, errs[2] = authn.New(ctx, authn.Config{
-		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), MaxAge: maxAge, MaxIdle: maxIdle, Now: n.Now, Log: log,
+		DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k",
+			32)), MaxAge: maxAge, MaxIdle: maxIdle, Now: n.Now, Log: log,
 	})
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
@@ -87,7 +92,11 @@ func (n *node) add(t testing.TB, username string) identity.User {
 
 func (n *node) signIn(t testing.TB, userID string) (string, authn.Session) {
 	t.Helper()
-	token, s, err := n.sessions.Start(context.Background(), userID, authn.Meta{IP: "192.0.2.1", UserAgent: "Browser/1.0", Method: "password"})
+	token, s, err := n.sessions.Start(
+		context.Background(),
+		userID,
+		authn.Meta{IP: "192.0.2.1", UserAgent: "Browser/1.0", Method: "password"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +112,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestSessionsSurviveARestart(t *testing.T) {
+func TestSessions_Restart(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		before := start(t, d)
 		u := before.add(t, "ann")
@@ -126,7 +135,7 @@ func principalOf(n *node, token string) authz.Principal {
 	return p
 }
 
-func TestRevocationHoldsOnEveryNodeAndEndsStreams(t *testing.T) {
+func TestSessions_RevocationOnEveryNode(t *testing.T) {
 	dir := t.TempDir()
 	one := start(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
 	two := start(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
@@ -157,7 +166,7 @@ func TestRevocationHoldsOnEveryNodeAndEndsStreams(t *testing.T) {
 	}
 }
 
-func TestDisablingEndsSessionsForGood(t *testing.T) {
+func TestSessions_DisabledPerson(t *testing.T) {
 	n := start(t, dbtest.SQLite(t))
 	u := n.add(t, "ann")
 	token, s := n.signIn(t, u.ID)
@@ -182,7 +191,7 @@ func TestDisablingEndsSessionsForGood(t *testing.T) {
 	}
 }
 
-func TestIdleAndAbsoluteLimits(t *testing.T) {
+func TestSessions_IdleAndAbsoluteLimits(t *testing.T) {
 	n := start(t, dbtest.SQLite(t))
 	u := n.add(t, "ann")
 	token, s := n.signIn(t, u.ID)
@@ -220,7 +229,7 @@ func TestIdleAndAbsoluteLimits(t *testing.T) {
 	}
 }
 
-func TestUseOnOneNodeKeepsTheSessionAliveOnAnother(t *testing.T) {
+func TestSessions_UseOnAnotherNode(t *testing.T) {
 	dir := t.TempDir()
 	one := start(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
 	two := start(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
@@ -249,9 +258,10 @@ func TestCookies(t *testing.T) {
 		secure  bool
 		want    string // "ann", "" for a stranger, "error"
 	}{
-		"none":                     {nil, false, ""},
-		"own":                      {[]string{"sluice_session=" + token}, false, "ann"},
-		"beside others":            {[]string{"_ga=GA1.2.3; theme=dark; sluice_session=" + token + "; x=y"}, false, "ann"},
+		"none": {nil, false, ""},
+		"own":  {[]string{"sluice_session=" + token}, false, "ann"},
+		"beside others": {[]string{"_ga=GA1.2.3; theme=dark; sluice_session=" + token + "; x=y"}, false,
+			"ann"},
 		"two headers":              {[]string{"a=b", "sluice_session=" + token}, false, "ann"},
 		"unknown":                  {[]string{"sluice_session=" + unknown}, false, ""},
 		"planted first":            {[]string{"sluice_session=planted; sluice_session=" + token}, false, "error"},
@@ -293,8 +303,10 @@ func TestSetCookieAttributes(t *testing.T) {
 		n.sessions.ClearCookie(cleared, secure)
 		for maxAge, w := range map[int]*httptest.ResponseRecorder{int(maxAge.Seconds()): set, -1: cleared} {
 			c := w.Result().Cookies()[0]
-			if c.Name != authn.CookieName(secure) || !c.HttpOnly || c.Secure != secure || c.Path != "/" || c.Domain != "" ||
-				c.SameSite != http.SameSiteLaxMode || c.MaxAge != maxAge {
+			if c.Name != authn.CookieName(secure) || !c.HttpOnly || c.Secure != secure || c.Path != "/" ||
+				c.Domain != "" ||
+				c.SameSite != http.SameSiteLaxMode ||
+				c.MaxAge != maxAge {
 				t.Errorf("secure=%v: %v", secure, c)
 			}
 		}
@@ -320,14 +332,19 @@ func TestStart_ClipsTheProgramsName(t *testing.T) {
 		"inside a character":   {strings.Repeat("a", 298) + "\u65e5b", strings.Repeat("a", 298)},
 		"not UTF-8":            {"a\xffb", "ab"},
 	} {
-		_, s, err := n.sessions.Start(context.Background(), n.add(t, strings.ReplaceAll(name, " ", "-")).ID, authn.Meta{UserAgent: c.sent})
+		_, s, err := n.sessions.Start(
+			context.Background(),
+			n.add(t, strings.ReplaceAll(name, " ", "-")).ID,
+			authn.Meta{UserAgent: c.sent},
+		)
 		if err != nil || s.UserAgent != c.want {
 			t.Errorf("%s: %d bytes, %v; want %d", name, len(s.UserAgent), err, len(c.want))
 		}
 	}
 }
 
-// TestWorkspace_OfASession is the chosen one as long as the person belongs to it, then the default one, then their first.
+// TestWorkspace_OfASession is the chosen one as long as the person belongs to it, then the default
+// one, then their first.
 func TestWorkspace_OfASession(t *testing.T) {
 	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
 	other, err := n.people.CreateWorkspace(ctx, cli, "Other")
@@ -384,7 +401,8 @@ func TestEnterCodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, try := range map[string][3]string{
-			"another app": {code, "app2", state}, "another browser": {code, "app1", strings.Repeat("B", 43)}, "no browser": {code, "app1", ""}, "no code": {"", "app1", state},
+			"another app": {code, "app2", state}, "another browser": {code, "app1",
+				strings.Repeat("B", 43)}, "no browser": {code, "app1", ""}, "no code": {"", "app1", state},
 		} {
 			if _, err := n.sessions.RedeemEnterCode(ctx, try[0], try[1], try[2]); !problem.Is(err, problem.NotFound) {
 				t.Errorf("%s: %v, want not found", name, err)
@@ -427,7 +445,7 @@ func TestEnterCodes(t *testing.T) {
 	})
 }
 
-func TestOthersSessionsAreNotThere(t *testing.T) {
+func TestSessions_OtherPersons(t *testing.T) {
 	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
 	ann, bob := n.add(t, "ann"), n.add(t, "bob")
 	annToken, _ := n.signIn(t, ann.ID)
@@ -435,7 +453,8 @@ func TestOthersSessionsAreNotThere(t *testing.T) {
 	p := principalOf(n, annToken)
 	missing := n.sessions.Revoke(ctx, p, "6b1e7d3c-0000-4000-8000-000000000000")
 	foreign := n.sessions.Revoke(ctx, p, bobSession.ID)
-	if !problem.Is(missing, problem.NotFound) || problem.Of(missing).Detail != problem.Of(foreign).Detail || problem.Of(foreign).Kind != problem.NotFound {
+	if !problem.Is(missing, problem.NotFound) || problem.Of(missing).Detail != problem.Of(foreign).Detail ||
+		problem.Of(foreign).Kind != problem.NotFound {
 		t.Errorf("missing: %v; somebody else's: %v; they must not differ", missing, foreign)
 	}
 	if !n.live(bobToken) {
@@ -457,7 +476,7 @@ func TestOthersSessionsAreNotThere(t *testing.T) {
 	}
 }
 
-func TestManySessionsComeAndGo(t *testing.T) {
+func TestSessions_Many(t *testing.T) {
 	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
 	users := make([]identity.User, 5)
 	for i := range users {
@@ -510,24 +529,29 @@ func BenchmarkAuthenticate(b *testing.B) {
 	}
 }
 
-func TestASuperuserWorksOnlyInWorkspacesThatExist(t *testing.T) {
+func TestSessions_SuperuserUnknownWorkspace(t *testing.T) {
 	n, ctx := start(t, dbtest.SQLite(t)), context.Background()
 	u, err := n.people.Create(ctx, cli, identity.NewUser{Username: "root", Superuser: true, Active: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, _ := n.signIn(t, u.ID)
-	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), "no-such-workspace"); !problem.Is(err, problem.NotFound) {
+	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), "no-such-workspace"); !problem.Is(
+		err,
+		problem.NotFound,
+	) {
 		t.Errorf("a workspace that does not exist: %v, want not found", err)
 	}
 	team, err := n.people.CreateWorkspace(ctx, cli, "Team")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.people.SetRole(ctx, cli, u.ID, team.ID, authz.RoleAdmin); err != nil || principalOf(n, token).Workspace != identity.DefaultWorkspace {
+	if err := n.people.SetRole(ctx, cli, u.ID, team.ID, authz.RoleAdmin); err != nil ||
+		principalOf(n, token).Workspace != identity.DefaultWorkspace {
 		t.Errorf("a further membership moved somebody to %q (%v)", principalOf(n, token).Workspace, err)
 	}
-	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), team.ID); err != nil || principalOf(n, token).Workspace != team.ID {
+	if err := n.sessions.SwitchWorkspace(ctx, principalOf(n, token), team.ID); err != nil ||
+		principalOf(n, token).Workspace != team.ID {
 		t.Fatalf("works in %q, %v", principalOf(n, token).Workspace, err)
 	}
 	if err := n.people.DeleteWorkspace(ctx, cli, team.ID); err != nil {

@@ -95,7 +95,14 @@ type state struct {
 
 func stateOf(id uuid.UUID, r q.Session) state {
 	return state{
-		id: id, account: r.AccountID, workspace: r.WorkspaceID, expires: r.ExpiresAt, seen: r.SeenAt, proven: r.ProvenAt, strong: r.Strong, program: r.Program,
+		id:        id,
+		account:   r.AccountID,
+		workspace: r.WorkspaceID,
+		expires:   r.ExpiresAt,
+		seen:      r.SeenAt,
+		proven:    r.ProvenAt,
+		strong:    r.Strong,
+		program:   r.Program,
 		automatic: r.Method == MethodAutomatic && r.ProvenAt == 0,
 	}
 }
@@ -131,7 +138,12 @@ func (t *table) session(id uuid.UUID) (hit, bool) {
 func (t *table) hit(r *record) hit {
 	return hit{
 		session: r.id, account: t.accounts.names[r.account], workspace: t.places.names[r.workspace],
-		expires: r.expires, seen: atomic.LoadInt64(&r.seen), proven: r.proven, strong: r.strong, program: r.program, automatic: r.automatic,
+		expires:   r.expires,
+		seen:      atomic.LoadInt64(&r.seen),
+		proven:    r.proven,
+		strong:    r.strong,
+		program:   r.program,
+		automatic: r.automatic,
 	}
 }
 
@@ -151,7 +163,15 @@ func (t *table) put(s state, cookies map[digest]string) {
 	}
 	// A new generation invalidates every cookie that is not in the new set.
 	t.records[i] = record{
-		id: s.id, account: t.accounts.id(s.account), workspace: t.places.id(s.workspace), expires: s.expires, seen: s.seen, proven: s.proven, strong: s.strong, program: s.program, automatic: s.automatic,
+		id:         s.id,
+		account:    t.accounts.id(s.account),
+		workspace:  t.places.id(s.workspace),
+		expires:    s.expires,
+		seen:       s.seen,
+		proven:     s.proven,
+		strong:     s.strong,
+		program:    s.program,
+		automatic:  s.automatic,
 		generation: t.records[i].generation + 1,
 	}
 	t.index[s.id] = i

@@ -109,7 +109,8 @@ func wellFormed(token string) bool {
 
 func badCookie(text string) error {
 	return problem.New(problem.Unauthenticated, text).
-		WithNext("Sign in again; if it stays, delete this site's cookies in the browser.").WithRule("session cookie")
+		WithNext("Sign in again. If it keeps failing, delete this site's cookies in the browser.").
+		WithRule("session cookie")
 }
 
 // keyDigest hashes an API key. ok is false if the text cannot be one. It does not verify the

@@ -8,7 +8,9 @@ import (
 	"sluice/internal/dbtest"
 )
 
-// BenchmarkVerify is what an access token costs on its way to the builder: the first time it is verified in full, from then on it is known by its hash. A session cookie beside it for comparison.
+// BenchmarkVerify is what an access token costs on its way to the builder: the first time it is
+// verified in full, from then on it is known by its hash. A session cookie beside it for
+// comparison.
 func BenchmarkVerify(b *testing.B) {
 	o := open(b, dbtest.SQLite(b), func(c *authn.TokenConfig) { c.Audience = "Flowise" })
 	u := o.add(b, "ann")

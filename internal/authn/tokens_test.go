@@ -107,13 +107,15 @@ func (o *office) refused(t testing.TB, what, access, words string) {
 	}
 }
 
-func TestAccessTokenSaysWho(t *testing.T) {
+func TestTokens_AccessToken(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u := o.add(t, "ann")
 	pair := o.signIn(t, u.ID)
 	for _, what := range []string{"first", "known"} {
 		p, err := o.tokens.Verify(pair.Access)
-		if err != nil || p.ID != u.ID || p.Name != "ann" || p.SessionID != pair.SessionID || !p.Strong || p.ProvenAt.IsZero() || p.Workspace != "default" {
+		if err != nil || p.ID != u.ID || p.Name != "ann" || p.SessionID != pair.SessionID || !p.Strong ||
+			p.ProvenAt.IsZero() ||
+			p.Workspace != "default" {
 			t.Errorf("%s: %+v, %v", what, p, err)
 		}
 	}
@@ -128,15 +130,19 @@ func TestAccessTokenSaysWho(t *testing.T) {
 	if len(header) != 3 || header["alg"] != "HS256" || header["typ"] != "JWT" || header["kid"] != "id-a" {
 		t.Errorf("header %v", header)
 	}
-	if len(body) != 7 || body["iss"] != "Flowise" || body["aud"] != `Flo"wise` || body["sub"] != u.ID || body["sid"] != pair.SessionID || body["jti"] == "" ||
-		body["exp"].(float64)-body["iat"].(float64) != accessLife.Seconds() || int64(body["exp"].(float64)) != pair.AccessExpires.Unix() {
+	if len(body) != 7 || body["iss"] != "Flowise" || body["aud"] != `Flo"wise` || body["sub"] != u.ID ||
+		body["sid"] != pair.SessionID ||
+		body["jti"] == "" ||
+		body["exp"].(float64)-body["iat"].(float64) != accessLife.Seconds() ||
+		int64(body["exp"].(float64)) != pair.AccessExpires.Unix() {
 		t.Errorf("claims %v", body)
 	}
 	if _, ok := o.sessions.Lookup(pair.Refresh, authn.AudienceMain); ok {
 		t.Error("a refresh token is a session cookie")
 	}
 	list, err := o.sessions.List(context.Background(), authn.Principal{Kind: cli.Kind, ID: "x", Superuser: true}, u.ID)
-	if err != nil || len(list) != 1 || !list[0].Program || list[0].Method != program.Method || list[0].UserAgent != program.UserAgent {
+	if err != nil || len(list) != 1 || !list[0].Program || list[0].Method != program.Method ||
+		list[0].UserAgent != program.UserAgent {
 		t.Errorf("the list of sessions: %+v, %v", list, err)
 	}
 	if rows, err := q.New(o.db.Read()).AllCookies(context.Background()); err != nil || len(rows) != 0 {
@@ -164,7 +170,7 @@ func TestAccessTokenEnds(t *testing.T) {
 	}
 }
 
-func TestLogoutEndsAccessTokens(t *testing.T) {
+func TestTokens_Logout(t *testing.T) {
 	ctx := context.Background()
 	ends := map[string]func(t *testing.T, o *office, userID string, p authn.Pair) error{
 		"logout": func(_ *testing.T, o *office, _ string, p authn.Pair) error {
@@ -216,8 +222,9 @@ func TestLogoutEndsAccessTokens(t *testing.T) {
 	}
 }
 
-// TestTokensAreGoodEverywhereAtOnce: behind a load balancer the first call comes to another node than the sign-in, before any change was polled.
-func TestTokensAreGoodEverywhereAtOnce(t *testing.T) {
+// TestTokens_EveryNode: behind a load balancer the first call comes to another node than the
+// sign-in, before any change was polled.
+func TestTokens_EveryNode(t *testing.T) {
 	eachPair(t, func(t *testing.T, one, two *office) {
 		u := one.add(t, "ann")
 		until(t, "the account on the other node", func() bool { _, ok := two.people.Principal(u.ID); return ok })
@@ -246,7 +253,7 @@ func eachPair(t *testing.T, test func(t *testing.T, one, two *office)) {
 	})
 }
 
-func TestAThousandRefreshesGiveOneSuccessor(t *testing.T) {
+func TestTokens_ParallelRefreshes(t *testing.T) {
 	eachPair(t, func(t *testing.T, one, two *office) {
 		u := one.add(t, "ann")
 		until(t, "the account on the other node", func() bool { _, ok := two.people.Principal(u.ID); return ok })
@@ -285,7 +292,7 @@ func TestAThousandRefreshesGiveOneSuccessor(t *testing.T) {
 	})
 }
 
-func TestReplayEndsTheSession(t *testing.T) {
+func TestTokens_Replay(t *testing.T) {
 	ctx := context.Background()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		o := open(t, d)
@@ -320,7 +327,9 @@ func TestReplayEndsTheSession(t *testing.T) {
 		}
 		replays := 0
 		for _, e := range entries {
-			if e.Action == "session:end" && e.Outcome == audit.Done && e.Detail == "a refresh token was used twice" && e.IP == program.IP && e.ResourceName == "ann" {
+			if e.Action == "session:end" && e.Outcome == audit.Done && e.Detail == "a refresh token was used twice" &&
+				e.IP == program.IP &&
+				e.ResourceName == "ann" {
 				replays++
 			}
 		}
@@ -330,8 +339,9 @@ func TestReplayEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestALostAnswerSignsNobodyOut: the transaction is committed, the answer never arrives, and the program comes again with the token that it has.
-func TestALostAnswerSignsNobodyOut(t *testing.T) {
+// TestTokens_LostAnswer: the transaction is committed, the answer never arrives, and the program
+// comes again with the token that it has.
+func TestTokens_LostAnswer(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		o := open(t, d)
 		u := o.add(t, "ann")
@@ -351,7 +361,7 @@ func TestALostAnswerSignsNobodyOut(t *testing.T) {
 	})
 }
 
-func TestRefreshTokensLiveAndEnd(t *testing.T) {
+func TestTokens_RefreshLifetime(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u := o.add(t, "ann")
 	ctx := context.Background()
@@ -368,7 +378,12 @@ func TestRefreshTokensLiveAndEnd(t *testing.T) {
 		}
 		used = o.next(t, used.Refresh)
 		if used.RefreshExpires.After(began.Add(maxAge)) || used.AccessExpires.After(began.Add(maxAge)) {
-			t.Errorf("tokens until %v and %v, beyond the session's %v", used.AccessExpires, used.RefreshExpires, began.Add(maxAge))
+			t.Errorf(
+				"tokens until %v and %v, beyond the session's %v",
+				used.AccessExpires,
+				used.RefreshExpires,
+				began.Add(maxAge),
+			)
 		}
 	}
 	if _, err := o.tokens.Verify(used.Access); err != nil {
@@ -389,7 +404,7 @@ func TestRefreshTokensLiveAndEnd(t *testing.T) {
 	}
 }
 
-// TestProgramsMayRest: what ends a browser's session that nobody uses does not end a program's.
+// TestProgramsMayRest: the idle limit of browser sessions does not apply to programs.
 func TestProgramsMayRest(t *testing.T) {
 	o := open(t, dbtest.SQLite(t), func(c *authn.TokenConfig) { c.AccessLife = 3 * maxIdle })
 	u := o.add(t, "ann")
@@ -417,8 +432,9 @@ func TestProgramsMayRest(t *testing.T) {
 	}
 }
 
-// TestKeysChangeUnderTokens: new keys sign, former ones verify, and what is under a key that is gone is worth nothing, also where it was known already.
-func TestKeysChangeUnderTokens(t *testing.T) {
+// TestTokens_KeyRotation: new keys sign, previous keys verify, and tokens of a removed key are
+// invalid, even where they were already known.
+func TestTokens_KeyRotation(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u := o.add(t, "ann")
 	ctx := context.Background()
@@ -428,7 +444,8 @@ func TestKeysChangeUnderTokens(t *testing.T) {
 	o.hash.set("i", "h")
 	o.step(2 * time.Second)
 	second := o.next(t, first.Refresh)
-	for name, token := range map[string]string{"under the former key": first.Access, "under the new key": second.Access} {
+	for name, token := range map[string]string{"under the former key": first.Access,
+		"under the new key": second.Access} {
 		if _, err := o.tokens.Verify(token); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -460,7 +477,7 @@ func TestKeysChangeUnderTokens(t *testing.T) {
 	refuses(t, "a refresh token under a key that is gone", err, "not valid")
 }
 
-func TestTokensOfOthersAreNotGood(t *testing.T) {
+func TestTokens_ForeignAccessTokens(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u, v := o.add(t, "ann"), o.add(t, "bob")
 	pair, other := o.signIn(t, u.ID), o.signIn(t, v.ID)
@@ -480,38 +497,45 @@ func TestTokensOfOthersAreNotGood(t *testing.T) {
 	none := header(`{"alg":"none","kid":"id-a","typ":"JWT"}`)
 	for name, token := range map[string]string{
 		"wrong audience": aud, "wrong issuer": iss, "re-signed under our key id": resigned,
-		"truncated":          pair.Access[:len(pair.Access)-1],
-		"truncated by much":  pair.Access[:len(pair.Access)/2],
-		"longer":             pair.Access + "A",
-		"padded":             pair.Access + "=",
-		"without signature":  part[0] + "." + part[1] + ".",
-		"two parts":          part[0] + "." + part[1],
-		"four parts":         pair.Access + "." + part[2],
-		"another's claims":   part[0] + "." + theirs[1] + "." + part[2],
-		"alg none":           none + "." + part[1] + ".",
-		"alg none, signed":   none + "." + part[1] + "." + part[2],
-		"alg HS512":          header(`{"alg":"HS512","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
-		"alg in lower case":  header(`{"alg":"hs256","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
-		"alg twice":          header(`{"alg":"HS256","alg":"none","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
-		"with a jwk":         header(`{"alg":"HS256","jwk":"x","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
+		"truncated":         pair.Access[:len(pair.Access)-1],
+		"truncated by much": pair.Access[:len(pair.Access)/2],
+		"longer":            pair.Access + "A",
+		"padded":            pair.Access + "=",
+		"without signature": part[0] + "." + part[1] + ".",
+		"two parts":         part[0] + "." + part[1],
+		"four parts":        pair.Access + "." + part[2],
+		"another's claims":  part[0] + "." + theirs[1] + "." + part[2],
+		"alg none":          none + "." + part[1] + ".",
+		"alg none, signed":  none + "." + part[1] + "." + part[2],
+		"alg HS512":         header(`{"alg":"HS512","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
+		"alg in lower case": header(`{"alg":"hs256","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." + part[2],
+		"alg twice": header(`{"alg":"HS256","alg":"none","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." +
+			part[2],
+		"with a jwk": header(`{"alg":"HS256","jwk":"x","kid":"id-a","typ":"JWT"}`) + "." + part[1] + "." +
+			part[2],
 		"no typ":             header(`{"alg":"HS256","kid":"id-a"}`) + "." + part[1] + "." + part[2],
 		"line break":         pair.Access[:20] + "\n" + pair.Access[20:],
 		"last bits":          lastBits(pair.Access),
 		"key id with number": header(`{"alg":"HS256","kid":1,"typ":"JWT"}`) + "." + part[1] + "." + part[2],
-		"under another key":  under, "empty": "", "dots": "..", "random": strings.Repeat("A", 200), "huge": strings.Repeat("A", 5000), "a refresh token": pair.Refresh,
+		"under another key":  under, "empty": "", "dots": "..", "random": strings.Repeat("A",
+			200), "huge": strings.Repeat("A", 5000), "a refresh token": pair.Refresh,
 	} {
 		p, err := o.tokens.Verify(token)
-		if p.ID != "" || !errors.Is(err, authn.ErrForeign) && (!problem.Is(err, problem.Unauthenticated) || problem.Of(err).Detail != "This access token is not valid.") {
+		if p.ID != "" ||
+			!errors.Is(err, authn.ErrForeign) &&
+				(!problem.Is(err, problem.Unauthenticated) || problem.Of(err).Detail != "This access token is not "+
+					"valid.") {
 			t.Errorf("%s: %s, %v", name, p.ID, err)
 		}
-		if foreign := errors.Is(err, authn.ErrForeign); foreign && (strings.HasPrefix(name, "alg") && name != "alg twice") {
+		if foreign := errors.Is(err, authn.ErrForeign); foreign &&
+			(strings.HasPrefix(name, "alg") && name != "alg twice") {
 			t.Errorf("%s: it names our key and passes for somebody else's token", name)
 		}
 	}
 	if _, err := o.tokens.Verify(pair.Access); err != nil {
 		t.Fatal(err)
 	}
-	// What was refused beside a known token stays refused.
+	// A refused request with a known token is still refused.
 	o.refused(t, "truncated, after the whole one", pair.Access[:len(pair.Access)-1], "not valid")
 }
 
@@ -539,7 +563,7 @@ func TestClockSkew(t *testing.T) {
 	o.refused(t, "at its end", p.Access, "has expired")
 }
 
-func TestRefreshTokensOfOthersAreNotGood(t *testing.T) {
+func TestTokens_ForeignRefreshTokens(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u := o.add(t, "ann")
 	ctx := context.Background()
@@ -556,8 +580,10 @@ func TestRefreshTokensOfOthersAreNotGood(t *testing.T) {
 		return "sluicert_" + base64.RawURLEncoding.EncodeToString(b)
 	}
 	for name, token := range map[string]string{
-		"empty": "", "an access token": p.Access, "without its beginning": strings.TrimPrefix(p.Refresh, "sluicert_"), "truncated": p.Refresh[:len(p.Refresh)-1], "longer": p.Refresh + "A",
-		"another form": change(0, 2), "the generation to come": change(24, 2), "generation 0": change(24, 0), "another proof": change(30, raw[30]^1), "huge": strings.Repeat("A", 5000),
+		"empty": "", "an access token": p.Access, "without its beginning": strings.TrimPrefix(p.Refresh,
+			"sluicert_"), "truncated": p.Refresh[:len(p.Refresh)-1], "longer": p.Refresh + "A",
+		"another form": change(0, 2), "the generation to come": change(24, 2), "generation 0": change(24,
+			0), "another proof": change(30, raw[30]^1), "huge": strings.Repeat("A", 5000),
 		"line break": p.Refresh[:30] + "\n" + p.Refresh[31:],
 	} {
 		_, err := o.tokens.Refresh(ctx, token, program)
@@ -578,8 +604,8 @@ func TestRefreshTokensOfOthersAreNotGood(t *testing.T) {
 	o.next(t, p.Refresh)
 }
 
-// TestNothingOfATokenIsStored looks for the tokens, and for what could be made into one, in every row.
-func TestNothingOfATokenIsStored(t *testing.T) {
+// TestTokens_NotStored looks for the tokens, and for what could be made into one, in every row.
+func TestTokens_NotStored(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	u := o.add(t, "ann")
 	p := o.signIn(t, u.ID)
@@ -675,7 +701,8 @@ func TestKeys_AreAskedForOnceASecond(t *testing.T) {
 	}
 }
 
-// TestKnownTokens_EndWithTheirKey: a token that was verified before its key was replaced is verified again.
+// TestKnownTokens_EndWithTheirKey: a token that was verified before its key was replaced is
+// verified again.
 func TestKnownTokens_EndWithTheirKey(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	pair := o.signIn(t, o.add(t, "ann").ID)
@@ -711,7 +738,7 @@ func resigned(t testing.TB, token string, change map[string]any) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// TestAccessToken_IsNotGoodBeforeItsTime: the clock of whoever made it may be a minute ahead.
+// TestAccessToken_IsNotGoodBeforeItsTime: the issuer's clock may be a minute ahead.
 func TestAccessToken_IsNotGoodBeforeItsTime(t *testing.T) {
 	o := open(t, dbtest.SQLite(t))
 	o.stop()
@@ -730,10 +757,11 @@ func TestAccessToken_IsNotGoodBeforeItsTime(t *testing.T) {
 	}
 }
 
-// TestAccessToken_OfTheGreatestLength: 4096 bytes are looked at, and one more is no token of Sluice's.
+// TestAccessToken_OfTheGreatestLength: 4096 bytes are accepted, and one more is not a Sluice token.
 func TestAccessToken_OfTheGreatestLength(t *testing.T) {
 	d := dbtest.SQLite(t)
-	// The key's id is so long that a header fills whole groups of base64url, and each length can be reached.
+	// The key's id is so long that a header fills whole groups of base64url, and each length can be
+	// reached.
 	key := authn.Key{ID: "id-abc", Value: []byte(strings.Repeat("a", 32))}
 	with := func(longer int) *office {
 		return open(t, d, func(c *authn.TokenConfig) {
@@ -758,7 +786,8 @@ func TestAccessToken_OfTheGreatestLength(t *testing.T) {
 	}
 }
 
-// TestASessionOfAnotherNode_IsFetchedForTenSeconds: a later token whose session is not known is refused at once.
+// TestASessionOfAnotherNode_IsFetchedForTenSeconds: a later token whose session is not known is
+// refused at once.
 func TestASessionOfAnotherNode_IsFetchedForTenSeconds(t *testing.T) {
 	dir, ctx := t.TempDir(), context.Background()
 	one := open(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
@@ -797,13 +826,15 @@ func TestASessionOfAnotherNode_IsFetchedForTenSeconds(t *testing.T) {
 	}
 }
 
-// TestAReplay_IsToldByMail: to people with an address, where there is a mail server. The session ends in any case.
+// TestAReplay_IsToldByMail: to people with an address, if there is a mail server. The session is
+// always revoked.
 func TestAReplay_IsToldByMail(t *testing.T) {
 	for name, c := range map[string]struct {
 		server, email string
 		want          []string
 	}{
-		"to the person":              {"mail.example.com", "ann@example.com", []string{"token-replayed to ann@example.com"}},
+		"to the person": {"mail.example.com", "ann@example.com", []string{"token-replayed to " +
+			"ann@example.com"}},
 		"to nobody without an email": {"mail.example.com", "", nil},
 		"without a mail server":      {"", "ann@example.com", nil},
 	} {

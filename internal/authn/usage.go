@@ -132,12 +132,16 @@ func (b *budgets) take(ctx context.Context, id uuid.UUID, most [len(spans)]int64
 		}
 	}
 	// Other requests were faster a hundred times.
-	return Limits{}, problem.New(problem.Unavailable, "Sluice is busy with this API key.").WithRetryAfter(time.Second).WithRule(keyRules + "limit")
+	return Limits{}, problem.New(problem.Unavailable, "Sluice is busy with this API key.").
+		WithRetryAfter(time.Second).
+		WithRule(keyRules + "limit")
 }
 
 func usedUp(l Limit, span string) error {
-	return problem.Newf(problem.Limited, "This API key has used its %d requests of this %s.", l.Most, span).WithRule(keyRules + "limit").
-		WithRetryAfter(time.Duration(l.Reset) * time.Second).WithNext("Wait until the " + span + " of the UTC clock is over, or ask the key's owner for a higher limit.")
+	return problem.Newf(problem.Limited, "This API key has used its %d requests of this %s.", l.Most, span).
+		WithRule(keyRules + "limit").
+		WithRetryAfter(time.Duration(l.Reset) * time.Second).
+		WithNext("Wait until the " + span + " of the UTC clock is over, or ask the key's owner for a higher limit.")
 }
 
 func (b *budgets) of(id uuid.UUID) *budget {
@@ -161,7 +165,12 @@ const gone = -2
 
 // try takes from memory. lacking is the window without a booked portion, or -1 if the request may
 // continue. dry means that the limit of that window is used up.
-func (b *budgets) try(k *budget, id uuid.UUID, most [len(spans)]int64, now time.Time) (limits Limits, lacking int, dry bool) {
+func (b *budgets) try(
+	k *budget,
+	id uuid.UUID,
+	most [len(spans)]int64,
+	now time.Time,
+) (limits Limits, lacking int, dry bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.gone {
@@ -174,7 +183,12 @@ func (b *budgets) try(k *budget, id uuid.UUID, most [len(spans)]int64, now time.
 		}
 		s := &k.left[i]
 		b.roll(s, id, i, now)
-		limits[i] = Limit{Most: most[i], Left: s.size + max(most[i]-s.total, 0), Seconds: spans[i].seconds, Reset: s.start + spans[i].seconds - now.Unix()}
+		limits[i] = Limit{
+			Most:    most[i],
+			Left:    s.size + max(most[i]-s.total, 0),
+			Seconds: spans[i].seconds,
+			Reset:   s.start + spans[i].seconds - now.Unix(),
+		}
 		if s.size == 0 && !dry {
 			lacking, dry = i, s.dry > now.UnixMilli()
 		}
@@ -246,7 +260,13 @@ func (b *budgets) book(ctx context.Context, k *budget, id uuid.UUID, span int, m
 
 // reserve books a portion in one statement. size is 0 if nothing is left. It has to read the
 // remainder only near the end of a limit, when the portion is too large.
-func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, most int64) (size, total int64, err error) {
+func (b *budgets) reserve(
+	ctx context.Context,
+	id uuid.UUID,
+	span int,
+	s share,
+	most int64,
+) (size, total int64, err error) {
 	total = s.total
 	for range 10 {
 		if total < most {
@@ -265,7 +285,9 @@ func (b *budgets) reserve(ctx context.Context, id uuid.UUID, span int, s share, 
 
 func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int64, ok bool, err error) {
 	err = b.db.System(ctx, "key limits", func(tx *db.Tx) error {
-		total, err = q.New(tx).ReserveUsage(ctx, q.ReserveUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size, Most: most})
+		total, err = q.New(tx).
+			ReserveUsage(ctx, q.ReserveUsageParams{KeyID: r.key.String(), Span: spans[r.span].name,
+				WindowStart: r.start, Portion: r.size, Most: most})
 		return err
 	})
 	if problem.Is(db.Found(err, "full"), problem.NotFound) {
@@ -276,7 +298,8 @@ func (b *budgets) insert(ctx context.Context, r booking, most int64) (total int6
 
 // booked is how much of a window all nodes have booked.
 func (b *budgets) booked(ctx context.Context, keyID string, span int, start int64) (int64, error) {
-	n, err := q.New(b.db.Read()).GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[span].name, WindowStart: start})
+	n, err := q.New(b.db.Read()).
+		GetUsage(ctx, q.GetUsageParams{KeyID: keyID, Span: spans[span].name, WindowStart: start})
 	if problem.Is(db.Found(err, "none"), problem.NotFound) {
 		return 0, nil
 	}
@@ -336,7 +359,8 @@ func (b *budgets) settle(ctx context.Context, everything bool) error {
 	if len(back) == 0 && !prune {
 		return nil
 	}
-	if err := b.db.System(ctx, "key limits", func(tx *db.Tx) error { return b.write(ctx, tx, back, prune, now) }); err != nil {
+	if err := b.db.System(ctx, "key limits",
+		func(tx *db.Tx) error { return b.write(ctx, tx, back, prune, now) }); err != nil {
 		b.backMu.Lock()
 		b.back = append(b.back, back...)
 		b.backMu.Unlock()
@@ -350,7 +374,9 @@ func (b *budgets) settle(ctx context.Context, everything bool) error {
 
 func (b *budgets) write(ctx context.Context, tx *db.Tx, back []booking, prune bool, now time.Time) error {
 	for _, r := range back {
-		err := q.New(tx).ReturnUsage(ctx, q.ReturnUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start, Portion: r.size})
+		err := q.New(tx).
+			ReturnUsage(ctx, q.ReturnUsageParams{KeyID: r.key.String(), Span: spans[r.span].name, WindowStart: r.start,
+				Portion: r.size})
 		if err != nil {
 			return err
 		}
@@ -360,7 +386,8 @@ func (b *budgets) write(ctx context.Context, tx *db.Tx, back []booking, prune bo
 	}
 	for _, s := range spans {
 		keep := min(keepUsage, time.Duration(s.seconds)*60*time.Second)
-		if err := q.New(tx).PruneUsage(ctx, q.PruneUsageParams{Span: s.name, WindowStart: now.Add(-keep).Unix()}); err != nil {
+		if err := q.New(tx).PruneUsage(ctx,
+			q.PruneUsageParams{Span: s.name, WindowStart: now.Add(-keep).Unix()}); err != nil {
 			return err
 		}
 	}

@@ -36,14 +36,24 @@ func limited(t testing.TB, d *db.DB, c *still) *keyNode {
 	t.Helper()
 	n := &keyNode{node: start(t, d), t: t}
 	var err error
-	n.keys, err = authn.NewKeys(context.Background(), authn.KeyConfig{DB: d, Gate: n.gate, People: n.people, TokenKey: []byte(strings.Repeat("k", 32)), Now: c.now, Log: quiet})
+	n.keys, err = authn.NewKeys(
+		context.Background(),
+		authn.KeyConfig{
+			DB:       d,
+			Gate:     n.gate,
+			People:   n.people,
+			TokenKey: []byte(strings.Repeat("k", 32)),
+			Now:      c.now,
+			Log:      quiet,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// spend uses a key until it is refused for its limit, at most so often, and tells how often it worked.
+// spend uses a key until its limit, at most so often, and returns how often it worked.
 func (n *keyNode) spend(secret string, most int) int {
 	n.t.Helper()
 	for i := range most {
@@ -56,7 +66,7 @@ func (n *keyNode) spend(secret string, most int) int {
 	return most
 }
 
-func TestALimitHoldsForAllNodesTogether(t *testing.T) {
+func TestUsage_LimitAcrossNodes(t *testing.T) {
 	dsn := dbtest.Postgres(t)
 	clock := noon()
 	var nodes []*keyNode
@@ -98,7 +108,7 @@ func TestALimitHoldsForAllNodesTogether(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotUsedIsGivenBack(t *testing.T) {
+func TestUsage_UnusedReservation(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, clock := context.Background(), noon()
 		one, two := limited(t, d, clock), limited(t, d, clock)
@@ -143,7 +153,7 @@ func TestWhatIsNotUsedIsGivenBack(t *testing.T) {
 	})
 }
 
-func TestAKeyTellsItsLimits(t *testing.T) {
+func TestUsage_LimitsInAnswers(t *testing.T) {
 	clock := noon()
 	n := limited(t, dbtest.SQLite(t), clock)
 	ann := n.person(n.add(t, "ann").ID)
@@ -162,13 +172,17 @@ func TestAKeyTellsItsLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := http.Header{"Ratelimit-Policy": {`"minute";q=3;w=60, "day";q=1000;w=86400`}, "Ratelimit": {`"minute";r=2;t=45, "day";r=999;t=43185`}}
+	want := http.Header{
+		"Ratelimit-Policy": {`"minute";q=3;w=60, "day";q=1000;w=86400`},
+		"Ratelimit":        {`"minute";r=2;t=45, "day";r=999;t=43185`},
+	}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}
 	n.spend(secret, 2)
 	h, err = told(secret)
-	if p := problem.Of(err); p.Kind != problem.Limited || p.RetryAfter != 45*time.Second || !strings.Contains(p.Detail, "3 requests of this minute") {
+	if p := problem.Of(err); p.Kind != problem.Limited || p.RetryAfter != 45*time.Second ||
+		!strings.Contains(p.Detail, "3 requests of this minute") {
 		t.Errorf("the fourth: %v", err)
 	}
 	if got := h.Get("Ratelimit"); got != `"minute";r=0;t=45, "day";r=997;t=43185` {
@@ -180,7 +194,8 @@ func TestAKeyTellsItsLimits(t *testing.T) {
 	}
 }
 
-// TestANodeThatIsBehind_BooksNothingBeyondTheLimit: a node knows of its own bookings only, and the database of all.
+// TestANodeThatIsBehind_BooksNothingBeyondTheLimit: a node knows of its own bookings only, and the
+// database of all.
 func TestANodeThatIsBehind_BooksNothingBeyondTheLimit(t *testing.T) {
 	d, clock := dbtest.SQLite(t), noon()
 	one, two := limited(t, d, clock), limited(t, d, clock)
@@ -196,8 +211,8 @@ func TestANodeThatIsBehind_BooksNothingBeyondTheLimit(t *testing.T) {
 	}
 }
 
-// TestAUsedUpLimit_IsAskedAboutAgainAfterASecond: another node may have given something back, and a quarter of that is
-// booked at a time.
+// TestAUsedUpLimit_IsAskedAboutAgainAfterASecond: another node may have given something back, and a
+// quarter of that is booked at a time.
 func TestAUsedUpLimit_IsAskedAboutAgainAfterASecond(t *testing.T) {
 	ctx, d, clock := context.Background(), dbtest.SQLite(t), noon()
 	one, two := limited(t, d, clock), limited(t, d, clock)
@@ -226,7 +241,8 @@ func TestAUsedUpLimit_IsAskedAboutAgainAfterASecond(t *testing.T) {
 	}
 }
 
-// TestMaintain_GivesBackForEveryKey: what is left of each key goes back, in whichever order.
+// TestMaintain_GivesBackForEveryKey: the rest of each key's reservation is given back, in any
+// order.
 func TestMaintain_GivesBackForEveryKey(t *testing.T) {
 	ctx, clock := context.Background(), noon()
 	n := limited(t, dbtest.SQLite(t), clock)
@@ -249,8 +265,8 @@ func TestMaintain_GivesBackForEveryKey(t *testing.T) {
 	}
 }
 
-// TestMaintain_RemovesOldWindows: a minute's use is kept for an hour, a day's for 32 days. Old windows are looked for
-// when more than ten minutes have passed.
+// TestMaintain_RemovesOldWindows: a minute's use is kept for an hour, a day's for 32 days. Old
+// windows are looked for when more than ten minutes have passed.
 func TestMaintain_RemovesOldWindows(t *testing.T) {
 	ctx, clock := context.Background(), noon()
 	n := limited(t, dbtest.SQLite(t), clock)
@@ -278,12 +294,20 @@ func TestMaintain_RemovesOldWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m, d := kept("minute", minute), kept("day", midnight); m != c.minute || d != c.day {
-			t.Errorf("at %s: the minute is kept: %v, want %v; the day is kept: %v, want %v", c.at.UTC(), m, c.minute, d, c.day)
+			t.Errorf(
+				"at %s: the minute is kept: %v, want %v; the day is kept: %v, want %v",
+				c.at.UTC(),
+				m,
+				c.minute,
+				d,
+				c.day,
+			)
 		}
 	}
 }
 
-// TestUse_IsToldOfKeysWithADailyLimit: of others nothing is counted, whatever they had booked before.
+// TestUse_IsToldOfKeysWithADailyLimit: other keys are not counted, even with earlier
+// reservations.
 func TestUse_IsToldOfKeysWithADailyLimit(t *testing.T) {
 	ctx, clock := context.Background(), noon()
 	n := limited(t, dbtest.SQLite(t), clock)
@@ -300,7 +324,7 @@ func TestUse_IsToldOfKeysWithADailyLimit(t *testing.T) {
 	}
 }
 
-// TestLimits_OfAKeyWithOne: where there is no limit, nothing is told.
+// TestLimits_OfAKeyWithOne: keys without a limit report none.
 func TestLimits_OfAKeyWithOne(t *testing.T) {
 	n := limited(t, dbtest.SQLite(t), noon())
 	_, secret := n.make(n.person(n.add(t, "ann").ID), authn.NewAPIKey{PerMinute: 3})

@@ -106,7 +106,9 @@ func Actions() []Action {
 	return []Action{
 		AppOpen, FlowView, FlowRun, FlowEdit, FlowPublish, BuilderCode, BuilderManage,
 		UserView, UserCreate, UserUpdate, UserDisable, UserReset, AppView, AppManage, SessionView, SessionEnd,
-		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate, WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn, KeyManage, KeyUse,
+		AccountUpdate, AccountFactors, AccountSignIn, SetupClaim, UserDelete, WorkspaceView, WorkspaceCreate,
+		WorkspaceManage, MemberManage, RoleManage, MailManage, ObjectAdopt, SignInManage, SecretManage, KeyOwn,
+		KeyManage, KeyUse,
 		CredentialView, CredentialUse, CredentialManage, DataImport, SystemView,
 	}
 }
@@ -114,17 +116,34 @@ func Actions() []Action {
 // describe puts an action into words that fit after "no right to".
 func describe(a Action) string {
 	words := map[Action]string{
-		AppOpen: "open this builder", FlowView: "see flows", FlowRun: "run flows", FlowEdit: "create or change flows", FlowPublish: "publish flows",
+		AppOpen:     "open this builder",
+		FlowView:    "see flows",
+		FlowRun:     "run flows",
+		FlowEdit:    "create or change flows",
+		FlowPublish: "publish flows",
 		BuilderCode: "run or store code on the builder", BuilderManage: "manage the builder's credentials and settings",
-		UserView: "see people", UserCreate: "add people", UserUpdate: "change people", UserDisable: "end or restore somebody's access",
-		UserReset: "reset somebody's password", AppView: "see connected apps", AppManage: "manage apps", SessionView: "see these sessions",
-		UserDelete: "delete people", WorkspaceView: "see this workspace", WorkspaceCreate: "make workspaces", WorkspaceManage: "change this workspace",
-		MemberManage: "manage the members of this workspace", RoleManage: "manage roles", MailManage: "manage mail", ObjectAdopt: "assign objects to workspaces",
-		SessionEnd: "end this session", AccountUpdate: "change this account", AccountFactors: "change how this account signs in",
+		UserView: "see people", UserCreate: "add people", UserUpdate: "change people", UserDisable: "deactivate or " +
+			"activate people",
+		UserReset:       "reset other people's passwords",
+		AppView:         "see connected apps",
+		AppManage:       "manage apps",
+		SessionView:     "see these sessions",
+		UserDelete:      "delete people",
+		WorkspaceView:   "see this workspace",
+		WorkspaceCreate: "make workspaces",
+		WorkspaceManage: "change this workspace",
+		MemberManage:    "manage the members of this workspace",
+		RoleManage:      "manage roles",
+		MailManage:      "manage mail",
+		ObjectAdopt:     "assign objects to workspaces",
+		SessionEnd:      "end this session", AccountUpdate: "change this account", AccountFactors: "change how this " +
+			"account signs in",
 		SignInManage: "change how people sign in", SecretManage: "manage Sluice's secrets",
 		KeyOwn: "manage this API key", KeyManage: "manage the API keys of this workspace", KeyUse: "use this API key",
-		CredentialView: "see the credentials of this workspace", CredentialUse: "use this credential", CredentialManage: "manage the credentials of this workspace",
-		DataImport: "import data", SystemView: "see the state of the installation",
+		CredentialView:   "see the credentials of this workspace",
+		CredentialUse:    "use this credential",
+		CredentialManage: "manage the credentials of this workspace",
+		DataImport:       "import data", SystemView: "see the state of the installation",
 	}
 	if w, ok := words[a]; ok {
 		return w

@@ -38,7 +38,7 @@ func declaredActions(t *testing.T) (list []Action) {
 	return list
 }
 
-// TestActions_AreListedOnce: what Actions leaves out would stand in no decision table.
+// TestActions_AreListedOnce: an action missing from Actions would be in no decision table.
 func TestActions_AreListedOnce(t *testing.T) {
 	declared, listed := declaredActions(t), Actions()
 	slices.Sort(declared)

@@ -75,7 +75,7 @@ func NewGate(c Config) (*Gate, error) {
 	}
 	cache, err := otter.New(&otter.Options[question, Decision]{MaximumSize: decisionsKept})
 	if err != nil {
-		return nil, fmt.Errorf("making the decision cache: %w", err)
+		return nil, fmt.Errorf("creating the decision cache: %w", err)
 	}
 	g := &Gate{db: c.DB, now: c.Now, stepUp: c.StepUp, cache: cache, recorder: startRecorder(c)}
 	g.rules.Store(&ruleset{set: set, version: 1})
@@ -94,7 +94,17 @@ func (g *Gate) Flush(ctx context.Context) { g.recorder.flushAll(ctx) }
 func (g *Gate) Decide(p Principal, a Action, r Resource) Decision {
 	rules := g.rules.Load()
 	r.Name = ""
-	key := question{kind: p.Kind, strong: p.Strong, superuser: p.Superuser, scope: p.Scope, id: p.ID, generation: p.Generation, rules: rules.version, action: a, resource: r}
+	key := question{
+		kind:       p.Kind,
+		strong:     p.Strong,
+		superuser:  p.Superuser,
+		scope:      p.Scope,
+		id:         p.ID,
+		generation: p.Generation,
+		rules:      rules.version,
+		action:     a,
+		resource:   r,
+	}
 	if d, ok := g.cache.GetIfPresent(key); ok {
 		return d
 	}
@@ -156,7 +166,14 @@ func (g *Gate) Do(ctx context.Context, p Principal, a Action, r Resource, fn fun
 }
 
 // DoDetail is Do with a short safe text for the entry, such as which fields changed.
-func (g *Gate) DoDetail(ctx context.Context, p Principal, a Action, r Resource, detail string, fn func(*db.Tx) error) error {
+func (g *Gate) DoDetail(
+	ctx context.Context,
+	p Principal,
+	a Action,
+	r Resource,
+	detail string,
+	fn func(*db.Tx) error,
+) error {
 	return g.DoAll(ctx, p, Step{Action: a, Resource: r, Detail: detail, Change: fn})
 }
 
@@ -198,7 +215,8 @@ func (g *Gate) DoAll(ctx context.Context, p Principal, steps ...Step) error {
 			if err := s.Change(tx); err != nil {
 				return err
 			}
-			if err := audit.Append(ctx, tx, g.entry(p, s.Action, s.Resource, audit.Done, decisions[i], s.Detail)); err != nil {
+			if err := audit.Append(ctx, tx,
+				g.entry(p, s.Action, s.Resource, audit.Done, decisions[i], s.Detail)); err != nil {
 				return err
 			}
 		}
@@ -214,7 +232,15 @@ func (g *Gate) DoAll(ctx context.Context, p Principal, steps ...Step) error {
 
 // Record writes an entry within the caller's transaction for an event that no policy decides, such
 // as a sign-in.
-func (g *Gate) Record(ctx context.Context, tx *db.Tx, p Principal, a Action, r Resource, o audit.Outcome, detail string) error {
+func (g *Gate) Record(
+	ctx context.Context,
+	tx *db.Tx,
+	p Principal,
+	a Action,
+	r Resource,
+	o audit.Outcome,
+	detail string,
+) error {
 	return audit.Append(ctx, tx, g.entry(p, a, r, o, Decision{}, detail))
 }
 
@@ -275,22 +301,27 @@ func (g *Gate) refusal(p Principal, a Action, r Resource, d Decision) error {
 		rule = strings.Join(d.Policies, ",")
 	}
 	if slices.Contains(d.Policies, secondFactor) {
-		return problem.New(problem.Denied, "This workspace is open only to sessions with a second factor.").WithRule(rule).
+		return problem.New(problem.Denied, "This workspace requires a session with a second factor.").WithRule(rule).
 			WithNext("Set up a second factor on your account page; if you have one, sign out and sign in with it.")
 	}
 	if slices.Contains(d.Policies, keyScope) {
-		return problem.Newf(problem.Denied, "This API key may not %s here.", describe(ClassOf(a))).WithRule(rule).
+		return problem.Newf(problem.Denied, "This API key cannot %s here.", describe(ClassOf(a))).WithRule(rule).
 			WithNext("Use a key whose scope has it; its owner sees the scope on the keys page.")
 	}
 	if p.Automatic && !p.Superuser {
-		return problem.Newf(problem.Denied, "An automatic sign-in has no right to %s here.", describe(ClassOf(a))).WithRule(rule).
-			WithNext("The API gives no superuser rights to who was not asked for a password: sign in with yours, or use an API key.")
+		return problem.Newf(problem.Denied, "An automatic sign-in does not have permission to %s here.",
+			describe(ClassOf(a))).
+			WithRule(rule).
+			WithNext("The API gives no superuser permissions to an automatic sign-in. Sign in with your password, " +
+				"or use an API key.")
 	}
-	next := "Only a superuser may do this."
+	next := "Only a superuser can do this."
 	if roles := g.RolesAllowing(a, r); len(roles) > 0 {
 		next = "This needs the role " + strings.Join(roles, " or ") + ". Ask an admin of the workspace."
 	}
-	return problem.Newf(problem.Denied, "You have no right to %s here.", describe(ClassOf(a))).WithRule(rule).WithNext(next)
+	return problem.Newf(problem.Denied, "You do not have permission to %s here.", describe(ClassOf(a))).
+		WithRule(rule).
+		WithNext(next)
 }
 
 // RolesAllowing lists the display names of the built-in roles that would permit an action on a
@@ -301,7 +332,12 @@ func (g *Gate) RolesAllowing(a Action, r Resource) []string {
 	}
 	var names []string
 	for _, role := range []string{RoleViewer, RoleUser, RoleAdmin} {
-		probe := Principal{Kind: Person, Strong: true, ID: "role:" + role, Memberships: []Membership{{Workspace: r.Workspace, Role: role}}}
+		probe := Principal{
+			Kind:        Person,
+			Strong:      true,
+			ID:          "role:" + role,
+			Memberships: []Membership{{Workspace: r.Workspace, Role: role}},
+		}
 		if g.Decide(probe, a, Resource{Type: r.Type, Workspace: r.Workspace}).Allowed {
 			names = append(names, RoleTitle(role))
 		}

@@ -45,7 +45,8 @@ func entries(t *testing.T, g *authz.Gate, d *db.DB) []audit.Entry {
 	return list
 }
 
-// TestBuiltInRoles is the decision table of the three roles: what each may and may not do in its own workspace.
+// TestBuiltInRoles is the decision table of the three roles: what each may and may not do in its
+// own workspace.
 func TestBuiltInRoles(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	allowed := map[string][]authz.Action{
@@ -64,7 +65,11 @@ func TestBuiltInRoles(t *testing.T) {
 				t.Errorf("%q on %s: %v, want %v", role, a, got, want)
 			}
 		}
-		if !g.Decide(person("p-admin", authz.RoleAdmin), a, authz.Resource{Type: "Flow", Workspace: workspace}).Allowed {
+		if !g.Decide(
+			person("p-admin", authz.RoleAdmin),
+			a,
+			authz.Resource{Type: "Flow", Workspace: workspace},
+		).Allowed {
 			t.Errorf("an admin may not %s in the own workspace", a)
 		}
 		for _, role := range authz.Roles() {
@@ -85,7 +90,7 @@ func TestBuiltInRoles(t *testing.T) {
 	}
 }
 
-func TestOwnersMayEndTheirOwnSessionsOnly(t *testing.T) {
+func TestDecide_OwnSessions(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	for _, a := range []authz.Action{authz.SessionEnd, authz.SessionView, authz.AccountUpdate} {
 		if !g.Decide(person("ann", ""), a, authz.Resource{Type: "Session", Owner: "ann"}).Allowed {
@@ -95,7 +100,11 @@ func TestOwnersMayEndTheirOwnSessionsOnly(t *testing.T) {
 			t.Errorf("%s of somebody else's is permitted", a)
 		}
 	}
-	if !g.Decide(person("ann", ""), authz.AccountUpdate, authz.Resource{Type: "User", ID: "ann", Owner: "ann"}).Allowed {
+	if !g.Decide(
+		person("ann", ""),
+		authz.AccountUpdate,
+		authz.Resource{Type: "User", ID: "ann", Owner: "ann"},
+	).Allowed {
 		t.Error("people may not change their own account")
 	}
 	if g.Decide(person("ann", ""), authz.UserDisable, authz.Resource{Type: "User", Owner: "ann"}).Allowed {
@@ -103,20 +112,27 @@ func TestOwnersMayEndTheirOwnSessionsOnly(t *testing.T) {
 	}
 }
 
-func TestDoCommitsTheChangeWithItsEntry(t *testing.T) {
+func TestDo_ChangeWithEntry(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		g, ctx := newGate(t, d), context.Background()
 		res := authz.Resource{Type: "Flow", ID: "f1", Workspace: workspace, Name: "Support"}
 		put := func(tx *db.Tx) error { return tx.PutMeta(ctx, "k", "v") }
 
-		if err := g.Do(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, res, put); !problem.Is(err, problem.Denied) {
+		if err := g.Do(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, res, put); !problem.Is(
+			err,
+			problem.Denied,
+		) {
 			t.Fatalf("viewer: %v, want denied", err)
 		}
 		if v, err := db.Meta(ctx, d.Read(), "k"); err != nil || v != "" {
 			t.Fatal("a refused change was made")
 		}
 		boom := errors.New("disk on fire, password=hunter2")
-		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res, func(tx *db.Tx) error { return errors.Join(put(tx), boom) }); !errors.Is(err, boom) {
+		if err := g.Do(ctx, person("ed", authz.RoleUser), authz.FlowEdit, res,
+			func(tx *db.Tx) error { return errors.Join(put(tx), boom) }); !errors.Is(
+			err,
+			boom,
+		) {
 			t.Fatalf("failing change: %v", err)
 		}
 		if v, err := db.Meta(ctx, d.Read(), "k"); err != nil || v != "" {
@@ -128,7 +144,8 @@ func TestDoCommitsTheChangeWithItsEntry(t *testing.T) {
 		var got []audit.Outcome
 		for _, e := range entries(t, g, d) {
 			got = append(got, e.Outcome)
-			if e.ResourceID != "f1" || e.Workspace != workspace || e.ResourceName != "Support" || e.Detail == boom.Error() {
+			if e.ResourceID != "f1" || e.Workspace != workspace || e.ResourceName != "Support" ||
+				e.Detail == boom.Error() {
 				t.Errorf("entry %+v", e)
 			}
 		}
@@ -141,14 +158,19 @@ func TestDoCommitsTheChangeWithItsEntry(t *testing.T) {
 	})
 }
 
-func TestCheckRecordsEqualRefusalsOnce(t *testing.T) {
+func TestCheck_EqualRefusals(t *testing.T) {
 	d := dbtest.SQLite(t)
 	g, ctx := newGate(t, d), context.Background()
 	for range 50 {
-		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowEdit, authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); !problem.Is(err, problem.Denied) {
+		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowEdit,
+			authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); !problem.Is(
+			err,
+			problem.Denied,
+		) {
 			t.Fatal(err)
 		}
-		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowRun, authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); err != nil {
+		if err := g.Check(ctx, person("vic", authz.RoleViewer), authz.FlowRun,
+			authz.Resource{Type: "Flow", ID: "f", Workspace: workspace}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,19 +186,24 @@ func TestCheckRecordsEqualRefusalsOnce(t *testing.T) {
 	}
 }
 
-func TestAFloodOfDifferentRefusalsIsBounded(t *testing.T) {
+func TestCheck_FloodOfRefusals(t *testing.T) {
 	d := dbtest.SQLite(t)
 	g, ctx := newGate(t, d), context.Background()
 	stranger := authz.Principal{IP: "192.0.2.1"}
 	for i := range 5000 {
-		_ = g.Check(ctx, stranger, authz.FlowRun, authz.Resource{Type: "Flow", ID: string(rune('a' + i%26)), Workspace: workspace})
+		_ = g.Check(
+			ctx,
+			stranger,
+			authz.FlowRun,
+			authz.Resource{Type: "Flow", ID: string(rune('a' + i%26)), Workspace: workspace},
+		)
 	}
 	if n := len(entries(t, g, d)); n > 10 {
 		t.Errorf("5000 requests of a stranger made %d entries", n)
 	}
 }
 
-func TestARefusalNamesTheRuleAndTheRole(t *testing.T) {
+func TestDecide_RefusalNamesRuleAndRole(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	for name, c := range map[string]struct {
 		action     authz.Action
@@ -189,7 +216,7 @@ func TestARefusalNamesTheRuleAndTheRole(t *testing.T) {
 		},
 		"no role would do": {
 			authz.UserDelete, authz.Resource{Type: "User"},
-			"no policy permits user:delete", "Only a superuser may do this.",
+			"no policy permits user:delete", "Only a superuser can do this.",
 		},
 	} {
 		e := problem.Of(g.Check(context.Background(), person("vic", authz.RoleViewer), c.action, c.resource))
@@ -197,13 +224,18 @@ func TestARefusalNamesTheRuleAndTheRole(t *testing.T) {
 			t.Errorf("%s: rule %q, next %q", name, e.Rule, e.Next)
 		}
 	}
-	err := g.Check(context.Background(), authz.Principal{}, authz.FlowRun, authz.Resource{Type: "Flow", Workspace: workspace})
+	err := g.Check(
+		context.Background(),
+		authz.Principal{},
+		authz.FlowRun,
+		authz.Resource{Type: "Flow", Workspace: workspace},
+	)
 	if !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a stranger gets %v, want unauthenticated", err)
 	}
 }
 
-func TestANewGenerationIsDecidedAnew(t *testing.T) {
+func TestDecide_NewGeneration(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	res := authz.Resource{Type: "Flow", Workspace: workspace}
 	p := person("ann", authz.RoleViewer)
@@ -230,20 +262,33 @@ func BenchmarkDecide(b *testing.B) {
 
 func TestCustomRoles(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
-	p := authz.Principal{Kind: authz.Person, ID: "ann", Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}}}
+	p := authz.Principal{
+		Kind:        authz.Person,
+		ID:          "ann",
+		Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}},
+	}
 	res := authz.Resource{Type: "Flow", Workspace: workspace}
 	if g.Decide(p, "chatflows:view", res).Allowed {
 		t.Fatal("an unknown role permits something")
 	}
 	err := g.SetRoles([]authz.CustomRole{
-		{ID: "r-1", Permissions: []string{"chatflows:view", "chatflows:update", `x"]); permit(principal,action,resource);`}}, {ID: "r-2"},
+		{
+			ID:          "r-1",
+			Permissions: []string{"chatflows:view", "chatflows:update", `x"]); permit(principal,action,resource);`},
+		}, {ID: "r-2"},
 		{ID: `evil"}) || true }; permit(principal, action, resource); //`, Permissions: []string{"chatflows:view"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for action, want := range map[authz.Action]bool{
-		"chatflows:view": true, "chatflows:update": true, "chatflows:delete": false, "agentflows:view": false, authz.FlowView: false, authz.FlowEdit: false, authz.BuilderManage: false,
+		"chatflows:view":    true,
+		"chatflows:update":  true,
+		"chatflows:delete":  false,
+		"agentflows:view":   false,
+		authz.FlowView:      false,
+		authz.FlowEdit:      false,
+		authz.BuilderManage: false,
 	} {
 		if got := g.Decide(p, action, res).Allowed; got != want {
 			t.Errorf("%s: %v, want %v", action, got, want)
@@ -257,20 +302,26 @@ func TestCustomRoles(t *testing.T) {
 	}
 }
 
-func TestAPermissionThatIsAllOfItsActionGivesTheAction(t *testing.T) {
+func TestPermission_WholeAction(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
-	p := authz.Principal{Kind: authz.Person, ID: "ann", Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}}}
-	if err := g.SetRoles([]authz.CustomRole{{ID: "r-1", Permissions: []string{"members:manage", "keys:manage"}}}); err != nil {
+	p := authz.Principal{
+		Kind:        authz.Person,
+		ID:          "ann",
+		Memberships: []authz.Membership{{Workspace: workspace, Role: "r-1"}},
+	}
+	if err := g.SetRoles([]authz.CustomRole{{ID: "r-1",
+		Permissions: []string{"members:manage", "keys:manage"}}}); err != nil {
 		t.Fatal(err)
 	}
-	for action, want := range map[authz.Action]bool{authz.MemberManage: true, authz.KeyManage: true, authz.WorkspaceView: false, authz.WorkspaceManage: false} {
+	for action, want := range map[authz.Action]bool{authz.MemberManage: true, authz.KeyManage: true,
+		authz.WorkspaceView: false, authz.WorkspaceManage: false} {
 		if got := g.Decide(p, action, authz.Resource{Type: "Workspace", Workspace: workspace}).Allowed; got != want {
 			t.Errorf("%s: %v, want %v", action, got, want)
 		}
 	}
 }
 
-func TestBuiltInRolesPermitThePermissionsOfTheirActions(t *testing.T) {
+func TestPermission_BuiltInRoles(t *testing.T) {
 	g := newGate(t, dbtest.SQLite(t))
 	seen := map[authz.Action]bool{}
 	for _, perm := range authz.Permissions() {
@@ -280,7 +331,8 @@ func TestBuiltInRolesPermitThePermissionsOfTheirActions(t *testing.T) {
 		seen[perm.Name] = true
 		for _, role := range authz.Roles() {
 			res := authz.Resource{Type: "Flow", Workspace: workspace}
-			if a, b := g.Decide(person("p-"+role, role), perm.Name, res).Allowed, g.Decide(person("p-"+role, role), perm.Class, res).Allowed; a != b {
+			if a, b := g.Decide(person("p-"+role, role), perm.Name, res).Allowed, g.Decide(person("p-"+role, role),
+				perm.Class, res).Allowed; a != b {
 				t.Errorf("%s: %s is %v and its action %s is %v", role, perm.Name, a, perm.Class, b)
 			}
 		}

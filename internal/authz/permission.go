@@ -115,13 +115,13 @@ var grants = []struct {
 		"credential:manage=Add, share, rotate and delete all credentials of the vault",
 	}},
 	{"API keys on the builder's own page", BuilderManage, []string{
-		"apikeys:view=See one's own API keys there",
+		"apikeys:view=See your own API keys there",
 		"apikeys:create=Create API keys there",
 		"apikeys:update=Change API keys there",
 		"apikeys:delete=Delete API keys there",
 	}},
 	{"Workspace", WorkspaceView, []string{"members:view=See the workspace's members"}},
-	{"Workspace", KeyManage, []string{"keys:manage=See, limit and revoke everybody's API keys"}},
+	{"Workspace", KeyManage, []string{"keys:manage=See, limit and revoke all API keys"}},
 	{"Workspace", MemberManage, []string{"members:manage=Invite people and set their roles"}},
 }
 

@@ -58,7 +58,12 @@ func TestClassOf(t *testing.T) {
 
 func TestIsPermission(t *testing.T) {
 	for name, want := range map[string]bool{
-		"chatflows:create": true, "credential:view": true, "app:open": true, "flow:edit": false, "": false, "chatflows": false,
+		"chatflows:create": true,
+		"credential:view":  true,
+		"app:open":         true,
+		"flow:edit":        false,
+		"":                 false,
+		"chatflows":        false,
 	} {
 		if got := IsPermission(name); got != want {
 			t.Errorf("IsPermission(%q) = %v", name, got)

@@ -89,8 +89,13 @@ func (r CustomRole) compile() (*cedar.Policy, error) {
 	if len(actions) == 0 {
 		return nil, nil
 	}
-	text := "permit (principal, action in [" + strings.Join(actions, ", ") + "], resource)\nwhen { resource has workspace && " +
-		"principal.memberships.contains({\"workspace\": resource.workspace, \"role\": " + strconv.Quote(r.ID) + "}) };"
+	text := "permit (principal, action in [" + strings.Join(
+		actions,
+		", ",
+	) + "], resource)\nwhen { resource has workspace && " +
+		"principal.memberships.contains({\"workspace\": resource.workspace, \"role\": " + strconv.Quote(
+		r.ID,
+	) + "}) };"
 	var p cedar.Policy
 	if err := p.UnmarshalCedar([]byte(text)); err != nil {
 		return nil, fmt.Errorf("role %s: %w", r.ID, err)
@@ -140,7 +145,9 @@ func principalAttributes(p Principal) types.RecordMap {
 	memberships, workspaces := make([]types.Value, len(p.Memberships)), make([]types.Value, len(p.Memberships))
 	for i, m := range p.Memberships {
 		workspaces[i] = types.String(m.Workspace)
-		memberships[i] = types.NewRecord(types.RecordMap{"workspace": types.String(m.Workspace), "role": types.String(m.Role)})
+		memberships[i] = types.NewRecord(
+			types.RecordMap{"workspace": types.String(m.Workspace), "role": types.String(m.Role)},
+		)
 	}
 	return types.RecordMap{
 		"superuser":   types.Boolean(p.Superuser),

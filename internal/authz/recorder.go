@@ -232,7 +232,10 @@ func (r *recorder) flush(ctx context.Context, countedUpTo time.Time) {
 		entries = append(entries, t.entry())
 	}
 	if excess[0] > 0 {
-		entries = append(entries, r.summary(audit.Denied, excess[0], "more kinds of refusal than are recorded one by one"))
+		entries = append(
+			entries,
+			r.summary(audit.Denied, excess[0], "more kinds of refusal than are recorded one by one"),
+		)
 	}
 	if excess[1] > 0 {
 		entries = append(entries, r.summary(audit.Done, excess[1], "more kinds of event than are counted one by one"))

@@ -308,7 +308,8 @@ func TestDoAll_AllOrNothing(t *testing.T) {
 		if value("a") != "changed" || value("b") != "changed" {
 			t.Error("a step is missing")
 		}
-		if err := g.DoAll(ctx, system, step(UserUpdate, "c", nil), step(UserDisable, "d", fmt.Errorf("boom"))); err == nil {
+		if err := g.DoAll(ctx, system, step(UserUpdate, "c", nil),
+			step(UserDisable, "d", fmt.Errorf("boom"))); err == nil {
 			t.Error("a failure was not told")
 		}
 		viewer := Principal{Kind: Person, ID: "v", Name: "v", Strong: true, ProvenAt: time.Now()}

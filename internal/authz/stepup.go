@@ -30,6 +30,6 @@ func (g *Gate) Fresh(p Principal) error {
 
 // StepUp is the problem that asks for a fresh proof of identity (RFC 9470).
 func StepUp() *problem.Error {
-	return problem.New(problem.StepUp, "Confirm that it is you to go on.").WithRule("step-up").
-		WithNext("Prove your identity again; the proof is good for a while.")
+	return problem.New(problem.StepUp, "Confirm your identity to continue.").WithRule("step-up").
+		WithNext("Confirm your identity. The proof is valid for a while.")
 }

@@ -124,8 +124,8 @@ func (c AnswerContext) CreateKey(ctx context.Context, n authn.NewAPIKey) (key au
 	n.Workspace, n.Scope.Apps = c.Principal.Workspace, []string{c.App}
 	key, secret, err = c.Keys.Create(ctx, c.Principal, n)
 	if problem.Is(err, problem.StepUp) {
-		err = problem.New(problem.Denied, "Making an API key asks for a fresh proof that it is you. Make it at "+c.KeysURL+
-			", or sign out and in again.").
+		err = problem.Newf(problem.Denied, "Creating an API key requires a fresh proof of identity. "+
+			"Create it at %s, or sign out and in again.", c.KeysURL).
 			WithRule("step-up")
 	}
 	return key, secret, err

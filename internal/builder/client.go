@@ -108,7 +108,8 @@ func (c *Client) Open(ctx context.Context, path string, header http.Header) (*ht
 
 // BadAddress is the error for a builder's address that is not a usable URL.
 func BadAddress(cause error) error {
-	return problem.New(problem.Invalid, "The builder's address is not a usable URL.").WithField("url").WithCause(cause)
+	return problem.New(problem.Invalid, "The builder's address is not a usable URL.").
+		WithField("url").WithCause(cause)
 }
 
 // IsJSON reports whether the headers of an answer say that it is JSON.
@@ -125,7 +126,7 @@ func (c *Client) Unreachable(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		return problem.Newf(problem.Timeout, "%s did not answer in time.", host).
-			WithNext("See whether the builder is busy or stuck.").
+			WithNext("Check whether the builder is busy or stuck.").
 			WithField("url").
 			WithCause(err)
 	case errors.As(err, &dns):
@@ -143,7 +144,7 @@ func (c *Client) Unreachable(err error) error {
 			WithField("url").
 			WithCause(err)
 	case strings.Contains(err.Error(), "malformed HTTP"):
-		return problem.Newf(problem.Upstream, "What answers at %s does not speak HTTP.", host).
+		return problem.Newf(problem.Upstream, "The server at %s does not speak HTTP.", host).
 			WithField("url").
 			WithCause(err)
 	case errors.As(err, &op) && op.Op == "dial":
@@ -152,7 +153,7 @@ func (c *Client) Unreachable(err error) error {
 			WithField("url").
 			WithCause(err)
 	}
-	return problem.Newf(problem.Upstream, "%s broke the connection off.", host).WithField("url").WithCause(err)
+	return problem.Newf(problem.Upstream, "%s closed the connection.", host).WithField("url").WithCause(err)
 }
 
 func isTimeout(err error) bool {

@@ -6,7 +6,7 @@
 //	     ── Guards       checks of what a request brings (package guard has the machinery)
 //	     ── Probe        recognizes the product at an address
 //	     ── Import       reads an installation that ran without Sluice
-//	     ── Bridge       carries requests into the builder's own session ──► Bridge, one for each connected app
+//	     ── Bridge       carries requests into the builder's own session ──► Bridge, one per app
 //	     ── Owner        one owner account serves everyone           ┐ at most one of the two
 //	     ── Accounts     the builder itself keeps its users apart    ┘
 //	     ── Entry, Page, FlowTypes, FlowWord, FlowPage, RunCall, Stored, Shared

@@ -144,7 +144,7 @@ func (k *Kind) Load(o Options) (*profile.Profile, error) {
 		}
 		if e.Adds.Flow != "" && k.Stored == nil {
 			return nil, fmt.Errorf(
-				"%s: route table row %s: the kind does not tell how a flow is stored",
+				"%s: route table row %s: the kind does not define how a flow is stored",
 				k.Name,
 				e.Name,
 			)
@@ -215,7 +215,7 @@ func NewKinds(list ...*Kind) (Kinds, error) {
 	fallbacks, builtIn := 0, 0
 	for _, k := range list {
 		if k.Name == "" || all[k.Name] != nil {
-			return nil, fmt.Errorf("the kind %q stands twice, or has no name", k.Name)
+			return nil, fmt.Errorf("the kind %q appears twice, or has no name", k.Name)
 		}
 		all[k.Name] = k
 		if k.Fallback {
@@ -230,7 +230,7 @@ func NewKinds(list ...*Kind) (Kinds, error) {
 	}
 	if fallbacks != 1 || builtIn > 1 {
 		return nil, fmt.Errorf(
-			"exactly one kind is the fallback and at most one is built in; there are %d and %d",
+			"expected exactly one fallback kind and at most one built-in kind, found %d and %d",
 			fallbacks,
 			builtIn,
 		)
@@ -243,7 +243,7 @@ func (k Kinds) Find(name string) (*Kind, error) {
 	if kind := k[name]; kind != nil {
 		return kind, nil
 	}
-	return nil, problem.Newf(problem.Invalid, "%q is not a kind of builder that Sluice knows.", name).
+	return nil, problem.Newf(problem.Invalid, "Sluice does not know the builder kind %q.", name).
 		WithField("kind").WithNext("Use " + strings.Join(k.Names(), ", ") + ".")
 }
 

@@ -20,6 +20,6 @@ func TestTitles(t *testing.T) {
 		}
 	}
 	if got := kinds.Products(); got != "Flowise or Langflow" {
-		t.Errorf("Products gives %q, want neither Sluice's own builder nor what stands for the unknown", got)
+		t.Errorf("Products returns %q, want neither Sluice's own builder nor the fallback", got)
 	}
 }

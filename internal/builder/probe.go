@@ -110,9 +110,9 @@ func checkBase(base *url.URL) error {
 	case base == nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
 		return bad("The builder's address must start with http:// or https:// and name a host.")
 	case base.User != nil:
-		return bad("The builder's address must not hold a user name or password.")
+		return bad("The builder's address must not contain a username or password.")
 	case base.Path != "" && base.Path != "/" || base.RawQuery != "" || base.Fragment != "":
-		return bad("The builder's address must end after the host and port: its pages cannot live under a sub-path.")
+		return bad("The builder's address must end after the host and port: its pages do not work under a subpath.")
 	}
 	return nil
 }
@@ -123,8 +123,9 @@ var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.{0,200}?)</title>`)
 func (k *Kind) unknown(root *Reply) Found {
 	f := Found{
 		Kind: k.Name, Title: k.Title, OwnerState: OwnerNotApplicable,
-		Evidence: fmt.Sprintf("The front page answers with status %d.", root.Status),
-		Note:     "This is not a builder that Sluice knows. It will be protected by general rules: viewers may read, users may change, admin paths need an admin.",
+		Evidence: fmt.Sprintf("The front page returns status %d.", root.Status),
+		Note: "Sluice does not know this builder. General rules will protect it: viewers may read, users " +
+			"may change, and admin paths need an admin.",
 	}
 	if title := PageTitle(root); title != "" {
 		f.Title = Clip(title, 80)
@@ -133,7 +134,7 @@ func (k *Kind) unknown(root *Reply) Found {
 	case root.Status >= 300 && root.Status < 400:
 		f.Note += " Its front page redirects to " + Clip(root.Header.Get("Location"), 120) + "."
 	case root.Status >= 500:
-		f.Note += " Its front page answers with an error at the moment."
+		f.Note += " Its front page currently returns an error."
 	}
 	return f
 }

@@ -10,14 +10,17 @@ import (
 	"sluice/internal/builder"
 )
 
-func TestCleanRequestDropsEverySpelling(t *testing.T) {
+func TestCleanRequest_Spellings(t *testing.T) {
 	p := mustProfile(t, "flowise", builder.Options{})
 	h := http.Header{}
 	for _, name := range []string{
-		"Authorization", "X-Api-Key", "X-Request-From", "x-request-from", "X_Request_From", "X.Request.From", "x_Request-from", "Cookie",
-		"X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Prefix", "X-FORWARDED-USER", "Forwarded", "X-Real-Ip", "X-Real_IP", "True-Client-Ip", "Cf-Connecting-Ip",
-		"Cf-Connecting-Ipv6", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Sluice-User", "X_Sluice_User",
-		"Remote-User", "Remote_User", "X-Auth-Request-Email", "X-Webauth-User", "X-Authentik-Username", "Proxy", "Proxy-Authorization", "Via", "Client-Ip",
+		"Authorization", "X-Api-Key", "X-Request-From", "x-request-from", "X_Request_From", "X.Request.From",
+		"x_Request-from", "Cookie",
+		"X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Prefix", "X-FORWARDED-USER", "Forwarded", "X-Real-Ip",
+		"X-Real_IP", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "X-Original-Url", "X-Rewrite-Url",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Sluice-User", "X_Sluice_User",
+		"Remote-User", "Remote_User", "X-Auth-Request-Email", "X-Webauth-User", "X-Authentik-Username", "Proxy",
+		"Proxy-Authorization", "Via", "Client-Ip",
 		"X-Middleware-Subrequest", "X-Amzn-Oidc-Data", "Tailscale-User-Login",
 	} {
 		h[name] = []string{"SLUICE-MARKER"}
@@ -39,7 +42,7 @@ func TestCleanRequestDropsEverySpelling(t *testing.T) {
 	}
 }
 
-func TestCleanRequestKeepsWhatAGenericAppNeeds(t *testing.T) {
+func TestCleanRequest_GenericApp(t *testing.T) {
 	p := mustProfile(t, "generic", builder.Options{})
 	h := http.Header{
 		"Cookie":        {"app_session=1", "theme=dark"},
@@ -80,18 +83,32 @@ func TestCleanResponse(t *testing.T) {
 		"X-Frame-Options":         {"DENY"},
 	}
 	mustProfile(t, "generic", builder.Options{}).CleanResponse(generic)
-	if diff := cmp.Diff(http.Header{"Set-Cookie": {"app=1"}, "Content-Security-Policy": {"default-src 'self'"}}, generic); diff != "" {
+	want := http.Header{"Set-Cookie": {"app=1"}, "Content-Security-Policy": {"default-src 'self'"}}
+	if diff := cmp.Diff(want, generic); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestCSP(t *testing.T) {
 	for kind, wants := range map[string][]string{
-		"flowise": {"script-src 'self';", "frame-src 'none'", "object-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"},
+		"flowise": {
+			"script-src 'self';",
+			"frame-src 'none'",
+			"object-src 'none'",
+			"connect-src 'self'",
+			"frame-ancestors 'none'",
+		},
 		// Langflow's pages set their own base.
-		"langflow": {"script-src 'self';", "frame-src 'none'", "object-src 'none'", "connect-src 'self'", "base-uri 'self'", "frame-ancestors 'none'"},
-		"demo":     {"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"},
-		"generic":  {"frame-ancestors 'none'"},
+		"langflow": {
+			"script-src 'self';",
+			"frame-src 'none'",
+			"object-src 'none'",
+			"connect-src 'self'",
+			"base-uri 'self'",
+			"frame-ancestors 'none'",
+		},
+		"demo":    {"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"},
+		"generic": {"frame-ancestors 'none'"},
 	} {
 		csp := mustProfile(t, kind, builder.Options{}).CSP("'none'")
 		for _, want := range wants {
@@ -109,12 +126,17 @@ func TestCSP(t *testing.T) {
 func BenchmarkCleanRequest(b *testing.B) {
 	p := mustProfile(b, "flowise", builder.Options{})
 	h := http.Header{
-		"Accept": {
-			"*/*",
-		}, "Accept-Encoding": {"gzip"}, "Accept-Language": {"en"}, "User-Agent": {"x"}, "Referer": {"x"}, "Sec-Fetch-Site": {"same-origin"},
-		"Sec-Fetch-Mode": {
-			"cors",
-		}, "Sec-Fetch-Dest": {"empty"}, "Connection": {"keep-alive"}, "Cookie": {"a=b"}, "X-Request-From": {"internal"},
+		"Accept":          {"*/*"},
+		"Accept-Encoding": {"gzip"},
+		"Accept-Language": {"en"},
+		"User-Agent":      {"x"},
+		"Referer":         {"x"},
+		"Sec-Fetch-Site":  {"same-origin"},
+		"Sec-Fetch-Mode":  {"cors"},
+		"Sec-Fetch-Dest":  {"empty"},
+		"Connection":      {"keep-alive"},
+		"Cookie":          {"a=b"},
+		"X-Request-From":  {"internal"},
 	}
 	b.ReportAllocs()
 	for b.Loop() {

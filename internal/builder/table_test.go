@@ -101,7 +101,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func TestMatchGivesParametersAndThePathToForward(t *testing.T) {
+func TestMatch_ParametersAndPath(t *testing.T) {
 	p := mustProfile(t, "flowise", builder.Options{})
 	m, ok := p.Match("POST", "/api/v1/attachments/"+flowA+"/chat-1/")
 	if !ok {
@@ -153,7 +153,7 @@ func TestGeneric(t *testing.T) {
 	}
 }
 
-func TestNewRefusesBadOptions(t *testing.T) {
+func TestNew_BadOptions(t *testing.T) {
 	cases := []struct {
 		kind, field string
 		o           builder.Options
@@ -179,7 +179,7 @@ func TestNewRefusesBadOptions(t *testing.T) {
 	}
 }
 
-func TestOptionalRowsOpenForAdminsOnly(t *testing.T) {
+func TestTable_OptionalRows(t *testing.T) {
 	closed, open := mustProfile(
 		t,
 		"flowise",
@@ -200,7 +200,10 @@ func TestOptionalRowsOpenForAdminsOnly(t *testing.T) {
 }
 
 func FuzzMatch(f *testing.F) {
-	for _, s := range []string{"/", "/api/v1/chatflows/" + flowA, "/api/v1/apikey/", "/assets/a/b", "/x//y", "/%61", "/api/v1/flows", "/api/v1/flows/", "/api/v1/build/" + flowA + "/flow"} {
+	for _, s := range []string{
+		"/", "/api/v1/chatflows/" + flowA, "/api/v1/apikey/", "/assets/a/b", "/x//y", "/%61", "/api/v1/flows",
+		"/api/v1/flows/", "/api/v1/build/" + flowA + "/flow",
+	} {
 		f.Add("GET", s, true)
 		f.Add("POST", s, false)
 	}
@@ -224,7 +227,7 @@ func FuzzMatch(f *testing.F) {
 		}
 		again, ok := p.Match(method, m.Path)
 		if !ok || again.Endpoint != m.Endpoint {
-			t.Fatalf("what is forwarded (%q) is judged differently from what came (%q)", m.Path, path)
+			t.Fatalf("the verdict of the forwarded path (%q) differs from the received path's (%q)", m.Path, path)
 		}
 	})
 }

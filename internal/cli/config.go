@@ -89,7 +89,11 @@ func (configCheck) Run(rt *Runtime) error {
 			set++
 		}
 	}
-	_, err = fmt.Fprintf(rt.Stdout, "The configuration is good: %s, the others keep their defaults.\n", plural(set, "variable is set", "variables are set"))
+	_, err = fmt.Fprintf(
+		rt.Stdout,
+		"The configuration is valid: %s, the others keep their defaults.\n",
+		plural(set, "variable is set", "variables are set"),
+	)
 	return err
 }
 
@@ -141,9 +145,24 @@ func printItem(w io.Writer, item config.Item, width int) error {
 	if err := printWrapped(w, "  "+item.Text, 2, width); err != nil {
 		return err
 	}
-	rows := [][2]string{{"", ""}, {"value", valueOf(item)}, {"source", sourceOf(item)}, {"effect", item.Effect}, {"wrong", item.Fault}, {"", ""},
-		{"default", defaultOf(item)}, {"expected", item.Expect}, {"example", item.Example}, {"aliases", strings.Join(item.Aliases, ", ")},
-		{"differs", item.Differs}, {"group", string(item.Group)}, {"from", string(item.From)}}
+	rows := [][2]string{
+		{"", ""},
+		{"value", valueOf(item)},
+		{"source", sourceOf(item)},
+		{"effect", item.Effect},
+		{"wrong", item.Fault},
+		{"", ""},
+		{
+			"default",
+			defaultOf(item),
+		},
+		{"expected", item.Expect},
+		{"example", item.Example},
+		{"aliases", strings.Join(item.Aliases, ", ")},
+		{"differs", item.Differs},
+		{"group", string(item.Group)},
+		{"from", string(item.From)},
+	}
 	if item.Theirs {
 		rows = append(rows[:4], [][2]string{{"group", string(item.Group)}, {"from", string(item.From)}}...)
 	}

@@ -64,9 +64,22 @@ func printFactorsJSON(out io.Writer, f factor.Set) error {
 		factors = append(factors, row{Kind: "totp", CreatedAt: stamp(f.TOTPSince), UsedAt: stamp(f.TOTPUsed)})
 	}
 	for _, k := range f.Passkeys {
-		factors = append(factors, row{Kind: "passkey", ID: k.ID, Name: k.Name, Host: k.RP, CreatedAt: stamp(k.CreatedAt), UsedAt: stamp(k.UsedAt)})
+		factors = append(
+			factors,
+			row{
+				Kind:      "passkey",
+				ID:        k.ID,
+				Name:      k.Name,
+				Host:      k.RP,
+				CreatedAt: stamp(k.CreatedAt),
+				UsedAt:    stamp(k.UsedAt),
+			},
+		)
 	}
-	return printJSON(out, map[string]any{"factors": factors, "recovery_codes_left": f.RecoveryLeft, "has_password": f.HasPassword})
+	return printJSON(
+		out,
+		map[string]any{"factors": factors, "recovery_codes_left": f.RecoveryLeft, "has_password": f.HasPassword},
+	)
 }
 
 // stamp formats a time for programs; "" for the zero time.
@@ -84,7 +97,7 @@ func (c *userRemoveFactors) Run(rt *Runtime) error {
 		if err := core.Factors.RemoveFactors(ctx, operator(), u.ID); err != nil {
 			return err
 		}
-		fmt.Fprintf(rt.Stdout, "%s has no second factor any more.%s\n", u.Username, nextSignIn(core, u))
+		fmt.Fprintf(rt.Stdout, "%s no longer has a second factor.%s\n", u.Username, nextSignIn(core, u))
 		return nil
 	})
 }
@@ -92,7 +105,7 @@ func (c *userRemoveFactors) Run(rt *Runtime) error {
 // nextSignIn describes what the person's next sign-in will require.
 func nextSignIn(core *server.Core, u identity.User) string {
 	if p, _ := core.People.Principal(u.ID); core.People.SecondFactorFor(p) == identity.FactorRequired {
-		return " A workspace requires one: the next sign-in sets it up."
+		return " A workspace requires one, so the next sign-in sets it up."
 	}
-	return " The next sign-in asks for none."
+	return " The next sign-in does not ask for one."
 }

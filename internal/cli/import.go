@@ -24,20 +24,20 @@ import (
 // importCommand works directly on the database, as userCommand does; a running server follows
 // immediately.
 type importCommand struct {
-	Langflow importLangflow `cmd:"" help:"Bring people, API keys, credentials and the ownership of flows from a Langflow."`
+	Langflow importLangflow `cmd:"" help:"Import people, API keys, credentials and the ownership of flows from a Langflow."`
 }
 
 type importLangflow struct {
 	Database      string            `required:"" placeholder:"PATH|URL" help:"Langflow's database: the file langflow.db, or what LANGFLOW_DATABASE_URL says. It is only read."`
 	SecretKeyFile string            `name:"secret-key-file" placeholder:"PATH" help:"File with Langflow's secret key: secret_key in its LANGFLOW_CONFIG_DIR."`
-	SecretKey     string            `name:"secret-key" placeholder:"KEY" help:"Langflow's secret key itself. Others on this machine can see it while the command runs: better use the file, or the variable LANGFLOW_SECRET_KEY."`
-	App           string            `placeholder:"NAME" help:"The connected Langflow: its name or id. Default: the only one there is."`
+	SecretKey     string            `name:"secret-key" placeholder:"KEY" help:"Langflow's secret key itself. Other users of this machine can see it while the command runs; prefer the file, or the variable LANGFLOW_SECRET_KEY."`
+	App           string            `placeholder:"NAME" help:"The connected Langflow: its name or id. Default: the only one."`
 	Workspaces    string            `default:"project" placeholder:"project|user|NAME" help:"A workspace for each project (and for each user's default project), one for each user, or one of this name or id for all. Default: project."`
-	Rename        map[string]string `placeholder:"USER=NAME" help:"Give a Langflow user another username here; repeat it."`
-	Match         map[string]string `placeholder:"USER=NAME" help:"Say that a Langflow user is somebody who is here already; repeat it."`
-	DryRun        bool              `name:"dry-run" help:"Show what would be done, and do nothing."`
-	Yes           bool              `help:"Do it without asking."`
-	Report        string            `placeholder:"PATH" help:"Write what was done with everything, and why, to a file as JSON."`
+	Rename        map[string]string `placeholder:"USER=NAME" help:"Give a Langflow user another username here. Repeatable."`
+	Match         map[string]string `placeholder:"USER=NAME" help:"Match a Langflow user with an existing person. Repeatable."`
+	DryRun        bool              `name:"dry-run" help:"Show the plan without changing anything."`
+	Yes           bool              `help:"Do not ask for confirmation."`
+	Report        string            `placeholder:"PATH" help:"Write a report of all decisions and reasons to a file, as JSON."`
 }
 
 func (c *importLangflow) Run(rt *Runtime) error {
@@ -67,10 +67,21 @@ func (c *importLangflow) Run(rt *Runtime) error {
 	// become Sluice's own root key.
 	values := loaded.Values
 	values.Secrets.KeepRoot = true
-	return withCoreOf(rt, values, func(_ context.Context, core *server.Core) error { return c.run(ctx, rt, core, kind, in, keys) })
+	return withCoreOf(
+		rt,
+		values,
+		func(_ context.Context, core *server.Core) error { return c.run(ctx, rt, core, kind, in, keys) },
+	)
 }
 
-func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core, kind *builder.Kind, in *builder.Installation, keys builder.Unsealer) error {
+func (c *importLangflow) run(
+	ctx context.Context,
+	rt *Runtime,
+	core *server.Core,
+	kind *builder.Kind,
+	in *builder.Installation,
+	keys builder.Unsealer,
+) error {
 	flows, err := flow.New(ctx, flow.Config{DB: core.DB, Gate: core.Gate, Now: time.Now, Log: core.Log})
 	if err != nil {
 		return err
@@ -79,7 +90,11 @@ func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core
 		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault,
 		Flows: flows, Kind: kind, Now: time.Now, Log: core.Log,
 	})
-	plan, err := im.Plan(ctx, in, importer.Options{Keys: keys, App: c.App, Workspaces: c.Workspaces, Rename: c.Rename, Match: c.Match})
+	plan, err := im.Plan(
+		ctx,
+		in,
+		importer.Options{Keys: keys, App: c.App, Workspaces: c.Workspaces, Rename: c.Rename, Match: c.Match},
+	)
 	if err != nil {
 		return err
 	}
@@ -88,7 +103,7 @@ func (c *importLangflow) run(ctx context.Context, rt *Runtime, core *server.Core
 	}
 	switch {
 	case plan.Changes() == 0:
-		fmt.Fprintln(rt.Stdout, "\nThere is nothing to bring.")
+		fmt.Fprintln(rt.Stdout, "\nThere is nothing to import.")
 		return c.writeReport(&plan.Report)
 	case c.DryRun:
 		fmt.Fprintln(rt.Stdout, "\nThis was a dry run: nothing was changed.")
@@ -112,11 +127,11 @@ func (c *importLangflow) confirm(rt *Runtime) error {
 	if c.Yes {
 		return nil
 	}
-	nothing := &UsageError{Problem: "nothing was changed", Hint: "--yes does what is shown, --dry-run shows it only."}
+	nothing := &UsageError{Problem: "nothing was changed", Hint: "--yes carries out the plan; --dry-run only shows it."}
 	if in, ok := rt.Stdin.(*os.File); !ok || !isTerminal(in) {
 		return nothing
 	}
-	fmt.Fprint(rt.Stdout, "\nType yes to do this: ")
+	fmt.Fprint(rt.Stdout, "\nType yes to continue: ")
 	if answer, err := readAnswer(rt.Stdin); err != nil || answer != "yes" {
 		return nothing
 	}

@@ -26,7 +26,10 @@ type shell struct {
 
 func newShell(t *testing.T, env ...string) *shell {
 	t.Helper()
-	return &shell{t, append([]string{"HOME=" + t.TempDir(), "DATABASE_PATH=" + t.TempDir(), "PASSWORD_SALT_HASH_ROUNDS=4"}, env...)}
+	return &shell{
+		t,
+		append([]string{"HOME=" + t.TempDir(), "DATABASE_PATH=" + t.TempDir(), "PASSWORD_SALT_HASH_ROUNDS=4"}, env...),
+	}
 }
 
 func (s *shell) run(want int, args ...string) (stdout, stderr string) {
@@ -38,7 +41,7 @@ func (s *shell) run(want int, args ...string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-func TestImportShowsFirstAndDoesOnlyWhatItIsTold(t *testing.T) {
+func TestImport_PlanFirst(t *testing.T) {
 	database, secretKey := langflow(t)
 	s := newShell(t)
 	folder := t.TempDir()
@@ -49,23 +52,26 @@ func TestImportShowsFirstAndDoesOnlyWhatItIsTold(t *testing.T) {
 	base := []string{"import", "langflow", "--database", database, "--secret-key-file", keyFile}
 	nobody := func() {
 		t.Helper()
-		if out, _ := s.run(exitDone, "user", "list"); !strings.Contains(out, "Nobody") {
+		if out, _ := s.run(exitDone, "user", "list"); !strings.Contains(out, "No one") {
 			t.Errorf("somebody was brought: %s", out)
 		}
 	}
 	out, _ := s.run(exitDone, append(base, "--dry-run", "--report", report)...)
-	for _, want := range []string{"2 people: admin, ann", "4 API keys", "--match", "nothing was changed", "No Langflow is connected"} {
+	for _, want := range []string{"2 people: admin, ann", "4 API keys", "--match", "nothing was changed",
+		"No Langflow is connected"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the plan does not say %q:\n%s", want, out)
 		}
 	}
 	nobody()
-	if out, errs := s.run(exitUsage, base...); !strings.Contains(errs, "nothing was changed") || !strings.Contains(out, "To bring") {
+	if out, errs := s.run(exitUsage, base...); !strings.Contains(errs, "nothing was changed") ||
+		!strings.Contains(out, "To import") {
 		t.Errorf("without a terminal: %s", errs)
 	}
 	nobody()
 	out, _ = s.run(exitDone, append(base, "--yes", "--report", report)...)
-	if !strings.Contains(out, "Done: 5 people, 7 workspaces, 4 API keys, 2 credentials brought.") || !strings.Contains(out, "things brought\n") {
+	if !strings.Contains(out, "Done: 5 people, 7 workspaces, 4 API keys, 2 credentials brought.") ||
+		!strings.Contains(out, "things brought\n") {
 		t.Errorf("%s", out)
 	}
 	var told importer.Report
@@ -73,7 +79,8 @@ func TestImportShowsFirstAndDoesOnlyWhatItIsTold(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(raw, &told)
 	}
-	if err != nil || !told.Applied || told.Count(importer.KindPerson, importer.Added) != 5 || told.Count(importer.KindPerson, importer.Skipped) != 2 {
+	if err != nil || !told.Applied || told.Count(importer.KindPerson, importer.Added) != 5 ||
+		told.Count(importer.KindPerson, importer.Skipped) != 2 {
 		t.Errorf("the report: %+v, %v", told, err)
 	}
 	for _, leak := range []string{secretKey, "$2b$", "gAAAAA", "sk-openai"} {
@@ -84,10 +91,12 @@ func TestImportShowsFirstAndDoesOnlyWhatItIsTold(t *testing.T) {
 	if info, err := os.Stat(report); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the report is open to others: %v", info.Mode())
 	}
-	if out, _ := s.run(exitDone, append(base, "--yes")...); !strings.Contains(out, "There is nothing to bring.") {
+	if out, _ := s.run(exitDone, append(base, "--yes")...); !strings.Contains(out, "There is nothing to import.") {
 		t.Errorf("a second run: %s", out)
 	}
-	if out, _ := s.run(exitDone, "key", "list", "--user", "ann"); !strings.Contains(out, "nightly") || !strings.Contains(out, "sk-") || !strings.Contains(out, "active") {
+	if out, _ := s.run(exitDone, "key", "list", "--user", "ann"); !strings.Contains(out, "nightly") ||
+		!strings.Contains(out, "sk-") ||
+		!strings.Contains(out, "active") {
 		t.Errorf("%s", out)
 	}
 	out, _ = s.run(exitDone, append(base, "--yes", "--rename", "Çelik Ö=celik", "--match", "ANN=ann")...)
@@ -96,7 +105,7 @@ func TestImportShowsFirstAndDoesOnlyWhatItIsTold(t *testing.T) {
 	}
 }
 
-func TestImportSaysWhatIsWrong(t *testing.T) {
+func TestImport_Errors(t *testing.T) {
 	database, secretKey := langflow(t)
 	s := newShell(t)
 	empty := filepath.Join(t.TempDir(), "empty")
@@ -113,27 +122,30 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		{exitFailed, "--database: There is no file", []string{"import", "langflow", "--database", "nowhere.db"}},
 		{exitFailed, "--secret-key-file: 2 values of this Langflow are encrypted", base},
 		{exitFailed, "--secret-key: The secret key opens none", append(base, "--secret-key", "wrong")},
-		{exitFailed, "LANGFLOW_SECRET_KEY: The secret key has 42 characters", append(base, "--secret-key", strings.Repeat("a", 42))},
+		{exitFailed, "LANGFLOW_SECRET_KEY: The secret key has 42 characters",
+			append(base, "--secret-key", strings.Repeat("a", 42))},
 		{exitUsage, "both given", append(base, "--secret-key", "x", "--secret-key-file", "y")},
 		{exitFailed, "nowhere: no such file", append(base, "--secret-key-file", "nowhere")},
 		{exitFailed, "is empty", append(base, "--secret-key-file", empty)},
 		{exitFailed, "--app: There is no app", append(base, "--secret-key", secretKey, "--app", "flows")},
 		{exitFailed, "--workspaces: A workspace's name", append(base, "--secret-key", secretKey, "--workspaces", "x")},
-		{exitFailed, "--match: There is nobody here called", append(base, "--secret-key", secretKey, "--match", "ann=root")},
-		{exitFailed, "writing the report", append(base, "--secret-key", secretKey, "--dry-run", "--report", "nowhere/report.json")},
+		{exitFailed, "--match: There is no person called",
+			append(base, "--secret-key", secretKey, "--match", "ann=root")},
+		{exitFailed, "writing the report",
+			append(base, "--secret-key", secretKey, "--dry-run", "--report", "nowhere/report.json")},
 	} {
 		if _, errs := s.run(c.code, c.args...); !strings.Contains(errs, c.want) || strings.Contains(errs, secretKey) {
 			t.Errorf("%v: %s", c.args, errs)
 		}
 	}
-	if out, _ := s.run(exitDone, "user", "list"); !strings.Contains(out, "Nobody") {
+	if out, _ := s.run(exitDone, "user", "list"); !strings.Contains(out, "No one") {
 		t.Errorf("somebody was brought: %s", out)
 	}
 }
 
-// Sluice's root key and Langflow's secret key have one variable. Somebody who sets it for the import
-// must not lock Sluice's own data by it.
-func TestLangflowsSecretKeyDoesNotBecomeSluicesByAnImport(t *testing.T) {
+// Sluice's root key and Langflow's secret key have one variable. Setting it for the import must not
+// lock Sluice's own data.
+func TestImport_SecretKey(t *testing.T) {
 	database, secretKey := langflow(t)
 	s := newShell(t)
 	s.run(exitDone, "user", "create", "root@example.com")

@@ -23,9 +23,24 @@ func printReport(out io.Writer, r *importer.Report, width int) error {
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tto bring\tthere already\tleft out\tstay in Langflow\t")
+	fmt.Fprintln(table, "\tto import\talready here\tleft out\tstay in Langflow\t")
 	for _, k := range importer.Kinds() {
-		bring, there, skipped, stay := r.Count(k, importer.Added)+r.Count(k, importer.Moved), r.Count(k, importer.There), r.Count(k, importer.Skipped), r.Count(k, importer.Stays)
+		bring, there, skipped, stay := r.Count(
+			k,
+			importer.Added,
+		)+r.Count(
+			k,
+			importer.Moved,
+		), r.Count(
+			k,
+			importer.There,
+		), r.Count(
+			k,
+			importer.Skipped,
+		), r.Count(
+			k,
+			importer.Stays,
+		)
 		if bring+there+skipped+stay > 0 {
 			fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t\n", k.Plural(), bring, there, skipped, stay)
 		}
@@ -38,9 +53,13 @@ func printReport(out io.Writer, r *importer.Report, width int) error {
 		outcomes []importer.Outcome
 		kinds    []importer.Kind
 	}{
-		{"To bring", []importer.Outcome{importer.Added}, []importer.Kind{importer.KindPerson, importer.KindWorkspace, importer.KindKey, importer.KindCredential, importer.KindFlow}},
-		{"Flows that change hands", []importer.Outcome{importer.Moved}, []importer.Kind{importer.KindFlow}},
-		{"Left out", []importer.Outcome{importer.Skipped, importer.Stays}, []importer.Kind{importer.KindPerson, importer.KindKey, importer.KindCredential, importer.KindProject, importer.KindFlow}},
+		{"To import", []importer.Outcome{importer.Added},
+			[]importer.Kind{importer.KindPerson, importer.KindWorkspace, importer.KindKey, importer.KindCredential,
+				importer.KindFlow}},
+		{"Flows that change owners", []importer.Outcome{importer.Moved}, []importer.Kind{importer.KindFlow}},
+		{"Left out", []importer.Outcome{importer.Skipped, importer.Stays},
+			[]importer.Kind{importer.KindPerson, importer.KindKey, importer.KindCredential, importer.KindProject,
+				importer.KindFlow}},
 	} {
 		if err := printItemsOf(out, r, part.title, part.outcomes, part.kinds, width); err != nil {
 			return err
@@ -58,14 +77,22 @@ func printReport(out io.Writer, r *importer.Report, width int) error {
 }
 
 // printItemsOf lists items, grouped by reason.
-func printItemsOf(out io.Writer, r *importer.Report, title string, outcomes []importer.Outcome, kinds []importer.Kind, width int) error {
+func printItemsOf(
+	out io.Writer,
+	r *importer.Report,
+	title string,
+	outcomes []importer.Outcome,
+	kinds []importer.Kind,
+	width int,
+) error {
 	for _, k := range kinds {
 		var reasons []string
 		names := map[string][]string{}
 		for _, i := range r.Items {
 			// Without a connected Langflow, a single note replaces one line for each project and
 			// flow.
-			if i.Kind != k || !slices.Contains(outcomes, i.Outcome) || r.App == "" && (k == importer.KindProject || k == importer.KindFlow) {
+			if i.Kind != k || !slices.Contains(outcomes, i.Outcome) ||
+				r.App == "" && (k == importer.KindProject || k == importer.KindFlow) {
 				continue
 			}
 			if _, ok := names[i.Why]; !ok {

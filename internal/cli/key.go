@@ -18,23 +18,23 @@ import (
 // keyCommand works directly on the database, like userCommand; a running server follows
 // immediately.
 type keyCommand struct {
-	Create keyCreate `cmd:"" help:"Make an API key for a person and print it, once."`
+	Create keyCreate `cmd:"" help:"Create an API key for a person and print it, once."`
 	List   keyList   `cmd:"" help:"List API keys."`
 	Rotate keyRotate `cmd:"" help:"Give an API key a new secret and print it, once."`
-	Revoke keyRevoke `cmd:"" help:"End an API key at once."`
+	Revoke keyRevoke `cmd:"" help:"Revoke an API key at once."`
 }
 
 type keyCreate struct {
-	Who       string   `arg:"" help:"The owner: username or e-mail address."`
-	Name      string   `arg:"" help:"What people call the key."`
+	Who       string   `arg:"" help:"The owner: username or email address."`
+	Name      string   `arg:"" help:"The name that people see."`
 	Workspace string   `default:"default" help:"Id or name of the workspace that it works in."`
-	Action    []string `help:"What it may do, such as flow:run or chatflows:view; repeat it. Default: all that the owner may do in the workspace."`
-	App       []string `help:"Id of an app that it is for; repeat it. Default: all."`
-	Flow      []string `help:"Id of a flow that it is for; repeat it. Default: all."`
-	Network   []string `help:"Network in CIDR form, or address, that it may be used from; repeat it. Default: everywhere."`
+	Action    []string `help:"A permission, such as flow:run or chatflows:view. Repeatable. Default: everything that the owner can do in the workspace."`
+	App       []string `help:"Id of an app that it is for. Repeatable. Default: all."`
+	Flow      []string `help:"Id of a flow that it is for. Repeatable. Default: all."`
+	Network   []string `help:"Network in CIDR form, or address, that it can be used from. Repeatable. Default: everywhere."`
 	PerMinute int64    `help:"The most requests in a minute; 0 means no limit."`
 	PerDay    int64    `help:"The most requests in a day; 0 means no limit."`
-	Days      int      `help:"How long it is good. Default: as long as SLUICE_API_KEY_MAX_DAYS permits."`
+	Days      int      `help:"How long it is valid. Default: as long as SLUICE_API_KEY_MAX_DAYS permits."`
 }
 
 func (c *keyCreate) Run(rt *Runtime) error {
@@ -51,8 +51,13 @@ func (c *keyCreate) Run(rt *Runtime) error {
 			return err
 		}
 		n := authn.NewAPIKey{
-			Owner: u.ID, Workspace: workspace, Name: c.Name, Networks: c.Network, PerMinute: c.PerMinute, PerDay: c.PerDay,
-			Scope: authn.KeyScope{Apps: c.App, Flows: c.Flow}, Expires: inDays(c.Days),
+			Owner:     u.ID,
+			Workspace: workspace,
+			Name:      c.Name,
+			Networks:  c.Network,
+			PerMinute: c.PerMinute,
+			PerDay:    c.PerDay,
+			Scope:     authn.KeyScope{Apps: c.App, Flows: c.Flow}, Expires: inDays(c.Days),
 		}
 		for _, a := range c.Action {
 			n.Scope.Actions = append(n.Scope.Actions, authz.Action(a))
@@ -79,9 +84,17 @@ func inDays(days int) time.Time {
 // standard error.
 func printSecret(rt *Runtime, k authn.APIKey, secret string) {
 	fmt.Fprintln(rt.Stdout, secret)
-	fmt.Fprintf(rt.Stderr, "The key %q of %s, id %s, works in %s until %s. It is shown this once.\n", k.Name, k.OwnerName, k.ID, k.WorkspaceName, until(k.ExpiresAt))
+	fmt.Fprintf(
+		rt.Stderr,
+		"The key %q of %s, id %s, works in %s until %s. It is shown only once.\n",
+		k.Name,
+		k.OwnerName,
+		k.ID,
+		k.WorkspaceName,
+		until(k.ExpiresAt),
+	)
 	if !k.FormerUntil.IsZero() {
-		fmt.Fprintf(rt.Stderr, "The former key works until %s.\n", until(k.FormerUntil))
+		fmt.Fprintf(rt.Stderr, "The previous key works until %s.\n", until(k.FormerUntil))
 	}
 }
 
@@ -107,7 +120,7 @@ func workspaceID(ctx context.Context, core *server.Core, text string) (string, e
 }
 
 type keyList struct {
-	Who       string `name:"user" help:"Only the keys of this person: username or e-mail address."`
+	Who       string `name:"user" help:"Only the keys of this person: username or email address."`
 	Workspace string `help:"Only the keys in this workspace: id or name."`
 	JSON      bool   `help:"Print JSON."`
 }
@@ -131,7 +144,18 @@ func (c *keyList) Run(rt *Runtime) error {
 			if !k.ExpiresAt.IsZero() {
 				ends = until(k.ExpiresAt)
 			}
-			fmt.Fprintf(table, "%s\t%s…\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Prefix, k.Name, k.OwnerName, k.WorkspaceName, keyState(k), ends, since(k.LastUsedAt))
+			fmt.Fprintf(
+				table,
+				"%s\t%s…\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				k.ID,
+				k.Prefix,
+				k.Name,
+				k.OwnerName,
+				k.WorkspaceName,
+				keyState(k),
+				ends,
+				since(k.LastUsedAt),
+			)
 		}
 		return table.Flush()
 	})
@@ -203,8 +227,18 @@ func printKeysJSON(out io.Writer, keys []authn.APIKey) error {
 	rows := make([]row, len(keys))
 	for i, k := range keys {
 		rows[i] = row{
-			ID: k.ID, Prefix: k.Prefix, Name: k.Name, Owner: k.OwnerName, Workspace: k.Workspace, State: keyState(k), Scope: k.Scope, Networks: []string{},
-			PerMinute: k.PerMinute, PerDay: k.PerDay, CreatedAt: k.CreatedAt.Format(time.RFC3339), LastUsedIP: k.LastUsedIP,
+			ID:         k.ID,
+			Prefix:     k.Prefix,
+			Name:       k.Name,
+			Owner:      k.OwnerName,
+			Workspace:  k.Workspace,
+			State:      keyState(k),
+			Scope:      k.Scope,
+			Networks:   []string{},
+			PerMinute:  k.PerMinute,
+			PerDay:     k.PerDay,
+			CreatedAt:  k.CreatedAt.Format(time.RFC3339),
+			LastUsedIP: k.LastUsedIP,
 		}
 		for _, n := range k.Networks {
 			rows[i].Networks = append(rows[i].Networks, n.String())
@@ -223,8 +257,8 @@ func printKeysJSON(out io.Writer, keys []authn.APIKey) error {
 
 type keyRotate struct {
 	ID      string        `arg:"" help:"The key's id, as sluice key list shows it."`
-	Overlap time.Duration `default:"0" help:"How long the former key works beside the new one, such as 24h; at most 168h."`
-	Days    int           `help:"How long the new one is good. Default: as long as the key was to last when it was made."`
+	Overlap time.Duration `default:"0" help:"How long the previous key keeps working, such as 24h; at most 168h."`
+	Days    int           `help:"How long the new one is valid. Default: the key's original lifetime."`
 }
 
 func (c *keyRotate) Run(rt *Runtime) error {
@@ -232,7 +266,12 @@ func (c *keyRotate) Run(rt *Runtime) error {
 		return &UsageError{Problem: "--days must be at least 1"}
 	}
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
-		key, secret, err := core.Keys.Rotate(ctx, operator(), c.ID, authn.Rotation{Overlap: c.Overlap, Expires: inDays(c.Days)})
+		key, secret, err := core.Keys.Rotate(
+			ctx,
+			operator(),
+			c.ID,
+			authn.Rotation{Overlap: c.Overlap, Expires: inDays(c.Days)},
+		)
 		if err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestAKeyIsRotatedAndRevoked needs the id that was printed, which a script cannot take over.
-func TestAKeyIsRotatedAndRevoked(t *testing.T) {
+// TestKey_RotateAndRevoke needs the id that was printed, which a script cannot take over.
+func TestKey_RotateAndRevoke(t *testing.T) {
 	env := []string{"HOME=" + t.TempDir(), "DATABASE_PATH=" + t.TempDir(), "PASSWORD_SALT_HASH_ROUNDS=4"}
 	run := func(want int, args ...string) (stdout, stderr string) {
 		t.Helper()
@@ -21,7 +21,8 @@ func TestAKeyIsRotatedAndRevoked(t *testing.T) {
 	first, told := run(exitDone, "key", "create", "ann", "ci")
 	id := regexp.MustCompile(`id ([0-9a-f-]{36})`).FindStringSubmatch(told)[1]
 	second, told := run(exitDone, "key", "rotate", id, "--overlap", "24h")
-	if second == first || !strings.HasPrefix(second, "sluice_") || !strings.Contains(told, "The former key works until") {
+	if second == first || !strings.HasPrefix(second, "sluice_") ||
+		!strings.Contains(told, "The previous key works until") {
 		t.Errorf("rotated: %q %q", second, told)
 	}
 	run(exitFailed, "key", "rotate", id, "--overlap", "169h")

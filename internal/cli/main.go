@@ -17,7 +17,8 @@ const (
 	exitUsage  = 2
 )
 
-const description = "Sluice is the gate in front of self-hosted AI flow builders: sign-in, people, roles and guards for Flowise, Langflow and other web apps."
+const description = "Sluice is the gate in front of self-hosted AI flow builders: sign-in, people, roles and guards " +
+	"for Flowise, Langflow and other web apps."
 
 // grammar is the whole command line.
 type grammar struct {
@@ -25,10 +26,10 @@ type grammar struct {
 
 	Serve   serveCommand   `cmd:"" help:"Run Sluice."`
 	User    userCommand    `cmd:"" help:"Add, list, promote and disable people."`
-	Key     keyCommand     `cmd:"" help:"Make, list, rotate and revoke API keys."`
-	Secret  secretCommand  `cmd:"" help:"Show, make and replace Sluice's own secrets."`
-	Import  importCommand  `cmd:"" help:"Bring people and their things from another product."`
-	SignIn  signInCommand  `cmd:"" name:"sign-in" help:"Say who may use a password; list, stop and start identity providers."`
+	Key     keyCommand     `cmd:"" help:"Create, list, rotate and revoke API keys."`
+	Secret  secretCommand  `cmd:"" help:"Show, generate and replace Sluice's own secrets."`
+	Import  importCommand  `cmd:"" help:"Import people and their objects from another product."`
+	SignIn  signInCommand  `cmd:"" name:"sign-in" help:"Choose who can use a password; list, disable and enable identity providers."`
 	Config  configCommand  `cmd:"" help:"Show, explain and check the configuration."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -41,8 +42,16 @@ func Main(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		stdout = stderr
 	}
-	parser, err := kong.New(&g, kong.Name("sluice"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	parser, err := kong.New(
+		&g,
+		kong.Name("sluice"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(
+			func(int) { helped = true },
+		),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
 	if err != nil {
 		return report(stderr, fmt.Errorf("building the command line: %w", err))
 	}
@@ -71,10 +80,10 @@ type UsageError struct {
 func (e *UsageError) Error() string { return e.Problem }
 
 func asUsage(err error) error {
-	usage := &UsageError{Problem: err.Error(), Hint: "`sluice --help` shows what can be typed."}
+	usage := &UsageError{Problem: err.Error(), Hint: "`sluice --help` shows the usage."}
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Command() != "" {
 		if node := parse.Context.Selected(); node != nil {
-			usage.Hint = fmt.Sprintf("`%s --help` shows what can be typed.", node.FullPath())
+			usage.Hint = fmt.Sprintf("`%s --help` shows the usage.", node.FullPath())
 		}
 	}
 	return usage
@@ -93,7 +102,7 @@ func report(stderr io.Writer, err error) int {
 		return exitUsage
 	}
 	if _, ok := errors.AsType[*config.Error](err); ok {
-		fmt.Fprintln(stderr, "\nNothing was started. `sluice config explain NAME` tells more about a variable.")
+		fmt.Fprintln(stderr, "\nNothing was started. `sluice config explain NAME` explains a variable.")
 		return exitUsage
 	}
 	return exitFailed

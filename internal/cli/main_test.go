@@ -40,13 +40,18 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		{"version", 0}, {"--help", 0}, {"config check", 0}, {"config explain PORT", 0},
-		{"", 2}, {"nonsense", 2}, {"config", 2}, {"config explain NONSENSE", 2}, {"config check --set PORT=x", 2}, {"config list --set PORT=x", 2},
+		{
+			"",
+			2,
+		}, {"nonsense", 2}, {"config", 2}, {"config explain NONSENSE", 2}, {"config check --set PORT=x", 2},
+		{"config list --set PORT=x", 2},
 		{"config explain PORT --set PORT=x", 2}, {"config explain HOST --set PORT=x", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
 			var out, errs strings.Builder
-			if got := Main(strings.Fields(tt.args), []string{"HOME=/home/ada"}, strings.NewReader(""), &out, &errs); got != tt.want {
+			if got := Main(strings.Fields(tt.args), []string{"HOME=/home/ada"}, strings.NewReader(""), &out,
+				&errs); got != tt.want {
 				t.Errorf("exit code %d, want %d", got, tt.want)
 			}
 			if (errs.Len() > 0) != (tt.want != 0) {
@@ -54,7 +59,8 @@ func TestExitCodes(t *testing.T) {
 			}
 		})
 	}
-	if got := Main([]string{"version"}, nil, strings.NewReader(""), brokenPipe{}, new(strings.Builder)); got != exitFailed {
+	if got := Main([]string{"version"}, nil, strings.NewReader(""), brokenPipe{},
+		new(strings.Builder)); got != exitFailed {
 		t.Errorf("output that cannot be written: exit code %d, want %d", got, exitFailed)
 	}
 }
@@ -65,13 +71,19 @@ type brokenPipe struct{}
 func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestVersionOf(t *testing.T) {
-	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef0123"}, {Key: "vcs.modified", Value: "true"}}
+	commit := []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef0123"},
+		{Key: "vcs.modified", Value: "true"},
+	}
 	tests := []struct {
 		info debug.BuildInfo
 		want string
 	}{
 		{debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: commit}, "v1.2.3"},
-		{debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit}, "development 0123456789ab, modified"},
+		{
+			debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit},
+			"development 0123456789ab, modified",
+		},
 		{debug.BuildInfo{}, "development"},
 	}
 	for _, tt := range tests {
@@ -108,7 +120,8 @@ func TestWidth(t *testing.T) {
 		env  []string
 		want int
 	}{
-		{nil, defaultWidth}, {[]string{"COLUMNS=80"}, 80}, {[]string{"COLUMNS=20"}, minWidth}, {[]string{"COLUMNS=999"}, maxWidth},
+		{nil, defaultWidth}, {[]string{"COLUMNS=80"}, 80}, {[]string{"COLUMNS=20"}, minWidth}, {[]string{"COLUMNS=999"},
+			maxWidth},
 		{[]string{"COLUMNS=x"}, defaultWidth}, {[]string{"COLUMNS=-1"}, defaultWidth},
 	} {
 		rt := &Runtime{Env: tt.env, Stdout: new(strings.Builder)}
@@ -119,7 +132,10 @@ func TestWidth(t *testing.T) {
 }
 
 func TestListenFlags(t *testing.T) {
-	rt := &Runtime{Globals: Globals{Set: []string{"LOG_LEVEL=debug", "DATABASE_NAME=a=b"}}, Env: []string{"HOME=/home/ada", "PORT=4000", "HOST=::1"}}
+	rt := &Runtime{
+		Globals: Globals{Set: []string{"LOG_LEVEL=debug", "DATABASE_NAME=a=b"}},
+		Env:     []string{"HOME=/home/ada", "PORT=4000", "HOST=::1"},
+	}
 	loaded, err := rt.Load(ListenFlags{Port: "0", Protect: []string{"demo", "http://127.0.0.1:3001"}}.Variables())
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +145,8 @@ func TestListenFlags(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	rt.Set = append(rt.Set, "PORT=1")
-	if _, err := rt.Load(ListenFlags{Port: "0"}.Variables()); err == nil || err.Error() != "PORT is given twice on the command line" {
+	if _, err := rt.Load(ListenFlags{Port: "0"}.Variables()); err == nil ||
+		err.Error() != "PORT is given twice on the command line" {
 		t.Errorf("%v", err)
 	}
 }

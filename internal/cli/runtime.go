@@ -12,7 +12,7 @@ import (
 // Globals are the flags of every command.
 type Globals struct {
 	EnvFile string   `name:"env-file" placeholder:"PATH" help:"Read variables from a file of NAME=VALUE lines, such as the .env of Flowise or Langflow."`
-	Set     []string `name:"set" sep:"none" placeholder:"NAME=VALUE" help:"Give one variable a value; may be repeated. Stronger than the environment and the env file."`
+	Set     []string `name:"set" sep:"none" placeholder:"NAME=VALUE" help:"Set one variable. Repeatable. Overrides the environment and the env file."`
 }
 
 // Runtime is the environment of a command.
@@ -27,9 +27,9 @@ type Runtime struct {
 // ListenFlags are the short forms of variables for commands that listen. A command embeds them and
 // passes Variables() to Runtime.Load.
 type ListenFlags struct {
-	Port    string   `name:"port" placeholder:"PORT" help:"Port of Sluice's own pages and API, 0 for any free one. The same as --set PORT=…"`
+	Port    string   `name:"port" placeholder:"PORT" help:"Port of Sluice's own pages and API; 0 chooses a free port. The same as --set PORT=…"`
 	Host    string   `name:"host" placeholder:"ADDRESS" help:"Address to listen on. The same as --set HOST=…"`
-	Protect []string `name:"protect" sep:"none" placeholder:"[KIND=]URL[@ORIGIN]" help:"Put an app behind Sluice; may be repeated. The word demo is a small built-in builder. The same as --set SLUICE_PROTECT=…"`
+	Protect []string `name:"protect" sep:"none" placeholder:"[KIND=]URL[@ORIGIN]" help:"Put an app behind Sluice. Repeatable. The word demo is a small built-in builder. The same as --set SLUICE_PROTECT=…"`
 }
 
 // Variables returns the given flags, by the name of their variable.
@@ -69,7 +69,10 @@ func (rt *Runtime) input(extra map[string]string) (config.Input, error) {
 	for _, assignment := range rt.Set {
 		name, value, ok := strings.Cut(assignment, "=")
 		if !ok || name == "" {
-			return config.Input{}, &UsageError{Problem: "--set needs NAME=VALUE", Hint: "For example: --set LOG_LEVEL=debug"}
+			return config.Input{}, &UsageError{
+				Problem: "--set needs NAME=VALUE",
+				Hint:    "For example: --set LOG_LEVEL=debug",
+			}
 		}
 		if _, twice := flags[name]; twice {
 			return config.Input{}, &UsageError{Problem: fmt.Sprintf("%s is given twice on the command line", name)}

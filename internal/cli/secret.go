@@ -21,14 +21,14 @@ import (
 // secretCommand works directly on the database, as userCommand does; a running server follows
 // immediately.
 type secretCommand struct {
-	Generate secretGenerate `cmd:"" help:"Print a random value that is good for any of the secrets."`
-	Status   secretStatus   `cmd:"" help:"Show where each secret comes from, how old it is, and which former keys are still accepted."`
-	Rotate   secretRotate   `cmd:"" help:"Replace keys while Sluice runs. Nobody is signed out."`
-	Forget   secretForget   `cmd:"" help:"Give up former keys now. What was made with them ends: sessions, links, tokens, API keys."`
+	Generate secretGenerate `cmd:"" help:"Print a random value that works for every secret."`
+	Status   secretStatus   `cmd:"" help:"Show where each secret comes from, how old it is, and which previous keys are still accepted."`
+	Rotate   secretRotate   `cmd:"" help:"Replace keys while Sluice runs. No one is signed out."`
+	Forget   secretForget   `cmd:"" help:"Remove previous keys now. This revokes everything created with them: sessions, links, tokens, API keys."`
 }
 
 type secretGenerate struct {
-	Env bool `help:"Print a line NAME=value for each secret that can be given, for an env file."`
+	Env bool `help:"Print a line NAME=value for each secret, for an env file."`
 }
 
 // Run prints 32 random bytes in base64url without padding: suitable as a secret for Sluice or
@@ -41,7 +41,8 @@ func (c *secretGenerate) Run(rt *Runtime) error {
 		}
 		return err
 	}
-	for _, n := range []secret.Name{secret.Root, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash} {
+	for _, n := range []secret.Name{secret.Root, secret.AccessToken, secret.RefreshToken, secret.Session,
+		secret.TokenHash} {
 		value, err := randomSecret()
 		if err == nil {
 			_, err = fmt.Fprintf(rt.Stdout, "%s=%s\n", n, value)
@@ -91,7 +92,7 @@ func (c *secretStatus) Run(rt *Runtime) error {
 
 func printSecrets(out io.Writer, list []secret.Status, now time.Time) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SECRET\tSOURCE\tAGE\tFORMER KEYS")
+	fmt.Fprintln(table, "SECRET\tSOURCE\tAGE\tPREVIOUS KEYS")
 	for _, s := range list {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Name, s.Source, ageOf(s.Since, now), formerOf(s))
 	}
@@ -101,7 +102,7 @@ func printSecrets(out io.Writer, list []secret.Status, now time.Time) error {
 func ageOf(since, now time.Time) string {
 	switch age := now.Sub(since); {
 	case since.IsZero():
-		return "not made yet"
+		return "not created yet"
 	case age < time.Hour:
 		return plural(max(int(age/time.Minute), 0), "minute", "minutes")
 	case age < 48*time.Hour:
@@ -112,21 +113,21 @@ func ageOf(since, now time.Time) string {
 }
 
 func formerOf(s secret.Status) string {
-	if len(s.Former) == 0 {
+	if len(s.Previous) == 0 {
 		return "none"
 	}
-	last := s.Former[0].Until
-	for _, f := range s.Former {
+	last := s.Previous[0].Until
+	for _, f := range s.Previous {
 		if f.Until.After(last) {
 			last = f.Until
 		}
 	}
-	text := fmt.Sprintf("%d", len(s.Former))
+	text := fmt.Sprintf("%d", len(s.Previous))
 	switch {
 	case s.Left > 0:
-		text += fmt.Sprintf(", for %s still; `sluice secret rotate vault` goes on", plural(s.Left, "value", "values"))
+		text += fmt.Sprintf(", still for %s; `sluice secret rotate vault` continues", plural(s.Left, "value", "values"))
 	case s.Name == secret.Root:
-		text += ", until the vault is rotated or it is forgotten"
+		text += ", until the vault's key is rotated or this one is forgotten"
 	case s.Name == secret.VaultKey:
 		text += ", for about an hour"
 	default:
@@ -156,11 +157,19 @@ func printSecretsJSON(out io.Writer, list []secret.Status, warnings []string) er
 	}
 	rows := make([]row, len(list))
 	for i, s := range list {
-		rows[i] = row{Name: s.Name, Source: s.Source, KeyID: s.KeyID, Rotates: s.Rotates, Left: s.Left, Former: []former{}, Weak: []weak{}}
+		rows[i] = row{
+			Name:    s.Name,
+			Source:  s.Source,
+			KeyID:   s.KeyID,
+			Rotates: s.Rotates,
+			Left:    s.Left,
+			Former:  []former{},
+			Weak:    []weak{},
+		}
 		if !s.Since.IsZero() {
 			rows[i].Since = s.Since.Format(time.RFC3339)
 		}
-		for _, f := range s.Former {
+		for _, f := range s.Previous {
 			one := former{ID: f.KeyID}
 			if !f.Until.IsZero() {
 				one.Until = f.Until.Format(time.RFC3339)
@@ -175,7 +184,7 @@ func printSecretsJSON(out io.Writer, list []secret.Status, warnings []string) er
 }
 
 type secretRotate struct {
-	Names []string `arg:"" optional:"" name:"name" help:"Which: the name of a variable, root, vault or assertions. Default: all that Sluice has made itself."`
+	Names []string `arg:"" optional:"" name:"name" help:"The secret: the name of a variable, root, vault or assertions. Default: all that Sluice created."`
 }
 
 // Run replaces the keys one after another. If no keys were named, it skips those that the operator
@@ -189,14 +198,22 @@ func (c *secretRotate) Run(rt *Runtime) error {
 	if !asked {
 		// The root key comes last, so that the part that the previous root key still opens, for
 		// nodes that have not been notified yet, also holds the new key of the vault.
-		names = []secret.Name{secret.VaultKey, secret.AccessToken, secret.RefreshToken, secret.Session, secret.TokenHash, secret.Assertions, secret.Root}
+		names = []secret.Name{
+			secret.VaultKey,
+			secret.AccessToken,
+			secret.RefreshToken,
+			secret.Session,
+			secret.TokenHash,
+			secret.Assertions,
+			secret.Root,
+		}
 	}
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
 		rotator := secret.NewRotator(core.Keyring, core.Gate)
 		for _, n := range names {
 			err := rotateOne(ctx, rt, rotator, n)
 			if p := problem.Of(err); err != nil && p.Kind == problem.Conflict && !asked {
-				fmt.Fprintf(rt.Stdout, "%s stays: %s %s\n", n, p.Detail, p.Next)
+				fmt.Fprintf(rt.Stdout, "%s is unchanged: %s %s\n", n, p.Detail, p.Next)
 				continue
 			}
 			if err != nil {
@@ -208,7 +225,7 @@ func (c *secretRotate) Run(rt *Runtime) error {
 }
 
 func rotateOne(ctx context.Context, rt *Runtime, r *secret.Rotator, n secret.Name) error {
-	bar := newProgress(rt.Stdout, rt.width(), "values sealed anew")
+	bar := newProgress(rt.Stdout, rt.width(), "values encrypted again")
 	err := r.Rotate(ctx, operator(), n, bar.show)
 	bar.end()
 	if err != nil {
@@ -216,11 +233,19 @@ func rotateOne(ctx context.Context, rt *Runtime, r *secret.Rotator, n secret.Nam
 	}
 	switch n {
 	case secret.VaultKey:
-		fmt.Fprintln(rt.Stdout, "vault has a new key, and everything is sealed with it.")
+		fmt.Fprintln(rt.Stdout, "vault has a new key, and everything is encrypted with it.")
 	case secret.Root:
-		fmt.Fprintln(rt.Stdout, "The root key is a new one. Copy the file to every other node; until then the former one opens the secrets there too. `sluice secret forget root` ends that.")
+		fmt.Fprintln(
+			rt.Stdout,
+			"The root key is replaced. Copy the file to every other node. Until you run `sluice secret forget "+
+				"root`, the previous key still opens the secrets there.",
+		)
 	default:
-		fmt.Fprintf(rt.Stdout, "%s has a new key. What was made with the former one stays valid until it ends.\n", n)
+		fmt.Fprintf(
+			rt.Stdout,
+			"%s has a new key. Everything created with the previous one stays valid until it expires.\n",
+			n,
+		)
 	}
 	return nil
 }
@@ -234,7 +259,10 @@ func secretNames(texts []string) ([]secret.Name, error) {
 			for _, n := range secret.Names() {
 				all = append(all, string(n))
 			}
-			return nil, &UsageError{Problem: fmt.Sprintf("%q is not a secret of Sluice", text), Hint: "They are: " + strings.Join(all, ", ") + "."}
+			return nil, &UsageError{
+				Problem: fmt.Sprintf("%q is not a secret of Sluice", text),
+				Hint:    "They are: " + strings.Join(all, ", ") + ".",
+			}
 		}
 		names = append(names, n)
 	}
@@ -242,8 +270,8 @@ func secretNames(texts []string) ([]secret.Name, error) {
 }
 
 type secretForget struct {
-	Names []string `arg:"" name:"name" help:"Which: the name of a variable, root or assertions."`
-	Yes   bool     `help:"Do it without asking."`
+	Names []string `arg:"" name:"name" help:"The secret: the name of a variable, root or assertions."`
+	Yes   bool     `help:"Do not ask for confirmation."`
 }
 
 func (c *secretForget) Run(rt *Runtime) error {
@@ -252,9 +280,13 @@ func (c *secretForget) Run(rt *Runtime) error {
 		return err
 	}
 	if !c.Yes {
-		fmt.Fprintf(rt.Stdout, "What was made with former keys of %s ends now, on all nodes. Type yes to go on: ", strings.Join(c.Names, ", "))
+		fmt.Fprintf(
+			rt.Stdout,
+			"This revokes everything created with previous keys of %s, on all nodes. Type yes to continue: ",
+			strings.Join(c.Names, ", "),
+		)
 		if answer, err := readAnswer(rt.Stdin); err != nil || answer != "yes" {
-			return &UsageError{Problem: "nothing was changed", Hint: "--yes answers beforehand."}
+			return &UsageError{Problem: "nothing was changed", Hint: "--yes confirms in advance."}
 		}
 	}
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
@@ -262,7 +294,7 @@ func (c *secretForget) Run(rt *Runtime) error {
 			if err := secret.NewRotator(core.Keyring, core.Gate).Forget(ctx, operator(), n); err != nil {
 				return err
 			}
-			fmt.Fprintf(rt.Stdout, "Former keys of %s are given up.\n", n)
+			fmt.Fprintf(rt.Stdout, "Previous keys of %s are removed.\n", n)
 		}
 		return nil
 	})
@@ -322,7 +354,7 @@ func weakSecrets(v config.Values) (warnings []string) {
 	for _, n := range secret.Names() {
 		g, ok := v.Secrets.Given[string(n)]
 		if why := secret.Weakness(g.Value.Reveal()); ok && why != "" {
-			warnings = append(warnings, fmt.Sprintf("%s (%s) %s, so it counts as not set.", n, g.Where, why))
+			warnings = append(warnings, fmt.Sprintf("%s (%s) %s, so it is treated as not set.", n, g.Where, why))
 		}
 	}
 	return warnings

@@ -57,24 +57,41 @@ func (c *serveCommand) Run(rt *Runtime) error {
 func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 	data := s.Values.Database.Folder + " (SQLite)"
 	if s.DB.Engine() == "postgres" {
-		data = fmt.Sprintf("PostgreSQL %s:%d/%s", s.Values.Database.Host, s.Values.Database.Port, s.Values.Database.Name)
+		data = fmt.Sprintf(
+			"PostgreSQL %s:%d/%s",
+			s.Values.Database.Host,
+			s.Values.Database.Port,
+			s.Values.Database.Name,
+		)
 	}
 	fmt.Fprintf(out, "Sluice %s\n\n  %-12s %s\n  %-12s %s\n", Version(), "Address", s.MainOrigin(""), "Data", data)
 	for _, a := range s.Apps.All() {
 		title := a.Kind.Title
 		switch {
 		case a.Pending:
-			title = "not answering yet"
+			title = "not responding yet"
 		case a.Version != "":
 			title += " " + a.Version
 		}
 		fmt.Fprintf(out, "  %-12s %s  ->  %s  (%s)\n", "App", a.Origin(""), a.Upstream, title)
 	}
 	if name := s.Logins.AutoLogin(); name != "" {
-		fmt.Fprintf(out, "  %-12s nobody is asked to sign in: whoever opens Sluice in a browser on this machine is the superuser %s (LANGFLOW_AUTO_LOGIN)\n", "Warning", name)
+		fmt.Fprintf(
+			out,
+			"  %-12s sign-in is automatic: anyone who opens Sluice in a browser on this machine is the superuser %s "+
+				"(LANGFLOW_AUTO_LOGIN)\n",
+			"Warning",
+			name,
+		)
 	}
 	for _, a := range s.Unreachable() {
-		fmt.Fprintf(out, "  %-12s %s: port %d is taken by something else; stop that, or give the app a host name of its own\n", "Warning", a.Name, a.Port)
+		fmt.Fprintf(
+			out,
+			"  %-12s %s: another program uses port %d. Stop it, or give the app a separate host name\n",
+			"Warning",
+			a.Name,
+			a.Port,
+		)
 	}
 	link, expires, err := s.SetupLink(ctx)
 	if err != nil {
@@ -84,7 +101,14 @@ func announce(ctx context.Context, out io.Writer, s *server.Server) error {
 		fmt.Fprintln(out)
 		return nil
 	}
-	fmt.Fprintf(out, "  %-12s %s\n\nOpen the set-up link to make the first admin. It works once, until %s; a restart prints a new one.\n\n", "Set-up link", link, expires.Local().Format(time.TimeOnly))
+	fmt.Fprintf(
+		out,
+		"  %-12s %s\n\nOpen the setup link to create the first admin. It works once, until %s. A restart prints a "+
+			"new one.\n\n",
+		"Setup link",
+		link,
+		expires.Local().Format(time.TimeOnly),
+	)
 	return nil
 }
 

@@ -14,14 +14,14 @@ import (
 // signInCommand is for operators who cannot sign in to the console. It works directly on the
 // database, as userCommand does.
 type signInCommand struct {
-	Password  signInPassword  `cmd:"" help:"Show or say who may sign in with a password."`
+	Password  signInPassword  `cmd:"" help:"Show or choose who can sign in with a password."`
 	Providers signInProviders `cmd:"" help:"List the identity providers."`
-	Disable   signInDisable   `cmd:"" help:"Take an identity provider out of use. Nobody is signed out."`
-	Enable    signInEnable    `cmd:"" help:"Put an identity provider in use again."`
+	Disable   signInDisable   `cmd:"" help:"Take an identity provider out of use. No one is signed out."`
+	Enable    signInEnable    `cmd:"" help:"Enable an identity provider again."`
 }
 
 type signInPassword struct {
-	Who string `arg:"" optional:"" enum:"everyone,superusers," default:"" help:"everyone, or superusers, who always may. Without it the present answer is shown."`
+	Who string `arg:"" optional:"" enum:"everyone,superusers," default:"" help:"everyone, or superusers, who always can. Without it, the current setting is shown."`
 }
 
 func (c *signInPassword) Run(rt *Runtime) error {
@@ -36,9 +36,9 @@ func (c *signInPassword) Run(rt *Runtime) error {
 }
 
 func printPasswordPolicy(rt *Runtime, policy string) error {
-	text := "Everybody may sign in with a password."
+	text := "Everyone can sign in with a password."
 	if policy == login.PasswordSuperusers {
-		text = "Only superusers may sign in with a password; all others use single sign-on or a passkey."
+		text = "Only superusers can sign in with a password. Everyone else uses single sign-on or a passkey."
 	}
 	_, err := fmt.Fprintln(rt.Stdout, text)
 	return err
@@ -58,7 +58,7 @@ func (c *signInProviders) Run(rt *Runtime) error {
 			return printProvidersJSON(rt, list)
 		}
 		if len(list) == 0 {
-			_, err := fmt.Fprintln(rt.Stdout, "None. An admin adds them on the console's page about signing in.")
+			_, err := fmt.Fprintln(rt.Stdout, "None. An admin adds them on the console's sign-in page.")
 			return err
 		}
 		table := tabwriter.NewWriter(rt.Stdout, 0, 0, 2, ' ', 0)
@@ -95,7 +95,7 @@ func inUse(enabled bool) string {
 
 // providerArg selects the provider of a command.
 type providerArg struct {
-	Slug string `arg:"" help:"The provider's short name, as the list has it."`
+	Slug string `arg:"" help:"The provider's short name, as listed."`
 }
 
 type signInDisable struct{ providerArg }
@@ -122,6 +122,7 @@ func (c providerArg) enable(rt *Runtime, on bool) error {
 			_, err := fmt.Fprintf(rt.Stdout, "%s: %s\n", p.Slug, inUse(on))
 			return err
 		}
-		return problem.Newf(problem.NotFound, "There is no identity provider %.40q.", c.Slug).WithNext("`sluice sign-in providers` lists them.")
+		return problem.Newf(problem.NotFound, "There is no identity provider %.40q.", c.Slug).
+			WithNext("`sluice sign-in providers` lists them.")
 	})
 }

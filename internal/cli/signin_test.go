@@ -30,12 +30,25 @@ func furnished(t *testing.T) host {
 	t.Helper()
 	h := host{t, []string{"HOME=/home/ada", "PASSWORD_SALT_HASH_ROUNDS=4", "DATABASE_PATH=" + t.TempDir()}}
 	h.inside(func(ctx context.Context, c *server.Core) {
-		u, err := c.People.Create(ctx, operator(), identity.NewUser{Username: "ann", Email: "ann@example.com", Password: "nobody waters the plastic ferns", Role: "viewer", Active: true})
+		u, err := c.People.Create(
+			ctx,
+			operator(),
+			identity.NewUser{
+				Username: "ann",
+				Email:    "ann@example.com",
+				Password: "nobody waters the plastic ferns",
+				Role:     "viewer",
+				Active:   true,
+			},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.enrol(ctx, c, u.ID)
-		if _, err := c.Providers.SaveProvider(ctx, operator(), sso.Provider{Slug: "company", Kind: sso.KindOIDC, Name: "Company account", Issuer: "https://login.example.com", ClientID: "sluice", ClientSecret: "a secret", Enabled: true}); err != nil {
+		if _, err := c.Providers.SaveProvider(ctx, operator(),
+			sso.Provider{Slug: "company", Kind: sso.KindOIDC, Name: "Company account",
+				Issuer: "https://login.example.com", ClientID: "sluice", ClientSecret: "a secret",
+				Enabled: true}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -95,7 +108,8 @@ func (h host) run(code int, args string) string {
 
 func TestLostDevice(t *testing.T) {
 	h := furnished(t)
-	if got := h.run(exitDone, "user factors ann"); !strings.Contains(got, "authenticator app") || !strings.Contains(got, "10 recovery codes are left.") {
+	if got := h.run(exitDone, "user factors ann"); !strings.Contains(got, "authenticator app") ||
+		!strings.Contains(got, "10 recovery codes are left.") {
 		t.Errorf("factors: %s", got)
 	}
 	var asJSON struct {
@@ -105,10 +119,15 @@ func TestLostDevice(t *testing.T) {
 		} `json:"factors"`
 		Left int `json:"recovery_codes_left"`
 	}
-	if err := json.Unmarshal([]byte(h.run(exitDone, "user factors ann@example.com --json")), &asJSON); err != nil || len(asJSON.Factors) != 1 || asJSON.Factors[0].Kind != "totp" || asJSON.Factors[0].CreatedAt.IsZero() || asJSON.Left != 10 {
+	if err := json.Unmarshal([]byte(h.run(exitDone, "user factors ann@example.com --json")), &asJSON); err != nil ||
+		len(asJSON.Factors) != 1 ||
+		asJSON.Factors[0].Kind != "totp" ||
+		asJSON.Factors[0].CreatedAt.IsZero() ||
+		asJSON.Left != 10 {
 		t.Errorf("as JSON: %+v %v", asJSON, err)
 	}
-	if got := h.run(exitDone, "user remove-factors ann"); got != "ann has no second factor any more. The next sign-in asks for none.\n" {
+	if got := h.run(exitDone, "user remove-factors ann"); got != "ann no longer has a second factor. The next "+
+		"sign-in does not ask for one.\n" {
 		t.Errorf("removed: %s", got)
 	}
 	if got := h.run(exitFailed, "user remove-factors ann"); !strings.Contains(got, "ann has no second factor.") {
@@ -123,12 +142,14 @@ func TestLostDevice(t *testing.T) {
 		if err != nil || len(sessions) != 1 || sessions[0].Strong {
 			t.Errorf("sessions %+v %v", sessions, err)
 		}
-		if err := c.People.SetSecondFactor(ctx, operator(), identity.DefaultWorkspace, identity.FactorRequired); err != nil {
+		if err := c.People.SetSecondFactor(ctx, operator(), identity.DefaultWorkspace,
+			identity.FactorRequired); err != nil {
 			t.Fatal(err)
 		}
 		h.enrol(ctx, c, u.ID)
 	})
-	if got := h.run(exitDone, "user remove-factors ann"); got != "ann has no second factor any more. A workspace requires one: the next sign-in sets it up.\n" {
+	if got := h.run(exitDone, "user remove-factors ann"); got != "ann no longer has a second factor. A workspace "+
+		"requires one, so the next sign-in sets it up.\n" {
 		t.Errorf("removed where one is required: %s", got)
 	}
 }
@@ -148,17 +169,20 @@ func TestProviderSwitch(t *testing.T) {
 	for command, want := range map[string]struct {
 		out     string
 		enabled bool
-	}{"sign-in disable company": {"company: disabled\n", false}, "sign-in enable company": {"company: in use\n", true}} {
+	}{"sign-in disable company": {"company: disabled\n", false}, "sign-in enable company": {"company: in use\n",
+		true}} {
 		if got := h.run(exitDone, command); got != want.out || state() != want.enabled {
 			t.Errorf("%s: %q, enabled %v", command, got, state())
 		}
 	}
 	h.run(exitDone, "sign-in disable company")
-	const want = "SLUG     NAME             KIND  STATE     ISSUER\ncompany  Company account  oidc  disabled  https://login.example.com\n"
+	const want = "SLUG     NAME             KIND  STATE     ISSUER\ncompany  Company account  oidc  disabled  " +
+		"https://login.example.com\n"
 	if got := h.run(exitDone, "sign-in providers"); got != want {
 		t.Errorf("providers:\n%s", got)
 	}
-	if got := h.run(exitDone, "sign-in providers --json"); !strings.Contains(got, `"slug": "company"`) || strings.Contains(got, "a secret") {
+	if got := h.run(exitDone, "sign-in providers --json"); !strings.Contains(got, `"slug": "company"`) ||
+		strings.Contains(got, "a secret") {
 		t.Errorf("as JSON: %s", got)
 	}
 	h.run(exitFailed, "sign-in enable nothing")

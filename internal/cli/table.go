@@ -40,7 +40,7 @@ func effectOf(item config.Item) string {
 	case item.Theirs:
 		return fmt.Sprintf("Only %s reads it.", item.From)
 	case !item.Wired:
-		return "Checked, but not acted on by this version yet."
+		return "Checked, but not used by this version yet."
 	}
 	return item.Effect
 }

@@ -25,11 +25,11 @@ type userCommand struct {
 	Create        userCreate        `cmd:"" help:"Add a person."`
 	List          userList          `cmd:"" help:"List people."`
 	ResetLink     userResetLink     `cmd:"" name:"reset-link" help:"Print a one-time link with which a person sets a new password."`
-	Promote       userPromote       `cmd:"" help:"Give a role, or make a superuser."`
-	Disable       userDisable       `cmd:"" help:"End a person's access at once."`
-	Enable        userEnable        `cmd:"" help:"Let a disabled person in again."`
+	Promote       userPromote       `cmd:"" help:"Give a person a role, or make a superuser."`
+	Disable       userDisable       `cmd:"" help:"Deactivate a person at once."`
+	Enable        userEnable        `cmd:"" help:"Activate a disabled person again."`
 	Factors       userFactors       `cmd:"" help:"List a person's second factors."`
-	RemoveFactors userRemoveFactors `cmd:"" name:"remove-factors" help:"Take all second factors from a person who has lost them."`
+	RemoveFactors userRemoveFactors `cmd:"" name:"remove-factors" help:"Remove all second factors of a person who lost them."`
 }
 
 // operator is the principal of the command line.
@@ -79,18 +79,25 @@ func spoken(err error) error {
 }
 
 type userCreate struct {
-	Who           string `arg:"" help:"E-mail address or username."`
-	Username      string `help:"Username, if WHO is an e-mail address. Default: the part before the @."`
-	Email         string `help:"E-mail address, if WHO is a username."`
+	Who           string `arg:"" help:"Email address or username."`
+	Username      string `help:"Username, if WHO is an email address. Default: the part before the @."`
+	Email         string `help:"Email address, if WHO is a username."`
 	Name          string `help:"Full name."`
 	Role          string `default:"viewer" enum:"admin,user,viewer" help:"Role in the default workspace: admin, user or viewer."`
 	Superuser     bool   `help:"May everything."`
-	Inactive      bool   `help:"Add the person without letting them in yet."`
-	PasswordStdin bool   `help:"Read the password from standard input. Without this a one-time link is printed."`
+	Inactive      bool   `help:"Add the person as inactive."`
+	PasswordStdin bool   `help:"Read the password from standard input. Without this, the command prints a one-time link."`
 }
 
 func (c *userCreate) Run(rt *Runtime) error {
-	n := identity.NewUser{Username: c.Who, Email: c.Email, Name: c.Name, Role: c.Role, Superuser: c.Superuser, Active: !c.Inactive}
+	n := identity.NewUser{
+		Username:  c.Who,
+		Email:     c.Email,
+		Name:      c.Name,
+		Role:      c.Role,
+		Superuser: c.Superuser,
+		Active:    !c.Inactive,
+	}
 	if local, _, ok := strings.Cut(c.Who, "@"); ok {
 		n.Email, n.Username = c.Who, local
 		if c.Username != "" {
@@ -124,13 +131,16 @@ func readLine(in io.Reader) (string, error) {
 		return "", fmt.Errorf("reading the password: %w", err)
 	}
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", &UsageError{Problem: "no password on standard input", Hint: "For example: printf '%s\\n' \"$PASSWORD\" | sluice user create ann@example.com --password-stdin"}
+		return "", &UsageError{
+			Problem: "no password on standard input",
+			Hint:    "For example: printf '%s\\n' \"$PASSWORD\" | sluice user create ann@example.com --password-stdin",
+		}
 	}
 	return line, nil
 }
 
 type userList struct {
-	Query string `arg:"" optional:"" help:"A part of a username, name or e-mail address."`
+	Query string `arg:"" optional:"" help:"A part of a username, name or email address."`
 	JSON  bool   `help:"Print JSON."`
 }
 
@@ -138,7 +148,11 @@ func (c *userList) Run(rt *Runtime) error {
 	return withCore(rt, func(ctx context.Context, core *server.Core) error {
 		var people []identity.User
 		for {
-			page, total, err := core.People.List(ctx, operator(), identity.Filter{Query: c.Query, Limit: 200, Offset: len(people)})
+			page, total, err := core.People.List(
+				ctx,
+				operator(),
+				identity.Filter{Query: c.Query, Limit: 200, Offset: len(people)},
+			)
 			if err != nil {
 				return err
 			}
@@ -151,13 +165,25 @@ func (c *userList) Run(rt *Runtime) error {
 			return printPeopleJSON(rt.Stdout, people)
 		}
 		if len(people) == 0 {
-			fmt.Fprintln(rt.Stdout, "Nobody. Add the first admin with the set-up link that `sluice serve` prints, or with: sluice user create you@example.com --superuser")
+			fmt.Fprintln(
+				rt.Stdout,
+				"No one. Add the first admin with the setup link that `sluice serve` prints, or with: sluice user "+
+					"create you@example.com --superuser",
+			)
 			return nil
 		}
 		table := tabwriter.NewWriter(rt.Stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "USERNAME\tE-MAIL\tROLE\tSTATE\tLAST SIGN-IN")
 		for _, u := range people {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", u.Username, u.Email, roleOf(u), stateOf(u), since(u.LastSignInAt))
+			fmt.Fprintf(
+				table,
+				"%s\t%s\t%s\t%s\t%s\n",
+				u.Username,
+				u.Email,
+				roleOf(u),
+				stateOf(u),
+				since(u.LastSignInAt),
+			)
 		}
 		return table.Flush()
 	})
@@ -177,7 +203,16 @@ func printPeopleJSON(out io.Writer, people []identity.User) error {
 	}
 	rows := make([]row, len(people))
 	for i, u := range people {
-		rows[i] = row{ID: u.ID, Username: u.Username, Email: u.Email, Name: u.Name, Role: u.Role, Superuser: u.Superuser, Active: u.Active, CreatedAt: u.CreatedAt.Format(time.RFC3339)}
+		rows[i] = row{
+			ID:        u.ID,
+			Username:  u.Username,
+			Email:     u.Email,
+			Name:      u.Name,
+			Role:      u.Role,
+			Superuser: u.Superuser,
+			Active:    u.Active,
+			CreatedAt: u.CreatedAt.Format(time.RFC3339),
+		}
 		if !u.LastSignInAt.IsZero() {
 			rows[i].LastSignInAt = u.LastSignInAt.Format(time.RFC3339)
 		}
@@ -216,7 +251,7 @@ func since(t time.Time) string {
 
 // who selects the person of a command.
 type who struct {
-	Who string `arg:"" help:"Username or e-mail address."`
+	Who string `arg:"" help:"Username or email address."`
 }
 
 // on finds the person and runs fn.
@@ -244,14 +279,21 @@ func printReset(ctx context.Context, rt *Runtime, core *server.Core, u identity.
 		return err
 	}
 	base := server.BaseURL(core.Values)
-	fmt.Fprintf(rt.Stdout, "%s/reset?token=%s\n\nThe link lets %s set a password. It works once, until %s.\n", base, url.QueryEscape(token), u.Username, expires.Local().Format("2006-01-02 15:04"))
+	fmt.Fprintf(
+		rt.Stdout,
+		"%s/reset?token=%s\n\nThe link lets %s set a password. It works once, until %s.\n",
+		base,
+		url.QueryEscape(token),
+		u.Username,
+		expires.Local().Format("2006-01-02 15:04"),
+	)
 	return nil
 }
 
 type userPromote struct {
 	who
-	Role      string `enum:"admin,user,viewer,none," default:"" help:"Role in the default workspace: admin, user, viewer, or none to take it away."`
-	Superuser *bool  `negatable:"" help:"Make the person a superuser (--no-superuser takes it away). This is the default where no role is given."`
+	Role      string `enum:"admin,user,viewer,none," default:"" help:"Role in the default workspace: admin, user, viewer, or none to remove it."`
+	Superuser *bool  `negatable:"" help:"Make the person a superuser (--no-superuser removes it). This is the default without a role."`
 }
 
 func (c *userPromote) Run(rt *Runtime) error {
@@ -267,7 +309,8 @@ func (c *userPromote) Run(rt *Runtime) error {
 			}
 		}
 		if c.Superuser != nil {
-			if err := core.People.Update(ctx, operator(), u.ID, identity.UserUpdate{Superuser: problem.Some(*c.Superuser)}); err != nil {
+			if err := core.People.Update(ctx, operator(), u.ID,
+				identity.UserUpdate{Superuser: problem.Some(*c.Superuser)}); err != nil {
 				return err
 			}
 		}

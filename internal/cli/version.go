@@ -10,7 +10,14 @@ type versionCommand struct{}
 
 // Run prints one line: version, commit if known, Go release and platform.
 func (versionCommand) Run(rt *Runtime) error {
-	_, err := fmt.Fprintf(rt.Stdout, "sluice %s (%s, %s/%s)\n", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(
+		rt.Stdout,
+		"sluice %s (%s, %s/%s)\n",
+		Version(),
+		runtime.Version(),
+		runtime.GOOS,
+		runtime.GOARCH,
+	)
 	return err
 }
 

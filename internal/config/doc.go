@@ -13,7 +13,7 @@
 // levels the higher one wins. An empty value, or a placeholder such as <your-secret>, is treated as
 // missing, so that the builders' published .env examples load unchanged.
 //
-//	Input ──► candidates per level ──► one text per variable ──► parsed by Kind ──► checks across variables ──► Values
+//	Input ─► candidates per level ─► one text per variable ─► parsed by Kind ─► checks ─► Values
 //
 // Nothing stops at the first mistake: all mistakes are collected as Faults and reported together.
 // The value of a secret variable is a Secret, which prints only as its length, and never appears in

@@ -166,7 +166,10 @@ func (p *envParser) quoted(quote byte) (string, bool) {
 	tail, _, _ := strings.Cut(p.rest, "\n")
 	tail = strings.TrimSpace(tail)
 	if tail != "" && tail[0] != '#' {
-		p.fail(p.line, fmt.Sprintf("unexpected text after the %c that closes the value begun on line %d", quote, opened))
+		p.fail(
+			p.line,
+			fmt.Sprintf("unexpected text after the %c that closes the value begun on line %d", quote, opened),
+		)
 		p.skipLine()
 		return "", false
 	}
@@ -174,7 +177,8 @@ func (p *envParser) quoted(quote byte) (string, bool) {
 	return value, true
 }
 
-// unquote returns the value up to the closing quote and the length of the text read, closing quote included.
+// unquote returns the value up to the closing quote, and the length of the text read with that
+// quote.
 func unquote(s string, quote byte) (value string, size int, closed bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -21,7 +21,11 @@ func TestParseEnvFile(t *testing.T) {
 		{"plain", "X=1", []config.Entry{{"X", "1", 1}}},
 		{"no value", "X=\nY=2\n", []config.Entry{{"X", "", 1}, {"Y", "2", 2}}},
 		{"blanks around", " \tX \t=\t a b \t\n", []config.Entry{{"X", "a b", 1}}},
-		{"export", "export X=1\nexport\tY=2\nexportZ=3", []config.Entry{{"X", "1", 1}, {"Y", "2", 2}, {"exportZ", "3", 3}}},
+		{
+			"export",
+			"export X=1\nexport\tY=2\nexportZ=3",
+			[]config.Entry{{"X", "1", 1}, {"Y", "2", 2}, {"exportZ", "3", 3}},
+		},
 		{"a variable named export", "export=1", []config.Entry{{"export", "1", 1}}},
 		{"CRLF", "X=1\r\nY=2\r\n", []config.Entry{{"X", "1", 1}, {"Y", "2", 2}}},
 		{"byte order mark", "\uFEFFX=1\n", []config.Entry{{"X", "1", 1}}},
@@ -54,20 +58,39 @@ func TestParseEnvFile(t *testing.T) {
 	}
 }
 
-func TestParseEnvFileErrors(t *testing.T) {
+func TestEnvFile_Errors(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"no equals sign", "X=1\nhunter2\n", "line 2: expected NAME=VALUE; there is no = on this line"},
 		{"YAML", "X: 1", "line 1: expected NAME=VALUE; this looks like NAME: VALUE"},
 		{"no name", "=1", "line 1: expected NAME=VALUE; there is no name before the ="},
-		{"name with a dash", "A-B=1", "line 1: expected NAME=VALUE; a name has letters, digits and underscores only and does not begin with a digit"},
-		{"name with a digit first", "1X=1", "line 1: expected NAME=VALUE; a name has letters, digits and underscores only and does not begin with a digit"},
+		{
+			"name with a dash",
+			"A-B=1",
+			"line 1: expected NAME=VALUE; a name has letters, digits and underscores only and does not begin with a " +
+				"digit",
+		},
+		{
+			"name with a digit first",
+			"1X=1",
+			"line 1: expected NAME=VALUE; a name has letters, digits and underscores only and does not begin with a " +
+				"digit",
+		},
 		{"open quote", "A=1\nX=\"abc\nY=2\nZ=3", `line 2: the quote " opened here is never closed`},
-		{"text after a quote", `X="hun"ter2`, `line 1: unexpected text after the " that closes the value begun on line 1`},
+		{
+			"text after a quote",
+			`X="hun"ter2`,
+			`line 1: unexpected text after the " that closes the value begun on line 1`,
+		},
 		{"control character", "X=a\x01b", "line 1: the value of X holds a control character"},
 		{"NUL", "X=a\x00b", "line 1: the value of X holds a control character"},
 		{"not UTF-8", "X=1\nY=\xff\n", "line 2: is not UTF-8 text"},
 		{"UTF-16", "\xff\xfeX\x00=\x001\x00", "line 1: the file is UTF-16; save it as UTF-8"},
-		{"every line is told", "a\nX=1\nb", "line 1: expected NAME=VALUE; there is no = on this line\nline 3: expected NAME=VALUE; there is no = on this line"},
+		{
+			"every line is told",
+			"a\nX=1\nb",
+			"line 1: expected NAME=VALUE; there is no = on this line\nline 3: expected NAME=VALUE; there is no = on " +
+				"this line",
+		},
 		{"too large", strings.Repeat("#", config.MaxEnvFile+1), "line 1: the file is larger than 1048576 bytes"},
 	}
 	for _, tt := range tests {
@@ -86,10 +109,11 @@ func TestParseEnvFileErrors(t *testing.T) {
 	}
 }
 
-// Whatever the bytes: no panic, line numbers inside the file, names that are names, no word of a value in an error, and a
-// value written back in single quotes reads as itself.
+// Whatever the bytes: no panic, line numbers inside the file, names that are names, no word of a
+// value in an error, and a value written back in single quotes reads as itself.
 func FuzzEnvFile(f *testing.F) {
-	for _, seed := range []string{"X=1", "export X = 'a' # b", "X=\"a\\n\nb\"\nY=`c`", "\uFEFFX=1\r\n", "X", "=", "X='", "\xff", "A: b", "X= # c", "JWT=<32-byte>  # 6 hours"} {
+	for _, seed := range []string{"X=1", "export X = 'a' # b", "X=\"a\\n\nb\"\nY=`c`", "\uFEFFX=1\r\n", "X", "=", "X='",
+		"\xff", "A: b", "X= # c", "JWT=<32-byte>  # 6 hours"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -19,7 +19,8 @@ type Fault struct {
 func (f Fault) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %s %s\n", f.Name, f.Problem)
-	for _, row := range [][2]string{{"from", f.Source}, {"value", f.Value}, {"expected", f.Expected}, {"example", f.Example}} {
+	for _, row := range [][2]string{{"from", f.Source}, {"value", f.Value}, {"expected", f.Expected},
+		{"example", f.Example}} {
 		if row[1] != "" {
 			fmt.Fprintf(&b, "      %-10s%s\n", row[0], row[1])
 		}

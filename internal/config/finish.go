@@ -109,7 +109,9 @@ func (l *Loaded) finishSessions() {
 		return
 	}
 	if l.isSet("SLUICE_SESSION_IDLE_MINUTES") {
-		l.warn("SLUICE_SESSION_IDLE_MINUTES is longer than SLUICE_SESSION_MAX_MINUTES, so sessions end by the latter.")
+		l.warn(
+			"SLUICE_SESSION_IDLE_MINUTES is longer than SLUICE_SESSION_MAX_MINUTES, so the latter limits all sessions.",
+		)
 	}
 	l.Values.SessionIdle = l.Values.SessionMax
 }
@@ -125,13 +127,15 @@ func (l *Loaded) finishTrust() {
 	case isTrue && given:
 		l.Values.TrustProxy.Hops = hops
 	case isTrue:
-		l.warn("TRUST_PROXY is true and NUMBER_OF_PROXIES is not set: one proxy in front of Sluice is assumed.")
+		l.warn("TRUST_PROXY is true and NUMBER_OF_PROXIES is not set. Sluice assumes one proxy in front of it.")
 	case given && trust.Hops > 0 && trust.Hops != hops:
 		l.fault("NUMBER_OF_PROXIES", fmt.Sprintf("contradicts TRUST_PROXY, which "+
 			"says %d", trust.Hops), "the same number, or TRUST_PROXY=true")
 	case given && trust.Hops == 0 && hops > 0 && l.items["TRUST_PROXY"].fault == nil:
-		l.warn("NUMBER_OF_PROXIES is used only when TRUST_PROXY is true; forwarding headers are judged by " +
-			"TRUST_PROXY alone.")
+		l.warn(
+			"NUMBER_OF_PROXIES applies only if TRUST_PROXY is true. Otherwise TRUST_PROXY alone decides about " +
+				"forwarding headers.",
+		)
 	}
 }
 
@@ -158,7 +162,7 @@ func (l *Loaded) finishOrigins() {
 		switch {
 		case app != nil && t.Public == app.String():
 			l.fault("SLUICE_PROTECT", "gives an app the public origin of Sluice itself, which is "+
-				"APP_URL", "an origin of its own for each app")
+				"APP_URL", "a separate origin for each app")
 		case t.URL != "" && l.isOwn(t.URL):
 			l.fault("SLUICE_PROTECT", "names the address on which Sluice itself "+
 				"listens", "the address on which the app listens")
@@ -167,7 +171,7 @@ func (l *Loaded) finishOrigins() {
 	switch {
 	case app == nil:
 		if host := l.Values.Host; host != "" && !isLoopback(host) && l.items["APP_URL"].fault == nil {
-			l.warn("HOST lets other machines connect, but APP_URL is not set: set it to the address people type.")
+			l.warn("HOST lets other machines connect, but APP_URL is not set. Set it to the address that people enter.")
 		}
 		if l.Values.SecureCookies == On {
 			l.warn("SECURE_COOKIES is true, but APP_URL is not set: browsers keep the cookies only if they reach " +
@@ -206,14 +210,14 @@ func (l *Loaded) finishMail() {
 	case m.User == "" && l.isSet("SMTP_PASSWORD"):
 		l.warn("SMTP_PASSWORD is not used, because SMTP_USER is not set.")
 	case m.User != "" && m.Password == "" && l.items["SMTP_PASSWORD"].fault == nil:
-		l.warn("SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will hardly let Sluice in.")
+		l.warn("SMTP_USER is set, but SMTP_PASSWORD is not: the mail server will probably refuse the sign-in.")
 	}
 	if m.AllowUnauthorizedCerts {
-		l.warn("ALLOW_UNAUTHORIZED_CERTS is true: whoever is between Sluice and the mail server can read mails and " +
+		l.warn("ALLOW_UNAUTHORIZED_CERTS is true: anyone between Sluice and the mail server can read mails and " +
 			"the password.")
 	}
 	if l.Values.AppURL == nil && l.items["APP_URL"].fault == nil {
-		l.warn("SMTP_HOST is set, but APP_URL is not: links in mails lead to the address Sluice listens on.")
+		l.warn("SMTP_HOST is set, but APP_URL is not: links in mails lead to the address that Sluice listens on.")
 	}
 }
 
@@ -242,7 +246,7 @@ func (l *Loaded) noteUnwired() {
 		}
 	}
 	if len(names) > 0 {
-		l.warn("%s read and checked, but not acted on by this version of Sluice yet.", areList(names))
+		l.warn("%s read and checked, but this version of Sluice does not use it yet.", areList(names))
 	}
 }
 
@@ -297,12 +301,11 @@ func (l *Loaded) counts(v *Variable, g given) bool {
 		return false
 	case isPlaceholder(g.value):
 		if !v.Theirs {
-			l.warn("%s (%s) holds a placeholder and counts as not set.", g.source.Name, g.source)
+			l.warn("%s (%s) holds a placeholder and is treated as not set.", g.source.Name, g.source)
 		}
 		return false
 	case slices.Contains(v.Weak, g.value):
-		l.warn("%s (%s) holds a published sample value, which everybody knows, and counts as "+
-			"not set.", g.source.Name, g.source)
+		l.warn("%s (%s) contains a published sample value and is treated as not set.", g.source.Name, g.source)
 		return false
 	}
 	return true
@@ -459,17 +462,22 @@ func (l *Loaded) finishAutoLogin() {
 	switch {
 	case v.Host != "" && !isLoopback(v.Host):
 		l.fault(name, "is True, but with "+
-			"HOST="+v.Host+" other machines can connect, and whoever does would be a superuser", local)
+			"HOST="+v.Host+" other machines can connect, and everyone who does would be a superuser", local)
 	case v.AppURL != nil && !isLoopback(v.AppURL.Hostname()):
 		l.fault(name, "is True, but "+
-			"APP_URL is "+v.AppURL.String()+", so others reach Sluice there, and whoever does would be a "+
+			"APP_URL is "+v.AppURL.String()+", so others can reach Sluice there, and everyone who does would be a "+
 			"superuser", local)
 	case v.TrustProxy.Trusts():
-		l.fault(name, "is True, but TRUST_PROXY says that a reverse proxy passes visitors on, and every one of them "+
-			"would be a superuser", local)
+		l.fault(
+			name,
+			"is True, but according to TRUST_PROXY a reverse proxy forwards visitors, and each of them would be a "+
+				"superuser",
+			local,
+		)
 	case public >= 0:
 		l.fault(name, "is True, but SLUICE_PROTECT gives an app the public "+
-			"origin "+v.Protect[public].Public+", so others reach Sluice, and whoever does would be a superuser", local)
+			"origin "+v.Protect[public].Public+", so others can reach Sluice, and everyone who does would be a "+
+			"superuser", local)
 	}
 }
 

@@ -125,8 +125,13 @@ func (l *Loaded) envFile(path string) map[string]given {
 	found := make(map[string]given, len(entries))
 	for _, e := range entries {
 		if earlier, ok := found[e.Name]; ok {
-			l.warn("%s: %s is set on line %d and again on line %d; the last one "+
-				"counts.", path, e.Name, earlier.source.Line, e.Line)
+			l.warn(
+				"%s: %s is set on line %d and again on line %d; the last one applies.",
+				path,
+				e.Name,
+				earlier.source.Line,
+				e.Line,
+			)
 		}
 		found[e.Name] = given{e.Value, Source{Level: FromEnvFile, Name: e.Name, File: path, Line: e.Line}}
 	}

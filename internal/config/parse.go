@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// parser turns texts into values. Its errors complete the sentence "NAME …" and never repeat a secret.
+// parser turns texts into values. Its errors complete the sentence "NAME …" and never repeat a
+// secret.
 type parser struct {
 	home     string // home folder for a leading ~/; "" if unknown
 	freePort bool   // port 0 is accepted
@@ -125,7 +126,12 @@ func parseInt(v *Variable, raw string) (int, error) {
 	return n, nil
 }
 
-var units = map[string]time.Duration{"seconds": time.Second, "minutes": time.Minute, "hours": time.Hour, "days": 24 * time.Hour}
+var units = map[string]time.Duration{
+	"seconds": time.Second,
+	"minutes": time.Minute,
+	"hours":   time.Hour,
+	"days":    24 * time.Hour,
+}
 
 func parseDuration(v *Variable, raw string) (time.Duration, error) {
 	n, err := parseInt(v, raw)
@@ -148,7 +154,7 @@ func parseEnum(v *Variable, raw string) (string, error) {
 	if why, ok := v.Refused[word]; ok {
 		return "", errors.New(why)
 	}
-	return "", errors.New("is none of the accepted words")
+	return "", errors.New("is not an accepted word")
 }
 
 func (p parser) expandHome(raw string) (string, error) {
@@ -165,7 +171,9 @@ func (p parser) expandHome(raw string) (string, error) {
 	return filepath.Join(p.home, rest), nil
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$`)
+var hostName = regexp.MustCompile(
+	`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$`,
+)
 
 // checkHost accepts an IP address or a host name. It refuses a name whose last label has only
 // digits, because programs disagree on whether 127.1 and 0x7f.1 are addresses (WHATWG URL, section
@@ -207,7 +215,7 @@ func parseLoopback(raw string) (string, error) {
 
 func parseEmail(raw string) (string, error) {
 	if _, err := mail.ParseAddress(raw); err != nil {
-		return "", errors.New("is not an e-mail address")
+		return "", errors.New("is not an email address")
 	}
 	return raw, nil
 }

@@ -25,11 +25,22 @@ SMTP_HOST SMTP_PASSWORD SMTP_PORT SMTP_SECURE SMTP_USER STORAGE_TYPE TOKEN_HASH_
 
 // The defaults that the pages state, and where Sluice departs from one.
 var pageDefaults = map[string]string{
-	"JWT_TOKEN_EXPIRY_IN_MINUTES": "360", "JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES": "43200", "EXPIRE_AUTH_TOKENS_ON_RESTART": "false",
-	"ALLOW_UNAUTHORIZED_CERTS": "false", "PASSWORD_SALT_HASH_ROUNDS": "10", "PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS": "15", "CORS_ORIGINS": "*",
-	"IFRAME_ORIGINS": "*", "TRUST_PROXY": "false", "HTTP_SECURITY_CHECK": "true", "CUSTOM_MCP_SECURITY_CHECK": "true",
-	"CUSTOM_MCP_PROTOCOL": "sse", "INVITE_TOKEN_EXPIRY_IN_HOURS": "24", "LANGFLOW_NEW_USER_IS_ACTIVE": "False", "LANGFLOW_SUPERUSER": "langflow",
-	"LANGFLOW_AUTO_LOGIN": "False", "LANGFLOW_SUPERUSER_PASSWORD": "",
+	"JWT_TOKEN_EXPIRY_IN_MINUTES":         "360",
+	"JWT_REFRESH_TOKEN_EXPIRY_IN_MINUTES": "43200",
+	"EXPIRE_AUTH_TOKENS_ON_RESTART":       "false",
+	"ALLOW_UNAUTHORIZED_CERTS":            "false",
+	"PASSWORD_SALT_HASH_ROUNDS":           "10",
+	"PASSWORD_RESET_TOKEN_EXPIRY_IN_MINS": "15",
+	"CORS_ORIGINS":                        "*",
+	"IFRAME_ORIGINS":                      "*",
+	"TRUST_PROXY":                         "false",
+	"HTTP_SECURITY_CHECK":                 "true",
+	"CUSTOM_MCP_SECURITY_CHECK":           "true",
+	"CUSTOM_MCP_PROTOCOL":                 "sse",
+	"INVITE_TOKEN_EXPIRY_IN_HOURS":        "24",
+	"LANGFLOW_NEW_USER_IS_ACTIVE":         "False",
+	"LANGFLOW_SUPERUSER":                  "langflow",
+	"LANGFLOW_AUTO_LOGIN":                 "False", "LANGFLOW_SUPERUSER_PASSWORD": "",
 }
 
 func declared() map[string]config.Variable {
@@ -43,7 +54,7 @@ func declared() map[string]config.Variable {
 	return names
 }
 
-func TestEveryVariableOfThePagesIsDeclared(t *testing.T) {
+func TestRegistry_VariablesOfThePages(t *testing.T) {
 	names := declared()
 	for _, name := range strings.Fields(onThePages) {
 		if v, ok := names[name]; !ok || v.Theirs {
@@ -62,7 +73,7 @@ func TestEveryVariableOfThePagesIsDeclared(t *testing.T) {
 	}
 }
 
-func TestVariablesAreWellFormed(t *testing.T) {
+func TestRegistry_WellFormed(t *testing.T) {
 	seen := map[string]bool{}
 	shape := regexp.MustCompile(`^[A-Z][A-Z0-9_]*[A-Z0-9]$`)
 	for _, v := range config.Describe() {
@@ -89,8 +100,9 @@ func TestVariablesAreWellFormed(t *testing.T) {
 	}
 }
 
-// Each default and each example must be accepted, and every wired variable must say what its default and its example do.
-func TestDefaultsAndExamplesAreAccepted(t *testing.T) {
+// Each default and each example must be accepted, and every wired variable must say what its
+// default and its example do.
+func TestRegistry_DefaultsAndExamples(t *testing.T) {
 	home := []string{"HOME=/home/ada"}
 	defaults, err := config.Load(config.Input{Environ: home})
 	if err != nil {
@@ -104,7 +116,9 @@ func TestDefaultsAndExamplesAreAccepted(t *testing.T) {
 		if err != nil || item.Effect == "" || strings.Contains(item.Effect, "{") {
 			t.Errorf("%s: default has effect %q, %v", v.Name, item.Effect, err)
 		}
-		example := config.Inspect(config.Input{Environ: append(home, v.Name+"="+strings.Trim(v.Example, "<>"), "NUMBER_OF_PROXIES=1")})
+		example := config.Inspect(
+			config.Input{Environ: append(home, v.Name+"="+strings.Trim(v.Example, "<>"), "NUMBER_OF_PROXIES=1")},
+		)
 		item, err = example.Explain(v.Name)
 		if err != nil || item.Fault != "" || !item.Set || item.Effect == "" || strings.Contains(item.Effect, "{") {
 			if v.Name != "DATABASE_TYPE" {

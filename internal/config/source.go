@@ -29,7 +29,8 @@ type Source struct {
 	Line  int    // FromEnvFile: the line in it
 }
 
-// String is "default", "environment", "command line" or ".env:12", with the name if it was not the variable's own.
+// String is "default", "environment", "command line" or ".env:12", with the name if it was not the
+// variable's own.
 func (s Source) String() string {
 	switch s.Level {
 	case FromEnvFile:

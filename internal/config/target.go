@@ -12,7 +12,8 @@ import (
 // maxTargets bounds SLUICE_PROTECT.
 const maxTargets = 64
 
-// Target is one app of SLUICE_PROTECT or --protect, written [kind=]url[@public-origin], or demo[@public-origin].
+// Target is one app of SLUICE_PROTECT or --protect, written [kind=]url[@public-origin], or
+// demo[@public-origin].
 type Target struct {
 	Kind   string // profile to use, "" to detect it; "demo" is the built-in builder
 	URL    string // address of the app, without a path; "" only for demo

@@ -49,8 +49,8 @@ LANGFLOW_ACCESS_SAME_SITE SameSite mode of the access cookie
 LANGFLOW_ACCESS_SECURE whether the access cookie needs https
 LANGFLOW_ACCESS_TOKEN_EXPIRE_SECONDS lifetime of Langflow's access token
 LANGFLOW_ALGORITHM algorithm that signs Langflow's tokens
-LANGFLOW_ALLOW_CUSTOM_COMPONENTS whether flows may hold code of their own
-LANGFLOW_ALLOW_PUBLIC_CUSTOM_COMPONENTS whether public flows may hold code of their own
+LANGFLOW_ALLOW_CUSTOM_COMPONENTS whether flows may contain custom code
+LANGFLOW_ALLOW_PUBLIC_CUSTOM_COMPONENTS whether public flows may contain custom code
 LANGFLOW_API_KEY the one API key, when keys come from the environment
 LANGFLOW_API_KEY_SOURCE whether API keys come from the database or the environment
 LANGFLOW_AUDIT_ENABLED whether Langflow keeps an audit log
@@ -59,7 +59,7 @@ LANGFLOW_AUTHZ_AUDIT_ENABLED whether Langflow logs authorization
 LANGFLOW_AUTHZ_AUDIT_RETENTION_DAYS how long Langflow keeps that log
 LANGFLOW_AUTHZ_ENABLED whether an authorization plug-in decides
 LANGFLOW_AUTHZ_SUPERUSER_BYPASS whether a superuser passes that plug-in
-LANGFLOW_AUTO_SAVING whether the editor saves by itself
+LANGFLOW_AUTO_SAVING whether the editor saves automatically
 LANGFLOW_AUTO_SAVING_INTERVAL how often the editor saves
 LANGFLOW_BACKEND_ONLY whether Langflow serves no pages
 LANGFLOW_BLOCK_CODE_INTERPRETER_COMPONENTS whether code interpreters are barred
@@ -75,33 +75,33 @@ LANGFLOW_CORS_ORIGINS origins that may call Langflow
 LANGFLOW_CUSTOM_COMPONENT_ADMIN_ONLY whether only superusers may write components
 LANGFLOW_DATABASE_URL address of Langflow's database
 LANGFLOW_DISABLE_TRACK_APIKEY_USAGE whether uses of API keys go uncounted
-LANGFLOW_DOWNLOAD_WEBHOOK_URL address that is told of downloads from the store
-LANGFLOW_ENABLE_SIGNUP whether strangers may make an account at Langflow
-LANGFLOW_ENABLE_SUPERUSER_CLI whether superusers can be made on the command line
+LANGFLOW_DOWNLOAD_WEBHOOK_URL address notified of downloads from the store
+LANGFLOW_ENABLE_SIGNUP whether people can sign up at Langflow
+LANGFLOW_ENABLE_SUPERUSER_CLI whether superusers can be created on the command line
 LANGFLOW_EXTERNAL_AUTH_ACCESS_CEILING_ENABLED whether an outside token limits rights
-LANGFLOW_EXTERNAL_AUTH_ACCESS_CLAIM claim that holds the access level
+LANGFLOW_EXTERNAL_AUTH_ACCESS_CLAIM claim that contains the access level
 LANGFLOW_EXTERNAL_AUTH_ACCESS_CLAIM_MAPPING how that claim maps to levels
 LANGFLOW_EXTERNAL_AUTH_ALGORITHMS algorithms of outside tokens
 LANGFLOW_EXTERNAL_AUTH_AUDIENCE audience of outside tokens
 LANGFLOW_EXTERNAL_AUTH_DEFAULT_ACCESS_LEVEL level of a token without that claim
 LANGFLOW_EXTERNAL_AUTH_DISABLE_API_KEYS_FOR_EXTERNAL_USERS whether outside users have no API keys
-LANGFLOW_EXTERNAL_AUTH_EMAIL_CLAIM claim that holds the e-mail address
+LANGFLOW_EXTERNAL_AUTH_EMAIL_CLAIM claim that contains the email address
 LANGFLOW_EXTERNAL_AUTH_ENABLED whether outside tokens are accepted
 LANGFLOW_EXTERNAL_AUTH_GROUP_RECONCILE_INTERVAL_SECONDS how often groups are read again
 LANGFLOW_EXTERNAL_AUTH_IDENTITY_RESOLVER Python function that reads outside tokens
 LANGFLOW_EXTERNAL_AUTH_ISSUER issuer of outside tokens
 LANGFLOW_EXTERNAL_AUTH_JWKS_URL address of the outside keys
-LANGFLOW_EXTERNAL_AUTH_NAME_CLAIM claim that holds the name
+LANGFLOW_EXTERNAL_AUTH_NAME_CLAIM claim that contains the name
 LANGFLOW_EXTERNAL_AUTH_PROVIDER name of the outside provider
-LANGFLOW_EXTERNAL_AUTH_SUBJECT_CLAIM claim that holds the subject
-LANGFLOW_EXTERNAL_AUTH_TOKEN_COOKIE cookie that holds the outside token
-LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER header that holds the outside token
+LANGFLOW_EXTERNAL_AUTH_SUBJECT_CLAIM claim that contains the subject
+LANGFLOW_EXTERNAL_AUTH_TOKEN_COOKIE cookie that contains the outside token
+LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER header that contains the outside token
 LANGFLOW_EXTERNAL_AUTH_TRUSTED_JWT_DECODE whether outside tokens go unverified
-LANGFLOW_EXTERNAL_AUTH_USERNAME_CLAIM claim that holds the user name
+LANGFLOW_EXTERNAL_AUTH_USERNAME_CLAIM claim that contains the user name
 LANGFLOW_FRONTEND_PATH folder of Langflow's pages
 LANGFLOW_HOST address that Langflow listens on
 LANGFLOW_LANGCHAIN_CACHE cache of LangChain
-LANGFLOW_LIKE_WEBHOOK_URL address that is told of likes in the store
+LANGFLOW_LIKE_WEBHOOK_URL address notified of likes in the store
 LANGFLOW_LOG_FILE file of Langflow's log
 LANGFLOW_LOG_LEVEL how much Langflow logs
 LANGFLOW_LOG_RETRIEVER_BUFFER_SIZE log lines that Langflow shows in its pages
@@ -115,7 +115,7 @@ LANGFLOW_RATE_LIMIT_ENABLED whether Langflow limits sign-ins
 LANGFLOW_RATE_LIMIT_PER_MINUTE sign-ins a minute from one address
 LANGFLOW_RATE_LIMIT_STORAGE_URI where Langflow counts sign-ins
 LANGFLOW_RATE_LIMIT_TRUST_PROXY whether that limit reads forwarding headers
-LANGFLOW_REDIS_CACHE_EXPIRE how long Langflow's cache in Redis keeps things
+LANGFLOW_REDIS_CACHE_EXPIRE how long Langflow's cache in Redis keeps entries
 LANGFLOW_REDIS_DB number of the database of that cache
 LANGFLOW_REDIS_HOST host of that cache
 LANGFLOW_REDIS_PORT port of that cache
@@ -125,7 +125,7 @@ LANGFLOW_REFRESH_SECURE whether the refresh cookie needs https
 LANGFLOW_REFRESH_TOKEN_EXPIRE_SECONDS lifetime of Langflow's refresh token
 LANGFLOW_REMOVE_API_KEYS whether keys are stripped from saved flows
 LANGFLOW_RESTRICT_LOCAL_FILE_ACCESS whether flows are kept from local files
-LANGFLOW_ROOT_PATH path under which Langflow believes to be served
+LANGFLOW_ROOT_PATH path under which Langflow is served
 LANGFLOW_SKIP_AUTH_AUTO_LOGIN whether calls need no key while automatic sign-in is on
 LANGFLOW_SSL_CERT_FILE certificate that Langflow serves https with
 LANGFLOW_SSL_KEY_FILE key of that certificate
@@ -148,8 +148,11 @@ func theirs(from Builder, table string) []Variable {
 	var vars []Variable
 	for line := range strings.Lines(strings.TrimSpace(table)) {
 		name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		vars = append(vars, Variable{Name: name, From: from, Group: GroupTheirs, Kind: KindString, Secret: true, Theirs: true,
-			Text: strings.ToUpper(text[:1]) + text[1:] + "."})
+		vars = append(
+			vars,
+			Variable{Name: name, From: from, Group: GroupTheirs, Kind: KindString, Secret: true, Theirs: true,
+				Text: strings.ToUpper(text[:1]) + text[1:] + "."},
+		)
 	}
 	return vars
 }

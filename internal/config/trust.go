@@ -71,7 +71,7 @@ func parseNets(word string) ([]netip.Prefix, error) {
 	}
 	if prefix, err := netip.ParsePrefix(word); err == nil {
 		if prefix.Bits() == 0 {
-			return nil, fmt.Errorf("holds %q, which trusts every address there is", word)
+			return nil, fmt.Errorf("holds %q, which trusts all addresses", word)
 		}
 		return []netip.Prefix{prefix.Masked()}, nil
 	}

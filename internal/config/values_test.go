@@ -22,11 +22,21 @@ func defaultValues() config.Values {
 		Host: "127.0.0.1", Port: 3000, MaxBody: 50 << 20, AppPorts: 3001, UpstreamHeaderTimeout: 2 * time.Minute,
 		Database: config.Database{Type: "sqlite", Folder: filepath.Join("/home/ada", ".sluice"), Port: 5432},
 		Secrets: config.Secrets{
-			Folder: filepath.Join("/home/ada", ".sluice"), Given: map[string]config.Given{}, AWSRegion: "us-east-1", AWSName: "FlowiseEncryptionKey", AWSPrefix: "Flowise",
+			Folder: filepath.Join(
+				"/home/ada",
+				".sluice",
+			), Given: map[string]config.Given{}, AWSRegion: "us-east-1", AWSName: "FlowiseEncryptionKey",
+			AWSPrefix: "Flowise",
 		},
-		SessionIdle: 24 * time.Hour, SessionMax: 30 * 24 * time.Hour, AccessLife: 6 * time.Hour, RefreshLife: 30 * 24 * time.Hour, KeyLife: 365 * 24 * time.Hour, StepUp: 15 * time.Minute,
+		SessionIdle:  24 * time.Hour,
+		SessionMax:   30 * 24 * time.Hour,
+		AccessLife:   6 * time.Hour,
+		RefreshLife:  30 * 24 * time.Hour,
+		KeyLife:      365 * 24 * time.Hour,
+		StepUp:       15 * time.Minute,
 		RefreshGrace: time.Minute, TokenIssuer: "Flowise", TokenAudience: "Flowise",
-		PasswordHashRounds: 10, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, Mail: config.Mail{Port: 587, Secure: true},
+		PasswordHashRounds: 10, ResetLife: 15 * time.Minute, InviteLife: 24 * time.Hour, Mail: config.Mail{Port: 587,
+			Secure: true},
 		Superuser: config.Superuser{Name: "langflow"}, LogLevel: slog.LevelInfo, LogFormat: "auto",
 	}
 }
@@ -105,28 +115,53 @@ SLUICE_METRICS_ADDR=localhost:9090`), "\n")})
 		t.Fatal(err)
 	}
 	want := config.Values{
-		Host: "::1", Port: 8080, AppURL: &url.URL{Scheme: "https", Host: "sluice.example.com:8443"}, SecureCookies: config.On,
-		TrustProxy: config.TrustProxy{Nets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
-			netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}},
+		Host: "::1", Port: 8080, AppURL: &url.URL{Scheme: "https",
+			Host: "sluice.example.com:8443"}, SecureCookies: config.On,
+		TrustProxy: config.TrustProxy{
+			Nets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+				netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
+		},
 		MaxBody: 1 << 20,
 		Protect: []config.Target{{Kind: "flowise", URL: "http://127.0.0.1:3001", Public: "https://flowise.example.com"},
 			{Kind: "generic", URL: "http://[::1]:7000"}, {Kind: "demo"}},
 		AppPorts: 9000, UpstreamHeaderTimeout: time.Second,
-		Database: config.Database{Type: "postgres", Folder: filepath.Join("/home/ada", "data"), Host: "db.example.com", Port: 5433, Name: "gate",
-			User: "ada", Password: "p@ss word#1", SSL: true},
+		Database: config.Database{
+			Type:     "postgres",
+			Folder:   filepath.Join("/home/ada", "data"),
+			Host:     "db.example.com",
+			Port:     5433,
+			Name:     "gate",
+			User:     "ada",
+			Password: "p@ss word#1",
+			SSL:      true,
+		},
 		Secrets: config.Secrets{
 			Folder: "keys", Given: map[string]config.Given{
 				"LANGFLOW_SECRET_KEY": {Value: "root text", Name: "FLOWISE_SECRETKEY_OVERWRITE", Where: "environment"},
 				"TOKEN_HASH_SECRET":   {Value: "hash text", Name: "TOKEN_HASH_SECRET", Where: "environment"},
 			},
-			Former: "former text", AWS: true, AWSAccessKey: "AKIA", AWSSecretKey: "aws text", AWSRegion: "eu-central-1", AWSName: "sluice", AWSPrefix: "Gate",
+			Former:       "former text",
+			AWS:          true,
+			AWSAccessKey: "AKIA",
+			AWSSecretKey: "aws text",
+			AWSRegion:    "eu-central-1",
+			AWSName:      "sluice",
+			AWSPrefix:    "Gate",
 		},
-		AccessLife: 10 * time.Minute, RefreshLife: 20 * time.Minute, KeyLife: 90 * 24 * time.Hour, StepUp: 7 * time.Minute,
+		AccessLife:   10 * time.Minute,
+		RefreshLife:  20 * time.Minute,
+		KeyLife:      90 * 24 * time.Hour,
+		StepUp:       7 * time.Minute,
 		RefreshGrace: 5 * time.Second, TokenIssuer: "gate", TokenAudience: "flows", EndAtRestart: true,
 		SessionIdle: 5 * time.Minute, SessionMax: time.Hour, PasswordHashRounds: 4,
 		ResetLife: 5 * time.Minute, InviteLife: 48 * time.Hour, Mail: config.Mail{
-			Host: "smtp.example.com", Port: 465, User: "apikey", Password: "mail pass", Sender: "Flows <flows@example.com>", AllowUnauthorizedCerts: true,
-			InviteTemplate: filepath.Join("/home/ada", "invite.hbs"),
+			Host:                   "smtp.example.com",
+			Port:                   465,
+			User:                   "apikey",
+			Password:               "mail pass",
+			Sender:                 "Flows <flows@example.com>",
+			AllowUnauthorizedCerts: true,
+			InviteTemplate:         filepath.Join("/home/ada", "invite.hbs"),
 		},
 		Superuser: config.Superuser{Name: "langflow"}, LogLevel: slog.LevelDebug,
 		LogFormat: "json", MetricsAddr: "localhost:9090",
@@ -153,8 +188,8 @@ func TestCookiesSecure(t *testing.T) {
 	}
 }
 
-// The example blocks of both pages, as they stand there, load without an error.
-func TestBlocksOfThePagesLoad(t *testing.T) {
+// The example blocks of both pages load unchanged without an error.
+func TestValues_BlocksOfThePages(t *testing.T) {
 	for _, page := range []string{"flowise", "langflow"} {
 		archive, err := txtar.ParseFile(filepath.Join("testdata", page+"-page.txt"))
 		if err != nil {
@@ -165,7 +200,9 @@ func TestBlocksOfThePagesLoad(t *testing.T) {
 		}
 		for _, block := range archive.Files {
 			t.Run(page+" "+block.Name, func(t *testing.T) {
-				l, err := config.Load(config.Input{Environ: []string{"HOME=/home/ada"}, EnvFile: write(t, ".env", string(block.Data))})
+				l, err := config.Load(
+					config.Input{Environ: []string{"HOME=/home/ada"}, EnvFile: write(t, ".env", string(block.Data))},
+				)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -175,7 +212,8 @@ func TestBlocksOfThePagesLoad(t *testing.T) {
 	}
 }
 
-// checkBlock wants every line to have set its variable, unless it holds a placeholder or a published sample, which warns.
+// checkBlock wants every line to have set its variable, unless it holds a placeholder or a
+// published sample, which warns.
 func checkBlock(t *testing.T, l *config.Loaded, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -200,7 +238,9 @@ func TestProductionExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	example := archive.Files[len(archive.Files)-1]
-	l, err := config.Load(config.Input{Environ: []string{"HOME=/home/ada"}, EnvFile: write(t, ".env", string(example.Data))})
+	l, err := config.Load(
+		config.Input{Environ: []string{"HOME=/home/ada"}, EnvFile: write(t, ".env", string(example.Data))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +251,15 @@ func TestProductionExample(t *testing.T) {
 	want.PasswordHashRounds = 12
 	want.Secrets.AWS = true
 	want.Mail.Host, want.Mail.User = "smtp.sendgrid.net", "apikey"
-	want.Database = config.Database{Type: "postgres", Folder: want.Database.Folder, Host: "flowise-db.xxxxx.rds.amazonaws.com", Port: 5432, Name: "flowise",
-		User: "flowise", SSL: true}
+	want.Database = config.Database{
+		Type:   "postgres",
+		Folder: want.Database.Folder,
+		Host:   "flowise-db.xxxxx.rds.amazonaws.com",
+		Port:   5432,
+		Name:   "flowise",
+		User:   "flowise",
+		SSL:    true,
+	}
 	if diff := cmp.Diff(want, l.Values, cmp.Comparer(samePrefix)); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
@@ -229,12 +276,20 @@ func TestSecretsNeverShow(t *testing.T) {
 	}
 	good := strings.Join(lines, "\n") + "\nDATABASE_TYPE=postgres\nDATABASE_HOST=h\nDATABASE_NAME=n\nDATABASE_USER=u\n"
 	short := strings.ReplaceAll(good, secret, "hunter2")
-	wrong := "APP_URL=http://ada:hunter2@example.com\nSLUICE_PROTECT=http://ada:hun/hunter2@example.com\nDATABASE_HOST=postgres://ada:hunter2@h/db\n" +
-		"HTTP_DENY_LIST=ada:hunter2@h\nCORS_ORIGINS=https://ada:hunter2@h\nTRUST_PROXY=ada:hunter2@h\nhunter2\nX='hunter2\n"
-	asFile := "TOKEN_HASH_SECRET_FILE=" + secret + "\nDATABASE_PASSWORD=hunter2\nDATABASE_PASSWORD_FILE=/x\nSLUICE_SECRET=hunter2\n"
+	wrong := "APP_URL=http://ada:hunter2@example.com\nSLUICE_PROTECT=http://ada:hun/hunter2@example.com\n" +
+		"DATABASE_HOST=postgres://ada:hunter2@h/db\n" +
+		"HTTP_DENY_LIST=ada:hunter2@h\nCORS_ORIGINS=https://ada:hunter2@h\n" +
+		"TRUST_PROXY=ada:hunter2@h\nhunter2\nX='hunter2\n"
+	asFile := "TOKEN_HASH_SECRET_FILE=" + secret +
+		"\nDATABASE_PASSWORD=hunter2\nDATABASE_PASSWORD_FILE=/x\nSLUICE_SECRET=hunter2\n"
 	for i, text := range []string{good, short, wrong, asFile, strings.ReplaceAll(good, secret, secret+"\x00")} {
-		l := config.Inspect(config.Input{EnvFile: write(t, ".env", text), Environ: []string{"HOME=/home/ada", "DATABASE_PASSWORD=hunter2"},
-			Flags: map[string]string{"SMTP_PASSWORD": secret}})
+		l := config.Inspect(
+			config.Input{
+				EnvFile: write(t, ".env", text),
+				Environ: []string{"HOME=/home/ada", "DATABASE_PASSWORD=hunter2"},
+				Flags:   map[string]string{"SMTP_PASSWORD": secret},
+			},
+		)
 		listed, err := json.Marshal(l.List())
 		if err != nil {
 			t.Fatal(err)
@@ -243,7 +298,17 @@ func TestSecretsNeverShow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := fmt.Sprint(string(listed), string(valued), (&config.Error{Faults: l.Faults()}).Error(), l.Warnings) + fmt.Sprintf("%v %+v %#v", l.Values, l.Values, l.Values)
+		out := fmt.Sprint(
+			string(listed),
+			string(valued),
+			(&config.Error{Faults: l.Faults()}).Error(),
+			l.Warnings,
+		) + fmt.Sprintf(
+			"%v %+v %#v",
+			l.Values,
+			l.Values,
+			l.Values,
+		)
 		if i > 1 && len(l.Faults()) == 0 {
 			t.Errorf("text %d has no faults", i)
 		}
@@ -260,8 +325,8 @@ func TestSecretReveals(t *testing.T) {
 	}
 }
 
-// A device that never ends and a folder are told, not read for ever.
-func TestDeviceAsEnvFile(t *testing.T) {
+// An endless device and a folder are reported, not read forever.
+func TestValues_DeviceAsEnvFile(t *testing.T) {
 	for _, path := range []string{"/dev/zero", t.TempDir()} {
 		if l := config.Inspect(config.Input{EnvFile: path, Environ: []string{"HOME=/home/ada"}}); len(l.Faults()) != 1 {
 			t.Errorf("%s: %v", path, l.Faults())
@@ -276,12 +341,17 @@ func TestSecretsInAWS(t *testing.T) {
 		fault   string // "" for none
 		warning string // "" for none
 	}{
-		{"both credentials", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a", "SECRETKEY_AWS_SECRET_KEY=b"}, "", ""},
+		{"both credentials", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a",
+			"SECRETKEY_AWS_SECRET_KEY=b"}, "", ""},
 		{"the SDK's own", []string{"SECRETKEY_STORAGE_TYPE=aws"}, "", ""},
-		{"only the id", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a"}, "SECRETKEY_AWS_SECRET_KEY is not set, but SECRETKEY_AWS_ACCESS_KEY is", ""},
-		{"only the key", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_SECRET_KEY=b"}, "SECRETKEY_AWS_ACCESS_KEY is not set, but SECRETKEY_AWS_SECRET_KEY is", ""},
-		{"not asked for", []string{"SECRETKEY_AWS_REGION=eu-central-1", "SECRETKEY_AWS_NAME=sluice"}, "", "SECRETKEY_AWS_REGION, SECRETKEY_AWS_NAME are not used, because SECRETKEY_STORAGE_TYPE is local."},
-		{"something else", []string{"SECRETKEY_STORAGE_TYPE=vault", "SECRETKEY_AWS_REGION=eu-central-1"}, "SECRETKEY_STORAGE_TYPE is none of the accepted words", ""},
+		{"only the id", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_ACCESS_KEY=a"},
+			"SECRETKEY_AWS_SECRET_KEY is not set, but SECRETKEY_AWS_ACCESS_KEY is", ""},
+		{"only the key", []string{"SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_SECRET_KEY=b"},
+			"SECRETKEY_AWS_ACCESS_KEY is not set, but SECRETKEY_AWS_SECRET_KEY is", ""},
+		{"not asked for", []string{"SECRETKEY_AWS_REGION=eu-central-1", "SECRETKEY_AWS_NAME=sluice"}, "",
+			"SECRETKEY_AWS_REGION, SECRETKEY_AWS_NAME are not used, because SECRETKEY_STORAGE_TYPE is local."},
+		{"something else", []string{"SECRETKEY_STORAGE_TYPE=vault", "SECRETKEY_AWS_REGION=eu-central-1"},
+			"SECRETKEY_STORAGE_TYPE is not an accepted word", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := config.Inspect(config.Input{Environ: append(tt.environ, "HOME=/home/ada")})

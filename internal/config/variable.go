@@ -98,8 +98,21 @@ func Groups() []Group {
 		GroupOrigins, GroupOutbound, GroupStorage, GroupLogging, GroupTheirs}
 }
 
-var registry = slices.Concat(serverVars, appVars, databaseVars, secretVars, tokenVars, accountVars, mailVars, originVars,
-	outboundVars, storageVars, loggingVars, flowiseTheirs(), langflowTheirs())
+var registry = slices.Concat(
+	serverVars,
+	appVars,
+	databaseVars,
+	secretVars,
+	tokenVars,
+	accountVars,
+	mailVars,
+	originVars,
+	outboundVars,
+	storageVars,
+	loggingVars,
+	flowiseTheirs(),
+	langflowTheirs(),
+)
 
 var byName = indexNames(registry)
 
@@ -148,11 +161,12 @@ var expectations = map[Kind]string{
 	KindHost:    "an IP address or a host name, without a port",
 	KindAddress: "a loopback address with a port, as 127.0.0.1:9090",
 	KindAppURL:  "an http:// or https:// address with a host, an optional port and nothing else",
-	KindEmail:   "an e-mail address, with or without a name before it",
+	KindEmail:   "an email address, with or without a name before it",
 	KindWords:   "a comma-separated list",
 	KindOrigins: "* or a comma-separated list of origins, as https://flows.example.com",
 	KindHosts:   "a comma-separated list of host names, IP addresses and CIDR ranges",
-	KindTrust:   "false, true, a number of proxies (0 to 16), or a comma-separated list of loopback, linklocal, uniquelocal, IP addresses and CIDR ranges",
+	KindTrust: "false, true, a number of proxies (0 to 16), or a comma-separated list of loopback, linklocal, " +
+		"uniquelocal, IP addresses and CIDR ranges",
 	KindTargets: "addresses separated by commas or blanks, each [kind=]url[@public-origin], or the word demo",
 }
 

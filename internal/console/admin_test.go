@@ -39,7 +39,7 @@ func TestAddingPeople(t *testing.T) {
 	list := b.get("/admin/people").want(t, 200, "")
 	says(t, list.body, "cid", "No password yet", "2 people")
 	says(t, b.get("/admin/people?q=cid").body, "1 person")
-	says(t, b.get("/admin/people?q=%3Cscript%3E").body, "Nobody matches")
+	says(t, b.get("/admin/people?q=%3Cscript%3E").body, "No one matches")
 	if strings.Contains(b.get("/admin/people?q=%3Cscript%3Ealert").body, "<script>alert") {
 		t.Error("a search comes back as markup")
 	}
@@ -62,10 +62,10 @@ func TestChangingAPerson(t *testing.T) {
 	b.post(page+"/role", "role", "emperor").want(t, 400, "")
 
 	b.post(page+"/superuser", "on", "true").want(t, 303, page)
-	says(t, b.get(page).body, "Made a superuser.")
+	says(t, b.get(page).body, "This person is now a superuser.")
 	b.post(page+"/superuser", "on", "false").want(t, 303, page)
 	alone := b.post("/admin/people/"+root.ID+"/superuser", "on", "false").want(t, 409, "")
-	says(t, alone.body, "last active superuser", "Make somebody else a superuser first")
+	says(t, alone.body, "last active superuser", "Give another person the superuser role first")
 
 	b.post(page+"/names", "username", "cid2", "email", "new@example.test", "name", "Cid Two").want(t, 303, page)
 	says(t, b.get(page).body, "Cid Two", "cid2", "new@example.test", "Not confirmed")
@@ -82,11 +82,11 @@ func TestTheLeaverSwitch(t *testing.T) {
 	cid := s.add("cid", "viewer")
 	b, first, second := s.signedIn("root"), s.signedIn("cid"), s.signedIn("cid")
 	page := "/admin/people/" + cid.ID
-	says(t, b.get(page).body, "Deactivate cid", "End all sessions")
+	says(t, b.get(page).body, "Deactivate cid", "Sign out all sessions")
 	link := selectAll(b.post(page+"/reset-link").want(t, 200, "").body, "input[id=one-time-link]")[0].attrs["value"]
 
 	left := b.post(page+"/active", "on", "false").want(t, 200, "")
-	says(t, left.body, "The cid is out", "2 sessions have ended")
+	says(t, left.body, "The cid is out", "2 sessions are signed out")
 	first.get("/flows").want(t, 303, "/login?return=%2Fflows")
 	second.get("/flows").want(t, 303, "/login?return=%2Fflows")
 	s.browser().get(strings.TrimPrefix(link, s.url)).want(t, 403, "")
@@ -99,7 +99,7 @@ func TestTheLeaverSwitch(t *testing.T) {
 	third.get("/flows").want(t, 303, "/login?return=%2Fflows")
 }
 
-func TestConnectingAnAppWithAnOwner(t *testing.T) {
+func TestApps_ConnectWithOwner(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -147,14 +147,14 @@ func TestConnectingAnAppWithAnOwner(t *testing.T) {
 		"owner_password", "Owner-password-1",
 	).want(t, 303, "/admin/apps/"+a.ID)
 	page := b.get("/admin/apps/"+a.ID).want(t, 200, "")
-	says(t, page.body, "Flows", "Answering", "Bridged", "Sluice is signed in to the builder.", "/canvas/")
+	says(t, page.body, "Flows", "Online", "Bridged", "Sluice is signed in to the builder.", "/canvas/")
 	for _, secret := range []string{"Owner-password-1"} {
 		if strings.Contains(page.body, secret) {
 			t.Error("the owner's password stands in the page")
 		}
 	}
 	has(t, b.post("/admin/apps/find", "url", "http://127.0.0.1:1").body, "input[name=url][value=http://127.0.0.1:1]")
-	says(t, b.post("/admin/apps", "url", f.url, "name", "Again").body, "connected already")
+	says(t, b.post("/admin/apps", "url", f.url, "name", "Again").body, "already connected")
 }
 
 func TestPublicFlows(t *testing.T) {
@@ -176,7 +176,7 @@ func TestPublicFlows(t *testing.T) {
 		"input[name=flow_id][aria-invalid=true]",
 	)
 	b.post(page+"/flows", "flow_id", id).want(t, 303, page)
-	says(t, b.get(page).body, id, "The flow is open to everybody.")
+	says(t, b.get(page).body, id, "The flow is published: everyone can run it.")
 	if now, _ := s.apps.ByID(a.ID); !now.Published(id) {
 		t.Error("the flow is not published")
 	}
@@ -186,7 +186,7 @@ func TestPublicFlows(t *testing.T) {
 	}
 }
 
-func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
+func TestApps_RemoveHandsOverOwner(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -205,7 +205,7 @@ func TestRemovingAnAppHandsItsOwnerOver(t *testing.T) {
 	says(t, b.get("/admin/apps").body, "No app is connected")
 }
 
-func TestABuilderThatIsDown(t *testing.T) {
+func TestApps_BuilderDown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -218,7 +218,7 @@ func TestABuilderThatIsDown(t *testing.T) {
 	b := s.signedIn("root")
 	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Waiting")
 	verify := b.get("/admin/apps/"+a.ID+"/verify").want(t, 200, "")
-	says(t, verify.body, "The builder answers")
+	says(t, verify.body, "The builder responds")
 	if strings.Contains(verify.body, "NUMBER_OF_PROXIES") {
 		t.Error("a proxy is suspected without a sign of one")
 	}
@@ -269,7 +269,7 @@ func TestAccount(t *testing.T) {
 	other.get("/account").want(t, 303, "/login?return=%2Faccount")
 }
 
-func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
+func TestSessions_OtherPersons(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	ann := s.add("ann", "viewer")
@@ -281,10 +281,10 @@ func TestNobodyEndsTheSessionOfAnother(t *testing.T) {
 	victim.get("/account").want(t, 200, "")
 }
 
-// TestTheMapIsClosed walks every route as a stranger, a viewer, an admin of another workspace and a
-// superuser. A route that is not open leads to sign-in. One that needs a right is refused and
+// TestAssets_NoSourceMaps walks every route as a stranger, a viewer, an admin of another workspace
+// and a superuser. A route that is not open leads to sign-in. One that needs a right is refused and
 // recorded; a page of the admin's leads to the flows instead.
-func TestTheMapIsClosed(t *testing.T) {
+func TestAssets_NoSourceMaps(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -333,7 +333,7 @@ func TestTheMapIsClosed(t *testing.T) {
 	}
 }
 
-// refused fails unless a route is closed to somebody and the refusal is on record.
+// refused fails unless a route refuses a person and the refusal is recorded.
 func (s *site) refused(t *testing.T, who string, b *browser, rt route, path string) {
 	t.Helper()
 	before := s.denials()
@@ -370,7 +370,7 @@ func (s *site) denials() int64 {
 	return n
 }
 
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestPages_Headers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -404,7 +404,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestRequestsFromOtherSites(t *testing.T) {
+func TestPages_OtherOrigins(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -452,7 +452,7 @@ func TestOddRequests(t *testing.T) {
 	}
 }
 
-func TestThemeWithoutAScript(t *testing.T) {
+func TestTheme_WithoutScript(t *testing.T) {
 	t.Parallel()
 	b := newSite(t).browser()
 	hasNot(t, b.get("/login").body, "html[class=dark]")
@@ -462,7 +462,7 @@ func TestThemeWithoutAScript(t *testing.T) {
 	hasNot(t, b.get("/login").body, "html[class=dark]")
 }
 
-func TestNoSecretReachesTheLog(t *testing.T) {
+func TestLog_NoSecrets(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -485,7 +485,7 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 	}
 }
 
-func TestAssetsAreServedHereToo(t *testing.T) {
+func TestAssets_Served(t *testing.T) {
 	t.Parallel()
 	b := newSite(t).browser()
 	if got := b.get(web.AssetURL("sluice.css")); got.status != 200 ||

@@ -64,7 +64,7 @@ func (p *adoptionPages) renderUnowned(x *visit, status int, a *app.App, v unowne
 			v.Workspaces = append(v.Workspaces, o)
 		}
 	}
-	return x.render(status, unownedPage(x.frame("What nobody owns", "/admin/apps"), v))
+	return x.render(status, unownedPage(x.frame("Unassigned items", "/admin/apps"), v))
 }
 
 // kindNames are the plural names of the kinds, in display order.
@@ -122,7 +122,7 @@ func (p *adoptionPages) adopt(x *visit) error {
 	if x.value("what") == "all" {
 		ids = nil
 	} else if len(ids) == 0 {
-		err = problem.New(problem.Invalid, "Tick what you want to give, or give all of it.")
+		err = problem.New(problem.Invalid, "Select the items to assign, or assign all of them.")
 	}
 	if err == nil {
 		_, err = p.apps.Adoption.Adopt(x.r.Context(), x.who, a.ID, ids, v.Workspace, x.who.ID)

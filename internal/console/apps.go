@@ -201,7 +201,7 @@ func (p *appPages) connectApp(x *visit) error {
 	if x.value("how") != "register" {
 		owner = app.Owner{Email: x.value("owner_email"), Password: x.field("owner_password")}
 		if owner.Email == "" || owner.Password == "" {
-			err = problem.New(problem.Invalid, "Enter the owner's e-mail address and password.")
+			err = problem.New(problem.Invalid, "Enter the owner's email address and password.")
 		}
 	}
 	if err == nil {

@@ -55,8 +55,8 @@ type appView struct {
 	Manage bool
 }
 
-// What returns the product's title and version.
-func (a appView) What() string { return strings.TrimSpace(a.Title + " " + a.Version) }
+// ProductVersion returns the product's title and version.
+func (a appView) ProductVersion() string { return strings.TrimSpace(a.Title + " " + a.Version) }
 
 // appOf returns an app as the pages show it to this visitor.
 func (av *appViews) appOf(x *visit, a *app.App) appView {
@@ -74,7 +74,7 @@ func (av *appViews) appOf(x *visit, a *app.App) appView {
 		Manage:   x.allows(authz.AppManage, a.Resource()),
 	}
 	if a.Pending {
-		v.Title, v.Version = "Waiting for an answer", ""
+		v.Title, v.Version = "Waiting for a response", ""
 	}
 	if a.ForwardAuth() {
 		v.ForwardAuth = true
@@ -90,13 +90,13 @@ func healthOf(a *app.App, h app.Health) healthView {
 	v := healthView{Detail: strings.TrimSpace(h.Text + " " + h.Next), CheckedAt: h.CheckedAt}
 	switch {
 	case a.ForwardAuth() && !h.OK:
-		v.Tone, v.Word = web.Warning, "Waiting for its reverse proxy"
+		v.Tone, v.Word = web.Warning, "Waiting for the first request"
 	case a.ForwardAuth():
-		v.Tone, v.Word, v.Detail = web.Good, "Asked about", ""
+		v.Tone, v.Word, v.Detail = web.Good, "Receiving requests", ""
 	case h.OK:
-		v.Tone, v.Word, v.Detail = web.Good, "Answering", ""
+		v.Tone, v.Word, v.Detail = web.Good, "Online", ""
 	case h.CheckedAt.IsZero():
-		v.Tone, v.Word, v.Detail = web.Plain, "Not looked at yet", ""
+		v.Tone, v.Word, v.Detail = web.Plain, "Not checked yet", ""
 	case a.Pending:
 		v.Tone, v.Word = web.Warning, "Waiting"
 	case a.NeedsOwner && h.OwnerState != "":

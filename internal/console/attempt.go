@@ -195,12 +195,12 @@ func (at *attempts) onward(x *visit, d destination) error {
 	if !ok {
 		return diagnose(
 			x,
-			"You are being sent in circles",
-			"You are signed in here, and yet "+shown(d.back)+" sent you back to sign in, three times in ten seconds.",
+			"You are caught in a redirect loop",
+			"You are signed in here, but "+shown(d.back)+" sent you back to sign in, three times in ten seconds.",
 			again,
 			q,
 			[]causeView{{
-				"Your session is known to some requests and not to others",
+				"Sluice recognizes your session in some requests but not in others",
 				"If several Sluices answer for this address, they must share one database and one set of keys, or " +
 					"each browser must always reach the same one.",
 				nil,
@@ -210,8 +210,8 @@ func (at *attempts) onward(x *visit, d destination) error {
 	origin := a.Origin(x.r.Host)
 	return diagnose(
 		x,
-		"You are being sent in circles",
-		"You are signed in here, and yet "+a.Name+" at "+origin+" sent you back to sign in, three times in ten "+
+		"You are caught in a redirect loop",
+		"You are signed in here, but "+a.Name+" at "+origin+" sent you back to sign in, three times in ten "+
 			"seconds.",
 		again,
 		q,
@@ -226,7 +226,7 @@ func (at *attempts) sendOn(x *visit, d destination) error {
 	a, ok := at.wanted(d)
 	switch {
 	case d.app != "" && !ok:
-		return problem.New(problem.NotFound, "The app that you came from is not there any more.").
+		return problem.New(problem.NotFound, "The app that you came from no longer exists.").
 			WithNext("Open Sluice's start page to see your apps.")
 	case !ok:
 		x.redirect(d.back)

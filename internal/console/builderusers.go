@@ -127,7 +127,7 @@ func (p *adoptionPages) nameOf(x *visit, id string) string {
 	if who, ok := p.people.Principal(id); ok {
 		return cmp.Or(who.DisplayName, who.Name)
 	}
-	return "somebody who is not active"
+	return "an inactive person"
 }
 
 // builderUser returns the user of the route.
@@ -141,7 +141,7 @@ func (p *adoptionPages) builderUser(x *visit, a *app.App) (builderUser, error) {
 			return p.builderUserOf(x, u), nil
 		}
 	}
-	return builderUser{}, problem.Newf(problem.NotFound, "%s has no such user any more.", a.Name).
+	return builderUser{}, problem.Newf(problem.NotFound, "%s no longer has this user.", a.Name).
 		WithNext("Open the list of its users.")
 }
 
@@ -252,7 +252,7 @@ func givenCount(u builderUser) string {
 
 func holderLabel(perPerson bool) string {
 	if perPerson {
-		return "Give to whom"
+		return "Assign to"
 	}
-	return "Give to"
+	return "Assign to"
 }

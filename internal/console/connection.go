@@ -78,14 +78,14 @@ func accountsOptions(product string) []web.Option {
 	return []web.Option{
 		{
 			Value: accountsShared,
-			Label: "One for each workspace",
+			Label: "One per workspace",
 			Hint: "People of a workspace see and edit the same flows. " + product + " sees one user; " +
 				"Sluice records who did what.",
 		},
 		{
 			Value: accountsPerPerson,
-			Label: "One for each person",
-			Hint:  "Everybody has flows of their own in each workspace, and shares none of them.",
+			Label: "One per person",
+			Hint:  "Each person has private flows in each workspace, and shares none of them.",
 		},
 	}
 }

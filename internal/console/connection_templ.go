@@ -67,7 +67,7 @@ func connectionPage(p web.Page, v connectionView) templ.Component {
 			})
 			templ_7745c5c3_Err = web.Head(
 				"Connect "+v.App.Name,
-				v.App.Product+" keeps its users apart itself. Here you choose how Sluice carries people into them.",
+				v.App.Product+" separates its users itself. Choose how Sluice signs people in to them.",
 			).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -88,7 +88,7 @@ func connectionPage(p web.Page, v connectionView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " <section class=\"card\" aria-labelledby=\"ways\"><header><h2 id=\"ways\">How people get in</h2><p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, " <section class=\"card\" aria-labelledby=\"ways\"><header><h2 id=\"ways\">How people enter</h2><p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -111,7 +111,7 @@ func connectionPage(p web.Page, v connectionView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "Test the ways below, then save. Sluice takes the best one that works, or the one that you choose.")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "Test the methods below, then save. Sluice uses the best one that works, or the one that you choose.")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -179,7 +179,7 @@ func connectionPage(p web.Page, v connectionView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " once. Saving tests too, and changes nothing if the way does not work.</p></form>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " once. Saving also tests, and changes nothing if the method does not work.</p></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -394,7 +394,7 @@ func foundSection(v connectionView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Section("What runs there", "").Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Section("Product", "").Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -515,7 +515,7 @@ func accessFields(v connectionView) templ.Component {
 			Autocomplete: "off",
 			MaxLength:    4096,
 			Optional:     true,
-			Hint:         kept(v.State.HasPassword, "Kept encrypted and never shown."),
+			Hint:         kept(v.State.HasPassword, "Stored encrypted and never shown."),
 		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -579,7 +579,7 @@ func waysIn(v connectionView) templ.Component {
 			templ_7745c5c3_Var22 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<fieldset class=\"choices\" id=\"ways-in\" aria-live=\"polite\"><legend>Way in</legend> <label class=\"choice\"><input type=\"radio\" name=\"mode\" value=\"\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<fieldset class=\"choices\" id=\"ways-in\" aria-live=\"polite\"><legend>Method</legend> <label class=\"choice\"><input type=\"radio\" name=\"mode\" value=\"\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -589,7 +589,7 @@ func waysIn(v connectionView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "> <span><strong>The best one that works</strong> <small>In the order below.</small></span></label> ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "> <span><strong>The best method that works</strong> <small>In the order below.</small></span></label> ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -929,7 +929,7 @@ func accountsSection(v appPageView) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = web.Row("Way in").Render(templ.WithChildren(ctx, templ_7745c5c3_Var40), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Row("Method").Render(templ.WithChildren(ctx, templ_7745c5c3_Var40), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -950,12 +950,12 @@ func accountsSection(v appPageView) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						if v.PerPerson {
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "One for each person")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "One per person")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
 						} else {
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "One for each workspace")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 56, "One per workspace")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -973,7 +973,7 @@ func accountsSection(v appPageView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<p>Nobody gets in until you choose how. Sluice tests each way for you.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<p>No one can enter until you choose a method. Sluice tests each method for you.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1089,7 +1089,7 @@ func accountsSection(v appPageView) templ.Component {
 		})
 		templ_7745c5c3_Err = web.Section(
 			"Accounts in "+v.App.Product,
-			"Sluice carries people into "+v.App.Product+"'s own users: one for each workspace, or one for each person.",
+			"Sluice signs people in to "+v.App.Product+"'s own users: one for each workspace, or one for each person.",
 		).Render(templ.WithChildren(ctx, templ_7745c5c3_Var38), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -116,7 +116,7 @@ func New(c Config) http.Handler {
 
 func noSuchPage(*visit) error {
 	return problem.New(problem.NotFound, "There is no page at this address.").
-		WithNext("Check the address, or begin at the start page.")
+		WithNext("Check the address, or go to the start page.")
 }
 
 func noSuchMethod(x *visit) error {
@@ -147,8 +147,8 @@ func (c *Console) run(x *visit, rt route) error {
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxBody)
 	var sameOrigin http.CrossOriginProtection
 	if err := sameOrigin.Check(x.r); err != nil {
-		return problem.New(problem.Denied, "This request came from another website and was not carried out.").
-			WithNext("Open the page again and repeat what you did there.").
+		return problem.New(problem.Denied, "This request came from another website and was refused.").
+			WithNext("Open the page again and repeat the action.").
 			WithRule("cross-origin request").
 			WithCause(err)
 	}
@@ -222,7 +222,7 @@ func parseForm(x *visit) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &tooLarge):
-		return problem.Newf(problem.TooLarge, "A form may have at most %d KiB.", maxBody>>10)
+		return problem.Newf(problem.TooLarge, "A form can have at most %d KiB.", maxBody>>10)
 	}
 	return problem.New(problem.Invalid, "The form could not be read.").WithCause(err)
 }

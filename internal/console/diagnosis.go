@@ -105,15 +105,15 @@ func (q request) scheme() string {
 func (q request) schemeText() string {
 	switch {
 	case q.tls:
-		return "https: Sluice itself holds the connection"
+		return "https: the connection ends at Sluice"
 	case q.https:
-		return "https: X-Forwarded-Proto says so, and whoever sent it is trusted"
+		return "https: according to X-Forwarded-Proto from a trusted proxy"
 	case q.proto != "" && !q.trusted:
-		return "http: X-Forwarded-Proto was there, but " + q.peer.String() + ", which sent it, is not trusted"
+		return "http: X-Forwarded-Proto was sent, but " + q.peer.String() + ", which sent it, is not trusted"
 	case q.proto != "":
 		return "http: X-Forwarded-Proto says " + q.proto
 	}
-	return "http: the connection is not encrypted, and no X-Forwarded-Proto came with it"
+	return "http: the connection is not encrypted, and has no X-Forwarded-Proto"
 }
 
 // saw lists what Sluice saw. It never includes the value of a cookie.
@@ -138,11 +138,11 @@ func (q request) saw(now time.Time) []sawView {
 		{"Scheme", q.schemeText()},
 		{"X-Forwarded-Proto", proto},
 		{"Connection from", q.peer.String()},
-		{"Host asked for", shown(q.host)},
+		{"Requested host", shown(q.host)},
 		{"Sluice's own address", q.own.String()},
-		{"A Cookie header came", any},
-		{"Cookies of Sluice's in it", names},
-		{"The session's cookie is kept", secure},
+		{"Cookie header received", any},
+		{"Sluice's cookies in it", names},
+		{"Session cookie sent", secure},
 		{"Sluice's clock", now.UTC().Format("2006-01-02 15:04:05 UTC")},
 	}
 }
@@ -172,7 +172,7 @@ func lostSession(q request) []causeView {
 	add := func(title, text string, set ...string) { causes = append(causes, causeView{title, text, set}) }
 	if !sameHostName(q.host, q.own.Hostname()) {
 		add(
-			"You are on another address than Sluice's own",
+			"You are at a different address from Sluice's own",
 			"Sluice's own address is "+q.own.String()+", and this request asked for "+shown(q.host)+
 				". Cookies belong to one host name. Open "+q.own.String()+", or, if people should use the address "+
 				"that you came by, set APP_URL to it; a proxy in front must pass the Host header on unchanged.",
@@ -185,20 +185,20 @@ func lostSession(q request) []causeView {
 	switch {
 	case slices.Contains(q.ours, authn.CookieName(q.secure)):
 		add(
-			"The cookie came, but it is not of a session that is open here",
-			"Perhaps another Sluice runs on the same host name (cookies do not tell ports apart), several Sluices "+
-				"answer without sharing one database, or the session was ended meanwhile.",
+			"The cookie arrived, but belongs to no active session",
+			"Perhaps another Sluice runs on the same host name (cookies ignore ports), several Sluices answer "+
+				"without sharing one database, or the session was revoked.",
 		)
 	case q.cookies && len(q.ours) > 0:
 		add(
-			"Other cookies came back, the session's did not",
-			"Something between the browser and Sluice changes cookies. A proxy must leave Set-Cookie as it is: no "+
-				"other Path, no Domain (such as nginx's proxy_cookie_path and proxy_cookie_domain).",
+			"Other cookies came back, but the session cookie did not",
+			"Something between the browser and Sluice changes cookies. A proxy must not change Set-Cookie: no other "+
+				"Path, no Domain (such as nginx's proxy_cookie_path and proxy_cookie_domain).",
 		)
 	case len(causes) == 0:
 		add(
 			"The browser keeps no cookies for this site",
-			"Allow cookies for "+q.own.Host+" in the browser's settings, also in private windows, and look "+
+			"Allow cookies for "+q.own.Host+" in the browser's settings, also for private windows, and check "+
 				"whether an extension blocks them. Sluice uses cookies only to know that you are signed in.",
 		)
 	}
@@ -210,24 +210,24 @@ func secureOverHTTP(q request) causeView {
 	switch {
 	case q.proto == "https" && !q.trusted:
 		return causeView{
-			"Sluice does not believe the proxy in front of it",
-			"The session's cookie is for https only, and the proxy says that you came by https; but " +
+			"Sluice does not trust the proxy in front of it",
+			"The session cookie is for https only, and the proxy states that you came by https; but " +
 				q.peer.String() +
 				" is not among the trusted proxies. Trust it:",
 			[]string{"TRUST_PROXY=" + trustValue(q.peer)},
 		}
 	case q.own.Scheme == "https":
 		return causeView{
-			"A cookie for https on a page that came by http",
-			"Browsers drop it. Open " + q.own.String() + " instead. If you did come by https, the proxy that ends " +
-				"it has to tell Sluice: it must set X-Forwarded-Proto to https, and Sluice must trust it:",
+			"An https-only cookie on an http page",
+			"Browsers drop it. Open " + q.own.String() + " instead. If you did come by https, the proxy that " +
+				"terminates TLS must set X-Forwarded-Proto to https, and Sluice must trust it:",
 			[]string{"TRUST_PROXY=" + trustValue(q.peer)},
 		}
 	}
 	return causeView{
-		"A cookie for https on a page that came by http",
-		"SECURE_COOKIES is on, and browsers drop such a cookie over http. Serve Sluice on https and set APP_URL " +
-			"to that address; or, where there is only http, switch it off:",
+		"An https-only cookie on an http page",
+		"SECURE_COOKIES is on, and browsers drop such a cookie over http. Serve Sluice on https and set APP_URL to " +
+			"that address. If there is only http, switch the setting off:",
 		[]string{"SECURE_COOKIES=false"},
 	}
 }
@@ -261,7 +261,8 @@ func (q request) circling(name, origin string) []causeView {
 	if app.Scheme == "https" && !q.secure {
 		add(
 			"The app is on https, and Sluice is not",
-			"If a proxy ends https for both, Sluice does not know it of itself. Set APP_URL to Sluice's https "+
+			"If a proxy terminates TLS for both, Sluice does not know that it is served on https. Set APP_URL to "+
+				"Sluice's https "+
 				"address, and trust the proxy:",
 			"APP_URL=https://…",
 			"TRUST_PROXY="+trustValue(q.peer),
@@ -270,7 +271,7 @@ func (q request) circling(name, origin string) []causeView {
 	if len(causes) == 0 {
 		add(
 			"The browser keeps no cookie at "+app.Host,
-			"Allow cookies for "+app.Host+" in the browser's settings. If a proxy stands before "+
+			"Allow cookies for "+app.Host+" in the browser's settings. If a proxy is in front of "+
 				name+", it must pass the Host header and Set-Cookie on unchanged.",
 		)
 	}

@@ -22,7 +22,7 @@ func (s *site) setupToken() string {
 	return token
 }
 
-func TestSetupFromTheLinkToVerify(t *testing.T) {
+func TestSetup_LinkToVerify(t *testing.T) {
 	t.Parallel()
 	s, b := newSite(t), (*browser)(nil)
 	f := newFlowise(t, "", "")
@@ -46,7 +46,7 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 		want(t, 303, "/setup/apps")
 
 	step := b.get("/setup/apps").want(t, 200, "")
-	says(t, step.body, "Flowise 3.1.4", "Register the service owner", "You are the first admin")
+	says(t, step.body, "Flowise 3.1.4", "Register the service owner", "You are now the first admin")
 	b.post("/admin/apps/"+added.ID+"/connect", "how", "register", "return", "/setup/apps").want(t, 303, "/setup/apps")
 	says(t, b.get("/setup/apps").body, "Connected", "Continue to Verify")
 	if f.password == "" || len(f.password) < 16 {
@@ -54,7 +54,7 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 	}
 
 	verify := b.get("/admin/apps/"+added.ID+"/verify?setup=1").want(t, 200, "")
-	says(t, verify.body, "The builder answers", "Sluice is signed in to the builder", "Ann Archer (ann)", "127.0.0.1")
+	says(t, verify.body, "The builder responds", "Sluice is signed in to the builder", "Ann Archer (ann)", "127.0.0.1")
 	if csp := verify.header.Get("Content-Security-Policy"); !strings.Contains(
 		csp,
 		"connect-src 'self' "+added.Origin(strings.TrimPrefix(s.url, "http://"))+";",
@@ -66,7 +66,7 @@ func TestSetupFromTheLinkToVerify(t *testing.T) {
 	says(t, home.body, "Hello, Ann", "Open Flowise", "3 of 5 done")
 }
 
-func TestASpentOrWrongSetupLinkExplains(t *testing.T) {
+func TestSetup_SpentOrWrongLink(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.browser()
@@ -75,25 +75,25 @@ func TestASpentOrWrongSetupLinkExplains(t *testing.T) {
 		t,
 		b.get("/setup?token="+strings.Repeat("x", 43)).want(t, 404, "").body,
 		"no longer valid",
-		"prints a fresh link",
+		"prints a new link",
 	)
 	token := s.setupToken()
 	s.clock.forward(31 * time.Minute)
-	says(t, b.get("/setup?token="+token).want(t, 410, "").body, "expired", "prints a fresh link")
+	says(t, b.get("/setup?token="+token).want(t, 410, "").body, "expired", "prints a new link")
 
 	fresh := s.setupToken()
 	b.get("/setup?token="+fresh).want(t, 303, "/setup")
 	b.post("/setup", "username", "ann", "email", "ann@example.com", "password", goodPassword).
 		want(t, 303, "/setup/apps")
 	late := s.browser()
-	says(t, late.get("/setup?token="+fresh).want(t, 410, "").body, "set up already")
+	says(t, late.get("/setup?token="+fresh).want(t, 410, "").body, "already set up")
 	refused := late.post("/setup", "username", "eve", "email", "eve@example.com", "password", goodPassword)
 	if refused.status < 400 {
 		t.Errorf("a second admin could be made: %d", refused.status)
 	}
 }
 
-func TestSignInAndOut(t *testing.T) {
+func TestSignIn_AndOut(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -118,7 +118,7 @@ func TestSignInAndOut(t *testing.T) {
 	b.get("/account").want(t, 303, "/login?return=%2Faccount")
 }
 
-func TestReturnGoesNowhereElse(t *testing.T) {
+func TestSignIn_ReturnTo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -139,7 +139,7 @@ func TestReturnGoesNowhereElse(t *testing.T) {
 	}
 }
 
-func TestTooManyGuessesSayHowLong(t *testing.T) {
+func TestSignIn_TooManyGuesses(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -157,7 +157,7 @@ func TestTooManyGuessesSayHowLong(t *testing.T) {
 	t.Error("sixty guesses were let through")
 }
 
-func TestSigningInForAnApp(t *testing.T) {
+func TestSignIn_ForAnApp(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -213,7 +213,7 @@ func TestSigningInForAnApp(t *testing.T) {
 	b.get("/login?app=gone").want(t, 404, "")
 }
 
-func TestAnAppWithItsOwnPortNeedsNoCode(t *testing.T) {
+func TestSignIn_AppOnOwnPort(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -249,7 +249,7 @@ func TestResetLink(t *testing.T) {
 	says(t, s.browser().get("/reset").want(t, 404, "").body, "Ask for a new link")
 }
 
-func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
+func TestSignIn_GarbageCookies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, cookie := range []string{
@@ -264,9 +264,9 @@ func TestGarbageCookiesDoNotCloseTheDoor(t *testing.T) {
 	}
 }
 
-// TestAnAppWithoutHTTPSBehindHTTPS: the browser keeps Secure cookies from the app's http address;
+// TestSignIn_AppWithoutHTTPS: the browser keeps Secure cookies from the app's http address;
 // it must not be sent to and fro for ever.
-func TestAnAppWithoutHTTPSBehindHTTPS(t *testing.T) {
+func TestSignIn_AppWithoutHTTPS(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {

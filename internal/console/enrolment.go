@@ -10,10 +10,10 @@ import (
 	"sluice/internal/problem"
 )
 
-// enrolment sets up passkeys and authenticator apps, both during sign-in and afterwards.
-type enrolment struct{ factors *factor.Factors }
+// enrollment sets up passkeys and authenticator apps, both during sign-in and afterwards.
+type enrollment struct{ factors *factor.Factors }
 
-func (e *enrolment) beginPasskey(x *visit, who factor.Enrolee) error {
+func (e *enrollment) beginPasskey(x *visit, who factor.Enrolee) error {
 	rp, err := relyingParty(x)
 	if err != nil {
 		return err
@@ -22,12 +22,12 @@ func (e *enrolment) beginPasskey(x *visit, who factor.Enrolee) error {
 }
 
 // finishPasskey stores the passkey that the browser has created.
-func (e *enrolment) finishPasskey(x *visit, who factor.Enrolee, name string) (factor.Enrolled, error) {
+func (e *enrollment) finishPasskey(x *visit, who factor.Enrolee, name string) (factor.Enrolled, error) {
 	token, response, ok := passkeyAnswer(x)
 	if !ok {
 		return factor.Enrolled{}, problem.New(problem.Invalid, "Passkeys need JavaScript, "+
 			"which this browser did not run.").
-			WithNext("Set up an authenticator app, which works without.")
+			WithNext("Set up an authenticator app, which works without JavaScript.")
 	}
 	rp, err := relyingParty(x)
 	if err != nil {
@@ -39,7 +39,7 @@ func (e *enrolment) finishPasskey(x *visit, who factor.Enrolee, name string) (fa
 // enrolBy does what the form asks for: "app" begins the set-up of an authenticator app, "code"
 // proves that the app works, "passkey" stores a passkey. It fills in offer while the app is being
 // set up.
-func (e *enrolment) enrolBy(x *visit, who factor.Enrolee, offer **totpView) (factor.Enrolled, error) {
+func (e *enrollment) enrolBy(x *visit, who factor.Enrolee, offer **totpView) (factor.Enrolled, error) {
 	switch x.value("do") {
 	case "app":
 		o, err := e.factors.BeginTOTP(x.r.Context(), who)

@@ -100,7 +100,7 @@ func (s *signInSteps) enrolStep(x *visit, p login.Progress) error {
 		return s.attempts.advance(x, after)
 	}
 	v := enrolStepView{stepView: s.attempts.stepOf(x, p)}
-	done, err := s.enrolment.enrolBy(x, who, &v.TOTP)
+	done, err := s.enrollment.enrolBy(x, who, &v.TOTP)
 	switch {
 	case err == nil && v.TOTP != nil:
 		return s.renderEnrolStep(x, http.StatusOK, v, p)
@@ -130,7 +130,7 @@ func (s *signInSteps) enrolled(x *visit, done factor.Enrolled, account string) e
 		Account: account,
 		Added:   "Your second factor is set up",
 		Onward:  s.attempts.keep(x, *done.Progress),
-		Action:  "I have kept them, go on",
+		Action:  "I have saved them, continue",
 	})
 }
 
@@ -143,5 +143,5 @@ func (s *signInSteps) offerFactorPasskey(x *visit) error {
 }
 
 func (s *signInSteps) offerEnrolPasskey(x *visit) error {
-	return s.enrolment.beginPasskey(x, factor.Enrolee{Attempt: x.cookie(attemptCookie)})
+	return s.enrollment.beginPasskey(x, factor.Enrolee{Attempt: x.cookie(attemptCookie)})
 }

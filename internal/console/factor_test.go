@@ -74,8 +74,7 @@ func (d *device) get(t *testing.T, options string) string {
 	return virtualwebauthn.CreateAssertionResponse(d.rp, d.auth, d.auth.Credentials[0], *o)
 }
 
-// app is an authenticator app. It waits for no clock: a code that was used makes the site's clock
-// go on.
+// app is an authenticator app. It waits for no clock: using a code advances the site's clock.
 type appOnPhone struct {
 	s      *site
 	secret string
@@ -126,7 +125,7 @@ func (s *site) policy(value string) {
 	fatal(s.t, s.people.SetSecondFactor(context.Background(), actor, identity.DefaultWorkspace, value))
 }
 
-func TestEnrolmentAtSignIn(t *testing.T) {
+func TestEnrollmentAtSignIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).local()
 	s.add("ann", "viewer")
@@ -160,7 +159,7 @@ func TestEnrolmentAtSignIn(t *testing.T) {
 	)
 	done := b.post("/login/enrol", "do", "code", "offer", token, "code", phone.code()).want(t, 200, "")
 	codes := codesIn(t, done.body)
-	says(t, done.body, "Keep your recovery codes", "Recovery codes of ann")
+	says(t, done.body, "Save your recovery codes", "Recovery codes of ann")
 	has(
 		t,
 		done.body,
@@ -179,7 +178,7 @@ func TestEnrolmentAtSignIn(t *testing.T) {
 	b.get("/login/done?return=%2Faccount").want(t, 303, "/account")
 	b.get("/account").want(t, 200, "")
 
-	// From now on the second factor is asked for.
+	// From now on the second factor is required.
 	b = s.browser()
 	b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/factor")
 	step := b.get("/login/factor").want(t, 200, "")
@@ -253,9 +252,9 @@ func TestPasskeyPages(t *testing.T) {
 	b.get("/account").want(t, 200, "")
 }
 
-// TestPasskeysNeedAHostName: at an IP address the buttons are not there, and who asks all the same
-// is told.
-func TestPasskeysNeedAHostName(t *testing.T) {
+// TestFactor_PasskeysNeedHostName: at an IP address the buttons are missing, and a direct request
+// gets an explanation.
+func TestFactor_PasskeysNeedHostName(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -263,16 +262,16 @@ func TestPasskeysNeedAHostName(t *testing.T) {
 	b := s.browser()
 	hasNot(t, b.get("/login").body, "form[data-passkey]")
 	got := b.do(http.MethodPost, "/login/passkey/options", strings.NewReader("")).want(t, 400, "")
-	says(t, got.body, "Browsers know no passkeys on an IP address", "Open http://localhost")
+	says(t, got.body, "Browsers do not support passkeys on an IP address", "Open http://localhost")
 	b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 	page := b.get("/login/enrol")
 	hasNot(t, page.body, "form[data-passkey]")
-	says(t, page.body, "Passkeys cannot be made here", "localhost")
+	says(t, page.body, "Passkeys cannot be created here", "localhost")
 }
 
-// TestPasswordsForSuperusersOnly: the form is behind a quiet link where there is another way, and
-// works for superusers.
-func TestPasswordsForSuperusersOnly(t *testing.T) {
+// TestFactor_PasswordsForSuperusers: the form is behind a quiet link where there is another way,
+// and works for superusers.
+func TestFactor_PasswordsForSuperusers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")
@@ -284,7 +283,7 @@ func TestPasswordsForSuperusersOnly(t *testing.T) {
 	has(t, page.body, "a[href=/login?return=%2Faccount&with=password]", "form[data-passkey=get]")
 	has(t, b.get("/login?return=%2Faccount&with=password").body, "input[name=password]")
 	refused := b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 403, "")
-	says(t, refused.body, "Passwords are only for superusers here")
+	says(t, refused.body, "Only superusers can use a password here")
 	has(t, refused.body, "input[name=password]")
 	b.post("/login", "identifier", "root", "password", goodPassword).want(t, 303, "/")
 }

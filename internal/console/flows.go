@@ -171,7 +171,7 @@ func kindWord(a *app.App, k flow.Kind) string {
 
 func flowsSub(v flowsView) string {
 	if name := v.workspaceName(); name != "" {
-		return "What is made in " + name + ", the last changed first."
+		return "Flows in " + name + ", most recently changed first."
 	}
 	return ""
 }

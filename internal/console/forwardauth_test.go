@@ -23,10 +23,10 @@ func forwardAuthSamples() map[string]templ.Component {
 	a.Upstream = "https://wiki.example.com"
 	a.Bridge = bridgeHeaders
 	a.ForwardAuth = true
-	a.Health = healthView{Tone: web.Warning, Word: "Waiting for its reverse proxy"}
+	a.Health = healthView{Tone: web.Warning, Word: "Waiting for the first request"}
 	snippets := forwardauth.Fill(forwardauth.Addresses{Public: a.Origin, Gate: "127.0.0.1:3000", App: "127.0.0.1:8080"})
 	asked := a
-	asked.Health, asked.Asked = healthView{Tone: web.Good, Word: "Asked about"}, sampleNow.Add(-time.Minute)
+	asked.Health, asked.Asked = healthView{Tone: web.Good, Word: "Receiving requests"}, sampleNow.Add(-time.Minute)
 	return map[string]templ.Component{
 		"forward-auth-new": newForwardAuthPage(frame, newForwardAuthView{Products: sampleProducts}),
 		"forward-auth-wrong": newForwardAuthPage(frame, newForwardAuthView{
@@ -60,7 +60,7 @@ func forwardAuthSamples() map[string]templ.Component {
 	}
 }
 
-func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
+func TestForwardAuth_Connect(t *testing.T) {
 	t.Parallel()
 	trust := web.Trust{}
 	s := newSite(t, func(o *options) {
@@ -93,8 +93,8 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 		t,
 		waiting.body,
 		"Waiting for the first request",
-		"believes no reverse proxy yet",
-		"Nobody gets in until your reverse proxy asks",
+		"trusts no reverse proxy yet",
+		"No one can enter until your reverse proxy sends requests",
 	)
 	has(
 		t,
@@ -129,15 +129,15 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 	}
 	s.apps.Asked(a, s.clock.now())
 	done := b.get(page).want(t, 200, "")
-	says(t, done.body, "Your reverse proxy asks Sluice")
+	says(t, done.body, "Receiving requests from your reverse proxy")
 	hasNot(t, done.body, "[hx-get="+page+"]")
-	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Asked about", "forward-auth", "Last asked")
-	says(t, b.get("/admin/apps").want(t, 200, "").body, "Flows", "Asked about")
+	says(t, b.get("/admin/apps/"+a.ID).want(t, 200, "").body, "Receiving requests", "forward-auth", "Last request")
+	says(t, b.get("/admin/apps").want(t, 200, "").body, "Flows", "Receiving requests")
 	b.get("/admin/apps/"+a.ID+"/verify").want(t, 303, page)
 	says(
 		t,
 		b.post("/admin/apps/forward-auth", "public_url", "http://flows.example.com").want(t, 409, "").body,
-		"Flows has this public address already",
+		"Flows already has this public address",
 	)
 	v := s.signedIn("vic")
 	v.get(page).want(t, 303, "/flows")
@@ -146,7 +146,7 @@ func TestConnectingAnAppBehindAReverseProxy(t *testing.T) {
 	}
 }
 
-func TestForwardAuthPageNamesWhatIsMissing(t *testing.T) {
+func TestForwardAuth_MissingParts(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.config = func(c *Config) {
@@ -162,7 +162,7 @@ func TestForwardAuthPageNamesWhatIsMissing(t *testing.T) {
 	b := s.signedIn("root")
 	b.post("/admin/apps/forward-auth", "public_url", "https://flows.example.com")
 	page := b.get("/admin/apps/"+s.apps.All()[0].ID+"/forward-auth").want(t, 200, "").body
-	says(t, page, "another host name than Sluice", "APP_URL")
+	says(t, page, "different host name from Sluice", "APP_URL")
 	if strings.Contains(page, "believes no reverse proxy") {
 		t.Error("a trusted proxy is called missing")
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestSomebodyWhoLeavesIsNoErrorOfSluice(t *testing.T) {
+func TestGone_ClientLeaves(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")

@@ -48,7 +48,7 @@ func (p *homePages) checklist(x *visit, apps []*app.App) ([]check, error) {
 	connect, verify := appChecks(apps)
 	second := check{
 		Title:  "Add a second person",
-		Detail: "Give each person an account and a role of their own.",
+		Detail: "Give each person a separate account and role.",
 		Done:   people > 1,
 		Href:   "/admin/people/new",
 		Action: "Add a person",
@@ -57,7 +57,7 @@ func (p *homePages) checklist(x *visit, apps []*app.App) ([]check, error) {
 		second.Detail = web.Count(people, "account")
 	}
 	return []check{
-		{Title: "Make the first admin", Detail: "Signed in as " + x.who.Name + ".", Done: true},
+		{Title: "Create the first admin", Detail: "Signed in as " + x.who.Name + ".", Done: true},
 		connect, verify, second, addressCheck(x),
 	}, nil
 }
@@ -71,18 +71,18 @@ func appChecks(apps []*app.App) (connect, verify check) {
 	}
 	verify = check{
 		Title:  "Verify that it works",
-		Detail: "See who you are to the builder, and whether streams get through.",
+		Detail: "See what the builder learns about you, and whether streams work.",
 	}
 	for _, a := range apps {
 		switch {
 		case a.ForwardAuth():
 			connect.Done, connect.Detail = true, a.Name+" at "+a.PublicURL
 			if verify.Href == "" || !a.SeenAt.IsZero() {
-				verify.Href, verify.Action = "/admin/apps/"+a.ID+"/forward-auth", "Look"
+				verify.Href, verify.Action = "/admin/apps/"+a.ID+"/forward-auth", "View"
 				verify.Done = verify.Done || !a.SeenAt.IsZero()
 			}
 		case a.Pending:
-			connect.Detail, connect.Href, connect.Action = a.Name+" has not answered yet.", "/admin/apps/"+a.ID, "Look"
+			connect.Detail, connect.Href, connect.Action = a.Name+" has not answered yet.", "/admin/apps/"+a.ID, "View"
 		case a.NeedsOwner:
 			connect.Detail = a.Name + " still needs its owner account."
 			connect.Href = "/admin/apps/" + a.ID
@@ -115,7 +115,7 @@ func addressCheck(x *visit) check {
 			"https and set APP_URL to that address."
 	default:
 		c.Failed = true
-		c.Detail = "Passwords and flows cross the network in clear at " + origin + ". Put Sluice behind https and " +
+		c.Detail = "Passwords and flows cross the network unencrypted at " + origin + ". Put Sluice behind https and " +
 			"set APP_URL to that address."
 	}
 	return c

@@ -55,7 +55,7 @@ func (p *joinPages) showSignUp(x *visit) error {
 }
 
 func signUpClosed() error {
-	return problem.New(problem.NotFound, "Accounts are made by an admin here.").
+	return problem.New(problem.NotFound, "Only admins create accounts here.").
 		WithNext("Ask an admin for an invitation, or sign in.")
 }
 
@@ -95,7 +95,7 @@ func (p *joinPages) signUp(x *visit) error {
 	}
 	return renderOutcome(
 		x,
-		"Your account waits",
+		"Waiting for approval",
 		"An admin has to activate it before you can sign in.",
 		"/login",
 		"Go to sign-in",
@@ -124,15 +124,15 @@ func (p *joinPages) showForgot(x *visit) error {
 // forgot gives the same answer whether or not the account exists.
 func (p *joinPages) forgot(x *visit) error {
 	v := forgotView{Identifier: clipped(x.value("identifier"), 254), Mail: p.logins.MailConfigured()}
-	err := problem.New(problem.Invalid, "Enter your username or e-mail address.")
+	err := problem.New(problem.Invalid, "Enter your username or email address.")
 	if x.value("identifier") != "" {
 		asked := p.signUps.RequestReset(x.r.Context(), x.value("identifier"), x.event.Peer)
 		if asked == nil {
 			return renderOutcome(
 				x,
 				"Check your mail",
-				"If there is an active account with an e-mail address under what you entered, a link that sets a "+
-					"new password is on its way to it.",
+				"If an active account with an email address matches your entry, a link to set a new password is on "+
+					"its way to it.",
 				"/login",
 				"Go to sign-in",
 			)

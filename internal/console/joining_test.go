@@ -87,7 +87,7 @@ func (s *site) link(box *mailbox, to string) string {
 
 func withMail(box *mailbox) func(*options) { return func(o *options) { o.smtp = box.config } }
 
-func TestSignUpWithoutMail(t *testing.T) {
+func TestSignUp_WithoutMail(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -113,7 +113,7 @@ func TestSignUpWithoutMail(t *testing.T) {
 			"role", "admin",
 			"active", "true",
 		).want(t, 200, "").body,
-		"Your account waits",
+		"Waiting for approval",
 	)
 	says(
 		t,
@@ -142,7 +142,7 @@ func TestSignUpWithoutMail(t *testing.T) {
 	says(t, b.get("/login").body, "Your account is ready")
 }
 
-func TestSignUpByMail(t *testing.T) {
+func TestSignUp_ByMail(t *testing.T) {
 	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
@@ -180,9 +180,9 @@ func TestSignUpByMail(t *testing.T) {
 	b.get(path).want(t, 410, "")
 }
 
-// TestTokensOfOtherPages: every page takes only its own tokens, none of them twice, and none after
-// its time.
-func TestTokensOfOtherPages(t *testing.T) {
+// TestSignUp_TokensOfOtherPages: every page takes only its own tokens, none of them twice, and none
+// after its time.
+func TestSignUp_TokensOfOtherPages(t *testing.T) {
 	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box))
@@ -260,7 +260,7 @@ func TestMailedFirstPassword(t *testing.T) {
 	plain, err := s.people.Find(context.Background(), authz.SystemPrincipal("test"), "plain")
 	fatal(t, err)
 	hasNot(t, b.get("/admin/people/"+plain.ID).body, "form[action=/admin/people/"+plain.ID+"/reset-mail]")
-	says(t, b.post("/admin/people/"+plain.ID+"/reset-mail").want(t, 409, "").body, "has no e-mail address")
+	says(t, b.post("/admin/people/"+plain.ID+"/reset-mail").want(t, 409, "").body, "has no email address")
 }
 
 func TestForgottenPassword(t *testing.T) {
@@ -278,7 +278,7 @@ func TestForgottenPassword(t *testing.T) {
 		t.Error("the answer tells whether there is such an account")
 	}
 	b.post("/forgot", "identifier", strings.Repeat("a", 300)).want(t, 200, "")
-	s.signUps.Close() // what was answered before it was done is done now
+	s.signUps.Close() // finish work that was answered in advance
 	path := s.link(box, "ann@example.test")
 	b.get(path).want(t, 303, "/reset")
 	b.post("/reset", "password", "a completely different phrase").want(t, 303, "/")
@@ -296,7 +296,7 @@ func TestChangeOfAddress(t *testing.T) {
 	s.add("ann", "viewer")
 	b := s.signedIn("ann")
 	wrongOne := b.post("/account/email", "email", "ann@example.org", "password", "not it").want(t, 400, "")
-	says(t, wrongOne.body, "password is not right")
+	says(t, wrongOne.body, "password is wrong")
 	has(t, wrongOne.body, "input[id=f-email-password][aria-invalid=true]", "input[name=email][value=ann@example.org]")
 	has(
 		t,
@@ -307,10 +307,10 @@ func TestChangeOfAddress(t *testing.T) {
 	b.post("/account/email", "email", "ann@example.org", "password", goodPassword).want(t, 303, "/account")
 	fresh, old := s.link(box, "ann@example.org"), s.link(box, "ann@example.test")
 	b.get(fresh).want(t, 303, "/email")
-	says(t, b.post("/email").want(t, 200, "").body, "One half is done")
+	says(t, b.post("/email").want(t, 200, "").body, "One address is confirmed")
 	says(t, b.get("/account").body, "ann@example.test")
 	b.get(old).want(t, 303, "/email")
-	says(t, b.get("/email").want(t, 200, "").body, "in place of this one", "No, stop it")
+	says(t, b.get("/email").want(t, 200, "").body, "instead of this one", "No, stop the change")
 	says(t, b.post("/email").want(t, 200, "").body, "Your address is changed")
 	says(t, b.get("/account").body, "ann@example.org")
 
@@ -342,7 +342,7 @@ func TestInvitationByLink(t *testing.T) {
 	}
 
 	bob.get(second).want(t, 303, "/invite")
-	says(t, bob.get("/invite").want(t, 200, "").body, "You are signed in as bob", "another address")
+	says(t, bob.get("/invite").want(t, 200, "").body, "You are signed in as bob", "different address")
 	bob.post("/invite").want(t, 403, "")
 	guest := s.browser()
 	guest.get(second).want(t, 303, "/invite")
@@ -360,7 +360,7 @@ func TestInvitationByLink(t *testing.T) {
 	)
 	guest.post("/invite", "username", "new", "password", "a completely different phrase", "role", "admin").
 		want(t, 303, "/flows")
-	says(t, guest.get("/flows").want(t, 200, "").body, "Welcome", "What is made in Research")
+	says(t, guest.get("/flows").want(t, 200, "").body, "Welcome", "Flows in Research")
 	says(t, guest.get("/workspaces").body, "you are User")
 	s.browser().get(second).want(t, 410, "")
 
@@ -386,8 +386,8 @@ func TestInvitationByLink(t *testing.T) {
 	}
 }
 
-// TestInvitationOfSomebodyWhoHasAnAccountByNow signs in first and joins then.
-func TestInvitationOfSomebodyWhoHasAnAccountByNow(t *testing.T) {
+// TestInvitation_ExistingAccount signs in first and joins then.
+func TestInvitation_ExistingAccount(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")

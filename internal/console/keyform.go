@@ -54,10 +54,10 @@ func keyActions() []keyActionGroup {
 			{Action: authz.FlowRun, Title: "Run flows", Hint: "Send messages and read the answers."},
 			{Action: authz.FlowView, Title: "See flows", Hint: "Read flows, executions and messages."},
 			{Action: authz.FlowEdit, Title: "Edit flows", Hint: "Create, change and delete them, and document stores."},
-			{Action: authz.FlowPublish, Title: "Publish flows", Hint: "Open them to strangers."},
+			{Action: authz.FlowPublish, Title: "Publish flows", Hint: "Open them to everyone."},
 		}},
 		{groupBuilder, []keyAction{
-			{Action: authz.AppOpen, Title: "Open the builder's pages", Hint: "Programs hardly need it."},
+			{Action: authz.AppOpen, Title: "Open the builder's pages", Hint: "Programs rarely need it."},
 			{
 				Action: authz.BuilderCode,
 				Title:  "Store and run code",
@@ -76,7 +76,7 @@ func keyActions() []keyActionGroup {
 			{Action: authz.CredentialUse, Title: "Put the vault's credentials into apps"},
 			{Action: authz.CredentialManage, Title: "Manage the vault's credentials"},
 			{Action: authz.WorkspaceManage, Title: "Rename the workspace and choose its apps"},
-			{Action: authz.ObjectAdopt, Title: "Assign what nobody owns"},
+			{Action: authz.ObjectAdopt, Title: "Assign unassigned items"},
 			{Action: authz.AppView, Title: "See apps and their health"},
 			{Action: authz.AppManage, Title: "Connect, change and remove apps"},
 		}},
@@ -84,11 +84,11 @@ func keyActions() []keyActionGroup {
 			{Action: authz.UserView, Title: "See people"},
 			{Action: authz.UserCreate, Title: "Add people"},
 			{Action: authz.UserUpdate, Title: "Change people"},
-			{Action: authz.UserDisable, Title: "End and restore people's access"},
+			{Action: authz.UserDisable, Title: "Deactivate and reactivate people"},
 			{Action: authz.UserReset, Title: "Reset passwords"},
 			{Action: authz.UserDelete, Title: "Delete people"},
 			{Action: authz.SessionView, Title: "See sessions"},
-			{Action: authz.SessionEnd, Title: "End sessions"},
+			{Action: authz.SessionEnd, Title: "Sign out sessions"},
 			{Action: authz.WorkspaceCreate, Title: "Make workspaces"},
 			{Action: authz.RoleManage, Title: "Manage roles"},
 			{Action: authz.SignInManage, Title: "Manage how people sign in"},
@@ -119,7 +119,7 @@ func actionTitle(a authz.Action) string {
 // whatWords describes what a key may do.
 func whatWords(s authn.KeyScope) string {
 	if len(s.Actions) == 0 {
-		return "All that its owner may do"
+		return "Everything that its owner can do"
 	}
 	titles := make([]string, len(s.Actions))
 	for i, a := range s.Actions {
@@ -215,12 +215,18 @@ type keyForm struct {
 	former                      authn.KeyScope
 }
 
+// limited reports whether the form has networks or limits, or errors in them.
+func (f *keyForm) limited() bool {
+	return f.Networks+f.PerMinute+f.PerDay != "" ||
+		f.Wrong["networks"]+f.Wrong["per_minute"]+f.Wrong["per_day"] != ""
+}
+
 // formOfKey returns the form of an existing key.
 func (kf *keyForms) formOfKey(x *visit, k authn.APIKey) (keyForm, error) {
 	f := keyForm{Name: k.Name, Expires: "keep", What: "all", Where: "all", Most: kf.keys.MaxAge(), former: k.Scope}
 	f.Ends = []web.Option{
-		{Value: "keep", Label: "As it is"},
-		{Value: "date", Label: "On a day"},
+		{Value: "keep", Label: "Unchanged"},
+		{Value: "date", Label: "On a date"},
 		{Value: "latest", Label: latestWord(f.Most)},
 	}
 	var networks []string
@@ -249,7 +255,7 @@ func (kf *keyForms) formOfKey(x *visit, k authn.APIKey) (keyForm, error) {
 // newKeyForm returns the form of a new key. It starts with the smallest useful scope.
 func (kf *keyForms) newKeyForm(x *visit) (keyForm, error) {
 	if x.who.Workspace == "" {
-		return keyForm{}, problem.New(problem.Conflict, "You work in no workspace, and a key works in one.").
+		return keyForm{}, problem.New(problem.Conflict, "You have no workspace, and a key needs one.").
 			WithNext("Ask an admin of a workspace to invite you.")
 	}
 	f := keyForm{Expires: "90", What: "some", Where: "all", Most: kf.keys.MaxAge()}
@@ -261,7 +267,7 @@ func (kf *keyForms) newKeyForm(x *visit) (keyForm, error) {
 	f.Ends = append(
 		f.Ends,
 		web.Option{Value: "latest", Label: latestWord(f.Most)},
-		web.Option{Value: "date", Label: "On a day"},
+		web.Option{Value: "date", Label: "On a date"},
 	)
 	if f.Most > 0 && f.Most <= 90*24*time.Hour {
 		f.Expires = "latest"
@@ -273,15 +279,18 @@ func latestWord(most time.Duration) string {
 	if most == 0 {
 		return "Never"
 	}
-	return "As late as permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was made"
+	return "The latest date permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was made"
 }
 
 // mostWords names the organization's maximum.
 func (f keyForm) mostWords() string {
 	if f.Most == 0 {
-		return "Keys without an end are permitted here. One that ends is safer."
+		return "Keys may have no expiry date here. A key that expires is safer."
 	}
-	return "Keys may last at most " + web.Count(int(f.Most/(24*time.Hour)), "day") + " here (SLUICE_API_KEY_MAX_DAYS)."
+	return "Keys can be valid for at most " + web.Count(
+		int(f.Most/(24*time.Hour)),
+		"day",
+	) + " here (SLUICE_API_KEY_MAX_DAYS)."
 }
 
 // offerPicks fills in the choices for a workspace: what the visitor may do and see there, and
@@ -326,7 +335,7 @@ func (kf *keyForms) offerPicks(x *visit, f *keyForm, workspace string, chosen au
 func withChosen(picks []pick, chosen []string) []pick {
 	for _, id := range chosen {
 		if !slices.ContainsFunc(picks, func(p pick) bool { return p.ID == id }) {
-			picks = append(picks, pick{ID: id, Name: id, Hint: "Not to be seen any more", Chosen: true})
+			picks = append(picks, pick{ID: id, Name: id, Hint: "No longer visible", Chosen: true})
 		}
 	}
 	return picks
@@ -432,24 +441,24 @@ func (f *keyForm) scope() (s authn.KeyScope, err error) {
 			}
 		}
 		if len(s.Actions) == 0 {
-			return s, problem.New(problem.Invalid, "Tick at least one, or choose everything.").WithField("actions")
+			return s, problem.New(problem.Invalid, "Select at least one, or choose everything.").WithField("actions")
 		}
 	default:
-		return s, problem.New(problem.Invalid, "Choose what the key may do.").WithField("actions")
+		return s, problem.New(problem.Invalid, "Choose what the key can do.").WithField("actions")
 	}
 	switch f.Where {
 	case "all":
 	case "apps":
 		if s.Apps = chosenOf(f.Apps); len(s.Apps) == 0 {
-			return s, problem.New(problem.Invalid, "Tick at least one app, or choose all.").WithField("apps")
+			return s, problem.New(problem.Invalid, "Select at least one app, or choose all.").WithField("apps")
 		}
 	case "flows":
 		if s.Flows = chosenOf(f.Flows); len(s.Flows) == 0 {
-			return s, problem.New(problem.Invalid, "Tick at least one flow, or choose all.").WithField("flows")
+			return s, problem.New(problem.Invalid, "Select at least one flow, or choose all.").WithField("flows")
 		}
 		s.Apps = f.appsOfFlows()
 	default:
-		return s, problem.New(problem.Invalid, "Choose on what it may do it.").WithField("apps")
+		return s, problem.New(problem.Invalid, "Choose where the key can do it.").WithField("apps")
 	}
 	return s, nil
 }
@@ -487,7 +496,7 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	case "date":
 		day, err := time.Parse(time.DateOnly, f.Date)
 		if err != nil {
-			text := "This is not a day; expected is the form 2030-12-31."
+			text := "This is not a date such as 2030-12-31."
 			return time.Time{}, false, problem.New(problem.Invalid, text).WithField("expires_at")
 		}
 		end = day.AddDate(0, 0, 1)
@@ -501,21 +510,21 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 			return now.AddDate(0, 0, days), false, nil
 		}
 	}
-	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key ends.").WithField("expires_at")
+	return time.Time{}, false, problem.New(problem.Invalid, "Choose when the key expires.").WithField("expires_at")
 }
 
 // placeOptions are the choices of where a key works. It omits choices with nothing to pick from.
 func placeOptions(f keyForm) []web.Option {
 	out := []web.Option{
-		{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Also those that come later."},
+		{Value: "all", Label: "In all apps and flows of the workspace", Hint: "Including later ones."},
 	}
 	if len(f.Apps) > 0 {
-		out = append(out, web.Option{Value: "apps", Label: "In these apps", Hint: "In all flows of theirs."})
+		out = append(out, web.Option{Value: "apps", Label: "In these apps", Hint: "In all their flows."})
 	}
 	if len(f.Flows) > 0 {
 		out = append(
 			out,
-			web.Option{Value: "flows", Label: "In these flows", Hint: "It sees no lists then, only them."},
+			web.Option{Value: "flows", Label: "In these flows", Hint: "The key sees only these flows, and no lists."},
 		)
 	}
 	return out
@@ -524,7 +533,7 @@ func placeOptions(f keyForm) []web.Option {
 // endWord names the row of a key's expiry.
 func endWord(k keyView) string {
 	if k.Live {
-		return "Ends"
+		return "Expires"
 	}
-	return "Ended"
+	return "Expired"
 }

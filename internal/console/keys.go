@@ -83,9 +83,9 @@ func keyOf(x *visit, k authn.APIKey, names keyNames) keyView {
 	case !k.Usable:
 		v.Tone, v.State = web.Bad, "Its owner has no access"
 	case !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < soon:
-		v.Tone, v.State = web.Warning, "Ends soon"
+		v.Tone, v.State = web.Warning, "Expires soon"
 	default:
-		v.Tone, v.State = web.Good, "In force"
+		v.Tone, v.State = web.Good, "Active"
 	}
 	return v
 }
@@ -321,7 +321,7 @@ var overlaps = []web.Option{
 	{Value: "24", Label: "Works for another day"},
 	{Value: "168", Label: "Works for another week"},
 	{Value: "1", Label: "Works for another hour"},
-	{Value: "0", Label: "Ends at once"},
+	{Value: "0", Label: "Revoked immediately"},
 }
 
 func (p *keyPages) rotateKey(x *visit) error {

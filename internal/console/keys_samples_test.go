@@ -29,7 +29,7 @@ func sampleKeys() []keyView {
 			LastUsedAt:    sampleNow.Add(-3 * time.Minute),
 			LastUsedIP:    "192.0.2.17",
 			Tone:          web.Good,
-			State:         "In force",
+			State:         "Active",
 			Live:          true,
 		},
 		{
@@ -44,7 +44,7 @@ func sampleKeys() []keyView {
 			IssuedAt:      sampleNow.Add(-9 * time.Hour),
 			ExpiresAt:     sampleNow.Add(50 * time.Hour),
 			Tone:          web.Warning,
-			State:         "Ends soon",
+			State:         "Expires soon",
 			Live:          true,
 		},
 		{
@@ -53,7 +53,7 @@ func sampleKeys() []keyView {
 			Prefix:        "sluice_0aB9x",
 			Owner:         "cid",
 			WorkspaceName: "Default workspace",
-			What:          "All that its owner may do",
+			What:          "Everything that its owner can do",
 			Where:         "Flowise",
 			CreatedAt:     sampleNow.Add(-9000 * time.Hour),
 			RevokedAt:     sampleNow.Add(-30 * time.Hour),
@@ -73,7 +73,7 @@ func sampleKeyForm() keyForm {
 			{Value: "30", Label: "In 30 days"},
 			{Value: "90", Label: "In 90 days"},
 			{Value: "latest", Label: latestWord(365 * 24 * time.Hour)},
-			{Value: "date", Label: "On a day"},
+			{Value: "date", Label: "On a date"},
 		},
 		Name:    "",
 		Expires: "90",
@@ -121,16 +121,16 @@ func keySamples() map[string]templ.Component {
 	filled.Wrong = wrong{
 		"networks": "“not a network” is not a network. Write networks like 192.0.2.0/24 or 2001:db8::/32, or " +
 			"single addresses.",
-		"expires_at": "This end lies in the past.",
-		"actions":    "Tick at least one, or choose everything.",
-		"flows":      "Tick at least one flow, or choose all.",
+		"expires_at": "This expiry time is in the past.",
+		"actions":    "Select at least one, or choose everything.",
+		"flows":      "Select at least one flow, or choose all.",
 	}
 	flows.Where, flows.MoreFlows, filled.Where = "flows", 12, "flows"
 	flows.Groups = append(flows.Groups, keyActionGroup{
 		Name:    "Single permissions",
 		Actions: []keyAction{{Action: "chatflows:view", Title: actionTitle("chatflows:view"), Chosen: true}},
 	})
-	flows.Ends = []web.Option{{Value: "keep", Label: "As it is"}}
+	flows.Ends = []web.Option{{Value: "keep", Label: "Unchanged"}}
 	list := keysView{Keys: keys, Workspace: "default", WorkspaceName: "Default workspace", Elsewhere: 2, Now: sampleNow}
 	return map[string]templ.Component{
 		"keys": keysPage(frame, list),

@@ -24,7 +24,7 @@ func (b *browser) send(path string, form url.Values) reply {
 
 var keyText = regexp.MustCompile(`sluice_[0-9A-Za-z]{46}`)
 
-// madeKey makes a key and returns it with its id.
+// madeKey creates a key and returns it with its id.
 func (b *browser) madeKey(form url.Values) (key, id string) {
 	b.s.t.Helper()
 	page := b.send(keysPath, form).want(b.s.t, 200, "")
@@ -40,7 +40,7 @@ func (b *browser) madeKey(form url.Values) (key, id string) {
 	return key, id
 }
 
-// opens reports whether somebody is let in by a key.
+// opens reports whether a key is accepted.
 func (s *site) opens(key string) bool {
 	s.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, s.url+"/flows", nil)
@@ -57,7 +57,7 @@ func simpleKey(name string) url.Values {
 	return url.Values{"name": {name}, "expires": {"30"}, "what": {"all"}, "where": {"all"}}
 }
 
-func TestAKeyFromTheFormToItsEnd(t *testing.T) {
+func TestKeys_FormToRevocation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
@@ -86,7 +86,7 @@ func TestAKeyFromTheFormToItsEnd(t *testing.T) {
 		t.Error("the key opens nothing")
 	}
 	list := b.get(keysPath).want(t, 200, "").body
-	says(t, list, "Nightly <run>", key[:12], "In force", "All that its owner may do", "in 1 month")
+	says(t, list, "Nightly <run>", key[:12], "Active", "Everything that its owner can do", "in 1 month")
 	for _, path := range []string{keysPath, keysPath + "/new"} {
 		if strings.Contains(b.get(path).body, key) {
 			t.Errorf("%s shows the key", path)
@@ -97,7 +97,7 @@ func TestAKeyFromTheFormToItsEnd(t *testing.T) {
 	}
 }
 
-func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
+func TestKeys_RotateChangeRevoke(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
@@ -108,7 +108,7 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 
 	page := b.post(at+"/rotate", "overlap", "24").want(t, 200, "")
 	second := keyText.FindString(page.body)
-	says(t, page.body, "The former secret works for another 24 hours")
+	says(t, page.body, "The previous secret works for another 24 hours")
 	if second == first || !s.opens(first) || !s.opens(second) {
 		t.Errorf(
 			"after a rotation with an overlap the former key opens %t, the new one %t",
@@ -121,7 +121,7 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 	}
 	page = b.post(at+"/rotate", "overlap", "0").want(t, 200, "")
 	third := keyText.FindString(page.body)
-	says(t, page.body, "does not work any more")
+	says(t, page.body, "no longer works")
 	if s.opens(second) || !s.opens(third) {
 		t.Error("after a rotation without an overlap the former key still opens, or the new one does not")
 	}
@@ -138,7 +138,7 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 		"Chat 2",
 		"203.0.113.0/24, 2001:db8::1/128",
 		"7 a minute",
-		"your own address is not in one of them",
+		"your own address is in none of them",
 		"Saved.",
 	)
 	has(t, shown, "input[name=per_minute][value=7]")
@@ -158,7 +158,7 @@ func TestAKeyIsRotatedChangedAndRevoked(t *testing.T) {
 	}
 }
 
-func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
+func TestKeys_FormKeepsMistake(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "user")
@@ -178,7 +178,7 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 		"a past day": {
 			url.Values{"expires": {"date"}, "date": {"2020-01-01"}},
 			"select[name=expires][aria-invalid=true]",
-			"lies in the past",
+			"is in the past",
 		},
 		"a day too late": {
 			url.Values{"expires": {"date"}, "date": {"2100-01-01"}},
@@ -186,12 +186,12 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 			"at most 365 days",
 		},
 		"an end not named": {url.Values{"expires": {"9000"}}, "select[name=expires][aria-invalid=true]", "Choose when"},
-		"nothing ticked":   {url.Values{"what": {"some"}}, "p[id=actions-error]", "Tick at least one"},
+		"nothing ticked":   {url.Values{"what": {"some"}}, "p[id=actions-error]", "Select at least one"},
 		"nothing chosen":   {url.Values{"what": {""}}, "p[id=actions-error]", "Choose what"},
 		"beyond one's own": {
 			url.Values{"what": {"some"}, "action": {"user:create"}},
 			"p[id=actions-error]",
-			"Tick at least one",
+			"Select at least one",
 		},
 		"no app ticked": {url.Values{"where": {"apps"}}, "p[id=apps-error]", "at least one app"},
 		"a foreign flow": {
@@ -233,12 +233,12 @@ func TestAMistakeInAKeysFormStaysWhereItIs(t *testing.T) {
 	form.Set("expires", "date")
 	form.Set("date", tomorrow)
 	b.madeKey(form)
-	says(t, b.get(keysPath).body, "Until tomorrow", "Ends soon")
+	says(t, b.get(keysPath).body, "Until tomorrow", "Expires soon")
 }
 
-// TestAKeyForOneFlow: what is offered, what is kept, and a line for a terminal that runs the flow
-// at the app's own address.
-func TestAKeyForOneFlow(t *testing.T) {
+// TestKeys_OneFlow: the offered flows, the stored flows, and a terminal line that runs the flow at
+// the app's own address.
+func TestKeys_OneFlow(t *testing.T) {
 	t.Parallel()
 	s, ctx := newSite(t), context.Background()
 	ann := s.add("ann", "user")
@@ -292,7 +292,7 @@ func TestAKeyForOneFlow(t *testing.T) {
 	)
 	says(t, b.get(keysPath).body, "Run flows; See flows", "Complaints")
 
-	// What cannot be picked any more is not lost by saving.
+	// Saving keeps entries that can no longer be selected.
 	fatal(t, s.flows.Forget(ctx, a.ID, "f2"))
 	form.Set("expires", "keep")
 	form["action"] = []string{"flow:run"}
@@ -305,8 +305,8 @@ func TestAKeyForOneFlow(t *testing.T) {
 	}
 }
 
-// TestTheLineForATerminalWorks runs it as people do: by a shell.
-func TestTheLineForATerminalWorks(t *testing.T) {
+// TestKeys_TerminalLine runs it as people do: by a shell.
+func TestKeys_TerminalLine(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -386,7 +386,7 @@ func TestKeysOfOthers(t *testing.T) {
 	says(t, page, "No API key in Research", "You have 1 key in other workspaces")
 }
 
-func TestAFreshProofComesBeforeAKey(t *testing.T) {
+func TestKeys_FreshProof(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) { o.stepUp = 10 * time.Minute })
 	s.add("ann", "user")
@@ -418,8 +418,8 @@ func TestAFreshProofComesBeforeAKey(t *testing.T) {
 	says(t, b.get(keysPath).body, "Run flows; See flows")
 }
 
-// TestEveryActionHasWords finds actions that came later than the form.
-func TestEveryActionHasWords(t *testing.T) {
+// TestKeys_ActionsHaveTexts finds actions that came later than the form.
+func TestKeys_ActionsHaveTexts(t *testing.T) {
 	t.Parallel()
 	known := map[authz.Action]bool{}
 	for _, g := range keyActions() {

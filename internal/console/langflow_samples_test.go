@@ -37,8 +37,8 @@ func langflowSamples() map[string]templ.Component {
 		Supports: []string{
 			"It can verify tokens that Sluice signs (external authentication), once its LANGFLOW_EXTERNAL_AUTH_… " +
 				"variables are set.",
-			"It takes tokens that are signed with its LANGFLOW_SECRET_KEY, if Sluice has the same.",
-			"Sluice can sign its accounts in with passwords, at most 5 times a minute.",
+			"It accepts tokens that are signed with its LANGFLOW_SECRET_KEY, if Sluice has the same.",
+			"Sluice can sign in its accounts with passwords, at most 5 times a minute.",
 		},
 	}
 	fresh, done, waiting := sampleLangflow(), sampleLangflow(), sampleLangflow()
@@ -46,7 +46,7 @@ func langflowSamples() map[string]templ.Component {
 	fresh.Health = healthView{
 		Tone:      web.Warning,
 		Word:      "Not connected",
-		Detail:    "Nobody has chosen yet how Sluice gets into Langflow.",
+		Detail:    "The app is not connected: no method to enter Langflow has been chosen.",
 		CheckedAt: sampleNow,
 	}
 
@@ -65,9 +65,10 @@ func langflowSamples() map[string]templ.Component {
 				sampleLines,
 		},
 		{
-			Mode:   langflow.Signed,
-			OK:     true,
-			Detail: "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the accounts.",
+			Mode: langflow.Signed,
+			OK:   true,
+			Detail: "Langflow accepts tokens that Sluice signs with LANGFLOW_SECRET_KEY. The superuser creates the " +
+				"accounts.",
 		},
 		{
 			Mode:   langflow.SignIn,
@@ -111,7 +112,7 @@ func langflowSamples() map[string]templ.Component {
 	banner.Banner = &web.Banner{
 		Text:   bannerText("langflow"),
 		Href:   "/login?with=password",
-		Action: "Sign in as somebody else",
+		Action: "Sign in as someone else",
 	}
 	narrow := web.Page{Title: "Sample", Banner: banner.Banner}
 	return map[string]templ.Component{
@@ -182,7 +183,7 @@ func langflowSamples() map[string]templ.Component {
 		"builder-users-none": builderUsersPage(frame, builderUsersView{App: done}),
 		"builder-users-trouble": builderUsersPage(frame, builderUsersView{
 			App:     done,
-			Problem: "Sluice needs a superuser of Langflow to make accounts there.",
+			Problem: "Sluice needs a superuser of Langflow to create accounts there.",
 			Next:    "Give Sluice a superuser's name and password.",
 		}),
 		"builder-user": builderUserPage(
@@ -195,7 +196,7 @@ func langflowSamples() map[string]templ.Component {
 			To:        []web.Option{{Value: "r/a", Label: "Ann Archer (Research)"}},
 			Chosen:    "r/a",
 			PerPerson: true,
-			Wrong:     wrong{"to": "This person is no member of the workspace."},
+			Wrong:     wrong{"to": "This person is not a member of the workspace."},
 		}),
 		"builder-user-nowhere": builderUserPage(frame, builderUserView{App: done, User: users[3]}),
 		"confirm-unasked": confirmPage(
@@ -251,18 +252,18 @@ func langflowExpectations() map[string]expectation {
 			says: []string{"refused the connection"},
 		},
 		"app-langflow": {
-			says: []string{"A shared secret key", "Adopt flows of Langflow", "/flow/", "One for each workspace"},
+			says: []string{"A shared secret key", "Adopt flows of Langflow", "/flow/", "One per workspace"},
 		},
 		"app-langflow-new":   {says: []string{"Connect Langflow", "Not connected", "/flow/"}},
-		"app-found-langflow": {says: []string{"each way is tested for you", "external authentication"}},
+		"app-found-langflow": {says: []string{"Sluice tests each method", "external authentication"}},
 		"builder-users": {
 			has: []string{"a[aria-label=Adopt administrator]"},
 			says: []string{
 				"12 flows, 3 projects, 1 file",
 				"adopted",
-				"made by Sluice",
+				"created by Sluice",
 				"unknown",
-				"not active",
+				"inactive",
 				"Ann Archer",
 			},
 		},
@@ -273,22 +274,22 @@ func langflowExpectations() map[string]expectation {
 		},
 		"builder-user": {
 			has:  []string{"select[name=to]"},
-			says: []string{"Adopt this user with 12 flows", "another password", "with the same ids"},
+			says: []string{"Adopt this user with 12 flows", "another password", "keep their ids"},
 		},
 		"builder-user-adopted": {
 			has: []string{"select[name=to][aria-invalid=true]"},
 			says: []string{
-				"Give to whom",
-				"Let this user go",
-				"nobody reaches them through Sluice any more",
+				"Assign to",
+				"Release user",
+				"no longer reachable through Sluice",
 				"DELETE /api/v1/apps/",
 			},
 		},
 		"builder-user-nowhere": {says: []string{"No workspace uses this app"}},
 		"confirm-unasked":      {says: []string{"sluice user reset-link langflow"}},
 		"apps-banner": {
-			says: []string{"Nobody is asked to sign in", "LANGFLOW_AUTO_LOGIN=False", "the superuser langflow"},
+			says: []string{"No sign-in is required", "LANGFLOW_AUTO_LOGIN=False", "the superuser langflow"},
 		},
-		"login-banner": {says: []string{"Nobody is asked to sign in"}},
+		"login-banner": {says: []string{"No sign-in is required"}},
 	}
 }

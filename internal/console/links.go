@@ -60,13 +60,13 @@ var (
 		Cookie: emailCookie,
 		Path:   "/email",
 		Title:  "Change of address",
-		Next:   "You can begin again on your account page.",
+		Next:   "You can start again on your account page.",
 	}
 	inviteLink = singleUseLink{
 		Cookie: inviteCookie,
 		Path:   "/invite",
 		Title:  "Invitation",
-		Next:   "Ask whoever invited you for a new one.",
+		Next:   "Ask the person who invited you for a new one.",
 	}
 )
 
@@ -141,10 +141,10 @@ func (p *linkPages) setupClosed(x *visit, token string, err error) error {
 	v := setupClosedView{Title: "This link is no longer valid", Detail: e.Detail, HasAdmin: p.people.HasAdmin()}
 	switch {
 	case v.HasAdmin:
-		v.Title, v.Detail = "Sluice is set up already", "There is an admin. Sign in, or ask them for an account."
+		v.Title, v.Detail = "Sluice is already set up", "Sign in, or ask an admin for an account."
 	case token == "":
 		v.Title = "Open the one-time link"
-		v.Detail = "Sluice printed it when it started. Only whoever can read that may make the first admin."
+		v.Detail = "Sluice printed it when it started. Only people who can read that output can create the first admin."
 	}
 	setupLink.forget(x)
 	x.event.Reason = e.Kind.String()
@@ -266,14 +266,14 @@ func (p *linkPages) confirmEmailChange(x *visit) error {
 	}
 	emailLink.forget(x)
 	v := outcomeView{
-		Title:  "One half is done",
-		Text:   "The address changes as soon as the link in the other mail has been opened too.",
+		Title:  "One address is confirmed",
+		Text:   "The address changes when the link in the other mail has been opened too.",
 		Href:   "/account",
 		Action: "Go to your account",
 	}
 	if done {
 		v.Title = "Your address is changed"
-		v.Text = "Both ends have confirmed it. Sign in with the new address, or with your username, from now on."
+		v.Text = "Both addresses have confirmed it. From now on, sign in with the new address or with your username."
 	}
 	return x.render(http.StatusOK, outcomePage(x.frame("Change of address", ""), v))
 }
@@ -285,8 +285,8 @@ func (p *linkPages) cancelEmailChange(x *visit) error {
 	emailLink.forget(x)
 	v := outcomeView{
 		Title: "The change is stopped",
-		Text: "Your address stays as it was. If you had not asked for a change, somebody knows your password: " +
-			"choose a new one now.",
+		Text: "Your address is unchanged. If you did not request a change, someone knows your password: choose a " +
+			"new one now.",
 		Href:   "/account",
 		Action: "Go to your account",
 	}

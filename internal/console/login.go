@@ -108,7 +108,7 @@ func (s *signInPages) loginDone(x *visit) error {
 	return diagnose(
 		x,
 		"You signed in, but your browser did not bring the session back",
-		"Sluice gave your browser a cookie that says who you are, and the browser came back without it.",
+		"Sluice gave your browser a session cookie, but the browser came back without it.",
 		"/login"+d.query(),
 		q,
 		lostSession(q),
@@ -160,7 +160,7 @@ func (s *signInPages) signOut(x *visit) error {
 		x.who = authz.Principal{}
 		return sendAway(x, awayView{
 			"You are signed out of Sluice",
-			"Your identity provider is told as well; it brings you back here.",
+			"Your identity provider can sign you out too, and then returns you here.",
 			elsewhere,
 			"Sign out there too",
 		})

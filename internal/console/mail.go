@@ -74,6 +74,14 @@ type mailView struct {
 	Wrong         wrong
 }
 
+// smtpExample is what an admin sets to connect a mail server.
+const smtpExample = `SMTP_HOST=smtp.example.com
+SMTP_PORT=587
+SMTP_USER=sluice@example.com
+SMTP_PASSWORD=…
+SMTP_SECURE=true
+SENDER_EMAIL=sluice@example.com`
+
 // mailStates are the choices of the filter.
 var mailStates = []string{
 	"",

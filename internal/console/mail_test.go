@@ -8,7 +8,7 @@ import (
 	"sluice/internal/mail"
 )
 
-func TestMailPageWithoutAServer(t *testing.T) {
+func TestMail_WithoutServer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")

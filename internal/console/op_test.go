@@ -142,7 +142,7 @@ func (b *browser) through(to string) string {
 	return back.RequestURI()
 }
 
-// awayTo is where a page leads to by itself.
+// awayTo is the address that a page opens automatically.
 func awayTo(t *testing.T, page reply) string {
 	t.Helper()
 	links := selectAll(page.want(t, 200, "").body, "meta[http-equiv=refresh]")

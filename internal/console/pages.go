@@ -34,7 +34,7 @@ type pages struct {
 // newPages gives each page the capabilities that it uses.
 func newPages(c Config) *pages {
 	attempts := &attempts{logins: c.Logins, sessions: c.Sessions, apps: c.Apps}
-	enrolment := &enrolment{factors: c.Factors}
+	enrollment := &enrollment{factors: c.Factors}
 	rounds := &rounds{sso: c.SSO, providers: c.Providers}
 	views := &appViews{gate: c.Gate, apps: c.Apps}
 	p := &pages{
@@ -51,7 +51,7 @@ func newPages(c Config) *pages {
 		},
 		steps: &signInSteps{
 			attempts:    attempts,
-			enrolment:   enrolment,
+			enrollment:  enrollment,
 			logins:      c.Logins,
 			factors:     c.Factors,
 			signUps:     c.SignUps,
@@ -79,13 +79,13 @@ func newPages(c Config) *pages {
 			signUps:  c.SignUps,
 		},
 		security: &securityPages{
-			enrolment: enrolment,
-			rounds:    rounds,
-			people:    c.People,
-			logins:    c.Logins,
-			factors:   c.Factors,
-			providers: c.Providers,
-			sso:       c.SSO,
+			enrollment: enrollment,
+			rounds:     rounds,
+			people:     c.People,
+			logins:     c.Logins,
+			factors:    c.Factors,
+			providers:  c.Providers,
+			sso:        c.SSO,
 		},
 		keys: &keyPages{
 			forms:  &keyForms{keys: c.Keys, apps: c.Apps},

@@ -151,13 +151,13 @@ func doorExpectations() map[string]expectation {
 				"input[name=password][autocomplete=new-password]",
 				"button[data-reveal=f-password]",
 			},
-			says: []string{"Make the first admin", "At least 15 characters", "sluice user create"},
+			says: []string{"Create the first admin", "At least 15 characters", "sluice user create"},
 		},
 		"setup-wrong": {
 			has:  []string{"input[name=password][aria-invalid=true]", "input[name=email][value=ann@example.com]"},
 			says: []string{"too short"},
 		},
-		"setup-closed": {says: []string{"no longer valid", "prints a fresh link", "--superuser"}},
+		"setup-closed": {says: []string{"no longer valid", "prints a new link", "--superuser"}},
 		"setup-done":   {has: []string{"a[href=/login]"}},
 		"setup-apps-owner": {
 			has:  []string{"input[name=how][value=register]", "input[name=return][value=/setup/apps]"},
@@ -205,9 +205,9 @@ func doorExpectations() map[string]expectation {
 		"app": {
 			says: []string{
 				"0c1f7c0e-5d6b-4c3e-9a55-1d2f3e4a5b6c",
-				"Open to everybody",
+				"Publish to everyone",
 				"Offer to this workspace",
-				"Look what there is",
+				"Detect",
 			},
 		},
 		"app-removed": {has: []string{"input[id=owner-password][readonly]"}},
@@ -234,7 +234,7 @@ func doorExpectations() map[string]expectation {
 		},
 		"invite-known": {has: []string{"a[href=/login?return=%2Finvite]"}},
 		"invite-same":  {says: []string{"Join as ann"}},
-		"invite-other": {has: []string{"form[action=/logout]"}, says: []string{"another address"}},
+		"invite-other": {has: []string{"form[action=/logout]"}, says: []string{"different address"}},
 	}
 }
 
@@ -255,7 +255,7 @@ func peopleExpectations() map[string]expectation {
 		"people-none": {says: []string{"“<zz>”"}},
 		"person-link": {
 			has:  []string{"input[id=one-time-link][readonly]", "button[data-copy=one-time-link]"},
-			says: []string{"works once, and ends in 1 day"},
+			says: []string{"works once, and expires in 1 day"},
 		},
 		"person-off": {says: []string{"Activate bob", "last active superuser", "sluice user enable bob"}},
 		"person-new": {
@@ -268,8 +268,11 @@ func peopleExpectations() map[string]expectation {
 			},
 			says: []string{"New User", "Confirm Password", "Superuser", "Active", "Save", "This username is taken"},
 		},
-		"person-left":    {says: []string{"bob is out", "2 sessions have ended"}},
-		"person-waiting": {has: []string{"form[action=/admin/people/d/active]"}, says: []string{"waits to be let in"}},
+		"person-left": {says: []string{"bob is out", "2 sessions are signed out"}},
+		"person-waiting": {
+			has:  []string{"form[action=/admin/people/d/active]"},
+			says: []string{"is waiting for approval"},
+		},
 		"person-rights": {
 			has:  []string{"a[aria-current=page]"},
 			says: []string{"role Prompt author", "no policy permits it", "1 of 2 permissions"},
@@ -316,14 +319,14 @@ func peopleExpectations() map[string]expectation {
 		"workspace-new": {
 			has: []string{"input[type=checkbox][name=app][value=b][checked]", "input[name=name][aria-invalid=true]"},
 		},
-		"flows-elsewhere": {has: []string{"a[href=/admin/apps]"}, says: []string{"none is offered"}},
+		"flows-elsewhere": {has: []string{"a[href=/admin/apps]"}, says: []string{"No app is offered"}},
 		"flows-search":    {says: []string{"“<zz>”"}},
 		"account-devices": {says: []string{"This one", "Safari on iPhone"}},
 		"security": {
 			has:  []string{"input[name=old_password][autocomplete=current-password]", "form[data-passkey=create]"},
 			says: []string{"3 of 10 left", "Work laptop", "ann@example.com"},
 		},
-		"security-none": {says: []string{"requires a second factor", "Passkeys cannot be made here"}},
+		"security-none": {says: []string{"requires a second factor", "Passkeys cannot be created here"}},
 		"confirm": {
 			has: []string{
 				"input[type=hidden][name=password][value=a new password]",
@@ -352,7 +355,7 @@ func TestPagesSay(t *testing.T) {
 	}
 }
 
-func TestOnlyAllowedStepsAreOffered(t *testing.T) {
+func TestPages_AllowedStepsOnly(t *testing.T) {
 	t.Parallel()
 	hasNot(
 		t,

@@ -163,11 +163,11 @@ func (p *peoplePages) addPerson(x *visit) error {
 func (p *peoplePages) create(x *visit, v newPersonView) (identity.User, error) {
 	password := x.field("password")
 	if again, asked := x.r.PostForm["password_confirm"]; asked && again[0] != password {
-		return identity.User{}, problem.New(problem.Invalid, "The two passwords differ. Type the same one twice.").
+		return identity.User{}, problem.New(problem.Invalid, "The two passwords differ. Enter the same one twice.").
 			WithField("password_confirm")
 	}
 	if _, ok := p.people.WorkspaceName(cmp.Or(v.Workspace, identity.DefaultWorkspace)); !ok {
-		return identity.User{}, problem.New(problem.Invalid, "There is no such workspace any more.").
+		return identity.User{}, problem.New(problem.Invalid, "This workspace no longer exists.").
 			WithField("workspace")
 	}
 	return p.people.Create(x.r.Context(), x.who, identity.NewUser{

@@ -18,7 +18,7 @@ func sampleRoleOptions() []web.Option {
 		{Value: "admin", Label: "Admin", Hint: "May do everything in the workspace."},
 		{Value: "user", Label: "User", Hint: "Creates and manages flows, and runs them."},
 		{Value: "viewer", Label: "Viewer", Hint: "Reads and runs flows."},
-		{Value: "x", Label: "Prompt author", Hint: "A role of your own with 12 permissions."},
+		{Value: "x", Label: "Prompt author", Hint: "A custom role with 12 permissions."},
 	}
 }
 
@@ -64,7 +64,7 @@ func peopleSamples() map[string]templ.Component {
 	link.LinkExpires = sampleNow.Add(24 * time.Hour)
 	off.User.Active = false
 	off.Problem = "ann is the last active superuser."
-	off.Next = "Make somebody else a superuser first."
+	off.Next = "Give another person the superuser role first."
 	off.Memberships = nil
 	left.User.Active, left.Left, left.Ended, left.Sessions = false, true, 2, nil
 	many := listing{Path: "/admin", Total: 214, Number: 2, Shown: 4}
@@ -95,7 +95,7 @@ func peopleSamples() map[string]templ.Component {
 		"person-waiting": personPage(frame, waiting),
 		"person-remove": removePersonPage(
 			frame,
-			removePersonView{User: bob, Problem: "bob owns 3 objects.", Next: "Choose who takes them over."},
+			removePersonView{User: bob, Problem: "bob owns 3 objects.", Next: "Choose the new owner."},
 		),
 		"person-rights": rightsPage(frame, rightsView{
 			User:       bob,
@@ -143,7 +143,7 @@ func joiningSamples() map[string]templ.Component {
 		"signup": signUpPage(narrow, signUpView{
 			ByMail: true,
 			Email:  "new@example.com",
-			Wrong:  wrong{"username": "This username or e-mail address is taken. Choose another one."},
+			Wrong:  wrong{"username": "This username or email address is taken. Choose another one."},
 		}),
 		"signup-wait":    signUpPage(narrow, signUpView{Problem: "Too many attempts.", Wait: 90 * time.Second}),
 		"forgot":         forgotPage(narrow, forgotView{Mail: true}),
@@ -298,7 +298,7 @@ func sampleMails() []mailItemView {
 		{
 			ID:        "3",
 			To:        "nobody@example.com",
-			Subject:   "Confirm your e-mail address",
+			Subject:   "Confirm your email address",
 			State:     mail.Failed,
 			Trouble:   "550 no such user",
 			Advice:    mail.TroubleRecipient.Advice(),
@@ -346,7 +346,7 @@ func mailSamples() map[string]templ.Component {
 		Number: 1,
 	}
 	wrongTo.Wrong = wrong{
-		"to": "This is not an e-mail address.",
+		"to": "This is not an email address.",
 	}
 
 	wrongTo.Status.PausedUntil = sampleNow.Add(40 * time.Second)

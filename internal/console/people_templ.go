@@ -69,7 +69,7 @@ func peoplePage(p web.Page, v peopleView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Head("Admin Page", "Everybody who has an account, and what they may do.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Head("Admin Page", "Everyone who has an account, and what they can do.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -86,7 +86,7 @@ func peoplePage(p web.Page, v peopleView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\" aria-label=\"Search people\" placeholder=\"Name, username or e-mail\" maxlength=\"100\" hx-get=\"/admin\" hx-trigger=\"input changed delay:250ms, search\" hx-target=\"#people\" hx-select=\"#people\" hx-swap=\"outerHTML\" hx-replace-url=\"true\"> <button class=\"btn btn-outline\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 4, "\" aria-label=\"Search people\" placeholder=\"Name, username or email\" maxlength=\"100\" hx-get=\"/admin\" hx-trigger=\"input changed delay:250ms, search\" hx-target=\"#people\" hx-select=\"#people\" hx-swap=\"outerHTML\" hx-replace-url=\"true\"> <button class=\"btn btn-outline\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -111,13 +111,13 @@ func peoplePage(p web.Page, v peopleView) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<a class=\"btn btn-outline\" href=\"/admin\">Show everybody</a>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, "<a class=\"btn btn-outline\" href=\"/admin\">Show everyone</a>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = web.Empty("search", "Nobody matches", "No name, username or e-mail address contains “"+v.Query+"”.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty("search", "No one matches", "No name, username or email address contains “"+v.Query+"”.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -148,13 +148,13 @@ func peoplePage(p web.Page, v peopleView) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<p>Add the people you work with. You can give them a password yourself, send them a one-time link to choose their own, or <a class=\"link\" href=\"/workspaces\">invite them to a workspace</a> by e-mail.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<p>Add the people you work with. You can give them a password yourself, send them a one-time link to choose their own, or <a class=\"link\" href=\"/workspaces\">invite them to a workspace</a> by email.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = web.Alert(web.Info, "You are alone so far").Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Alert(web.Info, "You are the only person").Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -206,7 +206,7 @@ func peopleTable(v peopleView) templ.Component {
 			var templ_7745c5c3_Var8 templ.SafeURL
 			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(u.path("")))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 69, Col: 43}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 73, Col: 43}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 			if templ_7745c5c3_Err != nil {
@@ -219,7 +219,7 @@ func peopleTable(v peopleView) templ.Component {
 			var templ_7745c5c3_Var9 string
 			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(u.Title())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 69, Col: 57}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 73, Col: 57}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 			if templ_7745c5c3_Err != nil {
@@ -232,7 +232,7 @@ func peopleTable(v peopleView) templ.Component {
 			var templ_7745c5c3_Var10 string
 			templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(u.Sub())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 70, Col: 24}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 74, Col: 24}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 			if templ_7745c5c3_Err != nil {
@@ -296,7 +296,7 @@ func peopleTable(v peopleView) templ.Component {
 				var templ_7745c5c3_Var13 templ.SafeURL
 				templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(u.path("/active")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 84, Col: 69}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 88, Col: 69}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 				if templ_7745c5c3_Err != nil {
@@ -309,7 +309,7 @@ func peopleTable(v peopleView) templ.Component {
 				var templ_7745c5c3_Var14 string
 				templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs("Activate " + u.Title())
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 87, Col: 87}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 93, Col: 46}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 				if templ_7745c5c3_Err != nil {
@@ -327,7 +327,7 @@ func peopleTable(v peopleView) templ.Component {
 				var templ_7745c5c3_Var15 templ.SafeURL
 				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(u.path("")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 90, Col: 75}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 99, Col: 41}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 				if templ_7745c5c3_Err != nil {
@@ -340,7 +340,7 @@ func peopleTable(v peopleView) templ.Component {
 				var templ_7745c5c3_Var16 string
 				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs("Edit " + u.Title())
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 90, Col: 110}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/people.templ`, Line: 100, Col: 41}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 				if templ_7745c5c3_Err != nil {
@@ -526,36 +526,98 @@ func newPersonPage(p web.Page, v newPersonView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "username", Label: "Username", Value: v.Username, Error: v.Wrong["username"], Autocomplete: "off", MaxLength: 64, Autofocus: true, Hint: "People sign in with this or with their e-mail address."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "username",
+				Label:        "Username",
+				Value:        v.Username,
+				Error:        v.Wrong["username"],
+				Autocomplete: "off",
+				MaxLength:    64,
+				Autofocus:    true,
+				Hint:         "People sign in with this or with their email address.",
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "email", Label: "E-mail", Type: "email", Value: v.Email, Error: v.Wrong["email"], Autocomplete: "off", MaxLength: 254, Optional: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "email",
+				Label:        "Email",
+				Type:         "email",
+				Value:        v.Email,
+				Error:        v.Wrong["email"],
+				Autocomplete: "off",
+				MaxLength:    254,
+				Optional:     true,
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "name", Label: "Name", Value: v.Name, Error: v.Wrong["name"], Autocomplete: "off", MaxLength: 100, Optional: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "name",
+				Label:        "Name",
+				Value:        v.Name,
+				Error:        v.Wrong["name"],
+				Autocomplete: "off",
+				MaxLength:    100,
+				Optional:     true,
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Password(web.Field{Name: "password", Label: "Password", Type: "password", Error: v.Wrong["password"], Autocomplete: "new-password", MaxLength: 1024, Optional: true, Hint: "At least 15 characters. Leave both empty to get a one-time link that lets them choose their own."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Password(web.Field{
+				Name:         "password",
+				Label:        "Password",
+				Type:         "password",
+				Error:        v.Wrong["password"],
+				Autocomplete: "new-password",
+				MaxLength:    1024,
+				Optional:     true,
+				Hint: "At least 15 characters. Leave both empty to get a one-time link that lets them " +
+					"choose their own.",
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Password(web.Field{Name: "password_confirm", Label: "Confirm Password", Type: "password", Error: v.Wrong["password_confirm"], Autocomplete: "new-password", MaxLength: 1024, Optional: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Password(web.Field{
+				Name:         "password_confirm",
+				Label:        "Confirm Password",
+				Type:         "password",
+				Error:        v.Wrong["password_confirm"],
+				Autocomplete: "new-password",
+				MaxLength:    1024,
+				Optional:     true,
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Checkbox(web.Tick{Name: "active", Label: "Active", Hint: "May sign in. Inactive people cannot, and see nothing.", On: "true", Off: "false", Checked: v.Active}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Checkbox(web.Tick{
+				Name:    "active",
+				Label:   "Active",
+				Hint:    "Can sign in. Inactive people cannot, and see nothing.",
+				On:      "true",
+				Off:     "false",
+				Checked: v.Active,
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Checkbox(web.Tick{Name: "superuser", Label: "Superuser", Hint: "May do everything, in every workspace.", On: "true", Checked: v.Superuser}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Checkbox(web.Tick{
+				Name:    "superuser",
+				Label:   "Superuser",
+				Hint:    "Can do everything in every workspace.",
+				On:      "true",
+				Checked: v.Superuser,
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			if len(v.Workspaces) > 1 {
-				templ_7745c5c3_Err = web.Select(web.Field{Name: "workspace", Label: "Workspace", Value: v.Workspace, Error: v.Wrong["workspace"]}, v.Workspaces).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Select(web.Field{
+					Name:  "workspace",
+					Label: "Workspace",
+					Value: v.Workspace,
+					Error: v.Wrong["workspace"],
+				}, v.Workspaces).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

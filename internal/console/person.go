@@ -60,17 +60,17 @@ func (v personPageView) passwordText() string {
 	if v.User.HasPassword {
 		return "A one-time link lets them choose a new one. You never see it."
 	}
-	return "They have none yet and cannot sign in. Make a one-time link and send it to them."
+	return "They have none yet and cannot sign in. Create a one-time link and send it to them."
 }
 
 func (v personPageView) endedText() string {
 	switch v.Ended {
 	case 0:
-		return "Nobody was signed in with this account."
+		return "No one was signed in to this account."
 	case 1:
-		return "1 session has ended, with every stream that ran in it."
+		return "1 session is signed out, and its running streams are cut off."
 	}
-	return web.Count(v.Ended, "session") + " have ended, with every stream that ran in them."
+	return web.Count(v.Ended, "session") + " are signed out, and their running streams are cut off."
 }
 
 func (p *peoplePages) showPerson(x *visit) error {
@@ -285,7 +285,7 @@ func (p *peoplePages) remove(x *visit, u identity.User, heir string) error {
 	if heir != "" {
 		h, err := p.people.Find(x.r.Context(), x.who, heir)
 		if problem.Is(err, problem.NotFound) {
-			return problem.New(problem.Invalid, "There is nobody with this username or e-mail address.").
+			return problem.New(problem.Invalid, "No one has this username or email address.").
 				WithField("heir")
 		}
 		if err != nil {

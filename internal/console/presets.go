@@ -26,7 +26,7 @@ var presets = []preset{
 		Scopes: []string{"openid", "profile", "email"},
 		Where: "Google Cloud console › APIs & Services › Credentials › Create credentials › OAuth client ID, " +
 			"type “Web application”.",
-		Note: "Name your domains below: without them everybody with a Google account can come in. Google sends no " +
+		Note: "Enter your domains below: without them, everyone with a Google account can sign in. Google sends no " +
 			"groups.",
 	},
 	{
@@ -71,7 +71,7 @@ var presets = []preset{
 		Scopes:   []string{"openid", "profile", "email"},
 		Where:    "Auth0 dashboard › Applications › Create Application › “Regular Web Applications”.",
 		Note: "The issuer ends with a slash. Groups or roles come only by an Action that adds a claim with a " +
-			"name of your own.",
+			"name that you choose.",
 	},
 	{
 		ID:         "gitlab",
@@ -89,9 +89,9 @@ var presets = []preset{
 		Title:  "GitHub",
 		Kind:   sso.KindGitHub,
 		Scopes: []string{"read:user", "user:email", "read:org"},
-		Where:  "GitHub › Settings (of your organisation) › Developer settings › OAuth Apps › New OAuth App.",
-		Note: "GitHub speaks OAuth without OpenID Connect. Groups are organisations and teams: company, or " +
-			"company/team. It tells nobody when somebody signs out there.",
+		Where:  "GitHub › Settings (of your organization) › Developer settings › OAuth Apps › New OAuth App.",
+		Note: "GitHub uses OAuth without OpenID Connect. Groups are organizations and teams: company, or " +
+			"company/team. It does not report sign-outs.",
 	},
 	{
 		ID:       "oidc",

@@ -25,7 +25,7 @@ func sampleApp() appView {
 		Origin:   "http://127.0.0.1:3101",
 		Bridge:   bridgeReady,
 		Manage:   true,
-		Health:   healthView{Tone: web.Good, Word: "Answering", CheckedAt: sampleNow.Add(-12 * time.Second)},
+		Health:   healthView{Tone: web.Good, Word: "Online", CheckedAt: sampleNow.Add(-12 * time.Second)},
 	}
 }
 
@@ -113,7 +113,7 @@ func sampleFrame(active string) web.Page {
 
 func sampleChecks() []check {
 	return []check{
-		{Title: "Make the first admin", Detail: "ann", Done: true},
+		{Title: "Create the first admin", Detail: "ann", Done: true},
 		{Title: "Connect an app", Detail: "Flowise 3.1.4 at http://127.0.0.1:3001", Done: true},
 		{
 			Title:  "Verify that it works",
@@ -180,7 +180,7 @@ func doorSamples() map[string]templ.Component {
 		}),
 		"setup-done": setupClosedPage(
 			narrow,
-			setupClosedView{Title: "Sluice is set up already", Detail: "There is an admin.", HasAdmin: true},
+			setupClosedView{Title: "Sluice is already set up", Detail: "There is an admin.", HasAdmin: true},
 		),
 		"setup-apps-ready": setupAppsPage(narrow, setupAppsView{Apps: []appView{ready}, Ready: ready.ID}),
 		"setup-apps-owner": setupAppsPage(narrow, setupAppsView{Apps: []appView{owner}}),
@@ -246,7 +246,7 @@ func appSamples() map[string]templ.Component {
 	broken := sampleApps()[2]
 	broken.Bridge = bridgeBroken
 	checks := []check{
-		{Title: "The builder answers", Detail: "Flowise 3.1.4 in 12 ms.", Done: true},
+		{Title: "The builder responds", Detail: "Flowise 3.1.4 in 12 ms.", Done: true},
 		{Title: "Sluice is signed in to the builder", Detail: "The session is held and renewed by Sluice.", Done: true},
 		{
 			Title:  "No way around Sluice",

@@ -33,35 +33,35 @@ func wordsOf(n secret.Name) secretWords {
 	return map[secret.Name]secretWords{
 		secret.Root: {
 			"Root key",
-			"Opens everything that is kept encrypted in the database.",
-			"The new key takes the file's place at once. Copy the file to every other node, and to where you keep " +
-				"backups of it; until then the former one opens the secrets there.",
+			"Opens all encrypted values in the database.",
+			"The new key replaces the file at once. Copy the file to every other node and to your backups; until " +
+				"then the previous key opens the secrets there.",
 		},
 		secret.AccessToken: {
 			"Access tokens",
 			"Signs the tokens of API clients.",
-			"Tokens that are out stay valid until they end.",
+			"Existing tokens stay valid until they expire.",
 		},
 		secret.RefreshToken: {
 			"Refresh tokens",
-			"Makes the tokens with which API clients stay signed in.",
-			"Those that are out stay valid until they end.",
+			"Creates the tokens that keep API clients signed in.",
+			"Existing tokens stay valid until they expire.",
 		},
-		secret.Session: {"Sessions", "Keys the hashes of browsers' session cookies.", "Nobody is signed out."},
+		secret.Session: {"Sessions", "Keys the hashes of browsers' session cookies.", "No one is signed out."},
 		secret.TokenHash: {
 			"Links and API keys",
 			"Keys the hashes of one-time links, codes and API keys.",
-			"Links stay valid until they end, API keys as long as they live.",
+			"Links stay valid until they expire, API keys until they expire or are revoked.",
 		},
 		secret.VaultKey: {
 			"Vault",
 			"Encrypts credentials and other secrets in the database.",
-			"Everything is sealed anew with it, in small steps and while Sluice runs.",
+			"Everything is encrypted again with the new key, in small steps while Sluice runs.",
 		},
 		secret.Assertions: {
 			"Identity assertions",
-			"Signs what Sluice tells builders and reverse proxies about a person.",
-			"The former key stays published until every assertion that it has signed is over.",
+			"Signs what Sluice states about a person to builders and reverse proxies.",
+			"The previous key stays published until every assertion that it signed has expired.",
 		},
 	}[n]
 }
@@ -84,36 +84,36 @@ func (v secretView) variable() bool { return strings.ToUpper(string(v.Name)) == 
 func (v secretView) sourceWords() string {
 	switch {
 	case v.Source == "":
-		return "not made yet"
+		return "not created yet"
 	case v.Source == "database":
-		return "made by Sluice, kept encrypted in the database"
+		return "created by Sluice, stored encrypted in the database"
 	}
 	return v.Source
 }
 
-// formerWords describe which previous keys are accepted and until when.
-func (v secretView) formerWords(now time.Time) string {
-	if len(v.Former) == 0 {
+// previousWords describe which previous keys are accepted and until when.
+func (v secretView) previousWords(now time.Time) string {
+	if len(v.Previous) == 0 {
 		return ""
 	}
-	text := web.Count(len(v.Former), "former key") + " still accepted"
+	text := web.Count(len(v.Previous), "previous key") + " still accepted"
 	last := time.Time{}
-	for _, f := range v.Former {
+	for _, f := range v.Previous {
 		if f.Until.After(last) {
 			last = f.Until
 		}
 	}
 	switch {
 	case v.Left > 0:
-		return text + ", for " + web.Count(v.Left, "value") + " that are not sealed anew yet"
+		return text + ", for " + web.Count(v.Left, "value") + " not yet encrypted again"
 	case v.Name == secret.VaultKey:
 		return text + ", for about an hour"
 	case v.Name == secret.Root:
-		return text + ", until the vault's key is rotated or `sluice secret forget root` ends it"
+		return text + ", until the vault's key is rotated or `sluice secret forget root` revokes it"
 	case !last.After(now):
-		return text + ", as long as something lives that was made with it"
+		return text + ", until everything created with it has expired"
 	}
-	return text + ", until " + last.Format("2006-01-02 15:04 UTC") + " at least"
+	return text + ", at least until " + last.Format("2006-01-02 15:04 UTC")
 }
 
 // secretsView is the page of all secrets.
@@ -191,7 +191,7 @@ func (p *secretPages) oneSecret(x *visit) (secretView, error) {
 			return secretView{Status: s, Words: wordsOf(s.Name)}, nil
 		}
 	}
-	return secretView{}, problem.New(problem.NotFound, "Sluice has no secret of this name.").
+	return secretView{}, problem.New(problem.NotFound, "Sluice has no secret with this name.").
 		WithNext("Open the list of secrets.")
 }
 

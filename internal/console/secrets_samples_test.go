@@ -22,7 +22,7 @@ func sampleSecrets() secretsView {
 				{
 					Name:  secret.Root,
 					Where: "environment, FLOWISE_SECRETKEY_OVERWRITE",
-					Why:   "is a published example, which everybody knows",
+					Why:   "is a published example",
 				},
 			},
 		}),
@@ -38,28 +38,28 @@ func sampleSecrets() secretsView {
 			Since:   sampleNow.Add(-3 * time.Hour),
 			KeyID:   "0ab1c2d3",
 			Rotates: true,
-			Former: []secret.Former{
+			Previous: []secret.PreviousKey{
 				{KeyID: "9", Until: sampleNow.Add(30 * day)},
 				{KeyID: "8", Until: sampleNow.Add(2 * day)},
 			},
 		}),
 		view(secret.Status{
-			Name:    secret.VaultKey,
-			Source:  "database",
-			Since:   sampleNow.Add(-time.Minute),
-			KeyID:   "1a2b3c4d",
-			Rotates: true,
-			Left:    214,
-			Former:  []secret.Former{{KeyID: "7"}},
+			Name:     secret.VaultKey,
+			Source:   "database",
+			Since:    sampleNow.Add(-time.Minute),
+			KeyID:    "1a2b3c4d",
+			Rotates:  true,
+			Left:     214,
+			Previous: []secret.PreviousKey{{KeyID: "7"}},
 		}),
 	}}
 	v.Assertions = view(secret.Status{
-		Name:    secret.Assertions,
-		Source:  "database",
-		Since:   sampleNow.Add(-5 * time.Hour),
-		KeyID:   "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
-		Rotates: true,
-		Former:  []secret.Former{{KeyID: "x", Until: sampleNow.Add(19 * time.Hour)}},
+		Name:     secret.Assertions,
+		Source:   "database",
+		Since:    sampleNow.Add(-5 * time.Hour),
+		KeyID:    "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+		Rotates:  true,
+		Previous: []secret.PreviousKey{{KeyID: "x", Until: sampleNow.Add(19 * time.Hour)}},
 	})
 	return v
 }

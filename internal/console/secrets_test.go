@@ -10,7 +10,7 @@ import (
 	"sluice/internal/secret"
 )
 
-func TestSecretsAreShownAndRotated(t *testing.T) {
+func TestSecrets_ShowAndRotate(t *testing.T) {
 	t.Parallel()
 	const good = "q8Zt0cX5mB1vKd7RyWfJ3uHs9LpNaE2gTiOx6QbVnCk"
 	s := newSite(t, func(o *options) {
@@ -31,7 +31,7 @@ func TestSecretsAreShownAndRotated(t *testing.T) {
 		t,
 		page,
 		"Root key",
-		"made by Sluice, kept encrypted in the database",
+		"created by Sluice, stored encrypted in the database",
 		"is a published example",
 		"sluice secret generate",
 		s.url+"/.well-known/jwks.json",
@@ -48,16 +48,16 @@ func TestSecretsAreShownAndRotated(t *testing.T) {
 	}
 
 	given := b.get(secretsPath+"/JWT_AUTH_TOKEN_SECRET/rotate").want(t, 200, "").body
-	says(t, given, "was given to Sluice (environment)", "sluice secret generate")
+	says(t, given, "is set (environment)", "sluice secret generate")
 	hasNot(t, given, "form[action="+secretsPath+"/JWT_AUTH_TOKEN_SECRET/rotate]")
-	says(t, b.post(secretsPath+"/JWT_AUTH_TOKEN_SECRET/rotate").want(t, 409, "").body, "was given (environment)")
+	says(t, b.post(secretsPath+"/JWT_AUTH_TOKEN_SECRET/rotate").want(t, 409, "").body, "is set (environment)")
 	b.get(secretsPath+"/nothing/rotate").want(t, 404, "")
 	b.post(secretsPath+"/nothing/rotate").want(t, 404, "")
 
 	before := s.keyIDs()
 	for _, n := range []secret.Name{secret.Session, secret.TokenHash, secret.VaultKey, secret.Assertions, secret.Root} {
 		at := secretsPath + "/" + string(n) + "/rotate"
-		says(t, b.get(at).want(t, 200, "").body, "Make a new key", "sluice secret rotate "+string(n))
+		says(t, b.get(at).want(t, 200, "").body, "Create a new key", "sluice secret rotate "+string(n))
 		b.post(at).want(t, 303, secretsPath)
 		now := s.keyIDs()
 		if now[n] == before[n] || now[n] == "" {
@@ -65,7 +65,7 @@ func TestSecretsAreShownAndRotated(t *testing.T) {
 		}
 	}
 	page = b.get(secretsPath).want(t, 200, "").body
-	says(t, page, "1 former key still accepted, until ", "There is a new key")
+	says(t, page, "1 previous key still accepted, until ", "A new key is in use")
 	s.signedIn("cid").get(secretsPath).want(t, 303, "/flows")
 }
 
@@ -81,7 +81,7 @@ func (s *site) keyIDs() map[secret.Name]string {
 	return ids
 }
 
-func TestRotatingASecretAsksForAFreshProof(t *testing.T) {
+func TestSecrets_FreshProof(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) { o.stepUp = 10 * time.Minute })
 	s.add("root", "superuser")
@@ -99,32 +99,32 @@ func TestRotatingASecretAsksForAFreshProof(t *testing.T) {
 	}
 }
 
-func TestWhatIsSaidOfFormerKeys(t *testing.T) {
+func TestSecrets_PreviousKeys(t *testing.T) {
 	t.Parallel()
-	view := func(n secret.Name, left int, former ...secret.Former) secretView {
-		return secretView{Status: secret.Status{Name: n, Left: left, Former: former}}
+	view := func(n secret.Name, left int, former ...secret.PreviousKey) secretView {
+		return secretView{Status: secret.Status{Name: n, Left: left, Previous: former}}
 	}
 	for want, v := range map[string]secretView{
 		"": view(secret.Session, 0),
-		"2 former keys still accepted, until 2026-03-16 15:09 UTC at least": view(
+		"2 previous keys still accepted, at least until 2026-03-16 15:09 UTC": view(
 			secret.Session,
 			0,
-			secret.Former{Until: sampleNow.Add(48 * time.Hour)},
-			secret.Former{Until: sampleNow.Add(time.Hour)},
+			secret.PreviousKey{Until: sampleNow.Add(48 * time.Hour)},
+			secret.PreviousKey{Until: sampleNow.Add(time.Hour)},
 		),
-		"1 former key still accepted, as long as something lives that was made with it": view(
+		"1 previous key still accepted, until everything created with it has expired": view(
 			secret.TokenHash,
 			0,
-			secret.Former{Until: sampleNow.Add(-time.Hour)},
+			secret.PreviousKey{Until: sampleNow.Add(-time.Hour)},
 		),
-		"1 former key still accepted, for 3 values that are not sealed anew yet": view(
+		"1 previous key still accepted, for 3 values not yet encrypted again": view(
 			secret.VaultKey,
 			3,
-			secret.Former{},
+			secret.PreviousKey{},
 		),
-		"1 former key still accepted, for about an hour": view(secret.VaultKey, 0, secret.Former{}),
+		"1 previous key still accepted, for about an hour": view(secret.VaultKey, 0, secret.PreviousKey{}),
 	} {
-		if got := v.formerWords(sampleNow); got != want {
+		if got := v.previousWords(sampleNow); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

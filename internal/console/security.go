@@ -13,13 +13,13 @@ import (
 
 // securityPages are a person's own password, factors and linked identities.
 type securityPages struct {
-	enrolment *enrolment
-	rounds    *rounds
-	people    *identity.People
-	logins    *login.Logins
-	factors   *factor.Factors
-	providers *sso.Providers
-	sso       *sso.SSO
+	enrollment *enrollment
+	rounds     *rounds
+	people     *identity.People
+	logins     *login.Logins
+	factors    *factor.Factors
+	providers  *sso.Providers
+	sso        *sso.SSO
 }
 
 // securityPath is the page of the visitor's own password, factors and identities.
@@ -86,7 +86,7 @@ func (p *securityPages) renderSecurity(x *visit, status int, v securityView) err
 // that people cannot fix there.
 func (p *securityPages) securityMistake(x *visit, at string, err error, fields ...string) error {
 	if expired(err) {
-		err = problem.New(problem.Invalid, "That took too long, or it is gone already.").WithNext("Try again.")
+		err = problem.New(problem.Invalid, "That took too long, or it was removed.").WithNext("Try again.")
 	}
 	m, ok := formMistake(err, fields...)
 	if !ok {
@@ -119,11 +119,11 @@ func (p *securityPages) changePassword(x *visit) error {
 }
 
 func (p *securityPages) offerOwnPasskey(x *visit) error {
-	return p.enrolment.beginPasskey(x, factor.Enrolee{Principal: x.who})
+	return p.enrollment.beginPasskey(x, factor.Enrolee{Principal: x.who})
 }
 
 func (p *securityPages) addPasskey(x *visit) error {
-	done, err := p.enrolment.finishPasskey(x, factor.Enrolee{Principal: x.who}, passkeyName(x))
+	done, err := p.enrollment.finishPasskey(x, factor.Enrolee{Principal: x.who}, passkeyName(x))
 	return p.factorAdded(x, done, err, "passkey", "A passkey is set up")
 }
 
@@ -137,7 +137,7 @@ func (p *securityPages) factorAdded(x *visit, done factor.Enrolled, err error, n
 		Account: x.who.Name,
 		Added:   added,
 		Onward:  securityPath,
-		Action:  "I have kept them",
+		Action:  "I have saved them",
 	})
 }
 
@@ -162,7 +162,7 @@ type appSetupView struct {
 // setUpApp begins the set-up of an authenticator app, or completes it with a code.
 func (p *securityPages) setUpApp(x *visit) error {
 	var offer *totpView
-	done, err := p.enrolment.enrolBy(x, factor.Enrolee{Principal: x.who}, &offer)
+	done, err := p.enrollment.enrolBy(x, factor.Enrolee{Principal: x.who}, &offer)
 	if offer == nil {
 		return p.factorAdded(x, done, err, "app-added", "The authenticator app is set up")
 	}
@@ -190,9 +190,9 @@ func (p *securityPages) newRecoveryCodes(x *visit) error {
 	return renderRecovery(x, recoveryView{
 		Codes:   codes,
 		Account: x.who.Name,
-		Added:   "The former codes do not work any more",
+		Added:   "The previous codes no longer work",
 		Onward:  securityPath,
-		Action:  "I have kept them",
+		Action:  "I have saved them",
 	})
 }
 
@@ -207,11 +207,11 @@ func (p *securityPages) unlinkIdentity(x *visit) error {
 func ownPasswordText(v securityView) string {
 	switch {
 	case v.PasswordUseless:
-		return "Passwords are only for superusers here; you sign in with single sign-on or a passkey."
+		return "Only superusers have passwords here; sign in with single sign-on or a passkey."
 	case !v.Factors.HasPassword:
-		return "You have none. With one you can also sign in when single sign-on does not answer."
+		return "You have none. With a password you can sign in even if single sign-on is down."
 	}
-	return "Changing it ends your sessions on all other devices."
+	return "Changing it signs out your sessions on all other devices."
 }
 
 // linkIdentity begins linking an identity to the visitor's own account.
@@ -225,6 +225,6 @@ func (p *securityPages) linkIdentity(x *visit) error {
 		"To " + p.rounds.providerName(x, slug),
 		"Sign in there with the account that you want to use here.",
 		to,
-		"Go on",
+		"Continue",
 	})
 }

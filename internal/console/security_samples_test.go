@@ -18,7 +18,7 @@ func securitySamples() map[string]templ.Component {
 		Here: true,
 	}
 	away := passkeyView{
-		Why: "Browsers know no passkeys on an IP address.",
+		Why: "Browsers do not support passkeys on an IP address.",
 		How: "Open http://localhost:3000 instead.",
 	}
 
@@ -80,7 +80,7 @@ func securitySamples() map[string]templ.Component {
 		Secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP",
 		URL:    "otpauth://totp/Sluice:ann",
 		QR:     sampleQR,
-		Wrong:  wrong{"code": "That code is not right."},
+		Wrong:  wrong{"code": "That code is wrong."},
 	}
 	fields := []carried{{"active", "false"}, {"active", "true"}, {"password", "a new password"}}
 	asked := confirmView{
@@ -97,8 +97,8 @@ func securitySamples() map[string]templ.Component {
 		Action:   "/admin/people",
 		Fields:   fields,
 		Back:     "/admin",
-		Problem:  "It is not confirmed yet.",
-		Next:     "Finish it on the page of your provider first.",
+		Problem:  "You have not confirmed yet.",
+		Next:     "First finish on your provider's page.",
 	}
 	byPassword := confirmView{
 		Ways:    factor.ConfirmWays{Password: true},
@@ -106,7 +106,7 @@ func securitySamples() map[string]templ.Component {
 		Action:  "/admin/people",
 		Fields:  fields,
 		Back:    "/admin",
-		Wrong:   wrong{"confirm_password": "The present password is not right."},
+		Wrong:   wrong{"confirm_password": "The current password is wrong."},
 	}
 	return map[string]templ.Component{
 		"security":          securityPage(frame, full),
@@ -120,7 +120,7 @@ func securitySamples() map[string]templ.Component {
 		"confirm-elsewhere": confirmedPage(narrow),
 		"away": awayPage(narrow, awayView{
 			"You are signed out of Sluice",
-			"Your identity provider is told as well; it brings you back here.",
+			"Your identity provider can sign you out too, and then returns you here.",
 			"https://login.example.com/end",
 			"Sign out there too",
 		}),

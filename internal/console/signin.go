@@ -32,12 +32,12 @@ type signInView struct {
 }
 
 var passwordOptions = []web.Option{
-	{Value: login.PasswordEveryone, Label: "Everybody who has one", Hint: "Besides single sign-on and passkeys."},
+	{Value: login.PasswordEveryone, Label: "Everyone who has one", Hint: "In addition to single sign-on and passkeys."},
 	{
 		Value: login.PasswordSuperusers,
 		Label: "Superusers only",
-		Hint: "Everybody else comes by single sign-on or a passkey. Superusers keep theirs, for the day on which " +
-			"the identity provider does not answer.",
+		Hint: "Everyone else uses single sign-on or a passkey. Superusers keep theirs in case the identity " +
+			"provider is down.",
 	},
 }
 
@@ -98,9 +98,9 @@ func (v providerView) oidc() bool { return v.Form.Kind == sso.KindOIDC }
 
 func (v providerView) secretHint() string {
 	if v.Form.HasSecret {
-		return "One is stored, encrypted. Leave this empty to keep it."
+		return "One is stored encrypted. Leave this empty to keep it."
 	}
-	return "It is kept encrypted and never shown again."
+	return "It is stored encrypted and never shown again."
 }
 
 func (s *signInSettings) showNewProvider(x *visit) error {
@@ -266,9 +266,9 @@ func (s *signInSettings) testProvider(x *visit) error {
 	}
 	return sendAway(x, awayView{
 		"To " + p.Name,
-		"Sign in there as you would to come in. Sluice then shows what it was told; nothing is changed.",
+		"Sign in there as usual. Sluice then shows what it received, and changes nothing.",
 		to,
-		"Go on",
+		"Continue",
 	})
 }
 

@@ -75,8 +75,8 @@ func signInSamples() map[string]templ.Component {
 		},
 		{
 			Level: sso.FindingNote,
-			Text:  "It does not tell applications when somebody signs out there (back-channel logout).",
-		}, {Level: sso.FindingBad, Text: "Its key set holds no key that can check a signature."},
+			Text:  "It does not report sign-outs to applications (back-channel logout).",
+		}, {Level: sso.FindingBad, Text: "Its key set contains no key for signatures."},
 	}
 	wrongOne := fresh
 	wrongOne.Wrong = wrong{
@@ -93,7 +93,7 @@ func signInSamples() map[string]templ.Component {
 		Name:          "Zoë Example",
 		Groups:        []string{"flow-authors", "everyone"},
 		Factors:       "two factors",
-		Outcome:       "A new account zoe would be made and signed in.",
+		Outcome:       "A new account zoe would be created and signed in.",
 		Notes:         []string{"No group of theirs gives a role in Research."},
 		Roles: []sso.RoleChange{
 			{Workspace: "Default workspace", Role: "User", Group: "flow-authors"},

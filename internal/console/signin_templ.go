@@ -74,7 +74,10 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Head("Sign-in", "How people come in: with a password, a passkey, or the account that they have elsewhere.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Head(
+				"Sign-in",
+				"How people sign in: with a password, a passkey, or an account that they have elsewhere.",
+			).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -117,7 +120,12 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = web.Empty("log-in", "No single sign-on yet", "With an identity provider people use the account that they have already, and whoever leaves there is out here too. Any provider that speaks OpenID Connect will do, or GitHub; for as many people as you like.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty(
+					"log-in",
+					"No single sign-on yet",
+					"With an identity provider, people use the account that they already have, and lose access here "+
+						"when they leave there. Use any OpenID Connect provider, or GitHub, for any number of people.",
+				).Render(templ.WithChildren(ctx, templ_7745c5c3_Var4), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -134,7 +142,7 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 					var templ_7745c5c3_Var5 templ.SafeURL
 					templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL("/admin/sign-in/" + one.ID))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 32, Col: 59}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 40, Col: 59}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var5))
 					if templ_7745c5c3_Err != nil {
@@ -147,7 +155,7 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 					var templ_7745c5c3_Var6 string
 					templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(one.Name)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 32, Col: 72}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 40, Col: 72}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 					if templ_7745c5c3_Err != nil {
@@ -160,7 +168,7 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 					var templ_7745c5c3_Var7 string
 					templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(providerPlace(one))
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 33, Col: 48}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 41, Col: 48}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 					if templ_7745c5c3_Err != nil {
@@ -171,7 +179,7 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if one.Enabled {
-						templ_7745c5c3_Err = web.State(web.Good, "In use").Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.State(web.Good, "Enabled").Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -225,7 +233,7 @@ func signInSettingsPage(p web.Page, v signInView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Section("Passwords", "Passkeys work in any case.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Section("Passwords", "Passkeys always work.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -294,7 +302,7 @@ func presetsPage(p web.Page) templ.Component {
 				ctx = templ.InitializeContext(ctx)
 				return nil
 			})
-			templ_7745c5c3_Err = web.Head("Add an identity provider", "Choose yours; what is the same for everybody is filled in.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Head("Add an identity provider", "Choose yours; common settings are filled in.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -310,7 +318,7 @@ func presetsPage(p web.Page) templ.Component {
 				var templ_7745c5c3_Var12 templ.SafeURL
 				templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL("/admin/sign-in/new?preset=" + one.ID))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 64, Col: 81}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 72, Col: 81}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 				if templ_7745c5c3_Err != nil {
@@ -323,7 +331,7 @@ func presetsPage(p web.Page) templ.Component {
 				var templ_7745c5c3_Var13 string
 				templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(one.Title)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 65, Col: 24}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 73, Col: 24}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 				if templ_7745c5c3_Err != nil {
@@ -336,7 +344,7 @@ func presetsPage(p web.Page) templ.Component {
 				var templ_7745c5c3_Var14 string
 				templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(one.Where)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 66, Col: 23}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 74, Col: 23}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var14))
 				if templ_7745c5c3_Err != nil {
@@ -436,14 +444,14 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, " <section class=\"card\" aria-labelledby=\"settings\"><header><h2 id=\"settings\">2. Enter what it gave you</h2><p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, " <section class=\"card\" aria-labelledby=\"settings\"><header><h2 id=\"settings\">2. Enter what the provider gave you</h2><p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var18 string
 			templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(v.Preset.Note)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 83, Col: 22}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 91, Col: 22}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 			if templ_7745c5c3_Err != nil {
@@ -456,7 +464,7 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 			var templ_7745c5c3_Var19 string
 			templ_7745c5c3_Var19, templ_7745c5c3_Err = templ.JoinStringErrs(v.Preset.ID)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 87, Col: 59}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 95, Col: 59}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var19))
 			if templ_7745c5c3_Err != nil {
@@ -469,7 +477,7 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 			var templ_7745c5c3_Var20 string
 			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(v.Form.Kind)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 88, Col: 57}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 96, Col: 57}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var20))
 			if templ_7745c5c3_Err != nil {
@@ -490,7 +498,7 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 			var templ_7745c5c3_Var21 string
 			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(v.Preset.Title)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 91, Col: 58}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 99, Col: 58}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var21))
 			if templ_7745c5c3_Err != nil {
@@ -500,7 +508,10 @@ func newProviderPage(p web.Page, v providerView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Call(`POST /api/v1/providers {"slug": "`+v.Form.Slug+`", "kind": "`+v.Form.Kind+`", "name": "…", "issuer": "…", "client_id": "…", "client_secret": "…", "enabled": true}`).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Call(
+				`POST /api/v1/providers {"slug": "`+v.Form.Slug+`", "kind": "`+v.Form.Kind+
+					`", "name": "…", "issuer": "…", "client_id": "…", "client_secret": "…", "enabled": true}`,
+			).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -562,7 +573,7 @@ func providerPlaces(v providerView) templ.Component {
 		var templ_7745c5c3_Var23 string
 		templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(v.Preset.Where)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 112, Col: 22}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 123, Col: 22}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var23))
 		if templ_7745c5c3_Err != nil {
@@ -577,7 +588,7 @@ func providerPlaces(v providerView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.BackChannel != "" {
-			templ_7745c5c3_Err = web.Copy("back-channel-uri", "Back-channel logout URI (if it has a place for one)", v.BackChannel).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Copy("back-channel-uri", "Back-channel logout URI (if the provider supports one)", v.BackChannel).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -590,13 +601,13 @@ func providerPlaces(v providerView) templ.Component {
 			var templ_7745c5c3_Var24 string
 			templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.Form.Slug)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 120, Col: 45}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 132, Col: 30}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var24))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 40, "” is the short name below; if you choose another, it stands here as well.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 40, "” is the short name below. If you choose another, it appears here too.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -634,12 +645,27 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "name", Label: "Name on the button", Value: v.Form.Name, Error: v.Wrong["name"], Autocomplete: "off", MaxLength: 50}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "name",
+			Label:        "Name on the button",
+			Value:        v.Form.Name,
+			Error:        v.Wrong["name"],
+			Autocomplete: "off",
+			MaxLength:    50,
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		if v.Form.ID == "" {
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "slug", Label: "Short name", Value: v.Form.Slug, Error: v.Wrong["slug"], Autocomplete: "off", MaxLength: 32, Hint: "Stands in addresses and cannot be changed later."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "slug",
+				Label:        "Short name",
+				Value:        v.Form.Slug,
+				Error:        v.Wrong["slug"],
+				Autocomplete: "off",
+				MaxLength:    32,
+				Hint:         "Part of addresses. It cannot be changed later.",
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -649,12 +675,32 @@ func providerFieldsForm(v providerView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if v.oidc() {
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "issuer", Label: "Issuer", Type: "url", Value: v.Form.Issuer, Error: v.Wrong["issuer"], Autocomplete: "off", MaxLength: 500, Placeholder: v.Preset.Template, Hint: issuerHint(v.Preset)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "issuer",
+				Label:        "Issuer",
+				Type:         "url",
+				Value:        v.Form.Issuer,
+				Error:        v.Wrong["issuer"],
+				Autocomplete: "off",
+				MaxLength:    500,
+				Placeholder:  v.Preset.Template,
+				Hint:         issuerHint(v.Preset),
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "issuer", Label: "Address of GitHub Enterprise", Type: "url", Value: v.Form.Issuer, Error: v.Wrong["issuer"], Autocomplete: "off", MaxLength: 500, Optional: true, Hint: "Leave it empty for github.com."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "issuer",
+				Label:        "Address of GitHub Enterprise",
+				Type:         "url",
+				Value:        v.Form.Issuer,
+				Error:        v.Wrong["issuer"],
+				Autocomplete: "off",
+				MaxLength:    500,
+				Optional:     true,
+				Hint:         "Leave it empty for github.com.",
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -663,11 +709,27 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "client_id", Label: "Client ID", Value: v.Form.ClientID, Error: v.Wrong["client_id"], Autocomplete: "off", MaxLength: 300}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "client_id",
+			Label:        "Client ID",
+			Value:        v.Form.ClientID,
+			Error:        v.Wrong["client_id"],
+			Autocomplete: "off",
+			MaxLength:    300,
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Password(web.Field{Name: "client_secret", Label: "Client secret", Type: "password", Error: v.Wrong["client_secret"], Autocomplete: "off", MaxLength: 4096, Optional: true, Hint: v.secretHint()}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Password(web.Field{
+			Name:         "client_secret",
+			Label:        "Client secret",
+			Type:         "password",
+			Error:        v.Wrong["client_secret"],
+			Autocomplete: "off",
+			MaxLength:    4096,
+			Optional:     true,
+			Hint:         v.secretHint(),
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -675,7 +737,16 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "scopes", Label: "Scopes", Value: v.scopes(), Error: v.Wrong["scopes"], Autocomplete: "off", MaxLength: 1000, Optional: true, Hint: "What Sluice asks for, separated by blanks."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "scopes",
+			Label:        "Scopes",
+			Value:        v.scopes(),
+			Error:        v.Wrong["scopes"],
+			Autocomplete: "off",
+			MaxLength:    1000,
+			Optional:     true,
+			Hint:         "Requested by Sluice, separated by spaces.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -683,15 +754,37 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Checkbox(web.Tick{Name: "enabled", On: "true", Off: "false", Checked: v.Form.Enabled, Label: "In use", Hint: "The button stands on the sign-in page. Without this it can only be tested."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Checkbox(web.Tick{
+			Name:    "enabled",
+			On:      "true",
+			Off:     "false",
+			Checked: v.Form.Enabled,
+			Label:   "Enabled",
+			Hint:    "The sign-in page shows its button. If disabled, the provider can only be tested.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Checkbox(web.Tick{Name: "create_accounts", On: "true", Off: "false", Checked: v.Form.CreateAccounts, Label: "Make accounts for new people", Hint: "At their first sign-in. Without this only people whose account is linked come in."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Checkbox(web.Tick{
+			Name:    "create_accounts",
+			On:      "true",
+			Off:     "false",
+			Checked: v.Form.CreateAccounts,
+			Label:   "Create accounts for new people",
+			Hint:    "At their first sign-in. If off, only people with a linked account can sign in.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Checkbox(web.Tick{Name: "trust_factor", On: "true", Off: "false", Checked: v.Form.TrustFactor, Label: "It asks for a second factor itself", Hint: "A sign-in there counts as two factors, unless the provider says that it was only a password. Leave it off if you are not sure."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Checkbox(web.Tick{
+			Name:    "trust_factor",
+			On:      "true",
+			Off:     "false",
+			Checked: v.Form.TrustFactor,
+			Label:   "The provider requires a second factor",
+			Hint: "A sign-in there counts as two factors, unless the provider reports only a password. Cancel off " +
+				"if you are not sure.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -699,7 +792,17 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "domains", Label: "Domains", Value: v.domains(), Error: v.Wrong["domains"], Autocomplete: "off", MaxLength: 4000, Optional: true, Placeholder: "example.com", Hint: "Accounts are made only for confirmed addresses of these domains."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "domains",
+			Label:        "Domains",
+			Value:        v.domains(),
+			Error:        v.Wrong["domains"],
+			Autocomplete: "off",
+			MaxLength:    4000,
+			Optional:     true,
+			Placeholder:  "example.com",
+			Hint:         "Accounts are created only for confirmed addresses in these domains.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -721,15 +824,42 @@ func providerFieldsForm(v providerView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "username_claim", Label: "Username", Value: v.Form.UsernameClaim, Error: v.Wrong["username_claim"], Autocomplete: "off", MaxLength: 200, Optional: true, Placeholder: "preferred_username"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "username_claim",
+			Label:        "Username",
+			Value:        v.Form.UsernameClaim,
+			Error:        v.Wrong["username_claim"],
+			Autocomplete: "off",
+			MaxLength:    200,
+			Optional:     true,
+			Placeholder:  "preferred_username",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "email_claim", Label: "E-mail", Value: v.Form.EmailClaim, Error: v.Wrong["email_claim"], Autocomplete: "off", MaxLength: 200, Optional: true, Placeholder: "email"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "email_claim",
+			Label:        "Email",
+			Value:        v.Form.EmailClaim,
+			Error:        v.Wrong["email_claim"],
+			Autocomplete: "off",
+			MaxLength:    200,
+			Optional:     true,
+			Placeholder:  "email",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "name_claim", Label: "Name", Value: v.Form.NameClaim, Error: v.Wrong["name_claim"], Autocomplete: "off", MaxLength: 200, Optional: true, Placeholder: "name"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "name_claim",
+			Label:        "Name",
+			Value:        v.Form.NameClaim,
+			Error:        v.Wrong["name_claim"],
+			Autocomplete: "off",
+			MaxLength:    200,
+			Optional:     true,
+			Placeholder:  "name",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -763,12 +893,21 @@ func mappingsEditor(v providerView) templ.Component {
 			templ_7745c5c3_Var26 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<fieldset class=\"choices spaced\"><legend>Groups give roles</legend><p class=\"hint\">With at least one line the provider's groups decide at each sign-in about every membership that they gave. What was given by hand stays.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, "<fieldset class=\"choices spaced\"><legend>Groups give roles</legend><p class=\"hint\">If you enter at least one line, each sign-in updates all memberships that groups gave. Memberships given by hand do not change.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		if v.oidc() {
-			templ_7745c5c3_Err = web.Input(web.Field{Name: "group_claim", Label: "Claim that holds the groups", Value: v.Form.GroupClaim, Error: v.Wrong["group_claim"], Autocomplete: "off", MaxLength: 200, Optional: true, Placeholder: "groups"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Input(web.Field{
+				Name:         "group_claim",
+				Label:        "Claim that contains the groups",
+				Value:        v.Form.GroupClaim,
+				Error:        v.Wrong["group_claim"],
+				Autocomplete: "off",
+				MaxLength:    200,
+				Optional:     true,
+				Placeholder:  "groups",
+			}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -785,7 +924,7 @@ func mappingsEditor(v providerView) templ.Component {
 			var templ_7745c5c3_Var27 string
 			templ_7745c5c3_Var27, templ_7745c5c3_Err = templ.JoinStringErrs(v.Wrong["mappings"])
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 172, Col: 25}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 316, Col: 25}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var27))
 			if templ_7745c5c3_Err != nil {
@@ -808,7 +947,7 @@ func mappingsEditor(v providerView) templ.Component {
 			var templ_7745c5c3_Var28 string
 			templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(m.Group)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 178, Col: 74}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 326, Col: 21}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var28))
 			if templ_7745c5c3_Err != nil {
@@ -821,7 +960,7 @@ func mappingsEditor(v providerView) templ.Component {
 			var templ_7745c5c3_Var29 string
 			templ_7745c5c3_Var29, templ_7745c5c3_Err = templ.JoinStringErrs(rowLabel("Group", i))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 178, Col: 146}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 329, Col: 39}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var29))
 			if templ_7745c5c3_Err != nil {
@@ -834,7 +973,7 @@ func mappingsEditor(v providerView) templ.Component {
 			var templ_7745c5c3_Var30 string
 			templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(rowLabel("Workspace", i))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 179, Col: 90}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 332, Col: 90}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var30))
 			if templ_7745c5c3_Err != nil {
@@ -852,7 +991,7 @@ func mappingsEditor(v providerView) templ.Component {
 				var templ_7745c5c3_Var31 string
 				templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(o.Value)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 181, Col: 30}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 334, Col: 30}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var31))
 				if templ_7745c5c3_Err != nil {
@@ -875,7 +1014,7 @@ func mappingsEditor(v providerView) templ.Component {
 				var templ_7745c5c3_Var32 string
 				templ_7745c5c3_Var32, templ_7745c5c3_Err = templ.JoinStringErrs(o.Label)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 181, Col: 79}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 334, Col: 79}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var32))
 				if templ_7745c5c3_Err != nil {
@@ -893,7 +1032,7 @@ func mappingsEditor(v providerView) templ.Component {
 			var templ_7745c5c3_Var33 string
 			templ_7745c5c3_Var33, templ_7745c5c3_Err = templ.JoinStringErrs(rowLabel("Role", i))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 184, Col: 80}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 337, Col: 80}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var33))
 			if templ_7745c5c3_Err != nil {
@@ -911,7 +1050,7 @@ func mappingsEditor(v providerView) templ.Component {
 				var templ_7745c5c3_Var34 string
 				templ_7745c5c3_Var34, templ_7745c5c3_Err = templ.JoinStringErrs(o.Value)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 186, Col: 30}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 340, Col: 23}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var34))
 				if templ_7745c5c3_Err != nil {
@@ -934,7 +1073,7 @@ func mappingsEditor(v providerView) templ.Component {
 				var templ_7745c5c3_Var35 string
 				templ_7745c5c3_Var35, templ_7745c5c3_Err = templ.JoinStringErrs(o.Label)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 186, Col: 111}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 342, Col: 17}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var35))
 				if templ_7745c5c3_Err != nil {
@@ -950,11 +1089,20 @@ func mappingsEditor(v providerView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 73, "</ul><p class=\"hint\">Empty a group to take its line away; save for more empty lines.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 73, "</ul><p class=\"hint\">Clear a group to remove its line. Save to get more empty lines.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.Input(web.Field{Name: "superuser_group", Label: "Group of superusers", Value: v.Form.SuperuserGroup, Error: v.Wrong["superuser_group"], Autocomplete: "off", MaxLength: 256, Optional: true, Hint: "Its members may do everything here."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.Input(web.Field{
+			Name:         "superuser_group",
+			Label:        "Group of superusers",
+			Value:        v.Form.SuperuserGroup,
+			Error:        v.Wrong["superuser_group"],
+			Autocomplete: "off",
+			MaxLength:    256,
+			Optional:     true,
+			Hint:         "Its members can do everything here.",
+		}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1020,7 +1168,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if v.Form.Enabled {
-					templ_7745c5c3_Err = web.State(web.Good, "In use").Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.State(web.Good, "Enabled").Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1077,7 +1225,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				var templ_7745c5c3_Var40 templ.SafeURL
 				templ_7745c5c3_Var40, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("/check")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 213, Col: 64}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 382, Col: 64}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var40))
 				if templ_7745c5c3_Err != nil {
@@ -1098,7 +1246,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				var templ_7745c5c3_Var41 templ.SafeURL
 				templ_7745c5c3_Var41, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("/test")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 219, Col: 63}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 388, Col: 63}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var41))
 				if templ_7745c5c3_Err != nil {
@@ -1122,7 +1270,11 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Section("Does it work?", "A check asks the provider what it offers. A test goes the whole way with your own account there, shows what Sluice is told, and changes nothing.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var39), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Section(
+				"Does it work?",
+				"A check reads the provider's configuration. A test signs in with your own account there, shows what "+
+					"Sluice receives, and changes nothing.",
+			).Render(templ.WithChildren(ctx, templ_7745c5c3_Var39), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1157,7 +1309,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				var templ_7745c5c3_Var43 templ.SafeURL
 				templ_7745c5c3_Var43, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 230, Col: 80}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 399, Col: 80}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var43))
 				if templ_7745c5c3_Err != nil {
@@ -1208,7 +1360,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				var templ_7745c5c3_Var45 templ.SafeURL
 				templ_7745c5c3_Var45, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("/remove")))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 240, Col: 69}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 413, Col: 69}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var45))
 				if templ_7745c5c3_Err != nil {
@@ -1229,7 +1381,7 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				var templ_7745c5c3_Var46 string
 				templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs(v.Form.Name)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 242, Col: 25}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 415, Col: 25}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var46))
 				if templ_7745c5c3_Err != nil {
@@ -1241,7 +1393,11 @@ func providerPage(p web.Page, v providerView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Section("Remove", "People keep their accounts and roles; their links to this provider are gone. Whoever has no other way to sign in needs a one-time link then.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var44), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Section(
+				"Remove",
+				"People keep their accounts and roles, but their links to this provider are deleted. People without "+
+					"another way to sign in then need a one-time link.",
+			).Render(templ.WithChildren(ctx, templ_7745c5c3_Var44), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1314,7 +1470,7 @@ func findingsList(list []sso.Finding) templ.Component {
 			var templ_7745c5c3_Var50 string
 			templ_7745c5c3_Var50, templ_7745c5c3_Err = templ.JoinStringErrs(findingWord(f))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 259, Col: 30}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 432, Col: 30}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var50))
 			if templ_7745c5c3_Err != nil {
@@ -1327,7 +1483,7 @@ func findingsList(list []sso.Finding) templ.Component {
 			var templ_7745c5c3_Var51 string
 			templ_7745c5c3_Var51, templ_7745c5c3_Err = templ.JoinStringErrs(f.Text)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 260, Col: 17}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 433, Col: 17}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var51))
 			if templ_7745c5c3_Err != nil {
@@ -1405,14 +1561,14 @@ func removeProviderPage(p web.Page, v providerView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 102, " <section class=\"card danger\"><div class=\"card-body\"><p>Nobody can sign in with it any more. Accounts stay, and so do the roles that its groups gave; they count as given by hand from then on. To keep people out for a while, switch it off instead.</p><form class=\"form\" method=\"post\" action=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 102, " <section class=\"card danger\"><div class=\"card-body\"><p>People can no longer sign in with it. Accounts and the roles that its groups gave remain; from then on these roles count as given by hand. To stop its use for a while, disable it instead.</p><form class=\"form\" method=\"post\" action=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var55 templ.SafeURL
 			templ_7745c5c3_Var55, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("/remove")))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 276, Col: 78}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 452, Col: 78}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var55))
 			if templ_7745c5c3_Err != nil {
@@ -1425,7 +1581,7 @@ func removeProviderPage(p web.Page, v providerView) templ.Component {
 			var templ_7745c5c3_Var56 string
 			templ_7745c5c3_Var56, templ_7745c5c3_Err = templ.JoinStringErrs(v.Form.Name)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 278, Col: 57}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 454, Col: 57}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var56))
 			if templ_7745c5c3_Err != nil {
@@ -1438,13 +1594,13 @@ func removeProviderPage(p web.Page, v providerView) templ.Component {
 			var templ_7745c5c3_Var57 templ.SafeURL
 			templ_7745c5c3_Var57, templ_7745c5c3_Err = templ.JoinURLErrs(templ.SafeURL(v.path("")))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 279, Col: 63}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `console/signin.templ`, Line: 455, Col: 63}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var57))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 105, "\">Keep it</a></div></form>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 105, "\">Cancel</a></div></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

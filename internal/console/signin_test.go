@@ -54,7 +54,7 @@ func TestProviderPages(t *testing.T) {
 	s := newSite(t)
 	s.add("root", "superuser")
 	b, p := s.signedIn("root"), s.op()
-	says(t, b.get("/admin/sign-in").want(t, 200, "").body, "No single sign-on yet", "for as many people as you like")
+	says(t, b.get("/admin/sign-in").want(t, 200, "").body, "No single sign-on yet", "for any number of people")
 	choices := b.get("/admin/sign-in/new").want(t, 200, "")
 	for _, one := range presets {
 		has(t, choices.body, "a[href=/admin/sign-in/new?preset="+one.ID+"]")
@@ -119,14 +119,14 @@ func TestProviderPages(t *testing.T) {
 	if n := len(selectAll(page.body, "input[name=mapping_group]")); n != 2+spareMappings {
 		t.Errorf("%d rows for mappings", n)
 	}
-	says(t, page.body, "One is stored, encrypted")
+	says(t, page.body, "One is stored encrypted")
 	b.post("/admin/sign-in", p.form()...).want(t, 409, "")
 
 	says(
 		t,
 		b.post(added.location+"/check").want(t, 200, "").body,
 		"What the check found",
-		"names the issuer as it stands here",
+		"its issuer equals this setting",
 	)
 	b.post(
 		added.location,
@@ -176,8 +176,8 @@ func TestSingleSignOn(t *testing.T) {
 	says(
 		t,
 		report.body,
-		"You would come in",
-		"A new account zoe would be made",
+		"You would be signed in",
+		"A new account zoe would be created",
 		"authors",
 		"Zoë <Example>",
 		"Given by authors",
@@ -198,7 +198,7 @@ func TestSingleSignOn(t *testing.T) {
 	b.get(done.location).want(t, 303, "/account")
 	says(t, b.get("/account").want(t, 200, "").body, "zoe@example.org")
 	b.get("/sso/company?return=/flows").want(t, 303, "/flows")
-	says(t, b.get("/account/security").body, "You have none. With one you can also sign in", "Company")
+	says(t, b.get("/account/security").body, "You have none. With a password you can sign in", "Company")
 
 	// Signing out here signs out there.
 	away := awayTo(t, b.post("/logout"))
@@ -224,7 +224,7 @@ func TestSingleSignOn(t *testing.T) {
 	machine := s.browser()
 	machine.header = http.Header{}
 	garbage := machine.post("/sso/company/back-channel-logout", "logout_token", "x").want(t, 400, "")
-	says(t, garbage.body, `"error":"invalid_request"`, `"error_description":"The logout token is not good`)
+	says(t, garbage.body, `"error":"invalid_request"`, `"error_description":"The logout token is invalid`)
 	if garbage.header.Get("Cache-Control") != "no-store" || garbage.header.Get("Content-Type") != "application/json" {
 		t.Errorf("headers %v", garbage.header)
 	}
@@ -259,24 +259,24 @@ func TestLinkedIdentities(t *testing.T) {
 	page := b.get("/account/security")
 	says(t, page.body, "The identity is linked", "Company")
 	again := b.through(awayTo(t, b.post("/account/security/links/company")))
-	says(t, b.get(again).want(t, 409, "").body, "linked to your account already")
+	says(t, b.get(again).want(t, 409, "").body, "already linked to your account")
 
 	other := s.browser()
 	other.get(other.get(other.through(other.get("/sso/company").location)).location)
 	says(t, other.get("/account").want(t, 200, "").body, "ann@example.test")
 
-	// The provider proves anew who somebody is.
+	// The provider confirms the person's identity again.
 	s.clock.forward(16 * time.Minute)
 	b.post(actionOf(page.body, "/unlink")).want(t, 401, "")
 	confirmation := b.through(b.get("/sso/company?purpose=confirm").location)
 	says(t, b.get(confirmation).want(t, 200, "").body, "Confirmed", "Close this page")
 	b.post(actionOf(page.body, "/unlink"), "confirm_provider", "done").want(t, 303, "/account/security")
-	says(t, b.post(actionOf(page.body, "/unlink")).want(t, 400, "").body, "it is gone already")
+	says(t, b.post(actionOf(page.body, "/unlink")).want(t, 400, "").body, "it was removed")
 }
 
-// TestConfirmWithAProvider: who has neither password nor factor is led to the provider, and the
-// form waits.
-func TestConfirmWithAProvider(t *testing.T) {
+// TestSignIn_ConfirmWithProvider: who has neither password nor factor is led to the provider, and
+// the form waits.
+func TestSignIn_ConfirmWithProvider(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -297,14 +297,14 @@ func TestConfirmWithAProvider(t *testing.T) {
 	says(
 		t,
 		b.post("/account/password", "password", phrase, "confirm_provider", "done").want(t, 401, "").body,
-		"It is not confirmed yet",
+		"You have not confirmed yet",
 	)
 	b.get(b.through(b.get("/sso/company?purpose=confirm").location)).want(t, 200, "")
 	b.post("/account/password", "password", phrase, "confirm_provider", "done").want(t, 303, "/account/security")
 }
 
-// TestTroubleWithAProvider is told where the sign-in began.
-func TestTroubleWithAProvider(t *testing.T) {
+// TestSignIn_ProviderErrors: errors appear where the sign-in began.
+func TestSignIn_ProviderErrors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -325,8 +325,8 @@ func TestTroubleWithAProvider(t *testing.T) {
 		t.Error("the provider's words are not escaped")
 	}
 
-	// A browser without the cookie begins again by itself; at the third time it is told why that
-	// does not end.
+	// A browser without the cookie starts again automatically; the third time, it gets an
+	// explanation.
 	lost := s.browser()
 	lost.client.Jar = nil
 	step, rounds := lost.get("/sso/company?return=/account"), 0
@@ -337,7 +337,7 @@ func TestTroubleWithAProvider(t *testing.T) {
 	says(
 		t,
 		step.want(t, 200, "").body,
-		"goes round in circles",
+		"is caught in a loop",
 		"The browser keeps no cookies for this site",
 		"What Sluice saw",
 	)
@@ -347,7 +347,7 @@ func TestTroubleWithAProvider(t *testing.T) {
 	has(t, step.body, "a[href=/login?return=%2Faccount]")
 
 	p.Close()
-	says(t, root.post(page+"/check").want(t, 200, "").body, "What the check found", "To mend")
+	says(t, root.post(page+"/check").want(t, 200, "").body, "What the check found", "To fix")
 	other := root.provider(p, "slug", "down", "name", "Down", "issuer", p.URL+"/other")
 	down := s.browser().get("/sso/down?return=/account")
 	if down.status < 500 {
@@ -361,9 +361,9 @@ func TestTroubleWithAProvider(t *testing.T) {
 	has(t, tried.body, "[role=alert]", "form[action="+other+"/check]")
 }
 
-// TestSignInSettingsAskForAProof: what is dangerous asks for a proof and keeps the form, the client
+// TestSignIn_SettingsFreshProof: what is dangerous asks for a proof and keeps the form, the client
 // secret included.
-func TestSignInSettingsAskForAProof(t *testing.T) {
+func TestSignIn_SettingsFreshProof(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -381,7 +381,7 @@ func TestSignInSettingsAskForAProof(t *testing.T) {
 	}
 }
 
-func TestSecondFactorOfAWorkspacePage(t *testing.T) {
+func TestSignIn_WorkspaceSecondFactor(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")
@@ -404,7 +404,7 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	b.post("/workspaces/default/second-factor", "second_factor", "required").want(t, 303, "/workspaces/default")
 	says(t, b.get("/workspaces/default").body, "1 active member has none yet")
 
-	// Somebody who has lost theirs is let in again by an admin.
+	// An admin restores access for a person who lost their factors.
 	theirs := s.browser()
 	theirs.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 	phone := s.device()
@@ -421,9 +421,9 @@ func TestSecondFactorOfAWorkspacePage(t *testing.T) {
 	s.browser().post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/login/enrol")
 }
 
-// TestAClosedWorkspaceLeadsToTheFactor: who is signed in when a workspace becomes strict is led to
+// TestSignIn_ClosedWorkspace: who is signed in when a workspace becomes strict is led to
 // where a factor is set up, and comes in with one.
-func TestAClosedWorkspaceLeadsToTheFactor(t *testing.T) {
+func TestSignIn_ClosedWorkspace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).local()
 	s.add("root", "superuser")

@@ -18,9 +18,9 @@ func providerPlace(p sso.Provider) string {
 
 func issuerHint(p preset) string {
 	if p.Template != "" {
-		return "Such as " + p.Template + ", exactly as the provider names itself."
+		return "Such as " + p.Template + ", exactly as the provider writes it."
 	}
-	return "Exactly as the provider names itself."
+	return "Exactly as the provider writes it."
 }
 
 func rowLabel(what string, row int) string { return what + " of mapping " + strconv.Itoa(row+1) }
@@ -56,7 +56,7 @@ func findingWord(f sso.Finding) string {
 	case sso.FindingGood:
 		return "Good"
 	case sso.FindingBad:
-		return "To mend"
+		return "To fix"
 	}
 	return "Note"
 }
@@ -69,13 +69,13 @@ func roleChangeText(c sso.RoleChange) string {
 	}
 	switch {
 	case c.Stays:
-		return "Given by hand, and stays" + also(c.Role, c.From, by)
+		return "Given by hand, unchanged" + also(c.Role, c.From, by)
 	case c.Role == "":
-		return "Taken back: no group gives it any more"
+		return "Removed: no group gives it now"
 	case c.From == "":
 		return "Given" + by
 	case c.From == c.Role:
-		return "As it is" + by
+		return "Unchanged" + by
 	}
 	return "Changed from " + c.From + by
 }

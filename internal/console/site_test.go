@@ -91,7 +91,7 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// products are all kinds of builder. Reading their tables takes longer than most tests, and nobody
+// products are all kinds of builder. Reading their tables takes longer than most tests, and no test
 // changes a kind.
 var products struct {
 	once  sync.Once
@@ -293,7 +293,7 @@ func fatal(t *testing.T, err error) {
 	}
 }
 
-// add makes somebody with a role and a password; "superuser" is an admin who may everything.
+// add creates a person with a role and a password; "superuser" is an admin with all permissions.
 func (s *site) add(username, role string) identity.User {
 	s.t.Helper()
 	n := identity.NewUser{
@@ -312,7 +312,7 @@ func (s *site) add(username, role string) identity.User {
 	return u
 }
 
-// browser is a client with cookies that does not follow redirects by itself.
+// browser is a client with cookies that does not follow redirects.
 type browser struct {
 	s      *site
 	client *http.Client
@@ -328,7 +328,7 @@ func (s *site) browser() *browser {
 	}}
 }
 
-// signedIn is a browser of somebody who is signed in.
+// signedIn is a browser of a person who is signed in.
 func (s *site) signedIn(username string) *browser {
 	s.t.Helper()
 	b := s.browser()

@@ -55,7 +55,7 @@ func (s *ssoPages) beginSSO(x *visit) error {
 	case sso.ForConfirm:
 		in.Purpose = sso.ForConfirm
 	default:
-		return problem.New(problem.Invalid, "This is begun on the page that needs it.").
+		return problem.New(problem.Invalid, "Start this on the page that needs it.").
 			WithNext("Go to your account, or to the sign-in settings.")
 	}
 	to, err := s.rounds.roundTrip(x, in)
@@ -115,7 +115,7 @@ func (s *ssoPages) finishSSO(x *visit) error {
 		x.redirect("/admin/sign-in/" + end.Provider + "/test")
 		return nil
 	}
-	return problem.New(problem.Gone, "This sign-in is over.").WithNext("Begin again.")
+	return problem.New(problem.Gone, "This sign-in has expired.").WithNext("Begin again.")
 }
 
 // restartSSO restarts a round that was lost. At the third time it stops instead, with the page that
@@ -127,8 +127,8 @@ func (s *ssoPages) restartSSO(x *visit, r sso.Round) error {
 		name := s.rounds.providerName(x, r.Slug)
 		return diagnose(
 			x,
-			"Signing in with "+name+" goes round in circles",
-			name+" sent your browser back, and the browser did not bring what Sluice had given it to recognise it by; "+
+			"Signing in with "+name+" is caught in a loop",
+			name+" sent your browser back, but without the cookie by which Sluice recognizes it, "+
 				strconv.Itoa(r.Bounces)+" times in a row.",
 			"/login"+again.query(),
 			q,
@@ -218,7 +218,7 @@ func lostRound(q request) []causeView {
 	}
 	if !sameHostName(q.host, own.Hostname()) {
 		causes = append(causes, causeView{
-			"Sluice is opened at another address than its own",
+			"Sluice was opened at a different address from its own",
 			"The provider sends browsers back to " + own.String() + ", and cookies belong to one host name. Open " +
 				"Sluice at " + own.String() +
 				", or set APP_URL to the address that people use.",
@@ -231,15 +231,15 @@ func lostRound(q request) []causeView {
 	if len(causes) == 0 && !q.cookies {
 		causes = append(causes, causeView{
 			"The browser keeps no cookies for this site",
-			"Allow cookies for " + own.Host + ", also in private windows, and look whether an extension blocks them.",
+			"Allow cookies for " + own.Host + ", also for private windows, and check whether an extension blocks them.",
 			nil,
 		})
 	}
 	if len(causes) == 0 {
 		causes = append(causes, causeView{
-			"The sign-in began somewhere else, or too long ago",
-			"Begin at Sluice's own sign-in page, not from a bookmark of the provider's page, and finish within a " +
-				"quarter of an hour. " +
+			"The sign-in started elsewhere, or too long ago",
+			"Start at Sluice's own sign-in page, not at a bookmark of the provider's page, and finish within 15 " +
+				"minutes. " +
 				"If several Sluices answer for this address, they must share one database.",
 			nil,
 		})

@@ -14,7 +14,7 @@ import (
 // mail, a second factor, its set-up, invitations.
 type signInSteps struct {
 	attempts    *attempts
-	enrolment   *enrolment
+	enrollment  *enrollment
 	logins      *login.Logins
 	factors     *factor.Factors
 	signUps     *signup.SignUps

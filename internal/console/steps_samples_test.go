@@ -24,20 +24,20 @@ func stepSamples() map[string]templ.Component {
 	limited := sampleStep()
 	limited.Problem, limited.Wait = "Too many mails were asked for.", 40*time.Second
 	saw := []sawView{
-		{"Scheme", "http: X-Forwarded-Proto was there, but 10.0.0.7, which sent it, is not trusted"},
+		{"Scheme", "http: X-Forwarded-Proto was sent, but 10.0.0.7, which sent it, is not trusted"},
 		{"X-Forwarded-Proto", "https, not trusted"},
 		{"Connection from", "10.0.0.7"},
-		{"Host asked for", "sluice.example.com"},
+		{"Requested host", "sluice.example.com"},
 		{"Sluice's own address", "https://sluice.example.com"},
-		{"A Cookie header came", "yes"},
-		{"Cookies of Sluice's in it", "sluice_theme, sluice_device"},
-		{"The session's cookie is kept", "only over https (Secure)"},
+		{"Cookie header received", "yes"},
+		{"Sluice's cookies in it", "sluice_theme, sluice_device"},
+		{"Session cookie sent", "only over https (Secure)"},
 		{"Sluice's clock", "2026-03-14 15:09:26 UTC"},
 	}
 	causes := []causeView{
 		{
-			"Sluice does not believe the proxy in front of it",
-			"The session's cookie is for https only, and the proxy says that you came by https; but 10.0.0.7 is " +
+			"Sluice does not trust the proxy in front of it",
+			"The session cookie is for https only, and the proxy states that you came by https; but 10.0.0.7 is " +
 				"not among the trusted proxies. Trust it:",
 			[]string{"TRUST_PROXY=10.0.0.7"},
 		},
@@ -47,12 +47,12 @@ func stepSamples() map[string]templ.Component {
 		Here: true,
 	}
 	away := passkeyView{
-		Why: "Browsers know no passkeys on an IP address.",
+		Why: "Browsers do not support passkeys on an IP address.",
 		How: "Open http://localhost:3000 instead.",
 	}
 
 	wrongCode := sampleStep()
-	wrongCode.Wrong = wrong{"code": "That code is not right. Type what the app shows for Sluice at this moment."}
+	wrongCode.Wrong = wrong{"code": "That code is wrong. Enter the code that the app shows for Sluice now."}
 	offer := totpView{
 		Token:  "sample",
 		Secret: "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP",
@@ -103,7 +103,7 @@ func stepSamples() map[string]templ.Component {
 			Added:   "Your second factor is set up",
 			MadeAt:  sampleNow,
 			Onward:  "/login/done",
-			Action:  "I have kept them, go on",
+			Action:  "I have saved them, continue",
 		}),
 		"login-ways": loginPage(
 			scripted,
@@ -128,7 +128,7 @@ func stepSamples() map[string]templ.Component {
 		}),
 		"diagnosis": diagnosisPage(web.Page{Title: "Sample", Scripts: []string{"diagnosis.js"}}, diagnosisView{
 			Title:  "You signed in, but your browser did not bring the session back",
-			Text:   "Sluice gave your browser a cookie that says who you are, and the browser came back without it.",
+			Text:   "Sluice gave your browser a session cookie, but the browser came back without it.",
 			Saw:    saw,
 			Causes: causes,
 			Again:  "/login",

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/web"
 )
 
-func TestSignInWaitsForTheAddress(t *testing.T) {
+func TestSteps_ConfirmAddress(t *testing.T) {
 	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
@@ -27,7 +27,7 @@ func TestSignInWaitsForTheAddress(t *testing.T) {
 	first := s.link(box, "eve@example.test")
 
 	b.get("/login/verify").want(t, 303, "/login")
-	says(t, b.get("/login").body, "That sign-in is over")
+	says(t, b.get("/login").body, "That sign-in was finished")
 	b.post("/login", "identifier", "eve", "password", password, "return", "/account").want(t, 303, "/login/verify")
 	page := b.get("/login/verify").want(t, 200, "")
 	says(t, page.body, "eve@example.test", "Signing in as", "Not you? Start over")
@@ -81,7 +81,7 @@ func TestStartingOver(t *testing.T) {
 	b.post("/login", "identifier", "ann", "password", goodPassword).want(t, 303, "/")
 }
 
-func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
+func TestSteps_Invitations(t *testing.T) {
 	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
@@ -123,9 +123,9 @@ func TestInvitationsAreOfferedAtSignIn(t *testing.T) {
 	}
 }
 
-// TestStepsMayLeadToTheApp: browsers hold form-action against the redirect at the end of the last
+// TestSteps_EndAtTheApp: browsers hold form-action against the redirect at the end of the last
 // step.
-func TestStepsMayLeadToTheApp(t *testing.T) {
+func TestSteps_EndAtTheApp(t *testing.T) {
 	t.Parallel()
 	box := newMailbox(t)
 	s := newSite(t, withMail(box), func(o *options) { o.openSignUp, o.newUserActive = true, true })
@@ -151,8 +151,8 @@ func TestStepsMayLeadToTheApp(t *testing.T) {
 	}
 }
 
-// TestALostSessionIsExplained: a browser that keeps no cookie is told why, and never sent round.
-func TestALostSessionIsExplained(t *testing.T) {
+// TestSteps_LostSession: a browser that keeps no cookie gets an explanation, never a redirect loop.
+func TestSteps_LostSession(t *testing.T) {
 	t.Parallel()
 	proxied := func(c *Config) { c.Trust = web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}} }
 	on, off := true, false
@@ -171,7 +171,7 @@ func TestALostSessionIsExplained(t *testing.T) {
 			nil,
 			[]string{
 				"The browser keeps no cookies for this site",
-				"A Cookie header came",
+				"Cookie header received",
 				"http: the connection is not encrypted",
 			},
 		},
@@ -179,14 +179,14 @@ func TestALostSessionIsExplained(t *testing.T) {
 			"secure over http",
 			func(c *Config) { c.SecureCookies = &on },
 			nil,
-			[]string{"A cookie for https on a page that came by http", "SECURE_COOKIES=false"},
+			[]string{"An https-only cookie on an http page", "SECURE_COOKIES=false"},
 		},
 		{
 			"https elsewhere",
 			at("https://sluice.example.test"),
 			nil,
 			[]string{
-				"You are on another address",
+				"You are at a different address",
 				"Open https://sluice.example.test instead",
 				"TRUST_PROXY=loopback",
 				"APP_URL=http://127.0.0.1",
@@ -196,19 +196,19 @@ func TestALostSessionIsExplained(t *testing.T) {
 			"proxy not believed",
 			func(c *Config) { proxied(c); at("https://127.0.0.1")(c) },
 			http.Header{"X-Forwarded-Proto": {"https"}},
-			[]string{"does not believe the proxy", "TRUST_PROXY=loopback", "https, not trusted"},
+			[]string{"does not trust the proxy", "TRUST_PROXY=loopback", "https, not trusted"},
 		},
 		{
 			"stale",
 			func(c *Config) { c.SecureCookies = &off },
 			http.Header{"Cookie": {authn.CookieName(false) + "=" + strings.Repeat("A", 43)}},
-			[]string{"not of a session that is open here", "cookies do not tell ports apart"},
+			[]string{"belongs to no active session", "cookies ignore ports"},
 		},
 		{
 			"changed on the way",
 			func(*Config) {},
 			http.Header{"Cookie": {"sluice_device=abcdefgh"}},
-			[]string{"the session's did not", "proxy_cookie_path", "sluice_device"},
+			[]string{"the session cookie did not", "proxy_cookie_path", "sluice_device"},
 		},
 		{
 			"foreign proto",
@@ -240,8 +240,8 @@ func TestALostSessionIsExplained(t *testing.T) {
 	}
 }
 
-// TestTheThirdBounceIsTheLast: an app that sends a signed-in browser back again and again.
-func TestTheThirdBounceIsTheLast(t *testing.T) {
+// TestSteps_BounceLimit: an app that sends a signed-in browser back again and again.
+func TestSteps_BounceLimit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("ann", "viewer")
@@ -269,7 +269,7 @@ func TestTheThirdBounceIsTheLast(t *testing.T) {
 	says(
 		t,
 		third.body,
-		"You are being sent in circles",
+		"You are caught in a redirect loop",
 		a.Name+" at http://flows.example.test",
 		"The browser keeps no cookie at flows.example.test",
 	)
@@ -286,7 +286,7 @@ func TestTheThirdBounceIsTheLast(t *testing.T) {
 	for range 2 {
 		b.get("/login?return=/account").want(t, 303, "/account")
 	}
-	says(t, b.get("/login?return=/account").want(t, 200, "").body, "known to some requests and not to others")
+	says(t, b.get("/login?return=/account").want(t, 200, "").body, "in some requests but not in others")
 	for i := range 5 {
 		b.get(fmt.Sprintf("/enter?app=%s&return=/x%d", a.ID, i%2)).
 			want(t, 303, fmt.Sprintf("http://flows.example.test/.sluice/enter?return=%%2Fx%d", i%2))

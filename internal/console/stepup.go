@@ -126,7 +126,7 @@ func (p *confirmPages) askToConfirm(x *visit, e *problem.Error) error {
 	}
 	v := confirmView{}
 	if x.value(confirmPrefix+"provider") != "" {
-		v.Problem, v.Next = "It is not confirmed yet.", "Finish it on the page of your provider first."
+		v.Problem, v.Next = "You have not confirmed yet.", "First finish on your provider's page."
 	}
 	return p.renderConfirm(x, e.Kind.Status(), v)
 }
@@ -151,7 +151,7 @@ func (p *confirmPages) renderConfirm(x *visit, status int, v confirmView) error 
 	if u, err := url.Parse(x.r.Referer()); err == nil && u.Host == x.r.Host && !strings.HasPrefix(u.Path, "/confirm") {
 		v.Back = web.ReturnTo(u.RequestURI())
 	}
-	page := x.frame("Confirm that it is you", "")
+	page := x.frame("Confirm your identity", "")
 	page.Path = v.Back
 	page.Scripts = []string{"passkey.js"}
 	return x.render(status, confirmPage(page, v))

@@ -30,9 +30,9 @@ func hiddenFields(page, action string) [][2]string {
 	return out
 }
 
-// TestStepUpKeepsTheForm: what asks for a fresh proof is asked once, and the form goes on with
-// everything that was entered.
-func TestStepUpKeepsTheForm(t *testing.T) {
+// TestStepUp_KeepsForm: a fresh proof is requested once, and then the form continues with all
+// entries.
+func TestStepUp_KeepsForm(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -55,7 +55,7 @@ func TestStepUpKeepsTheForm(t *testing.T) {
 	s.clock.forward(16 * time.Minute)
 	b.get("/admin").want(t, 200, "")
 	asked := b.post("/admin/people", form...).want(t, 401, "")
-	says(t, asked.body, "Confirm that it is you", "What you entered is kept")
+	says(t, asked.body, "Confirm your identity", "Your entries are kept")
 	has(
 		t,
 		asked.body,
@@ -90,7 +90,7 @@ func TestStepUpKeepsTheForm(t *testing.T) {
 	s.browser().post("/login", "identifier", "new", "password", secret).want(t, 303, "/")
 }
 
-func TestStepUpOfOtherRequests(t *testing.T) {
+func TestStepUp_OtherRequests(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -119,9 +119,9 @@ func TestStepUpOfOtherRequests(t *testing.T) {
 	}
 }
 
-// TestAWorkspaceWithAppsIsMadeOnce: offering asks for a fresh proof, and must not do so when the
-// workspace is there already.
-func TestAWorkspaceWithAppsIsMadeOnce(t *testing.T) {
+// TestStepUp_WorkspaceCreatedOnce: offering asks for a fresh proof, but not after the workspace was
+// created.
+func TestStepUp_WorkspaceCreatedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp)
 	s.add("root", "superuser")
@@ -133,8 +133,8 @@ func TestAWorkspaceWithAppsIsMadeOnce(t *testing.T) {
 	}
 }
 
-// TestSecondFactorsOfOnesOwn: set up while signed in, prove with it, lose it.
-func TestSecondFactorsOfOnesOwn(t *testing.T) {
+// TestStepUp_OwnFactors: set up while signed in, prove with it, lose it.
+func TestStepUp_OwnFactors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	s.add("ann", "viewer")
@@ -202,8 +202,8 @@ func TestSecondFactorsOfOnesOwn(t *testing.T) {
 	b.post("/account/security/app", "do", "nonsense").want(t, 400, "")
 }
 
-// TestOptionsForAScriptSayThatAProofIsNeeded: the script leads to the page that asks for it.
-func TestOptionsForAScriptSayThatAProofIsNeeded(t *testing.T) {
+// TestStepUp_ScriptOptions: the script leads to the page that asks for it.
+func TestStepUp_ScriptOptions(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	s.add("ann", "viewer")
@@ -214,8 +214,8 @@ func TestOptionsForAScriptSayThatAProofIsNeeded(t *testing.T) {
 	says(t, got.body, "/problems/step-up")
 }
 
-// TestAPasswordForSomebodyWithout: who came by another way sets one, with a fresh session.
-func TestAPasswordForSomebodyWithout(t *testing.T) {
+// TestStepUp_FirstPassword: who came by another way sets one, with a fresh session.
+func TestStepUp_FirstPassword(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, withStepUp).local()
 	u := s.add("ann", "viewer")

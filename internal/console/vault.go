@@ -144,9 +144,9 @@ func (p *vaultPages) sharing(x *visit, with []string) []roleTick {
 			!p.gate.Decide(probe, authz.CredentialView, res).Allowed {
 			continue
 		}
-		hint := "They may put it into apps."
+		hint := "They can put it into apps."
 		if !p.gate.Decide(probe, authz.CredentialUse, res).Allowed {
-			hint = "They see it, and put it nowhere."
+			hint = "They can see it, but not put it into apps."
 		}
 		out = append(out, roleTick{ID: r.ID, Name: r.Name, Hint: hint, On: slices.Contains(with, r.ID)})
 	}

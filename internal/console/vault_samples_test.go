@@ -47,8 +47,8 @@ func vaultSamples() map[string]templ.Component {
 		RotatedAt: sampleNow.Add(-3 * time.Minute),
 	}
 	ticks := []roleTick{
-		{"user", "User", "They may put it into apps.", true},
-		{"x", "Prompt author", "They see it, and put it nowhere.", false},
+		{"user", "User", "They can put it into apps.", true},
+		{"x", "Prompt author", "They can see it, but not put it into apps.", false},
 	}
 	choose := newCredentialView{
 		Workspace: here,
@@ -63,7 +63,7 @@ func vaultSamples() map[string]templ.Component {
 	fill.Roles = ticks
 	fill.Name = "OpenAI, team account"
 	fill.Wrong = wrong{
-		"name":   "There is a credential with this name in the workspace already.",
+		"name":   "A credential with this name already exists in the workspace.",
 		"values": "The field openAIApiKey is empty.",
 	}
 

@@ -84,7 +84,7 @@ func TestVaultPages(t *testing.T) {
 		b.get("/workspaces/default/vault").body,
 		user.get(page).want(t, 200, "").body,
 	)
-	says(t, shown[1], "Team key", "openAIApi", "apiKey", "It is in no app yet", "Rotate", "Delete the credential")
+	says(t, shown[1], "Team key", "openAIApi", "apiKey", "It is not in an app yet", "Rotate", "Delete the credential")
 	if strings.Contains(shown[3], "Delete the credential") {
 		t.Error("a user is offered to delete what is shared with them")
 	}
@@ -116,7 +116,7 @@ func TestVaultPages(t *testing.T) {
 	}
 }
 
-func TestTheVaultOfAnotherWorkspaceIsNotThere(t *testing.T) {
+func TestVault_OtherWorkspace(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")

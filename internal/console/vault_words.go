@@ -12,7 +12,7 @@ import (
 func (c copyView) flowsText() string {
 	switch {
 	case !c.FlowsKnown:
-		return "The app did not tell which flows use it."
+		return "The app did not report which flows use it."
 	case len(c.Flows) == 0:
 		return "No flow of this workspace uses it."
 	case len(c.Flows) > 5:

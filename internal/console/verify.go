@@ -60,8 +60,8 @@ func (p *verifyPages) showVerify(x *visit) error {
 
 func appVerdicts(a appView, h app.Health, e app.Exposure) []check {
 	answers := check{
-		Title:  "The builder answers",
-		Detail: a.What() + " at " + a.Upstream,
+		Title:  "The builder responds",
+		Detail: a.ProductVersion() + " at " + a.Upstream,
 		Done:   h.OK || h.OwnerState != "",
 	}
 	if !answers.Done {
@@ -69,19 +69,19 @@ func appVerdicts(a appView, h app.Health, e app.Exposure) []check {
 	}
 	signedIn := check{
 		Title:  "Sluice is signed in to the builder",
-		Detail: "It holds one session and lends it to the people you let in.",
+		Detail: "It holds one session and uses it on behalf of the people you let in.",
 		Done:   a.Bridge == bridgeReady,
 	}
 	switch a.Bridge {
 	case bridgeHeaders:
 		signedIn = check{
-			Title:  "The builder learns who people are",
+			Title:  "The builder learns who each person is",
 			Detail: "By headers; it has no accounts that Sluice knows of.",
 			Done:   true,
 		}
 	case bridgeNeedsOwner, bridgeNeedsLogin:
 		signedIn.Failed = true
-		signedIn.Detail = "Its owner account is missing."
+		signedIn.Detail = "Sluice has no owner account of the builder."
 		signedIn.Href = "/admin/apps/" + a.ID
 		signedIn.Action = "Connect"
 	case bridgeBroken:
@@ -105,9 +105,9 @@ func proxyHint(x *visit) string {
 	if x.r.Header.Get("X-Forwarded-For") == "" || x.event.Peer != web.Peer(x.r).String() {
 		return ""
 	}
-	return "Your request carries X-Forwarded-For, but " + x.event.Peer + " is not configured as a proxy, so " +
-		"Sluice takes that address for yours. " +
-		"If it is yours, set NUMBER_OF_PROXIES to the number of proxies in front of Sluice."
+	return "Your request carries X-Forwarded-For, but " + x.event.Peer + " is not configured as a proxy, so Sluice " +
+		"takes that address as yours. If it is your proxy, set NUMBER_OF_PROXIES to the number of proxies in front " +
+		"of Sluice."
 }
 
 // markVerified records that an admin has seen the checks succeed.

@@ -296,7 +296,7 @@ func listingOf(x *visit, path string) (listing, error) {
 	query := x.r.URL.Query()
 	l := listing{Path: path, Query: strings.TrimSpace(query.Get("q"))}
 	if len(l.Query) > 100 {
-		return l, problem.New(problem.Invalid, "A search has at most 100 characters.").WithField("q")
+		return l, problem.New(problem.Invalid, "A search can have at most 100 characters.").WithField("q")
 	}
 	number, err := strconv.Atoi(query.Get("page"))
 	if err != nil || number < 1 || number > 1_000_000 {

@@ -140,7 +140,7 @@ func (x *visit) roleOptions() []web.Option {
 	for _, r := range x.shared.people.Roles() {
 		o := web.Option{Value: r.ID, Label: r.Name, Hint: r.Description}
 		if !r.BuiltIn && o.Hint == "" {
-			o.Hint = "A role of your own with " + web.Count(len(r.Permissions), "permission") + "."
+			o.Hint = "A custom role with " + web.Count(len(r.Permissions), "permission") + "."
 		}
 		out = append(out, o)
 	}
@@ -203,11 +203,11 @@ func (x *visit) banner() *web.Banner {
 	case x.who.SignedIn() && !x.who.Automatic:
 		return &web.Banner{Text: bannerText(name)}
 	}
-	return &web.Banner{Text: bannerText(name), Href: "/login?with=password", Action: "Sign in as somebody else"}
+	return &web.Banner{Text: bannerText(name), Href: "/login?with=password", Action: "Sign in as someone else"}
 }
 
 func bannerText(name string) string {
-	return "Nobody is asked to sign in: whoever opens Sluice in a browser on this machine works as the superuser " +
+	return "No sign-in is required: anyone who opens Sluice in a browser on this machine works as the superuser " +
 		name + ". Set " + login.AutoLoginVariable + "=False to end this."
 }
 

@@ -381,17 +381,17 @@ func (p *workspacePages) revokeInvitation(x *visit) error {
 }
 
 var secondFactorOptions = []web.Option{
-	{Value: identity.FactorOff, Label: "Left to the people", Hint: "Everybody decides for themselves."},
+	{Value: identity.FactorOff, Label: "Optional", Hint: "Each person decides."},
 	{
 		Value: identity.FactorEncouraged,
 		Label: "Encouraged",
-		Hint:  "Who has none is offered to set one up at each sign-in, and may put it off.",
+		Hint:  "People without one are asked at each sign-in to set one up, and can postpone it.",
 	},
 	{
 		Value: identity.FactorRequired,
 		Label: "Required",
-		Hint: "The workspace is closed to sessions without one, from the next request. Who has none sets one up " +
-			"at the next sign-in.",
+		Hint: "From the next request, sessions without one have no access to the workspace. People without one set " +
+			"it up at their next sign-in.",
 	},
 }
 

@@ -49,7 +49,7 @@ func TestWorkspaces(t *testing.T) {
 	has(t, switcher, "form[action=/workspace]", "button[name=workspace][aria-current=true]")
 	theirs.post("/workspace", "workspace", strings.TrimPrefix(page, "/workspaces/"), "return", "/workspaces").
 		want(t, 303, "/workspaces")
-	says(t, theirs.get("/flows").body, "What is made in Deep research")
+	says(t, theirs.get("/flows").body, "Flows in Deep research")
 	theirs.post("/workspace", "workspace", "of-nobody", "return", "/").want(t, 404, "")
 	theirs.post("/workspace", "workspace", "default", "return", "//evil.example").want(t, 303, "/")
 
@@ -181,7 +181,7 @@ func TestDeletingAPerson(t *testing.T) {
 		Name:      "Invoices",
 	}))
 	b, page := s.signedIn("root"), "/admin/people/"+cid.ID
-	says(t, b.get(page+"/remove").want(t, 200, "").body, "Who takes over")
+	says(t, b.get(page+"/remove").want(t, 200, "").body, "New owner")
 	has(t, b.post(page+"/remove").want(t, 409, "").body, "input[name=heir][aria-invalid=true]")
 	has(
 		t,
@@ -208,7 +208,7 @@ func TestFlows(t *testing.T) {
 	fatal(t, err)
 	fatal(t, s.people.SetRole(ctx, authz.SystemPrincipal("test"), eve.ID, w.ID, authz.RoleViewer))
 	b, root := s.signedIn("ann"), s.signedIn("root")
-	says(t, b.get("/flows").want(t, 200, "").body, "No flow in this workspace yet", "Open the builder and make one")
+	says(t, b.get("/flows").want(t, 200, "").body, "No flow in this workspace yet", "Open the builder and create one")
 
 	for _, o := range []flow.Object{
 		{ID: "f1", Kind: flow.Chatflow, Workspace: identity.DefaultWorkspace, Owner: ann.ID, Name: "Invoices <b>"},
@@ -242,8 +242,8 @@ func TestFlows(t *testing.T) {
 	says(t, s.signedIn("eve").get("/flows?workspace="+w.ID).want(t, 200, "").body, "Secret research")
 }
 
-// TestAnAppInWorkspaces runs the demo builder and gives what was made around Sluice to a workspace.
-func TestAnAppInWorkspaces(t *testing.T) {
+// TestWorkspaces_App runs the demo builder and gives what was made around Sluice to a workspace.
+func TestWorkspaces_App(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.add("root", "superuser")
@@ -292,5 +292,5 @@ func TestAnAppInWorkspaces(t *testing.T) {
 	b.post(page+"/workspaces/"+workspace+"/withdraw").want(t, 303, page)
 	b.post(page+"/workspaces/default/withdraw").want(t, 303, page)
 	b.post(page+"/workspaces/"+strings.TrimPrefix(support, "/workspaces/")+"/withdraw").want(t, 303, page)
-	says(t, b.get(page).want(t, 200, "").body, "No workspace uses it")
+	says(t, b.get(page).want(t, 200, "").body, "No workspace uses this app")
 }

@@ -83,7 +83,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 
 func (d *DB) openSQLite(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("making the data folder %s: %w", folder, err)
+		return fmt.Errorf("creating the data folder %s: %w", folder, err)
 	}
 	path := filepath.Join(folder, FileName)
 	d.path = path

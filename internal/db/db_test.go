@@ -19,7 +19,7 @@ import (
 	"sluice/internal/dbtest"
 )
 
-func TestTxRollsBackOnError(t *testing.T) {
+func TestTx_RollBack(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
@@ -39,7 +39,7 @@ func TestTxRollsBackOnError(t *testing.T) {
 	})
 }
 
-func TestConcurrentWritersLoseNothing(t *testing.T) {
+func TestTx_ConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
@@ -68,14 +68,17 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 	})
 }
 
-func TestSubscribersHaveRunWhenTxReturns(t *testing.T) {
+func TestTx_Subscribers(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		var got []string
 		d.Subscribe("account", func(item string) { got = append(got, item) })
 		d.Subscribe("other", func(string) { t.Error("a subscriber of another kind was called") })
 		ctx := context.Background()
-		err := d.Gated(ctx, func(tx *db.Tx) error { return errors.Join(tx.Changed("account", "a"), tx.Changed("account", "b")) })
+		err := d.Gated(
+			ctx,
+			func(tx *db.Tx) error { return errors.Join(tx.Changed("account", "a"), tx.Changed("account", "b")) },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +88,7 @@ func TestSubscribersHaveRunWhenTxReturns(t *testing.T) {
 	})
 }
 
-func TestChangesReachAnotherNode(t *testing.T) {
+func TestChanges_AnotherNode(t *testing.T) {
 	t.Parallel()
 	open := map[string]func(t *testing.T) db.Config{
 		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: t.TempDir(), Now: time.Now} },
@@ -99,7 +102,8 @@ func TestChangesReachAnotherNode(t *testing.T) {
 			two.Subscribe("session", func(item string) { heard <- item })
 			ctx := context.Background()
 			for i := range 20 {
-				if err := one.Gated(ctx, func(tx *db.Tx) error { return tx.Changed("session", fmt.Sprint(i)) }); err != nil {
+				if err := one.Gated(ctx,
+					func(tx *db.Tx) error { return tx.Changed("session", fmt.Sprint(i)) }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -117,13 +121,15 @@ func TestChangesReachAnotherNode(t *testing.T) {
 	}
 }
 
-func TestUniqueViolationIsRecognised(t *testing.T) {
+func TestUniqueViolationIsRecognized(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := context.Background()
 		insert := func(id string) error {
 			return d.Gated(ctx, func(tx *db.Tx) error {
-				return qidentity.New(tx).InsertAccount(ctx, qidentity.InsertAccountParams{ID: id, Email: "A@x", EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
+				return qidentity.New(tx).
+					InsertAccount(ctx, qidentity.InsertAccountParams{ID: id, Email: "A@x",
+						EmailKey: sql.NullString{String: "a@x", Valid: true}, Username: id, UsernameKey: id})
 			})
 		}
 		if err := insert("1"); err != nil {
@@ -138,7 +144,7 @@ func TestUniqueViolationIsRecognised(t *testing.T) {
 	})
 }
 
-func TestOpenTwiceKeepsTheData(t *testing.T) {
+func TestOpen_Twice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ctx := context.Background()
@@ -148,7 +154,10 @@ func TestOpenTwiceKeepsTheData(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			err = d.Gated(ctx, func(tx *db.Tx) error { return q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) })
+			err = d.Gated(
+				ctx,
+				func(tx *db.Tx) error { return q.New(tx).PutMeta(ctx, q.PutMetaParams{Name: "k", Value: "v"}) },
+			)
 		} else {
 			_, err = q.New(d.Read()).GetMeta(ctx, "k")
 		}
@@ -165,11 +174,13 @@ func TestOpenTwiceKeepsTheData(t *testing.T) {
 	}
 }
 
-func TestOpenOfAFileThatIsNoDatabase(t *testing.T) {
+func TestOpen_NotADatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, db.FileName)
-	garbage := []byte("this is not a database, it is a text that somebody put here by mistake, long enough to be looked at")
+	garbage := []byte(
+		"this is not a database, it is a text that somebody put here by mistake, long enough to be looked at",
+	)
 	if err := os.WriteFile(path, garbage, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func eachTable(t *testing.T, fn func(table, columns string)) {
 	}
 }
 
-func TestEveryTableHasOneOwner(t *testing.T) {
+func TestOwners_EveryTable(t *testing.T) {
 	t.Parallel()
 	var listed, created []string
 	for tables := range maps.Values(owners) {
@@ -107,7 +107,7 @@ func TestEveryTableHasOneOwner(t *testing.T) {
 	}
 }
 
-func TestCascadesAcrossOwnersAreListed(t *testing.T) {
+func TestOwners_Cascades(t *testing.T) {
 	t.Parallel()
 	reference := regexp.MustCompile(`REFERENCES (\w+) \(\w+\) ON DELETE`)
 	var found []string
@@ -172,7 +172,7 @@ func written(q query) (tables []string) {
 	return tables
 }
 
-func TestAPackageWritesItsOwnTablesOnly(t *testing.T) {
+func TestOwners_WriteOwnTablesOnly(t *testing.T) {
 	t.Parallel()
 	writes := 0
 	for _, q := range queries(t) {
@@ -242,9 +242,9 @@ func goFiles(t *testing.T, fn func(path string, file *ast.File, set *token.FileS
 
 const generated = `"sluice/internal/db/q/`
 
-// TestQueriesAreTheirOwners lets a package, and its parts, import its own queries only. Tests may
+// TestOwners_Queries lets a package, and its parts, import its own queries only. Tests may
 // import the queries of others to prepare and check rows.
-func TestQueriesAreTheirOwners(t *testing.T) {
+func TestOwners_Queries(t *testing.T) {
 	t.Parallel()
 	imports := 0
 	goFiles(t, func(path string, file *ast.File, _ *token.FileSet) {
@@ -264,8 +264,8 @@ func TestQueriesAreTheirOwners(t *testing.T) {
 	}
 }
 
-// TestStatementsAreGenerated keeps SQL in queries/: outside db nobody runs a statement of its own
-// on a Tx or a Reader, and what a Reader runs does not write.
+// TestStatementsAreGenerated keeps SQL in queries/: no package except db runs its own statement on
+// a Tx or a Reader, and a Reader's statements do not write.
 func TestStatementsAreGenerated(t *testing.T) {
 	t.Parallel()
 	writing := map[string]bool{}
@@ -314,9 +314,9 @@ func onReader(x ast.Expr) bool {
 	return ok && sel.Sel.Name == "Read"
 }
 
-// TestTwoWaysToWrite holds that writing transactions are begun by authz.Gate and by DB.System only,
-// and that the table of housekeeping is what System is called with.
-func TestTwoWaysToWrite(t *testing.T) {
+// TestOwners_TwoWaysToWrite holds that writing transactions are begun by authz.Gate and by
+// DB.System only, and that the table of housekeeping is what System is called with.
+func TestOwners_TwoWaysToWrite(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
 	goFiles(t, func(path string, file *ast.File, set *token.FileSet) {
@@ -379,7 +379,7 @@ func mayOpen(path string) bool {
 // others are the packages for the databases of other products.
 var others = regexp.MustCompile(`^internal/builder/\w+/(database|\w+test)/`)
 
-func TestSystemRefusesUnknownNames(t *testing.T) {
+func TestSystem_UnknownName(t *testing.T) {
 	t.Parallel()
 	d := dbtest.SQLite(t)
 	err := d.System(t.Context(), "something", func(*db.Tx) error { t.Error("it ran"); return nil })

@@ -8,7 +8,7 @@ var housekeeping = map[string]string{
 	"old changes":  "The change feed forgets what every node has seen.",
 	"old mail":     "Mail that was delivered or given up long ago is removed.",
 	"old sessions": "Sessions and links that have expired are removed.",
-	"old attempts": "Attempts to sign in that nobody continued are removed.",
+	"old attempts": "Abandoned sign-in attempts are removed.",
 	"old keys":     "API keys that expired or were revoked long ago are removed.",
 	"old secrets":  "Keys that nothing is sealed or signed with any more are removed.",
 
@@ -16,16 +16,16 @@ var housekeeping = map[string]string{
 	"session uses":      "When a session was last used counts against its idle limit.",
 	"key uses":          "When and from where an API key was last used is shown to its owner.",
 	"key limits":        "Nodes share the rate limit of an API key by reserving parts of it.",
-	"app last asked":    "When a reverse proxy last asked about an app tells whether it is set up.",
+	"app last asked":    "When a reverse proxy last request about an app shows whether it is set up.",
 	"ownership":         "The builder has made the change already; the request for it was authorized.",
 	"runs":              "A run that was authorized is remembered with its flow and the person who started it.",
 	"builder accounts":  "The bridge creates the builder's accounts for people who are let in.",
-	"credential copies": "A copy that the Gate let somebody create, or rotate, has reached the builder.",
+	"credential copies": "A copy whose creation or rotation the Gate authorized has reached the builder.",
 	"adoption":          "That an app's objects have been given to a workspace is noted once; the Gate decided it.",
 	"mail delivery":     "Mail in the outbox is claimed, delivered, postponed or given up.",
 
 	// Things that a start of the program creates.
-	"first workspace": "The default workspace exists before there is anybody who could create it.",
+	"first workspace": "The default workspace exists before anyone could create it.",
 	"first secrets":   "Secrets are created where the operator gave none.",
 	"given secrets":   "Secrets that the operator gave are put in use.",
 	"signing keys": "The key that signs assertions is created and replaced on schedule, or by a rotation that " +
@@ -33,11 +33,11 @@ var housekeeping = map[string]string{
 	"resealing":         "Values are sealed with the current key, without a change of what they say.",
 	"configured people": "The operator names them in the configuration.",
 	"setup link":        "Reading the server's output is the proof; the link works until there is an admin.",
-	"first admin":       "The set-up link decides, and works once.",
+	"first admin":       "The setup link decides, and works once.",
 
 	// Steps of signing in. The principal is not known yet, and the proof decides.
-	"guess counters": "Guesses are counted before anybody is known.",
-	"guess warning":  "A person is told once that somebody who knows their password guesses codes.",
+	"guess counters": "Guesses are counted before the person is known.",
+	"guess warning":  "A person gets one mail that someone who knows their password guesses codes.",
 	"attempts": "The steps of an attempt, and of a ceremony with a passkey or a provider, wait for the " +
 		"browser.",
 	"one-time codes":    "A code counts once.",

@@ -45,8 +45,8 @@ func (d *DB) upgrade(ctx context.Context, provider *goose.Provider) error {
 
 func tooNew(current, known int64) error {
 	return problem.Newf(problem.Conflict,
-		"The database was written by a newer Sluice: its schema is number %d, and this one knows up to number %d.",
-		current, known).WithNext("Install the newer Sluice again, or put back a copy from before the upgrade " +
+		"The database was written by a newer Sluice: it has schema %d, and this version supports up to schema %d.",
+		current, known).WithNext("Install the newer Sluice again, or restore a copy from before the upgrade " +
 		"(SQLite: " + FileName + backupMark + strconv.FormatInt(known+1, 10) + " in the data folder).")
 }
 

@@ -38,8 +38,8 @@ func raw(t *testing.T, path string) *sql.DB {
 	return d
 }
 
-// stepBack makes a database that lacks the newest migration, with one row that the earlier Sluice
-// has written.
+// stepBack creates a database without the newest migration, with one row that the earlier Sluice
+// wrote.
 func stepBack(t *testing.T, folder string) {
 	t.Helper()
 	ctx := context.Background()
@@ -183,7 +183,7 @@ func TestOpen_RefusesADatabaseOfANewerSluice(t *testing.T) {
 				_ = d.Close()
 				t.Fatal("a database of a newer Sluice was opened")
 			}
-			want := "its schema is number 9999, and this one knows up to number " + fmt.Sprint(newest(t))
+			want := "it has schema 9999, and this version supports up to schema " + fmt.Sprint(newest(t))
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q does not say %q", err, want)
 			}

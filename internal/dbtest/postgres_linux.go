@@ -259,7 +259,8 @@ func disconnectOthers(ctx context.Context, conn *pgx.Conn) error {
 // usedTables are the tables of Sluice's schema that have pages, without the list of migrations.
 func usedTables(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	rows, err := conn.Query(ctx, "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND "+
-		"relnamespace = $1::text::regnamespace AND relname <> $2 AND pg_relation_size(oid) > 0", db.Schema, migrationsTable)
+		"relnamespace = $1::text::regnamespace AND relname <> $2 AND pg_relation_size(oid) > 0",
+		db.Schema, migrationsTable)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +314,18 @@ func startServer() (int, error) {
 		return 0, err
 	}
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "sluice", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8")
+	initdb := exec.Command(
+		filepath.Join(bin, "initdb"),
+		"-D",
+		data,
+		"-U",
+		"sluice",
+		"--auth=trust",
+		"--no-sync",
+		"--locale=C",
+		"-E",
+		"UTF8",
+	)
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("initdb: %w: %s", err, out)

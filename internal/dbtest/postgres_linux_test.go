@@ -10,9 +10,9 @@ import (
 	"sluice/internal/db"
 )
 
-// TestADatabaseIsUsedAgain proves that the next test finds nothing of the one before, neither rows
-// nor a changed schema nor a connection.
-func TestADatabaseIsUsedAgain(t *testing.T) {
+// TestPostgres_DatabaseReuse proves that the next test finds nothing of the one before, neither
+// rows nor a changed schema nor a connection.
+func TestPostgres_DatabaseReuse(t *testing.T) {
 	ctx := context.Background()
 	for _, c := range []struct {
 		name, statement string

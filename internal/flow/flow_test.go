@@ -48,10 +48,20 @@ func library(t testing.TB, d *db.DB) *flow.Library {
 	err = d.Gated(ctx, func(tx *db.Tx) error {
 		var errs []error
 		for _, w := range []string{"a", "b"} {
-			errs = append(errs, qidentity.New(tx).InsertWorkspaceIfAbsent(ctx, qidentity.InsertWorkspaceIfAbsentParams{ID: w, Name: "Workspace " + w, CreatedAt: 1}))
+			errs = append(
+				errs,
+				qidentity.New(tx).
+					InsertWorkspaceIfAbsent(ctx,
+						qidentity.InsertWorkspaceIfAbsentParams{ID: w, Name: "Workspace " + w, CreatedAt: 1}),
+			)
 		}
 		if _, err := qapp.New(tx).GetApp(ctx, appID); err != nil {
-			errs = append(errs, qapp.New(tx).InsertApp(ctx, qapp.InsertAppParams{ID: appID, WorkspaceID: "a", Slug: "x", Name: "X", Kind: "demo", UpstreamUrl: "http://127.0.0.1:1", CreatedAt: 1}))
+			errs = append(
+				errs,
+				qapp.New(tx).
+					InsertApp(ctx, qapp.InsertAppParams{ID: appID, WorkspaceID: "a", Slug: "x", Name: "X", Kind: "demo",
+						UpstreamUrl: "http://127.0.0.1:1", CreatedAt: 1}),
+			)
 		}
 		return errors.Join(errs...)
 	})
@@ -72,7 +82,9 @@ func object(id, workspace, name string) flow.Object {
 // person is an admin of a workspace.
 func person(workspace string) authz.Principal {
 	return authz.Principal{
-		Kind: authz.Person, ID: "p-" + workspace, Name: workspace, Workspace: workspace, Memberships: []authz.Membership{{Workspace: workspace, Role: authz.RoleAdmin}},
+		Kind: authz.Person, ID: "p-" +
+			workspace, Name: workspace, Workspace: workspace, Memberships: []authz.Membership{{Workspace: workspace,
+			Role: authz.RoleAdmin}},
 	}
 }
 
@@ -83,12 +95,13 @@ func fatal(t testing.TB, err error) {
 	}
 }
 
-func TestTheFirstWhoClaimsHasIt(t *testing.T) {
+func TestAdopt_FirstWins(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, other, ctx := library(t, d), library(t, d), context.Background()
 		fatal(t, l.Claim(ctx, object(one, "a", "First"), object("plain-id", "a", "")))
-		for name, lib := range map[string]*flow.Library{"here": l, "another library on the database": other, "after a restart": library(t, d)} {
+		for name, lib := range map[string]*flow.Library{"here": l, "another library on the database": other,
+			"after a restart": library(t, d)} {
 			for _, id := range []string{one, strings.ToUpper(one), "plain-id"} {
 				if w, k, ok := lib.Owner(appID, id); !ok || w != "a" || k != flow.Chatflow {
 					t.Errorf("%s: %s belongs to %q (%q), %v", name, id, w, k, ok)
@@ -119,12 +132,23 @@ func TestTheFirstWhoClaimsHasIt(t *testing.T) {
 	})
 }
 
-func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
+func TestList_WorkspaceOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, ctx := library(t, d), context.Background()
-		fatal(t, l.Claim(ctx, object(one, "a", "Answer 100% of mails"), object(two, "a", "Billing"), object("other", "b", "Billing of b")))
-		fatal(t, l.Claim(ctx, flow.Object{App: appID, ID: "tool", Kind: flow.Tool, Workspace: "a", Name: "Billing tool"}))
+		fatal(
+			t,
+			l.Claim(
+				ctx,
+				object(one, "a", "Answer 100% of mails"),
+				object(two, "a", "Billing"),
+				object("other", "b", "Billing of b"),
+			),
+		)
+		fatal(
+			t,
+			l.Claim(ctx, flow.Object{App: appID, ID: "tool", Kind: flow.Tool, Workspace: "a", Name: "Billing tool"}),
+		)
 		names := func(actor authz.Principal, f flow.Filter) []string {
 			t.Helper()
 			list, total, err := l.List(ctx, actor, f)
@@ -141,13 +165,15 @@ func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
 			f     flow.Filter
 			want  []string
 		}{
-			"all, last changed first": {person("a"), flow.Filter{}, []string{"2", "Billing, renamed", "Answer 100% of mails"}},
-			"a page":                  {person("a"), flow.Filter{Limit: 1, Offset: 1}, []string{"2", "Answer 100% of mails"}},
-			"a search":                {person("a"), flow.Filter{Query: "BILL"}, []string{"1", "Billing, renamed"}},
-			"a percent sign":          {person("a"), flow.Filter{Query: "100%"}, []string{"1", "Answer 100% of mails"}},
-			"an underscore":           {person("a"), flow.Filter{Query: "_"}, []string{"0"}},
-			"the other workspace":     {person("b"), flow.Filter{}, []string{"1", "Billing of b"}},
-			"a superuser's choice":    {operator, flow.Filter{Workspace: "b"}, []string{"1", "Billing of b"}},
+			"all, last changed first": {person("a"), flow.Filter{}, []string{"2", "Billing, renamed", "Answer 100% " +
+				"of mails"}},
+			"a page": {person("a"), flow.Filter{Limit: 1, Offset: 1}, []string{"2", "Answer 100% " +
+				"of mails"}},
+			"a search":             {person("a"), flow.Filter{Query: "BILL"}, []string{"1", "Billing, renamed"}},
+			"a percent sign":       {person("a"), flow.Filter{Query: "100%"}, []string{"1", "Answer 100% of mails"}},
+			"an underscore":        {person("a"), flow.Filter{Query: "_"}, []string{"0"}},
+			"the other workspace":  {person("b"), flow.Filter{}, []string{"1", "Billing of b"}},
+			"a superuser's choice": {operator, flow.Filter{Workspace: "b"}, []string{"1", "Billing of b"}},
 		} {
 			if diff := cmp.Diff(c.want, names(c.actor, c.f)); diff != "" {
 				t.Errorf("%s: %s", name, diff)
@@ -159,12 +185,18 @@ func TestListsShowOnlyTheWorkspacesFlows(t *testing.T) {
 	})
 }
 
-func TestOnlyAdoptionMovesAnything(t *testing.T) {
+func TestAdopt_MovesOnly(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		l, ctx := library(t, d), context.Background()
 		fatal(t, l.Claim(ctx, object(one, "a", "")))
-		n, err := l.Adopt(ctx, person("b"), appID, "b", []flow.Object{object(one, "", ""), object(two, "", "Left over")})
+		n, err := l.Adopt(
+			ctx,
+			person("b"),
+			appID,
+			"b",
+			[]flow.Object{object(one, "", ""), object(two, "", "Left over")},
+		)
 		if err != nil || n != 1 {
 			t.Fatalf("adopted %d, %v; want the one that nobody owns", n, err)
 		}
@@ -174,7 +206,10 @@ func TestOnlyAdoptionMovesAnything(t *testing.T) {
 		if w, _, _ := l.Owner(appID, two); w != "b" {
 			t.Errorf("the adopted object belongs to %q", w)
 		}
-		if _, err := l.Adopt(ctx, person("a"), appID, "b", []flow.Object{object("x", "", "")}); !problem.Is(err, problem.Denied) {
+		if _, err := l.Adopt(ctx, person("a"), appID, "b", []flow.Object{object("x", "", "")}); !problem.Is(
+			err,
+			problem.Denied,
+		) {
 			t.Errorf("adopting into a foreign workspace: %v", err)
 		}
 		for who, p := range map[string]authz.Principal{"whose it is": person("a"), "who wants it": person("b")} {

@@ -10,7 +10,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestJobsAreKnownOnEveryNode(t *testing.T) {
+func TestJobs_EveryNode(t *testing.T) {
 	t.Parallel()
 	d, ctx := dbtest.SQLite(t), context.Background()
 	here, there := library(t, d), library(t, d)
@@ -29,7 +29,10 @@ func TestJobsAreKnownOnEveryNode(t *testing.T) {
 	if err := here.StartJob(ctx, appID, "job-1", j); err != nil {
 		t.Errorf("the same once more: %v", err)
 	}
-	if err := there.StartJob(ctx, appID, "job-1", flow.Job{Flow: two, Person: "bert"}); !problem.Is(err, problem.Conflict) {
+	if err := there.StartJob(ctx, appID, "job-1", flow.Job{Flow: two, Person: "bert"}); !problem.Is(
+		err,
+		problem.Conflict,
+	) {
 		t.Errorf("a job was taken over: %v", err)
 	}
 	if err := here.StartJob(ctx, appID, "", j); !problem.Is(err, problem.Invalid) {
@@ -49,7 +52,7 @@ func TestJobsAreKnownOnEveryNode(t *testing.T) {
 	}
 }
 
-func TestASessionIsOfTheFirstWorkspace(t *testing.T) {
+func TestChats_FirstWorkspace(t *testing.T) {
 	t.Parallel()
 	l := library(t, dbtest.SQLite(t))
 	l.LearnChat(appID, "chat", flow.Chat{Workspace: "a"})
@@ -66,10 +69,11 @@ func TestASessionIsOfTheFirstWorkspace(t *testing.T) {
 	}
 }
 
-func TestTheAccountOfAnObjectIsLearnedLater(t *testing.T) {
+func TestObjects_AccountLearnedLater(t *testing.T) {
 	t.Parallel()
 	l, ctx := library(t, dbtest.SQLite(t)), context.Background()
-	for _, o := range []flow.Object{{ID: one, Workspace: "a"}, {ID: one, Workspace: "a", Account: "u1"}, {ID: one, Workspace: "a", Account: "u2"}, {ID: two, Workspace: "b"}} {
+	for _, o := range []flow.Object{{ID: one, Workspace: "a"}, {ID: one, Workspace: "a", Account: "u1"},
+		{ID: one, Workspace: "a", Account: "u2"}, {ID: two, Workspace: "b"}} {
 		o.App, o.Kind = appID, flow.Chatflow
 		if err := l.Claim(ctx, o); err != nil {
 			t.Fatal(err)

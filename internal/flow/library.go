@@ -77,15 +77,15 @@ const derivedKept = 100_000
 func New(ctx context.Context, c Config) (*Library, error) {
 	derived, err := otter.New(&otter.Options[inner, string]{MaximumSize: derivedKept})
 	if err != nil {
-		return nil, fmt.Errorf("making the table of parents: %w", err)
+		return nil, fmt.Errorf("creating the table of parents: %w", err)
 	}
 	jobs, err := otter.New(&otter.Options[inner, Job]{MaximumSize: jobsKept})
 	if err != nil {
-		return nil, fmt.Errorf("making the table of jobs: %w", err)
+		return nil, fmt.Errorf("creating the table of jobs: %w", err)
 	}
 	chats, err := newChats()
 	if err != nil {
-		return nil, fmt.Errorf("making the table of chats: %w", err)
+		return nil, fmt.Errorf("creating the table of chats: %w", err)
 	}
 	l := &Library{cfg: c, derived: derived, jobs: jobs, chats: chats}
 	c.Gate.NameFlows(l.nameOf)

@@ -26,7 +26,12 @@ type ref struct {
 type digits [16]byte
 
 func newObjects() *Objects {
-	return &Objects{known: map[digits]ref{}, others: map[string]ref{}, places: map[string]uint32{}, kinds: map[Kind]uint8{}}
+	return &Objects{
+		known:  map[digits]ref{},
+		others: map[string]ref{},
+		places: map[string]uint32{},
+		kinds:  map[Kind]uint8{},
+	}
 }
 
 // Owner is the workspace that an object belongs to, and its kind. It does no I/O.

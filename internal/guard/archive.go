@@ -57,9 +57,9 @@ func (n Names) openArchive(data []byte) (*zip.Reader, error) {
 }
 
 func badArchive(why string) error {
-	return problem.Newf(problem.Denied, "The archive cannot be passed on: %s.", why).WithRule("guard.upload").
+	return problem.Newf(problem.Denied, "The archive cannot be forwarded: %s.", why).WithRule("guard.upload").
 		WithField("file").
-		WithNext("Make a new zip file of plain files, or upload the files by themselves.")
+		WithNext("Create a new zip file of plain files, or upload the files individually.")
 }
 
 // checkArchive refuses a zip archive with links or with names that lead out of it (CVE-2026-7524,

@@ -19,7 +19,7 @@ var (
 	errUTF8      = errors.New("it is not valid UTF-8")
 	errDepth     = fmt.Errorf("it nests deeper than %d levels", maxDepth)
 	errNotObject = errors.New("it is not a JSON object")
-	errTrailing  = errors.New("something follows the JSON object")
+	errTrailing  = errors.New("there is text after the JSON object")
 	errPrototype = errors.New("it has a key that changes JavaScript prototypes")
 )
 
@@ -162,7 +162,7 @@ func (s *scanner) key(base int, seen *map[string]struct{}) ([]byte, error) {
 	}
 	key := decodeText(raw)
 	if s.twice(key, base, seen) {
-		return nil, fmt.Errorf("the key %s stands twice in one object", strconv.QuoteToASCII(Clip(string(key))))
+		return nil, fmt.Errorf("an object has the key %s twice", strconv.QuoteToASCII(Clip(string(key))))
 	}
 	s.blanks()
 	if s.peek() != ':' {

@@ -17,7 +17,7 @@ func scanned(data string) (map[string]string, error) {
 	return got, err
 }
 
-func TestScanObjectFindsTopLevelKeys(t *testing.T) {
+func TestScanObject_TopLevelKeys(t *testing.T) {
 	got, err := scanned(` {"a" : 1, "\u0062\ud83d\ude00" :{"c":[true,false,null,-0.5e+7]},"":"x\"y","é":[ ] } `)
 	if err != nil {
 		t.Fatal(err)
@@ -36,8 +36,8 @@ func TestScanObjectRefuses(t *testing.T) {
 		{"array", "[1]", "object"},
 		{"empty", "", "object"},
 		{"word", "null", "object"},
-		{"two documents", "{}{}", "follows"},
-		{"NUL at the end", "{}\x00", "follows"},
+		{"two documents", "{}{}", "text after"},
+		{"NUL at the end", "{}\x00", "text after"},
 		{"trailing comma", `{"a":1,}`, "key"},
 		{"trailing comma in array", `{"a":[1,]}`, "value"},
 		{"comment", `{/**/"a":1}`, "key"},
@@ -82,9 +82,10 @@ func manyMembers(n int) string {
 	return strings.Join(parts, ",")
 }
 
-func TestScanObjectTakesWhatIsAllowed(t *testing.T) {
+func TestScanObject_Allowed(t *testing.T) {
 	for _, data := range []string{
-		`{}`, `{"a":{"b":1},"c":{"b":1}}`, `{"a":"constructor"}`, `{"constructor":"a word"}`, `{` + manyMembers(40) + `}`,
+		`{}`, `{"a":{"b":1},"c":{"b":1}}`, `{"a":"constructor"}`, `{"constructor":"a word"}`, `{` + manyMembers(40) +
+			`}`,
 		`{"a":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}`,
 		strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64), `{"\u00aA":0}`,
 	} {
@@ -99,7 +100,8 @@ func TestScanObjectTakesWhatIsAllowed(t *testing.T) {
 // refuse.
 func FuzzScanObject(f *testing.F) {
 	for _, s := range []string{
-		`{"a":1,"b":[{"c":"\u00e9\ud83d\ude00"}]}`, `{"a":1,"a":2}`, `[1]`, `{"x":-0.1e-9,"y":null}`, "\ufeff{}", `{"\ud800":1,"\udfff":2}`, `{"__proto__":1}`,
+		`{"a":1,"b":[{"c":"\u00e9\ud83d\ude00"}]}`, `{"a":1,"a":2}`, `[1]`, `{"x":-0.1e-9,"y":null}`, "\ufeff{}",
+		`{"\ud800":1,"\udfff":2}`, `{"__proto__":1}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -61,7 +61,7 @@ func parts(body []byte, boundary string) ([]part, error) {
 			return nil, err
 		}
 		if p.data, rest, ok = bytes.Cut(after, between); !ok || bytes.HasPrefix(p.data, line) {
-			return nil, badForm("its last boundary is missing, or one does not stand on a line of its own")
+			return nil, badForm("its last boundary is missing, or a boundary shares its line")
 		}
 		out = append(out, p)
 	}
@@ -74,7 +74,7 @@ func isBoundary(r rune) bool {
 }
 
 func badForm(why string) error {
-	return problem.Newf(problem.Invalid, "The form in the body cannot be passed on: %s.", why).WithRule("guard.upload")
+	return problem.Newf(problem.Invalid, "The form in the body cannot be forwarded: %s.", why).WithRule("guard.upload")
 }
 
 // readHead reads the head of a part.

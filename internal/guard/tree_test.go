@@ -77,7 +77,7 @@ func TestParse(t *testing.T) {
 		"arrays too deep":        {deep("[", "", "]", 65), "deeper"},
 		"objects as deep":        {deep(`{"a":`, "1", "}", 64), ""},
 		"objects too deep":       {deep(`{"a":`, "1", "}", 65), "deeper"},
-		"two documents":          {`[][]`, "follows"},
+		"two documents":          {`[][]`, "text after"},
 		"a key twice":            {`{"a":1,"\u0061":2}`, "twice"},
 		"an array that is open":  {`[1}`, "the end of the array"},
 		"an object that is open": {`{"a":1]`, "the end of the object"},

@@ -61,7 +61,7 @@ func (n Names) Upload(_ context.Context, r *Request) error {
 
 func refuseName(rule, field, why string) error {
 	return problem.Newf(problem.Denied, "The name of a file or folder %s.", why).WithRule(rule).WithField(field).
-		WithNext("Give it a plain name of letters, digits, blanks, dots, hyphens and underscores.")
+		WithNext("Give it a plain name of letters, digits, spaces, dots, hyphens and underscores.")
 }
 
 // Bad says what is wrong with the base name of a file; "" if nothing is. It checks the name
@@ -119,7 +119,7 @@ func (n Names) badAsIs(name string) string {
 	case strings.ContainsFunc(name, hidden):
 		return "has a control character, or one that cannot be seen"
 	case strings.HasSuffix(name, " ") || strings.HasSuffix(name, ".") || strings.HasPrefix(name, " "):
-		return "begins with a blank, or ends with a blank or dot"
+		return "starts with a space, or ends with a space or dot"
 	case len(plain) > 1 && plain[1] == ':' || strings.ContainsAny(plain, "<>|\""):
 		return "has a character that file systems read in a special way"
 	}
@@ -173,7 +173,7 @@ func (n Names) Files(_ context.Context, r *Request) error {
 	}
 	v, err := Parse(r.Body)
 	if err != nil {
-		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		return problem.Newf(problem.Invalid, "The body cannot be forwarded: %v.", err).WithRule("body.json")
 	}
 	for _, member := range [...]string{"files", "file"} {
 		for _, path := range listed(v.At(member)) {
@@ -181,7 +181,7 @@ func (n Names) Files(_ context.Context, r *Request) error {
 				return problem.New(problem.Denied, "The body names a file that is not an upload of this "+
 					"flow.").WithRule("guard.files").
 					WithField(member).
-					WithNext("Upload the file to this flow first, and use the path that the answer tells.")
+					WithNext("Upload the file to this flow first, and use the path in the answer.")
 			}
 		}
 	}
@@ -229,7 +229,7 @@ func (n Names) Documents(r *Request) ([]Value, error) {
 	for _, data := range texts {
 		v, err := Parse(data)
 		if err != nil {
-			return nil, problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+			return nil, problem.Newf(problem.Invalid, "The body cannot be forwarded: %v.", err).WithRule("body.json")
 		}
 		out = append(out, v)
 	}

@@ -23,11 +23,13 @@ func TestNamesOfFiles(t *testing.T) {
 		good bool
 	}{
 		{"a.txt", true}, {"Größe 2026 " +
-			"(1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true}, {"100%", true}, {"5%4", true}, {"a%41", true},
+			"(1).pdf", true}, {"报告.docx", true}, {"a..b.txt", true}, {"a-b_c.tar.gz", true}, {"100%.csv", true},
+		{"100%", true}, {"5%4", true}, {"a%41", true},
 		{"a+b=c&d.txt", true},
 		{"mcp.json", true}, {"Bildschirmfoto um " +
 			"10:15.png", true}, {"Cafe\u0301.png", true}, {"a;b.pdf", true}, {"x~1.txt", true},
-		{"../../traversal_proof.txt", false}, {"/etc/cron.d/x", false}, {`..\x`, false}, {`a\b`, false}, {"a/b", false}, {"..", false}, {".", false}, {"...", false}, {".env", false},
+		{"../../traversal_proof.txt", false}, {"/etc/cron.d/x", false}, {`..\x`, false}, {`a\b`, false}, {"a/b",
+			false}, {"..", false}, {".", false}, {"...", false}, {".env", false},
 		{" .env", false}, {"", false}, {" ", false}, {"a ", false}, {"a.", false}, {"a\x00.txt", false},
 		{"a\nb", false}, {"a\x7fb", false}, {"a\u202etxt.exe", false},
 		{"a\u200b.txt", false}, {"a\u2028b", false}, {"a\xffb", false}, {strings.Repeat("a", 256), false},
@@ -72,11 +74,13 @@ func TestForms(t *testing.T) {
 			"filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--sluicebound--\r\n", ""},
 		{"boundary inside " +
 			"a line", formType, strings.Replace(disposition(good), "\r\nx\r\n", "\r\nx--sluicebound\r\n", 1), ""},
-		{"name in UTF-8", formType, disposition(`Content-Disposition: form-data; name="file"; filename="Größe.txt"`), ""},
+		{"name in UTF-8", formType, disposition(`Content-Disposition: form-data; name="file"; filename="Größe.txt"`),
+			""},
 		{"token", formType, disposition("Content-Disposition: form-data; name=file; filename=a.txt"), ""},
 		{"only filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
 			"filename*=UTF-8''Gr%C3%B6%C3%9Fe.txt"), ""},
-		{"token of all letters", formType, disposition("Content-Disposition: form-data; name=azAZ09; filename=z.txt"), ""},
+		{"token of all letters", formType, disposition("Content-Disposition: form-data; name=azAZ09; filename=z.txt"),
+			""},
 		{"blank in the head", formType, disposition(good + "\r\nContent-Length:\t1"), ""},
 		{"boundary of all letters", "multipart/form-data; boundary=azAZ09",
 			strings.ReplaceAll(disposition(good), "sluicebound", "azAZ09"), ""},
@@ -88,7 +92,8 @@ func TestForms(t *testing.T) {
 
 		{"control character in the head", formType, disposition(good + "\r\nContent-Length: 1\x01"), "guard.upload"},
 		{"DEL in the head", formType, disposition(good + "\r\nContent-Length: 1\x7f"), "guard.upload"},
-		{"name that is left out", formType, disposition(`Content-Disposition: form-data; name=; filename="../x"`), "guard.upload"},
+		{"name that is left out", formType, disposition(`Content-Disposition: form-data; name=; filename="../x"`),
+			"guard.upload"},
 		{"archive that leads out", formType, string(formOf("a.zip", leadingOut)), "guard.upload"},
 		{"bad filename*", formType, disposition("Content-Disposition: form-data; name=\"file\"; " +
 			"filename*=UTF-8''..%2fx"), "guard.upload"},
@@ -97,13 +102,20 @@ func TestForms(t *testing.T) {
 			"filename*=iso-8859-1''a.txt"), "guard.upload"},
 		{"both names", formType, disposition("Content-Disposition: form-data; name=\"file\"; filename=\"a.txt\"; " +
 			"filename*=UTF-8''b.txt"), "guard.upload"},
-		{"name twice", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a.txt"; filename="..\x"`), "guard.upload"},
-		{"continued name", formType, disposition(`Content-Disposition: form-data; name="file"; filename*0="a"; filename*1=".txt"`), "guard.upload"},
-		{"escape in the name", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a\".txt"`), "guard.upload"},
-		{"open quote", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a.txt`), "guard.upload"},
+		{"name twice", formType,
+			disposition(`Content-Disposition: form-data; name="file"; filename="a.txt"; filename="..\x"`),
+			"guard.upload"},
+		{"continued name", formType,
+			disposition(`Content-Disposition: form-data; name="file"; filename*0="a"; filename*1=".txt"`),
+			"guard.upload"},
+		{"escape in the name", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a\".txt"`),
+			"guard.upload"},
+		{"open quote", formType, disposition(`Content-Disposition: form-data; name="file"; filename="a.txt`),
+			"guard.upload"},
 		{"text after the name", formType, disposition(good + " x"), "guard.upload"},
 		{"no name", formType, disposition(`Content-Disposition: form-data; filename="a.txt"`), "guard.upload"},
-		{"attachment", formType, disposition(`Content-Disposition: attachment; name="file"; filename="a.txt"`), "guard.upload"},
+		{"attachment", formType, disposition(`Content-Disposition: attachment; name="file"; filename="a.txt"`),
+			"guard.upload"},
 		{"header twice", formType, disposition(good + "\r\n" + good), "guard.upload"},
 		{"folded header", formType, disposition(good + "\r\n ;filename=b"), "guard.upload"},
 		{"transfer encoding", formType, disposition(good + "\r\nContent-Transfer-Encoding: base64"), "guard.upload"},
@@ -207,7 +219,7 @@ func TestArchives(t *testing.T) {
 	}
 }
 
-func TestFilesOfARun(t *testing.T) {
+func TestUpload_FilesOfRun(t *testing.T) {
 	ask := func(body any) *Request {
 		return &Request{Flow: flowID, Account: "acc", ContentType: "application/json", Body: marshal(t, body)}
 	}

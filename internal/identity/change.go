@@ -38,7 +38,7 @@ func (p *People) CreateFirst(ctx context.Context, tx *db.Tx, prepared Prepared) 
 		return User{}, fmt.Errorf("counting superusers: %w", err)
 	}
 	if n > 0 {
-		return User{}, problem.New(problem.Conflict, "Sluice has an admin already.").
+		return User{}, problem.New(problem.Conflict, "Sluice already has an admin.").
 			WithNext("Sign in, or ask that admin for an account.")
 	}
 	return p.Insert(ctx, tx, prepared)
@@ -112,7 +112,7 @@ func (p *People) Prepare(ctx context.Context, n NewUser) (out Prepared, err erro
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return out, fmt.Errorf("making an id: %w", err)
+		return out, fmt.Errorf("creating an id: %w", err)
 	}
 	row.ID, row.UsernameKey, row.Superuser, row.Active, row.CreatedAt = id.String(), key(
 		row.Username,
@@ -127,7 +127,7 @@ func (p *People) Insert(ctx context.Context, tx *db.Tx, n Prepared) (User, error
 	row := n.account
 	if err := q.New(tx).InsertAccount(ctx, row); err != nil {
 		if db.IsUnique(err) {
-			return User{}, problem.New(problem.Conflict, "This username or e-mail address is taken.").
+			return User{}, problem.New(problem.Conflict, "This username or email address is taken.").
 				WithField("username").
 				WithNext("Choose another one.")
 		}
@@ -183,7 +183,7 @@ func keepOne(ctx context.Context, tx *db.Tx, u User) error {
 	}
 	if n <= 1 {
 		return problem.Newf(problem.Conflict, "%s is the last active superuser.", u.Username).
-			WithNext("Make somebody else a superuser first.")
+			WithNext("Give another person the superuser role first.")
 	}
 	return nil
 }
@@ -362,7 +362,7 @@ func (p *People) planNames(
 			UpdatedAt:   p.cfg.Now().UnixMilli(),
 		})
 		if db.IsUnique(err) {
-			return problem.New(problem.Conflict, "This username or e-mail address is taken.").
+			return problem.New(problem.Conflict, "This username or email address is taken.").
 				WithField("username").WithNext("Choose another one.")
 		}
 		if err != nil || key(email) == key(u.Email) {
@@ -440,7 +440,7 @@ func (p *People) planPreferences(
 		return nil, invalid("preferences", "Preferences are a JSON object of at most 4 KiB.")
 	}
 	if userID != actor.ID {
-		return nil, problem.New(problem.Denied, "Everybody keeps their own preferences.").WithRule("own account")
+		return nil, problem.New(problem.Denied, "People can change only their own preferences.").WithRule("own account")
 	}
 	u, err := p.Get(ctx, actor, userID)
 	if err != nil {
@@ -483,11 +483,11 @@ func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heir
 		return err
 	}
 	if userID == heirID {
-		return invalid("heir", "Choose somebody else to take over.")
+		return invalid("heir", "Choose another person as the new owner.")
 	}
 	if heirID != "" {
 		if _, active := p.Principal(heirID); !active {
-			return invalid("heir", "Whoever takes over must be an active person.")
+			return invalid("heir", "The new owner must be an active person.")
 		}
 	}
 	return p.change(ctx, actor, authz.UserDelete, userID, "deleted", func(tx *db.Tx, u User) error {
@@ -503,7 +503,7 @@ func (p *People) Remove(ctx context.Context, actor authz.Principal, userID, heir
 		if owned > 0 && heirID == "" {
 			return problem.Newf(problem.Conflict, "%s owns %d objects.", u.Username, owned).
 				WithField("heir").
-				WithNext("Choose who takes them over.")
+				WithNext("Choose the new owner.")
 		}
 		if owned > 0 {
 			if err := p.cfg.Hooks.Removed(ctx, tx, u.ID, heirID); err != nil {
@@ -587,7 +587,7 @@ func (p *People) CreateWorkspace(ctx context.Context, actor authz.Principal, nam
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Workspace{}, fmt.Errorf("making an id: %w", err)
+		return Workspace{}, fmt.Errorf("creating an id: %w", err)
 	}
 	w, now := Workspace{ID: id.String(), Name: name, CreatedAt: p.cfg.Now().UTC()}, p.cfg.Now().UnixMilli()
 	err = p.cfg.Gate.Do(ctx, actor, authz.WorkspaceCreate, authz.Resource{
@@ -626,7 +626,7 @@ func (p *People) DeleteWorkspace(ctx context.Context, actor authz.Principal, id 
 		return err
 	}
 	if id == DefaultWorkspace {
-		return problem.New(problem.Conflict, "The default workspace stays.")
+		return problem.New(problem.Conflict, "The default workspace cannot be deleted.")
 	}
 	members, err := p.Members(ctx, actor, id)
 	if err != nil {
@@ -674,7 +674,7 @@ func (p *People) PrepareImported(n ImportedUser) (out Prepared, err error) {
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return out, fmt.Errorf("making an id: %w", err)
+		return out, fmt.Errorf("creating an id: %w", err)
 	}
 	now := p.cfg.Now().UnixMilli()
 	row.ID, row.UsernameKey, row.Superuser, row.Active, row.PasswordHash, row.CreatedAt = id.String(), key(

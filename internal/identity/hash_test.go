@@ -10,7 +10,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestPasswordsOfEveryLengthCountInFull(t *testing.T) {
+func TestHash_FullLength(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
@@ -35,7 +35,7 @@ func TestPasswordsOfEveryLengthCountInFull(t *testing.T) {
 	}
 }
 
-func TestEqualTextInOtherUnicodeFormIsTheSamePassword(t *testing.T) {
+func TestHash_UnicodeForms(t *testing.T) {
 	t.Parallel()
 	stored, err := hashPassword("pässword of mine", bcrypt.MinCost)
 	if err != nil {
@@ -46,7 +46,7 @@ func TestEqualTextInOtherUnicodeFormIsTheSamePassword(t *testing.T) {
 	}
 }
 
-func TestHashesWithFewerRoundsAreToBeUpgraded(t *testing.T) {
+func TestHash_UpgradeRounds(t *testing.T) {
 	t.Parallel()
 	stored, err := hashPassword("correct horse battery", bcrypt.MinCost)
 	if err != nil {
@@ -62,7 +62,7 @@ func TestHashesWithFewerRoundsAreToBeUpgraded(t *testing.T) {
 	}
 }
 
-func TestAFullQueueAnswersUnavailable(t *testing.T) {
+func TestHash_FullQueue(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	defer h.Close()
@@ -79,7 +79,7 @@ func TestAFullQueueAnswersUnavailable(t *testing.T) {
 	close(hold)
 }
 
-func TestAClosedHasherAnswers(t *testing.T) {
+func TestHash_Closed(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(bcrypt.MinCost, nil)
 	h.Close()
@@ -96,7 +96,7 @@ func BenchmarkBcrypt10(b *testing.B) {
 	}
 }
 
-func TestBusyIsToldWhenWorkBeginsAndWhenItRests(t *testing.T) {
+func TestHash_BusyNotification(t *testing.T) {
 	t.Parallel()
 	told := make(chan bool, 10)
 	h := NewHasher(bcrypt.MinCost, func(on bool) { told <- on })

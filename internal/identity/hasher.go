@@ -45,7 +45,13 @@ func NewHasher(rounds int, busy func(bool)) *Hasher {
 	if busy == nil {
 		busy = func(bool) {}
 	}
-	h := &Hasher{rounds: rounds, busy: busy, jobs: make(chan *job, hashQueue), quit: make(chan struct{}), done: make(chan struct{})}
+	h := &Hasher{
+		rounds: rounds,
+		busy:   busy,
+		jobs:   make(chan *job, hashQueue),
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
 	go h.run()
 	return h
 }
@@ -148,7 +154,9 @@ type result struct {
 }
 
 func (h *Hasher) do(ctx context.Context, work func()) error {
-	busy := problem.New(problem.Unavailable, "Too many people are signing in at this moment.").WithRetryAfter(2 * time.Second).WithNext("Try again in a few seconds.")
+	busy := problem.New(problem.Unavailable, "Too many people are signing in at the moment.").
+		WithRetryAfter(2 * time.Second).
+		WithNext("Try again in a few seconds.")
 	j := &job{ctx: ctx, work: work, done: make(chan struct{})}
 	select {
 	case <-h.quit:

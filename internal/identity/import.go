@@ -25,7 +25,7 @@ var foreignForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 // problem.Invalid for a text that is not a bcrypt hash, and for a hash that costs too much.
 func ForeignHash(hash string) (string, error) {
 	if !foreignForm.MatchString(hash) {
-		return "", problem.New(problem.Invalid, "This is no bcrypt hash.").WithField("password")
+		return "", problem.New(problem.Invalid, "This is not a bcrypt hash.").WithField("password")
 	}
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || cost < bcrypt.MinCost || cost > MaxForeignRounds {

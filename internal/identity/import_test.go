@@ -23,7 +23,7 @@ func foreign(t testing.TB, password string, cost int) string {
 	return stored
 }
 
-func TestForeignHashesAreVerifiedAsTheyWereMade(t *testing.T) {
+func TestImport_ForeignHashes(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(4, nil)
 	t.Cleanup(h.Close)
@@ -49,15 +49,17 @@ func TestForeignHashesAreVerifiedAsTheyWereMade(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoHashIsNotTakenOver(t *testing.T) {
+func TestImport_NotAHash(t *testing.T) {
 	t.Parallel()
 	good := "$2b$12$" + strings.Repeat("a", 53)
 	if stored, err := ForeignHash(good); err != nil || stored != "bcrypt72+"+good {
 		t.Errorf("%q, %v", stored, err)
 	}
 	for _, bad := range []string{
-		"", "plain", "sha384+" + good, "$2b$31$" + strings.Repeat("a", 53), "$2b$13$" + strings.Repeat("a", 53), "$2b$03$" + strings.Repeat("a", 53), good[:59], good + "a",
-		"$2x$12$" + strings.Repeat("a", 53), "$2b$12$" + strings.Repeat("!", 53), "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", good + "\n",
+		"", "plain", "sha384+" + good, "$2b$31$" + strings.Repeat("a", 53), "$2b$13$" +
+			strings.Repeat("a", 53), "$2b$03$" + strings.Repeat("a", 53), good[:59], good + "a",
+		"$2x$12$" + strings.Repeat("a", 53), "$2b$12$" +
+			strings.Repeat("!", 53), "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", good + "\n",
 	} {
 		if stored, err := ForeignHash(bad); !problem.Is(err, problem.Invalid) {
 			t.Errorf("%q became %q, %v", bad, stored, err)
@@ -65,8 +67,9 @@ func TestWhatIsNoHashIsNotTakenOver(t *testing.T) {
 	}
 }
 
-// The work of all verifications is the same; it is counted in rounds, because time cannot be measured truly here.
-func TestVerificationsTakeAsLongAsTheSlowestImportedHash(t *testing.T) {
+// The work of all verifications is the same; it is counted in rounds, because time cannot be
+// measured truly here.
+func TestImport_VerificationCost(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(4, nil)
 	t.Cleanup(h.Close)
@@ -80,7 +83,8 @@ func TestVerificationsTakeAsLongAsTheSlowestImportedHash(t *testing.T) {
 	if n := h.floor.Load(); n != 6 {
 		t.Errorf("the floor is %d, want the highest cost", n)
 	}
-	for stored, want := range map[string]int{"": 4, foreign(t, "x", 6): 6, foreign(t, "x", 5): 5, "sha384+$2a$04$" + strings.Repeat("a", 53): 4, "broken": MaxForeignRounds} {
+	for stored, want := range map[string]int{"": 4, foreign(t, "x", 6): 6, foreign(t, "x", 5): 5,
+		"sha384+$2a$04$" + strings.Repeat("a", 53): 4, "broken": MaxForeignRounds} {
 		cost := costOf(stored)
 		if stored == "" {
 			cost = h.rounds
@@ -101,7 +105,8 @@ func TestVerificationsTakeAsLongAsTheSlowestImportedHash(t *testing.T) {
 }
 
 func FuzzForeignHash(f *testing.F) {
-	for _, seed := range []string{"$2b$12$" + strings.Repeat("a", 53), "$2b$31$" + strings.Repeat("a", 53), "$2b$", "$$$$", "", "bcrypt72+$2b$04$"} {
+	for _, seed := range []string{"$2b$12$" + strings.Repeat("a", 53), "$2b$31$" + strings.Repeat("a", 53), "$2b$",
+		"$$$$", "", "bcrypt72+$2b$04$"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, hash string) {

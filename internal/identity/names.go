@@ -22,7 +22,11 @@ func key(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 func cleanUsername(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if !usernameForm.MatchString(s) {
-		return "", invalid("username", "A username has 2 to 64 letters (a to z), digits, dots, dashes or underscores, and begins with a letter or digit.")
+		return "", invalid(
+			"username",
+			"A username must have 2 to 64 letters (a to z), digits, dots, dashes or underscores, and start with a "+
+				"letter or digit.",
+		)
 	}
 	return s, nil
 }
@@ -34,9 +38,9 @@ func cleanEmail(s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
-	const expected = "This is not an e-mail address; expected is the form ann@example.com."
+	const expected = "This is not an email address; expected is the form ann@example.com."
 	if len(s) > 254 {
-		return "", invalid("email", "An e-mail address has at most 254 characters.")
+		return "", invalid("email", "An email address can have at most 254 characters.")
 	}
 	for _, r := range s {
 		if r > unicode.MaxASCII || r <= ' ' {
@@ -54,11 +58,11 @@ func cleanEmail(s string) (string, error) {
 func cleanName(s string) (string, error) {
 	s = strings.Join(strings.Fields(s), " ")
 	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > 100 {
-		return "", invalid("name", "A name has at most 100 characters.")
+		return "", invalid("name", "A name can have at most 100 characters.")
 	}
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
-			return "", invalid("name", "A name holds printable characters only.")
+			return "", invalid("name", "A name can contain only printable characters.")
 		}
 	}
 	return s, nil

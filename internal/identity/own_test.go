@@ -15,10 +15,14 @@ func own(t *testing.T, d *db.DB, objectID, ownerID string) {
 	t.Helper()
 	ctx := context.Background()
 	err := d.Gated(ctx, func(tx *db.Tx) error {
-		if err := qapp.New(tx).InsertApp(ctx, qapp.InsertAppParams{ID: "app", WorkspaceID: identity.DefaultWorkspace, Slug: "app", UpstreamUrl: "http://127.0.0.1:1"}); err != nil {
+		if err := qapp.New(tx).InsertApp(ctx,
+			qapp.InsertAppParams{ID: "app", WorkspaceID: identity.DefaultWorkspace, Slug: "app",
+				UpstreamUrl: "http://127.0.0.1:1"}); err != nil {
 			return err
 		}
-		_, err := qflow.New(tx).ClaimObject(ctx, qflow.ClaimObjectParams{AppID: "app", ObjectID: objectID, Kind: "chatflow", WorkspaceID: identity.DefaultWorkspace, OwnerID: ownerID})
+		_, err := qflow.New(tx).
+			ClaimObject(ctx, qflow.ClaimObjectParams{AppID: "app", ObjectID: objectID, Kind: "chatflow",
+				WorkspaceID: identity.DefaultWorkspace, OwnerID: ownerID})
 		return err
 	})
 	if err != nil {

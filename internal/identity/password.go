@@ -21,7 +21,7 @@ func checkPassword(password string, names []string) error {
 	refuse := func(text, next string) error {
 		return problem.New(problem.Invalid, text).WithField("password").WithNext(next)
 	}
-	const advice = "Use a sentence of your own or four unrelated words; any characters are fine, blanks too."
+	const advice = "Use your own sentence or four unrelated words. All characters are allowed, including spaces."
 	if !utf8.ValidString(password) {
 		return refuse("The password is not valid text (UTF-8).", advice)
 	}
@@ -33,7 +33,7 @@ func checkPassword(password string, names []string) error {
 		return refuse("The password is too short: at least 15 characters.", advice)
 	}
 	if made := guessable(normal, names); len(made) > 0 {
-		return refuse("The password is easy to guess: it is made of "+enumerate(made)+".", advice)
+		return refuse("The password is easy to guess: it consists of "+enumerate(made)+".", advice)
 	}
 	return nil
 }

@@ -336,7 +336,7 @@ var goodPasswords = []string{
 
 func TestCheckPassword_Easy(t *testing.T) {
 	t.Parallel()
-	const easy = "The password is easy to guess: it is made of "
+	const easy = "The password is easy to guess: it consists of "
 	count := 0
 	for class, passwords := range easyPasswords {
 		for _, password := range passwords {
@@ -426,8 +426,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// FuzzCheckPassword: what is accepted is within the limits, and knowing more never makes a guesser
-// miss.
+// FuzzCheckPassword: accepted passwords are within the limits, and more known names never make a
+// password acceptable.
 func FuzzCheckPassword(f *testing.F) {
 	f.Add("correct horse battery staple", "ann")
 	f.Add("\xff\x00", "")

@@ -33,7 +33,7 @@ type User struct {
 	Superuser, Active bool
 	// Role is the role in the default workspace; "" means none.
 	Role string
-	// Waiting means that no one has approved this person yet. They are not active.
+	// Waiting means that no one has approved this person yet. They are inactive.
 	Waiting bool
 	// EmailVerified means that the person has proven the address to be theirs.
 	EmailVerified bool
@@ -142,7 +142,7 @@ func New(ctx context.Context, c Config) (*People, error) {
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the default workspace: %w", err)
+		return nil, fmt.Errorf("creating the default workspace: %w", err)
 	}
 	// Subscribing first means that a change during the load is applied after it and never lost.
 	c.DB.Subscribe(ChangeKind, func(id string) {
@@ -314,7 +314,7 @@ func (p *People) Find(ctx context.Context, actor authz.Principal, emailOrUsernam
 	}
 	row, err := q.New(p.cfg.DB.Read()).FindAccount(ctx, key(emailOrUsername))
 	if err != nil {
-		return User{}, db.Found(err, "There is nobody with this username or e-mail address.")
+		return User{}, db.Found(err, "No one has this username or email address.")
 	}
 	return p.load(ctx, q.New(p.cfg.DB.Read()), row.ID)
 }
@@ -459,7 +459,7 @@ func (p *People) directoryEntry(userID string) (authz.Principal, bool) {
 func (p *People) followRolesAndWorkspaces(ctx context.Context) error {
 	p.cfg.DB.Subscribe(RoleChange, func(string) {
 		if err := p.loadRoles(context.Background()); err != nil {
-			p.cfg.Log.Error("the roles could not be read again; the former ones stay in force", "error", err)
+			p.cfg.Log.Error("the roles could not be read again; the previous ones stay in force", "error", err)
 		}
 	})
 	p.cfg.DB.Subscribe(WorkspaceChange, func(string) {

@@ -41,7 +41,11 @@ func newPeople(t testing.TB, d *db.DB) *people {
 	hasher := identity.NewHasher(bcrypt.MinCost, nil)
 	p, err := identity.New(context.Background(), identity.Config{
 		DB: d, Gate: gate, Hasher: hasher, Now: time.Now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +68,7 @@ func principal(t testing.TB, p *people, id string) authz.Principal {
 	t.Helper()
 	who, ok := p.Principal(id)
 	if !ok {
-		t.Fatalf("%s is not in the directory, or not active", id)
+		t.Fatalf("%s is not in the directory, or inactive", id)
 	}
 	return who
 }
@@ -73,7 +77,17 @@ func TestCreateAndFind(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
-		u := add(t, p, identity.NewUser{Username: "Ann", Email: "Ann@Example.com", Name: "Ann  Archer", Password: password, Role: authz.RoleUser})
+		u := add(
+			t,
+			p,
+			identity.NewUser{
+				Username: "Ann",
+				Email:    "Ann@Example.com",
+				Name:     "Ann  Archer",
+				Password: password,
+				Role:     authz.RoleUser,
+			},
+		)
 		if u.Name != "Ann Archer" || u.Role != authz.RoleUser || !u.HasPassword || u.Superuser || !u.Active {
 			t.Errorf("made %+v", u)
 		}
@@ -95,7 +109,7 @@ func TestCreateAndFind(t *testing.T) {
 	})
 }
 
-func TestCreateRefusesBadInput(t *testing.T) {
+func TestCreate_BadInput(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t, dbtest.SQLite(t))
 	for name, c := range map[string]struct {
@@ -124,7 +138,7 @@ func TestCreateRefusesBadInput(t *testing.T) {
 	}
 }
 
-func TestListSearchesAndPages(t *testing.T) {
+func TestList_SearchAndPages(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
@@ -135,7 +149,8 @@ func TestListSearchesAndPages(t *testing.T) {
 		if err != nil || total != 25 || len(page) != 5 || page[0].Username != "user20" {
 			t.Errorf("third page: %d of %d, %v", len(page), total, err)
 		}
-		for query, want := range map[string]int{"USER2": 5, "person_1": 11, "%": 0, "_": 25, "!": 0, "x": 0, strings.Repeat("u", 500): 0} {
+		for query, want := range map[string]int{"USER2": 5, "person_1": 11, "%": 0, "_": 25, "!": 0, "x": 0,
+			strings.Repeat("u", 500): 0} {
 			if _, total, err := p.List(ctx, cli, identity.Filter{Query: query}); err != nil || total != want {
 				t.Errorf("search %.20q finds %d (%v), want %d", query, total, err, want)
 			}
@@ -143,7 +158,7 @@ func TestListSearchesAndPages(t *testing.T) {
 	})
 }
 
-func TestARoleCountsAtOnceOnEveryNode(t *testing.T) {
+func TestRoles_EveryNode(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	one := newPeople(t, dbtest.Open(t, db.Config{Folder: dir, Now: time.Now}))
@@ -178,14 +193,24 @@ func TestRights(t *testing.T) {
 	admin := principal(t, p, add(t, p, identity.NewUser{Username: "adam", Role: authz.RoleAdmin}).ID)
 	viewer := principal(t, p, add(t, p, identity.NewUser{Username: "vic", Role: authz.RoleViewer}).ID)
 	denied := map[string]error{
-		"admin adds an account":        first(p.Create(ctx, admin, identity.NewUser{Username: "new"})),
-		"admin lists all accounts":     second(p.List(ctx, admin, identity.Filter{})),
-		"viewer lists":                 second(p.List(ctx, viewer, identity.Filter{})),
-		"viewer reads another":         first(p.Get(ctx, viewer, root.ID)),
-		"viewer creates":               first(p.Create(ctx, viewer, identity.NewUser{Username: "x"})),
-		"viewer raises herself":        p.SetRole(ctx, viewer, viewer.ID, identity.DefaultWorkspace, authz.RoleAdmin),
-		"viewer disables nobody":       p.Update(ctx, viewer, "no-such-id", identity.UserUpdate{Active: problem.Some(false)}),
-		"admin makes a superuser":      p.Update(ctx, admin, viewer.ID, identity.UserUpdate{Superuser: problem.Some(true)}),
+		"admin adds an account":    first(p.Create(ctx, admin, identity.NewUser{Username: "new"})),
+		"admin lists all accounts": second(p.List(ctx, admin, identity.Filter{})),
+		"viewer lists":             second(p.List(ctx, viewer, identity.Filter{})),
+		"viewer reads another":     first(p.Get(ctx, viewer, root.ID)),
+		"viewer creates":           first(p.Create(ctx, viewer, identity.NewUser{Username: "x"})),
+		"viewer raises herself":    p.SetRole(ctx, viewer, viewer.ID, identity.DefaultWorkspace, authz.RoleAdmin),
+		"viewer disables nobody": p.Update(
+			ctx,
+			viewer,
+			"no-such-id",
+			identity.UserUpdate{Active: problem.Some(false)},
+		),
+		"admin makes a superuser": p.Update(
+			ctx,
+			admin,
+			viewer.ID,
+			identity.UserUpdate{Superuser: problem.Some(true)},
+		),
 		"admin adds a superuser":       first(p.Create(ctx, admin, identity.NewUser{Username: "y", Superuser: true})),
 		"admin disables the superuser": p.Update(ctx, admin, root.ID, identity.UserUpdate{Active: problem.Some(false)}),
 	}
@@ -213,7 +238,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-func TestTheLastSuperuserStays(t *testing.T) {
+func TestUpdate_LastSuperuser(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
@@ -236,7 +261,10 @@ func TestTheLastSuperuserStays(t *testing.T) {
 		}
 		for _, u := range []identity.User{a, b} {
 			if _, active := p.Principal(u.ID); active {
-				if err := p.Update(ctx, cli, u.ID, identity.UserUpdate{Superuser: problem.Some(false)}); !problem.Is(err, problem.Conflict) {
+				if err := p.Update(ctx, cli, u.ID, identity.UserUpdate{Superuser: problem.Some(false)}); !problem.Is(
+					err,
+					problem.Conflict,
+				) {
 					t.Errorf("demoting the last one: %v, want conflict", err)
 				}
 			}

@@ -20,11 +20,13 @@ func TestPreferences(t *testing.T) {
 		ann := principal(t, p, add(t, p, identity.NewUser{Username: "ann"}).ID)
 		bob := add(t, p, identity.NewUser{Username: "bob"})
 		const want = `{"langflow":{"profile_image":"Space/a.svg"}}`
-		if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(want))}); err != nil {
+		if err := p.Update(ctx, ann, ann.ID,
+			identity.UserUpdate{Preferences: problem.Some(json.RawMessage(want))}); err != nil {
 			t.Fatal(err)
 		}
 		for _, bad := range []string{"", "[]", `{"a":`, `{"a":"` + strings.Repeat("x", 4<<10) + `"}`} {
-			if err := p.Update(ctx, ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(bad))}); problem.Of(
+			if err := p.Update(ctx, ann, ann.ID,
+				identity.UserUpdate{Preferences: problem.Some(json.RawMessage(bad))}); problem.Of(
 				err,
 			).Field != "preferences" {
 				t.Errorf("Update(%.20q) = %v", bad, err)
@@ -40,7 +42,8 @@ func TestPreferences(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].Preferences != want || list[0].UpdatedAt.IsZero() {
 			t.Errorf("List = %+v, %v", list, err)
 		}
-		if err := p.Update(ctx, authz.Principal{}, authz.Principal{}.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage("{}"))}); err == nil {
+		if err := p.Update(ctx, authz.Principal{}, authz.Principal{}.ID,
+			identity.UserUpdate{Preferences: problem.Some(json.RawMessage("{}"))}); err == nil {
 			t.Error("a stranger keeps preferences")
 		}
 	})

@@ -97,7 +97,7 @@ func (p *roleBook) checkRole(id string) error {
 func (p *roleBook) CreateRole(ctx context.Context, actor authz.Principal, r Role) (Role, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Role{}, fmt.Errorf("making an id: %w", err)
+		return Role{}, fmt.Errorf("creating an id: %w", err)
 	}
 	r.ID, r.BuiltIn = id.String(), false
 	if err := p.cfg.Gate.Check(ctx, actor, authz.RoleManage, authz.Resource{Type: "Role"}); err != nil {

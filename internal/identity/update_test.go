@@ -55,14 +55,20 @@ func TestUpdate_AllOrNothing(t *testing.T) {
 			u     identity.UserUpdate
 			want  problem.Kind
 		}{
-			"a name that is taken": {root, ann.ID, identity.UserUpdate{Active: off, Username: problem.Some("bob")}, problem.Conflict},
+			"a name that is taken": {root, ann.ID, identity.UserUpdate{Active: off, Username: problem.Some("bob")},
+				problem.Conflict},
 			"an address that is taken": {root, ann.ID,
 				identity.UserUpdate{Superuser: on, Email: problem.Some("BOB@example.com")}, problem.Conflict},
-			"a bad name":          {root, ann.ID, identity.UserUpdate{Active: off, Username: problem.Some("a b")}, problem.Invalid},
-			"no such role":        {root, ann.ID, identity.UserUpdate{Name: problem.Some("X"), Role: problem.Some("none")}, problem.Invalid},
-			"a right too few":     {admin, ann.ID, identity.UserUpdate{Role: problem.Some("viewer"), Superuser: on}, problem.Denied},
-			"the last superuser":  {root, root.ID, identity.UserUpdate{Name: problem.Some("X"), Superuser: off}, problem.Conflict},
-			"others' preferences": {root, ann.ID, identity.UserUpdate{Active: off, Preferences: problem.Some(json.RawMessage(`{}`))}, problem.Denied},
+			"a bad name": {root, ann.ID, identity.UserUpdate{Active: off, Username: problem.Some("a b")},
+				problem.Invalid},
+			"no such role": {root, ann.ID,
+				identity.UserUpdate{Name: problem.Some("X"), Role: problem.Some("none")}, problem.Invalid},
+			"a right too few": {admin, ann.ID, identity.UserUpdate{Role: problem.Some("viewer"), Superuser: on},
+				problem.Denied},
+			"the last superuser": {root, root.ID, identity.UserUpdate{Name: problem.Some("X"), Superuser: off},
+				problem.Conflict},
+			"others' preferences": {root, ann.ID,
+				identity.UserUpdate{Active: off, Preferences: problem.Some(json.RawMessage(`{}`))}, problem.Denied},
 		} {
 			before, err := p.Get(ctx, cli, c.id)
 			if err != nil {

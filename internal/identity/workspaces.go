@@ -173,7 +173,7 @@ func keepAdmin(ctx context.Context, tx *db.Tx, workspaceID string) error {
 	}
 	if n <= 1 {
 		return problem.New(problem.Conflict, "This is the workspace's last admin.").
-			WithNext("Make somebody else an admin first.")
+			WithNext("Give another member the role Admin first.")
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (p *workspaceBook) PrepareWorkspace(name string) (Workspace, error) {
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Workspace{}, fmt.Errorf("making an id: %w", err)
+		return Workspace{}, fmt.Errorf("creating an id: %w", err)
 	}
 	return Workspace{ID: id.String(), Name: name, CreatedAt: p.cfg.Now().UTC()}, nil
 }

@@ -18,14 +18,26 @@ func TestWorkspacesAreSeparate(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
-		root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleAdmin}).ID)
+		root := principal(
+			t,
+			p,
+			add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleAdmin}).ID,
+		)
 		red, err1 := p.CreateWorkspace(ctx, root, "  Team   Red ")
 		blue, err2 := p.CreateWorkspace(ctx, root, "Team Blue")
 		if err1 != nil || err2 != nil || red.Name != "Team Red" {
 			t.Fatal(red, err1, err2)
 		}
-		ada := principal(t, p, add(t, p, identity.NewUser{Username: "ada", Workspace: red.ID, Role: authz.RoleAdmin}).ID)
-		bob := principal(t, p, add(t, p, identity.NewUser{Username: "bob", Workspace: blue.ID, Role: authz.RoleAdmin}).ID)
+		ada := principal(
+			t,
+			p,
+			add(t, p, identity.NewUser{Username: "ada", Workspace: red.ID, Role: authz.RoleAdmin}).ID,
+		)
+		bob := principal(
+			t,
+			p,
+			add(t, p, identity.NewUser{Username: "bob", Workspace: blue.ID, Role: authz.RoleAdmin}).ID,
+		)
 		if ada.Role(red.ID) != authz.RoleAdmin || ada.Role(identity.DefaultWorkspace) != "" {
 			t.Errorf("ada: %+v", ada.Memberships)
 		}
@@ -42,7 +54,8 @@ func TestWorkspacesAreSeparate(t *testing.T) {
 				t.Errorf("ada may %s in another workspace: %v, want not found", what, err)
 			}
 		}
-		if list, err := p.Workspaces(ctx, ada); err != nil || len(list) != 1 || list[0].ID != red.ID || list[0].Members != 2 {
+		if list, err := p.Workspaces(ctx, ada); err != nil || len(list) != 1 || list[0].ID != red.ID ||
+			list[0].Members != 2 {
 			t.Errorf("ada sees %+v, %v", list, err)
 		}
 		if err := p.RenameWorkspace(ctx, ada, red.ID, "Reds"); err != nil {
@@ -71,13 +84,16 @@ func TestWorkspacesAreSeparate(t *testing.T) {
 	})
 }
 
-func TestTheLastAdminOfAWorkspaceStays(t *testing.T) {
+func TestWorkspaces_LastAdmin(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true, Role: authz.RoleViewer}).ID)
 	ada := principal(t, p, add(t, p, identity.NewUser{Username: "ada", Role: authz.RoleAdmin}).ID)
 	vic := add(t, p, identity.NewUser{Username: "vic", Role: authz.RoleViewer})
-	if err := p.SetRole(ctx, ada, ada.ID, identity.DefaultWorkspace, authz.RoleViewer); !problem.Is(err, problem.Conflict) {
+	if err := p.SetRole(ctx, ada, ada.ID, identity.DefaultWorkspace, authz.RoleViewer); !problem.Is(
+		err,
+		problem.Conflict,
+	) {
 		t.Errorf("the last admin steps down: %v", err)
 	}
 	if err := p.SetRole(ctx, ada, vic.ID, identity.DefaultWorkspace, authz.RoleAdmin); err != nil {
@@ -91,12 +107,19 @@ func TestTheLastAdminOfAWorkspaceStays(t *testing.T) {
 	}
 }
 
-func TestCustomRolesInForce(t *testing.T) {
+func TestRoles_Custom(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		p, ctx := newPeople(t, d), context.Background()
 		root := principal(t, p, add(t, p, identity.NewUser{Username: "root", Superuser: true}).ID)
-		role, err := p.CreateRole(ctx, root, identity.Role{Name: "Reviewer", Permissions: []string{"executions:view", "chatflows:view", "chatflows:view"}})
+		role, err := p.CreateRole(
+			ctx,
+			root,
+			identity.Role{
+				Name:        "Reviewer",
+				Permissions: []string{"executions:view", "chatflows:view", "chatflows:view"},
+			},
+		)
 		if err != nil || len(role.Permissions) != 2 {
 			t.Fatal(role, err)
 		}
@@ -131,12 +154,17 @@ func TestCustomRolesInForce(t *testing.T) {
 			t.Error(err)
 		}
 		for what, err := range map[string]error{
-			"a built-in role": p.UpdateRole(ctx, root, identity.Role{ID: "admin", Name: "x y", Permissions: []string{"tools:view"}}),
-			"somebody else":   first(p.CreateRole(ctx, rita, identity.Role{Name: "Mine", Permissions: []string{"tools:view"}})),
-			"a taken name":    first(p.CreateRole(ctx, root, identity.Role{Name: "VIEWER", Permissions: []string{"tools:view"}})),
-			"no permissions":  first(p.CreateRole(ctx, root, identity.Role{Name: "Nothing"})),
-			"an unknown one":  first(p.CreateRole(ctx, root, identity.Role{Name: "Odd", Permissions: []string{"tools:fly"}})),
-			"too long a name": first(p.CreateRole(ctx, root, identity.Role{Name: strings.Repeat("x", 51), Permissions: []string{"tools:view"}})),
+			"a built-in role": p.UpdateRole(ctx, root,
+				identity.Role{ID: "admin", Name: "x y", Permissions: []string{"tools:view"}}),
+			"somebody else": first(p.CreateRole(ctx, rita,
+				identity.Role{Name: "Mine", Permissions: []string{"tools:view"}})),
+			"a taken name": first(p.CreateRole(ctx, root,
+				identity.Role{Name: "VIEWER", Permissions: []string{"tools:view"}})),
+			"no permissions": first(p.CreateRole(ctx, root, identity.Role{Name: "Nothing"})),
+			"an unknown one": first(p.CreateRole(ctx, root,
+				identity.Role{Name: "Odd", Permissions: []string{"tools:fly"}})),
+			"too long a name": first(p.CreateRole(ctx, root,
+				identity.Role{Name: strings.Repeat("x", 51), Permissions: []string{"tools:view"}})),
 		} {
 			if err == nil || problem.Of(err).Kind == problem.Internal {
 				t.Errorf("%s: %v", what, err)
@@ -155,7 +183,8 @@ func TestRemoveHandsOver(t *testing.T) {
 		for what, c := range map[string]struct {
 			heir string
 			kind problem.Kind
-		}{"nobody takes over": {"", problem.Conflict}, "she herself": {ann.ID, problem.Invalid}, "an unknown one": {"nobody", problem.Invalid}} {
+		}{"nobody takes over": {"", problem.Conflict}, "she herself": {ann.ID,
+			problem.Invalid}, "an unknown one": {"nobody", problem.Invalid}} {
 			if err := p.Remove(ctx, root, ann.ID, c.heir); !problem.Is(err, c.kind) || problem.Of(err).Field != "heir" {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -173,13 +202,14 @@ func TestRemoveHandsOver(t *testing.T) {
 		if err := p.Remove(ctx, root, root.ID, bob.ID); !problem.Is(err, problem.Conflict) {
 			t.Errorf("removing the last superuser: %v", err)
 		}
-		if users, _, err := p.List(ctx, root, identity.Filter{}); err != nil || slices.ContainsFunc(users, func(u identity.User) bool { return u.ID == ann.ID }) {
+		if users, _, err := p.List(ctx, root, identity.Filter{}); err != nil ||
+			slices.ContainsFunc(users, func(u identity.User) bool { return u.ID == ann.ID }) {
 			t.Errorf("she is still listed (%v)", err)
 		}
 	})
 }
 
-func TestWaitingEndsWithTheFirstActivation(t *testing.T) {
+func TestWaiting_FirstActivation(t *testing.T) {
 	t.Parallel()
 	p, ctx := newPeople(t, dbtest.SQLite(t)), context.Background()
 	u, err := p.Create(ctx, cli, identity.NewUser{Username: "ann"})

@@ -217,9 +217,14 @@ func (p *planning) own(user string) bool {
 // note adds notes about the import as a whole.
 func (p *planning) note() {
 	if p.state.app == nil {
-		p.result.Notes = append(p.result.Notes, fmt.Sprintf("No %s is connected to this Sluice, so that nobody's "+
-			"flows can be recorded. Connect it and run the import again: what was brought stays, the flows follow.",
-			p.product.Title))
+		p.result.Notes = append(
+			p.result.Notes,
+			fmt.Sprintf(
+				"No %s is connected to this Sluice, so the owners of flows cannot be recorded. Connect it and run "+
+					"the import again to add the flows.",
+				p.product.Title,
+			),
+		)
 	}
 	p.result.Notes = append(p.result.Notes, p.in.Notes...)
 }

@@ -55,7 +55,16 @@ func start(t testing.TB, lines ...string) *world {
 	t.Helper()
 	s := sluicetest.Start(t, lines...)
 	return &world{Sluice: s, t: t, Importer: importer.New(importer.Config{
-		DB: s.DB, Gate: s.Gate, People: s.Core.People, Hasher: s.Core.Hasher, Keys: s.Core.Keys, Vault: s.Core.Vault, Flows: s.Apps.Flows, Kind: langflow, Now: time.Now, Log: s.Core.Log,
+		DB:     s.DB,
+		Gate:   s.Gate,
+		People: s.Core.People,
+		Hasher: s.Core.Hasher,
+		Keys:   s.Core.Keys,
+		Vault:  s.Core.Vault,
+		Flows:  s.Apps.Flows,
+		Kind:   langflow,
+		Now:    time.Now,
+		Log:    s.Core.Log,
 	})}
 }
 
@@ -67,7 +76,15 @@ func everywhere(t *testing.T, test func(t *testing.T, lines ...string)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(t, "DATABASE_TYPE=postgres", "DATABASE_HOST="+u.Hostname(), "DATABASE_PORT="+u.Port(), "DATABASE_NAME="+u.Path[1:], "DATABASE_USER="+u.User.Username(), "SECRETKEY_PATH="+t.TempDir())
+		test(
+			t,
+			"DATABASE_TYPE=postgres",
+			"DATABASE_HOST="+u.Hostname(),
+			"DATABASE_PORT="+u.Port(),
+			"DATABASE_NAME="+u.Path[1:],
+			"DATABASE_USER="+u.User.Username(),
+			"SECRETKEY_PATH="+t.TempDir(),
+		)
 	})
 }
 
@@ -77,11 +94,19 @@ func (w *world) langflow() string {
 	id := uuid.NewString()
 	err := w.Sluice.DB.Gated(context.Background(), func(tx *db.Tx) error {
 		if err := qapp.New(tx).InsertApp(context.Background(), qapp.InsertAppParams{
-			ID: id, WorkspaceID: identity.DefaultWorkspace, Slug: "langflow", Name: "Langflow", Kind: "langflow", UpstreamUrl: "http://127.0.0.1:1", PublicUrl: "http://flows.example.com", Mode: "proxy",
+			ID:          id,
+			WorkspaceID: identity.DefaultWorkspace,
+			Slug:        "langflow",
+			Name:        "Langflow",
+			Kind:        "langflow",
+			UpstreamUrl: "http://127.0.0.1:1",
+			PublicUrl:   "http://flows.example.com",
+			Mode:        "proxy",
 		}); err != nil {
 			return err
 		}
-		return qapp.New(tx).OfferApp(context.Background(), qapp.OfferAppParams{AppID: id, WorkspaceID: identity.DefaultWorkspace})
+		return qapp.New(tx).
+			OfferApp(context.Background(), qapp.OfferAppParams{AppID: id, WorkspaceID: identity.DefaultWorkspace})
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -138,7 +163,10 @@ func (w *world) signIn(name, password string) int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.Browser().With("Accept", "application/json").Do(http.MethodPost, "/api/v1/auth/token", "application/json", strings.NewReader(string(body))).Status
+	return w.Browser().
+		With("Accept", "application/json").
+		Do(http.MethodPost, "/api/v1/auth/token", "application/json", strings.NewReader(string(body))).
+		Status
 }
 
 // me is who a key's holder is, "" if it opens nothing.
@@ -152,13 +180,12 @@ func (w *world) me(header, value string) string {
 	return who.Username
 }
 
-func TestWhatWasInLangflowWorksInSluice(t *testing.T) {
+func TestImport_EndToEnd(t *testing.T) {
 	for _, r := range langflowtest.Databases(t) {
 		t.Run(r.Name, func(t *testing.T) {
 			engines := everywhere
 			if strings.HasSuffix(r.Name, "-short") != strings.HasPrefix(r.Name, "old") {
-				// What differs between the databases has nothing to do with where Sluice keeps its
-				// own data.
+				// The differences between the databases do not depend on Sluice's own engine.
 				engines = func(t *testing.T, test func(t *testing.T, lines ...string)) { test(t) }
 			}
 			engines(t, func(t *testing.T, lines ...string) {
@@ -187,7 +214,8 @@ func TestWhatWasInLangflowWorksInSluice(t *testing.T) {
 
 func (w *world) checkPeople(r langflowtest.Database) {
 	w.t.Helper()
-	for name, here := range map[string]string{"ann": "ann", "bob@example.com": "bob@example.com", "admin": "admin", "Çelik Ö": "celik"} {
+	for name, here := range map[string]string{"ann": "ann", "bob@example.com": "bob@example.com", "admin": "admin",
+		"Çelik Ö": "celik"} {
 		if got := w.signIn(here, r.Users[name]); got != http.StatusOK {
 			w.t.Errorf("%s signs in with the former password: %d", here, got)
 		}
@@ -207,7 +235,8 @@ func (w *world) checkPeople(r langflowtest.Database) {
 			w.t.Errorf("%s, who is switched off: %d", name, got)
 		}
 	}
-	for name, want := range map[string]struct{ super, active, waiting bool }{"admin": {true, true, false}, "ann": {false, true, false}, "carol": {false, false, true}, "dave": {false, false, false}} {
+	for name, want := range map[string]struct{ super, active, waiting bool }{"admin": {true, true, false},
+		"ann": {false, true, false}, "carol": {false, false, true}, "dave": {false, false, false}} {
 		u, err := w.Sluice.People.Find(context.Background(), sluicetest.Operator(), name)
 		if err != nil || u.Superuser != want.super || u.Active != want.active || u.Waiting != want.waiting {
 			w.t.Errorf("%s: %+v, %v", name, u, err)
@@ -251,7 +280,8 @@ func (w *world) checkVault(r langflowtest.Database, p *importer.Plan) {
 			}
 		}
 		opened, err := w.Opener.Open(context.Background(), sluicetest.Operator(), workspace, i.Target, "")
-		if err != nil || opened.Values["value"] != want || opened.Kind != "Credential" || opened.Name != "OPENAI_API_KEY" {
+		if err != nil || opened.Values["value"] != want || opened.Kind != "Credential" ||
+			opened.Name != "OPENAI_API_KEY" {
 			w.t.Errorf("%s of %s: %v %v", i.Name, i.User, opened.Values, err)
 		}
 	}
@@ -278,7 +308,14 @@ func (w *world) checkFlows(r langflowtest.Database, p *importer.Plan, app string
 	for _, name := range []string{"Campaign", "Typed", "Billing"} {
 		got[name] = strings.TrimSuffix(strings.TrimSuffix(got[name], " (ann)"), " (bob)")
 	}
-	want := map[string]string{"Support": "ann", "Campaign": "Marketing", "Typed": "Marketing", "Billing": "Marketing", "Çelik's": "celik", "Watch": "admin"}
+	want := map[string]string{
+		"Support":  "ann",
+		"Campaign": "Marketing",
+		"Typed":    "Marketing",
+		"Billing":  "Marketing",
+		"Çelik's":  "celik",
+		"Watch":    "admin",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		w.t.Error(diff)
 	}

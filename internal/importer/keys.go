@@ -46,7 +46,7 @@ func (p *keyPlanner) key(k builder.InstalledKey, item *Item) error {
 	}
 	hash, prefix, why := p.hashOf(k)
 	if why == "" && p.met[hash] {
-		why = "The same key stands there twice."
+		why = "The same key is listed there twice."
 	}
 	if why != "" {
 		item.Outcome, item.Why = Skipped, why

@@ -20,8 +20,8 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// victim is what the child process of a kill test is told: Sluice's variables, what to import, and
-// at which step it kills itself.
+// victim is the input of the child process of a kill test: Sluice's variables, the data to import,
+// and the step at which it kills itself.
 type victim struct {
 	Flags         map[string]string
 	Database, Key string
@@ -61,7 +61,16 @@ func die(told string) error {
 		return err
 	}
 	im := importer.New(importer.Config{
-		DB: core.DB, Gate: core.Gate, People: core.People, Hasher: core.Hasher, Keys: core.Keys, Vault: core.Vault, Flows: flows, Kind: langflow, Now: time.Now, Log: quiet,
+		DB:     core.DB,
+		Gate:   core.Gate,
+		People: core.People,
+		Hasher: core.Hasher,
+		Keys:   core.Keys,
+		Vault:  core.Vault,
+		Flows:  flows,
+		Kind:   langflow,
+		Now:    time.Now,
+		Log:    quiet,
 	})
 	in, err := langflow.Import.Read(ctx, v.Database)
 	if err != nil {
@@ -83,7 +92,7 @@ func die(told string) error {
 	})
 }
 
-func TestAKillLeavesNothingHalfImported(t *testing.T) {
+func TestImport_Killed(t *testing.T) {
 	r := langflowtest.Databases(t)[0]
 	database := r.QuickFile(t)
 	everywhere(t, func(t *testing.T, lines ...string) {

@@ -132,7 +132,7 @@ func (p *objectPlanner) place(item *Item, o flow.Object) {
 		}
 		from = here.WorkspaceID
 		item.Outcome = Moved
-		item.Why = "From the workspace " + p.state.workspaces[from] + ", where nobody owned it."
+		item.Why = "From the workspace " + p.state.workspaces[from] + ", where it had no owner."
 	case here.WorkspaceID == o.Workspace:
 		item.Outcome = There
 		return

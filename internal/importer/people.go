@@ -29,7 +29,7 @@ func (p *peoplePlanner) checkNames() error {
 					WithField(flag)
 			}
 			if _, here := p.state.whose(to); flag == "--match" && !here {
-				return problem.Newf(problem.Invalid, "There is nobody here called %.80q.", to).WithField(flag)
+				return problem.Newf(problem.Invalid, "There is no person called %.80q here.", to).WithField(flag)
 			}
 		}
 	}
@@ -82,7 +82,7 @@ func (p *peoplePlanner) person(u builder.InstalledUser, item *Item) error {
 		p.hold(u, here, false)
 		p.remember(KindPerson, u.ID, here.id)
 		item.Outcome, item.Target = Added, here.id
-		item.Why = fmt.Sprintf("Is %s here, with the password, state and rights of here.", here.username)
+		item.Why = fmt.Sprintf("Is %s here and keeps that account's password, state and permissions.", here.username)
 		return nil
 	}
 	return p.newPerson(u, item)
@@ -119,8 +119,8 @@ func (p *peoplePlanner) newPerson(u builder.InstalledUser, item *Item) error {
 		return err
 	} else if weak {
 		n.Hash = ""
-		remarks = append(remarks, "The password is "+p.product.Title+"'s default or the username, which everybody can "+
-			"try: it is not kept. Create a link with `sluice user reset-link`.")
+		remarks = append(remarks, "The password is "+p.product.Title+"'s default or the username, which anyone can "+
+			"guess, so it is not imported. Create a link with `sluice user reset-link`.")
 	}
 	if !u.Active {
 		remarks = append(remarks, "May not sign in there, and not here.")
@@ -166,8 +166,13 @@ func (p *peoplePlanner) naming(u builder.InstalledUser) (n identity.ImportedUser
 		return n, problem.Of(err).Detail + " So " + fmt.Sprintf(next, u.Name) + "."
 	}
 	if who, taken := p.state.whose(name); taken {
-		return n, fmt.Sprintf("There is somebody called %s here already. If it is the same person, say so with "+
-			"--match %q=%s; else "+next+".", who.username, u.Name, who.username, u.Name)
+		return n, fmt.Sprintf(
+			"A person called %s exists here. If it is the same person, use --match %q=%s; otherwise "+next+".",
+			who.username,
+			u.Name,
+			who.username,
+			u.Name,
+		)
 	}
 	n.Username = name
 	return n, ""

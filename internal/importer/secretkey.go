@@ -38,6 +38,7 @@ func (p *planning) checkSecretKey() error {
 			closed, title).WithField("--secret-key-file").WithNext("Give its secret key, which is " + places + ".")
 	}
 	return problem.Newf(problem.Invalid, "The secret key opens none of the %d encrypted values of this %s: it is "+
-		"another one's.", closed, title).WithField("--secret-key").
+		"not this installation's key.", closed, title).
+		WithField("--secret-key").
 		WithNext(title + "'s own is " + places + ". Nothing was imported.")
 }

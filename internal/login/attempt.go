@@ -82,7 +82,7 @@ type State struct {
 	Destination           Destination
 	// Provider is what single sign-on stores with the session; nil for other methods.
 	Provider *ProviderSession
-	// Program tells that tokens are wanted instead of a cookie, and Workspace where they work; ""
+	// Program reports that tokens are wanted instead of a cookie, and Workspace where they work; ""
 	// leaves it to Sluice.
 	Program   bool
 	Workspace string
@@ -191,7 +191,7 @@ func refusal(s standing) error {
 func notActive(c identity.Credential) error {
 	if c.Waiting {
 		return problem.New(problem.Denied, "Your account is waiting for approval.").
-			WithNext("An admin has to activate it; if you were sent a mail to confirm your address, open its link " +
+			WithNext("An admin must activate it. If you received an email to confirm your address, open its link " +
 				"first.").
 			WithRule("inactive account")
 	}
@@ -276,8 +276,8 @@ func (l *Logins) load(ctx context.Context, token string, step Step) (State, stan
 		return a, s, err
 	}
 	if next(a, s) != step {
-		return a, s, problem.New(problem.Conflict, "This step of signing in is not due.").
-			WithNext("Go on where the sign-in stands.").
+		return a, s, problem.New(problem.Conflict, "This is not the current step of the sign-in.").
+			WithNext("Continue with the current step.").
 			WithRule("sign-in step")
 	}
 	return a, s, nil
@@ -307,9 +307,9 @@ func (l *Logins) SkipEnrol(ctx context.Context, token string) (Progress, error) 
 		return Progress{}, err
 	}
 	if s.policy == identity.FactorRequired {
-		return Progress{}, problem.New(problem.Denied, "A workspace of yours requires a second factor.").
+		return Progress{}, problem.New(problem.Denied, "One of your workspaces requires a second factor.").
 			WithRule("second-factor").
-			WithNext("Set one up to go on.")
+			WithNext("Set one up to continue.")
 	}
 	a.Skipped = append(a.Skipped, StepEnrol)
 	return l.Advance(ctx, a, nil)

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/identity"
 )
 
-// provenFactors are what a first factor, and a second one where it was asked, can have proven.
+// provenFactors are the factors that a sign-in can have proven, with and without a second one.
 var provenFactors = []struct {
 	factors []string
 	strong  bool
@@ -26,8 +26,8 @@ var provenFactors = []struct {
 	{[]string{FactorSSO, FactorRecovery}, true},
 }
 
-// TestDispatcher walks every combination of what was proven, what the person has, what their
-// workspaces ask for, and what they have declined.
+// TestDispatcher tries every combination of proven factors, factors that the person has,
+// requirements of their workspaces, and declined offers.
 func TestDispatcher(t *testing.T) {
 	t.Parallel()
 	cases, reached := 0, map[Step]int{}
@@ -71,9 +71,9 @@ func TestDispatcher(t *testing.T) {
 	}
 }
 
-// expected is the rule in other words than the dispatcher's: who is nobody identifies themselves;
-// who may not come in waits; who is weak proves what they have or sets up what is asked; then
-// invitations.
+// expected states the rule independently of the dispatcher: an unknown person identifies
+// themselves; an inactive person waits; a person with a weak proof uses their second factor or sets
+// up the required one; then come invitations.
 func expected(known, active, has, strong bool, policy string, declined, invited bool) Step {
 	if !known {
 		return StepIdentify
@@ -96,7 +96,7 @@ func expected(known, active, has, strong bool, policy string, declined, invited 
 	return StepFinish
 }
 
-// A session is strong exactly if the attempt was, and its method names every factor once.
+// A session is strong exactly if the attempt was strong, and its method names every factor once.
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -16,12 +16,12 @@
 // change it and never call one another. After each of them the dispatcher (next, in attempt.go)
 // decides about the next one:
 //
-//	password  login  ─┐                    ┌─> verify      signup  the address is not confirmed yet
+//	password  login  ─┐                    ┌─> verify      signup  the address is unconfirmed
 //	passkey   factor ─┤                    ├─> factor      factor  a second factor of the person
 //	provider  sso    ─┼─> Begin ───┐       ├─> enrol       factor  one that a workspace requires
-//	link      signup ─┘            ├─> next┼─> invitation  signup  workspaces that the address may join
+//	link      signup ─┘            ├─> next┼─> invitation  signup  workspaces the address may join
 //	                  ┌─> Advance ─┘       └─> finish      login   the session, in one transaction
-//	   each step ─────┘                                            with the changes of the last step
+//	   each step ─────┘                                       with the changes of the last step
 //
 // So no kind of sign-in can skip a step: a reset link proves a mailbox but still needs the second
 // factor, and single sign-on is subject to the same policy as a password. An attempt expires after

@@ -142,10 +142,10 @@ func (l *Limits) Count(ctx context.Context, tx *db.Tx, subject string, forget ti
 }
 
 func tooFast(wait time.Duration) error {
-	return problem.New(problem.Limited, "Too many attempts that were not right.").
+	return problem.New(problem.Limited, "Too many failed attempts.").
 		WithRetryAfter(wait).
 		WithRule("guess limit").
-		WithNext("Wait, then try again. An admin can also give you a link that sets a new password.")
+		WithNext("Wait, then try again. An admin can also give you a link to set a new password.")
 }
 
 // Forgive takes back the reservation of a correct attempt. It clears the counters of this person
@@ -179,13 +179,13 @@ func (l *Limits) Unreserve(counters ...Counter) {
 		return nil
 	})
 	if err != nil {
-		l.log.Warn("an attempt that was not judged stays counted", "error", err)
+		l.log.Warn("an attempt without a verdict stays counted", "error", err)
 	}
 }
 
 func (l *Limits) uncount(ctx context.Context, tx *db.Tx, c Counter) error {
 	if err := q.New(tx).ForgiveGuess(ctx, c.Subject); err != nil {
-		return fmt.Errorf("taking the attempt back: %w", err)
+		return fmt.Errorf("undoing the count of the attempt: %w", err)
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (l *Limits) uncount(ctx context.Context, tx *db.Tx, c Counter) error {
 // Clear resets a counter.
 func (l *Limits) Clear(ctx context.Context, tx *db.Tx, c Counter) error {
 	if err := q.New(tx).ClearGuess(ctx, c.Subject); err != nil {
-		return fmt.Errorf("taking the attempt back: %w", err)
+		return fmt.Errorf("undoing the count of the attempt: %w", err)
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (l *Limits) prune(ctx context.Context, now time.Time) error {
 func (l *Limits) newDevice(userID string) (string, error) {
 	raw := make([]byte, 16)
 	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making a device cookie: %w", err)
+		return "", fmt.Errorf("creating a device cookie: %w", err)
 	}
 	id := base64.RawURLEncoding.EncodeToString(raw)
 	return id + "." + l.key.hash("device", userID+"\x00"+id), nil

@@ -110,7 +110,7 @@ func New(ctx context.Context, c Config) (*Logins, error) {
 	}
 	c.DB.Subscribe(ChangeKind, func(string) {
 		if err := l.loadPolicy(context.Background()); err != nil {
-			c.Log.Error("how people sign in could not be read again; what was known stays in force", "error", err)
+			c.Log.Error("the sign-in settings could not be reloaded; the previous ones stay in force", "error", err)
 		}
 	})
 	return l, l.loadPolicy(ctx)
@@ -236,8 +236,8 @@ func (l *Logins) Password(ctx context.Context, a Attempt) (Progress, error) {
 
 // notRight is the one answer to every sign-in that fails.
 func notRight() error {
-	return problem.New(problem.Unauthenticated, "That username or password is not right.").
-		WithNext("Try again, or ask an admin for a link that sets a new password.")
+	return problem.New(problem.Unauthenticated, "Wrong username or password.").
+		WithNext("Try again, or ask an admin for a link to set a new password.")
 }
 
 func (l *Logins) recordWrong(a Attempt, c identity.Credential, found bool) {
@@ -307,18 +307,18 @@ func (l *Logins) inBrowser(step Step) error {
 	page := l.Link("/login", "")
 	switch step {
 	case StepEnrol:
-		return problem.New(problem.Denied, "A workspace of yours requires a second factor, and you have none yet.").
+		return problem.New(problem.Denied, "One of your workspaces requires a second factor, and you have none yet.").
 			WithRule("second-factor").
 			WithNext("Sign in with a browser at " + page +
-				" and set one up; then send its code here, or make an API key for the program.")
+				" and set one up. Then send its code here, or create an API key for the program.")
 	case StepVerify:
-		return problem.New(problem.Denied, "Your e-mail address is not confirmed yet.").
+		return problem.New(problem.Denied, "Your email address is not confirmed yet.").
 			WithRule("inactive account").
-			WithNext("Open the link in the mail that you were sent; a new one can be had at " + page + ".")
+			WithNext("Open the link in the email that you received, or request a new one at " + page + ".")
 	}
 	return problem.New(problem.Denied, "This sign-in needs a browser.").
 		WithRule("sign-in step").
-		WithNext("Sign in at " + page + ", or make an API key for the program.")
+		WithNext("Sign in at " + page + ", or create an API key for the program.")
 }
 
 // codeNeeded is only for people who know the password.
@@ -327,11 +327,11 @@ func codeNeeded() error {
 		WithField("code").
 		WithRule("second-factor").
 		WithNext("Send a code of the authenticator app, or a recovery code, in the field code." +
-			" For programs that run by themselves make an API key.")
+			" Create an API key for programs that run unattended.")
 }
 
 func noWorkspace() error {
-	return problem.New(problem.NotFound, "There is no such workspace, or you do not belong to it.").
+	return problem.New(problem.NotFound, "There is no such workspace, or you are not a member of it.").
 		WithField("workspace")
 }
 
@@ -370,7 +370,7 @@ func (l *Logins) Automatic(ctx context.Context, a Attempt) (Progress, error) {
 }
 
 func notAutomatic() error {
-	return problem.New(problem.Denied, "Nobody is signed in automatically: the account asks for more than that.").
+	return problem.New(problem.Denied, "Automatic sign-in is not possible: the account requires more steps.").
 		WithNext("Sign in.").
 		WithRule("automatic sign-in")
 }
@@ -412,7 +412,7 @@ func (l *Logins) ConfirmPassword(
 		return c, err
 	}
 	if !ok {
-		return c, problem.New(problem.Invalid, "The present password is not right.").WithField(field)
+		return c, problem.New(problem.Invalid, "The current password is wrong.").WithField(field)
 	}
 	return c, nil
 }
@@ -421,7 +421,7 @@ func (l *Logins) ConfirmPassword(
 // they have just proven their identity. A program's key must never turn into a password.
 func (l *Logins) confirmFresh(p authz.Principal) error {
 	if p.SessionID == "" {
-		return problem.New(problem.Denied, "Without a password this is done in a browser that is signed in.").
+		return problem.New(problem.Denied, "Without a password, change this in a browser where you are signed in.").
 			WithRule("step-up")
 	}
 	return l.cfg.Gate.Fresh(p)
@@ -466,7 +466,7 @@ func (l *Logins) PlanPassword(ctx context.Context, actor authz.Principal, userID
 		return authz.Step{}, err
 	}
 	if actor.Kind == authz.Person && actor.ID == userID {
-		return authz.Step{}, problem.New(problem.Denied, "Your own password is changed with the present one.").
+		return authz.Step{}, problem.New(problem.Denied, "Changing your own password requires the current one.").
 			WithRule("own password").
 			WithNext("Use the account page.")
 	}
@@ -485,12 +485,13 @@ func (l *Logins) PlanPassword(ctx context.Context, actor authz.Principal, userID
 	if err != nil {
 		return authz.Step{}, err
 	}
-	return authz.Step{Action: authz.UserReset, Resource: u.Resource(), Detail: "password set", Change: func(tx *db.Tx) error {
+	change := func(tx *db.Tx) error {
 		if err := l.tellPasswordChanged(ctx, tx, u.Name, actor.IP, u.Email); err != nil {
 			return err
 		}
 		return l.StorePassword(ctx, tx, u.ID, stored, "")
-	}}, nil
+	}
+	return authz.Step{Action: authz.UserReset, Resource: u.Resource(), Detail: "password set", Change: change}, nil
 }
 
 func (l *Logins) tellPasswordChanged(ctx context.Context, tx *db.Tx, name, ip, email string) error {
@@ -505,7 +506,7 @@ func (l *Logins) StorePassword(ctx context.Context, tx *db.Tx, userID, stored, k
 		return err
 	}
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
-		return fmt.Errorf("spending reset links: %w", err)
+		return fmt.Errorf("using up reset links: %w", err)
 	}
 	return l.cfg.Sessions.EndAllIn(ctx, tx, userID, keepSession)
 }
@@ -530,7 +531,8 @@ func (l *Logins) PasswordPolicy() string {
 // SetPasswordPolicy sets who may sign in with a password. It requires SignInManage.
 func (l *Logins) SetPasswordPolicy(ctx context.Context, actor authz.Principal, value string) error {
 	if value != PasswordEveryone && value != PasswordSuperusers {
-		return problem.New(problem.Invalid, "Passwords are for everyone or for superusers.").WithField("password")
+		return problem.New(problem.Invalid, "Passwords can be allowed for everyone or for superusers.").
+			WithField("password")
 	}
 	res := authz.Resource{Type: "SignIn"}
 	return l.cfg.Gate.DoDetail(ctx, actor, authz.SignInManage, res, "passwords for "+value, func(tx *db.Tx) error {
@@ -546,7 +548,7 @@ func (l *Logins) MayUsePassword(c identity.Credential) error {
 	if c.Superuser || l.PasswordPolicy() == PasswordEveryone {
 		return nil
 	}
-	return problem.New(problem.Denied, "Passwords are only for superusers here.").
+	return problem.New(problem.Denied, "Only superusers can use a password here.").
 		WithNext("Sign in with single sign-on or a passkey.").
 		WithRule("password policy")
 }

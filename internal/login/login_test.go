@@ -25,7 +25,7 @@ const password = logintest.Password
 
 var cli = logintest.CLI
 
-// house is logintest.House with what only these tests need.
+// house is logintest.House with helpers for these tests only.
 type house struct{ *logintest.House }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
@@ -38,14 +38,14 @@ func buildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Dura
 	return &house{logintest.BuildIn(t, d, rounds, folder, stepUp)}
 }
 
-// with creates signing in anew with other settings.
+// with creates Logins and its parts again with other settings.
 func (h *house) with(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.With(t, change)
 	return h
 }
 
-// withMail is with, and with a mail server.
+// withMail is with plus a mail server.
 func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.WithMail(t, change)
@@ -75,12 +75,12 @@ func TestPasswordSignIn(t *testing.T) {
 			}
 		}
 		if got, err := h.People.Get(context.Background(), cli, u.ID); err != nil || got.LastSignInAt.IsZero() {
-			t.Errorf("the sign-in was not noted: %v", err)
+			t.Errorf("the sign-in was not recorded: %v", err)
 		}
 	})
 }
 
-func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
+func TestLogin_SameAnswer(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
@@ -88,7 +88,8 @@ func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.People.Update(context.Background(), cli, h.Add(t, "gone").ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
+	inactive := identity.UserUpdate{Active: problem.Some(false)}
+	if err := h.People.Update(context.Background(), cli, h.Add(t, "gone").ID, inactive); err != nil {
 		t.Fatal(err)
 	}
 	want := ""
@@ -110,7 +111,7 @@ func TestEveryWrongAttemptGetsTheSameAnswer(t *testing.T) {
 	}
 }
 
-func TestGuessesSlowDownAndForget(t *testing.T) {
+func TestLimit_SlowDownAndForget(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
@@ -128,7 +129,7 @@ func TestGuessesSlowDownAndForget(t *testing.T) {
 		t.Fatalf("after the wait: %v", err)
 	}
 	if _, err := h.Try("ann", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
-		t.Errorf("a success starts the counter anew: %v", err)
+		t.Errorf("a success resets the counter: %v", err)
 	}
 	for range 40 {
 		_, _ = h.Try("ann", "wrong", "192.0.2.1", "")
@@ -136,7 +137,7 @@ func TestGuessesSlowDownAndForget(t *testing.T) {
 	}
 	h.Step(-365 * 24 * time.Hour)
 	if e := problem.Of(second(h.Try("ann", password, "192.0.2.1", ""))); e.RetryAfter > 15*time.Minute {
-		t.Errorf("a clock set back makes people wait %v", e.RetryAfter)
+		t.Errorf("after the clock was set back, people wait %v", e.RetryAfter)
 	}
 	h.Step(2 * 365 * 24 * time.Hour)
 	if _, err := h.Try("ann", password, "192.0.2.1", ""); err != nil {
@@ -144,7 +145,7 @@ func TestGuessesSlowDownAndForget(t *testing.T) {
 	}
 }
 
-func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
+func TestLimit_NoLockOut(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
@@ -177,7 +178,7 @@ func TestStrangersCannotLockTheOwnerOut(t *testing.T) {
 	}
 }
 
-func TestParallelGuessesGainNothing(t *testing.T) {
+func TestLimit_ParallelGuesses(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
@@ -195,11 +196,11 @@ func TestParallelGuessesGainNothing(t *testing.T) {
 	}
 	wg.Wait()
 	if judged != 5 {
-		t.Errorf("%d of 30 guesses at once were judged, want 5", judged)
+		t.Errorf("%d of 30 parallel guesses got a verdict, want 5", judged)
 	}
 }
 
-func TestOlderHashesAreUpgradedAtSignIn(t *testing.T) {
+func TestLogin_HashUpgrade(t *testing.T) {
 	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	u := buildIn(t, d, bcrypt.MinCost, folder, 0).Add(t, "ann")
@@ -238,17 +239,17 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := h.Sessions.Lookup(here.Token, authn.AudienceMain); !ok {
-		t.Error("one's own session ended")
+		t.Error("the person's own session was revoked")
 	}
 	if _, ok := h.Sessions.Lookup(there.Token, authn.AudienceMain); ok {
-		t.Error("the other session goes on")
+		t.Error("the other session is still valid")
 	}
 	if err := h.Logins.ChangePassword(ctx, authz.Principal{}, "", ""); !problem.Is(err, problem.Unauthenticated) {
 		t.Errorf("a stranger: %v", err)
 	}
 }
 
-func TestNothingSecretIsStored(t *testing.T) {
+func TestLogin_NothingSecretStored(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
@@ -299,16 +300,16 @@ func TestSetPassword(t *testing.T) {
 		t.Errorf("a weak one: %v", err)
 	}
 	if err := h.Logins.SetPassword(ctx, actor, "nobody", next); !problem.Is(err, problem.NotFound) {
-		t.Errorf("nobody's: %v", err)
+		t.Errorf("an unknown person's: %v", err)
 	}
 	if _, ok := h.Sessions.Lookup(before.Token, authn.AudienceMain); !ok {
-		t.Fatal("what was refused ended the session")
+		t.Fatal("a refused change revoked the session")
 	}
 	if err := h.Logins.SetPassword(ctx, actor, ann.ID, next); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := h.Sessions.Lookup(before.Token, authn.AudienceMain); ok {
-		t.Error("the old session goes on")
+		t.Error("the old session is still valid")
 	}
 	if _, err := h.Try("ann", password, "192.0.2.1", ""); err == nil {
 		t.Error("the old password still works")
@@ -318,10 +319,9 @@ func TestSetPassword(t *testing.T) {
 	}
 }
 
-// BenchmarkEnumeration compares how long the answers take for accounts that exist and accounts that
-// do not, at the default cost. It reports the median and the 90th percentile of each and the ratio
-// of the medians, which should be 1 within noise: who measures answers must not learn who has an
-// account.
+// BenchmarkEnumeration compares the time of answers for accounts that exist and accounts that do
+// not, at the default cost. It reports the median and the 90th percentile of each and the ratio of
+// the medians, which should be 1 within noise: timing must not reveal who has an account.
 func BenchmarkEnumeration(b *testing.B) {
 	h := build(b, dbtest.SQLite(b), bcrypt.DefaultCost).withMail(b, func(*logintest.Settings) {})
 	h.Add(b, "known")

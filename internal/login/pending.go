@@ -66,7 +66,7 @@ func (p *Pending) insert(ctx context.Context, tx *db.Tx, row q.InsertPendingPara
 	now := p.now()
 	row.CreatedAt, row.ExpiresAt = now.UnixMilli(), now.Add(life).UnixMilli()
 	if err := q.New(tx).InsertPending(ctx, row); err != nil {
-		return fmt.Errorf("keeping what waits for the browser: %w", err)
+		return fmt.Errorf("storing the step in progress: %w", err)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (p *Pending) insert(ctx context.Context, tx *db.Tx, row q.InsertPendingPara
 func RandomToken() (string, error) {
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
+		return "", fmt.Errorf("generating a token: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
@@ -92,18 +92,19 @@ func (p *Pending) Held(ctx context.Context, purpose, token string, data any) (su
 		return "", db.Found(err, NothingHeld().Detail)
 	}
 	if row.ExpiresAt <= p.now().UnixMilli() {
-		return "", problem.New(problem.Gone, "This took too long.").WithNext("Begin again.").WithRule("sign-in expiry")
+		return "", problem.New(problem.Gone, "The time limit was exceeded.").
+			WithNext("Start again.").WithRule("sign-in expiry")
 	}
 	sealed, err := base64.StdEncoding.DecodeString(row.DataSealed)
 	if err != nil {
-		return "", fmt.Errorf("reading what was kept: %w", err)
+		return "", fmt.Errorf("reading the step in progress: %w", err)
 	}
 	text, err := p.keyring.Open(sealed, "pending", row.TokenHash)
 	if err != nil {
 		return "", err
 	}
 	if err := json.Unmarshal(text, data); err != nil {
-		return "", fmt.Errorf("reading what was kept: %w", err)
+		return "", fmt.Errorf("reading the step in progress: %w", err)
 	}
 	return row.Subject, nil
 }
@@ -127,7 +128,7 @@ func (p *Pending) Spend(ctx context.Context, purpose, token string) error {
 func (p *Pending) Take(ctx context.Context, tx *db.Tx, purpose, token string) error {
 	n, err := p.drop(ctx, tx, purpose, token)
 	if err == nil && n == 0 {
-		return problem.New(problem.Gone, "This has been used already.").WithNext("Begin again.").WithRule("single use")
+		return problem.New(problem.Gone, "This was already used.").WithNext("Start again.").WithRule("single use")
 	}
 	return err
 }
@@ -142,7 +143,7 @@ func (p *Pending) drop(ctx context.Context, tx *db.Tx, purpose, token string) (i
 	row := q.DeletePendingParams{TokenHash: p.key.hash("pending", token), Purpose: purpose}
 	n, err := q.New(tx).DeletePending(ctx, row)
 	if err != nil {
-		return 0, fmt.Errorf("using up what was kept: %w", err)
+		return 0, fmt.Errorf("using up the step in progress: %w", err)
 	}
 	return n, nil
 }
@@ -168,11 +169,11 @@ func (p *Pending) Replace(ctx context.Context, tx *db.Tx, purpose, token, subjec
 func (p *Pending) seal(token string, data any) (string, error) {
 	text, err := json.Marshal(data)
 	if err != nil {
-		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
+		return "", fmt.Errorf("storing the step in progress: %w", err)
 	}
 	sealed, err := p.keyring.Seal(text, "pending", p.key.hash("pending", token))
 	if err != nil {
-		return "", fmt.Errorf("keeping what waits for the browser: %w", err)
+		return "", fmt.Errorf("storing the step in progress: %w", err)
 	}
 	return base64.StdEncoding.EncodeToString(sealed), nil
 }
@@ -206,7 +207,7 @@ func (p *Pending) Marked(ctx context.Context, tx *db.Tx, purpose, mark string) (
 func (p *Pending) prune(ctx context.Context, now time.Time) error {
 	return p.db.System(ctx, "old attempts", func(tx *db.Tx) error {
 		if _, err := q.New(tx).PrunePending(ctx, now.UnixMilli()); err != nil {
-			return fmt.Errorf("removing attempts that nobody went on with: %w", err)
+			return fmt.Errorf("removing abandoned attempts: %w", err)
 		}
 		return nil
 	})
@@ -214,6 +215,6 @@ func (p *Pending) prune(ctx context.Context, now time.Time) error {
 
 // NothingHeld is the problem of a token without data.
 func NothingHeld() *problem.Error {
-	return problem.New(problem.NotFound, "Nothing is waiting here any more; it was finished, or it took too long.").
-		WithNext("Begin again.")
+	return problem.New(problem.NotFound, "This step is no longer open: it was finished, or it took too long.").
+		WithNext("Start again.")
 }

@@ -54,7 +54,7 @@ func (h *house) sessionsOf(t testing.TB, userID string) []authn.Session {
 	return list
 }
 
-func TestProgramsSignIn(t *testing.T) {
+func TestProgram_SignIn(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withTokens(t), context.Background()
@@ -94,14 +94,14 @@ func TestProgramsSignIn(t *testing.T) {
 			}
 			_, err := h.program(login.Grant{Identifier: "ann", Password: "wrong", Workspace: workspace})
 			if !problem.Is(err, problem.Unauthenticated) || problem.Of(err).Field != "" {
-				t.Errorf("with a wrong password the workspace is judged: %v", err)
+				t.Errorf("with a wrong password the workspace is checked: %v", err)
 			}
 		}
 		if n := len(h.sessionsOf(t, u.ID)); n != 2 {
 			t.Errorf("%d sessions, want 2", n)
 		}
 		if cookies, err := qauthn.New(d.Read()).AllCookies(ctx); err != nil || len(cookies) != 0 {
-			t.Errorf("%d cookies were made for programs", len(cookies))
+			t.Errorf("%d cookies were created for programs", len(cookies))
 		}
 		entries, err := audit.After(ctx, d, 0, 1000)
 		if err != nil {
@@ -120,14 +120,14 @@ func TestProgramsSignIn(t *testing.T) {
 	})
 }
 
-func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
+func TestProgram_Limits(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
 	h.Add(t, "ann")
 	_, first := h.program(login.Grant{Identifier: "ann", Password: "wrong"})
 	_, nobody := h.program(login.Grant{Identifier: "nobody", Password: "wrong"})
 	if first == nil || nobody == nil || first.Error() != nobody.Error() {
-		t.Errorf("%v and %v tell whether an account exists", first, nobody)
+		t.Errorf("%v and %v reveal whether an account exists", first, nobody)
 	}
 	judged := 1
 	for range 20 {
@@ -137,14 +137,14 @@ func TestProgramsMeetTheLimitsOfTheForm(t *testing.T) {
 		}
 	}
 	if judged > 5 {
-		t.Errorf("%d guesses were judged", judged)
+		t.Errorf("%d guesses got a verdict", judged)
 	}
 	if _, err := h.Try("ann", password, "192.0.2.1", ""); !problem.Is(err, problem.Limited) {
 		t.Errorf("the form counts for itself: %v", err)
 	}
 }
 
-func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
+func TestProgram_Steps(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost).withMail(t, nothing).withTokens(t), context.Background()
 	h.Root(t)
@@ -158,7 +158,7 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 	}
 	policy(identity.FactorEncouraged)
 	if _, err := h.program(good); err != nil {
-		t.Errorf("an offer that nobody can answer: %v", err)
+		t.Errorf("an offer that no one can answer: %v", err)
 	}
 	policy(identity.FactorRequired)
 	if _, err := h.program(good); !problem.Is(err, problem.Denied) || problem.Of(err).Rule != "second-factor" ||
@@ -200,7 +200,7 @@ func TestProgramsAndTheStepsOfASignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.program(good); !problem.Is(err, problem.Denied) {
-		t.Errorf("of somebody who was disabled: %v", err)
+		t.Errorf("a deactivated person: %v", err)
 	}
 }
 
@@ -214,7 +214,7 @@ func unconnected(t *testing.T, h *house) *login.Logins {
 	return l
 }
 
-func TestConnect_WithoutPartsSignInsFail(t *testing.T) {
+func TestConnect_WithoutParts(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost).withTokens(t)
 	u := h.Add(t, "ann")
@@ -223,12 +223,12 @@ func TestConnect_WithoutPartsSignInsFail(t *testing.T) {
 	l := unconnected(t, h)
 	pair, err := l.SignInProgram(t.Context(), login.Grant{Identifier: "ann", Password: password, Code: "123456"})
 	if err == nil || pair.Access != "" {
-		t.Errorf("a program came in without its second factor being judged: %+v, %v", pair, err)
+		t.Errorf("a program signed in without a check of its second factor: %+v, %v", pair, err)
 	}
 	at := login.State{Account: bob.ID, Method: "sso:corp", Factors: []string{login.FactorSSO},
 		Provider: &login.ProviderSession{ProviderID: "corp", Subject: "s"}}
 	if p, err := l.Begin(t.Context(), at, nil); err == nil || p.Result != nil {
-		t.Errorf("a session began without what its provider needs to end it: %+v, %v", p, err)
+		t.Errorf("a session started without the data for the provider's sign-out: %+v, %v", p, err)
 	}
 	for _, id := range []string{u.ID, bob.ID} {
 		if list := h.sessionsOf(t, id); len(list) > 1 || id == bob.ID && len(list) > 0 {

@@ -21,8 +21,10 @@ const maxAddress = 254
 // check refuses a text that is not an address. Above all it refuses line breaks, which could inject
 // headers or SMTP commands.
 func (a Address) check() error {
-	bad := problem.New(problem.Invalid, "This is not an e-mail address; expected is the form ann@example.com.").WithField("email")
-	if a.Email == "" || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII || r == 0x7f }) {
+	bad := problem.New(problem.Invalid, "This is not an email address; expected is the form ann@example.com.").
+		WithField("email")
+	if a.Email == "" || len(a.Email) > maxAddress ||
+		strings.ContainsFunc(a.Email, func(r rune) bool { return r <= ' ' || r > unicode.MaxASCII || r == 0x7f }) {
 		return bad
 	}
 	parsed, err := mail.ParseAddress(a.Email)

@@ -86,7 +86,9 @@ func (r *round) claim(ctx context.Context) (row q.ClaimMailRow, due bool, err er
 		r.token = uuid.NewString()
 	}
 	err = r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
-		row, err = q.New(tx).ClaimMail(ctx, q.ClaimMailParams{Lease: r.token, LeaseUntil: now.Add(lease).UnixMilli(), Now: now.UnixMilli()})
+		row, err = q.New(tx).
+			ClaimMail(ctx, q.ClaimMailParams{Lease: r.token, LeaseUntil: now.Add(lease).UnixMilli(),
+				Now: now.UnixMilli()})
 		return err
 	})
 	switch {
@@ -126,7 +128,12 @@ func (r *round) hand(ctx context.Context, row q.ClaimMailRow) error {
 		return &sendError{step: StepContent, trouble: TroubleUnreadable, text: "the stored mail cannot be opened"}
 	}
 	to := Address{Name: row.RecipientName, Email: row.Recipient}
-	e := r.envelope(row.ID, to, Rendered{Kind: row.Kind, Subject: row.Subject, Text: b.Text, HTML: b.HTML}, time.UnixMilli(row.CreatedAt))
+	e := r.envelope(
+		row.ID,
+		to,
+		Rendered{Kind: row.Kind, Subject: row.Subject, Text: b.Text, HTML: b.HTML},
+		time.UnixMilli(row.CreatedAt),
+	)
 	_, err = r.cfg.SMTP.send(ctx, r.cfg.Host, e)
 	return err
 }
@@ -188,7 +195,10 @@ func wait(attempts int) time.Duration {
 func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Trouble, text string) error {
 	return r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
 		_, err := q.New(tx).FinishMail(ctx, q.FinishMailParams{
-			State: string(s), Wipe: s == Sent, Trouble: string(t), LastError: text, Now: r.now().UnixMilli(), ID: row.ID, Lease: r.token,
+			State: string(
+				s,
+			), Wipe: s == Sent, Trouble: string(t), LastError: text, Now: r.now().UnixMilli(), ID: row.ID,
+			Lease: r.token,
 		})
 		return err
 	})
@@ -196,7 +206,9 @@ func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Troub
 
 func (r *round) postpone(ctx context.Context, row q.ClaimMailRow, t Trouble, text string, until time.Time) error {
 	return r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
-		_, err := q.New(tx).PostponeMail(ctx, q.PostponeMailParams{Trouble: string(t), LastError: text, DueAt: until.UnixMilli(), ID: row.ID, Lease: r.token})
+		_, err := q.New(tx).
+			PostponeMail(ctx, q.PostponeMailParams{Trouble: string(t), LastError: text, DueAt: until.UnixMilli(),
+				ID: row.ID, Lease: r.token})
 		return err
 	})
 }
@@ -206,8 +218,21 @@ func (o *Outbox) fails(row q.ClaimMailRow, fault *sendError, now time.Time) {
 	o.pauseUntil.Store(now.Add(pause).UnixMilli())
 	o.delayed.Store(true)
 	if !o.down.Swap(true) {
-		o.cfg.Log.Warn("the mail server takes no mail; what waits is tried again", "server", o.cfg.SMTP.address(), "mail", row.ID, "step", fault.step,
-			"trouble", fault.trouble, "error", fault.text, "advice", fault.trouble.Advice())
+		o.cfg.Log.Warn(
+			"the mail server takes no mail; what waits is tried again",
+			"server",
+			o.cfg.SMTP.address(),
+			"mail",
+			row.ID,
+			"step",
+			fault.step,
+			"trouble",
+			fault.trouble,
+			"error",
+			fault.text,
+			"advice",
+			fault.trouble.Advice(),
+		)
 	}
 }
 
@@ -265,13 +290,15 @@ type Transcript struct {
 // checked the permission.
 func (o *Outbox) Test(ctx context.Context, to Address) (Transcript, error) {
 	if !o.Configured() {
-		return Transcript{}, problem.New(problem.Unavailable, "Sluice has no mail server.").WithNext("Set SMTP_HOST and restart Sluice.")
+		return Transcript{}, problem.New(problem.Unavailable, "Sluice has no mail server.").
+			WithNext("Set SMTP_HOST and restart Sluice.")
 	}
 	if err := to.check(); err != nil {
 		return Transcript{}, err
 	}
 	if !o.testing.TryLock() {
-		return Transcript{}, problem.New(problem.Limited, "Another test is running.").WithRetryAfter(o.cfg.SMTP.timeout())
+		return Transcript{}, problem.New(problem.Limited, "Another test is running.").
+			WithRetryAfter(o.cfg.SMTP.timeout())
 	}
 	defer o.testing.Unlock()
 	now := o.cfg.Now()
@@ -283,7 +310,9 @@ func (o *Outbox) Test(ctx context.Context, to Address) (Transcript, error) {
 	t := Transcript{Lines: lines}
 	if fault, ok := errors.AsType[*sendError](err); ok {
 		t.Step, t.Trouble, t.Text, t.Advice = fault.step, fault.trouble, fault.text, fault.trouble.Advice()
-		return t, problem.New(problem.Unavailable, "The test mail was not accepted: "+fault.text).WithNext(t.Advice).WithCause(err)
+		return t, problem.New(problem.Unavailable, "The test mail was not accepted: "+fault.text).
+			WithNext(t.Advice).
+			WithCause(err)
 	}
 	return t, o.works(ctx, now)
 }

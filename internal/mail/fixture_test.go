@@ -34,7 +34,13 @@ func outbox(t *testing.T, d *db.DB, server mail.SMTP, set ...func(*mail.Config))
 func outboxIn(t *testing.T, d *db.DB, keys string, server mail.SMTP, set ...func(*mail.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, db: d, log: &bytes.Buffer{}, now: time.Date(2025, 11, 21, 19, 30, 0, 0, time.UTC)}
-	c := mail.Config{DB: d, SMTP: server, Host: "sluice.example.com", Now: f.clock, Log: slog.New(slog.NewTextHandler(f.log, nil))}
+	c := mail.Config{
+		DB:   d,
+		SMTP: server,
+		Host: "sluice.example.com",
+		Now:  f.clock,
+		Log:  slog.New(slog.NewTextHandler(f.log, nil)),
+	}
 	sealed(t, d, keys, &c)
 	for _, s := range set {
 		s(&c)
@@ -71,12 +77,17 @@ func (f *fixture) pass(d time.Duration) {
 const liveToken = "live-token-123456789"
 
 func reset() mail.PasswordReset {
-	return mail.PasswordReset{Name: "Ann", Link: "https://sluice.example.com/reset?token=" + liveToken, Expires: time.Date(2025, 11, 21, 19, 45, 0, 0, time.UTC)}
+	return mail.PasswordReset{
+		Name:    "Ann",
+		Link:    "https://sluice.example.com/reset?token=" + liveToken,
+		Expires: time.Date(2025, 11, 21, 19, 45, 0, 0, time.UTC),
+	}
 }
 
 func (f *fixture) put(m mail.Message, to mail.Address) {
 	f.t.Helper()
-	if err := f.db.Gated(context.Background(), func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) }); err != nil {
+	if err := f.db.Gated(context.Background(),
+		func(tx *db.Tx) error { return f.Put(context.Background(), tx, m, to) }); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/mail"
 )
 
-// victim is what the child process of a kill test is told.
+// victim is the input of the child process of a kill test.
 type victim struct {
 	Folder, Postgres string
 	Keys             string
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// live puts a mail into the outbox, says so, and goes on until it is killed.
+// live puts a mail into the outbox, reports that, and continues until it is killed.
 func live(told string) {
 	var v victim
 	t := &child{}
@@ -54,7 +54,8 @@ func live(told string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Gated(context.Background(), func(tx *db.Tx) error { return box.Put(context.Background(), tx, reset(), ann) }); err != nil {
+	if err := d.Gated(context.Background(),
+		func(tx *db.Tx) error { return box.Put(context.Background(), tx, reset(), ann) }); err != nil {
 		t.Fatal(err)
 	}
 	os.Stdout.WriteString("stored\n")
@@ -64,7 +65,7 @@ func live(told string) {
 	select {}
 }
 
-// child reports failures of the process that is to be killed.
+// child reports failures of the process that the test kills.
 type child struct{ testing.TB }
 
 func (*child) Helper() {}
@@ -116,12 +117,19 @@ func TestKilledAfterPut(t *testing.T) {
 	eachEngine(t, func(t *testing.T, c db.Config) {
 		server := listen(t, startTLS)
 		keys := t.TempDir()
-		kill(t, start(t, victim{Folder: c.Folder, Postgres: c.Postgres, Keys: keys, SMTP: mail.SMTP{Host: "127.0.0.1", Port: 1}}))
+		kill(
+			t,
+			start(
+				t,
+				victim{Folder: c.Folder, Postgres: c.Postgres, Keys: keys, SMTP: mail.SMTP{Host: "127.0.0.1", Port: 1}},
+			),
+		)
 
 		f := outboxIn(t, dbtest.Open(t, c), keys, server.SMTP)
 		f.now = time.Now()
 		f.deliver()
-		if got := server.mails(); len(got) != 1 || !strings.Contains(parse(t, got[0].data).text, liveToken) || f.only().State != mail.Sent {
+		if got := server.mails(); len(got) != 1 || !strings.Contains(parse(t, got[0].data).text, liveToken) ||
+			f.only().State != mail.Sent {
 			t.Errorf("%d mails arrived, state %s", len(got), f.only().State)
 		}
 	})
@@ -160,8 +168,9 @@ func TestKilledWhileSending(t *testing.T) {
 	})
 }
 
-// The worst moment: the server has the mail, the process dies before it can note that. The mail is sent twice under one Message-ID, and never lost.
-func TestKilledBetweenAcceptanceAndTheNoteOfIt(t *testing.T) {
+// The worst moment: the server has the mail, the process dies before it can note that. The mail is
+// sent twice under one Message-ID, and never lost.
+func TestOutbox_KilledAfterAcceptance(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, c db.Config) {
 		taken, release := make(chan string, 1), make(chan struct{})
@@ -188,7 +197,8 @@ func TestKilledBetweenAcceptanceAndTheNoteOfIt(t *testing.T) {
 		if len(got) != 1 {
 			t.Fatalf("%d mails arrived", len(got))
 		}
-		if a, b := parse(t, once).header.Get("Message-ID"), parse(t, got[0].data).header.Get("Message-ID"); a == "" || a != b {
+		if a, b := parse(t, once).header.Get("Message-ID"), parse(t, got[0].data).header.Get("Message-ID"); a == "" ||
+			a != b {
 			t.Errorf("Message-ID %q, then %q", a, b)
 		}
 	})

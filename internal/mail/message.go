@@ -197,30 +197,70 @@ func (TokenReplayed) Kind() string { return "token-replayed" }
 func (Test) Kind() string { return "test" }
 
 func (m PasswordReset) parts() parts {
-	return parts{subject: "Set a new password", name: m.Name, link: m.Link, label: "Set a new password", expires: m.Expires}
+	return parts{
+		subject: "Set a new password",
+		name:    m.Name,
+		link:    m.Link,
+		label:   "Set a new password",
+		expires: m.Expires,
+	}
 }
 
 func (m VerifyEmail) parts() parts {
-	return parts{subject: "Confirm your e-mail address", name: m.Name, link: m.Link, label: "Confirm this address", expires: m.Expires}
+	return parts{
+		subject: "Confirm your email address",
+		name:    m.Name,
+		link:    m.Link,
+		label:   "Confirm this address",
+		expires: m.Expires,
+	}
 }
 
 func (m EmailChangeConfirm) parts() parts {
 	if m.ToOld {
-		return parts{subject: "Your e-mail address is about to change", name: m.Name, link: m.Link, label: "Confirm or cancel", expires: m.Expires}
+		return parts{
+			subject: "Your email address is about to change",
+			name:    m.Name,
+			link:    m.Link,
+			label:   "Confirm or cancel",
+			expires: m.Expires,
+		}
 	}
-	return parts{subject: "Confirm your new e-mail address", name: m.Name, link: m.Link, label: "Confirm this address", expires: m.Expires}
+	return parts{
+		subject: "Confirm your new email address",
+		name:    m.Name,
+		link:    m.Link,
+		label:   "Confirm this address",
+		expires: m.Expires,
+	}
 }
 
 func (m WorkspaceInvite) parts() parts {
-	return parts{subject: "Invitation to the workspace " + m.WorkspaceName, link: m.RegisterLink, label: "Accept the invitation", expires: m.Expires}
+	return parts{
+		subject: "Invitation to the workspace " + m.WorkspaceName,
+		link:    m.RegisterLink,
+		label:   "Accept the invitation",
+		expires: m.Expires,
+	}
 }
 
 func (m AddedToWorkspace) parts() parts {
-	return parts{subject: "You were added to the workspace " + m.WorkspaceName, name: m.Name, link: m.DashboardLink, label: "Open the workspace"}
+	return parts{
+		subject: "You were added to the workspace " + m.WorkspaceName,
+		name:    m.Name,
+		link:    m.DashboardLink,
+		label:   "Open the workspace",
+	}
 }
 
 func (m AccountCreated) parts() parts {
-	return parts{subject: "Your new account", name: m.Name, link: m.Link, label: "Set your password", expires: m.Expires}
+	return parts{
+		subject: "Your new account",
+		name:    m.Name,
+		link:    m.Link,
+		label:   "Set your password",
+		expires: m.Expires,
+	}
 }
 
 func (m PasswordChanged) parts() parts {
@@ -228,23 +268,48 @@ func (m PasswordChanged) parts() parts {
 }
 
 func (m FactorAdded) parts() parts {
-	return parts{subject: "A second factor was added to your account", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+	return parts{
+		subject: "A second factor was added to your account",
+		name:    m.Name,
+		link:    m.AccountPage,
+		label:   "See your second factors",
+	}
 }
 
 func (m FactorRemoved) parts() parts {
-	return parts{subject: "A second factor was removed from your account", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+	return parts{
+		subject: "A second factor was removed from your account",
+		name:    m.Name,
+		link:    m.AccountPage,
+		label:   "See your second factors",
+	}
 }
 
 func (m RecoveryUsed) parts() parts {
-	return parts{subject: "A recovery code of yours was used", name: m.Name, link: m.AccountPage, label: "See your second factors"}
+	return parts{
+		subject: "One of your recovery codes was used",
+		name:    m.Name,
+		link:    m.AccountPage,
+		label:   "See your second factors",
+	}
 }
 
 func (m CodesGuessed) parts() parts {
-	return parts{subject: "Somebody knows your password, and tries codes", name: m.Name, link: m.AccountPage, label: "Change your password"}
+	return parts{
+		subject: "Someone signed in with your password but failed the second step",
+		name:    m.Name,
+		link:    m.AccountPage,
+		label:   "Change your password",
+	}
 }
 
 func (m TokenReplayed) parts() parts {
-	return parts{subject: "A program's token was used twice", name: m.Name, link: m.AccountPage, label: "See your sessions"}
+	return parts{
+		subject: "A program's token was used twice",
+		name:    m.Name,
+		link:    m.AccountPage,
+		label:   "See your sessions",
+	}
 }
 
 func (m Test) parts() parts { return parts{subject: "Test mail from Sluice"} }

@@ -22,7 +22,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func TestMailsReadAsIntended(t *testing.T) {
+func TestMessage_Golden(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	for _, kind := range mail.Previews() {
@@ -53,7 +53,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 // A mail holds one link, the same in both forms, and loads nothing.
-func TestMailsHoldOneLinkAndLoadNothing(t *testing.T) {
+func TestMessage_OneLink(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	address := regexp.MustCompile(`https?://[^\s"<]+`)
@@ -76,9 +76,9 @@ func TestMailsHoldOneLinkAndLoadNothing(t *testing.T) {
 	}
 }
 
-// A mail without a sample would be rendered for the first time in the transaction that sends it, and
-// a mistake in its templates would undo what a person has done there.
-func TestEveryMailHasASample(t *testing.T) {
+// A mail without a sample would be rendered for the first time in the transaction that sends it,
+// and a mistake in its templates would undo what a person has done there.
+func TestMessage_Samples(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "message.go", nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -117,7 +117,7 @@ func TestEveryMailHasASample(t *testing.T) {
 	}
 }
 
-func TestPreviewOfAnUnknownMail(t *testing.T) {
+func TestPreview_UnknownMail(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	if _, err := f.Preview("../layout"); !problem.Is(err, problem.NotFound) {
@@ -125,11 +125,12 @@ func TestPreviewOfAnUnknownMail(t *testing.T) {
 	}
 }
 
-func TestALinkThatIsNoWebAddressIsRefused(t *testing.T) {
+func TestMessage_BadLink(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	for _, link := range []string{
-		"javascript:alert(1)", "/reset?token=x", "https://", "https://a.example/\r\nBcc: x@evil.example", "https://u:p@a.example/", "https://a.example/\" onclick=\"x",
+		"javascript:alert(1)", "/reset?token=x", "https://", "https://a.example/\r\nBcc: x@evil.example",
+		"https://u:p@a.example/", "https://a.example/\" onclick=\"x",
 		"https://a.example/" + strings.Repeat("x", 3000), "https://a.example/\u202e",
 	} {
 		if err := putOnce(f, mail.PasswordReset{Link: link, Expires: time.Now()}, ann); err == nil {

@@ -77,7 +77,7 @@ func New(c Config) (*Outbox, error) {
 	if c.Sender != "" {
 		parsed, err := mail.ParseAddress(c.Sender)
 		if err != nil || (Address{Email: parsed.Address}).check() != nil {
-			return nil, problem.New(problem.Invalid, "This is not an e-mail address.").
+			return nil, problem.New(problem.Invalid, "This is not an email address.").
 				WithNext("Expected is ann@example.com or Name <ann@example.com>.").
 				WithField("SENDER_EMAIL")
 		}
@@ -137,7 +137,7 @@ func (o *Outbox) Put(ctx context.Context, tx *db.Tx, m Message, to Address) erro
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return fmt.Errorf("making an id: %w", err)
+		return fmt.Errorf("creating an id: %w", err)
 	}
 	sealed, err := o.seal(r, id.String())
 	if err != nil {

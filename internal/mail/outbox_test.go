@@ -21,12 +21,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// stored is a mail's row as a thief of the database sees it; claiming is the only query that reads bodies.
+// stored is a mail's row as a thief of the database sees it; claiming is the only query that reads
+// bodies.
 func stored(t *testing.T, d *db.DB, at time.Time) (row q.ClaimMailRow) {
 	t.Helper()
 	undo := errors.New("undo")
 	err := d.Gated(context.Background(), func(tx *db.Tx) (err error) {
-		if row, err = q.New(tx).ClaimMail(context.Background(), q.ClaimMailParams{Lease: "thief", LeaseUntil: at.UnixMilli(), Now: at.UnixMilli()}); err != nil {
+		if row, err = q.New(tx).ClaimMail(context.Background(),
+			q.ClaimMailParams{Lease: "thief", LeaseUntil: at.UnixMilli(), Now: at.UnixMilli()}); err != nil {
 			return err
 		}
 		return undo
@@ -37,13 +39,15 @@ func stored(t *testing.T, d *db.DB, at time.Time) (row q.ClaimMailRow) {
 	return row
 }
 
-func TestAMailIsSealedSentAndWiped(t *testing.T) {
+func TestOutbox_SealSendWipe(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
 		f.put(reset(), ann)
-		if i := f.only(); i.State != mail.Waiting || i.Kind != "password-reset" || i.To != ann || i.Subject != "Set a new password" || i.Attempts != 0 {
+		if i := f.only(); i.State != mail.Waiting || i.Kind != "password-reset" || i.To != ann ||
+			i.Subject != "Set a new password" ||
+			i.Attempts != 0 {
 			t.Errorf("before: %+v", i)
 		}
 		row := stored(t, d, f.now)
@@ -59,7 +63,11 @@ func TestAMailIsSealedSentAndWiped(t *testing.T) {
 		if i.State != mail.Sent || i.Attempts != 1 || i.FinishedAt.Before(f.now) || i.LastError != "" {
 			t.Errorf("after: %+v", i)
 		}
-		if err := d.Gated(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); !problem.Is(err, problem.Conflict) {
+		if err := d.Gated(context.Background(),
+			func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); !problem.Is(
+			err,
+			problem.Conflict,
+		) {
 			t.Errorf("a sent mail was sent again: %v", err)
 		}
 		f.deliver()
@@ -69,7 +77,7 @@ func TestAMailIsSealedSentAndWiped(t *testing.T) {
 	})
 }
 
-func TestAMailLivesAndDiesWithItsTransaction(t *testing.T) {
+func TestOutbox_Transaction(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
@@ -86,7 +94,7 @@ func TestAMailLivesAndDiesWithItsTransaction(t *testing.T) {
 	})
 }
 
-func TestPutWakesTheOutbox(t *testing.T) {
+func TestOutbox_PutWakes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
@@ -100,7 +108,7 @@ func TestPutWakesTheOutbox(t *testing.T) {
 	})
 }
 
-func TestWithoutAMailServer(t *testing.T) {
+func TestOutbox_NoServer(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{})
 	if err := putOnce(f, reset(), ann); f.Configured() || !problem.Is(err, problem.Unavailable) {
@@ -112,7 +120,7 @@ func TestWithoutAMailServer(t *testing.T) {
 	f.deliver()
 }
 
-func TestRetriesBackOffAndEnd(t *testing.T) {
+func TestOutbox_Retries(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS, func(s *mailServer) { s.onRcpt = refuses(450, "greylisted") })
@@ -134,7 +142,8 @@ func TestRetriesBackOffAndEnd(t *testing.T) {
 			t.Errorf("waits in minutes (-want +got):\n%s", diff)
 		}
 		i := f.only()
-		if i.State != mail.Failed || i.Trouble != mail.TroubleLater || i.LastError != "450 greylisted" || i.Attempts != server.connections() {
+		if i.State != mail.Failed || i.Trouble != mail.TroubleLater || i.LastError != "450 greylisted" ||
+			i.Attempts != server.connections() {
 			t.Errorf("at the end: %+v after %d conversations", i, server.connections())
 		}
 		if tried := f.clock().Sub(start); tried != mail.GiveUpAfter {
@@ -151,7 +160,7 @@ func minutes(in []time.Duration) []time.Duration {
 	return out
 }
 
-func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
+func TestOutbox_RefusedRecipient(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		var open atomic.Bool
@@ -167,10 +176,12 @@ func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
 		f.put(reset(), ann)
 		f.deliver()
 		i := f.only()
-		if i.State != mail.Failed || i.Trouble != mail.TroubleRecipient || i.LastError != "550 no such user" || i.Attempts != 1 {
+		if i.State != mail.Failed || i.Trouble != mail.TroubleRecipient || i.LastError != "550 no such user" ||
+			i.Attempts != 1 {
 			t.Fatalf("%+v", i)
 		}
-		if s, err := f.Status(context.Background()); err != nil || s.Failed != 1 || s.Waiting != 0 || !s.PausedUntil.IsZero() {
+		if s, err := f.Status(context.Background()); err != nil || s.Failed != 1 || s.Waiting != 0 ||
+			!s.PausedUntil.IsZero() {
 			t.Errorf("status %+v, %v: one recipient is no reason to pause", s, err)
 		}
 		open.Store(true)
@@ -179,7 +190,8 @@ func TestARefusedRecipientFailsAtOnceAndCanBeRetriedByHand(t *testing.T) {
 		if n := len(server.mails()); n != 0 {
 			t.Fatalf("a failed mail was tried again by itself: %d", n)
 		}
-		if err := d.Gated(context.Background(), func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); err != nil {
+		if err := d.Gated(context.Background(),
+			func(tx *db.Tx) error { return f.Retry(context.Background(), tx, i.ID) }); err != nil {
 			t.Fatal(err)
 		}
 		f.deliver()
@@ -197,7 +209,10 @@ func TestDiscard(t *testing.T) {
 		ctx := context.Background()
 		f.put(reset(), ann)
 		id := f.only().ID
-		discard := func(id string) error { return d.Gated(ctx, func(tx *db.Tx) error { return f.Discard(ctx, tx, id) }) }
+		discard := func(id string) error {
+			return d.Gated(ctx,
+				func(tx *db.Tx) error { return f.Discard(ctx, tx, id) })
+		}
 		if err := discard(id); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +223,10 @@ func TestDiscard(t *testing.T) {
 		if err := discard(id); !problem.Is(err, problem.Conflict) {
 			t.Errorf("discarding twice: %v", err)
 		}
-		if err := d.Gated(ctx, func(tx *db.Tx) error { return f.Retry(ctx, tx, id) }); !problem.Is(err, problem.Conflict) {
+		if err := d.Gated(ctx, func(tx *db.Tx) error { return f.Retry(ctx, tx, id) }); !problem.Is(
+			err,
+			problem.Conflict,
+		) {
 			t.Errorf("a discarded mail can be sent: %v", err)
 		}
 		if err := discard("none"); !problem.Is(err, problem.NotFound) {
@@ -225,8 +243,9 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
-// A mail server that is down for a day: few attempts, nothing lost, and everything out as soon as it is back.
-func TestAServerThatIsDownForADay(t *testing.T) {
+// A mail server that is down for a day: few attempts, nothing lost, and everything out as soon as
+// it is back.
+func TestOutbox_DayLongOutage(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		const people = 30
@@ -259,7 +278,8 @@ func TestAServerThatIsDownForADay(t *testing.T) {
 			t.Errorf("the failure was logged %d times, want once:\n%s", n, f.log)
 		}
 		server := listen(t, startTLS)
-		// The server comes back while Sluice was restarted: another process, the same keys and data.
+		// The server comes back while Sluice was restarted: another process, the same keys and
+		// data.
 		back := outboxIn(t, d, keys, server.SMTP)
 		back.now = f.now.Add(time.Minute)
 		back.deliver()
@@ -270,7 +290,7 @@ func TestAServerThatIsDownForADay(t *testing.T) {
 	})
 }
 
-func TestTheOutboxPausesWhenTheServerFails(t *testing.T) {
+func TestOutbox_Pause(t *testing.T) {
 	t.Parallel()
 	server := listen(t, startTLS, withAuth)
 	server.SMTP.Password = "wrong-secret-word"
@@ -297,7 +317,7 @@ func TestTheOutboxPausesWhenTheServerFails(t *testing.T) {
 	}
 }
 
-func TestSeveralNodesSendEachMailOnce(t *testing.T) {
+func TestOutbox_SeveralNodes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		const nodes, people = 3, 40
@@ -332,7 +352,8 @@ func TestSeveralNodesSendEachMailOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// A node that lost a race for one mail leaves the rest to the others; together they leave none.
+		// A node that lost a race for one mail leaves the rest to the others; together they leave
+		// none.
 		boxes[0].deliver()
 		times := map[string]int{}
 		for _, m := range server.mails() {
@@ -349,13 +370,15 @@ func TestSeveralNodesSendEachMailOnce(t *testing.T) {
 	})
 }
 
-func TestTooManyWaitingMailsAreRefused(t *testing.T) {
+func TestOutbox_Full(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	ctx := context.Background()
 	err := f.db.Gated(ctx, func(tx *db.Tx) error {
 		for n := range mail.MaxWaiting - 1 {
-			if err := q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: fmt.Sprint(n), Kind: "test", Recipient: "x@example.com", BodySealed: "x", Now: 1, GiveUpAt: 2}); err != nil {
+			if err := q.New(tx).InsertMail(ctx,
+				q.InsertMailParams{ID: fmt.Sprint(n), Kind: "test", Recipient: "x@example.com", BodySealed: "x", Now: 1,
+					GiveUpAt: 2}); err != nil {
 				return err
 			}
 		}
@@ -370,14 +393,16 @@ func TestTooManyWaitingMailsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
+func TestOutbox_UnreadableMail(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		server := listen(t, startTLS)
 		f := outbox(t, d, server.SMTP)
 		ctx := context.Background()
 		err := d.Gated(ctx, func(tx *db.Tx) error {
-			return q.New(tx).InsertMail(ctx, q.InsertMailParams{ID: "0", Kind: "test", Recipient: "x@example.com", BodySealed: "AAAA", Now: f.now.UnixMilli(), GiveUpAt: f.now.Add(time.Hour).UnixMilli()})
+			return q.New(tx).
+				InsertMail(ctx, q.InsertMailParams{ID: "0", Kind: "test", Recipient: "x@example.com",
+					BodySealed: "AAAA", Now: f.now.UnixMilli(), GiveUpAt: f.now.Add(time.Hour).UnixMilli()})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -394,7 +419,7 @@ func TestAMailThatCannotBeOpenedFailsWithoutHarmToOthers(t *testing.T) {
 	})
 }
 
-func TestListFiltersAndPages(t *testing.T) {
+func TestOutbox_List(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := outbox(t, d, mail.SMTP{Host: "127.0.0.1", Port: 1})
@@ -402,7 +427,10 @@ func TestListFiltersAndPages(t *testing.T) {
 			f.put(reset(), mail.Address{Email: fmt.Sprintf("p%d_x@example.com", n)})
 			f.pass(time.Second)
 		}
-		f.put(mail.AddedToWorkspace{WorkspaceName: "Research 100%", DashboardLink: "https://sluice.example.com/flows"}, ann)
+		f.put(
+			mail.AddedToWorkspace{WorkspaceName: "Research 100%", DashboardLink: "https://sluice.example.com/flows"},
+			ann,
+		)
 		for _, tt := range []struct {
 			name   string
 			filter mail.Filter
@@ -414,7 +442,8 @@ func TestListFiltersAndPages(t *testing.T) {
 			{"beyond the end", mail.Filter{Offset: 100}, []string{}, 6},
 			{"recipient", mail.Filter{Query: "ANN@"}, []string{"ann@example.com"}, 1},
 			{"subject, with a sign that LIKE knows", mail.Filter{Query: "100%"}, []string{"ann@example.com"}, 1},
-			{"underscore is no joker", mail.Filter{Query: "0_x@", State: mail.Waiting}, []string{"p0_x@example.com"}, 1},
+			{"underscore is no joker", mail.Filter{Query: "0_x@", State: mail.Waiting}, []string{"p0_x@example.com"},
+				1},
 			{"percent is no joker", mail.Filter{Query: "a%n"}, []string{}, 0},
 			{"state", mail.Filter{State: mail.Sent}, []string{}, 0},
 		} {
@@ -431,7 +460,7 @@ func TestListFiltersAndPages(t *testing.T) {
 }
 
 // When Sluice stops while a server is slow, the mail waits and is not blamed.
-func TestStoppingWhileAServerIsSlow(t *testing.T) {
+func TestOutbox_StopDuringSend(t *testing.T) {
 	d := dbtest.SQLite(t)
 	reached, release := make(chan struct{}), make(chan struct{})
 	server := listen(t, startTLS, func(s *mailServer) {

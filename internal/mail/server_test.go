@@ -34,7 +34,8 @@ type received struct {
 	user           string
 }
 
-// mailServer is a real SMTP server on loopback. The on… functions may be set before it is used; nil means that all is well.
+// mailServer is a real SMTP server on loopback. The on… functions may be set before it is used; nil
+// means that all is well.
 type mailServer struct {
 	*smtp.Server
 	mail.SMTP // how to reach it
@@ -66,13 +67,24 @@ func listen(t *testing.T, o offer, set ...func(*mailServer)) *mailServer {
 		s.seen[c] = true // a connection begins a second session when it becomes encrypted
 		return &session{s: s, c: c}, nil
 	}))
-	s.Server.Domain, s.Server.AllowInsecureAuth, s.Server.ErrorLog = "mail.example.com", true, log.New(io.Discard, "", 0)
+	s.Server.Domain, s.Server.AllowInsecureAuth, s.Server.ErrorLog = "mail.example.com", true, log.New(
+		io.Discard,
+		"",
+		0,
+	)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert, roots := certificate(t)
-	s.SMTP = mail.SMTP{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Secure: o != plain, Roots: roots, ImplicitTLS: o == implicitTLS, Timeout: 20 * time.Second}
+	s.SMTP = mail.SMTP{
+		Host:        "127.0.0.1",
+		Port:        l.Addr().(*net.TCPAddr).Port,
+		Secure:      o != plain,
+		Roots:       roots,
+		ImplicitTLS: o == implicitTLS,
+		Timeout:     20 * time.Second,
+	}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}}
 	switch o {
 	case startTLS:
@@ -90,6 +102,7 @@ func listen(t *testing.T, o offer, set ...func(*mailServer)) *mailServer {
 	}()
 	t.Cleanup(func() {
 		_ = s.Server.Close()
+		_ = l.Close() // Close does not know the listener if Serve has not started yet
 		<-done
 	})
 	return s
@@ -130,7 +143,11 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != smtpUser || password != smtpPassword {
 			// A careless server that repeats what it was given.
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "bad password " + password}
+			return &smtp.SMTPError{
+				Code:         535,
+				EnhancedCode: smtp.EnhancedCode{5, 7, 8},
+				Message:      "bad password " + password,
+			}
 		}
 		s.at.user = user
 		return nil
@@ -187,8 +204,13 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.example.com"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		), Subject: pkix.Name{CommonName: "mail.example.com"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{
+			net.IPv4(127, 0, 0, 1),
+		}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -69,7 +69,12 @@ func (s SMTP) timeout() time.Duration {
 // keeps eavesdroppers out, and the alternative would be no encryption.
 func (s SMTP) tlsConfig(loopback bool) *tls.Config {
 	check := s.Secure || s.implicit() || s.User != "" && !loopback
-	return &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12, RootCAs: s.Roots, InsecureSkipVerify: s.AllowUnauthorizedCerts || !check}
+	return &tls.Config{
+		ServerName:         s.Host,
+		MinVersion:         tls.VersionTLS12,
+		RootCAs:            s.Roots,
+		InsecureSkipVerify: s.AllowUnauthorizedCerts || !check,
+	}
 }
 
 // clean makes an answer safe to store and show: one line, bounded, without credentials that a
@@ -243,7 +248,7 @@ func (d *dialogue) startTLS(context.Context) error {
 		if d.Secure {
 			return errNoSTARTTLS
 		}
-		d.say("", "Going on without encryption")
+		d.say("", "Continuing without encryption")
 		return nil
 	}
 	if err := d.client.StartTLS(d.tlsConfig(d.loopback())); err != nil {

@@ -67,15 +67,26 @@ func parse(t *testing.T, data string) parsedMail {
 	}
 }
 
-func TestAMailArrivesAsItWasMeant(t *testing.T) {
+func TestSMTP_Delivery(t *testing.T) {
 	t.Parallel()
 	server := listen(t, startTLS, withAuth)
-	f := outbox(t, dbtest.SQLite(t), server.SMTP, func(c *mail.Config) { c.Sender = `"Flüsse & Co" <flows@example.com>` })
-	invite := mail.WorkspaceInvite{WorkspaceName: "Übersetzung 日本語", InvitedBy: "Žofie\r\nBcc: evil@evil.example", RegisterLink: "https://sluice.example.com/register?token=x", Expires: f.now}
+	f := outbox(
+		t,
+		dbtest.SQLite(t),
+		server.SMTP,
+		func(c *mail.Config) { c.Sender = `"Flüsse & Co" <flows@example.com>` },
+	)
+	invite := mail.WorkspaceInvite{
+		WorkspaceName: "Übersetzung 日本語",
+		InvitedBy:     "Žofie\r\nBcc: evil@evil.example",
+		RegisterLink:  "https://sluice.example.com/register?token=x",
+		Expires:       f.now,
+	}
 	f.put(invite, mail.Address{Name: "Ångström, \"Ann\"\r\nX-Evil: yes", Email: "ann@example.com"})
 	f.deliver()
 	got := server.mails()
-	if len(got) != 1 || got[0].from != "flows@example.com" || got[0].to != "ann@example.com" || !got[0].encrypted || got[0].user != smtpUser {
+	if len(got) != 1 || got[0].from != "flows@example.com" || got[0].to != "ann@example.com" || !got[0].encrypted ||
+		got[0].user != smtpUser {
 		t.Fatalf("received %+v", got)
 	}
 	m := parse(t, got[0].data)
@@ -100,16 +111,18 @@ func TestAMailArrivesAsItWasMeant(t *testing.T) {
 	if at, err := m.header.Date(); err != nil || !at.Equal(f.now) {
 		t.Errorf("date %v, %v", at, err)
 	}
-	if !strings.Contains(m.text, "Übersetzung 日本語") || !strings.Contains(m.html, "Übersetzung 日本語") || !strings.Contains(m.text, invite.RegisterLink) {
+	if !strings.Contains(m.text, "Übersetzung 日本語") || !strings.Contains(m.html, "Übersetzung 日本語") ||
+		!strings.Contains(m.text, invite.RegisterLink) {
 		t.Errorf("text:\n%s\nhtml:\n%s", m.text, m.html)
 	}
 }
 
-func TestBadAddressesAreRefused(t *testing.T) {
+func TestSMTP_BadAddresses(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{Host: "127.0.0.1", Port: 1})
 	for _, to := range []string{
-		"", "ann", "ann@example.com\r\nRCPT TO:<evil@evil.example>", "a@b\n", "Ann <ann@example.com>", "ann@example.com, bob@example.com", "<ann@example.com>",
+		"", "ann", "ann@example.com\r\nRCPT TO:<evil@evil.example>", "a@b\n", "Ann <ann@example.com>",
+		"ann@example.com, bob@example.com", "<ann@example.com>",
 		"ann@exämple.com", "ann @example.com", strings.Repeat("a", 250) + "@b.example",
 	} {
 		if err := putOnce(f, reset(), mail.Address{Email: to}); !problem.Is(err, problem.Invalid) {
@@ -137,7 +150,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// script is a server that says one thing and then what it is told to, to play those that no library plays.
+// script is a server with scripted replies, for servers that no library simulates.
 func script(t *testing.T, talk func(c net.Conn)) mail.SMTP {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -175,7 +188,7 @@ func refuses(code int, text string) func(string) error {
 	}
 }
 
-func TestWhatCanGoWrongIsNamed(t *testing.T) {
+func TestSMTP_Errors(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		server  func(t *testing.T) mail.SMTP
@@ -183,8 +196,10 @@ func TestWhatCanGoWrongIsNamed(t *testing.T) {
 		trouble mail.Trouble
 		text    string // part of it
 	}{
-		{"nothing listens", func(t *testing.T) mail.SMTP { return mail.SMTP{Host: "127.0.0.1", Port: freePort(t)} }, mail.StepConnect, mail.TroubleConnect, "refused"},
-		{"unknown name", func(*testing.T) mail.SMTP { return mail.SMTP{Host: "mail.invalid", Port: 25} }, mail.StepConnect, mail.TroubleConnect, "mail.invalid"},
+		{"nothing listens", func(t *testing.T) mail.SMTP { return mail.SMTP{Host: "127.0.0.1", Port: freePort(t)} },
+			mail.StepConnect, mail.TroubleConnect, "refused"},
+		{"unknown name", func(*testing.T) mail.SMTP { return mail.SMTP{Host: "mail.invalid", Port: 25} },
+			mail.StepConnect, mail.TroubleConnect, "mail.invalid"},
 		{"never answers", func(t *testing.T) mail.SMTP {
 			s := script(t, silent)
 			s.Timeout = 50 * time.Millisecond
@@ -280,22 +295,34 @@ func TestWhatCanGoWrongIsNamed(t *testing.T) {
 			if !problem.Is(err, problem.Unavailable) {
 				t.Fatalf("Test = %v, want unavailable\n%v", err, got.Lines)
 			}
-			if got.Step != tt.step || got.Trouble != tt.trouble || !strings.Contains(got.Text, tt.text) || got.Advice == "" {
-				t.Errorf("step %q, trouble %q, text %q, advice %q; want %q, %q, …%s…", got.Step, got.Trouble, got.Text, got.Advice, tt.step, tt.trouble, tt.text)
+			if got.Step != tt.step || got.Trouble != tt.trouble || !strings.Contains(got.Text, tt.text) ||
+				got.Advice == "" {
+				t.Errorf(
+					"step %q, trouble %q, text %q, advice %q; want %q, %q, …%s…",
+					got.Step,
+					got.Trouble,
+					got.Text,
+					got.Advice,
+					tt.step,
+					tt.trouble,
+					tt.text,
+				)
 			}
 			if p := problem.Of(err); p.Next != got.Advice || len(got.Lines) == 0 {
 				t.Errorf("next step %q, %d lines", p.Next, len(got.Lines))
 			}
-			if all := fmt.Sprint(got, err, f.log); strings.Contains(all, smtpPassword) || strings.Contains(all, "wrong-secret-word") {
+			if all := fmt.Sprint(got, err, f.log); strings.Contains(all, smtpPassword) ||
+				strings.Contains(all, "wrong-secret-word") {
 				t.Errorf("a password shows: %s", all)
 			}
 		})
 	}
 }
 
-func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
+func TestSMTP_DialogueWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	for name, o := range map[string]offer{"STARTTLS": startTLS, "implicit TLS": implicitTLS, "plain on this machine": plain} {
+	for name, o := range map[string]offer{"STARTTLS": startTLS, "implicit TLS": implicitTLS,
+		"plain on this machine": plain} {
 		t.Run(name, func(t *testing.T) {
 			server := listen(t, o, withAuth)
 			f := outbox(t, dbtest.SQLite(t), server.SMTP)
@@ -308,7 +335,8 @@ func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
 				lines = append(lines, l.From+": "+l.Text)
 			}
 			for _, want := range []string{
-				"server: 220 mail.example.com ESMTP Service Ready", "client: EHLO sluice.example.com", "client: AUTH PLAIN ********", "server: 235 2.0.0 Authentication succeeded",
+				"server: 220 mail.example.com ESMTP Service Ready", "client: EHLO sluice.example.com", "client: " +
+					"AUTH PLAIN ********", "server: 235 2.0.0 Authentication succeeded",
 				"client: RCPT TO:<ann@example.com>", "client: DATA",
 			} {
 				if !slices.Contains(lines, want) {
@@ -318,7 +346,8 @@ func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
 			if secured := slices.Contains(lines, ": Encrypted with TLS 1.3"); secured != (o != plain) {
 				t.Errorf("encrypted: %v\n%s", secured, strings.Join(lines, "\n"))
 			}
-			if all := strings.Join(lines, "\n"); strings.Contains(all, smtpPassword) || strings.Contains(all, "AG1haWxlcg") {
+			if all := strings.Join(lines, "\n"); strings.Contains(all, smtpPassword) ||
+				strings.Contains(all, "AG1haWxlcg") {
 				t.Errorf("the dialogue shows the credentials:\n%s", all)
 			}
 			if got := server.mails(); len(got) != 1 || got[0].encrypted != (o != plain) {
@@ -328,7 +357,7 @@ func TestTheDialogueIsShownWithoutCredentials(t *testing.T) {
 	}
 }
 
-func TestCertificatesGoUncheckedOnlyWhenSaid(t *testing.T) {
+func TestSMTP_Certificates(t *testing.T) {
 	t.Parallel()
 	server := listen(t, startTLS)
 	server.SMTP.Roots = x509.NewCertPool()
@@ -341,7 +370,7 @@ func TestCertificatesGoUncheckedOnlyWhenSaid(t *testing.T) {
 	}
 }
 
-// Where encryption is not demanded it is used when offered, though nobody vouches for the certificate.
+// Without a requirement, encryption is used when offered, even with an untrusted certificate.
 func TestOpportunisticEncryption(t *testing.T) {
 	t.Parallel()
 	server := listen(t, startTLS)
@@ -355,7 +384,7 @@ func TestOpportunisticEncryption(t *testing.T) {
 	}
 }
 
-func TestAPasswordNeverTravelsInClear(t *testing.T) {
+func TestSMTP_NoPlainPassword(t *testing.T) {
 	t.Parallel()
 	// The ends of a pipe have no loopback address, as a server elsewhere has none.
 	near, far := net.Pipe()
@@ -374,8 +403,9 @@ func TestAPasswordNeverTravelsInClear(t *testing.T) {
 	}
 }
 
-// A server that offers no STARTTLS gets nothing at all when encryption is demanded: no sign-in, no mail.
-func TestNoFallBackToClear(t *testing.T) {
+// A server that offers no STARTTLS gets nothing at all when encryption is demanded: no sign-in, no
+// mail.
+func TestSMTP_NoPlainFallback(t *testing.T) {
 	t.Parallel()
 	server := listen(t, plain, withAuth)
 	server.SMTP.Secure = true
@@ -391,9 +421,10 @@ func TestNoFallBackToClear(t *testing.T) {
 	}
 }
 
-// What passes for an address can be put between angle brackets, alone on its line.
+// An accepted address can be put between angle brackets, alone on its line.
 func FuzzAddress(f *testing.F) {
-	for _, seed := range []string{"ann@example.com", "\"a b\"@example.com", "a@b>\r\nDATA", "a@[127.0.0.1]", "<a@b>", "a@b,c@d", "a\x00@b", "\"\r\n\"@b", "a@b (x)"} {
+	for _, seed := range []string{"ann@example.com", "\"a b\"@example.com", "a@b>\r\nDATA", "a@[127.0.0.1]", "<a@b>",
+		"a@b,c@d", "a\x00@b", "\"\r\n\"@b", "a@b (x)"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

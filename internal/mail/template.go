@@ -136,7 +136,11 @@ func parseTemplate(source string) (t *Template, err error) {
 func (t *Template) try() error {
 	shows := func(name string) (bool, error) {
 		const sample = "https://sluice.example.com/sample"
-		out, err := t.exec("Sample", map[string]string{name: sample}[varRegister], map[string]string{name: sample}[varDashboard])
+		out, err := t.exec(
+			"Sample",
+			map[string]string{name: sample}[varRegister],
+			map[string]string{name: sample}[varDashboard],
+		)
 		return strings.Contains(out, escaped(sample)), err
 	}
 	register, err := shows(varRegister)
@@ -144,7 +148,10 @@ func (t *Template) try() error {
 		return err
 	}
 	if !register {
-		return &TemplateError{Problem: "shows no link in an invitation", Expected: "{{registerLink}} where the link belongs, and {{dashboardLink}} for people who have an account"}
+		return &TemplateError{
+			Problem:  "shows no link in an invitation",
+			Expected: "{{registerLink}} where the link belongs, and {{dashboardLink}} for people who have an account",
+		}
 	}
 	t.added, err = shows(varDashboard)
 	return err
@@ -178,11 +185,30 @@ func (t *Template) html(m Message) (string, bool) {
 // alike.
 func (t *Template) exec(workspace, register, dashboard string) (out string, err error) {
 	defer recoverTo(&err)
-	values := map[string]any{varWorkspace: raymond.SafeString(escaped(workspace)), varRegister: raymond.SafeString(escaped(register)), varDashboard: raymond.SafeString(escaped(dashboard))}
+	values := map[string]any{
+		varWorkspace: raymond.SafeString(escaped(workspace)),
+		varRegister:  raymond.SafeString(escaped(register)),
+		varDashboard: raymond.SafeString(escaped(dashboard)),
+	}
 	return t.parsed.Exec(values)
 }
 
-var htmlEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "`", "&#96;", "=", "&#61;")
+var htmlEscaper = strings.NewReplacer(
+	"&",
+	"&amp;",
+	"<",
+	"&lt;",
+	">",
+	"&gt;",
+	`"`,
+	"&#34;",
+	"'",
+	"&#39;",
+	"`",
+	"&#96;",
+	"=",
+	"&#61;",
+)
 
 // escaped makes a text safe in HTML text and in quoted attributes. It escapes the same characters
 // as Handlebars.
@@ -273,5 +299,9 @@ func checkVariable(node ast.Node, line int) error {
 func quoted(s string) string { return strconv.Quote(header(s)) }
 
 func notKnown(line int, problem string) error {
-	return &TemplateError{Line: line, Problem: problem, Expected: "only {{workspaceName}}, {{registerLink}}, {{dashboardLink}}, and {{#if}} and {{#unless}} on them"}
+	return &TemplateError{
+		Line:     line,
+		Problem:  problem,
+		Expected: "only {{workspaceName}}, {{registerLink}}, {{dashboardLink}}, and {{#if}} and {{#unless}} on them",
+	}
 }

@@ -20,7 +20,7 @@ func writeTemplate(t testing.TB, source string) string {
 	return path
 }
 
-func TestABrokenTemplateIsExplained(t *testing.T) {
+func TestTemplate_Broken(t *testing.T) {
 	t.Parallel()
 	link := `<a href="{{registerLink}}">join</a>`
 	for _, tt := range []struct {
@@ -29,7 +29,7 @@ func TestABrokenTemplateIsExplained(t *testing.T) {
 		problem      string
 	}{
 		{"unknown variable", link + "\n\n{{ workspace }}", 3, `uses "workspace"`},
-		{"misspelt variable in triple braces", link + "\n{{{registerlink}}}", 2, `uses "registerlink"`},
+		{"misspelled variable in triple braces", link + "\n{{{registerlink}}}", 2, `uses "registerlink"`},
 		{"variable of another mail", link + "{{resetLink}}", 1, `uses "resetLink"`},
 		{"path into a variable", link + "{{workspaceName.length}}", 1, `uses "workspaceName.length"`},
 		{"outer context", link + "{{../workspaceName}}", 1, `uses "../workspaceName"`},
@@ -42,11 +42,13 @@ func TestABrokenTemplateIsExplained(t *testing.T) {
 		{"loop", link + "\n{{#each workspaceName}}x{{/each}}", 2, `uses the block "each"`},
 		{"section", link + "\n{{#workspaceName}}x{{/workspaceName}}", 2, `uses the block "workspaceName"`},
 		{"helper", link + "\n{{lookup workspaceName 1}}", 2, `uses "lookup" with parameters`},
-		{"helper within a condition", link + "\n{{#if (equal workspaceName registerLink)}}x{{/if}}", 2, "uses an expression"},
+		{"helper within a condition", link + "\n{{#if (equal workspaceName registerLink)}}x{{/if}}", 2, "uses an " +
+			"expression"},
 		{"unknown variable in a condition", link + "\n{{#if admin}}x{{/if}}", 2, `uses "admin"`},
 		{"unknown variable in else", link + "{{#if workspaceName}}x{{else}}\n{{admin}}{{/if}}", 2, `uses "admin"`},
 		{"no link", "<p>Welcome to {{workspaceName}}</p>", 0, "shows no link in an invitation"},
-		{"link never shown", "{{#unless registerLink}}{{registerLink}}{{/unless}}", 0, "shows no link in an invitation"},
+		{"link never shown", "{{#unless registerLink}}{{registerLink}}{{/unless}}", 0, "shows no link in an " +
+			"invitation"},
 		{"empty", "", 0, "shows no link in an invitation"},
 		{"not text", "\xff\xfe" + link, 0, "is not a UTF-8 text"},
 		{"too large", link + strings.Repeat("x", mail.MaxTemplate), 0, "is too large"},
@@ -58,16 +60,18 @@ func TestABrokenTemplateIsExplained(t *testing.T) {
 			if !ok {
 				t.Fatalf("LoadTemplate = %v, want a *TemplateError", err)
 			}
-			if !strings.Contains(fault.Problem, tt.problem) || fault.Line != tt.line || fault.Path != path || fault.Expected == "" {
+			if !strings.Contains(fault.Problem, tt.problem) || fault.Line != tt.line || fault.Path != path ||
+				fault.Expected == "" {
 				t.Errorf("fault %+v, want line %d and %q", fault, tt.line, tt.problem)
 			}
 		})
 	}
 }
 
-func TestATemplateThatCannotBeReadIsExplained(t *testing.T) {
+func TestTemplate_Unreadable(t *testing.T) {
 	t.Parallel()
-	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.hbs"), "folder": t.TempDir()} {
+	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.hbs"),
+		"folder": t.TempDir()} {
 		_, err := mail.LoadTemplate(path)
 		if err == nil || !strings.Contains(err.Error(), path) || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v, want an error that names the path once", name, err)
@@ -87,15 +91,19 @@ func withTemplate(t testing.TB, source string) func(*mail.Config) {
 	return func(c *mail.Config) { c.Invite = loaded }
 }
 
-func TestTheOperatorsWordsAreUsed(t *testing.T) {
+func TestTemplate_OperatorsTexts(t *testing.T) {
 	t.Parallel()
-	own := withTemplate(t, `{{! ours }}<h1>{{workspaceName}}</h1>{{#if registerLink}}<a href="{{{registerLink}}}">Join</a>{{else}}<a href="{{dashboardLink}}">Open</a>{{/if}}`)
+	own := withTemplate(
+		t,
+		`{{! ours }}<h1>{{workspaceName}}</h1>{{#if registerLink}}<a href="{{{registerLink}}}">Join</a>{{else}}<a href="{{dashboardLink}}">Open</a>{{/if}}`,
+	)
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{}, own)
 	invite, err := f.Preview("workspace-invite")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `<h1>Research</h1><a href="https://sluice.example.com/register?token&#61;sample">Join</a>`; invite.HTML != want {
+	want := `<h1>Research</h1><a href="https://sluice.example.com/register?token&#61;sample">Join</a>`
+	if invite.HTML != want {
 		t.Errorf("invitation %q, want %q", invite.HTML, want)
 	}
 	if !strings.Contains(invite.Text, "https://sluice.example.com/register?token=sample") {
@@ -113,7 +121,7 @@ func TestTheOperatorsWordsAreUsed(t *testing.T) {
 	}
 }
 
-func TestWithoutDashboardLinkTheAddedMailStaysBuiltIn(t *testing.T) {
+func TestTemplate_WithoutDashboardLink(t *testing.T) {
 	t.Parallel()
 	f := outbox(t, dbtest.SQLite(t), mail.SMTP{}, withTemplate(t, `<a href="{{registerLink}}">{{workspaceName}}</a>`))
 	added, err := f.Preview("added-to-workspace")
@@ -122,17 +130,25 @@ func TestWithoutDashboardLinkTheAddedMailStaysBuiltIn(t *testing.T) {
 	}
 }
 
-// Whoever names a workspace must not write the mail, whichever braces the operator chose.
-func TestNamesAreEscapedInEveryForm(t *testing.T) {
+// A workspace's name must not become part of the mail's markup, whichever braces the operator
+// chose.
+func TestTemplate_Escaping(t *testing.T) {
 	t.Parallel()
 	server := listen(t, plain)
 	for name, set := range map[string][]func(*mail.Config){
-		"built in": nil, "operator's": {withTemplate(t, `{{workspaceName}} {{{workspaceName}}} {{&workspaceName}} <a title="{{{workspaceName}}}" href="{{registerLink}}">x</a>`)},
+		"built in": nil, "operator's": {withTemplate(t,
+			`{{workspaceName}} {{{workspaceName}}} {{&workspaceName}} <a title="{{{workspaceName}}}" href="{{registerLink}}">x</a>`)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := outbox(t, dbtest.SQLite(t), server.SMTP, set...)
 			before := len(server.mails())
-			f.put(mail.WorkspaceInvite{WorkspaceName: "A<script>&\"'`b\r\nBcc: x@evil.example\n\n.\r\n", RegisterLink: "https://sluice.example.com/register?token=a&b=c"}, ann)
+			f.put(
+				mail.WorkspaceInvite{
+					WorkspaceName: "A<script>&\"'`b\r\nBcc: x@evil.example\n\n.\r\n",
+					RegisterLink:  "https://sluice.example.com/register?token=a&b=c",
+				},
+				ann,
+			)
 			f.deliver()
 			got := server.mails()
 			if len(got) != before+1 {
@@ -151,8 +167,11 @@ func TestNamesAreEscapedInEveryForm(t *testing.T) {
 
 func FuzzTemplate(f *testing.F) {
 	for _, seed := range []string{
-		`<a href="{{registerLink}}">{{workspaceName}}</a>`, "{{#if registerLink}}{{{registerLink}}}{{else}}{{dashboardLink}}{{/if}}", "{{#if", "{{{{raw}}}} {{{{/raw}}}}",
-		"{{~registerLink~}}", "{{!-- c --}}{{registerLink}}", "{{[registerLink]}}", "{{#unless dashboardLink}}{{registerLink}}{{/unless}}", "{{^}}", "{{> x}}", "{{\"a\"}}", "\\{{a}}", "{{a.[}}",
+		`<a href="{{registerLink}}">{{workspaceName}}</a>`,
+		"{{#if registerLink}}{{{registerLink}}}{{else}}{{dashboardLink}}{{/if}}",
+		"{{#if", "{{{{raw}}}} {{{{/raw}}}}", "{{~registerLink~}}", "{{!-- c --}}{{registerLink}}",
+		"{{[registerLink]}}", "{{#unless dashboardLink}}{{registerLink}}{{/unless}}",
+		"{{^}}", "{{> x}}", "{{\"a\"}}", "\\{{a}}", "{{a.[}}",
 	} {
 		f.Add(seed, "A <b>")
 	}
@@ -173,7 +192,7 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// checkRendering asks of an accepted template that it shows the link and brings in no markup that it does not hold itself.
+// checkRendering checks that an accepted template shows the link, and adds no markup of its own.
 func checkRendering(t *testing.T, loaded *mail.Template, source, workspace string) {
 	t.Helper()
 	html, ok := mail.RenderInvite(loaded, "<i>"+workspace, "https://sluice.example.com/r?a&b")

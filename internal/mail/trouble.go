@@ -64,21 +64,28 @@ func (t Trouble) ofServer() bool { return !t.permanent() && t != TroubleLater }
 func (t Trouble) Advice() string {
 	switch t {
 	case TroubleConnect:
-		return "Nothing took the connection, or it was dropped. Check SMTP_HOST and SMTP_PORT, and that a firewall lets Sluice out on that port."
+		return "Nothing took the connection, or it was dropped. Check SMTP_HOST and SMTP_PORT, and that a firewall " +
+			"lets Sluice out on that port."
 	case TroubleSlow:
-		return "The server did not answer in time. A firewall may swallow the connection; or the port speaks TLS from the first byte, which Sluice does on port 465 only."
+		return "The server did not answer in time. A firewall may swallow the connection; or the port speaks TLS " +
+			"from the first byte, which Sluice does on port 465 only."
 	case TroubleNotTLS:
-		return "The server does not speak TLS from the first byte. Port 465 is for that; set SMTP_PORT to 587, where encryption begins after the greeting."
+		return "The server does not speak TLS from the first byte. Port 465 is for that; set SMTP_PORT to 587, " +
+			"where encryption begins after the greeting."
 	case TroubleNoSTARTTLS:
-		return "SMTP_SECURE=true demands encryption, and the server does not offer it on this port. Use port 465 or 587; SMTP_SECURE=false only for a server on this machine or in a network that you trust."
+		return "SMTP_SECURE=true demands encryption, and the server does not offer it on this port. Use port 465 or " +
+			"587; SMTP_SECURE=false only for a server on this machine or in a network that you trust."
 	case TroubleTLS:
 		return "The server's TLS is too old (Sluice needs version 1.2) or broken. Ask who runs the mail server."
 	case TroubleCertificate:
-		return "The server's certificate is not trusted. Use the name in the certificate as SMTP_HOST, or install its authority on this machine; ALLOW_UNAUTHORIZED_CERTS=true only for a test."
+		return "The server's certificate is not trusted. Use the name in the certificate as SMTP_HOST, or install " +
+			"its authority on this machine; ALLOW_UNAUTHORIZED_CERTS=true only for a test."
 	case TroubleUnprotected:
-		return "The connection is not encrypted, so the password was not sent. Set SMTP_SECURE=true and a port that offers encryption, or leave SMTP_USER empty."
+		return "The connection is not encrypted, so the password was not sent. Set SMTP_SECURE=true and a port that " +
+			"offers encryption, or leave SMTP_USER empty."
 	case TroubleCredentials:
-		return "The server refuses the sign-in. Check SMTP_USER and SMTP_PASSWORD; many providers want an app password. A relay without sign-in needs an empty SMTP_USER."
+		return "The server refuses the sign-in. Check SMTP_USER and SMTP_PASSWORD; many providers want an app " +
+			"password. A relay without sign-in needs an empty SMTP_USER."
 	case TroubleSender:
 		return "The server takes no mail from this sender. Set SENDER_EMAIL to an address that it knows."
 	case TroubleServer:
@@ -86,11 +93,13 @@ func (t Trouble) Advice() string {
 	case TroubleLater:
 		return "The server asks to try again later, and Sluice will."
 	case TroubleRecipient:
-		return "The server refused the recipient. Check the address; if it is right, the server may not pass mail on for Sluice."
+		return "The server refused the recipient. Check the address; if it is right, the server may not pass mail " +
+			"on for Sluice."
 	case TroubleContent:
 		return "The server refused the mail itself. Its answer says why."
 	case TroubleUnreadable:
-		return "The mail was sealed with keys that this Sluice no longer has. Discard it and start again what it was about."
+		return "The mail was sealed with keys that this Sluice no longer has. Discard it and start again what it " +
+			"was about."
 	}
 	return ""
 }
@@ -123,7 +132,9 @@ var (
 	errNoSTARTTLS  = errors.New("the server does not offer STARTTLS")
 	errNotTLS      = errors.New("the server does not begin with TLS")
 	errUnprotected = errors.New("the connection is not encrypted; the password was not sent")
-	errNoAuth      = errors.New("the server offers no way to sign in that Sluice knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5)")
+	errNoAuth      = errors.New(
+		"the server offers no way to sign in that Sluice knows (PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5)",
+	)
 )
 
 // judge returns the trouble of an error that occurred in a step.
@@ -145,7 +156,9 @@ func judge(step Step, err error) Trouble {
 		return TroubleCredentials
 	case errors.As(err, &unverified), errors.As(err, &unknown):
 		return TroubleCertificate
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
 		return TroubleSlow
 	case errors.Is(err, errNotTLS):
 		return TroubleNotTLS

@@ -80,7 +80,8 @@ func TestLessonIDs(t *testing.T) {
 }
 
 func TestSetTrue_LeavesWhatIsNoObject(t *testing.T) {
-	if got := string(SetTrue([]byte(`{"b":1,"locked":false}`), "locked readonly")); got != `{"b":1,"locked":true,"readonly":true}` {
+	if got := string(SetTrue([]byte(`{"b":1,"locked":false}`),
+		"locked readonly")); got != `{"b":1,"locked":true,"readonly":true}` {
 		t.Error(got)
 	}
 	for _, body := range []string{`[1]`, `null`, `{`} {
@@ -141,7 +142,8 @@ func TestListNumber_IsACountBesideTheList(t *testing.T) {
 }
 
 func TestOpenList_FindsNoneInOtherAnswers(t *testing.T) {
-	for _, body := range []string{``, `1`, `"text"`, `null`, `[1`, `{}`, `{"data":1}`, `{"data":{"items":1}}`, `{"data":{}}`} {
+	for _, body := range []string{``, `1`, `"text"`, `null`, `[1`, `{}`, `{"data":1}`, `{"data":{"items":1}}`,
+		`{"data":{}}`} {
 		if _, ok := OpenList([]byte(body), ""); ok {
 			t.Errorf("a list is found in %s", body)
 		}

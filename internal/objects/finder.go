@@ -61,7 +61,7 @@ func (f *Finder) begin(w wanted, now time.Time) error {
 		f.asked[w.workspace] = a
 	}
 	if a.count++; a.count > findMost {
-		return problem.New(problem.Limited, "Too many objects that Sluice does not know were asked for.").
+		return problem.New(problem.Limited, "Too many requests for objects that Sluice does not know.").
 			WithRule("unknown objects").
 			WithRetryAfter(max(a.from.Add(findWindow).Sub(now), time.Second)).
 			WithNext("Wait a few seconds.")

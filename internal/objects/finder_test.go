@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestTheFinderIsBounded(t *testing.T) {
+func TestFinder_Bounded(t *testing.T) {
 	var f Finder
 	now := time.Now()
 	w := func(i int) wanted { return wanted{workspace: "a", id: strconv.Itoa(i)} }
@@ -44,7 +44,7 @@ func TestTheFinderIsBounded(t *testing.T) {
 	}
 }
 
-func TestTheFinderRemembersAsManyMissesAsItHasRoomFor(t *testing.T) {
+func TestFinder_Misses(t *testing.T) {
 	var f Finder
 	now := time.Now()
 	w := func(i int) wanted { return wanted{workspace: "a", id: strconv.Itoa(i)} }

@@ -55,8 +55,8 @@ type world struct {
 	app    *app.App
 	finder objects.Finder
 	now    time.Time
-	// ours is the account of the workspace here, with the flow sales; theirs that of there, with
-	// the flow payroll; bobs is Bob's alone, with the flow diary.
+	// ours is the account of the first workspace, with the flow sales; theirs of the second, with
+	// the flow payroll; bobs is only Bob's, with the flow diary.
 	ours, theirs, bobs    *langflowtest.User
 	sales, payroll, diary string
 }
@@ -103,7 +103,7 @@ func connect(t testing.TB, kind *builder.Kind, c builder.BridgeConfig) *builder.
 	return b
 }
 
-// oneAccount is the bridge to a builder that has one account for everybody.
+// oneAccount is the bridge to a builder with one account for everyone.
 func oneAccount(t testing.TB, f *flowisetest.Server) *builder.Bridge {
 	t.Helper()
 	base, err := url.Parse(f.Listen(t))
@@ -151,7 +151,7 @@ func newLibrary(t testing.TB) *flow.Library {
 	return l
 }
 
-// lookup looks things up for somebody.
+// lookup looks up objects for a person.
 func (w *world) lookup(who *authz.Principal) objects.Lookup {
 	return objects.Lookup{
 		App:    w.app,
@@ -182,10 +182,10 @@ func record(t testing.TB, l *flow.Library, list ...flow.Object) {
 	}
 }
 
-// flowsAsked is how often the builder was asked for flows.
+// flowsAsked counts the requests for flows to the builder.
 func (w *world) flowsAsked() int { return w.CountAll("GET /api/v1/flows/") }
 
-// messagesAsked is how often the builder was asked for messages.
+// messagesAsked counts the requests for messages to the builder.
 func (w *world) messagesAsked() int { return w.Count("GET /api/v1/monitor/messages") }
 
 // says lets an account hold messages.

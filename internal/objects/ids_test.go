@@ -21,7 +21,7 @@ func found(text string) (ids []string, deep bool) {
 	return ids, deep
 }
 
-func TestIdsAreFoundHoweverTheyAreWritten(t *testing.T) {
+func TestIDs_Spellings(t *testing.T) {
 	nested := someID
 	for range 6 {
 		b, err := json.Marshal(map[string]string{"x": nested})
@@ -35,10 +35,15 @@ func TestIdsAreFoundHoweverTheyAreWritten(t *testing.T) {
 		escaped += fmt.Sprintf(`\u%04X`, c)
 	}
 	for name, text := range map[string]string{
-		"as it is": someID, "in JSON": `{"a":["` + someID + `"]}`, "upper case": strings.ToUpper(someID), "without hyphens": strings.ReplaceAll(someID, "-", ""),
-		"in braces": "{" + someID + "}", "hyphens elsewhere": "f0e1-d2c3-b4a5-4697-8879-6a5b-4c3d-2e1f", "with a name": someID + ":my store", "after more hex": "abc-" + someID,
-		"before more hex": someID + "-ff", "six levels of JSON": nested, "escaped": `"` + escaped + `"`, "one letter escaped": `"\u0066` + someID[1:] + `"`,
-		"an escaped backslash": `"\\u0066` + someID[1:] + `"`, "a backslash by its number": `"\u005cu0066` + someID[1:] + `"`, "after a string that ends in a backslash": `["x\\","` + someID + `"]`,
+		"as it is": someID, "in JSON": `{"a":["` + someID +
+			`"]}`, "upper case": strings.ToUpper(someID), "without hyphens": strings.ReplaceAll(someID, "-", ""),
+		"in braces": "{" + someID +
+			"}", "hyphens elsewhere": "f0e1-d2c3-b4a5-4697-8879-6a5b-4c3d-2e1f", "with a name": someID +
+			":my store", "after more hex": "abc-" + someID,
+		"before more hex": someID + "-ff", "six levels of JSON": nested, "escaped": `"` + escaped +
+			`"`, "one letter escaped": `"\u0066` + someID[1:] + `"`,
+		"an escaped backslash": `"\\u0066` + someID[1:] + `"`, "a backslash by its number": `"\u005cu0066` +
+			someID[1:] + `"`, "after a string that ends in a backslash": `["x\\","` + someID + `"]`,
 		"in a form": "a=1&id=" + someID + "&b=2",
 	} {
 		if ids, deep := found(text); deep || len(ids) == 0 || ids[len(ids)-1] != someID {
@@ -46,7 +51,9 @@ func TestIdsAreFoundHoweverTheyAreWritten(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{
-		"a digit short": someID[1:], "another letter": "g" + someID[1:], "sixty-four digits": strings.Repeat("ab", 32), "no text": "", "an escape in the middle of nothing": `\`,
+		"a digit short": someID[1:], "another letter": "g" +
+			someID[1:], "sixty-four digits": strings.Repeat("ab",
+			32), "no text": "", "an escape in the middle of nothing": `\`,
 		"a broken escape": `\u00`, "a path of Windows": `C:\\dir\\x`,
 	} {
 		if ids, _ := found(text); len(ids) != 0 {
@@ -61,7 +68,7 @@ func TestIdsAreFoundHoweverTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestASearchEndsWithTheFirstHit(t *testing.T) {
+func TestIDs_FirstHit(t *testing.T) {
 	n := 0
 	EachUUID([]byte(someID+" "+uuid.NewString()+`\\`), func([16]byte) bool { n++; return false })
 	if n != 1 {

@@ -182,7 +182,7 @@ func TestParent_BuilderThatIsDownSaysNothingAboutAMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.says(w.ours, langflowtest.Message{ID: nowhere, Flow: w.sales})
-	// The account's session stands before the builder stops.
+	// The account's session exists before the builder stops.
 	_, _, err := w.lookup(ann).Parent(t.Context(), here, profile.Message, w.payroll, "")
 	fails(t, err, problem.NotFound)
 	w.With(func() { w.Down = true })
@@ -204,8 +204,8 @@ func TestChat_BelongsToTheWorkspaceThatUsesIt(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		id string
-		// named tells that another object of the request has said where it is; flow is the flow of
-		// the request.
+		// named means that another object of the request already determined the place; flow is the
+		// request's flow.
 		named bool
 		flow  string
 		// before is what happened.

@@ -25,7 +25,7 @@ func TestOwner_IsAWorkspaceAndAnAccountThatThePersonMayEnter(t *testing.T) {
 		who *authz.Principal
 		// in is the workspace of the request; here if it is empty.
 		in string
-		// object says which one is asked for, after it was recorded if it is to be.
+		// object returns the requested object, and records it first if the case wants that.
 		object func(w *world) string
 		want   func(w *world) objects.Place
 		fails  problem.Kind
@@ -192,7 +192,7 @@ func TestOwner_BuilderThatIsDownSaysNothingAboutAnId(t *testing.T) {
 			if recorded {
 				w.record(w.sales, here, "")
 			}
-			// The account's session stands before the builder stops.
+			// The account's session exists before the builder stops.
 			_, err := w.lookup(ann).Owner(t.Context(), objects.Place{Workspace: here}, flow.Chatflow, nowhere)
 			fails(t, err, problem.NotFound)
 			w.With(func() { w.Down = true })
@@ -216,7 +216,7 @@ func TestOwner_UnknownIdIsNotAskedForAgainAtOnce(t *testing.T) {
 		{after: 0, who: ann, asked: 1},
 		{after: 0, who: ann, asked: 1},
 		{after: 5*time.Second - 1, who: ann, asked: 1},
-		{after: 0, who: bob, asked: 3}, // in two accounts: what Ann was told is hers
+		{after: 0, who: bob, asked: 3}, // in two accounts: the id that Ann got is hers
 		{after: 1, who: ann, asked: 4},
 	} {
 		w.now = w.now.Add(c.after)

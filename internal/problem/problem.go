@@ -61,7 +61,7 @@ var kinds = [...]struct {
 	Upstream:        {http.StatusBadGateway, "upstream", "The builder gave no usable answer"},
 	Unavailable:     {http.StatusServiceUnavailable, "unavailable", "Not available at the moment"},
 	Timeout:         {http.StatusGatewayTimeout, "timeout", "The builder did not answer in time"},
-	StepUp:          {http.StatusUnauthorized, "step-up", "Confirm that it is you"},
+	StepUp:          {http.StatusUnauthorized, "step-up", "Confirm your identity"},
 }
 
 // Status returns the HTTP status of the kind.

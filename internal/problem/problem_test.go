@@ -12,7 +12,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestOfHidesTheUnknown(t *testing.T) {
+func TestOf_UnknownError(t *testing.T) {
 	secret := errors.New("dial postgres://sluice:hunter2@db")
 	got := problem.Of(fmt.Errorf("loading: %w", secret))
 	if got.Kind != problem.Internal {
@@ -26,7 +26,7 @@ func TestOfHidesTheUnknown(t *testing.T) {
 	}
 }
 
-func TestOfFindsAWrappedError(t *testing.T) {
+func TestOf_WrappedError(t *testing.T) {
 	err := fmt.Errorf("saving: %w", problem.New(problem.Conflict, "taken").WithField("email"))
 	if !problem.Is(err, problem.Conflict) || problem.Is(err, problem.Denied) {
 		t.Error("Is does not see through the wrapping")
@@ -36,7 +36,7 @@ func TestOfFindsAWrappedError(t *testing.T) {
 	}
 }
 
-func TestWithMakesACopy(t *testing.T) {
+func TestWith_Copy(t *testing.T) {
 	base := problem.New(problem.Limited, "slow down")
 	_ = base.WithRetryAfter(time.Minute).WithRule("r")
 	if base.RetryAfter != 0 || base.Rule != "" {
@@ -46,7 +46,11 @@ func TestWithMakesACopy(t *testing.T) {
 
 func TestWriteJSON(t *testing.T) {
 	w := httptest.NewRecorder()
-	problem.WriteJSON(w, problem.New(problem.Limited, "Too fast.").WithRetryAfter(1500*time.Millisecond).WithNext("Wait."), "req-1")
+	problem.WriteJSON(
+		w,
+		problem.New(problem.Limited, "Too fast.").WithRetryAfter(1500*time.Millisecond).WithNext("Wait."),
+		"req-1",
+	)
 	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || w.Header().Get("Content-Type") != problem.ContentType {
 		t.Fatalf("answer %d %v", w.Code, w.Header())
 	}
@@ -54,13 +58,20 @@ func TestWriteJSON(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	want := problem.Document{Type: "/problems/limited", Title: "Too many attempts", Status: 429, Detail: "Too fast.", Instance: "req-1", Next: "Wait."}
+	want := problem.Document{
+		Type:     "/problems/limited",
+		Title:    "Too many attempts",
+		Status:   429,
+		Detail:   "Too fast.",
+		Instance: "req-1",
+		Next:     "Wait.",
+	}
 	if doc != want {
 		t.Errorf("document %+v, want %+v", doc, want)
 	}
 }
 
-func TestEveryKindHasATitleAndStatus(t *testing.T) {
+func TestKinds_TitleAndStatus(t *testing.T) {
 	for k := problem.Internal; k <= problem.StepUp; k++ {
 		if k.Status() < 400 || k.Title() == "" || k.String() == "" {
 			t.Errorf("kind %d: status %d, title %q, name %q", k, k.Status(), k.Title(), k.String())

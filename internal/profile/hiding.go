@@ -18,7 +18,7 @@ type Hiding struct {
 }
 
 // errNoObjects means that an answer holds something other than objects.
-var errNoObjects = errors.New("the answer is no object and no list of objects")
+var errNoObjects = errors.New("the answer is neither an object nor a list of objects")
 
 // Clean returns an answer without the secrets. An answer without secrets is unchanged.
 func (h *Hiding) Clean(body []byte) ([]byte, error) {

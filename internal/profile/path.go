@@ -131,7 +131,8 @@ func unhex(c byte) (byte, bool) {
 
 // unreserved reports whether c is an unreserved character of RFC 3986 section 2.3.
 func unreserved(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' ||
+		c == '~'
 }
 
 // rawAllowed reports whether c is a pchar of RFC 3986, except '&' and ';', which start and end HTML
@@ -145,17 +146,55 @@ func rawAllowed(c byte) bool {
 var compatibility = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00aa, Hi: 0x00aa, Stride: 1}, {Lo: 0x00ba, Hi: 0x00ba, Stride: 1}, // ordinal indicators
-		{Lo: 0x0130, Hi: 0x0133, Stride: 1}, {Lo: 0x013f, Hi: 0x0140, Stride: 1}, {Lo: 0x0149, Hi: 0x0149, Stride: 1}, // dotted and dotless i, digraphs
-		{Lo: 0x017f, Hi: 0x017f, Stride: 1}, {Lo: 0x01c4, Hi: 0x01cc, Stride: 1}, {Lo: 0x01f1, Hi: 0x01f3, Stride: 1}, // long s, digraphs
-		{Lo: 0x02b0, Hi: 0x02ff, Stride: 1}, {Lo: 0x1d2c, Hi: 0x1d78, Stride: 1}, {Lo: 0x1d9b, Hi: 0x1dbf, Stride: 1}, // modifier letters
-		{Lo: 0x1e9a, Hi: 0x1e9b, Stride: 1}, {Lo: 0x2000, Hi: 0x2bff, Stride: 1}, // punctuation, super- and subscripts, letterlike, enclosed
-		{Lo: 0x2c7c, Hi: 0x2c7d, Stride: 1}, {Lo: 0x3000, Hi: 0x3004, Stride: 1}, {Lo: 0x3130, Hi: 0x33ff, Stride: 1}, // ideographic space, CJK compatibility
-		{Lo: 0xa69c, Hi: 0xa69d, Stride: 1}, {Lo: 0xa770, Hi: 0xa770, Stride: 1}, {Lo: 0xa7f1, Hi: 0xa7f9, Stride: 1}, {Lo: 0xab5c, Hi: 0xab5f, Stride: 1},
-		{Lo: 0xe000, Hi: 0xffff, Stride: 1}, // private use, CJK compatibility, presentation and full-width forms, specials
+		{
+			Lo:     0x0130,
+			Hi:     0x0133,
+			Stride: 1,
+		}, {Lo: 0x013f, Hi: 0x0140, Stride: 1}, {Lo: 0x0149, Hi: 0x0149, Stride: 1}, // dotted and dotless i, digraphs
+		{
+			Lo:     0x017f,
+			Hi:     0x017f,
+			Stride: 1,
+		}, {Lo: 0x01c4, Hi: 0x01cc, Stride: 1}, {Lo: 0x01f1, Hi: 0x01f3, Stride: 1}, // long s, digraphs
+		{
+			Lo:     0x02b0,
+			Hi:     0x02ff,
+			Stride: 1,
+		}, {Lo: 0x1d2c, Hi: 0x1d78, Stride: 1}, {Lo: 0x1d9b, Hi: 0x1dbf, Stride: 1}, // modifier letters
+		{
+			Lo:     0x1e9a,
+			Hi:     0x1e9b,
+			Stride: 1,
+		}, {Lo: 0x2000, Hi: 0x2bff, Stride: 1}, // punctuation, super- and subscripts, letterlike, enclosed
+		{
+			Lo:     0x2c7c,
+			Hi:     0x2c7d,
+			Stride: 1,
+			// ideographic space, CJK compatibility
+		}, {Lo: 0x3000, Hi: 0x3004, Stride: 1}, {Lo: 0x3130, Hi: 0x33ff, Stride: 1},
+		{
+			Lo:     0xa69c,
+			Hi:     0xa69d,
+			Stride: 1,
+		}, {Lo: 0xa770, Hi: 0xa770, Stride: 1}, {Lo: 0xa7f1, Hi: 0xa7f9, Stride: 1},
+		{Lo: 0xab5c, Hi: 0xab5f, Stride: 1},
+		{
+			Lo:     0xe000,
+			Hi:     0xffff,
+			Stride: 1,
+		}, // private use, CJK compatibility, presentation and full-width forms, specials
 	},
 	R32: []unicode.Range32{
-		{Lo: 0x10780, Hi: 0x107ba, Stride: 1}, {Lo: 0x1d400, Hi: 0x1d7ff, Stride: 1}, {Lo: 0x1e030, Hi: 0x1e06d, Stride: 1},
-		{Lo: 0x1ee00, Hi: 0x1f1ff, Stride: 1}, {Lo: 0x1fbf0, Hi: 0x1fbf9, Stride: 1}, {Lo: 0x2f800, Hi: 0x2fa1f, Stride: 1},
+		{
+			Lo:     0x10780,
+			Hi:     0x107ba,
+			Stride: 1,
+		}, {Lo: 0x1d400, Hi: 0x1d7ff, Stride: 1}, {Lo: 0x1e030, Hi: 0x1e06d, Stride: 1},
+		{
+			Lo:     0x1ee00,
+			Hi:     0x1f1ff,
+			Stride: 1,
+		}, {Lo: 0x1fbf0, Hi: 0x1fbf9, Stride: 1}, {Lo: 0x2f800, Hi: 0x2fa1f, Stride: 1},
 	},
 }
 

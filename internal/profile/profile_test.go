@@ -11,7 +11,7 @@ import (
 	"sluice/internal/authz"
 )
 
-func TestOwnCookiesAreTakenOutOfAMixedHeader(t *testing.T) {
+func TestCookies_MixedHeader(t *testing.T) {
 	p := &Profile{style: Style{Cookies: []string{"session"}}}
 	h := http.Header{"Cookie": {"a=1; session=x; b=2", "__Host-session=y; SESSION=z;c=3"}}
 	p.CleanRequest(h)
@@ -32,7 +32,8 @@ func TestOwnCookiesAreTakenOutOfAMixedHeader(t *testing.T) {
 
 func TestBodyRuleNeeds(t *testing.T) {
 	rule := BodyRule{Keys: []string{"isPublic"}, Action: authz.FlowPublish, Unset: true}
-	for value, want := range map[string]bool{"true": true, "false": false, "null": false, `""`: false, `"false"`: true, "0": true, "{}": true, "[]": true, "bad": true} {
+	for value, want := range map[string]bool{"true": true, "false": false, "null": false, `""`: false, `"false"`: true,
+		"0": true, "{}": true, "[]": true, "bad": true} {
 		if got := rule.Needs("isPublic", []byte(value)); got != want {
 			t.Errorf("isPublic: %s needs the action: %v, want %v", value, got, want)
 		}
@@ -72,7 +73,8 @@ func TestBodyRuleExceptions(t *testing.T) {
 			"access_type",
 			`"PUBLIC"`,
 			true,
-		}, {access, "access_type", `"private"`, true}, {access, "access_type", `["PRIVATE"]`, true}, {access, "access_type", `bad`, true},
+		}, {access, "access_type", `"private"`, true}, {access, "access_type", `["PRIVATE"]`, true},
+		{access, "access_type", `bad`, true},
 		{only, "access_type", `"PRIVATE"`, false}, {only, "access_type", `"PUBLIC"`, true},
 		{names, "name", `"my base"`, false}, {names, "name", `"Größe_1.x"`, false}, {names, "name", `["a","b"]`, false},
 		{
@@ -80,13 +82,15 @@ func TestBodyRuleExceptions(t *testing.T) {
 			"name",
 			`"/tmp/x"`,
 			true,
-		}, {names, "name", `"a/b"`, true}, {names, "name", `"a\\b"`, true}, {names, "name", `"x\u0000y"`, true}, {names, "name", `".."`, true},
+		}, {names, "name", `"a/b"`, true}, {names, "name", `"a\\b"`, true}, {names, "name", `"x\u0000y"`, true},
+		{names, "name", `".."`, true},
 		{
 			names,
 			"name",
 			`".hidden"`,
 			true,
-		}, {names, "name", `" a"`, true}, {names, "name", `"a%2fb"`, true}, {names, "name", `""`, true}, {names, "name", `["a","../b"]`, true},
+		}, {names, "name", `" a"`, true}, {names, "name", `"a%2fb"`, true}, {names, "name", `""`, true},
+		{names, "name", `["a","../b"]`, true},
 		{
 			names,
 			"name",
@@ -104,7 +108,8 @@ func TestBodyRuleExceptions(t *testing.T) {
 			"flows",
 			`[{"name":"x"},{"id":"x"}]`,
 			true,
-		}, {inside, "flows", `[{"\u0069d":"x"}]`, true}, {inside, "flows", `{"id":"x"}`, true}, {inside, "flows", `[1]`, true},
+		}, {inside, "flows", `[{"\u0069d":"x"}]`, true}, {inside, "flows", `{"id":"x"}`, true},
+		{inside, "flows", `[1]`, true},
 	}
 	for _, c := range cases {
 		if got := c.rule.Needs(c.key, []byte(c.value)); got != c.want {
@@ -124,7 +129,8 @@ func TestHiding(t *testing.T) {
 		`[{"type":"Credential","value":null},{"b":1}]`: `[{"type":"Credential","value":null},{"b":1}]`,
 		` [{"type":"Generic","value":"y"},{"type":"Credential","value":"x","a":"b"}]`: `[{"type":"Generic","value":"y"},{"a":"b","type":"Credential","value":null}]`,
 		`{"type":["Credential"],"value":"x"}`:                                         `{"type":["Credential"],"value":"x"}`,
-		`"x"`:                                                                         "", `[1]`: "", `null`: "", `[null]`: "", `{`: "", ``: "", `[{"a":1}`: "",
+		`"x"`:                                                                         "", `[1]`: "", `null`: "",
+		`[null]`: "", `{`: "", ``: "", `[{"a":1}`: "",
 	} {
 		got, err := h.Clean([]byte(body))
 		if (want == "") != (err != nil) || string(got) != want {
@@ -135,7 +141,8 @@ func TestHiding(t *testing.T) {
 
 // FuzzHiding: whatever passes has no value where its type says that it is a secret.
 func FuzzHiding(f *testing.F) {
-	for _, s := range []string{`{"type":"Credential","value":"x"}`, `[{"type":"Credential","value":"x"}]`, `[]`, `{"type":"Credential","type":"Generic","value":"x"}`} {
+	for _, s := range []string{`{"type":"Credential","value":"x"}`, `[{"type":"Credential","value":"x"}]`, `[]`,
+		`{"type":"Credential","type":"Generic","value":"x"}`} {
 		f.Add([]byte(s))
 	}
 	h := Hiding{Member: "value", Where: "type", Is: "Credential"}

@@ -34,14 +34,14 @@ func (q *QueryRules) check(key, value string, seen map[string]bool) error {
 	name := baseKey(key)
 	switch {
 	case q.Secrets[strings.ReplaceAll(name, "_", "-")]:
-		return badQuery("A key must not stand in an address. Send it to Sluice in the Authorization "+
+		return badQuery("A key must not be part of a URL. Send it to Sluice in the Authorization "+
 			"header.", "query.secret").
 			WithField(name)
 	case !q.IDs[name] && !q.Files[name] && !q.Once[name]:
 		return nil
 	case seen[name] || len(name) != len(key) || q.IDs[name] && !token(value) || q.Files[name] && !baseName(value) ||
 		q.Once[name] && strings.Contains(value, ","):
-		return badQuery("A parameter that names an object or a file must stand once and hold a plain id or "+
+		return badQuery("A parameter that names an object or a file must appear once and be a plain id or "+
 			"name.", "query.id").
 			WithField(name)
 	}

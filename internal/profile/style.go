@@ -38,19 +38,27 @@ type Style struct {
 // afterwards. Names are compared folded. A trailing '*' is a prefix.
 var forwardedHeaders = []string{
 	// The origin of the request (RFC 7239 and its predecessors).
-	"forwarded", "x-forwarded-*", "x-real-ip", "x-real-port", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-remote-host",
-	"x-originating-ip", "x-original-forwarded-for", "x-original-host", "x-host", "x-http-host-override", "true-client-ip", "cf-connecting-ip*",
-	"cf-ipcountry", "cf-visitor", "cf-ray", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-azure-socketip", "x-envoy-*", "x-appengine-*",
+	"forwarded", "x-forwarded-*", "x-real-ip", "x-real-port", "x-client-ip", "x-cluster-client-ip", "x-remote-ip",
+	"x-remote-addr", "x-remote-host",
+	"x-originating-ip", "x-original-forwarded-for", "x-original-host", "x-host", "x-http-host-override",
+	"true-client-ip", "cf-connecting-ip*",
+	"cf-ipcountry", "cf-visitor", "cf-ray", "fastly-client-ip", "fly-client-ip", "x-azure-clientip", "x-azure-socketip",
+	"x-envoy-*", "x-appengine-*",
 	"x-proxyuser-ip", "x-proto", "x-scheme", "x-url-scheme", "front-end-https", "via", "client-ip", "wl-proxy-*",
 	// The identity of the request.
-	"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", "x-override-url", "x-http-method", "x-http-method-override", "x-method-override",
-	"x-http-path-override", "x-forward-for", "x-forward-proto", "x-request-uri", "x-matched-path", "x-middleware-*", "x-accel-*", "x-sendfile*",
+	"x-original-url", "x-original-uri", "x-original-method", "x-rewrite-url", "x-override-url", "x-http-method",
+	"x-http-method-override", "x-method-override",
+	"x-http-path-override", "x-forward-for", "x-forward-proto", "x-request-uri", "x-matched-path", "x-middleware-*",
+	"x-accel-*", "x-sendfile*",
 	// httpoxy (CVE-2016-5385).
 	"proxy", "proxy-host", "proxy-authorization", "proxy-connection",
 	// The identity of the person: the conventions of identity proxies and of Sluice.
-	"x-sluice-*", "sluice-*", "remote-user", "remote-groups", "remote-name", "remote-email", "x-remote-*", "x-auth-request-*", "x-auth-user*", "x-auth-email", "x-auth-groups", "x-authenticated-*", "x-webauth-*",
-	"x-user", "x-user-*", "x-email", "x-groups", "x-roles", "x-username", "x-authentik-*", "x-authelia-*", "x-pomerium-*", "x-goog-authenticated-*",
-	"x-goog-iap-*", "x-ms-client-principal*", "x-ms-token-*", "x-amzn-oidc-*", "cf-access-*", "tailscale-user-*", "x-vouch-*", "x-ssl-*", "x-client-cert*",
+	"x-sluice-*", "sluice-*", "remote-user", "remote-groups", "remote-name", "remote-email", "x-remote-*",
+	"x-auth-request-*", "x-auth-user*", "x-auth-email", "x-auth-groups", "x-authenticated-*", "x-webauth-*",
+	"x-user", "x-user-*", "x-email", "x-groups", "x-roles", "x-username", "x-authentik-*", "x-authelia-*",
+	"x-pomerium-*", "x-goog-authenticated-*",
+	"x-goog-iap-*", "x-ms-client-principal*", "x-ms-token-*", "x-amzn-oidc-*", "cf-access-*", "tailscale-user-*",
+	"x-vouch-*", "x-ssl-*", "x-client-cert*",
 	"x-client-verify*", "ssl-client-*", "x-tenant-*", "x-workspace-id", "x-organization-id",
 }
 
@@ -112,9 +120,30 @@ func (p *Profile) DropsRequestHeader(name string) bool {
 // hot path does not fold them.
 func plainHeader(name string) bool {
 	switch name {
-	case "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Cookie", "Origin", "Pragma",
-		"Referer", "User-Agent", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile",
-		"Sec-Ch-Ua-Platform", "If-None-Match", "If-Modified-Since", "Priority", "Range", "Upgrade-Insecure-Requests":
+	case "Accept",
+		"Accept-Encoding",
+		"Accept-Language",
+		"Cache-Control",
+		"Connection",
+		"Content-Length",
+		"Content-Type",
+		"Cookie",
+		"Origin",
+		"Pragma",
+		"Referer",
+		"User-Agent",
+		"Sec-Fetch-Dest",
+		"Sec-Fetch-Mode",
+		"Sec-Fetch-Site",
+		"Sec-Fetch-User",
+		"Sec-Ch-Ua",
+		"Sec-Ch-Ua-Mobile",
+		"Sec-Ch-Ua-Platform",
+		"If-None-Match",
+		"If-Modified-Since",
+		"Priority",
+		"Range",
+		"Upgrade-Insecure-Requests":
 		return true
 	}
 	return false
@@ -181,8 +210,10 @@ func (p *Profile) OwnsCookie(name string) bool {
 // cookies, its CORS answers, its framing rules.
 func (p *Profile) CleanResponse(h http.Header) {
 	for _, name := range [...]string{
-		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
-		"Access-Control-Expose-Headers", "Access-Control-Max-Age", "Access-Control-Allow-Private-Network", "X-Frame-Options", "Strict-Transport-Security",
+		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Headers",
+		"Access-Control-Allow-Methods",
+		"Access-Control-Expose-Headers", "Access-Control-Max-Age", "Access-Control-Allow-Private-Network",
+		"X-Frame-Options", "Strict-Transport-Security",
 		"Public-Key-Pins", "Clear-Site-Data", "Server", "X-Powered-By", "Alt-Svc",
 	} {
 		delete(h, name)

@@ -116,7 +116,8 @@ func readTable(data []byte, open []string) ([]*Endpoint, error) {
 	}
 	for _, name := range open {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.Optional == name }) {
-			return nil, problem.Newf(problem.Invalid, "%q is not an optional route of this builder.", name).WithField("open")
+			return nil, problem.Newf(problem.Invalid, "%q is not an optional route of this builder.", name).
+				WithField("open")
 		}
 	}
 	out := make([]*Endpoint, len(rows))
@@ -214,7 +215,7 @@ func (r *row) check(e *Endpoint) error {
 	case r.Named && !slices.ContainsFunc(e.Flow, named):
 		return fmt.Errorf("named needs the flow's place in the path")
 	case r.Locked != "" && !slices.Contains(e.Methods, http.MethodGet):
-		return fmt.Errorf("locked is for what is read")
+		return fmt.Errorf("locked is only for rows that read")
 	case r.Denied != "" && (e.Blocked != "" || e.Public != PublicNever):
 		return fmt.Errorf("denied is for rows that need a right")
 	case r.Many && r.Creates == "":
@@ -248,7 +249,10 @@ func idRefs(texts []string, kind flow.Kind) ([]IDRef, error) {
 		in, name, ok := strings.Cut(where, ".")
 		place, known := map[string]In{"path": InPath, "query": InQuery, "body": InBody}[in]
 		if !ok || !known || name == "" {
-			return nil, fmt.Errorf("id place %q must be path.NAME, query.NAME or body.NAME, and a kind may follow", text)
+			return nil, fmt.Errorf(
+				"id place %q must be path.NAME, query.NAME or body.NAME, and a kind may follow",
+				text,
+			)
 		}
 		ref := IDRef{In: place, Name: name, Kind: kind}
 		if kinded {
@@ -400,7 +404,7 @@ func (n *node) put(e *Endpoint, rest bool) error {
 	for _, m := range e.Methods {
 		v, ok := verbOf(m)
 		if !ok || m == http.MethodHead {
-			return fmt.Errorf("method %q cannot stand in a table", m)
+			return fmt.Errorf("method %q is not allowed in a table", m)
 		}
 		if other := (*slot)[v]; other != nil {
 			return fmt.Errorf("%s %s is the row %s already", m, e.Pattern, other.Name)

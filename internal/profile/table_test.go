@@ -12,7 +12,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// load compiles a table that is to be good.
+// load compiles a table that must be valid.
 func load(t *testing.T, s Source) *Profile {
 	t.Helper()
 	p, err := New(s)
@@ -47,11 +47,11 @@ func TestNew_RefusesBadRows(t *testing.T) {
 		},
 		"a method that follows GET": {
 			`name: a, methods: [HEAD], path: /a, action: "flow:view"`,
-			`method "HEAD" cannot stand`,
+			`method "HEAD" is not allowed`,
 		},
 		"unknown method": {
 			`name: a, methods: [TRACE], path: /a, action: "flow:view"`,
-			`method "TRACE" cannot stand`,
+			`method "TRACE" is not allowed`,
 		},
 		"same row twice": {
 			`name: a, methods: [GET], path: /a, action: "flow:view"}, ` +
@@ -119,7 +119,7 @@ func TestNew_RefusesBadRows(t *testing.T) {
 		},
 		"locked on a write": {
 			`name: a, methods: [POST], path: "/{flow}", action: "flow:view", flow: [path.flow], locked: locked`,
-			"locked is for what is read",
+			"locked is only for rows that read",
 		},
 		"denied but public": {
 			`name: a, methods: [GET], path: /a, action: "flow:view", public: always, denied: x`,

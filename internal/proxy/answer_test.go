@@ -5,18 +5,32 @@ import (
 	"testing"
 )
 
-func TestWhatTheBuilderMayNotSayIsTakenOut(t *testing.T) {
+func TestAnswer_RemovedHeaders(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
-		return reply(200, "<p>hi</p>", "Content-Type: text/html", "Server: Express", "X-Powered-By: Express", "Access-Control-Allow-Origin: *",
-			"Access-Control-Allow-Credentials: true", "X-Frame-Options: ALLOWALL", "Strict-Transport-Security: max-age=0",
-			"Set-Cookie: own=1; Path=/; Domain=test; HttpOnly", "Set-Cookie: __Host-sluice_session=planted; Path=/", "Set-Cookie: SLUICE_session=planted",
-			"Set-Cookie: __Secure-sluice_enter=planted", "Location: "+f.url().String()+"/next?a=b", "Content-Security-Policy: script-src 'self'")
+		return reply(
+			200,
+			"<p>hi</p>",
+			"Content-Type: text/html",
+			"Server: Express",
+			"X-Powered-By: Express",
+			"Access-Control-Allow-Origin: *",
+			"Access-Control-Allow-Credentials: true",
+			"X-Frame-Options: ALLOWALL",
+			"Strict-Transport-Security: max-age=0",
+			"Set-Cookie: own=1; Path=/; Domain=test; HttpOnly",
+			"Set-Cookie: __Host-sluice_session=planted; Path=/",
+			"Set-Cookie: SLUICE_session=planted",
+			"Set-Cookie: __Secure-sluice_enter=planted",
+			"Location: "+f.url().String()+"/next?a=b",
+			"Content-Security-Policy: script-src 'self'",
+		)
 	})
 	got := w.do("GET", "/page", with("Cookie: "+w.cookie("viewer")), "")
-	for _, name := range []string{"Server", "X-Powered-By", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"} {
+	for _, name := range []string{"Server", "X-Powered-By", "Access-Control-Allow-Origin",
+		"Access-Control-Allow-Credentials"} {
 		if v := got.header.Get(name); v != "" {
 			t.Errorf("%s: %s went through", name, v)
 		}
@@ -26,30 +40,43 @@ func TestWhatTheBuilderMayNotSayIsTakenOut(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"X-Frame-Options": "SAMEORIGIN", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
-		"Strict-Transport-Security": "max-age=31536000", "Location": appOrigin + "/next?a=b", "Cross-Origin-Resource-Policy": "same-origin",
+		"Strict-Transport-Security": "max-age=31536000", "Location": appOrigin +
+			"/next?a=b", "Cross-Origin-Resource-Policy": "same-origin",
 	} {
 		if v := got.header.Values(name); len(v) != 1 || v[0] != want {
 			t.Errorf("%s = %q, want %q", name, v, want)
 		}
 	}
-	if csp := strings.Join(got.header.Values("Content-Security-Policy"), " | "); !strings.Contains(csp, "script-src 'self'") || !strings.Contains(csp, "frame-ancestors 'self'") {
+	if csp := strings.Join(got.header.Values("Content-Security-Policy"), " | "); !strings.Contains(
+		csp,
+		"script-src 'self'",
+	) ||
+		!strings.Contains(csp, "frame-ancestors 'self'") {
 		t.Errorf("policy %q", csp)
 	}
 }
 
-func TestFlowisesCookiesStayWithSluice(t *testing.T) {
+func TestAnswer_FlowiseCookies(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string {
-		return jsonReply(200, `{}`, "Set-Cookie: token=secret; Path=/", "Set-Cookie: refreshToken=secret", "Set-Cookie: connect.sid=secret", "Set-Cookie: other=1")
+		return jsonReply(
+			200,
+			`{}`,
+			"Set-Cookie: token=secret; Path=/",
+			"Set-Cookie: refreshToken=secret",
+			"Set-Cookie: connect.sid=secret",
+			"Set-Cookie: other=1",
+		)
 	})
-	if got := w.do("GET", "/api/v1/nodes", with("Cookie: "+w.cookie("viewer")), ""); got.status != 200 || len(got.header.Values("Set-Cookie")) != 0 {
+	if got := w.do("GET", "/api/v1/nodes", with("Cookie: "+w.cookie("viewer")), ""); got.status != 200 ||
+		len(got.header.Values("Set-Cookie")) != 0 {
 		t.Errorf("cookies %q", got.header.Values("Set-Cookie"))
 	}
 }
 
-func TestPolicyOfPagesAndOfWhatLooksLikeThem(t *testing.T) {
+func TestAnswer_ContentPolicy(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -75,7 +102,7 @@ func TestPolicyOfPagesAndOfWhatLooksLikeThem(t *testing.T) {
 	}
 }
 
-func TestFailuresOfTheBuilderDoNotShowItsInside(t *testing.T) {
+func TestAnswer_BuilderErrors(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -84,11 +111,16 @@ func TestFailuresOfTheBuilderDoNotShowItsInside(t *testing.T) {
 		answer string
 		hidden bool
 	}{
-		"a stack in JSON":    {jsonReply(500, `{"statusCode":500,"message":"x","stack":"Error: x\n    at Object.<anonymous> (/usr/src/node_modules/flowise/x.js:1:1)"}`), true},
-		"a stack in text":    {reply(500, "Error: x\n    at foo (/app/dist/index.js:3:5)", "Content-Type: text/plain"), true},
-		"a Python traceback": {reply(500, "Traceback (most recent call last):\n  File \"/app/x.py\"", "Content-Type: text/plain"), true},
-		"compressed":         {reply(500, "\x1f\x8b\x08", "Content-Type: text/plain", "Content-Encoding: gzip", `Etag: "1"`), true},
-		"a message":          {jsonReply(500, `{"statusCode":500,"success":false,"message":"Ending nodes not found","stack":{}}`), false},
+		"a stack in JSON": {jsonReply(500,
+			`{"statusCode":500,"message":"x","stack":"Error: x\n    at Object.<anonymous> (/usr/src/node_modules/flowise/x.js:1:1)"}`), true},
+		"a stack in text": {reply(500, "Error: x\n    at foo (/app/dist/index.js:3:5)", "Content-Type: text/plain"),
+			true},
+		"a Python traceback": {reply(500, "Traceback (most recent call last):\n  File \"/app/x.py\"",
+			"Content-Type: text/plain"), true},
+		"compressed": {reply(500, "\x1f\x8b\x08", "Content-Type: text/plain", "Content-Encoding: gzip",
+			`Etag: "1"`), true},
+		"a message": {jsonReply(500,
+			`{"statusCode":500,"success":false,"message":"Ending nodes not found","stack":{}}`), false},
 	} {
 		f.reply(func(request) string { return c.answer })
 		got := w.do("GET", "/api/v1/chatflows", with("Cookie: "+cookie), "")
@@ -102,7 +134,7 @@ func TestFailuresOfTheBuilderDoNotShowItsInside(t *testing.T) {
 	}
 }
 
-func TestEarlyHintsStayWithSluice(t *testing.T) {
+func TestAnswer_EarlyHints(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -115,7 +147,7 @@ func TestEarlyHintsStayWithSluice(t *testing.T) {
 	}
 }
 
-func TestRedirectsToOtherPlacesStay(t *testing.T) {
+func TestAnswer_ForeignRedirects(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})

@@ -37,7 +37,7 @@ func isJSON(h http.Header) bool {
 func readAnswer(req *Request, res *http.Response) ([]byte, error) {
 	defer func() { _ = res.Body.Close() }()
 	if !isJSON(res.Header) {
-		return nil, unreadable(req, "an answer in another form than was asked for")
+		return nil, unreadable(req, "an answer in an unexpected form")
 	}
 	return readWhole(req, res, maxRead)
 }
@@ -54,13 +54,13 @@ func readWhole(req *Request, res *http.Response, limit int64) ([]byte, error) {
 	case "gzip":
 		plain, err := gzip.NewReader(res.Body)
 		if err != nil {
-			return nil, unreadable(req, "an answer that is not compressed as it says")
+			return nil, unreadable(req, "an answer whose compression is broken")
 		}
 		from, size = plain, -1
 		delete(res.Header, "Content-Encoding")
 		delete(res.Header, "Etag") // of the compressed form
 	default:
-		return nil, unreadable(req, "an answer in another form than was asked for")
+		return nil, unreadable(req, "an answer in an unexpected form")
 	}
 	if size < 0 {
 		return readUnknown(req, from, limit)
@@ -97,7 +97,7 @@ func readUnknown(req *Request, from io.Reader, limit int64) ([]byte, error) {
 func unreadable(req *Request, what string) error {
 	return problem.Newf(
 		problem.Upstream,
-		"%s gave %s. Sluice cannot tell in it what belongs to your workspace, and passes nothing on.",
+		"%s sent %s. Sluice cannot tell which parts belong to your workspace, so it forwards nothing.",
 		req.app.Name, what,
 	).WithRule("answer unreadable")
 }
@@ -105,10 +105,11 @@ func unreadable(req *Request, what string) error {
 func tooLong(req *Request, limit int64) error {
 	return problem.Newf(
 		problem.Upstream,
-		"The list that %s gave is longer than %s. Sluice cannot tell in it what belongs to your workspace, "+
-			"and passes nothing on.",
-		req.app.Name, size(limit),
-	).WithRule("answer too long").WithNext("Ask for less at a time.")
+		"The list from %s is longer than %s. Sluice cannot tell which parts belong to your workspace, so it "+
+			"forwards nothing.",
+		req.app.Name,
+		size(limit),
+	).WithRule("answer too long").WithNext("Request less at a time.")
 }
 
 // setBody replaces the body of an answer.

@@ -96,7 +96,7 @@ func assert(q *Request, who *authz.Principal) (*assertion, error) {
 	}
 	s, err := newAssertion(q.p, *who, audience, now)
 	if err != nil {
-		return nil, problem.New(problem.Unavailable, "Sluice cannot sign who you are at the moment.").
+		return nil, problem.New(problem.Unavailable, "Sluice cannot sign your identity at the moment.").
 			WithRule("assertion").WithRetryAfter(5 * time.Second).WithCause(err)
 	}
 	cache.entries.Set(key, s)

@@ -39,7 +39,10 @@ func BenchmarkForward(b *testing.B) {
 		_, _ = io.WriteString(w, body)
 	})
 	w := newWorld(b, up, options{kind: "generic"})
-	rp := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(up.url()) }, Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}}
+	rp := &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(up.url()) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true},
+	}
 	bare := httptest.NewServer(rp)
 	b.Cleanup(bare.Close)
 	cookie := w.cookie("viewer")
@@ -57,7 +60,9 @@ func load(b *testing.B, base, host, cookie string) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			res, err := client.Do(&http.Request{Method: "GET", URL: target, Host: host, Header: http.Header{"Cookie": {cookie}}})
+			res, err := client.Do(
+				&http.Request{Method: "GET", URL: target, Host: host, Header: http.Header{"Cookie": {cookie}}},
+			)
 			if err != nil {
 				b.Error(err)
 				return
@@ -78,7 +83,11 @@ func BenchmarkDecideInAccounts(b *testing.B) {
 		b.Fatalf("%d %s", got.status, got.body)
 	}
 	body := `{"inputs":{"input_value":"hello","session":"a chat"}}`
-	r := httptest.NewRequest("POST", "https://"+appHost+"/api/v1/build/"+w.oldFlow+"/flow?event_delivery=streaming", strings.NewReader(body))
+	r := httptest.NewRequest(
+		"POST",
+		"https://"+appHost+"/api/v1/build/"+w.oldFlow+"/flow?event_delivery=streaming",
+		strings.NewReader(body),
+	)
 	r.RequestURI, r.TLS = r.URL.RequestURI(), nil
 	r.Header.Set("Cookie", "theme=dark; "+w.cookie("user"))
 	r.Header.Set("Content-Type", "application/json")

@@ -240,7 +240,7 @@ func (i *intake) inspect(req *Request, e *profile.Endpoint, stranger bool) error
 		return err
 	}
 	if err := i.takeApart(e); err != nil {
-		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		return problem.Newf(problem.Invalid, "The body cannot be forwarded: %v.", err).WithRule("body.json")
 	}
 	return nil
 }
@@ -257,7 +257,7 @@ func (i *intake) takeApart(e *profile.Endpoint) error {
 	}
 	err := guard.ScanObject(slices.Concat([]byte(`{"list":`), data, []byte("}")), visit)
 	if err == nil && (len(fields) != 1 || len(fields[0].value) != len(data)) {
-		err = errors.New("something follows the list")
+		err = errors.New("there is text after the list")
 	}
 	i.body.fields, i.body.list = []field{}, data
 	return err
@@ -285,7 +285,7 @@ func plainJSON(h http.Header) error {
 }
 
 func compressed() error {
-	return problem.New(problem.Invalid, "Compressed request bodies are not taken here.").
+	return problem.New(problem.Invalid, "Compressed request bodies are not accepted here.").
 		WithRule("body.encoding").WithField("Content-Encoding")
 }
 

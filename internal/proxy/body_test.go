@@ -20,14 +20,20 @@ func TestBodiesAreBounded(t *testing.T) {
 		text string
 		want int
 	}{
-		"announced": {"POST /api/v1/vector/internal-upsert/" + privateFlow + " HTTP/1.1\r\nHost: sluice.test\r\n" + cookie +
+		"announced": {"POST /api/v1/vector/internal-upsert/" + privateFlow + " HTTP/1.1\r\nHost: sluice.test\r\n" +
+			cookie +
 			"\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 70000\r\n\r\n", 413},
-		"not announced": {"POST /api/v1/vector/internal-upsert/" + privateFlow + " HTTP/1.1\r\nHost: sluice.test\r\n" + cookie +
-			"\r\nContent-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunked(0x8000), 3) + "0\r\n\r\n", 413},
-		"a stranger's": {"POST /api/v1/prediction/" + publicFlow + " HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: application/json\r\nContent-Length: 2000\r\n\r\n", 413},
+		"not announced": {"POST /api/v1/vector/internal-upsert/" + privateFlow + " HTTP/1.1\r\nHost: sluice.test\r\n" +
+			cookie +
+			"\r\nContent-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			strings.Repeat(chunked(0x8000), 3) + "0\r\n\r\n", 413},
+		"a stranger's": {"POST /api/v1/prediction/" + publicFlow + " HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: " +
+			"application/json\r\nContent-Length: 2000\r\n\r\n", 413},
 		"a stranger's, not announced": {"POST /api/v1/prediction/" + publicFlow +
-			" HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(0x8000) + "0\r\n\r\n", 413},
-		"cut short": {"POST /api/v1/prediction/" + publicFlow + " HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: application/json\r\n" +
+			" HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			chunked(0x8000) + "0\r\n\r\n", 413},
+		"cut short": {"POST /api/v1/prediction/" + publicFlow + " HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: " +
+			"application/json\r\n" +
 			"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nzz\r\n", 400},
 	} {
 		got := w.raw(c.text, "POST")
@@ -42,41 +48,50 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-func TestASenderThatStopsIsNotWaitedFor(t *testing.T) {
+func TestBody_StalledSender(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{change: func(c *proxy.Config) { c.BodyTimeout = 50 * time.Millisecond }})
 	c := w.dial()
 	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "POST /api/v1/prediction/"+publicFlow+" HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	_, _ = io.WriteString(
+		c,
+		"POST /api/v1/prediction/"+publicFlow+" HTTP/1.1\r\nHost: sluice.test\r\nContent-Type: "+
+			"application/json\r\nContent-Length: 100\r\n\r\n{",
+	)
 	if all, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400") {
 		t.Errorf("%q, %v", all, err)
 	}
 }
 
-func TestMemoryForBodiesIsShared(t *testing.T) {
+func TestBody_SharedMemory(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{change: func(c *proxy.Config) { c.MaxHeld = 100 }})
 	h := with("Content-Type: application/json")
-	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h, `{"question":"`+strings.Repeat("x", 200)+`"}`); got.status != 503 || got.header.Get("Retry-After") == "" {
+	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h,
+		`{"question":"`+strings.Repeat("x", 200)+`"}`); got.status != 503 ||
+		got.header.Get("Retry-After") == "" {
 		t.Errorf("status %d", got.status)
 	}
-	for range 3 { // what was taken is given back
-		if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h, `{"question":"`+strings.Repeat("x", 60)+`"}`); got.status != 200 {
+	for range 3 { // the reserved memory is released
+		if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h,
+			`{"question":"`+strings.Repeat("x", 60)+`"}`); got.status != 200 {
 			t.Errorf("status %d: %s", got.status, got.body)
 		}
 	}
 }
 
-func TestAnInspectedBodyArrivesByteForByte(t *testing.T) {
+func TestBody_ByteForByte(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	body := "{ \"name\" :\t\"x\\u0041\" , \"flowData\":\"{}\",\"z\":1e3 }\n"
 	for name, h := range map[string]http.Header{
-		"plain":                          with("Cookie: "+w.cookie("admin"), "Content-Type: application/json; charset=UTF-8"),
-		"with a Connection that meddles": with("Cookie: "+w.cookie("admin"), "Content-Type: application/json", "Connection: content-type, content-length, x-forwarded-for, host"),
+		"plain": with("Cookie: "+w.cookie("admin"), "Content-Type: application/json; "+
+			"charset=UTF-8"),
+		"with a Connection that meddles": with("Cookie: "+w.cookie("admin"), "Content-Type: application/json",
+			"Connection: content-type, content-length, x-forwarded-for, host"),
 	} {
 		got := w.do("PUT", "/api/v1/chatflows/"+privateFlow, h, body)
 		log := f.take()
@@ -84,13 +99,15 @@ func TestAnInspectedBodyArrivesByteForByte(t *testing.T) {
 			t.Fatalf("%s: %d, %d requests: %s", name, got.status, len(log), got.body)
 		}
 		r := log[0].req
-		if r.ContentLength != int64(len(body)) || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") || r.Header.Get("X-Forwarded-For") != "127.0.0.1" {
+		if r.ContentLength != int64(len(body)) ||
+			!strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") ||
+			r.Header.Get("X-Forwarded-For") != "127.0.0.1" {
 			t.Errorf("%s: %s", name, log[0].raw)
 		}
 	}
 }
 
-func TestBodiesThatCouldBeReadInTwoWays(t *testing.T) {
+func TestBody_TwoReadings(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -124,12 +141,13 @@ func TestBodiesThatCouldBeReadInTwoWays(t *testing.T) {
 	}
 }
 
-func TestExpectContinueIsAnsweredBySluice(t *testing.T) {
+func TestBody_ExpectContinue(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	got := w.do("POST", "/x", with("Cookie: "+w.cookie("admin"), "Expect: 100-continue"), "hello")
-	if log := f.take(); got.status != 100 && got.status != 200 || len(log) == 1 && log[0].req.Header.Get("Expect") != "" {
+	if log := f.take(); got.status != 100 && got.status != 200 ||
+		len(log) == 1 && log[0].req.Header.Get("Expect") != "" {
 		t.Errorf("status %d, %d requests", got.status, len(log))
 	}
 }

@@ -21,13 +21,15 @@ func (w *world) old(f *fixture) {
 	f.take()
 }
 
-func TestARequestIsRepeatedWhenTheBuilderForgotItsSession(t *testing.T) {
+func TestBridge_RepeatAfterLostSession(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ method, path, contentType, body string }{
-		"without a body":     {"GET", "/api/v1/chatflows", "", ""},
-		"with an inspected":  {"PUT", "/api/v1/chatflows/" + privateFlow, "application/json", `{"name":"x"}`},
-		"with a short one":   {"POST", "/api/v1/internal-prediction/" + privateFlow, "application/json", `{"question":"hi"}`},
-		"with a short other": {"POST", "/api/v1/internal-prediction/" + privateFlow, "multipart/form-data; boundary=b", "--b--\r\n"},
+		"without a body":    {"GET", "/api/v1/chatflows", "", ""},
+		"with an inspected": {"PUT", "/api/v1/chatflows/" + privateFlow, "application/json", `{"name":"x"}`},
+		"with a short one": {"POST", "/api/v1/internal-prediction/" + privateFlow, "application/json",
+			`{"question":"hi"}`},
+		"with a short other": {"POST", "/api/v1/internal-prediction/" + privateFlow, "multipart/form-data; boundary=b",
+			"--b--\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := startFixture(t)
@@ -44,7 +46,8 @@ func TestARequestIsRepeatedWhenTheBuilderForgotItsSession(t *testing.T) {
 				t.Fatalf("status %d after %d tries: %s", got.status, len(log), got.body)
 			}
 			for _, g := range log {
-				if string(g.body) != c.body || g.req.Header.Get("X-Forwarded-For") != "127.0.0.1" || len(g.req.Header.Values("Cookie")) != 1 {
+				if string(g.body) != c.body || g.req.Header.Get("X-Forwarded-For") != "127.0.0.1" ||
+					len(g.req.Header.Values("Cookie")) != 1 {
 					t.Errorf("a try differs: %s%s", g.raw, g.body)
 				}
 			}
@@ -55,7 +58,7 @@ func TestARequestIsRepeatedWhenTheBuilderForgotItsSession(t *testing.T) {
 	}
 }
 
-func TestALongBodyIsRepeatedToo(t *testing.T) {
+func TestBridge_RepeatLongBody(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -68,7 +71,7 @@ func TestALongBodyIsRepeatedToo(t *testing.T) {
 	}
 }
 
-func TestTheBuildersOwn401NeverReachesTheBrowser(t *testing.T) {
+func TestBridge_Builder401(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -80,7 +83,7 @@ func TestTheBuildersOwn401NeverReachesTheBrowser(t *testing.T) {
 	}
 }
 
-func TestManyRequestsRenewOnce(t *testing.T) {
+func TestBridge_RenewOnce(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -102,7 +105,7 @@ func TestManyRequestsRenewOnce(t *testing.T) {
 	}
 }
 
-func TestABuilderThatIsDownIsExplainedAndRecovers(t *testing.T) {
+func TestBridge_BuilderDown(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -115,7 +118,8 @@ func TestABuilderThatIsDownIsExplainedAndRecovers(t *testing.T) {
 		t.Errorf("a call gets %d %v %s", call.status, call.header, call.body)
 	}
 	page := w.do("GET", "/chatflows", with("Cookie: "+cookie, "Accept: text/html", "Sec-Fetch-Mode: navigate"), "")
-	if page.status != 503 || !strings.Contains(page.body, "Flowise") || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") {
+	if page.status != 503 || !strings.Contains(page.body, "Flowise") ||
+		!strings.HasPrefix(page.header.Get("Content-Type"), "text/html") {
 		t.Errorf("a navigation gets %d %s", page.status, page.body)
 	}
 	l, err := net.Listen("tcp", address)
@@ -129,30 +133,35 @@ func TestABuilderThatIsDownIsExplainedAndRecovers(t *testing.T) {
 	}
 }
 
-func TestABuilderThatDoesNotBeginToAnswer(t *testing.T) {
+func TestBridge_NoAnswer(t *testing.T) {
 	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Forwarded-For") != "" {
 			<-r.Context().Done()
 		}
 	})
-	w := newWorld(t, up, options{kind: "generic", change: func(c *proxy.Config) { c.HeaderTimeout = 50 * time.Millisecond }})
+	w := newWorld(
+		t,
+		up,
+		options{kind: "generic", change: func(c *proxy.Config) { c.HeaderTimeout = 50 * time.Millisecond }},
+	)
 	if got := w.do("GET", "/slow", with("Cookie: "+w.cookie("viewer")), ""); got.status != http.StatusGatewayTimeout {
 		t.Errorf("status %d", got.status)
 	}
 }
 
-func TestAnAnswerThatIsNotHTTP(t *testing.T) {
+func TestBridge_NotHTTP(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string { return "SSH-2.0-OpenSSH\r\n\r\nConnection: close" })
-	if got := w.do("GET", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")), ""); got.status != http.StatusBadGateway {
+	if got := w.do("GET", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")),
+		""); got.status != http.StatusBadGateway {
 		t.Errorf("status %d", got.status)
 	}
 }
 
-func TestAnAppWithoutItsOwnerAccountIsClosed(t *testing.T) {
+func TestBridge_NoOwnerAccount(t *testing.T) {
 	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {})
 	w := newWorld(t, up, options{})

@@ -21,7 +21,7 @@ import (
 // upstreamServer is anything that listens as a builder.
 type upstreamServer interface{ url() *url.URL }
 
-// products are all kinds of builder. Reading their tables takes longer than most tests, and nobody
+// products are all kinds of builder. Reading their tables takes longer than most tests, and no test
 // changes a kind.
 var products struct {
 	once  sync.Once
@@ -43,7 +43,10 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		w.t.Fatal(err)
 	}
 	w.apps, err = app.New(ctx, app.Config{
-		Kinds: kinds(w.t), DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		Kinds: kinds(
+			w.t,
+		), DB: d, Gate: w.gate, Keyring: keys, Client: &http.Client{}, ListenHost: "127.0.0.1", FirstPort: 4000,
+		Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -68,7 +71,8 @@ func (w *world) connect(d *db.DB, f upstreamServer, o options) {
 		return
 	}
 	if _, bridged := f.(*fixture); bridged && spec.Kind == "flowise" {
-		if err := w.apps.Connector.Connect(ctx, system, a.ID, app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
+		if err := w.apps.Connector.Connect(ctx, system, a.ID,
+			app.Owner{Email: "owner@example.test", Password: "Owner-Password-1"}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -91,7 +95,8 @@ func (w *world) connectLangflow(a *app.App, access app.AccountAccess) {
 // corpusOwned are the flows of these tests, and the objects that the attack corpus names as tenant
 // A's.
 var corpusOwned = []string{
-	publicFlow, privateFlow, "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555",
+	publicFlow, privateFlow, "33333333-3333-4333-8333-333333333333", "44444444-4444-4444-8444-444444444444",
+	"55555555-5555-4555-8555-555555555555",
 	"66666666-6666-4666-8666-666666666666", "77777777-7777-4777-8777-777777777777",
 	"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
 }

@@ -163,7 +163,7 @@ func (w *world) filledBody(r row) string {
 	return text
 }
 
-// bytes are a row as it stands on the wire.
+// bytes are a row as sent on the wire.
 func (r row) bytes(h map[string][]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", r.Method, r.Path)

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/builder/flowise/flowisetest"
 )
 
-// row is one line of the attack corpus; testdata/corpus/README.md says how it is to be read.
+// row is one line of the attack corpus; testdata/corpus/README.md describes the format.
 type row struct {
 	ID, App, Class, Method, Path, As, Expect, Why, Ref, Pre string
 	Headers                                                 map[string]string
@@ -26,8 +26,7 @@ type row struct {
 }
 
 // notYet lists what guards of later issues enforce, by class or, where a class is mixed, by row,
-// with the reason. Rows that are listed here and pass all the same fail the test, so that the list
-// can only shrink.
+// with the reason. A listed row that passes fails the test, so the list can only shrink.
 var notYet = map[string]string{
 	"flow-save-code":     "inspection of flow definitions (guards on nodes, code and MCP)",
 	"file-upload-config": "inspection of flow definitions",
@@ -45,8 +44,8 @@ var notYet = map[string]string{
 	"fw-318":             "origins that may embed a published flow",
 }
 
-// ours lists the rows that Sluice answers itself where the corpus has them forwarded, with what
-// stands there.
+// ours lists the rows that Sluice answers itself although the corpus forwards them, with the
+// corpus's entry.
 var ours = map[string]string{
 	"fw-215": "Sluice's own API keys",
 	"lf-015": "the person, as Sluice knows them",
@@ -89,7 +88,7 @@ func corpusFile(t *testing.T, path string) []row {
 type arrival struct {
 	method, target, body, raw string
 	header                    http.Header
-	broken                    bool // it was no request
+	broken                    bool // it was not a request
 }
 
 // corpusBuilder is a builder that the rows are sent to.
@@ -170,7 +169,11 @@ func (w *world) judge(b corpusBuilder, r row) string {
 	h := w.rowHeader(b, r)
 	path := strings.ReplaceAll(r.Path, "A*32768", strings.Repeat("A", 32768))
 	if strings.Contains(path, callerID) {
-		path = strings.ReplaceAll(path, callerID, w.person(rowRole(r))) // the pages know people by the ids that Sluice tells them
+		path = strings.ReplaceAll(
+			path,
+			callerID,
+			w.person(rowRole(r)),
+		) // the pages know people by the ids that Sluice tells them
 	}
 	got := w.do(r.Method, path, h, rowBody(r))
 	log := b.arrived()
@@ -189,7 +192,7 @@ func (w *world) judge(b corpusBuilder, r row) string {
 	case "allow":
 		return w.allowed(r, got, log)
 	case "sanitise":
-		return w.sanitised(r, h, got, log)
+		return w.sanitized(r, h, got, log)
 	default:
 		return "the row expects something unknown: " + r.Expect
 	}
@@ -223,8 +226,8 @@ func wentThrough(r row, got answer, log []arrival) string {
 	return ""
 }
 
-// sanitised checks that what a row plants is gone on both ends.
-func (w *world) sanitised(r row, sent http.Header, got answer, log []arrival) string {
+// sanitized checks that a row's planted values are missing on both ends.
+func (w *world) sanitized(r row, sent http.Header, got answer, log []arrival) string {
 	raw := got.body
 	for _, values := range got.header {
 		raw += strings.Join(values, "\n")
@@ -295,7 +298,8 @@ func replaced(r row, g arrival) string {
 			}
 		}
 	}
-	if v := g.header.Values("X-Forwarded-For"); len(v) != 1 || v[0] != "127.0.0.1" || g.header.Get("X-Forwarded-Proto") != "https" {
+	if v := g.header.Values("X-Forwarded-For"); len(v) != 1 || v[0] != "127.0.0.1" ||
+		g.header.Get("X-Forwarded-Proto") != "https" {
 		return "the gateway's own headers are missing: " + g.raw
 	}
 	return ""
@@ -404,9 +408,17 @@ func corpusReply(r row) func(request) string {
 		case r.Class == "cors":
 			return jsonReply(200, `{}`, "Access-Control-Allow-Origin: *", "Access-Control-Allow-Credentials: true")
 		case r.Class == "stored-xss" && r.Method == "GET":
-			return reply(200, "<p>page</p>", "Content-Type: text/html; charset=utf-8", "Content-Security-Policy: frame-ancestors *")
+			return reply(
+				200,
+				"<p>page</p>",
+				"Content-Type: text/html; charset=utf-8",
+				"Content-Security-Policy: frame-ancestors *",
+			)
 		case r.Class == "secret-leak" || r.Class == "oauth-leak":
-			return jsonReply(200, `{"flowData":"SLUICE-MARKER","encryptedData":"SLUICE-MARKER","tokenInfo":{"access_token":"SLUICE-MARKER"}}`)
+			return jsonReply(
+				200,
+				`{"flowData":"SLUICE-MARKER","encryptedData":"SLUICE-MARKER","tokenInfo":{"access_token":"SLUICE-MARKER"}}`,
+			)
 		}
 		path, _, _ := strings.Cut(r.Path, "?")
 		switch {

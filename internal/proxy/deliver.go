@@ -97,12 +97,15 @@ func (d *delivery) explain(err error) error {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return problem.Newf(
 			problem.Timeout,
-			"%s took the request and did not begin to answer within %v.",
+			"%s received the request but did not start to answer within %v.",
 			req.app.Name, req.p.cfg.HeaderTimeout,
 		).WithRule("builder slow").WithCause(err)
 	default:
-		return problem.Newf(problem.Upstream, "%s broke off or gave an answer that is not HTTP.", req.app.Name).
-			WithRule("builder broken").WithRetryAfter(5 * time.Second).WithCause(err)
+		return problem.Newf(problem.Upstream, "%s closed the connection or sent an answer that is not HTTP.",
+			req.app.Name).
+			WithRule("builder broken").
+			WithRetryAfter(5 * time.Second).
+			WithCause(err)
 	}
 }
 

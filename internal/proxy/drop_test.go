@@ -19,7 +19,8 @@ func fieldsOf(data []byte) (body, error) {
 }
 
 func FuzzDrop(f *testing.F) {
-	for _, s := range []string{`{}`, `{"data":1}`, `{"data":{"a":[1,{"data":2}]},"x":"data"}`, " { \"x\" :\t1 , \"d\\u0061ta\" : null , \"y\":[ ] }\n", `{"a":1,"data":"}","b":","}`, `{"data":"\"","data2":{}}`} {
+	for _, s := range []string{`{}`, `{"data":1}`, `{"data":{"a":[1,{"data":2}]},"x":"data"}`, " { \"x\" :\t1 , " +
+		"\"d\\u0061ta\" : null , \"y\":[ ] }\n", `{"a":1,"data":"}","b":","}`, `{"data":"\"","data2":{}}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -54,20 +55,33 @@ func FuzzDrop(f *testing.F) {
 			t.Fatal(err)
 		}
 		for i := range again.fields {
-			if !bytes.Equal(again.fields[i].key, b.fields[i].key) || !bytes.Equal(again.fields[i].value, b.fields[i].value) {
-				t.Errorf("member %d is %q: %q, in the body %q: %q", i, b.fields[i].key, b.fields[i].value, again.fields[i].key, again.fields[i].value)
+			if !bytes.Equal(again.fields[i].key, b.fields[i].key) ||
+				!bytes.Equal(again.fields[i].value, b.fields[i].value) {
+				t.Errorf(
+					"member %d is %q: %q, in the body %q: %q",
+					i,
+					b.fields[i].key,
+					b.fields[i].value,
+					again.fields[i].key,
+					again.fields[i].value,
+				)
 			}
 		}
 	})
 }
 
-func TestKeysOfABodyAreFoundWhereARowNamesThem(t *testing.T) {
+func TestDrop_KeysOfBody(t *testing.T) {
 	t.Parallel()
-	b, err := fieldsOf([]byte(`{"a":"x","inputs":{"session":"s","deep":{"session":"no"}},"a.b":"dotted","list":["1","2"],"n":null,"o":{"a":1}}`))
+	b, err := fieldsOf(
+		[]byte(
+			`{"a":"x","inputs":{"session":"s","deep":{"session":"no"}},"a.b":"dotted","list":["1","2"],"n":null,"o":{"a":1}}`,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]string{"a": `"x"`, "inputs.session": `"s"`, "a.b": `"dotted"`, "inputs.none": "", "none.a": "", "n": "null", "o.a": "1", ".a": "", ".": ""} {
+	for key, want := range map[string]string{"a": `"x"`, "inputs.session": `"s"`, "a.b": `"dotted"`, "inputs.none": "",
+		"none.a": "", "n": "null", "o.a": "1", ".a": "", ".": ""} {
 		if got := string(b.valueAt(key)); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}
@@ -83,12 +97,14 @@ func TestKeysOfABodyAreFoundWhereARowNamesThem(t *testing.T) {
 	}
 }
 
-func TestPythonReadsUUIDsInManyWays(t *testing.T) {
+func TestDrop_PythonUUIDs(t *testing.T) {
 	t.Parallel()
 	const id = "0a1b2c3d-4e5f-4a6b-8c7d-8e9f0a1b2c3d"
 	for text, want := range map[string]string{
-		id: id, "0A1B2C3D-4E5F-4A6B-8C7D-8E9F0A1B2C3D": id, "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3d": id, "urn:uuid:" + id: id, "{" + id + "}": id,
-		"0a1b-2c3d4e5f4a6b8c7d8e9f0a1b2c-3d": id, "uuid:" + id: id, "name": "", "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3": "", id + "0": "", "": "",
+		id: id, "0A1B2C3D-4E5F-4A6B-8C7D-8E9F0A1B2C3D": id, "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3d": id, "urn:uuid:" +
+			id: id, "{" + id + "}": id,
+		"0a1b-2c3d4e5f4a6b8c7d8e9f0a1b2c-3d": id, "uuid:" +
+			id: id, "name": "", "0a1b2c3d4e5f4a6b8c7d8e9f0a1b2c3": "", id + "0": "", "": "",
 	} {
 		if got, ok := objects.ReadUUID(text); got != want || ok != (want != "") {
 			t.Errorf("%q: %q, %v", text, got, ok)
@@ -97,19 +113,23 @@ func TestPythonReadsUUIDsInManyWays(t *testing.T) {
 }
 
 func FuzzWithScript(f *testing.F) {
-	for _, s := range []string{"<html><head></head>", "<HEAD a='>'>", "<head", "<header><head >", "", "<!-- <head> --><head>"} {
+	for _, s := range []string{"<html><head></head>", "<HEAD a='>'>", "<head", "<header><head >", "", "<!-- <head> " +
+		"--><head>"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, page []byte) {
 		got := withScript(page)
-		if !bytes.Equal(got, page) && !bytes.Equal(bytes.Replace(got, pageScriptTag, nil, 1), page) && !bytes.Contains(page, pageScriptTag) {
+		if !bytes.Equal(got, page) && !bytes.Equal(bytes.Replace(got, pageScriptTag, nil, 1), page) &&
+			!bytes.Contains(page, pageScriptTag) {
 			t.Errorf("%q became %q", page, got)
 		}
 	})
 }
 
 func FuzzOpenList(f *testing.F) {
-	for _, s := range []string{`[]`, `[{"id":"x"}]`, `{"data":[1],"total":1}`, `{"items":[],"total":0,"pages":0,"size":1}`, `{"flows":{"items":[{}]},"folder":{}}`, `{"flows":null}`, `{"data":{}}`, `null`, `{`} {
+	for _, s := range []string{`[]`, `[{"id":"x"}]`, `{"data":[1],"total":1}`,
+		`{"items":[],"total":0,"pages":0,"size":1}`, `{"flows":{"items":[{}]},"folder":{}}`, `{"flows":null}`,
+		`{"data":{}}`, `null`, `{`} {
 		f.Add([]byte(s), "items")
 		f.Add([]byte(s), "flows")
 		f.Add([]byte(s), "")
@@ -120,7 +140,8 @@ func FuzzOpenList(f *testing.F) {
 			return
 		}
 		l.Number("total")
-		if out := l.With(nil); !json.Valid(out) || bytes.Contains(out, []byte("secret-marker")) && !bytes.Contains(body, []byte("secret-marker")) {
+		if out := l.With(nil); !json.Valid(out) ||
+			bytes.Contains(out, []byte("secret-marker")) && !bytes.Contains(body, []byte("secret-marker")) {
 			t.Errorf("%q became %q", body, out)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestOneLineForEachRequestWithoutSecrets(t *testing.T) {
+func TestEvent_OneLineWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -23,18 +23,26 @@ func TestOneLineForEachRequestWithoutSecrets(t *testing.T) {
 		{"GET", "/api/v1//x?hunter2", "status=400"},
 	}
 	for _, r := range requests {
-		w.do(r.method, r.path, with("Cookie: __Host-sluice_session="+token, "Authorization: Basic hunter2", "X-Forwarded-For: 6.6.6.6"), "")
+		w.do(
+			r.method,
+			r.path,
+			with("Cookie: __Host-sluice_session="+token, "Authorization: Basic hunter2", "X-Forwarded-For: 6.6.6.6"),
+			"",
+		)
 	}
 	eventually(t, "the lines", func() bool { return strings.Count(w.log.String(), "\n") == len(requests) })
 	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
 	for i, r := range requests {
-		for _, want := range []string{r.want, "method=" + r.method, "app=flowise", "ip=127.0.0.1", "front=app", " ms="} {
+		for _, want := range []string{r.want, "method=" + r.method, "app=flowise", "ip=127.0.0.1", "front=app",
+			" ms="} {
 			if !strings.Contains(lines[i], want) {
 				t.Errorf("%s %s: %q has no %q", r.method, r.path, lines[i], want)
 			}
 		}
 	}
-	if all := w.log.String(); strings.Contains(all, "hunter2") || strings.Contains(all, token) || !strings.Contains(all, "session="+session) || !strings.Contains(all, "name=viewer") {
+	if all := w.log.String(); strings.Contains(all, "hunter2") || strings.Contains(all, token) ||
+		!strings.Contains(all, "session="+session) ||
+		!strings.Contains(all, "name=viewer") {
 		t.Errorf("the log holds a secret, or does not say who:\n%s", all)
 	}
 }
@@ -53,13 +61,18 @@ func TestMetricNames(t *testing.T) {
 		names = append(names, f.GetName())
 	}
 	slices.Sort(names)
-	want := []string{"sluice_proxy_request_seconds", "sluice_proxy_requests_total", "sluice_proxy_session_renewals_total", "sluice_proxy_streams"}
+	want := []string{
+		"sluice_proxy_request_seconds",
+		"sluice_proxy_requests_total",
+		"sluice_proxy_session_renewals_total",
+		"sluice_proxy_streams",
+	}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)
 	}
 }
 
-func TestAClientThatLeavesBeforeTheAnswerIs499(t *testing.T) {
+func TestEvent_ClientLeaves(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 1)
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {

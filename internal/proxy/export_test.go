@@ -50,9 +50,9 @@ func (p *Proxy) Decide(a *app.App, w http.ResponseWriter, r *http.Request) (Deci
 // Held is how many bytes of bodies are in memory.
 func (p *Proxy) Held() int64 { return p.held.Load() }
 
-// Tap copies what is sent to the builders of all connected apps into writers, one for each
-// connection. What was tapped before is remembered in done. No request may be under way to an app
-// that has not been tapped.
+// Tap copies the traffic to the builders of all connected apps into writers, one for each
+// connection. done lists the apps that are already tapped. No request may be running to an app that
+// is not tapped.
 func (p *Proxy) Tap(done map[any]bool, wire func() io.Writer) {
 	for _, a := range p.cfg.Apps.All() {
 		t := p.upstreamOf(a).transport

@@ -110,7 +110,7 @@ func refuseAbsent(d *delivery, res *http.Response) error {
 	title := req.app.Kind.Title
 	nothing := problem.Newf(
 		problem.NotFound,
-		"%s has nothing there: there is no such object, or this version has no such route.",
+		"%s has nothing at this address: the object does not exist, or this version has no such route.",
 		title,
 	).WithRule("nothing at the builder")
 	if req.http.Method == http.MethodHead {
@@ -126,7 +126,7 @@ func refuseAbsent(d *delivery, res *http.Response) error {
 	}
 	return problem.Newf(
 		problem.Upstream,
-		"A page came instead of %s's answer: something else answers at its address, or stands before it.",
+		"A page arrived instead of %s's answer: another server answers at its address, or in front of it.",
 		title,
 	).WithRule("a page for an answer")
 }

@@ -114,8 +114,8 @@ func askedFor(p *Proxy, r *http.Request, believed bool) (*app.App, forwarded, er
 	case !a.ForwardAuth():
 		return nil, f, problem.Newf(problem.Denied, "Sluice itself forwards to %s.", a.Name).
 			WithRule("forward-auth mode").
-			WithNext("Let the reverse proxy pass its requests to Sluice, or add the app in Sluice's console once " +
-				"more, as one behind a reverse proxy.")
+			WithNext("Let the reverse proxy forward its requests to Sluice, or add the app again in Sluice's " +
+				"console, behind a reverse proxy.")
 	}
 	return a, f, nil
 }
@@ -126,7 +126,7 @@ func checkAsker(p *Proxy, r *http.Request, believed bool) error {
 	if !believed {
 		return problem.Newf(
 			problem.Denied,
-			"%s asks Sluice to judge a request, and Sluice does not know this address as a reverse proxy of yours.",
+			"%s asks Sluice to judge a request, but is not a trusted reverse proxy.",
 			web.Peer(r),
 		).WithRule("forward-auth peer").
 			WithNext("If it is yours, set TRUST_PROXY to its address (or to loopback), or TRUST_PROXY=true with " +
@@ -142,7 +142,7 @@ func checkAsker(p *Proxy, r *http.Request, believed bool) error {
 	}
 	return problem.Newf(
 		problem.Denied,
-		"%s is the address of Sluice for browsers; a reverse proxy asks at another one.",
+		"%s is Sluice's address for browsers. A reverse proxy must use another one.",
 		r.Host,
 	).WithRule("forward-auth address").
 		WithNext("Use the address at which the reverse proxy reaches Sluice directly, such as " +
@@ -173,8 +173,8 @@ func (s *subRequest) judge() error {
 	if strings.HasPrefix(s.http.RequestURI, reservedPrefix) {
 		return problem.New(problem.Denied, "Paths below "+reservedPrefix+" are Sluice's own.").
 			WithRule("reserved path").
-			WithNext("Let the reverse proxy pass them to Sluice, as the configuration does that the app's page in " +
-				"Sluice shows.")
+			WithNext("Let the reverse proxy forward them to Sluice, as in the configuration on the app's page in " +
+				"Sluice.")
 	}
 	if q.audience == authn.AudienceMain {
 		return problem.Newf(
@@ -182,7 +182,7 @@ func (s *subRequest) judge() error {
 			"%s is on the same host name as Sluice's own pages: browsers would send it Sluice's own cookie.",
 			q.app.Name,
 		).WithRule("forward-auth same host").
-			WithNext("Set APP_URL to Sluice's own address, on another host name than " + q.app.PublicURL + ".")
+			WithNext("Set APP_URL to Sluice's own address, on a different host name from " + q.app.PublicURL + ".")
 	}
 	if err := s.readPreflight(); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (s *subRequest) readPreflight() error {
 	}
 	origin := s.http.Header["Origin"]
 	if len(origin) > 0 && (len(origin) > 1 || !strings.EqualFold(origin[0], s.req.appOrigin())) {
-		return problem.New(problem.Denied, "Pages of other origins may not call this app.").
+		return problem.New(problem.Denied, "Pages of other origins cannot call this app.").
 			WithRule("cors").WithField("Origin")
 	}
 	s.http.Method = http.MethodGet
@@ -260,7 +260,7 @@ func (s *subRequest) tellNginx(err error, toSignIn string) {
 // allow identifies the requester in headers that the reverse proxy passes on.
 func (s *subRequest) allow() {
 	if s.asker == askerNginxAnswer {
-		s.reply.refuse(problem.New(problem.Unavailable, "Sluice has changed its mind about this request meanwhile.").
+		s.reply.refuse(problem.New(problem.Unavailable, "The decision about this request changed in the meantime.").
 			WithRule("forward-auth changed").WithNext("Try again."))
 		return
 	}
@@ -295,7 +295,7 @@ func (s *subRequest) passCredentials(h http.Header) {
 func notForwarded(a *app.App) error {
 	return problem.Newf(
 		problem.NotFound,
-		"A reverse proxy forwards to %s, not Sluice; this request has reached Sluice instead.",
+		"A reverse proxy forwards to %s, not Sluice, but this request reached Sluice.",
 		a.Name,
 	).WithRule("forward-auth app").
 		WithNext("Let " + a.PublicURL + " lead to the reverse proxy, and only the paths below " + reservedPrefix +

@@ -24,9 +24,15 @@ func asServed(c *proxy.Config) {
 // apart.
 func BenchmarkForwardAuth(b *testing.B) {
 	a := newAside(b, asServed)
-	head := "GET " + proxy.ForwardAuthPath + "?proxy=nginx HTTP/1.1\r\nHost: aside.test\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Host: aside.test\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.9\r\n" +
-		"X-Forwarded-Uri: /api/flows?page=2\r\nUser-Agent: bench\r\nAccept: application/json\r\nCookie: theme=dark; " + a.cookie("viewer") + "\r\n\r\n"
-	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	head := "GET " + proxy.ForwardAuthPath + "?proxy=nginx HTTP/1.1\r\nHost: aside.test\r\nX-Forwarded-Method: " +
+		"GET\r\nX-Forwarded-Host: aside.test\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.9\r\n" +
+		"X-Forwarded-Uri: /api/flows?page=2\r\nUser-Agent: bench\r\nAccept: application/json\r\nCookie: theme=dark; " +
+		a.cookie(
+			"viewer",
+		) + "\r\n\r\n"
+	bare := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
+	)
 	b.Cleanup(bare.Close)
 	b.Run("204", func(b *testing.B) { repeat(b, bare.Listener.Addr().String(), head) })
 	b.Run("sluice", func(b *testing.B) { repeat(b, a.front.Listener.Addr().String(), head) })
@@ -66,8 +72,16 @@ func repeat(b *testing.B, address, head string) {
 func BenchmarkForwardAuthDecision(b *testing.B) {
 	a := newAside(b, asServed)
 	r := httptest.NewRequest("GET", "http://aside.test"+proxy.ForwardAuthPath+"?proxy=nginx", nil)
-	r.RequestURI, r.RemoteAddr, r.Header = r.URL.RequestURI(), "127.0.0.1:4711", with("X-Forwarded-Method: GET", "X-Forwarded-Host: aside.test", "X-Forwarded-Proto: https",
-		"X-Forwarded-For: 203.0.113.9", "X-Forwarded-Uri: /api/flows?page=2", "User-Agent: bench", "Accept: application/json", "Cookie: theme=dark; "+a.cookie("viewer"))
+	r.RequestURI, r.RemoteAddr, r.Header = r.URL.RequestURI(), "127.0.0.1:4711", with(
+		"X-Forwarded-Method: GET",
+		"X-Forwarded-Host: aside.test",
+		"X-Forwarded-Proto: https",
+		"X-Forwarded-For: 203.0.113.9",
+		"X-Forwarded-Uri: /api/flows?page=2",
+		"User-Agent: bench",
+		"Accept: application/json",
+		"Cookie: theme=dark; "+a.cookie("viewer"),
+	)
 	handler := a.proxy.ServeHost(nil)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -9,8 +9,8 @@ import (
 	"sluice/internal/builder"
 )
 
-// FuzzForwardedHeaders sends what a client could make a careless proxy send. Whatever is taken is
-// one method, one host and one path, and no header beside them can be read as Sluice's word.
+// FuzzForwardedHeaders sends headers that a client could make a careless proxy send. An accepted
+// request has one method, one host and one path, and no other header can pass as Sluice's.
 func FuzzForwardedHeaders(f *testing.F) {
 	f.Add("GET", "flows.example.com", "/a?b=c", "X-Other", "1")
 	f.Add("GET,POST", "a.test, b.test", "//a", "X_Sluice_User", "root")
@@ -26,7 +26,8 @@ func FuzzForwardedHeaders(f *testing.F) {
 		if got != (forwarded{method, host, uri}) || len(h["X-Forwarded-Uri"]) != 1 {
 			t.Fatalf("%+v is not what was sent: %q", got, h)
 		}
-		if strings.ContainsAny(got.host, ", \t\r\n/@\\") || strings.ToUpper(got.method) != got.method || !strings.HasPrefix(got.uri, "/") {
+		if strings.ContainsAny(got.host, ", \t\r\n/@\\") || strings.ToUpper(got.method) != got.method ||
+			!strings.HasPrefix(got.uri, "/") {
 			t.Fatalf("%+v can be read in two ways", got)
 		}
 		folded := strings.NewReplacer("_", "-", ".", "-").Replace(http.CanonicalHeaderKey(name))
@@ -35,7 +36,8 @@ func FuzzForwardedHeaders(f *testing.F) {
 				t.Fatalf("%q stands for %s", name, own)
 			}
 		}
-		if strings.HasPrefix(strings.ToLower(folded), "x-sluice-") && !slices.Contains(builder.IdentityHeaders(), http.CanonicalHeaderKey(name)) {
+		if strings.HasPrefix(strings.ToLower(folded), "x-sluice-") &&
+			!slices.Contains(builder.IdentityHeaders(), http.CanonicalHeaderKey(name)) {
 			t.Fatalf("%q is in Sluice's name", name)
 		}
 	})

@@ -31,7 +31,7 @@ func forwardedOf(h http.Header) (f forwarded, err error) {
 	} {
 		values := h[v.name]
 		if len(values) != 1 || values[0] == "" {
-			return f, badForwarded(v.name, "The reverse proxy must say %s once.")
+			return f, badForwarded(v.name, "The reverse proxy must send %s exactly once.")
 		}
 		if len(values[0]) > v.most {
 			return f, badForwarded(v.name, "%s is too long.")
@@ -56,7 +56,7 @@ func forwardedOf(h http.Header) (f forwarded, err error) {
 		if pretends(name) {
 			return f, problem.Newf(
 				problem.Denied,
-				"The request carries %.60q. Only Sluice may say who somebody is.",
+				"The request has %.60q. Only Sluice can state who a person is.",
 				name,
 			).WithField(name).WithRule("identity header")
 		}
@@ -66,7 +66,7 @@ func forwardedOf(h http.Header) (f forwarded, err error) {
 
 func badForwarded(name, format string) error {
 	return problem.Newf(problem.Denied, format, name).WithField(name).WithRule("forward-auth header").
-		WithNext("Use the configuration that the app's page in Sluice shows.")
+		WithNext("Use the configuration on the app's page in Sluice.")
 }
 
 // wordOnly reports whether a method consists of upper-case letters, like all methods that Sluice

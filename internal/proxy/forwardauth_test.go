@@ -52,7 +52,11 @@ func newAside(t testing.TB, change func(*proxy.Config)) *aside {
 			change(c)
 		}
 	}})
-	a.app, err = a.apps.Manager.Add(t.Context(), systemPrincipal, app.Spec{Mode: app.ModeForwardAuth, PublicURL: asideOrigin, Name: "Aside"})
+	a.app, err = a.apps.Manager.Add(
+		t.Context(),
+		systemPrincipal,
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: asideOrigin, Name: "Aside"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,14 @@ func (a *aside) ask(method, uri string, lines ...string) answer {
 
 func (a *aside) askAs(query, method, uri string, lines ...string) answer {
 	a.t.Helper()
-	h := with("Host: sluice.internal", "X-Forwarded-Method: "+method, "X-Forwarded-Host: aside.test", "X-Forwarded-Proto: https", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Uri: "+uri)
+	h := with(
+		"Host: sluice.internal",
+		"X-Forwarded-Method: "+method,
+		"X-Forwarded-Host: aside.test",
+		"X-Forwarded-Proto: https",
+		"X-Forwarded-For: 203.0.113.9",
+		"X-Forwarded-Uri: "+uri,
+	)
 	for name, values := range with(lines...) {
 		h[name] = values
 		if len(values) == 1 && values[0] == "(none)" {
@@ -94,31 +105,40 @@ func TestForwardAuthDecides(t *testing.T) {
 	}{
 		{"a viewer reads", "viewer", "GET", "/flows?page=2", nil, 204, ""},
 		{"a viewer asks for the head", "viewer", "HEAD", "/flows", nil, 204, ""},
-		{"a viewer changes nothing", "viewer", "POST", "/flows", nil, 403, "no right to create or change flows"},
+		{"a viewer changes nothing", "viewer", "POST", "/flows", nil, 403, "not have permission to create or change " +
+			"flows"},
 		{"a user does", "user", "PUT", "/flows/1", nil, 204, ""},
 		{"a user does not manage", "user", "GET", "/admin/settings", nil, 403, "manage the builder"},
 		{"an admin does", "admin", "DELETE", "/admin/users/7", nil, 204, ""},
 		{"admin paths in another case are the same", "user", "GET", "/ADMIN/settings", nil, 403, "manage the builder"},
-		{"nobody's role", "none", "GET", "/", nil, 403, "no right"},
+		{"nobody's role", "none", "GET", "/", nil, 403, "not have permission"},
 		{"a stranger's call", "", "GET", "/api", nil, 401, "Sign in"},
-		{"a stranger's stream", "", "GET", "/events", []string{"Accept: text/event-stream", "Sec-Fetch-Mode: cors"}, 401, "Sign in"},
+		{"a stranger's stream", "", "GET", "/events", []string{"Accept: text/event-stream", "Sec-Fetch-Mode: cors"},
+			401, "Sign in"},
 		{"a stranger's navigation", "", "GET", "/flows?x=1", []string{navigation}, 303, ""},
-		{"a call in the middle of a path that two servers read differently", "admin", "GET", "/a/%2e%2e/b", nil, 400, "escape"},
+		{"a call in the middle of a path that two servers read differently", "admin", "GET", "/a/%2e%2e/b", nil, 400,
+			"escape"},
 		{"an encoded slash", "admin", "GET", "/a%2Fb", nil, 400, "escape"},
 		{"two slashes", "admin", "GET", "//a", nil, 400, "two slashes"},
 		{"a fragment", "admin", "GET", "/a#b", nil, 400, "character"},
 		{"a query that hides another", "admin", "GET", "/a?x=1;y=2", nil, 400, "query"},
 		{"an unknown method", "admin", "PROPFIND", "/", nil, 405, "method"},
 		{"Sluice's own paths are never the app's", "admin", "GET", "/.sluice/enter", nil, 403, "Sluice's own"},
-		{"a change from another site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: cross-site"}, 403, "another site"},
+		{"a change from another site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: cross-site"}, 403,
+			"another site"},
 		{"a change from the same site", "user", "POST", "/flows", []string{"Sec-Fetch-Site: same-origin"}, 204, ""},
-		{"a preflight of another origin", "", "OPTIONS", "/flows", []string{"Origin: https://evil.test"}, 403, "other origins"},
+		{"a preflight of another origin", "", "OPTIONS", "/flows", []string{"Origin: https://evil.test"}, 403,
+			"other origins"},
 		{"OPTIONS of the app's own pages", "viewer", "OPTIONS", "/flows", []string{"Origin: " + asideOrigin}, 204, ""},
 		{"OPTIONS of a stranger", "", "OPTIONS", "/flows", nil, 401, "Sign in"},
-		{"a WebSocket of the app's own page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: " + asideOrigin}, 204, ""},
-		{"a WebSocket of another page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: https://evil.test"}, 403, "own pages only"},
-		{"a WebSocket whose Upgrade the proxy kept back", "viewer", "GET", "/ws", []string{"Sec-Websocket-Key: x", "Origin: https://evil.test"}, 403, "own pages only"},
-		{"a WebSocket without an origin", "viewer", "GET", "/ws", []string{"Sec-Websocket-Key: x"}, 403, "own pages only"},
+		{"a WebSocket of the app's own page", "viewer", "GET", "/ws",
+			[]string{"Upgrade: websocket", "Origin: " + asideOrigin}, 204, ""},
+		{"a WebSocket of another page", "viewer", "GET", "/ws", []string{"Upgrade: websocket", "Origin: " +
+			"https://evil.test"}, 403, "only from the app's own pages"},
+		{"a WebSocket whose Upgrade the proxy kept back", "viewer", "GET", "/ws",
+			[]string{"Sec-Websocket-Key: x", "Origin: https://evil.test"}, 403, "only from the app's own pages"},
+		{"a WebSocket without an origin", "viewer", "GET", "/ws", []string{"Sec-Websocket-Key: x"}, 403, "only from " +
+			"the app's own pages"},
 		{"a WebSocket of a stranger", "", "GET", "/ws", []string{"Upgrade: websocket", navigation}, 401, "Sign in"},
 		{"another protocol", "viewer", "GET", "/", []string{"Upgrade: h2c"}, 400, "WebSocket"},
 	} {
@@ -131,40 +151,48 @@ func TestForwardAuthDecides(t *testing.T) {
 			if got.status != tt.status || !strings.Contains(got.body, tt.detail) {
 				t.Fatalf("%d %s, want %d with %q", got.status, got.body, tt.status, tt.detail)
 			}
-			if said := got.header.Get(builder.HeaderUser); (said != "") != (tt.status == 204) || said != "" && said != tt.who {
+			if said := got.header.Get(builder.HeaderUser); (said != "") != (tt.status == 204) ||
+				said != "" && said != tt.who {
 				t.Errorf("%s: %q with status %d", builder.HeaderUser, said, got.status)
 			}
-			if to := got.header.Get("Location"); tt.status == 303 && to != asideOrigin+"/.sluice/enter?return="+url.QueryEscape(tt.uri) {
+			if to := got.header.Get("Location"); tt.status == 303 &&
+				to != asideOrigin+"/.sluice/enter?return="+url.QueryEscape(tt.uri) {
 				t.Errorf("sent to %s", to)
 			}
 			if got.header.Get("Cache-Control") != "no-store" {
 				t.Errorf("Cache-Control: %q", got.header.Get("Cache-Control"))
 			}
-			// nginx is told the same in the two words that it knows, and keeps the rest back.
+			// nginx gets the same in the two statuses that it knows, and holds the rest back.
 			want := map[int]int{204: 204, 401: 401, 303: 401}[tt.status]
 			if want == 0 {
 				want = 403
 			}
 			short := a.askAs("?proxy=nginx", tt.method, tt.uri, lines...)
-			if short.status != want || short.body != "" || short.header.Get("X-Sluice-Location") != got.header.Get("Location") {
+			if short.status != want || short.body != "" ||
+				short.header.Get("X-Sluice-Location") != got.header.Get("Location") {
 				t.Errorf("nginx is told %d %q %v, want %d", short.status, short.body, short.header, want)
 			}
 			var document struct{ Detail string }
-			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 204 && (err != nil || !strings.Contains(document.Detail, tt.detail)) {
+			if err := json.Unmarshal([]byte(short.header.Get("X-Sluice-Problem")), &document); want != 204 &&
+				(err != nil || !strings.Contains(document.Detail, tt.detail)) {
 				t.Errorf("nginx is told %q, want %q", short.header.Get("X-Sluice-Problem"), tt.detail)
 			}
-			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 204 && (long.status != 503 || long.header.Get(builder.HeaderUser) != "") || tt.status != 204 && long.status != tt.status {
+			if long := a.askAs("?proxy=nginx-answer", tt.method, tt.uri, lines...); tt.status == 204 &&
+				(long.status != 503 || long.header.Get(builder.HeaderUser) != "") ||
+				tt.status != 204 && long.status != tt.status {
 				t.Errorf("nginx gives the browser %d %v", long.status, long.header)
 			}
 		})
 	}
 }
 
-func TestForwardAuthBelievesOnlyAProxyOfTheOperators(t *testing.T) {
+func TestForwardAuth_TrustedProxyOnly(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, func(c *proxy.Config) { c.Trust = web.Trust{} })
 	cookie := "Cookie: " + a.cookie("admin")
-	if got := a.ask("GET", "/", cookie); got.status != 403 || !strings.Contains(got.body, "127.0.0.1") || !strings.Contains(got.body, "TRUST_PROXY") || !strings.Contains(got.body, "NUMBER_OF_PROXIES") {
+	if got := a.ask("GET", "/", cookie); got.status != 403 || !strings.Contains(got.body, "127.0.0.1") ||
+		!strings.Contains(got.body, "TRUST_PROXY") ||
+		!strings.Contains(got.body, "NUMBER_OF_PROXIES") {
 		t.Errorf("an unknown peer gets %d %s", got.status, got.body)
 	}
 	if !a.apps.LastAsked(a.app).IsZero() {
@@ -179,29 +207,37 @@ func TestForwardAuthBelievesOnlyAProxyOfTheOperators(t *testing.T) {
 	}
 }
 
-func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
+func TestForwardAuth_HeadersOnce(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
 	cookie := "Cookie: " + a.cookie("admin")
 	for _, lines := range [][]string{
-		{"X-Forwarded-Method: (none)"}, {"X-Forwarded-Method: "}, {"X-Forwarded-Method: GET", "X-Forwarded-Method: POST"}, {"X-Forwarded-Method: get"}, {"X-Forwarded-Method: GET, POST"},
-		{"X-Forwarded-Host: (none)"}, {"X-Forwarded-Host: aside.test, evil.test"}, {"X-Forwarded-Host: aside.test", "X-Forwarded-Host: aside.test"}, {"X-Forwarded-Host: evil.test"},
-		{"X-Forwarded-Host: x@aside.test"}, {"X-Forwarded-Host: aside.test/"}, {"X-Forwarded-Host: " + strings.Repeat("a", 300)}, {"X-Forwarded-Host: aside.test:444"},
-		{"X-Forwarded-Uri: (none)"}, {"X-Forwarded-Uri: flows"}, {"X-Forwarded-Uri: https://aside.test/"}, {"X-Forwarded-Uri: /a", "X-Forwarded-Uri: /b"},
+		{"X-Forwarded-Method: (none)"}, {"X-Forwarded-Method: "}, {"X-Forwarded-Method: GET", "X-Forwarded-Method: " +
+			"POST"}, {"X-Forwarded-Method: get"}, {"X-Forwarded-Method: GET, POST"},
+		{"X-Forwarded-Host: (none)"}, {"X-Forwarded-Host: aside.test, evil.test"}, {"X-Forwarded-Host: aside.test",
+			"X-Forwarded-Host: aside.test"}, {"X-Forwarded-Host: evil.test"},
+		{"X-Forwarded-Host: x@aside.test"}, {"X-Forwarded-Host: aside.test/"}, {"X-Forwarded-Host: " +
+			strings.Repeat("a", 300)}, {"X-Forwarded-Host: aside.test:444"},
+		{"X-Forwarded-Uri: (none)"}, {"X-Forwarded-Uri: flows"}, {"X-Forwarded-Uri: https://aside.test/"},
+		{"X-Forwarded-Uri: /a", "X-Forwarded-Uri: /b"},
 		{"X-Forwarded-Host: " + appHost},
-		{"X_Sluice_User: admin"}, {"X-Sluice_user: admin"}, {"x_sluice-Role: admin"}, {"X.Sluice.Assertion: a.b.c"}, {"X-SLUICE.ID: 1"}, {"X-Sluice-Admin: yes"}, {"X-Sluice-Users: root"}, {"X-Sluice-: 1"},
+		{"X_Sluice_User: admin"}, {"X-Sluice_user: admin"}, {"x_sluice-Role: admin"}, {"X.Sluice.Assertion: a.b.c"},
+		{"X-SLUICE.ID: 1"}, {"X-Sluice-Admin: yes"}, {"X-Sluice-Users: root"}, {"X-Sluice-: 1"},
 	} {
-		if got := a.ask("GET", "/", append(lines, cookie)...); got.status != 403 || got.header.Get(builder.HeaderUser) != "" {
+		if got := a.ask("GET", "/", append(lines, cookie)...); got.status != 403 ||
+			got.header.Get(builder.HeaderUser) != "" {
 			t.Errorf("%q: %d %s", lines, got.status, got.body)
 		}
 	}
 	if got := a.ask("GET", "/", cookie, "X-Forwarded-Host: ASIDE.test"); got.status != 204 {
 		t.Errorf("a host in another case: %d %s", got.status, got.body)
 	}
-	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 204 || got.header.Get(builder.HeaderUser) != "admin" {
+	if got := a.ask("GET", "/", cookie, "X-Sluice-User: root", "x-sluice-role: admin"); got.status != 204 ||
+		got.header.Get(builder.HeaderUser) != "admin" {
 		t.Errorf("a client's own copy, which the proxy replaces: %d %v", got.status, got.header)
 	}
-	if got := a.ask("GET", "/", cookie, "Host: gate.test"); got.status != 403 || !strings.Contains(got.body, "for browsers") {
+	if got := a.ask("GET", "/", cookie, "Host: gate.test"); got.status != 403 ||
+		!strings.Contains(got.body, "for browsers") {
 		t.Errorf("asked at the address for browsers: %d %s", got.status, got.body)
 	}
 	if got := a.ask("GET", "/", cookie, "Host: "+appHost); got.header.Get(builder.HeaderUser) != "" {
@@ -209,15 +245,19 @@ func TestForwardAuthReadsEachHeaderOnce(t *testing.T) {
 	}
 }
 
-func TestForwardAuthNeedsAHostNameOfItsOwn(t *testing.T) {
+func TestForwardAuth_OwnHostName(t *testing.T) {
 	t.Parallel()
-	a := newAside(t, func(c *proxy.Config) { c.MainOrigin = func(host string) string { return "http://" + host + ":3000" } })
-	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 403 || !strings.Contains(got.body, "APP_URL") {
+	a := newAside(
+		t,
+		func(c *proxy.Config) { c.MainOrigin = func(host string) string { return "http://" + host + ":3000" } },
+	)
+	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 403 ||
+		!strings.Contains(got.body, "APP_URL") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 
-// assertion asks about a page and verifies what Sluice says of the person.
+// assertion asks about a page and verifies Sluice's assertion about the person.
 func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 	a.t.Helper()
 	got := a.ask("GET", "/", cookie)
@@ -243,7 +283,7 @@ func (a *aside) assertion(cookie string) (token string, claims map[string]any) {
 	return token, claims
 }
 
-func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
+func TestForwardAuth_SignedIdentity(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
 	start := a.clock.now()
@@ -262,7 +302,14 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 		t.Errorf("sid %q of session %s", mark, session)
 	}
 	want := map[string]any{
-		"iss": mainOrigin, "aud": asideOrigin, "sub": a.ids["user"], "preferred_username": "user", "email": "user@example.test", "name": "The user", "role": "user", "sid": mark,
+		"iss":                mainOrigin,
+		"aud":                asideOrigin,
+		"sub":                a.ids["user"],
+		"preferred_username": "user",
+		"email":              "user@example.test",
+		"name":               "The user",
+		"role":               "user",
+		"sid":                mark,
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Error(diff)
@@ -278,7 +325,9 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 	if later == first {
 		t.Error("after a minute the same assertion is given out")
 	}
-	if err := a.people.Update(context.Background(), systemPrincipal, a.ids["user"], identity.UserUpdate{Username: problem.Some("user"), Email: problem.Some("user@example.test"), Name: problem.Some("Zoë Ü")}); err != nil {
+	if err := a.people.Update(context.Background(), systemPrincipal, a.ids["user"],
+		identity.UserUpdate{Username: problem.Some("user"), Email: problem.Some("user@example.test"),
+			Name: problem.Some("Zoë Ü")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, claims := a.assertion(cookie); claims["name"] != "Zoë Ü" {
@@ -288,7 +337,8 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 	if name, err := url.PathUnescape(got.header.Get(builder.HeaderName)); err != nil || name != "Zoë Ü" {
 		t.Errorf("%s: %q", builder.HeaderName, got.header.Get(builder.HeaderName))
 	}
-	if err := a.people.SetRole(context.Background(), systemPrincipal, a.ids["user"], identity.DefaultWorkspace, authz.RoleViewer); err != nil {
+	if err := a.people.SetRole(context.Background(), systemPrincipal, a.ids["user"], identity.DefaultWorkspace,
+		authz.RoleViewer); err != nil {
 		t.Fatal(err)
 	}
 	if _, claims := a.assertion(cookie); claims["role"] != "viewer" {
@@ -299,7 +349,7 @@ func TestForwardAuthSignsWhoSomebodyIs(t *testing.T) {
 	}
 }
 
-func TestForwardAuthEndsWithTheSession(t *testing.T) {
+func TestForwardAuth_SessionRevoked(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
 	token, session := a.session("viewer")
@@ -319,23 +369,25 @@ func TestForwardAuthEndsWithTheSession(t *testing.T) {
 	}
 }
 
-func TestForwardAuthFailsClosedWithoutASignature(t *testing.T) {
+func TestForwardAuth_NoSignature(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, func(c *proxy.Config) {
 		c.Sign = func(any) (string, error) { return "", context.DeadlineExceeded }
 	})
-	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 503 || got.header.Get(builder.HeaderUser) != "" {
+	if got := a.ask("GET", "/", "Cookie: "+a.cookie("admin")); got.status != 503 ||
+		got.header.Get(builder.HeaderUser) != "" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 }
 
 // The reverse proxy passes the paths below /.sluice/ to Sluice, and nothing else.
-func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
+func TestForwardAuth_Entrance(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
 	proxied := []string{"Host: aside.test", "X-Forwarded-Proto: https", navigation}
 	got := a.do("GET", "/.sluice/enter?return=/flows", with(proxied...), "")
-	if to := got.header.Get("Location"); got.status != 303 || !strings.HasPrefix(to, mainOrigin+"/login?app="+a.app.ID+"&return=%2Fflows&state=") {
+	if to := got.header.Get("Location"); got.status != 303 ||
+		!strings.HasPrefix(to, mainOrigin+"/login?app="+a.app.ID+"&return=%2Fflows&state=") {
 		t.Fatalf("%d %s", got.status, to)
 	}
 	state := strings.Split(strings.Split(got.header.Get("Set-Cookie"), ";")[0], "=")
@@ -344,7 +396,12 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got = a.do("GET", "/.sluice/enter?return=/flows&code="+code, with(append(proxied, "Cookie: "+state[0]+"="+state[1])...), "")
+	got = a.do(
+		"GET",
+		"/.sluice/enter?return=/flows&code="+code,
+		with(append(proxied, "Cookie: "+state[0]+"="+state[1])...),
+		"",
+	)
 	if got.status != 303 || got.header.Get("Location") != "/flows" {
 		t.Fatalf("%d %v", got.status, got.header)
 	}
@@ -354,21 +411,25 @@ func TestForwardAuthAppHasItsEntranceAtSluice(t *testing.T) {
 			session = strings.Split(line, ";")[0]
 		}
 	}
-	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 204 || got.header.Get(builder.HeaderUser) != "viewer" {
+	if got := a.ask("GET", "/flows", "Cookie: "+session); got.status != 204 ||
+		got.header.Get(builder.HeaderUser) != "viewer" {
 		t.Errorf("with the cookie of the entrance: %d", got.status)
 	}
-	if got := a.do("GET", "/.sluice/verify/whoami", with(append(proxied, "Cookie: "+session)...), ""); got.status != 403 && got.status != 200 {
+	if got := a.do("GET", "/.sluice/verify/whoami", with(append(proxied, "Cookie: "+session)...),
+		""); got.status != 403 &&
+		got.status != 200 {
 		t.Errorf("whoami: %d", got.status)
 	}
-	if got := a.do("GET", "/flows", with(append(proxied, "Cookie: "+session)...), ""); got.status != 404 || !strings.Contains(got.body, "reverse proxy") {
+	if got := a.do("GET", "/flows", with(append(proxied, "Cookie: "+session)...), ""); got.status != 404 ||
+		!strings.Contains(got.body, "reverse proxy") {
 		t.Errorf("asked at Sluice itself: %d %s", got.status, got.body)
 	}
 }
 
-func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
+func TestForwardAuth_FirstSubrequest(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
-	if h := a.apps.Monitor.Health(a.app.ID); h.OK || !strings.Contains(h.Text, "No reverse proxy has asked") {
+	if h := a.apps.Monitor.Health(a.app.ID); h.OK || !strings.Contains(h.Text, "No reverse proxy has sent a request") {
 		t.Errorf("before: %+v", h)
 	}
 	a.ask("GET", "/")
@@ -381,7 +442,7 @@ func TestForwardAuthNotesTheFirstSubRequest(t *testing.T) {
 	})
 }
 
-func TestForwardAuthKeepsSluicesCredentialsFromTheApp(t *testing.T) {
+func TestForwardAuth_CredentialsHidden(t *testing.T) {
 	t.Parallel()
 	a := newAside(t, nil)
 	cookie := a.cookie("viewer")
@@ -406,11 +467,14 @@ func TestForwardAuthKeepsSluicesCredentialsFromTheApp(t *testing.T) {
 	}{
 		{[]string{"Cookie: " + cookie}, map[string]string{}},
 		{[]string{"Cookie: theme=dark; " + cookie + "; lang=en"}, map[string]string{"Cookie": "theme=dark; lang=en"}},
-		{[]string{"Cookie: theme=dark", "Cookie: " + cookie + "; sluice_theme=dark"}, map[string]string{"Cookie": "theme=dark"}},
-		{[]string{"Cookie: " + cookie, "Authorization: Basic YTpi", "X-Api-Key: its own"}, map[string]string{"Authorization": "Basic YTpi", "X-Api-Key": "its own"}},
+		{[]string{"Cookie: theme=dark", "Cookie: " + cookie + "; sluice_theme=dark"},
+			map[string]string{"Cookie": "theme=dark"}},
+		{[]string{"Cookie: " + cookie, "Authorization: Basic YTpi", "X-Api-Key: its own"},
+			map[string]string{"Authorization": "Basic YTpi", "X-Api-Key": "its own"}},
 		{[]string{"Authorization: Bearer " + key}, map[string]string{}},
 		{[]string{"X-Api-Key: " + key, "Cookie: theme=dark"}, map[string]string{"Cookie": "theme=dark"}},
-		{[]string{"X-Api-Key: " + key, "Authorization: Bearer of-the-app"}, map[string]string{"Authorization": "Bearer of-the-app"}},
+		{[]string{"X-Api-Key: " + key, "Authorization: Bearer of-the-app"},
+			map[string]string{"Authorization": "Bearer of-the-app"}},
 	} {
 		if diff := cmp.Diff(tt.want, passed(tt.lines...)); diff != "" {
 			t.Errorf("%q: %s", tt.lines, diff)

@@ -68,7 +68,15 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Helper()
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	d := dbtest.SQLite(t)
-	w := &world{t: t, db: d, log: &lines{}, clock: &clock{}, metrics: prometheus.NewRegistry(), ids: map[string]string{}, builder: f}
+	w := &world{
+		t:       t,
+		db:      d,
+		log:     &lines{},
+		clock:   &clock{},
+		metrics: prometheus.NewRegistry(),
+		ids:     map[string]string{},
+		builder: f,
+	}
 	var err error
 	if w.gate, err = authz.NewGate(authz.Config{DB: d, Now: w.clock.now, Log: log}); err != nil {
 		t.Fatal(err)
@@ -78,17 +86,35 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 	t.Cleanup(hasher.Close)
 	if w.people, err = identity.New(ctx, identity.Config{
 		DB: d, Gate: w.gate, Hasher: hasher, Now: w.clock.now, Log: log,
-		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
+		Hooks: identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects},
 	}); err != nil {
 		t.Fatal(err)
 	}
 	w.sessions, err = authn.New(ctx, authn.Config{
-		DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), MaxAge: time.Hour, MaxIdle: time.Hour, Now: w.clock.now, Log: log,
+		DB:       d,
+		Gate:     w.gate,
+		People:   w.people,
+		TokenKey: []byte("0123456789abcdef0123456789abcdef"),
+		MaxAge:   time.Hour,
+		MaxIdle:  time.Hour,
+		Now:      w.clock.now,
+		Log:      log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.keys, err = authn.NewKeys(ctx, authn.KeyConfig{DB: d, Gate: w.gate, People: w.people, TokenKey: []byte("0123456789abcdef0123456789abcdef"), Now: w.clock.now, Log: log})
+	w.keys, err = authn.NewKeys(
+		ctx,
+		authn.KeyConfig{
+			DB:       d,
+			Gate:     w.gate,
+			People:   w.people,
+			TokenKey: []byte("0123456789abcdef0123456789abcdef"),
+			Now:      w.clock.now,
+			Log:      log,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +125,17 @@ func newWorld(t testing.TB, f upstreamServer, o options) *world {
 
 func (w *world) serve(o options) {
 	c := proxy.Config{
-		Apps: w.apps.Registry, Sessions: w.sessions, Keys: w.keys, People: w.people, Gate: w.gate, MainOrigin: func(string) string { return mainOrigin }, Hosts: []string{"gate.test"},
-		SignOut: func(ctx context.Context, p authz.Principal) error { return w.sessions.Revoke(ctx, p, p.SessionID) },
+		Apps:       w.apps.Registry,
+		Sessions:   w.sessions,
+		Keys:       w.keys,
+		People:     w.people,
+		Gate:       w.gate,
+		MainOrigin: func(string) string { return mainOrigin },
+		Hosts:      []string{"gate.test"},
+		SignOut: func(ctx context.Context,
+			p authz.Principal) error {
+			return w.sessions.Revoke(ctx, p, p.SessionID)
+		},
 		Metrics: w.metrics, Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.clock.now,
 	}
 	if o.change != nil {
@@ -109,7 +144,9 @@ func (w *world) serve(o options) {
 	watch := witnessed(w, &c)
 	w.proxy = proxy.New(c)
 	w.t.Cleanup(w.proxy.Close)
-	next := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, "sluice itself") })
+	next := http.HandlerFunc(
+		func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, "sluice itself") },
+	)
 	handler := w.proxy.ServeHost(next)
 	if o.public == "-" {
 		handler = w.proxy.ServeApp(w.app)
@@ -121,8 +158,8 @@ func (w *world) serve(o options) {
 	w.t.Cleanup(w.front.Close)
 }
 
-// person makes somebody with a role once, and returns their id. "none" has no role, "superuser" all
-// rights.
+// person creates a person with a role once, and returns their id. "none" has no role, "superuser"
+// all permissions.
 func (w *world) person(role string) string {
 	w.t.Helper()
 	if id := w.ids[role]; id != "" {
@@ -157,7 +194,7 @@ func (w *world) person(role string) string {
 	return u.ID
 }
 
-// session signs somebody in and returns the token for the app's origin, and the session's id.
+// session signs a person in and returns the token for the app's origin, and the session's id.
 func (w *world) session(role string) (token, id string) {
 	w.t.Helper()
 	ctx := context.Background()
@@ -228,7 +265,7 @@ func itoa(n int) string {
 	return itoa(n/10) + itoa(n%10)
 }
 
-// raw writes bytes to a fresh connection and reads one answer. Status 0 means that there was none.
+// raw writes bytes to a fresh connection and reads one answer. Status 0 means no answer.
 func (w *world) raw(text, method string) answer {
 	w.t.Helper()
 	c := w.dial()
@@ -320,7 +357,7 @@ func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 var systemPrincipal = authz.SystemPrincipal("test")
 
-// mainToken signs somebody in on Sluice's own origin.
+// mainToken signs a person in on Sluice's own origin.
 func (w *world) mainToken(role string) string {
 	w.t.Helper()
 	token, _, err := w.sessions.Start(context.Background(), w.person(role), authn.Meta{Method: "password"})

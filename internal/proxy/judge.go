@@ -183,9 +183,9 @@ func (j *judge) rights() rights {
 func (j *judge) authorize(ctx context.Context) error {
 	e := j.match.Endpoint
 	if j.req.app.Pending {
-		return problem.Newf(problem.Unavailable, "Nothing has answered yet at the address of %s.", j.req.app.Name).
+		return problem.Newf(problem.Unavailable, "Nothing has responded yet at the address of %s.", j.req.app.Name).
 			WithRule("app pending").WithRetryAfter(5 * time.Second).
-			WithNext("Start the builder; Sluice looks again by itself.")
+			WithNext("Start the builder. Sluice checks again automatically.")
 	}
 	if e == nil {
 		return j.unlisted()
@@ -256,8 +256,8 @@ func (j *judge) checkStarter(r rights) error {
 	if j.job == nil || j.job.Person != "" && j.job.Person == j.who.ID || r.edit() {
 		return nil
 	}
-	return problem.New(problem.Denied, "This run was started by somebody else.").WithRule("job").
-		WithNext("Run the flow yourself, or ask for the right to edit it.")
+	return problem.New(problem.Denied, "Another person started this run.").WithRule("job").
+		WithNext("Run the flow yourself, or ask for permission to edit it.")
 }
 
 // mayAnswerInstead reports whether Sluice may answer a request without the right to it: it comes
@@ -343,7 +343,7 @@ func (j *judge) checkUpgrade(ctx context.Context) error {
 	}
 	origin := j.req.http.Header["Origin"]
 	if len(origin) != 1 || !strings.EqualFold(origin[0], j.req.appOrigin()) {
-		return problem.New(problem.Denied, "WebSocket connections are taken from the app's own pages only.").
+		return problem.New(problem.Denied, "WebSocket connections are accepted only from the app's own pages.").
 			WithField("Origin").WithRule("upgrade.origin")
 	}
 	return j.rights().check(ctx, authz.FlowRun)
@@ -354,9 +354,9 @@ func (j *judge) unlisted() error {
 	if !j.who.SignedIn() {
 		return needSignIn()
 	}
-	return problem.New(problem.NotFound, "This path is not one that Sluice lets through.").
+	return problem.New(problem.NotFound, "Sluice does not allow this path.").
 		WithRule("not in the route table").
-		WithNext("If a page of the builder needs it, tell the people who run Sluice the request's id.")
+		WithNext("If a page of the builder needs it, report the request's id to the operator of Sluice.")
 }
 
 // closed is the refusal for an endpoint that is closed to everyone.

@@ -207,11 +207,11 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestNothingIsHeldAfterAnAnswer tries each kind of exchange that reads a body or an answer.
-func TestNothingIsHeldAfterAnAnswer(t *testing.T) {
+// TestJudge_NothingHeld tries each kind of exchange that reads a body or an answer.
+func TestJudge_NothingHeld(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, true)
-	for name, tt := range map[string]struct{ role, method, target, body string }{
+	for name, tt := range inOrder(map[string]struct{ role, method, target, body string }{
 		"a list of several accounts":     {"admin", "GET", "/api/v1/flows/", ""},
 		"a refused change, read instead": {"viewer", "PATCH", "/api/v1/flows/" + w.ownFlow, `{"locked":true}`},
 		"a refused change":               {"viewer", "PATCH", "/api/v1/flows/" + w.ownFlow, `{"name":"n"}`},
@@ -219,7 +219,7 @@ func TestNothingIsHeldAfterAnAnswer(t *testing.T) {
 		"somebody else's flow":           {"user", "PATCH", "/api/v1/flows/" + w.flow, `{"name":"n"}`},
 		"broken JSON":                    {"user", "PATCH", "/api/v1/flows/" + w.ownFlow, `{"name":`},
 		"an answer of Sluice's":          {"user", "POST", "/api/v1/authz/me/permissions", `{"resource_type":"flow"}`},
-	} {
+	}) {
 		if got := w.call(tt.role, tt.method, tt.target, tt.body); got.status == 0 {
 			t.Errorf("%s: no answer", name)
 		}

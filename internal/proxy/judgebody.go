@@ -128,7 +128,7 @@ func (j *judge) applyRules(ctx context.Context) error {
 // checkKey judges a key that a rule covers. It records a refusal.
 func checkKey(ctx context.Context, r rights, rule *profile.BodyRule, key string) error {
 	if rule.Action == "" {
-		why := cmp.Or(rule.Why, "The body sets a value that only the builder itself may set.")
+		why := cmp.Or(rule.Why, "The body sets a value that only the builder itself can set.")
 		return problem.New(problem.Denied, why).WithField(key).WithRule("body.key")
 	}
 	if !r.who.SignedIn() {
@@ -314,7 +314,7 @@ func (j *judge) addStoredFlow(ctx context.Context) error {
 	if err != nil || status != http.StatusOK || json.Unmarshal(answer, &graph) != nil || len(graph.Data) == 0 {
 		return problem.Newf(
 			problem.Unavailable,
-			"%s did not give the flow as it is stored, without which this version cannot run it for others.",
+			"%s did not return the stored flow, which this version needs to run it for other people.",
 			j.req.app.Name,
 		).WithRule("flow unreadable").WithCause(err)
 	}

@@ -25,38 +25,61 @@ func (w *world) ask(method, target, body string, lines ...string) answer {
 	return w.do(method, target, h, body)
 }
 
-func TestAKeyRunsAClosedFlow(t *testing.T) {
+func TestKeys_ClosedFlow(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, id := w.key("viewer", authn.NewAPIKey{Scope: authn.KeyScope{Actions: []authz.Action{authz.FlowRun}}})
-	for _, line := range []string{"Authorization: Bearer " + text, "X-Api-Key: " + text, "authorization: bearer " + text} {
-		got := w.ask("POST", run, `{"question":"hi"}`, line, "Origin: https://elsewhere.example", "Sec-Fetch-Site: cross-site")
+	for _, line := range []string{"Authorization: Bearer " + text, "X-Api-Key: " + text,
+		"authorization: bearer " + text} {
+		got := w.ask(
+			"POST",
+			run,
+			`{"question":"hi"}`,
+			line,
+			"Origin: https://elsewhere.example",
+			"Sec-Fetch-Site: cross-site",
+		)
 		log := f.take()
 		if got.status != 200 || len(log) != 1 {
 			t.Fatalf("%.20s: %d %s, %d requests", line, got.status, got.body, len(log))
 		}
-		if strings.Contains(log[0].raw, "luice_") || log[0].req.Header.Get("Authorization")+log[0].req.Header.Get("X-Api-Key") != "" {
+		if strings.Contains(log[0].raw, "luice_") ||
+			log[0].req.Header.Get("Authorization")+log[0].req.Header.Get("X-Api-Key") != "" {
 			t.Errorf("the builder gets the key: %s", log[0].raw)
 		}
 	}
 	multipart := "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"\r\n\r\nhello\r\n--b--\r\n"
-	up := w.do("POST", "/api/v1/attachments/"+privateFlow+"/99999999-9999-4999-8999-999999999999", with("Authorization: Bearer "+text, "Content-Type: multipart/form-data; boundary=b"), multipart)
+	up := w.do(
+		"POST",
+		"/api/v1/attachments/"+privateFlow+"/99999999-9999-4999-8999-999999999999",
+		with("Authorization: Bearer "+text, "Content-Type: multipart/form-data; boundary=b"),
+		multipart,
+	)
 	if log := f.take(); up.status != 200 || len(log) != 1 || string(log[0].body) != multipart {
 		t.Errorf("an upload: %d %s", up.status, up.body)
 	}
 	eventually(t, "the log lines", func() bool { return strings.Count(w.log.String(), "msg=request") == 4 })
-	if log := w.log.String(); strings.Count(log, "key="+id+" key_prefix="+text[:12]) != 4 || strings.Contains(log, text[12:]) {
+	if log := w.log.String(); strings.Count(log, "key="+id+" key_prefix="+text[:12]) != 4 ||
+		strings.Contains(log, text[12:]) {
 		t.Errorf("the log does not tell the key, or tells too much:\n%s", log)
 	}
 }
 
-func TestAKeyIsHeldToItsScope(t *testing.T) {
+func TestKeys_Scope(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	other := "33333333-3333-4333-8333-333333333333"
-	bound, _ := w.key("admin", authn.NewAPIKey{Scope: authn.KeyScope{Actions: []authz.Action{authz.FlowRun, authz.FlowView, authz.AppOpen}, Flows: []string{privateFlow}}})
+	bound, _ := w.key(
+		"admin",
+		authn.NewAPIKey{
+			Scope: authn.KeyScope{
+				Actions: []authz.Action{authz.FlowRun, authz.FlowView, authz.AppOpen},
+				Flows:   []string{privateFlow},
+			},
+		},
+	)
 	wide, _ := w.key("admin", authn.NewAPIKey{})
 	elsewhere, _ := w.key("admin", authn.NewAPIKey{Scope: authn.KeyScope{Apps: []string{"another-app"}}})
 	foreign, _ := w.key("other", authn.NewAPIKey{})
@@ -74,11 +97,13 @@ func TestAKeyIsHeldToItsScope(t *testing.T) {
 		{"the list of nodes", bound, "GET", "/api/v1/nodes", "", 403},
 		{"all that its owner may", wide, "GET", "/api/v1/chatflows", "", 200},
 		{"all that its owner may do", wide, "PUT", "/api/v1/chatflows/" + privateFlow, `{"name":"x"}`, 200},
-		{"a published flow, without bounds", wide, "POST", "/api/v1/prediction/" + publicFlow, `{"question":"hi"}`, 200},
+		{"a published flow, without bounds", wide, "POST", "/api/v1/prediction/" + publicFlow, `{"question":"hi"}`,
+			200},
 		{"keys", wide, "GET", "/api/v1/apikey", "", 403},
 		{"another app", elsewhere, "POST", run, `{"question":"hi"}`, 403},
 		{"another workspace's flow", foreign, "POST", run, `{"question":"hi"}`, 404},
-		{"another workspace's published flow", foreign, "POST", "/api/v1/prediction/" + publicFlow, `{"question":"hi"}`, 404},
+		{"another workspace's published flow", foreign, "POST", "/api/v1/prediction/" + publicFlow, `{"question":"hi"}`,
+			404},
 	} {
 		got := w.ask(c.method, c.path, c.body, "Authorization: Bearer "+c.key)
 		if reached := len(f.take()); got.status != c.status || (got.status == 200) != (reached == 1) {
@@ -87,8 +112,8 @@ func TestAKeyIsHeldToItsScope(t *testing.T) {
 	}
 }
 
-// TestAnOwnersOtherWorkspaceIsOutOfReach: the owner belongs to both, the key to one.
-func TestAnOwnersOtherWorkspaceIsOutOfReach(t *testing.T) {
+// TestKeys_OtherWorkspace: the owner belongs to both, the key to one.
+func TestKeys_OtherWorkspace(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -98,7 +123,8 @@ func TestAnOwnersOtherWorkspaceIsOutOfReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _ := w.key("admin", authn.NewAPIKey{Workspace: w.other})
-	if got := w.ask("POST", run, `{"question":"hi"}`, "Authorization: Bearer "+text); got.status != 404 || len(f.take()) != 0 {
+	if got := w.ask("POST", run, `{"question":"hi"}`, "Authorization: Bearer "+text); got.status != 404 ||
+		len(f.take()) != 0 {
 		t.Errorf("a flow of the owner's other workspace: %d %s", got.status, got.body)
 	}
 	if got := w.ask("POST", run, `{"question":"hi"}`, "Cookie: "+w.cookie("admin")); got.status != 200 {
@@ -106,7 +132,7 @@ func TestAnOwnersOtherWorkspaceIsOutOfReach(t *testing.T) {
 	}
 }
 
-func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
+func TestKeys_ErrorShape(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -129,7 +155,8 @@ func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
 		key, says string
 		status    int
 	}{
-		{expired, "expired on", 401}, {revoked, "was revoked", 401}, {rotated, "was replaced by a new one", 401}, {distant, "may not be used from 127.0.0.1", 403},
+		{expired, "expired on", 401}, {revoked, "was revoked", 401}, {rotated, "was replaced by a new one",
+			401}, {distant, "cannot be used from 127.0.0.1", 403},
 		{unknown, "is not valid", 401}, {last, "is not valid", 401}, {"hello", "is not valid", 401},
 	} {
 		got := w.ask("POST", run, `{"question":"hi"}`, "Authorization: Bearer "+c.key)
@@ -138,14 +165,25 @@ func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
 			Success    *bool
 			Message    string
 		}
-		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.status != c.status || body.StatusCode != c.status || body.Success == nil || !strings.Contains(body.Message, c.says) {
+		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.status != c.status ||
+			body.StatusCode != c.status ||
+			body.Success == nil ||
+			!strings.Contains(body.Message, c.says) {
 			t.Errorf("%s: %d %s", c.says, got.status, got.body)
 		}
-		if challenge := got.header.Get("WWW-Authenticate"); c.status == 401 && challenge != `Bearer realm="Sluice", error="invalid_token"` {
+		if challenge := got.header.Get("WWW-Authenticate"); c.status == 401 &&
+			challenge != `Bearer realm="Sluice", error="invalid_token"` {
 			t.Errorf("%s: challenge %q", c.says, challenge)
 		}
 	}
-	page := w.ask("GET", "/canvas", "", "Authorization: Bearer "+revoked, "Accept: text/html", "Sec-Fetch-Mode: navigate")
+	page := w.ask(
+		"GET",
+		"/canvas",
+		"",
+		"Authorization: Bearer "+revoked,
+		"Accept: text/html",
+		"Sec-Fetch-Mode: navigate",
+	)
 	if page.status != 401 || page.header.Get("Location") != "" || !strings.Contains(page.body, "was revoked") {
 		t.Errorf("a navigation with a key that is not good: %d %s", page.status, page.header.Get("Location"))
 	}
@@ -154,14 +192,16 @@ func TestTheHolderOfAKeyIsToldWhyInTheBuildersShape(t *testing.T) {
 	}
 }
 
-func TestAKeyInTheAddressIsRefused(t *testing.T) {
+func TestKeys_InURL(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("admin", authn.NewAPIKey{})
-	for _, target := range []string{run + "?apiKey=" + text, run + "?x-api-key=" + text, "/api/v1/verify/apikey/" + text, "/api/v1/chatflows/apikey/" + text} {
+	for _, target := range []string{run + "?apiKey=" + text, run + "?x-api-key=" + text,
+		"/api/v1/verify/apikey/" + text, "/api/v1/chatflows/apikey/" + text} {
 		got := w.ask("GET", target, "", "Cookie: "+w.cookie("admin"))
-		if got.status != 400 || !strings.Contains(got.body, "API key stands in the address") || strings.Contains(got.body, text) {
+		if got.status != 400 || !strings.Contains(got.body, "The URL of this request contains an API key") ||
+			strings.Contains(got.body, text) {
 			t.Errorf("%.40s: %d %s", target, got.status, got.body)
 		}
 	}
@@ -172,13 +212,14 @@ func TestAKeyInTheAddressIsRefused(t *testing.T) {
 		t.Error("the log holds the key")
 	}
 	for header, want := range map[string]int{"Authorization: Bearer " + text: 200, "Accept: */*": 401} {
-		if got := w.ask("GET", "/api/v1/verify/apikey", "", header); got.status != want || want == 200 && got.body != `"OK"` {
+		if got := w.ask("GET", "/api/v1/verify/apikey", "", header); got.status != want ||
+			want == 200 && got.body != `"OK"` {
 			t.Errorf("verify by header: %d %s, want %d", got.status, got.body, want)
 		}
 	}
 }
 
-func TestALimitedKeyIsToldWhenToComeAgain(t *testing.T) {
+func TestKeys_RetryAfter(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -190,12 +231,14 @@ func TestALimitedKeyIsToldWhenToComeAgain(t *testing.T) {
 		}
 	}
 	got := w.ask("POST", run, `{"question":"hi"}`, "X-Api-Key: "+text)
-	if got.status != 429 || got.header.Get("Retry-After") == "" || !strings.HasPrefix(got.header.Get("RateLimit"), `"day";r=0;t=`) || !strings.Contains(got.body, `"statusCode":429`) {
+	if got.status != 429 || got.header.Get("Retry-After") == "" ||
+		!strings.HasPrefix(got.header.Get("RateLimit"), `"day";r=0;t=`) ||
+		!strings.Contains(got.body, `"statusCode":429`) {
 		t.Errorf("the third: %d %v %s", got.status, got.header, got.body)
 	}
 }
 
-func TestAStreamEndsWithItsKey(t *testing.T) {
+func TestKeys_StreamEndsOnRevoke(t *testing.T) {
 	t.Parallel()
 	up, events, arrived, ended := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
@@ -218,7 +261,7 @@ func TestAStreamEndsWithItsKey(t *testing.T) {
 	}
 }
 
-func TestAnAppKeepsItsOwnSignIn(t *testing.T) {
+func TestKeys_AppsOwnSignIn(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
@@ -231,33 +274,52 @@ func TestAnAppKeepsItsOwnSignIn(t *testing.T) {
 		{[]string{"Authorization: Bearer " + text}, "", ""},
 		{[]string{"X-Api-Key: " + text, "Authorization: Basic eDp5"}, "Basic eDp5", ""},
 		{[]string{"X-Api-Key: " + text, "Authorization: Bearer own.app.token"}, "Bearer own.app.token", ""},
-		{[]string{"Cookie: " + w.cookie("admin"), "Authorization: Bearer own.app.token", "X-Api-Key: sk-1"}, "Bearer own.app.token", "sk-1"},
+		{[]string{"Cookie: " + w.cookie("admin"), "Authorization: Bearer own.app.token", "X-Api-Key: sk-1"},
+			"Bearer own.app.token", "sk-1"},
 	} {
 		got := w.ask("GET", "/things", "", c.lines...)
 		log := f.take()
 		if got.status != 200 || len(log) != 1 {
 			t.Fatalf("%.30s: %d %s", c.lines, got.status, got.body)
 		}
-		if a, k := log[0].req.Header.Get("Authorization"), log[0].req.Header.Get("X-Api-Key"); a != c.authorization || k != c.apiKey {
+		if a, k := log[0].req.Header.Get("Authorization"), log[0].req.Header.Get("X-Api-Key"); a != c.authorization ||
+			k != c.apiKey {
 			t.Errorf("%.30s: the app gets Authorization %q and X-Api-Key %q", c.lines, a, k)
 		}
 	}
-	if got := w.ask("GET", "/things", "", "Authorization: Bearer own.app.token"); got.status != 401 || len(f.take()) != 0 {
+	if got := w.ask("GET", "/things", "", "Authorization: Bearer own.app.token"); got.status != 401 ||
+		len(f.take()) != 0 {
 		t.Errorf("the app's own token alone: %d", got.status)
 	}
 }
 
-func TestPagesOfOtherOriginsCallWithKeysOnly(t *testing.T) {
+func TestKeys_CrossOrigin(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("user", authn.NewAPIKey{})
 	const origin = "Origin: https://shop.example"
-	ok := w.ask("OPTIONS", run, "", origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization,content-type")
-	if h := ok.header; ok.status != 204 || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+	ok := w.ask(
+		"OPTIONS",
+		run,
+		"",
+		origin,
+		"Access-Control-Request-Method: POST",
+		"Access-Control-Request-Headers: authorization,content-type",
+	)
+	if h := ok.header; ok.status != 204 || h.Get("Access-Control-Allow-Origin") != "*" ||
+		h.Get("Access-Control-Allow-Credentials") != "" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
 		t.Errorf("preflight with a key: %d %v", ok.status, ok.header)
 	}
-	no := w.ask("OPTIONS", run, "", origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+	no := w.ask(
+		"OPTIONS",
+		run,
+		"",
+		origin,
+		"Access-Control-Request-Method: POST",
+		"Access-Control-Request-Headers: content-type",
+	)
 	if no.status != 403 || no.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("preflight without one: %d %v", no.status, no.header)
 	}
@@ -266,22 +328,26 @@ func TestPagesOfOtherOriginsCallWithKeysOnly(t *testing.T) {
 		status int
 		shared bool
 	}{
-		{"Authorization: Bearer " + text, 200, true}, {"Authorization: Bearer nothing", 401, true}, {"Cookie: " + w.cookie("user"), 403, false}, {"Accept: */*", 401, false},
+		{"Authorization: Bearer " + text, 200, true}, {"Authorization: Bearer nothing", 401,
+			true}, {"Cookie: " + w.cookie("user"), 403, false}, {"Accept: */*", 401, false},
 	} {
 		got := w.ask("POST", run, `{"question":"hi"}`, origin, c.line)
-		if got.status != c.status || (got.header.Get("Access-Control-Allow-Origin") == "*") != c.shared || got.header.Get("Access-Control-Allow-Credentials") != "" {
+		if got.status != c.status || (got.header.Get("Access-Control-Allow-Origin") == "*") != c.shared ||
+			got.header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%.16s: %d %v", c.line, got.status, got.header)
 		}
 	}
 }
 
-func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
+func TestKeys_BoundFlows(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	f.bind(privateFlow)
 	w := newWorld(t, f, options{})
 	text, _ := w.key("user", authn.NewAPIKey{})
-	for path, want := range map[string]string{run: "Bearer builders-own-key", "/api/v1/prediction/" + publicFlow: "", "/api/v1/vector/upsert/" + privateFlow: "Bearer builders-own-key", "/api/v1/mcp/" + privateFlow: "Bearer mcp-token"} {
+	for path, want := range map[string]string{run: "Bearer builders-own-key", "/api/v1/prediction/" + publicFlow: "",
+		"/api/v1/vector/upsert/" + privateFlow: "Bearer builders-own-key", "/api/v1/mcp/" +
+			privateFlow: "Bearer mcp-token"} {
 		got := w.ask("POST", path, `{"question":"hi"}`, "Authorization: Bearer "+text)
 		log := f.take()
 		if got.status != 200 || len(log) != 1 || log[0].req.Header.Get("Authorization") != want {
@@ -289,34 +355,41 @@ func TestFlowsThatTheBuilderBindsToItsOwnKeysRun(t *testing.T) {
 		}
 	}
 	f.bind(publicFlow)
-	if got := w.ask("POST", "/api/v1/prediction/"+publicFlow, `{"question":"hi"}`); got.status != 200 || f.take()[0].req.Header.Get("Authorization") != "" {
+	if got := w.ask("POST", "/api/v1/prediction/"+publicFlow, `{"question":"hi"}`); got.status != 200 ||
+		f.take()[0].req.Header.Get("Authorization") != "" {
 		t.Errorf("a stranger is given the builder's key: %d %s", got.status, got.body)
 	}
 	admin := "Cookie: " + w.cookie("admin")
-	for body, want := range map[string]int{`{"apikeyid":"k1"}`: 403, `{"apikeyid":""}`: 200, `{"apikeyid":null,"name":"x"}`: 200} {
-		if got := w.ask("PUT", "/api/v1/chatflows/"+privateFlow, body, admin); got.status != want || want == 403 && !strings.Contains(got.body, "Sluice guards this flow") {
+	for body, want := range map[string]int{`{"apikeyid":"k1"}`: 403, `{"apikeyid":""}`: 200,
+		`{"apikeyid":null,"name":"x"}`: 200} {
+		if got := w.ask("PUT", "/api/v1/chatflows/"+privateFlow, body, admin); got.status != want ||
+			want == 403 && !strings.Contains(got.body, "Sluice guards this flow") {
 			t.Errorf("%s: %d %s", body, got.status, got.body)
 		}
 	}
 }
 
-// TestTheSDKAsksBeforeItShowsItsKey: flowise-sdk streams only if it is told, without any
-// credential, that the flow does. What strangers are told says nothing about any flow.
-func TestTheSDKAsksBeforeItShowsItsKey(t *testing.T) {
+// TestKeys_SDKProbe: flowise-sdk asks without a credential whether a flow streams, and streams only
+// if it does. The answer to strangers reveals nothing about a flow.
+func TestKeys_SDKProbe(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for _, flow := range []string{privateFlow, nobodys} {
-		if got := w.ask("GET", "/api/v1/chatflows-streaming/"+flow, ""); got.status != 200 || got.body != `{"isStreaming":true}` || len(f.take()) != 0 {
+		if got := w.ask("GET", "/api/v1/chatflows-streaming/"+flow, ""); got.status != 200 ||
+			got.body != `{"isStreaming":true}` ||
+			len(f.take()) != 0 {
 			t.Errorf("%s: %d %s", flow, got.status, got.body)
 		}
 	}
-	if got := w.ask("GET", "/api/v1/chatflows-streaming/"+privateFlow, "", "Cookie: "+w.cookie("viewer")); got.status != 200 || len(f.take()) != 1 {
+	if got := w.ask("GET", "/api/v1/chatflows-streaming/"+privateFlow, "",
+		"Cookie: "+w.cookie("viewer")); got.status != 200 ||
+		len(f.take()) != 1 {
 		t.Errorf("somebody who may know is told by the builder: %d %s", got.status, got.body)
 	}
 }
 
-func TestTheBuildersKeysPageShowsSluicesKeys(t *testing.T) {
+func TestKeys_BuildersPage(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -327,7 +400,14 @@ func TestTheBuildersKeysPageShowsSluicesKeys(t *testing.T) {
 	}
 	session, _ := w.session("admin")
 	page := func(method, path, body string) answer {
-		return w.ask(method, "/api/v1/apikey"+path, body, "Cookie: __Host-sluice_session="+session, "X-Request-From: internal", "Origin: "+appOrigin)
+		return w.ask(
+			method,
+			"/api/v1/apikey"+path,
+			body,
+			"Cookie: __Host-sluice_session="+session,
+			"X-Request-From: internal",
+			"Origin: "+appOrigin,
+		)
 	}
 	list := func(path string) (keys []key) {
 		t.Helper()
@@ -354,7 +434,9 @@ func TestTheBuildersKeysPageShowsSluicesKeys(t *testing.T) {
 	}
 	var made []key
 	got := page("POST", "", `{"keyName":"from the page","permissions":["chatflows:view"]}`)
-	if err := json.Unmarshal([]byte(got.body), &made); err != nil || got.status != 200 || len(made) != 1 || !authnKey(made[0].APIKey) || made[0].ChatFlows == nil {
+	if err := json.Unmarshal([]byte(got.body), &made); err != nil || got.status != 200 || len(made) != 1 ||
+		!authnKey(made[0].APIKey) ||
+		made[0].ChatFlows == nil {
 		t.Fatalf("create: %d %s", got.status, got.body)
 	}
 	if run := w.ask("POST", run, `{"question":"hi"}`, "Authorization: Bearer "+made[0].APIKey); run.status != 200 {
@@ -364,17 +446,21 @@ func TestTheBuildersKeysPageShowsSluicesKeys(t *testing.T) {
 		t.Errorf("the page cannot show the key once: %+v", keys)
 	}
 	again := list("?page=1&limit=12")
-	if len(again) != 1 || authnKey(again[0].APIKey) || !strings.HasPrefix(again[0].APIKey, made[0].APIKey[:12]+"•") || again[0].WorkspaceID != identity.DefaultWorkspace {
+	if len(again) != 1 || authnKey(again[0].APIKey) || !strings.HasPrefix(again[0].APIKey, made[0].APIKey[:12]+"•") ||
+		again[0].WorkspaceID != identity.DefaultWorkspace {
 		t.Errorf("the second list: %+v", again)
 	}
 	if keys := list(""); len(keys) != 1 {
 		t.Errorf("the list without pages: %+v", keys)
 	}
 	id := again[0].ID
-	if got := page("PUT", "/"+id, `{"keyName":"renamed","permissions":["chatflows:view"]}`); got.status != 200 || !strings.Contains(got.body, `"keyName":"renamed"`) || !strings.Contains(got.body, "chatflows:run") {
+	if got := page("PUT", "/"+id, `{"keyName":"renamed","permissions":["chatflows:view"]}`); got.status != 200 ||
+		!strings.Contains(got.body, `"keyName":"renamed"`) ||
+		!strings.Contains(got.body, "chatflows:run") {
 		t.Errorf("rename: %d %s", got.status, got.body)
 	}
-	if got := page("PUT", "/"+id, `{"keyName":"renamed","permissions":["tools:view"]}`); got.status != 200 || strings.Contains(got.body, "chatflows:view") {
+	if got := page("PUT", "/"+id, `{"keyName":"renamed","permissions":["tools:view"]}`); got.status != 200 ||
+		strings.Contains(got.body, "chatflows:view") {
 		t.Errorf("other permissions: %d %s", got.status, got.body)
 	}
 	if got := page("PUT", "/"+nobodys, `{"keyName":"x","permissions":["tools:view"]}`); got.status != 404 {

@@ -19,7 +19,7 @@ const (
 	lfPrivate = "22222222-2222-4222-8222-22222222aaaa"
 	lfForeign = "33333333-3333-4333-8333-33333333aaaa" // tenant B's
 	lfJob     = "44444444-4444-4444-8444-44444444aaaa"
-	lfOthers  = "55555555-5555-4555-8555-55555555aaaa" // a job of somebody else's
+	lfOthers  = "55555555-5555-4555-8555-55555555aaaa" // another person's job
 	lfProject = "77777777-7777-4777-8777-77777777aaaa"
 	lfMsg     = "88888888-8888-4888-8888-88888888aaaa"
 )
@@ -96,7 +96,15 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	c.With(func() {
 		home := a.Put("projects", &lfThing{ID: lfProject, Name: "Project"})
 		for _, id := range []string{lfPublic, lfPrivate} {
-			a.Put("flows", &lfThing{ID: id, Name: "Flow " + id[:1], Folder: home.ID, Data: json.RawMessage(`{"nodes":[],"edges":[]}`)})
+			a.Put(
+				"flows",
+				&lfThing{
+					ID:     id,
+					Name:   "Flow " + id[:1],
+					Folder: home.ID,
+					Data:   json.RawMessage(`{"nodes":[],"edges":[]}`),
+				},
+			)
 		}
 		a.Messages = []lfMessage{{ID: lfMsg, Flow: lfPrivate, Session: "sess-a", Text: "hello"}}
 		b.Put("flows", &lfThing{ID: lfForeign, Name: "Theirs"})
@@ -104,7 +112,9 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	library := w.apps.Flows
 	claim := func(account *lfUser, workspace string, kind flow.Kind, ids ...string) {
 		for _, id := range ids {
-			if err := library.Claim(t.Context(), flow.Object{App: w.app.ID, ID: id, Kind: kind, Name: id, Workspace: workspace, Account: account.ID}); err != nil {
+			if err := library.Claim(t.Context(),
+				flow.Object{App: w.app.ID, ID: id, Kind: kind, Name: id, Workspace: workspace,
+					Account: account.ID}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -112,7 +122,8 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 	claim(a, identity.DefaultWorkspace, flow.Chatflow, lfPublic, lfPrivate)
 	claim(a, identity.DefaultWorkspace, flow.Project, lfProject)
 	claim(b, w.other, flow.Chatflow, lfForeign)
-	for id, j := range map[string]flow.Job{lfJob: {Flow: lfPrivate, Person: w.person("viewer")}, lfOthers: {Flow: lfPrivate, Person: w.person("admin")}} {
+	for id, j := range map[string]flow.Job{lfJob: {Flow: lfPrivate, Person: w.person("viewer")},
+		lfOthers: {Flow: lfPrivate, Person: w.person("admin")}} {
 		if err := library.StartJob(t.Context(), w.app.ID, id, j); err != nil {
 			t.Fatal(err)
 		}
@@ -128,14 +139,20 @@ func newLangflowCorpus(t *testing.T) (*world, langflowCorpus) {
 // lfComponents are those that the instance ships with.
 func lfComponents() map[string]map[string]any {
 	code := map[string]any{"type": "code", "name": "code", "value": lfStock}
-	input := map[string]any{"display_name": "Chat Input", "template": map[string]any{"_type": "Component", "code": code}}
+	input := map[string]any{
+		"display_name": "Chat Input",
+		"template":     map[string]any{"_type": "Component", "code": code},
+	}
 	return map[string]map[string]any{"input_output": {"ChatInput": input}}
 }
 
 // account is the account that a workspace works in.
 func (c langflowCorpus) account(w *world, workspace string) *lfUser {
 	w.t.Helper()
-	id, err := w.app.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: workspace})
+	id, err := w.app.Bridge.Accounts.Own(
+		context.Background(),
+		builder.OnBehalf{Principal: authz.SystemPrincipal("test"), Workspace: workspace},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -35,9 +35,13 @@ func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 	var veteran *lfUser
 	f.With(func() {
 		veteran = f.Add("veteran", "x")
-		w.oldFlow = veteran.Put("flows", &lfThing{Name: "Old hand", Endpoint: "old-hand", Data: json.RawMessage(`{}`)}).ID
+		w.oldFlow = veteran.Put(
+			"flows",
+			&lfThing{Name: "Old hand", Endpoint: "old-hand", Data: json.RawMessage(`{}`)},
+		).ID
 	})
-	if _, err := w.apps.Adoption.AdoptUser(ctx, systemPrincipal, w.app.ID, veteran.ID, identity.DefaultWorkspace, ""); err != nil {
+	if _, err := w.apps.Adoption.AdoptUser(ctx, systemPrincipal, w.app.ID, veteran.ID, identity.DefaultWorkspace,
+		""); err != nil {
 		t.Fatal(err)
 	}
 	w.app, _ = w.apps.ByID(w.app.ID)
@@ -53,7 +57,10 @@ func newLangflowWorld(t testing.TB, old bool) *lfWorld {
 // account is the account for new things of a workspace.
 func (w *lfWorld) account(workspace string) *lfUser {
 	w.t.Helper()
-	id, err := w.app.Bridge.Accounts.Own(context.Background(), builder.OnBehalf{Principal: systemPrincipal, Workspace: workspace})
+	id, err := w.app.Bridge.Accounts.Own(
+		context.Background(),
+		builder.OnBehalf{Principal: systemPrincipal, Workspace: workspace},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -63,12 +70,16 @@ func (w *lfWorld) account(workspace string) *lfUser {
 // as are the headers of a person's page.
 func (w *lfWorld) as(role string) http.Header {
 	if w.headers[role] == nil {
-		w.headers[role] = with("Cookie: "+w.cookie(role), "Origin: "+appOrigin, "Accept: application/json, text/plain, */*")
+		w.headers[role] = with(
+			"Cookie: "+w.cookie(role),
+			"Origin: "+appOrigin,
+			"Accept: application/json, text/plain, */*",
+		)
 	}
 	return w.headers[role].Clone()
 }
 
-// call sends a request of somebody's page; a body is JSON.
+// call sends a request of a person's page; a body is JSON.
 func (w *lfWorld) call(role, method, target, body string) answer {
 	w.t.Helper()
 	h := w.as(role)
@@ -78,7 +89,7 @@ func (w *lfWorld) call(role, method, target, body string) answer {
 	return w.do(method, target, h, body)
 }
 
-func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
+func TestAccounts_AccountOfObject(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	project := w.adopted.Things["projects"][0].ID
@@ -87,23 +98,30 @@ func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 		want                       int
 		account                    *lfUser
 	}{
-		"our flow":                          {"admin", "GET", "/api/v1/flows/" + w.ownFlow, "", 200, w.own},
-		"a colleague's":                     {"user", "GET", "/api/v1/flows/" + w.ownFlow, "", 200, w.own},
-		"an adopted flow":                   {"admin", "GET", "/api/v1/flows/" + w.oldFlow, "", 200, w.adopted},
-		"an adopted flow, changed":          {"admin", "PATCH", "/api/v1/flows/" + w.oldFlow, `{"name":"New name"}`, 200, w.adopted},
-		"nothing named":                     {"admin", "GET", "/api/v1/all", "", 200, w.own},
-		"theirs, by them":                   {"other", "GET", "/api/v1/flows/" + w.flow, "", 200, w.theirs},
-		"theirs":                            {"admin", "GET", "/api/v1/flows/" + w.flow, "", 404, nil},
-		"ours, by them":                     {"other", "DELETE", "/api/v1/flows/" + w.ownFlow, "", 404, nil},
-		"adopted, by them":                  {"other", "GET", "/api/v1/flows/" + w.oldFlow, "", 404, nil},
-		"nobody's":                          {"admin", "GET", "/api/v1/flows/" + nobodys, "", 404, nil},
-		"a project":                         {"admin", "GET", "/api/v1/projects/" + project, "", 200, w.adopted},
-		"a flow of its project":             {"admin", "PATCH", "/api/v1/flows/" + w.oldFlow, `{"folder_id":"` + project + `"}`, 200, w.adopted},
-		"a flow of another account":         {"admin", "PATCH", "/api/v1/flows/" + w.ownFlow, `{"folder_id":"` + project + `"}`, 404, nil},
-		"a new flow in the adopted project": {"admin", "POST", "/api/v1/flows/", `{"name":"x","folder_id":"` + project + `"}`, 201, w.adopted},
-		"both, of two accounts":             {"admin", "DELETE", "/api/v1/flows/", `["` + w.ownFlow + `","` + w.oldFlow + `"]`, 404, nil},
-		"one of theirs":                     {"admin", "POST", "/api/v1/flows/download/", `["` + w.ownFlow + `","` + w.flow + `"]`, 404, nil},
-		"a run":                             {"admin", "POST", "/api/v1/run/" + w.oldFlow, `{"input_value":"x"}`, 200, w.adopted},
+		"our flow":        {"admin", "GET", "/api/v1/flows/" + w.ownFlow, "", 200, w.own},
+		"a colleague's":   {"user", "GET", "/api/v1/flows/" + w.ownFlow, "", 200, w.own},
+		"an adopted flow": {"admin", "GET", "/api/v1/flows/" + w.oldFlow, "", 200, w.adopted},
+		"an adopted flow, changed": {"admin", "PATCH", "/api/v1/flows/" + w.oldFlow, `{"name":"New name"}`,
+			200, w.adopted},
+		"nothing named":    {"admin", "GET", "/api/v1/all", "", 200, w.own},
+		"theirs, by them":  {"other", "GET", "/api/v1/flows/" + w.flow, "", 200, w.theirs},
+		"theirs":           {"admin", "GET", "/api/v1/flows/" + w.flow, "", 404, nil},
+		"ours, by them":    {"other", "DELETE", "/api/v1/flows/" + w.ownFlow, "", 404, nil},
+		"adopted, by them": {"other", "GET", "/api/v1/flows/" + w.oldFlow, "", 404, nil},
+		"nobody's":         {"admin", "GET", "/api/v1/flows/" + nobodys, "", 404, nil},
+		"a project":        {"admin", "GET", "/api/v1/projects/" + project, "", 200, w.adopted},
+		"a flow of its project": {"admin", "PATCH", "/api/v1/flows/" + w.oldFlow,
+			`{"folder_id":"` + project + `"}`, 200, w.adopted},
+		"a flow of another account": {"admin", "PATCH", "/api/v1/flows/" + w.ownFlow,
+			`{"folder_id":"` + project + `"}`, 404, nil},
+		"a new flow in the adopted project": {"admin", "POST", "/api/v1/flows/",
+			`{"name":"x","folder_id":"` + project + `"}`, 201, w.adopted},
+		"both, of two accounts": {"admin", "DELETE", "/api/v1/flows/",
+			`["` + w.ownFlow + `","` + w.oldFlow + `"]`, 404, nil},
+		"one of theirs": {"admin", "POST", "/api/v1/flows/download/",
+			`["` + w.ownFlow + `","` + w.flow + `"]`, 404, nil},
+		"a run": {"admin", "POST", "/api/v1/run/" + w.oldFlow, `{"input_value":"x"}`, 200,
+			w.adopted},
 	}) {
 		w.f.Take()
 		got := w.call(c.role, c.method, c.target, c.body)
@@ -120,7 +138,7 @@ func TestARequestGoesIntoTheAccountThatHoldsWhatItNames(t *testing.T) {
 	}
 }
 
-func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
+func TestAccounts_KeyWhereRequired(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	key, _ := w.key("user", authn.NewAPIKey{})
@@ -135,7 +153,7 @@ func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 	}
-	w.f.With(func() { clear(w.own.Keys) }) // somebody has removed it in Langflow
+	w.f.With(func() { clear(w.own.Keys) }) // it was removed in Langflow
 	w.f.With(func() {
 		w.f.Answer = func(g lfRequest) *lfAnswer {
 			if g.Account == "" {
@@ -152,12 +170,13 @@ func TestAKeyIsLentWhereLangflowTakesNothingElse(t *testing.T) {
 			return &lfAnswer{Status: 403, Kind: "application/json", Body: `{"detail":"about the flow"}`}
 		}
 	})
-	if got := w.do("POST", "/api/v1/run/"+w.ownFlow, h, `{"input_value":"x"}`); got.status != 403 || !strings.Contains(got.body, "about the flow") {
+	if got := w.do("POST", "/api/v1/run/"+w.ownFlow, h, `{"input_value":"x"}`); got.status != 403 ||
+		!strings.Contains(got.body, "about the flow") {
 		t.Errorf("a refusal that is not about the key: %d %s", got.status, got.body)
 	}
 }
 
-func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
+func TestAccounts_UnknownObject(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	if _, _, ok := w.apps.Flows.Owner(w.app.ID, w.ownFlow); ok {
@@ -166,7 +185,8 @@ func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
 	if got := w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if ws, kind, _ := w.apps.Flows.Owner(w.app.ID, w.ownFlow); ws != identity.DefaultWorkspace || kind != flow.Chatflow {
+	if ws, kind, _ := w.apps.Flows.Owner(w.app.ID, w.ownFlow); ws != identity.DefaultWorkspace ||
+		kind != flow.Chatflow {
 		t.Errorf("it belongs to %q as %q", ws, kind)
 	}
 	if got := w.apps.Flows.Of(w.app.ID).Account(w.ownFlow); got != w.own.ID {
@@ -177,12 +197,13 @@ func TestWhatIsNotKnownYetIsLookedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.world.own(w.app.ID, identity.DefaultWorkspace, w.oldFlow)
-	if got := w.call("admin", "GET", "/api/v1/flows/"+w.oldFlow, ""); got.status != 200 || w.apps.Flows.Of(w.app.ID).Account(w.oldFlow) != w.adopted.ID {
+	if got := w.call("admin", "GET", "/api/v1/flows/"+w.oldFlow, ""); got.status != 200 ||
+		w.apps.Flows.Of(w.app.ID).Account(w.oldFlow) != w.adopted.ID {
 		t.Errorf("bound: %d, account %q", got.status, w.apps.Flows.Of(w.app.ID).Account(w.oldFlow))
 	}
 }
 
-func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
+func TestAccounts_WrongIDs(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, "")
@@ -223,7 +244,7 @@ func TestWrongIdsDoNotBecomeAFlood(t *testing.T) {
 	}
 }
 
-func TestNewThingsBelongToTheAccountTheyWereMadeIn(t *testing.T) {
+func TestAccounts_NewObjects(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for name, c := range map[string]struct {
@@ -245,15 +266,25 @@ func TestNewThingsBelongToTheAccountTheyWereMadeIn(t *testing.T) {
 			t.Errorf("%s: %d objects were claimed", name, n)
 		}
 		var made lfThing
-		_ = json.Unmarshal([]byte(strings.Trim(strings.SplitN(got.body, "},{", 2)[0], "[]")+map[bool]string{true: "}"}[c.want > 1]), &made)
+		_ = json.Unmarshal(
+			[]byte(strings.Trim(strings.SplitN(got.body, "},{", 2)[0], "[]")+map[bool]string{true: "}"}[c.want > 1]),
+			&made,
+		)
 		ws, kind, _ := w.apps.Flows.Owner(w.app.ID, made.ID)
 		if ws != w.other || kind != c.kind || w.apps.Flows.Of(w.app.ID).Account(made.ID) != w.theirs.ID {
-			t.Errorf("%s: %q belongs to %q as %q in %q", name, made.ID, ws, kind, w.apps.Flows.Of(w.app.ID).Account(made.ID))
+			t.Errorf(
+				"%s: %q belongs to %q as %q in %q",
+				name,
+				made.ID,
+				ws,
+				kind,
+				w.apps.Flows.Of(w.app.ID).Account(made.ID),
+			)
 		}
 	}
 }
 
-func TestADeletedProjectTakesItsFlowsAlong(t *testing.T) {
+func TestAccounts_DeletedProject(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")

@@ -42,7 +42,8 @@ func (f *lfUpstream) access() app.AccountAccess {
 	}
 }
 
-// accountMark is what Sluice adds to the names of its accounts so that they are nobody's yet.
+// accountMark is the part that Sluice adds to the names of its accounts, so that no one uses them
+// yet.
 var accountMark = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
 // accountNames names the users for the witness.

@@ -12,14 +12,14 @@ import (
 	"sluice/internal/builder/langflow/langflowtest"
 )
 
-// lfDenied is how Langflow's pages are told of a refusal: they take 401 and 403 for the end of
+// lfDenied is the status of refusals for Langflow's pages, which treat 401 and 403 as the end of
 // their session.
 const lfDenied = http.StatusLocked
 
 // lfCode is the source of a component that every Langflow of the tests ships with.
 const lfCode = "class ChatInput(Component):\n    def build(self):\n        return Message(text=self.input_value)\n"
 
-// shipping makes the world's Langflow tell what it ships with, packed as the real one does.
+// shipping makes the world's Langflow report its own components, packed like the real one.
 func (w *lfWorld) shipping() *lfWorld {
 	w.f.With(func() {
 		w.f.Components = map[string]map[string]any{
@@ -35,9 +35,13 @@ func lfField(code string) map[string]any {
 
 // lfGraph is a graph of one component with this code.
 func lfGraph(code string) map[string]any {
-	return map[string]any{"edges": []any{}, "nodes": []any{map[string]any{"id": "ChatInput-1", "type": "genericNode", "data": map[string]any{
-		"id": "ChatInput-1", "type": "ChatInput", "node": map[string]any{"display_name": "Chat Input", "template": map[string]any{"code": lfField(code)}},
-	}}}}
+	return map[string]any{
+		"edges": []any{},
+		"nodes": []any{map[string]any{"id": "ChatInput-1", "type": "genericNode", "data": map[string]any{
+			"id": "ChatInput-1", "type": "ChatInput", "node": map[string]any{"display_name": "Chat Input",
+				"template": map[string]any{"code": lfField(code)}},
+		}}},
+	}
 }
 
 func lfBody(v any) string {
@@ -48,7 +52,7 @@ func lfBody(v any) string {
 	return string(data)
 }
 
-func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
+func TestGuard_KnownCode(t *testing.T) {
 	t.Parallel()
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old).shipping()
@@ -68,16 +72,24 @@ func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
 			{"known code, run", "user", "POST", build, map[string]any{"data": lfGraph(lfCode)}, 200},
 			{"known code, checked", "user", "POST", "/api/v1/custom_component", map[string]any{"code": lfCode}, 200},
 			{"foreign code, saved", "user", "PATCH", flowPath, map[string]any{"data": lfGraph(foreign)}, lfDenied},
-			{"foreign code, new", "user", "POST", "/api/v1/flows/", map[string]any{"name": "x", "data": lfGraph(foreign)}, lfDenied},
+			{"foreign code, new", "user", "POST", "/api/v1/flows/",
+				map[string]any{"name": "x", "data": lfGraph(foreign)}, lfDenied},
 			{"foreign code, run", "user", "POST", build, map[string]any{"data": lfGraph(foreign)}, lfDenied},
-			{"foreign code, checked", "user", "POST", "/api/v1/custom_component/update", map[string]any{"code": foreign, "template": map[string]any{}, "field": "x", "field_value": 1}, lfDenied},
-			{"foreign code, tweaked", "user", "POST", "/api/v1/run/" + w.ownFlow, map[string]any{"tweaks": map[string]any{"X": map[string]any{"code": foreign}}}, lfDenied},
+			{"foreign code, checked", "user", "POST", "/api/v1/custom_component/update",
+				map[string]any{"code": foreign, "template": map[string]any{}, "field": "x",
+					"field_value": 1}, lfDenied},
+			{"foreign code, tweaked", "user", "POST", "/api/v1/run/" + w.ownFlow,
+				map[string]any{"tweaks": map[string]any{"X": map[string]any{"code": foreign}}}, lfDenied},
 			{"foreign code of an admin", "admin", "PATCH", flowPath, map[string]any{"data": lfGraph(foreign)}, 200},
 			{"foreign code of an admin, run", "admin", "POST", build, map[string]any{"data": lfGraph(foreign)}, 200},
-			{"a command of an admin", "admin", "POST", "/api/v2/mcp/servers/x", map[string]any{"command": "id"}, lfDenied},
-			{"a remote server", "user", "POST", "/api/v2/mcp/servers/x", map[string]any{"url": "https://mcp.example.com/"}, 200},
-			{"a server inside", "user", "POST", "/api/v2/mcp/servers/x", map[string]any{"url": "https://127.1/"}, lfDenied},
-			{"a file of the host", "user", "POST", build, map[string]any{"files": []any{w.ownFlow + "/../x"}}, lfDenied},
+			{"a command of an admin", "admin", "POST", "/api/v2/mcp/servers/x", map[string]any{"command": "id"},
+				lfDenied},
+			{"a remote server", "user", "POST", "/api/v2/mcp/servers/x",
+				map[string]any{"url": "https://mcp.example.com/"}, 200},
+			{"a server inside", "user", "POST", "/api/v2/mcp/servers/x", map[string]any{"url": "https://127.1/"},
+				lfDenied},
+			{"a file of the host", "user", "POST", build, map[string]any{"files": []any{w.ownFlow + "/../x"}},
+				lfDenied},
 			{"an upload of the flow", "user", "POST", build, map[string]any{"files": []any{w.ownFlow + "/x.png"}}, 200},
 			{"a renamed upload", "user", "PUT", "/api/v2/files/" + file + "?name=_mcp_servers", nil, lfDenied},
 			{"an upload, renamed plainly", "user", "PUT", "/api/v2/files/" + file + "?name=other", nil, 200},
@@ -102,14 +114,24 @@ func TestWhoMayNotBringCodeSavesAndRunsWhatIsKnown(t *testing.T) {
 				t.Errorf("%s (old: %v): not in Langflow's shape: %s", c.name, old, got.body)
 			}
 		}
-		own, super := w.f.CountAs("GET /api/v1/all", w.own.Username), w.f.CountAs("GET /api/v1/all", langflowtest.Superuser)
+		own, super := w.f.CountAs(
+			"GET /api/v1/all",
+			w.own.Username,
+		), w.f.CountAs(
+			"GET /api/v1/all",
+			langflowtest.Superuser,
+		)
 		if own != 1 || super != 0 {
-			t.Errorf("the catalog was read %d times as the workspace's account and %d times as the superuser, want once", own, super)
+			t.Errorf(
+				"the catalog was read %d times as the workspace's account and %d times as the superuser, want once",
+				own,
+				super,
+			)
 		}
 	}
 }
 
-func TestARefusalOfAGuardIsRecorded(t *testing.T) {
+func TestGuard_RefusalAudited(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false).shipping()
 	got := w.call("user", "PATCH", "/api/v1/flows/"+w.ownFlow, lfBody(map[string]any{"data": lfGraph("x = 1")}))
@@ -122,31 +144,37 @@ func TestARefusalOfAGuardIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range list {
-		if e.Outcome == audit.Denied && e.ActorID == w.ids["user"] && e.ResourceID == w.ownFlow && strings.HasPrefix(e.Detail, "guard.code: ") {
+		if e.Outcome == audit.Denied && e.ActorID == w.ids["user"] && e.ResourceID == w.ownFlow &&
+			strings.HasPrefix(e.Detail, "guard.code: ") {
 			return
 		}
 	}
 	t.Errorf("no entry for it in %+v", list)
 }
 
-func TestUploadsGoThroughTheirGuards(t *testing.T) {
+func TestGuard_Uploads(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false).shipping()
 	for name, c := range map[string]struct {
 		target, file, data string
 		want               int
 	}{
-		"a file":            {"/api/v1/files/upload/" + w.ownFlow, "a.txt", "x", 200},
-		"a path":            {"/api/v1/files/upload/" + w.ownFlow, "../../a.txt", "x", lfDenied},
-		"settings":          {"/api/v2/files", "_mcp_servers.json", "{}", lfDenied},
-		"a known flow":      {"/api/v1/flows/upload/", "f.json", lfBody(map[string]any{"name": "x", "data": lfGraph(lfCode)}), 200},
-		"a foreign flow":    {"/api/v1/flows/upload/", "f.json", lfBody(map[string]any{"name": "x", "data": lfGraph("x = 1")}), lfDenied},
-		"a foreign project": {"/api/v1/projects/upload/", "p.json", lfBody(map[string]any{"folder_name": "p", "flows": []any{map[string]any{"name": "x", "data": lfGraph("x = 1")}}}), lfDenied},
+		"a file":   {"/api/v1/files/upload/" + w.ownFlow, "a.txt", "x", 200},
+		"a path":   {"/api/v1/files/upload/" + w.ownFlow, "../../a.txt", "x", lfDenied},
+		"settings": {"/api/v2/files", "_mcp_servers.json", "{}", lfDenied},
+		"a known flow": {"/api/v1/flows/upload/", "f.json",
+			lfBody(map[string]any{"name": "x", "data": lfGraph(lfCode)}), 200},
+		"a foreign flow": {"/api/v1/flows/upload/", "f.json",
+			lfBody(map[string]any{"name": "x", "data": lfGraph("x = 1")}), lfDenied},
+		"a foreign project": {"/api/v1/projects/upload/", "p.json",
+			lfBody(map[string]any{"folder_name": "p",
+				"flows": []any{map[string]any{"name": "x", "data": lfGraph("x = 1")}}}), lfDenied},
 	} {
 		w.f.Take()
 		h := w.as("user")
 		h.Set("Content-Type", "multipart/form-data; boundary=b")
-		body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + c.file + "\"\r\nContent-Type: application/octet-stream\r\n\r\n" + c.data + "\r\n--b--\r\n"
+		body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + c.file + "\"\r\nContent-Type: " +
+			"application/octet-stream\r\n\r\n" + c.data + "\r\n--b--\r\n"
 		got := w.do("POST", c.target, h, body)
 		log := w.f.Take()
 		if got.status/100 != c.want/100 || (len(log) == 1) != (c.want == 200) {
@@ -155,12 +183,12 @@ func TestUploadsGoThroughTheirGuards(t *testing.T) {
 	}
 }
 
-func TestWithoutACatalogueNothingIsSavedByWhoMayNotBringCode(t *testing.T) {
+func TestWithoutACatalogNothingIsSavedByWhoMayNotBringCode(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false) // answers {"ok":true}, which has no component
 	path, body := "/api/v1/flows/"+w.ownFlow, lfBody(map[string]any{"data": lfGraph(lfCode)})
 	if got := w.call("user", "PATCH", path, body); got.status != lfDenied {
-		t.Errorf("with an empty catalogue: %d %s", got.status, got.body)
+		t.Errorf("with an empty catalog: %d %s", got.status, got.body)
 	}
 	down := newLangflowWorld(t, false)
 	next := down.f.Config.Handler
@@ -172,11 +200,12 @@ func TestWithoutACatalogueNothingIsSavedByWhoMayNotBringCode(t *testing.T) {
 		next.ServeHTTP(rw, r)
 	})
 	path = "/api/v1/flows/" + down.ownFlow
-	if got := down.call("user", "PATCH", path, body); got.status != 503 || !strings.Contains(got.body, "which code it knows") {
-		t.Errorf("without a catalogue: %d %s", got.status, got.body)
+	if got := down.call("user", "PATCH", path, body); got.status != 503 ||
+		!strings.Contains(got.body, "which code it knows") {
+		t.Errorf("without a catalog: %d %s", got.status, got.body)
 	}
 	if got := down.call("user", "PATCH", path, `{"name":"no code in it"}`); got.status != 200 {
-		t.Errorf("what needs no catalogue: %d %s", got.status, got.body)
+		t.Errorf("what needs no catalog: %d %s", got.status, got.body)
 	}
 	if got := down.call("admin", "PATCH", path, body); got.status != 200 {
 		t.Errorf("who may bring code: %d %s", got.status, got.body)
@@ -193,8 +222,14 @@ func BenchmarkSaveOfALargeFlow(b *testing.B) {
 		template := node["data"].(map[string]any)["node"].(map[string]any)["template"].(map[string]any)
 		for j := range 20 {
 			template[fmt.Sprintf("field_%d", j)] = map[string]any{
-				"type": "str", "value": strings.Repeat("text ", 20), "required": false, "show": true, "advanced": j%2 == 0, "list": false, "name": fmt.Sprintf("field_%d", j),
-				"info": strings.Repeat("what it is for ", 5), "display_name": "Field", "load_from_db": false, "tool_mode": false, "placeholder": "", "title_case": false,
+				"type": "str", "value": strings.Repeat("text ",
+					20), "required": false, "show": true, "advanced": j%2 == 0, "list": false,
+				"name": fmt.Sprintf("field_%d", j),
+				"info": strings.Repeat(
+					"what it is for ",
+					5,
+				), "display_name": "Field", "load_from_db": false, "tool_mode": false, "placeholder": "",
+				"title_case": false,
 			}
 		}
 		template["code"] = lfField(lfCode)

@@ -37,7 +37,7 @@ func ids(t testing.TB, body string, path ...string) []string {
 	return out
 }
 
-func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
+func TestLists_AllAccounts(t *testing.T) {
 	t.Parallel()
 	for _, old := range []bool{false, true} {
 		w := newLangflowWorld(t, old)
@@ -53,15 +53,17 @@ func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
 			want   []string
 			kind   flow.Kind
 		}{
-			"flows":            {"/api/v1/flows/?get_all=true&header_flows=true", nil, flows, flow.Chatflow},
-			"flows, a page":    {"/api/v1/flows/?get_all=false&page=1&size=50", []string{"items"}, flows, flow.Chatflow},
-			"without a slash":  {"/api/v1/flows", nil, flows, flow.Chatflow},
-			"of one project":   {"/api/v1/flows/?folder_id=" + projects[1], nil, flows[1:], flow.Chatflow},
-			"projects":         {"/api/v1/projects/", nil, projects, flow.Project},
-			"in a project":     {"/api/v1/projects/" + projects[1], []string{"flows"}, flows[1:], flow.Chatflow},
-			"in one, by pages": {"/api/v1/projects/" + projects[0] + "?page=1&size=12", []string{"flows", "items"}, flows[:1], flow.Chatflow},
-			"variables":        {"/api/v1/variables/", nil, []string{variable.ID}, flow.Variable},
-			"files":            {"/api/v2/files", nil, []string{file.ID}, flow.StoredFile},
+			"flows": {"/api/v1/flows/?get_all=true&header_flows=true", nil, flows, flow.Chatflow},
+			"flows, a page": {"/api/v1/flows/?get_all=false&page=1&size=50", []string{"items"}, flows,
+				flow.Chatflow},
+			"without a slash": {"/api/v1/flows", nil, flows, flow.Chatflow},
+			"of one project":  {"/api/v1/flows/?folder_id=" + projects[1], nil, flows[1:], flow.Chatflow},
+			"projects":        {"/api/v1/projects/", nil, projects, flow.Project},
+			"in a project":    {"/api/v1/projects/" + projects[1], []string{"flows"}, flows[1:], flow.Chatflow},
+			"in one, by pages": {"/api/v1/projects/" + projects[0] + "?page=1&size=12", []string{"flows", "items"},
+				flows[:1], flow.Chatflow},
+			"variables": {"/api/v1/variables/", nil, []string{variable.ID}, flow.Variable},
+			"files":     {"/api/v2/files", nil, []string{file.ID}, flow.StoredFile},
 		} {
 			got := w.call("viewer", "GET", c.target, "")
 			if name == "variables" {
@@ -83,21 +85,24 @@ func TestListsAreOfAllAccountsOfTheWorkspace(t *testing.T) {
 		if !strings.Contains(got.body, `"total":2`) || !strings.Contains(got.body, `"pages":1`) {
 			t.Errorf("the counts of two accounts: %s", got.body)
 		}
-		if got := w.call("other", "GET", "/api/v1/flows/", ""); got.status != 200 || len(ids(t, got.body)) != 2 || strings.Contains(got.body, w.ownFlow) {
+		if got := w.call("other", "GET", "/api/v1/flows/", ""); got.status != 200 || len(ids(t, got.body)) != 2 ||
+			strings.Contains(got.body, w.ownFlow) {
 			t.Errorf("the other workspace sees %s", got.body)
 		}
 	}
 }
 
-func TestWhatWasMovedAwayIsNotListed(t *testing.T) {
+func TestLists_MovedObject(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")
-	if err := w.apps.Flows.Move(context.Background(), systemPrincipal, w.app.ID, []string{w.ownFlow}, w.other, ""); err != nil {
+	if err := w.apps.Flows.Move(context.Background(), systemPrincipal, w.app.ID, []string{w.ownFlow}, w.other,
+		""); err != nil {
 		t.Fatal(err)
 	}
 	got := w.call("admin", "GET", "/api/v1/flows/?get_all=false", "")
-	if list := ids(t, got.body, "items"); !slices.Equal(list, []string{w.oldFlow}) || !strings.Contains(got.body, `"total":1`) {
+	if list := ids(t, got.body, "items"); !slices.Equal(list, []string{w.oldFlow}) ||
+		!strings.Contains(got.body, `"total":1`) {
 		t.Errorf("%s", got.body)
 	}
 	if got := w.call("admin", "GET", "/api/v1/flows/"+w.ownFlow, ""); got.status != 404 {
@@ -105,7 +110,7 @@ func TestWhatWasMovedAwayIsNotListed(t *testing.T) {
 	}
 }
 
-func TestAnAccountThatFailsDoesNotTakeTheListAlong(t *testing.T) {
+func TestLists_FailedAccount(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.f.With(func() {
@@ -116,12 +121,13 @@ func TestAnAccountThatFailsDoesNotTakeTheListAlong(t *testing.T) {
 			return nil
 		}
 	})
-	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 || !slices.Equal(ids(t, got.body), []string{w.ownFlow}) {
+	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 ||
+		!slices.Equal(ids(t, got.body), []string{w.ownFlow}) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 
-func TestCompressedAnswersAreBounded(t *testing.T) {
+func TestLists_CompressedAnswer(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	pack := func(data []byte) string {
@@ -140,7 +146,8 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 	})
 	set := func(s string) { w.f.With(func() { answer = s }) }
 	set(pack([]byte(`[{"id":"` + w.ownFlow + `","name":"<a&b>"}]`)))
-	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 || got.header.Get("Etag") != "" || !strings.Contains(got.body, `"<a&b>"`) {
+	if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 || got.header.Get("Etag") != "" ||
+		!strings.Contains(got.body, `"<a&b>"`) {
 		t.Errorf("%d %v %s", got.status, got.header, got.body)
 	}
 	for name, body := range map[string]string{
@@ -155,14 +162,14 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 		}
 	}
 	set(pack([]byte(`[]`)))
-	for range 8 { // what was reserved is given back
+	for range 8 { // the reservation is released
 		if got := w.call("admin", "GET", "/api/v1/flows/", ""); got.status != 200 {
 			t.Errorf("after the bombs: %d %s", got.status, got.body)
 		}
 	}
 }
 
-func TestARenewalInAnotherAccountIsCounted(t *testing.T) {
+func TestLists_RenewalCounted(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	w.call("admin", "GET", "/api/v1/flows/", "")

@@ -15,9 +15,9 @@ import (
 	"sluice/internal/identity"
 )
 
-// A Langflow user whose projects became workspaces of their own holds things of several: the
-// account is the one's, the flow the other's.
-func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
+// A Langflow user whose projects became separate workspaces holds objects of several: the account
+// belongs to one, the flow to the other.
+func TestReach_SharedAccount(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
@@ -38,8 +38,12 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 	}) {
 		w.f.Take()
 		got := w.call(c.role, c.method, c.target, c.body)
-		log := slices.DeleteFunc(w.f.Take(), func(r lfRequest) bool { return strings.HasPrefix(r.Target, "/api/v1/flows/?") })
-		if got.status != c.want || c.account != nil && (len(log) == 0 || log[len(log)-1].Account != c.account.Username) {
+		log := slices.DeleteFunc(
+			w.f.Take(),
+			func(r lfRequest) bool { return strings.HasPrefix(r.Target, "/api/v1/flows/?") },
+		)
+		if got.status != c.want ||
+			c.account != nil && (len(log) == 0 || log[len(log)-1].Account != c.account.Username) {
 			t.Errorf("%s: %d %s, %+v", name, got.status, got.body, log)
 		}
 	}
@@ -52,7 +56,7 @@ func TestAnAccountMayHoldThingsOfSeveralWorkspaces(t *testing.T) {
 	}
 }
 
-func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
+func TestReach_ImportedKey(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	ctx := context.Background()
@@ -62,7 +66,17 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 	user := w.person("user")
 	bring := func(text string, also ...string) {
 		sum, _ := authn.ImportedKeyHash(text)
-		prepared, err := w.keys.PrepareImported(authn.ImportedKey{Owner: user, Workspace: identity.DefaultWorkspace, Also: also, Name: "x", Prefix: text[:12], Hash: sum, Apps: []string{w.app.ID}})
+		prepared, err := w.keys.PrepareImported(
+			authn.ImportedKey{
+				Owner:     user,
+				Workspace: identity.DefaultWorkspace,
+				Also:      also,
+				Name:      "x",
+				Prefix:    text[:12],
+				Hash:      sum,
+				Apps:      []string{w.app.ID},
+			},
+		)
 		if err == nil {
 			err = w.db.Gated(ctx, func(tx *db.Tx) error { return w.keys.InsertImported(ctx, tx, prepared) })
 		}
@@ -75,7 +89,12 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 	bring(narrow)
 	run := func(key, place string) int {
 		w.f.Take()
-		got := w.do("POST", "/api/v1/run/"+place, with("X-Api-Key: "+key, "Content-Type: application/json"), `{"input_value":"x"}`)
+		got := w.do(
+			"POST",
+			"/api/v1/run/"+place,
+			with("X-Api-Key: "+key, "Content-Type: application/json"),
+			`{"input_value":"x"}`,
+		)
 		for _, r := range w.f.Take() {
 			if r.Header.Get("X-Api-Key") == key || strings.Contains(r.Header.Get("Authorization"), key) {
 				t.Errorf("Langflow gets the client's key")
@@ -87,14 +106,16 @@ func TestAnImportedKeyReachesAllProjectsOfItsUser(t *testing.T) {
 	if got := run(wide, w.oldFlow); got != http.StatusNotFound {
 		t.Errorf("a workspace that its owner does not belong to: %d", got)
 	}
-	if err := w.db.Gated(ctx, func(tx *db.Tx) error { return w.people.Join(ctx, tx, w.other, user, authz.RoleUser) }); err != nil {
+	if err := w.db.Gated(ctx,
+		func(tx *db.Tx) error { return w.people.Join(ctx, tx, w.other, user, authz.RoleUser) }); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		key, place string
 		want       int
 	}{
-		{wide, w.ownFlow, 200}, {wide, w.oldFlow, 200}, {wide, "old-hand", 200}, {narrow, w.ownFlow, 200}, {narrow, w.oldFlow, 404}, {"sk-unknown-unknown-unknown-unknown", w.ownFlow, 401},
+		{wide, w.ownFlow, 200}, {wide, w.oldFlow, 200}, {wide, "old-hand", 200}, {narrow, w.ownFlow, 200}, {narrow,
+			w.oldFlow, 404}, {"sk-unknown-unknown-unknown-unknown", w.ownFlow, 401},
 	} {
 		if got := run(c.key, c.place); got != c.want {
 			t.Errorf("%.10s runs %s: %d, want %d", c.key, c.place, got, c.want)

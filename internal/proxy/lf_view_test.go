@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
+func TestView_LockedFlow(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, true)
 	w.f.Take()
@@ -17,7 +17,8 @@ func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 	h.Set("If-Match", `"x"`)
 	h.Set("Content-Type", "application/json")
 	got := w.do("PATCH", "/api/v1/flows/"+w.ownFlow, h, `{"name":"changed","locked":true,"data":{"nodes":[]}}`)
-	if got.status != 200 || !strings.Contains(got.body, `"name":"Ours"`) || !strings.Contains(got.body, `"locked":true`) {
+	if got.status != 200 || !strings.Contains(got.body, `"name":"Ours"`) ||
+		!strings.Contains(got.body, `"locked":true`) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	var sent []string
@@ -40,20 +41,24 @@ func TestAnOldPageThatSavesALockedFlowGetsTheStoredOne(t *testing.T) {
 			t.Errorf("a flow %s: %d %s", name, got.status, got.body)
 		}
 	}
-	if got := w.call("viewer", "PATCH", "/api/v1/flows/"+w.ownFlow, `{"name":"changed"}`); got.status != http.StatusLocked || !strings.Contains(got.body, "nothing was saved") {
+	if got := w.call("viewer", "PATCH", "/api/v1/flows/"+w.ownFlow,
+		`{"name":"changed"}`); got.status != http.StatusLocked ||
+		!strings.Contains(got.body, "Nothing was saved") {
 		t.Errorf("what a viewer has changed: %d %s", got.status, got.body)
 	}
-	if got := w.call("user", "PATCH", "/api/v1/flows/"+w.ownFlow, `{"name":"changed","locked":true}`); got.status != 200 || !strings.Contains(got.body, `"name":"changed"`) {
+	if got := w.call("user", "PATCH", "/api/v1/flows/"+w.ownFlow,
+		`{"name":"changed","locked":true}`); got.status != 200 ||
+		!strings.Contains(got.body, `"name":"changed"`) {
 		t.Errorf("an editor locks a flow: %d %s", got.status, got.body)
 	}
 }
 
-func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
+func TestPeople_Permissions(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	project := w.own.Things["projects"][0].ID
 	for _, target := range []string{"/api/v1/flows/", "/api/v1/projects/"} {
-		w.call("admin", "GET", target, "") // what nobody has seen yet is claimed
+		w.call("admin", "GET", target, "") // an unseen object is claimed
 	}
 	ask := func(role, kind string, ids ...string) map[string][]string {
 		body, _ := json.Marshal(map[string]any{"resource_type": kind, "resource_ids": ids})
@@ -74,12 +79,13 @@ func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
 	if got := ask("viewer", "project", project); !cmp.Equal(got[project], []string{"read", "execute"}) {
 		t.Errorf("a project for a viewer: %v", got)
 	}
-	if got := w.do("POST", "/api/v1/authz/me/permissions", with("Content-Type: application/json"), `{"resource_type":"flow","resource_ids":[]}`); got.status != 401 {
+	if got := w.do("POST", "/api/v1/authz/me/permissions", with("Content-Type: application/json"),
+		`{"resource_type":"flow","resource_ids":[]}`); got.status != 401 {
 		t.Errorf("a stranger asks: %d", got.status)
 	}
 }
 
-func TestWhatOldPagesSendAsATokenIsIgnored(t *testing.T) {
+func TestView_OldPageToken(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, true)
 	h := w.as("viewer")
@@ -101,20 +107,22 @@ func TestWhatOldPagesSendAsATokenIsIgnored(t *testing.T) {
 	}
 }
 
-func TestThePageOfPeopleIsSluices(t *testing.T) {
+func TestView_PeoplePage(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
-	if got := w.do("GET", "/.sluice/people", nil, ""); got.status != http.StatusSeeOther || !strings.HasSuffix(got.header.Get("Location"), "/admin/people") {
+	if got := w.do("GET", "/.sluice/people", nil, ""); got.status != http.StatusSeeOther ||
+		!strings.HasSuffix(got.header.Get("Location"), "/admin/people") {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 }
 
-func TestWhoMayNotMakeFlowsIsNotOfferedTo(t *testing.T) {
+func TestView_NoCreate(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	for role, want := range map[string]bool{"viewer": true, "user": false} {
 		got := w.call(role, "GET", "/api/v1/config", "")
-		if got.status != 200 || strings.Contains(got.body, `"hide_new_flow_button":true`) != want || strings.Contains(got.body, `"hide_new_project_button":true`) != want {
+		if got.status != 200 || strings.Contains(got.body, `"hide_new_flow_button":true`) != want ||
+			strings.Contains(got.body, `"hide_new_project_button":true`) != want {
 			t.Errorf("%s: %d %s", role, got.status, got.body)
 		}
 	}

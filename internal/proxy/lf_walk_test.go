@@ -45,7 +45,7 @@ func (ids lfIDs) of(kind flow.Kind) string {
 	return ids.flow
 }
 
-// lfFill makes a request from a row with our ids everywhere but at the place that is bad.
+// lfFill creates a request from a row with our ids everywhere except in the bad place.
 func lfFill(e *profile.Endpoint, places []idPlace, bad int, ours, theirs lfIDs) call {
 	c := call{target: e.Pattern, body: map[string]any{}}
 	query := url.Values{}
@@ -55,7 +55,8 @@ func lfFill(e *profile.Endpoint, places []idPlace, bad int, ours, theirs lfIDs) 
 			value = theirs.of(p.ref.Kind)
 		}
 		switch {
-		case p.in == profile.InPath && p.ref.Kind == "" && i != bad && !strings.Contains(e.Pattern, "{"+p.name+":uuid}"):
+		case p.in == profile.InPath && p.ref.Kind == "" && i != bad &&
+			!strings.Contains(e.Pattern, "{"+p.name+":uuid}"):
 			value = "word"
 			fallthrough
 		case p.in == profile.InPath:
@@ -104,20 +105,27 @@ func (w *lfWorld) lfSend(method string, c call, extra string) answer {
 	return w.call("admin", method, c.target, string(text))
 }
 
-// TestNoRowOfLangflowTakesForeignIds walks Langflow's whole table: whatever a row calls an id, and
+// TestWalk_LangflowForeignIDs walks Langflow's whole table: whatever a row calls an id, and
 // any text in its path, query or body that is the id of another workspace's object, is not found,
 // and Langflow never hears of it.
-func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
+func TestWalk_LangflowForeignIDs(t *testing.T) {
 	t.Parallel()
 	w := newLangflowWorld(t, false)
 	fill := func(u *lfUser, flowID, chat, role, message string) lfIDs {
-		ids := lfIDs{flow: flowID, project: u.Things["projects"][0].ID, chat: chat, message: message, part: "c" + message[1:]}
+		ids := lfIDs{
+			flow:    flowID,
+			project: u.Things["projects"][0].ID,
+			chat:    chat,
+			message: message,
+			part:    "c" + message[1:],
+		}
 		w.apps.Flows.Learn(w.app.ID, ids.part, flowID)
 		w.f.With(func() {
 			ids.variable, ids.file = u.Put("variables", &lfThing{Name: "v"}).ID, u.Put("files", &lfThing{Name: "f"}).ID
 			u.Messages = append(u.Messages, lfMessage{ID: message, Flow: flowID, Session: chat, Text: "x"})
 		})
-		for _, list := range []string{"/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/", "/api/v2/files", "/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?flow_id=" + flowID} {
+		for _, list := range []string{"/api/v1/flows/", "/api/v1/projects/", "/api/v1/variables/", "/api/v2/files",
+			"/api/v1/monitor/messages", "/api/v1/monitor/messages/sessions?flow_id=" + flowID} {
 			if got := w.call(role, "GET", list, ""); got.status != 200 {
 				t.Fatalf("%s: %d %s", list, got.status, got.body)
 			}
@@ -135,10 +143,11 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 		}
 		places := idPlaces(e)
 		for _, method := range e.Methods {
-			w.clock.advance(objects.FindAgain) // what is asked of Langflow about unknown ids is limited
+			w.clock.advance(objects.FindAgain) // lookups of unknown ids in Langflow are limited
 			for i, p := range places {
 				for _, bad := range []lfIDs{theirs, unknown} {
-					if bad == unknown && (p.ref.Kind == "" || p.ref.Kind == profile.ChatSession || p.ref.Kind == profile.Part) {
+					if bad == unknown &&
+						(p.ref.Kind == "" || p.ref.Kind == profile.ChatSession || p.ref.Kind == profile.Part) {
 						continue // a component, a chat, a trigger that was not listed yet: nothing that has an owner
 					}
 					w.f.Take()
@@ -148,13 +157,23 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 						t.Errorf("%s %s: Langflow got the id in %s: %s %s", method, e.Name, p.name, g.Method, g.Target)
 					}
 					if got.status != http.StatusNotFound && (got.status != http.StatusBadRequest || len(e.Flow) < 2) {
-						t.Errorf("%s %s: %s = %s: %d %s", method, e.Name, p.name, bad.of(p.ref.Kind), got.status, got.body)
+						t.Errorf(
+							"%s %s: %s = %s: %d %s",
+							method,
+							e.Name,
+							p.name,
+							bad.of(p.ref.Kind),
+							got.status,
+							got.body,
+						)
 					}
 				}
 			}
 			own := lfFill(e, places, -1, ours, theirs)
 			if method != http.MethodGet && own.list == nil && (method != http.MethodDelete || len(own.body) > 0) {
-				for _, text := range []string{theirs.flow, `{"a":[{"b":"` + theirs.project + `"}]}`, `{"a":"{\"b\":\"` + theirs.variable + `\"}"}`, strings.ToUpper(theirs.file), strings.ReplaceAll(theirs.flow, "-", "")} {
+				for _, text := range []string{theirs.flow, `{"a":[{"b":"` + theirs.project + `"}]}`,
+					`{"a":"{\"b\":\"` + theirs.variable +
+						`\"}"}`, strings.ToUpper(theirs.file), strings.ReplaceAll(theirs.flow, "-", "")} {
 					if got := w.lfSend(method, own, text); got.status != http.StatusNotFound || len(w.f.Take()) > 0 {
 						t.Errorf("%s %s: a body with %s: %d %s", method, e.Name, text, got.status, got.body)
 					}
@@ -162,9 +181,19 @@ func TestNoRowOfLangflowTakesForeignIds(t *testing.T) {
 			}
 			w.f.Take()
 			if !strings.Contains(own.target, "?") {
-				got := w.lfSend(method, call{target: own.target + "?x=" + theirs.flow, body: own.body, list: own.list}, "")
+				got := w.lfSend(
+					method,
+					call{target: own.target + "?x=" + theirs.flow, body: own.body, list: own.list},
+					"",
+				)
 				if got.status != http.StatusNotFound || len(w.f.Take()) > 0 {
-					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
+					t.Errorf(
+						"%s %s: an unknown parameter with a foreign id: %d %s",
+						method,
+						e.Name,
+						got.status,
+						got.body,
+					)
 				}
 			}
 			if e.Result.Deletes {

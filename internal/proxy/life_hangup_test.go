@@ -67,7 +67,11 @@ func TestFlowLife_LangflowClientHangsUp(t *testing.T) {
 					}
 					hangUp()
 					if c.name == "import" {
-						return &lfAnswer{Status: 201, Kind: "application/json", Body: `[{"id":"` + newID + `","name":"Brought"}]`}
+						return &lfAnswer{
+							Status: 201,
+							Kind:   "application/json",
+							Body:   `[{"id":"` + newID + `","name":"Brought"}]`,
+						}
 					}
 					return nil
 				}
@@ -115,7 +119,8 @@ func TestFlowLife_LangflowGivesNoAnswer(t *testing.T) {
 				return strings.HasPrefix(line, "inventory ")
 			})
 			want := "admin " + strings.ReplaceAll(c.requested, "FLOW", w.ownFlow)
-			if len(got) != 1 || !strings.HasPrefix(got[0], want) || !strings.HasSuffix(got[0], "the builder gave no answer") {
+			if len(got) != 1 || !strings.HasPrefix(got[0], want) ||
+				!strings.HasSuffix(got[0], "the builder gave no answer") {
 				t.Errorf("entries %q, want %s", got, want)
 			}
 		})
@@ -128,8 +133,8 @@ func setKind(h http.Header, kind string) {
 	}
 }
 
-// Flowise's import answers without the new flows' ids, so Sluice compares lists before and after.
-// It does so even if the client has hung up.
+// Flowise's import answers without the new flows' ids, so Sluice compares lists before and after,
+// even if the client has hung up.
 func TestFlowLife_FlowiseImportClientHangsUp(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)

@@ -103,7 +103,8 @@ func TestFlowLife_Flowise(t *testing.T) {
 	key, id := w.key("user", authn.NewAPIKey{Scope: authn.KeyScope{Actions: []authz.Action{authz.FlowRun}}})
 	answers(200, `{"text":"hello"}`)
 	for range 2 {
-		if got := w.ask("POST", "/api/v1/prediction/"+newID, `{"question":"hi"}`, "Authorization: Bearer "+key); got.status != 200 {
+		if got := w.ask("POST", "/api/v1/prediction/"+newID, `{"question":"hi"}`,
+			"Authorization: Bearer "+key); got.status != 200 {
 			t.Fatalf("by key: %d %s", got.status, got.body)
 		}
 	}
@@ -234,7 +235,8 @@ func TestFlowLife_ImportsAreCalledSo(t *testing.T) {
 	})
 	h := w.as("admin")
 	h.Set("Content-Type", "multipart/form-data; boundary=b")
-	body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.json\"\r\nContent-Type: application/json\r\n\r\n" +
+	body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f.json\"\r\nContent-Type: " +
+		"application/json\r\n\r\n" +
 		`{"flows":[{"name":"Brought","data":{"nodes":[],"edges":[]}}]}` + "\r\n--b--\r\n"
 	if got := w.do("POST", "/api/v1/flows/upload/", h, body); got.status != 201 {
 		t.Fatalf("%d %s", got.status, got.body)
@@ -311,8 +313,9 @@ func TestFlowLife_BuilderGivesNoAnswer(t *testing.T) {
 	w.flowEntries(&seq)
 	in := " in " + w.app.Name + " (app " + w.app.ID + "); the builder gave no answer"
 	for name, answer := range map[string]string{
-		"not HTTP":       "nonsense\r\n\r\n",
-		"half an answer": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nx\r\n",
+		"not HTTP": "nonsense\r\n\r\n",
+		"half an answer": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n1\r\n{\r\nx\r\n",
 	} {
 		f.reply(func(request) string { return answer })
 		for _, c := range []struct{ method, path, want string }{

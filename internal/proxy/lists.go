@@ -73,7 +73,7 @@ func (s *results) filter(ctx context.Context, body []byte) ([]byte, error) {
 	if list.By == profile.ByExport {
 		filtered, ok, err := s.filterOf().Export(body)
 		if !ok {
-			return nil, unreadable(s.v.Request, "something else than an export")
+			return nil, unreadable(s.v.Request, "something other than an export")
 		}
 		return filtered, err
 	}
@@ -82,7 +82,7 @@ func (s *results) filter(ctx context.Context, body []byte) ([]byte, error) {
 		if list.By == profile.ByOptions && l != nil && l.Bare() {
 			return []byte("[]"), nil
 		}
-		return nil, unreadable(s.v.Request, "something else than a list")
+		return nil, unreadable(s.v.Request, "something other than a list")
 	}
 	account, err := s.entered(ctx)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *results) gather(kept []json.RawMessage, got int) ([]json.RawMessage, er
 		}
 		var page struct{ Data []json.RawMessage }
 		if json.Unmarshal(body, &page) != nil {
-			return nil, unreadable(s.v.Request, "something else than a list")
+			return nil, unreadable(s.v.Request, "something other than a list")
 		}
 		own := s.filterOf().Keep(page.Data, list.By)
 		for _, el := range own {
@@ -234,7 +234,7 @@ func (s *results) addAccounts(
 		l, err := s.listOf(account)
 		if err != nil {
 			// The rest of the list is useful without it.
-			s.warn("the list of an account of the builder could not be had", "account", account, "error", err)
+			s.warn("the list of a builder's account could not be read", "account", account, "error", err)
 			continue
 		}
 		more, err := s.keepOf(ctx, l, account)
@@ -277,7 +277,7 @@ func (s *results) listOf(account string) (*objects.List, error) {
 	}
 	l, ok := objects.OpenList(body, s.v.endpoint().Result.List.At)
 	if !ok {
-		return nil, unreadable(req, "something else than a list")
+		return nil, unreadable(req, "something other than a list")
 	}
 	return l, nil
 }

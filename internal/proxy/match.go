@@ -19,7 +19,7 @@ func (p *Proxy) ServeApp(a *app.App) http.Handler {
 		current, ok := p.cfg.Apps.ByID(id)
 		if !ok {
 			web.WriteProblemPage(w, r, problem.New(problem.Gone, "The app that was here has been removed from Sluice.").
-				WithNext("Open Sluice to see the apps that there are."), web.NewRequestID())
+				WithNext("Open Sluice to see your apps."), web.NewRequestID())
 			return
 		}
 		if !originForm(r) {

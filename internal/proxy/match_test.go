@@ -9,14 +9,22 @@ import (
 	"sluice/internal/identity"
 )
 
-func TestHostsAreToldApart(t *testing.T) {
+func TestMatch_Hosts(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	for host, want := range map[string]string{
-		"sluice.test": "pong", "SLUICE.test": "pong", "gate.test": "sluice itself", "gate.test:3000": "sluice itself", "127.0.0.1:3000": "sluice itself",
-		"[::1]:3000": "sluice itself", "localhost": "sluice itself", "evil.example": "421", "sluice.test.evil.example": "421", "sluice.test:8443": "421",
-		"sluice.test.": "421", "gate.test.evil.example": "421",
+		"sluice.test":              "pong",
+		"SLUICE.test":              "pong",
+		"gate.test":                "sluice itself",
+		"gate.test:3000":           "sluice itself",
+		"127.0.0.1:3000":           "sluice itself",
+		"[::1]:3000":               "sluice itself",
+		"localhost":                "sluice itself",
+		"evil.example":             "421",
+		"sluice.test.evil.example": "421",
+		"sluice.test:8443":         "421",
+		"sluice.test.":             "421", "gate.test.evil.example": "421",
 	} {
 		f.reply(func(request) string { return reply(200, "pong", "Content-Type: text/plain") })
 		got := w.raw("GET /api/v1/ping HTTP/1.1\r\nHost: "+host+"\r\n\r\n", "GET")
@@ -30,12 +38,16 @@ func TestHostsAreToldApart(t *testing.T) {
 	}
 }
 
-func TestAnAppOnItsOwnPort(t *testing.T) {
+func TestMatch_OwnPort(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{public: "-"})
 	for host, want := range map[string]int{
-		"127.0.0.1:4000": 200, "localhost:4000": 200, "192.0.2.7:4000": 200, "gate.test:4000": 200, "rebound.evil.example:4000": 421,
+		"127.0.0.1:4000":            200,
+		"localhost:4000":            200,
+		"192.0.2.7:4000":            200,
+		"gate.test:4000":            200,
+		"rebound.evil.example:4000": 421,
 	} {
 		if got := w.raw("GET /api/v1/ping HTTP/1.1\r\nHost: "+host+"\r\n\r\n", "GET"); got.status != want {
 			t.Errorf("%s: status %d, want %d", host, got.status, want)
@@ -49,7 +61,7 @@ func TestAnAppOnItsOwnPort(t *testing.T) {
 	}
 }
 
-func TestOnSluicesOwnHostNameItsCookieCounts(t *testing.T) {
+func TestMatch_SluicesHostName(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{public: "-"})
@@ -72,7 +84,7 @@ func TestOnSluicesOwnHostNameItsCookieCounts(t *testing.T) {
 	}
 }
 
-func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
+func TestMatch_CrossSite(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -82,18 +94,22 @@ func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
 		header http.Header
 		want   int
 	}{
-		"same origin":                {"DELETE", with(cookie, "Origin: "+appOrigin, "Sec-Fetch-Site: same-origin"), 200},
-		"a program":                  {"DELETE", with(cookie), 200},
-		"another site":               {"DELETE", with(cookie, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"), 403},
-		"a sibling host":             {"DELETE", with(cookie, "Origin: https://gate.test", "Sec-Fetch-Site: same-site"), 403},
-		"an old browser":             {"DELETE", with(cookie, "Origin: https://evil.example"), 403},
-		"null":                       {"DELETE", with(cookie, "Origin: null"), 403},
-		"reading from anywhere":      {"GET", with(cookie, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"), 200},
-		"preflight of another":       {"OPTIONS", with("Origin: https://evil.example", "Access-Control-Request-Method: DELETE"), 403},
-		"preflight of the app's own": {"OPTIONS", with("Origin: "+appOrigin, "Access-Control-Request-Method: DELETE"), 204},
-		"OPTIONS of nobody":          {"OPTIONS", with(), 403},
+		"same origin": {"DELETE", with(cookie, "Origin: "+appOrigin, "Sec-Fetch-Site: same-origin"), 200},
+		"a program":   {"DELETE", with(cookie), 200},
+		"another site": {"DELETE", with(cookie, "Origin: https://evil.example", "Sec-Fetch-Site: "+
+			"cross-site"), 403},
+		"a sibling host": {"DELETE", with(cookie, "Origin: https://gate.test", "Sec-Fetch-Site: same-site"), 403},
+		"an old browser": {"DELETE", with(cookie, "Origin: https://evil.example"), 403},
+		"null":           {"DELETE", with(cookie, "Origin: null"), 403},
+		"reading from anywhere": {"GET", with(cookie, "Origin: https://evil.example", "Sec-Fetch-Site: "+
+			"cross-site"), 200},
+		"preflight of another": {"OPTIONS",
+			with("Origin: https://evil.example", "Access-Control-Request-Method: DELETE"), 403},
+		"preflight of the app's own": {"OPTIONS", with("Origin: "+appOrigin, "Access-Control-Request-Method: DELETE"),
+			204},
+		"OPTIONS of nobody": {"OPTIONS", with(), 403},
 	} {
-		w.own(w.app.ID, identity.DefaultWorkspace, privateFlow) // a former case has deleted it
+		w.own(w.app.ID, identity.DefaultWorkspace, privateFlow) // an earlier case deleted it
 		got := w.do(c.method, "/api/v1/chatflows/"+privateFlow, c.header, "")
 		if got.status != c.want {
 			t.Errorf("%s: status %d, want %d: %s", name, got.status, c.want, got.body)
@@ -106,7 +122,7 @@ func TestCrossSiteRequestsOfSignedInPeople(t *testing.T) {
 	}
 }
 
-func TestMethodsThatAreNotPassedOn(t *testing.T) {
+func TestMatch_RefusedMethods(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -125,10 +141,12 @@ func TestHeadFollowsGet(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
-	if got := w.do("HEAD", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")), ""); got.status != 200 || got.body != "" {
+	if got := w.do("HEAD", "/api/v1/chatflows", with("Cookie: "+w.cookie("viewer")), ""); got.status != 200 ||
+		got.body != "" {
 		t.Errorf("status %d, body %q", got.status, got.body)
 	}
-	if got := w.do("HEAD", "/api/v1/apikey", with("Cookie: "+w.cookie("viewer")), ""); got.status != 403 || got.body != "" {
+	if got := w.do("HEAD", "/api/v1/apikey", with("Cookie: "+w.cookie("viewer")), ""); got.status != 403 ||
+		got.body != "" {
 		t.Errorf("what GET may not HEAD may not either: %d %q", got.status, got.body)
 	}
 }

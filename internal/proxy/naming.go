@@ -306,7 +306,7 @@ func (n *naming) checkForeign() error {
 			return err
 		}
 		if objects.EachUUID(text, visit) {
-			return problem.New(problem.Invalid, "The body has escapes inside escapes deeper than Sluice follows.").
+			return problem.New(problem.Invalid, "The body nests escapes too deeply.").
 				WithRule("body.escape")
 		}
 	}

@@ -65,7 +65,7 @@ func (a *reply) wholeBody(v *Verdict) ([]byte, error) {
 func (a *reply) readInstead(ctx context.Context, v *Verdict) {
 	old := v.Request
 	if _, ok := old.app.Profile.Match(http.MethodGet, old.path); !ok {
-		a.refuse(problem.New(problem.Denied, "You may see this but not change it.").WithRule("view only"))
+		a.refuse(problem.New(problem.Denied, "You can see this but not change it.").WithRule("view only"))
 		return
 	}
 	r := old.http.WithContext(ctx)

@@ -34,7 +34,7 @@ func reading(h http.Header) http.Header {
 	return r
 }
 
-func TestWhatIsCreatedBelongsToTheWorkspace(t *testing.T) {
+func TestOwned_Created(t *testing.T) {
 	t.Parallel()
 	f, w, _, other := tenants(t)
 	f.reply(func(request) string { return jsonReply(200, `{"id":"`+newID+`","name":"New","type":"AGENTFLOW"}`) })
@@ -50,7 +50,10 @@ func TestWhatIsCreatedBelongsToTheWorkspace(t *testing.T) {
 	}
 	f.reply(func(request) string { return jsonReply(200, `{"id":"`+newID+`","name":"Renamed"}`) })
 	w.do("PUT", "/api/v1/chatflows/"+newID, other, `{"name":"Renamed"}`)
-	if list, _, _ := w.apps.Flows.List(context.Background(), systemPrincipal, flow.Filter{Workspace: w.other, Query: "renamed"}); len(list) != 1 {
+	if list, _, _ := w.apps.Flows.List(context.Background(), systemPrincipal,
+		flow.Filter{Workspace: w.other, Query: "renamed"}); len(
+		list,
+	) != 1 {
 		t.Errorf("the new name is not known: %+v", list)
 	}
 	f.reply(func(request) string { return jsonReply(200, `{"affected":1}`) })
@@ -60,7 +63,7 @@ func TestWhatIsCreatedBelongsToTheWorkspace(t *testing.T) {
 	}
 }
 
-func TestAnIdOfAnotherWorkspaceIsNotTakenOver(t *testing.T) {
+func TestOwned_ForeignID(t *testing.T) {
 	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(request) string { return jsonReply(200, `{"id":"`+foreign+`","flowData":"secret"}`) })
@@ -73,35 +76,52 @@ func TestAnIdOfAnotherWorkspaceIsNotTakenOver(t *testing.T) {
 	}
 }
 
-func TestANewObjectIsFoundInTheListOfAll(t *testing.T) {
+func TestOwned_NewObject(t *testing.T) {
 	t.Parallel()
 	f, w, admin, other := tenants(t)
-	all := `[{"id":"` + foreign + `","name":"new","details":"secret","updatedDate":"2026-01-03"},{"id":"` + nobodys + `","name":"new","updatedDate":"2026-01-01"},{"id":"` + newID + `","name":"new","updatedDate":"2026-01-02"}]`
+	all := `[{"id":"` + foreign + `","name":"new","details":"secret","updatedDate":"2026-01-03"},{"id":"` + nobodys +
+		`","name":"new","updatedDate":"2026-01-01"},{"id":"` + newID + `","name":"new","updatedDate":"2026-01-02"}]`
 	f.reply(func(request) string { return jsonReply(200, all) })
 	got := w.do("POST", "/api/v1/evaluations", admin, `{"name":"new"}`)
-	if got.status != 200 || strings.Contains(got.body, "secret") || strings.Contains(got.body, nobodys) || !strings.Contains(got.body, newID) {
+	if got.status != 200 || strings.Contains(got.body, "secret") || strings.Contains(got.body, nobodys) ||
+		!strings.Contains(got.body, newID) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if ws, _, _ := w.apps.Flows.Owner(w.app.ID, newID); ws != identity.DefaultWorkspace {
 		t.Errorf("the evaluation belongs to %q", ws)
 	}
-	if got := w.do("GET", "/api/v1/evaluations", reading(other), ""); got.status != 200 || strings.Contains(got.body, newID) || !strings.Contains(got.body, foreign) {
+	if got := w.do("GET", "/api/v1/evaluations", reading(other), ""); got.status != 200 ||
+		strings.Contains(got.body, newID) ||
+		!strings.Contains(got.body, foreign) {
 		t.Errorf("the other one's list: %d %s", got.status, got.body)
 	}
 }
 
-func TestListsHoldTheWorkspacesOwn(t *testing.T) {
+func TestOwned_Lists(t *testing.T) {
 	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	element := func(id string) string { return `{"id":"` + id + `","agentflowId":"` + id + `","name":"` + id + `"}` }
-	plain := "[" + element(privateFlow) + "," + element(foreign) + "," + element(nobodys) + "," + element(publicFlow) + "]"
+	plain := "[" + element(
+		privateFlow,
+	) + "," + element(
+		foreign,
+	) + "," + element(
+		nobodys,
+	) + "," + element(
+		publicFlow,
+	) + "]"
 	for name, c := range map[string]struct{ target, answer, want string }{
-		"a list":             {"/api/v1/chatflows", plain, "[" + element(privateFlow) + "," + element(publicFlow) + "]"},
-		"the first page":     {"/api/v1/chatflows?page=1&limit=1", plain, `{"data":[` + element(privateFlow) + `],"total":2}`},
-		"the second page":    {"/api/v1/chatflows?page=2&limit=1", plain, `{"data":[` + element(publicFlow) + `],"total":2}`},
-		"a page too far":     {"/api/v1/chatflows?page=9&limit=12", plain, `{"data":[],"total":2}`},
-		"half a page":        {"/api/v1/chatflows?page=1", plain, "[" + element(privateFlow) + "," + element(publicFlow) + "]"},
-		"a wrapped list":     {"/api/v1/tools", `{"data":` + plain + `,"total":4}`, `{"data":[` + element(privateFlow) + "," + element(publicFlow) + `],"total":2}`},
+		"a list": {"/api/v1/chatflows", plain,
+			"[" + element(privateFlow) + "," + element(publicFlow) + "]"},
+		"the first page": {"/api/v1/chatflows?page=1&limit=1", plain,
+			`{"data":[` + element(privateFlow) + `],"total":2}`},
+		"the second page": {"/api/v1/chatflows?page=2&limit=1", plain,
+			`{"data":[` + element(publicFlow) + `],"total":2}`},
+		"a page too far": {"/api/v1/chatflows?page=9&limit=12", plain, `{"data":[],"total":2}`},
+		"half a page": {"/api/v1/chatflows?page=1", plain,
+			"[" + element(privateFlow) + "," + element(publicFlow) + "]"},
+		"a wrapped list": {"/api/v1/tools", `{"data":` + plain + `,"total":4}`,
+			`{"data":[` + element(privateFlow) + "," + element(publicFlow) + `],"total":2}`},
 		"no list":            {"/api/v1/tools", `{"secret":1}`, ""},
 		"elements of no use": {"/api/v1/tools", `["secret",1,null,{"id":1},[]]`, "[]"},
 	} {
@@ -129,18 +149,21 @@ func TestListsHoldTheWorkspacesOwn(t *testing.T) {
 		t.Errorf("a compressed list: %d", got.status)
 	}
 	f.reply(func(request) string {
-		return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\nConnection: close\r\n\r\n["
+		return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\nConnection: " +
+			"close\r\n\r\n["
 	})
-	if got := w.do("GET", "/api/v1/chatflows", reading(admin), ""); got.status != http.StatusBadGateway || !strings.Contains(got.body, "longer than 32 MiB") {
+	if got := w.do("GET", "/api/v1/chatflows", reading(admin), ""); got.status != http.StatusBadGateway ||
+		!strings.Contains(got.body, "longer than 32 MiB") {
 		t.Errorf("an endless list: %d %s", got.status, got.body)
 	}
 	f.reply(func(request) string { return jsonReply(200, plain) })
-	if got := w.do("HEAD", "/api/v1/chatflows", reading(admin), ""); got.status != 200 || got.header.Get("Content-Length") != "" {
+	if got := w.do("HEAD", "/api/v1/chatflows", reading(admin), ""); got.status != 200 ||
+		got.header.Get("Content-Length") != "" {
 		t.Errorf("HEAD tells how long the whole list is: %v", got.header)
 	}
 }
 
-func TestAllPagesOfABuilderAreGathered(t *testing.T) {
+func TestOwned_AllPages(t *testing.T) {
 	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(g request) string {
@@ -149,7 +172,10 @@ func TestAllPagesOfABuilderAreGathered(t *testing.T) {
 		for i := range 100 {
 			if n := (page-1)*100 + i; n < 250 {
 				owner := []string{foreign, privateFlow}[n%2]
-				data = append(data, map[string]string{"id": fmt.Sprintf("e0000000-0000-4000-8000-%012d", n), "agentflowId": owner})
+				data = append(
+					data,
+					map[string]string{"id": fmt.Sprintf("e0000000-0000-4000-8000-%012d", n), "agentflowId": owner},
+				)
 			}
 		}
 		b, _ := json.Marshal(map[string]any{"data": data, "total": 250})
@@ -167,32 +193,40 @@ func TestAllPagesOfABuilderAreGathered(t *testing.T) {
 	if len(log) != 3 || log[2].target() != "/api/v1/executions?state=FINISHED&limit=100&page=3" {
 		t.Errorf("%d pages were asked for, the last as %s", len(log), log[len(log)-1].target())
 	}
-	// What a list has told is known without asking.
+	// Objects from a list are known without asking.
 	if p, ok := w.apps.Flows.Parent(w.app.ID, "e0000000-0000-4000-8000-000000000001"); !ok || p != privateFlow {
 		t.Errorf("the execution's flow is %q", p)
 	}
 }
 
-func TestOptionsAndExportsAreFiltered(t *testing.T) {
+func TestOwned_OptionsAndExports(t *testing.T) {
 	t.Parallel()
 	f, w, admin, _ := tenants(t)
 	f.reply(func(request) string {
-		return jsonReply(200, `[{"label":"gpt","name":"gpt-4"},{"label":"mine","name":"`+privateFlow+`:mine"},{"label":"secret","name":"`+foreign+`"},{"label":"secret","name":"x","description":"`+foreign+`"},{"label":"secret","name":"`+nobodys+`:left"}]`)
+		return jsonReply(
+			200,
+			`[{"label":"gpt","name":"gpt-4"},{"label":"mine","name":"`+privateFlow+`:mine"},{"label":"secret","name":"`+foreign+`"},{"label":"secret","name":"x","description":"`+foreign+`"},{"label":"secret","name":"`+nobodys+`:left"}]`,
+		)
 	})
 	got := w.do("POST", "/api/v1/node-load-method/customTool", admin, `{"loadMethod":"listTools"}`)
-	if got.status != 200 || strings.Contains(got.body, "secret") || !strings.Contains(got.body, "gpt-4") || !strings.Contains(got.body, "mine") {
+	if got.status != 200 || strings.Contains(got.body, "secret") || !strings.Contains(got.body, "gpt-4") ||
+		!strings.Contains(got.body, "mine") {
 		t.Errorf("options: %d %s", got.status, got.body)
 	}
 	f.reply(func(request) string {
-		return jsonReply(200, `{"FileDefaultName":"x.json","ChatFlow":[{"id":"`+privateFlow+`"},{"id":"`+foreign+`","name":"secret"}],"ChatMessage":[{"id":"`+newID+`","chatflowid":"`+foreign+`","content":"secret"},{"id":"m","chatflowid":"`+privateFlow+`","content":"mine"}],"Surprise":{"secret":1}}`)
+		return jsonReply(
+			200,
+			`{"FileDefaultName":"x.json","ChatFlow":[{"id":"`+privateFlow+`"},{"id":"`+foreign+`","name":"secret"}],"ChatMessage":[{"id":"`+newID+`","chatflowid":"`+foreign+`","content":"secret"},{"id":"m","chatflowid":"`+privateFlow+`","content":"mine"}],"Surprise":{"secret":1}}`,
+		)
 	})
 	got = w.do("POST", "/api/v1/export-import/export", admin, `{"chatflow":true}`)
-	if got.status != 200 || strings.Contains(got.body, "secret") || !strings.Contains(got.body, "mine") || !strings.Contains(got.body, privateFlow) {
+	if got.status != 200 || strings.Contains(got.body, "secret") || !strings.Contains(got.body, "mine") ||
+		!strings.Contains(got.body, privateFlow) {
 		t.Errorf("export: %d %s", got.status, got.body)
 	}
 }
 
-func TestAnAppIsUsedInWorkspaces(t *testing.T) {
+func TestOwned_AppWorkspaces(t *testing.T) {
 	t.Parallel()
 	f, w, _, other := tenants(t)
 	if got := w.do("GET", "/api/v1/nodes", reading(other), ""); got.status != 200 {
@@ -202,22 +236,33 @@ func TestAnAppIsUsedInWorkspaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.take()
-	for _, target := range []string{"/api/v1/nodes", "/api/v1/chatflows", "/api/v1/chatflows/" + foreign, "/chatflows"} {
+	for _, target := range []string{"/api/v1/nodes", "/api/v1/chatflows", "/api/v1/chatflows/" + foreign,
+		"/chatflows"} {
 		if got := w.do("GET", target, reading(other), ""); got.status != http.StatusNotFound || len(f.take()) > 0 {
 			t.Errorf("%s of an app that is not used any more: %d %s", target, got.status, got.body)
 		}
 	}
-	if err := w.apps.Manager.Offer(context.Background(), authz.Principal{Kind: authz.Person, ID: w.ids["other"], Memberships: []authz.Membership{{Workspace: w.other, Role: authz.RoleAdmin}}}, w.app.ID, w.other); err == nil {
+	if err := w.apps.Manager.Offer(context.Background(),
+		authz.Principal{Kind: authz.Person, ID: w.ids["other"],
+			Memberships: []authz.Membership{{Workspace: w.other,
+				Role: authz.RoleAdmin}}}, w.app.ID, w.other); err == nil {
 		t.Error("a workspace's admin brings an app in alone")
 	}
 }
 
-func TestCustomRolesAreAskedFineQuestions(t *testing.T) {
+func TestOwned_CustomRoles(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	ctx := context.Background()
-	role, err := w.people.CreateRole(ctx, systemPrincipal, identity.Role{Name: "Reader of agents", Permissions: []string{"agentflows:view", "agentflows:create", "agentflows:run"}})
+	role, err := w.people.CreateRole(
+		ctx,
+		systemPrincipal,
+		identity.Role{
+			Name:        "Reader of agents",
+			Permissions: []string{"agentflows:view", "agentflows:create", "agentflows:run"},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,9 +280,12 @@ func TestCustomRolesAreAskedFineQuestions(t *testing.T) {
 		method, target, body string
 		want                 int
 	}{
-		{"GET", "/api/v1/chatflows/" + newID, "", 200}, {"GET", "/api/v1/chatflows/" + privateFlow, "", 403}, {"DELETE", "/api/v1/chatflows/" + newID, "", 403},
-		{"POST", "/api/v1/chatflows", `{"type":"AGENTFLOW"}`, 200}, {"POST", "/api/v1/chatflows", `{"type":"CHATFLOW"}`, 403}, {"POST", "/api/v1/chatflows", `{}`, 403},
-		{"POST", "/api/v1/internal-prediction/" + newID, `{"question":"x"}`, 200}, {"GET", "/api/v1/tools", "", 403}, {"GET", "/api/v1/nodes", "", 200},
+		{"GET", "/api/v1/chatflows/" + newID, "", 200}, {"GET", "/api/v1/chatflows/" + privateFlow, "", 403}, {"DELETE",
+			"/api/v1/chatflows/" + newID, "", 403},
+		{"POST", "/api/v1/chatflows", `{"type":"AGENTFLOW"}`, 200}, {"POST", "/api/v1/chatflows", `{"type":"CHATFLOW"}`,
+			403}, {"POST", "/api/v1/chatflows", `{}`, 403},
+		{"POST", "/api/v1/internal-prediction/" + newID, `{"question":"x"}`, 200}, {"GET", "/api/v1/tools", "",
+			403}, {"GET", "/api/v1/nodes", "", 200},
 	} {
 		send := h
 		if c.body == "" {

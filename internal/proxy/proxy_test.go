@@ -7,11 +7,16 @@ import (
 	"testing"
 )
 
-func TestASignedInPersonWorksInTheBuildersSession(t *testing.T) {
+func TestProxy_SignedIn(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
-	got := w.do("GET", "/api/v1/chatflows?type=CHATFLOW", with("Cookie: a=1; "+w.cookie("viewer")+"; token=mine", "x-request-from: internal", "X-Forwarded-For: 6.6.6.6"), "")
+	got := w.do(
+		"GET",
+		"/api/v1/chatflows?type=CHATFLOW",
+		with("Cookie: a=1; "+w.cookie("viewer")+"; token=mine", "x-request-from: internal", "X-Forwarded-For: 6.6.6.6"),
+		"",
+	)
 	if got.status != 200 || got.body != `{"ok":true,"data":[]}` {
 		t.Fatalf("answer %+v", got)
 	}
@@ -23,11 +28,15 @@ func TestASignedInPersonWorksInTheBuildersSession(t *testing.T) {
 	if r.RequestURI != "/api/v1/chatflows?type=CHATFLOW" || r.Host != f.url().Host {
 		t.Errorf("target %q, host %q", r.RequestURI, r.Host)
 	}
-	if c := r.Header.Get("Cookie"); !strings.HasPrefix(c, "token=service-") || strings.Contains(c, "sluice") || strings.Contains(c, "mine") {
+	if c := r.Header.Get("Cookie"); !strings.HasPrefix(c, "token=service-") || strings.Contains(c, "sluice") ||
+		strings.Contains(c, "mine") {
 		t.Errorf("cookies %q", c)
 	}
 	for name, want := range map[string]string{
-		"X-Request-From": "internal", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": appHost,
+		"X-Request-From":    "internal",
+		"X-Forwarded-For":   "127.0.0.1",
+		"X-Forwarded-Proto": "https",
+		"X-Forwarded-Host":  appHost,
 	} {
 		if got := r.Header.Values(name); len(got) != 1 || got[0] != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
@@ -35,7 +44,7 @@ func TestASignedInPersonWorksInTheBuildersSession(t *testing.T) {
 	}
 }
 
-func TestStrangersAreSentToSignIn(t *testing.T) {
+func TestProxy_Strangers(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -57,7 +66,7 @@ func TestStrangersAreSentToSignIn(t *testing.T) {
 	}
 }
 
-func TestRolesAreDecidedByTheEndpoint(t *testing.T) {
+func TestProxy_Roles(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -89,7 +98,16 @@ func TestRolesAreDecidedByTheEndpoint(t *testing.T) {
 		got := w.do(c.method, c.path, h, c.body)
 		reached := len(f.take())
 		if got.status != c.status || (c.status == 200) != (reached == 1) {
-			t.Errorf("%s %s %s: %d (%d reached the builder), want %d: %s", c.role, c.method, c.path, got.status, reached, c.status, got.body)
+			t.Errorf(
+				"%s %s %s: %d (%d reached the builder), want %d: %s",
+				c.role,
+				c.method,
+				c.path,
+				got.status,
+				reached,
+				c.status,
+				got.body,
+			)
 		}
 	}
 }

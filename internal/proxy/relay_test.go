@@ -7,20 +7,38 @@ import (
 	"testing"
 )
 
-func TestHeadersOfTheConnectionStayOnIt(t *testing.T) {
+func TestRelay_HopHeaders(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{kind: "generic"})
 	f.reply(func(request) string {
-		return reply(200, "x", "Connection: keep-alive, X-Private", "X-Private: 1", "Keep-Alive: timeout=5", "Proxy-Authenticate: Basic", "X-Kept: 1")
+		return reply(
+			200,
+			"x",
+			"Connection: keep-alive, X-Private",
+			"X-Private: 1",
+			"Keep-Alive: timeout=5",
+			"Proxy-Authenticate: Basic",
+			"X-Kept: 1",
+		)
 	})
-	h := with("Cookie: "+w.cookie("viewer"), "Connection: keep-alive, X-Mine", "X-Mine: 1", "Keep-Alive: 1", "Te: trailers, gzip", "Proxy-Connection: x", "Trailer: X-T", "X-Kept: 1")
+	h := with(
+		"Cookie: "+w.cookie("viewer"),
+		"Connection: keep-alive, X-Mine",
+		"X-Mine: 1",
+		"Keep-Alive: 1",
+		"Te: trailers, gzip",
+		"Proxy-Connection: x",
+		"Trailer: X-T",
+		"X-Kept: 1",
+	)
 	got := w.do("GET", "/x", h, "")
 	log := f.take()
 	if got.status != 200 || len(log) != 1 {
 		t.Fatalf("status %d, %d requests", got.status, len(log))
 	}
-	for _, name := range []string{"X-Mine", "Keep-Alive", "Te", "Proxy-Connection", "Trailer", "Connection", "User-Agent"} {
+	for _, name := range []string{"X-Mine", "Keep-Alive", "Te", "Proxy-Connection", "Trailer", "Connection",
+		"User-Agent"} {
 		if v := log[0].req.Header.Values(name); len(v) > 0 {
 			t.Errorf("the builder got %s: %q", name, v)
 		}
@@ -35,7 +53,7 @@ func TestHeadersOfTheConnectionStayOnIt(t *testing.T) {
 	}
 }
 
-func TestTrailersOfAnAnswerArrive(t *testing.T) {
+func TestRelay_Trailers(t *testing.T) {
 	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
@@ -50,7 +68,7 @@ func TestTrailersOfAnAnswerArrive(t *testing.T) {
 	}
 }
 
-func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
+func TestRelay_EarlyAnswer(t *testing.T) {
 	t.Parallel()
 	up := startHandler(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
@@ -58,7 +76,8 @@ func TestAnAnswerBeforeTheBodyIsRead(t *testing.T) {
 	w := newWorld(t, up, options{kind: "generic"})
 	h := with("Cookie: "+w.cookie("admin"), "Content-Type: application/octet-stream")
 	for range 20 {
-		if got := w.do("POST", "/x", h, strings.Repeat("x", 3<<20)); got.status != http.StatusTeapot && got.status != http.StatusBadGateway {
+		if got := w.do("POST", "/x", h, strings.Repeat("x", 3<<20)); got.status != http.StatusTeapot &&
+			got.status != http.StatusBadGateway {
 			t.Fatalf("status %d: %s", got.status, got.body)
 		}
 	}

@@ -189,7 +189,7 @@ func (a *reply) preflight() {
 		h.Set("Access-Control-Max-Age", "600")
 		a.w.WriteHeader(http.StatusNoContent)
 	default:
-		a.refuse(problem.New(problem.Denied, "Pages of other origins may not call this app without an API key.").
+		a.refuse(problem.New(problem.Denied, "Pages of other origins cannot call this app without an API key.").
 			WithRule("cors").WithField("Origin"))
 	}
 }

@@ -76,12 +76,12 @@ func newRequest(p *Proxy, a *app.App, w http.ResponseWriter, r *http.Request, e 
 // that net/http parsed from the target, because the builder will parse the target again.
 func (q *Request) readTarget() error {
 	if !known(q.http.Method) {
-		return problem.New(problem.Method, "Sluice does not pass this method on.").WithRule("method").
+		return problem.New(problem.Method, "Sluice does not forward this method.").WithRule("method").
 			WithNext("Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.")
 	}
 	target := q.http.RequestURI
 	if len(target) > profile.MaxTarget {
-		return problem.New(problem.Invalid, "The address is longer than 8 KiB.").WithRule("path.length")
+		return problem.New(problem.Invalid, "The URL is longer than 8 KiB.").WithRule("path.length")
 	}
 	path, query, _ := strings.Cut(target, "?")
 	canonical, err := profile.Canonical(path)
@@ -281,9 +281,10 @@ func (q *Request) checkAddress() error {
 	}
 	return problem.New(
 		problem.Invalid,
-		"An API key stands in the address of this request, where it is not read and others may see it.",
+		"The URL of this request contains an API key. Keys in URLs are not accepted, because others can see them.",
 	).WithRule("key in address").
-		WithNext("Send it in the header Authorization, as Bearer, and replace this key: addresses are kept in logs.")
+		WithNext("Send the key in the header Authorization as Bearer, and replace this key, because URLs are stored " +
+			"in logs.")
 }
 
 // checkCrossSite refuses a change that a page of another origin makes a signed-in browser send.
@@ -292,7 +293,7 @@ func (q *Request) checkAddress() error {
 // apps on one host name, which are one site.
 func (q *Request) checkCrossSite() error {
 	if err := q.p.crossSite.Check(q.http); err != nil {
-		return problem.New(problem.Denied, "This request was made by a page of another site.").
+		return problem.New(problem.Denied, "A page of another site sent this request.").
 			WithRule("cross-site request").
 			WithNext("Open the builder from Sluice and try again.").WithCause(err)
 	}

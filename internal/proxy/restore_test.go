@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPublicRunsOfOldReleasesRunWhatIsStored: Langflow before 1.9 runs the flow that the request of
-// a stranger brings. It gets the stored one, whatever was sent.
-func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
+// TestRestore_PublicRuns: Langflow before 1.9 runs the flow in a stranger's request. It gets the
+// stored flow instead.
+func TestRestore_PublicRuns(t *testing.T) {
 	t.Parallel()
 	const graph = `{"nodes":[],"edges":[],"viewport":{"x":1}}`
 	h := with("Content-Type: application/json", "Cookie: client_id=0b6a")
@@ -60,7 +60,9 @@ func TestPublicRunsOfOldReleasesRunWhatIsStored(t *testing.T) {
 		}
 		w.f.With(func() { w.own.Get("flows", w.ownFlow).Access = "PRIVATE" })
 		w.f.Take()
-		if got := w.do("POST", "/api/v1/build_public_tmp/"+w.ownFlow+"/flow", h, `{}`); got.status != http.StatusServiceUnavailable || len(w.f.Take()) > 0 {
+		if got := w.do("POST", "/api/v1/build_public_tmp/"+w.ownFlow+"/flow", h,
+			`{}`); got.status != http.StatusServiceUnavailable ||
+			len(w.f.Take()) > 0 {
 			t.Errorf("a flow that Langflow does not give: %d %s", got.status, got.body)
 		}
 	}

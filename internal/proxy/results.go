@@ -164,7 +164,7 @@ func (s *results) read(ctx context.Context, res *http.Response) error {
 	}
 	if e.Result.Hides != nil {
 		if body, err = e.Result.Hides.Clean(body); err != nil {
-			return unreadable(s.v.Request, "something else than objects")
+			return unreadable(s.v.Request, "something other than objects")
 		}
 	}
 	setBody(res, body)
@@ -381,7 +381,7 @@ func (s *results) recordStatus(ctx context.Context, status int) error {
 			return nil
 		}
 		if err := s.flows().Expose(context.WithoutCancel(ctx), s.act(), id); err != nil {
-			return problem.New(problem.Unavailable, "It was done, but Sluice could not record it.").
+			return problem.New(problem.Unavailable, "The action succeeded, but Sluice could not record it.").
 				WithRule("change not recorded").WithCause(err)
 		}
 	case failed && (e.Result.Creates.IsFlow() || e.Result.Imports ||
@@ -449,7 +449,7 @@ func (s *results) startJob(ctx context.Context, id, flowID string) error {
 	defer cancel()
 	job := flow.Job{Flow: flowID, Person: s.v.requester.who().ID}
 	if err := s.flows().StartJob(ctx, s.v.Request.app.ID, id, job); err != nil {
-		return problem.New(problem.Unavailable, "The run was started, but Sluice could not record whose it is.").
+		return problem.New(problem.Unavailable, "The run was started, but Sluice could not record its owner.").
 			WithRule("job not recorded").WithNext("Run the flow again.").WithCause(err)
 	}
 	return nil

@@ -59,7 +59,7 @@ func (r rights) use(e *profile.Endpoint) error {
 }
 
 // errNoRight means that a person has none of the permissions that would suffice.
-var errNoRight = problem.New(problem.Denied, "You have no right to use this flow.").WithRule("no right")
+var errNoRight = problem.New(problem.Denied, "You do not have permission to use this flow.").WithRule("no right")
 
 // any reports whether the principal has one of several permissions, or the action if the list is
 // empty. It records nothing.

@@ -81,7 +81,7 @@ func (w *world) open(method, target string, header http.Header, body string) (*h
 	return res, c
 }
 
-func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
+func TestStream_NoBuffering(t *testing.T) {
 	t.Parallel()
 	up, events, _, _ := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
@@ -104,7 +104,7 @@ func TestEachEventArrivesBeforeTheNextIsSent(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWithItsSession(t *testing.T) {
+func TestStream_SessionRevoked(t *testing.T) {
 	for name, c := range map[string]struct{ method, target string }{
 		"event stream":                 {"GET", "/events"},
 		"answer to a POST":             {"POST", "/events"},
@@ -117,7 +117,11 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			token, session := w.session("admin")
 			conn := w.dial()
 			defer func() { _ = conn.Close() }()
-			_, err := io.WriteString(conn, c.method+" "+c.target+" HTTP/1.1\r\nHost: sluice.test\r\nCookie: __Host-sluice_session="+token+"\r\nContent-Length: 0\r\n\r\n")
+			_, err := io.WriteString(
+				conn,
+				c.method+" "+c.target+" HTTP/1.1\r\nHost: sluice.test\r\n"+
+					"Cookie: __Host-sluice_session="+token+"\r\nContent-Length: 0\r\n\r\n",
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,16 +152,25 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			if time.Since(start) > time.Second {
 				t.Error("the client waited for more than a second")
 			}
-			eventually(t, "the log line", func() bool { return strings.Contains(w.log.String(), `reason="session ended"`) })
+			eventually(
+				t,
+				"the log line",
+				func() bool { return strings.Contains(w.log.String(), `reason="session ended"`) },
+			)
 		})
 	}
 }
 
-func TestStrangersStreamsHaveNoSessionToEndWith(t *testing.T) {
+func TestStream_Stranger(t *testing.T) {
 	t.Parallel()
 	up, events, _, _ := streamer(t)
 	w := newWorld(t, up, options{})
-	res, c := w.open("POST", "/api/v1/prediction/"+publicFlow, with("Content-Type: application/json"), `{"streaming":true}`)
+	res, c := w.open(
+		"POST",
+		"/api/v1/prediction/"+publicFlow,
+		with("Content-Type: application/json"),
+		`{"streaming":true}`,
+	)
 	events <- "x"
 	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != "data: x\n" {
 		t.Fatalf("%q, %v", line, err)
@@ -166,7 +179,7 @@ func TestStrangersStreamsHaveNoSessionToEndWith(t *testing.T) {
 	eventually(t, "the log line", func() bool { return strings.Contains(w.log.String(), `reason="client gone"`) })
 }
 
-func TestAClientThatLeavesEndsTheBuildersWork(t *testing.T) {
+func TestStream_ClientLeaves(t *testing.T) {
 	t.Parallel()
 	up, _, _, ended := streamer(t)
 	w := newWorld(t, up, options{kind: "generic"})
@@ -179,16 +192,20 @@ func TestAClientThatLeavesEndsTheBuildersWork(t *testing.T) {
 	}
 }
 
-func TestABrokenStreamIsBrokenForTheClientToo(t *testing.T) {
+func TestStream_Broken(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
 	f.reply(func(request) string {
-		return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{\"half\":"
+		return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
+			"100\r\n\r\n{\"half\":"
 	})
 	c := w.dial()
 	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "GET /api/v1/nodes HTTP/1.1\r\nHost: sluice.test\r\nCookie: "+w.cookie("viewer")+"\r\n\r\n")
+	_, _ = io.WriteString(
+		c,
+		"GET /api/v1/nodes HTTP/1.1\r\nHost: sluice.test\r\nCookie: "+w.cookie("viewer")+"\r\n\r\n",
+	)
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 		if body, err := io.ReadAll(res.Body); err == nil {
 			t.Errorf("half an answer looks like a whole one: %q", body)

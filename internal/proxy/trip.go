@@ -144,7 +144,7 @@ func (t *trip) renew(req *http.Request, refused *http.Response) (*http.Response,
 func (t *trip) noSession() error {
 	return problem.Newf(problem.Unavailable, "%s does not accept Sluice's session at the moment.", t.req.app.Name).
 		WithRule("builder's session").WithRetryAfter(2 * time.Second).
-		WithNext("Try again in a few seconds; if it stays, ask an admin to look at Sluice's apps page.")
+		WithNext("Try again in a few seconds. If it keeps failing, ask an admin to check Sluice's apps page.")
 }
 
 // discard reads the rest of a short answer, so that its connection can be used again.

@@ -30,15 +30,23 @@ func startEcho(t testing.TB) handlerServer {
 			return
 		}
 		defer func() { _ = c.Close() }()
-		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-			base64.StdEncoding.EncodeToString(sum[:]) + "\r\nSet-Cookie: sluice_session=planted\r\n\r\n")
+		_, _ = rw.WriteString(
+			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+				base64.StdEncoding.EncodeToString(sum[:]) + "\r\nSet-Cookie: sluice_session=planted\r\n\r\n",
+		)
 		_ = rw.Flush()
 		_, _ = io.Copy(c, rw)
 	})
 }
 
 func handshake(origin, cookie string) http.Header {
-	h := with("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: c2x1aWNlLW1hcmtlci0wMQ==", "Cookie: "+cookie)
+	h := with(
+		"Connection: Upgrade",
+		"Upgrade: websocket",
+		"Sec-WebSocket-Version: 13",
+		"Sec-WebSocket-Key: c2x1aWNlLW1hcmtlci0wMQ==",
+		"Cookie: "+cookie,
+	)
 	if origin != "" {
 		h.Set("Origin", origin)
 	}
@@ -62,7 +70,7 @@ func (w *world) upgrade(h http.Header) (net.Conn, *bufio.Reader, *http.Response)
 	return c, in, res
 }
 
-func TestWebSocketEchoesAndEndsWithTheSession(t *testing.T) {
+func TestUpgrade_WebSocket(t *testing.T) {
 	w := newWorld(t, startEcho(t), options{kind: "generic"})
 	token, session := w.session("viewer")
 	c, in, res := w.upgrade(handshake(appOrigin, "__Host-sluice_session="+token))
@@ -94,7 +102,7 @@ func TestWebSocketEchoesAndEndsWithTheSession(t *testing.T) {
 	}
 }
 
-func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
+func TestUpgrade_OtherOrigin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, startEcho(t), options{kind: "generic"})
 	for name, c := range map[string]struct {
@@ -109,8 +117,10 @@ func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
 		"sluice's own pages":    {handshake(mainOrigin, w.cookie("viewer")), 403},
 		"a stranger":            {handshake(appOrigin, "x=y"), 401},
 		"somebody with no role": {handshake(appOrigin, w.cookie("none")), 403},
-		"h2c":                   {with("Connection: Upgrade", "Upgrade: h2c", "Origin: "+appOrigin, "Cookie: "+w.cookie("viewer")), 400},
-		"two protocols":         {with("Connection: Upgrade", "Upgrade: websocket, h2c", "Origin: "+appOrigin, "Cookie: "+w.cookie("viewer")), 400},
+		"h2c": {with("Connection: Upgrade", "Upgrade: h2c", "Origin: "+appOrigin,
+			"Cookie: "+w.cookie("viewer")), 400},
+		"two protocols": {with("Connection: Upgrade", "Upgrade: websocket, h2c", "Origin: "+appOrigin,
+			"Cookie: "+w.cookie("viewer")), 400},
 	} {
 		conn, _, res := w.upgrade(c.header)
 		if res.StatusCode != c.want {
@@ -120,7 +130,7 @@ func TestWebSocketOfOtherOriginsIsRefused(t *testing.T) {
 	}
 }
 
-func TestFlowiseHasNoWebSocket(t *testing.T) {
+func TestUpgrade_Flowise(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, startFixture(t), options{})
 	if got := w.do("GET", "/api/v1/ping", handshake(appOrigin, w.cookie("admin")), ""); got.status != 400 {

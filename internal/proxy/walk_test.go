@@ -13,13 +13,13 @@ import (
 
 const (
 	ownObject   = "33333333-3333-4333-8333-333333333333"
-	ownPart     = "0a0a0a0a-0a0a-4a0a-8a0a-0a0a0a0a0a0a" // lies in ownObject
+	ownPart     = "0a0a0a0a-0a0a-4a0a-8a0a-0a0a0a0a0a0a" // is in ownObject
 	foreign     = "f0f0f0f0-f0f0-40f0-80f0-f0f0f0f0f0f0"
-	foreignPart = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f" // lies in foreign
+	foreignPart = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f" // is in foreign
 	nobodys     = "0badcafe-0bad-4bad-8bad-0badcafebad0"
 )
 
-// idPlace is where a row of the table takes an id, or any text of the client's.
+// idPlace is a place of a row that takes an id, or any text from the client.
 type idPlace struct {
 	in   profile.In
 	name string
@@ -58,7 +58,7 @@ type call struct {
 	list   []string // the body, if it is a list
 }
 
-// fill makes a request from a row: own ids everywhere but at the place that is bad.
+// fill creates a request from a row, with own ids everywhere except in the bad place.
 func fill(e *profile.Endpoint, places []idPlace, bad int, id, part string) call {
 	c := call{target: e.Pattern, body: map[string]any{}}
 	query := url.Values{}
@@ -74,7 +74,8 @@ func fill(e *profile.Endpoint, places []idPlace, bad int, id, part string) call 
 		}
 		switch {
 		case p.in == profile.InPath:
-			for _, spelling := range []string{"{" + p.name + ":uuid}", "{" + p.name + ":token}", "{" + p.name + "...}", "{" + p.name + "}"} {
+			for _, spelling := range []string{"{" + p.name + ":uuid}", "{" + p.name + ":token}", "{" + p.name + "...}",
+				"{" + p.name + "}"} {
 				c.target = strings.Replace(c.target, spelling, value, 1)
 			}
 		case p.in == profile.InQuery:
@@ -111,10 +112,10 @@ func (w *world) send(method string, c call, cookie string, extra string) answer 
 	return w.do(method, c.target, h, string(text))
 }
 
-// TestNoRowTakesForeignIds walks the whole table: whatever a row calls an id, and any text in its
+// TestWalk_ForeignIDs walks the whole table: whatever a row calls an id, and any text in its
 // path, query or body that is the id of another workspace's object, is not found, and the builder
 // never hears of it.
-func TestNoRowTakesForeignIds(t *testing.T) {
+func TestWalk_ForeignIDs(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -133,7 +134,7 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 			for i, p := range places {
 				for _, ids := range [][2]string{{foreign, foreignPart}, {nobodys, nobodys}} {
 					if ids[0] == nobodys && p.ref.Kind == "" {
-						continue // a chat, a node: no object of Flowise's
+						continue // a chat or a node, not an object of Flowise
 					}
 					f.take()
 					got := w.send(method, fill(e, places, i, ids[0], ids[1]), cookie, "")
@@ -149,15 +150,25 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 			}
 			own := fill(e, places, -1, "", "")
 			if method != http.MethodGet && (method != http.MethodDelete || len(own.body) > 0) {
-				for _, text := range []string{foreign, `{"a":[{"b":"` + foreign + `"}]}`, `{"a":"{\"b\":\"` + foreign + `\"}"}`, `\u0066` + foreign[1:], strings.ToUpper(foreign)} {
-					if got := w.send(method, own, cookie, text); got.status != http.StatusNotFound || len(f.take()) > 0 {
+				for _, text := range []string{foreign, `{"a":[{"b":"` + foreign + `"}]}`,
+					`{"a":"{\"b\":\"` + foreign + `\"}"}`, `\u0066` + foreign[1:], strings.ToUpper(foreign)} {
+					if got := w.send(method, own, cookie, text); got.status != http.StatusNotFound ||
+						len(f.take()) > 0 {
 						t.Errorf("%s %s: a body with %s: %d %s", method, e.Name, text, got.status, got.body)
 					}
 				}
 			}
 			if !strings.Contains(own.target, "?") {
-				if got := w.send(method, call{target: own.target + "?x=" + foreign, body: own.body}, cookie, ""); got.status != http.StatusNotFound || len(f.take()) > 0 {
-					t.Errorf("%s %s: an unknown parameter with a foreign id: %d %s", method, e.Name, got.status, got.body)
+				if got := w.send(method, call{target: own.target + "?x=" + foreign, body: own.body}, cookie,
+					""); got.status != http.StatusNotFound ||
+					len(f.take()) > 0 {
+					t.Errorf(
+						"%s %s: an unknown parameter with a foreign id: %d %s",
+						method,
+						e.Name,
+						got.status,
+						got.body,
+					)
 				}
 			}
 			w.send(method, own, cookie, "")
@@ -166,14 +177,18 @@ func TestNoRowTakesForeignIds(t *testing.T) {
 		}
 	}
 	if tried < 200 || reached < 150 {
-		t.Errorf("only %d foreign ids were tried, and %d requests about own objects reached the builder", tried, reached)
+		t.Errorf(
+			"only %d foreign ids were tried, and %d requests about own objects reached the builder",
+			tried,
+			reached,
+		)
 	}
 	t.Logf("%d foreign ids, %d own requests", tried, reached)
 }
 
-// TestStrangersStayInThePublishedFlow is the same for people who are not signed in: a published
+// TestWalk_Strangers is the same for people who are not signed in: a published
 // flow of one workspace opens nothing else.
-func TestStrangersStayInThePublishedFlow(t *testing.T) {
+func TestWalk_Strangers(t *testing.T) {
 	t.Parallel()
 	f := startFixture(t)
 	w := newWorld(t, f, options{})
@@ -182,9 +197,12 @@ func TestStrangersStayInThePublishedFlow(t *testing.T) {
 	w.apps.Flows.Learn(w.app.ID, foreignPart, foreign)
 	h := with("Content-Type: application/json")
 	for what, c := range map[string]struct{ method, target, body string }{
-		"another workspace's id in an override": {"POST", "/api/v1/prediction/" + publicFlow, `{"question":"x","overrideConfig":{"a":"` + foreign + `"}}`},
-		"another flow's feedback":               {"PUT", "/api/v1/feedback/" + foreignPart, `{"chatflowid":"` + publicFlow + `","rating":"THUMBS_UP"}`},
-		"feedback that does not exist":          {"PUT", "/api/v1/feedback/" + nobodys, `{"chatflowid":"` + publicFlow + `","rating":"THUMBS_UP"}`},
+		"another workspace's id in an override": {"POST", "/api/v1/prediction/" + publicFlow,
+			`{"question":"x","overrideConfig":{"a":"` + foreign + `"}}`},
+		"another flow's feedback": {"PUT", "/api/v1/feedback/" + foreignPart,
+			`{"chatflowid":"` + publicFlow + `","rating":"THUMBS_UP"}`},
+		"feedback that does not exist": {"PUT", "/api/v1/feedback/" + nobodys,
+			`{"chatflowid":"` + publicFlow + `","rating":"THUMBS_UP"}`},
 	} {
 		if got := w.do(c.method, c.target, h, c.body); got.status != http.StatusNotFound || len(f.take()) > 0 {
 			t.Errorf("%s: %d %s", what, got.status, got.body)
@@ -196,7 +214,8 @@ func TestStrangersStayInThePublishedFlow(t *testing.T) {
 	if err := w.apps.Manager.Withdraw(t.Context(), systemPrincipal, w.app.ID, identity.DefaultWorkspace); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h, `{"question":"x"}`); got.status != http.StatusUnauthorized {
+	if got := w.do("POST", "/api/v1/prediction/"+publicFlow, h,
+		`{"question":"x"}`); got.status != http.StatusUnauthorized {
 		t.Errorf("a flow of a workspace that does not use the app any more: %d %s", got.status, got.body)
 	}
 }

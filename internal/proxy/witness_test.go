@@ -28,11 +28,11 @@ import (
 	"sluice/internal/proxy"
 )
 
-// The witness writes down what the data plane made of every request of this package's tests and of
-// the attack corpus: the decision as the event tells it, the requests that the builder got, the
-// answer that the client got, and whose each object is in the end. The record is compared with
+// The witness records the data plane's handling of every request of this package's tests and of the
+// attack corpus: the decision in the event, the requests to the builder, the answer to the client,
+// and the owner of each object at the end. The record is compared with
 // testdata/witness/record.jsonl.gz, so that work on the steps shows every change of behavior. After
-// a change that is meant, `go test ./internal/proxy -update` writes it anew.
+// an intended change, `go test ./internal/proxy -update` writes it again.
 
 const witnessFile = "testdata/witness/record.jsonl.gz"
 
@@ -137,8 +137,8 @@ func writeRecord(whole bool) error {
 type sighting struct {
 	// Row is the corpus row that the request belongs to.
 	Row string `json:"row,omitempty"`
-	// Request is method and target as they stood on the wire; Asked is a question of Sluice's own
-	// to a builder, Owned an object with its owner at the end of the test.
+	// Request is the method and target on the wire, Asked a request of Sluice itself to a builder,
+	// Owned an object with its owner at the end of the test.
 	Request string `json:"request,omitempty"`
 	Asked   string `json:"asked,omitempty"`
 	Owned   string `json:"owned,omitempty"`
@@ -293,8 +293,8 @@ func (l witnessLog) Handle(ctx context.Context, r slog.Record) error {
 	return l.Handler.Handle(ctx, r)
 }
 
-// What most events, requests and answers say is left out of the record. Where a header of these is
-// missing, the record says "(none)".
+// The record leaves out values that most events, requests and answers share. A missing header of
+// these is "(none)".
 var (
 	usualEvent = map[string]string{"app": "flowise", "front": "app", "host": appHost}
 	usualSent  = map[string]string{
@@ -340,10 +340,11 @@ func (s *witness) testify(t *testing.T) {
 // of several allowed things happens differs from run to run. The tests themselves judge the
 // outcome.
 var unsteady = map[string]bool{
-	"TestManyRequestsRenewOnce":                    true, // who renews, and who waits
-	"TestABuilderThatIsDownIsExplainedAndRecovers": true, // whether a connection was still idle
-	"TestAnAnswerBeforeTheBodyIsRead":              true, // how much of the body was sent
-	"TestWhatFollowsARefusedBodyIsNoRequest":       true, // whether the client is still there
+	"TestBody_ExpectContinue":        true, // whether the client leaves after 100 Continue
+	"TestBridge_RenewOnce":           true, // who renews, and who waits
+	"TestBridge_BuilderDown":         true, // whether a connection was still idle
+	"TestRelay_EarlyAnswer":          true, // how much of the body was sent
+	"TestSmuggling_AfterRefusedBody": true, // whether the client is still there
 }
 
 // inOrder ranges over a map in the order of its keys, for requests that see what others before them
@@ -474,7 +475,8 @@ func (s *witness) owned() map[string]bool {
 			s.w.t.Error(err)
 		}
 		for _, o := range objects {
-			set[fmt.Sprintf("%s %s %q in %s, account %q, of %q", o.Kind, o.ID, o.Name, o.Workspace, o.Account, o.Owner)] = true
+			set[fmt.Sprintf("%s %s %q in %s, account %q, of %q", o.Kind, o.ID, o.Name, o.Workspace, o.Account,
+				o.Owner)] = true
 		}
 	}
 	return set

@@ -72,8 +72,8 @@ func (a *awsSource) Get(ctx context.Context, n Name) (text, where string, err er
 	}
 	text, ok := e.field(n, true)
 	if !ok || strings.TrimSpace(text) == "" {
-		return "", "", problem.Newf(problem.Invalid, "The entry %s in AWS Secrets Manager (%s) holds no text "+
-			"for %s.", own, a.variable(n), n).
+		return "", "", problem.Newf(problem.Invalid, "The entry %s in AWS Secrets Manager (%s) contains no text for "+
+			"%s.", own, a.variable(n), n).
 			WithNext("Store the secret itself as text, or a JSON object with the field " + string(n) + ".")
 	}
 	return strings.TrimSpace(text), a.place(own), nil
@@ -196,8 +196,9 @@ func (a *awsSource) connect(ctx context.Context) error {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return problem.New(problem.Invalid, "SECRETKEY_STORAGE_TYPE is aws, but there are no AWS credentials: "+
 			"SECRETKEY_AWS_ACCESS_KEY and SECRETKEY_AWS_SECRET_KEY are not set, and the AWS SDK finds none.").
-			WithNext("Set the two variables, or give this machine a role. Until then nothing is started and no key " +
-				"is made.").WithCause(err)
+			WithNext("Set the two variables, or give this machine a role. Until then Sluice does not start and " +
+				"creates no key.").
+			WithCause(err)
 	}
 	a.client = secretsmanager.NewFromConfig(cfg)
 	return nil
@@ -246,7 +247,7 @@ var badCredentials = []string{
 
 // explain describes why AWS, or the connection to it, failed.
 func (a *awsSource) explain(n Name, name, doing, permission string, err error) error {
-	const standing = " Nothing is started, and no other key is made meanwhile."
+	const standing = " Sluice does not start, and creates no other key."
 	var api interface {
 		ErrorCode() string
 		ErrorMessage() string
@@ -265,13 +266,14 @@ func (a *awsSource) explain(n Name, name, doing, permission string, err error) e
 		return problem.Newf(problem.Unavailable, "AWS Secrets Manager failed at %s the entry %s (%s): "+
 			"%s: %s", doing, name, a.variable(n), api.ErrorCode(),
 			strings.Join(strings.Fields(api.ErrorMessage()), " ")).
-			WithNext("Mend the entry, or set " + string(n) + "." + standing).WithCause(err)
+			WithNext("Fix the entry, or set " + string(n) + "." + standing).WithCause(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s did "+
 			"not answer within %s.", a.Region, cmp.Or(a.Patience, awsPatience)).
 			WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
 	}
-	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot be "+
-		"reached or gives no sensible answer.", a.Region).
-		WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).WithCause(err)
+	return problem.Newf(problem.Unavailable, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in %s cannot "+
+		"be reached or gives no usable answer.", a.Region).
+		WithNext("Check SECRETKEY_AWS_REGION and the network." + standing).
+		WithCause(err)
 }

@@ -23,7 +23,7 @@ func open(t *testing.T, d *db.DB, folder string) *secret.Keyring {
 	return k
 }
 
-func TestSealedValuesOpenAfterARestart(t *testing.T) {
+func TestKeyring_Restart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder := filepath.Join(t.TempDir(), "made", "if", "missing")
@@ -46,7 +46,7 @@ func TestSealedValuesOpenAfterARestart(t *testing.T) {
 	})
 }
 
-func TestAValueMovedToAnotherRowDoesNotOpen(t *testing.T) {
+func TestKeyring_MovedValue(t *testing.T) {
 	t.Parallel()
 	k := open(t, dbtest.SQLite(t), t.TempDir())
 	sealed, err := k.Seal([]byte("x"), "app", "a1")
@@ -60,7 +60,7 @@ func TestAValueMovedToAnotherRowDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestAForeignRootKeyIsRefused(t *testing.T) {
+func TestKeyring_ForeignRootKey(t *testing.T) {
 	t.Parallel()
 	d := dbtest.SQLite(t)
 	open(t, d, t.TempDir())
@@ -70,7 +70,7 @@ func TestAForeignRootKeyIsRefused(t *testing.T) {
 	}
 }
 
-func TestADamagedRootKeyIsExplainedAndKept(t *testing.T) {
+func TestKeyring_DamagedRootKey(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, secret.RootFile)
@@ -86,7 +86,7 @@ func TestADamagedRootKeyIsExplainedAndKept(t *testing.T) {
 	}
 }
 
-func TestNodesStartingTogetherAgree(t *testing.T) {
+func TestKeyring_ParallelStart(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder := t.TempDir()

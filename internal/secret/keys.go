@@ -208,7 +208,7 @@ func (ks *keyStore) takeGiven(ctx context.Context, given map[Name]found) error {
 		}
 		if rows[n].Kid != keyID(key) {
 			ks.log.Info(
-				"a secret has a new value; what was made with the former one stays valid until it ends",
+				"a secret has a new value; everything created with the previous one stays valid until it expires",
 				"secret",
 				string(n),
 				"from",
@@ -387,7 +387,7 @@ func (ks *keyStore) prune(ctx context.Context, now time.Time) error {
 			return tx.Changed(ChangeKind, row.Name)
 		})
 		if err != nil {
-			return fmt.Errorf("removing a former key: %w", err)
+			return fmt.Errorf("removing a previous key: %w", err)
 		}
 	}
 	return nil

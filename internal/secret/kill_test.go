@@ -19,7 +19,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// victim is what the child process of a kill test is told.
+// victim is the input of the child process of a kill test.
 type victim struct{ Folder, Postgres, Keys string }
 
 const victimVariable = "SLUICE_TEST_VICTIM"
@@ -94,9 +94,9 @@ func killed(t *testing.T, v victim, after time.Duration) {
 	}
 }
 
-// Whenever a rotation is killed, everything opens afterwards, the next rotation goes on, and
-// nothing is sealed with a former key in the end.
-func TestARotationIsKilled(t *testing.T) {
+// Whenever a rotation is killed, everything opens afterwards, the next rotation continues, and in
+// the end nothing is sealed with a previous key.
+func TestRotation_Killed(t *testing.T) {
 	t.Parallel()
 	for engine, c := range map[string]func(t *testing.T) db.Config{
 		"sqlite":   func(t *testing.T) db.Config { return db.Config{Folder: dbtest.Folder(t), Now: time.Now} },
@@ -111,7 +111,7 @@ func TestARotationIsKilled(t *testing.T) {
 			random, interrupted := rand.New(rand.NewPCG(1, 2)), 0
 			for range 8 {
 				killed(t, victim{at.Folder, at.Postgres, keys}, time.Duration(random.IntN(120))*time.Millisecond)
-				// This node ran all the time; another one starts anew.
+				// This node ran all the time; another one starts now.
 				intact(t, d, k, values)
 				anew, _ := mustOpen(t, secret.Config{DB: d, Folder: keys})
 				intact(t, d, anew, values)

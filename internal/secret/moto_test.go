@@ -37,7 +37,7 @@ func moto(t *testing.T) *secretsmanager.Client {
 	if err != nil {
 		t.Fatalf("installing moto: %v: %s", err, trouble.String())
 	}
-	address := nobody(t)
+	address := silent(t)
 	host, port, _ := strings.Cut(address, ":")
 	server := exec.Command(strings.TrimSpace(string(program)), "-H", host, "-p", port)
 	if err := server.Start(); err != nil {
@@ -146,7 +146,7 @@ func awsFirstStart(t *testing.T, s shelf) {
 	if why := secret.Weakness(s.get("FlowiseEncryptionKey")); why != "" {
 		t.Errorf("the entry %s", why)
 	}
-	// A container that starts anew with an empty disk finds everything.
+	// A container that restarts with an empty disk finds everything.
 	again, _ := mustOpen(t, secret.Config{DB: d, Folder: filepath.Join(t.TempDir(), "other"), AWS: ask()})
 	if !bytes.Equal(again.TokenKey(), k.TokenKey()) {
 		t.Error("the keys changed")
@@ -283,7 +283,7 @@ func awsGone(t *testing.T, s shelf) {
 		DB:     d,
 		Folder: t.TempDir(),
 		AWS:    ask(),
-	}, "holds no root key, and a new one does not open the secrets in this database")
+	}, "contains no root key, and a new one cannot open the secrets in this database")
 	if list, err := s.ListSecrets(context.Background(), &secretsmanager.ListSecretsInput{}); err != nil ||
 		len(list.SecretList) > 0 {
 		t.Errorf("an entry was made: %v, %v", list, err)

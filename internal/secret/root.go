@@ -102,9 +102,9 @@ func randomText() (string, error) {
 }
 
 func weakRoot(w Weak) error {
-	return problem.Newf(problem.Invalid, "The root key (%s) is damaged or was never good: it %s.", w.Where, w.Why).
-		WithNext("Restore it from a backup: without it the secrets in the database cannot be opened. If there are " +
-			"none yet, put the output of `sluice secret generate` in its place.")
+	return problem.Newf(problem.Invalid, "The root key (%s) is damaged or invalid: it %s.", w.Where, w.Why).
+		WithNext("Restore it from a backup: without it the secrets in the database cannot be opened. If it has no " +
+			"secrets yet, replace it with the output of `sluice secret generate`.")
 }
 
 // openVault finds the root key and opens the keyset with it. The first start creates both.
@@ -144,7 +144,7 @@ func (s *sealer) openKeyset(ctx context.Context, p *places, chosen found, weak [
 	}
 	if stored == "" {
 		if stored, err = s.createKeyset(ctx, chosen.text); err != nil {
-			return fmt.Errorf("making the keyset: %w", err)
+			return fmt.Errorf("creating the keyset: %w", err)
 		}
 	}
 	handle, err := s.unlock(ctx, p, chosen, stored, weak)
@@ -297,17 +297,16 @@ func rewrap(ctx context.Context, tx *db.Tx, handle *keyset.Handle, stored, root 
 }
 
 func lockedOut(p *places, chosen found) error {
-	const next = "Give Sluice the root key that this database was made with: " +
-		"the file " + RootFile + ", or LANGFLOW_SECRET_KEY (the file's content will do). Where the key was changed, " +
-		"give the former one in " +
-		"SLUICE_FORMER_SECRET_KEY. Or start with an empty database."
+	const next = "Give Sluice the root key that this database was created with: " +
+		"the file " + RootFile + ", or LANGFLOW_SECRET_KEY (the file's content works). If the key was changed, set " +
+		"SLUICE_FORMER_SECRET_KEY to the previous one. Or start with an empty database."
 	if chosen.where == "" {
 		where := "SECRETKEY_PATH (" + p.files.folder + ")"
 		if p.aws != nil {
 			where = p.aws.place(p.aws.Name) + ", like " + where + ","
 		}
-		return problem.Newf(problem.Conflict, "LANGFLOW_SECRET_KEY is not set, %s holds no root key, and a new one "+
-			"does not open the secrets in this database.", where).
+		return problem.Newf(problem.Conflict, "LANGFLOW_SECRET_KEY is not set, %s contains no root key, and a new "+
+			"one cannot open the secrets in this database.", where).
 			WithNext(next)
 	}
 	return problem.Newf(problem.Conflict, "The root key (LANGFLOW_SECRET_KEY; %s) does not open the secrets in this "+

@@ -33,9 +33,9 @@ func refused(t *testing.T, c secret.Config, want string) {
 	}
 }
 
-// An installation with a root key of its own is later given one: it changes over, and nobody is
-// locked out on the way.
-func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
+// An installation with a generated root key later gets another one: it changes over, and no one is
+// locked out.
+func TestRoot_GivenKey(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder, empty := t.TempDir(), t.TempDir()
@@ -57,15 +57,15 @@ func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
 		}, "The root key (LANGFLOW_SECRET_KEY; environment) does not open the secrets in this database")
 		both, r := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
 		opens("with both", both)
-		if s := status(t, r, secret.Root); s.Source != "environment" || len(s.Former) != 1 || s.Rotates {
+		if s := status(t, r, secret.Root); s.Source != "environment" || len(s.Previous) != 1 || s.Rotates {
 			t.Errorf("status %+v", s)
 		}
 		alone, _ := mustOpen(t, secret.Config{DB: d, Folder: empty, Given: given("LANGFLOW_SECRET_KEY", valueA)})
 		opens("with the new one alone", alone)
-		// A node that has only the former one goes on, and is told.
+		// A node with only the previous key continues, with a warning.
 		old, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
 		opens("with the former one alone", old)
-		if len(old.Warnings()) != 1 || !strings.Contains(old.Warnings()[0], "is a former one") {
+		if len(old.Warnings()) != 1 || !strings.Contains(old.Warnings()[0], "is a previous one") {
 			t.Errorf("warnings: %q", old.Warnings())
 		}
 		if err := r.Forget(context.Background(), cli, secret.Root); err != nil {
@@ -76,7 +76,7 @@ func TestARootKeyThatIsGivenTakesOver(t *testing.T) {
 	})
 }
 
-func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
+func TestRoot_ChangedWithPrevious(t *testing.T) {
 	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder, Given: given("LANGFLOW_SECRET_KEY", valueA)})
@@ -106,9 +106,9 @@ func TestARootKeyIsChangedWithTheFormerOneBesideIt(t *testing.T) {
 	}
 }
 
-// A stray variable in one shell becomes the root key and is lost. Whoever has the former one makes
-// another, as a file or as a variable.
-func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
+// A stray variable in one shell becomes the root key and is lost. An operator with the previous key
+// creates another, as a file or as a variable.
+func TestRoot_Lost(t *testing.T) {
 	t.Parallel()
 	d, folder, ctx := dbtest.SQLite(t), t.TempDir(), context.Background()
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
@@ -141,7 +141,7 @@ func TestARootKeyThatIsLostIsReplaced(t *testing.T) {
 }
 
 // The content of the file is a good value for the variable, so that further nodes are easily made.
-func TestTheFilesContentWorksAsVariable(t *testing.T) {
+func TestRoot_FileContentAsVariable(t *testing.T) {
 	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
@@ -160,25 +160,25 @@ func TestTheFilesContentWorksAsVariable(t *testing.T) {
 
 // A node that has lost its folder makes no new root key: that would look like a fresh start and
 // lead nowhere.
-func TestNoRootKeyIsMadeBesideSecretsThatItCannotOpen(t *testing.T) {
+func TestRoot_SealedSecretsExist(t *testing.T) {
 	t.Parallel()
 	d, empty := dbtest.SQLite(t), filepath.Join(t.TempDir(), "empty")
 	mustOpen(t, secret.Config{DB: d, Folder: t.TempDir()})
 	refused(t, secret.Config{
 		DB:     d,
 		Folder: empty,
-	}, "holds no root key, and a new one does not open the secrets in this database")
+	}, "contains no root key, and a new one cannot open the secrets in this database")
 	if _, err := os.Stat(empty); err == nil {
 		t.Error("something was made in the empty folder")
 	}
 }
 
-func TestARootKeyThatWasAcceptedOnceIsNotLockedOutAsWeak(t *testing.T) {
+func TestRoot_WeakButAccepted(t *testing.T) {
 	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	write(t, folder, secret.RootFile, valueA)
 	first, _ := mustOpen(t, secret.Config{DB: d, Folder: folder})
-	// As if a former version had taken the published sample for the root key.
+	// As if an earlier version had accepted the published sample as the root key.
 	if err := secret.Wrap(d, valueA, sample); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestARootKeyThatWasAcceptedOnceIsNotLockedOutAsWeak(t *testing.T) {
 	mustOpen(t, secret.Config{DB: d, Folder: other})
 }
 
-func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
+func TestRoot_RotateWithNodes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		folder, copied := t.TempDir(), t.TempDir()
@@ -208,8 +208,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 		if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
 			t.Errorf("left in the folder: %v, %v", left, err)
 		}
-		// Those beside the file follow a new key of the vault; the copy elsewhere goes on with what
-		// it has.
+		// Keys next to the file follow a new key of the vault; a copy elsewhere keeps its own.
 		sealed, err := here.Seal([]byte("x"), "app", "1")
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +238,7 @@ func TestTheRootKeyIsRotatedWhileNodesRun(t *testing.T) {
 
 // A rotation of the root key that was killed between its steps: the next start finds its way
 // whatever the steps were.
-func TestAnInterruptedRotationOfTheRootKey(t *testing.T) {
+func TestRoot_InterruptedRotation(t *testing.T) {
 	t.Parallel()
 	const next = "sluice_root_next.key"
 	t.Run("before the keyset was wrapped", func(t *testing.T) {

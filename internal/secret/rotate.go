@@ -45,7 +45,7 @@ func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name, pro
 	case Assertions:
 		fresh, err := r.k.signer.newKey()
 		if err != nil {
-			return fmt.Errorf("making a key for identity assertions: %w", err)
+			return fmt.Errorf("creating a key for identity assertions: %w", err)
 		}
 		return r.gate.DoDetail(
 			ctx,
@@ -76,20 +76,20 @@ func (r *Rotator) Rotate(ctx context.Context, actor authz.Principal, n Name, pro
 }
 
 func given(n Name, where string) error {
-	return problem.Newf(problem.Conflict, "%s was given (%s), so Sluice cannot make another one.", n, where).
-		WithNext("Put the output of `sluice secret generate` in its place and start Sluice again. What was made with " +
-			"the present value stays valid until it ends.")
+	return problem.Newf(problem.Conflict, "%s is set (%s), so Sluice cannot replace it.", n, where).
+		WithNext("Replace it with the output of `sluice secret generate` and restart Sluice. Everything created " +
+			"with the current value stays valid until it expires.")
 }
 
 // Forget drops the previous keys of a secret now, so that everything they created stops working.
 // For the root key it deletes the keyset that the previous one opens.
 func (r *Rotator) Forget(ctx context.Context, actor authz.Principal, n Name) error {
-	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(n), "former keys given up", func(tx *db.Tx) error {
+	return r.gate.DoDetail(ctx, actor, authz.SecretManage, resource(n), "previous keys removed", func(tx *db.Tx) error {
 		switch n {
 		case VaultKey:
 			return problem.New(
 				problem.Conflict,
-				"Former keys of the vault go by themselves when nothing is sealed with them any more.",
+				"Previous keys of the vault are removed automatically when nothing is encrypted with them.",
 			)
 		case Assertions:
 			if err := q.New(tx).PruneSigningKeys(ctx, r.now().UnixMilli()); err != nil {
@@ -151,14 +151,14 @@ func damagedValues(n int) error {
 	if n == 0 {
 		return nil
 	}
-	return problem.Newf(problem.Conflict, "%s in the database could not be opened and stayed as "+
-		"they are.", plural(n, "value")).
-		WithNext("They were sealed for another row, or damaged. What they belong to has to be entered again.")
+	return problem.Newf(problem.Conflict, "%s in the database could not be opened and are unchanged.",
+		plural(n, "value")).
+		WithNext("They were encrypted for another row, or are damaged. Enter the values again.")
 }
 
 func formerRoot(root found, err error) error {
-	return problem.Newf(problem.Conflict, "The root key of this node (%s) is a former one.", root.where).
-		WithNext("Give it the present root key first.").
+	return problem.Newf(problem.Conflict, "The root key of this node (%s) is a previous one.", root.where).
+		WithNext("Give it the current root key first.").
 		WithCause(err)
 }
 
@@ -170,10 +170,10 @@ func (r *Rotator) rotateRoot(ctx context.Context, actor authz.Principal) error {
 	}
 	root, files := r.k.seal.currentRoot(), r.k.seal.folder
 	if root.where != "file "+Root.pathOf(files.folder) {
-		return problem.Newf(problem.Conflict, "The root key was given (%s), so Sluice cannot make "+
-			"another one.", root.where).
-			WithNext("Start Sluice with the new key (`sluice secret generate` prints one) in LANGFLOW_SECRET_KEY and " +
-				"the present one in SLUICE_FORMER_SECRET_KEY; in AWS Secrets Manager the new value alone is enough.")
+		return problem.Newf(problem.Conflict, "The root key is set (%s), so Sluice cannot replace it.", root.where).
+			WithNext("Start Sluice with the new key (`sluice secret generate` prints one) in LANGFLOW_SECRET_KEY " +
+				"and the current one in SLUICE_FORMER_SECRET_KEY; in AWS Secrets Manager the new value alone is " +
+				"enough.")
 	}
 	next, err := files.prepareNext(ctx, root.text)
 	if err != nil {

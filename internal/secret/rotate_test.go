@@ -23,11 +23,14 @@ import (
 	"sluice/internal/secret"
 )
 
-// Every column of sealed text must be known to the rotation, and nothing else: a forgotten one would become unreadable.
-func TestTheRotationKnowsEverySealedColumn(t *testing.T) {
+// Every column of sealed text must be known to the rotation, and nothing else: a forgotten one
+// would become unreadable.
+func TestRotate_EveryColumn(t *testing.T) {
 	t.Parallel()
 	_, raw := besides(t)
-	rows, err := raw.Query(`SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name LIKE '%sealed'`)
+	rows, err := raw.Query(
+		`SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name LIKE '%sealed'`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +66,7 @@ func besides(t *testing.T) (*db.DB, *sql.DB) {
 	return d, raw
 }
 
-func TestNothingIsSealedOutsideTheList(t *testing.T) {
+func TestRotate_SealedColumnsListed(t *testing.T) {
 	t.Parallel()
 	k, _ := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: t.TempDir()})
 	if _, err := k.Seal([]byte("x"), "somewhere", "1"); err == nil {
@@ -82,7 +85,9 @@ func fill(t testing.TB, d *db.DB, k *secret.Keyring, n int) map[string]string {
 			if err != nil {
 				return err
 			}
-			err = qlogin.New(tx).InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: base64.StdEncoding.EncodeToString(sealed), ExpiresAt: 1 << 60})
+			err = qlogin.New(tx).
+				InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test",
+					DataSealed: base64.StdEncoding.EncodeToString(sealed), ExpiresAt: 1 << 60})
 			if err != nil {
 				return err
 			}
@@ -100,7 +105,8 @@ func fill(t testing.TB, d *db.DB, k *secret.Keyring, n int) map[string]string {
 func intact(t testing.TB, d *db.DB, k *secret.Keyring, values map[string]string) {
 	t.Helper()
 	for id, want := range values {
-		row, err := qlogin.New(d.Read()).GetPending(context.Background(), qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
+		row, err := qlogin.New(d.Read()).
+			GetPending(context.Background(), qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +120,7 @@ func intact(t testing.TB, d *db.DB, k *secret.Keyring, values map[string]string)
 	}
 }
 
-func TestTheVaultIsRotated(t *testing.T) {
+func TestRotate_Vault(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, now, folder := context.Background(), newClock(), t.TempDir()
@@ -131,7 +137,7 @@ func TestTheVaultIsRotated(t *testing.T) {
 			if told, last = append(told, done), total; done > 0 {
 				return
 			}
-			if s := status(t, r, secret.VaultKey); s.Left < 350 || s.KeyID == before || len(s.Former) != 1 {
+			if s := status(t, r, secret.VaultKey); s.Left < 350 || s.KeyID == before || len(s.Previous) != 1 {
 				t.Errorf("before anything was sealed anew: %+v", s)
 			}
 			intact(t, d, other, values)
@@ -149,7 +155,8 @@ func TestTheVaultIsRotated(t *testing.T) {
 		if _, _, err := verify(keySet(t, other), token); err != nil {
 			t.Errorf("the signing key: %v", err)
 		}
-		// The former key goes an hour later, and everything still opens, after a restart too.
+		// The previous key is removed an hour later, and everything still opens, even after a
+		// restart.
 		for _, step := range []struct {
 			pass   time.Duration
 			former int
@@ -158,8 +165,8 @@ func TestTheVaultIsRotated(t *testing.T) {
 			if err := other.Maintain(ctx, now.Now()); err != nil {
 				t.Fatal(err)
 			}
-			if s := status(t, r, secret.VaultKey); len(s.Former) != step.former {
-				t.Errorf("%d former keys, want %d", len(s.Former), step.former)
+			if s := status(t, r, secret.VaultKey); len(s.Previous) != step.former {
+				t.Errorf("%d former keys, want %d", len(s.Previous), step.former)
 			}
 		}
 		again, _ := mustOpen(t, c)
@@ -172,8 +179,9 @@ func TestTheVaultIsRotated(t *testing.T) {
 	})
 }
 
-// An interrupted rotation is finished by the next call, with the key that it has made, or by a running Sluice.
-func TestAnInterruptedRotationGoesOn(t *testing.T) {
+// An interrupted rotation is finished by the next call, with the key that it has made, or by a
+// running Sluice.
+func TestRotate_Interrupted(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir()})
@@ -211,8 +219,8 @@ func TestAnInterruptedRotationGoesOn(t *testing.T) {
 	})
 }
 
-// Values that do not open stay as they are, are told, and keep the former key.
-func TestADamagedValueStopsNoRotation(t *testing.T) {
+// Values that do not open are unchanged and reported, and keep the previous key.
+func TestRotate_DamagedValue(t *testing.T) {
 	t.Parallel()
 	ctx, now := context.Background(), newClock()
 	d := dbtest.SQLite(t)
@@ -222,16 +230,19 @@ func TestADamagedValueStopsNoRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, text := range map[string]string{"hash-000100x": base64.StdEncoding.EncodeToString(moved), "hash-000200x": "no base64!"} {
+	for id, text := range map[string]string{"hash-000100x": base64.StdEncoding.EncodeToString(moved),
+		"hash-000200x": "no base64!"} {
 		if err := d.Gated(ctx, func(tx *db.Tx) error {
-			return qlogin.New(tx).InsertPending(ctx, qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: text})
+			return qlogin.New(tx).InsertPending(ctx,
+				qlogin.InsertPendingParams{TokenHash: id, Purpose: "test", DataSealed: text})
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
 		before := status(t, r, secret.VaultKey).KeyID
-		if err := r.Rotate(ctx, cli, secret.VaultKey, nil); !problem.Is(err, problem.Conflict) || !strings.Contains(err.Error(), "2 values") {
+		if err := r.Rotate(ctx, cli, secret.VaultKey, nil); !problem.Is(err, problem.Conflict) ||
+			!strings.Contains(err.Error(), "2 values") {
 			t.Errorf("Rotate = %v", err)
 		}
 		if status(t, r, secret.VaultKey).KeyID == before {
@@ -243,14 +254,14 @@ func TestADamagedValueStopsNoRotation(t *testing.T) {
 	if err := k.Maintain(ctx, now.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if s := status(t, r, secret.VaultKey); s.Left != 2 || len(s.Former) != 2 {
+	if s := status(t, r, secret.VaultKey); s.Left != 2 || len(s.Previous) != 2 {
 		t.Errorf("%+v", s)
 	}
 	intact(t, d, k, values)
 }
 
-// Nodes go on sealing and opening while the vault's key is replaced again and again, from another process.
-func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
+// Nodes keep sealing and opening while another process replaces the vault's key repeatedly.
+func TestRotate_WithNodes(t *testing.T) {
 	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder, ctx := t.TempDir(), context.Background()
@@ -265,7 +276,8 @@ func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
 		wg.Go(func() {
 			for i := 0; !stop.Load(); i++ {
 				id := fmt.Sprintf("hash-%06d", i%300)
-				row, err := qlogin.New(server.Read()).GetPending(ctx, qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
+				row, err := qlogin.New(server.Read()).
+					GetPending(ctx, qlogin.GetPendingParams{TokenHash: id, Purpose: "test"})
 				if err != nil {
 					t.Error(err)
 					return
@@ -292,7 +304,7 @@ func TestNodesWorkWhileTheVaultIsRotated(t *testing.T) {
 	intact(t, server, k, values)
 }
 
-func TestOnlySuperusersManageSecrets(t *testing.T) {
+func TestRotate_SuperusersOnly(t *testing.T) {
 	t.Parallel()
 	ctx, folder := context.Background(), t.TempDir()
 	_, r := mustOpen(t, secret.Config{DB: dbtest.SQLite(t), Folder: folder})
@@ -308,7 +320,7 @@ func TestOnlySuperusersManageSecrets(t *testing.T) {
 			t.Errorf("%s: %v, want denied", what, err)
 		}
 	}
-	if s := status(t, r, secret.TokenHash); len(s.Former) > 0 {
+	if s := status(t, r, secret.TokenHash); len(s.Previous) > 0 {
 		t.Error("a key was replaced")
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
@@ -316,12 +328,21 @@ func TestOnlySuperusersManageSecrets(t *testing.T) {
 	}
 }
 
-// The hash of an API key lasts as long as the key: a former key of hashes stays while one lives that is older.
-func TestAFormerHashKeyStaysForLivingAPIKeys(t *testing.T) {
+// The hash of an API key lasts as long as the key: a previous hash key is kept while an older API
+// key is valid.
+func TestRotate_PreviousHashKey(t *testing.T) {
 	t.Parallel()
 	d, raw := besides(t)
 	ctx, now := context.Background(), newClock()
-	k, r := mustOpen(t, secret.Config{DB: d, Folder: t.TempDir(), Now: now.Now, Lives: map[secret.Name]time.Duration{secret.TokenHash: time.Hour}})
+	k, r := mustOpen(
+		t,
+		secret.Config{
+			DB:     d,
+			Folder: t.TempDir(),
+			Now:    now.Now,
+			Lives:  map[secret.Name]time.Duration{secret.TokenHash: time.Hour},
+		},
+	)
 	made := now.Now().UnixMilli()
 	if _, err := raw.Exec(`INSERT INTO api_key (id, account_id, workspace_id, name, prefix, key_hash, former_hash, former_until, scope, networks, per_minute, per_day,
 		created_by, created_at, updated_at, issued_at, expires_at, revoked_at, last_used_at, last_used_ip)

@@ -81,7 +81,7 @@ func (r *resealer) reseal(ctx context.Context, progress func(done, total int)) (
 			}
 			bad, err := r.replace(ctx, s.word, s.column, values)
 			if err != nil {
-				return damaged, fmt.Errorf("sealing the secrets of %s anew: %w", s.column.Table, err)
+				return damaged, fmt.Errorf("encrypting the secrets of %s again: %w", s.column.Table, err)
 			}
 			damaged += bad
 			after = values[len(values)-1].Row
@@ -170,7 +170,7 @@ func (r *resealer) addKey(ctx context.Context, tx *db.Tx) error {
 	}
 	handle, id, err := withNewKey(handle)
 	if err != nil {
-		return fmt.Errorf("making a key of the vault: %w", err)
+		return fmt.Errorf("creating a key of the vault: %w", err)
 	}
 	if err := storeKeyset(ctx, tx, handle, stored, root.text); err != nil {
 		return err
@@ -250,7 +250,7 @@ func (r *resealer) dropKeys(ctx context.Context, tx *db.Tx) error {
 			continue
 		}
 		if err := manager.Delete(id); err != nil {
-			return fmt.Errorf("removing a former key of the vault: %w", err)
+			return fmt.Errorf("removing a previous key of the vault: %w", err)
 		}
 		if err := q.New(tx).DeleteSecretKey(ctx,
 			q.DeleteSecretKeyParams{Name: string(VaultKey), Kid: vaultKid(id)}); err != nil {

@@ -117,7 +117,7 @@ func (s *sealer) followRoot(ctx context.Context, current string) (*keyset.Handle
 	}
 	handle, err := unwrapKeyset(former, s.root.text)
 	if err != nil {
-		return nil, fmt.Errorf("the root key was replaced; start this node again with the present one: %w", err)
+		return nil, fmt.Errorf("the root key was replaced; restart this node with the current one: %w", err)
 	}
 	return handle, nil
 }

@@ -210,7 +210,7 @@ func (s *Signer) add(keys *signingKeys, row q.SigningKey) error {
 func (s *Signer) replace(ctx context.Context, retire bool) error {
 	fresh, err := s.newKey()
 	if err != nil {
-		return fmt.Errorf("making a key for identity assertions: %w", err)
+		return fmt.Errorf("creating a key for identity assertions: %w", err)
 	}
 	if err := s.db.System(ctx, "signing keys", func(tx *db.Tx) error {
 		return s.store(ctx, tx, fresh, retire)

@@ -75,7 +75,7 @@ func verify(set jose.JSONWebKeySet, token string) (subject string, header jose.H
 	return claims.Subject, parsed.Headers[0], err
 }
 
-func TestAnAssertionIsVerifiedByThePublishedSet(t *testing.T) {
+func TestSigner_PublishedSet(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		k := open(t, d, t.TempDir())
@@ -94,7 +94,7 @@ func TestAnAssertionIsVerifiedByThePublishedSet(t *testing.T) {
 	})
 }
 
-func TestAForeignAssertionIsNotVerified(t *testing.T) {
+func TestSigner_ForeignAssertion(t *testing.T) {
 	t.Parallel()
 	one, two := open(t, dbtest.SQLite(t), t.TempDir()), open(t, dbtest.SQLite(t), t.TempDir())
 	if _, _, err := verify(keySet(t, one), sign(t, two, "ann")); err == nil {
@@ -102,9 +102,9 @@ func TestAForeignAssertionIsNotVerified(t *testing.T) {
 	}
 }
 
-// Two nodes that need the first key at once make one for both, and each hears of the other's
+// Two nodes that need the first key at once create one for both, and each learns of the other's
 // rotation.
-func TestNodesAgreeOnTheSigningKey(t *testing.T) {
+func TestSigner_Nodes(t *testing.T) {
 	t.Parallel()
 	c := db.Config{Postgres: dbtest.Postgres(t), Now: time.Now}
 	folder := t.TempDir()
@@ -144,7 +144,7 @@ func TestNodesAgreeOnTheSigningKey(t *testing.T) {
 	}
 }
 
-func TestARetiredSigningKeyVerifiesForTheOverlap(t *testing.T) {
+func TestSigner_Overlap(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, now, folder := context.Background(), newClock(), t.TempDir()

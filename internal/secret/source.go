@@ -112,11 +112,11 @@ func (f files) replace(n Name, text string) error {
 
 func (f files) write(n Name, text string) (temp string, err error) {
 	if err := os.MkdirAll(f.folder, 0o700); err != nil {
-		return "", fmt.Errorf("making the folder for secret keys (SECRETKEY_PATH): %w", err)
+		return "", fmt.Errorf("creating the folder for secret keys (SECRETKEY_PATH): %w", err)
 	}
 	file, err := os.CreateTemp(f.folder, n.fileName()+".*")
 	if err != nil {
-		return "", fmt.Errorf("making a key file: %w", err)
+		return "", fmt.Errorf("creating a key file: %w", err)
 	}
 	_, err = file.WriteString(text + "\n")
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {

@@ -88,9 +88,9 @@ func write(t testing.TB, folder, name, text string) {
 	}
 }
 
-// The page's order: variables, (AWS: see TestAWS), files, made. Weak values are passed over at each
-// place and reported.
-func TestTheOrderOfSources(t *testing.T) {
+// The page's order: variables, (AWS: see TestAWS), files, generated. Weak values are skipped in
+// each place and reported.
+func TestSource_Order(t *testing.T) {
 	t.Parallel()
 	hash := string(secret.TokenHash)
 	for _, tt := range []struct {
@@ -133,8 +133,8 @@ func TestTheOrderOfSources(t *testing.T) {
 				!cmp.Equal(weak, append([]string{}, tt.weak...)) {
 				t.Errorf("from %q, weak %q", got, weak)
 			}
-			if len(k.Warnings()) != len(tt.weak) || len(s.Former) != 0 {
-				t.Errorf("warnings %q, former keys %v", k.Warnings(), s.Former)
+			if len(k.Warnings()) != len(tt.weak) || len(s.Previous) != 0 {
+				t.Errorf("warnings %q, former keys %v", k.Warnings(), s.Previous)
 			}
 			for _, w := range k.Warnings() {
 				for _, text := range []string{tt.variable, tt.file} {
@@ -154,7 +154,7 @@ func TestTheOrderOfSources(t *testing.T) {
 
 // The same value is the same key wherever it stands, and another key in every other installation
 // and for every other secret.
-func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
+func TestSource_KeyBinding(t *testing.T) {
 	t.Parallel()
 	d, folder := dbtest.SQLite(t), t.TempDir()
 	one, _ := mustOpen(t, secret.Config{
@@ -180,9 +180,9 @@ func TestAKeyBelongsToItsSecretAndInstallation(t *testing.T) {
 	}
 }
 
-// An operator changes a variable: what the former value made goes on until it ends, and the way
-// back is open.
-func TestAChangedVariableKeepsTheFormerKey(t *testing.T) {
+// An operator changes a variable: everything created with the previous value stays valid until it
+// expires, and changing back works.
+func TestSource_ChangedVariable(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		now, folder := newClock(), t.TempDir()
@@ -233,7 +233,7 @@ func TestAChangedVariableKeepsTheFormerKey(t *testing.T) {
 	})
 }
 
-func TestFilesAreForTheOwnerOnly(t *testing.T) {
+func TestSource_FileMode(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		return
@@ -259,7 +259,7 @@ func TestFilesAreForTheOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadStopsTheStart(t *testing.T) {
+func TestSource_UnreadableFile(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "express_session_secret.key"), 0o700); err != nil {
@@ -277,7 +277,7 @@ func TestAFileThatCannotBeReadStopsTheStart(t *testing.T) {
 	}
 }
 
-func TestTheGivenRootKeyIsKeptHoweverWeak(t *testing.T) {
+func TestSource_WeakRootKey(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		as, text, want string
@@ -286,7 +286,7 @@ func TestTheGivenRootKeyIsKeptHoweverWeak(t *testing.T) {
 		{"LANGFLOW_SECRET_KEY", valueA, valueA, ""},
 		{"LANGFLOW_SECRET_KEY", sample, sample, "42 characters decode to 31 bytes, and Fernet needs 32"},
 		{"LANGFLOW_SECRET_KEY", "shortkey123", "shortkey123", "is shorter than 32 characters"},
-		{"LANGFLOW_SECRET_KEY", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "is good for " +
+		{"LANGFLOW_SECRET_KEY", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "3f1b9c0e7a52d4868b17e6f0c9a3d5b2", "works for " +
 			"Sluice. Langflow itself cannot encrypt with it"},
 		{"FLOWISE_SECRETKEY_OVERWRITE", "myencryptionkey", "", "(environment, FLOWISE_SECRETKEY_OVERWRITE) is shorter"},
 	} {
@@ -321,5 +321,5 @@ func TestTheGivenRootKeyIsKeptHoweverWeak(t *testing.T) {
 
 func ExampleWeakness() {
 	fmt.Println(secret.Weakness("popcorn"))
-	// Output: is a published example, which everybody knows
+	// Output: is a published example
 }

@@ -21,8 +21,8 @@ type Status struct {
 	Since time.Time
 	// KeyID identifies the key.
 	KeyID string
-	// Former are previous keys that are still accepted.
-	Former []Former
+	// Previous are the keys that were replaced and are still accepted.
+	Previous []PreviousKey
 	// Weak are values that were ignored when this process started.
 	Weak []Weak
 	// Left is how many values are sealed with a previous key of the vault. It is above 0 while a
@@ -32,8 +32,8 @@ type Status struct {
 	Rotates bool
 }
 
-// Former is a previous key.
-type Former struct {
+// PreviousKey is a key that was replaced and is still accepted.
+type PreviousKey struct {
 	KeyID string
 	// Until is when the key is removed at the earliest; zero if that depends on other things.
 	Until time.Time
@@ -89,13 +89,13 @@ func (r *Rotator) fillKeys(ctx context.Context, list []Status) error {
 			case row.RetiredAt == 0:
 				s.Source, s.Since, s.KeyID = row.Source, time.UnixMilli(row.CreatedAt).UTC(), row.Kid
 			case s.Name == VaultKey:
-				s.Former = append(s.Former, Former{KeyID: row.Kid})
+				s.Previous = append(s.Previous, PreviousKey{KeyID: row.Kid})
 			case s.Name == Root:
 				if former != "" {
-					s.Former = []Former{{KeyID: row.Kid}}
+					s.Previous = []PreviousKey{{KeyID: row.Kid}}
 				}
 			default:
-				s.Former = append(s.Former, Former{KeyID: row.Kid, Until: r.k.keys.until(row).UTC()})
+				s.Previous = append(s.Previous, PreviousKey{KeyID: row.Kid, Until: r.k.keys.until(row).UTC()})
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func (r *Rotator) fillAssertions(ctx context.Context, s *Status) error {
 		case row.RetiredAt == 0:
 			s.Since, s.KeyID = time.UnixMilli(row.CreatedAt).UTC(), row.Kid
 		case until.After(r.now()):
-			s.Former = append(s.Former, Former{KeyID: row.Kid, Until: until})
+			s.Previous = append(s.Previous, PreviousKey{KeyID: row.Kid, Until: until})
 		}
 	}
 	return nil

@@ -85,8 +85,8 @@ func insertCredential(ctx context.Context, tx *db.Tx, row q.Credential) error {
 		return fmt.Errorf("counting credentials: %w", err)
 	}
 	if n >= maxCredentials {
-		return problem.Newf(problem.Conflict, "There are %d credentials in this workspace, which is the most there "+
-			"can be.", maxCredentials).
+		return problem.Newf(problem.Conflict, "There are %d credentials in this workspace, which is the maximum.",
+			maxCredentials).
 			WithNext("Delete those that nobody uses.")
 	}
 	return q.New(tx).InsertCredential(ctx, q.InsertCredentialParams{
@@ -212,8 +212,8 @@ func rotateCredential(ctx context.Context, tx *db.Tx, p q.RotateCredentialParams
 		return fmt.Errorf("rotating a credential: %w", err)
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "Somebody else has changed this credential at the same moment.").
-			WithNext("Look at it again, then repeat.")
+		return problem.New(problem.Conflict, "Someone else changed this credential at the same time.").
+			WithNext("Check it, then try again.")
 	}
 	if err := q.New(tx).OutdateUses(ctx, p.ID); err != nil {
 		return fmt.Errorf("marking copies as outdated: %w", err)
@@ -238,7 +238,7 @@ func (v *Vault) Delete(ctx context.Context, actor authz.Principal, workspaceID, 
 		if len(uses) > 0 {
 			return problem.Newf(problem.Conflict, "This credential is in %d apps.", len(uses)).
 				WithRule("credential in use").
-				WithNext("Withdraw it from them first, or say that deleting does so.")
+				WithNext("Withdraw it from them first, or delete it with withdraw.")
 		}
 		n, err := q.New(tx).DeleteCredential(ctx, q.DeleteCredentialParams{ID: id, WorkspaceID: workspaceID})
 		return changedOne(n, err)
@@ -264,7 +264,7 @@ func (v *Vault) change(
 	return v.cfg.Gate.DoDetail(ctx, actor, authz.CredentialManage, c.Resource(), detail, func(tx *db.Tx) error {
 		err := fn(tx)
 		if db.IsUnique(err) {
-			return problem.New(problem.Conflict, "There is a credential with this name in the workspace already.").
+			return problem.New(problem.Conflict, "A credential with this name already exists in the workspace.").
 				WithField("name")
 		}
 		return err
@@ -304,7 +304,7 @@ func (v *Vault) Prepare(workspaceID, createdBy string, n NewCredential) (out Pre
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return out, fmt.Errorf("making an id: %w", err)
+		return out, fmt.Errorf("creating an id: %w", err)
 	}
 	sealed, err := v.seal(n.Values, workspaceID, id.String())
 	if err != nil {
@@ -333,7 +333,7 @@ func (v *Vault) Prepare(workspaceID, createdBy string, n NewCredential) (out Pre
 func (v *Vault) Insert(ctx context.Context, tx *db.Tx, p PreparedCredential) error {
 	err := insertCredential(ctx, tx, p.row)
 	if db.IsUnique(err) {
-		return problem.Newf(problem.Conflict, "There is a credential %q in the workspace already.", p.row.Name).
+		return problem.Newf(problem.Conflict, "A credential %q already exists in the workspace.", p.row.Name).
 			WithField("name")
 	}
 	return err
@@ -350,7 +350,7 @@ func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objec
 		CreatedAt:    v.cfg.Now().UnixMilli(),
 	})
 	if db.IsUnique(err) {
-		return problem.New(problem.Conflict, "This credential is in the app already.").WithField("app")
+		return problem.New(problem.Conflict, "This credential is already in the app.").WithField("app")
 	}
 	if err != nil {
 		return fmt.Errorf("noting a copy: %w", err)
@@ -362,7 +362,7 @@ func (v *Vault) Place(ctx context.Context, tx *db.Tx, credentialID, appID, objec
 func (v *Vault) PlacementIn(ctx context.Context, from db.Source, credentialID, appID string) (Placement, error) {
 	use, err := q.New(from).GetCredentialUse(ctx, q.GetCredentialUseParams{CredentialID: credentialID, AppID: appID})
 	if err != nil {
-		return Placement{}, db.Found(err, "This credential is not in the app any more.")
+		return Placement{}, db.Found(err, "This credential is no longer in the app.")
 	}
 	return placement(use), nil
 }
@@ -422,7 +422,7 @@ func (v *Vault) clean(n *NewCredential) (err error) {
 		return err
 	}
 	if n.Kind = strings.TrimSpace(n.Kind); !word.MatchString(n.Kind) {
-		return problem.New(problem.Invalid, "The kind is the builder's own word for the type of credential: 1 to 80 "+
+		return problem.New(problem.Invalid, "The kind is the builder's name for the type of credential: 1 to 80 "+
 			"letters, digits, dots, dashes and underscores.").
 			WithField("kind").
 			WithNext("For an OpenAI key in Flowise it is openAIApi.")
@@ -438,8 +438,8 @@ func cleanCredentialName(s string) (string, error) {
 	s = strings.Join(strings.Fields(s), " ")
 	bad := strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 	if n := utf8.RuneCountInString(s); n < 1 || n > maxCredentialName || bad || !utf8.ValidString(s) {
-		return "", problem.Newf(problem.Invalid, "A credential's name has 1 to %d printable "+
-			"characters.", maxCredentialName).
+		return "", problem.Newf(problem.Invalid, "A credential's name must have 1 to %d printable characters.",
+			maxCredentialName).
 			WithField("name")
 	}
 	return s, nil
@@ -451,7 +451,7 @@ func checkValues(values map[string]string) error {
 		return problem.Newf(problem.Invalid, format, args...).WithField("values")
 	}
 	if len(values) < 1 || len(values) > maxFields {
-		return refuse("A credential has 1 to %d fields.", maxFields)
+		return refuse("A credential must have 1 to %d fields.", maxFields)
 	}
 	total := 0
 	for _, name := range fieldsOf(values) {
@@ -459,13 +459,13 @@ func checkValues(values map[string]string) error {
 		total += len(value)
 		switch {
 		case !word.MatchString(name):
-			return refuse("%.80q is no name of a field: 1 to 80 letters, digits, dots, dashes and underscores.", name)
+			return refuse("%.80q is not a field name: 1 to 80 letters, digits, dots, dashes and underscores.", name)
 		case value == "":
 			return refuse("The field %s is empty.", name)
 		case len(value) > maxValue:
 			return refuse("The value of %s has more than %d bytes.", name, maxValue)
 		case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
-			return refuse("The value of %s is no text (UTF-8 without NUL).", name)
+			return refuse("The value of %s is not text (UTF-8 without NUL).", name)
 		}
 	}
 	if total > maxValues {
@@ -483,13 +483,13 @@ func (v *Vault) cleanRoles(roles []string) ([]string, error) {
 	slices.Sort(roles)
 	roles = slices.Compact(roles)
 	if len(roles) > maxSharedRoles {
-		return nil, problem.Newf(problem.Invalid, "A credential is shared with at most %d roles.", maxSharedRoles).
+		return nil, problem.Newf(problem.Invalid, "A credential can be shared with at most %d roles.", maxSharedRoles).
 			WithField("roles")
 	}
 	for _, id := range roles {
 		if _, ok := v.cfg.People.Role(id); !ok {
-			return nil, problem.Newf(problem.Invalid, "There is no role %.64q; expected is user, viewer or the id of "+
-				"a custom role.", id).
+			return nil, problem.Newf(problem.Invalid, "There is no role %.64q. Use user, viewer or the id of a "+
+				"custom role.", id).
 				WithField("roles")
 		}
 	}

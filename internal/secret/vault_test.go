@@ -63,7 +63,7 @@ func openVault(t *testing.T, d *db.DB) *strongbox {
 	return &strongbox{v, opener, ring, people, gate, d, w.ID}
 }
 
-// person is somebody with a role in a workspace; the vault asks nothing else about people.
+// person is a person with a role in a workspace; the vault needs nothing else about people.
 func person(workspace, role string) authz.Principal {
 	return authz.Principal{
 		Kind:        authz.Person,
@@ -79,7 +79,7 @@ const canary = "sk-canary-9f1c"
 func (s *strongbox) add(t *testing.T, name string, roles ...string) secret.Credential {
 	t.Helper()
 	c, err := s.Create(context.Background(), person("default", "admin"), "default", secret.NewCredential{
-		Name: name, Kind: "openAIApi", Values: map[string]string{"openAIApiKey": canary, "organisation": "acme"},
+		Name: name, Kind: "openAIApi", Values: map[string]string{"openAIApiKey": canary, "organization": "acme"},
 		Roles: roles,
 	})
 	if err != nil {
@@ -88,14 +88,14 @@ func (s *strongbox) add(t *testing.T, name string, roles ...string) secret.Crede
 	return c
 }
 
-func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
+func TestVault_NeverShown(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := context.Background(), openVault(t, d)
 		made := s.add(t, "  OpenAI   main ", "user")
 		got, err := s.Get(ctx, operator, "default", made.ID)
 		if err != nil || got.Name != "OpenAI main" ||
-			!cmp.Equal(got.Fields, []string{"openAIApiKey", "organisation"}) ||
+			!cmp.Equal(got.Fields, []string{"openAIApiKey", "organization"}) ||
 			!cmp.Equal(got.Roles, []string{"user"}) {
 			t.Fatalf("Get = %+v, %v", got, err)
 		}
@@ -107,7 +107,7 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 			t.Errorf("the row holds the value in clear: %+v, %v", row, err)
 		}
 		opened, err := s.opener.Open(ctx, operator, "default", made.ID, "a1")
-		if want := map[string]string{"openAIApiKey": canary, "organisation": "acme"}; err != nil ||
+		if want := map[string]string{"openAIApiKey": canary, "organization": "acme"}; err != nil ||
 			!cmp.Equal(opened.Values, want) {
 			t.Errorf("Open = %v, %v", opened.Values, err)
 		}
@@ -127,7 +127,7 @@ func TestACredentialIsWrittenAndNeverShown(t *testing.T) {
 	})
 }
 
-func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
+func TestVault_MovedCredential(t *testing.T) {
 	t.Parallel()
 	ctx, d := context.Background(), dbtest.SQLite(t)
 	s := openVault(t, d)
@@ -173,7 +173,7 @@ func TestACredentialMovedToAnotherWorkspaceDoesNotOpen(t *testing.T) {
 	}
 }
 
-func TestWhoSeesUsesAndManages(t *testing.T) {
+func TestVault_Permissions(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	shared, private := s.add(t, "shared", "user", "viewer"), s.add(t, "private")
@@ -202,7 +202,7 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 		_, gotShared := s.Get(ctx, c.who, "default", shared.ID)
 		_, gotPrivate := s.Get(ctx, c.who, "default", private.ID)
 		_, used := s.opener.Open(ctx, c.who, "default", shared.ID, "a1")
-		_, managed := s.Rotate(ctx, c.who, "default", shared.ID, map[string]string{"organisation": "new"})
+		_, managed := s.Rotate(ctx, c.who, "default", shared.ID, map[string]string{"organization": "new"})
 		got := []problem.Kind{kind(err), kind(gotShared), kind(gotPrivate), kind(used), kind(managed)}
 		if want := []problem.Kind{c.list, c.shared, c.private, c.use, c.manage}; len(list) != c.sees ||
 			!cmp.Equal(got, want) {
@@ -225,7 +225,7 @@ func TestWhoSeesUsesAndManages(t *testing.T) {
 	}
 }
 
-func TestACustomRoleUsesTheVault(t *testing.T) {
+func TestVault_CustomRole(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	role, err := s.people.CreateRole(
@@ -265,7 +265,7 @@ func TestRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		after, err := s.opener.Open(ctx, operator, "default", c.ID, "a1")
-		if want := map[string]string{"openAIApiKey": "sk-new", "organisation": "acme"}; err != nil ||
+		if want := map[string]string{"openAIApiKey": "sk-new", "organization": "acme"}; err != nil ||
 			!cmp.Equal(after.Values, want) ||
 			after.Version <= before.Version {
 			t.Errorf(
@@ -279,7 +279,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-func TestTheRecordHoldsNoValue(t *testing.T) {
+func TestVault_AuditWithoutValues(t *testing.T) {
 	t.Parallel()
 	ctx, d := context.Background(), dbtest.SQLite(t)
 	s := openVault(t, d)
@@ -311,7 +311,7 @@ func TestTheRecordHoldsNoValue(t *testing.T) {
 	}
 }
 
-func TestVaultRefusesBadInput(t *testing.T) {
+func TestVault_BadInput(t *testing.T) {
 	t.Parallel()
 	ctx, s := context.Background(), openVault(t, dbtest.SQLite(t))
 	good := map[string]string{"key": "v"}
@@ -348,7 +348,7 @@ func TestVaultRefusesBadInput(t *testing.T) {
 	}
 }
 
-func TestRotatingTheVaultsKeySealsCredentialsAnew(t *testing.T) {
+func TestVault_KeyRotation(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx, s := context.Background(), openVault(t, d)

@@ -30,20 +30,26 @@ func (k *Keyring) judge(given Given, rootTrouble func(key string) string) {
 		if w.Name == Root {
 			instead = "the root key of " + k.seal.root.where
 		}
-		text := fmt.Sprintf("%s (%s) %s, so it counts as not set, and Sluice uses %s.", w.Name, w.Where, w.Why, instead)
+		text := fmt.Sprintf(
+			"%s (%s) %s, so it is treated as not set, and Sluice uses %s.",
+			w.Name,
+			w.Where,
+			w.Why,
+			instead,
+		)
 		if w.Name == Root && w.text == k.givenRoot {
 			text, explained = text+trouble, true
 		}
 		k.warnings = append(k.warnings, text)
 	}
 	if trouble != "" && !explained {
-		k.warnings = append(k.warnings, string(Root)+" is good for Sluice."+trouble)
+		k.warnings = append(k.warnings, string(Root)+" works for Sluice."+trouble)
 	}
 	if k.seal.former {
 		k.warnings = append(
 			k.warnings,
-			"The root key of this node ("+k.seal.root.where+") is a former one. It opens the secrets until the "+
-				"vault's key is rotated: give this node the present root key.",
+			"The root key of this node ("+k.seal.root.where+") is a previous one. It opens the secrets until the "+
+				"vault's key is rotated. Give this node the current root key.",
 		)
 	}
 	for _, path := range k.seal.folder.openToOthers() {

@@ -13,7 +13,8 @@ const minLength = 32
 // published are values in the builders' sources, examples and pages, so everyone knows them.
 // Shorter ones are refused because of their length.
 var published = []string{
-	"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "popcorn", "flowise", "your_generated_key", "your-secret", "your-secret-key", "32-byte-hex-string",
+	"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "popcorn", "flowise",
+	"your_generated_key", "your-secret", "your-secret-key", "32-byte-hex-string",
 }
 
 // Weakness returns why a text is not good enough as a secret, as the end of the sentence "The value
@@ -23,15 +24,15 @@ func Weakness(text string) string {
 	text = strings.TrimSpace(text)
 	switch {
 	case isPublished(text):
-		return "is a published example, which everybody knows"
+		return "is a published example"
 	case len(text) < minLength:
 		return "is shorter than 32 characters"
 	case repeats(text):
 		return "repeats itself"
 	case neighbours(text):
-		return "is made of neighbouring characters"
+		return "consists of neighboring characters"
 	case len(commonWords.ReplaceAllString(strings.ToLower(text), "")) < minLength/2:
-		return "is made of words that everybody tries"
+		return "consists of commonly guessed words"
 	case entropy(text) < 80:
 		return "is not random enough"
 	}
@@ -66,9 +67,11 @@ func neighbours(text string) bool {
 
 // commonWords are words that people put into a secret instead of random bytes, and the characters
 // between them.
-var commonWords = regexp.MustCompile(`[^a-z0-9]|password|passwd|secret|token|jwt|auth|session|express|refresh|access|encryption|encrypt|private|public|default|change|please|replace|production|development|` +
-	`example|sample|flowise|langflow|sluice|super|secure|string|random|generated|generate|value|very|long|this|that|with|from|here|your|admin|server|client|hash|salt|test|demo|local|staging|` +
-	`insert|enter|some|must|least|characters|character|bytes|byte|minimum|correct|horse|battery|staple|key|not|for|and|the|use|dev|prod|app|api|hex|env|is|my|me|at|in|of|to|it|be|do`)
+var commonWords = regexp.MustCompile(
+	`[^a-z0-9]|password|passwd|secret|token|jwt|auth|session|express|refresh|access|encryption|encrypt|private|public|default|change|please|replace|production|development|` +
+		`example|sample|flowise|langflow|sluice|super|secure|string|random|generated|generate|value|very|long|this|that|with|from|here|your|admin|server|client|hash|salt|test|demo|local|staging|` +
+		`insert|enter|some|must|least|characters|character|bytes|byte|minimum|correct|horse|battery|staple|key|not|for|and|the|use|dev|prod|app|api|hex|env|is|my|me|at|in|of|to|it|be|do`,
+)
 
 // entropy estimates the bits in a text from the frequency of its characters.
 func entropy(text string) (bits float64) {

@@ -13,12 +13,12 @@ import (
 func TestWeakValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ text, want string }{
-		{"popcorn", "is a published example, which everybody knows"},
-		{"flowise", "is a published example, which everybody knows"},
-		{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", "is a published example, which everybody knows"},
-		{"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "is a published example, which everybody knows"},
-		{" your_generated_key\n", "is a published example, which everybody knows"},
-		{"<32-byte-hex-string>", "is a published example, which everybody knows"},
+		{"popcorn", "is a published example"},
+		{"flowise", "is a published example"},
+		{"AABBCCDDAABBCCDDAABBCCDDAABBCCDDAABBCCDD", "is a published example"},
+		{"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "is a published example"},
+		{" your_generated_key\n", "is a published example"},
+		{"<32-byte-hex-string>", "is a published example"},
 		{"", "is shorter than 32 characters"},
 		{"shortkey123", "is shorter than 32 characters"},
 		{"0f9d8c7b6a5f4e3d2c1b0a9f8e7d6c5", "is shorter than 32 characters"},
@@ -26,13 +26,13 @@ func TestWeakValues(t *testing.T) {
 		{"changemechangemechangemechangeme", "repeats itself"},
 		{"0123456789abcdef0123456789abcdef", "repeats itself"},
 		{"a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6", "repeats itself"},
-		{"abcdefghijklmnopqrstuvwxyz0123456789", "is made of neighbouring characters"},
-		{"9876543210zyxwvutsrqponmlkjihgfedcba", "is made of neighbouring characters"},
-		{"this is my super secret key for flowise", "is made of words that everybody tries"},
-		{"your-super-secret-jwt-key-change-this-in-production", "is made of words that everybody tries"},
-		{"my-jwt-auth-token-secret-for-development", "is made of words that everybody tries"},
-		{"correct horse battery staple correct secret", "is made of words that everybody tries"},
-		{"abababababababababababababababcdabababab", "is made of neighbouring characters"},
+		{"abcdefghijklmnopqrstuvwxyz0123456789", "consists of neighboring characters"},
+		{"9876543210zyxwvutsrqponmlkjihgfedcba", "consists of neighboring characters"},
+		{"this is my super secret key for flowise", "consists of commonly guessed words"},
+		{"your-super-secret-jwt-key-change-this-in-production", "consists of commonly guessed words"},
+		{"my-jwt-auth-token-secret-for-development", "consists of commonly guessed words"},
+		{"correct horse battery staple correct secret", "consists of commonly guessed words"},
+		{"abababababababababababababababcdabababab", "consists of neighboring characters"},
 		{"axaxaxaxaxqaxaxaxaxaxaxwaxaxaxaxaxaxax", "is not random enough"},
 		{"gravel-oboe-mantle-quiver-sunset-walnut-pixel-drum", ""},
 		{"mwpHktuYbkTyHWtmyNFPyr2G/tY8SSXW", ""},
@@ -44,9 +44,9 @@ func TestWeakValues(t *testing.T) {
 	}
 }
 
-// What `openssl rand` and its like print is never called weak. The seed is fixed, so that the test
-// is the same each time.
-func TestRandomValuesAreNotWeak(t *testing.T) {
+// The output of `openssl rand` and similar tools never counts as weak. The seed is fixed, so that
+// each run is the same.
+func TestWeak_RandomValues(t *testing.T) {
 	t.Parallel()
 	source := rand.NewChaCha8([32]byte{1})
 	for range 2_000 {

@@ -37,7 +37,7 @@ func (s *Server) automaticSignIn(ctx context.Context) error {
 		return err
 	}
 	if made {
-		s.Log.Info("the superuser was made", "username", s.Values.Superuser.Name)
+		s.Log.Info("the superuser was created", "username", s.Values.Superuser.Name)
 	}
 	return s.remindOfAutomatic(ctx, time.Time{})
 }
@@ -45,7 +45,12 @@ func (s *Server) automaticSignIn(ctx context.Context) error {
 // remindOfAutomatic warns in the log that sign-in is automatic.
 func (s *Server) remindOfAutomatic(context.Context, time.Time) error {
 	if s.Values.AutoLogin {
-		s.Log.Warn("nobody is asked to sign in (LANGFLOW_AUTO_LOGIN is True): whoever opens Sluice in a browser on this machine works as a superuser", "username", s.Values.Superuser.Name)
+		s.Log.Warn(
+			"sign-in is automatic (LANGFLOW_AUTO_LOGIN is True): anyone who opens Sluice in a browser on this "+
+				"machine works as a superuser",
+			"username",
+			s.Values.Superuser.Name,
+		)
 	}
 	return nil
 }
@@ -58,7 +63,12 @@ func (s *Server) appsOnThisMachine() error {
 	}
 	for _, a := range s.Apps.All() {
 		if a.PublicURL != "" && !web.LoopbackOrigin(a.PublicURL) {
-			return fmt.Errorf("LANGFLOW_AUTO_LOGIN is True, but people reach the app %s at %s, and whoever does would be a superuser; expected is LANGFLOW_AUTO_LOGIN=False, or no app with a public address", a.Name, a.PublicURL)
+			return fmt.Errorf(
+				"LANGFLOW_AUTO_LOGIN is True, but people reach the app %s at %s, and everyone who does would be a "+
+					"superuser; set LANGFLOW_AUTO_LOGIN=False, or remove the app's public address",
+				a.Name,
+				a.PublicURL,
+			)
 		}
 	}
 	return nil
@@ -68,7 +78,11 @@ func (s *Server) appsOnThisMachine() error {
 // because a name in HOST can be misleading.
 func onlyLoopback(l net.Listener) error {
 	if addr, ok := l.Addr().(*net.TCPAddr); !ok || !addr.IP.IsLoopback() {
-		return fmt.Errorf("LANGFLOW_AUTO_LOGIN is True, but Sluice would listen on %s, where other machines can connect; expected is HOST=127.0.0.1, or LANGFLOW_AUTO_LOGIN=False", l.Addr())
+		return fmt.Errorf(
+			"LANGFLOW_AUTO_LOGIN is True, but Sluice would listen on %s, where other machines can connect; expected "+
+				"is HOST=127.0.0.1, or LANGFLOW_AUTO_LOGIN=False",
+			l.Addr(),
+		)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// typed is a browser on this machine in which somebody types Sluice's address.
+// typed is a browser on this machine in which a person enters Sluice's address.
 func typed(s *sluicetest.Sluice) *sluicetest.Client {
 	return s.Browser().With("Sec-Fetch-Site", "none").With("Sec-Fetch-Dest", "document")
 }
@@ -28,18 +28,22 @@ func TestAutomaticSignIn(t *testing.T) {
 		t.Errorf("there is a set-up link though there is a superuser: %q, %v", link, err)
 	}
 	b := typed(s)
-	if a := b.Get("/login?return=%2Faccount"); a.Status != http.StatusSeeOther || a.Location() != "/login/done?return=%2Faccount" {
+	if a := b.Get("/login?return=%2Faccount"); a.Status != http.StatusSeeOther ||
+		a.Location() != "/login/done?return=%2Faccount" {
 		t.Fatalf("a visitor: %d %q", a.Status, a.Location())
 	}
 	a := b.Get("/account")
-	if a.Status != http.StatusOK || !strings.Contains(a.Body, "administrator") || !strings.Contains(a.Body, "Nobody is asked to sign in") {
+	if a.Status != http.StatusOK || !strings.Contains(a.Body, "administrator") ||
+		!strings.Contains(a.Body, "No sign-in is required") {
 		t.Errorf("the account page: %d, without name or banner:\n%s", a.Status, a.Body)
 	}
-	for _, path := range []string{"/", "/flows", "/admin", "/admin/apps", "/nowhere", "/logout", "/login?with=password", "/forgot"} {
-		if a := typed(s).Get(path); a.Status != http.StatusSeeOther && !strings.Contains(a.Body, "Nobody is asked to sign in") {
+	for _, path := range []string{"/", "/flows", "/admin", "/admin/apps", "/nowhere", "/logout", "/login?with=password",
+		"/forgot"} {
+		if a := typed(s).Get(path); a.Status != http.StatusSeeOther &&
+			!strings.Contains(a.Body, "No sign-in is required") {
 			t.Errorf("%s (%d) does not show the banner to a stranger", path, a.Status)
 		}
-		if a := b.Get(path); a.Status != http.StatusSeeOther && !strings.Contains(a.Body, "Nobody is asked to sign in") {
+		if a := b.Get(path); a.Status != http.StatusSeeOther && !strings.Contains(a.Body, "No sign-in is required") {
 			t.Errorf("%s (%d) does not show the banner", path, a.Status)
 		}
 	}
@@ -53,23 +57,35 @@ func TestAutomaticSignIn(t *testing.T) {
 	if a := builder.Get("/"); a.Status != http.StatusOK {
 		t.Errorf("the builder: %d %s", a.Status, a.Location())
 	}
-	if n := strings.Count(s.Log.String(), "nobody is asked to sign in"); n != 1 {
+	if n := strings.Count(s.Log.String(), "sign-in is automatic"); n != 1 {
 		t.Errorf("the log says so %d times at start", n)
 	}
 }
 
-func TestOnlyBrowsersOnThisMachineAreSignedInAutomatically(t *testing.T) {
+func TestAutomaticSignIn_LoopbackBrowsers(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
 	port := s.MainOrigin("")[strings.LastIndex(s.MainOrigin(""), ":"):]
 	for name, change := range map[string]func(*sluicetest.Client) *sluicetest.Client{
-		"a link on another site": func(c *sluicetest.Client) *sluicetest.Client { return c.With("Sec-Fetch-Site", "cross-site") },
-		"a script":               func(c *sluicetest.Client) *sluicetest.Client { return c.With("Sec-Fetch-Mode", "cors") },
-		"a frame":                func(c *sluicetest.Client) *sluicetest.Client { return c.With("Sec-Fetch-Dest", "iframe") },
+		"a link on another site": func(c *sluicetest.Client) *sluicetest.Client {
+			return c.With("Sec-Fetch-Site",
+				"cross-site")
+		},
+		"a script": func(c *sluicetest.Client) *sluicetest.Client {
+			return c.With("Sec-Fetch-Mode",
+				"cors")
+		},
+		"a frame": func(c *sluicetest.Client) *sluicetest.Client {
+			return c.With("Sec-Fetch-Dest",
+				"iframe")
+		},
 		"curl": func(c *sluicetest.Client) *sluicetest.Client {
 			return c.With("Sec-Fetch-Site", "").With("Sec-Fetch-Mode", "").With("Sec-Fetch-Dest", "")
 		},
-		"a reverse proxy":         func(c *sluicetest.Client) *sluicetest.Client { return c.With("X-Forwarded-For", "127.0.0.1") },
+		"a reverse proxy": func(c *sluicetest.Client) *sluicetest.Client {
+			return c.With("X-Forwarded-For",
+				"127.0.0.1")
+		},
 		"an address, no loopback": func(c *sluicetest.Client) *sluicetest.Client { return c.As("10.1.2.3" + port) },
 	} {
 		c := change(typed(s))
@@ -81,7 +97,8 @@ func TestOnlyBrowsersOnThisMachineAreSignedInAutomatically(t *testing.T) {
 	if a := c.Get("/login"); a.Status != http.StatusMisdirectedRequest || len(c.Cookies()) > 0 {
 		t.Errorf("a rebound name: %d, %d cookies", a.Status, len(c.Cookies()))
 	}
-	if a := typed(s).Get("/login?with=password"); a.Status != http.StatusOK || !strings.Contains(a.Body, `name="identifier"`) {
+	if a := typed(s).Get("/login?with=password"); a.Status != http.StatusOK ||
+		!strings.Contains(a.Body, `name="identifier"`) {
 		t.Errorf("who asks for the form gets %d", a.Status)
 	}
 	stranger := s.Browser().With("Sec-Fetch-Mode", "cors").With("Accept", "application/json")
@@ -92,7 +109,7 @@ func TestOnlyBrowsersOnThisMachineAreSignedInAutomatically(t *testing.T) {
 	}
 }
 
-func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
+func TestAutomaticSignIn_API(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True", "LANGFLOW_SUPERUSER_PASSWORD="+sluicetest.Password)
 	b := typed(s)
@@ -110,19 +127,29 @@ func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
 			t.Errorf("%s: %d, want 403: %s", path, a.Status, a.Body)
 		}
 	}
-	mallory := `{"username":"mallory","email":"m@example.com","password":"` + sluicetest.Password + `","superuser":true}`
-	if a := call.Do(http.MethodPost, "/api/v1/users", "application/json", strings.NewReader(mallory)); a.Status != http.StatusForbidden {
+	mallory := `{"username":"mallory","email":"m@example.com","password":"` + sluicetest.Password +
+		`","superuser":true}`
+	if a := call.Do(http.MethodPost, "/api/v1/users", "application/json",
+		strings.NewReader(mallory)); a.Status != http.StatusForbidden {
 		t.Errorf("making a superuser by the API: %d %s", a.Status, a.Body)
 	}
-	person := url.Values{"username": {"mallory"}, "email": {"m@example.com"}, "password": {sluicetest.Password}, "superuser": {"true"}, "role": {"viewer"}}
-	if a := b.Post("/admin/people", person); a.Status == http.StatusSeeOther || !strings.Contains(a.Body, "confirm_password") {
+	person := url.Values{
+		"username":  {"mallory"},
+		"email":     {"m@example.com"},
+		"password":  {sluicetest.Password},
+		"superuser": {"true"},
+		"role":      {"viewer"},
+	}
+	if a := b.Post("/admin/people", person); a.Status == http.StatusSeeOther ||
+		!strings.Contains(a.Body, "confirm_password") {
 		t.Errorf("making a superuser on a page does not ask for a proof: %d", a.Status)
 	}
 	key := url.Values{"name": {"k"}, "expires": {"30"}, "what": {"all"}, "where": {"all"}}
 	if a := b.Post("/account/keys", key); !strings.Contains(a.Body, "confirm_password") {
 		t.Errorf("making a key, which outlasts the session, does not ask for a proof: %d %s", a.Status, a.Body)
 	}
-	if a := b.Post("/confirm", url.Values{"confirm_password": {sluicetest.Password}, "return": {"/"}}); a.Status != http.StatusSeeOther {
+	if a := b.Post("/confirm",
+		url.Values{"confirm_password": {sluicetest.Password}, "return": {"/"}}); a.Status != http.StatusSeeOther {
 		t.Fatalf("proving who one is: %d", a.Status)
 	}
 	if a := b.Post("/account/keys", key); a.Status != http.StatusOK || strings.Contains(a.Body, "confirm_password") {
@@ -133,7 +160,7 @@ func TestAutomaticSignInIsNoSuperuserToTheAPI(t *testing.T) {
 	}
 }
 
-func TestAutomaticSignInLeavesOtherAccountsAlone(t *testing.T) {
+func TestAutomaticSignIn_OtherAccounts(t *testing.T) {
 	t.Parallel()
 	v := sluicetest.Values(t)
 	first := sluicetest.StartWith(t, v)
@@ -161,12 +188,13 @@ func TestAutomaticSignInLeavesOtherAccountsAlone(t *testing.T) {
 	}
 }
 
-func TestNoAutomaticSignInWhereOthersReachSluice(t *testing.T) {
+func TestAutomaticSignIn_Reachable(t *testing.T) {
 	t.Parallel()
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo")
 	first := sluicetest.StartWith(t, v)
 	ctx := context.Background()
-	if _, err := first.Apps.Manager.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
+	if _, err := first.Apps.Manager.Add(ctx, sluicetest.Operator(),
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
 		t.Fatal(err)
 	}
 	first.Stop()
@@ -186,7 +214,8 @@ func TestNoAutomaticSignInWhereOthersReachSluice(t *testing.T) {
 		t.Errorf("the start stops with %q", err)
 	}
 	running := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
-	if _, err := running.Apps.Manager.Add(ctx, sluicetest.Operator(), app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
+	if _, err := running.Apps.Manager.Add(ctx, sluicetest.Operator(),
+		app.Spec{Mode: app.ModeForwardAuth, PublicURL: "https://flows.example.com", Name: "Public"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := typed(running).Get("/login"); a.Status != http.StatusOK {
@@ -199,17 +228,19 @@ func startFails(v config.Values) (*server.Server, error) {
 	return server.Start(context.Background(), v, slog.New(slog.DiscardHandler))
 }
 
-func TestAutomaticSignInProvesNothing(t *testing.T) {
+func TestAutomaticSignIn_NoProof(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True", "SLUICE_STEP_UP_MINUTES=0")
 	b := typed(s)
 	b.Get("/login")
 	for path, form := range map[string]url.Values{
-		"/admin/people": {"username": {"mallory"}, "email": {"m@example.com"}, "password": {sluicetest.Password}, "role": {"viewer"}},
+		"/admin/people": {"username": {"mallory"}, "email": {"m@example.com"}, "password": {sluicetest.Password},
+			"role": {"viewer"}},
 		"/account/name": {"name": {"Mallory"}},
 		"/account/keys": {"name": {"k"}, "expires": {"30"}, "what": {"all"}, "where": {"all"}},
 	} {
-		if a := b.Post(path, form); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "sluice user reset-link langflow") {
+		if a := b.Post(path, form); a.Status != http.StatusUnauthorized ||
+			!strings.Contains(a.Body, "sluice user reset-link langflow") {
 			t.Errorf("%s does not ask who it is: %d", path, a.Status)
 		}
 	}
@@ -218,10 +249,11 @@ func TestAutomaticSignInProvesNothing(t *testing.T) {
 	}
 }
 
-func TestAutomaticSignInStandsInForNoSecondFactor(t *testing.T) {
+func TestAutomaticSignIn_SecondFactor(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
-	if err := s.People.SetSecondFactor(context.Background(), sluicetest.Operator(), identity.DefaultWorkspace, identity.FactorRequired); err != nil {
+	if err := s.People.SetSecondFactor(context.Background(), sluicetest.Operator(), identity.DefaultWorkspace,
+		identity.FactorRequired); err != nil {
 		t.Fatal(err)
 	}
 	c := typed(s)
@@ -230,7 +262,7 @@ func TestAutomaticSignInStandsInForNoSecondFactor(t *testing.T) {
 	}
 }
 
-func TestAutomaticSignInsAreBounded(t *testing.T) {
+func TestAutomaticSignIn_Bounded(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "LANGFLOW_AUTO_LOGIN=True")
 	for range 70 {

@@ -83,7 +83,8 @@ func (c *Core) open(ctx context.Context) (err error) {
 	if err = c.openMail(); err != nil {
 		return err
 	}
-	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, StepUp: c.Values.StepUp, Now: time.Now, Log: c.Log}); err != nil {
+	if c.Gate, err = authz.NewGate(authz.Config{DB: c.DB, StepUp: c.Values.StepUp, Now: time.Now,
+		Log: c.Log}); err != nil {
 		return err
 	}
 	c.Hasher = identity.NewHasher(c.Values.PasswordHashRounds, extraProcessor(runtime.GOMAXPROCS(0)))
@@ -92,22 +93,38 @@ func (c *Core) open(ctx context.Context) (err error) {
 		Gate:     c.Gate,
 		Hasher:   c.Hasher,
 		Products: []string{"sluice", "flowise", "langflow"},
-		Hooks:    identity.Hooks{Disabled: authn.EndDisabled, Removed: flow.HandOver, WorkspaceDeleted: flow.ForgetProjects},
-		Now:      time.Now,
-		Log:      c.Log,
+		Hooks: identity.Hooks{
+			Disabled:         authn.EndDisabled,
+			Removed:          flow.HandOver,
+			WorkspaceDeleted: flow.ForgetProjects,
+		},
+		Now: time.Now,
+		Log: c.Log,
 	})
 	if err != nil {
 		return err
 	}
-	c.Vault, c.Opener = secret.NewVault(secret.VaultConfig{DB: c.DB, Gate: c.Gate, People: c.People, Keyring: c.Keyring, Now: time.Now})
+	c.Vault, c.Opener = secret.NewVault(
+		secret.VaultConfig{DB: c.DB, Gate: c.Gate, People: c.People, Keyring: c.Keyring, Now: time.Now},
+	)
 	if c.Sessions, err = authn.New(ctx, authn.Config{
-		DB: c.DB, Gate: c.Gate, People: c.People, SessionKeys: keysOf(c.Keyring.SessionKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
-		MaxAge: c.Values.SessionMax, MaxIdle: c.Values.SessionIdle, Now: time.Now, Log: c.Log,
+		DB:          c.DB,
+		Gate:        c.Gate,
+		People:      c.People,
+		SessionKeys: keysOf(c.Keyring.SessionKeys),
+		HashKeys:    keysOf(c.Keyring.TokenKeys),
+		MaxAge:      c.Values.SessionMax, MaxIdle: c.Values.SessionIdle, Now: time.Now, Log: c.Log,
 	}); err != nil {
 		return err
 	}
 	if c.Keys, err = authn.NewKeys(ctx, authn.KeyConfig{
-		DB: c.DB, Gate: c.Gate, People: c.People, HashKeys: keysOf(c.Keyring.TokenKeys), MaxAge: c.Values.KeyLife, Now: time.Now, Log: c.Log,
+		DB:       c.DB,
+		Gate:     c.Gate,
+		People:   c.People,
+		HashKeys: keysOf(c.Keyring.TokenKeys),
+		MaxAge:   c.Values.KeyLife,
+		Now:      time.Now,
+		Log:      c.Log,
 	}); err != nil {
 		return err
 	}
@@ -184,8 +201,14 @@ func (c *Core) openTokens() *authn.Tokens {
 	v := c.Values
 	return authn.NewTokens(authn.TokenConfig{
 		Sessions: c.Sessions, Mail: c.Mail, AccountPage: func() string { return BaseURL(v) + "/account" },
-		AccessKeys: keysOf(c.Keyring.AccessKeys), RefreshKeys: keysOf(c.Keyring.RefreshKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
-		Issuer: v.TokenIssuer, Audience: v.TokenAudience, AccessLife: v.AccessLife, RefreshLife: v.RefreshLife, Grace: v.RefreshGrace,
+		AccessKeys: keysOf(
+			c.Keyring.AccessKeys,
+		), RefreshKeys: keysOf(c.Keyring.RefreshKeys), HashKeys: keysOf(c.Keyring.TokenKeys),
+		Issuer:      v.TokenIssuer,
+		Audience:    v.TokenAudience,
+		AccessLife:  v.AccessLife,
+		RefreshLife: v.RefreshLife,
+		Grace:       v.RefreshGrace,
 	})
 }
 
@@ -238,7 +261,8 @@ func databaseConfig(d config.Database) db.Config {
 		mode = "verify-full"
 	}
 	dsn := url.URL{
-		Scheme: "postgres", User: url.UserPassword(d.User, d.Password.Reveal()), Host: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)), Path: "/" + d.Name,
+		Scheme: "postgres", User: url.UserPassword(d.User, d.Password.Reveal()), Host: net.JoinHostPort(d.Host,
+			strconv.Itoa(d.Port)), Path: "/" + d.Name,
 		RawQuery: url.Values{"sslmode": {mode}, "connect_timeout": {"10"}}.Encode(),
 	}
 	return db.Config{Postgres: dsn.String(), Now: time.Now}
@@ -261,7 +285,11 @@ func keysOf(ask func() []secret.Key) func() []authn.Key {
 func (c *Core) secretConfig() secret.Config {
 	v := c.Values
 	out := secret.Config{
-		DB: c.DB, Folder: v.Secrets.Folder, Given: map[secret.Name]secret.Given{}, FormerRoot: v.Secrets.Former.Reveal(), KeepRoot: v.Secrets.KeepRoot,
+		DB:          c.DB,
+		Folder:      v.Secrets.Folder,
+		Given:       map[secret.Name]secret.Given{},
+		FormerRoot:  v.Secrets.Former.Reveal(),
+		KeepRoot:    v.Secrets.KeepRoot,
 		RootTrouble: database.KeyTrouble, Now: time.Now, Log: c.Log,
 		Lives: map[secret.Name]time.Duration{
 			secret.AccessToken: v.AccessLife, secret.RefreshToken: v.RefreshLife, secret.Session: v.SessionMax,
@@ -273,8 +301,10 @@ func (c *Core) secretConfig() secret.Config {
 	}
 	if v.Secrets.AWS {
 		out.AWS = &secret.AWS{
-			AccessKey: v.Secrets.AWSAccessKey.Reveal(), SecretKey: v.Secrets.AWSSecretKey.Reveal(), Region: v.Secrets.AWSRegion,
-			Name: v.Secrets.AWSName, Prefix: v.Secrets.AWSPrefix,
+			AccessKey: v.Secrets.AWSAccessKey.Reveal(),
+			SecretKey: v.Secrets.AWSSecretKey.Reveal(),
+			Region:    v.Secrets.AWSRegion,
+			Name:      v.Secrets.AWSName, Prefix: v.Secrets.AWSPrefix,
 		}
 	}
 	return out
@@ -293,7 +323,12 @@ func keyLife(v config.Values) time.Duration {
 func explain(err error, variable, value string) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: %q cannot be written by this user; expected is a folder that Sluice may create files in: %w", variable, value, err)
+		return fmt.Errorf(
+			"%s: %q cannot be written by this user; expected is a folder that Sluice may create files in: %w",
+			variable,
+			value,
+			err,
+		)
 	case errors.Is(err, fs.ErrExist), errors.Is(err, errNotFolder):
 		return fmt.Errorf("%s: %q is not a folder; expected is a folder: %w", variable, value, err)
 	case problem.Of(err).Kind != problem.Internal:

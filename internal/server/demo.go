@@ -41,7 +41,9 @@ func (d *builtIn) address() (*url.URL, error) {
 	if err := os.MkdirAll(d.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("starting the demo builder: %w", err)
 	}
-	handler, err := demo.NewServer(demo.Config{File: filepath.Join(d.folder, "demo-flows.json"), Now: time.Now, TokenPause: demoPause})
+	handler, err := demo.NewServer(
+		demo.Config{File: filepath.Join(d.folder, "demo-flows.json"), Now: time.Now, TokenPause: demoPause},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("starting the demo builder: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-func TestPublicKeysAreServed(t *testing.T) {
+func TestJWKS_Served(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t)
 	token, err := s.Keyring.Signer().Sign(map[string]string{"sub": "ann"})

@@ -30,8 +30,8 @@ func TestKinds_TablesAreSound(t *testing.T) {
 	}
 }
 
-// TestKinds_TheAPINamesThemAll compares the kinds with what the API takes when an app is added. The
-// API cannot know them by itself: only the server does.
+// TestKinds_TheAPINamesThemAll compares the kinds with those that the API accepts for a new app.
+// Only the server knows them, not the API.
 func TestKinds_TheAPINamesThemAll(t *testing.T) {
 	t.Parallel()
 	all, err := Kinds()

@@ -63,7 +63,10 @@ func listenError(err error, host string, port int) error {
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("something else listens on %s already; stop it, or choose another port (--port, PORT)", address)
+		return fmt.Errorf(
+			"something else listens on %s already; stop it, or choose another port (--port, PORT)",
+			address,
+		)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("this user may not listen on %s; choose a port above 1023 (--port, PORT)", address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

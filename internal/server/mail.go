@@ -24,7 +24,14 @@ func (c *Core) openMail() (err error) {
 	}
 	c.Mail, err = mail.New(mail.Config{
 		DB: c.DB, Sender: m.Sender, Host: host, Invite: invite,
-		SMTP: mail.SMTP{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password.Reveal(), Secure: m.Secure, AllowUnauthorizedCerts: m.AllowUnauthorizedCerts},
+		SMTP: mail.SMTP{
+			Host:                   m.Host,
+			Port:                   m.Port,
+			User:                   m.User,
+			Password:               m.Password.Reveal(),
+			Secure:                 m.Secure,
+			AllowUnauthorizedCerts: m.AllowUnauthorizedCerts,
+		},
 		Seal: func(data []byte, row string) ([]byte, error) { return c.Keyring.Seal(data, "mail", row) },
 		Open: func(data []byte, row string) ([]byte, error) { return c.Keyring.Open(data, "mail", row) },
 		Now:  time.Now, Log: c.Log,

@@ -14,9 +14,9 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// TestANewKindIsAFolderAndALine starts a whole Sluice with a kind of builder that no other code
+// TestNewKind_FolderAndLine starts a whole Sluice with a kind of builder that no other code
 // knows, in front of a real server, and works with it as people do.
-func TestANewKindIsAFolderAndALine(t *testing.T) {
+func TestNewKind_FolderAndLine(t *testing.T) {
 	t.Parallel()
 	var person atomic.Value
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

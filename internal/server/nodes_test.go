@@ -28,7 +28,8 @@ func databaseLines(t *testing.T, dsn string) []string {
 		t.Fatal(err)
 	}
 	return []string{
-		"DATABASE_TYPE=postgres", "DATABASE_HOST=" + u.Hostname(), "DATABASE_PORT=" + u.Port(), "DATABASE_NAME=" + u.Path[1:], "DATABASE_USER=" + u.User.Username(),
+		"DATABASE_TYPE=postgres", "DATABASE_HOST=" + u.Hostname(), "DATABASE_PORT=" + u.Port(), "DATABASE_NAME=" +
+			u.Path[1:], "DATABASE_USER=" + u.User.Username(),
 	}
 }
 
@@ -41,7 +42,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
+func TestNodes_OnePostgreSQL(t *testing.T) {
 	t.Parallel()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
 	one := sluicetest.Start(t, lines...)
@@ -51,18 +52,23 @@ func TestTwoNodesOnOnePostgreSQL(t *testing.T) {
 	// Both nodes have one host name here, and cookies do not know ports.
 	there := b.At(two.MainOrigin(""))
 	until(t, "the session on the other node", func() bool { return there.Get("/account").Status == http.StatusOK })
-	if err := two.People.Update(context.Background(), sluicetest.Operator(), ann.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
+	if err := two.People.Update(context.Background(), sluicetest.Operator(), ann.ID,
+		identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := there.Get("/account").Status; got != http.StatusSeeOther {
 		t.Errorf("on the node that disabled her: %d", got)
 	}
-	until(t, "the end of the session on the first node", func() bool { return b.Get("/account").Status == http.StatusSeeOther })
+	until(
+		t,
+		"the end of the session on the first node",
+		func() bool { return b.Get("/account").Status == http.StatusSeeOther },
+	)
 }
 
-func TestANodeWithAnotherRootKeyDoesNotStart(t *testing.T) {
+func TestNodes_OtherRootKey(t *testing.T) {
 	t.Parallel()
 	lines := onPostgres(t)
 	sluicetest.Start(t, append(lines, "SECRETKEY_PATH="+t.TempDir())...)
-	mustNotStart(t, "does not open the secrets in this database", append(lines, "SECRETKEY_PATH="+t.TempDir())...)
+	mustNotStart(t, "cannot open the secrets in this database", append(lines, "SECRETKEY_PATH="+t.TempDir())...)
 }

@@ -14,8 +14,10 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-// The command line replaces every key while two nodes run: who is signed in stays signed in on both, the published set of assertion keys changes, and what was made with the former keys ends once they are given up.
-func TestSecretsAreReplacedWhileNodesRun(t *testing.T) {
+// The command line replaces every key while two nodes run: sessions stay valid on both, the
+// published set of assertion keys changes, and everything created with the previous keys is revoked
+// when they are removed.
+func TestSecrets_ReplaceWithNodes(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
@@ -37,8 +39,13 @@ func TestSecretsAreReplacedWhileNodesRun(t *testing.T) {
 			t.Errorf("%s: %v", n, err)
 		}
 	}
-	until(t, "the other set of assertion keys", func() bool { return two.Browser().Get("/.well-known/jwks.json").Body != set })
-	for name, node := range map[string]*sluicetest.Client{"one": ann, "two": there, "a new session": one.SignedIn("ann")} {
+	until(
+		t,
+		"the other set of assertion keys",
+		func() bool { return two.Browser().Get("/.well-known/jwks.json").Body != set },
+	)
+	for name, node := range map[string]*sluicetest.Client{"one": ann, "two": there,
+		"a new session": one.SignedIn("ann")} {
 		if got := node.Get("/account").Status; got != http.StatusOK {
 			t.Errorf("%s: %d after the rotation", name, got)
 		}
@@ -54,30 +61,39 @@ func TestSecretsAreReplacedWhileNodesRun(t *testing.T) {
 	}
 }
 
-func TestTwoNodesWithRootKeysOfTheirOwn(t *testing.T) {
+func TestSecrets_TwoRootKeys(t *testing.T) {
 	t.Parallel()
 	lines := onPostgres(t)
 	const one, two = "c1a6_3uWkA0tYl9Q2Zp4vXHdGm7bRnJfEo5sTiUyKwM", "Zk0Y7mDq4vT1xWc9bNf2sLr8hPj5gUa3eIoXyRtQwEu"
 	sluicetest.Start(t, append(lines, "LANGFLOW_SECRET_KEY="+one)...)
-	mustNotStart(t, "The root key (LANGFLOW_SECRET_KEY; command line, FLOWISE_SECRETKEY_OVERWRITE) does not open the secrets in this database. Give Sluice the root key",
+	mustNotStart(
+		t,
+		"The root key (LANGFLOW_SECRET_KEY; command line, FLOWISE_SECRETKEY_OVERWRITE) does not open the secrets in "+
+			"this database. Give Sluice the root key",
 		append(lines, "FLOWISE_SECRETKEY_OVERWRITE="+two)...)
-	mustNotStart(t, "holds no root key, and a new one does not open the secrets in this database", lines...)
+	mustNotStart(t, "contains no root key, and a new one cannot open the secrets in this database", lines...)
 	sluicetest.Start(t, append(lines, "FLOWISE_SECRETKEY_OVERWRITE="+one)...)
 }
 
-func TestAnAWSThatIsDownStopsTheStart(t *testing.T) {
+func TestSecrets_AWSDown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
 	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://"+l.Addr().String())
-	mustNotStart(t, "SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in eu-central-1", "SECRETKEY_STORAGE_TYPE=aws", "SECRETKEY_AWS_REGION=eu-central-1",
-		"SECRETKEY_AWS_ACCESS_KEY=AKIAEXAMPLE", "SECRETKEY_AWS_SECRET_KEY=an example")
+	mustNotStart(
+		t,
+		"SECRETKEY_STORAGE_TYPE is aws, but AWS Secrets Manager in eu-central-1",
+		"SECRETKEY_STORAGE_TYPE=aws",
+		"SECRETKEY_AWS_REGION=eu-central-1",
+		"SECRETKEY_AWS_ACCESS_KEY=AKIAEXAMPLE",
+		"SECRETKEY_AWS_SECRET_KEY=an example",
+	)
 }
 
-// The page's own sample of a key is explained in one warning, and everything works all the same.
-func TestThePagesSampleOfAKeyWorks(t *testing.T) {
+// The page's own sample of a key is explained in one warning, and everything still works.
+func TestSecrets_SampleOfThePage(t *testing.T) {
 	t.Parallel()
 	const sample = "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb"
 	s := sluicetest.Start(t, "LANGFLOW_SECRET_KEY="+sample)

@@ -205,7 +205,7 @@ func (s *Server) endSessions(ctx context.Context) error {
 	if !s.Values.EndAtRestart {
 		return nil
 	}
-	s.Log.Info("all sessions and tokens from before this start are ended (EXPIRE_AUTH_TOKENS_ON_RESTART)")
+	s.Log.Info("all sessions and tokens from before this start are revoked (EXPIRE_AUTH_TOKENS_ON_RESTART)")
 	return s.Sessions.EndEverything(ctx, authz.SystemPrincipal("serve"), "all sessions, at start")
 }
 
@@ -224,7 +224,7 @@ func (s *Server) superuser(ctx context.Context) error {
 		return err
 	}
 	if made {
-		s.Log.Info("the superuser was made", "username", s.Values.Superuser.Name)
+		s.Log.Info("the superuser was created", "username", s.Values.Superuser.Name)
 	}
 	if made && weak {
 		s.Log.Warn("LANGFLOW_SUPERUSER_PASSWORD is easy to guess or shorter than 15 characters; change it on the " +

@@ -17,7 +17,7 @@ import (
 	"sluice/internal/sluicetest"
 )
 
-func TestFromSetupLinkToTheDemoBuilder(t *testing.T) {
+func TestServer_SetupToDemo(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	ctx := context.Background()
@@ -34,7 +34,7 @@ func TestFromSetupLinkToTheDemoBuilder(t *testing.T) {
 	}
 	form := url.Values{"username": {"root"}, "email": {"root@example.com"}, "password": {sluicetest.Password}}
 	if a := b.Post("/setup", form); a.Status != http.StatusSeeOther {
-		t.Fatalf("making the admin: %d %s", a.Status, a.Body)
+		t.Fatalf("creating the admin: %d %s", a.Status, a.Body)
 	}
 	if a := s.Browser().Get(link); a.Status != http.StatusGone {
 		t.Errorf("the link a second time: %d, want 410", a.Status)
@@ -51,12 +51,13 @@ func TestFromSetupLinkToTheDemoBuilder(t *testing.T) {
 	if a := stranger.Get("/"); a.Status != http.StatusSeeOther || !strings.Contains(a.Location(), "/login?app=") {
 		t.Errorf("a stranger's navigation: %d %s", a.Status, a.Location())
 	}
-	if a := stranger.With("Accept", "application/json").With("Sec-Fetch-Mode", "cors").Get("/api/flows"); a.Status != http.StatusUnauthorized {
+	if a := stranger.With("Accept", "application/json").With("Sec-Fetch-Mode",
+		"cors").Get("/api/flows"); a.Status != http.StatusUnauthorized {
 		t.Errorf("a stranger's call: %d", a.Status)
 	}
 }
 
-func TestSessionsAndAppsSurviveARestart(t *testing.T) {
+func TestServer_Restart(t *testing.T) {
 	t.Parallel()
 	v := sluicetest.Values(t, "SLUICE_PROTECT=demo")
 	first := sluicetest.StartWith(t, v)
@@ -81,7 +82,7 @@ func TestSessionsAndAppsSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestAppsComeAndGoWithTheirListeners(t *testing.T) {
+func TestServer_AppListeners(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	ctx, a := context.Background(), s.Apps.All()[0]
@@ -152,7 +153,8 @@ func TestMainOrigin(t *testing.T) {
 	s := sluicetest.Start(t)
 	port := s.MainOrigin("")[strings.LastIndex(s.MainOrigin(""), ":"):]
 	for host, want := range map[string]string{
-		"localhost:9999": "http://localhost" + port, "[::1]:9999": "http://[::1]" + port, "127.0.0.1": "http://127.0.0.1" + port,
+		"localhost:9999": "http://localhost" + port, "[::1]:9999": "http://[::1]" +
+			port, "127.0.0.1": "http://127.0.0.1" + port,
 	} {
 		if got := s.MainOrigin(host); got != want {
 			t.Errorf("MainOrigin(%q) = %q, want %q", host, got, want)
@@ -160,7 +162,7 @@ func TestMainOrigin(t *testing.T) {
 	}
 }
 
-func TestTheSuperuserOfTheConfiguration(t *testing.T) {
+func TestSuperuser_FromConfiguration(t *testing.T) {
 	t.Parallel()
 	v := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=securepassword")
 	s := sluicetest.StartWith(t, v)
@@ -177,14 +179,18 @@ func TestTheSuperuserOfTheConfiguration(t *testing.T) {
 		t.Errorf("a set-up link beside the superuser: %q, %v", link, err)
 	}
 	s.Stop()
-	again := sluicetest.Values(t, "LANGFLOW_SUPERUSER=administrator", "LANGFLOW_SUPERUSER_PASSWORD=another long password")
+	again := sluicetest.Values(
+		t,
+		"LANGFLOW_SUPERUSER=administrator",
+		"LANGFLOW_SUPERUSER_PASSWORD=another long password",
+	)
 	again.Database, again.Secrets = v.Database, v.Secrets
 	if got := sign(sluicetest.StartWith(t, again), "another long password"); got == http.StatusSeeOther {
 		t.Error("the variable changed the password of an existing superuser")
 	}
 }
 
-func TestThePublishedDefaultPassword(t *testing.T) {
+func TestSuperuser_PublishedDefaultPassword(t *testing.T) {
 	t.Parallel()
 	lines := []string{"LANGFLOW_SUPERUSER_PASSWORD=langflow"}
 	s := sluicetest.Start(t, lines...)
@@ -198,7 +204,8 @@ func TestThePublishedDefaultPassword(t *testing.T) {
 	first.Stop()
 	with := sluicetest.Values(t, lines...)
 	with.Database, with.Secrets = taken.Database, taken.Secrets
-	if _, err := server.Start(context.Background(), with, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "sluice user promote langflow") {
+	if _, err := server.Start(context.Background(), with, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "sluice user promote langflow") {
 		t.Errorf("a name that is taken: %v", err)
 	}
 }

@@ -61,10 +61,15 @@ func (p *program) refresh() sluicetest.Answer {
 
 // get calls a path on a node with the access token.
 func (p *program) get(base, path string) sluicetest.Answer {
-	return p.s.Browser().At(base).With("Authorization", "Bearer "+p.Pair.Access).With("Accept", "application/json").With("Sec-Fetch-Mode", "cors").Get(path)
+	return p.s.Browser().
+		At(base).
+		With("Authorization", "Bearer "+p.Pair.Access).
+		With("Accept", "application/json").
+		With("Sec-Fetch-Mode", "cors").
+		Get(path)
 }
 
-func TestAccessTokensOpenApps(t *testing.T) {
+func TestTokens_OpenApps(t *testing.T) {
 	t.Parallel()
 	s := sluicetest.Start(t, "SLUICE_PROTECT=demo")
 	s.Add("root", authz.RoleAdmin, true)
@@ -72,7 +77,8 @@ func TestAccessTokensOpenApps(t *testing.T) {
 	if a := p.get(builder, "/api/flows"); a.Status != http.StatusOK {
 		t.Fatalf("the builder: %d %s", a.Status, a.Body)
 	}
-	if a := s.Browser().With("Authorization", "Bearer "+p.Pair.Access).Do(http.MethodPost, "/api/v1/auth/logout", "", nil); a.Status != http.StatusNoContent {
+	if a := s.Browser().With("Authorization", "Bearer "+p.Pair.Access).Do(http.MethodPost, "/api/v1/auth/logout", "",
+		nil); a.Status != http.StatusNoContent {
 		t.Fatalf("logout: %d %s", a.Status, a.Body)
 	}
 	if a := p.get(builder, "/api/flows"); a.Status != http.StatusUnauthorized {
@@ -80,7 +86,7 @@ func TestAccessTokensOpenApps(t *testing.T) {
 	}
 }
 
-func TestTokensOnTwoNodes(t *testing.T) {
+func TestTokens_TwoNodes(t *testing.T) {
 	t.Parallel()
 	lines := append(onPostgres(t), "SECRETKEY_PATH="+t.TempDir())
 	one, two := sluicetest.Start(t, lines...), sluicetest.Start(t, lines...)
@@ -96,15 +102,20 @@ func TestTokensOnTwoNodes(t *testing.T) {
 	if a := q.get(one.MainOrigin(""), "/api/v1/me"); a.Status != http.StatusOK {
 		t.Fatalf("a refreshed token on the first node: %d %s", a.Status, a.Body)
 	}
-	if a := one.Browser().With("Authorization", "Bearer "+q.Pair.Access).Do(http.MethodPost, "/api/v1/auth/logout", "", nil); a.Status != http.StatusNoContent {
+	if a := one.Browser().With("Authorization", "Bearer "+q.Pair.Access).Do(http.MethodPost, "/api/v1/auth/logout", "",
+		nil); a.Status != http.StatusNoContent {
 		t.Fatalf("logout: %d %s", a.Status, a.Body)
 	}
 	began := time.Now()
-	until(t, "the end of the access token on the other node", func() bool { return q.get(there, "/api/v1/me").Status == http.StatusUnauthorized })
+	until(
+		t,
+		"the end of the access token on the other node",
+		func() bool { return q.get(there, "/api/v1/me").Status == http.StatusUnauthorized },
+	)
 	t.Logf("the other node knew of the logout after %v", time.Since(began))
 }
 
-func TestARestartEndsTokensWhereThatIsWanted(t *testing.T) {
+func TestTokens_RevokedOnRestart(t *testing.T) {
 	t.Parallel()
 	v := sluicetest.Values(t)
 	first := sluicetest.StartWith(t, v)
@@ -136,10 +147,18 @@ func TestARestartEndsTokensWhereThatIsWanted(t *testing.T) {
 	p.take(p.post("/api/v1/auth/token", map[string]string{"username": "ann", "password": sluicetest.Password}))
 }
 
-// TestNoTokenIsWrittenDown uses tokens in every way that goes right or wrong and then looks for them wherever Sluice writes.
-func TestNoTokenIsWrittenDown(t *testing.T) {
+// TestTokens_NotStored uses tokens in every way that goes right or wrong and then looks for them
+// wherever Sluice writes.
+func TestTokens_NotStored(t *testing.T) {
 	t.Parallel()
-	v := sluicetest.Values(t, "SLUICE_PROTECT=demo", "SLUICE_REFRESH_GRACE_SECONDS=0", "SMTP_HOST=127.0.0.1", "SMTP_PORT=9", "SENDER_EMAIL=sluice@example.com")
+	v := sluicetest.Values(
+		t,
+		"SLUICE_PROTECT=demo",
+		"SLUICE_REFRESH_GRACE_SECONDS=0",
+		"SMTP_HOST=127.0.0.1",
+		"SMTP_PORT=9",
+		"SENDER_EMAIL=sluice@example.com",
+	)
 	s := sluicetest.StartWith(t, v)
 	s.Add("ann", authz.RoleAdmin, true)
 	p := signIn(t, s, "ann")

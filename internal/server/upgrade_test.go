@@ -60,8 +60,7 @@ func TestUpgrade_EveryMigrationHasACheck(t *testing.T) {
 	}
 }
 
-// TestUpgrade starts the present code on data that released code has written, and expects that
-// nobody notices.
+// TestUpgrade starts the current code on data of released code, and expects that no one notices.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	archives, err := filepath.Glob("testdata/upgrade/*/*.tar.gz")
@@ -252,7 +251,7 @@ func (u *upgraded) text(t *testing.T, query string, args ...any) (out string) {
 	return out
 }
 
-// as is the browser that somebody had open all the time.
+// as is a browser that was open all the time.
 func (u *upgraded) as(name string) *sluicetest.Client {
 	var pairs []string
 	for cookie, value := range u.Cookies[name] {

@@ -26,12 +26,12 @@ import (
 	"sluice/internal/dbtest"
 )
 
-// upgradeRecord is what somebody had in hand when a Sluice of before was stopped: the same names
-// stand in the data that lies beside it. Everything in it is made up for this test.
+// upgradeRecord holds the credentials that people had when an earlier Sluice was stopped. The data
+// next to it has the same names. Everything in it is invented for this test.
 type upgradeRecord struct {
 	// WrittenAt is when, in unix milliseconds.
 	WrittenAt int64
-	// Password is everybody's.
+	// Password is the same for everyone.
 	Password string
 	// People, Workspaces, Roles, Apps, Flows and Credentials are ids by name.
 	People, Workspaces, Roles, Apps, Flows, Credentials map[string]string
@@ -44,7 +44,7 @@ type upgradeRecord struct {
 	// TOTPSecret and RecoveryCodes are ed's.
 	TOTPSecret    string
 	RecoveryCodes []string
-	// Invitation and ResetLink are the paths, with query, of links that nobody has opened.
+	// Invitation and ResetLink are the paths, with query, of unopened links.
 	Invitation, ResetLink string
 	// AuditEntries is how long the audit chain was.
 	AuditEntries int64
@@ -106,7 +106,7 @@ func startOld(t *testing.T, program string, environ ...string) *oldSluice {
 	}
 	t.Cleanup(func() { _ = o.cmd.Process.Kill() })
 	var said []byte
-	link := regexp.MustCompile(`Set-up link +(http\S+)(/setup\?token=\S+)\n`)
+	link := regexp.MustCompile(`Setup link   +(http\S+)(/setup\?token=\S+)\n`)
 	for buf := make([]byte, 4096); ; {
 		n, err := out.Read(buf)
 		said = append(said, buf[:n]...)
@@ -299,8 +299,8 @@ func (o *oldSluice) addFactor(ed *visitor, r *upgradeRecord) {
 	}
 }
 
-// addFlows makes a flow of ann's in the default workspace, one of root's that is published, and one
-// in Research.
+// addFlows creates a flow of ann in the default workspace, a published one of root, and one in
+// Research.
 func (o *oldSluice) addFlows(root, ann *visitor, r *upgradeRecord) {
 	o.t.Helper()
 	app := root.call(http.MethodGet, "/apps", nil)["items"].([]any)[0].(object)
@@ -367,7 +367,7 @@ func (o *oldSluice) addSettings(root *visitor, r *upgradeRecord) {
 	})
 }
 
-// dumpPostgres returns the SQL text that makes the database anew.
+// dumpPostgres returns the SQL text that recreates the database.
 func dumpPostgres(t *testing.T, lines []string) []byte {
 	t.Helper()
 	env := map[string]string{}

@@ -23,6 +23,8 @@ import (
 )
 
 // Password is strong enough for every account that the tests create.
+//
+// words: a password, not a sentence
 const Password = "nobody waters the plastic ferns"
 
 // Operator is the principal of a person with a shell on the host.
@@ -57,7 +59,8 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// Values reads a configuration as `sluice serve` would, from NAME=VALUE lines, with free ports, a temporary data folder and the cheapest password hashes.
+// Values reads a configuration as `sluice serve` would, from NAME=VALUE lines, with free ports, a
+// temporary data folder and the cheapest password hashes.
 func Values(t testing.TB, environ ...string) config.Values {
 	t.Helper()
 	base := []string{"PORT=0", "DATABASE_PATH=" + dbtest.Folder(t), "PASSWORD_SALT_HASH_ROUNDS=4", "LOG_LEVEL=debug"}
@@ -91,7 +94,11 @@ func StartKinds(t testing.TB, v config.Values, more ...*builder.Kind) *Sluice {
 	t.Helper()
 	s := &Sluice{Log: &Log{}, t: t}
 	var err error
-	s.Server, err = server.Start(context.Background(), v, slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), more...)
+	s.Server, err = server.Start(
+		context.Background(),
+		v,
+		slog.New(slog.NewJSONHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		more...)
 	if err != nil {
 		t.Fatalf("starting Sluice: %v", err)
 	}
@@ -106,7 +113,8 @@ func (s *Sluice) Stop() { s.once.Do(func() { s.Server.Stop(context.Background())
 func (s *Sluice) Add(username, role string, superuser bool) identity.User {
 	s.t.Helper()
 	u, err := s.People.Create(context.Background(), Operator(), identity.NewUser{
-		Username: username, Email: username + "@example.com", Password: Password, Role: role, Superuser: superuser, Active: true,
+		Username: username, Email: username +
+			"@example.com", Password: Password, Role: role, Superuser: superuser, Active: true,
 	})
 	if err != nil {
 		s.t.Fatalf("adding %s: %v", username, err)
@@ -144,17 +152,23 @@ func (s *Sluice) Browser() *Client {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &Client{t: s.t, Base: s.MainOrigin(""), Header: http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"}}, http: &http.Client{
-		Jar: jar, Timeout: 20 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Client{
+		t:      s.t,
+		Base:   s.MainOrigin(""),
+		Header: http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Site": {"same-origin"}},
+		http: &http.Client{
+			Jar: jar, Timeout: 20 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
 }
 
 // SignedIn creates a Client that has signed in with Password.
 func (s *Sluice) SignedIn(username string) *Client {
 	s.t.Helper()
 	c := s.Browser()
-	if a := c.Post("/login", url.Values{"identifier": {username}, "password": {Password}}); a.Status != http.StatusSeeOther {
+	if a := c.Post("/login",
+		url.Values{"identifier": {username}, "password": {Password}}); a.Status != http.StatusSeeOther {
 		s.t.Fatalf("%s could not sign in: %d %s", username, a.Status, a.Body)
 	}
 	return c

@@ -85,7 +85,8 @@ func AssetURL(name string) string {
 // IsAsset reports whether a request's path is below AssetPrefix.
 func IsAsset(urlPath string) bool { return strings.HasPrefix(urlPath, AssetPrefix) }
 
-// ServeAsset answers a request below AssetPrefix. It needs no sign-in: the files are the same in every installation.
+// ServeAsset answers a request below AssetPrefix. It needs no sign-in: the files are the same in
+// every installation.
 func ServeAsset(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -21,16 +21,18 @@ func asked(t *testing.T, method, path string, header map[string]string) *httptes
 	return w
 }
 
-func TestAssetsAreCachedByTheirContent(t *testing.T) {
+func TestAssets_CachedByContent(t *testing.T) {
 	to := AssetURL("sluice.css")
 	if !regexp.MustCompile(`^/\.sluice/assets/sluice\.[0-9a-f]{16}\.css$`).MatchString(to) {
 		t.Fatalf("the address is %q", to)
 	}
 	w := asked(t, "GET", to, nil)
-	if w.Code != 200 || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") {
+	if w.Code != 200 || w.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" ||
+		!strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") {
 		t.Errorf("answer %d %v", w.Code, w.Header())
 	}
-	if got := asked(t, "GET", to, map[string]string{"If-None-Match": w.Header().Get("ETag")}); got.Code != 304 || got.Body.Len() != 0 {
+	if got := asked(t, "GET", to, map[string]string{"If-None-Match": w.Header().Get("ETag")}); got.Code != 304 ||
+		got.Body.Len() != 0 {
 		t.Errorf("revalidation gives %d with %d bytes", got.Code, got.Body.Len())
 	}
 	if got := asked(t, "GET", AssetPrefix+"sluice.css", nil); got.Header().Get("Cache-Control") != "no-cache" {
@@ -51,7 +53,8 @@ func TestAssetsAreCachedByTheirContent(t *testing.T) {
 }
 
 func TestOtherAssetNames(t *testing.T) {
-	for _, path := range []string{AssetPrefix, AssetPrefix + "none.css", AssetPrefix + "../assets.go", AssetPrefix + "sluice.0000000000000000.css"} {
+	for _, path := range []string{AssetPrefix, AssetPrefix + "none.css", AssetPrefix + "../assets.go",
+		AssetPrefix + "sluice.0000000000000000.css"} {
 		if got := asked(t, "GET", path, nil); got.Code != 404 || got.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%s gives %d %v", path, got.Code, got.Header())
 		}
@@ -62,15 +65,17 @@ func TestOtherAssetNames(t *testing.T) {
 }
 
 func TestAssetsStaySmall(t *testing.T) {
-	// What a first visit loads, compressed. htmx is only on the pages that use it.
-	for name, most := range map[string]int{"sluice.css": 12 << 10, "sluice.js": 2 << 10, "verify.js": 3 << 10, "htmx.min.js": 18 << 10, "logo.svg": 1 << 10} {
+	// The compressed size of everything that a first visit loads. htmx is only on the pages that
+	// use it.
+	for name, most := range map[string]int{"sluice.css": 12 << 10, "sluice.js": 2 << 10, "verify.js": 3 << 10,
+		"htmx.min.js": 18 << 10, "logo.svg": 1 << 10} {
 		if n := len(library()[name].gzipped); n > most {
 			t.Errorf("%s has %d bytes compressed, want at most %d", name, n, most)
 		}
 	}
 }
 
-func TestTheStyleSheetLoadsNothing(t *testing.T) {
+func TestAssets_StyleSheetLoadsNothing(t *testing.T) {
 	css := string(library()["sluice.css"].plain)
 	for _, bad := range []string{"@import", "http://", "https://", "//fonts"} {
 		rest := strings.ReplaceAll(css, "https://tailwindcss.com", "")

@@ -48,7 +48,9 @@ func TestClientIP(t *testing.T) {
 		{"two hops", hops(2), "10.0.0.1:1", xff("6.6.6.6, 198.51.100.7, 10.0.0.2"), "198.51.100.7"},
 		{"fewer entries than hops", hops(3), "10.0.0.1:1", xff("198.51.100.7"), "198.51.100.7"},
 		{"hops and no header", hops(2), "203.0.113.9:1", nil, "203.0.113.9"},
-		{"other headers are never read", lan, "10.0.0.1:1", http.Header{"X-Real-Ip": {"1.1.1.1"}, "True-Client-Ip": {"1.1.1.1"}, "Forwarded": {"for=1.1.1.1"}}, "10.0.0.1"},
+		{"other headers are never read", lan, "10.0.0.1:1",
+			http.Header{"X-Real-Ip": {"1.1.1.1"}, "True-Client-Ip": {"1.1.1.1"},
+				"Forwarded": {"for=1.1.1.1"}}, "10.0.0.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.trust.ClientIP(request(c.peer, c.head)).String(); got != c.want {
@@ -58,7 +60,7 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
-func TestClientIPReadsABoundedList(t *testing.T) {
+func TestClientIP_BoundedList(t *testing.T) {
 	trust := web.Trust{Proxies: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}
 	line := "9.9.9.9"
 	for range 200 {
@@ -105,7 +107,7 @@ func TestScheme(t *testing.T) {
 	}
 }
 
-func TestChainShowsWhatItIsTold(t *testing.T) {
+func TestClientIP_Chain(t *testing.T) {
 	r := request("10.0.0.1:1", http.Header{"X-Forwarded-For": {"<script>, 198.51.100.7"}})
 	got := web.Trust{}.Chain(r)
 	want := []string{"10.0.0.1", "198.51.100.7", "(not an address)"}

@@ -85,9 +85,18 @@ func (e *Event) Log(ctx context.Context, l *slog.Logger, now time.Time) {
 		return
 	}
 	var space [22]slog.Attr
-	attrs := append(space[:0],
-		slog.String("id", e.ID), slog.String("front", e.Front), slog.String("method", cut(e.Method)), slog.Int("status", e.Status),
-		slog.Float64("ms", e.ms(now)), slog.Int64("bytes", e.Bytes))
+	attrs := append(
+		space[:0],
+		slog.String(
+			"id",
+			e.ID,
+		),
+		slog.String("front", e.Front),
+		slog.String("method", cut(e.Method)),
+		slog.Int("status", e.Status),
+		slog.Float64("ms", e.ms(now)),
+		slog.Int64("bytes", e.Bytes),
+	)
 	for _, f := range e.texts() {
 		if f.value != "" {
 			attrs = append(attrs, slog.String(f.key, cut(f.value)))
@@ -116,8 +125,14 @@ type text struct{ key, value string }
 
 func (e *Event) texts() [12]text {
 	return [...]text{
-		{"app", e.App}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
-		{"name", e.Name}, {"session", e.Session}, {"key", e.Key}, {"key_prefix", e.KeyPrefix}, {"ip", e.Peer}, {"reason", e.Reason},
+		{
+			"app",
+			e.App,
+		}, {"endpoint", e.Endpoint}, {"flow", e.Flow}, {"path", e.Path}, {"host", e.Host}, {"person", e.Person},
+		{
+			"name",
+			e.Name,
+		}, {"session", e.Session}, {"key", e.Key}, {"key_prefix", e.KeyPrefix}, {"ip", e.Peer}, {"reason", e.Reason},
 	}
 }
 

@@ -31,7 +31,7 @@ func logged(t *testing.T, e *web.Event, after time.Duration) map[string]any {
 	return line
 }
 
-func TestEventIsOneLine(t *testing.T) {
+func TestEvent_OneLine(t *testing.T) {
 	r := httptest.NewRequest("GET", "/api/v1/chatflows?token=hunter2", nil)
 	r.Header.Set("Cookie", "sluice_session=hunter2")
 	e := web.NewEvent(r, "app", time.Unix(1000, 0))
@@ -39,15 +39,27 @@ func TestEventIsOneLine(t *testing.T) {
 	e.Person, e.Name, e.Peer = "u1", "ann", "192.0.2.1"
 	got := logged(t, &e, 1500*time.Microsecond)
 	want := map[string]any{
-		"level": "INFO", "msg": "request", "id": "id1", "front": "app", "method": "GET", "status": 200.0, "ms": 1.5, "bytes": 12.0,
-		"app": "flowise", "endpoint": "chatflows.list", "person": "u1", "name": "ann", "ip": "192.0.2.1", "host": "example.com",
+		"level":    "INFO",
+		"msg":      "request",
+		"id":       "id1",
+		"front":    "app",
+		"method":   "GET",
+		"status":   200.0,
+		"ms":       1.5,
+		"bytes":    12.0,
+		"app":      "flowise",
+		"endpoint": "chatflows.list",
+		"person":   "u1",
+		"name":     "ann",
+		"ip":       "192.0.2.1",
+		"host":     "example.com",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 }
 
-func TestEventOfAFailureIsAnErrorWithItsCause(t *testing.T) {
+func TestEvent_Failure(t *testing.T) {
 	e := web.Event{Status: 502, Reason: "upstream", Cause: errors.New("connection refused")}
 	got := logged(t, &e, 0)
 	if got["level"] != "ERROR" || got["error"] != "connection refused" || got["reason"] != "upstream" {
@@ -55,8 +67,13 @@ func TestEventOfAFailureIsAnErrorWithItsCause(t *testing.T) {
 	}
 }
 
-func TestEventBoundsWhatTheClientChose(t *testing.T) {
-	e := web.Event{Status: 400, Path: "/" + strings.Repeat("a", 9000), Method: strings.Repeat("M", 9000), Host: strings.Repeat("h", 9000) + "\n"}
+func TestEvent_Bounded(t *testing.T) {
+	e := web.Event{
+		Status: 400,
+		Path:   "/" + strings.Repeat("a", 9000),
+		Method: strings.Repeat("M", 9000),
+		Host:   strings.Repeat("h", 9000) + "\n",
+	}
 	var out bytes.Buffer
 	e.Log(context.Background(), slog.New(slog.NewTextHandler(&out, nil)), e.Start)
 	if out.Len() > 1500 || strings.Count(out.String(), "\n") != 1 {
@@ -64,7 +81,7 @@ func TestEventBoundsWhatTheClientChose(t *testing.T) {
 	}
 }
 
-func TestRequestIDsDiffer(t *testing.T) {
+func TestRequestID_Unique(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10000 {
 		id := web.NewRequestID()

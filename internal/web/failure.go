@@ -35,7 +35,13 @@ type UnknownHost struct {
 // WriteUnknownHost answers with 421 (RFC 9110 section 15.5.20) and a page that lists the known
 // names and the setting that adds one.
 func WriteUnknownHost(w http.ResponseWriter, r *http.Request, h UnknownHost, requestID string) {
-	writeFailure(w, r, http.StatusMisdirectedRequest, unknownHostPage(framed(r, "Unknown address"), h, requestID), requestID)
+	writeFailure(
+		w,
+		r,
+		http.StatusMisdirectedRequest,
+		unknownHostPage(framed(r, "Unknown address"), h, requestID),
+		requestID,
+	)
 }
 
 // BuilderDown is an app that currently does not answer.

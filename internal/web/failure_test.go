@@ -34,13 +34,14 @@ func TestProblemPages(t *testing.T) {
 		}
 		says(t, w, kind.Title(), "This &lt;b&gt;went&lt;/b&gt; wrong.", "Do that.", "rule-1", "req-77")
 		h := w.Header()
-		if h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
+		if h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "text/html; charset=utf-8" ||
+			!strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
 			t.Errorf("%v: headers %v", kind, h)
 		}
 	}
 }
 
-func TestProblemPageSaysWhenToComeAgain(t *testing.T) {
+func TestFailure_RetryAfter(t *testing.T) {
 	e := problem.New(problem.Limited, "Too fast.").WithRetryAfter(90 * time.Second)
 	w := page("GET", func(w http.ResponseWriter, r *http.Request) { WriteProblemPage(w, r, e, "") })
 	says(t, w, "Try again in 2 minutes")
@@ -51,22 +52,31 @@ func TestProblemPageSaysWhenToComeAgain(t *testing.T) {
 
 func TestUnknownHost(t *testing.T) {
 	w := page("GET", func(w http.ResponseWriter, r *http.Request) {
-		WriteUnknownHost(w, r, UnknownHost{Host: `evil"><script>` + strings.Repeat("x", 300), Known: []string{"http://127.0.0.1:3000"}}, "req-1")
+		WriteUnknownHost(
+			w,
+			r,
+			UnknownHost{Host: `evil"><script>` + strings.Repeat("x", 300), Known: []string{"http://127.0.0.1:3000"}},
+			"req-1",
+		)
 	})
 	if w.Code != http.StatusMisdirectedRequest {
 		t.Errorf("status %d", w.Code)
 	}
 	says(t, w, "APP_URL", "http://127.0.0.1:3000", "req-1")
-	if body := w.Body.String(); strings.Contains(body, "<script>x") || strings.Contains(body, strings.Repeat("x", 200)) {
+	if body := w.Body.String(); strings.Contains(body, "<script>x") ||
+		strings.Contains(body, strings.Repeat("x", 200)) {
 		t.Error("the host is not escaped or not shortened")
 	}
-	stranger := page("GET", func(w http.ResponseWriter, r *http.Request) { WriteUnknownHost(w, r, UnknownHost{Host: "x"}, "") })
+	stranger := page(
+		"GET",
+		func(w http.ResponseWriter, r *http.Request) { WriteUnknownHost(w, r, UnknownHost{Host: "x"}, "") },
+	)
 	if strings.Contains(stranger.Body.String(), "It answers for") {
 		t.Error("a stranger is told about other addresses")
 	}
 }
 
-func TestBuilderDownTriesAgainByItself(t *testing.T) {
+func TestFailure_RetriesAutomatically(t *testing.T) {
 	down := func(w http.ResponseWriter, r *http.Request) {
 		WriteBuilderDown(w, r, BuilderDown{App: "Flowise", Detail: "It refused the connection."}, "req-1")
 	}
@@ -74,13 +84,21 @@ func TestBuilderDownTriesAgainByItself(t *testing.T) {
 	if w.Code != 503 || w.Header().Get("Retry-After") != "5" {
 		t.Errorf("answer %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
-	says(t, w, `http-equiv="refresh" content="5"`, "Flowise does not answer", "Nobody has to sign in again", "refused the connection")
-	if body := page("POST", down).Body.String(); strings.Contains(body, "http-equiv=\"refresh\"") || !strings.Contains(body, "was not delivered") {
+	says(
+		t,
+		w,
+		`http-equiv="refresh" content="5"`,
+		"Flowise does not answer",
+		"You do not have to sign in again",
+		"refused the connection",
+	)
+	if body := page("POST", down).Body.String(); strings.Contains(body, "http-equiv=\"refresh\"") ||
+		!strings.Contains(body, "was not delivered") {
 		t.Error("a POST would be repeated by itself")
 	}
 }
 
-func TestHeadGetsNoBody(t *testing.T) {
+func TestFailure_Head(t *testing.T) {
 	w := page("HEAD", func(w http.ResponseWriter, r *http.Request) {
 		WriteProblemPage(w, r, problem.New(problem.NotFound, "no"), "")
 	})
@@ -105,9 +123,11 @@ func TestThemeCookie(t *testing.T) {
 }
 
 func TestPolicy(t *testing.T) {
-	want := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self' http://a; " +
+	want := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src 'self' http://a; " +
 		"form-action 'self' http://b http://c; frame-ancestors 'none'; base-uri 'none'"
-	if got := (Policy{Connect: []string{"http://a"}, FormAction: []string{"http://b", "http://c"}}).String(); got != want {
+	if got := (Policy{Connect: []string{"http://a"},
+		FormAction: []string{"http://b", "http://c"}}).String(); got != want {
 		t.Errorf("policy\n%s, want\n%s", got, want)
 	}
 	h := http.Header{}
@@ -124,7 +144,8 @@ func TestPolicy(t *testing.T) {
 func TestWords(t *testing.T) {
 	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	for ago, want := range map[time.Duration]string{
-		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 119 * time.Second: "1 minute ago", 50 * time.Hour: "2 days ago",
+		0: "just now", 59 * time.Second: "just now", time.Minute: "1 minute ago", 119 * time.Second: "1 minute ago",
+		50 * time.Hour:       "2 days ago",
 		400 * 24 * time.Hour: "1 year ago", -24*time.Hour + time.Second: "in 1 day", -80 * time.Second: "in 1 minute",
 	} {
 		if got := Ago(now.Add(-ago), now); got != want {
@@ -132,7 +153,8 @@ func TestWords(t *testing.T) {
 		}
 	}
 	for d, want := range map[time.Duration]string{
-		0: "1 second", 1500 * time.Millisecond: "2 seconds", time.Minute: "1 minute", 61 * time.Second: "2 minutes", 24 * time.Hour: "1 day",
+		0: "1 second", 1500 * time.Millisecond: "2 seconds", time.Minute: "1 minute", 61 * time.Second: "2 minutes",
+		24 * time.Hour: "1 day",
 	} {
 		if got := Duration(d); got != want {
 			t.Errorf("Duration(%v) = %q, want %q", d, got, want)

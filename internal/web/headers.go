@@ -7,7 +7,8 @@ import (
 
 // Policy lists what one page may load, and where its forms may lead, beyond its own origin.
 type Policy struct {
-	// FormAction lists further origins that a form's answer may redirect to. Browsers apply form-action to redirects too.
+	// FormAction lists further origins that a form's answer may redirect to. Browsers apply
+	// form-action to redirects too.
 	FormAction []string
 	// Connect lists further origins that the page's scripts may call.
 	Connect []string
@@ -21,14 +22,20 @@ type Policy struct {
 // styles and nothing else.
 func (p Policy) String() string {
 	if p.Framed {
-		return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+		return "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; form-action 'none'; " +
+			"frame-ancestors 'self'; base-uri 'none'"
 	}
 	frames := ""
 	if p.Frames {
 		frames = "; frame-src 'self'"
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src " + sources(p.Connect) +
-		"; form-action " + sources(p.FormAction) + frames + "; frame-ancestors 'none'; base-uri 'none'"
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src " + sources(
+		p.Connect,
+	) +
+		"; form-action " + sources(
+		p.FormAction,
+	) + frames + "; frame-ancestors 'none'; base-uri 'none'"
 }
 
 func sources(more []string) string {

@@ -35,7 +35,7 @@ func (p *pieces) all() []string {
 	return append([]string(nil), p.got...)
 }
 
-func TestLinesOfRequestsAreWrittenTogether(t *testing.T) {
+func TestLog_Batch(t *testing.T) {
 	var out pieces
 	h := web.NewLogHandler(&out, true, slog.LevelInfo)
 	for range 3 {
@@ -52,19 +52,21 @@ func TestLinesOfRequestsAreWrittenTogether(t *testing.T) {
 	h.Close()
 }
 
-func TestAWarningIsWrittenAtOnceWithWhatCameBefore(t *testing.T) {
+func TestLog_WarningFlushes(t *testing.T) {
 	var out pieces
 	h := web.NewLogHandler(&out, false, slog.LevelInfo)
 	log := slog.New(h).With("a", 1)
 	log.Info("first")
 	log.Warn("second")
 	log.Debug("never")
-	if all := strings.Join(out.all(), ""); !strings.Contains(all, "msg=first a=1\n") || !strings.Contains(all, "msg=second") || strings.Contains(all, "never") {
+	if all := strings.Join(out.all(), ""); !strings.Contains(all, "msg=first a=1\n") ||
+		!strings.Contains(all, "msg=second") ||
+		strings.Contains(all, "never") {
 		t.Errorf("written: %q", all)
 	}
 }
 
-func TestALineThatWaitsIsWrittenSoon(t *testing.T) {
+func TestLog_FlushesSoon(t *testing.T) {
 	r, w := io.Pipe()
 	h := web.NewLogHandler(w, true, slog.LevelInfo)
 	slog.New(h).Info("waiting")
@@ -75,13 +77,15 @@ func TestALineThatWaitsIsWrittenSoon(t *testing.T) {
 	}
 }
 
-func TestTheFastLineIsTheSlowLine(t *testing.T) {
+func TestLog_FastEqualsSlow(t *testing.T) {
 	for _, asJSON := range []bool{true, false} {
 		for name, e := range map[string]web.Event{
-			"everything": {ID: "i", Front: "app", Method: "GET", Path: "/a b", Host: "h", Peer: "192.0.2.1", App: "f", Endpoint: "e", Person: "p", Name: "n", Session: "s", Flow: "fl",
+			"everything": {ID: "i", Front: "app", Method: "GET", Path: "/a b", Host: "h", Peer: "192.0.2.1", App: "f",
+				Endpoint: "e", Person: "p", Name: "n", Session: "s", Flow: "fl",
 				Status: 200, Bytes: 1 << 40, Reason: "r", Start: time.Unix(1, 0)},
-			"nothing":           {Status: 200},
-			"hostile":           {Status: 400, Method: "G\"E\\T", Path: "/\n\x00\x7f<>&\u2028é\xff", Host: "a=b c\td", Reason: `"`},
+			"nothing": {Status: 200},
+			"hostile": {Status: 400, Method: "G\"E\\T", Path: "/\n\x00\x7f<>&\u2028é\xff", Host: "a=b c\td",
+				Reason: `"`},
 			"long":              {Status: 404, Path: strings.Repeat("é", 400)},
 			"with a cause":      {Status: 502, Cause: errors.New("dial tcp: connection refused\nx")},
 			"an equals sign":    {Status: 200, Name: "a=b"},
@@ -127,8 +131,21 @@ func fields(t *testing.T, line string, asJSON bool) any {
 }
 
 func BenchmarkEventLog(b *testing.B) {
-	e := web.Event{ID: "0123456789abcdef", Front: "app", Method: "GET", Path: "/api/v1/chatflows", Host: "flows.example.com", Peer: "192.0.2.1", App: "flowise",
-		Endpoint: "chatflows.list", Person: "01a1ff88-6f04-7f24-a989-22d012fd3160", Name: "ann", Session: "25d569d5-0a66-4372-9303-c2319b57efc8", Status: 200, Start: time.Now()}
+	e := web.Event{
+		ID:       "0123456789abcdef",
+		Front:    "app",
+		Method:   "GET",
+		Path:     "/api/v1/chatflows",
+		Host:     "flows.example.com",
+		Peer:     "192.0.2.1",
+		App:      "flowise",
+		Endpoint: "chatflows.list",
+		Person:   "01a1ff88-6f04-7f24-a989-22d012fd3160",
+		Name:     "ann",
+		Session:  "25d569d5-0a66-4372-9303-c2319b57efc8",
+		Status:   200,
+		Start:    time.Now(),
+	}
 	for name, h := range map[string]slog.Handler{
 		"slog": slog.NewJSONHandler(io.Discard, nil), "batched": web.NewLogHandler(io.Discard, true, slog.LevelInfo),
 	} {

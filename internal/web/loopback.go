@@ -29,7 +29,20 @@ func LoopbackOrigin(origin string) bool {
 
 // passedOn are headers that reveal a proxy between the browser and Sluice (RFC 7239, RFC 9110
 // section 7.6.3, and others in use).
-var passedOn = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip", "X-Original-Host", "Cf-Connecting-Ip", "True-Client-Ip", "Tailscale-User-Login"}
+var passedOn = []string{
+	"Forwarded",
+	"Via",
+	"X-Forwarded-For",
+	"X-Forwarded-Host",
+	"X-Forwarded-Proto",
+	"X-Forwarded-Port",
+	"X-Forwarded-Server",
+	"X-Real-Ip",
+	"X-Original-Host",
+	"Cf-Connecting-Ip",
+	"True-Client-Ip",
+	"Tailscale-User-Login",
+}
 
 // OnThisMachine reports whether a request comes directly from this machine. Three things must hold.
 // The connection is local. The requested name cannot mean another machine, so no page on the
@@ -56,5 +69,7 @@ func Arrives(r *http.Request) bool {
 	default:
 		return false
 	}
-	return r.Method == http.MethodGet && h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document" && h.Get("Sec-Purpose") == ""
+	return r.Method == http.MethodGet && h.Get("Sec-Fetch-Mode") == "navigate" &&
+		h.Get("Sec-Fetch-Dest") == "document" &&
+		h.Get("Sec-Purpose") == ""
 }

@@ -10,8 +10,23 @@ import (
 
 func TestLoopbackName(t *testing.T) {
 	for host, want := range map[string]bool{
-		"localhost": true, "LOCALHOST:3000": true, "flows.localhost:3000": true, "127.0.0.1:3000": true, "127.9.9.9": true, "[::1]:3000": true, "::1": true, "[::ffff:127.0.0.1]:80": true,
-		"": false, "localhost.example.com": false, "notlocalhost": false, "127.0.0.1.nip.io": false, "10.0.0.1:3000": false, "0.0.0.0": false, "[::]:3000": false, "evil.example:3000": false, "192.0.2.7": false,
+		"localhost":             true,
+		"LOCALHOST:3000":        true,
+		"flows.localhost:3000":  true,
+		"127.0.0.1:3000":        true,
+		"127.9.9.9":             true,
+		"[::1]:3000":            true,
+		"::1":                   true,
+		"[::ffff:127.0.0.1]:80": true,
+		"":                      false,
+		"localhost.example.com": false,
+		"notlocalhost":          false,
+		"127.0.0.1.nip.io":      false,
+		"10.0.0.1:3000":         false,
+		"0.0.0.0":               false,
+		"[::]:3000":             false,
+		"evil.example:3000":     false,
+		"192.0.2.7":             false,
 	} {
 		if got := web.LoopbackName(host); got != want {
 			t.Errorf("LoopbackName(%q) = %t, want %t", host, got, want)
@@ -19,7 +34,7 @@ func TestLoopbackName(t *testing.T) {
 	}
 }
 
-// arriving is the request of somebody who typed the address on this machine.
+// arriving is the request of a person who entered the address on this machine.
 func arriving() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/login", nil)
 	r.Host, r.RemoteAddr = "127.0.0.1:3000", "127.0.0.1:51000"

@@ -13,21 +13,37 @@ func TestWantsPage(t *testing.T) {
 		header map[string]string
 		want   bool
 	}{
-		"navigation":                   {"GET", map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": browser}, true},
-		"form":                         {"POST", map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": browser}, true},
-		"script that accepts HTML":     {"GET", map[string]string{"Sec-Fetch-Mode": "cors", "Accept": browser}, false},
-		"picture":                      {"GET", map[string]string{"Sec-Fetch-Mode": "no-cors", "Accept": "image/*"}, false},
-		"WebSocket":                    {"GET", map[string]string{"Sec-Fetch-Mode": "websocket"}, false},
-		"old browser":                  {"GET", map[string]string{"Accept": browser}, true},
-		"old browser's form":           {"POST", map[string]string{"Accept": browser}, true},
-		"old browser's XMLHttpRequest": {"GET", map[string]string{"Accept": browser, "X-Requested-With": "XMLHttpRequest"}, false},
-		"htmx":                         {"GET", map[string]string{"Accept": "text/html", "HX-Request": "true"}, false},
-		"curl":                         {"GET", map[string]string{"Accept": "*/*"}, false},
-		"program":                      {"GET", map[string]string{"Accept": "application/json"}, false},
-		"nothing said":                 {"GET", nil, false},
-		"PUT":                          {"PUT", map[string]string{"Accept": browser}, false},
-		"upper case":                   {"GET", map[string]string{"Accept": "TEXT/HTML ; q=1"}, true},
-		"a type that begins alike":     {"GET", map[string]string{"Accept": "text/html-sandboxed"}, false},
+		"navigation": {
+			"GET",
+			map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": browser},
+			true,
+		},
+		"form": {
+			"POST",
+			map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": browser},
+			true,
+		},
+		"script that accepts HTML": {"GET", map[string]string{"Sec-Fetch-Mode": "cors", "Accept": browser}, false},
+		"picture": {
+			"GET",
+			map[string]string{"Sec-Fetch-Mode": "no-cors", "Accept": "image/*"},
+			false,
+		},
+		"WebSocket":          {"GET", map[string]string{"Sec-Fetch-Mode": "websocket"}, false},
+		"old browser":        {"GET", map[string]string{"Accept": browser}, true},
+		"old browser's form": {"POST", map[string]string{"Accept": browser}, true},
+		"old browser's XMLHttpRequest": {
+			"GET",
+			map[string]string{"Accept": browser, "X-Requested-With": "XMLHttpRequest"},
+			false,
+		},
+		"htmx":                     {"GET", map[string]string{"Accept": "text/html", "HX-Request": "true"}, false},
+		"curl":                     {"GET", map[string]string{"Accept": "*/*"}, false},
+		"program":                  {"GET", map[string]string{"Accept": "application/json"}, false},
+		"nothing said":             {"GET", nil, false},
+		"PUT":                      {"PUT", map[string]string{"Accept": browser}, false},
+		"upper case":               {"GET", map[string]string{"Accept": "TEXT/HTML ; q=1"}, true},
+		"a type that begins alike": {"GET", map[string]string{"Accept": "text/html-sandboxed"}, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,8 @@ func ReturnTo(raw string) string {
 		}
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || strings.HasPrefix(u.Path, "//") || strings.Contains(u.Path, `\`) {
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || strings.HasPrefix(u.Path, "//") ||
+		strings.Contains(u.Path, `\`) {
 		return "/"
 	}
 	return raw

@@ -38,7 +38,7 @@ func TestReturnTo(t *testing.T) {
 	}
 }
 
-// FuzzReturnTo holds that whatever comes back is a path which every reader places on the same origin.
+// FuzzReturnTo checks that every result is a path that all readers place on the same origin.
 func FuzzReturnTo(f *testing.F) {
 	for raw := range returnCases {
 		f.Add(raw)
@@ -56,7 +56,8 @@ func FuzzReturnTo(f *testing.F) {
 		if to := base.ResolveReference(u); to.Host != base.Host || to.Scheme != base.Scheme || to.User != nil {
 			t.Fatalf("%q leads to %s", raw, to)
 		}
-		// What a browser makes of it: tabs and line ends dropped, backslashes turned (WHATWG URL section 4.4).
+		// A browser's interpretation: tabs and line breaks dropped, backslashes turned (WHATWG URL
+		// section 4.4).
 		lenient := strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(got)
 		if !strings.HasPrefix(lenient, "/") || strings.HasPrefix(lenient, "//") {
 			t.Fatalf("a browser reads %q as %q", raw, lenient)

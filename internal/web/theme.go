@@ -2,6 +2,13 @@ package web
 
 import "net/http"
 
+// htmxConfig switches off what a strict content policy forbids.
+const htmxConfig = `{"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true,"historyCacheSize":0}`
+
+// waves is the path of the water in the logo.
+const waves = "M3 17c1.5-1.4 3-1.4 4.5 0s3 1.4 4.5 0 3-1.4 4.5 0 3 1.4 4.5 0" +
+	"M3 21c1.5-1.4 3-1.4 4.5 0s3 1.4 4.5 0 3-1.4 4.5 0 3 1.4 4.5 0"
+
 // ThemeCookie holds the theme that a person chose: "light" or "dark". It is not secret, and scripts
 // may set it.
 const ThemeCookie = "sluice_theme"
@@ -25,7 +32,14 @@ func Theme(name string) string {
 
 // SetTheme remembers a choice for a year; "" forgets it.
 func SetTheme(w http.ResponseWriter, name string, secure bool) {
-	c := &http.Cookie{Name: ThemeCookie, Value: Theme(name), Path: "/", MaxAge: 365 * 24 * 3600, SameSite: http.SameSiteLaxMode, Secure: secure}
+	c := &http.Cookie{
+		Name:     ThemeCookie,
+		Value:    Theme(name),
+		Path:     "/",
+		MaxAge:   365 * 24 * 3600,
+		SameSite: http.SameSiteLaxMode,
+		Secure:   secure,
+	}
 	if c.Value == "" {
 		c.MaxAge = -1
 	}

@@ -1,16 +1,12 @@
 // Command lines checks the width of the sources, and prints which files and functions are long.
 //
-//	go run -C tools ./lines          fails for a line over 120 columns and a comment over 100
-//	go run -C tools ./lines -prune   removes files that are clean from old.txt
+//	go run -C tools ./lines   fails for a line over 120 columns and a comment over 100
 //
-// Generated files are exempt. So are lines that cannot be broken: struct tags, directives, and the
-// inside of a raw string. old.txt lists the files from before the rule, which keep their lines
-// until someone moves or rewrites them. That list only shrinks: a listed file that is clean is a
-// fault too.
+// Generated files are exempt. So are lines that cannot be broken: struct tags, directives, and raw
+// strings that reach over the limit.
 package main
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -32,33 +28,21 @@ const (
 	maxReported = 5   // lines of one file
 )
 
-// oldList is the file of exceptions, relative to the folder that the command runs in.
-const oldList = "lines/old.txt"
-
-const pruneHint = "go run -C tools ./lines -prune shortens the list"
-
 func main() {
-	prune := flag.Bool("prune", false, "take clean files out of old.txt")
-	flag.Parse()
-	if err := run(*prune); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(prune bool) error {
+func run() error {
 	list := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go", "*.templ")
 	list.Dir = ".."
 	out, err := list.Output()
 	if err != nil {
 		return fmt.Errorf("listing the sources: %w", err)
 	}
-	oldFiles, err := os.ReadFile(oldList)
-	if err != nil {
-		return err
-	}
-	old := strings.Fields(string(oldFiles))
-	var faults, kept, long []string
+	var faults, long []string
 	for _, path := range strings.Fields(string(out)) {
 		text, err := os.ReadFile(filepath.Join("..", path))
 		if os.IsNotExist(err) {
@@ -75,23 +59,7 @@ func run(prune bool) error {
 			continue
 		}
 		long = append(long, s.long...)
-		listed := slices.Contains(old, path)
-		switch {
-		case listed && len(s.wide) > 0:
-			kept = append(kept, path)
-		case listed && !prune:
-			faults = append(faults, path+": its lines fit; "+pruneHint)
-		case !listed:
-			faults = append(faults, s.report()...)
-		}
-	}
-	if prune {
-		slices.Sort(kept)
-		if err := os.WriteFile(oldList, []byte(strings.Join(kept, "\n")+"\n"), 0o644); err != nil {
-			return err
-		}
-	} else if len(kept) < len(old) && len(faults) == 0 {
-		faults = append(faults, "old.txt names files that are gone; "+pruneHint)
+		faults = append(faults, s.report()...)
 	}
 	for _, line := range long {
 		fmt.Println(line)
@@ -170,7 +138,8 @@ func (s *source) inspect(set *token.FileSet, file *ast.File, free map[int]bool) 
 			}
 		case *ast.BasicLit:
 			raw := n.Kind == token.STRING && n.Value[0] == '`'
-			if raw && set.Position(n.Pos()).Line != set.Position(n.End()).Line {
+			from, to := set.Position(n.Pos()), set.Position(n.End())
+			if raw && (from.Line != to.Line || to.Column > maxLine-4*(tabWidth-1)) {
 				mark(free, set, n.Pos(), n.End())
 			}
 		}

@@ -196,7 +196,7 @@ func (k kitchen) cook(list []recipe) error {
 	}
 	// Every editor formats on save.
 	if out, err := k.command("gofmt -w internal"); err != nil {
-		return fmt.Errorf("what the recipes add is no Go:\n%s", out)
+		return fmt.Errorf("the code of the recipes is not Go:\n%s", out)
 	}
 	if golden {
 		if out, err := k.command("tools/golden.sh"); err != nil {
@@ -243,7 +243,7 @@ func (k kitchen) replace(path, old, text string) error {
 		return err
 	}
 	if n := strings.Count(string(whole), old); n != 1 {
-		return fmt.Errorf("%s: %s stands there %d times, want once", path, old, n)
+		return fmt.Errorf("%s: %s occurs %d times, want once", path, old, n)
 	}
 	return k.write(path, strings.Replace(string(whole), old, text, 1), 0o644)
 }
@@ -346,7 +346,7 @@ func removed(body, text string) (string, error) {
 			return strings.Join(slices.Delete(lines, i, i+len(want)), ""), nil
 		}
 	}
-	return "", errors.New("what was put there is not there any more")
+	return "", errors.New("the inserted code is missing")
 }
 
 // cheapest are build flags for code that runs once. Compiling takes most of the time, and only a

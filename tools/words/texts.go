@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // kind is the kind of a text.
@@ -210,8 +211,15 @@ var (
 )
 
 // readTemplate adds what stands between tags, attributes of several words, and comments.
+// A sentence of a page goes on across values, such as { v.Name }, and tags inside a line.
+var (
+	value  = regexp.MustCompile(`\{ [^{}\n]* \}`)
+	inline = regexp.MustCompile(`</?(?:a|b|code|em|small|span|strong)\b[^<>\n]*>`)
+)
+
 func readTemplate(path, whole string) []text {
 	var out []text
+	whole = value.ReplaceAllString(inline.ReplaceAllString(whole, ""), "X")
 	lineOf := func(at int) int { return 1 + strings.Count(whole[:at], "\n") }
 	for _, m := range markup.FindAllStringSubmatchIndex(whole, -1) {
 		words := strings.Join(strings.Fields(whole[m[2]:m[3]]), " ")
@@ -225,7 +233,8 @@ func readTemplate(path, whole string) []text {
 			continue
 		}
 		for _, m := range quoted.FindAllStringSubmatch(line, -1) {
-			if strings.Count(m[1], " ") >= 2 && !strings.Contains(line, "class=\""+m[1]) {
+			label := m[1] != "" && unicode.IsUpper(rune(m[1][0]))
+			if (label || strings.Count(m[1], " ") >= 2) && !strings.Contains(line, "class=\""+m[1]) {
 				out = append(out, text{path, n + 1, template, m[1]})
 			}
 		}

@@ -35,7 +35,7 @@ func CheckTable(t *testing.T, k *builder.Kind, short ...string) {
 		}
 		if e.Public == profile.PublicAlways && e.Upstream != profile.UpstreamNone && e.Own.Answer == "" &&
 			!slices.Contains(short, e.Name) {
-			t.Errorf("%s: it is open to everybody, so it must not carry a session", e.Name)
+			t.Errorf("%s: it is open to everyone, so it must not carry a session", e.Name)
 		}
 		for _, ref := range slices.Concat(e.Flow, e.Objects) {
 			if ref.In == profile.InPath && !hasParameter(e.Pattern, ref.Name) {

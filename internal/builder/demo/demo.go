@@ -32,7 +32,8 @@ const (
 )
 
 // demoCSP fits the demo's own pages, which contain nothing inline.
-const demoCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'"
+const demoCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'self'"
 
 //go:embed demo.yaml
 var table []byte
@@ -87,7 +88,7 @@ func inventory(ctx context.Context, c *http.Client, base *url.URL) ([]builder.Fo
 		all = append(all, builder.FoundObject{ID: f.ID, Name: f.Name, Kind: flow.Chatflow})
 	})
 	if err != nil {
-		return nil, problem.New(problem.Upstream, "The demo builder gave a list that Sluice cannot read.").
+		return nil, problem.New(problem.Upstream, "The demo builder sent a list that Sluice cannot read.").
 			WithCause(err)
 	}
 	return all, nil

@@ -34,7 +34,7 @@ func startDemo(t *testing.T, file string) *httptest.Server {
 	return srv
 }
 
-// call makes one request and returns status, final URL path and body.
+// call sends one request and returns the status, the final URL path and the body.
 func call(t *testing.T, method, address, contentType, body string) (int, string, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
@@ -61,7 +61,7 @@ func call(t *testing.T, method, address, contentType, body string) (int, string,
 
 const formType = "application/x-www-form-urlencoded"
 
-func TestDemoByForms(t *testing.T) {
+func TestDemo_Forms(t *testing.T) {
 	srv := startDemo(t, "")
 	status, path, body := call(
 		t,
@@ -75,13 +75,11 @@ func TestDemoByForms(t *testing.T) {
 		t.Fatalf("create: %d at %s: %s", status, path, body)
 	}
 	if status, _, body := call(t, "POST", srv.URL+path, formType, "name=&reply=x"); status != 400 ||
-		!strings.Contains(body, "The name needs") {
+		!strings.Contains(body, "Enter a name") {
 		t.Errorf("an empty name: %d %s", status, body)
 	}
-	if _, _, body := call(t, "POST", srv.URL+path, formType, "name=Renamed&reply="+url.QueryEscape("{person}: {question} ({words})")); !strings.Contains(
-		body,
-		"Renamed",
-	) {
+	renamed := "name=Renamed&reply=" + url.QueryEscape("{person}: {question} ({words})")
+	if _, _, body := call(t, "POST", srv.URL+path, formType, renamed); !strings.Contains(body, "Renamed") {
 		t.Errorf("rename: %s", body)
 	}
 	run := srv.URL + "/api" + path + "/run"
@@ -101,7 +99,7 @@ func TestDemoByForms(t *testing.T) {
 	}
 }
 
-func TestDemoAPIAndStream(t *testing.T) {
+func TestDemo_APIAndStream(t *testing.T) {
 	srv := startDemo(t, "")
 	status, _, body := call(
 		t,
@@ -163,7 +161,7 @@ func TestDemoAPIAndStream(t *testing.T) {
 	}
 }
 
-func TestDemoKeepsItsFlows(t *testing.T) {
+func TestDemo_KeepsFlows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "demo.json")
 	first := startDemo(t, file)
 	_, _, created := call(t, "POST", first.URL+"/api/flows", "application/json", `{"name":"kept","reply":"r"}`)
@@ -180,21 +178,22 @@ func TestDemoKeepsItsFlows(t *testing.T) {
 	}
 }
 
-func TestDemoLosesNothingWhenSavingFails(t *testing.T) {
+func TestDemo_SaveFails(t *testing.T) {
 	dir := t.TempDir()
 	srv := startDemo(t, filepath.Join(dir, "demo.json"))
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, _ := call(t, "POST", srv.URL+"/api/flows", "application/json", `{"name":"n","reply":"r"}`); status != 500 {
-		t.Errorf("a flow that could not be saved was answered %d", status)
+	const flow = `{"name":"n","reply":"r"}`
+	if status, _, _ := call(t, "POST", srv.URL+"/api/flows", "application/json", flow); status != 500 {
+		t.Errorf("the status for a flow that could not be saved is %d", status)
 	}
 	if _, _, body := call(t, "GET", srv.URL+"/api/flows", "", ""); strings.Count(body, `"id"`) != 1 {
 		t.Errorf("flows: %s", body)
 	}
 }
 
-func TestDemoIsBounded(t *testing.T) {
+func TestDemo_Bounds(t *testing.T) {
 	s, err := openDemoStore("", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +216,7 @@ func TestDemoIsBounded(t *testing.T) {
 
 var inline = regexp.MustCompile(`(?i)<script(?:[^>]*)>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:|https?://`)
 
-func TestDemoPagesHoldNothingInline(t *testing.T) {
+func TestDemo_NothingInline(t *testing.T) {
 	srv := startDemo(t, "")
 	_, _, list := call(t, "GET", srv.URL+"/api/flows", "", "")
 	var flows []demoFlow
@@ -225,7 +224,13 @@ func TestDemoPagesHoldNothingInline(t *testing.T) {
 		t.Fatalf("flows %s", list)
 	}
 	p := mustProfile(t, "demo")
-	for _, path := range []string{"/", "/new", "/flows/" + flows[0].ID, "/chat/" + flows[0].ID, "/flows/" + "11111111-1111-4111-8111-111111111111"} {
+	for _, path := range []string{
+		"/",
+		"/new",
+		"/flows/" + flows[0].ID,
+		"/chat/" + flows[0].ID,
+		"/flows/11111111-1111-4111-8111-111111111111",
+	} {
 		status, _, body := call(t, "GET", srv.URL+path, "", "")
 		if found := inline.FindString(body); found != "" || !strings.Contains(body, "</html>") {
 			t.Errorf("%s (%d) holds %q", path, status, found)
@@ -240,7 +245,7 @@ func TestDemoPagesHoldNothingInline(t *testing.T) {
 	}
 }
 
-func TestProbeFindsTheDemo(t *testing.T) {
+func TestProbe_Demo(t *testing.T) {
 	u, err := url.Parse(startDemo(t, "").URL)
 	if err != nil {
 		t.Fatal(err)

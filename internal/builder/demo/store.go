@@ -40,9 +40,9 @@ func (f *demoFlow) check() error {
 	f.Name, f.Reply = strings.TrimSpace(f.Name), strings.TrimSpace(f.Reply)
 	switch {
 	case f.Name == "" || utf8.RuneCountInString(f.Name) > maxDemoName || !utf8.ValidString(f.Name):
-		return problem.Newf(problem.Invalid, "The name needs 1 to %d characters.", maxDemoName).WithField("name")
+		return problem.Newf(problem.Invalid, "Enter a name of 1 to %d characters.", maxDemoName).WithField("name")
 	case f.Reply == "" || utf8.RuneCountInString(f.Reply) > maxDemoText || !utf8.ValidString(f.Reply):
-		return problem.Newf(problem.Invalid, "The reply needs 1 to %d characters.", maxDemoText).WithField("reply")
+		return problem.Newf(problem.Invalid, "Enter a reply of 1 to %d characters.", maxDemoText).WithField("reply")
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (s *demoStore) get(id string) (demoFlow, error) {
 	return demoFlow{}, errNoDemoFlow
 }
 
-var errNoDemoFlow = problem.New(problem.NotFound, "There is no such flow.").WithNext("Go back to the list of flows.")
+var errNoDemoFlow = problem.New(problem.NotFound, "There is no such flow.").WithNext("Return to the list of flows.")
 
 func demoIndex(all []demoFlow, id string) int {
 	return slices.IndexFunc(all, func(f demoFlow) bool { return f.ID == id })

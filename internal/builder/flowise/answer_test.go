@@ -18,8 +18,13 @@ import (
 )
 
 var upstreamUser = map[string]any{
-	"id": "owner-id", "email": "svc@sluice.internal", "name": "Sluice", "activeWorkspaceId": "w1", "isOrganizationAdmin": true, "isSSO": false,
-	"permissions": []any{"organization", "workspace"},
+	"id":                  "owner-id",
+	"email":               "svc@sluice.internal",
+	"name":                "Sluice",
+	"activeWorkspaceId":   "w1",
+	"isOrganizationAdmin": true,
+	"isSSO":               false,
+	"permissions":         []any{"organization", "workspace"},
 }
 
 func answer(t *testing.T, name string, c builder.AnswerContext) (int, map[string]any) {
@@ -39,7 +44,7 @@ func answer(t *testing.T, name string, c builder.AnswerContext) (int, map[string
 	return a.Status, body
 }
 
-func TestFlowiseUserIsThePersonAndNotTheOwner(t *testing.T) {
+func TestAnswer_User(t *testing.T) {
 	ann := person
 	ann.DisplayName, ann.Memberships = "Ann Author", []authz.Membership{{Workspace: "default", Role: authz.RoleUser}}
 	boss := authz.Principal{
@@ -68,7 +73,7 @@ func TestFlowiseUserIsThePersonAndNotTheOwner(t *testing.T) {
 	}
 }
 
-func TestFlowiseAnswersNobody(t *testing.T) {
+func TestAnswer_Stranger(t *testing.T) {
 	p := Kind()
 	for _, name := range []string{"user", "refresh"} {
 		if _, err := p.Answer(t.Context(), name, builder.AnswerContext{Upstream: upstreamUser}); !problem.Is(
@@ -89,7 +94,7 @@ func TestFlowiseAnswersNobody(t *testing.T) {
 	}
 }
 
-func TestFlowiseResolveAndLogout(t *testing.T) {
+func TestAnswer_ResolveAndLogout(t *testing.T) {
 	signedOut := 0
 	c := builder.AnswerContext{
 		SignInURL: "http://127.0.0.1:3000/login?app=1", SignedOutURL: "http://127.0.0.1:3000/logout",
@@ -113,18 +118,18 @@ func TestFlowiseResolveAndLogout(t *testing.T) {
 	}
 }
 
-func TestFlowiseAccount(t *testing.T) {
+func TestAnswer_Account(t *testing.T) {
 	c := builder.AnswerContext{Principal: person, Query: url.Values{"id": {person.ID}}, Now: testStart}
 	if _, got := answer(t, "account", c); got["email"] != person.Email || got["credential"] != nil {
 		t.Errorf("account: %v", got)
 	}
 	c.Query = url.Values{"id": {"owner-id"}}
 	if _, err := Kind().Answer(t.Context(), "account", c); !problem.Is(err, problem.NotFound) {
-		t.Errorf("somebody else's account: %v", err)
+		t.Errorf("another person's account: %v", err)
 	}
 }
 
-func TestErrorsInTheBuildersShape(t *testing.T) {
+func TestAnswer_Errors(t *testing.T) {
 	denied := problem.New(problem.Denied, "You may view flows here, but not change them.").
 		WithNext("Ask an admin.").
 		WithRule("viewer")
@@ -137,21 +142,33 @@ func TestErrorsInTheBuildersShape(t *testing.T) {
 		want   map[string]any
 	}{
 		{"flowise", problem.New(problem.Unauthenticated, "Your session has ended."), nil, 401, map[string]any{
-			"statusCode": 401.0, "success": false, "message": "Invalid or Missing token", "detail": "Your session has ended.", "requestId": "r1",
+			"statusCode": 401.0,
+			"success":    false,
+			"message":    "Invalid or Missing token",
+			"detail":     "Your session has ended.",
+			"requestId":  "r1",
 		}},
 		{"flowise", denied, nil, 403, map[string]any{
-			"statusCode": 403.0, "success": false, "message": "You may view flows here, but not change them. Ask an admin.", "error": "Forbidden",
+			"statusCode": 403.0, "success": false, "message": "You may view flows here, but not change them. " +
+				"Ask an admin.", "error": "Forbidden",
 			"next": "Ask an admin.", "rule": "viewer", "requestId": "r1",
 		}},
 		{"flowise", denied, internal, 423, map[string]any{
-			"statusCode": 423.0, "success": false, "message": "You may view flows here, but not change them.", "error": "Forbidden",
-			"next": "Ask an admin.", "rule": "viewer", "requestId": "r1",
+			"statusCode": 423.0,
+			"success":    false,
+			"message":    "You may view flows here, but not change them.",
+			"error":      "Forbidden",
+			"next":       "Ask an admin.", "rule": "viewer", "requestId": "r1",
 		}},
 		{"flowise", problem.New(problem.NotFound, "No such flow."), internal, 404, map[string]any{
 			"statusCode": 404.0, "success": false, "message": "No such flow.", "requestId": "r1",
 		}},
 		{"generic", problem.New(problem.NotFound, "No such page."), internal, 404, map[string]any{
-			"type": "/problems/not-found", "title": "Not found", "status": 404.0, "detail": "No such page.", "instance": "r1",
+			"type":     "/problems/not-found",
+			"title":    "Not found",
+			"status":   404.0,
+			"detail":   "No such page.",
+			"instance": "r1",
 		}},
 	}
 	for _, c := range cases {
@@ -166,7 +183,7 @@ func TestErrorsInTheBuildersShape(t *testing.T) {
 	}
 }
 
-func TestErrorsCarryRetryAfter(t *testing.T) {
+func TestAnswer_RetryAfter(t *testing.T) {
 	for _, kind := range []string{"flowise", "generic", "demo"} {
 		a := mustProfile(t, kind).Error(problem.New(problem.Limited, "Slower.").WithRetryAfter(90*time.Second), "r1")
 		if a.Status != 429 || a.Header.Get("Retry-After") != "90" ||
@@ -181,7 +198,7 @@ func TestErrorsCarryRetryAfter(t *testing.T) {
 	}
 }
 
-func TestPassthroughTellsWhoAsks(t *testing.T) {
+func TestPassthrough_Person(t *testing.T) {
 	p := person
 	p.DisplayName, p.Memberships = "Zoë\r\nX-Evil: 1", []authz.Membership{
 		{Workspace: "a", Role: authz.RoleViewer},

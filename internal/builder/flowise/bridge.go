@@ -135,13 +135,13 @@ func (b *bridge) wait(ctx context.Context, done <-chan struct{}) (*session, erro
 // chain. The caller holds mu.
 func (b *bridge) unavailable() error {
 	pause := max(b.retryAt.Sub(b.cfg.Now()), time.Second)
-	p := problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").
+	p := problem.New(problem.Unavailable, "Sluice currently has no session with Flowise.").
 		WithRetryAfter(pause).
 		WithCause(b.lastErr)
 	if problem.Is(b.lastErr, problem.Unauthenticated) {
 		return p.WithNext("Ask an admin to enter the Flowise owner's password again on Sluice's apps page.")
 	}
-	return p.WithNext("Try again in a few seconds. Sluice connects again by itself as soon as Flowise answers.")
+	return p.WithNext("Try again in a few seconds. Sluice reconnects as soon as Flowise answers.")
 }
 
 // renew starts a renewal of stale unless one is running, and returns a channel that is closed when
@@ -291,7 +291,7 @@ func (b *bridge) Close(ctx context.Context) error {
 // gives no usable answer.
 func (b *bridge) setPublic(ctx context.Context, _, flowID string, public bool) error {
 	if flowID == "" || !profile.PlainID(flowID) {
-		return problem.New(problem.Invalid, "This is not a flow's id.").WithField("flow_id")
+		return problem.New(problem.Invalid, "This is not the id of a flow.").WithField("flow_id")
 	}
 	s, err := b.current(ctx)
 	if err != nil {
@@ -315,6 +315,6 @@ func (b *bridge) setPublic(ctx context.Context, _, flowID string, public bool) e
 		return problem.New(problem.NotFound, "There is no flow with this id in Flowise.").WithField("flow_id").
 			WithNext("Copy the id from the end of the flow's address in the builder.")
 	}
-	return problem.Newf(problem.Upstream, "Flowise did not take the change (status %d).", r.Status).
-		WithNext("See Flowise's own log.")
+	return problem.Newf(problem.Upstream, "Flowise refused the change (status %d).", r.Status).
+		WithNext("See Flowise's log.")
 }

@@ -63,7 +63,7 @@ var (
 	endpoint = &profile.Endpoint{Name: "x"}
 )
 
-// attach gives the headers that a signed-in request gets.
+// attach returns the headers that a signed-in request gets.
 func attach(t *testing.T, b *bridge) http.Header {
 	t.Helper()
 	h := http.Header{}
@@ -85,11 +85,11 @@ func settle(t *testing.T, b *bridge) {
 	select {
 	case <-flight:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the renewal does not end")
+		t.Fatal("the renewal does not finish")
 	}
 }
 
-func TestBridgeSignsInOnceForAll(t *testing.T) {
+func TestBridge_OneSignIn(t *testing.T) {
 	s := startFlowise(t)
 	s.Hold = make(chan struct{})
 	b := s.bridge(flowisetest.Password)
@@ -106,14 +106,14 @@ func TestBridgeSignsInOnceForAll(t *testing.T) {
 	close(s.Hold)
 	all.Wait()
 	if s.SignIns() != 1 || s.Met() != 0 {
-		t.Errorf("%d sign-ins, %d met another; want one alone", s.SignIns(), s.Met())
+		t.Errorf("%d sign-ins, %d overlapped; want exactly one", s.SignIns(), s.Met())
 	}
 	if b.Upstream()["id"] != flowisetest.OwnerID {
 		t.Errorf("Upstream = %v", b.Upstream())
 	}
 }
 
-func TestBridgeNeverLendsToStrangers(t *testing.T) {
+func TestBridge_Strangers(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	attach(t, b)
@@ -131,13 +131,13 @@ func TestBridgeNeverLendsToStrangers(t *testing.T) {
 	}
 }
 
-func TestBridgeRefreshesInTheBackground(t *testing.T) {
+func TestBridge_BackgroundRefresh(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	before := attach(t, b)
 	s.clock.advance(50 * time.Minute)
 	if h := attach(t, b); h.Get("Cookie") != before.Get("Cookie") {
-		t.Error("a request waited for the refresh although its session is good")
+		t.Error("a request waited for the refresh although its session is valid")
 	}
 	settle(t, b)
 	after := attach(t, b)
@@ -146,7 +146,7 @@ func TestBridgeRefreshesInTheBackground(t *testing.T) {
 	}
 }
 
-func TestBridgeSignsInAgainBeforeADay(t *testing.T) {
+func TestBridge_SignsInDaily(t *testing.T) {
 	s := startFlowise(t)
 	s.TokenLife = 90 * 24 * time.Hour
 	b := s.bridge(flowisetest.Password)
@@ -159,7 +159,7 @@ func TestBridgeSignsInAgainBeforeADay(t *testing.T) {
 	}
 }
 
-func TestBridgeHealsAfterFlowiseForgot(t *testing.T) {
+func TestBridge_FlowiseLostSessions(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	h := attach(t, b)
@@ -169,7 +169,7 @@ func TestBridgeHealsAfterFlowiseForgot(t *testing.T) {
 	for range 20 {
 		all.Go(func() {
 			if !b.Rejected(context.Background(), h) {
-				t.Error("Rejected says that a retry makes no sense")
+				t.Error("Rejected reports that a retry is useless")
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestBridgeHealsAfterFlowiseForgot(t *testing.T) {
 	}
 }
 
-func TestBridgeKeepsASessionThatIsNotTheReason(t *testing.T) {
+func TestBridge_OtherReasonFor401(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	h := attach(t, b)
@@ -193,11 +193,11 @@ func TestBridgeKeepsASessionThatIsNotTheReason(t *testing.T) {
 		t.Errorf("%d sign-ins, %d checks", s.SignIns(), s.Checks())
 	}
 	if b.Rejected(t.Context(), http.Header{}) {
-		t.Error("a request without a session was said to need another")
+		t.Error("Rejected reports that a request without a session needs another one")
 	}
 }
 
-func TestBridgeSurvivesAnOutage(t *testing.T) {
+func TestBridge_Outage(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	s.With(func() { s.Down = true })
@@ -224,7 +224,7 @@ func TestBridgeSurvivesAnOutage(t *testing.T) {
 	}
 }
 
-func TestBridgeKeepsItsSessionThroughAnOutage(t *testing.T) {
+func TestBridge_SessionAfterOutage(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge(flowisetest.Password)
 	before := attach(t, b)
@@ -238,7 +238,7 @@ func TestBridgeKeepsItsSessionThroughAnOutage(t *testing.T) {
 	}
 }
 
-func TestBridgeWithAWrongPassword(t *testing.T) {
+func TestBridge_WrongPassword(t *testing.T) {
 	s := startFlowise(t)
 	b := s.bridge("changed-behind-our-back")
 	err := b.Attach(t.Context(), http.Header{}, builder.OnBehalf{Principal: person}, endpoint)
@@ -252,7 +252,7 @@ func TestBridgeWithAWrongPassword(t *testing.T) {
 	}
 }
 
-func TestBridgeWaitsOnlyAsLongAsTheRequest(t *testing.T) {
+func TestBridge_CanceledRequest(t *testing.T) {
 	s := startFlowise(t)
 	s.Hold = make(chan struct{})
 	b := s.bridge(flowisetest.Password)

@@ -17,15 +17,17 @@ import (
 const corpusFile = "testdata/corpus.jsonl"
 
 // laterGuards are the classes of corpus rows that the route table cannot decide: they depend on
-// headers, on what stands inside bodies and files, on who owns an object, or on the bytes of the
-// connection. Their denials belong to the proxy and to guards.
+// headers, on the content of bodies and files, on the owner of an object, or on the bytes of the
+// connection. The proxy and the guards deny them.
 var laterGuards = []string{
-	"override-injection", "flow-save-code", "file-upload", "file-upload-config", "mcp-stdio", "import", "sql-injection", "ssrf", "mass-assignment",
-	"idor", "idor-cross-tenant", "oauth-idor", "credential-abuse", "rce-authenticated", "csrf", "cors", "cors-cookie-theft", "header-trick", "host-trick",
-	"cookie-trick", "cookie-policy", "oversize", "encoding", "smuggling", "websocket", "session", "dos", "default-secrets", "redirect", "config",
+	"override-injection", "flow-save-code", "file-upload", "file-upload-config", "mcp-stdio", "import",
+	"sql-injection", "ssrf", "mass-assignment", "idor", "idor-cross-tenant", "oauth-idor", "credential-abuse",
+	"rce-authenticated", "csrf", "cors", "cors-cookie-theft", "header-trick", "host-trick", "cookie-trick",
+	"cookie-policy", "oversize", "encoding", "smuggling", "websocket", "session", "dos", "default-secrets",
+	"redirect", "config",
 }
 
-// laterRows are single rows of other classes of which the same is true.
+// laterRows are single rows of other classes that the route table cannot decide either.
 var laterRows = []string{
 	"fw-167", // a file name inside a data: URI inside a loader's configuration
 }
@@ -61,12 +63,18 @@ func readCorpus(t *testing.T) []corpusRow {
 // may is the default policy of the built-in roles over traffic actions.
 func may(role string, a authz.Action) bool {
 	rank := map[authz.Action]int{
-		authz.AppOpen: 1, authz.FlowView: 2, authz.FlowRun: 2, authz.FlowEdit: 3, authz.FlowPublish: 4, authz.BuilderCode: 4, authz.BuilderManage: 4,
+		authz.AppOpen:       1,
+		authz.FlowView:      2,
+		authz.FlowRun:       2,
+		authz.FlowEdit:      3,
+		authz.FlowPublish:   4,
+		authz.BuilderCode:   4,
+		authz.BuilderManage: 4,
 	}
 	return map[string]int{"viewer": 2, "editor": 3, "other-tenant": 3, "admin": 4}[role] >= rank[a]
 }
 
-// decide is what the route table alone says about a row.
+// decide is the verdict of the route table alone about a row.
 func decide(p *profile.Profile, r corpusRow) (allowed bool, why string) {
 	target, query, _ := strings.Cut(r.Path, "?")
 	path, err := profile.Canonical(target)
@@ -86,7 +94,7 @@ func decide(p *profile.Profile, r corpusRow) (allowed bool, why string) {
 		return false, "blocked"
 	}
 	var body map[string]json.RawMessage
-	_ = json.Unmarshal(r.Body, &body) // a body that is no object has no keys to judge
+	_ = json.Unmarshal(r.Body, &body) // a body that is not an object has no keys to judge
 	for key, value := range body {
 		for _, rule := range e.Body {
 			if rule.Needs(key, value) && (rule.Action == "" || !may(r.As, rule.Action)) {
@@ -105,19 +113,23 @@ func decide(p *profile.Profile, r corpusRow) (allowed bool, why string) {
 		return true, e.Name
 	case r.As == "anonymous" || r.As == "apikey":
 		return e.Public == profile.PublicFlow && slices.ContainsFunc(e.Flow, func(ref profile.IDRef) bool {
-			id := map[profile.In]string{profile.InPath: m.Param(ref.Name), profile.InQuery: values.Get(ref.Name), profile.InBody: strings.Trim(string(body[ref.Name]), `"`)}[ref.In]
+			id := map[profile.In]string{
+				profile.InPath:  m.Param(ref.Name),
+				profile.InQuery: values.Get(ref.Name),
+				profile.InBody:  strings.Trim(string(body[ref.Name]), `"`),
+			}[ref.In]
 			return id == flowA || r.As == "apikey" && id == flowB
 		}), e.Name
 	}
 	return may(r.As, e.Action), e.Name
 }
 
-func TestCorpusByTheTableAlone(t *testing.T) {
+func TestCorpus_Table(t *testing.T) {
 	p := mustProfile(t, "flowise", "queues")
 	decided := 0
 	for _, r := range readCorpus(t) {
 		if strings.Contains(r.Path, "*") || r.Class == "benign" && r.Method == "OPTIONS" {
-			continue // a placeholder for the runner; preflights are the proxy's
+			continue // a placeholder for the runner; the proxy judges preflights
 		}
 		allowed, why := decide(p, r)
 		switch {
@@ -125,7 +137,7 @@ func TestCorpusByTheTableAlone(t *testing.T) {
 			decided++
 			if !allowed {
 				t.Errorf(
-					"%s (%s) %s %.80s as %s: refused by %s, want it let through",
+					"%s (%s) %s %.80s as %s: refused by %s, want it allowed",
 					r.ID,
 					r.Class,
 					r.Method,
@@ -139,7 +151,7 @@ func TestCorpusByTheTableAlone(t *testing.T) {
 			decided++
 			if allowed {
 				t.Errorf(
-					"%s (%s) %s %.80s as %s: let through as %s, want it refused",
+					"%s (%s) %s %.80s as %s: allowed as %s, want it refused",
 					r.ID,
 					r.Class,
 					r.Method,

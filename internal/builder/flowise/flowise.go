@@ -20,7 +20,8 @@ import (
 // a star counter, template pictures) and every inline script; its own bundle needs neither. Inline
 // styles are allowed because scripts write them at run time.
 const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; worker-src 'self' blob:; " +
+	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; " +
+	"worker-src 'self' blob:; " +
 	"manifest-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'"
 
 // entry is the Flowise page that asks auth/sso-success who signed in and stores the answer. Its
@@ -77,7 +78,7 @@ func Kind() *builder.Kind {
 			Kind:     flow.Variable,
 			Mentions: mentionsVariable,
 			Foreign:  namesForeignVariable,
-			Taken:    "All workspaces share the names of Flowise's variables. Choose another one.",
+			Taken:    "All workspaces share Flowise's variable names. Choose another name.",
 			Form:     "Name variables of your workspace as $vars.name.",
 		},
 	}
@@ -177,10 +178,10 @@ func resolve(_ context.Context, c builder.AnswerContext) (builder.Answer, error)
 // organization and workspace.
 func user(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if !c.Principal.SignedIn() {
-		return builder.Answer{}, problem.New(problem.Unauthenticated, "Nobody is signed in.")
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "You are not signed in.")
 	}
 	if c.Upstream == nil {
-		return builder.Answer{}, problem.New(problem.Unavailable, "Sluice has no session with Flowise at the moment.").
+		return builder.Answer{}, problem.New(problem.Unavailable, "Sluice currently has no session with Flowise.").
 			WithNext("Try again in a few seconds.")
 	}
 	shown := maps.Clone(c.Upstream)
@@ -189,8 +190,15 @@ func user(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	shown["isSSO"], shown["isOrganizationAdmin"] = true, admin
 	if !admin {
 		shown["permissions"] = []string{
-			"chatflows:view", "agentflows:view", "executions:view", "tools:view", "assistants:view", "variables:view", "documentStores:view",
-			"templates:marketplace", "templates:custom",
+			"chatflows:view",
+			"agentflows:view",
+			"executions:view",
+			"tools:view",
+			"assistants:view",
+			"variables:view",
+			"documentStores:view",
+			"templates:marketplace",
+			"templates:custom",
 		}
 	}
 	return builder.JSON(http.StatusOK, shown), nil
@@ -210,8 +218,13 @@ func account(_ context.Context, c builder.AnswerContext) (builder.Answer, error)
 	}
 	now := c.Now.UTC().Format("2006-01-02T15:04:05.000Z")
 	return builder.JSON(http.StatusOK, map[string]any{
-		"id": c.Principal.ID, "name": builder.PersonName(c.Principal), "email": c.Principal.Email, "status": "active", "isSSO": true,
-		"createdDate": now, "updatedDate": now,
+		"id":          c.Principal.ID,
+		"name":        builder.PersonName(c.Principal),
+		"email":       c.Principal.Email,
+		"status":      "active",
+		"isSSO":       true,
+		"createdDate": now,
+		"updatedDate": now,
 	}), nil
 }
 

@@ -36,8 +36,14 @@ const masked = "\u2022\u2022\u2022\u2022\u2022\u2022\u2022\u2022"
 func keyOf(k authn.APIKey, secret string) shownKey {
 	const form = "2006-01-02T15:04:05.000Z"
 	return shownKey{
-		ID: k.ID, APIKey: cmp.Or(secret, k.Prefix+masked), KeyName: k.Name, Permissions: shownPermissions(k.Scope.Actions), UpdatedDate: k.UpdatedAt.Format(form),
-		CreatedAt: k.UpdatedAt.Format(form), WorkspaceID: k.Workspace, ChatFlows: []struct{}{},
+		ID:          k.ID,
+		APIKey:      cmp.Or(secret, k.Prefix+masked),
+		KeyName:     k.Name,
+		Permissions: shownPermissions(k.Scope.Actions),
+		UpdatedDate: k.UpdatedAt.Format(form),
+		CreatedAt:   k.UpdatedAt.Format(form),
+		WorkspaceID: k.Workspace,
+		ChatFlows:   []struct{}{},
 	}
 }
 
@@ -109,7 +115,7 @@ type wish struct {
 }
 
 func keyWish(c builder.AnswerContext) (wish, error) {
-	return builder.Decode[wish](c, "A key is described by keyName and a list of permissions.")
+	return builder.Decode[wish](c, "Send keyName and a list of permissions.")
 }
 
 // createKey creates a key for this app. Like Flowise's own answer, the answer is the whole list,
@@ -211,7 +217,8 @@ func revokeKey(ctx context.Context, c builder.AnswerContext) (builder.Answer, er
 // where Sluice never reads keys.
 func verifyKey(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if c.Principal.KeyID == "" {
-		return builder.Answer{}, problem.New(problem.Unauthenticated, "Send the API key in the Authorization header, as Bearer.").
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "Send the API key as a Bearer token in "+
+			"the Authorization header.").
 			WithRule("no key")
 	}
 	return builder.JSON(http.StatusOK, "OK"), nil

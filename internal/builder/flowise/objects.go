@@ -163,14 +163,14 @@ func (b *bridge) readList(ctx context.Context, path string, read func(*json.Deco
 	defer func() { _ = res.Body.Close() }()
 	switch {
 	case res.StatusCode == http.StatusUnauthorized:
-		return problem.New(problem.Unavailable, "Flowise does not accept Sluice's session at the moment.").
+		return problem.New(problem.Unavailable, "Flowise currently does not accept Sluice's session.").
 			WithRetryAfter(refusalGrace)
 	case res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/json"):
 		return problem.New(problem.NotFound, "There is no such object in Flowise.").
 			WithRule(fmt.Sprintf("flowise status %d", res.StatusCode))
 	}
 	if err := read(json.NewDecoder(io.LimitReader(res.Body, builder.MaxList))); err != nil {
-		return problem.New(problem.Upstream, "Flowise gave a list that Sluice cannot read.").
+		return problem.New(problem.Upstream, "Flowise sent a list that Sluice cannot read.").
 			WithCause(fmt.Errorf("%s: %w", path, err))
 	}
 	return nil
@@ -200,7 +200,7 @@ func (b *bridge) putCredential(ctx context.Context, c builder.Credential) (strin
 	}
 	return "", problem.New(
 		problem.Upstream,
-		"Flowise gave an answer that Sluice cannot read when it was to keep a credential.",
+		"Sluice cannot read Flowise's answer to the new credential.",
 	)
 }
 
@@ -214,7 +214,7 @@ func (b *bridge) hasCredential(ctx context.Context, id, kind string) (found bool
 // deleteCredential is Credentials.Delete.
 func (b *bridge) deleteCredential(ctx context.Context, id string) error {
 	if !profile.IsUUID(id) {
-		return problem.New(problem.Invalid, "This is no id of a credential in Flowise.").WithField("id")
+		return problem.New(problem.Invalid, "This is not the id of a credential in Flowise.").WithField("id")
 	}
 	_, err := b.call(ctx, http.MethodDelete, credentialsPath+"/"+id, nil)
 	return err
@@ -239,7 +239,7 @@ func (b *bridge) call(ctx context.Context, method, path string, body any) (*buil
 	}
 	if res.Status < 200 || res.Status > 299 || !res.JSON {
 		return nil, problem.Newf(problem.Upstream, "Flowise answered with status %d.", res.Status).
-			WithNext("Look into Flowise's log, then try again.")
+			WithNext("Check Flowise's log, then try again.")
 	}
 	return res, nil
 }
@@ -384,7 +384,7 @@ func (b *bridge) flowKey(ctx context.Context, kind, flowID string) (string, erro
 	select {
 	case <-e.ready:
 	case <-ctx.Done():
-		return "", problem.New(problem.Unavailable, "Flowise is slow to say whether the flow needs a key.").
+		return "", problem.New(problem.Unavailable, "Flowise has not yet answered whether the flow needs a key.").
 			WithRetryAfter(time.Second).
 			WithCause(ctx.Err())
 	}

@@ -33,7 +33,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 		}
 	}
 	if !strings.HasPrefix(number, "3.") {
-		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Flowise %.20s. Sluice carries people into Flowise 3 only; other versions sign in differently.", number).
+		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Flowise %.20s. Sluice supports "+
+			"Flowise 3 only; other versions sign in differently.", number).
 			WithField("url").
 			WithNext("Update Flowise to 3.1.4.")
 	}
@@ -51,12 +52,13 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	case "/signin":
 		f.OwnerState = builder.OwnerPresent
 	default:
-		return builder.Found{}, false, problem.Newf(problem.Upstream, "Flowise %.20s does not say how its owner signs in (%.60q).", number, to).
+		return builder.Found{}, false, problem.Newf(problem.Upstream, "Flowise %.20s does not report how its "+
+			"owner signs in (%.60q).", number, to).
 			WithField("url").
-			WithNext("Open Flowise directly once and see that its sign-in page works.")
+			WithNext("Open Flowise directly and check that its sign-in page works.")
 	}
 	if platform != "" && platform != "open source" {
-		f.Note = fmt.Sprintf("Its platform is %.40q; Sluice is made for the open source edition.", platform)
+		f.Note = fmt.Sprintf("Its platform is %.40q; Sluice supports the open source edition.", platform)
 	}
 	return f, true, nil
 }
@@ -81,17 +83,19 @@ func registerOwner(ctx context.Context, httpClient *http.Client, base *url.URL, 
 	message := r.Text("message")
 	switch {
 	case strings.Contains(message, "only have one organization"):
-		return problem.New(problem.Conflict, "This Flowise has an owner already.").
-			WithNext("Enter the owner's e-mail address and password.")
+		return problem.New(problem.Conflict, "This Flowise already has an owner.").
+			WithNext("Enter the owner's email address and password.")
 	case r.Status == http.StatusBadRequest && strings.Contains(message, "Password"):
-		return problem.New(problem.Invalid, "Flowise did not accept the owner's password.").WithField("owner_password").
-			WithNext("Use 8 to 128 characters with lower and upper case, a digit and a special character.")
+		return problem.New(problem.Invalid, "Flowise did not accept the owner's password.").
+			WithField("owner_password").
+			WithNext("Use 8 to 128 characters with lowercase and uppercase letters, a digit and a special character.")
 	case r.Status == http.StatusBadRequest && message != "":
-		return problem.Newf(problem.Invalid, "Flowise did not accept the owner account: %s", builder.Clip(message, 120)).
+		why := builder.Clip(message, 120)
+		return problem.Newf(problem.Invalid, "Flowise did not accept the owner account: %s", why).
 			WithField("owner_email")
 	}
 	return problem.Newf(problem.Upstream, "Flowise could not register its owner (status %d).", r.Status).
-		WithNext("See Flowise's own log.")
+		WithNext("See Flowise's log.")
 }
 
 // testOwner signs the owner in and out once. Errors: problem.Unauthenticated with Field

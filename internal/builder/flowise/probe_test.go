@@ -62,11 +62,11 @@ func TestProbeOthers(t *testing.T) {
 		"a page for every path": {
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, flowisetest.Page) },
 			"Flowise - Build AI Agents, Visually",
-			"not a builder",
+			"does not know this builder",
 		},
 		"a title with markup": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprint(w, "<title>\n A &amp; B  \n</title>")
-		}, "A & B", "not a builder"},
+		}, "A & B", "does not know this builder"},
 		"a redirect": {
 			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
 			"Web app",
@@ -75,25 +75,25 @@ func TestProbeOthers(t *testing.T) {
 		"an error": {
 			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 			"Web app",
-			"error at the moment",
+			"currently returns an error",
 		},
 		"other JSON": {
 			func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, map[string]any{"ok": true}) },
 			"Web app",
-			"not a builder",
+			"does not know this builder",
 		},
 		"a JSON list": {
 			func(w http.ResponseWriter, _ *http.Request) { sendJSON(w, 200, []int{1}) },
 			"Web app",
-			"not a builder",
+			"does not know this builder",
 		},
 		"a version only": {func(w http.ResponseWriter, r *http.Request) {
 			sendJSON(w, 200, map[string]any{"version": "1.7.2"})
-		}, "Web app", "not a builder"},
+		}, "Web app", "does not know this builder"},
 		"an endless answer": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprint(w, "<title>Big</title>")
 			_, _ = w.Write(make([]byte, 4<<20))
-		}, "Big", "not a builder"},
+		}, "Big", "does not know this builder"},
 	}
 	for name, c := range cases {
 		got, err := look(t.Context(), serve(t, c.answer))
@@ -135,8 +135,8 @@ func TestProbeRefuses(t *testing.T) {
 		"nothing there":    {gone.URL, problem.Upstream, "Nothing answers at"},
 		"plain under TLS":  {"https://" + old.Host, problem.Upstream, "speaks plain HTTP"},
 		"unknown name":     {"http://builder.invalid", problem.Upstream, ""},
-		"a sub-path":       {old.String() + "/flowise", problem.Invalid, "sub-path"},
-		"with credentials": {"http://me:secret@" + old.Host, problem.Invalid, "user name"},
+		"a subpath":        {old.String() + "/flowise", problem.Invalid, "subpath"},
+		"with credentials": {"http://me:secret@" + old.Host, problem.Invalid, "username"},
 		"another scheme":   {"ftp://" + old.Host, problem.Invalid, "http://"},
 		"no host":          {"http://", problem.Invalid, "name a host"},
 	}
@@ -154,7 +154,7 @@ func TestProbeRefuses(t *testing.T) {
 	}
 }
 
-func TestProbeDoesNotWaitForever(t *testing.T) {
+func TestProbe_Timeout(t *testing.T) {
 	stuck := make(chan struct{})
 	base := serve(t, func(http.ResponseWriter, *http.Request) { <-stuck })
 	t.Cleanup(func() { close(stuck) })
@@ -165,7 +165,7 @@ func TestProbeDoesNotWaitForever(t *testing.T) {
 	}
 }
 
-func TestRegisterAndTryOwner(t *testing.T) {
+func TestOwner_RegisterAndTry(t *testing.T) {
 	s := startFlowise(t)
 	s.Email = ""
 	o := builder.OwnerAccount{Name: "Sluice", Email: "owner@sluice.internal", Password: newOwnerPassword()}
@@ -186,7 +186,7 @@ func TestRegisterAndTryOwner(t *testing.T) {
 		t.Errorf("a second owner: %v", err)
 	}
 	if err := testOwner(t.Context(), http.DefaultClient, s.url, o); err != nil {
-		t.Errorf("the owner just made: %v", err)
+		t.Errorf("the new owner: %v", err)
 	}
 	if s.Sessions() != 0 {
 		t.Error("the test left a session behind")
@@ -208,7 +208,7 @@ func TestRegisterAndTryOwner(t *testing.T) {
 	}
 }
 
-func TestNewOwnerPasswordSatisfiesFlowise(t *testing.T) {
+func TestOwner_Password(t *testing.T) {
 	p := newOwnerPassword()
 	if len(p) < 20 || len(p) > 72 || !strings.ContainsAny(p, "abcdefghijklmnopqrstuvwxyz") ||
 		!strings.ContainsAny(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ||

@@ -103,15 +103,17 @@ func signInOwner(ctx context.Context, c *builder.Client, a builder.Access, now t
 	}
 	switch {
 	case r.Status == http.StatusUnauthorized || r.Status == http.StatusNotFound && r.JSON:
-		return nil, problem.New(problem.Unauthenticated, "Flowise did not accept the owner's e-mail address and password.").
+		return nil, problem.New(problem.Unauthenticated, "Flowise did not accept the owner's email address and "+
+			"password.").
 			WithField("owner_password").
-			WithNext("Enter the credentials that open this Flowise when you use it directly.")
+			WithNext("Enter the email address and password with which the owner signs in to Flowise directly.")
 	case r.Status == http.StatusTooManyRequests || r.Status >= 500:
-		return nil, problem.Newf(problem.Unavailable, "Flowise could not sign the owner in just now (status %d).", r.Status).
-			WithNext("Try again in a few seconds; if it stays, restart Flowise.")
+		return nil, problem.Newf(problem.Unavailable, "Flowise could not sign the owner in (status %d).", r.Status).
+			WithNext("Try again in a few seconds. If it fails again, restart Flowise.")
 	}
-	return nil, problem.Newf(problem.Upstream, "The answer to the owner's sign-in (status %d) is not one that Flowise gives.", r.Status).
-		WithNext("Check that the address is that of a Flowise 3.")
+	return nil, problem.Newf(problem.Upstream, "The answer to the owner's sign-in (status %d) does not come "+
+		"from Flowise.", r.Status).
+		WithNext("Check that the address belongs to Flowise 3.")
 }
 
 // refreshSession gets a new token for a session. It returns false if only a new sign-in helps.

@@ -8,8 +8,8 @@ import (
 	"sluice/internal/profile"
 )
 
-// uiRequests were recorded from the pages of flowise@3.1.4 in a browser (F is a flow's id), with
-// the least action that each is meant to need.
+// uiRequests were recorded from the pages of flowise@3.1.4 in a browser (F is a flow's id). Each
+// names the least action that it should need.
 const uiRequests = `
 GET /api/v1/settings app:open
 POST /api/v1/auth/resolve app:open
@@ -61,7 +61,7 @@ GET /v2/agentcanvas/favicon.ico app:open
 GET /document-stores/F/My%20store app:open
 `
 
-func TestWhatTheRealPagesAskFor(t *testing.T) {
+func TestTable_RequestsOfPages(t *testing.T) {
 	p := mustProfile(t, "flowise")
 	for line := range strings.Lines(strings.TrimSpace(uiRequests)) {
 		method, rest, _ := strings.Cut(strings.TrimSpace(line), " ")

@@ -52,8 +52,9 @@ func load(o builder.Options) (*profile.Profile, error) {
 	rows = append(rows, readAndWrite("any", "/{rest...}")...)
 	p, err := profile.New(profile.Source{Rows: rows, KeepSlash: true, FoldCase: true})
 	if bad := (*profile.RowError)(nil); errors.As(err, &bad) {
-		const next = "Write paths such as /admin or /settings/{rest...}, from plain letters, digits, - . _ ~, each once."
-		return nil, problem.Newf(problem.Invalid, "The admin path %q is not usable.", bad.Pattern).
+		const next = "Write each path once, such as /admin or /settings/{rest...}, with plain letters, digits " +
+			"and - . _ ~ only."
+		return nil, problem.Newf(problem.Invalid, "The admin path %q is invalid.", bad.Pattern).
 			WithField("admin_paths").WithCause(err).WithNext(next)
 	}
 	return p, err

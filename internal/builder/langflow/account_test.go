@@ -18,7 +18,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// adopt is a user that Langflow had before, adopted into w1.
+// adopt is a user that existed in Langflow, adopted into w1.
 func adopt(f *langflowtest.Server, store *kept) *langflowtest.User {
 	u := f.Add("old hand", "their own password")
 	u.Put(langflowtest.Flows, &langflowtest.Thing{Name: "Old flow", Endpoint: "old"})
@@ -26,12 +26,12 @@ func adopt(f *langflowtest.Server, store *kept) *langflowtest.User {
 	return u
 }
 
-func TestAdoptedAccounts(t *testing.T) {
+func TestAccount_Adopted(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		u := adopt(f, store)
 		b := lfBridge(t, lfConfig(t, f, mode, store))
-		l := lentTo("w1", "ann")
+		l := actsFor("w1", "ann")
 		l.Account = u.ID
 		if got, err := enters(t, f, b, l, profile.Endpoint{}); err != nil || got.ID != u.ID {
 			t.Fatalf("%+v, %v", got, err)
@@ -39,10 +39,10 @@ func TestAdoptedAccounts(t *testing.T) {
 		if changed := u.Password != "their own password"; changed != (mode == SignIn) {
 			t.Errorf("its password changed: %v", changed)
 		}
-		own, err := b.Accounts.Own(context.Background(), lentTo("w1", "ann"))
-		if err != nil || own == u.ID || !cmp.Equal(b.Accounts.Of(lentTo("w1", "bob")), []string{own, u.ID}) ||
-			len(b.Accounts.Of(lentTo("w2", "ann"))) != 0 {
-			t.Errorf("own %q, all %v, %v", own, b.Accounts.Of(lentTo("w1", "bob")), err)
+		own, err := b.Accounts.Own(context.Background(), actsFor("w1", "ann"))
+		if err != nil || own == u.ID || !cmp.Equal(b.Accounts.Of(actsFor("w1", "bob")), []string{own, u.ID}) ||
+			len(b.Accounts.Of(actsFor("w2", "ann"))) != 0 {
+			t.Errorf("own %q, all %v, %v", own, b.Accounts.Of(actsFor("w1", "bob")), err)
 		}
 		f.With(func() { u.Active = false })
 		if mode == External {
@@ -55,19 +55,19 @@ func TestAdoptedAccounts(t *testing.T) {
 		}
 		f.With(func() { delete(f.Users, u.ID) })
 		if _, err := enters(t, f, lfBridge(t, lfConfig(t, f, mode, store)), l, profile.Endpoint{}); err == nil ||
-			!strings.Contains(problem.Of(err).Detail, "does not exist in Langflow") {
+			!strings.Contains(problem.Of(err).Detail, "no longer exists in Langflow") {
 			t.Errorf("deleted: %v", err)
 		}
 	})
 }
 
-// TestExternalFallsBack: what an assertion cannot open is entered in another way, or not at all,
-// with the reason.
-func TestExternalFallsBack(t *testing.T) {
+// TestAccount_ExternalFallback: an account that an assertion cannot open is entered in another way,
+// or refused with the reason.
+func TestAccount_ExternalFallback(t *testing.T) {
 	f, store := langflowtest.Start(t), &kept{}
 	f.External = &signingKey().PublicKey
 	u := adopt(f, store)
-	l := lentTo("w1", "ann")
+	l := actsFor("w1", "ann")
 	l.Account = u.ID
 	for _, c := range []struct {
 		what string
@@ -76,7 +76,11 @@ func TestExternalFallsBack(t *testing.T) {
 	}{
 		{"the secret key and the superuser", func(*builder.BridgeConfig) {}, ""},
 		{"the superuser", func(c *builder.BridgeConfig) { c.Access.SecretKey = "" }, ""},
-		{"nothing", func(c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" }, "external authentication opens only"},
+		{
+			"nothing",
+			func(c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" },
+			"external authentication opens only",
+		},
 	} {
 		cfg := lfConfig(t, f, External, store)
 		if c.want != "" {
@@ -91,8 +95,8 @@ func TestExternalFallsBack(t *testing.T) {
 	}
 }
 
-// TestModesCanBeChanged: whatever is chosen later, a workspace keeps its account.
-func TestModesCanBeChanged(t *testing.T) {
+// TestAccount_ModeChange: a workspace keeps its account when the mode changes.
+func TestAccount_ModeChange(t *testing.T) {
 	f, store := langflowtest.Start(t), &kept{}
 	f.External = &signingKey().PublicKey
 	first := map[builder.Mode]string{}
@@ -103,7 +107,7 @@ func TestModesCanBeChanged(t *testing.T) {
 				t,
 				f,
 				lfBridge(t, lfConfig(t, f, mode, store)),
-				lentTo(workspace, "ann"),
+				actsFor(workspace, "ann"),
 				profile.Endpoint{},
 			)
 			if err != nil {
@@ -118,7 +122,7 @@ func TestModesCanBeChanged(t *testing.T) {
 		}
 	}
 	if len(store.gone) != 0 {
-		t.Errorf("accounts were given up: %v", store.gone)
+		t.Errorf("accounts were abandoned: %v", store.gone)
 	}
 }
 
@@ -131,7 +135,7 @@ func TestKeys(t *testing.T) {
 		b := lfBridge(t, cfg)
 		run := profile.Endpoint{Upstream: profile.UpstreamKey}
 		f.With(func() { f.NoKeys = true })
-		_, err := enters(t, f, b, lentTo("w1", "ann"), run)
+		_, err := enters(t, f, b, actsFor("w1", "ann"), run)
 		if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "LANGFLOW_SECRET_KEY") ||
 			!strings.Contains(p.Next, "token_urlsafe") {
 			t.Errorf("no Fernet key: %v", err)
@@ -139,7 +143,7 @@ func TestKeys(t *testing.T) {
 		f.With(func() { f.NoKeys = false })
 		clock.advance(time.Minute)
 		h := http.Header{}
-		if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &run); err != nil || len(h) != 1 ||
+		if err := b.Attach(context.Background(), h, actsFor("w1", "ann"), &run); err != nil || len(h) != 1 ||
 			asks(t, f, h).Username != "sluice-w1" {
 			t.Fatalf("%v, %v", h, err)
 		}
@@ -153,18 +157,18 @@ func TestKeys(t *testing.T) {
 		if !b.Rejected(context.Background(), h) {
 			t.Error("a key that Langflow does not know was not replaced")
 		}
-		if u, err := enters(t, f, b, lentTo("w1", "ann"), run); err != nil || u.Username != "sluice-w1" {
+		if u, err := enters(t, f, b, actsFor("w1", "ann"), run); err != nil || u.Username != "sluice-w1" {
 			t.Errorf("after: %+v, %v", u, err)
 		}
 	})
 }
 
-func TestFinds(t *testing.T) {
+func TestAccount_Finds(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		ctx, store := context.Background(), &kept{}
 		old := adopt(f, store)
 		b := lfBridge(t, lfConfig(t, f, mode, store))
-		own, err := b.Accounts.Own(ctx, lentTo("w1", "ann"))
+		own, err := b.Accounts.Own(ctx, actsFor("w1", "ann"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,36 +177,44 @@ func TestFinds(t *testing.T) {
 		f.With(func() {
 			u := f.Users[own]
 			u.Put(langflowtest.Flows, &mine)
-			u.Put(langflowtest.Flows, &shipped).UserID = "" // one can read it, and has it not
+			u.Put(langflowtest.Flows, &shipped).UserID = "" // readable, but not its own
 			u.Put(langflowtest.Flows, &langflowtest.Thing{Endpoint: "old"})
 		})
-		for id, want := range map[string]string{mine.ID: own, old.Things[langflowtest.Flows][0].ID: old.ID, shipped.ID: "", uuid.NewString(): "", "no id": ""} {
-			account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Chatflow, id)
+		for id, want := range map[string]string{
+			mine.ID:                              own,
+			old.Things[langflowtest.Flows][0].ID: old.ID,
+			shipped.ID:                           "",
+			uuid.NewString():                     "",
+			"no id":                              "",
+		} {
+			account, found, err := b.Accounts.Find(ctx, actsFor("w1", "ann"), flow.Chatflow, id)
 			if want == "" && !problem.Is(err, problem.NotFound) ||
 				want != "" &&
-					(err != nil || account != want || found.ID != id || found.Account != want || found.Kind != flow.Chatflow) {
+					(err != nil || account != want || found.ID != id || found.Account != want ||
+						found.Kind != flow.Chatflow) {
 				t.Errorf("%s is in %q: %+v, %v", id, account, found, err)
 			}
 		}
-		if _, _, err := b.Accounts.Find(ctx, lentTo("w2", "ann"), flow.Chatflow, mine.ID); !problem.Is(
+		if _, _, err := b.Accounts.Find(ctx, actsFor("w2", "ann"), flow.Chatflow, mine.ID); !problem.Is(
 			err,
 			problem.NotFound,
 		) {
 			t.Errorf("another workspace finds it: %v", err)
 		}
 		project := old.Things[langflowtest.Projects][0].ID
-		if account, found, err := b.Accounts.Find(ctx, lentTo("w1", "ann"), flow.Project, project); err != nil ||
+		if account, found, err := b.Accounts.Find(ctx, actsFor("w1", "ann"), flow.Project, project); err != nil ||
 			account != old.ID ||
 			found.Name != "Starter Project" {
 			t.Errorf("the project is in %q: %+v, %v", account, found, err)
 		}
-		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "new"); err != nil || id != mine.ID {
+		if id, err := b.Accounts.FlowNamed(ctx, actsFor("w1", "ann"), "new"); err != nil || id != mine.ID {
 			t.Errorf("new is %q, %v", id, err)
 		}
-		if id, err := b.Accounts.FlowNamed(ctx, lentTo("w1", "ann"), "old"); err != nil || id == old.Things[langflowtest.Flows][0].ID {
-			t.Errorf("of two flows of one name the own account's comes first: %q, %v", id, err)
+		other := old.Things[langflowtest.Flows][0].ID
+		if id, err := b.Accounts.FlowNamed(ctx, actsFor("w1", "ann"), "old"); err != nil || id == other {
+			t.Errorf("of two flows with one name, the own account's comes first: %q, %v", id, err)
 		}
-		if _, err := b.Accounts.FlowNamed(ctx, lentTo("w2", "ann"), "new"); !problem.Is(err, problem.NotFound) {
+		if _, err := b.Accounts.FlowNamed(ctx, actsFor("w2", "ann"), "new"); !problem.Is(err, problem.NotFound) {
 			t.Errorf("another workspace: %v", err)
 		}
 		all, err := b.Inventory(ctx)
@@ -217,7 +229,7 @@ func TestFinds(t *testing.T) {
 	})
 }
 
-func TestPublishes(t *testing.T) {
+func TestAccount_Publishes(t *testing.T) {
 	f, store := langflowtest.Start(t), &kept{}
 	u := adopt(f, store)
 	b := lfBridge(t, lfConfig(t, f, Signed, store))
@@ -262,16 +274,52 @@ func TestTrials(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		set  func(*langflowtest.Server, *builder.BridgeConfig)
-		want map[builder.Mode]string // "" works, else a part of what is said
+		want map[builder.Mode]string // "" if it works, else a part of the message
 	}{
-		{"all works", func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.External = &signingKey().PublicKey }, map[builder.Mode]string{"external": "", "signed": "", "sign-in": ""}},
-		{"no external authentication", func(*langflowtest.Server, *builder.BridgeConfig) {}, map[builder.Mode]string{"external": "LANGFLOW_EXTERNAL_AUTH_JWKS_URL=https://sluice.example.com/.well-known/jwks.json", "signed": "", "sign-in": ""}},
+		{
+			"all works",
+			func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.External = &signingKey().PublicKey },
+			map[builder.Mode]string{"external": "", "signed": "", "sign-in": ""},
+		},
+		{
+			"no external authentication",
+			func(*langflowtest.Server, *builder.BridgeConfig) {},
+			map[builder.Mode]string{
+				"external": "LANGFLOW_EXTERNAL_AUTH_JWKS_URL=https://sluice.example.com/.well-known/jwks.json",
+				"signed":   "",
+				"sign-in":  "",
+			},
+		},
 		{"another issuer", func(f *langflowtest.Server, c *builder.BridgeConfig) {
 			f.External, c.Issuer = &signingKey().PublicKey, "https://other.example.com"
-		}, map[builder.Mode]string{"external": "does not accept it", "signed": "", "sign-in": ""}},
-		{"another key", func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.Secret = strings.Repeat("x", 43) }, map[builder.Mode]string{"external": "does not look", "signed": "secret keys differ", "sign-in": ""}},
-		{"nothing given", func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" }, map[builder.Mode]string{"external": "does not look", "signed": "does not have LANGFLOW_SECRET_KEY", "sign-in": "needs a superuser"}},
-		{"the wrong password", func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.Password = "guess" }, map[builder.Mode]string{"external": "does not look", "signed": "did not accept the superuser", "sign-in": "did not accept the superuser"}},
+		}, map[builder.Mode]string{"external": "but refuses it", "signed": "", "sign-in": ""}},
+		{
+			"another key",
+			func(f *langflowtest.Server, _ *builder.BridgeConfig) { f.Secret = strings.Repeat("x", 43) },
+			map[builder.Mode]string{
+				"external": "ignores Sluice's assertion",
+				"signed":   "secret keys differ",
+				"sign-in":  "",
+			},
+		},
+		{
+			"nothing given",
+			func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.SecretKey, c.Access.Password = "", "" },
+			map[builder.Mode]string{
+				"external": "ignores Sluice's assertion",
+				"signed":   "does not have LANGFLOW_SECRET_KEY",
+				"sign-in":  "needs a Langflow superuser",
+			},
+		},
+		{
+			"the wrong password",
+			func(_ *langflowtest.Server, c *builder.BridgeConfig) { c.Access.Password = "guess" },
+			map[builder.Mode]string{
+				"external": "ignores Sluice's assertion",
+				"signed":   "did not accept the superuser",
+				"sign-in":  "did not accept the superuser",
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := langflowtest.Start(t)
@@ -294,11 +342,12 @@ func TestTrials(t *testing.T) {
 	}
 }
 
-// TestPlainJWKS: Langflow reads keys without TLS from its own machine only.
-func TestPlainJWKS(t *testing.T) {
+// TestTrial_PlainJWKS: Langflow reads keys without TLS only from its own machine.
+func TestTrial_PlainJWKS(t *testing.T) {
 	f := langflowtest.Start(t)
 	for jwks, want := range map[string]string{
-		"http://sluice.lan/.well-known/jwks.json": "https address only", "http://127.0.0.1:3000/.well-known/jwks.json": "LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER=X-Sluice-Assertion",
+		"http://sluice.lan/.well-known/jwks.json":     "only from an https address",
+		"http://127.0.0.1:3000/.well-known/jwks.json": "LANGFLOW_EXTERNAL_AUTH_TOKEN_HEADER=X-Sluice-Assertion",
 	} {
 		got := try(context.Background(), withJWKS(lfConfig(t, f, "", &kept{}), jwks))[0]
 		if got.OK || !strings.Contains(got.Detail+got.Next, want) {
@@ -314,7 +363,7 @@ func BenchmarkLangflowAttach(b *testing.B) {
 				f := langflowtest.Start(b)
 				f.External = &signingKey().PublicKey
 				bridge := lfBridge(b, lfConfig(b, f, mode, &kept{}))
-				l, e, ctx := lentTo("w1", "ann"), &profile.Endpoint{Upstream: up}, context.Background()
+				l, e, ctx := actsFor("w1", "ann"), &profile.Endpoint{Upstream: up}, context.Background()
 				h := http.Header{}
 				if err := bridge.Attach(ctx, h, l, e); err != nil {
 					b.Fatal(err)

@@ -123,7 +123,7 @@ func (ac *accounts) own(ctx context.Context, o builder.OnBehalf) (string, error)
 // for all callers that need it.
 func (ac *accounts) createOwn(ctx context.Context, home homeKey) (*entry, error) {
 	if home.workspace == "" {
-		return nil, problem.New(problem.Denied, "You work in no workspace.").WithNext("Choose a workspace first.")
+		return nil, problem.New(problem.Denied, "No workspace is selected.").WithNext("Choose a workspace first.")
 	}
 	ac.mu.Lock()
 	flight := ac.creating[home]
@@ -144,7 +144,7 @@ func (ac *accounts) createOwn(ctx context.Context, home homeKey) (*entry, error)
 	}
 	e := ac.dir.Load().own[home]
 	if e == nil {
-		return nil, problem.New(problem.Unavailable, "The workspace's account in Langflow was changed just now.").
+		return nil, problem.New(problem.Unavailable, "The workspace's account in Langflow has just changed.").
 			WithRetryAfter(time.Second)
 	}
 	return e, nil
@@ -198,12 +198,12 @@ func (ac *accounts) keep(ctx context.Context, a builder.Account, gone string) (b
 // person must decide about adopted ones.
 func (ac *accounts) lost(ctx context.Context, e *entry) error {
 	if e.Adopted {
-		return problem.Newf(problem.Conflict, "The adopted user %q does not exist in Langflow any more.", e.Username).
+		return problem.Newf(problem.Conflict, "The adopted user %q no longer exists in Langflow.", e.Username).
 			WithNext("Undo the adoption on the app's page, or restore Langflow's database.")
 	}
 	ac.cfg.Log.Warn(
-		"Langflow does not know an account any more: its database is another one, or the account was deleted there; "+
-			"it is made again, and flows that it held are not there",
+		"Langflow no longer knows an account: its database was replaced, or the account was deleted; Sluice "+
+			"creates it again, without the flows that it held",
 		"username", e.Username,
 		"former_id", e.ID,
 		"workspace", e.Workspace,
@@ -212,7 +212,7 @@ func (ac *accounts) lost(ctx context.Context, e *entry) error {
 	if err != nil {
 		return err
 	}
-	return problem.Newf(problem.Gone, "Langflow has lost the account %q; it was made again with the "+
+	return problem.Newf(problem.Gone, "Langflow lost the account %q; Sluice created it again with the "+
 		"id %s.", e.Username, fresh.ID).
 		WithRetryAfter(time.Second)
 }

@@ -58,7 +58,7 @@ func (ad *admin) session(ctx context.Context) (*superuser, error) {
 		return nil, err
 	}
 	if root = ad.root.Load(); root == nil {
-		return nil, problem.New(problem.Unavailable, "Langflow does not accept its superuser's session at the moment.").
+		return nil, problem.New(problem.Unavailable, "Langflow currently does not accept its superuser's session.").
 			WithRetryAfter(time.Second)
 	}
 	return root, nil
@@ -78,16 +78,17 @@ func (ad *admin) sign(ctx context.Context, previous *superuser) *superuser {
 
 func (ad *admin) signIn(ctx context.Context) (*superuser, error) {
 	if ad.cfg.Access.Superuser == "" || ad.cfg.Access.Password == "" {
-		return nil, problem.New(problem.Conflict, "Sluice needs a superuser of Langflow to make accounts there.").
+		return nil, problem.New(problem.Conflict, "Sluice needs a Langflow superuser to create accounts there.").
 			WithField("superuser").
-			WithNext("Give LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD, or enter them on the app's page.")
+			WithNext("Set LANGFLOW_SUPERUSER and LANGFLOW_SUPERUSER_PASSWORD, or enter them on the app's page.")
 	}
 	s, err := ad.signIns.do(ctx, ad.cfg.Access.Superuser, ad.cfg.Access.Password)
 	if problem.Is(err, problem.Unauthenticated) {
-		return nil, problem.New(problem.Unauthenticated, "Langflow did not accept the superuser's name and password.").
+		return nil, problem.New(problem.Unauthenticated, "Langflow did not accept the superuser's name and "+
+			"password.").
 			WithField("superuser_password").
-			WithNext("Enter those that open this Langflow when you use it directly. LANGFLOW_SUPERUSER_PASSWORD " +
-				"counts in Langflow only when the account is made at its first start.").
+			WithNext("Enter the name and password with which the superuser signs in to Langflow directly. " +
+				"Langflow uses LANGFLOW_SUPERUSER_PASSWORD only to create the account at its first start.").
 			WithCause(err)
 	}
 	if err != nil {
@@ -102,10 +103,10 @@ func (ad *admin) signIn(ctx context.Context) (*superuser, error) {
 	case r.Status != http.StatusOK || !r.decode(&u) || !profile.IsUUID(u.ID):
 		return nil, r.trouble("asking who the superuser is")
 	case !u.Superuser:
-		return nil, problem.Newf(problem.Unauthenticated, "%s is no superuser in "+
+		return nil, problem.Newf(problem.Unauthenticated, "%s is not a superuser in "+
 			"Langflow.", builder.Clip(ad.cfg.Access.Superuser, 40)).
 			WithField("superuser").
-			WithNext("Enter a superuser of Langflow, who may make users.")
+			WithNext("Enter a Langflow superuser, who may create users.")
 	}
 	return &superuser{user: u, session: s, signedIn: ad.cfg.Now()}, nil
 }
@@ -156,20 +157,20 @@ func (ad *admin) createUser(ctx context.Context, root *superuser, a *builder.Acc
 			err,
 			problem.NotFound,
 		) {
-			return false, r.trouble("making an account")
+			return false, r.trouble("creating an account")
 		}
 		if err != nil {
 			return false, err
 		}
 		change["password"] = a.Password
 	default:
-		return false, r.trouble("making an account")
+		return false, r.trouble("creating an account")
 	}
 	a.ID = u.ID
 	u, err = ad.patchUser(ctx, root, a.ID, change)
 	if err == nil && !u.Active {
-		err = problem.Newf(problem.Conflict, "Langflow does not switch the account %q on.", a.Username).
-			WithNext("See Langflow's own log.")
+		err = problem.Newf(problem.Conflict, "Langflow does not activate the account %q.", a.Username).
+			WithNext("See Langflow's log.")
 	}
 	return made, err
 }
@@ -200,7 +201,7 @@ func (ad *admin) patchUser(
 func (ad *admin) deleteUser(ctx context.Context, root *superuser, id string) {
 	r, err := ad.ask(ctx, root, call{method: http.MethodDelete, path: "/api/v1/users/" + id})
 	if err != nil || r.Status >= 300 {
-		ad.cfg.Log.Warn("an account that is not needed stays in Langflow", "id", id)
+		ad.cfg.Log.Warn("an unneeded account remains in Langflow", "id", id)
 	}
 }
 

@@ -126,8 +126,9 @@ func answerLogin(ctx context.Context, c asked) (builder.Answer, error) {
 	if c.Principal.SignedIn() {
 		return answerRefresh(ctx, c)
 	}
-	return builder.Answer{}, problem.New(problem.Unauthenticated, "Passwords are not taken here.").WithRule("sign-in").
-		WithNext("Sign in at " + c.SignInURL + "; programs use an API key of Sluice's.")
+	return builder.Answer{}, problem.New(problem.Unauthenticated, "Passwords are not accepted here.").
+		WithRule("sign-in").
+		WithNext("Sign in at " + c.SignInURL + "; programs use a Sluice API key.")
 }
 
 // answerLogout revokes the session on all origins. The proxy clears the cookies that the page keeps
@@ -144,7 +145,7 @@ func answerLogout(ctx context.Context, c asked) (builder.Answer, error) {
 // answerStoreKey refuses keys of Langflow's store, because Langflow would keep them in the account
 // of the whole workspace.
 func answerStoreKey(context.Context, asked) (builder.Answer, error) {
-	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store cannot be used behind Sluice.").
+	return builder.Answer{}, problem.New(problem.Denied, "The Langflow store is not available behind Sluice.").
 		WithRule("store")
 }
 
@@ -172,7 +173,7 @@ func (c asked) timeOrNull(t time.Time) *string {
 
 // decode reads the JSON object of a request.
 func decode[T any](c asked) (T, error) {
-	return builder.Decode[T](c.AnswerContext, "The body of this request is not what was expected.")
+	return builder.Decode[T](c.AnswerContext, "The body of this request has an unexpected form.")
 }
 
 // onPage turns a refusal into one that Langflow's pages can show. They know nothing of a fresh
@@ -181,14 +182,14 @@ func (c asked) onPage(err error) error {
 	if !problem.Is(err, problem.StepUp) {
 		return err
 	}
-	return problem.New(problem.Denied, "Confirm first that it is you, at "+c.ConfirmURL+", and try again.").
+	return problem.New(problem.Denied, "Confirm your identity at "+c.ConfirmURL+", then try again.").
 		WithRule("step-up")
 }
 
 // signedIn refuses strangers.
 func (c asked) signedIn() error {
 	if c.Principal.Kind != authz.Person || c.People == nil {
-		return problem.New(problem.Unauthenticated, "Nobody is signed in.").WithNext("Sign in at " + c.SignInURL)
+		return problem.New(problem.Unauthenticated, "You are not signed in.").WithNext("Sign in at " + c.SignInURL)
 	}
 	return nil
 }

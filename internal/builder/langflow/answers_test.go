@@ -28,7 +28,7 @@ import (
 	"sluice/internal/secret"
 )
 
-// house answers in Langflow's stead for real people.
+// house answers real people in place of Langflow.
 type house struct {
 	t         testing.TB
 	now       time.Time
@@ -85,7 +85,13 @@ func newHouse(t testing.TB, version string) *house {
 	)
 	must(err)
 	h.keys, err = authn.NewKeys(ctx, authn.KeyConfig{
-		DB: d, Gate: gate, People: h.people, HashKeys: func() []authn.Key { return []authn.Key{{ID: "k", Value: key}} }, MaxAge: 365 * 24 * time.Hour, Now: now, Log: log,
+		DB:       d,
+		Gate:     gate,
+		People:   h.people,
+		HashKeys: func() []authn.Key { return []authn.Key{{ID: "k", Value: key}} },
+		MaxAge:   365 * 24 * time.Hour,
+		Now:      now,
+		Log:      log,
 	})
 	must(err)
 	ring, err := secret.Open(ctx, secret.Config{DB: d, Folder: t.TempDir()})
@@ -109,7 +115,7 @@ func newHouse(t testing.TB, version string) *house {
 	return h
 }
 
-// person makes somebody and gives them in a session that has just been proven.
+// person creates a person and returns them in a session that has just been confirmed.
 func (h *house) person(name string, superuser bool) authz.Principal {
 	h.t.Helper()
 	u, err := h.people.Create(
@@ -126,8 +132,8 @@ func (h *house) person(name string, superuser bool) authz.Principal {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if superuser { // whose answers were recorded had signed in before
-		if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: name, Password: goodPassword}); err != nil {
+	if superuser { // the recorded person had signed in before
+		if err := h.signIn(name, goodPassword); err != nil {
 			h.t.Fatal(err)
 		}
 	}
@@ -136,7 +142,13 @@ func (h *house) person(name string, superuser bool) authz.Principal {
 	return p
 }
 
-// give gives an answer; a refusal is rendered as the page would get it.
+// signIn signs a person in with a password.
+func (h *house) signIn(name, password string) error {
+	_, err := h.logins.Password(context.Background(), login.Attempt{Identifier: name, Password: password})
+	return err
+}
+
+// give returns an answer. It renders a refusal as the page would get it.
 func (h *house) give(who authz.Principal, name, param, query, body string) builder.Answer {
 	h.t.Helper()
 	p := mustProfile(h.t, "langflow")
@@ -145,10 +157,22 @@ func (h *house) give(who authz.Principal, name, param, query, body string) build
 		h.t.Fatal(err)
 	}
 	a, err := Kind().Answer(context.Background(), name, builder.AnswerContext{
-		Principal: who, SignInURL: "https://sluice.example/login", AccountURL: "https://sluice.example/account", ConfirmURL: "https://sluice.example/confirm",
-		KeysURL: "https://sluice.example/account/keys", Query: q, App: "app-1", Param: func(string) string { return param }, Body: func() ([]byte, error) { return []byte(body), nil },
-		SignOut: func(context.Context) error { h.signedOut++; return nil }, May: func(string, string) bool { return true },
-		Keys: h.keys, People: h.people, Logins: h.logins, Version: h.version, Now: h.now,
+		Principal:  who,
+		SignInURL:  "https://sluice.example/login",
+		AccountURL: "https://sluice.example/account",
+		ConfirmURL: "https://sluice.example/confirm",
+		KeysURL:    "https://sluice.example/account/keys",
+		Query:      q,
+		App:        "app-1",
+		Param:      func(string) string { return param },
+		Body:       func() ([]byte, error) { return []byte(body), nil },
+		SignOut:    func(context.Context) error { h.signedOut++; return nil },
+		May:        func(string, string) bool { return true },
+		Keys:       h.keys,
+		People:     h.people,
+		Logins:     h.logins,
+		Version:    h.version,
+		Now:        h.now,
 	})
 	if err != nil {
 		return builder.Answer{Answer: p.Error(problem.Of(err), "r1")}
@@ -156,7 +180,7 @@ func (h *house) give(who authz.Principal, name, param, query, body string) build
 	return a
 }
 
-// shapeOf tells the members of a JSON value in their order and what they are, one a line.
+// shapeOf lists the members of a JSON value in their order with their types, one per line.
 func shapeOf(t testing.TB, text []byte) string {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -220,7 +244,7 @@ func kindOf(s string) string {
 	return "text"
 }
 
-// sameShape compares shapes; a value that may be null in one recording need not be in another.
+// sameShape compares shapes. A value may be null in one recording and not in another.
 func sameShape(got, want string) string {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	for i := range min(len(g), len(w)) {
@@ -232,7 +256,7 @@ func sameShape(got, want string) string {
 	return cmp.Diff(w, g)
 }
 
-// steps brings about the state in which Langflow gave the recorded answer, and gives Sluice's.
+// steps creates the state in which Langflow gave the recorded answer, and returns Sluice's answer.
 func (h *house) recorded(admin, ann authz.Principal, name string) builder.Answer {
 	const nobody = "00000000-0000-4000-8000-000000000000"
 	key := func() string {
@@ -280,7 +304,7 @@ func (h *house) recorded(admin, ann authz.Principal, name string) builder.Answer
 	return h.give(admin, name, "", "", "")
 }
 
-func TestAnswersHaveItsShapes(t *testing.T) {
+func TestAnswers_Shapes(t *testing.T) {
 	for release, version := range map[string]string{"new": "1.13.0", "old": "1.6.8"} {
 		data, err := os.ReadFile("testdata/answers_" + release + ".jsonl")
 		if err != nil {
@@ -306,7 +330,7 @@ func TestAnswersHaveItsShapes(t *testing.T) {
 				}
 				var refusal errorBody
 				if got.Status >= 400 && json.Unmarshal(got.Body, &refusal) == nil && refusal.Detail != "" {
-					// Sluice's own members stand beside the sentence.
+					// Sluice's own members follow the sentence.
 					got.Body, _ = json.Marshal(map[string]string{"detail": refusal.Detail})
 					if !constant[r.Answer] && string(got.Body) != r.Body {
 						t.Errorf("%s, Langflow answers %s", got.Body, r.Body)
@@ -314,7 +338,7 @@ func TestAnswersHaveItsShapes(t *testing.T) {
 				}
 				want := shapeOf(t, []byte(r.Body))
 				if release == "old" {
-					// It names the zone after a change and at no other time.
+					// It names the zone only after a change.
 					want = strings.ReplaceAll(want, " timeZ", " time")
 				}
 				if diff := sameShape(shapeOf(t, got.Body), want); diff != "" {
@@ -325,7 +349,7 @@ func TestAnswersHaveItsShapes(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerOfLangflowsTableExists(t *testing.T) {
+func TestAnswers_EveryRow(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	used := map[string]bool{}
 	for _, e := range p.Endpoints() {

@@ -42,24 +42,24 @@ func eachMode(t *testing.T, test func(t *testing.T, f *langflowtest.Server, mode
 	}
 }
 
-// movedClock is a clock that a test moves on.
+// movedClock is a clock that a test moves forward.
 type movedClock struct{ by atomic.Int64 }
 
 func (c *movedClock) now() time.Time          { return time.Now().Add(time.Duration(c.by.Load())) }
 func (c *movedClock) advance(d time.Duration) { c.by.Add(int64(d)) }
 
-func TestAWorkspaceSharesAnAccount(t *testing.T) {
+func TestBridge_AccountPerWorkspace(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		b := lfBridge(t, lfConfig(t, f, mode, store))
 		names := map[string]string{}
 		for _, who := range []struct{ workspace, person string }{{"w1", "ann"}, {"w1", "bob"}, {"w2", "ann"}} {
 			for _, up := range []profile.Upstream{profile.UpstreamSession, profile.UpstreamKey} {
-				u, err := enters(t, f, b, lentTo(who.workspace, who.person), profile.Endpoint{Upstream: up})
+				u, err := enters(t, f, b, actsFor(who.workspace, who.person), profile.Endpoint{Upstream: up})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if own, err := b.Accounts.Own(context.Background(), lentTo(who.workspace, who.person)); err != nil ||
+				if own, err := b.Accounts.Own(context.Background(), actsFor(who.workspace, who.person)); err != nil ||
 					own != u.ID ||
 					b.Accounts.HomeOf(own) != who.workspace {
 					t.Errorf(
@@ -74,7 +74,8 @@ func TestAWorkspaceSharesAnAccount(t *testing.T) {
 				names[who.workspace+"/"+who.person] = u.Username
 			}
 		}
-		if diff := cmp.Diff(map[string]string{"w1/ann": "sluice-w1", "w1/bob": "sluice-w1", "w2/ann": "sluice-w2"}, names); diff != "" {
+		want := map[string]string{"w1/ann": "sluice-w1", "w1/bob": "sluice-w1", "w2/ann": "sluice-w2"}
+		if diff := cmp.Diff(want, names); diff != "" {
 			t.Error(diff)
 		}
 		if len(store.list()) != 2 {
@@ -83,49 +84,50 @@ func TestAWorkspaceSharesAnAccount(t *testing.T) {
 	})
 }
 
-func TestEachPersonHasAnAccount(t *testing.T) {
+func TestBridge_AccountPerPerson(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.PerPerson = true
 		b := lfBridge(t, cfg)
-		ann, err1 := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
-		bob, err2 := enters(t, f, b, lentTo("w1", "bob"), profile.Endpoint{})
+		ann, err1 := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{})
+		bob, err2 := enters(t, f, b, actsFor("w1", "bob"), profile.Endpoint{})
 		if err := errors.Join(err1, err2); err != nil || ann.Username != "sluice-w1ann" ||
 			bob.Username != "sluice-w1bob" {
 			t.Fatalf("%+v, %+v, %v", ann, bob, err)
 		}
-		if got := b.Accounts.Of(lentTo("w1", "ann")); !cmp.Equal(got, []string{ann.ID}) {
+		if got := b.Accounts.Of(actsFor("w1", "ann")); !cmp.Equal(got, []string{ann.ID}) {
 			t.Errorf("ann's accounts are %v", got)
 		}
-		l := lentTo("w1", "bob")
+		l := actsFor("w1", "bob")
 		l.Account = ann.ID
 		if _, err := enters(t, f, b, l, profile.Endpoint{}); !problem.Is(err, problem.NotFound) {
-			t.Errorf("bob goes into ann's account: %v", err)
+			t.Errorf("bob enters ann's account: %v", err)
 		}
 	})
 }
 
-func TestNobodyIsLentNothing(t *testing.T) {
+func TestBridge_NoPrincipal(t *testing.T) {
 	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, Signed, &kept{}))
 	for what, c := range map[string]struct {
 		l builder.OnBehalf
 		e profile.Endpoint
 	}{
-		"a stranger": {builder.OnBehalf{Workspace: "w1"}, profile.Endpoint{}}, "no session": {lentTo("w1", "ann"), profile.Endpoint{Upstream: profile.UpstreamNone}},
+		"a stranger": {builder.OnBehalf{Workspace: "w1"}, profile.Endpoint{}},
+		"no session": {actsFor("w1", "ann"), profile.Endpoint{Upstream: profile.UpstreamNone}},
 	} {
 		h := http.Header{}
 		if err := b.Attach(context.Background(), h, c.l, &c.e); err != nil || len(h) != 0 {
 			t.Errorf("%s: %v, %v", what, h, err)
 		}
 	}
-	own, err := b.Accounts.Own(context.Background(), lentTo("w1", "ann"))
+	own, err := b.Accounts.Own(context.Background(), actsFor("w1", "ann"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, l := range map[string]builder.OnBehalf{
-		"of another workspace": {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w2", Account: own},
-		"unknown":              {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w1", Account: "0"},
+		"another workspace": {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w2", Account: own},
+		"unknown":           {Principal: authz.Principal{Kind: authz.Person, ID: "eve"}, Workspace: "w1", Account: "0"},
 	} {
 		if err := b.Attach(context.Background(), http.Header{}, l, &profile.Endpoint{}); !problem.Is(
 			err,
@@ -134,7 +136,7 @@ func TestNobodyIsLentNothing(t *testing.T) {
 			t.Errorf("an account %s: %v", what, err)
 		}
 	}
-	if err := b.Attach(context.Background(), http.Header{}, lentTo("", "ann"), &profile.Endpoint{}); !problem.Is(
+	if err := b.Attach(context.Background(), http.Header{}, actsFor("", "ann"), &profile.Endpoint{}); !problem.Is(
 		err,
 		problem.Unavailable,
 	) {
@@ -142,11 +144,11 @@ func TestNobodyIsLentNothing(t *testing.T) {
 	}
 }
 
-func TestBearerAndCookieAreBothSet(t *testing.T) {
+func TestBridge_BearerAndCookie(t *testing.T) {
 	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, Signed, &kept{}))
 	h := http.Header{}
-	if err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &profile.Endpoint{}); err != nil {
+	if err := b.Attach(context.Background(), h, actsFor("w1", "ann"), &profile.Endpoint{}); err != nil {
 		t.Fatal(err)
 	}
 	token, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
@@ -155,7 +157,7 @@ func TestBearerAndCookieAreBothSet(t *testing.T) {
 	}
 }
 
-func TestManyRequestsMakeOneAccount(t *testing.T) {
+func TestBridge_ParallelFirstRequests(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store := &kept{}
 		nodes := []*builder.Bridge{lfBridge(t, lfConfig(t, f, mode, store)), lfBridge(t, lfConfig(t, f, mode, store))}
@@ -163,7 +165,7 @@ func TestManyRequestsMakeOneAccount(t *testing.T) {
 		ids := sync.Map{}
 		for i := range 40 {
 			group.Go(func() {
-				id, err := nodes[i%2].Accounts.Own(context.Background(), lentTo("w1", "ann"))
+				id, err := nodes[i%2].Accounts.Own(context.Background(), actsFor("w1", "ann"))
 				if err != nil {
 					t.Error(err)
 				}
@@ -181,21 +183,22 @@ func TestManyRequestsMakeOneAccount(t *testing.T) {
 	})
 }
 
-// TestWithANewDatabase is a Langflow whose data was lost: each account is made again, by itself.
-func TestWithANewDatabase(t *testing.T) {
+// TestBridge_NewDatabase: when Langflow's data was lost, Sluice creates each account again
+// automatically.
+func TestBridge_NewDatabase(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		store, clock := &kept{}, &movedClock{}
 		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, store)
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
-		before, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
+		before, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.Reset()
 		clock.advance(time.Hour)
-		after, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
+		after, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{})
 		if err != nil || after.ID == before.ID || after.ID == "" {
 			t.Fatalf("after: %+v, %v", after, err)
 		}
@@ -205,22 +208,22 @@ func TestWithANewDatabase(t *testing.T) {
 	})
 }
 
-// TestLosesItsDatabaseUnderWay: requests that are refused find that out.
-func TestLosesItsDatabaseUnderWay(t *testing.T) {
+// TestBridge_LostDatabase: refused requests detect the loss.
+func TestBridge_LostDatabase(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		clock := &movedClock{}
 		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
-		h := refused(t, b, lentTo("w1", "ann"))
+		h := refused(t, b, actsFor("w1", "ann"))
 		before := asks(t, f, h)
 		f.Reset()
 		clock.advance(time.Minute)
 		if got := b.Rejected(context.Background(), h); got != (mode != External) {
-			t.Errorf("another account makes sense: %v", got)
+			t.Errorf("Rejected reports that another account helps: %v", got)
 		}
-		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+		if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil ||
 			u.Username != "sluice-w1" ||
 			u.ID == before.ID {
 			t.Errorf("%+v, %v", u, err)
@@ -228,7 +231,7 @@ func TestLosesItsDatabaseUnderWay(t *testing.T) {
 	})
 }
 
-// refused is a request that Langflow answered 401.
+// refused sends a request that Langflow answers with 401.
 func refused(t *testing.T, b *builder.Bridge, l builder.OnBehalf) http.Header {
 	t.Helper()
 	h := http.Header{}
@@ -238,45 +241,43 @@ func refused(t *testing.T, b *builder.Bridge, l builder.OnBehalf) http.Header {
 	return h
 }
 
-func TestA401RenewsOnce(t *testing.T) {
+func TestBridge_RenewOnceOn401(t *testing.T) {
 	eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 		clock := &movedClock{}
 		f.Now = clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now = clock.now
 		b := lfBridge(t, cfg)
-		h := refused(t, b, lentTo("w1", "ann"))
+		h := refused(t, b, actsFor("w1", "ann"))
 		clock.advance(10 * time.Second)
 		if b.Rejected(context.Background(), h) {
 			t.Error("a session that Langflow still accepts was renewed")
 		}
-		// Langflow restarts with another secret key, or forgets who it trusts for a moment: only a
-		// sign-in brings a session then.
+		// Langflow restarts with another secret key, or briefly forgets whom it trusts. Then only a
+		// sign-in opens a session.
 		f.With(func() { f.Secret, f.External = strings.Repeat("x", 43), nil })
 		if got := b.Rejected(context.Background(), h); got != (mode == SignIn) {
 			t.Errorf("renewed: %v", got)
 		}
 		if mode != SignIn {
-			if err := b.Attach(context.Background(), http.Header{}, lentTo("w1", "ann"), &profile.Endpoint{}); !problem.Is(
-				err,
-				problem.Unavailable,
-			) ||
-				strings.Contains(problem.Of(err).Detail, "no session") {
-				t.Errorf("afterwards people are told: %v", err)
+			err := b.Attach(context.Background(), http.Header{}, actsFor("w1", "ann"), &profile.Endpoint{})
+			if !problem.Is(err, problem.Unavailable) || strings.Contains(problem.Of(err).Detail, "no session") {
+				t.Errorf("the error afterwards: %v", err)
 			}
 		}
 		if mode != SignIn {
 			f.With(func() { f.Secret, f.External = langflowtest.Secret, &signingKey().PublicKey })
 			clock.advance(time.Minute)
 		}
-		if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+		u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{})
+		if err != nil || u.Username != "sluice-w1" {
 			t.Errorf("after: %+v, %v", u, err)
 		}
 	})
 }
 
-// TestTroubles: each trouble has words of its own, and ends by itself.
-func TestTroubles(t *testing.T) {
+// TestBridge_Errors: each error has its own message, and the bridge recovers automatically.
+func TestBridge_Errors(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		mode       builder.Mode
@@ -284,14 +285,70 @@ func TestTroubles(t *testing.T) {
 		says       string
 		next       string
 	}{
-		{"another secret key", Signed, func(f *langflowtest.Server) { f.Secret = strings.Repeat("x", 43) }, func(f *langflowtest.Server) { f.Secret = langflowtest.Secret }, "secret keys differ", "LANGFLOW_SECRET_KEY"},
-		{"a page", Signed, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
-		{"a page at the sign-in", SignIn, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
-		{"a page for assertions", External, func(f *langflowtest.Server) { f.Upgrading = true }, func(f *langflowtest.Server) { f.Upgrading = false }, "A page came", "upgraded"},
-		{"another superuser's password", SignIn, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = "other" }, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = langflowtest.Password }, "did not accept the superuser", "LANGFLOW_SUPERUSER_PASSWORD"},
-		{"no superuser any more", Signed, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = false }, func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = true }, "is no superuser", "superuser"},
-		{"no external authentication", External, func(f *langflowtest.Server) { f.External = nil }, func(f *langflowtest.Server) { f.External = &signingKey().PublicKey }, "does not look at Sluice's assertion", "LANGFLOW_EXTERNAL_AUTH"},
-		{"clocks a year apart", Signed, func(f *langflowtest.Server) { f.Ahead = 9000 * time.Hour }, func(f *langflowtest.Server) { f.Ahead = 0 }, "clock differs", "clocks"},
+		{
+			"another secret key",
+			Signed,
+			func(f *langflowtest.Server) { f.Secret = strings.Repeat("x", 43) },
+			func(f *langflowtest.Server) { f.Secret = langflowtest.Secret },
+			"secret keys differ",
+			"LANGFLOW_SECRET_KEY",
+		},
+		{
+			"a page",
+			Signed,
+			func(f *langflowtest.Server) { f.Upgrading = true },
+			func(f *langflowtest.Server) { f.Upgrading = false },
+			"A page arrived",
+			"upgraded",
+		},
+		{
+			"a page at the sign-in",
+			SignIn,
+			func(f *langflowtest.Server) { f.Upgrading = true },
+			func(f *langflowtest.Server) { f.Upgrading = false },
+			"A page arrived",
+			"upgraded",
+		},
+		{
+			"a page for assertions",
+			External,
+			func(f *langflowtest.Server) { f.Upgrading = true },
+			func(f *langflowtest.Server) { f.Upgrading = false },
+			"A page arrived",
+			"upgraded",
+		},
+		{
+			"another superuser's password",
+			SignIn,
+			func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = "other" },
+			func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Password = langflowtest.Password },
+			"did not accept the superuser",
+			"LANGFLOW_SUPERUSER_PASSWORD",
+		},
+		{
+			"no superuser any more",
+			Signed,
+			func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = false },
+			func(f *langflowtest.Server) { f.Named(langflowtest.Superuser).Super = true },
+			"is not a superuser",
+			"superuser",
+		},
+		{
+			"no external authentication",
+			External,
+			func(f *langflowtest.Server) { f.External = nil },
+			func(f *langflowtest.Server) { f.External = &signingKey().PublicKey },
+			"ignores Sluice's assertion",
+			"LANGFLOW_EXTERNAL_AUTH",
+		},
+		{
+			"clocks a year apart",
+			Signed,
+			func(f *langflowtest.Server) { f.Ahead = 9000 * time.Hour },
+			func(f *langflowtest.Server) { f.Ahead = 0 },
+			"clock differs",
+			"clocks",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, clock := langflowtest.Start(t), &movedClock{}
@@ -300,7 +357,7 @@ func TestTroubles(t *testing.T) {
 			cfg.Now = clock.now
 			b := lfBridge(t, cfg)
 			f.With(func() { c.cause(f) })
-			_, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{})
+			_, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{})
 			if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, c.says) ||
 				!strings.Contains(p.Next, c.next) ||
 				p.RetryAfter <= 0 {
@@ -308,7 +365,7 @@ func TestTroubles(t *testing.T) {
 			}
 			f.With(func() { c.end(f) })
 			clock.advance(time.Minute)
-			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+			if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil ||
 				u.Username != "sluice-w1" {
 				t.Errorf("afterwards: %+v, %v", u, err)
 			}
@@ -316,14 +373,14 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-func TestDownAndUpAgain(t *testing.T) {
+func TestBridge_Outage(t *testing.T) {
 	f, clock := langflowtest.Start(t), &movedClock{}
 	cfg := lfConfig(t, f, Signed, &kept{})
 	cfg.Now, f.Now = clock.now, clock.now
 	b := lfBridge(t, cfg)
 	address := f.Listener.Addr().String()
 	f.Server.Close()
-	if _, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); !problem.Is(err, problem.Upstream) ||
+	if _, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); !problem.Is(err, problem.Upstream) ||
 		!strings.Contains(problem.Of(err).Detail, "Nothing answers") {
 		t.Errorf("down: %v", err)
 	}
@@ -335,25 +392,25 @@ func TestDownAndUpAgain(t *testing.T) {
 	again.Start()
 	t.Cleanup(again.Close)
 	clock.advance(time.Minute)
-	if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+	if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
 		t.Errorf("up again: %+v, %v", u, err)
 	}
 }
 
-// TestBusy: tokens that Sluice signs do not depend on a Langflow that has time.
-func TestBusy(t *testing.T) {
+// TestBridge_Busy: tokens that Sluice signs work while Langflow is busy.
+func TestBridge_Busy(t *testing.T) {
 	for _, mode := range []builder.Mode{Signed, External} {
 		f, clock := langflowtest.Start(t), &movedClock{}
 		f.External, f.Now = &signingKey().PublicKey, clock.now
 		cfg := lfConfig(t, f, mode, &kept{})
 		cfg.Now, cfg.Client = clock.now, &http.Client{Timeout: 200 * time.Millisecond}
 		b := lfBridge(t, cfg)
-		refused(t, b, lentTo("w1", "ann"))
+		refused(t, b, actsFor("w1", "ann"))
 		gate := make(chan struct{})
 		f.With(func() { f.Busy = gate })
 		clock.advance(time.Hour)
 		h := http.Header{}
-		err := b.Attach(context.Background(), h, lentTo("w1", "ann"), &profile.Endpoint{})
+		err := b.Attach(context.Background(), h, actsFor("w1", "ann"), &profile.Endpoint{})
 		close(gate)
 		f.With(func() { f.Busy = nil })
 		if err != nil {
@@ -364,12 +421,12 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-func TestClocksDiffer(t *testing.T) {
+func TestBridge_ClockSkew(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour, 2 * time.Minute, -2 * time.Minute} {
 		eachMode(t, func(t *testing.T, f *langflowtest.Server, mode builder.Mode) {
 			f.Ahead = ahead
 			b := lfBridge(t, lfConfig(t, f, mode, &kept{}))
-			if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil ||
+			if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil ||
 				u.Username != "sluice-w1" {
 				t.Errorf("%s ahead: %+v, %v", ahead, u, err)
 			}
@@ -377,33 +434,33 @@ func TestClocksDiffer(t *testing.T) {
 	}
 }
 
-func TestSignInsAreCounted(t *testing.T) {
+func TestBridge_CountsSignIns(t *testing.T) {
 	f := langflowtest.Start(t)
 	b := lfBridge(t, lfConfig(t, f, SignIn, &kept{}))
 	f.With(func() { f.Limited = 1 })
-	if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+	if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
 		t.Errorf("%+v, %v", u, err)
 	}
 	if n := f.Count("POST /api/v1/login"); n != 3 {
 		t.Errorf("%d sign-ins, want one that was refused, the superuser's and the account's", n)
 	}
 	f.With(func() { f.Limited = 2 })
-	_, err := enters(t, f, b, lentTo("w2", "ann"), profile.Endpoint{})
+	_, err := enters(t, f, b, actsFor("w2", "ann"), profile.Endpoint{})
 	if p := problem.Of(err); p.Kind != problem.Unavailable || !strings.Contains(p.Detail, "few sign-ins") ||
 		p.RetryAfter <= 0 {
 		t.Errorf("refused again and again: %v", err)
 	}
 }
 
-func TestSessionsAreRefreshed(t *testing.T) {
+func TestBridge_RefreshesSessions(t *testing.T) {
 	f, clock := langflowtest.Start(t), &movedClock{}
 	cfg := lfConfig(t, f, SignIn, &kept{})
 	cfg.Now, f.Now = clock.now, clock.now
 	b := lfBridge(t, cfg)
-	refused(t, b, lentTo("w1", "ann"))
+	refused(t, b, actsFor("w1", "ann"))
 	before := f.Count("POST /api/v1/login")
 	clock.advance(70 * time.Minute)
-	refused(t, b, lentTo("w1", "ann"))
+	refused(t, b, actsFor("w1", "ann"))
 	if f.Count("POST /api/v1/login") != before || f.Count("POST /api/v1/refresh") != 1 {
 		t.Errorf(
 			"%d more sign-ins, %d refreshes",
@@ -412,7 +469,7 @@ func TestSessionsAreRefreshed(t *testing.T) {
 		)
 	}
 	clock.advance(25 * time.Hour)
-	if u, err := enters(t, f, b, lentTo("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
-		t.Errorf("after the refresh token's end: %+v, %v", u, err)
+	if u, err := enters(t, f, b, actsFor("w1", "ann"), profile.Endpoint{}); err != nil || u.Username != "sluice-w1" {
+		t.Errorf("after the refresh token expired: %+v, %v", u, err)
 	}
 }

@@ -148,23 +148,24 @@ func (r *reply) trouble(doing string) error {
 	case r.Status == http.StatusTooManyRequests:
 		return limited(r.retryAfter())
 	case r.Status >= 500:
-		return problem.Newf(problem.Unavailable, "Langflow could not answer just now (%s: "+
+		return problem.Newf(problem.Unavailable, "Langflow could not answer (%s: "+
 			"status %d).", doing, r.Status).
 			WithRetryAfter(2 * time.Second).
-			WithNext("It may be starting or busy; Sluice tries again by itself. If it stays, see Langflow's own log.")
+			WithNext("It may be starting or busy; Sluice tries again automatically. If this continues, see " +
+				"Langflow's log.")
 	case !r.JSON:
-		return problem.Newf(problem.Unavailable, "A page came instead of Langflow's answer (%s: "+
+		return problem.Newf(problem.Unavailable, "A page arrived instead of Langflow's answer (%s: "+
 			"status %d).", doing, r.Status).
 			WithRetryAfter(5 * time.Second).
-			WithNext("Langflow is being upgraded, or something else answers at its address; Sluice tries again by " +
-				"itself.")
+			WithNext("Langflow is being upgraded, or another server answers at its address; Sluice tries again " +
+				"automatically.")
 	}
 	text := builder.Clip(r.detail(), 120)
 	if !profile.PlainText(text) {
 		text = ""
 	}
 	return problem.Newf(problem.Upstream, "Langflow refused: %s (status %d) %s", doing, r.Status, text).
-		WithNext("See Langflow's own log.")
+		WithNext("See Langflow's log.")
 }
 
 // retryAfter is how long to wait after a 429 (RFC 9110 section 10.2.3, in seconds): a minute if the

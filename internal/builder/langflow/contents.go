@@ -94,7 +94,7 @@ func (cs *contents) listAs(ctx context.Context, s *session, path, query string, 
 		}
 	})
 	if err != nil {
-		return problem.New(problem.Upstream, "Langflow gave a list that Sluice cannot read.").WithCause(err)
+		return problem.New(problem.Upstream, "Langflow sent a list that Sluice cannot read.").WithCause(err)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (cs *contents) findFlow(ctx context.Context, e *entry, id string) (found bu
 	}
 	var o listed
 	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&o); err != nil {
-		return found, problem.New(problem.Upstream, "Langflow gave a flow that Sluice cannot read.").WithCause(err)
+		return found, problem.New(problem.Upstream, "Langflow sent a flow that Sluice cannot read.").WithCause(err)
 	}
 	if o.UserID != e.ID || !strings.EqualFold(o.ID, id) {
 		return found, missing
@@ -316,8 +316,8 @@ func (cs *contents) setPublic(ctx context.Context, account, flowID string, publi
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, builder.MaxList)).Decode(&got); err != nil ||
 		got.Access != access {
-		return problem.New(problem.Upstream, "Langflow did not take the change.").
-			WithNext("See Langflow's own log.").
+		return problem.New(problem.Upstream, "Langflow refused the change.").
+			WithNext("See Langflow's log.").
 			WithCause(err)
 	}
 	return nil

@@ -65,7 +65,7 @@ func answerPermissions(_ context.Context, c asked) (builder.Answer, error) {
 		return builder.Answer{}, err
 	}
 	if len(asked.IDs) > mostAsked {
-		return builder.Answer{}, problem.Newf(problem.Invalid, "At most %d objects can be asked about at a time.", mostAsked).
+		return builder.Answer{}, problem.Newf(problem.Invalid, "Ask about at most %d objects at a time.", mostAsked).
 			WithField("resource_ids")
 	}
 	actions := asked.Actions
@@ -95,7 +95,8 @@ func deniedSave(_ context.Context, c asked) (builder.Answer, error) {
 	if err != nil || sent.Locked {
 		return builder.Answer{Read: true}, err
 	}
-	return builder.Answer{}, problem.New(problem.Denied, "You may see this flow but not change it; nothing was saved.").
+	return builder.Answer{}, problem.New(problem.Denied, "You can view this flow but not change it. Nothing was "+
+		"saved.").
 		WithRule("view only")
 }
 

@@ -20,8 +20,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// kept is where a bridge keeps its accounts, as the app registry does: the first account of a home
-// wins.
+// kept stores a bridge's accounts, as the app registry does: the first account of a home wins.
 type kept struct {
 	mu       sync.Mutex
 	accounts map[string]builder.Account
@@ -120,14 +119,14 @@ func lfBridge(t testing.TB, cfg builder.BridgeConfig) *builder.Bridge {
 	return b
 }
 
-func lentTo(workspace, person string) builder.OnBehalf {
+func actsFor(workspace, person string) builder.OnBehalf {
 	return builder.OnBehalf{
 		Principal: authz.Principal{Kind: authz.Person, ID: person, Name: person},
 		Workspace: workspace,
 	}
 }
 
-// enters sends a request as a person through a bridge, and returns whom Langflow took it for.
+// enters sends a request as a person through a bridge, and returns the user that Langflow saw.
 func enters(
 	t testing.TB,
 	f *langflowtest.Server,

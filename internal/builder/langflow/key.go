@@ -35,7 +35,7 @@ func (ks *keys) of(ctx context.Context, e *entry) ([]string, error) {
 	if now := ks.accounts.dir.Load().byID[e.ID]; now != nil && now.key != nil {
 		return now.key, nil
 	}
-	return nil, problem.New(problem.Unavailable, "The account's API key was changed just now.").
+	return nil, problem.New(problem.Unavailable, "The account's API key has just changed.").
 		WithRetryAfter(time.Second)
 }
 
@@ -62,14 +62,15 @@ func (ks *keys) create(ctx context.Context, e *entry) error {
 	switch {
 	case r.Status == http.StatusOK && r.decode(&key) && jwtPlain(key.Key):
 	case r.Status == http.StatusBadRequest && r.JSON:
-		return problem.Newf(problem.Conflict, "Langflow cannot make an API key, so that flows cannot be run by API: "+
-			"most likely its LANGFLOW_SECRET_KEY is no usable Fernet key (%s).", builder.Clip(r.detail(), 100)).
+		return problem.Newf(problem.Conflict, "Langflow cannot create an API key, so flows cannot run through "+
+			"the API: most likely its LANGFLOW_SECRET_KEY is not a usable Fernet key (%s).",
+			builder.Clip(r.detail(), 100)).
 			WithField("secret_key").
-			WithNext(`Give Langflow a LANGFLOW_SECRET_KEY made by: ` +
-				`python3 -c "import secrets; print(secrets.token_urlsafe(32))" - and Sluice the same. ` +
-				`Credentials that Langflow stored before have to be entered again.`)
+			WithNext(`Create a LANGFLOW_SECRET_KEY for Langflow with ` +
+				`python3 -c "import secrets; print(secrets.token_urlsafe(32))" and give Sluice the same. ` +
+				`Credentials that Langflow already stores must be entered again.`)
 	default:
-		return r.trouble("making an API key")
+		return r.trouble("creating an API key")
 	}
 	a := now.Account
 	a.Key = key.Key
@@ -91,7 +92,7 @@ func (ks *keys) drop(ctx context.Context, s *session, id string) {
 		header: s.header(),
 	})
 	if err != nil || r.Status >= 300 {
-		ks.cfg.Log.Warn("an API key that is not needed stays in Langflow", "id", id)
+		ks.cfg.Log.Warn("an unneeded API key remains in Langflow", "id", id)
 	}
 }
 
@@ -109,7 +110,7 @@ func (ks *keys) rejected(ctx context.Context, key string) bool {
 				return err
 			}
 			ks.cfg.Log.Warn(
-				"Langflow does not know the account's API key any more; another one is made",
+				"Langflow no longer knows the account's API key; Sluice creates a new one",
 				"username", e.Username,
 				"workspace", e.Workspace,
 			)

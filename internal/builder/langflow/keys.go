@@ -63,7 +63,7 @@ func answerCreateKey(ctx context.Context, c asked) (builder.Answer, error) {
 	if err != nil {
 		return builder.Answer{}, err
 	}
-	n := authn.NewAPIKey{Name: "Made in Langflow"}
+	n := authn.NewAPIKey{Name: "Created in Langflow"}
 	if wish.Name != nil {
 		n.Name = cmp.Or(strings.TrimSpace(*wish.Name), n.Name)
 	}
@@ -88,7 +88,7 @@ func moment(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, problem.New(problem.Invalid, "The end of a key is a time such as 2027-01-31T12:00:00Z.").
+	return time.Time{}, problem.New(problem.Invalid, "Give the expiry as a time such as 2027-01-31T12:00:00Z.").
 		WithField("expires_at")
 }
 

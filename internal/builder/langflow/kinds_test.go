@@ -15,7 +15,7 @@ import (
 	"sluice/internal/profile"
 )
 
-// allKinds are the products that Sluice knows, as the server puts them together.
+// allKinds are the products that Sluice knows, combined as in the server.
 func allKinds() builder.Kinds {
 	kinds, err := builder.NewKinds(demo.Kind(), flowise.Kind(), Kind(), generic.Kind())
 	if err != nil {
@@ -33,7 +33,7 @@ func mustProfile(tb testing.TB, kind string, open ...string) *profile.Profile {
 	return p
 }
 
-// look looks what runs at an address, as the server does.
+// look detects what runs at an address, as the server does.
 func look(ctx context.Context, base *url.URL) (builder.Found, error) {
 	return allKinds().Probe(ctx, http.DefaultClient, base)
 }

@@ -17,7 +17,8 @@ import (
 // and every inline script; their own bundle needs neither. It allows inline styles, which scripts
 // write at run time, the pages' own <base>, and workers created from text, which editors use.
 const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; worker-src 'self' blob:; " +
+	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; media-src 'self' data: blob:; " +
+	"worker-src 'self' blob:; " +
 	"manifest-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 
 // query lists the parameters by which handlers of langflow 1.6.8 and 1.13.0 look up objects, and

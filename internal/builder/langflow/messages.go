@@ -84,7 +84,7 @@ func (cs *contents) messages(ctx context.Context, e *entry, query string, visit 
 		}
 	})
 	if err != nil {
-		return problem.New(problem.Upstream, "Langflow gave messages that Sluice cannot read.").WithCause(err)
+		return problem.New(problem.Upstream, "Langflow sent messages that Sluice cannot read.").WithCause(err)
 	}
 	return nil
 }

@@ -1,17 +1,18 @@
-// Runs on Langflow's pages before their own code. People sign in and out at Sluice: the page's own forms for that are never shown, so that nobody types a password here. Versions without a
-// page for administrators get Sluice's.
+// Runs on Langflow's pages before their own code. People sign in and out at Sluice. The page's own forms
+// for that are never shown, so that no one types a password here. Versions without an admin page get
+// Sluice's.
 (() => {
   "use strict";
   const forms = /^\/(login|signup)(\/|$)/;
   const people = "/.sluice/people";
-  const ask = window.fetch.bind(window); // the page puts its own in place of it
+  const ask = window.fetch.bind(window); // the page replaces it with its own
 
   const leaveFor = (path) => {
     document.documentElement.style.visibility = "hidden";
     location.replace(path);
   };
 
-  // Whoever gets a page is signed in already. Only a path of this origin is gone back to.
+  // A person who gets a page is already signed in. Return only to a path of this origin.
   if (forms.test(location.pathname)) {
     const wish = new URLSearchParams(location.search).get("redirect") || "/";
     const to = new URL(wish, location.origin);
@@ -19,7 +20,7 @@
     return;
   }
 
-  // New versions ask the server to sign out, also when they find that the session has ended.
+  // New versions ask the server to sign out, also when they notice that the session has expired.
   const logout = "/api/v1/logout";
   const signedOut = () => leaveFor("/.sluice/enter?return=%2F");
   const open = XMLHttpRequest.prototype.open;
@@ -37,13 +38,14 @@
     }
     leaving = true;
     document.documentElement.style.visibility = "hidden";
-    // Old versions do not ask. Without an answer the session may still be there, and the way to the sign-in page would lead back here.
+    // Old versions do not ask. Without an answer the session may still exist, and the sign-in page would
+    // lead back here.
     const done = await ask(logout, { method: "POST" }).then((r) => r.ok, () => false);
     if (done) {
       signedOut();
       return;
     }
-    document.body.textContent = "Sluice could not sign you out. Load this page again to try once more.";
+    document.body.textContent = "Sluice could not sign you out. Reload this page to try again.";
     document.documentElement.style.visibility = "";
   };
 
@@ -53,7 +55,8 @@
     return asked;
   };
 
-  // The page shows its sign-in form after signing out, and when the session has ended. A page that does not know "/admin" replaces it.
+  // The page shows its sign-in form after signing out, and when the session has expired. A page that does
+  // not know "/admin" replaces it.
   for (const name of ["pushState", "replaceState"]) {
     const go = history[name];
     history[name] = function (state, title, url) {
@@ -69,7 +72,7 @@
     };
   }
 
-  // The way there in the user menu, below the settings, as older versions have it.
+  // The entry in the user menu, below the settings, as in older versions.
   new MutationObserver(async () => {
     const settings = document.getElementById("menu_settings_button")?.closest("[role=menuitem]");
     if (!settings || document.getElementById("menu_admin_page_button") || !(await isSuperuser()) || !settings.isConnected) {

@@ -38,24 +38,28 @@ func (h *house) user(id string) identity.User {
 	return u
 }
 
-func TestAdminPageIsForSuperusers(t *testing.T) {
+func TestAdminPage_SuperusersOnly(t *testing.T) {
 	h := newHouse(t, "1.6.8")
 	admin, ann, bob := h.person("admin", true), h.person("ann", false), h.person("bob", false)
 	stranger := authz.Principal{}
 	for what, c := range map[string]struct {
 		name, param, body string
 	}{
-		"list":          {"users.list", "", ""},
-		"create":        {"users.create", "", `{"username":"eve","password":"` + goodPassword + `"}`},
-		"see another":   {"users.get", bob.ID, ""},
-		"promote":       {"users.update", ann.ID, `{"is_superuser":true}`},
-		"demote":        {"users.update", admin.ID, `{"is_superuser":false}`},
-		"rename":        {"users.update", ann.ID, `{"username":"root"}`},
-		"deactivate":    {"users.update", bob.ID, `{"is_active":false}`},
-		"password":      {"users.update", bob.ID, `{"password":"purple kettles on the sun"}`},
-		"own password":  {"users.update", ann.ID, `{"password":"purple kettles on the sun"}`},
-		"delete":        {"users.delete", bob.ID, ""},
-		"another's own": {"users.reset-password", bob.ID, `{"current_password":"` + goodPassword + `","password":"purple kettles on the sun"}`},
+		"list":         {"users.list", "", ""},
+		"create":       {"users.create", "", `{"username":"eve","password":"` + goodPassword + `"}`},
+		"see another":  {"users.get", bob.ID, ""},
+		"promote":      {"users.update", ann.ID, `{"is_superuser":true}`},
+		"demote":       {"users.update", admin.ID, `{"is_superuser":false}`},
+		"rename":       {"users.update", ann.ID, `{"username":"root"}`},
+		"deactivate":   {"users.update", bob.ID, `{"is_active":false}`},
+		"password":     {"users.update", bob.ID, `{"password":"purple kettles on the sun"}`},
+		"own password": {"users.update", ann.ID, `{"password":"purple kettles on the sun"}`},
+		"delete":       {"users.delete", bob.ID, ""},
+		"another person's password": {
+			"users.reset-password",
+			bob.ID,
+			`{"current_password":"` + goodPassword + `","password":"purple kettles on the sun"}`,
+		},
 	} {
 		if a := h.give(ann, c.name, c.param, "", c.body); a.Status != http.StatusForbidden &&
 			a.Status != http.StatusNotFound {
@@ -73,7 +77,7 @@ func TestAdminPageIsForSuperusers(t *testing.T) {
 	}
 }
 
-func TestAdminPageChangesPeople(t *testing.T) {
+func TestAdminPage_ChangesPeople(t *testing.T) {
 	h := newHouse(t, "1.6.8")
 	admin := h.person("admin", true)
 	var made person
@@ -82,35 +86,37 @@ func TestAdminPageChangesPeople(t *testing.T) {
 		t.Fatalf("made: %d %s", a.Status, a.Body)
 	}
 	if u := h.user(made.ID); u.Role != authz.RoleUser || !u.Waiting {
-		t.Errorf("who is new is %+v", u)
+		t.Errorf("the new person is %+v", u)
 	}
 	for what, c := range map[string]struct{ body, want string }{
 		"a weak password":   {`{"username":"zed","password":"short"}`, "too short"},
 		"no password":       {`{"username":"zed"}`, "username and a password"},
-		"a bad name":        {`{"username":"z z","password":"` + goodPassword + `"}`, "A username has"},
-		"nothing of a kind": {`{"username":5}`, "not what was expected"},
+		"a bad name":        {`{"username":"z z","password":"` + goodPassword + `"}`, "A username must have"},
+		"nothing of a kind": {`{"username":5}`, "unexpected form"},
 	} {
 		if a := h.give(admin, "users.create", "", "", c.body); a.Status != http.StatusBadRequest ||
 			!strings.Contains(detailOf(t, a), c.want) {
 			t.Errorf("%s: %d %s", what, a.Status, a.Body)
 		}
 	}
-	// The page sends the whole person whatever was changed.
-	whole := `{"username":"eva","password":"purple kettles on the sun","is_active":true,"is_superuser":true,"profile_image":null,"optins":null}`
+	// The page sends the whole person after any change.
+	whole := `{"username":"eva","password":"purple kettles on the sun","is_active":true,"is_superuser":true,` +
+		`"profile_image":null,"optins":null}`
 	if a := h.give(admin, "users.update", made.ID, "", whole); a.Status != http.StatusOK {
 		t.Fatalf("changed: %d %s", a.Status, a.Body)
 	}
 	if u := h.user(made.ID); u.Username != "eva" || !u.Active || u.Waiting || !u.Superuser {
 		t.Errorf("after the change: %+v", u)
 	}
-	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "eva", Password: "purple kettles on the sun"}); err != nil {
+	if err := h.signIn("eva", "purple kettles on the sun"); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
-	if a := h.give(admin, "users.update", made.ID, "", `{"username":"other","password":"short"}`); a.Status != http.StatusBadRequest ||
+	if a := h.give(admin, "users.update", made.ID, "",
+		`{"username":"other","password":"short"}`); a.Status != http.StatusBadRequest ||
 		h.user(made.ID).Username != "eva" {
 		t.Errorf("a change that is half bad: %d %s, %+v", a.Status, a.Body, h.user(made.ID))
 	}
-	// Everything is there before the name is refused, and nothing of it stays.
+	// Everything is valid until the name is refused, and nothing of it is stored.
 	half := `{"username":"admin","password":"green kettles on the moon","is_active":false,"is_superuser":false}`
 	if a := h.give(admin, "users.update", made.ID, "", half); a.Status != http.StatusBadRequest &&
 		a.Status != http.StatusConflict {
@@ -119,7 +125,7 @@ func TestAdminPageChangesPeople(t *testing.T) {
 	if u := h.user(made.ID); u.Username != "eva" || !u.Active || !u.Superuser {
 		t.Errorf("a refused change left something behind: %+v", u)
 	}
-	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "eva", Password: "purple kettles on the sun"}); err != nil {
+	if err := h.signIn("eva", "purple kettles on the sun"); err != nil {
 		t.Errorf("the password after a refused change: %v", err)
 	}
 	if a := h.give(admin, "users.update", admin.ID, "", `{"is_active":false}`); a.Status != http.StatusForbidden ||
@@ -130,11 +136,11 @@ func TestAdminPageChangesPeople(t *testing.T) {
 		t.Errorf("deleted: %d %s", a.Status, a.Body)
 	}
 	if a := h.give(admin, "users.get", made.ID, "", ""); a.Status != http.StatusNotFound {
-		t.Errorf("who is deleted: %d %s", a.Status, a.Body)
+		t.Errorf("the deleted person: %d %s", a.Status, a.Body)
 	}
 }
 
-func TestPagesAskForAFreshProof(t *testing.T) {
+func TestPeople_FreshProof(t *testing.T) {
 	h := newHouse(t, "1.13.0")
 	admin, ann := h.person("admin", true), h.person("ann", false)
 	h.now = h.now.Add(time.Hour)
@@ -159,14 +165,17 @@ func TestPagesAskForAFreshProof(t *testing.T) {
 func TestProfilePage(t *testing.T) {
 	h := newHouse(t, "1.13.0")
 	admin, ann := h.person("admin", true), h.person("ann", false)
-	if err := h.people.Update(context.Background(), ann, ann.ID, identity.UserUpdate{Preferences: problem.Some(json.RawMessage(`{"other":{"kept":true}}`))}); err != nil {
+	preferences := identity.UserUpdate{Preferences: problem.Some(json.RawMessage(`{"other":{"kept":true}}`))}
+	if err := h.people.Update(context.Background(), ann, ann.ID, preferences); err != nil {
 		t.Fatal(err)
 	}
-	if a := h.give(ann, "users.update", ann.ID, "", `{"profile_image":"Space/046-rocket.svg"}`); a.Status != http.StatusOK ||
+	if a := h.give(ann, "users.update", ann.ID, "",
+		`{"profile_image":"Space/046-rocket.svg"}`); a.Status != http.StatusOK ||
 		!strings.Contains(string(a.Body), `"profile_image":"Space/046-rocket.svg"`) {
 		t.Fatalf("a picture: %d %s", a.Status, a.Body)
 	}
-	if a := h.give(ann, "users.update", ann.ID, "", `{"optins":{"dialog_dismissed":true}}`); a.Status != http.StatusOK ||
+	if a := h.give(ann, "users.update", ann.ID, "",
+		`{"optins":{"dialog_dismissed":true}}`); a.Status != http.StatusOK ||
 		!strings.Contains(string(a.Body), `"optins":{"dialog_dismissed":true}`) {
 		t.Fatalf("optins: %d %s", a.Status, a.Body)
 	}
@@ -184,32 +193,37 @@ func TestProfilePage(t *testing.T) {
 	if diff := cmp.Diff(want, kept); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{"../../secret", "/etc/passwd", "https://evil.example/x.svg", "Space/../x.svg", strings.Repeat("x", 200), "a\u2028b"} {
+	for _, bad := range []string{
+		"../../secret", "/etc/passwd", "https://evil.example/x.svg", "Space/../x.svg", strings.Repeat("x", 200),
+		"a\u2028b",
+	} {
 		body, _ := json.Marshal(map[string]string{"profile_image": bad})
 		if a := h.give(ann, "users.update", ann.ID, "", string(body)); a.Status != http.StatusBadRequest {
 			t.Errorf("a picture %q: %d %s", bad, a.Status, a.Body)
 		}
 	}
 	if a := h.give(ann, "users.update", ann.ID, "", `{"optins":{"x":"<script>"}}`); a.Status != http.StatusBadRequest {
-		t.Errorf("optins that are no yes and no: %d", a.Status)
+		t.Errorf("optins other than true and false: %d", a.Status)
 	}
-	if a := h.give(admin, "users.update", ann.ID, "", `{"profile_image":"Space/001.svg"}`); a.Status != http.StatusForbidden {
-		t.Errorf("another's picture: %d %s", a.Status, a.Body)
+	if a := h.give(admin, "users.update", ann.ID, "",
+		`{"profile_image":"Space/001.svg"}`); a.Status != http.StatusForbidden {
+		t.Errorf("another person's picture: %d %s", a.Status, a.Body)
 	}
 	const next = "purple kettles on the sun"
 	for what, c := range map[string]struct {
 		body string
 		want int
 	}{
-		"without the present one": {`{"password":"` + next + `"}`, 403},
-		"a wrong present one":     {`{"current_password":"wrong","password":"` + next + `"}`, 400},
-		"a weak one":              {`{"current_password":"` + goodPassword + `","password":"short"}`, 400},
+		"without the current password": {`{"password":"` + next + `"}`, 403},
+		"a wrong current password":     {`{"current_password":"wrong","password":"` + next + `"}`, 400},
+		"a weak one":                   {`{"current_password":"` + goodPassword + `","password":"short"}`, 400},
 	} {
 		if a := h.give(ann, "users.reset-password", ann.ID, "", c.body); a.Status != c.want {
 			t.Errorf("%s: %d %s", what, a.Status, a.Body)
 		}
 	}
-	if a := h.give(ann, "users.reset-password", ann.ID, "", `{"current_password":"`+goodPassword+`","password":"`+next+`"}`); a.Status != http.StatusOK {
+	if a := h.give(ann, "users.reset-password", ann.ID, "",
+		`{"current_password":"`+goodPassword+`","password":"`+next+`"}`); a.Status != http.StatusOK {
 		t.Errorf("a password: %d %s", a.Status, a.Body)
 	}
 	if _, err := h.logins.Password(context.Background(), login.Attempt{Identifier: "ann", Password: next}); err != nil {
@@ -217,11 +231,11 @@ func TestProfilePage(t *testing.T) {
 	}
 }
 
-func TestSignsNobodyInAndEverybodyOut(t *testing.T) {
+func TestPeople_SignInAndOut(t *testing.T) {
 	h := newHouse(t, "1.13.0")
 	ann := h.person("ann", false)
 	never := func() ([]byte, error) {
-		t.Error("somebody looks at what was typed")
+		t.Error("the passwords in requests are checked")
 		return nil, errors.New("never")
 	}
 	c := builder.AnswerContext{
@@ -245,10 +259,10 @@ func TestSignsNobodyInAndEverybodyOut(t *testing.T) {
 		}
 	}
 	if h.give(authz.Principal{}, "logout", "", "", ""); h.signedOut != 0 {
-		t.Error("nobody was signed out")
+		t.Error("no one was signed out")
 	}
 	if h.give(ann, "logout", "", "", ""); h.signedOut != 1 {
-		t.Error("the session was not ended")
+		t.Error("the session was not revoked")
 	}
 	if a := h.give(ann, "store-key", "", "", `{"api_key":"x"}`); a.Status != http.StatusForbidden {
 		t.Errorf("a key of the store: %d %s", a.Status, a.Body)
@@ -259,10 +273,12 @@ func TestKeysPage(t *testing.T) {
 	h := newHouse(t, "1.13.0")
 	ann, bob := h.person("ann", false), h.person("bob", false)
 	var made shownKey
-	if err := json.Unmarshal(h.give(ann, "keys.create", "", "", `{"name":"  ","expires_at":"2026-12-24T00:00:00Z"}`).Body, &made); err != nil {
+	created := h.give(ann, "keys.create", "", "", `{"name":"  ","expires_at":"2026-12-24T00:00:00Z"}`)
+	if err := json.Unmarshal(created.Body, &made); err != nil {
 		t.Fatal(err)
 	}
-	if made.Name != "Made in Langflow" || string(made.ExpiresAt) != `"2026-12-24T00:00:00Z"` || made.UserID != ann.ID {
+	if made.Name != "Created in Langflow" || string(made.ExpiresAt) != `"2026-12-24T00:00:00Z"` ||
+		made.UserID != ann.ID {
 		t.Errorf("made %+v", made)
 	}
 	list := string(h.give(ann, "keys.list", "", "", "").Body)
@@ -273,30 +289,53 @@ func TestKeysPage(t *testing.T) {
 		t.Errorf("another sees %s", got)
 	}
 	if a := h.give(bob, "keys.delete", made.ID, "", ""); a.Status != http.StatusBadRequest {
-		t.Errorf("another's key: %d %s", a.Status, a.Body)
+		t.Errorf("another person's key: %d %s", a.Status, a.Body)
 	}
-	for _, body := range []string{`{"name":"k","expires_at":"soon"}`, `{"name":"k","expires_at":"2036-01-01"}`, `{"name":"k","expires_at":"2020-01-01"}`, `{"name":7}`, "[]"} {
+	for _, body := range []string{
+		`{"name":"k","expires_at":"soon"}`, `{"name":"k","expires_at":"2036-01-01"}`,
+		`{"name":"k","expires_at":"2020-01-01"}`, `{"name":7}`, "[]",
+	} {
 		if a := h.give(ann, "keys.create", "", "", body); a.Status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", body, a.Status, a.Body)
 		}
 	}
 }
 
-func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
+func TestPeople_Permissions(t *testing.T) {
 	viewer := map[string]bool{"flows.get f1": true, "build f1": true, "projects.get p1": true, "flows.get p1": true}
 	ask := func(body string) (builder.Answer, error) {
 		return Kind().Answer(context.Background(), "permissions", builder.AnswerContext{
-			Body: func() ([]byte, error) { return []byte(body), nil }, May: func(row, id string) bool { return viewer[row+" "+id] },
+			Body: func() ([]byte, error) { return []byte(body), nil },
+			May:  func(row, id string) bool { return viewer[row+" "+id] },
 		})
 	}
-	for body, want := range map[string]string{
-		`{"resource_type":"flow","resource_ids":["f1","f2"]}`:                        `{"resource_type":"flow","permissions":{"f1":["read","execute"],"f2":[]}}`,
-		`{"resource_type":"flow","resource_ids":["f1"],"actions":["write","read"]}`:  `{"resource_type":"flow","permissions":{"f1":["read"]}}`,
-		`{"resource_type":"project","resource_ids":["p1"]}`:                          `{"resource_type":"project","permissions":{"p1":["read"]}}`,
-		`{"resource_type":"deployment","resource_ids":["f1"]}`:                       `{"resource_type":"deployment","permissions":{"f1":[]}}`,
-		`{"resource_type":"flow","resource_ids":[]}`:                                 `{"resource_type":"flow","permissions":{}}`,
-		`{"resource_type":"flow","resource_ids":["f1"],"actions":["own","execute"]}`: `{"resource_type":"flow","permissions":{"f1":["execute"]}}`,
+	for _, c := range [][2]string{
+		{
+			`{"resource_type":"flow","resource_ids":["f1","f2"]}`,
+			`{"resource_type":"flow","permissions":{"f1":["read","execute"],"f2":[]}}`,
+		},
+		{
+			`{"resource_type":"flow","resource_ids":["f1"],"actions":["write","read"]}`,
+			`{"resource_type":"flow","permissions":{"f1":["read"]}}`,
+		},
+		{
+			`{"resource_type":"project","resource_ids":["p1"]}`,
+			`{"resource_type":"project","permissions":{"p1":["read"]}}`,
+		},
+		{
+			`{"resource_type":"deployment","resource_ids":["f1"]}`,
+			`{"resource_type":"deployment","permissions":{"f1":[]}}`,
+		},
+		{
+			`{"resource_type":"flow","resource_ids":[]}`,
+			`{"resource_type":"flow","permissions":{}}`,
+		},
+		{
+			`{"resource_type":"flow","resource_ids":["f1"],"actions":["own","execute"]}`,
+			`{"resource_type":"flow","permissions":{"f1":["execute"]}}`,
+		},
 	} {
+		body, want := c[0], c[1]
 		if a, err := ask(body); err != nil || string(a.Body) != want {
 			t.Errorf("%s: %s, %v", body, a.Body, err)
 		}
@@ -307,22 +346,32 @@ func TestPagesAreToldWhatSomebodyMay(t *testing.T) {
 	}
 }
 
-func TestPagesOfViewersGoOn(t *testing.T) {
+func TestPeople_ViewerPages(t *testing.T) {
 	h := newHouse(t, "1.6.8")
 	ann := h.person("ann", false)
 	if a := h.give(ann, "denied.save", "", "", `{"name":"x","locked":true}`); !a.Read {
-		t.Errorf("a locked flow that a page saves by itself: %+v", a)
+		t.Errorf("a locked flow that a page saves automatically: %+v", a)
 	}
 	if a := h.give(ann, "denied.save", "", "", `{"name":"x","locked":false}`); a.Read ||
 		a.Status != http.StatusForbidden ||
-		!strings.Contains(detailOf(t, a), "nothing was saved") {
-		t.Errorf("what somebody has changed: %d %s", a.Status, a.Body)
+		!strings.Contains(detailOf(t, a), "Nothing was saved") {
+		t.Errorf("a viewer's change: %d %s", a.Status, a.Body)
 	}
-	for body, want := range map[string]string{
-		`{"code":"x","template":{"a":{"value":1}},"field":"a","field_value":2}`:                               `{"outputs":false,"template":{"a":{"value":1}}}`,
-		`{"template":{"a":1,"_frontend_node_flow_id":{"value":"f"},"is_refresh":false},"field":"a"}`:          `{"outputs":false,"template":{"a":1}}`,
-		`{"template":{"model":1,"_frontend_node_folder_id":{"value":"f"},"is_refresh":true},"field":"model"}`: `{"template":{"model":1}}`,
+	for _, c := range [][2]string{
+		{
+			`{"code":"x","template":{"a":{"value":1}},"field":"a","field_value":2}`,
+			`{"outputs":false,"template":{"a":{"value":1}}}`,
+		},
+		{
+			`{"template":{"a":1,"_frontend_node_flow_id":{"value":"f"},"is_refresh":false},"field":"a"}`,
+			`{"outputs":false,"template":{"a":1}}`,
+		},
+		{
+			`{"template":{"model":1,"_frontend_node_folder_id":{"value":"f"},"is_refresh":true},"field":"model"}`,
+			`{"template":{"model":1}}`,
+		},
 	} {
+		body, want := c[0], c[1]
 		if a := h.give(ann, "denied.component", "", "", body); a.Status != http.StatusOK || string(a.Body) != want {
 			t.Errorf("%s: %d %s", body, a.Status, a.Body)
 		}
@@ -335,9 +384,15 @@ func TestPagesOfViewersGoOn(t *testing.T) {
 	}
 }
 
-func TestPageTokenIsNoCredential(t *testing.T) {
+func TestPeople_PageToken(t *testing.T) {
 	p := mustProfile(t, "langflow")
-	for header, want := range map[string]bool{"Bearer sluice": true, "bearer sluice": false, "Bearer sluice ": false, "Bearer sluice_0abc": false, "": false} {
+	for header, want := range map[string]bool{
+		"Bearer sluice":      true,
+		"bearer sluice":      false,
+		"Bearer sluice ":     false,
+		"Bearer sluice_0abc": false,
+		"":                   false,
+	} {
 		if Kind().IsPageToken(header) != want || flowise.Kind().IsPageToken(header) {
 			t.Errorf("IsPageToken(%q)", header)
 		}

@@ -35,7 +35,8 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	}
 	minor, ok := minorVersion(product)
 	if !ok {
-		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is %.40s %.20s. Sluice carries people into Langflow 1 only.", pkg, number).
+		return builder.Found{}, false, problem.Newf(problem.Invalid, "This is %.40s %.20s. Sluice supports "+
+			"Langflow 1 only.", pkg, number).
 			WithField("url").
 			WithNext("Update Langflow to 1.13.0.")
 	}
@@ -69,13 +70,15 @@ func unusable(ctx context.Context, v *builder.Visit, version *builder.Reply) (bu
 	named := builder.PageTitle(root) == "Langflow"
 	switch {
 	case named && (version.Status >= 500 || version.Status == http.StatusTooManyRequests):
-		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page is here, but /api/v1/version answers %d.", version.Status).
+		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page loads, but "+
+			"/api/v1/version answers %d.", version.Status).
 			WithField("url").
-			WithNext("Wait until it has started, or see its own log.")
+			WithNext("Wait until it has started, or see its log.")
 	case named && version.Object() == nil:
-		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page is here, but /api/v1/version answers %d and no JSON.", version.Status).
+		return builder.Found{}, false, problem.Newf(problem.Upstream, "Langflow's page loads, but "+
+			"/api/v1/version answers %d without JSON.", version.Status).
 			WithField("url").
-			WithNext("Use the address of Langflow itself, and not one of a server that gives out only its pages or redirects.")
+			WithNext("Use the address of Langflow itself, not of a server that only serves its pages or redirects.")
 	case version.Text("version") == "":
 		return builder.Found{}, false, nil
 	}
@@ -86,7 +89,8 @@ func unusable(ctx context.Context, v *builder.Visit, version *builder.Reply) (bu
 	if _, ok := health.Object()["chat"]; !ok && !named {
 		return builder.Found{}, false, nil
 	}
-	return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Langflow %.20s. Sluice carries people into Langflow 1 only, from a release that names its package.", version.Text("version")).
+	return builder.Found{}, false, problem.Newf(problem.Invalid, "This is Langflow %.20s. Sluice supports "+
+		"Langflow 1 only, from a release that names its package.", version.Text("version")).
 		WithField("url").
 		WithNext("Update Langflow to 1.13.0.")
 }
@@ -109,7 +113,7 @@ func checkHealth(ctx context.Context, v *builder.Visit) error {
 		if state := health.Text(part.key); state != "ok" {
 			return problem.Newf(problem.Upstream, "Langflow answers, but reports trouble with %s.", part.what).
 				WithField("url").
-				WithNext("See Langflow's own log.")
+				WithNext("See Langflow's log.")
 		}
 	}
 	return nil
@@ -122,17 +126,19 @@ func supports(minor int, session bool) []string {
 	if minor >= firstExternal {
 		list = append(
 			list,
-			"It can verify tokens that Sluice signs (external authentication), once its LANGFLOW_EXTERNAL_AUTH_… variables are set.",
+			"It can verify tokens that Sluice signs (external authentication), once its "+
+				"LANGFLOW_EXTERNAL_AUTH_… variables are set.",
 		)
 	} else {
-		list = append(list, "It cannot verify tokens that Sluice signs: external authentication began with 1.10.")
+		list = append(list, "It cannot verify tokens that Sluice signs: external authentication starts with 1.10.")
 	}
-	list = append(list, "It takes tokens that are signed with its LANGFLOW_SECRET_KEY, if Sluice has the same.",
-		"Sluice can sign its accounts in with passwords, at most 5 times a minute.")
+	list = append(list, "It accepts tokens signed with its LANGFLOW_SECRET_KEY, if Sluice has the same key.",
+		"Sluice can sign its accounts in with passwords, at most 5 times per minute.")
 	if !session {
 		list = append(
 			list,
-			"It does not say who is signed in (GET /api/v1/session, from 1.7): its pages read a cookie instead, which Sluice provides.",
+			"It does not report who is signed in (GET /api/v1/session, from 1.7): its pages read a cookie "+
+				"instead, which Sluice provides.",
 		)
 	}
 	return list
@@ -144,7 +150,8 @@ func notes(minor int, automatic bool) []string {
 	if automatic {
 		notes = append(
 			notes,
-			"LANGFLOW_AUTO_LOGIN is on there: whoever reaches Langflow around Sluice is its superuser. Start it with LANGFLOW_AUTO_LOGIN=False.",
+			"LANGFLOW_AUTO_LOGIN is on there: anyone who bypasses Sluice is Langflow's superuser. Start it with "+
+				"LANGFLOW_AUTO_LOGIN=False.",
 		)
 	}
 	switch {
@@ -152,7 +159,7 @@ func notes(minor int, automatic bool) []string {
 		notes = append(
 			notes,
 			fmt.Sprintf(
-				"It is newer than 1.%d, with which Sluice was built: what it has gained since is closed.",
+				"It is newer than 1.%d, for which Sluice was built: newer features are closed.",
 				newest,
 			),
 		)
@@ -160,7 +167,7 @@ func notes(minor int, automatic bool) []string {
 		notes = append(
 			notes,
 			fmt.Sprintf(
-				"It is older than 1.%d, with which Sluice was tried last; some of its pages may not work.",
+				"It is older than 1.%d, the oldest release tested with Sluice; some of its pages may not work.",
 				oldest,
 			),
 		)

@@ -11,7 +11,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// instance answers what Probe asks, as a Langflow does.
+// instance answers Probe's requests, as Langflow does.
 type instance struct {
 	pkg, version    string
 	automatic       bool
@@ -68,7 +68,7 @@ func TestProbeLangflow(t *testing.T) {
 	cases := map[string]struct {
 		is       instance
 		version  string
-		note     string // part of it; "": none
+		note     string // part of it; "" for no error
 		supports string // part of one of the sentences
 	}{
 		"today's": {
@@ -148,7 +148,7 @@ func TestProbeLangflow(t *testing.T) {
 	}
 }
 
-func TestProbeRefusesAnUnusableLangflow(t *testing.T) {
+func TestProbe_UnusableLangflow(t *testing.T) {
 	cases := map[string]struct {
 		is   instance
 		kind problem.Kind
@@ -176,11 +176,11 @@ func TestProbeRefusesAnUnusableLangflow(t *testing.T) {
 			"trouble with its database",
 		},
 		"one that is starting": {instance{versionStatus: 503}, problem.Upstream, "answers 503"},
-		"pages only":           {instance{versionIsAPage: true}, problem.Upstream, "no JSON"},
+		"pages only":           {instance{versionIsAPage: true}, problem.Upstream, "without JSON"},
 		"a redirect": {
 			instance{versionRedirect: "https://elsewhere.example/"},
 			problem.Upstream,
-			"no JSON",
+			"without JSON",
 		},
 	}
 	for name, c := range cases {
@@ -191,7 +191,7 @@ func TestProbeRefusesAnUnusableLangflow(t *testing.T) {
 	}
 }
 
-func TestProbeTakesNoOtherForLangflow(t *testing.T) {
+func TestProbe_OtherProducts(t *testing.T) {
 	got, err := look(t.Context(), serve(t, func(w http.ResponseWriter, r *http.Request) {
 		sendJSON(w, 200, map[string]any{"version": "1.13.0", "package": "Something"})
 	}))

@@ -78,7 +78,7 @@ func (ss *sessions) renewed(ctx context.Context, e *entry, stale *session) (*ses
 	if s := e.session.Load(); s != nil {
 		return s, nil
 	}
-	return nil, problem.New(problem.Unavailable, "Sluice has no session with Langflow at the moment.").
+	return nil, problem.New(problem.Unavailable, "Sluice currently has no session with Langflow.").
 		WithRetryAfter(time.Second)
 }
 
@@ -151,8 +151,8 @@ func (ss *sessions) mode(a builder.Account) (builder.Mode, error) {
 	case a.Password != "" || ss.cfg.Access.Superuser != "" && ss.cfg.Access.Password != "":
 		return SignIn, nil
 	}
-	return "", problem.Newf(problem.Conflict, "Sluice cannot get into the Langflow user %q: external authentication "+
-		"opens only the accounts that it has made itself.", a.Username).
+	return "", problem.Newf(problem.Conflict, "Sluice cannot sign in as the Langflow user %q: external "+
+		"authentication opens only accounts that it created itself.", a.Username).
 		WithNext("Give Sluice LANGFLOW_SECRET_KEY, or the name and password of a Langflow superuser, on the app's " +
 			"page.")
 }
@@ -176,7 +176,7 @@ func (ss *sessions) renew(ctx context.Context, e *entry, stale *session) error {
 	case SignIn:
 		s, err = ss.renewSignIn(ctx, e, stale)
 	default:
-		err = problem.New(problem.Conflict, "Nobody has chosen yet how Sluice gets into Langflow.").
+		err = problem.New(problem.Conflict, "No way for Sluice to sign in to Langflow has been chosen yet.").
 			WithNext("Connect the app on Sluice's apps page.")
 	}
 	if err != nil {
@@ -223,7 +223,7 @@ func (ss *sessions) renewSigned(ctx context.Context, e *entry) (*session, error)
 	}
 	return nil, problem.Newf(problem.Unavailable, "Langflow does not accept Sluice's token for %q.", e.Username).
 		WithRetryAfter(5 * time.Second).
-		WithNext("See Langflow's own log.")
+		WithNext("See Langflow's log.")
 }
 
 // fixSigned determines why a fresh token was refused. A nil error means that another try makes
@@ -235,8 +235,8 @@ func (ss *sessions) fixSigned(ctx context.Context, e *entry, r *reply) error {
 	if ss.cfg.Access.Superuser == "" || ss.cfg.Access.Password == "" {
 		return problem.Newf(problem.Conflict, "Langflow does not accept Sluice's token for %q: the secret keys "+
 			"differ, or the account was deleted in Langflow.", e.Username).
-			WithNext("Give both the same LANGFLOW_SECRET_KEY. With the name and password of a Langflow superuser " +
-				"Sluice finds out which it is.")
+			WithNext("Give both the same LANGFLOW_SECRET_KEY. With the name and password of a Langflow " +
+				"superuser, Sluice can detect which of the two it is.")
 	}
 	root, err := ss.admin.session(ctx)
 	if err != nil {
@@ -273,13 +273,13 @@ func (ss *sessions) fixUser(ctx context.Context, e *entry, root *superuser) erro
 	case err != nil:
 		return err
 	case u.Active:
-		return problem.Newf(problem.Unavailable, "Langflow knows the account %q and does not let "+
-			"Sluice in.", e.Username).
+		return problem.Newf(problem.Unavailable, "Langflow knows the account %q but does not accept Sluice's "+
+			"sign-in.", e.Username).
 			WithRetryAfter(5 * time.Second).
-			WithNext("See Langflow's own log.")
+			WithNext("See Langflow's log.")
 	}
 	ss.cfg.Log.Warn(
-		"an account was switched off in Langflow; Sluice switches it on again, with another password",
+		"an account was deactivated in Langflow; Sluice activates it again, with a new password",
 		"username", e.Username,
 	)
 	// The new password keeps anyone out who had the account before.
@@ -301,8 +301,8 @@ func (ss *sessions) renewExternal(ctx context.Context, e *entry) (*session, erro
 		return s, nil
 	}
 	ss.cfg.Log.Warn(
-		"Langflow has made an account anew: its database is another one, or the account was deleted there; flows "+
-			"that the former one held are not there",
+		"Langflow created an account again: its database was replaced, or the account was deleted; the flows of "+
+			"the previous account are missing",
 		"username", u.Username,
 		"former_id", e.ID,
 		"id", u.ID,
@@ -316,7 +316,7 @@ func (ss *sessions) renewExternal(ctx context.Context, e *entry) (*session, erro
 	}, e.ID); err != nil {
 		return nil, err
 	}
-	return nil, problem.Newf(problem.Gone, "Langflow has lost the account %q; it has made it again with the "+
+	return nil, problem.Newf(problem.Gone, "Langflow lost the account %q and created it again with the "+
 		"id %s.", e.Username, u.ID).
 		WithRetryAfter(time.Second)
 }

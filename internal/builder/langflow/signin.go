@@ -58,7 +58,7 @@ func (si *signIns) do(ctx context.Context, username, password string) (*session,
 		case http.StatusTooManyRequests:
 			si.waitFor.Store(si.cfg.Now().Add(r.retryAfter()).UnixNano())
 			si.cfg.Log.Warn(
-				"Langflow lets only a few sign-ins a minute pass; Sluice waits",
+				"Langflow allows only a few sign-ins per minute; Sluice waits",
 				"host", si.cfg.Base.Host,
 				"wait", r.retryAfter().String(),
 			)
@@ -77,9 +77,9 @@ func (si *signIns) pause() time.Duration {
 
 // limited is the error that people see while Langflow refuses sign-ins.
 func limited(pause time.Duration) *problem.Error {
-	return problem.New(problem.Limited, "Langflow lets only a few sign-ins a minute pass, and there were more.").
+	return problem.New(problem.Limited, "Langflow allows only a few sign-ins per minute, and the limit is reached.").
 		WithRetryAfter(pause).
-		WithNext("Wait a minute. LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow raises the limit.")
+		WithNext("Wait a minute. To raise the limit, set LANGFLOW_RATE_LIMIT_PER_MINUTE at Langflow.")
 }
 
 // wait waits until Langflow accepts the next sign-in.

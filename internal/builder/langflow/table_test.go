@@ -15,8 +15,8 @@ import (
 	"sluice/internal/profile"
 )
 
-// operation is a line of testdata/operations.txt: what the running apps of langflow 1.13.0 and
-// 1.6.8 serve.
+// operation is a line of testdata/operations.txt, which lists the operations of the running apps of
+// langflow 1.13.0 and 1.6.8.
 type operation struct{ method, path, release string }
 
 func operations(t *testing.T) []operation {
@@ -38,9 +38,9 @@ func operations(t *testing.T) []operation {
 
 var argument = regexp.MustCompile(`\{[^}]*\}`)
 
-// TestEveryLangflowOperationHasARow keeps the table complete: whatever either release serves has a
-// row, open or closed with a sentence, and no row is about a route that neither has.
-func TestEveryLangflowOperationHasARow(t *testing.T) {
+// TestTable_EveryOperation keeps the table complete: every operation of either release has a row,
+// open or closed with a sentence, and no row is about a route that neither has.
+func TestTable_EveryOperation(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	served := map[string]bool{}
 	for _, op := range operations(t) {
@@ -58,7 +58,7 @@ func TestEveryLangflowOperationHasARow(t *testing.T) {
 		if strings.HasSuffix(m.Path, "/") == strings.HasSuffix(path, "/") {
 			continue
 		}
-		// It is forwarded in the other spelling: then the app must have that one too.
+		// It is forwarded in the other spelling, so the app must have that spelling too.
 		other := operation{op.method, strings.TrimSuffix(op.path, "/"), op.release}
 		if strings.HasSuffix(m.Path, "/") {
 			other.path += "/"
@@ -79,12 +79,14 @@ func TestEveryLangflowOperationHasARow(t *testing.T) {
 	}
 }
 
-// TestIsClosedByDefault tries what neither release serves.
-func TestIsClosedByDefault(t *testing.T) {
+// TestTable_DefaultDeny tries routes that neither release serves.
+func TestTable_DefaultDeny(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	for _, target := range []string{
-		"/api/v1", "/api/v1/", "/api/v3/flows/", "/api/v1/flows/x", "/api/v1/flows/AAAAAAAA" + flowA[8:], "/API/v1/flows/", "/api/v1/Flows/", "/api/v1/flows//",
-		"/api/v1/build/x/events", "/api/v1/migration", "/api/v1/deployments", "/a2a/" + flowA, "/api/v1/files/images/" + flowA, "/metrics", "/flow/x", "/assets/a/b.js",
+		"/api/v1", "/api/v1/", "/api/v3/flows/", "/api/v1/flows/x", "/api/v1/flows/AAAAAAAA" + flowA[8:],
+		"/API/v1/flows/", "/api/v1/Flows/", "/api/v1/flows//", "/api/v1/build/x/events", "/api/v1/migration",
+		"/api/v1/deployments", "/a2a/" + flowA, "/api/v1/files/images/" + flowA, "/metrics", "/flow/x",
+		"/assets/a/b.js",
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			if m, ok := p.Match(method, target); ok {
@@ -94,12 +96,19 @@ func TestIsClosedByDefault(t *testing.T) {
 	}
 }
 
-func TestForwardsTheSpellingThatTheAppServes(t *testing.T) {
+func TestTable_ForwardedSpelling(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	for target, want := range map[string]string{
-		"/api/v1/flows": "/api/v1/flows/", "/api/v1/flows/": "/api/v1/flows/", "/api/v1/flows/" + flowA + "/": "/api/v1/flows/" + flowA,
-		"/api/v1/flows/" + flowA + "/versions": "/api/v1/flows/" + flowA + "/versions/", "/api/v2/files/": "/api/v2/files", "/api/v1/users": "/api/v1/users/", "/": "/",
-		"/api/v1/variables": "/api/v1/variables/", "/api/v1/auto_login/": "/api/v1/auto_login", "/flow/" + flowA + "/": "/flow/" + flowA,
+		"/api/v1/flows":                        "/api/v1/flows/",
+		"/api/v1/flows/":                       "/api/v1/flows/",
+		"/api/v1/flows/" + flowA + "/":         "/api/v1/flows/" + flowA,
+		"/api/v1/flows/" + flowA + "/versions": "/api/v1/flows/" + flowA + "/versions/",
+		"/api/v2/files/":                       "/api/v2/files",
+		"/api/v1/users":                        "/api/v1/users/",
+		"/":                                    "/",
+		"/api/v1/variables":                    "/api/v1/variables/",
+		"/api/v1/auto_login/":                  "/api/v1/auto_login",
+		"/flow/" + flowA + "/":                 "/flow/" + flowA,
 	} {
 		if m, ok := p.Match(http.MethodGet, target); !ok || m.Path != want {
 			t.Errorf("%s is forwarded as %q (%v), want %q", target, m.Path, ok, want)
@@ -107,8 +116,8 @@ func TestForwardsTheSpellingThatTheAppServes(t *testing.T) {
 	}
 }
 
-// uiRequests is what the built pages of 1.13.0 (langflow/frontend) ask for, with the least action
-// that each is meant to need. F is a flow, P a project.
+// uiRequests are the requests of the built pages of 1.13.0 (langflow/frontend), with the least
+// action that each should need. F is a flow, P a project.
 const uiRequests = `
 GET /api/v1/auto_login app:open
 GET /api/v1/session app:open
@@ -171,7 +180,7 @@ GET /assets/knowledge-bases/my%20kb/chunks app:open
 GET /playground/F/ flow:run
 `
 
-func TestWhatLangflowsPagesAskFor(t *testing.T) {
+func TestTable_RequestsOfPages(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	for line := range strings.Lines(strings.TrimSpace(uiRequests)) {
 		f := strings.Fields(line)
@@ -187,25 +196,31 @@ func TestWhatLangflowsPagesAskFor(t *testing.T) {
 	}
 }
 
-// TestRows holds what would be easy to lose by editing a line.
+// TestRows checks properties that are easy to lose when editing a line.
 func TestRows(t *testing.T) {
 	p := mustProfile(t, "langflow")
 	guarded := map[string][]string{
-		"flows.create": {
-			"code",
-		}, "flows.update": {"code"}, "flows.batch": {"code"}, "flows.upload": {"code", "upload"}, "flows.overwrite": {"code"},
-		"flows.fork": {
-			"code",
-		}, "projects.upload": {"code", "upload"}, "folders.upload": {"code", "upload"}, "components.check": {"component"}, "components.update": {"component"},
-		"mcp-servers.write": {
-			"mcp",
-			"name",
-		}, "store.files.rename": {"name"}, "run": {"tweaks"}, "run.advanced": {"tweaks"}, "run.session": {"tweaks"},
-		"build": {
-			"code",
-			"files",
-		}, "build.vertices": {"code", "files"}, "build.vertex": {"code", "files"}, "build-public": {"code", "files"},
-		"workflows.run": {"code", "tweaks", "files"}, "workflows.public": {"code", "tweaks", "files"},
+		"flows.create":       {"code"},
+		"flows.update":       {"code"},
+		"flows.batch":        {"code"},
+		"flows.upload":       {"code", "upload"},
+		"flows.overwrite":    {"code"},
+		"flows.fork":         {"code"},
+		"projects.upload":    {"code", "upload"},
+		"folders.upload":     {"code", "upload"},
+		"components.check":   {"component"},
+		"components.update":  {"component"},
+		"mcp-servers.write":  {"mcp", "name"},
+		"store.files.rename": {"name"},
+		"run":                {"tweaks"},
+		"run.advanced":       {"tweaks"},
+		"run.session":        {"tweaks"},
+		"build":              {"code", "files"},
+		"build.vertices":     {"code", "files"},
+		"build.vertex":       {"code", "files"},
+		"build-public":       {"code", "files"},
+		"workflows.run":      {"code", "tweaks", "files"},
+		"workflows.public":   {"code", "tweaks", "files"},
 	}
 	for _, e := range p.Endpoints() {
 		if want := guarded[e.Name]; want != nil && cmp.Diff(want, e.Guards) != "" {
@@ -233,7 +248,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// refuses reports whether a key of the body is refused for everybody.
+// refuses reports whether a key of the body is refused for everyone.
 func refuses(e *profile.Endpoint, key, value string) bool {
 	return slices.ContainsFunc(
 		e.Body,

@@ -16,26 +16,23 @@ var modes = []builder.ModeText{
 	{
 		Mode:  External,
 		Title: "Langflow trusts Sluice",
-		Tradeoff: "Sluice keeps no secret of Langflow's, but it needs Langflow 1.10 or newer and the settings " +
-			"below, and " +
-			"alone it cannot enter users that were there before.",
+		Tradeoff: "Sluice stores no Langflow secret. Needs Langflow 1.10 or newer and the settings below. On " +
+			"its own it cannot open users that already existed.",
 		How:        "by assertions that Sluice signs (external)",
 		Assertions: true,
 	},
 	{
 		Mode:  Signed,
 		Title: "A shared secret key",
-		Tradeoff: "Works with every version, without sign-ins and for every user, but LANGFLOW_SECRET_KEY opens " +
-			"everything " +
-			"in Langflow, and Sluice keeps it (encrypted).",
+		Tradeoff: "Works with every version and every user, without sign-ins. But LANGFLOW_SECRET_KEY opens " +
+			"everything in Langflow, and Sluice stores it (encrypted).",
 		How: "by tokens signed with the shared secret key (signed)",
 	},
 	{
 		Mode:  SignIn,
 		Title: "A sign-in for each account",
-		Tradeoff: "Needs only a superuser's password, but Langflow lets five sign-ins a minute pass, so a restart is " +
-			"slow, " +
-			"and users that are adopted get another password.",
+		Tradeoff: "Needs only a superuser's password. But Langflow allows five sign-ins per minute, so a " +
+			"restart is slow, and adopted users get a new password.",
 		How:          "by a sign-in for each account (sign-in)",
 		NewPasswords: true,
 	},
@@ -45,9 +42,8 @@ var modes = []builder.ModeText{
 var texts = builder.AccountTexts{
 	NotConnected: "Connect it on the apps page, or set LANGFLOW_SECRET_KEY, LANGFLOW_SUPERUSER and " +
 		"LANGFLOW_SUPERUSER_PASSWORD.",
-	NoWay: "Give LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH " +
-		"variables " +
-		"at Langflow. The test on the app's page tells what each way lacks.",
+	NoWay: "Enter LANGFLOW_SECRET_KEY and a superuser's name and password, or set the LANGFLOW_EXTERNAL_AUTH " +
+		"variables at Langflow. The test on the app's page shows what each way lacks.",
 }
 
 // try tries each way into a Langflow with the known credentials, the best one first. It signs in at
@@ -105,10 +101,10 @@ func (ts *trials) external(ctx context.Context) builder.Trial {
 	return builder.Trial{
 		Mode: External,
 		OK:   true,
-		Detail: "Langflow accepts Sluice's assertions; the workspace's account " +
-			"there is " + builder.Clip(u.Username, 80) + ". No secret of Langflow's is needed.",
-		Next: "Users that Langflow had before can be adopted only if Sluice also has the secret key, or a " +
-			"superuser's name and password.",
+		Detail: "Langflow accepts Sluice's assertions. The workspace's account there is " +
+			builder.Clip(u.Username, 80) + ". No Langflow secret is needed.",
+		Next: "Existing Langflow users can be adopted only if Sluice also has the secret key, or a superuser's " +
+			"name and password.",
 	}
 }
 
@@ -124,11 +120,8 @@ func jwksTrouble(jwks string) string {
 	case u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1":
 		return ""
 	}
-	return "Langflow reads keys from an https address only, or from its own machine; Sluice's " +
-		"address is " + builder.Clip(
-		u.Scheme+"://"+u.Host,
-		120,
-	) + "."
+	return "Langflow reads keys only from an https address or from its own machine. Sluice's address is " +
+		builder.Clip(u.Scheme+"://"+u.Host, 120) + "."
 }
 
 // trustLines are the settings that make a Langflow from 1.10 on trust Sluice, as lines of a .env
@@ -149,7 +142,7 @@ func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) bu
 	t := builder.Trial{Mode: Signed}
 	if ts.cfg.Access.SecretKey == "" {
 		t.Detail, t.Next = "Sluice does not have "+
-			"LANGFLOW_SECRET_KEY.", "Give Sluice the one that Langflow runs with, or the content of the file "+
+			"LANGFLOW_SECRET_KEY.", "Enter the key that Langflow runs with, or the content of the file "+
 			"secret_key in its LANGFLOW_CONFIG_DIR."
 		return t
 	}
@@ -159,16 +152,16 @@ func (ts *trials) signed(ctx context.Context, root *superuser, rootErr error) bu
 	if err := ts.wire.testSecret(ctx, root.user.ID); err != nil {
 		return failedTrial(Signed, err)
 	}
-	t.OK, t.Detail = true, "Langflow accepts what Sluice signs with LANGFLOW_SECRET_KEY; the superuser makes the "+
-		"accounts."
+	t.OK, t.Detail = true, "Langflow accepts tokens that Sluice signs with LANGFLOW_SECRET_KEY. The superuser "+
+		"creates the accounts."
 	if skew := ts.wire.clock(); skew != 0 {
 		t.Detail += " Its clock differs from Sluice's by " + skew.Round(time.Second).
 			String() +
-			", which Sluice makes up for."
+			", which Sluice compensates for."
 	}
 	if _, err := database.NewKeys(ts.cfg.Access.SecretKey); err != nil {
 		p := problem.Of(err)
-		t.Detail += " But Langflow cannot make API keys with it, so that flows do not run by API: " + p.Detail
+		t.Detail += " But Langflow cannot create API keys with it, so flows cannot run through the API: " + p.Detail
 		t.Next = p.Next
 	}
 	return t
@@ -182,9 +175,9 @@ func (ts *trials) signIn(rootErr error) builder.Trial {
 	return builder.Trial{
 		Mode: SignIn,
 		OK:   true,
-		Detail: "The superuser can make accounts, and Sluice signs each of them in with a password that only Sluice " +
-			"knows.",
-		Next: "Langflow lets 5 sign-ins a minute pass (LANGFLOW_RATE_LIMIT_PER_MINUTE): after a restart of Sluice " +
-			"many workspaces wait for one another. Users that are adopted get another password.",
+		Detail: "The superuser can create accounts. Sluice signs each of them in with a password that only " +
+			"Sluice knows.",
+		Next: "Langflow allows 5 sign-ins per minute (LANGFLOW_RATE_LIMIT_PER_MINUTE), so after a restart of " +
+			"Sluice many workspaces wait for one another. Adopted users get a new password.",
 	}
 }

@@ -138,7 +138,11 @@ func answerCreateUser(ctx context.Context, c asked) (builder.Answer, error) {
 			WithField("password")
 	}
 	u, err := c.People.Create(ctx, c.Principal, identity.NewUser{
-		Username: wish.Username, Password: wish.Password, Role: authz.RoleUser, Workspace: c.Principal.Workspace, Active: c.NewUserActive,
+		Username:  wish.Username,
+		Password:  wish.Password,
+		Role:      authz.RoleUser,
+		Workspace: c.Principal.Workspace,
+		Active:    c.NewUserActive,
 	})
 	switch {
 	case problem.Is(err, problem.Conflict):
@@ -209,7 +213,7 @@ func (c asked) mayChange(u identity.User, change userChange) error {
 	case self && change.IsActive != nil && !*change.IsActive:
 		return problem.New(problem.Denied, "You can't deactivate your own user account").WithRule("own account")
 	case !self && (change.ProfileImage != nil && !same(change.ProfileImage, preferencesOf(u).ProfileImage)):
-		return problem.New(problem.Denied, "Everybody chooses their own picture.").
+		return problem.New(problem.Denied, "People choose their own picture.").
 			WithRule("own account").
 			WithField("profile_image")
 	case change.ProfileImage != nil && !pictureForm.MatchString(*change.ProfileImage):
@@ -269,7 +273,8 @@ func (c asked) changePerson(ctx context.Context, u identity.User, change userCha
 func preferencesWith(u identity.User, next preferences) (json.RawMessage, error) {
 	var optins map[string]bool
 	if next.Optins != nil && json.Unmarshal(next.Optins, &optins) != nil {
-		return nil, problem.New(problem.Invalid, "What somebody has seen is a list of yes and no.").WithField("optins")
+		return nil, problem.New(problem.Invalid, "Send an object whose values are true or false.").
+			WithField("optins")
 	}
 	all := map[string]json.RawMessage{}
 	_ = json.Unmarshal([]byte(u.Preferences), &all) // a person may have no preferences yet
@@ -314,7 +319,9 @@ func answerResetPassword(ctx context.Context, c asked) (builder.Answer, error) {
 		return builder.Answer{}, err
 	}
 	if wish.Current == "" {
-		return builder.Answer{}, problem.New(problem.Denied, "Change your password at "+c.AccountURL+", where the present one is asked for.").
+		return builder.Answer{}, problem.Newf(problem.Denied, "Change your password at %s, which asks for your "+
+			"current "+
+			"password.", c.AccountURL).
 			WithRule("own password")
 	}
 	if err := c.Logins.ChangePassword(ctx, c.Principal, wish.Current, wish.Password); err != nil {

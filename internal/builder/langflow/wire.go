@@ -62,9 +62,9 @@ func (w *wire) adjust(r *reply) (bool, error) {
 		return false, nil
 	}
 	if r.behind.Abs() > maxSkew {
-		return false, problem.Newf(problem.Conflict, "Langflow's clock differs from Sluice's by %s; tokens are over "+
-			"before they arrive.", r.behind.Round(time.Minute)).
-			WithNext("Set the clocks of both machines right, for example by NTP.")
+		return false, problem.Newf(problem.Conflict, "Langflow's clock differs from Sluice's by %s, so tokens "+
+			"expire before they arrive.", r.behind.Round(time.Minute)).
+			WithNext("Correct the clocks of both machines, for example with NTP.")
 	}
 	w.takeClock(r)
 	return true, nil
@@ -83,7 +83,7 @@ func (w *wire) drifts(r *reply) bool {
 func (w *wire) takeClock(r *reply) {
 	w.skew.Store(int64(r.behind))
 	w.cfg.Log.Warn(
-		"Langflow's clock differs from Sluice's; tokens are made for its clock",
+		"Langflow's clock differs from Sluice's; Sluice dates tokens by Langflow's clock",
 		"host", w.cfg.Base.Host,
 		"later_by", r.behind.Round(time.Second).String(),
 	)
@@ -189,16 +189,16 @@ func (w *wire) assertTested(ctx context.Context, home homeKey, username string) 
 
 func (w *wire) assertionRefused(status int) error {
 	if status == http.StatusForbidden {
-		return problem.New(problem.Conflict, "Langflow does not look at Sluice's assertion: its external "+
-			"authentication is off, reads another header, or this version has none (it came with 1.10).").
+		return problem.New(problem.Conflict, "Langflow ignores Sluice's assertion: its external authentication "+
+			"is off, reads another header, or is missing from this version (it starts with 1.10).").
 			WithField("mode").
 			WithNext("Set the LANGFLOW_EXTERNAL_AUTH variables as Sluice shows them, and restart Langflow.")
 	}
-	return problem.New(problem.Conflict, "Langflow sees Sluice's assertion and does not accept it: the JWKS address, "+
-		"the issuer or the audience are not Sluice's, or the account is switched off in Langflow.").
+	return problem.New(problem.Conflict, "Langflow reads Sluice's assertion but refuses it: the JWKS address, "+
+		"the issuer or the audience is not Sluice's, or the account is deactivated in Langflow.").
 		WithField("mode").
-		WithNext("Compare LANGFLOW_EXTERNAL_AUTH_JWKS_URL, _ISSUER and _AUDIENCE with what Sluice shows, and see " +
-			"that Langflow can reach that address.")
+		WithNext("Compare LANGFLOW_EXTERNAL_AUTH_JWKS_URL, _ISSUER and _AUDIENCE with the values that Sluice " +
+			"shows, and check that Langflow can reach that address.")
 }
 
 // testSecret tests whether Langflow accepts a token signed with the secret key for the superuser's
@@ -221,9 +221,9 @@ func (w *wire) testSecret(ctx context.Context, superuser string) error {
 			break
 		}
 	}
-	return problem.New(problem.Conflict, "The secret keys differ: Langflow does not accept what Sluice signs with "+
-		"LANGFLOW_SECRET_KEY.").
+	return problem.New(problem.Conflict, "The secret keys differ: Langflow does not accept tokens that Sluice "+
+		"signs with LANGFLOW_SECRET_KEY.").
 		WithField("secret_key").
-		WithNext("Give Sluice the LANGFLOW_SECRET_KEY that Langflow runs with, or the content of the file secret_key " +
+		WithNext("Enter the LANGFLOW_SECRET_KEY that Langflow runs with, or the content of the file secret_key " +
 			"in its LANGFLOW_CONFIG_DIR. Langflow's LANGFLOW_ALGORITHM must be HS256.")
 }

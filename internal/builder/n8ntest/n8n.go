@@ -49,14 +49,14 @@ func probe(ctx context.Context, v *builder.Visit) (builder.Found, bool, error) {
 	return builder.Found{
 		Version:    builder.Clip(version, 20),
 		OwnerState: builder.OwnerNotApplicable,
-		Evidence:   "/rest/settings tells the version.",
+		Evidence:   "/rest/settings reports the version.",
 	}, true, nil
 }
 
 // who answers with the signed-in person.
 func who(_ context.Context, c builder.AnswerContext) (builder.Answer, error) {
 	if !c.Principal.SignedIn() {
-		return builder.Answer{}, problem.New(problem.Unauthenticated, "Nobody is signed in.")
+		return builder.Answer{}, problem.New(problem.Unauthenticated, "You are not signed in.")
 	}
 	return builder.JSON(http.StatusOK, map[string]any{"data": map[string]string{"email": c.Principal.Email}}), nil
 }

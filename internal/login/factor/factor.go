@@ -196,7 +196,7 @@ func (f *Factors) enrolling(ctx context.Context, e Enrolee) (who authz.Principal
 func (f *Factors) mayChangeFactors(ctx context.Context, p authz.Principal) error {
 	if !p.SignedIn() || p.SessionID == "" {
 		return problem.New(problem.Unauthenticated, "Sign in first.").
-			WithNext("Second factors are changed in a browser that is signed in.")
+			WithNext("Change second factors in a browser where you are signed in.")
 	}
 	if err := f.cfg.Gate.Check(ctx, p, authz.AccountFactors, login.OwnAccount(p)); err != nil {
 		return err
@@ -286,7 +286,7 @@ func (f *Factors) unenrol(
 				return fmt.Errorf("removing a second factor: %w", err)
 			}
 			if n == 0 {
-				return problem.New(problem.NotFound, "It is not there; it may have been removed already.")
+				return problem.New(problem.NotFound, "It does not exist; it may already have been removed.")
 			}
 			left, err := login.CountFactors(ctx, q.New(tx), p.ID)
 			if err != nil {
@@ -380,7 +380,7 @@ func (f *Factors) FinishTOTP(ctx context.Context, e Enrolee, token, code string)
 	digits, kind, err := parseCode(code)
 	if err != nil || kind != login.FactorTOTP {
 		return Enrolled{}, wrongCode("The code has six digits.").
-			WithNext("Type what the app shows for Sluice at this moment.")
+			WithNext("Enter the code that the app currently shows for Sluice.")
 	}
 	steps, offset, err := matchTOTP(offer.Secret, digits, f.cfg.Now())
 	if err != nil {
@@ -460,8 +460,7 @@ func (f *Factors) BeginPasskey(
 		return "", nil, fmt.Errorf("reading passkeys: %w", err)
 	}
 	if len(rows) >= MaxPasskeys {
-		return "", nil, problem.Newf(problem.Conflict, "You have %d passkeys, which is as many as anybody "+
-			"may have.", len(rows)).
+		return "", nil, problem.Newf(problem.Conflict, "You have %d passkeys, which is the maximum.", len(rows)).
 			WithNext("Remove one that you do not use.")
 	}
 	owner, err := ownerOf(who, rows, rp)
@@ -475,7 +474,7 @@ func (f *Factors) BeginPasskey(
 	creation, session, err := w.BeginRegistration(owner,
 		webauthn.WithExclusions(webauthn.Credentials(owner.keys).CredentialDescriptors()))
 	if err != nil {
-		return "", nil, fmt.Errorf("beginning to make a passkey: %w", err)
+		return "", nil, fmt.Errorf("preparing to create a passkey: %w", err)
 	}
 	return f.passkeys.holdCeremony(ctx, purposePasskeyEnrol, who.ID, ceremony{*session, rp, bound}, creation)
 }
@@ -517,7 +516,7 @@ func (f *Factors) FinishPasskey(
 			},
 		)
 		if db.IsUnique(err) {
-			return problem.New(problem.Conflict, "This passkey is set up already.")
+			return problem.New(problem.Conflict, "This passkey is already set up.")
 		}
 		if err != nil {
 			return fmt.Errorf("storing the passkey: %w", err)
@@ -539,7 +538,7 @@ func (f *Factors) RenamePasskey(ctx context.Context, p authz.Principal, id, name
 				return fmt.Errorf("renaming the passkey: %w", err)
 			}
 			if n == 0 {
-				return problem.New(problem.NotFound, "There is no such passkey; it may have been removed already.")
+				return problem.New(problem.NotFound, "There is no such passkey; it may already have been removed.")
 			}
 			return nil
 		})
@@ -569,7 +568,8 @@ func (f *Factors) NewRecoveryCodes(ctx context.Context, p authz.Principal) ([]st
 				return err
 			}
 			if n == 0 {
-				return problem.New(problem.Conflict, "Recovery codes stand in for a second factor, and you have none.").
+				return problem.New(problem.Conflict, "Recovery codes replace a second factor, and you have no "+
+					"second factor.").
 					WithNext("Set up an authenticator app or a passkey first.")
 			}
 			if codes, err = f.codes.renew(ctx, tx, p.ID); err != nil {

@@ -16,7 +16,7 @@ const (
 
 var cli = logintest.CLI
 
-// house is logintest.House with what only these tests need.
+// house is logintest.House with helpers for these tests only.
 type house struct{ *logintest.House }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
@@ -24,13 +24,13 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	return &house{logintest.Build(t, d, rounds)}
 }
 
-// guarded is a house in which dangerous acts ask for a fresh proof of identity.
+// guarded is a house in which dangerous actions require a fresh proof of identity.
 func guarded(t testing.TB, d *db.DB) *house {
 	t.Helper()
 	return &house{logintest.Guarded(t, d)}
 }
 
-// withMail is with, and with a mail server.
+// withMail is with plus a mail server.
 func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.WithMail(t, change)

@@ -64,7 +64,7 @@ func FuzzParseCode(f *testing.F) {
 			}
 		case factor == login.FactorTOTP && digits.MatchString(code),
 			factor == login.FactorRecovery && recovery.MatchString(code):
-			// What was read reads as itself.
+			// A parsed value parses to itself.
 			if again, same, err := parseCode(code); err != nil || again != code || same != factor {
 				t.Errorf("%q: read as %q, which reads as %q, %v", text, code, again, err)
 			}
@@ -75,7 +75,7 @@ func FuzzParseCode(f *testing.F) {
 }
 
 // The vectors of RFC 6238 appendix B for SHA-1, in six of their eight digits.
-func TestCodesOfTheStandard(t *testing.T) {
+func TestTOTP_RFC6238(t *testing.T) {
 	t.Parallel()
 	const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" // "12345678901234567890"
 	for at, code := range map[int64]string{59: "287082", 1111111109: "081804", 1111111111: "050471",
@@ -93,12 +93,12 @@ func TestCodesOfTheStandard(t *testing.T) {
 		t.Errorf("at the beginning of time: %v, %d, %v", steps, offset, err)
 	}
 	if _, _, err := matchTOTP("not base32!", "123456", time.Unix(59, 0)); err == nil {
-		t.Error("a secret that is none is accepted")
+		t.Error("an invalid secret is accepted")
 	}
 }
 
-// The image must hold exactly the modules of the code, with the quiet zone that scanners need, and
-// nothing that a strict content security policy refuses.
+// The image must contain exactly the modules of the code, with the quiet zone that scanners need,
+// and nothing that a strict content security policy refuses.
 func TestQRImage(t *testing.T) {
 	t.Parallel()
 	const text = "otpauth://totp/Sluice%20sluice.example:ann?issuer=Sluice&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -218,8 +218,8 @@ func fuzzDevice() (virtualwebauthn.RelyingParty, virtualwebauthn.Authenticator, 
 	)
 }
 
-// Whatever a browser sends, it is refused with a problem that may be shown: nobody can guess a
-// signature. The seeds hold a signature that is good for another challenge.
+// Any input is refused with a problem that may be shown, because no one can guess a signature. The
+// seeds contain a signature that is valid for another challenge.
 func FuzzAssertion(f *testing.F) {
 	for _, seed := range assertionSeeds {
 		f.Add([]byte(seed))
@@ -233,7 +233,7 @@ func FuzzAssertion(f *testing.F) {
 	f.Add(
 		[]byte(
 			virtualwebauthn.CreateAssertionResponse(rp, auth, key,
-				virtualwebauthn.AssertionOptions{Challenge: []byte("of another ceremony")}),
+				virtualwebauthn.AssertionOptions{Challenge: []byte("another ceremony")}),
 		),
 	)
 	owner := passkeyOwner{who: who, keys: []webauthn.Credential{*made}}
@@ -259,8 +259,8 @@ func FuzzAssertion(f *testing.F) {
 	})
 }
 
-// An enrolment proves nothing but itself, so all that must hold is that garbage is refused with a
-// problem and that what is accepted has a key.
+// An enrollment proves only itself, so the test checks only that garbage is refused with a problem
+// and that accepted input has a key.
 func FuzzCreation(f *testing.F) {
 	for _, seed := range creationSeeds {
 		f.Add([]byte(seed))

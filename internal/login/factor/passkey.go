@@ -153,10 +153,10 @@ func noPasskeyHere(rows []q.Passkey, rp RelyingParty) error {
 		return problem.New(problem.Conflict, "You have no passkey.").
 			WithNext("Use a code of your authenticator app, or a recovery code.")
 	}
-	return problem.Newf(problem.Conflict, "Your passkeys were made on %s; browsers do not offer them "+
+	return problem.Newf(problem.Conflict, "Your passkeys belong to %s; browsers do not offer them "+
 		"on %s.", rows[0].Rp, rp.ID).
 		WithRule("passkey host").
-		WithNext("Open Sluice at the address where you made the passkey, or use a code.")
+		WithNext("Open Sluice at the address where you created the passkey, or use a code.")
 }
 
 // holdCeremony stores the state that the answer will be verified against, and encodes the options
@@ -240,20 +240,20 @@ func (k *passkeys) judgePasskey(
 	}
 	if used.Authenticator.CloneWarning {
 		recordWrong(k.gate, who, "passkey refused: its counter went backwards, it may have been copied")
-		return nil, problem.New(problem.Denied, "This passkey was refused: its counter went backwards, which happens "+
-			"when a passkey was copied.").
+		return nil, problem.New(problem.Denied, "This passkey was refused: its counter went backwards, which "+
+			"suggests that it was copied.").
 			WithRule("passkey counter").
-			WithNext("Sign in another way, remove this passkey on your account page, and tell your admin if you did " +
-				"not copy it yourself.")
+			WithNext("Sign in another way, remove this passkey on your account page, and tell your admin if you " +
+				"did not copy it yourself.")
 	}
 	text, err := json.Marshal(used)
 	if err != nil {
 		return nil, fmt.Errorf("noting the use of a passkey: %w", err)
 	}
-	id, former := keyID(used.ID), ""
+	id, previous := keyID(used.ID), ""
 	for _, r := range rows {
 		if r.ID == id {
-			former = r.Credential
+			previous = r.Credential
 		}
 	}
 	return func(ctx context.Context, tx *db.Tx) error {
@@ -263,7 +263,7 @@ func (k *passkeys) judgePasskey(
 				ID:         id,
 				AccountID:  who.ID,
 				Credential: string(text),
-				Former:     former,
+				Former:     previous,
 				Now:        k.now().UnixMilli(),
 			},
 		)
@@ -280,7 +280,7 @@ func (k *passkeys) judgePasskey(
 
 // passkeyUnknown is the one answer to every invalid assertion.
 func passkeyUnknown() *problem.Error {
-	return problem.New(problem.Unauthenticated, "That passkey is not right here.").
+	return problem.New(problem.Unauthenticated, "This passkey was not accepted.").
 		WithRule(ruleFactor).
 		WithNext("Try another passkey, or sign in another way.")
 }
@@ -346,7 +346,7 @@ func parseCreation(response []byte) (*protocol.ParsedCredentialCreationData, err
 }
 
 func passkeyUnreadable(cause error) error {
-	return problem.New(problem.Invalid, "The browser's answer about the passkey was not understood.").
+	return problem.New(problem.Invalid, "Sluice could not read the browser's answer about the passkey.").
 		WithNext("Try again; if it fails again, use another browser.").
 		WithRule("passkey").
 		WithCause(explained(cause))
@@ -367,8 +367,7 @@ func cleanPasskeyName(name string) (string, error) {
 	}
 	if len([]rune(name)) > maxPasskeyName ||
 		strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return "", problem.Newf(problem.Invalid, "A name has at most %d characters, and none that cannot "+
-			"be seen.", maxPasskeyName).
+		return "", problem.Newf(problem.Invalid, "Use a name of at most %d visible characters.", maxPasskeyName).
 			WithField("name")
 	}
 	return name, nil

@@ -38,8 +38,8 @@ func newDevice() *device {
 	}
 }
 
-// freshKey makes a credential. A coordinate that begins with a zero byte is left out: the virtual
-// authenticator would shorten it, which real ones do not.
+// freshKey generates a credential. It skips coordinates that begin with a zero byte, because the
+// virtual authenticator would shorten them. Real ones do not.
 func freshKey() virtualwebauthn.Credential {
 	for {
 		if k := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2); len(k.Key.AttestationData()) == 77 {
@@ -70,12 +70,12 @@ func (d *device) get(t testing.TB, options []byte) []byte {
 	}
 	k := d.auth.Credentials[0]
 	if len(o.AllowCredentials) > 0 && !k.IsAllowedForAssertion(*o) {
-		t.Fatal("the device's passkey is not asked for")
+		t.Fatal("the device's passkey is not requested")
 	}
 	return []byte(virtualwebauthn.CreateAssertionResponse(d.rp, d.auth, k, *o))
 }
 
-// enrolKey gives somebody a passkey on a device.
+// enrolKey gives a person a passkey on a device.
 func (h *house) enrolKey(t testing.TB, e factor.Enrolee, d *device, name string) factor.Enrolled {
 	t.Helper()
 	token, options, err := h.Factors.BeginPasskey(context.Background(), e, place)
@@ -142,7 +142,7 @@ func TestPasskeys(t *testing.T) {
 			"removes": h.Factors.RemovePasskey(ctx, bob, f.Passkeys[1].ID),
 		} {
 			if !problem.Is(err, problem.NotFound) {
-				t.Errorf("somebody else %s a passkey: %v", what, err)
+				t.Errorf("another person %s a passkey: %v", what, err)
 			}
 		}
 		if err := h.Factors.RemovePasskey(ctx, p, f.Passkeys[0].ID); err != nil {
@@ -167,8 +167,8 @@ func TestPasskeys(t *testing.T) {
 	})
 }
 
-// What the browser is asked for decides what the passkey is worth.
-func TestWhatBrowsersAreAskedFor(t *testing.T) {
+// The options for the browser decide how much the passkey proves.
+func TestPasskey_Options(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
@@ -222,7 +222,7 @@ func TestWhatBrowsersAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestPasskeyAsASecondFactor(t *testing.T) {
+func TestPasskey_SecondFactor(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -254,14 +254,14 @@ func TestPasskeyAsASecondFactor(t *testing.T) {
 		elsewhere := factor.RelyingParty{ID: "other.example", Origin: "https://other.example"}
 		if _, _, err := h.Factors.OfferFactorPasskey(ctx, other.Token, elsewhere); !strings.Contains(
 			problem.Of(err).Detail,
-			"made on sluice.example",
+			"belong to sluice.example",
 		) {
 			t.Errorf("on another host name: %v", err)
 		}
 	})
 }
 
-// refused is one way to bring a passkey that must not be accepted. It may change the device, the
+// refused is one way to present a passkey that must not be accepted. It may change the device, the
 // options that it sees, and the answer.
 type refused struct {
 	name   string
@@ -297,7 +297,7 @@ func refusals(bob string) []refused {
 		{"without TLS", func(d *device) { d.rp.Origin = "http://sluice.example" }, nil, problem.Unauthenticated},
 		{"a host below", func(d *device) { d.rp.Origin = "https://a.sluice.example" }, nil, problem.Unauthenticated},
 		{"another relying party", func(d *device) { d.rp.ID = "evil.example" }, nil, problem.Unauthenticated},
-		{"nobody was there", func(d *device) { d.auth.Options.UserNotPresent = true }, nil, problem.Unauthenticated},
+		{"no user was present", func(d *device) { d.auth.Options.UserNotPresent = true }, nil, problem.Unauthenticated},
 		{"the person was not " +
 			"verified", func(d *device) { d.auth.Options.UserNotVerified = true }, nil, problem.Unauthenticated},
 		{"it can be backed up all " +
@@ -307,7 +307,7 @@ func refusals(bob string) []refused {
 		{"no user handle", func(d *device) { d.auth.Options.UserHandle = nil }, nil, problem.Unauthenticated},
 		{"an unknown user " +
 			"handle", func(d *device) { d.auth.Options.UserHandle = []byte("nobody") }, nil, problem.Unauthenticated},
-		{"somebody else's user handle", nil, forged("response.userHandle", encoded(bob)), problem.Unauthenticated},
+		{"another person's user handle", nil, forged("response.userHandle", encoded(bob)), problem.Unauthenticated},
 		{"another key", func(d *device) {
 			id := d.auth.Credentials[0].ID
 			d.auth.Credentials[0] = freshKey()
@@ -332,7 +332,7 @@ func refusals(bob string) []refused {
 		}, problem.Unauthenticated},
 		{"id and raw id differ", nil, forged("rawId", encoded("another")), problem.Invalid},
 		{"another type", nil, forged("type", "password"), problem.Invalid},
-		{"no JSON", nil, func(*testing.T, *house, []byte, []byte) []byte { return []byte("}{") }, problem.Invalid},
+		{"without JSON", nil, func(*testing.T, *house, []byte, []byte) []byte { return []byte("}{") }, problem.Invalid},
 		{"nothing", nil, func(*testing.T, *house, []byte, []byte) []byte { return nil }, problem.Invalid},
 		{
 			"two answers",
@@ -346,7 +346,7 @@ func refusals(bob string) []refused {
 	}
 }
 
-func TestAssertionsThatAreRefused(t *testing.T) {
+func TestPasskey_RefusedAssertions(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -379,11 +379,11 @@ func TestAssertionsThatAreRefused(t *testing.T) {
 		})
 	}
 	if _, err := h.nameless(t, key); err != nil {
-		t.Errorf("the device as it was made: %v", err)
+		t.Errorf("the unchanged device: %v", err)
 	}
 }
 
-func TestPasskeyReplay(t *testing.T) {
+func TestPasskey_Replay(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -417,7 +417,7 @@ func TestPasskeyReplay(t *testing.T) {
 		err,
 		problem.NotFound,
 	) {
-		t.Errorf("a ceremony that was begun on another origin: %v", err)
+		t.Errorf("a ceremony from another origin: %v", err)
 	}
 	h.Step(factor.CeremonyLife)
 	if _, err := h.Factors.Passkey(ctx, place, token, key.get(t, options), login.Attempt{}); !problem.Is(err,
@@ -426,7 +426,7 @@ func TestPasskeyReplay(t *testing.T) {
 	}
 }
 
-func TestACopiedPasskeyIsRefused(t *testing.T) {
+func TestPasskey_Copied(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -454,12 +454,12 @@ func TestACopiedPasskeyIsRefused(t *testing.T) {
 				e.Outcome == audit.Denied && e.ActorName == "ann" && strings.Contains(e.Detail, "may have been copied")
 		}
 		if !noted {
-			t.Errorf("nothing in the record: %+v", list)
+			t.Errorf("nothing in the audit: %+v", list)
 		}
 	})
 }
 
-func TestEnrolmentsThatAreRefused(t *testing.T) {
+func TestPasskey_RefusedEnrollments(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -469,7 +469,7 @@ func TestEnrolmentsThatAreRefused(t *testing.T) {
 		"another origin":              func(d *device) { d.rp.Origin = "https://evil.example" },
 		"another relying party":       func(d *device) { d.rp.ID = "evil.example" },
 		"the person was not verified": func(d *device) { d.auth.Options.UserNotVerified = true },
-		"nobody was there":            func(d *device) { d.auth.Options.UserNotPresent = true },
+		"no user was present":         func(d *device) { d.auth.Options.UserNotPresent = true },
 		"backed up and cannot be":     func(d *device) { d.auth.Options.BackupState = true },
 	} {
 		token, options, err := h.Factors.BeginPasskey(ctx, e, place)
@@ -494,7 +494,7 @@ func TestEnrolmentsThatAreRefused(t *testing.T) {
 	d := newDevice()
 	answer := d.create(t, options)
 	if _, err := h.Factors.FinishPasskey(ctx, bob, place, token, answer, ""); !problem.Is(err, problem.NotFound) {
-		t.Errorf("somebody else's ceremony: %v", err)
+		t.Errorf("another person's ceremony: %v", err)
 	}
 	for _, name := range []string{strings.Repeat("x", 61), "a\x00b", "a\u202eb"} {
 		if _, err := h.Factors.FinishPasskey(ctx, e, place, token, answer, name); problem.Of(err).Field != "name" {
@@ -518,11 +518,11 @@ func TestEnrolmentsThatAreRefused(t *testing.T) {
 		t.Errorf("a credential that another account has: %v", err)
 	}
 	if f, err := h.Factors.List(ctx, bob.Principal, bob.Principal.ID); err != nil || f.Any() || f.RecoveryLeft != 0 {
-		t.Errorf("something of a refused enrolment was kept: %+v, %v", f, err)
+		t.Errorf("part of a refused enrollment was stored: %+v, %v", f, err)
 	}
 }
 
-func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
+func TestPasskey_InactivePerson(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	u := h.Add(t, "ann")
@@ -542,7 +542,7 @@ func TestAPasskeyOfSomebodyWhoMayNotComeIn(t *testing.T) {
 	}
 }
 
-func TestOffersToStrangersAreBounded(t *testing.T) {
+func TestPasskey_OffersBounded(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	offered := 0
@@ -559,7 +559,7 @@ func TestOffersToStrangersAreBounded(t *testing.T) {
 		t.Errorf("another address of the same network: %v", err)
 	}
 	if _, _, err := h.Factors.OfferPasskey(ctx, place, "192.0.2.1"); err != nil {
-		t.Errorf("somebody else: %v", err)
+		t.Errorf("another person: %v", err)
 	}
 	h.Step(factor.CeremonyLife)
 	if _, _, err := h.Factors.OfferPasskey(ctx, place, "2001:db8::1"); err != nil {
@@ -610,8 +610,8 @@ func TestLostDevice(t *testing.T) {
 		if err != nil || done.Step != login.StepFinish || !done.Result.Session.Strong {
 			t.Fatalf("a recovery code: %+v, %v", done, err)
 		}
-		if m := h.Post.Mails()[len(h.Post.Mails())-1]; !strings.Contains(m, "A recovery code of yours "+
-			"was used") || !strings.Contains(m, "9 left") {
+		if m := h.Post.Mails()[len(h.Post.Mails())-1]; !strings.Contains(m, "One of your recovery codes was used") ||
+			!strings.Contains(m, "9 left") {
 			t.Errorf("the mail: %s", m)
 		}
 		session := done.Result.Token
@@ -619,7 +619,7 @@ func TestLostDevice(t *testing.T) {
 			t.Errorf("people remove factors without proof: %v", err)
 		}
 		if err := h.Factors.RemoveFactors(ctx, root, "nobody"); !problem.Is(err, problem.NotFound) {
-			t.Errorf("nobody's factors: %v", err)
+			t.Errorf("the factors of an unknown person: %v", err)
 		}
 		boss := h.Enter(t, "root")
 		h.enrolKey(t, factor.Enrolee{Principal: boss}, newDevice(), "")
@@ -639,7 +639,7 @@ func TestLostDevice(t *testing.T) {
 			t.Errorf("nothing to remove: %v", err)
 		}
 		if h.Who(t, session).Strong {
-			t.Error("a session is strong by a factor that is gone")
+			t.Error("a session stays strong by a removed factor")
 		}
 		if _, err := h.nameless(t, key); !problem.Is(err, problem.Unauthenticated) {
 			t.Errorf("the lost passkey: %v", err)

@@ -150,9 +150,9 @@ func wrongCode(detail string) *problem.Error {
 // parseCode distinguishes an authenticator app's code (six digits) from a recovery code (sixteen
 // characters, in any grouping), and normalizes it.
 func parseCode(text string) (code, factor string, err error) {
-	const expected = "Type the six digits of your authenticator app, or one of your recovery codes."
+	const expected = "Enter the six digits from your authenticator app, or one of your recovery codes."
 	if len(text) > 100 {
-		return "", "", wrongCode("This is not a code.").WithNext(expected)
+		return "", "", wrongCode("This is not a valid code.").WithNext(expected)
 	}
 	bare := strings.Join(
 		strings.FieldsFunc(text,
@@ -165,7 +165,7 @@ func parseCode(text string) (code, factor string, err error) {
 	if code, ok := cleanRecovery(bare); ok {
 		return code, login.FactorRecovery, nil
 	}
-	return "", "", wrongCode("This is not a code.").WithNext(expected)
+	return "", "", wrongCode("This is not a valid code.").WithNext(expected)
 }
 
 // OfferPasskey begins a sign-in without a name: the browser offers the passkeys that it has for
@@ -181,7 +181,7 @@ func (f *Factors) OfferPasskey(
 		return "", nil, fmt.Errorf("counting ceremonies: %w", err)
 	}
 	if waiting >= offersPerAddress {
-		return "", nil, problem.New(problem.Limited, "Too many sign-ins with a passkey were begun from your address.").
+		return "", nil, problem.New(problem.Limited, "Too many passkey sign-ins were started from your address.").
 			WithRetryAfter(time.Minute).
 			WithRule("passkey offers").
 			WithNext("Wait a minute, or sign in with your password.")
@@ -192,7 +192,7 @@ func (f *Factors) OfferPasskey(
 	}
 	assertion, session, err := w.BeginDiscoverableLogin()
 	if err != nil {
-		return "", nil, fmt.Errorf("beginning a sign-in with a passkey: %w", err)
+		return "", nil, fmt.Errorf("starting a sign-in with a passkey: %w", err)
 	}
 	return f.passkeys.holdCeremony(ctx, purposePasskeySignIn, address, ceremony{*session, rp, ""}, assertion)
 }
@@ -342,13 +342,13 @@ func (f *Factors) Confirm(ctx context.Context, p authz.Principal, rp RelyingPart
 		}
 		return f.cfg.Logins.Confirmed(ctx, p, login.FactorPassword, false, nil)
 	case ways.Provider != "":
-		return problem.New(problem.Invalid, "You prove your identity with your identity provider.").
-			WithNext("Go there to confirm that it is you.")
+		return problem.New(problem.Invalid, "You confirm your identity with your identity provider.").
+			WithNext("Open it to confirm your identity.")
 	case ways.TOTP || ways.Passkey || ways.Recovery:
-		return wrongCode("Prove with your second factor that it is you.").WithNext("Type a code, or use a passkey.")
+		return wrongCode("Confirm your identity with your second factor.").WithNext("Enter a code, or use a passkey.")
 	}
-	return problem.New(problem.Conflict, "Your account has nothing to prove your identity with.").
-		WithNext("Sign out and in again; the sign-in itself is a proof.")
+	return problem.New(problem.Conflict, "Your account has no way to confirm your identity.").
+		WithNext("Sign out and sign in again; the sign-in confirms your identity.")
 }
 
 // mayConfirm requires a session, because only a session can be confirmed again.

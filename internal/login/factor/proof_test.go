@@ -18,7 +18,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestStepUpIsAskedAndRemembered(t *testing.T) {
+func TestStepUp_Remembered(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
@@ -65,7 +65,7 @@ func TestStepUpIsAskedAndRemembered(t *testing.T) {
 	})
 }
 
-func TestStepUpCanBeTurnedOff(t *testing.T) {
+func TestStepUp_Off(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -76,7 +76,7 @@ func TestStepUpCanBeTurnedOff(t *testing.T) {
 	}
 }
 
-func TestStepUpAsksForTheSecondFactor(t *testing.T) {
+func TestStepUp_SecondFactor(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
@@ -86,13 +86,13 @@ func TestStepUpAsksForTheSecondFactor(t *testing.T) {
 		key := newDevice()
 		codes := h.enrolKey(t, factor.Enrolee{Principal: p}, key, "").Recovery
 		a, _ := h.EnrolApp(t, h.Refreshed(t, p))
-		// The other session has just signed in, but only with the password: it must not take away
-		// what guards the account from that.
+		// The other session has just signed in, but only with the password. It must not remove the
+		// factor that protects the account against a stolen password.
 		if err := h.Factors.RemoveTOTP(ctx, weak); !problem.Is(err, problem.StepUp) {
 			t.Errorf("a weak session removes a factor: %v", err)
 		}
 		if _, err := h.Factors.NewRecoveryCodes(ctx, weak); !problem.Is(err, problem.StepUp) {
-			t.Errorf("a weak session makes recovery codes: %v", err)
+			t.Errorf("a weak session creates recovery codes: %v", err)
 		}
 		if _, err := h.Factors.BeginTOTP(ctx, factor.Enrolee{Principal: weak}); !problem.Is(err, problem.StepUp) {
 			t.Errorf("a weak session sets up another factor: %v", err)
@@ -103,7 +103,7 @@ func TestStepUpAsksForTheSecondFactor(t *testing.T) {
 		}
 		if err := h.Factors.Confirm(ctx, weak, place, factor.Proof{Password: password}); !problem.Is(err,
 			problem.Invalid) {
-			t.Errorf("the password stands in for a factor: %v", err)
+			t.Errorf("the password replaces a factor: %v", err)
 		}
 		for name, proof := range map[string]func() factor.Proof{
 			"code":     func() factor.Proof { return factor.Proof{Code: a.Code(t, 0)} },
@@ -135,7 +135,7 @@ func TestStepUpAsksForTheSecondFactor(t *testing.T) {
 	})
 }
 
-func TestAnotherSessionsProofIsRefused(t *testing.T) {
+func TestStepUp_OtherSession(t *testing.T) {
 	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	h.Add(t, "ann")
@@ -154,7 +154,7 @@ func TestAnotherSessionsProofIsRefused(t *testing.T) {
 	if !problem.Is(err, problem.NotFound) || done.Result != nil {
 		t.Errorf("a proof of identity signs in: %v", err)
 	}
-	for name, who := range map[string]authz.Principal{"somebody else": bob} {
+	for name, who := range map[string]authz.Principal{"another person": bob} {
 		if err := h.Factors.Confirm(ctx, who, place,
 			factor.Proof{PasskeyToken: token, Passkey: key.get(t, options)}); !problem.Is(
 			err,
@@ -179,7 +179,7 @@ func TestAnotherSessionsProofIsRefused(t *testing.T) {
 	}
 }
 
-func TestGuessesAtStepUpSlowDown(t *testing.T) {
+func TestStepUp_GuessLimit(t *testing.T) {
 	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	h.Add(t, "ann")
@@ -192,15 +192,15 @@ func TestGuessesAtStepUpSlowDown(t *testing.T) {
 		}
 	}
 	if judged != 5 {
-		t.Errorf("%d of 20 guesses were judged, want 5", judged)
+		t.Errorf("%d of 20 guesses got a verdict, want 5", judged)
 	}
 	if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Code(t, 0), ""); err != nil {
 		t.Errorf("a stolen session locks the owner out of signing in: %v", err)
 	}
 }
 
-// Who has no password proves otherwise, and can set a first one.
-func TestWithoutAPassword(t *testing.T) {
+// A person without a password confirms in another way, and can set a first password.
+func TestStepUp_WithoutPassword(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d).withMail(t, nothing), context.Background()
@@ -249,7 +249,7 @@ func TestWithoutAPassword(t *testing.T) {
 		}
 		if err := h.Factors.Confirm(ctx, p, place, factor.Proof{Password: password}); !problem.Is(err,
 			problem.Invalid) {
-			t.Errorf("a password that there is not: %v", err)
+			t.Errorf("a password that does not exist: %v", err)
 		}
 		program := p
 		program.SessionID = ""
@@ -271,7 +271,7 @@ func TestWithoutAPassword(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := h.Logins.ChangePassword(ctx, p, "", newPassword+"!"); problem.Of(err).Field != "old_password" {
-			t.Errorf("the password that is there now is not asked for: %v", err)
+			t.Errorf("the current password is not requested: %v", err)
 		}
 		if _, err := h.Try("ann", newPassword, "192.0.2.1", ""); err != nil {
 			t.Error(err)
@@ -279,7 +279,7 @@ func TestWithoutAPassword(t *testing.T) {
 	})
 }
 
-// sessionOf begins a session for somebody, as single sign-on does.
+// sessionOf starts a session for a person, as single sign-on does.
 func (h *house) sessionOf(t testing.TB, userID string) authz.Principal {
 	t.Helper()
 	return h.Who(t, h.begin(t, userID))

@@ -48,7 +48,7 @@ func (c *codes) renew(ctx context.Context, tx *db.Tx, userID string) ([]string, 
 	}
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
-		return nil, fmt.Errorf("making recovery codes: %w", err)
+		return nil, fmt.Errorf("generating recovery codes: %w", err)
 	}
 	sealed, err := c.keyring.Seal(key, "recovery_key", userID)
 	if err != nil {
@@ -142,14 +142,14 @@ func (c *codes) spend(ctx context.Context, tx *db.Tx, p authz.Principal, hash st
 }
 
 func recoveryWrong() error {
-	return wrongCode("That recovery code is not right, or it was used already.").
+	return wrongCode("This recovery code is wrong or already used.").
 		WithNext("Each code works once. If you have none left, ask an admin to remove your second factors.")
 }
 
 func newRecoveryCode() (string, error) {
 	raw := make([]byte, recoveryLength)
 	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making recovery codes: %w", err)
+		return "", fmt.Errorf("generating recovery codes: %w", err)
 	}
 	for i, b := range raw {
 		raw[i] = recoveryAlphabet[b&31]

@@ -17,7 +17,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestRecoveryCodesWorkOnceEach(t *testing.T) {
+func TestRecovery_OnceEach(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -51,7 +51,7 @@ func TestRecoveryCodesWorkOnceEach(t *testing.T) {
 	})
 }
 
-func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
+func TestRecovery_Parallel(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
@@ -62,7 +62,7 @@ func TestOneRecoveryCodeAtTheSameTime(t *testing.T) {
 	})
 }
 
-func TestNewRecoveryCodes(t *testing.T) {
+func TestRecovery_NewCodes(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
@@ -83,7 +83,7 @@ func TestNewRecoveryCodes(t *testing.T) {
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, done.Recovery[0], ""); problem.Of(
 			err,
 		).Field != "code" {
-			t.Errorf("a code of the former set: %v", err)
+			t.Errorf("a code of the previous set: %v", err)
 		}
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, fresh[0], ""); err != nil {
 			t.Errorf("a code of the new set: %v", err)
@@ -101,8 +101,8 @@ func TestNewRecoveryCodes(t *testing.T) {
 	})
 }
 
-// Of somebody's factors nothing stands in the record, and nothing readable in the database.
-func TestFactorsAreNoneOfTheRecordsBusiness(t *testing.T) {
+// A person's factors are not in the audit, and are not readable in the database.
+func TestRecovery_NotInAudit(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")

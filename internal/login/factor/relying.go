@@ -22,28 +22,29 @@ type RelyingParty struct{ ID, Origin string }
 func RelyingPartyOf(origin string) (RelyingParty, error) {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return RelyingParty{}, problem.New(problem.Invalid, "Passkeys need the address of the page that asks "+
-			"for them.").
+		return RelyingParty{}, problem.New(problem.Invalid, "Passkeys need the address of the page that "+
+			"requests them.").
 			WithRule("passkey host")
 	}
 	host := strings.ToLower(u.Hostname())
 	if addr, err := netip.ParseAddr(host); err == nil {
-		next := "Give Sluice a host name, and open it by that."
+		next := "Give Sluice a host name, and open it under that name."
 		if addr.IsLoopback() {
 			next = "Open " + localhost(u) + " instead."
 		}
-		return RelyingParty{}, problem.New(problem.Invalid, "Browsers know no passkeys on an IP address.").
+		return RelyingParty{}, problem.New(problem.Invalid, "Browsers do not support passkeys on an IP address.").
 			WithRule("passkey host").
 			WithNext(next)
 	}
 	local := host == "localhost" || strings.HasSuffix(host, ".localhost")
 	if u.Scheme == "http" && !local {
-		return RelyingParty{}, problem.New(problem.Invalid, "Browsers know no passkeys on a page without HTTPS.").
+		return RelyingParty{}, problem.New(problem.Invalid, "Browsers do not support passkeys on a page without "+
+			"HTTPS.").
 			WithRule("passkey host").
 			WithNext("Open Sluice at an https:// address.")
 	}
 	if err := protocol.ValidateRPID(host); err != nil {
-		return RelyingParty{}, problem.New(problem.Invalid, "Browsers know no passkeys on this host name.").
+		return RelyingParty{}, problem.New(problem.Invalid, "Browsers do not support passkeys on this host name.").
 			WithRule("passkey host").
 			WithNext("Give Sluice an ordinary host name.").
 			WithCause(err)

@@ -83,7 +83,7 @@ func (a *apps) offer(account string, secret []byte) (TOTPOffer, error) {
 		Rand:        rand.Reader,
 	})
 	if err != nil {
-		return TOTPOffer{}, fmt.Errorf("making a secret for an authenticator app: %w", err)
+		return TOTPOffer{}, fmt.Errorf("generating a secret for an authenticator app: %w", err)
 	}
 	image, err := qrSVG(key.URL())
 	return TOTPOffer{Secret: key.Secret(), URL: key.URL(), QR: image}, err
@@ -112,7 +112,7 @@ func (a *apps) judge(ctx context.Context, p authz.Principal, code string) (func(
 		return nil, err
 	}
 	if !found {
-		return nil, wrongCode("That code is not right.").
+		return nil, wrongCode("Wrong code.").
 			WithNext("You have no authenticator app; use a passkey or a recovery code.")
 	}
 	sealed, err := base64.StdEncoding.DecodeString(row.SecretSealed)
@@ -178,13 +178,13 @@ func (a *apps) burnt(userID string, step int64) string {
 }
 
 func totpUsed() error {
-	return wrongCode("This code was used already.").WithNext("Wait until the app shows the next one.")
+	return wrongCode("This code was already used.").WithNext("Wait until the app shows the next one.")
 }
 
 // totpWrong reports that a code is wrong and, if that is the reason, how much the clocks differ.
 func totpWrong(offset int64) error {
 	if offset == 0 {
-		return wrongCode("That code is not right.").WithNext("Type what the app shows for Sluice at this moment.")
+		return wrongCode("Wrong code.").WithNext("Enter the code that the app currently shows for Sluice.")
 	}
 	behind := "behind"
 	if offset > 0 {
@@ -192,9 +192,9 @@ func totpWrong(offset int64) error {
 	}
 	apart := time.Duration(max(offset, -offset)) * totpPeriod * time.Second
 	return wrongCode(
-		fmt.Sprintf("The clocks differ: your app's is about %s %s Sluice's.", apart, behind),
-	).WithNext("Let your device set its time by itself, then type the next code. If it is right, tell your admin to " +
-		"look at the server's clock.")
+		fmt.Sprintf("The clocks differ: your app's clock is about %s %s Sluice's.", apart, behind),
+	).WithNext("Let your device set its time automatically, then enter the next code. If your time is right, " +
+		"ask your admin to check the server's clock.")
 }
 
 func totpStep(at time.Time) int64 { return at.Unix() / totpPeriod }
@@ -210,7 +210,7 @@ func matchTOTP(secret, code string, now time.Time) (steps []int64, offset int64,
 		}
 		right, err := hotp.GenerateCode(secret, uint64(at+d))
 		if err != nil {
-			return nil, 0, fmt.Errorf("making a code: %w", err)
+			return nil, 0, fmt.Errorf("generating a code: %w", err)
 		}
 		if subtle.ConstantTimeCompare([]byte(right), []byte(code)) != 1 {
 			continue

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// atFactor begins a sign-in with the password; it has to stop at the second factor.
+// atFactor starts a sign-in with the password, which must stop at the second factor.
 func (h *house) atFactor(t testing.TB, who string) login.Progress {
 	t.Helper()
 	p, err := h.Logins.Password(context.Background(),
@@ -60,7 +60,7 @@ func TestAuthenticatorApp(t *testing.T) {
 			err,
 			problem.NotFound,
 		) {
-			t.Errorf("somebody else's offer: %v", err)
+			t.Errorf("another person's offer: %v", err)
 		}
 		if f, err := h.Factors.List(ctx, p, p.ID); err != nil || f.Any() || !f.HasPassword {
 			t.Errorf("before the code: %+v, %v", f, err)
@@ -81,7 +81,7 @@ func TestAuthenticatorApp(t *testing.T) {
 			t.Errorf("after the code: %+v, %v", f, err)
 		}
 		if _, err := h.Factors.List(ctx, h.Principal(t, other.ID), p.ID); !problem.Is(err, problem.Denied) {
-			t.Errorf("somebody else sees the factors: %v", err)
+			t.Errorf("another person sees the factors: %v", err)
 		}
 		if h.Post.Count() != 1 || !strings.Contains(h.Post.Mails()[0], "An authenticator app was added") {
 			t.Errorf("mails: %q", h.Post.Mails())
@@ -89,7 +89,7 @@ func TestAuthenticatorApp(t *testing.T) {
 	})
 }
 
-func TestASecondFactorIsAsked(t *testing.T) {
+func TestTOTP_SecondStep(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -115,7 +115,7 @@ func TestASecondFactorIsAsked(t *testing.T) {
 			t.Errorf("the session: %+v, %q", p, done.Result.Session.Method)
 		}
 		if _, err := h.Logins.Where(ctx, at.Token); !problem.Is(err, problem.NotFound) {
-			t.Errorf("the attempt goes on after its end: %v", err)
+			t.Errorf("the attempt continues after it expired: %v", err)
 		}
 		token, _, err := h.SignUps.ResetLink(ctx, cli, u.ID)
 		if err != nil {
@@ -127,7 +127,7 @@ func TestASecondFactorIsAsked(t *testing.T) {
 	})
 }
 
-// devices are the cookies of browsers that somebody without a second factor has signed in with.
+// devices are the cookies of browsers in which a person without a second factor has signed in.
 func (h *house) devices(t testing.TB, who string, n int) []string {
 	t.Helper()
 	out := make([]string, n)
@@ -141,8 +141,8 @@ func (h *house) devices(t testing.TB, who string, n int) []string {
 	return out
 }
 
-// onlyOneWins sends one code from many browsers at the same time. All are known, so that each goes
-// by its own guess limit and every one is judged.
+// onlyOneWins sends one code from many browsers at the same time. All browsers are known, so each
+// has its own guess limit and every attempt gets a verdict.
 func (h *house) onlyOneWins(t *testing.T, who string, devices []string, code string) {
 	t.Helper()
 	attempts, errs := make([]string, len(devices)), make([]error, len(devices))
@@ -164,7 +164,7 @@ func (h *house) onlyOneWins(t *testing.T, who string, devices []string, code str
 		if err == nil {
 			won++
 		} else if e := problem.Of(err); e.Kind != problem.Invalid || e.Field != "code" ||
-			!strings.Contains(e.Detail, "used already") {
+			!strings.Contains(e.Detail, "already used") {
 			t.Errorf("a loser gets %v", err)
 		}
 	}
@@ -173,7 +173,7 @@ func (h *house) onlyOneWins(t *testing.T, who string, devices []string, code str
 	}
 }
 
-func TestACodeWorksOnce(t *testing.T) {
+func TestTOTP_Once(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -189,14 +189,14 @@ func TestACodeWorksOnce(t *testing.T) {
 		}
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, before, ""); !strings.Contains(
 			problem.Of(err).Detail,
-			"used already",
+			"already used",
 		) {
 			t.Errorf("a code from before the last accepted one: %v", err)
 		}
 	})
 }
 
-func TestClockDrift(t *testing.T) {
+func TestTOTP_ClockDrift(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -207,7 +207,7 @@ func TestClockDrift(t *testing.T) {
 	}{
 		{0, ""}, {-1, ""}, {1, ""}, {-2, "about 1m0s behind"}, {2, "about 1m0s ahead of"}, {-10, "about 5m0s behind"},
 		{20, "about 10m0s ahead of"}, {-20, "about 10m0s behind"},
-		{21, "That code is not right"}, {-21, "That code is not right"}, {1 << 20, "That code is not right"},
+		{21, "Wrong code"}, {-21, "Wrong code"}, {1 << 20, "Wrong code"},
 	} {
 		h.Step(2 * time.Hour)
 		at := h.atFactor(t, "ann")
@@ -225,9 +225,9 @@ func TestClockDrift(t *testing.T) {
 	}
 }
 
-// A guess that happens to be right for a coming moment is told so; it must be worth nothing when
+// A guess that is right for a later moment is reported as a clock difference. It must not work when
 // that moment comes.
-func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
+func TestTOTP_EarlyCode(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -242,8 +242,8 @@ func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
 		}
 		h.Step(5 * 30 * time.Second)
 		if _, err := h.Factors.FactorCode(ctx, at.Token, early, ""); !strings.Contains(problem.Of(err).Detail,
-			"used already") {
-			t.Errorf("the code whose time has come: %v", err)
+			"already used") {
+			t.Errorf("the early code at its time: %v", err)
 		}
 		if _, err := h.Factors.FactorCode(ctx, at.Token, a.Code(t, 1), ""); err != nil {
 			t.Errorf("the next one: %v", err)
@@ -251,7 +251,7 @@ func TestAnEarlyCodeIsNotGoodLater(t *testing.T) {
 	})
 }
 
-func TestGuessesAtCodesSlowDown(t *testing.T) {
+func TestTOTP_GuessLimit(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	h.Add(t, "ann")
@@ -262,14 +262,14 @@ func TestGuessesAtCodesSlowDown(t *testing.T) {
 	a, _ := h.EnrolApp(t, h.Who(t, known.Token))
 	judged := 0
 	for range 30 {
-		// The password again sets nothing back.
+		// Entering the password again resets no counter.
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Wrong(t), ""); !problem.Is(err,
 			problem.Limited) {
 			judged++
 		}
 	}
 	if judged != 5 {
-		t.Errorf("%d of 30 guesses were judged, want 5", judged)
+		t.Errorf("%d of 30 guesses got a verdict, want 5", judged)
 	}
 	if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, a.Code(t, 0), ""); !problem.Is(err,
 		problem.Limited) {
@@ -281,17 +281,17 @@ func TestGuessesAtCodesSlowDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.Factors.FactorCode(ctx, own.Token, a.Code(t, 0), ""); err != nil {
-		t.Errorf("whoever stole the password locks the owner's own browser out: %v", err)
+		t.Errorf("a thief of the password locks out the owner's browser: %v", err)
 	}
 	for _, text := range []string{"", "12345", "1234567", "abcdef", strings.Repeat("9", 5000), "１２３４５６"} {
 		if _, err := h.Factors.FactorCode(ctx, h.atFactor(t, "ann").Token, text, ""); !problem.Is(err,
 			problem.Invalid) {
-			t.Errorf("%.20q counts as a guess: %v", text, err)
+			t.Errorf("%.20q is counted as a guess: %v", text, err)
 		}
 	}
 }
 
-func TestEnrolmentWhileSigningIn(t *testing.T) {
+func TestTOTP_EnrollAtSignIn(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -301,7 +301,7 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 		begin := func() login.Progress {
 			p, err := h.Logins.Password(ctx, login.Attempt{Identifier: "ann", Password: password, IP: "192.0.2.1"})
 			if err != nil || p.Step != login.StepEnrol || p.Result != nil {
-				t.Fatalf("%+v, %v; want enrolment and no session", p, err)
+				t.Fatalf("%+v, %v; want enrollment and no session", p, err)
 			}
 			return p
 		}
@@ -321,7 +321,7 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 		}
 		p = begin()
 		if _, err := h.Logins.SkipEnrol(ctx, p.Token); !problem.Is(err, problem.Denied) || p.MaySkip {
-			t.Errorf("a demand was declined: %v", err)
+			t.Errorf("a required enrollment was declined: %v", err)
 		}
 		if _, err := h.Factors.FactorCode(ctx, p.Token, "123456", ""); !problem.Is(err, problem.Conflict) {
 			t.Errorf("another step: %v", err)
@@ -358,7 +358,7 @@ func TestEnrolmentWhileSigningIn(t *testing.T) {
 	})
 }
 
-func TestWhoGuessesCodesWithTheRightPasswordIsReportedOnce(t *testing.T) {
+func TestTOTP_GuessesReportedOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
@@ -373,13 +373,13 @@ func TestWhoGuessesCodesWithTheRightPasswordIsReportedOnce(t *testing.T) {
 			if n < 3 && h.Post.Count() > before {
 				t.Errorf("a mail after %d guesses", n+1)
 			}
-			h.Step(time.Hour / 6) // slowed down, but never forgotten
+			h.Step(time.Hour / 6) // slowed down, but not forgotten
 		}
 		if n := h.Post.Count() - before; n != 1 {
 			t.Errorf("%d mails, want one", n)
 		}
-		if text := h.Post.Last(); !strings.Contains(text, "Somebody knows your "+
-			"password") || !strings.Contains(text, "192.0.2.66") {
+		if text := h.Post.Last(); !strings.Contains(text, "Someone signed in with your password") ||
+			!strings.Contains(text, "192.0.2.66") {
 			t.Errorf("the mail says: %.600s", text)
 		}
 	})

@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	// Password is the password of every person.
+	// Password is the password of every person. words: a password, not a text
 	Password = "nobody waters the plastic ferns"
 	// NewPassword is a different password.
 	NewPassword = "another fine sentence here"
@@ -345,7 +345,7 @@ func (h *House) Enter(t testing.TB, who string) authz.Principal {
 	return h.Who(t, r.Token)
 }
 
-// Who returns the current principal behind a session cookie.
+// Who looks up the current principal behind a session cookie. words: a method called Who
 func (h *House) Who(t testing.TB, cookie string) authz.Principal {
 	t.Helper()
 	p, ok := h.Sessions.Lookup(cookie, authn.AudienceMain)
@@ -368,7 +368,7 @@ func (h *House) Refreshed(t testing.TB, p authz.Principal) authz.Principal {
 			return p
 		}
 	}
-	t.Fatal("the session has ended")
+	t.Fatal("the session has expired")
 	return p
 }
 

@@ -15,7 +15,7 @@ const (
 
 var cli = logintest.CLI
 
-// house is logintest.House with what only these tests need.
+// house is logintest.House with helpers for these tests only.
 type house struct{ *logintest.House }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
@@ -23,14 +23,14 @@ func build(t testing.TB, d *db.DB, rounds int) *house {
 	return &house{logintest.Build(t, d, rounds)}
 }
 
-// with creates signing in anew with other settings.
+// with creates Logins and its parts again with other settings.
 func (h *house) with(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.With(t, change)
 	return h
 }
 
-// withMail is with, and with a mail server.
+// withMail is with plus a mail server.
 func (h *house) withMail(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.WithMail(t, change)

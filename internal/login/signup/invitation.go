@@ -65,13 +65,13 @@ func (iv *Invitations) Invite(
 	}
 	email, err = identity.CleanEmail(email)
 	if err == nil && email == "" {
-		err = problem.New(problem.Invalid, "Enter an e-mail address.").WithField("email")
+		err = problem.New(problem.Invalid, "Enter an email address.").WithField("email")
 	}
 	if err != nil {
 		return Invited{}, err
 	}
 	if _, ok := iv.cfg.People.Role(role); !ok {
-		return Invited{}, problem.New(problem.Invalid, "The role is not known.").WithField("role")
+		return Invited{}, problem.New(problem.Invalid, "There is no such role.").WithField("role")
 	}
 	c, found, err := iv.cfg.People.Credential(ctx, email)
 	if err != nil {
@@ -90,9 +90,8 @@ func (iv *Invitations) Invite(
 		return Invited{}, fmt.Errorf("counting invitations: %w", err)
 	}
 	if len(open) >= maxInvitations {
-		return Invited{}, problem.Newf(problem.Conflict, "%d invitations are open, which is the most there "+
-			"can be.", maxInvitations).
-			WithNext("Take back some of them.")
+		const full = "%d invitations are open, which is the maximum."
+		return Invited{}, problem.Newf(problem.Conflict, full, maxInvitations).WithNext("Revoke some of them.")
 	}
 	return iv.newInvitation(ctx, actor, w, email, role)
 }
@@ -126,7 +125,7 @@ func (iv *Invitations) addMember(
 	ctx context.Context, actor authz.Principal, w identity.Workspace, c identity.Credential, role string,
 ) (Invited, error) {
 	if who, ok := iv.cfg.People.Principal(c.UserID); ok && who.Role(w.ID) != "" {
-		return Invited{}, problem.New(problem.Conflict, "This person belongs to the workspace already.").
+		return Invited{}, problem.New(problem.Conflict, "This person is already a member of the workspace.").
 			WithField("email")
 	}
 	err := iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
@@ -159,7 +158,7 @@ func (iv *Invitations) newInvitation(
 ) (Invited, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Invited{}, fmt.Errorf("making an id: %w", err)
+		return Invited{}, fmt.Errorf("creating an id: %w", err)
 	}
 	now := iv.cfg.Now()
 	out := Invited{
@@ -178,7 +177,7 @@ func (iv *Invitations) newInvitation(
 		func(tx *db.Tx) error {
 			if err := q.New(tx).DropInvitationsFor(ctx,
 				q.DropInvitationsForParams{WorkspaceID: w.ID, EmailKey: strings.ToLower(email)}); err != nil {
-				return fmt.Errorf("replacing an earlier invitation: %w", err)
+				return fmt.Errorf("replacing a previous invitation: %w", err)
 			}
 			if err := q.New(tx).InsertInvitation(ctx, q.InsertInvitationParams{
 				ID:          out.ID,
@@ -202,7 +201,7 @@ func (iv *Invitations) inviteLinkIn(
 	ctx context.Context, tx *db.Tx, actor authz.Principal, w identity.Workspace, i Invitation,
 ) (string, error) {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, i.ID); err != nil {
-		return "", fmt.Errorf("replacing earlier links: %w", err)
+		return "", fmt.Errorf("replacing previous links: %w", err)
 	}
 	token, expires, err := iv.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeInvite,
 		authn.Ticket{Subject: i.ID, Audience: i.WorkspaceID}, iv.cfg.InviteLife)
@@ -262,10 +261,10 @@ func (iv *Invitations) RevokeInvitation(ctx context.Context, actor authz.Princip
 		return err
 	}
 	return iv.cfg.Gate.DoDetail(ctx, actor, authz.MemberManage, login.WorkspaceResource(w.ID, w.Name),
-		"invitation of "+row.Email+" taken back",
+		"invitation of "+row.Email+" revoked",
 		func(tx *db.Tx) error {
 			if err := authn.DropTickets(ctx, tx, authn.PurposeInvite, id); err != nil {
-				return fmt.Errorf("ending the link: %w", err)
+				return fmt.Errorf("revoking the link: %w", err)
 			}
 			_, err := q.New(tx).DeleteInvitation(ctx, id)
 			return err
@@ -305,11 +304,11 @@ func (iv *Invitations) CheckInvite(ctx context.Context, token string) (InviteVie
 	}
 	r, err := q.New(iv.cfg.DB.Read()).GetInvitation(ctx, t.Subject)
 	if err != nil {
-		return InviteView{}, db.Found(err, "The invitation was taken back.")
+		return InviteView{}, db.Found(err, "The invitation was revoked.")
 	}
 	name, ok := iv.cfg.People.WorkspaceName(r.WorkspaceID)
 	if !ok {
-		return InviteView{}, problem.New(problem.Gone, "The workspace does not exist any more.")
+		return InviteView{}, problem.New(problem.Gone, "The workspace no longer exists.")
 	}
 	_, found, err := iv.cfg.People.Credential(ctx, r.Email)
 	return InviteView{
@@ -328,7 +327,7 @@ func (iv *Invitations) AcceptInvite(
 		return login.Progress{}, err
 	}
 	if v.HasAccount {
-		return login.Progress{}, problem.New(problem.Conflict, "There is an account with this address.").
+		return login.Progress{}, problem.New(problem.Conflict, "An account with this address already exists.").
 			WithNext("Sign in, then open the invitation again.")
 	}
 	if n.Password == "" {
@@ -359,7 +358,7 @@ func (iv *Invitations) AcceptInviteAs(ctx context.Context, p authz.Principal, to
 		return problem.New(problem.Unauthenticated, "Sign in first.")
 	}
 	if !strings.EqualFold(p.Email, v.Email) {
-		return problem.New(problem.Denied, "This invitation was made for another address than yours.").
+		return problem.New(problem.Denied, "This invitation is for another address.").
 			WithNext("Ask for an invitation to your own address.")
 	}
 	return iv.cfg.DB.System(ctx, "accepted invitation", func(tx *db.Tx) error {
@@ -385,7 +384,7 @@ func (iv *Invitations) spendInvite(ctx context.Context, tx *db.Tx, token string,
 		return fmt.Errorf("accepting the invitation: %w", err)
 	}
 	if n == 0 {
-		return problem.New(problem.Gone, "This invitation has expired or was taken back.")
+		return problem.New(problem.Gone, "This invitation has expired or was revoked.")
 	}
 	return nil
 }
@@ -455,7 +454,7 @@ func (iv *Invitations) acceptIn(ctx context.Context, tx *db.Tx, a login.State, v
 		return err
 	}
 	if n == 0 {
-		return problem.New(problem.Gone, "The invitation to "+v.WorkspaceName+" has expired or was taken back.")
+		return problem.New(problem.Gone, "The invitation to "+v.WorkspaceName+" has expired or was revoked.")
 	}
 	if err := iv.cfg.People.Join(ctx, tx, v.WorkspaceID, a.Account, v.Role); err != nil {
 		return err

@@ -66,7 +66,7 @@ func TestSetupLink(t *testing.T) {
 			}
 		}
 		if won != 1 || !h.People.HasAdmin() {
-			t.Errorf("%d made an admin, want 1", won)
+			t.Errorf("%d created an admin, want 1", won)
 		}
 		if _, _, err := h.Setup.SetupLink(ctx); !problem.Is(err, problem.Conflict) {
 			t.Errorf("a link with an admin there: %v, want conflict", err)
@@ -115,6 +115,6 @@ func TestResetLink(t *testing.T) {
 	}
 	viewer, _ := h.People.Principal(u.ID)
 	if _, _, err := h.SignUps.ResetLink(ctx, viewer, u.ID); !problem.Is(err, problem.Denied) {
-		t.Errorf("a viewer makes a link: %v", err)
+		t.Errorf("a viewer creates a link: %v", err)
 	}
 }

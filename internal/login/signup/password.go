@@ -48,11 +48,11 @@ func (s *SignUps) MailResetLink(ctx context.Context, actor authz.Principal, user
 	case err != nil:
 		return err
 	case !s.cfg.Logins.MailConfigured():
-		return problem.New(problem.Unavailable, "This Sluice sends no mail.").
-			WithNext("Make a one-time link and send it yourself.")
+		return problem.New(problem.Unavailable, "This Sluice does not send email.").
+			WithNext("Create a single-use link and send it yourself.")
 	case u.Email == "":
-		return problem.Newf(problem.Conflict, "%s has no e-mail address.", u.Username).
-			WithNext("Make a one-time link and send it yourself.")
+		return problem.Newf(problem.Conflict, "%s has no email address.", u.Username).
+			WithNext("Create a single-use link and send it yourself.")
 	}
 	return s.cfg.Gate.DoDetail(ctx, actor, authz.UserReset, u.Resource(), "link mailed", func(tx *db.Tx) error {
 		token, expires, err := s.newResetIn(ctx, tx, u)
@@ -73,7 +73,7 @@ func (s *SignUps) newResetIn(
 	ctx context.Context, tx *db.Tx, u identity.User,
 ) (token string, expires time.Time, err error) {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, u.ID); err != nil {
-		return "", time.Time{}, fmt.Errorf("replacing earlier links: %w", err)
+		return "", time.Time{}, fmt.Errorf("replacing previous links: %w", err)
 	}
 	life := s.cfg.ResetLife
 	if !u.HasPassword {
@@ -133,8 +133,8 @@ const retryLater = time.Minute
 // nil, or Limited and Unavailable, which depend only on the requester.
 func (s *SignUps) RequestReset(ctx context.Context, identifier, ip string) error {
 	if !s.cfg.Logins.MailConfigured() {
-		return problem.New(problem.Unavailable, "This Sluice sends no mail.").
-			WithNext("Ask an admin for a link that sets a new password.")
+		return problem.New(problem.Unavailable, "This Sluice does not send email.").
+			WithNext("Ask an admin for a link to set a new password.")
 	}
 	if len(identifier) > 254 {
 		return nil
@@ -164,7 +164,7 @@ func (s *SignUps) mailReset(ctx context.Context, identifier string) error {
 // resetMailIn creates a reset link and its email. Earlier links stop working.
 func (s *SignUps) resetMailIn(ctx context.Context, tx *db.Tx, c identity.Credential) error {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, c.UserID); err != nil {
-		return fmt.Errorf("replacing earlier links: %w", err)
+		return fmt.Errorf("replacing previous links: %w", err)
 	}
 	token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeReset, authn.Ticket{Subject: c.UserID},
 		s.cfg.ResetLife)

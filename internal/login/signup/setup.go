@@ -32,7 +32,7 @@ const (
 // simply the first visitor.
 func (st *Setup) SetupLink(ctx context.Context) (token string, expires time.Time, err error) {
 	if st.cfg.People.HasAdmin() {
-		return "", time.Time{}, problem.New(problem.Conflict, "Sluice has an admin already.")
+		return "", time.Time{}, problem.New(problem.Conflict, "Sluice already has an admin.")
 	}
 	err = st.cfg.DB.System(ctx, "setup link", func(tx *db.Tx) error {
 		token, expires, err = st.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeSetup, authn.Ticket{}, SetupLife)
@@ -46,7 +46,7 @@ func (st *Setup) SetupLink(ctx context.Context) (token string, expires time.Time
 func (st *Setup) CheckSetup(ctx context.Context, token string) error {
 	_, err := st.cfg.Sessions.CheckTicket(ctx, authn.PurposeSetup, token)
 	if err == nil && st.cfg.People.HasAdmin() {
-		err = problem.New(problem.Gone, "Sluice has an admin already.").
+		err = problem.New(problem.Gone, "Sluice already has an admin.").
 			WithNext("Sign in, or ask that admin for an account.")
 	}
 	return err
@@ -99,9 +99,9 @@ func (st *Setup) EnsureSuperuser(
 		return false, false, nil
 	}
 	if password == publishedPassword && !onlyLoopback {
-		return false, false, problem.New(problem.Invalid, "LANGFLOW_SUPERUSER_PASSWORD is the published default, and "+
-			"Sluice listens on more than the loopback address.").
-			WithNext("Choose a password of your own, or HOST=127.0.0.1.")
+		return false, false, problem.New(problem.Invalid, "LANGFLOW_SUPERUSER_PASSWORD is the published "+
+			"default, and Sluice does not listen on the loopback address only.").
+			WithNext("Choose another password, or set HOST=127.0.0.1.")
 	}
 	weak = st.cfg.People.CheckPassword(password, username) != nil
 	prepared, err := st.cfg.People.PrepareOperator(ctx, username, password)
@@ -118,7 +118,7 @@ func (st *Setup) EnsureSuperuser(
 			return err
 		}
 		return st.cfg.Gate.Record(ctx, tx, authz.SystemPrincipal("serve"), authz.UserCreate, u.Resource(), audit.Done,
-			"superuser made from LANGFLOW_SUPERUSER")
+			"superuser created from LANGFLOW_SUPERUSER")
 	})
 	switch p := problem.Of(err); {
 	case err == nil:
@@ -127,8 +127,8 @@ func (st *Setup) EnsureSuperuser(
 		// Another node was faster.
 		return false, weak, nil
 	case p.Kind == problem.Conflict:
-		return false, weak, problem.Newf(problem.Conflict, "LANGFLOW_SUPERUSER names %q, which is somebody who is "+
-			"not a superuser.", username).
+		return false, weak, problem.Newf(problem.Conflict, "LANGFLOW_SUPERUSER names %q, a person who is not a "+
+			"superuser.", username).
 			WithNext("Choose another name, or run: sluice user promote " + username)
 	}
 	return false, weak, err
@@ -152,7 +152,7 @@ func (st *Setup) EnsureAutomatic(ctx context.Context, password string) (made boo
 			return err
 		}
 		return st.cfg.Gate.Record(ctx, tx, authz.SystemPrincipal("serve"), authz.UserCreate, u.Resource(), audit.Done,
-			"superuser made for LANGFLOW_AUTO_LOGIN")
+			"superuser created for LANGFLOW_AUTO_LOGIN")
 	})
 	if problem.Is(err, problem.Conflict) {
 		// Another node that starts at the same time may have been faster.
@@ -172,7 +172,7 @@ func (st *Setup) automaticIsThere(ctx context.Context) (bool, error) {
 	case err != nil || !found:
 		return false, err
 	case !c.Superuser || !c.Active:
-		return false, problem.Newf(problem.Conflict, "LANGFLOW_AUTO_LOGIN would sign everybody in as %q "+
+		return false, problem.Newf(problem.Conflict, "LANGFLOW_AUTO_LOGIN would sign everyone in as %q "+
 			"(LANGFLOW_SUPERUSER), who is not an active superuser.", c.Username).
 			WithNext("Choose another name, or run: sluice user promote " + c.Username)
 	}

@@ -82,7 +82,7 @@ func (s *SignUps) SignUp(ctx context.Context, n identity.NewUser, m authn.Meta) 
 	}
 	byMail := s.cfg.Logins.MailConfigured()
 	if byMail && n.Email == "" {
-		return 0, problem.New(problem.Invalid, "Enter your e-mail address; it will be confirmed by mail.").
+		return 0, problem.New(problem.Invalid, "Enter your email address; Sluice sends an email to confirm it.").
 			WithField("email")
 	}
 	attempts := login.Counter{Subject: "sign-up:" + login.AddressPrefix(m.IP), Limit: login.AddressLimit}
@@ -145,7 +145,7 @@ func (s *SignUps) insert(
 
 func (s *SignUps) verifyMailIn(ctx context.Context, tx *db.Tx, u identity.User) error {
 	if err := authn.DropTickets(ctx, tx, authn.PurposeVerify, u.ID); err != nil {
-		return fmt.Errorf("replacing earlier links: %w", err)
+		return fmt.Errorf("replacing previous links: %w", err)
 	}
 	token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, authn.PurposeVerify,
 		authn.Ticket{Subject: u.ID, Audience: u.Email}, s.cfg.InviteLife)
@@ -165,11 +165,11 @@ func (s *SignUps) SendVerification(ctx context.Context, p authz.Principal) error
 	}
 	switch {
 	case u.Email == "":
-		return problem.New(problem.Invalid, "Your account has no e-mail address.").WithField("email")
+		return problem.New(problem.Invalid, "Your account has no email address.").WithField("email")
 	case u.EmailVerified:
-		return problem.New(problem.Conflict, "Your address is confirmed already.")
+		return problem.New(problem.Conflict, "Your address is already confirmed.")
 	case !s.cfg.Logins.MailConfigured():
-		return problem.New(problem.Unavailable, "This Sluice sends no mail.")
+		return problem.New(problem.Unavailable, "This Sluice does not send email.")
 	}
 	if err := s.cfg.Logins.Limits.Reserve(ctx, s.asks(p.ID)); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 		return identity.User{}, err
 	}
 	if u.Email != t.Audience {
-		return identity.User{}, problem.New(problem.Gone, "The account has another address by now.")
+		return identity.User{}, problem.New(problem.Gone, "The account has a different address now.")
 	}
 	err = s.cfg.DB.System(ctx, "verified address", func(tx *db.Tx) error {
 		if err := s.cfg.Sessions.UseTicket(ctx, tx, authn.PurposeVerify, token); err != nil {
@@ -207,7 +207,7 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 		}
 		who := authz.Principal{Kind: authz.Person, ID: u.ID, Name: u.Username, IP: ip}
 		return s.cfg.Gate.Record(ctx, tx, who, authz.AccountUpdate, u.Resource(), audit.Done,
-			"e-mail address confirmed")
+			"email address confirmed")
 	})
 	if err == nil && u.Waiting && s.cfg.NewUserActive {
 		err = s.cfg.People.Update(ctx, system, u.ID, identity.UserUpdate{Active: problem.Some(true)})
@@ -224,7 +224,8 @@ func (s *SignUps) Verify(ctx context.Context, token, ip string) (identity.User, 
 // an email, and the change never completes.
 func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, newEmail string) error {
 	if !s.cfg.Logins.MailConfigured() {
-		return problem.New(problem.Unavailable, "This Sluice sends no mail, so a new address cannot be confirmed.").
+		return problem.New(problem.Unavailable, "This Sluice does not send email, so a new address cannot be "+
+			"confirmed.").
 			WithNext("Ask an admin to change it.")
 	}
 	newEmail, err := identity.CleanEmail(newEmail)
@@ -236,7 +237,7 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 		return err
 	}
 	if newEmail == "" || strings.EqualFold(newEmail, c.Email) {
-		return problem.New(problem.Invalid, "This is your address already.").WithField("email")
+		return problem.New(problem.Invalid, "This is already your address.").WithField("email")
 	}
 	_, taken, err := s.cfg.People.Credential(ctx, newEmail)
 	if err != nil {
@@ -244,16 +245,16 @@ func (s *SignUps) ChangeEmail(ctx context.Context, p authz.Principal, password, 
 	}
 	pair, err := uuid.NewRandom()
 	if err != nil {
-		return fmt.Errorf("making an id: %w", err)
+		return fmt.Errorf("creating an id: %w", err)
 	}
 	target := authn.Ticket{Subject: p.ID, Audience: newEmail + " " + pair.String()}
 	res := authz.Resource{Type: "User", ID: p.ID, Name: p.Name, Owner: p.ID}
-	return s.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "change of e-mail address asked for",
+	return s.cfg.Gate.DoDetail(ctx, p, authz.AccountUpdate, res, "change of email address requested",
 		func(tx *db.Tx) error {
 			ends := []struct{ purpose, to string }{{authn.PurposeEmailNew, newEmail}, {authn.PurposeEmailOld, c.Email}}
 			for _, end := range ends {
 				if err := authn.DropTickets(ctx, tx, end.purpose, p.ID); err != nil {
-					return fmt.Errorf("replacing earlier links: %w", err)
+					return fmt.Errorf("replacing previous links: %w", err)
 				}
 				token, expires, err := s.cfg.Sessions.NewTicket(ctx, tx, end.purpose, target, s.cfg.InviteLife)
 				if err != nil {
@@ -334,7 +335,7 @@ func (s *SignUps) ConfirmEmailChange(ctx context.Context, token, ip string) (don
 	}
 	who.IP = ip
 	err = s.cfg.Gate.DoDetail(ctx, who, authz.AccountUpdate, u.Resource(),
-		"change of e-mail address confirmed at one end",
+		"change of email address confirmed by one address",
 		func(tx *db.Tx) error {
 			// Both links may be opened at the same moment.
 			if err := tx.Ordered(); err != nil {
@@ -363,7 +364,7 @@ func (s *SignUps) setEmail(ctx context.Context, tx *db.Tx, userID, email string)
 	}
 	// Reset links that were sent to the old address must stop working.
 	if err := authn.DropTickets(ctx, tx, authn.PurposeReset, userID); err != nil {
-		return fmt.Errorf("spending reset links: %w", err)
+		return fmt.Errorf("using up reset links: %w", err)
 	}
 	return nil
 }
@@ -378,7 +379,7 @@ func (s *SignUps) CancelEmailChange(ctx context.Context, token string) error {
 	return s.cfg.DB.System(ctx, "links", func(tx *db.Tx) error {
 		for _, purpose := range []string{authn.PurposeEmailOld, authn.PurposeEmailNew} {
 			if err := authn.DropTickets(ctx, tx, purpose, change.userID); err != nil {
-				return fmt.Errorf("ending the change: %w", err)
+				return fmt.Errorf("completing the change: %w", err)
 			}
 		}
 		return nil

@@ -27,11 +27,11 @@ func TestForgottenPassword(t *testing.T) {
 		h.Add(t, "ann")
 		for _, who := range []string{"nobody@example.com", "ann@example.com", strings.Repeat("x", 5000), ""} {
 			if err := h.SignUps.RequestReset(ctx, who, "192.0.2.1"); err != nil {
-				t.Errorf("%.30q: %v; everybody gets the same answer", who, err)
+				t.Errorf("%.30q: %v; everyone gets the same answer", who, err)
 			}
 		}
 		logintest.Until(t, "the mail", func() bool { return h.Post.Count() == 1 })
-		// The mail is seen when it is written; its link works when that is committed.
+		// The test sees the email when it is written. Its link works after the commit.
 		logintest.Until(t, "the link",
 			func() bool { _, err := h.SignUps.CheckReset(ctx, h.Post.Token(t, 1)); return err == nil })
 		if _, err := h.SignUps.Reset(ctx, h.Post.Token(t, 1), newPassword, authn.Meta{}); err != nil {
@@ -54,7 +54,7 @@ func TestForgottenPassword(t *testing.T) {
 	})
 }
 
-func TestForgottenPasswordWithoutMail(t *testing.T) {
+func TestForgot_WithoutMail(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	if err := h.SignUps.RequestReset(context.Background(), "ann", "192.0.2.1"); !problem.Is(err, problem.Unavailable) {
@@ -91,11 +91,11 @@ func TestSignUp(t *testing.T) {
 			t.Errorf("before approval: %v", err)
 		}
 		if _, err := h.Try("newbie", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
-			t.Errorf("a wrong password tells about the account: %v", err)
+			t.Errorf("a wrong password reveals the account: %v", err)
 		}
 		u, err := h.People.Find(ctx, cli, "newbie")
 		if err != nil || u.Superuser || u.Role != authz.RoleViewer {
-			t.Errorf("rights that were asked for are given: %+v, %v", u, err)
+			t.Errorf("requested permissions are granted: %+v, %v", u, err)
 		}
 		if _, err := h.SignUps.SignUp(ctx, newbie, authn.Meta{IP: "192.0.2.1"}); !problem.Is(err, problem.Conflict) {
 			t.Errorf("a taken name: %v", err)
@@ -136,7 +136,7 @@ func TestSignUp(t *testing.T) {
 				"session", waiting, err)
 		}
 		if _, err := h.Try("newbie", "wrong", "192.0.2.1", ""); !problem.Is(err, problem.Unauthenticated) {
-			t.Errorf("a wrong password tells about the account: %v", err)
+			t.Errorf("a wrong password reveals the account: %v", err)
 		}
 		token := ""
 		for n := 1; n <= 2; n++ {
@@ -179,7 +179,7 @@ func TestSignUp(t *testing.T) {
 	})
 }
 
-func TestChangeOfAddressNeedsBothEnds(t *testing.T) {
+func TestAddress_BothConfirm(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost).withMail(t, nothing), context.Background()
@@ -194,10 +194,10 @@ func TestChangeOfAddressNeedsBothEnds(t *testing.T) {
 			}
 		}
 		if err := h.SignUps.ChangeEmail(ctx, ann, password, "bob@example.com"); err != nil {
-			t.Errorf("an address of somebody else gets another answer: %v", err)
+			t.Errorf("another person's address gets a different answer: %v", err)
 		}
 		if h.Post.Count() != 1 {
-			t.Errorf("%d mails; somebody else must not get one", h.Post.Count())
+			t.Errorf("%d emails; another person must not get one", h.Post.Count())
 		}
 		if err := h.SignUps.ChangeEmail(ctx, ann, password, "new@example.com"); err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func TestChangeOfAddressNeedsBothEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := h.SignUps.ConfirmEmailChange(ctx, atNew, ""); err == nil {
-			t.Error("a cancelled change can be confirmed")
+			t.Error("a canceled change can be confirmed")
 		}
 	})
 }
@@ -299,7 +299,7 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
-func TestInvitingSomebodyWithAnAccount(t *testing.T) {
+func TestInvite_ExistingAccount(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost).withMail(t, nothing), context.Background()
 	root := h.Root(t)
@@ -330,7 +330,7 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 		t.Errorf("a second account for an address: %v", err)
 	}
 	if err := h.Invitations.AcceptInviteAs(ctx, h.Principal(t, ann.ID), token); !problem.Is(err, problem.Denied) {
-		t.Errorf("somebody else's invitation: %v", err)
+		t.Errorf("another person's invitation: %v", err)
 	}
 	if err := h.Invitations.AcceptInviteAs(ctx, carl, token); err != nil ||
 		h.Principal(t, carl.ID).Role(team.ID) != authz.RoleViewer {
@@ -338,7 +338,7 @@ func TestInvitingSomebodyWithAnAccount(t *testing.T) {
 	}
 }
 
-func TestWhoMayInvite(t *testing.T) {
+func TestInvite_Permission(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	root := h.Root(t)
@@ -366,7 +366,7 @@ func TestWhoMayInvite(t *testing.T) {
 	}
 	if _, err := h.Invitations.Invite(ctx, outsider, team.ID, "y@example.com", authz.RoleViewer); !problem.Is(err,
 		problem.NotFound) {
-		t.Errorf("somebody from elsewhere: %v", err)
+		t.Errorf("a person from another workspace: %v", err)
 	}
 	if err := h.Invitations.RevokeInvitation(ctx, admin, identity.DefaultWorkspace, in.ID); !problem.Is(err,
 		problem.NotFound) {
@@ -378,7 +378,7 @@ func TestWhoMayInvite(t *testing.T) {
 	token := in.Link[strings.Index(in.Link, "=")+1:]
 	if _, err := h.Invitations.AcceptInvite(ctx, token, identity.NewUser{Username: "x1", Password: password},
 		authn.Meta{}); err == nil {
-		t.Error("an invitation that was taken back works")
+		t.Error("a revoked invitation works")
 	}
 	for what, try := range map[string][2]string{"no address": {"", authz.RoleViewer},
 		"bad address": {"x", authz.RoleViewer}, "unknown role": {"z@example.com", "king"}} {

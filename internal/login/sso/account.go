@@ -60,11 +60,11 @@ func (ac *accounts) judge(ctx context.Context, p *provider, a assertion) (v verd
 			if linked, err := ac.findLinked(ctx, p, a, &v); linked || err != nil {
 				return v, err
 			}
-			v.refusal = problem.Newf(problem.Conflict, "There is an account with the address %s already, and it is "+
-				"not linked to %s.", email, p.Name).
+			v.refusal = problem.Newf(problem.Conflict, "An account with the address %s already exists, and it "+
+				"is not linked to %s.", email, p.Name).
 				WithRule("no link by address").
-				WithNext("Sign in to that account another way, and link " + p.Name + " on the page of your account. " +
-					"If you cannot, ask an admin.")
+				WithNext("Sign in to that account another way, and link " + p.Name + " on the page of your " +
+					"account. If you cannot, ask an admin.")
 			return v, nil
 		}
 	}
@@ -99,7 +99,7 @@ func (ac *accounts) freeUsername(ctx context.Context, base string) (string, erro
 		}
 		n, err := rand.Int(rand.Reader, big.NewInt(1e9))
 		if err != nil {
-			return "", fmt.Errorf("making a username: %w", err)
+			return "", fmt.Errorf("choosing a username: %w", err)
 		}
 		name = base + "-" + n.String()
 	}
@@ -124,8 +124,8 @@ func (ac *accounts) admit(ctx context.Context, p *provider, a assertion, ip stri
 			return userID, err
 		}
 	}
-	return "", problem.New(problem.Conflict, "The account could not be made: its name or its address was taken at "+
-		"the same moment.").
+	return "", problem.New(problem.Conflict, "The account could not be created: its name or address was taken "+
+		"at the same moment.").
 		WithNext("Try again.")
 }
 
@@ -166,7 +166,7 @@ func (ac *accounts) create(ctx context.Context, p *provider, a assertion, v verd
 			return err
 		}
 		if err := ac.gate.Record(ctx, tx, p.principal(ip), authz.UserCreate, u.Resource(), audit.Done,
-			"made at the first sign-in as "+plain(a.Label, 200)); err != nil {
+			"created at the first sign-in as "+plain(a.Label, 200)); err != nil {
 			return err
 		}
 		if err := ac.insertLink(ctx, tx, p, a, u.ID); err != nil {

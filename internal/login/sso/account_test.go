@@ -21,7 +21,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestNobodyIsFoundByAnAddress(t *testing.T) {
+func TestAccount_NotFoundByAddress(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
@@ -43,7 +43,7 @@ func TestNobodyIsFoundByAnAddress(t *testing.T) {
 				t.Errorf("verified %v: %+v, %v", verified, end, err)
 			}
 		}
-		// An address that the provider itself disowns is not looked at, and not kept.
+		// An address that the provider marks as unverified is neither used nor stored.
 		idp.set(func() { idp.user["sub"], idp.user["email_verified"] = "u9", false })
 		p := h.browser(t).signIn()
 		u, err := h.People.Get(context.Background(), cli, p.ID)
@@ -56,7 +56,7 @@ func TestNobodyIsFoundByAnAddress(t *testing.T) {
 	})
 }
 
-func TestTheSubjectBelongsToItsProvider(t *testing.T) {
+func TestAccount_SubjectPerProvider(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
@@ -81,7 +81,7 @@ func TestTheSubjectBelongsToItsProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := mustQuery(t, redirectOf(t, to))
-	// The answer of one provider is not taken for another's.
+	// One provider's answer is not accepted for another provider.
 	end, err := h.SSO.Finish(context.Background(),
 		sso.Callback{Slug: "corp", Query: back, Browser: cookie, Origin: origin})
 	if err != nil || end.Progress != nil || end.Restart == nil {
@@ -94,7 +94,7 @@ func TestTheSubjectBelongsToItsProvider(t *testing.T) {
 	}
 }
 
-func TestAccountsAreMadeForSomeDomainsOnly(t *testing.T) {
+func TestAccount_Domains(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -142,7 +142,7 @@ func TestAccountsAreMadeForSomeDomainsOnly(t *testing.T) {
 	}
 }
 
-func TestUsernamesAreMadeSafeAndUnique(t *testing.T) {
+func TestAccount_Usernames(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	h.Add(t, "ann")
@@ -175,7 +175,7 @@ func TestUsernamesAreMadeSafeAndUnique(t *testing.T) {
 	}
 }
 
-func TestManyFirstSignInsAtOnceMakeOneAccount(t *testing.T) {
+func TestAccount_ParallelFirstSignIns(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
@@ -205,13 +205,14 @@ func TestManyFirstSignInsAtOnceMakeOneAccount(t *testing.T) {
 	})
 }
 
-func TestInactivePeopleStayOutside(t *testing.T) {
+func TestAccount_Inactive(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, nil)
 	p := h.browser(t).signIn()
-	if err := h.People.Update(context.Background(), cli, p.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
+	inactive := identity.UserUpdate{Active: problem.Some(false)}
+	if err := h.People.Update(context.Background(), cli, p.ID, inactive); err != nil {
 		t.Fatal(err)
 	}
 	if end, err := h.browser(t).round(sso.ForSignIn); !problem.Is(err, problem.Denied) || end.Progress != nil {
@@ -219,7 +220,7 @@ func TestInactivePeopleStayOutside(t *testing.T) {
 	}
 }
 
-func TestASecondFactorIsAskedUnlessTheProviderIsTrusted(t *testing.T) {
+func TestAccount_SecondFactor(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		trust bool
@@ -256,7 +257,7 @@ func TestASecondFactorIsAskedUnlessTheProviderIsTrusted(t *testing.T) {
 	}
 }
 
-// rolesOf are somebody's roles by workspace.
+// rolesOf are a person's roles by workspace.
 func (h *house) rolesOf(userID string) map[string]string {
 	p, _ := h.People.Principal(userID)
 	out := map[string]string{}
@@ -266,7 +267,7 @@ func (h *house) rolesOf(userID string) map[string]string {
 	return out
 }
 
-func TestGroupsGiveAndTakeRoles(t *testing.T) {
+func TestAccount_GroupRoles(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -315,7 +316,7 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 			"of two", groups("dev", "lead", "test"), map[string]string{ws[0]: authz.RoleAdmin, ws[1]: authz.RoleViewer})
 		check("a group is lost", groups("dev"), map[string]string{ws[0]: authz.RoleUser, ws[1]: custom.ID})
 
-		// What is given by hand stays, whatever the groups say.
+		// Roles given by hand stay, regardless of the groups.
 		zoe, err := h.People.Find(ctx, cli, "zoe")
 		if err != nil {
 			t.Fatal(err)
@@ -335,7 +336,7 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 
 		entries := h.entries(t)
 		for _, want := range []string{
-			"system | sso:corp | user:create | zoe | done | made at the first sign-in as zoe@example.org",
+			"system | sso:corp | user:create | zoe | done | created at the first sign-in as zoe@example.org",
 			"system | sso:corp | member:manage | Team 0 | done | zoe: No role to Admin by group lead",
 			"system | sso:corp | member:manage | Team 1 | done | zoe: Tester to No role",
 		} {
@@ -349,7 +350,7 @@ func TestGroupsGiveAndTakeRoles(t *testing.T) {
 	})
 }
 
-func TestAProviderWithoutMappingsLeavesRolesAlone(t *testing.T) {
+func TestAccount_NoMappings(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
@@ -360,7 +361,7 @@ func TestAProviderWithoutMappingsLeavesRolesAlone(t *testing.T) {
 	if diff := cmp.Diff(viewer, h.rolesOf(zoe.ID)); diff != "" {
 		t.Error(diff)
 	}
-	// Mappings that come later decide about the role that the first sign-in gave.
+	// Mappings added later decide about the role from the first sign-in.
 	p.GroupClaim, p.Mappings = "groups", []sso.Mapping{{"dev", identity.DefaultWorkspace, authz.RoleUser}}
 	if _, err := h.Providers.SaveProvider(ctx, cli, p); err != nil {
 		t.Fatal(err)
@@ -377,7 +378,7 @@ func TestAProviderWithoutMappingsLeavesRolesAlone(t *testing.T) {
 	}
 }
 
-func TestTheSuperuserGroup(t *testing.T) {
+func TestAccount_SuperuserGroup(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -404,7 +405,7 @@ func TestTheSuperuserGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 		if member() {
-			t.Error("the group is lost, and the flag stays")
+			t.Error("the flag remains after the group is lost")
 		}
 		zoe, err := h.People.Find(ctx, cli, "zoe")
 		if err != nil {
@@ -419,7 +420,7 @@ func TestTheSuperuserGroup(t *testing.T) {
 	})
 }
 
-func TestUserInfoIsAskedForWhatIsMissing(t *testing.T) {
+func TestAccount_UserInfo(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -443,9 +444,9 @@ func TestUserInfoIsAskedForWhatIsMissing(t *testing.T) {
 	if _, err := h.browser(t).
 		round(sso.ForSignIn); !problem.Is(err, problem.Unauthenticated) ||
 		!strings.Contains(problem.Of(err).Detail, "(sub)") {
-		t.Errorf("userinfo about somebody else: %v", err)
+		t.Errorf("userinfo about another person: %v", err)
 	}
-	// Roles are not taken back because the groups could not be read.
+	// Roles stay when the groups could not be read.
 	idp.set(func() { idp.handle["/userinfo"] = huge })
 	if _, err := h.browser(t).round(sso.ForSignIn); !problem.Is(err, problem.Unavailable) {
 		t.Errorf("userinfo of 3 MiB: %v", err)
@@ -467,7 +468,7 @@ func redirectOf(t testing.TB, address string) string {
 	return res.Header.Get("Location")
 }
 
-func TestAnInvitationIsNotForAnAddressThatNobodyVouchesFor(t *testing.T) {
+func TestAccount_InvitationUnverifiedAddress(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)

@@ -38,10 +38,10 @@ func probeGitHub(ctx context.Context, c *client, p *provider, found *findings) {
 	var meta struct{}
 	if _, err := getJSON(ctx, c.http, api+"/meta", http.Header{"Accept": {"application/vnd.github+json"}},
 		&meta); err != nil {
-		found.add(FindingBad, "GitHub's interface at %s cannot be asked: %s.", api, reasonText(err))
+		found.add(FindingBad, "GitHub's API at %s cannot be reached: %s.", api, reasonText(err))
 		return
 	}
-	found.add(FindingGood, "GitHub's interface at %s answers.", api)
+	found.add(FindingGood, "GitHub's API at %s answers.", api)
 }
 
 func reasonText(err error) string {
@@ -56,14 +56,14 @@ func probeOIDC(ctx context.Context, c *client, p *provider, found *findings) {
 		found.add(FindingBad, "%s %s", told.Detail, told.Next)
 		return
 	}
-	found.add(FindingGood, "The discovery document at %s was read, and names the issuer as it stands here.",
+	found.add(FindingGood, "The discovery document at %s was read, and its issuer equals this setting.",
 		p.discovery())
 	accepted := func(name string) bool {
 		return slices.ContainsFunc(signatures, func(s jose.SignatureAlgorithm) bool { return string(s) == name })
 	}
 	if len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, accepted) {
 		found.add(FindingBad,
-			"It signs tokens only by %s; Sluice accepts RS256, RS384, RS512, ES256, ES384, PS256 and EdDSA.",
+			"It signs tokens only with %s; Sluice accepts RS256, RS384, RS512, ES256, ES384, PS256 and EdDSA.",
 			plain(strings.Join(m.Algorithms, ", "), 200))
 	}
 	keys, err := c.fetchKeys(ctx, m.Keys)
@@ -82,44 +82,44 @@ func probeMetadata(p Provider, m metadata, found *findings) {
 	if !slices.Contains(m.Challenges, "S256") {
 		found.add(
 			FindingNote,
-			"It does not say that it supports PKCE (S256). Sluice uses it all the same; providers that do not know "+
-				"it pass over it.",
+			"It does not declare support for PKCE (S256). Sluice still uses it; providers without support ignore it.",
 		)
 	}
 	for _, s := range p.Scopes {
 		if len(m.Scopes) > 0 && !slices.Contains(m.Scopes, s) {
-			found.add(FindingNote, "The scope %s is not among those that it lists.", s)
+			found.add(FindingNote, "It does not list the scope %s.", s)
 		}
 	}
 	if m.EndSession == "" {
-		found.add(FindingNote, "It names no address for signing out: signing out here leaves people signed in there.")
+		found.add(FindingNote, "It has no sign-out address: signing out here leaves people signed in there.")
 	}
 	if !m.BackChannel {
-		found.add(FindingNote, "It does not tell applications when somebody signs out there (back-channel logout).")
+		found.add(FindingNote, "It does not notify applications when a person signs out there (back-channel logout).")
 	}
 	if claim, _, _ := strings.Cut(p.GroupClaim,
 		"."); claim != "" && len(m.Claims) > 0 && !slices.Contains(m.Claims, claim) &&
 		!slices.Contains(m.Claims, p.GroupClaim) {
-		found.add(FindingNote, "The claim %s is not among those that it lists; a test shows whether it comes.",
+		found.add(FindingNote, "It does not list the claim %s; a test shows whether it sends it.",
 			p.GroupClaim)
 	}
 	if p.Issuer == "https://accounts.google.com" && p.CreateAccounts && len(p.Domains) == 0 {
-		found.add(FindingBad, "Everybody with a Google account gets an account here. Name the domains that may.")
+		found.add(FindingBad, "Everyone with a Google account gets an account here. Name the allowed domains.")
 	}
 }
 
 func probeSettings(p Provider, found *findings) {
 	if !p.HasSecret {
-		found.add(FindingNote, "No client secret is stored: that is right only for a public client.")
+		found.add(FindingNote, "No client secret is stored, which is correct only for a public client.")
 	}
 	if p.CreateAccounts && len(p.Domains) == 0 && p.Kind == KindGitHub && p.Issuer == "" {
 		found.add(FindingBad,
-			"Everybody with a GitHub account gets an account here. Name the domains that may, or do not make accounts.")
+			"Everyone with a GitHub account gets an account here. Name the allowed domains, or do not create "+
+				"accounts.")
 	}
 	if p.CreateAccounts && len(p.Mappings) == 0 {
 		found.add(FindingNote, "New people become viewers of the default workspace, because no group has a role.")
 	}
 	if !p.Enabled {
-		found.add(FindingNote, "It is not in use: nobody sees its button.")
+		found.add(FindingNote, "It is not in use: no one sees its button.")
 	}
 }

@@ -293,7 +293,7 @@ func (p Provider) newcomer(a assertion) identity.NewUser {
 func (p Provider) mayCome(a assertion) *problem.Error {
 	const next = "Ask an admin for an account; then link %s on the page of your account."
 	if !p.CreateAccounts {
-		return problem.Newf(problem.Denied, "%s knows you, but there is no account here that is linked to you "+
+		return problem.Newf(problem.Denied, "%s knows you, but no account here is linked to you "+
 			"there.", p.Name).
 			WithNext(fmt.Sprintf(next, p.Name)).
 			WithRule("no account")
@@ -305,12 +305,12 @@ func (p Provider) mayCome(a assertion) *problem.Error {
 	_, domain, _ := strings.Cut(email, "@")
 	switch {
 	case email == "" || !verified:
-		return problem.Newf(problem.Denied, "%s does not vouch for an e-mail address of yours, and accounts are made "+
-			"only for some domains.", p.Name).
+		return problem.Newf(problem.Denied, "%s has not verified your email address, and accounts are created "+
+			"only for certain domains.", p.Name).
 			WithNext(fmt.Sprintf(next, p.Name)).
 			WithRule("domains")
 	case !slices.Contains(p.Domains, strings.ToLower(domain)):
-		return problem.Newf(problem.Denied, "No account is made for addresses of %s.", domain).
+		return problem.Newf(problem.Denied, "Accounts are not created for addresses at %s.", domain).
 			WithNext(fmt.Sprintf(next, p.Name)).
 			WithRule("domains")
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWhereClaimsAre(t *testing.T) {
+func TestClaims_Paths(t *testing.T) {
 	t.Parallel()
 	const claims = `{
 		"groups": ["a", "b", "a", "", " c ", 7, null, {"name": "d"}], "one": "x", "empty": [], "number": 5,
@@ -35,7 +35,7 @@ func TestWhereClaimsAre(t *testing.T) {
 	}
 }
 
-func TestTheRoleOfTheGroup(t *testing.T) {
+func TestClaims_GroupRole(t *testing.T) {
 	t.Parallel()
 	held := map[string]string{
 		"kept":         "user",
@@ -72,7 +72,7 @@ func TestTheRoleOfTheGroup(t *testing.T) {
 	}
 }
 
-func TestWhatCountsAsASecondFactor(t *testing.T) {
+func TestClaims_SecondFactor(t *testing.T) {
 	t.Parallel()
 	for amr, want := range map[string]bool{
 		`null`: true, `[]`: true, `["pwd"]`: false, `"pwd"`: false, `["pwd","pin"]`: false, `["pwd","mfa"]`: true,
@@ -88,7 +88,7 @@ func TestWhatCountsAsASecondFactor(t *testing.T) {
 	}
 }
 
-func TestWhoseAddressItIs(t *testing.T) {
+func TestClaims_Address(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		provider         Provider

@@ -98,7 +98,7 @@ func (e statusError) Error() string { return fmt.Sprintf("it answered with statu
 // formError is an answer that is not JSON of the expected form.
 type formError struct{ cause error }
 
-func (e formError) Error() string { return "its answer is not the JSON that was expected" }
+func (e formError) Error() string { return "its answer is not the expected JSON" }
 
 func (e formError) Unwrap() error { return e.cause }
 
@@ -153,7 +153,7 @@ func reasonOf(err error) (reason string, slow bool) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &at) && at.Timeout():
 		return "it does not answer in time", true
 	case errors.Is(err, context.Canceled):
-		return "the request was given up", true
+		return "the request was canceled", true
 	case errors.Is(err, errTooLarge):
 		return errTooLarge.Error(), false
 	case errors.As(err, &status):

@@ -25,8 +25,8 @@ import (
 	"sluice/internal/problem"
 )
 
-// hub answers as GitHub Enterprise does, as far as signing in needs it: form-encoded tokens, errors
-// with status 200, numeric ids, scopes that hide what they do not cover, lists in pages.
+// hub answers like GitHub Enterprise, as far as signing in needs it: form-encoded tokens, errors
+// with status 200, numeric ids, scopes that hide everything else, lists in pages.
 type hub struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -36,7 +36,7 @@ type hub struct {
 	denied string // a scope that the person does not grant
 	emails []map[string]any
 	orgs   []string
-	teams  []string // organisation/team
+	teams  []string // organization/team
 }
 
 func startHub(t testing.TB) *hub {
@@ -164,7 +164,7 @@ func (h *house) withHub(t testing.TB, g *hub, change func(*sso.Provider)) sso.Pr
 	return out
 }
 
-func TestGitHubSignsIn(t *testing.T) {
+func TestGitHub_SignIn(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	g := startHub(t)
@@ -191,7 +191,7 @@ func TestGitHubSignsIn(t *testing.T) {
 		u.Name != "Octo Cat" {
 		t.Errorf("account: %+v, %v", u, err)
 	}
-	// The number is the person; names change hands.
+	// The number identifies the person; names can move to another person.
 	g.set(func() { g.user["login"] = "octo-dog" })
 	if again := h.browser(t).signIn(); again.ID != first.ID {
 		t.Errorf("renamed there, and another account here: %+v", again)
@@ -213,7 +213,7 @@ func TestGitHubSignsIn(t *testing.T) {
 	}
 }
 
-func TestGitHubAddressesThatDoNotCount(t *testing.T) {
+func TestGitHub_UnverifiedAddresses(t *testing.T) {
 	t.Parallel()
 	cases := map[string][]map[string]any{
 		"none":                     nil,
@@ -232,7 +232,7 @@ func TestGitHubAddressesThatDoNotCount(t *testing.T) {
 	}
 }
 
-func TestGitHubOrganisationsAndTeamsAreGroups(t *testing.T) {
+func TestGitHub_Groups(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	w, err := h.People.CreateWorkspace(ctx, cli, "Platform")
@@ -264,7 +264,7 @@ func TestGitHubOrganisationsAndTeamsAreGroups(t *testing.T) {
 	}
 }
 
-func TestGitHubThatRefusesOrLies(t *testing.T) {
+func TestGitHub_Errors(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		change func(*hub, *sso.Provider)
@@ -276,7 +276,7 @@ func TestGitHubThatRefusesOrLies(t *testing.T) {
 			problem.Unauthenticated,
 			"client id and secret",
 		},
-		"nobody": {
+		"no person": {
 			func(g *hub, _ *sso.Provider) { g.user = map[string]any{"login": "octo"} },
 			problem.Unauthenticated,
 			"(id)",
@@ -305,7 +305,7 @@ func TestGitHubThatRefusesOrLies(t *testing.T) {
 	}
 }
 
-func TestGitHubCannotConfirm(t *testing.T) {
+func TestGitHub_NoStepUp(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	g := startHub(t)

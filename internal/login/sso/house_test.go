@@ -16,7 +16,7 @@ const (
 
 var cli = logintest.CLI
 
-// house is logintest.House with what only these tests need.
+// house is logintest.House with helpers for these tests only.
 type house struct{ *logintest.House }
 
 func build(t testing.TB, d *db.DB, rounds int) *house {
@@ -29,13 +29,13 @@ func buildIn(t testing.TB, d *db.DB, rounds int, folder string, stepUp time.Dura
 	return &house{logintest.BuildIn(t, d, rounds, folder, stepUp)}
 }
 
-// guarded is a house in which dangerous acts ask for a fresh proof of identity.
+// guarded is a house in which dangerous actions require a fresh proof of identity.
 func guarded(t testing.TB, d *db.DB) *house {
 	t.Helper()
 	return &house{logintest.Guarded(t, d)}
 }
 
-// with creates signing in anew with other settings.
+// with creates Logins and its parts again with other settings.
 func (h *house) with(t testing.TB, change func(*logintest.Settings)) *house {
 	t.Helper()
 	h.House.With(t, change)

@@ -24,8 +24,8 @@ const (
 	clientSecret = "s3cret/with:odd chars"
 )
 
-// idp is an OpenID Connect provider with keys of its own that does what it should, until a test
-// makes it lie.
+// idp is an OpenID Connect provider with its own keys. It behaves correctly until a test makes it
+// lie.
 type idp struct {
 	*httptest.Server
 	now func() time.Time
@@ -36,9 +36,9 @@ type idp struct {
 	codes  map[string]grant
 	access map[string]map[string]any
 	hits   map[string]int
-	user   map[string]any // who signs in: claims of the id token
+	user   map[string]any // the person who signs in: claims of the id token
 	info   map[string]any // claims of userinfo; nil for no endpoint
-	// What it lies about; each may be nil.
+	// These functions change its answers; each may be nil.
 	claims    func(map[string]any)
 	sign      func(payload []byte) string
 	discovery func(map[string]any)
@@ -92,7 +92,7 @@ func startIDP(t testing.TB, now func() time.Time) *idp {
 	return p
 }
 
-// set changes what it does.
+// set changes its behavior.
 func (p *idp) set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *idp) asked(path string) int {
 	return p.hits[path]
 }
 
-// rotate makes a new key; the old one is not published any more.
+// rotate creates a new key; the old one is no longer published.
 func (p *idp) rotate(t testing.TB) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -119,7 +119,7 @@ func (p *idp) public() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: p.key.Public(), KeyID: strconv.Itoa(p.kid), Algorithm: "ES256", Use: "sig"}
 }
 
-// signed is a token of the provider's.
+// signed is a token signed by the provider.
 func (p *idp) signed(typ string, claims map[string]any) string {
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -190,7 +190,7 @@ func (p *idp) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key}})
 }
 
-// serveAuthorize signs the present user in without a question.
+// serveAuthorize signs the current user in without a question.
 func (p *idp) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	back, err := url.Parse(q.Get("redirect_uri"))

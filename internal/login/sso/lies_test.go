@@ -40,7 +40,7 @@ func says(name string, value any) func(*idp) {
 	}
 }
 
-// serves changes what a path answers.
+// serves changes the answer at a path.
 func serves(path string, h http.HandlerFunc) func(*idp) {
 	return func(p *idp) { p.handle[path] = h }
 }
@@ -60,7 +60,7 @@ func huge(w http.ResponseWriter, _ *http.Request) {
 
 func seconds(p *idp, d time.Duration) int64 { return p.now().Add(d).Unix() }
 
-func TestALyingProviderLetsNobodyIn(t *testing.T) {
+func TestLies_Refused(t *testing.T) {
 	t.Parallel()
 	foreign, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -95,28 +95,32 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 			problem.Unauthenticated,
 			"(nbf)",
 		},
-		"two subjects":              {says("\u017fub", "somebody else"), problem.Unauthenticated, "ambiguous"},
-		"nobody":                    {says("sub", ""), problem.Unauthenticated, "(sub)"},
-		"a subject that is no text": {says("sub", 7), problem.Unauthenticated, "not valid"},
-		"tokens that do not match":  {says("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), problem.Unauthenticated, "(at_hash)"},
+		"two subjects":                   {says("\u017fub", "somebody else"), problem.Unauthenticated, "ambiguous"},
+		"no subject":                     {says("sub", ""), problem.Unauthenticated, "(sub)"},
+		"a subject that is not a string": {says("sub", 7), problem.Unauthenticated, "not valid"},
+		"tokens that do not match": {
+			says("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"),
+			problem.Unauthenticated,
+			"(at_hash)",
+		},
 		"unsigned": {func(p *idp) {
 			p.sign = func(payload []byte) string {
 				return base64.RawURLEncoding.EncodeToString(
 					[]byte(`{"alg":"none"}`),
 				) + "." + base64.RawURLEncoding.EncodeToString(payload) + "."
 			}
-		}, problem.Unauthenticated, "not signed in a way"},
+		}, problem.Unauthenticated, "not signed with an accepted algorithm"},
 		"signed with the public key as a secret": {func(p *idp) {
 			p.sign = func(payload []byte) string {
 				der, _ := x509.MarshalPKIXPublicKey(p.key.Public())
 				return sign(jose.HS256, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "JWT", payload)
 			}
-		}, problem.Unauthenticated, "not signed in a way"},
+		}, problem.Unauthenticated, "not signed with an accepted algorithm"},
 		"signed with the client secret": {func(p *idp) {
 			p.sign = func(payload []byte) string {
 				return sign(jose.HS256, []byte(clientSecret+clientSecret), "JWT", payload)
 			}
-		}, problem.Unauthenticated, "not signed in a way"},
+		}, problem.Unauthenticated, "not signed with an accepted algorithm"},
 		"signed with another key of the same id": {func(p *idp) {
 			p.sign = func(payload []byte) string {
 				return sign(jose.ES256, jose.JSONWebKey{Key: foreign, KeyID: p.public().KeyID}, "JWT", payload)
@@ -132,8 +136,8 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 			}
 		}, problem.Unauthenticated, "does not publish"},
 		"garbage for a token": {func(p *idp) { p.sign = func([]byte) string { return "a.b.c" } },
-			problem.Unauthenticated, "not signed in a way"},
-		"a token without end": {
+			problem.Unauthenticated, "not signed with an accepted algorithm"},
+		"a token without expiry": {
 			func(p *idp) { p.sign = func([]byte) string { return strings.Repeat("a", 70<<10) } },
 			problem.Unauthenticated,
 			"too large",
@@ -143,7 +147,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 			problem.Unauthenticated,
 			"no id token",
 		},
-		"claims that are none": {func(p *idp) {
+		"invalid claims": {func(p *idp) {
 			p.sign = func([]byte) string {
 				return sign(jose.ES256, jose.JSONWebKey{Key: p.key, KeyID: "1"}, "JWT", []byte(`[1]`))
 			}
@@ -153,7 +157,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 		}, problem.Unauthenticated, "(iss)"},
 		"no issuer in the answer": {func(p *idp) { p.query = func(q url.Values) { q.Del("iss") } },
 			problem.Unauthenticated, "(iss)"},
-		"neither a code nor a error": {func(p *idp) { p.query = func(q url.Values) { q.Del("code") } },
+		"neither a code nor an error": {func(p *idp) { p.query = func(q url.Values) { q.Del("code") } },
 			problem.Unauthenticated, "neither a code"},
 		"two codes": {
 			func(p *idp) { p.query = func(q url.Values) { q.Add("code", "other") } },
@@ -180,11 +184,11 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 			"larger than 1 MiB",
 		},
 		"keys of 3 MiB":   {serves("/jwks", huge), problem.Unavailable, "larger than 1 MiB"},
-		"tokens of 3 MiB": {serves("/token", huge), problem.Unavailable, "not the JSON"},
+		"tokens of 3 MiB": {serves("/token", huge), problem.Unavailable, "not the expected JSON"},
 		"a page for a document": {serves("/.well-known/openid-configuration",
 			func(w http.ResponseWriter, _ *http.Request) {
 				fmt.Fprint(w, "<html><script>alert(1)</script>")
-			}), problem.Unavailable, "not the JSON"},
+			}), problem.Unavailable, "not the expected JSON"},
 		"a broken token endpoint": {serves("/token",
 			func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<b>oops</b>", http.StatusBadGateway) }),
 			problem.Unavailable, "status 502"},
@@ -216,7 +220,7 @@ func TestALyingProviderLetsNobodyIn(t *testing.T) {
 	}
 }
 
-func TestWhatAProviderMayDo(t *testing.T) {
+func TestLies_Allowed(t *testing.T) {
 	t.Parallel()
 	cases := map[string]func(*idp){
 		"a clock that is half a minute slow": func(p *idp) { says("exp", seconds(p, -30*time.Second))(p) },
@@ -228,7 +232,7 @@ func TestWhatAProviderMayDo(t *testing.T) {
 		"no key id": func(p *idp) {
 			p.sign = func(payload []byte) string { return sign(jose.ES256, p.key, "JWT", payload) }
 		},
-		"keys that nobody knows beside its own": serves("/jwks", nil),
+		"unknown keys next to its own": serves("/jwks", nil),
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +258,7 @@ func TestWhatAProviderMayDo(t *testing.T) {
 	}
 }
 
-func TestWhatAProviderSaysIsPlainText(t *testing.T) {
+func TestLies_PlainText(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)

@@ -42,7 +42,7 @@ func (s *SSO) Links(ctx context.Context, actor authz.Principal, userID string) (
 
 // linkTo links an identity to the signed-in person. An identity of another account stays with it.
 func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a assertion) error {
-	taken := problem.Newf(problem.Conflict, "This identity at %s is linked to another account already.", p.Name).
+	taken := problem.Newf(problem.Conflict, "This identity at %s is already linked to another account.", p.Name).
 		WithNext("Sign in with it, or sign out at " + p.Name + " and choose another identity there.")
 	return s.cfg.Gate.DoDetail(ctx, who, authz.AccountFactors, login.OwnAccount(who),
 		"linked to "+plain(a.Label, 200)+" at "+p.Slug,
@@ -56,7 +56,7 @@ func (s *SSO) linkTo(ctx context.Context, p *provider, who authz.Principal, a as
 			}
 			for _, r := range rows {
 				if r.ProviderID == p.ID && r.Subject == a.Subject {
-					return problem.New(problem.Conflict, "This identity is linked to your account already.")
+					return problem.New(problem.Conflict, "This identity is already linked to your account.")
 				}
 				if r.ProviderID == p.ID {
 					return problem.Newf(problem.Conflict, "Your account is linked to another identity at %s.", p.Name).
@@ -131,7 +131,7 @@ func (s *SSO) anotherWay(ctx context.Context, tx *db.Tx, userID, providerID stri
 			return nil
 		}
 	}
-	return problem.New(problem.Conflict, "This is the only way in which you can sign in.").
+	return problem.New(problem.Conflict, "This is your only way to sign in.").
 		WithNext("Set a password or add a passkey first.").
 		WithRule("last way to sign in")
 }
@@ -140,9 +140,9 @@ func (s *SSO) anotherWay(ctx context.Context, tx *db.Tx, userID, providerID stri
 // are linked to it, and have no second factor that it would bypass.
 func (s *SSO) mayConfirmThere(ctx context.Context, p *provider, who authz.Principal) error {
 	if p.Kind == KindGitHub {
-		return problem.Newf(problem.Conflict, "%s cannot ask anew who you are.", p.Name).
-			WithNext("Sign out and sign in again; or set a password, a passkey or an authenticator app right " +
-				"after that.")
+		return problem.Newf(problem.Conflict, "%s cannot confirm your identity again.", p.Name).
+			WithNext("Sign out and sign in again. To avoid this, set up a password, a passkey or an " +
+				"authenticator app right after signing in.")
 	}
 	if _, err := s.linkOf(ctx, p, who.ID); err != nil {
 		return err
@@ -180,13 +180,13 @@ func (s *SSO) confirmedThere(ctx context.Context, p *provider, r round, who auth
 		return err
 	}
 	if link.Subject != a.Subject {
-		return problem.Newf(problem.Denied, "You have signed in at %s as somebody else than the one that your "+
-			"account is linked to.", p.Name).
-			WithNext("Begin again and sign in there as yourself.").
+		return problem.Newf(problem.Denied, "You signed in at %s with a different identity than the one linked "+
+			"to your account.", p.Name).
+			WithNext("Start again and sign in there with the linked identity.").
 			WithRule("step-up")
 	}
 	if a.AuthTime.IsZero() || a.AuthTime.Before(time.UnixMilli(r.Begun).Add(-leeway)) {
-		return problem.Newf(problem.Denied, "%s did not ask anew who you are (auth_time).", p.Name).
+		return problem.Newf(problem.Denied, "%s did not confirm your identity again (auth_time).", p.Name).
 			WithNext("Confirm another way, or sign out and sign in again.").
 			WithRule("step-up")
 	}
@@ -196,7 +196,7 @@ func (s *SSO) confirmedThere(ctx context.Context, p *provider, r round, who auth
 		return err
 	}
 	if has && !strong {
-		return problem.Newf(problem.Denied, "You have a second factor, and %s did not ask for one.", p.Name).
+		return problem.Newf(problem.Denied, "You have a second factor, but %s did not ask for one.", p.Name).
 			WithNext("Confirm with your second factor.").
 			WithRule("step-up")
 	}

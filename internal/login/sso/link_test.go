@@ -19,7 +19,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// as is a browser in which somebody has signed in with a password.
+// as is a browser in which a person has signed in with a password.
 func (h *house) as(t testing.TB, username string) *browser {
 	t.Helper()
 	b := h.browser(t)
@@ -27,7 +27,7 @@ func (h *house) as(t testing.TB, username string) *browser {
 	return b
 }
 
-func TestLinkingAnIdentity(t *testing.T) {
+func TestLink_Identity(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := guarded(t, d), context.Background()
@@ -39,7 +39,7 @@ func TestLinkingAnIdentity(t *testing.T) {
 			p.Mappings = []sso.Mapping{{"ops", identity.DefaultWorkspace, authz.RoleAdmin}}
 		})
 		if _, err := h.browser(t).begin(sso.ForLink); !problem.Is(err, problem.Unauthenticated) {
-			t.Errorf("linking without anybody signed in: %v", err)
+			t.Errorf("linking without a session: %v", err)
 		}
 		b := h.as(t, "ann")
 		if end, err := b.round(sso.ForLink); err != nil || !end.Linked || end.Progress != nil {
@@ -58,10 +58,10 @@ func TestLinkingAnIdentity(t *testing.T) {
 		}
 		other := h.as(t, "bob")
 		if end, err := other.round(sso.ForLink); !problem.Is(err, problem.Conflict) || end.Linked {
-			t.Errorf("linking somebody else's identity: %+v, %v", end, err)
+			t.Errorf("linking another person's identity: %+v, %v", end, err)
 		}
 		if _, err := h.SSO.Links(ctx, other.session, ann.ID); !problem.Is(err, problem.Denied) {
-			t.Errorf("somebody else's links: %v", err)
+			t.Errorf("another person's links: %v", err)
 		}
 		idp.set(func() { idp.user["sub"] = "u2" })
 		if _, err := b.round(sso.ForLink); !problem.Is(err, problem.Conflict) ||
@@ -85,7 +85,7 @@ func TestLinkingAnIdentity(t *testing.T) {
 	})
 }
 
-func TestUnlinking(t *testing.T) {
+func TestLink_Unlink(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -112,7 +112,8 @@ func TestUnlinking(t *testing.T) {
 			!strings.Contains(problem.Of(err).Detail, "last active superuser") {
 			t.Fatalf("the last superuser: %v", err)
 		}
-		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
+		superuser := identity.UserUpdate{Superuser: problem.Some(true)}
+		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, superuser); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.SSO.Unlink(ctx, zoe, p.ID); err != nil {
@@ -120,7 +121,7 @@ func TestUnlinking(t *testing.T) {
 		}
 		after, _ := h.People.Principal(zoe.ID)
 		if after.Superuser || len(after.Memberships) != 0 {
-			t.Errorf("what the groups gave outlives the link: %+v", after)
+			t.Errorf("roles from groups remain after unlinking: %+v", after)
 		}
 		if err := h.SSO.Unlink(ctx, after, p.ID); !problem.Is(err, problem.NotFound) {
 			t.Errorf("unlinking twice: %v", err)
@@ -139,7 +140,7 @@ func TestUnlinking(t *testing.T) {
 	})
 }
 
-func TestConfirmingAtTheProvider(t *testing.T) {
+func TestLink_Confirm(t *testing.T) {
 	t.Parallel()
 	h, ctx := guarded(t, dbtest.SQLite(t)), context.Background()
 	idp := startIDP(t, h.Now)
@@ -155,17 +156,17 @@ func TestConfirmingAtTheProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	if q := mustQuery(t, to); q.Get("prompt") != "login" || q.Get("max_age") != "0" {
-		t.Errorf("the provider is not told to ask anew: %s", to)
+		t.Errorf("the provider gets no request to ask again: %s", to)
 	}
 	lies := map[string]struct {
 		claim string
 		value any
 		kind  problem.Kind
 	}{
-		"nothing is said of when":    {"auth_time", nil, problem.Denied},
+		"no time of the sign-in":     {"auth_time", nil, problem.Denied},
 		"it was long ago":            {"auth_time", h.Now().Add(-2 * time.Minute).Unix(), problem.Denied},
-		"a time that is none":        {"auth_time", "now", problem.Denied},
-		"it is somebody else":        {"sub", "u2", problem.Denied},
+		"an invalid time":            {"auth_time", "now", problem.Denied},
+		"another person":             {"sub", "u2", problem.Denied},
 		"the token is for others":    {"aud", "other", problem.Unauthenticated},
 		"a time before all sign-ins": {"auth_time", -5, problem.Denied},
 	}
@@ -190,15 +191,16 @@ func TestConfirmingAtTheProvider(t *testing.T) {
 		t.Errorf("confirming without a link: %v", err)
 	}
 	if _, err := h.People.Find(ctx, cli, "u2"); !problem.Is(err, problem.NotFound) {
-		t.Errorf("confirming made an account: %v", err)
+		t.Errorf("confirming created an account: %v", err)
 	}
 }
 
-func TestAnAdminTriesAProvider(t *testing.T) {
+func TestTry_Admin(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
-		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
+		superuser := identity.UserUpdate{Superuser: problem.Some(true)}
+		if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, superuser); err != nil {
 			t.Fatal(err)
 		}
 		h.Add(t, "ann")
@@ -212,7 +214,7 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 			idp.info = map[string]any{"preferred_username": "from userinfo", "nickname": "Z"}
 		})
 		if _, err := h.as(t, "ann").begin(sso.ForTest); !problem.Is(err, problem.Denied) {
-			t.Errorf("a try by somebody without the right: %v", err)
+			t.Errorf("a test by a person without the permission: %v", err)
 		}
 		b := h.as(t, "root")
 		end, err := b.round(sso.ForTest)
@@ -222,7 +224,7 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 		r := end.Test
 		if r.Subject != "u1" || r.Issuer != idp.URL || r.Username != "zoe" || r.Exists || r.Refused || !r.Superuser ||
 			!slices.Equal(r.Groups, []string{"dev", "root", "x"}) ||
-			!strings.Contains(r.Outcome, "account zoe would be made") {
+			!strings.Contains(r.Outcome, "account zoe would be created") {
 			t.Errorf("report: %+v", r)
 		}
 		if want := (sso.RoleChange{Workspace: "Default workspace", Role: "User", Group: "dev"}); len(r.Roles) != 1 ||
@@ -241,7 +243,7 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 		if _, total, err := h.People.List(ctx, cli, identity.Filter{}); err != nil || total != 2 {
 			t.Errorf("%d people, %v", total, err)
 		}
-		// Shown once, and only in the session that tried.
+		// The report is shown once, and only in the session of the test.
 		if _, err := h.SSO.TestReport(ctx, h.as(t, "root").session, p.ID); !problem.Is(err, problem.NotFound) {
 			t.Errorf("in another session: %v", err)
 		}
@@ -255,10 +257,11 @@ func TestAnAdminTriesAProvider(t *testing.T) {
 	})
 }
 
-func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
+func TestTry_Refusals(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
-	if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, identity.UserUpdate{Superuser: problem.Some(true)}); err != nil {
+	superuser := identity.UserUpdate{Superuser: problem.Some(true)}
+	if err := h.People.Update(ctx, cli, h.Add(t, "root").ID, superuser); err != nil {
 		t.Fatal(err)
 	}
 	idp := startIDP(t, h.Now)
@@ -286,17 +289,17 @@ func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 		}
 	})
 	if r := report(); r.Refused || r.Email != "" || len(r.Notes) != 2 {
-		t.Errorf("an address that is disowned, groups elsewhere: %+v", r)
+		t.Errorf("an unverified address, groups elsewhere: %+v", r)
 	}
 	zoe := h.browser(t).signIn()
 	if r := report(); !r.Exists || r.Refused || r.Username != "zoe" {
-		t.Errorf("somebody known: %+v", r)
+		t.Errorf("a known person: %+v", r)
 	}
 	if err := h.People.Update(ctx, cli, zoe.ID, identity.UserUpdate{Active: problem.Some(false)}); err != nil {
 		t.Fatal(err)
 	}
 	if r := report(); !r.Refused || !strings.Contains(r.Outcome, "not active") {
-		t.Errorf("somebody who is not active: %+v", r)
+		t.Errorf("an inactive person: %+v", r)
 	}
 	p.CreateAccounts = false
 	if _, err := h.Providers.SaveProvider(ctx, cli, p); err != nil {
@@ -304,11 +307,11 @@ func TestTheTryTellsWhatWouldBeRefused(t *testing.T) {
 	}
 	idp.set(func() { idp.user["sub"] = "u3" })
 	if r := report(); !r.Refused || r.Next == "" {
-		t.Errorf("somebody unknown: %+v", r)
+		t.Errorf("an unknown person: %+v", r)
 	}
 }
 
-func TestTheProviderDoesNotStandInForASecondFactor(t *testing.T) {
+func TestLink_NoSecondFactor(t *testing.T) {
 	t.Parallel()
 	h := guarded(t, dbtest.SQLite(t))
 	idp := startIDP(t, h.Now)

@@ -140,7 +140,7 @@ func (ac *accounts) applyChange(ctx context.Context, tx *db.Tx, p Provider, who 
 		err := q.New(tx).DeleteProviderRole(ctx,
 			q.DeleteProviderRoleParams{ProviderID: p.ID, AccountID: who.id, WorkspaceID: c.workspace})
 		if err != nil {
-			return fmt.Errorf("noting whose a role is: %w", err)
+			return fmt.Errorf("recording the origin of a role: %w", err)
 		}
 		return nil
 	}
@@ -173,7 +173,7 @@ func (ac *accounts) applyChange(ctx context.Context, tx *db.Tx, p Provider, who 
 func noteGiven(ctx context.Context, tx *db.Tx, p Provider, userID, workspace, role string) error {
 	if err := q.New(tx).PutProviderRole(ctx,
 		q.PutProviderRoleParams{ProviderID: p.ID, AccountID: userID, WorkspaceID: workspace, Role: role}); err != nil {
-		return fmt.Errorf("noting whose a role is: %w", err)
+		return fmt.Errorf("recording the origin of a role: %w", err)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (ac *accounts) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, w
 		if err != nil {
 			return err
 		}
-		detail := map[bool]string{true: "superuser on by group", false: "superuser off: the group is lost"}[set]
+		detail := map[bool]string{true: "superuser on by group", false: "superuser off: no longer in the group"}[set]
 		if err := ac.gate.Record(ctx, tx, p.principal(who.ip), authz.UserUpdate, accountResource(account), audit.Done,
 			detail); err != nil {
 			return err
@@ -206,7 +206,7 @@ func (ac *accounts) applySuperuser(ctx context.Context, tx *db.Tx, p Provider, w
 	}
 	if err := q.New(tx).SetLinkSuperuser(ctx,
 		q.SetLinkSuperuserParams{ProviderID: p.ID, AccountID: who.id, Superuser: set}); err != nil {
-		return fmt.Errorf("noting who made a superuser: %w", err)
+		return fmt.Errorf("recording the origin of a superuser: %w", err)
 	}
 	return nil
 }

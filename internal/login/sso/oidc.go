@@ -129,8 +129,8 @@ func (c *client) redeemOIDC(ctx context.Context, p *provider, r round, code stri
 	}
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" {
-		return assertion{}, p.refused("it holds no id token").
-			WithNext("Whoever runs Sluice: the scopes must contain openid, and the client must be one of OpenID " +
+		return assertion{}, p.refused("it contains no id token").
+			WithNext("For the operator of Sluice: the scopes must contain openid, and the client must use OpenID " +
 				"Connect.")
 	}
 	a, err := c.verifyIDToken(ctx, p, m, raw, r.Nonce, token.AccessToken)
@@ -168,10 +168,10 @@ func (c *client) exchange(
 	}
 	switch {
 	case told.ErrorCode == "invalid_grant":
-		return nil, p.refused("it did not accept the code, which may have been used or be too old").WithCause(err)
+		return nil, p.refused("it did not accept the code, which may be used or too old").WithCause(err)
 	case slices.Contains(wrongClient, told.ErrorCode):
 		return nil, p.refused("it does not accept Sluice's client id and secret").
-			WithNext("Whoever runs Sluice: enter the client id and secret again that the provider gave to Sluice.").
+			WithNext("For the operator of Sluice: enter the client id and secret again, as issued by the provider.").
 			WithCause(err)
 	case told.ErrorCode != "":
 		return nil, p.refused("it says %s", told2text(told.ErrorCode, told.ErrorDescription)).WithCause(err)
@@ -196,7 +196,7 @@ func (c *client) signed(ctx context.Context, p *provider, m metadata, raw string
 	}
 	jws, err := jose.ParseSignedCompact(raw, signatures)
 	if err != nil {
-		return nil, p.refused("its token is not signed in a way that is accepted").WithCause(err)
+		return nil, p.refused("its token is not signed with an accepted algorithm").WithCause(err)
 	}
 	fetch := func(ctx context.Context) ([]jose.JSONWebKey, error) { return c.fetchKeys(ctx, m.Keys) }
 	keys, err := p.remote.keys.get(ctx, c.fetches, c.now, c.now().Add(-keysLife), 0, fetch)
@@ -281,23 +281,23 @@ func (c *client) verifyIDToken(
 	}
 	claims, err := claimsOf(payload)
 	if err != nil {
-		return assertion{}, p.refused("its token holds no claims").WithCause(err)
+		return assertion{}, p.refused("its token contains no claims").WithCause(err)
 	}
 	azp, _ := claims["azp"].(string)
 	switch {
 	case azp != "" && azp != p.ClientID, len(id.Audience) > 1 && azp == "":
-		return assertion{}, p.refused("its token is made for another application (azp)")
+		return assertion{}, p.refused("its token is for another application (azp)")
 	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1:
 		return assertion{}, p.refused("its token belongs to another sign-in (nonce)")
 	case claims["sub"] != id.Subject || claims["iss"] != id.Issuer || claims["nonce"] != id.Nonce:
 		// Some readers treat names that differ only in capital letters as one name, others as two.
-		return assertion{}, p.refused("its token is ambiguous: names in it differ only in capital letters")
+		return assertion{}, p.refused("its token is ambiguous: it contains names that differ only in case")
 	case id.IssuedAt.Unix() <= 0:
 		return assertion{}, p.refused("its token does not say when it was issued (iat)")
 	case id.IssuedAt.After(c.now().Add(leeway)):
 		return assertion{}, p.refused("its token is from the future (iat); one of the two clocks is wrong")
 	case id.Subject == "" || len(id.Subject) > 512:
-		return assertion{}, p.refused("its token names nobody (sub)")
+		return assertion{}, p.refused("its token names no person (sub)")
 	}
 	if id.AccessTokenHash != "" && id.VerifyAccessToken(access) != nil {
 		return assertion{}, p.refused("its two tokens do not belong together (at_hash)")
@@ -321,7 +321,7 @@ func (c *client) whyRefused(p *provider, payload []byte) string {
 	case issuer != p.Issuer:
 		return "its token comes from another issuer (iss)"
 	case !slices.Contains(stringsOf(claims["aud"]), p.ClientID):
-		return "its token is made for another application (aud)"
+		return "its token is for another application (aud)"
 	case momentOf(claims["exp"]).Before(c.now().Add(-leeway)):
 		return "its token has expired (exp), or one of the two clocks is wrong"
 	case momentOf(claims["nbf"]).After(c.now()):

@@ -192,8 +192,8 @@ func checkIssuer(kind string, issuer *string) error {
 	if kind == KindGitHub && *issuer == "" {
 		return nil
 	}
-	const expected = "expected is an address such as https://login.example.com/realms/main, exactly as the provider " +
-		"names itself."
+	const expected = "use an address such as https://login.example.com/realms/main, exactly as the " +
+		"provider writes it."
 	u, err := url.Parse(*issuer)
 	if err != nil || len(*issuer) > 500 || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return wrong("issuer", "This is not an issuer; %s", expected)
@@ -204,8 +204,8 @@ func checkIssuer(kind string, issuer *string) error {
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
 		return wrong(
 			"issuer",
-			"An issuer must begin with https, so that nobody between can answer in its place; http is only for an "+
-				"issuer on this machine.",
+			"An issuer must begin with https, so that no one in between can answer in its place. http is only "+
+				"for an issuer on this machine.",
 		)
 	}
 	if strings.HasSuffix(*issuer, "/.well-known/openid-configuration") {
@@ -216,7 +216,7 @@ func checkIssuer(kind string, issuer *string) error {
 		if u.Path != "" && u.Path != "/" {
 			return wrong(
 				"issuer",
-				"For GitHub Enterprise enter the origin alone, such as https://github.example.com; leave it empty "+
+				"For GitHub Enterprise, enter the origin alone, such as https://github.example.com; leave it empty "+
 					"for github.com.",
 			)
 		}
@@ -239,11 +239,11 @@ func (p *Provider) cleanScopes() error {
 	p.Scopes = distinct(p.Scopes)
 	if len(p.Scopes) > maxScopes ||
 		slices.ContainsFunc(p.Scopes, func(s string) bool { return !scopeForm.MatchString(s) }) {
-		return wrong("scopes", "Scopes are at most %d words separated by blanks.", maxScopes)
+		return wrong("scopes", "Enter at most %d scopes, separated by spaces.", maxScopes)
 	}
 	if p.Kind == KindOIDC && !slices.Contains(p.Scopes, "openid") {
 		return wrong("scopes",
-			"The scopes of OpenID Connect must contain openid; without it the provider signs nobody in.")
+			"OpenID Connect scopes must contain openid; without it, the provider signs no one in.")
 	}
 	return nil
 }
@@ -261,12 +261,12 @@ func (p *Provider) cleanDomains() error {
 	}
 	p.Domains = distinct(p.Domains)
 	if len(p.Domains) > maxDomains {
-		return wrong("domains", "There can be at most %d domains.", maxDomains)
+		return wrong("domains", "Enter at most %d domains.", maxDomains)
 	}
 	for _, d := range p.Domains {
 		if !domainForm.MatchString(d) {
 			return wrong("domains",
-				"%.60q is not a domain; expected is the part of an address behind the @, such as example.com.", d)
+				"%.60q is not a domain; use the part of an address after the @, such as example.com.", d)
 		}
 	}
 	return nil
@@ -311,10 +311,10 @@ func (p Provider) unusable(err error, address string) error {
 	}
 	next := "Try again in a minute, or sign in another way."
 	if u, bad := url.Parse(address); bad == nil && u.Host != "" {
-		next += " Whoever runs Sluice: check that " + u.Scheme + "://" + u.Host + u.Path + " can be opened from the " +
-			"machine that Sluice runs on."
+		next += " For the operator of Sluice: check that " + u.Scheme + "://" + u.Host + u.Path +
+			" can be opened from Sluice's machine."
 	}
-	return problem.Newf(kind, "%s cannot sign anybody in at the moment: %s.", p.Name, reason).
+	return problem.Newf(kind, "%s currently cannot sign anyone in: %s.", p.Name, reason).
 		WithNext(next).
 		WithRule("identity provider").
 		WithCause(err)
@@ -324,7 +324,7 @@ func (p Provider) unusable(err error, address string) error {
 func (p Provider) refused(format string, args ...any) *problem.Error {
 	return problem.Newf(problem.Unauthenticated, "The answer of %s was "+
 		"refused: %s.", p.Name, fmt.Sprintf(format, args...)).
-		WithNext("Begin again. If it stays, whoever runs Sluice should look at the provider's settings.").
+		WithNext("Start again. If it fails again, ask the operator of Sluice to check the provider's settings.").
 		WithRule("identity provider")
 }
 
@@ -340,7 +340,8 @@ func (p Provider) checkMetadata(m metadata) error {
 		return problem.Newf(problem.Unavailable, "%s calls itself %.200q, but its settings here say "+
 			"%.200q.", p.Name, plain(m.Issuer, 200), p.Issuer).
 			WithRule("identity provider").
-			WithNext("Whoever runs Sluice: enter the issuer exactly as the provider names itself, to the last slash.")
+			WithNext("For the operator of Sluice: enter the issuer exactly as the provider writes it, including " +
+				"any final slash.")
 	}
 	endpoints := map[string]string{
 		"authorization_endpoint": m.Authorization,
@@ -352,7 +353,7 @@ func (p Provider) checkMetadata(m metadata) error {
 			return problem.Newf(problem.Unavailable, "The %s that %s names cannot be used: "+
 				"%.200q.", name, p.Name, plain(address, 200)).
 				WithRule("identity provider").
-				WithNext("Expected is an https address; http is only for a provider on this machine.")
+				WithNext("It must be an https address; http is only for a provider on this machine.")
 		}
 	}
 	for _, address := range []string{m.UserInfo, m.EndSession} {
@@ -360,7 +361,7 @@ func (p Provider) checkMetadata(m metadata) error {
 			return problem.Newf(problem.Unavailable, "An address that %s names cannot be used: "+
 				"%.200q.", p.Name, plain(address, 200)).
 				WithRule("identity provider").
-				WithNext("Expected is an https address; http is only for a provider on this machine.")
+				WithNext("It must be an https address; http is only for a provider on this machine.")
 		}
 	}
 	return nil
@@ -389,11 +390,11 @@ func (p Provider) said(code, description string) error {
 	text := told2text(code, description)
 	switch code {
 	case "access_denied":
-		return problem.Newf(problem.Denied, "%s let nobody in: %s.", p.Name, text).
-			WithNext("Begin again and agree there, or ask whoever runs the provider.").
+		return problem.Newf(problem.Denied, "%s refused the sign-in: %s.", p.Name, text).
+			WithNext("Start again and give your consent there, or ask the provider's operator.").
 			WithRule("identity provider")
 	case "server_error", "temporarily_unavailable":
-		return problem.Newf(problem.Unavailable, "%s has trouble: %s.", p.Name, text).
+		return problem.Newf(problem.Unavailable, "%s reported a problem: %s.", p.Name, text).
 			WithNext("Try again in a minute, or sign in another way.").
 			WithRule("identity provider")
 	}

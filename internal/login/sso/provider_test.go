@@ -20,7 +20,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestAProviderThatIsNoLongerTrustedTakesItsSessionsAlong(t *testing.T) {
+func TestProvider_TrustRevoked(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(h *house, actor authz.Principal, id string) error{
 		"disabled": func(h *house, actor authz.Principal, id string) error {
@@ -57,7 +57,7 @@ func TestAProviderThatIsNoLongerTrustedTakesItsSessionsAlong(t *testing.T) {
 	}
 }
 
-func TestProviderSettings(t *testing.T) {
+func TestProvider_Settings(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -121,7 +121,7 @@ func TestProviderSettings(t *testing.T) {
 		if err != nil || row.SecretSealed == "" || strings.Contains(row.SecretSealed+row.Settings, "top secret") {
 			t.Errorf("the secret is stored as %q, %v", row.SecretSealed, err)
 		}
-		// What never changes, does not; an empty secret keeps the stored one.
+		// Fixed fields do not change, and an empty secret keeps the stored one.
 		changed := got
 		changed.Slug, changed.Kind, changed.Name = "other", sso.KindGitHub, "Renamed"
 		if changed, err = h.Providers.SaveProvider(
@@ -147,7 +147,7 @@ func TestProviderSettings(t *testing.T) {
 			problem.Of(err).Field != "client_secret" {
 			t.Errorf("another issuer with the old secret: %v", err)
 		}
-		for name, who := range map[string]authz.Principal{"somebody": h.Enter(t, h.Add(t, "ann").Username),
+		for name, who := range map[string]authz.Principal{"a person": h.Enter(t, h.Add(t, "ann").Username),
 			"a stranger": {}} {
 			if _, err := h.Providers.List(ctx, who); err == nil {
 				t.Errorf("%s may list providers", name)
@@ -169,12 +169,12 @@ func TestProviderSettings(t *testing.T) {
 			t.Errorf("after removal: %+v, %v", list, err)
 		}
 		if !slices.Contains(h.entries(t), "system | cli | sign-in:manage | Renamed | done | provider main removed") {
-			t.Errorf("not in the record: %s", strings.Join(h.entries(t), "\n"))
+			t.Errorf("not in the audit: %s", strings.Join(h.entries(t), "\n"))
 		}
 	})
 }
 
-func TestSettingsThatCannotBeStored(t *testing.T) {
+func TestProvider_BadSettings(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	cases := map[string]struct {
@@ -208,7 +208,7 @@ func TestSettingsThatCannotBeStored(t *testing.T) {
 			func(p *sso.Provider) { p.Kind, p.Issuer, p.ClientSecret = sso.KindGitHub, "", "" }},
 		"scopes without openid": {"scopes", func(p *sso.Provider) { p.Scopes = []string{"profile"} }},
 		"a scope with a quote":  {"scopes", func(p *sso.Provider) { p.Scopes = []string{"openid", `a"b`} }},
-		"a domain that is none": {"domains", func(p *sso.Provider) { p.Domains = []string{"ann@example.com"} }},
+		"an invalid domain":     {"domains", func(p *sso.Provider) { p.Domains = []string{"ann@example.com"} }},
 		"all domains":           {"domains", func(p *sso.Provider) { p.Domains = []string{"*"} }},
 		"an unknown workspace": {
 			"mappings",
@@ -278,7 +278,7 @@ func TestSettingsThatCannotBeStored(t *testing.T) {
 	}
 }
 
-func TestTheIssuerStaysWhilePeopleAreLinked(t *testing.T) {
+func TestProvider_IssuerFixed(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
@@ -291,7 +291,7 @@ func TestTheIssuerStaysWhilePeopleAreLinked(t *testing.T) {
 	}
 }
 
-func TestOtherNodesHearOfProviders(t *testing.T) {
+func TestProvider_EveryNode(t *testing.T) {
 	t.Parallel()
 	d := dbtest.SQLite(t)
 	folder := t.TempDir()
@@ -301,7 +301,7 @@ func TestOtherNodesHearOfProviders(t *testing.T) {
 	if got := two.Providers.SignInButtons(); len(got) != 1 {
 		t.Fatalf("buttons of the other node: %+v", got)
 	}
-	// A round that one node began ends on another.
+	// A round that started on one node finishes on another.
 	b := one.browser(t)
 	to, err := b.begin(sso.ForSignIn)
 	if err != nil {
@@ -314,7 +314,7 @@ func TestOtherNodesHearOfProviders(t *testing.T) {
 	}
 }
 
-func TestCheckingAProvider(t *testing.T) {
+func TestProvider_Check(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
@@ -356,14 +356,14 @@ func TestCheckingAProvider(t *testing.T) {
 		}, "status 418"},
 		"another": {
 			func() { idp.discovery = func(d map[string]any) { d["issuer"] = idp.URL + "/" } },
-			"to the last slash",
+			"including any final slash",
 		},
 		"weak": {func() {
 			idp.discovery = func(d map[string]any) {
 				d["id_token_signing_alg_values_supported"] = []string{"HS256",
 					"none"}
 			}
-		}, "only by HS256, none"},
+		}, "only with HS256, none"},
 		"no keys": {func() {
 			idp.handle["/jwks"] = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[]}`) }
 		}, "no key"},

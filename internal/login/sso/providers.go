@@ -58,7 +58,7 @@ func NewProviders(ctx context.Context, c Config) (*Providers, error) {
 	ps.client = &client{http: c.HTTP, now: c.Now, secret: ps.clientSecret, fetches: newFetches()}
 	c.DB.Subscribe(login.ChangeKind, func(string) {
 		if err := ps.load(context.Background()); err != nil {
-			c.Log.Error("how people sign in could not be read again; what was known stays in force", "error", err)
+			c.Log.Error("the sign-in settings could not be reloaded; the previous ones stay in force", "error", err)
 		}
 	})
 	return ps, ps.load(ctx)
@@ -165,16 +165,16 @@ func (ps *Providers) addProvider(ctx context.Context, actor authz.Principal, p P
 		return Provider{}, err
 	}
 	if p.ClientSecret == "" && p.Kind == KindGitHub {
-		return Provider{}, problem.New(problem.Invalid, "Enter the client secret; GitHub demands one.").
+		return Provider{}, problem.New(problem.Invalid, "Enter the client secret; GitHub requires one.").
 			WithField("client_secret")
 	}
 	if len(ps.all()) >= maxProviders {
-		return Provider{}, problem.Newf(problem.Conflict, "There are %d providers, which is the most there can be.",
+		return Provider{}, problem.Newf(problem.Conflict, "There are %d providers, which is the maximum.",
 			maxProviders)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Provider{}, fmt.Errorf("making an id: %w", err)
+		return Provider{}, fmt.Errorf("creating an id: %w", err)
 	}
 	p.ID = id.String()
 	err = ps.storeProvider(ctx, actor, p, "added", func(tx *db.Tx, secret, settings string) error {
@@ -242,13 +242,13 @@ func (ps *Providers) mayMove(ctx context.Context, p Provider, row q.Provider) er
 	}
 	switch {
 	case n > 0:
-		return problem.Newf(problem.Conflict, "%d people are linked at the present issuer, and another one would "+
-			"give its own people their accounts.", n).
+		return problem.Newf(problem.Conflict, "%d people are linked to the current issuer. Another issuer would "+
+			"give their accounts to its own people.", n).
 			WithField("issuer").
-			WithNext("Add the other issuer as a provider of its own.")
+			WithNext("Add the other issuer as a separate provider.")
 	case row.SecretSealed != "" && p.ClientSecret == "":
-		return problem.New(problem.Invalid, "Enter the client secret of the other issuer; the present one's is not "+
-			"sent to it.").
+		return problem.New(problem.Invalid, "Enter the client secret of the new issuer; the current issuer's "+
+			"secret is not sent to it.").
 			WithField("client_secret")
 	}
 	return nil
@@ -277,7 +277,7 @@ func (ps *Providers) storeProvider(
 		func(tx *db.Tx) error {
 			err := write(tx, sealed, string(settings))
 			if db.IsUnique(err) {
-				return problem.New(problem.Conflict, "There is a provider with this short name already.").
+				return problem.New(problem.Conflict, "A provider with this short name already exists.").
 					WithField("slug")
 			}
 			if err != nil {
@@ -335,14 +335,15 @@ func (ps *Providers) cleanProvider(p *Provider) error {
 	), strings.TrimSpace(p.ClientSecret)
 	switch {
 	case p.Kind != KindOIDC && p.Kind != KindGitHub:
-		return wrong("kind", "A provider is of the kind oidc or github.")
+		return wrong("kind", "The kind of a provider is oidc or github.")
 	case !plainText(p.Name, 50):
-		return wrong("name", "A name has 1 to 50 printable characters.")
+		return wrong("name", "Enter a name of 1 to 50 printable characters.")
 	case !slugForm.MatchString(p.Slug):
 		return wrong("slug",
-			"A short name has 1 to 32 small letters, digits or dashes, and begins and ends with a letter or digit.")
+			"Enter a short name of 1 to 32 lowercase letters, digits or dashes that begins and ends with a "+
+				"letter or digit.")
 	case !plainText(p.ClientID, 300):
-		return wrong("client_id", "Enter the client id that the provider gave to Sluice, at most 300 characters.")
+		return wrong("client_id", "Enter the client id that the provider issued, at most 300 characters.")
 	case len(p.ClientSecret) > 4096:
 		return wrong("client_secret", "A client secret has at most 4,096 characters.")
 	}
@@ -367,7 +368,7 @@ func (ps *Providers) cleanMappings(p *Provider) error {
 		return wrong("superuser_group", "A group's name has at most %d printable characters.", maxGroupName)
 	}
 	if len(p.Mappings) > maxMappings {
-		return wrong("mappings", "There can be at most %d mappings.", maxMappings)
+		return wrong("mappings", "Add at most %d mappings.", maxMappings)
 	}
 	for i, m := range p.Mappings {
 		m.Group, m.Workspace, m.Role = strings.TrimSpace(m.Group), strings.TrimSpace(
@@ -383,14 +384,13 @@ func (ps *Providers) cleanMappings(p *Provider) error {
 		if _, ok := ps.cfg.People.Role(m.Role); !ok {
 			return wrong(
 				"mappings",
-				"Mapping %d names a role that does not exist; expected is admin, user, viewer or the id of a "+
-					"custom role.",
+				"Mapping %d names a role that does not exist; use admin, user, viewer or the id of a custom role.",
 				i+1,
 			)
 		}
 	}
 	if p.Kind == KindOIDC && p.GroupClaim == "" && (len(p.Mappings) > 0 || p.SuperuserGroup != "") {
-		return wrong("group_claim", "Say which claim holds the groups; the mappings need it.")
+		return wrong("group_claim", "Enter the claim that contains the groups; the mappings need it.")
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (rs *reports) create(ctx context.Context, p *provider, who authz.Principal,
 			return nil, err
 		}
 	default:
-		out.Outcome = "A new account " + v.newcomer.Username + " would be made and signed in."
+		out.Outcome = "A new account " + v.newcomer.Username + " would be created and signed in."
 	}
 	if out.Roles, err = rs.roles(ctx, p, v); err != nil {
 		return nil, err
@@ -124,8 +124,8 @@ func (rs *reports) known(ctx context.Context, out *ClaimReport, v verdict) error
 	out.Username, out.Email, out.EmailVerified, out.Name = u.Username, u.Email, u.EmailVerified, u.Name
 	out.Outcome = u.Username + " would be signed in."
 	if !u.Active {
-		out.Refused, out.Outcome, out.Next = true, u.Username+" would stay outside: the account is not "+
-			"active.", "Activate it on the page of people."
+		out.Refused, out.Outcome, out.Next = true, u.Username+" would be refused: the account is not "+
+			"active.", "Activate it on the People page."
 	}
 	return nil
 }
@@ -163,34 +163,34 @@ func (rs *reports) notes(p *provider, a assertion, v verdict) []string {
 	email, verified, disowned := p.email(a)
 	switch {
 	case email == "":
-		note("No e-mail address was received: a new account has none.")
+		note("No email address was received: a new account has none.")
 	case disowned:
-		note("The provider says that it has not verified the address: a new account gets none.")
+		note("The provider says that it has not verified the address: a new account gets no address.")
 	case !verified:
-		note("The provider does not say whether it has verified the address: it counts as unconfirmed.")
+		note("The provider does not say whether it has verified the address: Sluice treats it as unconfirmed.")
 	}
 	sources, _ := a.Claims["_claim_names"].(map[string]any)
 	_, elsewhere := sources[p.GroupClaim]
 	switch {
 	case p.Kind == KindOIDC && p.GroupClaim != "" && elsewhere:
 		note(
-			"The person has so many groups that the token only points to them. Let the provider send only those that " +
-				"are assigned to the application.",
+			"The person has so many groups that the token only points to them. Let the provider send only those " +
+				"that are assigned to the application.",
 		)
 	case p.Kind == KindOIDC && p.GroupClaim != "" && a.value(p.GroupClaim) == nil:
-		note("There is no claim %q: nobody has any group.", p.GroupClaim)
+		note("There is no claim %q: the person has no groups.", p.GroupClaim)
 	case p.needsGroups() && len(a.Groups) == 0:
 		note("No group was found.")
 	case len(p.Mappings) > 0 && len(v.grants) == 0:
-		note("None of the groups has a mapping: the person gets no role from here.")
+		note("None of the groups has a mapping: the person gets no role from the provider.")
 	}
 	for _, m := range p.Mappings {
 		if _, ok := rs.people.WorkspaceName(m.Workspace); !ok {
-			note("The mapping of the group %q names a workspace that is gone; it gives nothing.", m.Group)
+			note("The mapping of the group %q names a deleted workspace; it gives no role.", m.Group)
 		}
 	}
 	if p.TrustFactor && !strongly(a) {
-		note("The provider says that the sign-in was by a password alone (amr): it counts as one factor.")
+		note("The provider says that the sign-in used a password alone (amr): it counts as one factor.")
 	}
 	return out
 }

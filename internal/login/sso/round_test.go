@@ -20,7 +20,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestTheRequestForACodeIsComplete(t *testing.T) {
+func TestRound_AuthorizationRequest(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -62,7 +62,7 @@ func mustQuery(t testing.TB, address string) url.Values {
 	return u.Query()
 }
 
-func TestSeveralTabsShareACookie(t *testing.T) {
+func TestRound_SeveralTabs(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -84,7 +84,7 @@ func TestSeveralTabsShareACookie(t *testing.T) {
 	}
 }
 
-func TestACallbackCountsOnceAndOnlyInItsBrowser(t *testing.T) {
+func TestRound_CallbackOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
@@ -97,8 +97,8 @@ func TestACallbackCountsOnceAndOnlyInItsBrowser(t *testing.T) {
 		}
 		back := b.visit(to)
 
-		// Somebody is lured to another's callback: nothing happens with it, and the round stays
-		// good for whom it belongs to.
+		// A person is lured to someone else's callback. It has no effect, and the round stays valid
+		// for its owner.
 		victim := h.browser(t)
 		end, err := victim.finish(back)
 		if err != nil || end.Progress != nil || end.Restart == nil || end.Restart.Bounces != 1 ||
@@ -123,15 +123,15 @@ func TestACallbackCountsOnceAndOnlyInItsBrowser(t *testing.T) {
 		}
 		b.session = session
 		if end, err = b.finish(back); !problem.Is(err, problem.Gone) || end.Restart != nil {
-			t.Errorf("replayed by somebody signed in: %+v, %v", end, err)
+			t.Errorf("replayed by a signed-in person: %+v, %v", end, err)
 		}
 		if n := idp.asked("/token"); n != 1 {
-			t.Errorf("the code was exchanged %d times, want once", n)
+			t.Errorf("the code was redeemed %d times, want once", n)
 		}
 	})
 }
 
-func TestOfManyAtOnceOneCallbackCounts(t *testing.T) {
+func TestRound_ParallelCallbacks(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -157,15 +157,15 @@ func TestOfManyAtOnceOneCallbackCounts(t *testing.T) {
 		if end := <-ends; end.Progress != nil {
 			done++
 		} else if end.Restart == nil {
-			t.Errorf("neither in nor begun again: %+v", end)
+			t.Errorf("neither signed in nor started again: %+v", end)
 		}
 	}
 	if done != 1 || idp.asked("/token") != 1 {
-		t.Errorf("%d came in and the code was exchanged %d times, want one each", done, idp.asked("/token"))
+		t.Errorf("%d signed in and the code was redeemed %d times, want one each", done, idp.asked("/token"))
 	}
 }
 
-func TestALoopIsCounted(t *testing.T) {
+func TestRound_Loop(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -201,7 +201,7 @@ func TestALoopIsCounted(t *testing.T) {
 	}
 }
 
-func TestARoundEndsAfterAWhile(t *testing.T) {
+func TestRound_Expires(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -218,7 +218,7 @@ func TestARoundEndsAfterAWhile(t *testing.T) {
 	}
 }
 
-func TestStrangersCannotBeginWithoutEnd(t *testing.T) {
+func TestRound_Bounded(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -233,14 +233,14 @@ func TestStrangersCannotBeginWithoutEnd(t *testing.T) {
 	}
 	h.Step(10 * time.Minute)
 	h.browser(t).signIn()
-	// Whoever finishes is not counted.
+	// Finished sign-ins are not counted.
 	h.Step(2 * time.Hour)
 	for range 150 {
 		h.browser(t).signIn()
 	}
 }
 
-func TestOnlyProvidersInUseSignIn(t *testing.T) {
+func TestRound_DisabledProvider(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -275,7 +275,7 @@ func TestOnlyProvidersInUseSignIn(t *testing.T) {
 	}
 }
 
-func TestRefusedSignInsAreInTheRecord(t *testing.T) {
+func TestRound_RefusalsAudited(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -294,7 +294,7 @@ func TestRefusedSignInsAreInTheRecord(t *testing.T) {
 	}
 }
 
-// entries are the lines of the record: who, what, on what, how it ended, and why.
+// entries are the audit entries: actor, action, object, outcome and reason.
 func (h *house) entries(t testing.TB) []string {
 	t.Helper()
 	list, err := audit.After(context.Background(), h.DB, 0, 1000)

@@ -98,7 +98,7 @@ type logoutToken struct{ id, subject, sid string }
 // verifyLogout verifies a logout token. It trusts none of it before its signature.
 func (ps *Providers) verifyLogout(ctx context.Context, p *provider, raw string) (logoutToken, error) {
 	bad := func(err error, text string) (logoutToken, error) {
-		return logoutToken{}, problem.New(problem.Invalid, "The logout token is not good: "+text+".").
+		return logoutToken{}, problem.New(problem.Invalid, "The logout token is invalid: "+text+".").
 			WithField("logout_token").
 			WithCause(err)
 	}
@@ -136,7 +136,7 @@ func (ps *Providers) rememberLogout(ctx context.Context, tx *db.Tx, p *provider,
 	mark := ps.cfg.Logins.Hash("logout token", p.ID+"\x00"+id)
 	first, err := ps.cfg.Logins.Pending.Mark(ctx, tx, purposeLogout, mark, p.ID, logoutAge+2*leeway)
 	if db.IsUnique(err) || err == nil && !first {
-		return problem.New(problem.Invalid, "The logout token was used already (jti).").WithField("logout_token")
+		return problem.New(problem.Invalid, "The logout token was already used (jti).").WithField("logout_token")
 	}
 	if err != nil {
 		return fmt.Errorf("remembering a logout token: %w", err)
@@ -157,7 +157,7 @@ func (ps *Providers) SignOutElsewhere(ctx context.Context, who authz.Principal, 
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading where the session came from: %w", err)
+		return "", fmt.Errorf("reading the origin of the session: %w", err)
 	}
 	p, ok := ps.byID(row.ProviderID)
 	if !ok || p.Kind != KindOIDC {

@@ -39,7 +39,7 @@ func (p *idp) logout(changes map[string]any) string {
 	return p.signed("logout+jwt", claims)
 }
 
-// live lists the sessions of somebody.
+// live lists a person's sessions.
 func (h *house) live(t testing.TB, userID string) []string {
 	t.Helper()
 	list, err := h.Sessions.List(context.Background(), cli, userID)
@@ -54,7 +54,7 @@ func (h *house) live(t testing.TB, userID string) []string {
 	return out
 }
 
-func TestTheProviderSignsPeopleOut(t *testing.T) {
+func TestLogout_ByProvider(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -84,13 +84,13 @@ func TestTheProviderSignsPeopleOut(t *testing.T) {
 				t.Errorf("%s: live are %v, want %v", what, got, ids)
 			}
 			if got := h.live(t, mia.ID); len(got) != 1 {
-				t.Errorf("%s: somebody else has %d sessions", what, len(got))
+				t.Errorf("%s: another person has %d sessions", what, len(got))
 			}
 		}
 		stream := h.Sessions.Done(one.SessionID)
 		end(map[string]any{"sid": "unknown", "sub": nil})
 		end(map[string]any{"sub": "nobody"})
-		end(map[string]any{"sid": "c"}) // another's session with this subject
+		end(map[string]any{"sid": "c"}) // another person's session with this subject
 		want("what is not known", one.SessionID, two.SessionID, three.SessionID)
 		end(map[string]any{"sid": "a", "sub": nil})
 		want("one session", two.SessionID, three.SessionID)
@@ -101,7 +101,7 @@ func TestTheProviderSignsPeopleOut(t *testing.T) {
 		}
 		four := session(nil)
 		end(map[string]any{"sid": "x"})
-		want("a session of which the provider gave no name", two.SessionID, three.SessionID)
+		want("a session without the provider's session id", two.SessionID, three.SessionID)
 		end(map[string]any{"sid": "b"})
 		want("one of the provider's, two of ours")
 		session("d")
@@ -110,12 +110,12 @@ func TestTheProviderSignsPeopleOut(t *testing.T) {
 		want("the whole person")
 		if !slices.Contains(h.entries(t), "system | sso:corp | session:end |  | done | signed out at the "+
 			"provider") || four.SessionID == "" {
-			t.Errorf("not in the record: %s", strings.Join(h.entries(t), "\n"))
+			t.Errorf("not in the audit: %s", strings.Join(h.entries(t), "\n"))
 		}
 	})
 }
 
-func TestALogoutTokenCountsOnce(t *testing.T) {
+func TestLogout_TokenOnce(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h, ctx := build(t, d, bcrypt.MinCost), context.Background()
@@ -135,13 +135,13 @@ func TestALogoutTokenCountsOnce(t *testing.T) {
 				t.Errorf("again after %s: %v", wait, err)
 			}
 			if wait < time.Hour && len(h.live(t, p.ID)) != 1 {
-				t.Error("the session has ended")
+				t.Error("the session has expired")
 			}
 		}
 	})
 }
 
-func TestBadLogoutTokensEndNothing(t *testing.T) {
+func TestLogout_BadTokens(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp, other := startIDP(t, h.Now), startIDP(t, h.Now)
@@ -160,7 +160,7 @@ func TestBadLogoutTokensEndNothing(t *testing.T) {
 		"an event that is text": idp.logout(events(logoutEvent)),
 		"no id":                 idp.logout(map[string]any{"jti": nil}),
 		"an endless id":         idp.logout(map[string]any{"jti": strings.Repeat("j", 600)}),
-		"nobody":                idp.logout(map[string]any{"sub": nil}),
+		"no subject":            idp.logout(map[string]any{"sub": nil}),
 		"no end":                idp.logout(map[string]any{"exp": nil}),
 		"over":                  idp.logout(map[string]any{"exp": h.Now().Add(-2 * time.Minute).Unix()}),
 		"no beginning":          idp.logout(map[string]any{"iat": nil}),
@@ -201,7 +201,7 @@ func TestBadLogoutTokensEndNothing(t *testing.T) {
 	}
 }
 
-func TestSigningOutElsewhereToo(t *testing.T) {
+func TestLogout_AtProviderToo(t *testing.T) {
 	t.Parallel()
 	h, ctx := build(t, dbtest.SQLite(t), bcrypt.MinCost), context.Background()
 	idp := startIDP(t, h.Now)
@@ -236,7 +236,8 @@ func TestSigningOutElsewhereToo(t *testing.T) {
 		!mustQuery(t, to).Has("client_id") {
 		t.Errorf("with a long token: %d bytes, %v", len(to), err)
 	}
-	// Signing out here does not wait for a provider that has none, or is gone.
+	// Signing out here does not wait for a provider without a sign-out address, or one that is
+	// down.
 	idp.set(func() { idp.discovery = func(d map[string]any) { delete(d, "end_session_endpoint") } })
 	h.Step(2 * time.Hour)
 	if to, err = h.Providers.SignOutElsewhere(ctx, zoe, origin); to != "" || err != nil {
@@ -281,7 +282,7 @@ func FuzzLogoutToken(f *testing.F) {
 			t.Errorf("%q: %v", token, err)
 		}
 		if _, ok := h.Sessions.Lookup(end.Progress.Result.Token, authn.AudienceMain); !ok {
-			t.Fatalf("%q has ended a session", token)
+			t.Fatalf("%q revoked a session", token)
 		}
 	})
 }

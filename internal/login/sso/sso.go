@@ -195,7 +195,7 @@ func (s *SSO) mayBegin(ctx context.Context, p *provider, in Round) error {
 		err := s.cfg.Logins.Limits.Reserve(ctx, beginCounter(in.IP))
 		if problem.Is(err, problem.Limited) {
 			limited := problem.Of(err)
-			limited.Detail, limited.Next = "Too many sign-ins were begun from this address and not "+
+			limited.Detail, limited.Next = "Too many sign-ins were started from this address and not "+
 				"finished.", "Wait, then try again."
 			return limited
 		}
@@ -243,7 +243,7 @@ func (s *SSO) Finish(ctx context.Context, c Callback) (End, error) {
 	for _, name := range []string{"state", "code", "iss", "error"} {
 		if values := c.Query[name]; len(values) > 1 || len(values) == 1 && len(values[0]) > 8192 {
 			return End{}, problem.Newf(problem.Invalid,
-				"The answer of %s has more than one %s, or one that is too long.", p.Name, name)
+				"The answer of %s has more than one %s, or a value that is too long.", p.Name, name)
 		}
 	}
 	state := c.Query.Get("state")
@@ -262,9 +262,9 @@ func (s *SSO) Finish(ctx context.Context, c Callback) (End, error) {
 	}
 	end := End{Purpose: r.Purpose, Provider: p.ID, Destination: r.Destination}
 	if r.Purpose != ForSignIn && (c.Principal.SessionID == "" || c.Principal.SessionID != r.Session) {
-		return end, problem.New(problem.Unauthenticated, "You are not signed in as the person who began this "+
-			"any more.").
-			WithNext("Sign in and begin again.")
+		return end, problem.New(problem.Unauthenticated, "You are no longer signed in as the person who started "+
+			"this.").
+			WithNext("Sign in and start again.")
 	}
 	err = s.cfg.Logins.Pending.Spend(ctx, purposeSSO, state)
 	if problem.Is(err, problem.Gone) {
@@ -335,8 +335,8 @@ func (s *SSO) signedIn(ctx context.Context, p *provider, r round, c Callback, a 
 // a person is signed in, who has merely gone back in their browser.
 func (s *SSO) lost(ctx context.Context, c Callback) (End, error) {
 	if c.Principal.SignedIn() {
-		return End{}, problem.New(problem.Gone, "This sign-in was finished already, or it took too long.").
-			WithNext("You are signed in; go on to where you wanted to go.").
+		return End{}, problem.New(problem.Gone, "This sign-in is already finished, or it took too long.").
+			WithNext("You are signed in; open the page that you wanted.").
 			WithRule("single use")
 	}
 	// Such a round does not reveal how often it began again, so restarts are counted per browser,
@@ -371,8 +371,8 @@ func (s *SSO) foreign(p *provider, r round, c Callback) (End, error) {
 	end := End{Purpose: r.Purpose, Provider: p.ID}
 	if r.Purpose == ForSignIn && c.Principal.SignedIn() ||
 		r.Purpose != ForSignIn && (c.Principal.SessionID == "" || c.Principal.SessionID != r.Session) {
-		return end, problem.New(problem.Denied, "This was begun in another browser.").
-			WithNext("Begin again in this one.").
+		return end, problem.New(problem.Denied, "This was started in another browser.").
+			WithNext("Start again in this one.").
 			WithRule("browser binding")
 	}
 	end.Restart = &Round{
@@ -401,7 +401,7 @@ func (s *SSO) answered(ctx context.Context, p *provider, r round, c Callback) (a
 	}
 	code := c.Query.Get("code")
 	if code == "" {
-		return assertion{}, p.refused("it holds neither a code nor an error")
+		return assertion{}, p.refused("it contains neither a code nor an error")
 	}
 	if p.Kind == KindGitHub {
 		return s.providers.client.redeemGitHub(ctx, p, r, code)

@@ -77,7 +77,7 @@ func (b *browser) visit(address string) url.Values {
 	res.Body.Close()
 	to, err := res.Location()
 	if err != nil {
-		b.t.Fatalf("the provider answers %d and sends nobody back", res.StatusCode)
+		b.t.Fatalf("the provider answers %d and redirects no one", res.StatusCode)
 	}
 	if got := to.Scheme + "://" + to.Host + to.Path; got != origin+"/sso/corp/callback" {
 		b.t.Fatalf("sent back to %s", got)
@@ -97,7 +97,7 @@ func (b *browser) finish(query url.Values) (sso.End, error) {
 	})
 }
 
-// round goes all the way.
+// round completes a sign-in at the provider.
 func (b *browser) round(purpose string) (sso.End, error) {
 	b.t.Helper()
 	to, err := b.begin(purpose)
@@ -107,7 +107,7 @@ func (b *browser) round(purpose string) (sso.End, error) {
 	return b.finish(b.visit(to))
 }
 
-// signIn goes all the way and must end in a session.
+// signIn completes a sign-in, which must create a session.
 func (b *browser) signIn() authz.Principal {
 	b.t.Helper()
 	end, err := b.round(sso.ForSignIn)
@@ -122,7 +122,7 @@ func (b *browser) signIn() authz.Principal {
 	return p
 }
 
-func TestSSOMakesAnAccountAndFindsItAgain(t *testing.T) {
+func TestSSO_NewAccount(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		h := build(t, d, bcrypt.MinCost)
@@ -154,13 +154,13 @@ func TestSSOMakesAnAccountAndFindsItAgain(t *testing.T) {
 	})
 }
 
-func TestSSONeedsAnAccountWhereNoneAreMade(t *testing.T) {
+func TestSSO_NoNewAccounts(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
 	h.withProvider(t, idp, func(p *sso.Provider) { p.CreateAccounts = false })
 	if _, err := h.browser(t).round(sso.ForSignIn); !problem.Is(err, problem.Denied) {
-		t.Errorf("a stranger came in: %v", err)
+		t.Errorf("a stranger signed in: %v", err)
 	}
 	if _, total, err := h.People.List(context.Background(), cli, identity.Filter{}); err != nil || total != 0 {
 		t.Errorf("%d people, %v", total, err)

@@ -23,7 +23,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
+func TestTrouble_ProviderDown(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 		!strings.Contains(told.Next, gone+"/.well-known/openid-configuration") {
 		t.Errorf("down: %q, %q", told.Detail, told.Next)
 	}
-	// One that is down is not asked by everybody, and is asked again after a moment.
+	// Not every request asks a provider that is down, and it is asked again after a moment.
 	idp.set(func() {
 		idp.handle["/.well-known/openid-configuration"] = func(w http.ResponseWriter,
 			_ *http.Request) {
@@ -66,7 +66,7 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 	idp.set(func() { clear(idp.handle) })
 	h.Step(6 * time.Second)
 	h.browser(t).signIn()
-	// What is known serves while a new document cannot be had.
+	// The cached document is used while a new one cannot be fetched.
 	idp.set(func() {
 		idp.handle["/.well-known/openid-configuration"] = func(w http.ResponseWriter,
 			_ *http.Request) {
@@ -81,7 +81,7 @@ func TestAProviderThatIsDownSaysSoAndComesBack(t *testing.T) {
 	}
 }
 
-func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
+func TestTrouble_SlowProvider(t *testing.T) {
 	h := build(t, dbtest.SQLite(t),
 		bcrypt.MinCost).with(t, func(s *logintest.Settings) { s.SSO.HTTP = sso.ProviderClient(2*time.Second, nil) })
 	h.Add(t, "ann")
@@ -136,7 +136,7 @@ func TestASlowProviderHoldsNobodyElseUp(t *testing.T) {
 	}
 }
 
-func TestAProviderThatDripsIsCutOff(t *testing.T) {
+func TestTrouble_SlowBody(t *testing.T) {
 	h := build(
 		t,
 		dbtest.SQLite(t),
@@ -171,7 +171,7 @@ func TestAProviderThatDripsIsCutOff(t *testing.T) {
 	}
 }
 
-func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
+func TestTrouble_KeyRefresh(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -197,15 +197,15 @@ func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
 	})
 	for range 40 {
 		if _, err := h.browser(t).round(sso.ForSignIn); !problem.Is(err, problem.Unauthenticated) {
-			t.Fatalf("a key that nobody knows: %v", err)
+			t.Fatalf("an unknown key: %v", err)
 		}
 	}
 	if n := idp.asked("/jwks") - before; n > 5 {
-		t.Errorf("a flood of unknown keys made %d fetches", n)
+		t.Errorf("a flood of unknown keys caused %d fetches", n)
 	}
 	idp.set(func() { idp.sign = nil })
 	h.browser(t).signIn()
-	// Strangers who flood with logout tokens use up nothing that sign-ins need.
+	// A flood of logout tokens from strangers does not use up the limits of sign-ins.
 	h.Step(10 * time.Minute)
 	before = idp.asked("/jwks")
 	for range 40 {
@@ -216,13 +216,13 @@ func TestKeysAreFetchedAnewWithinBounds(t *testing.T) {
 		}
 	}
 	if n := idp.asked("/jwks") - before; n > 6 {
-		t.Errorf("a flood of logout tokens made %d fetches", n)
+		t.Errorf("a flood of logout tokens caused %d fetches", n)
 	}
 	idp.rotate(t)
 	h.browser(t).signIn()
 }
 
-func TestTheProviderClientGoesNowhereElse(t *testing.T) {
+func TestTrouble_Redirects(t *testing.T) {
 	t.Parallel()
 	secrets := make(chan string, 10)
 	elsewhere := httptest.NewServer(
@@ -262,7 +262,7 @@ func TestTheProviderClientGoesNowhereElse(t *testing.T) {
 	}
 }
 
-func TestClose_GivesUpWhatIsFetched(t *testing.T) {
+func TestClose_CancelsFetches(t *testing.T) {
 	t.Parallel()
 	h := build(t, dbtest.SQLite(t), bcrypt.MinCost)
 	idp := startIDP(t, h.Now)
@@ -284,7 +284,7 @@ func TestClose_GivesUpWhatIsFetched(t *testing.T) {
 	<-asked
 	h.Providers.Close()
 	if err := <-begun; !problem.Is(err, problem.Timeout) {
-		t.Errorf("the fetch went on: %v", err)
+		t.Errorf("the fetch continued: %v", err)
 	}
 	before := idp.asked("/.well-known/openid-configuration")
 	h.Step(6 * time.Second)

@@ -1,4 +1,5 @@
-// Streams the answer to a question into the page. Without this script the form posts and shows the answer on a page of its own.
+// Streams the answer to a question into the page. Without this script, the form posts and a separate
+// page shows the answer.
 for (const form of document.querySelectorAll("form[data-stream]")) {
 	form.addEventListener("submit", async (event) => {
 		event.preventDefault();
@@ -40,7 +41,8 @@ async function ask(url, question, onWord) {
 	if (!ended) throw new Error("The answer was cut off.");
 }
 
-// Shows the flows that one may see. They are asked for by call, because whoever stands in front of this builder can leave out of an answer what belongs to others.
+// Shows the flows that the person may see. The page requests them separately, so that a proxy in front
+// of this builder can filter other people's flows out of the answer.
 for (const list of document.querySelectorAll("[data-flows]")) showFlows(list);
 
 async function showFlows(list) {

@@ -41,7 +41,7 @@ func NewKeys(secret string) (*Keys, error) {
 	if secret == "" {
 		return nil, problem.New(problem.Invalid, "The secret key is empty.").
 			WithField("LANGFLOW_SECRET_KEY").
-			WithNext("Give the LANGFLOW_SECRET_KEY that Langflow ran with, or the content of its file secret_key.")
+			WithNext("Enter the LANGFLOW_SECRET_KEY that Langflow ran with, or the content of its file secret_key.")
 	}
 	if len([]rune(secret)) < longSecret {
 		hashed := fernet.Key(sha256.Sum256([]byte(secret)))
@@ -50,11 +50,11 @@ func NewKeys(secret string) (*Keys, error) {
 	}
 	raw := decodeLikePython(secret)
 	if len(raw) != len(fernet.Key{}) {
-		return nil, problem.Newf(problem.Invalid, "The secret key has %d characters, which stand for %d bytes; "+
-			"Langflow's encryption needs exactly 32 bytes, so that Langflow itself cannot encrypt "+
-			"with it.", len([]rune(secret)), len(raw)).
+		return nil, problem.Newf(problem.Invalid, "The secret key has %d characters, which decode to %d bytes. "+
+			"Langflow's encryption needs exactly 32 bytes, so Langflow itself cannot encrypt with it.",
+			len([]rune(secret)), len(raw)).
 			WithField("LANGFLOW_SECRET_KEY").
-			WithNext(`A usable one is made by: python3 -c "import secrets; print(secrets.token_urlsafe(32))"`)
+			WithNext(`To create a usable one, run: python3 -c "import secrets; print(secrets.token_urlsafe(32))"`)
 	}
 	key := fernet.Key(raw)
 	return &Keys{keys: []*fernet.Key{&key}}, nil
@@ -70,7 +70,7 @@ func (k *Keys) Open(value string) (string, error) {
 	if plaintext == nil {
 		return "", problem.New(problem.Invalid, "The value was encrypted with another secret key.").
 			WithField("LANGFLOW_SECRET_KEY").
-			WithNext("Give the key that this Langflow ran with.")
+			WithNext("Enter the key that this Langflow ran with.")
 	}
 	return string(plaintext), nil
 }
@@ -85,8 +85,8 @@ func KeyTrouble(secret string) string {
 		return ""
 	}
 	if len(secret) < longSecret {
-		return fmt.Sprintf("Langflow works with it, but before version 1.10.1 the key that it makes of so few "+
-			"characters (%d) can be guessed.", len(secret))
+		return fmt.Sprintf("Langflow works with it, but before version 1.10.1 the key that it derives from so "+
+			"few characters (%d) can be guessed.", len(secret))
 	}
 	raw := decodeLikePython(secret)
 	if len(raw) == len(fernet.Key{}) {
@@ -96,9 +96,9 @@ func KeyTrouble(secret string) string {
 	if len(raw) > 0 {
 		decoded = fmt.Sprintf("%d bytes", len(raw))
 	}
-	return fmt.Sprintf("Langflow itself cannot encrypt with it, so that no API key or credential can be saved there: "+
-		"its %d characters decode to %s, and Fernet needs 32 bytes. `sluice secret generate` prints a value that is "+
-		"good for both.",
+	return fmt.Sprintf("Langflow itself cannot encrypt with it, so no API key or credential can be saved there: "+
+		"its %d characters decode to %s, and Fernet needs 32 bytes. `sluice secret generate` prints a value "+
+		"that works for both.",
 		len(secret), decoded)
 }
 

@@ -14,7 +14,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// Made by CPython 3.11: random.seed(text), 32 times getrandbits(8).
+// From CPython 3.11: random.seed(text), 32 times getrandbits(8).
 func TestPythonRandomBytes(t *testing.T) {
 	for text, want := range map[string]string{
 		"shortkey123":           "qeA9wdDv6i0_4s4YpmYkg7mByqBIVqF5L8On7wINNmo=",
@@ -31,14 +31,14 @@ func TestPythonRandomBytes(t *testing.T) {
 	}
 }
 
-// Made by Python's cryptography 48.0 with the three keys that Langflow derives.
+// From Python's cryptography 48.0 with the three keys that Langflow derives.
 const (
 	longToken   = "gAAAAABlU_EAQAXZQK8A8EsZXQi9plUFfn_rnuKRoNFLtnQshoJ6Mz-GrZ-_huymfb5Sk5x64oqw8M_enhgISdfjSfIGByMY2A=="
 	hashedToken = "gAAAAABlU_EARzAXuSHwyaXa72_w8bVR2zINIJpFbHnqpepRbrkilzTMdmkYHqSZjoYI_4A_7gfh0DsPuQdEFC1c5BdFEi8I5Q=="
 	seededToken = "gAAAAABlU_EAt90x510b-0v-mK3Zb03SZDX_RQQm5-ByVON9PtDyM3TKKsw2QQhkxGptXSGtBXWfqd0XbPCc4aUpicZY3R7uSw=="
 )
 
-func TestKeysOpen(t *testing.T) {
+func TestKeys_Open(t *testing.T) {
 	const long = "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ"
 	for name, c := range map[string]struct{ secret, token, want string }{
 		"32 bytes":               {long, longToken, "sk-long"},
@@ -68,7 +68,7 @@ func TestKeysOpen(t *testing.T) {
 	}
 }
 
-func TestKeysThatNoLangflowCanUse(t *testing.T) {
+func TestKeys_Unusable(t *testing.T) {
 	for name, secret := range map[string]string{
 		"nothing":                   "",
 		"the page's own sample":     "dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb",
@@ -87,12 +87,13 @@ func TestKeysThatNoLangflowCanUse(t *testing.T) {
 	}
 }
 
-func TestKeyTrouble(t *testing.T) {
+func TestKeys_Trouble(t *testing.T) {
 	for name, c := range map[string]struct{ secret, want string }{
-		"not set":                  {"", ""},
-		"a placeholder":            {"<your key>", ""},
-		"32 bytes":                 {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ", ""},
-		"the page's own sample":    {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "42 characters decode to 31 bytes"},
+		"not set":       {"", ""},
+		"a placeholder": {"<your key>", ""},
+		"32 bytes":      {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fbQ", ""},
+		"the page's own sample": {"dBuuuB_FHLvU8T9eUNlxQF9ppqRxwWpXXQ42kM2_fb", "42 characters decode to 31 " +
+			"bytes"},
 		"31 characters":            {strings.Repeat("x", 31), "so few characters (31) can be guessed"},
 		"32 characters":            {strings.Repeat("x", 32), "32 characters decode to 24 bytes"},
 		"characters of no bytes":   {strings.Repeat("!", 32), "32 characters decode to nothing"},

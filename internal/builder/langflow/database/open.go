@@ -65,7 +65,7 @@ func open(ctx context.Context, name string) (*source, error) {
 		return openPostgres(ctx, "postgresql://"+rest)
 	}
 	return nil, wrongDatabase("Langflow does not keep its data in a database of this kind (%.40q).", dialect).
-		WithNext("Give the path of its file langflow.db, or what LANGFLOW_DATABASE_URL says: sqlite:///… or " +
+		WithNext("Enter the path of its file langflow.db, or the value of LANGFLOW_DATABASE_URL: sqlite:///… or " +
 			"postgresql://….")
 }
 
@@ -73,9 +73,9 @@ func open(ctx context.Context, name string) (*source, error) {
 const patience = 15 * time.Second
 
 func openPostgres(ctx context.Context, address string) (*source, error) {
-	unreadable := wrongDatabase("This is no address of a PostgreSQL database.").
-		WithNext("It reads postgresql://user:password@host:5432/name; special characters of the password are written " +
-			"as %40 and the like.")
+	unreadable := wrongDatabase("This is not the address of a PostgreSQL database.").
+		WithNext("Use the form postgresql://user:password@host:5432/name, and percent-encode special characters " +
+			"of the password (@ as %40).")
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, unreadable // the cause would quote the password
@@ -117,12 +117,13 @@ func openPostgres(ctx context.Context, address string) (*source, error) {
 func notReached(where string, err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		return problem.Newf(problem.Unavailable, "%s: it answers: %.200s.", where, refused.Message).
+		return problem.Newf(problem.Unavailable, "%s refused the connection: %.200s.", where, refused.Message).
 			WithField("--database").
-			WithNext("Check the user, the password and the name of the database.")
+			WithNext("Check the user, the password and the database name.")
 	}
 	return problem.Newf(problem.Unavailable, "%s does not answer.", where).WithField("--database").
-		WithNext("Check host and port, and that it runs; encryption is asked for by sslmode in the address.").
+		WithNext("Check the host and port, and that the server is running. To request encryption, add sslmode " +
+			"to the address.").
 		WithCause(err)
 }
 
@@ -131,7 +132,7 @@ var sqliteMark = []byte("SQLite format 3\x00")
 
 func openFile(ctx context.Context, path string) (*source, error) {
 	if path == "" || path == ":memory:" {
-		return nil, wrongDatabase("No file is named.").WithNext("Give the path of Langflow's file langflow.db.")
+		return nil, wrongDatabase("No file is given.").WithNext("Enter the path of Langflow's file langflow.db.")
 	}
 	if err := checkFile(path); err != nil {
 		return nil, err
@@ -181,12 +182,12 @@ func checkFile(path string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return wrongDatabase("There is no file %s.", path).
-			WithNext("Langflow keeps langflow.db in its LANGFLOW_CONFIG_DIR; without that, inside its own " +
-				"installation (LANGFLOW_SAVE_DB_IN_CONFIG_DIR).")
+			WithNext("Langflow keeps langflow.db in LANGFLOW_CONFIG_DIR, or inside its own installation if that " +
+				"is not set (LANGFLOW_SAVE_DB_IN_CONFIG_DIR).")
 	case err != nil:
 		return unreadable(path, err)
 	case !info.Mode().IsRegular():
-		return wrongDatabase("%s is not a file.", path).WithNext("Give the path of langflow.db itself.")
+		return wrongDatabase("%s is not a file.", path).WithNext("Enter the path of langflow.db itself.")
 	case info.Size() == 0:
 		return wrongDatabase("%s is empty.", path)
 	}
@@ -197,15 +198,15 @@ func checkFile(path string) error {
 	defer file.Close()
 	head := make([]byte, len(sqliteMark))
 	if _, err := io.ReadFull(file, head); err != nil || !bytes.Equal(head, sqliteMark) {
-		return wrongDatabase("%s is no SQLite database.", path).
-			WithNext("Give Langflow's langflow.db, or the address of its PostgreSQL.")
+		return wrongDatabase("%s is not an SQLite database.", path).
+			WithNext("Enter the path of Langflow's langflow.db, or the address of its PostgreSQL database.")
 	}
 	return nil
 }
 
 func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return wrongDatabase("%s cannot be read by this user.", path).
+		return wrongDatabase("This user cannot read %s.", path).
 			WithNext("Run the import as a user who may read it.")
 	}
 	return fmt.Errorf("reading %s: %w", path, err)
@@ -246,7 +247,8 @@ func copyFile(from, to string) error {
 }
 
 func damaged(where string, err error) error {
-	return wrongDatabase("%s cannot be read: it is damaged, or in use by something that locks it.", where).
-		WithNext("Stop Langflow and try again; if it stays, restore a backup, or let `sqlite3 langflow.db .recover` " +
-			"create a readable one.").WithCause(err)
+	return wrongDatabase("%s cannot be read: it is damaged, or another program locks it.", where).
+		WithNext("Stop Langflow and try again. If it fails again, restore a backup, or run `sqlite3 langflow.db " +
+			".recover` to create a readable one.").
+		WithCause(err)
 }

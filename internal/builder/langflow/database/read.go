@@ -260,7 +260,7 @@ func (r *reading) secretsInFlows(ctx context.Context, s *source) error {
 func (r *reading) note() {
 	add := func(format string, args ...any) { r.in.Notes = append(r.in.Notes, fmt.Sprintf(format, args...)) }
 	if r.examples > 0 {
-		add("Langflow's own examples (%s) are nobody's and stay there.", flows(r.examples))
+		add("Langflow's own examples (%s) have no owner and stay there.", flows(r.examples))
 	}
 	generic := 0
 	for _, v := range r.in.Variables {
@@ -269,16 +269,16 @@ func (r *reading) note() {
 		}
 	}
 	if generic > 0 {
-		add("Variables of type Generic are no secrets: the values of %d stay in Langflow, where flows find "+
+		add("Variables of type Generic are not secrets. The values of %d stay in Langflow, where flows find "+
 			"them.", generic)
 	}
 	if r.typed > 0 {
-		add("Secrets are typed into flows themselves, %d into %s. Whoever may see such a flow may read them; put "+
-			"them into variables.", r.secrets, flows(r.typed))
+		add("%d secrets are typed directly into %s. Everyone who may see such a flow can read them. Move them "+
+			"into variables.", r.secrets, flows(r.typed))
 	}
 	for _, t := range tables() {
 		if n := r.unreadable[t.name]; n > 0 {
-			add("%d rows of the table %s cannot be read and are left out.", n, t.name)
+			add("%d rows of the table %s cannot be read and are not imported.", n, t.name)
 		}
 	}
 }

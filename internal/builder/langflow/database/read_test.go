@@ -24,7 +24,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// sqlite makes a database with these statements.
+// sqlite creates a database with these statements.
 func sqlite(t testing.TB, statements ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.db")
@@ -50,21 +50,21 @@ func written(t testing.TB, content []byte) string {
 	return path
 }
 
-func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
+func TestRead_NotLangflow(t *testing.T) {
 	folder := t.TempDir()
 	own := dbtest.BarePostgres(t)
 	dbtest.Open(t, db.Config{Postgres: own, Now: time.Now})
 	for name, c := range map[string]struct{ name, want string }{
-		"nothing":          {"", "No file is named"},
+		"nothing":          {"", "No file is given"},
 		"missing":          {filepath.Join(folder, "nowhere.db"), "There is no file"},
 		"a folder":         {folder, "is not a file"},
 		"a missing folder": {"sqlite:///" + folder + "/nowhere/langflow.db", "There is no file"},
 		"an empty file":    {written(t, nil), "is empty"},
 		"a text": {
 			written(t, []byte("DROP TABLE user; -- a dump of some database, long enough to be looked at")),
-			"is no SQLite database",
+			"is not an SQLite database",
 		},
-		"a short file":      {written(t, []byte("SQLite")), "is no SQLite database"},
+		"a short file":      {written(t, []byte("SQLite")), "is not an SQLite database"},
 		"only the mark":     {written(t, []byte("SQLite format 3\x00")), "cannot be read"},
 		"an empty database": {sqlite(t, "CREATE TABLE x (y)", "DROP TABLE x"), "has no tables"},
 		"Flowise": {
@@ -88,10 +88,10 @@ func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
 			"does not keep its data in a database of this kind",
 		},
 		"a web address": {"https://langflow.example.com", "does not keep its data"},
-		"no address":    {"postgresql://user:se cret@[::1", "This is no address of a PostgreSQL"},
+		"no address":    {"postgresql://user:se cret@[::1", "This is not the address of a PostgreSQL"},
 		"a wrong port": {
 			"postgresql://user:secret@127.0.0.1:notaport/x",
-			"This is no address of a PostgreSQL",
+			"This is not the address of a PostgreSQL",
 		},
 		"PostgreSQL down": {"postgresql+psycopg://user:secret@127.0.0.1:1/langflow", "does not answer"},
 		"no such database": {
@@ -113,12 +113,12 @@ func TestWhatIsNoDatabaseOfLangflowsIsToldInASentence(t *testing.T) {
 			}
 			said := p.Detail + p.Next + fmt.Sprint(err)
 			if strings.Contains(said, "secret") || strings.Contains(said, "se cret") {
-				t.Errorf("the password is told: %s", said)
+				t.Errorf("the message contains the password: %s", said)
 			}
 		})
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 0 {
-		t.Errorf("something was made where nothing was: %v %v", left, err)
+		t.Errorf("a file was created where there was no file: %v %v", left, err)
 	}
 }
 
@@ -129,9 +129,9 @@ func sluiceFolder(t testing.TB) string {
 	return folder
 }
 
-// Every page that is read is checked: what was overwritten is told, and never read as something
+// Every page is checked when it is read. Overwritten pages are reported and never read as something
 // else.
-func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
+func TestRead_DamagedPages(t *testing.T) {
 	const pageSize = 1024
 	path := langflowtest.Databases(t)[3].File(t)
 	whole, err := os.ReadFile(path)
@@ -172,7 +172,7 @@ func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
 		}
 	}
 	if refused < len(whole)/pageSize {
-		t.Errorf("only %d of %d damages are told", refused, 2*len(whole)/pageSize)
+		t.Errorf("only %d of %d damages are reported", refused, 2*len(whole)/pageSize)
 	}
 	for _, size := range []int{100, pageSize, 5*pageSize + 17, len(whole) / 2, len(whole) - pageSize, len(whole) - 1} {
 		if got := in(written(t, whole[:size])); got != nil && cmp.Diff(good, got) != "" {
@@ -181,7 +181,7 @@ func TestDamagedPagesAreNeverReadAsSomethingElse(t *testing.T) {
 	}
 }
 
-// folderOf tells everything about the files beside a database.
+// folderOf describes all files next to a database.
 func folderOf(t testing.TB, path string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -199,7 +199,7 @@ func folderOf(t testing.TB, path string) map[string]string {
 	return out
 }
 
-// users counts the users that are read.
+// users counts the imported users.
 func users(t testing.TB, name string) int {
 	t.Helper()
 	in, err := database.Read(context.Background(), name)
@@ -212,7 +212,7 @@ func users(t testing.TB, name string) int {
 const another = `INSERT INTO user (id, username, password, is_active, is_superuser, create_at, updated_at)
 	VALUES (lower(hex(randomblob(16))), 'late', 'x', 1, 0, '2026-01-01', '2026-01-01')`
 
-func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
+func TestRead_ChangesNothing(t *testing.T) {
 	langflow := langflowtest.Databases(t)[3]
 	clean := langflow.File(t)
 	base := users(t, clean)
@@ -223,7 +223,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	// Langflow runs: what it has committed counts, though it stands in the write-ahead log only.
+	// Langflow runs: its committed data counts, even if it is only in the write-ahead log.
 	live := langflow.File(t)
 	d, err := sql.Open("sqlite", live+"?_pragma=journal_mode(WAL)&_pragma=wal_autocheckpoint(0)")
 	if err != nil {
@@ -240,7 +240,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 			t.Errorf("%d users, want the late one too", n)
 		}
 		after := folderOf(t, live)
-		delete(before, "langflow.db-shm") // readers mark there how far they read
+		delete(before, "langflow.db-shm") // readers record their position there
 		delete(after, "langflow.db-shm")
 		if diff := cmp.Diff(before, after); diff != "" {
 			t.Error(diff)
@@ -250,7 +250,7 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 		}
 	})
 	t.Run("killed", func(t *testing.T) {
-		// What a crash leaves, or a copy: a log that was not written back, and nobody who locks it.
+		// A crash or a copy leaves a log that was not written back, and no lock.
 		path := filepath.Join(t.TempDir(), "langflow.db")
 		for _, suffix := range []string{"", "-wal"} {
 			content, err := os.ReadFile(live + suffix)
@@ -271,7 +271,8 @@ func TestADatabaseIsReadAsItIsAndStaysAsItIs(t *testing.T) {
 	})
 }
 
-// onPostgres copies a database of testdata into PostgreSQL, with the types that Langflow has there.
+// onPostgres copies a database of testdata into PostgreSQL, with the types that Langflow uses
+// there.
 func onPostgres(t testing.TB, path string) string {
 	t.Helper()
 	ctx := context.Background()
@@ -349,7 +350,7 @@ func copyTable(t testing.TB, from *sql.DB, to *pgx.Conn, table string) {
 	}
 }
 
-func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
+func TestRead_PostgreSQLEqualsSQLite(t *testing.T) {
 	for _, d := range langflowtest.Databases(t) {
 		t.Run(d.Name, func(t *testing.T) {
 			path := d.File(t)
@@ -381,7 +382,7 @@ func TestPostgreSQLReadsLikeTheFile(t *testing.T) {
 			for _, c := range []struct{ grant, want string }{
 				{
 					`DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
-					"has no tables that this user may read",
+					"has no tables that this user can read",
 				},
 				{`GRANT SELECT ON "user", apikey TO reader`, "the table variable"},
 			} {

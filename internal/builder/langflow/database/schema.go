@@ -98,8 +98,8 @@ func check(where string, found map[string][]string) error {
 		}
 	}
 	if len(found) == 0 {
-		return wrongDatabase("%s has no tables that this user may read.", where).
-			WithNext("Start Langflow with it once; on PostgreSQL, give a user who may read Langflow's tables.")
+		return wrongDatabase("%s has no tables that this user can read.", where).
+			WithNext("Start Langflow with it once. On PostgreSQL, use a user who can read Langflow's tables.")
 	}
 	var missing []string
 	for _, t := range tables() {
@@ -116,9 +116,9 @@ func check(where string, found map[string][]string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return wrongDatabase("%s is no database of Langflow 1.0 or later: %s is missing.",
+		return wrongDatabase("%s is not a database of Langflow 1.0 or later: %s is missing.",
 			where, strings.Join(missing[:min(len(missing), 5)], ", ")).
-			WithNext("Upgrade Langflow and start it once, so that it brings its database up to date.")
+			WithNext("Upgrade Langflow and start it once, so that it updates its database.")
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"sluice/internal/builder"
 )
 
-func TestValuesOfBothEngines(t *testing.T) {
+func TestValue_BothEngines(t *testing.T) {
 	for in, want := range map[string]string{
 		"0c05aca2ae0b426c96dffb528073be6c":       "0c05aca2-ae0b-426c-96df-fb528073be6c",
 		"0C05ACA2-AE0B-426C-96DF-FB528073BE6C":   "0c05aca2-ae0b-426c-96df-fb528073be6c",
@@ -72,7 +72,7 @@ func TestValuesOfBothEngines(t *testing.T) {
 	}
 }
 
-func TestLiteralSecretsAreCounted(t *testing.T) {
+func TestValue_LiteralSecrets(t *testing.T) {
 	flow := func(field string) []byte {
 		return []byte(`{"nodes":[{"data":{"node":{"template":{"_type":"Component","f":` + field + `}}}}],"edges":[]}`)
 	}

@@ -9,8 +9,8 @@ import (
 	"sluice/internal/guard"
 )
 
-// largeFlow is a flow of half a megabyte, made of the examples' nodes with code as long as the real
-// one's.
+// largeFlow is a flow of half a megabyte with the examples' nodes, whose code is as long as real
+// code.
 func largeFlow(b *langflow) []byte {
 	var nodes []any
 	for size := 0; size < 500_000; {
@@ -28,7 +28,7 @@ func BenchmarkCode(b *testing.B) {
 	up := newLangflow(b, "new")
 	g := &Guard{}
 	body := largeFlow(up)
-	// GUARD_FLOW may name a real flow; what it holds need not be known.
+	// GUARD_FLOW may name a real flow; its components need not be known.
 	if name := os.Getenv("GUARD_FLOW"); name != "" {
 		data, err := os.ReadFile(name)
 		if err != nil {

@@ -174,7 +174,7 @@ func readShipped(ctx context.Context, r *guard.Request) (*knowledge, error) {
 			return nil, notKnown(r, err)
 		}
 		f := walk(v, true)
-		k.recognise(f)
+		k.recognize(f)
 		k.learn(f.claims)
 		if i > 0 {
 			k.learn(f.runnerClaims(k.runner))
@@ -244,7 +244,7 @@ func fromFlows(v *guard.Value, ships *knowledge) *knowledge {
 	}
 	k := newKnowledge()
 	f := walk(v, true)
-	k.recognise(f)
+	k.recognize(f)
 	k.learn(f.claims)
 	k.learn(f.runnerClaims(either(ships, k)))
 	return k
@@ -274,16 +274,16 @@ func ask(ctx context.Context, r *guard.Request, path string, limit int64) (*guar
 	}
 	v, err := guard.Parse(body)
 	if err != nil {
-		return nil, problem.Newf(problem.Upstream, "%s gave an answer that is not JSON: %v.", r.AppName, err)
+		return nil, problem.Newf(problem.Upstream, "%s sent an answer that is not JSON: %v.", r.AppName, err)
 	}
 	return &v, nil
 }
 
 func notKnown(r *guard.Request, cause error) error {
-	return problem.Newf(problem.Unavailable, "Sluice could not read from %s which code it knows, so that it cannot "+
-		"tell whether this brings new code.", r.AppName).
+	return problem.Newf(problem.Unavailable, "Sluice could not read from %s which code it knows, so it cannot "+
+		"check whether this request brings new code.", r.AppName).
 		WithRule("guard.code").WithRetryAfter(5 * time.Second).
-		WithNext("Try again in a few seconds; if it stays, ask an admin to look at the builder.").
+		WithNext("Try again in a few seconds. If it fails again, ask an admin to check the builder.").
 		WithCause(cause)
 }
 
@@ -331,7 +331,7 @@ func (k *knowledge) learn(claims []claim) {
 }
 
 // recognize finds the components that execute their inputs, by their names and by their code.
-func (k *knowledge) recognise(f *findings) {
+func (k *knowledge) recognize(f *findings) {
 	for i := range f.components {
 		c := &f.components[i]
 		r, ok := runnerOf(c.names)

@@ -9,14 +9,14 @@ import (
 	"sluice/internal/problem"
 )
 
-// at gives a request a clock.
+// at sets the clock of a request.
 func (r *asked) at(now *clock) *asked {
 	r.Now = now.now
 	return r
 }
 
-// blocked lets a request wait in the middle of its first question to the builder. entered is closed
-// when it waits there, until release is closed.
+// blocked holds a request during its first call to the builder. entered is closed when it
+// waits; it continues when release is closed.
 func (r *asked) blocked() (entered, release chan struct{}) {
 	entered, release = make(chan struct{}), make(chan struct{})
 	get, first := r.Get, true
@@ -31,18 +31,18 @@ func (r *asked) blocked() (entered, release chan struct{}) {
 	return entered, release
 }
 
-// withForeign is a flow with code that neither the builder nor a stored flow has.
+// withForeign is a flow with code that is neither in the builder nor in a stored flow.
 func withForeign(b *langflow) map[string]any {
 	n := b.node("TextInput")
 	field(n, "code")["value"] = foreign
 	return flowOf(n)
 }
 
-// TestCatalogue_WhoGivesUpWaitingGetsWhatWasKnown: while one request reads, another one waits no
-// longer than its person does.
-func TestCatalogue_WhoGivesUpWaitingGetsWhatWasKnown(t *testing.T) {
+// TestCatalog_CanceledWait: while one request reads, another request stops waiting when it is
+// canceled.
+func TestCatalog_CanceledWait(t *testing.T) {
 	for name, c := range map[string]struct {
-		// read tells that the catalog was read before, and version is the builder's by then.
+		// read reports that the catalog was read before; version is the builder's version by then.
 		read    bool
 		version string
 		want    problem.Kind
@@ -72,7 +72,7 @@ func TestCatalogue_WhoGivesUpWaitingGetsWhatWasKnown(t *testing.T) {
 			gone, cancel := context.WithCancel(t.Context())
 			cancel()
 			if err := check(gone, g, request()); !problem.Is(err, c.want) {
-				t.Errorf("who gives up gets %v, want %s", err, c.want)
+				t.Errorf("a canceled request gets %v, want %s", err, c.want)
 			}
 			close(release)
 			if err := <-ended; !problem.Is(err, problem.Denied) {
@@ -82,11 +82,11 @@ func TestCatalogue_WhoGivesUpWaitingGetsWhatWasKnown(t *testing.T) {
 	}
 }
 
-// TestCatalogue_ReadingOfSomebodyWhoIsGone: what it has found counts, that it failed does not.
-func TestCatalogue_ReadingOfSomebodyWhoIsGone(t *testing.T) {
+// TestCatalog_RequestGone: the results of a canceled request count, its failure does not.
+func TestCatalog_RequestGone(t *testing.T) {
 	known := func(b *langflow) any { return flowOf(b.node("ChatInput")) }
 	for name, c := range map[string]struct {
-		// before tells that the person goes before the builder has answered.
+		// before reports that the person leaves before the builder has answered.
 		before bool
 		reads  int
 	}{
@@ -111,7 +111,7 @@ func TestCatalogue_ReadingOfSomebodyWhoIsGone(t *testing.T) {
 				return status, body, err
 			}
 			if err := check(ctx, g, r); problem.Is(err, problem.Unavailable) != c.before {
-				t.Errorf("who is gone gets %v", err)
+				t.Errorf("a person who left gets %v", err)
 			}
 			if err := check(t.Context(), g, b.request(known(b), "code").at(now)); err != nil {
 				t.Errorf("the next one gets %v", err)
@@ -123,10 +123,10 @@ func TestCatalogue_ReadingOfSomebodyWhoIsGone(t *testing.T) {
 	}
 }
 
-// TestCatalogue_StrangersAreJudgedByWhatWasKnown: nobody reads for them.
-func TestCatalogue_StrangersAreJudgedByWhatWasKnown(t *testing.T) {
+// TestCatalog_Strangers: the guard reads no catalog for strangers.
+func TestCatalog_Strangers(t *testing.T) {
 	for name, c := range map[string]struct {
-		// read tells that somebody has asked for the catalog, down that there was no answer.
+		// read reports that a person requested the catalog, down that the builder did not answer.
 		read, down bool
 		version    string
 		body       func(b *langflow) any
@@ -137,11 +137,11 @@ func TestCatalogue_StrangersAreJudgedByWhatWasKnown(t *testing.T) {
 			read: true, version: "new", allowed: true,
 			body: func(b *langflow) any { return flowOf(b.node("ChatInput")) },
 		},
-		"known code, after an upgrade that nobody has read": {
+		"known code, after an upgrade without a new reading": {
 			read: true, version: "newer", allowed: true,
 			body: func(b *langflow) any { return flowOf(b.node("ChatInput")) },
 		},
-		"foreign code, after an upgrade that nobody has read": {
+		"foreign code, after an upgrade without a new reading": {
 			read: true, version: "newer", want: problem.Denied,
 			body: func(b *langflow) any { return withForeign(b) },
 		},
@@ -177,9 +177,9 @@ func TestCatalogue_StrangersAreJudgedByWhatWasKnown(t *testing.T) {
 	}
 }
 
-// TestCatalogue_BuilderThatIsDownChangesNothingThatIsKnown: foreign code has the catalog read once
-// more, and is still refused for what it is.
-func TestCatalogue_BuilderThatIsDownChangesNothingThatIsKnown(t *testing.T) {
+// TestCatalog_BuilderDown: foreign code causes one more reading of the catalog, and is still
+// refused as foreign code.
+func TestCatalog_BuilderDown(t *testing.T) {
 	for version, want := range map[string]problem.Kind{"new": problem.Denied, "newer": problem.Unavailable} {
 		b := newLangflow(t, "new")
 		g, now := &Guard{}, &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
@@ -196,8 +196,8 @@ func TestCatalogue_BuilderThatIsDownChangesNothingThatIsKnown(t *testing.T) {
 	}
 }
 
-// TestCatalogue_AccountsAreRemembered: of so many accounts the flows are not read again.
-func TestCatalogue_AccountsAreRemembered(t *testing.T) {
+// TestCatalog_RemembersAccounts: the flows of this many accounts are not read again.
+func TestCatalog_RemembersAccounts(t *testing.T) {
 	b := newLangflow(t, "new")
 	g, now := &Guard{}, &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
 	reads := func(account int) int {

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/problem"
 )
 
-func TestTitle_IsTheNameThatPeopleSeeAndTheID(t *testing.T) {
+func TestTitle_NameAndID(t *testing.T) {
 	long := strings.Repeat("a", 100)
 	for _, c := range []struct{ name, kind, id, want string }{
 		{"Agent", "AgentComponent", "Agent-1", "Agent (Agent-1)"},
@@ -25,9 +25,9 @@ func TestTitle_IsTheNameThatPeopleSeeAndTheID(t *testing.T) {
 	}
 }
 
-// TestClaims_OneMarkIsEnough holds each mark of code and of commands by itself, and what looks like
-// one and is none. The attacks of other tests carry several.
-func TestClaims_OneMarkIsEnough(t *testing.T) {
+// TestClaims_OneMark tests each mark of code and of commands alone, and harmless values that look
+// like one. The attacks of other tests carry several.
+func TestClaims_OneMark(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	withField := func(name string, f any) any {
@@ -50,8 +50,8 @@ func TestClaims_OneMarkIsEnough(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		body any
-		// want is the rule for somebody without rights, and all that for somebody who may bring
-		// code.
+		// want is the rule for a person without permissions, and all the rule for a person who may
+		// bring code.
 		want, all string
 	}{
 		{name: "code outside of any component", want: "guard.code", body: map[string]any{
@@ -87,9 +87,9 @@ func TestClaims_OneMarkIsEnough(t *testing.T) {
 			map[string]any{"type": "mcp", "value": command})},
 		{name: "a command in the field mcp_server", want: "guard.code", all: "guard.code", body: withField("mcp_server",
 			map[string]any{"type": "str", "value": command})},
-		{name: "a command in a group's field that stands in for mcp_server", want: "guard.code", all: "guard.code",
+		{name: "a command in a group's field that replaces mcp_server", want: "guard.code", all: "guard.code",
 			body: inGroup(map[string]any{"type": "str", "value": command, "proxy": "mcp_server"})},
-		{name: "a command in a group's field that stands in for another one",
+		{name: "a command in a group's field that replaces another field",
 			body: inGroup(map[string]any{"type": "str", "value": command, "proxy": "input_value"})},
 		{name: "a command among servers", want: "guard.code", all: "guard.code", body: withField("x", map[string]any{
 			"type":  "dict",
@@ -113,12 +113,12 @@ func TestClaims_OneMarkIsEnough(t *testing.T) {
 			t.Errorf("%s: rule %q, want %q", c.name, got, c.want)
 		}
 		if got := ruleOf(check(t.Context(), g, b.request(c.body, "code").capable())); got != c.all {
-			t.Errorf("%s: rule %q for somebody who may bring code, want %q", c.name, got, c.all)
+			t.Errorf("%s: rule %q for a person who may bring code, want %q", c.name, got, c.all)
 		}
 	}
 }
 
-func TestClaims_JSONInTheChangedCodeIsCode(t *testing.T) {
+func TestClaims_JSONInCode(t *testing.T) {
 	b := newLangflow(t, "new")
 	r := b.request(map[string]any{"field": "code", "field_value": `{"a": [1]}`}, "component")
 	if got := ruleOf(check(t.Context(), &Guard{}, r)); got != "guard.code" {
@@ -126,8 +126,8 @@ func TestClaims_JSONInTheChangedCodeIsCode(t *testing.T) {
 	}
 }
 
-// TestWires_EdgeLeadsToFewFields: a chain of groups makes one edge lead to many fields.
-func TestWires_EdgeLeadsToFewFields(t *testing.T) {
+// TestWires_Edges: through a chain of groups, one edge leads to many fields.
+func TestWires_Edges(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	for aliases, want := range map[int]string{1: "", maxAliases - 5: "", maxAliases - 4: "guard.code"} {
@@ -144,15 +144,15 @@ func TestWires_EdgeLeadsToFewFields(t *testing.T) {
 			"fieldName": "f0",
 			"id":        "GroupNode-1",
 		}))
-		// An edge names a field in four ways; each alias is one field more.
+		// An edge names a field in four ways; each alias adds one field.
 		if got := ruleOf(check(t.Context(), g, b.request(flow, "code"))); got != want {
 			t.Errorf("%d aliases: rule %q, want %q", aliases, got, want)
 		}
 	}
 }
 
-// TestRunners_GroupWithManyFieldsHidesNone: the fields of a group count beside its components.
-func TestRunners_GroupWithManyFieldsHidesNone(t *testing.T) {
+// TestRunners_LargeGroup: the fields of a group count in addition to its components.
+func TestRunners_LargeGroup(t *testing.T) {
 	b := newLangflow(t, "new")
 	n := b.node("PythonREPLComponent")
 	template := map[string]any{}
@@ -168,7 +168,7 @@ func TestRunners_GroupWithManyFieldsHidesNone(t *testing.T) {
 	}
 }
 
-func TestRunners_ValueIsWhatLangflowTakes(t *testing.T) {
+func TestRunners_Value(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	stored := flowOf(b.node("PythonREPLComponent"))
@@ -189,7 +189,7 @@ func TestRunners_ValueIsWhatLangflowTakes(t *testing.T) {
 	}
 }
 
-func TestRefusal_NamesTheComponentAndCountsTheRest(t *testing.T) {
+func TestRefusal_NamesFirstCountsRest(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	changed := func(name, title, id string) map[string]any {
@@ -208,16 +208,16 @@ func TestRefusal_NamesTheComponentAndCountsTheRest(t *testing.T) {
 		begins, has string
 	}{
 		{name: "one", guard: "code", body: flowOf(changed("ChatInput", "In", "in-1")), begins: "“In (in-1)” "},
-		{name: "two", guard: "code", begins: "“In (in-1)” ", has: " There are 1 more such places.",
+		{name: "two", guard: "code", begins: "“In (in-1)” ", has: " Similar problems in other places: 1.",
 			body: flowOf(changed("ChatInput", "In", "in-1"), changed("TextInput", "Text", "text-1"))},
-		{name: "three", guard: "code", begins: "“In (in-1)” ", has: " There are 2 more such places.",
+		{name: "three", guard: "code", begins: "“In (in-1)” ", has: " Similar problems in other places: 2.",
 			body: flowOf(changed("ChatInput", "In", "in-1"), changed("TextInput", "Text", "text-1"),
 				changed("TextInput", "Text", "text-2"))},
-		{name: "a component by itself", guard: "component", body: single, begins: "“Mine” "},
+		{name: "a component alone", guard: "component", body: single, begins: "“Mine” "},
 	} {
 		detail := problem.Of(check(t.Context(), g, b.request(c.body, c.guard))).Detail
 		if !strings.HasPrefix(detail, c.begins) || !strings.HasSuffix(detail, c.has) ||
-			strings.Contains(detail, "There are") != (c.has != "") {
+			strings.Contains(detail, "Similar") != (c.has != "") {
 			t.Errorf("%s: %s", c.name, detail)
 		}
 	}

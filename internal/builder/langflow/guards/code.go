@@ -123,45 +123,46 @@ func refusal(left []claim) error {
 	}
 	detail, next := c.explain()
 	if n := len(left) - 1; n > 0 {
-		detail += fmt.Sprintf(" There are %d more such places.", n)
+		detail += fmt.Sprintf(" Similar problems in other places: %d.", n)
 	}
 	return problem.New(problem.Denied, detail).WithRule("guard.code").WithField(guard.Clip(c.field)).WithNext(next)
 }
 
 const (
-	askForCode = "Undo the change of this component, or ask somebody who may bring code to make it. An admin gives " +
-		"that right by the permission “Run custom functions”."
-	askForNone = "Use a remote MCP server with an https address instead. Commands run on the builder's host, so that " +
-		"Sluice lets nobody add one."
+	askForCode = "Undo the change to this component, or ask a person with the permission “Run custom functions” " +
+		"to make it. An admin grants that permission."
+	askForNone = "Use a remote MCP server with an https address instead. Commands run on the builder's host, so " +
+		"Sluice allows no one to add one."
 )
 
 // explain describes a claim and what to do about it.
 func (c *claim) explain() (detail, next string) {
 	switch c.what {
 	case whatCode:
-		return fmt.Sprintf("“%s” has code in its field %s that neither comes with this instance nor stands in the "+
-			"flow as it is stored.", c.node, guard.Clip(c.field)), askForCode
+		return fmt.Sprintf("“%s” has code in its field %s that is neither part of this installation nor in the "+
+			"stored flow.", c.node, guard.Clip(c.field)), askForCode
 	case whatRunner:
-		return fmt.Sprintf("“%s” executes what stands in its fields, and is not in the flow as it is stored with "+
-			"these values.", c.node), askForCode
+		return fmt.Sprintf("“%s” executes its fields, and the stored flow does not contain it with these "+
+			"values.", c.node), askForCode
 	case whatWire:
-		return fmt.Sprintf("“%s” would get into its field %s, which is executed, what is not there in the flow as it "+
-			"is stored.", c.node, guard.Clip(c.field)), askForCode
+		return fmt.Sprintf("“%s” would receive a value in its field %s, which it executes, that the stored flow "+
+			"does not pass to it.", c.node, guard.Clip(c.field)), askForCode
 	case whatFile:
-		return fmt.Sprintf("“%s” names a file of the builder's host in its field %s.", c.node, guard.Clip(c.field)),
-			"Upload the file and choose it in the component, or ask somebody who may bring code."
+		return fmt.Sprintf("“%s” names a file on the builder's host in its field %s.", c.node, guard.Clip(c.field)),
+			"Upload the file and choose it in the component, or ask a person with the permission “Run custom " +
+				"functions”."
 	case whatTitle:
-		return fmt.Sprintf("The name of “%s” can be read as Python by older releases of Langflow.", c.node),
-			"Take quotation marks, backslashes and line breaks out of it, and brackets if there is a colon or an " +
-				"equals sign too."
+		return fmt.Sprintf("Older releases of Langflow can read the name of “%s” as Python.", c.node),
+			"Remove quotation marks, backslashes and line breaks from it. If it has a colon or an equals sign, " +
+				"also remove brackets."
 	case whatProcess:
-		return fmt.Sprintf("“%s” starts an MCP server by a command.", c.node), askForNone
+		return fmt.Sprintf("“%s” starts an MCP server with a command.", c.node), askForNone
 	case whatNameless:
-		return "The flow has a component without a " +
-			"type.", "Remove it and add it again from the builder's list of components."
+		return "The flow has a component without a type.",
+			"Remove it and add it again from the builder's list of components."
 	default:
-		return fmt.Sprintf("“%s” has a field %s in a form in which the builder would take code from "+
-				"elsewhere.", c.node, guard.Clip(c.field)),
+		return fmt.Sprintf("“%s” has a field %s in a form that makes the builder take code from elsewhere.",
+				c.node, guard.Clip(c.field)),
 			"Remove the component and add it again from the builder's list of components."
 	}
 }

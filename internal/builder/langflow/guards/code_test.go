@@ -13,9 +13,9 @@ import (
 	"sluice/internal/problem"
 )
 
-// TestWhatEditorsDo holds that the builder's own components and examples pass, as they are and with
+// TestCode_EditorsWork: the builder's own components and examples are allowed, unchanged and with
 // the changes that people make.
-func TestWhatEditorsDo(t *testing.T) {
+func TestCode_EditorsWork(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
 		b := newLangflow(t, release)
 		g := &Guard{}
@@ -93,7 +93,7 @@ func TestWhatEditorsDo(t *testing.T) {
 
 const foreign = "class X(Component):\n    def build(self):\n        return 1\n"
 
-// attack is one way of bringing code. It gets a flow of one ChatInput and changes it.
+// attack is one way to bring code. It gets a flow of one ChatInput and changes it.
 type attack struct {
 	name   string
 	change func(b *langflow, flow map[string]any)
@@ -180,7 +180,7 @@ var attacks = []attack{
 		field(n, "code")["value"] = foreign
 		addNode(flow, group(map[string]any{}, group(map[string]any{}, n)))
 	}},
-	{"a group's field stands in for code", func(b *langflow, flow map[string]any) {
+	{"a group's field replaces code", func(b *langflow, flow map[string]any) {
 		n := b.node("TextInput")
 		addNode(flow, group(map[string]any{"x": map[string]any{
 			"type":  "code",
@@ -188,7 +188,7 @@ var attacks = []attack{
 			"proxy": map[string]any{"id": n["id"], "field": "code"},
 		}}, n))
 	}},
-	{"a group's field of another type stands in for code", func(b *langflow, flow map[string]any) {
+	{"a group's field of another type replaces code", func(b *langflow, flow map[string]any) {
 		n := b.node("TextInput")
 		addNode(flow, group(map[string]any{"x": map[string]any{
 			"type":  "str",
@@ -255,7 +255,7 @@ var attacks = []attack{
 			"type":      "str",
 		}))
 	}},
-	{"a method that is none", func(_ *langflow, flow map[string]any) {
+	{"an invalid method", func(_ *langflow, flow map[string]any) {
 		set(flow, []any{map[string]any{
 			"name":   "o",
 			"method": "__class__",
@@ -284,7 +284,7 @@ var attacks = []attack{
 		"type":  "str",
 		"value": "sqlite+aiosqlite:////data/langflow.db",
 	}, "database_url")},
-	{"a group's field stands in for a database", func(b *langflow, flow map[string]any) {
+	{"a group's field replaces a database", func(b *langflow, flow map[string]any) {
 		n := b.node("TextInput")
 		addNode(flow, group(map[string]any{"x": map[string]any{
 			"type":  "str",
@@ -306,7 +306,7 @@ func edgeInto(source, target string, handle map[string]any) map[string]any {
 	}}
 }
 
-func TestAttacksOnFlows(t *testing.T) {
+func TestCode_Attacks(t *testing.T) {
 	for _, release := range []string{"new", "old"} {
 		b := newLangflow(t, release)
 		g := &Guard{}
@@ -336,13 +336,13 @@ func TestAttacksOnFlows(t *testing.T) {
 				t.Errorf("%s, %s, zipped: rule %q", release, a.name, got)
 			}
 			if err := check(t.Context(), g, b.request(flow, "code").capable()); err != nil {
-				t.Errorf("%s, %s: somebody who may bring code is refused: %v", release, a.name, err)
+				t.Errorf("%s, %s: a person who may bring code is refused: %v", release, a.name, err)
 			}
 		}
 	}
 }
 
-// escapeAll writes every letter of every text as an escape.
+// escapeAll writes every letter of every string as an escape.
 func escapeAll(data []byte) []byte {
 	var out bytes.Buffer
 	inside := false
@@ -395,7 +395,7 @@ var runnersOf = map[string][]string{
 	"old": {"PythonCodeStructuredTool", "PythonREPLComponent", "CSVAgent", "Smart Function"},
 }
 
-func TestComponentsThatRunTheirInputs(t *testing.T) {
+func TestCode_ComponentsThatRunInputs(t *testing.T) {
 	for release, names := range runnersOf {
 		b := newLangflow(t, release)
 		g := &Guard{}
@@ -414,17 +414,17 @@ func TestComponentsThatRunTheirInputs(t *testing.T) {
 				}
 			}
 			if err := check(t.Context(), g, b.request(flowOf(fresh), "code").capable()); err != nil {
-				t.Errorf("%s %s: somebody who may bring code is refused: %v", release, name, err)
+				t.Errorf("%s %s: a person who may bring code is refused: %v", release, name, err)
 			}
 		}
 	}
 }
 
-func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
+func TestCode_RunnersMovedNotChanged(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	repl, input := b.node("PythonREPLComponent"), b.node("ChatInput")
-	field(repl, "python_code")["value"] = "print('what somebody who may wrote')"
+	field(repl, "python_code")["value"] = "print('written by a person who may')"
 	stored := flowOf(repl, input)
 	addEdge(stored, edgeInto("ChatInput-abc12", "PythonREPLComponent-abc12", map[string]any{
 		"fieldName": "python_code",
@@ -485,7 +485,7 @@ func TestRunnersMayBeMovedButNotChanged(t *testing.T) {
 	}
 }
 
-func TestCodeThatIsStoredMayStay(t *testing.T) {
+func TestCode_StoredCode(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	custom := b.node("TextInput")
@@ -507,9 +507,9 @@ func TestCodeThatIsStoredMayStay(t *testing.T) {
 	}
 }
 
-// TestStoredCodeThatRunsInputs: a component that somebody wrote executes its field; another value
-// would be executed as well.
-func TestStoredCodeThatRunsInputs(t *testing.T) {
+// TestCode_StoredCodeThatRunsInputs: a component that a person wrote executes its field, so a new
+// value would be executed as well.
+func TestCode_StoredCodeThatRunsInputs(t *testing.T) {
 	b := newLangflow(t, "old")
 	g := &Guard{}
 	custom := b.node("TextInput")
@@ -517,7 +517,7 @@ func TestStoredCodeThatRunsInputs(t *testing.T) {
 		"eval(self.input_value)\n"
 	b.store(flowID, flowOf(custom))
 	if err := check(t.Context(), g, b.request(flowOf(custom), "code")); err != nil {
-		t.Errorf("as it is stored: %v", err)
+		t.Errorf("unchanged: %v", err)
 	}
 	changed := deepCopy(custom)
 	field(changed, "input_value")["value"] = "__import__('os')"
@@ -526,7 +526,7 @@ func TestStoredCodeThatRunsInputs(t *testing.T) {
 	}
 }
 
-func TestRunnersOfLaterReleasesAreNoticed(t *testing.T) {
+func TestCode_RunnersOfLaterReleases(t *testing.T) {
 	b := newLangflow(t, "new")
 	c := b.component("TextInput")
 	set(c, "class New(Component):\n    def build(self):\n        exec(self.input_value)\n", "template", "code", "value")
@@ -537,7 +537,7 @@ func TestRunnersOfLaterReleasesAreNoticed(t *testing.T) {
 	}
 }
 
-func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
+func TestCode_Switches(t *testing.T) {
 	b := newLangflow(t, "old")
 	g := &Guard{}
 	for _, c := range []struct {
@@ -574,9 +574,9 @@ func TestSwitchesThatMakeComponentsRunCode(t *testing.T) {
 	}
 }
 
-// TestWhatNobodyMay: commands of MCP servers, and components without a type, are refused to people
-// who may bring code too.
-func TestWhatNobodyMay(t *testing.T) {
+// TestCode_NeverAllowed: commands of MCP servers and components without a type are refused even to
+// people who may bring code.
+func TestCode_NeverAllowed(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	server := func(v any) map[string]any {
@@ -659,7 +659,7 @@ func TestWhatNobodyMay(t *testing.T) {
 	}
 }
 
-func TestSingleComponents(t *testing.T) {
+func TestCode_SingleComponent(t *testing.T) {
 	b := newLangflow(t, "old")
 	g := &Guard{}
 	code := dig(b.component("ChatInput"), "template", "code", "value")
@@ -723,9 +723,9 @@ func TestSingleComponents(t *testing.T) {
 	}
 }
 
-// TestWhatIsBroughtIsKnownAtOnce: the page asks about a component as soon as somebody who may has
-// saved it.
-func TestWhatIsBroughtIsKnownAtOnce(t *testing.T) {
+// TestCode_NewCodeIsKnown: the page asks about a component as soon as a person with the permission
+// has saved it.
+func TestCode_NewCodeIsKnown(t *testing.T) {
 	b := newLangflow(t, "old")
 	g := &Guard{}
 	ask := b.request(map[string]any{"code": foreign}, "component")
@@ -744,7 +744,7 @@ func TestWhatIsBroughtIsKnownAtOnce(t *testing.T) {
 	}
 }
 
-func TestCatalogue(t *testing.T) {
+func TestCatalog(t *testing.T) {
 	b := newLangflow(t, "new")
 	now := &clock{at: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
 	g := &Guard{}
@@ -761,7 +761,7 @@ func TestCatalogue(t *testing.T) {
 	unread := b.request(flowOf(b.node("ChatInput")), "code")
 	unread.Now = now.now
 	if err := check(t.Context(), g, unread); !problem.Is(err, problem.Unavailable) || problem.Of(err).RetryAfter == 0 {
-		t.Errorf("without a catalogue: %v, want it to be unavailable for a moment", err)
+		t.Errorf("without a catalog: %v, want a temporary refusal", err)
 	}
 	b.With(func() { b.Down = false })
 	now.at = now.at.Add(failedFor)
@@ -788,9 +788,9 @@ func TestCatalogue(t *testing.T) {
 	judges(upgraded, "guard.code", 5)
 }
 
-// TestStrangersMakeNothingKnown: they have no account to ask with, and what they send must not have
-// the builder asked, nor keep others from asking it.
-func TestStrangersMakeNothingKnown(t *testing.T) {
+// TestCode_StrangersAddNothing: strangers have no account for calls to the builder. Their requests
+// must neither cause such calls nor keep others from them.
+func TestCode_StrangersAddNothing(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	stranger := b.request(flowOf(b.node("ChatInput")), "code")
@@ -813,7 +813,7 @@ func TestStrangersMakeNothingKnown(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNotRead(t *testing.T) {
+func TestCode_UnreadBodies(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	deep := strings.Repeat(`{"data":`, 70) + "1" + strings.Repeat("}", 70)

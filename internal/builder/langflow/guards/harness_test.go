@@ -16,7 +16,7 @@ import (
 	"sluice/internal/problem"
 )
 
-// langflow is an instance of Langflow that tells what it ships with, in which ann has an account.
+// langflow is a Langflow installation that lists what it ships with. Ann has an account there.
 type langflow struct {
 	*langflowtest.Server
 	release string
@@ -38,7 +38,7 @@ func newLangflow(t testing.TB, release string) *langflow {
 	return b
 }
 
-// store makes a flow what ann has under an id.
+// store stores a flow in ann's account under an id.
 func (b *langflow) store(id string, flow any) {
 	data, ok := flow.(map[string]any)["data"]
 	if !ok {
@@ -62,7 +62,7 @@ func fixture[T any](name string) T {
 	return v
 }
 
-// component is a fresh one from the catalog.
+// component is a new component from the catalog.
 func (b *langflow) component(name string) map[string]any {
 	for _, category := range b.Components {
 		if c, ok := category[name].(map[string]any); ok && c["template"] != nil {
@@ -94,7 +94,7 @@ func flowOf(nodes ...any) map[string]any {
 	}
 }
 
-// dig finds a member by keys and indexes.
+// dig finds a member by its keys and indexes.
 func dig(v any, path ...any) any {
 	for _, p := range path {
 		switch k := p.(type) {
@@ -146,7 +146,7 @@ func marshal(v any) []byte {
 	return data
 }
 
-// asked is a request with the names of the guards that it has to pass.
+// asked is a request with the names of the guards that check it.
 type asked struct {
 	guard.Request
 	guards []string
@@ -162,7 +162,7 @@ func check(ctx context.Context, g *Guard, r *asked) error {
 	return nil
 }
 
-// request is one to the builder, by somebody who has no rights but to change flows.
+// request is a request to the builder by a person who may only change flows.
 func (b *langflow) request(body any, guards ...string) *asked {
 	return &asked{guards: guards, Request: guard.Request{
 		App:         "app",
@@ -194,7 +194,7 @@ func (b *langflow) get(ctx context.Context, path string, limit int64) (int, []by
 	return res.StatusCode, data, err
 }
 
-// capable makes it a request of somebody who may bring code.
+// capable turns it into a request by a person who may bring code.
 func (r *asked) capable() *asked {
 	r.MayCode, r.MayServe = func() bool { return true }, func() bool { return true }
 	return r

@@ -26,7 +26,7 @@ func mcp(r *guard.Request) error {
 	}
 	v, err := guard.Parse(r.Body)
 	if err != nil {
-		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		return problem.Newf(problem.Invalid, "The body cannot be forwarded: %v.", err).WithRule("body.json")
 	}
 	if v.Kind != guard.Object {
 		return refuseServer("", "is not an object")
@@ -41,7 +41,7 @@ func mcp(r *guard.Request) error {
 }
 
 func refuseServer(field, why string) error {
-	next := "Give the server's https address as url, and headers if it needs any."
+	next := "Send the server's https address as url, and headers if it needs any."
 	if field == "command" || field == "args" || field == "env" {
 		next = askForNone
 	}
@@ -84,7 +84,7 @@ func memberOf(v *guard.Value, may bool) string {
 			return "is not a plain value"
 		}
 	default:
-		return "is not one that the definition of a remote server has"
+		return "is not part of the definition of a remote server"
 	}
 	return ""
 }
@@ -125,7 +125,7 @@ func badHeaders(v *guard.Value) string {
 		case name == "" || strings.ContainsFunc(name, func(r rune) bool {
 			return !guard.IsToken(r)
 		}) || connectionHeaders[name]:
-			return "has a name that is not one of a header for it"
+			return "has a name that is not allowed for a header"
 		case h.Kind != guard.Text || len(content) > maxHeaderValue || !utf8.ValidString(content):
 			return "has a value that is not a text"
 		case strings.ContainsFunc(content, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }):

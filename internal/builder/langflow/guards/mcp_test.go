@@ -91,8 +91,8 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// TestServers_SayWhatToDoInstead: whoever wants to start a program is told whom to ask.
-func TestServers_SayWhatToDoInstead(t *testing.T) {
+// TestServers_NextStep: the refusal of a program names the alternative.
+func TestServers_NextStep(t *testing.T) {
 	b := newLangflow(t, "new")
 	g := &Guard{}
 	for member, program := range map[string]bool{

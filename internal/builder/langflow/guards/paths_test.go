@@ -2,7 +2,7 @@ package guards
 
 import "testing"
 
-func TestHostPath_IsWhatUploadsAreNotNamedLike(t *testing.T) {
+func TestHostPath_NotAnUpload(t *testing.T) {
 	for path, want := range map[string]bool{
 		"":                     false,
 		"a":                    false,

@@ -17,9 +17,9 @@ func judged(g *Guard, b *langflow, body any) string {
 	return ruleOf(check(context.Background(), g, b.request(body, "code")))
 }
 
-// TestAnyChangeOfCodeIsNoticed changes single bytes of code at random, in components that stand
-// anywhere.
-func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
+// TestProperty_AnyChange changes single bytes of code at random, in components anywhere in the
+// flow.
+func TestProperty_AnyChange(t *testing.T) {
 	const seed = 20261122
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	b := newLangflow(t, "new")
@@ -54,14 +54,14 @@ func TestAnyChangeOfCodeIsNoticed(t *testing.T) {
 			escapeAll(marshal(flow)),
 		}
 		if got := judged(g, b, bodies[rnd.IntN(len(bodies))]); got != "guard.code" {
-			t.Fatalf("a change at byte %d passes: rule %q\n%s", at, got, source)
+			t.Fatalf("a change at byte %d is allowed: rule %q\n%s", at, got, source)
 		}
 	}
 }
 
-// TestOrderAndBlanksDoNotCount: the same body in any order of members and with any blanks is judged
-// alike.
-func TestOrderAndBlanksDoNotCount(t *testing.T) {
+// TestProperty_OrderAndBlanks: the order of members and the blanks of a body do not change the
+// verdict.
+func TestProperty_OrderAndBlanks(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 7))
 	b := newLangflow(t, "old")
 	g := &Guard{}
@@ -78,7 +78,7 @@ func TestOrderAndBlanksDoNotCount(t *testing.T) {
 	b.store(flowID, stored)
 	for range 10 {
 		if got := judged(g, b, shuffled(rnd, stored)); got != "" {
-			t.Errorf("what is stored, in another order: rule %q", got)
+			t.Errorf("the stored flow in another order: rule %q", got)
 		}
 	}
 }
@@ -133,8 +133,8 @@ func quoted(s string) []byte {
 	return data
 }
 
-// FuzzCode: no body makes the guard fail, and none with a foreign text in a field of type "code"
-// passes, whatever is around it.
+// FuzzCode: no body makes the guard fail, and no body with a foreign text in a field of type "code"
+// is allowed, in any context.
 func FuzzCode(f *testing.F) {
 	b := newLangflow(f, "new")
 	g := &Guard{}
@@ -159,7 +159,7 @@ func FuzzCode(f *testing.F) {
 		wrapped := []byte(`{"data":{"nodes":[{"id":"n","data":{"type":"X","node":{"template":{"code":` +
 			`{"type":"code","value":"foreign"}},"rest":` + string(data) + `}}}]}}`)
 		if got := judged(g, b, wrapped); got == "" {
-			t.Fatalf("foreign code passes beside %q", data)
+			t.Fatalf("foreign code next to %q is allowed", data)
 		}
 	})
 }

@@ -33,17 +33,19 @@ func tweaks(r *guard.Request) error {
 	}
 	v, err := guard.Parse(r.Body)
 	if err != nil {
-		return problem.Newf(problem.Invalid, "The body cannot be passed on: %v.", err).WithRule("body.json")
+		return problem.Newf(problem.Invalid, "The body cannot be forwarded: %v.", err).WithRule("body.json")
 	}
 	field := tweaked(v.At("tweaks"), 0)
 	if field == "" {
 		field = tweaked(v.At("inputs"), 0)
 	}
 	if field != "" {
-		return problem.Newf(problem.Denied, "The field %s cannot be changed for one run: a component "+
-			"executes it.", guard.Clip(field)).WithRule("guard.code").
+		return problem.Newf(problem.Denied, "The field %s cannot be changed for one run, because a component "+
+			"executes it.", guard.Clip(field)).
+			WithRule("guard.code").
 			WithField("tweaks").
-			WithNext("Leave it out of the tweaks, or ask somebody who may bring code to change the flow.")
+			WithNext("Leave it out of the tweaks, or ask a person with the permission “Run custom functions” to " +
+				"change the flow.")
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func TestTweaks(t *testing.T) {
 		}
 		if c.want == "guard.code" {
 			if err := check(t.Context(), g, b.request(c.body, "tweaks").capable()); err != nil {
-				t.Errorf("%s: somebody who may bring code is refused: %v", c.name, err)
+				t.Errorf("%s: a person who may bring code is refused: %v", c.name, err)
 			}
 		}
 	}

@@ -297,7 +297,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.json(w, 503, map[string]string{"detail": "starting"})
 	case s.Upgrading:
 		s.page(w)
-	case s.serveAnybody(w, r, body):
+	case s.serveAnyone(w, r, body):
 	case u == nil:
 		s.refuse(w, status, text)
 	default:
@@ -334,8 +334,8 @@ func (s *Server) answered(w http.ResponseWriter, r *http.Request, u *User, body 
 	return true
 }
 
-// serveAnybody answers requests that need no user.
-func (s *Server) serveAnybody(w http.ResponseWriter, r *http.Request, body []byte) bool {
+// serveAnyone answers requests that need no user.
+func (s *Server) serveAnyone(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	path := r.URL.Path
 	public, isPublic := strings.CutPrefix(path, "/api/v1/flows/public_flow/")
 	switch {

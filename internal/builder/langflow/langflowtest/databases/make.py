@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the databases of this folder with a real Langflow: starts it, drives its API, stops it, and takes out what the importer does not read.
+"""Creates the databases of this folder with a real Langflow: starts it, drives its API, stops it, and removes the data that
+the importer does not read.
 
     make.py PYTHON PORT SECRET_KEY FILE.db            an SQLite file
-    make.py PYTHON PORT SECRET_KEY postgresql://...    a database that exists; nothing is taken out
+    make.py PYTHON PORT SECRET_KEY postgresql://...    an existing database; nothing is removed
 
-PYTHON is the interpreter of a virtual environment with langflow-base (e2e/install-langflow.sh makes them). What is made is printed as JSON: the passwords and keys that the tests sign in with.
+PYTHON is the interpreter of a virtual environment with langflow-base (e2e/install-langflow.sh creates them). The script
+prints as JSON the passwords and keys with which the tests sign in.
 
     new.db     1.13.0, key of 43 characters     new-short.db   1.13.0, short key (SHA-256)     old-short.db   1.6.8, short key (Mersenne Twister)     old.db   1.6.8, key of 43 characters
 """
@@ -66,7 +68,7 @@ def project(token, name):
     return call("POST", "/projects/", {"name": name, "description": "", "flows_list": [], "components_list": []}, token)["id"]
 
 
-# A component with a secret that somebody has typed into the flow itself.
+# A component with a secret typed directly into the flow.
 typed = {"nodes": [{"id": "m", "type": "genericNode", "position": {"x": 0, "y": 0}, "data": {"id": "m", "type": "OpenAIModel", "node": {"template": {
     "api_key": {"name": "api_key", "password": True, "load_from_db": False, "value": "sk-typed-into-the-flow", "type": "str"},
     "other": {"name": "other", "password": True, "load_from_db": True, "value": "OPENAI_API_KEY", "type": "str"}}}}}], "edges": []}
@@ -87,10 +89,10 @@ def fill():
     key(bob, "bob's")
     credential(bob, "OPENAI_API_KEY ", "sk-openai-of-bob")
     flow(bob, "Billing", project(bob, "Marketing"))
-    # A name that Sluice does not take as it is, and a password that Unicode can write in two ways.
+    # A name that Sluice does not accept unchanged, and a password that Unicode can write in two ways.
     _, celik = user("Çelik Ö", "\ufb01sh \u00bd \u212bngstr\u00f6m \uff21\uff22\uff23")
     flow(celik, "Çelik's")
-    if old:  # 1.13 takes names that differ in case only for the same
+    if old:  # 1.13 treats names that differ only in case as the same
         user("ANN", "another ann altogether")
     user("carol", "carol waits to be let in", active=False)
     dave, _ = user("dave", "dave was let go last year")
@@ -112,7 +114,8 @@ def wait(process):
 
 
 def shrink(path):
-    """The tables that are not read go, but for one: a database is not Langflow's only if it has nothing else. Some of the examples stay, so that they can be told apart."""
+    """Drops the tables that are not read, except one, because a Langflow database also has other tables. Keeps some of the
+    examples, so that the tests can distinguish them."""
     c = sqlite3.connect(path)
     c.execute("PRAGMA foreign_keys=OFF")
     keep = {"user", "apikey", "variable", "folder", "flow", "file", "sso_user_profile", "alembic_version"}
