@@ -690,7 +690,7 @@ func ownWorkspaces(list []ownWorkspace) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if w.Role == "" {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "No role of your own")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "No role")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

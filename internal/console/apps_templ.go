@@ -71,7 +71,7 @@ func appsPage(p web.Page, v appsView) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.Head("Apps", "The builders behind Sluice. Each has an address of its own.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Head("Apps", "The builders behind Sluice. Each has a separate address.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

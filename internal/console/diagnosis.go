@@ -187,7 +187,7 @@ func lostSession(q request) []causeView {
 		add(
 			"The cookie arrived, but belongs to no active session",
 			"Perhaps another Sluice runs on the same host name (cookies ignore ports), several Sluices answer "+
-				"without sharing one database, or the session was revoked.",
+				"without sharing one database, or the session expired or was revoked.",
 		)
 	case q.cookies && len(q.ours) > 0:
 		add(

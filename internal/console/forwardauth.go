@@ -111,7 +111,7 @@ func (p *forwardAuthPages) fillForwardAuth(x *visit) error {
 	}{{"gate", &v.Gate}, {"runs", &v.Runs}} {
 		host := forwardauth.HostOf(*field.to)
 		if !app.PlainHost(host) {
-			v.Wrong[field.name] = "This is not a host with a port, such as 127.0.0.1:8080."
+			v.Wrong[field.name] = "This is not a host with a port. Use the form 127.0.0.1:8080."
 			continue
 		}
 		*field.to = host

@@ -279,7 +279,7 @@ func latestWord(most time.Duration) string {
 	if most == 0 {
 		return "Never"
 	}
-	return "The latest date permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was made"
+	return "The latest date permitted: " + web.Count(int(most/(24*time.Hour)), "day") + " after it was created"
 }
 
 // mostWords names the organization's maximum.
@@ -496,7 +496,7 @@ func (f *keyForm) end(now, issued time.Time) (end time.Time, keep bool, err erro
 	case "date":
 		day, err := time.Parse(time.DateOnly, f.Date)
 		if err != nil {
-			text := "This is not a date such as 2030-12-31."
+			text := "This is not a date. Use the form 2030-12-31."
 			return time.Time{}, false, problem.New(problem.Invalid, text).WithField("expires_at")
 		}
 		end = day.AddDate(0, 0, 1)

@@ -194,8 +194,8 @@ func keyPage(p web.Page, v keyPageView) templ.Component {
 				})
 				templ_7745c5c3_Err = web.Section(
 					"New secret",
-					"Replaces the key's secret and keeps all settings. During the overlap both secrets work, so "+
-						"programs can switch without a pause.",
+					"Replaces the key's secret and keeps all settings. With an overlap, both secrets work for a "+
+						"while, so programs can switch without a pause.",
 				).Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -1110,7 +1110,7 @@ func workspaceKeysPage(p web.Page, v keysView) templ.Component {
 					"key-round",
 					"No API key in this workspace",
 					"People with a role here can create keys for their programs under “Your account”. A key can never "+
-						"do more than its owner and stops working when the owner is removed.",
+						"do more than its owner and stops working when the owner loses access.",
 				).Render(templ.WithChildren(ctx, templ_7745c5c3_Var50), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -64,7 +64,7 @@ const (
 	pieces
 )
 
-// pieceNames complete the sentence "it is made of ...".
+// pieceNames complete the sentence "it consists of ...".
 var pieceNames = [pieces]string{
 	pieceOwn:      "too few different characters",
 	pieceWord:     "common passwords or words",

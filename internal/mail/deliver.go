@@ -195,10 +195,13 @@ func wait(attempts int) time.Duration {
 func (r *round) finish(ctx context.Context, row q.ClaimMailRow, s State, t Trouble, text string) error {
 	return r.cfg.DB.System(ctx, "mail delivery", func(tx *db.Tx) error {
 		_, err := q.New(tx).FinishMail(ctx, q.FinishMailParams{
-			State: string(
-				s,
-			), Wipe: s == Sent, Trouble: string(t), LastError: text, Now: r.now().UnixMilli(), ID: row.ID,
-			Lease: r.token,
+			State:     string(s),
+			Wipe:      s == Sent,
+			Trouble:   string(t),
+			LastError: text,
+			Now:       r.now().UnixMilli(),
+			ID:        row.ID,
+			Lease:     r.token,
 		})
 		return err
 	})
@@ -219,7 +222,7 @@ func (o *Outbox) fails(row q.ClaimMailRow, fault *sendError, now time.Time) {
 	o.delayed.Store(true)
 	if !o.down.Swap(true) {
 		o.cfg.Log.Warn(
-			"the mail server takes no mail; what waits is tried again",
+			"the mail server accepts no mail; waiting mails are tried again",
 			"server",
 			o.cfg.SMTP.address(),
 			"mail",

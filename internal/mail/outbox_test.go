@@ -274,7 +274,7 @@ func TestOutbox_DayLongOutage(t *testing.T) {
 		if attempts < 24*4 || attempts > 24*4*5 {
 			t.Errorf("%d attempts in a day, want a handful in each round", attempts)
 		}
-		if n := strings.Count(f.log.String(), "takes no mail"); n != 1 {
+		if n := strings.Count(f.log.String(), "accepts no mail"); n != 1 {
 			t.Errorf("the failure was logged %d times, want once:\n%s", n, f.log)
 		}
 		server := listen(t, startTLS)
@@ -484,7 +484,7 @@ func TestOutbox_StopDuringSend(t *testing.T) {
 	if i := f.only(); i.State != mail.Waiting || i.Trouble != "" || !strings.Contains(i.LastError, "stopped") {
 		t.Errorf("%+v", i)
 	}
-	if strings.Contains(f.log.String(), "takes no mail") {
+	if strings.Contains(f.log.String(), "accepts no mail") {
 		t.Error("the server was blamed")
 	}
 }

@@ -87,7 +87,7 @@ func (t Trouble) Advice() string {
 		return "The server refuses the sign-in. Check SMTP_USER and SMTP_PASSWORD; many providers want an app " +
 			"password. A relay without sign-in needs an empty SMTP_USER."
 	case TroubleSender:
-		return "The server takes no mail from this sender. Set SENDER_EMAIL to an address that it knows."
+		return "The server accepts no mail from this sender. Set SENDER_EMAIL to an address that it knows."
 	case TroubleServer:
 		return "The server refused to talk. Its answer says why."
 	case TroubleLater:
